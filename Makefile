@@ -1,0 +1,87 @@
+# Every target sets up what it needs; a second run finds the stamps in .venv and starts at once.
+# Nothing here needs more than make 3.81, git and Python 3.11 with venv.
+
+PYTHON ?= python3
+# Parallel test processes, e.g. `make test TEST_JOBS=2`; every process starts its own PostgreSQL.
+TEST_JOBS ?= 0
+# More arguments for pytest, e.g. `make test TEST_ARGS="-k backup_code"`.
+TEST_ARGS ?=
+# `make lock UPGRADE=--upgrade` moves every pin, `UPGRADE="--upgrade-package httpx"` one.
+UPGRADE ?=
+
+VENV := .venv
+IN := $(VENV)/bin
+COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+
+.PHONY: help setup setup-dev serve demo test check lock clean
+
+help:
+	@echo "make setup    .venv with the locked packages and the czo-auth command"
+	@echo "make serve    the server, set by AUTH_ENCRYPTION_KEY and CZO_AUTH_* of the environment"
+	@echo "make demo     the server with example accounts"
+	@echo "make test     all tests; PostgreSQL comes with the test packages"
+	@echo "make check    ruff, mypy, import contracts, tree rules"
+	@echo "make lock     write requirements/*.txt anew from pyproject.toml"
+	@echo "make clean    remove .venv, builds and caches"
+
+setup: $(VENV)/.base-installed
+
+setup-dev: $(VENV)/.dev-installed
+
+serve: $(VENV)/.base-installed
+	@exec $(IN)/czo-auth serve
+
+demo: $(VENV)/.base-installed
+	@exec $(IN)/czo-auth demo
+
+test: $(VENV)/.dev-installed
+	$(IN)/python -m pytest -n $(TEST_JOBS) $(TEST_ARGS)
+
+check: $(VENV)/.dev-installed
+	$(IN)/ruff check .
+	$(IN)/ruff format --check .
+	$(IN)/mypy --strict src tools tests/support
+	$(IN)/lint-imports --no-logo
+	$(IN)/python tools/check_tree.py
+
+lock: $(VENV)/.installer-installed
+	$(COMPILE) --group pyproject.toml:installer --output-file requirements/uv.txt
+	$(COMPILE) pyproject.toml --extra postgres --group build --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --all-extras --group build --group dev --constraints requirements/base.txt \
+		--output-file requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv installs several times faster than pip; where pip cannot get it, pip does the work itself.
+$(VENV)/.installer-installed: requirements/uv.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { \
+		echo "czo-auth needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(IN)/python || echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/uv.txt || \
+		echo "uv is not to be had: going on with pip"
+	@touch $@
+
+# Compiled at once, for otherwise the first start pays. The package itself is built with the locked build
+# backend, so nothing unpinned is fetched.
+UV_INSTALL := $(IN)/uv pip install --quiet --compile-bytecode --python $(IN)/python
+PIP_INSTALL := $(IN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+EDITABLE := --no-deps --no-build-isolation --no-index --editable .
+
+define install
+	@echo "installing $(1)"
+	@$(UV_INSTALL) --require-hashes -r $(1) || $(PIP_INSTALL) --require-hashes -r $(1)
+	@$(UV_INSTALL) $(EDITABLE) || $(PIP_INSTALL) $(EDITABLE)
+endef
+
+$(VENV)/.base-installed: requirements/base.txt pyproject.toml $(VENV)/.installer-installed
+	$(call install,requirements/base.txt)
+	@touch $@
+
+# The development set holds the base set with the same pins.
+$(VENV)/.dev-installed: requirements/dev.txt requirements/base.txt pyproject.toml $(VENV)/.installer-installed
+	$(call install,requirements/dev.txt)
+	@touch $(VENV)/.base-installed $@

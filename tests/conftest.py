@@ -1,0 +1,104 @@
+"""What every test may ask for: databases of both kinds, and the server as a process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+import hypothesis
+import pytest
+
+from tests.support.postgres import PostgresServer
+from tests.support.server import RunningServer
+
+# A shared machine stalls now and then; and in CI the same commit tries the same examples.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Hide the developer's own settings: a test says every setting that it needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("CZO_AUTH_", "AUTH_"))]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for the test process. Who pauses or restarts it leaves it running."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """Address of a new, empty PostgreSQL database."""
+    name = postgres_server.create_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Address of an SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'database.sqlite3'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Address of a new, empty database; the test runs once for each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+class StartServer(Protocol):
+    """Start a server and wait until it is ready; see `RunningServer` for the arguments."""
+
+    def __call__(
+        self,
+        *,
+        env: Mapping[str, str] | None = None,
+        database_url: str | None = None,
+        workers: int = 1,
+        arguments: tuple[str, ...] = (),
+    ) -> RunningServer: ...
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers; those that still run at the end of the test are stopped, and must stop cleanly."""
+    started: list[RunningServer] = []
+    numbers = count(1)
+
+    def start(
+        *,
+        env: Mapping[str, str] | None = None,
+        database_url: str | None = None,
+        workers: int = 1,
+        arguments: tuple[str, ...] = (),
+    ) -> RunningServer:
+        server = RunningServer(
+            tmp_path / f"server-{next(numbers)}",
+            env=env,
+            database_url=database_url,
+            workers=workers,
+            arguments=arguments,
+        )
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    faults = []
+    for server in started:
+        try:
+            server.stop()
+        except AssertionError as fault:
+            faults.append(str(fault))
+    assert not faults, "\n\n".join(faults)
