@@ -1,0 +1,107 @@
+"""
+Password hashes that other systems made: bcrypt, better-auth's scrypt, Django's scrypt and PBKDF2.
+
+For verifying only. The cost parameters stand in the hash itself, so they are bounded: whoever can import a
+row must not be able to stall the server with it. The bounds allow about a second of one core.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+import unicodedata
+from collections.abc import Callable
+
+import bcrypt
+
+MAX_BCRYPT_COST = 14
+MAX_SCRYPT_COST = 1_048_576
+"""Bound of N * r * p, which also bounds the memory, 128 * N * r bytes, to 128 MiB."""
+MAX_PBKDF2_ITERATIONS = 2_500_000
+
+BCRYPT_BYTES = 72
+"""bcrypt reads no further. Source: Provos and Mazières, A Future-Adaptable Password Scheme."""
+
+
+def is_known(stored: str) -> bool:
+    """Say whether *stored* has one of the formats, with costs inside the bounds or not."""
+    return any(form.fullmatch(stored) for form, _ in _FORMATS)
+
+
+def is_match(stored: str, password: str) -> bool:
+    """
+    Say whether *password* is the one behind *stored*.
+
+    False for a format that is not known, for costs beyond the bounds, and for a hash that is damaged.
+
+    Args:
+        stored: The hash as the other system kept it.
+        password: As typed, not normalised: only better-auth normalised before hashing. The caller has
+            bounded its length.
+    """
+    for form, verify in _FORMATS:
+        if match := form.fullmatch(stored):
+            return verify(match, password)
+    return False
+
+
+def _bcrypt(stored: re.Match[str], password: str) -> bool:
+    if int(stored["cost"]) > MAX_BCRYPT_COST:
+        return False
+    # The systems that made these hashes cut the password here in silence; the library refuses to.
+    secret = password.encode("utf-8")[:BCRYPT_BYTES]
+    try:
+        return bcrypt.checkpw(secret, stored[0].encode("ascii"))
+    except ValueError:
+        return False
+
+
+def _better_auth(stored: re.Match[str], password: str) -> bool:
+    secret = unicodedata.normalize("NFKC", password).encode("utf-8")
+    # The salt is the hex text itself, not the bytes that it spells.
+    salt = stored["salt"].encode("ascii")
+    return hmac.compare_digest(_scrypt(secret, salt, n=16_384, r=16, p=1), bytes.fromhex(stored["hash"]))
+
+
+def _django_scrypt(stored: re.Match[str], password: str) -> bool:
+    n, r, p = int(stored["n"]), int(stored["r"]), int(stored["p"])
+    if n < 2 or n & (n - 1) or not r or not p or n * r * p > MAX_SCRYPT_COST:
+        return False
+    key = _scrypt(password.encode("utf-8"), stored["salt"].encode("ascii"), n=n, r=r, p=p)
+    return hmac.compare_digest(base64.b64encode(key), stored["hash"].encode("ascii"))
+
+
+def _scrypt(secret: bytes, salt: bytes, *, n: int, r: int, p: int) -> bytes:
+    # OpenSSL refuses to use more than maxmem: the table, the blocks and some room.
+    maxmem = 128 * r * (n + p + 2) + 1_048_576
+    return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=maxmem, dklen=64)
+
+
+def _django_pbkdf2(stored: re.Match[str], password: str) -> bool:
+    iterations = int(stored["iterations"])
+    if not 0 < iterations <= MAX_PBKDF2_ITERATIONS:
+        return False
+    salt = stored["salt"].encode("ascii")
+    key = hashlib.pbkdf2_hmac("sha256", password.encode("utf-8"), salt, iterations)
+    return hmac.compare_digest(base64.b64encode(key), stored["hash"].encode("ascii"))
+
+
+# Source: bcrypt(5) of OpenBSD; better-auth 1.7 `crypto/password`; Django 5.2 `contrib/auth/hashers.py`.
+_FORMATS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str], bool]], ...] = (
+    (re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}"), _bcrypt),
+    (re.compile(r"(?P<salt>[0-9a-f]{32}):(?P<hash>[0-9a-f]{128})"), _better_auth),
+    (
+        re.compile(
+            r"scrypt\$(?P<n>[0-9]{1,7})\$(?P<salt>[!-#%-~]{1,128})\$(?P<r>[0-9]{1,7})\$(?P<p>[0-9]{1,7})"
+            r"\$(?P<hash>[A-Za-z0-9+/]{86}==)"
+        ),
+        _django_scrypt,
+    ),
+    (
+        re.compile(
+            r"pbkdf2_sha256\$(?P<iterations>[0-9]{1,8})\$(?P<salt>[!-#%-~]{1,128})"
+            r"\$(?P<hash>[A-Za-z0-9+/]{43}=)"
+        ),
+        _django_pbkdf2,
+    ),
+)

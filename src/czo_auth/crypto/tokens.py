@@ -1,0 +1,71 @@
+"""
+Opaque tokens: a prefix that names the kind, and 32 random bytes.
+
+Every credential that is not a JWT has this one form, so that dispatch on the full format is exact and a
+wrong text is refused before anything is hashed or looked up.
+"""
+
+import hashlib
+import re
+import secrets
+from functools import lru_cache
+
+from czo_auth.crypto import base64url
+
+SESSION = "czs_"
+REFRESH = "czr_"
+CHALLENGE = "czc_"
+INVITATION = "czi_"
+MAIL = "czm_"
+DEFAULT_API_KEY = "czo_"
+
+SECRET_BYTES = 32
+
+
+def random_bytes(n: int) -> bytes:
+    """
+    Draw *n* unpredictable bytes from the operating system.
+
+    The one place that randomness comes from, so that a search for it ends here.
+    """
+    return secrets.token_bytes(n)
+
+
+def new_token(prefix: str) -> str:
+    """Make a token: *prefix*, then 32 random bytes as 43 base64url characters, unpadded."""
+    return prefix + base64url.encode(random_bytes(SECRET_BYTES))
+
+
+def is_well_formed(token: str, prefix: str) -> bool:
+    """
+    Say whether *token* has exactly the form that `new_token` gives for *prefix*.
+
+    The last character carries four unused bits. Only the spelling with zeros there is accepted, so that one
+    secret has one text, and its digest one value.
+    """
+    return _form(prefix).fullmatch(token) is not None
+
+
+@lru_cache(maxsize=32)
+def _form(prefix: str) -> re.Pattern[str]:
+    return re.compile(re.escape(prefix) + r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+
+
+def digest(token: str) -> str:
+    """
+    Digest a token for storage: SHA-256 of the exact ASCII string, 64 lowercase hex digits.
+
+    The text is hashed as it is and never decoded first, so that two texts never share a digest. A plain hash
+    is enough, because 256 random bits cannot be guessed.
+
+    Raises:
+        ValueError: *token* is not ASCII. The error does not repeat the token.
+    """
+    if not token.isascii():
+        raise ValueError("A token is ASCII.")
+    return digest_bytes(token.encode("ascii"))
+
+
+def digest_bytes(data: bytes) -> str:
+    """Digest *data*: SHA-256 as 64 lowercase hex digits."""
+    return hashlib.sha256(data).hexdigest()
