@@ -1,0 +1,74 @@
+"""
+What a route asks of its caller, and the one decision about it.
+
+Every route of every skin names one of these; there is no default, so a route that was forgotten does not exist.
+Restricted sessions (S9) are let through where ``during_enrolment`` says so, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from czo_auth.core.errors import (
+    Forbidden,
+    SecondFactorNeeded,
+    SessionRequired,
+    TwoFactorSetupRequired,
+    Unauthorized,
+)
+from czo_auth.core.principal import Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """
+    Attributes:
+        credential: ``none`` (not needed, ignored), ``optional_session``, ``session`` or ``any``.
+        during_enrolment: Whether a session that may only enrol is let through.
+        administers: Whether an administrator's session with a proved second factor is needed.
+    """
+
+    credential: Literal["none", "optional_session", "session", "any"]
+    during_enrolment: bool = False
+    administers: bool = False
+
+
+PUBLIC = Access(credential="none")
+ENROLLING_OR_SIGNING_IN = Access(credential="optional_session", during_enrolment=True)
+ENROLLING = Access(credential="session", during_enrolment=True)
+ANYONE_KNOWN = Access(credential="any", during_enrolment=True)
+ACCOUNT = Access(credential="session")
+SERVICE = Access(credential="any")
+ADMINISTRATION = Access(credential="session", administers=True)
+
+
+def admit(principal: Principal | None, access: Access) -> Principal | None:
+    """
+    Decide whether *principal* may enter.
+
+    Returns:
+        The principal, or None where nobody is needed and nobody is there.
+
+    Raises:
+        Unauthorized: Someone is needed and nobody is there.
+        TwoFactorSetupRequired: The session may only enrol (S9).
+        SessionRequired: An API key where only a session will do (S16).
+        Forbidden: Not an administrator.
+        SecondFactorNeeded: An administrator without a proved second factor.
+    """
+    if access.credential == "none":
+        return None
+    if principal is None:
+        if access.credential == "optional_session":
+            return None
+        raise Unauthorized
+    if principal.restricted_to is not None and not access.during_enrolment:
+        raise TwoFactorSetupRequired
+    if principal.kind == "api_key" and access.credential != "any":
+        raise SessionRequired
+    if access.administers and not principal.administers:
+        raise Forbidden
+    if access.administers and principal.aal < 2:
+        raise SecondFactorNeeded
+    return principal

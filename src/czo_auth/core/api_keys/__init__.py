@@ -1,0 +1,1 @@
+"""API keys: their format, their scopes, what they may do now."""

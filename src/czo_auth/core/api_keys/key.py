@@ -1,0 +1,50 @@
+"""An API key as the database holds it; of the key itself, only digest and prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+SHOWN_CHARACTERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyPolicy:
+    """
+    Attributes:
+        prefix: What every key starts with; secret scanners look for it.
+        limit: Live keys that a user may have.
+        longest_life: The farthest ``expiresAt``.
+        longest_overlap: How long a rotated key may go on.
+    """
+
+    prefix: str = "czo_"
+    limit: int = 100
+    longest_life: timedelta = timedelta(days=3653)
+    longest_overlap: timedelta = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """
+    Attributes:
+        prefix: The first eight characters, for people to recognise it.
+        actor_type: The hat of the session that created it.
+        rotated_at: When a successor was made; from then on it does not count against the limit.
+    """
+
+    id: str
+    user_id: str
+    organization_id: str | None
+    actor_type: str
+    name: str
+    prefix: str
+    scopes: tuple[str, ...]
+    metadata: Mapping[str, object] | None
+    enabled: bool
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    rotated_at: datetime | None
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,75 @@
+"""Scopes: their form, who may grant which, and which still count (S17)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+
+from czo_auth.core.errors import InsufficientScope, ValidationFailed
+
+SCOPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}:[A-Za-z][A-Za-z0-9_.-]{0,63}")
+MOST_SCOPES = 64
+VERIFY_KEYS = "api-keys:verify"
+_RESERVED = ("api-keys:", "admin:")
+
+ScopeRule = Callable[[frozenset[str], str | None], Collection[str]]
+"""From the actor types held and the role in the organization (None outside one) to the scopes one may use."""
+
+
+class ScopePolicy:
+    """
+    Which scopes a user may put on a key, asked again at each request.
+
+    Without a rule any scope may be granted, except the reserved ones (``api-keys:…``, ``admin:…``), which only
+    administrators grant. A mapping goes from actor type, or ``org:<role>``, to scopes; ``orders:*`` stands for all
+    actions of a resource and ``*`` for everything that is not reserved.
+    """
+
+    def __init__(self, rule: ScopeRule | Mapping[str, Collection[str]] | None = None) -> None:
+        self._rule = _from_mapping(rule) if isinstance(rule, Mapping) else rule
+
+    def allows(
+        self, scope: str, *, actor_types: frozenset[str], organization_role: str | None, administers: bool
+    ) -> bool:
+        """Say whether a user with these hats may use *scope* now; *administers* is about the hat worn."""
+        if scope.startswith(_RESERVED):
+            return administers
+        if self._rule is None:
+            return True
+        granted = self._rule(actor_types, organization_role)
+        return scope in granted or f"{scope.partition(':')[0]}:*" in granted or "*" in granted
+
+
+def _from_mapping(mapping: Mapping[str, Collection[str]]) -> ScopeRule:
+    frozen = {name: frozenset(scopes) for name, scopes in mapping.items()}
+
+    def rule(actor_types: frozenset[str], organization_role: str | None) -> Collection[str]:
+        names = [*actor_types, f"org:{organization_role}"]
+        return frozenset().union(*(frozen.get(name, frozenset()) for name in names))
+
+    return rule
+
+
+def check_form(scopes: Collection[str]) -> tuple[str, ...]:
+    """
+    Bring *scopes* into their stored form: distinct, sorted.
+
+    Raises:
+        ValidationFailed: One is not ``resource:action``, or there are too many.
+    """
+    if len(scopes) > MOST_SCOPES:
+        raise ValidationFailed(details=(("scopes", f"At most {MOST_SCOPES} scopes."),))
+    if not all(SCOPE.fullmatch(scope) for scope in scopes):
+        raise ValidationFailed(details=(("scopes", "A scope has the form resource:action."),))
+    return tuple(sorted(set(scopes)))
+
+
+def check_grant(scopes: Collection[str], *, may_use: Callable[[str], bool]) -> None:
+    """
+    Refuse to grant more than one holds.
+
+    Raises:
+        InsufficientScope: The creator may not use one of the scopes.
+    """
+    if not all(may_use(scope) for scope in scopes):
+        raise InsufficientScope("You cannot grant a scope that you do not hold.")

@@ -1,0 +1,569 @@
+"""
+Every refusal, as one tree.
+
+A refusal carries a stable ``code`` (contract) and a ``message`` that is safe to show to anyone. The middle layer says
+what kind of refusal it is; the HTTP number of each kind stands in one table in ``asgi/problems.py``.
+
+    Refusal
+    ├── Invalid            the request itself is wrong                        (ValidationFailed, PasswordTooShort, …)
+    ├── NotAuthenticated   no credential, or a wrong one                      (InvalidToken, InvalidCode, …)
+    ├── Forbidden          known, but not allowed                             (SessionRequired, InsufficientScope, …)
+    ├── Missing            unknown, or not yours; nobody can tell which       (NotFound, UnknownActorType, …)
+    ├── Conflict           collides with the present state                    (LastOwner, RefreshInProgress, …)
+    ├── Unprocessable      well-formed, yet cannot be done                    (UserAlreadyExists)
+    ├── TooLarge · UnsupportedMediaType · MethodNotAllowed
+    ├── TooMany            a limit, a lock or a full queue                    (RateLimited, AccountLocked)
+    └── Unavailable        an outage; never a verdict about the credential    (StorageUnavailable, SecretUnreadable)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """
+    A request that is answered with "no".
+
+    Args:
+        message: Replaces the class's sentence; must be as safe to show.
+        details: ``(location, sentence)`` pairs, for ``VALIDATION_ERROR``.
+        retry_after: Whole seconds after which trying again makes sense.
+    """
+
+    code: ClassVar[str] = "ERROR"
+    message: str = "The request was refused."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        details: Sequence[tuple[str, str]] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        self.message = message or type(self).message
+        self.details = tuple(details)
+        self.retry_after = retry_after
+        super().__init__(self.code)
+
+
+# --- kinds -----------------------------------------------------------------------------------------------------------
+class Invalid(Refusal):
+    """The request itself is wrong; sending it again will not help."""
+
+
+class NotAuthenticated(Refusal):
+    """No credential was sent, or one that proves nothing."""
+
+
+class Forbidden(Refusal):
+    """The caller is known, and may not do this."""
+
+    code = "FORBIDDEN"
+    message = "You are not allowed to do this."
+
+
+class Missing(Refusal):
+    """There is no such thing, or it is not the caller's to see."""
+
+
+class Conflict(Refusal):
+    """The request collides with the present state."""
+
+    code = "CONFLICT"
+    message = "This conflicts with the present state."
+
+
+class Unprocessable(Refusal):
+    """The request is well-formed and cannot be carried out."""
+
+
+class TooMany(Refusal):
+    """A limit was reached."""
+
+
+class Unavailable(Refusal):
+    """Something that is needed does not answer at present."""
+
+    code = "SERVICE_UNAVAILABLE"
+    message = "The service is temporarily unavailable. Try again shortly."
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = 2) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+# --- invalid ---------------------------------------------------------------------------------------------------------
+class ValidationFailed(Invalid):
+    code = "VALIDATION_ERROR"
+    message = "The request is not valid."
+
+
+class UnknownRole(ValidationFailed):
+    """A role that organizations do not have; a kind of its own, as better-auth's client has a code for it."""
+
+    message = "There is no such role."
+
+
+class InvalidRequest(Invalid):
+    code = "INVALID_REQUEST"
+    message = "The request is malformed."
+
+
+class MalformedBody(Invalid):
+    code = "BAD_REQUEST"
+    message = "The body is not acceptable JSON."
+
+
+class PasswordTooShort(Invalid):
+    code = "PASSWORD_TOO_SHORT"
+    message = "The password needs at least 8 characters."
+
+
+class PasswordTooLong(Invalid):
+    code = "PASSWORD_TOO_LONG"
+    message = "The password may have at most 128 characters."
+
+
+class PasswordCompromised(Invalid):
+    code = "PASSWORD_COMPROMISED"
+    message = "This password is known to attackers. Choose another."
+
+
+class InvalidPassword(Invalid):
+    code = "INVALID_PASSWORD"
+    message = "The password is not right."
+
+
+class TotpAlreadyEnabled(Invalid):
+    code = "TOTP_ALREADY_ENABLED"
+    message = "Two-factor authentication is already on."
+
+
+class TotpNotEnabled(Invalid):
+    code = "TOTP_NOT_ENABLED"
+    message = "There is no authenticator to verify against."
+
+
+class TwoFactorNotEnabled(Invalid):
+    code = "TWO_FACTOR_NOT_ENABLED"
+    message = "Two-factor authentication is not on."
+
+
+class TooManyAttempts(Invalid):
+    code = "TOO_MANY_ATTEMPTS_REQUEST_NEW_CODE"
+    message = "Too many wrong codes. Sign in again."
+
+
+class InvalidMailToken(Invalid):
+    code = "INVALID_TOKEN"
+    message = "The link is not valid any more."
+
+
+class InvitationNotFound(Invalid):
+    code = "INVITATION_NOT_FOUND"
+    message = "The invitation is not valid any more."
+
+
+class NoValuesToUpdate(Invalid):
+    code = "NO_VALUES_TO_UPDATE"
+    message = "Nothing to update was sent."
+
+
+class ServerOnlyProperty(Invalid):
+    code = "SERVER_ONLY_PROPERTY"
+    message = "A property in the body can only be set by the server."
+
+
+class InvalidNameLength(Invalid):
+    code = "INVALID_NAME_LENGTH"
+    message = "The name is too short or too long."
+
+
+class InvalidPrefixLength(Invalid):
+    code = "INVALID_PREFIX_LENGTH"
+    message = "The prefix is not the one of this deployment."
+
+
+class ExpiresInTooSmall(Invalid):
+    code = "EXPIRES_IN_IS_TOO_SMALL"
+    message = "The expiry is too near."
+
+
+class ExpiresInTooLarge(Invalid):
+    code = "EXPIRES_IN_IS_TOO_LARGE"
+    message = "The expiry is too far away."
+
+
+class OrganizationAlreadyExists(Invalid):
+    """The slug is taken, under the name that better-auth's client knows when it creates an organization."""
+
+    code = "ORGANIZATION_ALREADY_EXISTS"
+    message = "An organization with this slug exists."
+
+
+class SlugNotAvailable(Invalid):
+    """The same where better-auth's client asks for a slug or changes it."""
+
+    code = "ORGANIZATION_SLUG_ALREADY_TAKEN"
+    message = "The slug is taken."
+
+
+class NoActiveOrganization(Invalid):
+    code = "NO_ACTIVE_ORGANIZATION"
+    message = "No organization is active in this session."
+
+
+class MemberNotFound(Invalid):
+    code = "MEMBER_NOT_FOUND"
+    message = "There is no such member."
+
+
+class OrganizationNotFound(Invalid):
+    code = "ORGANIZATION_NOT_FOUND"
+    message = "There is no such organization."
+
+
+class AlreadyMember(Invalid):
+    code = "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION"
+    message = "This user is a member already."
+
+
+class AlreadyInvited(Invalid):
+    code = "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION"
+    message = "This address is invited already."
+
+
+class OnlyOwnerCannotLeave(Invalid):
+    code = "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER"
+    message = "The only owner cannot leave."
+
+
+class OwnerNeeded(Invalid):
+    code = "YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER"
+    message = "An organization keeps at least one owner."
+
+
+class RoleNotFound(Invalid):
+    code = "ROLE_NOT_FOUND"
+    message = "There is no such role."
+
+
+# --- not authenticated -----------------------------------------------------------------------------------------------
+class Unauthorized(NotAuthenticated):
+    """No credential was sent."""
+
+    code = "UNAUTHORIZED"
+    message = "Sign in first."
+
+
+class UnauthorizedSession(NotAuthenticated):
+    code = "UNAUTHORIZED_SESSION"
+    message = "This session may not do that."
+
+
+class InvalidToken(NotAuthenticated):
+    code = "INVALID_TOKEN"
+    message = "The token is not valid."
+
+
+class InvalidApiKey(NotAuthenticated):
+    """One answer for unknown, revoked, expired, disabled and orphaned keys: a stranger learns nothing."""
+
+    code = "INVALID_API_KEY"
+    message = "The API key is not valid."
+
+
+class InvalidEmailOrPassword(NotAuthenticated):
+    code = "INVALID_EMAIL_OR_PASSWORD"
+    message = "The email address or the password is not right."
+
+
+class InvalidCode(NotAuthenticated):
+    code = "INVALID_CODE"
+    message = "The code is not right."
+
+
+class InvalidBackupCode(NotAuthenticated):
+    code = "INVALID_BACKUP_CODE"
+    message = "The backup code is not right."
+
+
+class InvalidChallenge(NotAuthenticated):
+    code = "INVALID_TWO_FACTOR_COOKIE"
+    message = "The sign-in is not valid any more. Start again."
+
+
+class InvalidRefreshToken(NotAuthenticated):
+    code = "INVALID_REFRESH_TOKEN"
+    message = "The refresh token is not valid."
+
+
+# --- forbidden -------------------------------------------------------------------------------------------------------
+class SignUpNotAllowed(Forbidden):
+    code = "SIGN_UP_NOT_ALLOWED"
+    message = "Nobody can sign up for this actor type."
+
+
+class ActorTypeMismatch(Forbidden):
+    code = "ACTOR_TYPE_MISMATCH"
+    message = "This account does not have that actor type."
+
+
+class EmailNotVerified(Forbidden):
+    code = "EMAIL_NOT_VERIFIED"
+    message = "Confirm your email address first."
+
+
+class TwoFactorSetupRequired(Forbidden):
+    code = "TWO_FACTOR_SETUP_REQUIRED"
+    message = "Turn on two-factor authentication first."
+
+
+class ReauthenticationRequired(Forbidden):
+    code = "REAUTHENTICATION_REQUIRED"
+    message = "Prove that it is you again first."
+
+
+class SecretAlreadyShown(Forbidden):
+    """An active secret is never shown again (S8)."""
+
+    code = "TOTP_ALREADY_ENABLED"
+    message = "Two-factor authentication is on. Its secret is not shown again."
+
+
+class SecondFactorNeeded(Forbidden):
+    code = "TWO_FACTOR_REQUIRED"
+    message = "This needs a session with a proved second factor."
+
+
+class SessionRequired(Forbidden):
+    code = "SESSION_REQUIRED"
+    message = "An API key cannot do this. Sign in instead."
+
+
+class InsufficientScope(Forbidden):
+    code = "INSUFFICIENT_SCOPE"
+    message = "A scope that this needs is missing."
+
+
+class InsufficientApiKeyPermissions(Forbidden):
+    code = "INSUFFICIENT_API_KEY_PERMISSIONS"
+    message = "Your role in this organization may not manage API keys."
+
+
+class NotMemberOfOrganization(Forbidden):
+    code = "USER_NOT_MEMBER_OF_ORGANIZATION"
+    message = "You are not a member of this organization."
+
+
+class NotOrganizationMember(Forbidden):
+    """The same fact under the name that better-auth's client knows."""
+
+    code = "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION"
+    message = "You are not a member of this organization."
+
+
+class NotMemberHere(Forbidden):
+    """And under the one that it knows when members are listed."""
+
+    code = "YOU_ARE_NOT_A_MEMBER_OF_THIS_ORGANIZATION"
+    message = "You are not a member of this organization."
+
+
+class RoleAboveOwn(Forbidden):
+    """Nobody grants a role above their own."""
+
+    message = "You cannot grant a role above your own."
+
+
+class CannotFoundOrganization(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_CREATE_A_NEW_ORGANIZATION"
+    message = "You are not allowed to create an organization."
+
+
+class CannotUpdateOrganization(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION"
+    message = "You are not allowed to change this organization."
+
+
+class CannotDeleteOrganization(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_ORGANIZATION"
+    message = "You are not allowed to delete this organization."
+
+
+class CannotUpdateMember(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER"
+    message = "You are not allowed to change this member."
+
+
+class CannotRemoveMember(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER"
+    message = "You are not allowed to remove this member."
+
+
+class CannotInvite(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_INVITE_USERS_TO_THIS_ORGANIZATION"
+    message = "You are not allowed to invite people to this organization."
+
+
+class CannotInviteWithRole(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_INVITE_USER_WITH_THIS_ROLE"
+    message = "You cannot grant a role above your own."
+
+
+class CannotCancelInvitation(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_CANCEL_THIS_INVITATION"
+    message = "You are not allowed to cancel this invitation."
+
+
+class CannotListInvitations(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_LIST_INVITATIONS"
+    message = "You are not allowed to see the invitations of this organization."
+
+
+class InvitationsNeedVerifiedEmail(Forbidden):
+    code = "EMAIL_VERIFICATION_REQUIRED_FOR_INVITATION"
+    message = "Confirm your email address first."
+
+
+class OrganizationScopeMismatch(Forbidden):
+    code = "ORGANIZATION_SCOPE_MISMATCH"
+    message = "This API key acts in another organization."
+
+
+class NotTheRecipient(Forbidden):
+    code = "YOU_ARE_NOT_THE_RECIPIENT_OF_THE_INVITATION"
+    message = "This invitation was sent to someone else."
+
+
+class MissingOrNullOrigin(Forbidden):
+    code = "MISSING_OR_NULL_ORIGIN"
+    message = "The request does not say which site it comes from."
+
+
+class InvalidOrigin(Forbidden):
+    code = "INVALID_ORIGIN"
+    message = "The request comes from a site that is not trusted."
+
+
+class CrossSiteNavigationBlocked(Forbidden):
+    code = "CROSS_SITE_NAVIGATION_LOGIN_BLOCKED"
+    message = "Another site cannot sign you in."
+
+
+# --- missing ---------------------------------------------------------------------------------------------------------
+class NotFound(Missing):
+    code = "NOT_FOUND"
+    message = "There is no such thing."
+
+
+class UnknownOrganization(NotFound):
+    """No organization has this id, or the caller is not a member of it."""
+
+
+class UnknownMember(NotFound):
+    """Nobody in the organization is called this."""
+
+
+class UnknownInvitation(NotFound):
+    """The organization has no pending invitation with this id that the caller may see."""
+
+
+class UnknownActorType(Missing):
+    code = "UNKNOWN_ACTOR_TYPE"
+    message = "There is no such actor type."
+
+
+class KeyNotFound(Missing):
+    code = "KEY_NOT_FOUND"
+    message = "There is no such API key."
+
+
+# --- conflict, unprocessable, sizes ----------------------------------------------------------------------------------
+class TwoFactorRequiredByPolicy(Conflict):
+    code = "TWO_FACTOR_REQUIRED_BY_POLICY"
+    message = "Your account must keep two-factor authentication on."
+
+
+class RefreshInProgress(Conflict):
+    code = "REFRESH_IN_PROGRESS"
+    message = "This refresh token was just replaced. Use its successor."
+
+
+class ApiKeyLimitReached(Conflict):
+    code = "API_KEY_LIMIT_REACHED"
+    message = "You have as many API keys as are allowed. Revoke one first."
+
+
+class ApiKeyAlreadyRotated(Conflict):
+    code = "API_KEY_ALREADY_ROTATED"
+    message = "This API key already has a successor."
+
+
+class LastOwner(Conflict):
+    code = "LAST_OWNER"
+    message = "An organization keeps at least one owner."
+
+
+class SlugTaken(Conflict):
+    code = "ORGANIZATION_SLUG_ALREADY_TAKEN"
+    message = "The slug is taken."
+
+
+class OrganizationLimitReached(Conflict):
+    code = "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS"
+    message = "You own as many organizations as are allowed."
+
+
+class MemberLimitReached(Conflict):
+    code = "ORGANIZATION_MEMBERSHIP_LIMIT_REACHED"
+    message = "The organization has as many members as are allowed."
+
+
+class InvitationLimitReached(Conflict):
+    code = "INVITATION_LIMIT_REACHED"
+    message = "The organization has as many open invitations as are allowed."
+
+
+class UserAlreadyExists(Unprocessable):
+    code = "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"
+    message = "An account with this email address exists."
+
+
+class TooLarge(Refusal):
+    code = "PAYLOAD_TOO_LARGE"
+    message = "The body is too large."
+
+
+class UnsupportedMediaType(Refusal):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    message = "Send plain, uncompressed application/json."
+
+
+class MethodNotAllowed(Refusal):
+    code = "METHOD_NOT_ALLOWED"
+    message = "This address does not take that method."
+
+
+# --- limits and outages ----------------------------------------------------------------------------------------------
+class RateLimited(TooMany):
+    code = "TOO_MANY_REQUESTS"
+    message = "Too many requests. Slow down."
+
+
+class AccountLocked(TooMany):
+    """Without ``retry_after``, waiting does not help: a password reset or an administrator does."""
+
+    code = "ACCOUNT_TEMPORARILY_LOCKED"
+    message = "Too many wrong codes. Second factors are locked for now."
+
+
+class StorageUnavailable(Unavailable):
+    message = "The database is busy or down. Nothing was changed. Try again shortly."
+
+
+class SecretUnreadable(Unavailable):
+    """A sealed value did not open: the wrong key, or a row that was tampered with. Fails closed (S13)."""
+
+    message = "The second factor cannot be checked at present. A backup code still works."

@@ -1,0 +1,369 @@
+"""The relay: carries recorded events from the outbox to the sinks, in order, at least once (S34)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.events.store import Journal
+from czo_auth.core.events.types import Event
+from czo_auth.core.text import escape_control
+from czo_auth.crypto import tokens
+
+T = TypeVar("T")
+
+_log = logging.getLogger("czo_auth.events")
+
+
+class SinkUnavailable(Exception):
+    """A sink cannot take any event at present. Says nothing about the event, which waits and is never parked."""
+
+
+class Sink(Protocol):
+    """
+    Somewhere that events go to.
+
+    Promise: ``deliver`` returns once the event is safe on the other side. It gets events one at a time, oldest first,
+    and may get one again that it had before; ``event.id`` tells.
+    """
+
+    @property
+    def name(self) -> str:
+        """Names the sink's place in the outbox; another name begins anew."""
+
+    async def deliver(self, event: Event) -> None:
+        """
+        Hand *event* over.
+
+        Raises:
+            SinkUnavailable: An outage. The sink waits and then goes on with this event.
+            Exception: Anything else counts against the event, which is parked after a few tries.
+        """
+
+
+class JournalHolder(Protocol):
+    """The part of a transaction that the relay needs."""
+
+    @property
+    def journal(self) -> Journal: ...
+
+
+class Outbox(Protocol):
+    """The part of ``Transactions`` that the relay needs; named here because events lie below transactions."""
+
+    async def run(self, step: Callable[[JournalHolder], T]) -> T:
+        """Run a step that may write."""
+
+    async def read(self, step: Callable[[JournalHolder], T]) -> T:
+        """Run a step that only reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPolicy:
+    """
+    Attributes:
+        batch_size: Events read at once; after a crash at most so many are delivered again.
+        lease: How long a process that died keeps its sinks from the others. Renewed when half of it is gone.
+        time_limit: How long one delivery may take before it counts as an outage; at most half the lease, so that no
+            delivery outlives the lease under which it began.
+        poll: How often to look for events that other processes recorded.
+        tries: How often an event is offered before it is parked.
+        first_pause, longest_pause: After a failure; doubled each time, with jitter.
+
+    Raises:
+        ValueError: A number that cannot work.
+    """
+
+    batch_size: int = 100
+    lease: timedelta = timedelta(seconds=30)
+    time_limit: timedelta = timedelta(seconds=15)
+    poll: timedelta = timedelta(milliseconds=750)
+    tries: int = 5
+    first_pause: timedelta = timedelta(milliseconds=250)
+    longest_pause: timedelta = timedelta(seconds=30)
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.tries < 1:
+            raise ValueError("batch_size and tries must be at least 1")
+        if min(self.lease, self.time_limit, self.poll, self.first_pause, self.longest_pause) <= timedelta(0):
+            raise ValueError("the times of a delivery policy must be longer than nothing")
+        if self.time_limit * 2 > self.lease:
+            raise ValueError("time_limit may be at most half the lease")
+
+    def pause_after(self, failures: int) -> timedelta:
+        """Choose how long to wait after the failure number *failures*: between half and all of its turn."""
+        # Beyond 2^20 the longest pause rules in any case, and a float would run over.
+        whole = min(self.first_pause * (1 << min(failures - 1, 20)), self.longest_pause)
+        jitter = int.from_bytes(tokens.random_bytes(2), "big") / 0x10000
+        return whole * (1 + jitter) / 2
+
+
+class Relay:
+    """
+    Delivers what is recorded to every sink, each at its own pace.
+
+    One process at a time serves a sink: it holds a lease in the database. A relay runs once; make another to begin
+    again.
+
+    Args:
+        outbox: The ``Transactions`` of the storage.
+        sinks: Where events go; their names are distinct.
+        owner: Names this process among those that share the database; no two may have the same.
+        now: Gives the present, aware.
+        policy: Numbers.
+
+    Raises:
+        ValueError: Two sinks have one name.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        sinks: Sequence[Sink],
+        *,
+        owner: str,
+        now: Callable[[], datetime],
+        policy: DeliveryPolicy | None = None,
+    ) -> None:
+        if len({sink.name for sink in sinks}) != len(sinks):
+            raise ValueError("two sinks have the same name")
+        self._stop = asyncio.Event()
+        policy = policy or DeliveryPolicy()
+        self._lines = [
+            _Line(sink, outbox=outbox, owner=owner, now=now, policy=policy, stop=self._stop) for sink in sinks
+        ]
+
+    async def run(self) -> None:
+        """Deliver until `stop`; then the events in hand are finished, and the leases given back."""
+        async with asyncio.TaskGroup() as group:
+            for line in self._lines:
+                group.create_task(line.run())
+            await self._stop.wait()
+
+    def stop(self) -> None:
+        """Let `run` return. Call it on the event loop's thread."""
+        self._stop.set()
+        self.notify()
+
+    def notify(self) -> None:
+        """Say that something was recorded, so that nobody waits for the poll. Call it on the event loop's thread."""
+        for line in self._lines:
+            line.wake.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """How long to wait, and what ends the wait before its time."""
+
+    pause: timedelta
+    ended_by: asyncio.Event
+
+
+class _Line:
+    """One sink's way out of the outbox: its lease, its place, and its setbacks."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        outbox: Outbox,
+        owner: str,
+        now: Callable[[], datetime],
+        policy: DeliveryPolicy,
+        stop: asyncio.Event,
+    ) -> None:
+        self.wake = asyncio.Event()
+        self._sink = sink
+        self._outbox = outbox
+        self._owner = owner
+        self._now = now
+        self._policy = policy
+        self._stop = stop
+        self._held_until: datetime | None = None
+        self._position = 0
+        self._position_is_saved = True
+        self._tried: tuple[str, int] = ("", 0)
+        self._setbacks = 0
+
+    async def run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                await self._wait(await self._guarded_pass())
+        finally:
+            await self._release()
+
+    async def _wait(self, rest: _Rest) -> None:
+        try:
+            async with asyncio.timeout(rest.pause.total_seconds()):
+                await rest.ended_by.wait()
+        except TimeoutError:
+            pass
+
+    async def _guarded_pass(self) -> _Rest:
+        """Make one pass; an outage on either side becomes a rest that only `stop` cuts short."""
+        try:
+            return await self._pass()
+        except SinkUnavailable as outage:
+            return self._set_back("sink %s is unavailable, its events wait: %s", outage)
+        except StorageUnavailable as outage:
+            return self._set_back("the database is unavailable, events for sink %s wait: %s", outage)
+        except Exception as error:
+            # A line that ended here would deliver nothing any more, and nobody would notice.
+            _log.error("delivery to sink %s failed unexpectedly", self._sink.name, exc_info=error)
+            return self._set_back("events for sink %s wait: %s", error)
+
+    async def _pass(self) -> _Rest:
+        """Deliver one batch, as far as it goes."""
+        # Before reading: what is recorded from here on either is read below or wakes the line again.
+        self.wake.clear()
+        if not await self._hold():
+            return _Rest(self._policy.poll, self._stop)
+        position, limit = self._position, self._policy.batch_size
+        events = await self._outbox.read(lambda tx: tx.journal.events_after(position, limit=limit))
+        for event in events:
+            # A batch ends when it is time to renew the lease; the next pass does.
+            if self._stop.is_set() or not self._holds():
+                return _Rest(timedelta(0), self.wake)
+            pause = await self._offer(event)
+            if pause is not None:
+                return _Rest(pause, self._stop)
+        await self._save()
+        self._recover()
+        return _Rest(timedelta(0) if len(events) == limit else self._policy.poll, self.wake)
+
+    # --- one event ---
+
+    async def _offer(self, event: Event) -> timedelta | None:
+        """Offer *event* to the sink: None when it is done with, else how long to wait before offering it again."""
+        try:
+            await self._attempt(event)
+        except SinkUnavailable:
+            await self._save()
+            raise
+        except Exception as fault:
+            return await self._count_against(event, fault)
+        self._position, self._position_is_saved = event.sequence, False
+        self._recover()
+        return None
+
+    async def _attempt(self, event: Event) -> None:
+        limit = self._policy.time_limit.total_seconds()
+        clock = asyncio.timeout(limit)
+        try:
+            async with clock:
+                await self._sink.deliver(event)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise SinkUnavailable(f"no answer within {limit:g} s") from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Something that the sink waited for was cancelled, not this line: it must not end for that.
+            raise RuntimeError("the delivery was cancelled from within") from None
+
+    async def _count_against(self, event: Event, fault: Exception) -> timedelta | None:
+        tried, count = self._tried
+        count = count + 1 if tried == event.id else 1
+        self._tried = event.id, count
+        if count < self._policy.tries:
+            _log.info("sink %s refused event %s: %s", self._sink.name, event.id, _described(fault))
+            await self._save()
+            return self._policy.pause_after(count)
+        if await self._park(event, _described(fault)):
+            _log.error(
+                "sink %s refused event %s (%s) %d times, it is parked: %s",
+                *(self._sink.name, event.id, event.type, count, _described(fault)),
+            )
+        return None
+
+    async def _park(self, event: Event, error: str) -> bool:
+        now = self._now()
+
+        def step(tx: JournalHolder) -> bool:
+            # First, so that a process that lost the lease does not park what the next one may well deliver.
+            if not tx.journal.advance_sink(self._sink.name, owner=self._owner, sequence=event.sequence):
+                return False
+            tx.journal.park(self._sink.name, event, error=error, now=now)
+            return True
+
+        return self._saved_or_lost(event.sequence, saved=await self._outbox.run(step))
+
+    # --- the lease and the place ---
+
+    def _holds(self) -> bool:
+        """Say whether the lease lasts for one more delivery."""
+        return self._held_until is not None and self._now() < self._held_until - self._policy.lease / 2
+
+    async def _hold(self) -> bool:
+        """Take or renew the lease and learn the place; False when another process serves the sink."""
+        if self._holds() and self._position_is_saved:
+            return True
+        sink, owner, unsaved = self._sink.name, self._owner, not self._position_is_saved
+        position, now = self._position, self._now()
+        until = now + self._policy.lease
+
+        def step(tx: JournalHolder) -> int | None:
+            if unsaved:
+                # Its answer does not matter: the claim below says where things stand.
+                tx.journal.advance_sink(sink, owner=owner, sequence=position)
+            return tx.journal.claim_sink(sink, owner=owner, until=until, now=now)
+
+        place = await self._outbox.run(step)
+        self._position_is_saved = True
+        self._held_until = None if place is None else until
+        self._position = self._position if place is None else place
+        return place is not None
+
+    async def _save(self) -> None:
+        if self._position_is_saved:
+            return
+        position = self._position
+        saved = await self._outbox.run(
+            lambda tx: tx.journal.advance_sink(self._sink.name, owner=self._owner, sequence=position)
+        )
+        self._saved_or_lost(position, saved=saved)
+
+    def _saved_or_lost(self, position: int, *, saved: bool) -> bool:
+        self._position, self._position_is_saved = position, True
+        if not saved:
+            _log.info("another process took over sink %s", self._sink.name)
+            self._held_until = None
+        return saved
+
+    async def _release(self) -> None:
+        sink, owner = self._sink.name, self._owner
+        position, unsaved = self._position, not self._position_is_saved
+
+        def step(tx: JournalHolder) -> None:
+            if unsaved:
+                tx.journal.advance_sink(sink, owner=owner, sequence=position)
+            tx.journal.release_sink(sink, owner=owner)
+
+        try:
+            await self._outbox.run(step)
+        except StorageUnavailable:
+            _log.warning("the lease on sink %s could not be given back; it runs out by itself", sink)
+
+    # --- setbacks ---
+
+    def _set_back(self, message: str, error: Exception) -> _Rest:
+        self._setbacks += 1
+        if self._setbacks == 1:
+            _log.warning(message, self._sink.name, _described(error))
+        return _Rest(self._policy.pause_after(self._setbacks), self._stop)
+
+    def _recover(self) -> None:
+        if self._setbacks:
+            _log.info("delivery to sink %s goes on after %d failures", self._sink.name, self._setbacks)
+        self._setbacks = 0
+
+
+def _described(error: Exception) -> str:
+    return escape_control(f"{type(error).__name__}: {error}", limit=300)

@@ -1,0 +1,61 @@
+"""The port through which facts are recorded, read and delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from czo_auth.core.events.types import AuditRecord, Event, Fact
+from czo_auth.core.provenance import Provenance
+
+
+class Journal(Protocol):
+    """
+    The outbox and the audit log, written in the transaction of the change (S34, S35).
+
+    Promise: what a transaction records becomes visible with its change or not at all, and sequence numbers grow in the
+    order of the commits, so that a reader that remembers the last number it saw misses nothing.
+    """
+
+    def record(self, fact: Fact, *, provenance: Provenance, now: datetime) -> None:
+        """Write *fact* to the audit log and, when its action is an event type, to the outbox."""
+
+    def events_after(self, sequence: int, *, limit: int) -> Sequence[Event]:
+        """Read events beyond *sequence*, oldest first."""
+
+    def audit_after(self, sequence: int, *, limit: int) -> Sequence[AuditRecord]:
+        """Read audit records beyond *sequence*, oldest first."""
+
+    def audit_before(
+        self, sequence: int | None, *, limit: int, user_id: str | None, action: str | None
+    ) -> Sequence[AuditRecord]:
+        """Read audit records below *sequence* (None: from the end), newest first, of one user or action if given."""
+
+    def count_audit(self, *, user_id: str | None, action: str | None) -> int:
+        """Count the audit records that match."""
+
+    def claim_sink(self, sink: str, *, owner: str, until: datetime, now: datetime) -> int | None:
+        """
+        Take or extend the lease on *sink* for *owner*.
+
+        One atomic statement: two owners never hold it at once.
+
+        Returns:
+            The last sequence delivered, or None when another owner holds an unexpired lease.
+        """
+
+    def advance_sink(self, sink: str, *, owner: str, sequence: int) -> bool:
+        """Remember that *sink* has everything up to *sequence*; False when the lease was lost."""
+
+    def release_sink(self, sink: str, *, owner: str) -> None:
+        """Give the lease back, so that another process may take over at once."""
+
+    def park(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
+        """Put aside an event that *sink* refuses for its content, so that those behind it go on."""
+
+    def parked(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
+        """Read the events put aside, as ``(sink, event, error)``."""
+
+    def prune_events(self, *, before: datetime) -> int:
+        """Delete events older than *before* that every known sink has had; answer how many."""

@@ -1,0 +1,107 @@
+"""The events of the contract, section 9, and the audit actions beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from czo_auth.core.provenance import Provenance
+
+TWO_FACTOR_ENABLED = "auth.2fa.enabled"
+TWO_FACTOR_DISABLED = "auth.2fa.disabled"
+BACKUP_CODE_USED = "auth.2fa.backup_code_used"
+BACKUP_CODES_REGENERATED = "auth.2fa.backup_codes_regenerated"
+TWO_FACTOR_LOCKED = "auth.2fa.locked"
+API_KEY_CREATED = "auth.apikey.created"
+API_KEY_REVOKED = "auth.apikey.revoked"
+API_KEY_ROTATED = "auth.apikey.rotated"
+USER_REGISTERED = "auth.user.registered"
+USER_UPDATED = "auth.user.updated"
+USER_BANNED = "auth.user.banned"
+SESSION_CREATED = "auth.session.created"
+SESSION_REVOKED = "auth.session.revoked"
+REFRESH_REUSE_DETECTED = "auth.refresh.reuse_detected"
+ORGANIZATION_CREATED = "auth.org.created"
+MEMBER_ADDED = "auth.org.member_added"
+MEMBER_REMOVED = "auth.org.member_removed"
+ROLE_CHANGED = "auth.role.changed"
+
+EVENT_TYPES = frozenset(
+    {
+        TWO_FACTOR_ENABLED,
+        TWO_FACTOR_DISABLED,
+        BACKUP_CODE_USED,
+        BACKUP_CODES_REGENERATED,
+        TWO_FACTOR_LOCKED,
+        API_KEY_CREATED,
+        API_KEY_REVOKED,
+        API_KEY_ROTATED,
+        USER_REGISTERED,
+        USER_UPDATED,
+        USER_BANNED,
+        SESSION_CREATED,
+        SESSION_REVOKED,
+        REFRESH_REUSE_DETECTED,
+        ORGANIZATION_CREATED,
+        MEMBER_ADDED,
+        MEMBER_REMOVED,
+        ROLE_CHANGED,
+    }
+)
+"""Every type that is delivered to subscribers and sinks. Other actions reach the audit log only."""
+
+Outcome = Literal["success", "failure", "denied"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """
+    Something that happened, to be recorded.
+
+    Attributes:
+        action: One of the event types, or the name of an audit-only action (``auth.sign_in`` and the like).
+        user_id: The user concerned; events are delivered in order for each.
+        organization_id: The organization concerned.
+        outcome: ``success``, ``failure`` (a wrong credential) or ``denied`` (not allowed).
+        details: Small, public facts, camelCase: key id and prefix, actor type, reason. Never a secret (S20).
+    """
+
+    action: str
+    user_id: str | None = None
+    organization_id: str | None = None
+    outcome: Outcome = "success"
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """
+    A recorded event on its way to subscribers.
+
+    Attributes:
+        sequence: Its place in the outbox; grows in the order of the commits.
+        id: Stable across deliveries; receivers drop doubles by it.
+        data: ``userId`` and what the fact says; JSON types only.
+    """
+
+    sequence: int
+    id: str
+    type: str
+    user_id: str | None
+    at: datetime
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """One line of the audit log, contract section 9, with the hash that chains it to the line before."""
+
+    sequence: int
+    id: str
+    at: datetime
+    fact: Fact
+    provenance: Provenance
+    previous_hash: str
+    hash: str

@@ -1,0 +1,316 @@
+"""Turning two-factor authentication on: begin shows a secret, confirm makes it count (S6, S7, S8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from czo_auth.core.errors import (
+    InvalidCode,
+    InvalidToken,
+    ReauthenticationRequired,
+    SecretAlreadyShown,
+    SecretUnreadable,
+    TotpAlreadyEnabled,
+    TotpNotEnabled,
+)
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.issue import SignedIn, end_sessions, renew_session, signed_in
+from czo_auth.core.flows.prove_code import open_secret, record_wrong_code, reserve_attempt
+from czo_auth.core.flows.recent_proof import RecentProof, SpendProof
+from czo_auth.core.flows.services import Services
+from czo_auth.core.ids import new_id
+from czo_auth.core.principal import Principal
+from czo_auth.core.provenance import Provenance
+from czo_auth.core.sessions.session import IssuedSession
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrolment, HashedCode, TotpFactor
+from czo_auth.core.users.user import User
+from czo_auth.crypto import codes, totp
+from czo_auth.crypto.codes import BackupCode
+from czo_auth.crypto.sealing import OpenError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingEnrolment:
+    """What is shown once, and never again (S8)."""
+
+    secret: str = field(repr=False)
+    totp_uri: str = field(repr=False)
+    backup_codes: tuple[str, ...] = field(repr=False)
+    expires_at: datetime
+
+
+class EnableTwoFactor:
+    """Begins and confirms enrolments."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._proof = RecentProof(services)
+        self._hashing: dict[str, asyncio.Future[None]] = {}
+
+    async def begin(
+        self,
+        principal: Principal,
+        *,
+        password: str | None,
+        code: str | None,
+        replace: bool,
+        issuer: str | None,
+        provenance: Provenance,
+        now: datetime,
+    ) -> PendingEnrolment:
+        """
+        Make a secret and ten codes and show them; nothing is active yet.
+
+        The codes are hashed while the person scans; until then they rest sealed, so a restart loses nothing.
+
+        Args:
+            replace: Start an enrolment beside an active factor; that one works until the new one is confirmed.
+            code: Proves the active factor, where *replace* needs it and the session has no recent proof.
+
+        Raises:
+            TotpAlreadyEnabled: A factor is active and *replace* was not asked for.
+            InvalidPassword: The password is wrong.
+            ReauthenticationRequired: Neither password nor sign-in is recent enough.
+        """
+        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
+        if user is None:
+            raise InvalidToken
+        if user.has_factor and not replace:
+            raise TotpAlreadyEnabled
+        spend_proof: SpendProof | None = None
+        if user.has_factor:
+            if password is None:
+                raise ReauthenticationRequired
+            spend_proof = await self._proof.second_factor(
+                principal, user, password=password, code=code, provenance=provenance, now=now
+            )
+        elif password is not None:
+            await self._proof.password(user, password, provenance=provenance)
+        else:
+            self._proof.recent_sign_in(principal, now=now)
+        return await self._keep(user, spend_proof, issuer=issuer, provenance=provenance, now=now)
+
+    async def _keep(
+        self,
+        user: User,
+        spend_proof: SpendProof | None,
+        *,
+        issuer: str | None,
+        provenance: Provenance,
+        now: datetime,
+    ) -> PendingEnrolment:
+        policy = self._services.policies.two_factor
+        secret = totp.new_secret()
+        enrolment_id = new_id(now)
+        expires_at = now + policy.enrolment_lifetime
+        ring = self._services.key_ring
+        bound_to = {"user": user.id, "enrolment": enrolment_id}
+
+        def keep(tx: Transaction) -> list[BackupCode]:
+            fresh = tx.users.lock(user.id)
+            if fresh is None or fresh.credential_version != user.credential_version:
+                raise ReauthenticationRequired
+            if spend_proof is not None:
+                spend_proof(tx)
+            fresh_codes = codes.new_codes(policy.backup_codes, taken=tx.two_factor.selectors(user.id))
+            shown = "\n".join(code.text for code in fresh_codes).encode()
+            tx.two_factor.put_enrolment(
+                Enrolment(
+                    id=enrolment_id,
+                    user_id=user.id,
+                    sealed_secret=ring.seal(secret, purpose=TOTP_SECRET, bound_to=bound_to),
+                    sealed_codes=ring.seal(shown, purpose=PENDING_CODES, bound_to=bound_to),
+                    replaces=fresh.has_factor,
+                    created_at=now,
+                    expires_at=expires_at,
+                )
+            )
+            return fresh_codes
+
+        new_codes = await self._services.transactions.run(keep)
+        self._services.background.spawn(self._hash_ahead(enrolment_id, user.id, new_codes))
+        return PendingEnrolment(
+            secret=totp.encode_secret(secret),
+            totp_uri=totp.otpauth_uri(secret, account=user.email, issuer=issuer or policy.issuer),
+            backup_codes=tuple(code.text for code in new_codes),
+            expires_at=expires_at,
+        )
+
+    async def _hash_ahead(self, enrolment_id: str, user_id: str, new_codes: Sequence[BackupCode]) -> None:
+        done = self._hashing[enrolment_id] = asyncio.get_running_loop().create_future()
+        try:
+            hashed = await self._services.hashing.hash_codes(new_codes)
+            await self._services.transactions.run(
+                lambda tx: tx.two_factor.put_pending_codes(enrolment_id, user_id, hashed)
+            )
+        finally:
+            del self._hashing[enrolment_id]
+            done.set_result(None)
+
+    async def confirm(
+        self, principal: Principal, code: str, *, provenance: Provenance, now: datetime
+    ) -> SignedIn | None:
+        """
+        Confirm the pending enrolment with its first code.
+
+        Activates the factor and its codes, ends all other sessions and challenges, and renews the session.
+
+        Returns:
+            The renewed session, or None when nothing is pending, or when the code belongs to the active factor
+            that is about to be replaced.
+
+        Raises:
+            AccountLocked, InvalidCode, SecretUnreadable: As at sign-in.
+            TotpNotEnabled: The enrolment was confirmed or replaced meanwhile.
+        """
+        await self._services.limits.hit("second_factor", ip=provenance.ip, account=principal.user_id)
+        attempt = await self._services.transactions.run(lambda tx: self._count(tx, principal, code, now=now))
+        if attempt is None:
+            return None
+        enrolment, step, failures, hashed_already = attempt
+        if step is None:
+            await record_wrong_code(
+                self._services, principal.user_id, failures, "otp", provenance=provenance, now=now
+            )
+            raise InvalidCode
+        hashed = None if hashed_already else await self._hash_now(enrolment)
+
+        def activate(tx: Transaction) -> tuple[User, IssuedSession]:
+            return self._activate(tx, principal, enrolment, step, hashed, provenance=provenance, now=now)
+
+        user, issued = await self._services.transactions.run(activate)
+        return signed_in(self._services, user, issued, now=now)
+
+    def _count(
+        self, tx: Transaction, principal: Principal, code: str, *, now: datetime
+    ) -> tuple[Enrolment, int | None, int, bool] | None:
+        """Count the attempt, and find the step for which *code* is right."""
+        user_id = principal.user_id
+        enrolment = tx.two_factor.find_enrolment(user_id, now=now)
+        if enrolment is None:
+            return None
+        secret = open_secret(self._services.key_ring, enrolment.id, user_id, enrolment.sealed_secret)
+        step = totp.matching_step(
+            secret, totp.normalise(code), now=now, drift=self._services.policies.two_factor.drift
+        )
+        if step is None and enrolment.replaces:
+            return None
+        failures = reserve_attempt(self._services, tx, user_id, now=now)
+        return enrolment, step, failures, tx.two_factor.has_pending_codes(enrolment.id)
+
+    async def _hash_now(self, enrolment: Enrolment) -> list[HashedCode] | None:
+        """Hash the codes of an enrolment whose hashing was cut off, or runs elsewhere; None when it is done."""
+        if await self._is_hashed_ahead(enrolment.id):
+            return None
+        bound_to = {"user": enrolment.user_id, "enrolment": enrolment.id}
+        try:
+            shown = self._services.key_ring.open(
+                enrolment.sealed_codes or "", purpose=PENDING_CODES, bound_to=bound_to
+            )
+        except OpenError:
+            raise SecretUnreadable from None
+        parsed = [code for text in shown.decode().split("\n") if (code := codes.parse(text)) is not None]
+        return await self._services.hashing.hash_codes(parsed)
+
+    async def _is_hashed_ahead(self, enrolment_id: str) -> bool:
+        """Wait for the hashing that this process has under way, rather than doing the same work beside it."""
+        done = self._hashing.get(enrolment_id)
+        if done is None or done.get_loop() is not asyncio.get_running_loop():
+            return False
+        await asyncio.shield(done)
+        return await self._services.transactions.read(
+            lambda tx: tx.two_factor.has_pending_codes(enrolment_id)
+        )
+
+    def _activate(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        enrolment: Enrolment,
+        step: int,
+        hashed: Sequence[HashedCode] | None,
+        *,
+        provenance: Provenance,
+        now: datetime,
+    ) -> tuple[User, IssuedSession]:
+        user = tx.users.lock(principal.user_id)
+        if user is None or user.banned_at is not None:
+            raise InvalidToken
+        two_factor = tx.two_factor
+        if hashed is None:
+            two_factor.activate_pending_codes(user.id, set_id=enrolment.id, now=now)
+        if not two_factor.take_enrolment(enrolment.id):
+            raise TotpNotEnabled
+        if hashed is not None:
+            two_factor.put_codes(user.id, set_id=enrolment.id, codes=hashed, now=now)
+        two_factor.put_factor(
+            TotpFactor(
+                id=enrolment.id,
+                user_id=user.id,
+                sealed_secret=enrolment.sealed_secret,
+                last_step=step,
+                enabled_at=now,
+            )
+        )
+        two_factor.clear_attempts(user.id)
+        two_factor.drop_trusted_devices(user.id)
+        tx.users.bump_credential_version(user.id, now=now)
+        by_user = provenance.by(user.id, "otp")
+        issued = renew_session(
+            tx,
+            user,
+            principal.session_id,
+            policy=self._services.policies.sessions,
+            provenance=by_user,
+            now=now,
+            proved="otp",
+        )
+        end_sessions(
+            tx, user.id, reason="two_factor_enabled", provenance=by_user, now=now, keep=issued.session.id
+        )
+        tx.journal.record(
+            Fact(
+                action=types.TWO_FACTOR_ENABLED,
+                user_id=user.id,
+                details={
+                    "method": "totp",
+                    "replaced": enrolment.replaces,
+                    "actorType": issued.session.actor_type,
+                },
+            ),
+            provenance=by_user,
+            now=now,
+        )
+        return tx.users.find(user.id) or user, issued
+
+    async def pending_uri(
+        self, principal: Principal, *, password: str | None, provenance: Provenance, now: datetime
+    ) -> str:
+        """
+        Show the URI of the pending enrolment again.
+
+        Raises:
+            TotpAlreadyEnabled: The secret is active; it is never shown again (S8).
+            TotpNotEnabled: Nothing is pending.
+            InvalidPassword: A password was sent and is wrong.
+        """
+        read = self._services.transactions.read
+        user, enrolment = await read(
+            lambda tx: (
+                tx.users.find(principal.user_id),
+                tx.two_factor.find_enrolment(principal.user_id, now=now),
+            )
+        )
+        if user is None:
+            raise InvalidToken
+        if enrolment is None:
+            raise SecretAlreadyShown if user.has_factor else TotpNotEnabled
+        if password is not None:
+            await self._proof.password(user, password, provenance=provenance)
+        secret = open_secret(self._services.key_ring, enrolment.id, user.id, enrolment.sealed_secret)
+        return totp.otpauth_uri(secret, account=user.email, issuer=self._services.policies.two_factor.issuer)

@@ -1,0 +1,69 @@
+"""Reading what was recorded: events and audit records from the first on, and whether the audit log is whole (S35)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from czo_auth.core.events.chain import GENESIS, verify_chain
+from czo_auth.core.events.types import AuditRecord, Event
+from czo_auth.core.flows.services import Services
+from czo_auth.core.transaction import Transaction
+
+BATCH: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainVerdict:
+    """
+    Attributes:
+        records: How many were looked at.
+        broken_at: Sequence of the first that does not continue the chain; None when all do.
+        last_hash: Of the last record that does. Kept elsewhere, it later shows whether the end was cut off.
+    """
+
+    records: int
+    broken_at: int | None
+    last_hash: str
+
+
+class ReadJournal:
+    """Reads in batches, so that a long log neither fills the memory nor holds a snapshot."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def events(self, after: int = 0) -> AsyncIterator[Sequence[Event]]:
+        """Give the events beyond *after*, oldest first, batch by batch."""
+        while batch := await self._services.transactions.read(partial(_events, after)):
+            yield batch
+            after = batch[-1].sequence
+
+    async def audit(self, after: int = 0) -> AsyncIterator[Sequence[AuditRecord]]:
+        """Give the audit records beyond *after*, oldest first, batch by batch."""
+        while batch := await self._services.transactions.read(partial(_audit, after)):
+            yield batch
+            after = batch[-1].sequence
+
+    async def verify_audit(self) -> ChainVerdict:
+        """Follow the hashes from the first record to the last."""
+        records, last_hash = 0, GENESIS
+        async for batch in self.audit():
+            records += len(batch)
+            broken_at = verify_chain(batch, last_hash)
+            if broken_at is not None:
+                whole = [record for record in batch if record.sequence < broken_at]
+                last_hash = whole[-1].hash if whole else last_hash
+                return ChainVerdict(records=records, broken_at=broken_at, last_hash=last_hash)
+            last_hash = batch[-1].hash
+        return ChainVerdict(records=records, broken_at=None, last_hash=last_hash)
+
+
+def _events(after: int, tx: Transaction) -> Sequence[Event]:
+    return tx.journal.events_after(after, limit=BATCH)
+
+
+def _audit(after: int, tx: Transaction) -> Sequence[AuditRecord]:
+    return tx.journal.audit_after(after, limit=BATCH)

@@ -1,0 +1,180 @@
+"""Moving everything that is sealed to the primary encryption key, while the server runs (S14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+from czo_auth.core.flows.services import Services
+from czo_auth.core.sessions.access_tokens import SIGNING_KEY
+from czo_auth.core.sessions.store import StoredSigningKey
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrolment, TotpFactor
+from czo_auth.crypto.sealing import KeyRing, OpenError
+
+BATCH: Final = 100
+"""Rows a transaction: other writers wait a few milliseconds at most."""
+_PASSES: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedRows:
+    """
+    How many rows one key seals.
+
+    Attributes:
+        configured: Whether the key is on the ring.
+    """
+
+    kid: str
+    primary: bool
+    configured: bool
+    factors: int
+    enrolments: int
+    signing_keys: int
+
+    @property
+    def total(self) -> int:
+        """Rows of all kinds."""
+        return self.factors + self.enrolments + self.signing_keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resealed:
+    """
+    What a rotation did.
+
+    Attributes:
+        moved: Rows that are sealed with the primary key now.
+        left: Rows that are not: they do not open, or a process with another primary key wrote them meanwhile.
+    """
+
+    moved: int
+    left: int
+
+
+_Step = Callable[[Transaction], bool]
+"""Puts one row back under the primary key; False when somebody changed it meanwhile."""
+
+
+class _Reading(Protocol):
+    def __call__(self, tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tuple[str, _Step | None]]:
+        """Read a batch beyond *after*, in order: each row's place, and its step if it has to move."""
+
+
+class Reseal:
+    """
+    Counts what each key seals, and moves it to the primary one.
+
+    Each row is replaced only if it is still what was read, so that a server which writes at the same time loses
+    nothing; what does not open is left as it is (S13). Stopped halfway, it goes on where it was when called again.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def status(self) -> Sequence[SealedRows]:
+        """Count the sealed rows of each key: those of the ring in their order, then others that rows name."""
+        counted = await self._services.transactions.read(lambda tx: tx.two_factor.count_sealed())
+        ring = self._services.key_ring
+        kids = [*ring.kids, *sorted(set(counted) - set(ring.kids))]
+        return [_rows_of(kid, counted.get(kid, {}), ring) for kid in kids]
+
+    async def run(self, on_progress: Callable[[int, int], None]) -> Resealed:
+        """
+        Move every row.
+
+        Args:
+            on_progress: Told after each batch how many rows have moved, and about how many there are to move.
+        """
+        total = left = await self._count_left()
+        moved = passes = 0
+        while left and passes < _PASSES:
+            passes, before = passes + 1, moved
+            for read in (_factors, _enrolments, _signing_keys):
+                after: str | None = ""
+                while after is not None:
+                    more, after = await self._batch(read, after)
+                    moved += more
+                    on_progress(moved, max(total, moved))
+            left = await self._count_left()
+            if moved == before:
+                break
+        return Resealed(moved=moved, left=left)
+
+    async def _count_left(self) -> int:
+        return sum(rows.total for rows in await self.status() if not rows.primary)
+
+    async def _batch(self, read: _Reading, after: str) -> tuple[int, str | None]:
+        """Move one batch; answer how many rows moved, and where the next one begins."""
+        ring = self._services.key_ring
+        rows = await self._services.transactions.read(lambda tx: list(read(tx, ring=ring, after=after)))
+        steps = [step for _, step in rows if step is not None]
+        moved = await self._services.transactions.run(partial(_take, steps)) if steps else 0
+        return moved, rows[-1][0] if rows else None
+
+
+def _take(steps: Sequence[_Step], tx: Transaction) -> int:
+    return sum(step(tx) for step in steps)
+
+
+# --- the three kinds of rows ---
+
+
+def _factors(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tuple[str, _Step | None]]:
+    for factor in tx.two_factor.sealed_after(after, limit=BATCH):
+        yield factor.id, _factor_step(factor, ring)
+
+
+def _factor_step(factor: TotpFactor, ring: KeyRing) -> _Step | None:
+    bound_to = {"user": factor.user_id, "enrolment": factor.id}
+    old = factor.sealed_secret
+    new = _moved(ring, old, purpose=TOTP_SECRET, bound_to=bound_to)
+    return None if new == old else lambda tx: tx.two_factor.reseal_factor(factor.id, old=old, new=new)
+
+
+def _enrolments(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tuple[str, _Step | None]]:
+    for enrolment in tx.two_factor.enrolments_after(after, limit=BATCH):
+        yield enrolment.id, _enrolment_step(enrolment, ring)
+
+
+def _enrolment_step(old: Enrolment, ring: KeyRing) -> _Step | None:
+    bound_to = {"user": old.user_id, "enrolment": old.id}
+    secret = _moved(ring, old.sealed_secret, purpose=TOTP_SECRET, bound_to=bound_to)
+    codes = old.sealed_codes and _moved(ring, old.sealed_codes, purpose=PENDING_CODES, bound_to=bound_to)
+    if (secret, codes) == (old.sealed_secret, old.sealed_codes):
+        return None
+    return lambda tx: tx.two_factor.reseal_enrolment(old, sealed_secret=secret, sealed_codes=codes)
+
+
+def _signing_keys(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tuple[str, _Step | None]]:
+    for key in sorted(tx.sessions.signing_keys(), key=lambda key: key.kid):
+        if key.kid > after:
+            yield key.kid, _signing_key_step(key, ring)
+
+
+def _signing_key_step(key: StoredSigningKey, ring: KeyRing) -> _Step | None:
+    old = key.sealed_private_key
+    new = _moved(ring, old, purpose=SIGNING_KEY, bound_to={"kid": key.kid})
+    return None if new == old else lambda tx: tx.sessions.reseal_signing_key(key.kid, old=old, new=new)
+
+
+def _moved(ring: KeyRing, envelope: str, *, purpose: str, bound_to: Mapping[str, str]) -> str:
+    """Give the envelope under the primary key; itself when it is there already, or does not open."""
+    try:
+        return ring.reseal(envelope, purpose=purpose, bound_to=bound_to) or envelope
+    except OpenError:
+        return envelope
+
+
+def _rows_of(kid: str, counted: Mapping[str, int], ring: KeyRing) -> SealedRows:
+    return SealedRows(
+        kid=kid,
+        primary=kid == ring.primary,
+        configured=kid in ring.kids,
+        factors=counted.get("factors", 0),
+        enrolments=counted.get("enrolments", 0),
+        signing_keys=counted.get("signing_keys", 0),
+    )

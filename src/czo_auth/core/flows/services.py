@@ -1,0 +1,52 @@
+"""What every flow leans on, put together once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from czo_auth.core.actors import ActorRegistry
+from czo_auth.core.hashing import Hashing
+from czo_auth.core.mail import Links, MailMessage
+from czo_auth.core.policies import Policies
+from czo_auth.core.sessions.access_tokens import AccessTokens
+from czo_auth.core.throttle import RateLimits
+from czo_auth.core.transaction import Lookup, Transactions
+from czo_auth.core.users.breaches import Breaches
+from czo_auth.core.users.user import User
+from czo_auth.crypto.sealing import KeyRing
+
+
+class Background(Protocol):
+    """Work that nobody waits for."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run *work* beside the requests; a failure is logged and ends nothing else."""
+
+    def post(self, message: MailMessage) -> None:
+        """Send a mail beside the requests, so that an answer's time tells nothing about an address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """
+    Attributes:
+        links: The pages that mails point to.
+    """
+
+    transactions: Transactions
+    lookup: Lookup
+    hashing: Hashing
+    key_ring: KeyRing
+    access_tokens: AccessTokens
+    background: Background
+    limits: RateLimits
+    breaches: Breaches
+    actors: ActorRegistry
+    policies: Policies
+    links: Links
+
+    def must_enrol(self, user: User) -> bool:
+        """Say whether *user* may do nothing but enrol a second factor (S9)."""
+        return not user.has_factor and self.actors.demand_two_factor(user.actor_types)

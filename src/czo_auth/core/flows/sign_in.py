@@ -1,0 +1,155 @@
+"""Sign-in, first half: the password, and what it leads to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEmailOrPassword
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.issue import SignedIn, issue_session, signed_in
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.trusted_devices import find_trusted_device, renew_trust
+from czo_auth.core.ids import new_id
+from czo_auth.core.provenance import Provenance
+from czo_auth.core.sessions.session import IssuedSession
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import Challenge
+from czo_auth.core.users.email import find_canonical_email
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+SIGN_IN = "auth.sign_in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a person types to sign in, and what their browser adds."""
+
+    email: str
+    password: str = field(repr=False)
+    remember: bool = True
+    trusted_device: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondFactorRequired:
+    """The password was right; a code finishes the sign-in."""
+
+    challenge: str = field(repr=False)
+    expires_at: datetime
+    methods: tuple[str, ...] = ("totp", "backup-code")
+
+
+class SignIn:
+    """Checks a password and opens a session or a challenge."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def begin(
+        self, actor: str, given: Credentials, *, provenance: Provenance, now: datetime
+    ) -> SignedIn | SecondFactorRequired:
+        """
+        Sign in as *actor* with a password.
+
+        Unknown, wrong and banned take the same time and give the same answer (S24).
+
+        Raises:
+            UnknownActorType: There is no such actor type.
+            RateLimited: Too many tries from this address or for this account.
+            InvalidEmailOrPassword: Unknown user, wrong password or banned.
+            ActorTypeMismatch, EmailNotVerified: Only after the right password.
+        """
+        actor_type = self._services.actors.get(actor)
+        user = await self._prove_password(given, provenance=provenance, now=now)
+        if actor_type.name not in user.actor_types:
+            raise ActorTypeMismatch
+        if self._services.policies.require_email_verification and not user.email_verified:
+            raise EmailNotVerified
+        proved = provenance.by(user.id, "pwd")
+
+        def enter(tx: Transaction) -> tuple[User, IssuedSession, str | None] | SecondFactorRequired:
+            fresh = tx.users.lock(user.id)
+            if fresh is None or fresh.banned_at or fresh.credential_version != user.credential_version:
+                raise InvalidEmailOrPassword
+            device_token = None
+            if fresh.has_factor:
+                device = find_trusted_device(self._services, tx, fresh, given.trusted_device, now=now)
+                if device is None:
+                    return self._challenge(tx, fresh, actor_type.name, given, now=now)
+                device_token = renew_trust(tx, device, policy=self._services.policies.two_factor, now=now)
+            issued = issue_session(
+                tx,
+                fresh,
+                actor_type=actor_type.name,
+                amr=("pwd",),
+                auth_time=now,
+                factor_proved_at=None,
+                remembered=given.remember,
+                policy=self._services.policies.sessions,
+                provenance=proved,
+                now=now,
+            )
+            return fresh, issued, device_token
+
+        match await self._services.transactions.run(enter):
+            case SecondFactorRequired() as required:
+                return required
+            case fresh, issued, device_token:
+                return signed_in(self._services, fresh, issued, now=now, trusted_device_token=device_token)
+
+    async def _prove_password(self, given: Credentials, *, provenance: Provenance, now: datetime) -> User:
+        """Find the user whose password was given, or refuse as if nobody could be told apart."""
+        email = find_canonical_email(given.email)
+        await self._services.limits.hit("sign_in", ip=provenance.ip, account=email)
+        transactions = self._services.transactions
+        user = None if email is None else await transactions.read(lambda tx: tx.users.find_by_email(email))
+        match = await self._services.hashing.verify_password(
+            user.password_hash if user else None, given.password
+        )
+        if user is None or not match.matches or user.banned_at is not None:
+            failure = Fact(action=SIGN_IN, user_id=user.id if user else None, outcome="failure")
+            await transactions.run(lambda tx: tx.journal.record(failure, provenance=provenance, now=now))
+            raise InvalidEmailOrPassword
+        if match.needs_rehash:
+            await self._rehash(user, given.password, now=now)
+        return user
+
+    async def _rehash(self, user: User, password: str, *, now: datetime) -> None:
+        """Bring an imported or outdated hash up to today's parameters, unless the password changed meanwhile."""
+        password_hash = await self._services.hashing.hash_password(password)
+
+        def keep(tx: Transaction) -> None:
+            fresh = tx.users.lock(user.id)
+            if fresh is not None and fresh.password_hash == user.password_hash:
+                tx.users.set_password(user.id, password_hash=password_hash, now=now)
+
+        await self._services.transactions.run(keep)
+
+    def _challenge(
+        self, tx: Transaction, user: User, actor_type: str, given: Credentials, *, now: datetime
+    ) -> SecondFactorRequired:
+        return open_challenge(
+            self._services, tx, user, actor_type=actor_type, remembered=given.remember, now=now
+        )
+
+
+def open_challenge(
+    services: Services, tx: Transaction, user: User, *, actor_type: str, remembered: bool, now: datetime
+) -> SecondFactorRequired:
+    """Open a challenge, bound to the user's present credentials (S3)."""
+    token = tokens.new_token(tokens.CHALLENGE)
+    expires_at = now + services.policies.two_factor.challenge_lifetime
+    challenge = Challenge(
+        id=new_id(now),
+        user_id=user.id,
+        actor_type=actor_type,
+        credential_version=user.credential_version,
+        attempts=0,
+        remembered=remembered,
+        auth_time=now,
+        expires_at=expires_at,
+    )
+    tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=now)
+    return SecondFactorRequired(challenge=token, expires_at=expires_at)

@@ -1,0 +1,74 @@
+"""Signing keys: made when there is none, rotated with an overlap, kept sealed (S12, S21)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from czo_auth.core.errors import SecretUnreadable
+from czo_auth.core.flows.services import Services
+from czo_auth.core.sessions.access_tokens import SIGNING_KEY
+from czo_auth.core.sessions.store import StoredSigningKey
+from czo_auth.core.transaction import Transaction
+from czo_auth.crypto import jwt
+from czo_auth.crypto.sealing import OpenError
+
+ROTATION = timedelta(days=30)
+
+
+class SigningKeys:
+    """Keeps the signing keys of a deployment; safe to run in several processes at once."""
+
+    def __init__(self, services: Services, *, rotation: timedelta = ROTATION) -> None:
+        self._services = services
+        self._rotation = rotation
+
+    async def load(self, *, now: datetime) -> None:
+        """
+        Load the keys, making or rotating one where it is due.
+
+        A retired key stays in the JWKS for twice an access token's life, so that every token it signed is verifiable.
+
+        Raises:
+            SecretUnreadable: The newest key does not open with the key ring.
+        """
+        stored = await self._services.transactions.read(lambda tx: tx.sessions.signing_keys())
+        if self._is_due(stored, now=now):
+            stored = await self._services.transactions.run(lambda tx: self._rotate(tx, force=False, now=now))
+        try:
+            self._services.access_tokens.load(stored, self._services.key_ring)
+        except OpenError:
+            raise SecretUnreadable("The signing key does not open with AUTH_ENCRYPTION_KEY.") from None
+
+    async def rotate(self, *, now: datetime) -> str:
+        """Make a new signing key now; answer its id."""
+        stored = await self._services.transactions.run(lambda tx: self._rotate(tx, force=True, now=now))
+        return stored[0].kid
+
+    def _is_due(self, stored: Sequence[StoredSigningKey], *, now: datetime) -> bool:
+        live = [key for key in stored if key.retired_at is None]
+        return not live or now - live[0].created_at >= self._rotation
+
+    def _rotate(self, tx: Transaction, *, force: bool, now: datetime) -> tuple[StoredSigningKey, ...]:
+        tx.sessions.lock_signing_keys()
+        stored = tuple(tx.sessions.signing_keys())
+        if not force and not self._is_due(stored, now=now):
+            return stored
+        key = jwt.new_signing_key()
+        sealed = self._services.key_ring.seal(key.private_pem, purpose=SIGNING_KEY, bound_to={"kid": key.kid})
+        for old in stored:
+            if old.retired_at is None:
+                overlap = 2 * self._services.access_tokens.lifetime
+                tx.sessions.retire_signing_key(old.kid, now=now, expires_at=now + overlap)
+        tx.sessions.drop_signing_keys(before=now)
+        tx.sessions.add_signing_key(
+            StoredSigningKey(
+                kid=key.kid,
+                sealed_private_key=sealed,
+                public_jwk=key.public_jwk(),
+                created_at=now,
+                retired_at=None,
+                expires_at=None,
+            )
+        )
+        return tuple(tx.sessions.signing_keys())

@@ -1,0 +1,64 @@
+"""What an operator sees of a user: the person, the state of the second factor, and how much they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from czo_auth.core.errors import NotFound
+from czo_auth.core.flows.services import Services
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.email import canonical_email
+from czo_auth.core.users.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserOverview:
+    """
+    Attributes:
+        pending: Whether an enrolment waits for its first code.
+        locked_until: Until when second factors are refused after wrong codes; None when they are not.
+        stopped: Whether they are refused until a password reset or an operator's reset.
+        api_keys, sessions: How many live ones.
+    """
+
+    user: User
+    enabled_at: datetime | None
+    pending: bool
+    required_by_policy: bool
+    backup_codes_remaining: int
+    locked_until: datetime | None
+    stopped: bool
+    api_keys: int
+    sessions: int
+
+
+async def user_overview(services: Services, email: str, *, now: datetime) -> UserOverview:
+    """
+    Read all of it as of one moment.
+
+    Raises:
+        ValidationFailed: *email* is no address.
+        NotFound: Nobody has it.
+    """
+    canonical = canonical_email(email)
+
+    def read(tx: Transaction) -> UserOverview:
+        user = tx.users.find_by_email(canonical)
+        if user is None:
+            raise NotFound
+        factor = tx.two_factor.find_factor(user.id)
+        locked_until, stopped = tx.two_factor.find_lock(user.id)
+        return UserOverview(
+            user=user,
+            enabled_at=factor.enabled_at if factor else None,
+            pending=tx.two_factor.find_enrolment(user.id, now=now) is not None,
+            required_by_policy=services.actors.demand_two_factor(user.actor_types),
+            backup_codes_remaining=tx.two_factor.count_codes(user.id) if factor else 0,
+            locked_until=locked_until if locked_until is not None and locked_until > now else None,
+            stopped=stopped,
+            api_keys=tx.api_keys.count_live(user.id, now=now),
+            sessions=len(tx.sessions.list_live(user.id, now=now)),
+        )
+
+    return await services.transactions.read(read)

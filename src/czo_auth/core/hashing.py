@@ -1,0 +1,31 @@
+"""The port to slow work: password and backup-code hashing, off the event loop and bounded (S5, S25)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from czo_auth.core.two_factor.factor import HashedCode
+from czo_auth.crypto.codes import BackupCode
+from czo_auth.crypto.passwords import PasswordMatch
+
+
+class Hashing(Protocol):
+    """
+    Hashes in a bounded pool.
+
+    Promise: the event loop never hashes, at most one hash a core runs at a time, and when too many wait already the
+    call raises ``RateLimited`` instead of queueing.
+    """
+
+    async def hash_password(self, password: str) -> str:
+        """Hash a password that was accepted."""
+
+    async def verify_password(self, stored: str | None, password: str) -> PasswordMatch:
+        """Verify a password; with None the same work is done against a hash that nobody knows (S24)."""
+
+    async def hash_codes(self, codes: Sequence[BackupCode]) -> list[HashedCode]:
+        """Hash backup codes, behind whatever a person waits for."""
+
+    async def verify_code(self, stored: str | None, code: BackupCode) -> bool:
+        """Verify a backup code with exactly one bcrypt; with None against a hash that nobody knows."""

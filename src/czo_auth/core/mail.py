@@ -1,0 +1,323 @@
+"""Mail: the port through which it leaves, and what each message says, in English and French."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, Protocol
+from urllib.parse import urlencode, urlsplit
+
+from czo_auth.core.errors import Unavailable
+from czo_auth.core.text import escape_control
+from czo_auth.core.users.email import find_canonical_email
+
+MailKind = Literal[
+    "verification", "password_reset", "invitation", "two_factor_reset", "password_changed", "api_key_expiring"
+]
+Language = Literal["en", "fr"]
+DEFAULT_LANGUAGE: Language = "en"
+
+
+class MailUnavailable(Unavailable):
+    """The mail server does not take the message; without ``retry_after``, it never will."""
+
+    code = "MAIL_UNAVAILABLE"
+    message = "Mail cannot be sent at present. Try again shortly."
+
+
+class MailNotConfigured(Unavailable):
+    """This deployment has no mail server; waiting does not help, the operator does."""
+
+    code = "MAIL_NOT_CONFIGURED"
+    message = "This deployment cannot send mail."
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailMessage:
+    """
+    One message to one person, plain text.
+
+    Attributes:
+        to: Canonical address.
+        subject: One line.
+        text: Hidden from ``repr``, as it holds the token.
+        token: What the link carries; None for a notice.
+
+    Raises:
+        ValueError: The address or the subject could carry a second header or a second recipient.
+    """
+
+    to: str
+    subject: str
+    text: str = field(repr=False)
+    kind: MailKind
+    token: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        # The canonical form has no control character, space, comma or bracket.
+        if find_canonical_email(self.to) != self.to:
+            raise ValueError("mail goes to one canonical address")
+        if not self.subject or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in self.subject):
+            raise ValueError("a subject is one line of text")
+
+
+class Mail(Protocol):
+    """Sends mail."""
+
+    async def send(self, message: MailMessage) -> None:
+        """
+        Send *message*; returns when a server has taken it or, where there is a queue, when it is queued.
+
+        Raises:
+            MailUnavailable: It was not taken.
+            MailNotConfigured: There is nothing that could take it.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """
+    The pages that mail points to.
+
+    Attributes:
+        base_url: Where people reach this deployment, ``https://host`` with an optional path.
+        verify_email, reset_password, accept_invitation: Pages that take ``?token=``: a path below the base URL, or a
+            whole address where the front end lives on another host.
+
+    Raises:
+        ValueError: Something is not an address, or not one that a token can be added to.
+    """
+
+    base_url: str
+    verify_email: str = "/api/auth/verify-email"
+    reset_password: str = "/reset-password"  # noqa: S105 - a path
+    accept_invitation: str = "/accept-invitation"
+
+    def __post_init__(self) -> None:
+        for page in ("/", self.verify_email, self.reset_password, self.accept_invitation):
+            address = self._address(page)
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(f"{address!r} is not an http(s) address")
+            if re.search(r"[^\x21-\x7e]|[?#<>]", address):
+                raise ValueError(f"{address!r} must be plain ASCII, without query and fragment")
+
+    def to_page(self, page: str, token: str) -> str:
+        """Build the address of *page*, one of this object's, for *token*."""
+        return f"{self._address(page)}?{urlencode({'token': token})}"
+
+    def _address(self, page: str) -> str:
+        return self.base_url.rstrip("/") + page if page.startswith("/") else page
+
+
+# --- messages --------------------------------------------------------------------------------------------------------
+def compose_verification(
+    to: str, *, token: str, links: Links, valid_for: timedelta, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """
+    Compose the message that confirms an address.
+
+    It names nobody: whoever signs up with a stranger's address must not get to write to them.
+    """
+    return _compose(
+        to,
+        "verification",
+        language=language,
+        token=token,
+        link=links.to_page(links.verify_email, token),
+        valid_for=_duration(valid_for, language=language),
+    )
+
+
+def compose_password_reset(
+    to: str, *, token: str, links: Links, valid_for: timedelta, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the message with which a forgotten password is replaced."""
+    return _compose(
+        to,
+        "password_reset",
+        language=language,
+        token=token,
+        link=links.to_page(links.reset_password, token),
+        valid_for=_duration(valid_for, language=language),
+    )
+
+
+def compose_invitation(
+    to: str,
+    *,
+    token: str,
+    links: Links,
+    organization: str,
+    inviter: str,
+    valid_for: timedelta,
+    language: Language = DEFAULT_LANGUAGE,
+) -> MailMessage:
+    """Compose an invitation; the names of *organization* and *inviter* are text that strangers chose."""
+    return _compose(
+        to,
+        "invitation",
+        language=language,
+        token=token,
+        link=links.to_page(links.accept_invitation, token),
+        valid_for=_duration(valid_for, language=language),
+        organization=_name(organization),
+        inviter=_name(inviter),
+    )
+
+
+def compose_two_factor_reset(to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE) -> MailMessage:
+    """Compose the notice that an administrator switched a user's second factor off."""
+    return _compose(to, "two_factor_reset", language=language, at=_time(at))
+
+
+def compose_password_changed(to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE) -> MailMessage:
+    """Compose the notice that a password was changed or reset."""
+    return _compose(to, "password_changed", language=language, at=_time(at))
+
+
+def compose_api_key_expiring(
+    to: str, *, name: str, prefix: str, expires_at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice that an API key is about to expire; *prefix* is what lists show of it."""
+    words = {"name": _name(name), "prefix": _name(prefix), "at": _time(expires_at)}
+    return _compose(to, "api_key_expiring", language=language, **words)
+
+
+_TEXTS: dict[tuple[MailKind, Language], tuple[str, str]] = {
+    ("verification", "en"): (
+        "Confirm your email address",
+        """Open this link to confirm your email address:
+
+{link}
+
+It works once, within {valid_for}. If you did not ask for this, ignore this message.
+""",
+    ),
+    ("verification", "fr"): (
+        "Confirmez votre adresse e-mail",
+        """Ouvrez ce lien pour confirmer votre adresse e-mail :
+
+{link}
+
+Il ne fonctionne qu'une fois, pendant {valid_for}. Si vous n'avez rien demandé, ignorez ce message.
+""",
+    ),
+    ("password_reset", "en"): (
+        "Reset your password",
+        """Open this link to choose a new password:
+
+{link}
+
+It works once, within {valid_for}. All your sessions will end; two-factor authentication stays on.
+If you did not ask for this, ignore this message: your password stays as it is.
+""",
+    ),
+    ("password_reset", "fr"): (
+        "Réinitialisez votre mot de passe",
+        """Ouvrez ce lien pour choisir un nouveau mot de passe :
+
+{link}
+
+Il ne fonctionne qu'une fois, pendant {valid_for}. Toutes vos sessions prendront fin ; la double
+authentification reste activée. Si vous n'avez rien demandé, ignorez ce message : votre mot de passe
+ne change pas.
+""",
+    ),
+    ("invitation", "en"): (
+        "You are invited to “{organization}”",
+        """“{inviter}” invites you to join the organization “{organization}”. Open this link to accept:
+
+{link}
+
+It works once, within {valid_for}, for this email address only. If you do not know them, ignore this message.
+""",
+    ),
+    ("invitation", "fr"): (
+        "Invitation à rejoindre « {organization} »",
+        """« {inviter} » vous invite à rejoindre l'organisation « {organization} ». Ouvrez ce lien pour accepter :
+
+{link}
+
+Il ne fonctionne qu'une fois, pendant {valid_for}, et pour cette adresse e-mail seulement. Si cela ne vous
+dit rien, ignorez ce message.
+""",
+    ),
+    ("two_factor_reset", "en"): (
+        "Two-factor authentication was switched off",
+        """An administrator switched off two-factor authentication for your account on {at}, and ended your sessions.
+
+Sign in and set it up again. If you did not ask for this, change your password and contact your administrator.
+""",
+    ),
+    ("two_factor_reset", "fr"): (
+        "La double authentification a été désactivée",
+        """Un administrateur a désactivé la double authentification de votre compte le {at} et mis fin à vos sessions.
+
+Connectez-vous et configurez-la de nouveau. Si vous n'avez rien demandé, changez votre mot de passe et
+contactez votre administrateur.
+""",
+    ),
+    ("password_changed", "en"): (
+        "Your password was changed",
+        """The password of your account was changed on {at}, and your other sessions were ended.
+
+If it was not you, reset your password at once and contact your administrator.
+""",
+    ),
+    ("password_changed", "fr"): (
+        "Votre mot de passe a été modifié",
+        """Le mot de passe de votre compte a été modifié le {at}, et vos autres sessions ont pris fin.
+
+Si ce n'était pas vous, réinitialisez votre mot de passe sans attendre et contactez votre administrateur.
+""",
+    ),
+    ("api_key_expiring", "en"): (
+        "Your API key “{name}” expires soon",
+        """Your API key “{name}” ({prefix}…) expires on {at}.
+
+Rotate it before then, so that whatever uses it goes on working.
+""",
+    ),
+    ("api_key_expiring", "fr"): (
+        "Votre clé API « {name} » expire bientôt",
+        """Votre clé API « {name} » ({prefix}…) expire le {at}.
+
+Renouvelez-la avant cette date pour que ce qui l'utilise continue de fonctionner.
+""",
+    ),
+}
+
+
+def _compose(
+    to: str, kind: MailKind, *, language: Language, token: str | None = None, **words: str
+) -> MailMessage:
+    subject, text = _TEXTS[kind, language]
+    # One pass over our own template: braces in a name stay braces.
+    return MailMessage(
+        to=to, subject=subject.format_map(words), text=text.format_map(words), kind=kind, token=token
+    )
+
+
+def _name(text: str) -> str:
+    """Make a name that a stranger chose fit to quote: one short line that no mail program turns into a link."""
+    spread = re.sub(r"(?<=\S)([.:/\\@]+)(?=\S)", r" \1 ", text.strip()[:64])
+    return escape_control(spread, limit=64).replace("”", "'").replace("»", "'")
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _duration(duration: timedelta, *, language: Language) -> str:
+    minutes = round(duration.total_seconds() / 60)
+    if minutes % 60 or minutes == 0:
+        return f"{minutes} min"
+    hours = minutes // 60
+    unit = {"en": "hour", "fr": "heure"}[language]
+    return f"{hours} {unit}" if hours == 1 else f"{hours} {unit}s"

@@ -1,0 +1,65 @@
+"""An organization, a member of it, an invitation to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+InvitationStatus = Literal["pending", "accepted", "rejected", "canceled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationPolicy:
+    """
+    Attributes:
+        invitation_lifetime: After it an invitation cannot be accepted.
+        founding_open: Whether every user may found organizations.
+        limit: Organizations that a user may own.
+    """
+
+    invitation_lifetime: timedelta = timedelta(hours=48)
+    founding_open: bool = True
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organization:
+    """A group of users with roles; API keys may be scoped to it."""
+
+    id: str
+    name: str
+    slug: str
+    logo: str | None
+    metadata: Mapping[str, object] | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A user in an organization; name and email come with it for lists."""
+
+    id: str
+    organization_id: str
+    user_id: str
+    role: str
+    email: str
+    name: str
+    image: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """An invitation to an address; only the digest of its token is kept."""
+
+    id: str
+    organization_id: str
+    email: str
+    role: str
+    inviter_id: str
+    status: InvitationStatus
+    expires_at: datetime
+    created_at: datetime

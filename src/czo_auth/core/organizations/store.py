@@ -1,0 +1,96 @@
+"""The port through which organizations are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from czo_auth.core.organizations.organization import Invitation, InvitationStatus, Member, Organization
+
+
+class Organizations(Protocol):
+    """Organizations, members and invitations."""
+
+    def add(self, organization: Organization) -> bool:
+        """Keep a new organization; False when the slug is taken. One atomic statement."""
+
+    def find(self, organization_id: str) -> Organization | None:
+        """Read an organization that was not deleted."""
+
+    def find_by_slug(self, slug: str) -> Organization | None:
+        """Read an organization by its slug."""
+
+    def lock(self, organization_id: str) -> Organization | None:
+        """Read an organization and hold its row until the transaction ends, so that changes to its members queue."""
+
+    def list_of(self, user_id: str) -> Sequence[tuple[Organization, str]]:
+        """Read the organizations of a user with the user's role, oldest first."""
+
+    def update(
+        self,
+        organization_id: str,
+        *,
+        name: str,
+        slug: str,
+        logo: str | None,
+        metadata: Mapping[str, object] | None,
+        now: datetime,
+    ) -> bool:
+        """Replace what members may change; False when the slug is taken."""
+
+    def delete(self, organization_id: str, *, now: datetime) -> None:
+        """Delete an organization with its members and invitations; its slug becomes free."""
+
+    def add_member(
+        self, member_id: str, *, organization_id: str, user_id: str, role: str, now: datetime
+    ) -> bool:
+        """Add a member; False when the user is one already. One atomic statement."""
+
+    def find_member(self, organization_id: str, user_id: str) -> Member | None:
+        """Read a user's membership."""
+
+    def find_member_by_id(self, member_id: str) -> Member | None:
+        """Read a membership by its own id."""
+
+    def list_members(self, organization_id: str) -> Sequence[Member]:
+        """Read the members, oldest first."""
+
+    def count_owners(self, organization_id: str) -> int:
+        """Count the owners. Call it with the organization locked."""
+
+    def set_role(self, organization_id: str, user_id: str, *, role: str) -> None:
+        """Change a member's role."""
+
+    def remove_member(self, organization_id: str, user_id: str) -> bool:
+        """Remove a member; False when there was none."""
+
+    def add_invitation(self, invitation: Invitation, *, digest: str) -> None:
+        """Keep a new invitation."""
+
+    def find_invitation(self, invitation_id: str) -> Invitation | None:
+        """Read an invitation by its id."""
+
+    def find_invitation_by_digest(self, digest: str) -> Invitation | None:
+        """Read an invitation by the digest of its token."""
+
+    def find_pending_invitation(
+        self, organization_id: str, email: str, *, now: datetime
+    ) -> Invitation | None:
+        """Read the live invitation of an address."""
+
+    def list_invitations(self, organization_id: str) -> Sequence[Invitation]:
+        """Read all invitations of an organization, newest first."""
+
+    def list_invitations_for(self, email: str, *, now: datetime) -> Sequence[Invitation]:
+        """Read the live invitations of an address, newest first."""
+
+    def close_invitation(self, invitation_id: str, *, status: InvitationStatus, now: datetime) -> bool:
+        """Answer or cancel a pending, unexpired invitation. One atomic statement: it is accepted once."""
+
+    def prune_expired(self, *, before: datetime) -> int:
+        """
+        Delete invitations that expired before *before*, whatever became of them.
+
+        At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
+        """

@@ -1,0 +1,28 @@
+"""All policies of one deployment, as the flows see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from czo_auth.core.api_keys.key import ApiKeyPolicy
+from czo_auth.core.api_keys.scopes import ScopePolicy
+from czo_auth.core.organizations.organization import OrganizationPolicy
+from czo_auth.core.sessions.session import SessionPolicy
+from czo_auth.core.two_factor.policy import TwoFactorPolicy
+from czo_auth.core.users.password_policy import PasswordPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """
+    Attributes:
+        require_email_verification: Whether an unconfirmed address keeps its owner from signing in.
+    """
+
+    passwords: PasswordPolicy = field(default_factory=PasswordPolicy)
+    sessions: SessionPolicy = field(default_factory=SessionPolicy)
+    two_factor: TwoFactorPolicy = field(default_factory=TwoFactorPolicy)
+    api_keys: ApiKeyPolicy = field(default_factory=ApiKeyPolicy)
+    scopes: ScopePolicy = field(default_factory=ScopePolicy)
+    organizations: OrganizationPolicy = field(default_factory=OrganizationPolicy)
+    require_email_verification: bool = False

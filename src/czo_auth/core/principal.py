@@ -1,0 +1,89 @@
+"""Who a request acts for, once its credential was proved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from czo_auth.core.errors import (
+    ActorTypeMismatch,
+    InsufficientScope,
+    OrganizationScopeMismatch,
+    SecondFactorNeeded,
+    TwoFactorSetupRequired,
+)
+
+TWO_FACTOR_SETUP = "two_factor_setup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """
+    A proved identity with the rights it has at this moment, as the database says.
+
+    Attributes:
+        kind: ``session`` or ``api_key``.
+        actor_type: The hat worn: the session's, or that of the session that created the key.
+        actor_types: All the hats the user holds now.
+        organization_id: The active organization, or the one the key is scoped to.
+        organization_role: The user's role there now.
+        aal: 1, or 2 when a second factor was proved in this session. An API key is 1.
+        amr: Authentication methods (RFC 8176 names): ``pwd``, ``otp``, ``bkp``.
+        scopes: An API key's scopes that still count; empty for a session, which is bounded by ``may_use`` alone.
+        may_use: Whether the user may use a scope now (the host's scope policy).
+        restricted_to: ``two_factor_setup`` on a session that may only enrol a second factor, else None.
+        auth_time: When the password was proved.
+        factor_proved_at: When a second factor was last proved in this session.
+    """
+
+    kind: Literal["session", "api_key"]
+    user_id: str
+    actor_type: str
+    actor_types: frozenset[str]
+    may_use: Callable[[str], bool]
+    organization_id: str | None = None
+    organization_role: str | None = None
+    aal: int = 1
+    amr: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    session_id: str | None = None
+    api_key_id: str | None = None
+    restricted_to: str | None = None
+    administers: bool = False
+    auth_time: datetime | None = None
+    factor_proved_at: datetime | None = None
+
+    def has_scope(self, scope: str) -> bool:
+        """Say whether *scope* is granted: by the key and its owner's present rights, or by those alone."""
+        return scope in self.scopes if self.kind == "api_key" else self.may_use(scope)
+
+    def require(
+        self,
+        *,
+        actor: str | None = None,
+        scopes: Collection[str] = (),
+        aal: int = 1,
+        organization_id: str | None = None,
+    ) -> None:
+        """
+        Refuse unless everything asked for holds.
+
+        Raises:
+            TwoFactorSetupRequired: The session may only enrol.
+            ActorTypeMismatch: Another actor type is asked for.
+            SecondFactorNeeded: More assurance is asked for.
+            InsufficientScope: A scope is missing.
+            OrganizationScopeMismatch: The principal acts elsewhere.
+        """
+        if self.restricted_to is not None:
+            raise TwoFactorSetupRequired
+        if actor is not None and self.actor_type != actor:
+            raise ActorTypeMismatch
+        if self.aal < aal:
+            raise SecondFactorNeeded
+        if not all(self.has_scope(scope) for scope in scopes):
+            raise InsufficientScope
+        if organization_id is not None and self.organization_id != organization_id:
+            raise OrganizationScopeMismatch

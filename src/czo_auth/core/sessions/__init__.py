@@ -1,0 +1,1 @@
+"""Sessions, their refresh families and their access tokens."""

@@ -1,0 +1,70 @@
+"""A session, its refresh tokens, and what its holder is given once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPolicy:
+    """
+    Attributes:
+        lifetime: A session and its refresh family end this long after sign-in, whatever happens.
+        short_lifetime: The same when the user asked not to be remembered.
+        access_token_lifetime: How long an access token is valid for services that verify it offline.
+        refresh_grace: How long a token just replaced is answered with 409 rather than taken as theft (S22).
+
+    Source: RFC 9700 section 4.14.2 (refresh token rotation).
+    """
+
+    lifetime: timedelta = timedelta(days=7)
+    short_lifetime: timedelta = timedelta(days=1)
+    access_token_lifetime: timedelta = timedelta(minutes=15)
+    refresh_grace: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """
+    Attributes:
+        id: Also the public handle that lists show and ``revoke-session`` takes; never the secret.
+        organization_id: The organization that was activated; counts only while the user is a member.
+        aal, amr: Assurance and methods, as proved when the session was issued; never raised in place.
+        factor_proved_at: When the second factor was proved, for S7's ten minutes.
+    """
+
+    id: str
+    user_id: str
+    actor_type: str
+    organization_id: str | None
+    aal: int
+    amr: tuple[str, ...]
+    auth_time: datetime
+    factor_proved_at: datetime | None
+    remembered: bool
+    ip: str | None
+    user_agent: str | None
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshToken:
+    """One link of a refresh family; the family is the session."""
+
+    id: str
+    session_id: str
+    user_id: str
+    expires_at: datetime
+    replaced_at: datetime | None
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedSession:
+    """A new session with the secrets that are handed out once; they do not show in ``repr``."""
+
+    session: Session
+    session_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)

@@ -1,0 +1,96 @@
+"""The port through which sessions and refresh families are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from czo_auth.core.sessions.session import RefreshToken, Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSigningKey:
+    """
+    A key that signs access tokens, sealed (S12).
+
+    Attributes:
+        retired_at: From then on it signs nothing new; it stays in the JWKS until ``expires_at``.
+    """
+
+    kid: str
+    sealed_private_key: str
+    public_jwk: dict[str, str]
+    created_at: datetime
+    retired_at: datetime | None
+    expires_at: datetime | None
+
+
+class Sessions(Protocol):
+    """Sessions, refresh tokens and signing keys."""
+
+    def add(self, session: Session, *, token_digest: str) -> None:
+        """Keep a new session."""
+
+    def find(self, session_id: str) -> Session | None:
+        """Read a session that was not revoked; it may have expired."""
+
+    def list_live(self, user_id: str, *, now: datetime) -> Sequence[Session]:
+        """Read the sessions of a user that still count, newest first."""
+
+    def set_organization(self, session_id: str, organization_id: str | None) -> None:
+        """Activate an organization in a session."""
+
+    def lower_assurance(self, session_id: str) -> None:
+        """Take the second factor out of a session: ``aal`` 1, ``amr`` ``pwd``, nothing proved."""
+
+    def revoke(self, session_id: str, *, reason: str, now: datetime) -> bool:
+        """End a session and its refresh family; False when it had ended. One atomic statement each."""
+
+    def revoke_all(
+        self,
+        user_id: str,
+        *,
+        reason: str,
+        now: datetime,
+        keep: str | None = None,
+        actor_types: frozenset[str] | None = None,
+    ) -> Sequence[str]:
+        """End all live sessions of a user with their families, but *keep*, or only those of *actor_types*."""
+
+    def add_refresh_token(
+        self, token_id: str, *, session: Session, digest: str, parent_id: str | None, now: datetime
+    ) -> None:
+        """Add a link to the family of *session*; it expires with it."""
+
+    def find_refresh_token(self, digest: str) -> RefreshToken | None:
+        """Read a link by its digest, replaced and revoked ones too."""
+
+    def replace_refresh_token(self, token_id: str, *, now: datetime) -> bool:
+        """Spend a link. One atomic statement: of two concurrent calls only one gets True (S22)."""
+
+    def signing_keys(self) -> Sequence[StoredSigningKey]:
+        """Read all signing keys, newest first."""
+
+    def lock_signing_keys(self) -> None:
+        """Hold off other processes that would make or retire signing keys, until the transaction ends."""
+
+    def add_signing_key(self, key: StoredSigningKey) -> None:
+        """Keep a new signing key."""
+
+    def retire_signing_key(self, kid: str, *, now: datetime, expires_at: datetime) -> None:
+        """Stop signing with a key; verifiers drop it at *expires_at*."""
+
+    def reseal_signing_key(self, kid: str, *, old: str, new: str) -> bool:
+        """Replace a sealed key if it is still *old* (S14)."""
+
+    def drop_signing_keys(self, *, before: datetime) -> int:
+        """Forget keys whose overlap ended before *before*."""
+
+    def prune_expired(self, *, before: datetime) -> int:
+        """
+        Delete sessions that expired before *before*, with their refresh families.
+
+        At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
+        """

@@ -1,0 +1,121 @@
+"""
+The ports to storage: what one transaction can do, and the two reads of the hot path.
+
+A flow is made of a few steps. A step is a plain function over the stores of one transaction; it neither hashes nor
+waits for anything but the database. It may be run again from the start when the database asks for it, so it must have
+no effect besides the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from czo_auth.core.api_keys.store import ApiKeys
+from czo_auth.core.events.store import Journal
+from czo_auth.core.organizations.store import Organizations
+from czo_auth.core.sealing_store import KeyChecks
+from czo_auth.core.sessions.store import Sessions
+from czo_auth.core.two_factor.store import TwoFactor
+from czo_auth.core.users.store import Users
+
+T = TypeVar("T")
+
+
+class Transaction(Protocol):
+    """The stores, bound to one open transaction."""
+
+    @property
+    def users(self) -> Users: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def two_factor(self) -> TwoFactor: ...
+    @property
+    def api_keys(self) -> ApiKeys: ...
+    @property
+    def organizations(self) -> Organizations: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def key_checks(self) -> KeyChecks: ...
+
+
+class Transactions(Protocol):
+    """
+    Runs steps, each in a transaction of its own.
+
+    Promise: a step that returns is committed durably before the caller goes on; a step that raises leaves nothing
+    behind. A database that is busy, down, full or read-only becomes ``StorageUnavailable``; nothing else leaks.
+    """
+
+    async def run(self, step: Callable[[Transaction], T]) -> T:
+        """Run a step that may write."""
+
+    async def read(self, step: Callable[[Transaction], T]) -> T:
+        """Run a step that only reads; goes on while writes are impossible, where the database allows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    What a credential and its owner are worth now: one row, read by digest or id.
+
+    Attributes:
+        id: Of the session or key.
+        organization_role: The owner's role in ``organization_id``; None when not a member, or it is gone.
+        scopes: Of a key; empty for a session.
+        enabled: Always True for a session.
+        has_factor: Whether the owner has an active second factor.
+    """
+
+    id: str
+    user_id: str
+    actor_type: str
+    actor_types: frozenset[str]
+    banned: bool
+    has_factor: bool
+    organization_id: str | None
+    organization_role: str | None
+    expires_at: datetime | None
+    enabled: bool
+    scopes: tuple[str, ...]
+    aal: int
+    amr: tuple[str, ...]
+    auth_time: datetime | None
+    factor_proved_at: datetime | None
+    last_used_at: datetime | None
+
+
+class Lookup(Protocol):
+    """
+    The reads of the hot path; each is one indexed query, and none returns what was revoked.
+
+    Promise: what is answered was true at some moment after the call began.
+    """
+
+    @property
+    def bound(self) -> timedelta | None:
+        """How long after a change an old stamp may still be given; None when never, so that memory of it is exact."""
+
+    def stamp(self) -> object | None:
+        """
+        Give an object that stays the same only while nothing that a lookup reads was changed.
+
+        What was read after a stamp was given may be remembered for as long as the same stamp (by identity) is given:
+        a read that began before a revocation carries the stamp of before, and is never believed after it.
+
+        Returns:
+            The stamp, or None when nothing may be remembered at present.
+        """
+
+    async def find_api_key(self, digest: str) -> Standing | None:
+        """Read a key by its digest with its owner's standing."""
+
+    async def find_session(self, digest: str) -> Standing | None:
+        """Read a session by the digest of its token."""
+
+    async def find_session_by_id(self, session_id: str) -> Standing | None:
+        """Read a session by the ``sid`` of an access token."""

@@ -1,0 +1,92 @@
+"""What the database holds of a second factor: the factor, a pending enrolment, a challenge, a backup code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+TOTP_SECRET = "totp-secret"  # noqa: S105 - the name of a purpose, not a password
+PENDING_CODES = "pending-backup-codes"
+"""Purposes under which values are sealed (S12)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotpFactor:
+    """
+    The active authenticator of a user.
+
+    Attributes:
+        id: The enrolment it came from; the sealed secret is bound to it.
+        last_step: The last step that was spent; only later ones are accepted (S2).
+    """
+
+    id: str
+    user_id: str
+    sealed_secret: str
+    last_step: int
+    enabled_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """
+    A secret that was shown and not yet confirmed (S6).
+
+    Attributes:
+        sealed_codes: The backup codes, sealed, until they are hashed; then None.
+    """
+
+    id: str
+    user_id: str
+    sealed_secret: str
+    sealed_codes: str | None
+    replaces: bool
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """A sign-in between password and second factor (S3)."""
+
+    id: str
+    user_id: str
+    actor_type: str
+    credential_version: int
+    attempts: int
+    remembered: bool
+    auth_time: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HashedCode:
+    """One backup code as it is stored: the selector in clear, the rest under bcrypt (S5)."""
+
+    selector: str
+    hash: str
+
+    def __repr__(self) -> str:
+        return "HashedCode(…)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCode:
+    """A backup code that was found by its selector and is not used yet."""
+
+    id: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedDevice:
+    """A browser that may skip the second step (S10)."""
+
+    id: str
+    user_id: str
+    credential_version: int
+    user_agent: str | None
+    ip: str | None
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime

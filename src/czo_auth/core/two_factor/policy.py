@@ -1,0 +1,37 @@
+"""The numbers of the second factor, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from czo_auth.core.throttle import LockSchedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoFactorPolicy:
+    """
+    Attributes:
+        issuer: Shown by the authenticator app.
+        drift: Steps accepted on either side of the present one. Unit: 30-second steps.
+        challenge_lifetime, challenge_attempts: Of a sign-in between password and second factor (S3).
+        enrolment_lifetime: Of a secret that was shown and not confirmed (S6).
+        proof_lifetime: How long a proved password or second factor counts for a change (S7).
+        backup_codes: How many codes a set has.
+        locks: What consecutive failures lead to (S4).
+        trusted_device_lifetime: How long a trusted device skips the second step, sliding.
+        trust_mandatory_devices: Whether users who must have a second factor may trust devices.
+
+    Source: RFC 6238 section 5.2 (drift), NIST SP 800-63B-4 section 3.2.2 (throttling).
+    """
+
+    issuer: str = "czo-auth"
+    drift: int = 1
+    challenge_lifetime: timedelta = timedelta(minutes=5)
+    challenge_attempts: int = 5
+    enrolment_lifetime: timedelta = timedelta(minutes=10)
+    proof_lifetime: timedelta = timedelta(minutes=10)
+    backup_codes: int = 10
+    locks: LockSchedule = field(default_factory=LockSchedule)
+    trusted_device_lifetime: timedelta = timedelta(days=30)
+    trust_mandatory_devices: bool = False

@@ -1,0 +1,160 @@
+"""The port through which second factors are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from czo_auth.core.two_factor.factor import (
+    Challenge,
+    Enrolment,
+    HashedCode,
+    StoredCode,
+    TotpFactor,
+    TrustedDevice,
+)
+
+
+class TwoFactor(Protocol):
+    """Factors, enrolments, challenges, attempts, backup codes and trusted devices."""
+
+    # factors
+    def find_factor(self, user_id: str) -> TotpFactor | None:
+        """Read the active factor."""
+
+    def put_factor(self, factor: TotpFactor) -> None:
+        """Make *factor* the user's only one."""
+
+    def drop_factor(self, user_id: str) -> bool:
+        """Remove the active factor and all unused backup codes; False when there was none."""
+
+    def spend_step(self, factor_id: str, *, step: int) -> bool:
+        """
+        Spend *step*: remember it if it is later than the last one.
+
+        One atomic statement: two concurrent calls with the same step never both get True (S2).
+        """
+
+    def reseal_factor(self, factor_id: str, *, old: str, new: str) -> bool:
+        """Replace a sealed secret if it is still *old* (S14)."""
+
+    def sealed_after(self, factor_id: str, *, limit: int) -> Sequence[TotpFactor]:
+        """Read factors by id beyond *factor_id*, to re-encrypt them in batches."""
+
+    # enrolments
+    def put_enrolment(self, enrolment: Enrolment) -> None:
+        """Keep an enrolment; an earlier pending one of the user is replaced."""
+
+    def find_enrolment(self, user_id: str, *, now: datetime) -> Enrolment | None:
+        """Read the pending enrolment, unless it expired."""
+
+    def take_enrolment(self, enrolment_id: str) -> bool:
+        """Remove a pending enrolment. One atomic statement: of two concurrent confirmations one gets True."""
+
+    def enrolments_after(self, enrolment_id: str, *, limit: int) -> Sequence[Enrolment]:
+        """Read enrolments by id beyond *enrolment_id*, expired ones too, to re-encrypt them in batches."""
+
+    def reseal_enrolment(self, old: Enrolment, *, sealed_secret: str, sealed_codes: str | None) -> bool:
+        """Replace what is sealed in an enrolment if both are still as in *old* (S14)."""
+
+    def drop_enrolment(self, user_id: str) -> None:
+        """Forget a pending enrolment and its codes."""
+
+    def put_pending_codes(self, enrolment_id: str, user_id: str, codes: Sequence[HashedCode]) -> bool:
+        """Keep the hashed codes of an enrolment that is still pending and forget the sealed ones; False otherwise."""
+
+    def has_pending_codes(self, enrolment_id: str) -> bool:
+        """Say whether the codes of an enrolment are hashed already."""
+
+    # backup codes
+    def put_codes(self, user_id: str, *, set_id: str, codes: Sequence[HashedCode], now: datetime) -> None:
+        """Make *codes* the user's only live set."""
+
+    def activate_pending_codes(self, user_id: str, *, set_id: str, now: datetime) -> None:
+        """Make the codes of the enrolment *set_id* the user's only live set."""
+
+    def selectors(self, user_id: str) -> Collection[str]:
+        """Read all selectors in use by the user, used codes included."""
+
+    def find_code(self, user_id: str, selector: str) -> StoredCode | None:
+        """Read a live, unused code by its selector."""
+
+    def spend_code(self, code_id: str, *, now: datetime) -> bool:
+        """Use a code. One atomic statement: two concurrent calls never both get True (S5)."""
+
+    def count_codes(self, user_id: str) -> int:
+        """Count the live, unused codes."""
+
+    # attempts
+    def reserve_attempt(self, user_id: str, *, now: datetime) -> int | None:
+        """
+        Count one attempt before it is checked (S4).
+
+        One atomic statement that does nothing while the account is locked or stopped.
+
+        Returns:
+            The number of consecutive failures if this attempt fails, or None when locked or stopped.
+        """
+
+    def lock_until(self, user_id: str, *, until: datetime | None, stopped: bool) -> None:
+        """Lock or stop the account's second factors."""
+
+    def find_lock(self, user_id: str) -> tuple[datetime | None, bool]:
+        """Read until when the account is locked, and whether it is stopped."""
+
+    def clear_attempts(self, user_id: str) -> None:
+        """Forget all failures, the lock and the stop."""
+
+    def clear_stop(self, user_id: str) -> bool:
+        """Forget the failures if the account was stopped; a timed lock stays."""
+
+    # challenges
+    def add_challenge(self, challenge: Challenge, *, digest: str, now: datetime) -> None:
+        """Keep a new challenge."""
+
+    def claim_challenge(self, digest: str, *, now: datetime, most: int) -> Challenge | None:
+        """
+        Count an attempt on a live challenge, up to ``most + 1``.
+
+        One atomic statement. The caller compares ``attempts`` with *most*: one beyond it is told so once, later ones
+        get None, as do unknown, used and expired challenges.
+        """
+
+    def consume_challenge(self, challenge_id: str, *, now: datetime) -> bool:
+        """Use a challenge up. One atomic statement: two concurrent calls never both get True."""
+
+    def drop_challenges(self, user_id: str) -> None:
+        """Forget all challenges of a user."""
+
+    # trusted devices
+    def add_trusted_device(self, device: TrustedDevice, *, digest: str) -> None:
+        """Keep a trusted device."""
+
+    def find_trusted_device(self, digest: str, *, now: datetime) -> TrustedDevice | None:
+        """Read a live trusted device by the digest of its token."""
+
+    def rotate_trusted_device(self, device: TrustedDevice, *, old_digest: str, new_digest: str) -> bool:
+        """Replace the token of a device if it is still the old one. One atomic statement."""
+
+    def list_trusted_devices(self, user_id: str, *, now: datetime) -> Sequence[TrustedDevice]:
+        """Read the live trusted devices of a user, newest first."""
+
+    def drop_trusted_device(self, user_id: str, device_id: str) -> bool:
+        """Forget one device of a user; False when there is none."""
+
+    def drop_trusted_devices(self, user_id: str) -> None:
+        """Forget all devices of a user."""
+
+    def count_by_kid(self) -> dict[str, int]:
+        """Count sealed rows (factors, enrolments, signing keys) by the id of the key that sealed them (S14)."""
+
+    def count_sealed(self) -> dict[str, dict[str, int]]:
+        """Count the same by key id, and then by kind: ``factors``, ``enrolments``, ``signing_keys``."""
+
+    def prune_expired(self, *, before: datetime) -> int:
+        """
+        Delete challenges, enrolments and trusted devices that expired before *before*.
+
+        At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
+        """

@@ -1,0 +1,1 @@
+"""People: their address, their password, the hats they wear."""

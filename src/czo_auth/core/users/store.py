@@ -1,0 +1,80 @@
+"""The port through which users are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from czo_auth.core.users.user import User
+
+MailPurpose = Literal["verify_email", "reset_password", "cancel_reset"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailToken:
+    """A single-use token that was sent by mail; only its digest is kept."""
+
+    id: str
+    user_id: str
+    purpose: MailPurpose
+    email: str
+    expires_at: datetime
+
+
+class Users(Protocol):
+    """Users and the tokens mailed to them."""
+
+    def find(self, user_id: str) -> User | None:
+        """Read a user, banned ones too."""
+
+    def find_by_email(self, email: str) -> User | None:
+        """Read a user by canonical address."""
+
+    def lock(self, user_id: str) -> User | None:
+        """
+        Read a user and hold the row until the transaction ends.
+
+        Promise: two transactions that lock the same user run one after the other, and each sees what the one before
+        committed. Every change to a user's credentials begins with it.
+        """
+
+    def add(self, user: User) -> bool:
+        """Add a user; False when the address is taken. One atomic statement."""
+
+    def update_profile(
+        self, user_id: str, *, name: str, image: str | None, email_verified: bool, now: datetime
+    ) -> None:
+        """Replace what a user may say about themselves, and whether their address is confirmed."""
+
+    def set_password(self, user_id: str, *, password_hash: str, now: datetime) -> None:
+        """Replace the password's hash."""
+
+    def set_actor_types(self, user_id: str, *, actor_types: frozenset[str], now: datetime) -> None:
+        """Replace the hats held."""
+
+    def set_ban(self, user_id: str, *, banned_at: datetime | None, reason: str | None, now: datetime) -> None:
+        """Ban, or lift the ban with None."""
+
+    def bump_credential_version(self, user_id: str, *, now: datetime) -> None:
+        """Make every challenge that was issued so far worthless."""
+
+    def search(self, *, text: str | None, after: str | None, limit: int) -> Sequence[User]:
+        """Read users by id beyond *after*, whose address or name contains *text*; literal, not a pattern."""
+
+    def count(self, *, text: str | None) -> int:
+        """Count the users that match."""
+
+    def add_mail_token(self, token: MailToken, *, digest: str, now: datetime) -> None:
+        """Keep a mailed token; earlier ones of the same user and purpose die."""
+
+    def take_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
+        """Spend a live token. One atomic statement: it is handed out once."""
+
+    def prune_expired(self, *, before: datetime) -> int:
+        """
+        Delete mailed tokens that expired before *before*.
+
+        At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
+        """

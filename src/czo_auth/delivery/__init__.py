@@ -1,0 +1,1 @@
+"""Where events and mail leave the process; each file is one way out."""

@@ -1,0 +1,146 @@
+"""Functions of the host application that are called with events: ``@auth.on("auth.2fa.enabled")``."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import inspect
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TypeVar, cast
+
+from czo_auth.core.events.types import EVENT_TYPES, Event
+
+Subscriber = Callable[[Event], Awaitable[None]] | Callable[[Event], None]
+S = TypeVar("S", bound=Subscriber)
+
+THREADS = 4
+
+
+class SubscriberFailed(Exception):
+    """A subscriber raised, or took too long; says which one."""
+
+
+class Subscribers:
+    """
+    The subscribers of this process, as a sink.
+
+    They share one place in the outbox: an event is done with when all that asked for it have returned. Each process
+    that runs a relay must register the same ones, for only one of them is served at a time.
+
+    A subscriber that raises gets the event again a few times, and the others do not. After that the event is parked.
+
+    Args:
+        time_limit: How long one subscriber may take with one event before that counts as an error. Less than the
+            relay's own limit. A plain function cannot be interrupted: it goes on in its thread.
+    """
+
+    name = "in-process"
+
+    def __init__(self, *, time_limit: timedelta = timedelta(seconds=10)) -> None:
+        self._limit = time_limit.total_seconds()
+        self._registered: list[tuple[frozenset[str], Subscriber]] = []
+        # Threads of its own: a function that hangs must not use up those that the product itself needs.
+        self._threads: ThreadPoolExecutor | None = None
+        self._done: tuple[str, set[int]] = ("", set())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody subscribed; such a sink should not run, or events pass by those who subscribe later."""
+        return not self._registered
+
+    def on(self, pattern: str) -> Callable[[S], S]:
+        """
+        Register the decorated function for the events that *pattern* names.
+
+        Args:
+            pattern: An event type, a group of them (``auth.apikey.*``) or all (``*``).
+
+        Raises:
+            ValueError: No event is called that.
+        """
+        types = _types_of(pattern)
+
+        def register(subscriber: S) -> S:
+            self._registered.append((types, subscriber))
+            return subscriber
+
+        return register
+
+    async def deliver(self, event: Event) -> None:
+        """
+        Call every subscriber of the event that has not had it, all at once.
+
+        Raises:
+            ExceptionGroup: Of `SubscriberFailed`.
+        """
+        if self._done[0] != event.id:
+            self._done = event.id, set()
+        done = self._done[1]
+        due = [
+            self._call(number, event)
+            for number, (types, _) in enumerate(self._registered)
+            if event.type in types and number not in done
+        ]
+        results = await asyncio.gather(*due, return_exceptions=True)
+        faults = [fault for fault in results if isinstance(fault, SubscriberFailed)]
+        if faults:
+            raise ExceptionGroup("; ".join(map(str, faults)), faults)
+
+    async def close(self) -> None:
+        """Let go of the threads; those that still run something end with it."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+
+    async def _call(self, number: int, event: Event) -> None:
+        subscriber = self._registered[number][1]
+        clock = asyncio.timeout(self._limit)
+        try:
+            async with clock:
+                await self._result(subscriber, event)
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            reason = (
+                f"no end within {self._limit:g} s" if clock.expired() else f"{type(error).__name__}: {error}"
+            )
+            raise SubscriberFailed(f"{_name_of(subscriber)}: {reason}") from error
+        self._done[1].add(number)
+
+    async def _result(self, subscriber: Subscriber, event: Event) -> None:
+        if _is_coroutine_function(subscriber):
+            await cast(Callable[[Event], Awaitable[None]], subscriber)(event)
+            return
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="czo-auth-subscriber")
+        loop = asyncio.get_running_loop()
+        returned: object = await loop.run_in_executor(self._threads, subscriber, event)
+        # A plain function that only makes a coroutine is found out by what it returns.
+        if inspect.isawaitable(returned):
+            await returned
+
+
+def _is_coroutine_function(subscriber: Subscriber) -> bool:
+    call = getattr(subscriber, "__call__", None)  # noqa: B004 - its kind is asked for, not whether it exists
+    return inspect.iscoroutinefunction(subscriber) or inspect.iscoroutinefunction(call)
+
+
+def _name_of(subscriber: Subscriber) -> str:
+    return getattr(subscriber, "__qualname__", type(subscriber).__qualname__)
+
+
+def _types_of(pattern: str) -> frozenset[str]:
+    if pattern == "*":
+        return EVENT_TYPES
+    if pattern.endswith(".*"):
+        found = frozenset(known for known in EVENT_TYPES if known.startswith(pattern[:-1]))
+    else:
+        found = EVENT_TYPES & {pattern}
+    if not found:
+        near = difflib.get_close_matches(pattern, EVENT_TYPES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(EVENT_TYPES))}"
+        raise ValueError(f"no event is called {pattern!r}; {hint}")
+    return found

@@ -1,0 +1,100 @@
+"""
+Where everything is kept: the only SQL of the product.
+
+``open_storage(url)`` gives one object for either database. It is cheap: what a database needs is imported when its
+address is seen, and connections are opened by ``start`` or the first use.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal, Protocol
+
+from czo_auth.core.transaction import Lookup, Transactions
+
+DEFAULT_TABLE_PREFIX = "czo_auth_"
+
+__all__ = ["DEFAULT_TABLE_PREFIX", "Storage", "open_storage"]
+
+
+class Storage(Protocol):
+    """
+    One database.
+
+    Attributes:
+        url: As given; it may hold a password.
+        transactions: Runs steps.
+        lookup: The reads of the hot path.
+    """
+
+    url: str
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgresql"]: ...
+    @property
+    def transactions(self) -> Transactions: ...
+    @property
+    def lookup(self) -> Lookup: ...
+
+    async def start(self) -> None:
+        """
+        Open connections, so that a wrong address is found now; creates an empty SQLite file (mode 0600).
+
+        Not needed for correctness: what is not open is opened when first used. A database that can be read but not
+        written starts, with a warning.
+
+        Raises:
+            StorageUnavailable: The database does not answer.
+        """
+
+    async def close(self) -> None:
+        """Close all connections; harmless when repeated, and `start` works again afterwards."""
+
+    async def ping(self) -> None:
+        """
+        Read something from a table.
+
+        Raises:
+            StorageUnavailable: The database does not answer, or its migrations have not run.
+        """
+
+
+def open_storage(
+    url: str,
+    *,
+    table_prefix: str = DEFAULT_TABLE_PREFIX,
+    pool_size: int = 8,
+    lookup_pool_size: int = 4,
+    cache_bound: timedelta | None = None,
+) -> Storage:
+    """
+    Give the storage at *url*; nothing is opened yet.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql://…`` (``postgres://`` too; a Unix socket as ``?host=/folder``).
+        table_prefix: Every table's name begins with it.
+        pool_size, lookup_pool_size: PostgreSQL connections for steps and for lookups; per process and event loop.
+        cache_bound: On PostgreSQL, how late a remembered credential may learn of its revocation; None remembers none.
+            On SQLite the memory is exact and always on.
+
+    Raises:
+        ValueError: The address or the prefix is not usable.
+        RuntimeError: The address needs a driver that is not installed.
+    """
+    match url.partition(":")[0]:
+        case "sqlite":
+            from czo_auth.storage.sqlite import SqliteStorage
+
+            return SqliteStorage(url, table_prefix=table_prefix)
+        case "postgresql" | "postgres":
+            from czo_auth.storage.postgresql import PostgresStorage
+
+            return PostgresStorage(
+                url,
+                table_prefix=table_prefix,
+                pool_size=pool_size,
+                lookup_pool_size=lookup_pool_size,
+                cache_bound=cache_bound,
+            )
+        case _:
+            raise ValueError("a database address begins with sqlite:/// or postgresql://")

@@ -1,0 +1,124 @@
+"""API keys, in SQL; the read for a request stands in `lookup_sql`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import String, and_, bindparam, delete, func, insert, not_, or_, select, update
+
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.storage.column_types import Instant
+from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, made, values
+
+
+class SqlApiKeys(Store):
+    """Implements `czo_auth.core.api_keys.store.ApiKeys`."""
+
+    def add(self, key: ApiKey, *, digest: str) -> None:
+        self._connection.execute(insert(self._tables.api_keys).values(digest=digest, **values(key)))
+
+    def find(self, key_id: str) -> ApiKey | None:
+        keys = self._tables.api_keys
+        statement = select(*columns(keys, ApiKey)).where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
+        return self._one(ApiKey, statement)
+
+    def list_live(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
+        keys = self._tables.api_keys
+        died = and_(keys.c.rotated_at.is_not(None), keys.c.expires_at.is_not(None), keys.c.expires_at <= now)
+        statement = (
+            select(*columns(keys, ApiKey))
+            .where(keys.c.user_id == user_id, keys.c.revoked_at.is_(None), not_(died))
+            .order_by(keys.c.created_at.desc(), keys.c.id.desc())
+        )
+        return self._all(ApiKey, statement)
+
+    def count_live(self, user_id: str, *, now: datetime) -> int:
+        keys = self._tables.api_keys
+        statement = (
+            select(func.count())
+            .select_from(keys)
+            .where(
+                keys.c.user_id == user_id,
+                keys.c.revoked_at.is_(None),
+                keys.c.rotated_at.is_(None),
+                or_(keys.c.expires_at.is_(None), keys.c.expires_at > now),
+            )
+        )
+        return self._connection.execute(statement).scalar_one()
+
+    def update(
+        self,
+        key_id: str,
+        *,
+        name: str,
+        enabled: bool,
+        scopes: tuple[str, ...],
+        expires_at: datetime | None,
+        metadata: Mapping[str, object] | None,
+        now: datetime,
+    ) -> bool:
+        keys = self._tables.api_keys
+        statement = (
+            update(keys)
+            .where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
+            .values(
+                name=name,
+                enabled=enabled,
+                scopes=scopes,
+                expires_at=expires_at,
+                metadata=None if metadata is None else dict(metadata),
+                updated_at=now,
+            )
+        )
+        return self._count(statement) == 1
+
+    def mark_rotated(self, key_id: str, *, expires_at: datetime, now: datetime) -> bool:
+        keys = self._tables.api_keys
+        statement = update(keys).where(
+            keys.c.id == key_id, keys.c.revoked_at.is_(None), keys.c.rotated_at.is_(None)
+        )
+        return self._count(statement.values(rotated_at=now, expires_at=expires_at, updated_at=now)) == 1
+
+    def revoke(self, key_id: str, *, reason: str, now: datetime) -> bool:
+        keys = self._tables.api_keys
+        statement = update(keys).where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
+        return self._count(statement.values(revoked_at=now, revoked_reason=reason, updated_at=now)) == 1
+
+    def revoke_all(
+        self, *, user_id: str | None, organization_id: str | None, reason: str, now: datetime
+    ) -> Sequence[ApiKey]:
+        if user_id is None and organization_id is None:
+            raise ValueError("neither a user nor an organization was named")
+        keys = self._tables.api_keys
+        statement = update(keys).where(keys.c.revoked_at.is_(None))
+        if user_id is not None:
+            statement = statement.where(keys.c.user_id == user_id)
+        if organization_id is not None:
+            statement = statement.where(keys.c.organization_id == organization_id)
+        ended = statement.values(revoked_at=now, revoked_reason=reason, updated_at=now)
+        rows = self._connection.execute(ended.returning(*columns(keys, ApiKey)))
+        return sorted((made(ApiKey, row) for row in rows), key=lambda key: key.id)
+
+    def touch(self, seen: Mapping[str, datetime]) -> None:
+        if not seen:
+            return
+        keys = self._tables.api_keys
+        key_id, seen_at = bindparam("key_id", type_=String), bindparam("seen_at", type_=Instant)
+        statement = (
+            update(keys)
+            .where(keys.c.id == key_id, or_(keys.c.last_used_at.is_(None), keys.c.last_used_at < seen_at))
+            .values(last_used_at=seen_at)
+        )
+        # In one order everywhere, so that two processes that flush the same keys queue instead of deadlocking.
+        self._connection.execute(
+            statement, [{"key_id": key, "seen_at": at} for key, at in sorted(seen.items())]
+        )
+
+    def prune_expired(self, *, before: datetime) -> int:
+        keys = self._tables.api_keys
+        over = or_(
+            keys.c.revoked_at < before, and_(keys.c.rotated_at.is_not(None), keys.c.expires_at < before)
+        )
+        batch = select(keys.c.id).where(over).limit(PRUNED_AT_ONCE)
+        return self._count(delete(keys).where(keys.c.id.in_(batch)))

@@ -1,0 +1,132 @@
+"""Attempts, challenges and trusted devices, in SQL: what a sign-in with two factors counts and spends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, insert, or_, select, update
+
+from czo_auth.core.two_factor.factor import Challenge, TrustedDevice
+from czo_auth.storage.store import Store, columns, values
+
+
+class SqlChallenges(Store):
+    """The half of `czo_auth.core.two_factor.store.TwoFactor` that belongs to signing in."""
+
+    # attempts
+    def reserve_attempt(self, user_id: str, *, now: datetime) -> int | None:
+        attempts = self._tables.attempts
+        first = self._insert(attempts).values(user_id=user_id, failures=1, locked_until=None, stopped=False)
+        # The condition is part of the upsert: it is judged on the row that is changed, after any wait for it.
+        open_at = or_(attempts.c.locked_until.is_(None), attempts.c.locked_until <= now)
+        counted = first.on_conflict_do_update(
+            index_elements=["user_id"],
+            set_={"failures": attempts.c.failures + 1},
+            where=attempts.c.stopped.is_(False) & open_at,
+        ).returning(attempts.c.failures)
+        return self._connection.execute(counted).scalar_one_or_none()
+
+    def lock_until(self, user_id: str, *, until: datetime | None, stopped: bool) -> None:
+        attempts = self._tables.attempts
+        fresh = self._insert(attempts).values(
+            user_id=user_id, failures=0, locked_until=until, stopped=stopped
+        )
+        # An attempt that was reserved before a stop may finish after it, and must not undo it.
+        self._connection.execute(
+            fresh.on_conflict_do_update(
+                index_elements=["user_id"],
+                set_={
+                    "locked_until": fresh.excluded.locked_until,
+                    "stopped": or_(attempts.c.stopped, fresh.excluded.stopped),
+                },
+            )
+        )
+
+    def find_lock(self, user_id: str) -> tuple[datetime | None, bool]:
+        attempts = self._tables.attempts
+        statement = select(attempts.c.locked_until, attempts.c.stopped).where(attempts.c.user_id == user_id)
+        row = self._connection.execute(statement).one_or_none()
+        return (None, False) if row is None else (row.locked_until, row.stopped)
+
+    def clear_attempts(self, user_id: str) -> None:
+        attempts = self._tables.attempts
+        self._connection.execute(delete(attempts).where(attempts.c.user_id == user_id))
+
+    def clear_stop(self, user_id: str) -> bool:
+        attempts = self._tables.attempts
+        statement = update(attempts).where(attempts.c.user_id == user_id, attempts.c.stopped)
+        return self._count(statement.values(failures=0, stopped=False)) == 1
+
+    # challenges
+    def add_challenge(self, challenge: Challenge, *, digest: str, now: datetime) -> None:
+        self._connection.execute(
+            insert(self._tables.challenges).values(digest=digest, created_at=now, **values(challenge))
+        )
+
+    def claim_challenge(self, digest: str, *, now: datetime, most: int) -> Challenge | None:
+        challenges = self._tables.challenges
+        statement = (
+            update(challenges)
+            .where(
+                challenges.c.digest == digest,
+                challenges.c.consumed_at.is_(None),
+                challenges.c.expires_at > now,
+                challenges.c.attempts <= most,
+            )
+            .values(attempts=challenges.c.attempts + 1)
+            .returning(*columns(challenges, Challenge))
+        )
+        return self._one(Challenge, statement)
+
+    def consume_challenge(self, challenge_id: str, *, now: datetime) -> bool:
+        challenges = self._tables.challenges
+        statement = update(challenges).where(
+            challenges.c.id == challenge_id, challenges.c.consumed_at.is_(None), challenges.c.expires_at > now
+        )
+        return self._count(statement.values(consumed_at=now)) == 1
+
+    def drop_challenges(self, user_id: str) -> None:
+        challenges = self._tables.challenges
+        self._connection.execute(delete(challenges).where(challenges.c.user_id == user_id))
+
+    # trusted devices
+    def add_trusted_device(self, device: TrustedDevice, *, digest: str) -> None:
+        self._connection.execute(insert(self._tables.trusted_devices).values(digest=digest, **values(device)))
+
+    def find_trusted_device(self, digest: str, *, now: datetime) -> TrustedDevice | None:
+        devices = self._tables.trusted_devices
+        statement = select(*columns(devices, TrustedDevice))
+        return self._one(
+            TrustedDevice, statement.where(devices.c.digest == digest, devices.c.expires_at > now)
+        )
+
+    def rotate_trusted_device(self, device: TrustedDevice, *, old_digest: str, new_digest: str) -> bool:
+        devices = self._tables.trusted_devices
+        statement = update(devices).where(devices.c.id == device.id, devices.c.digest == old_digest)
+        renewed = statement.values(
+            digest=new_digest,
+            user_agent=device.user_agent,
+            ip=device.ip,
+            last_used_at=device.last_used_at,
+            expires_at=device.expires_at,
+        )
+        return self._count(renewed) == 1
+
+    def list_trusted_devices(self, user_id: str, *, now: datetime) -> Sequence[TrustedDevice]:
+        devices = self._tables.trusted_devices
+        statement = (
+            select(*columns(devices, TrustedDevice))
+            .where(devices.c.user_id == user_id, devices.c.expires_at > now)
+            .order_by(devices.c.created_at.desc(), devices.c.id.desc())
+        )
+        return self._all(TrustedDevice, statement)
+
+    def drop_trusted_device(self, user_id: str, device_id: str) -> bool:
+        devices = self._tables.trusted_devices
+        statement = delete(devices).where(devices.c.id == device_id, devices.c.user_id == user_id)
+        return self._count(statement) == 1
+
+    def drop_trusted_devices(self, user_id: str) -> None:
+        devices = self._tables.trusted_devices
+        self._connection.execute(delete(devices).where(devices.c.user_id == user_id))

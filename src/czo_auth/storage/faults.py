@@ -1,0 +1,60 @@
+"""What a database error becomes on its way out: an outage, or a fault of ours."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+
+from czo_auth.core.errors import StorageUnavailable
+
+log = logging.getLogger("czo_auth.storage")
+
+OUR_FAULTS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
+
+
+class StorageFault(Exception):
+    """
+    The database refused a statement for what it says: a bug, and never the caller's doing.
+
+    Holds the first line of the database's message, which names the constraint and not the values.
+    """
+
+
+class TablesMissing(StorageUnavailable):
+    """The tables are not there, or older than this program: migrations have not run."""
+
+    message = "The database is not ready. Its migrations have to run first."
+
+
+def sqlite_fault(error: Exception) -> Exception:
+    """Say what *error*, from sqlite3 or from SQLAlchemy over it, means to the caller."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    text = first_line(original)
+    if isinstance(original, sqlite3.OperationalError) and "no such" in text:
+        return unavailable(TablesMissing(), text)
+    if "closed database" in text:
+        return unavailable(StorageUnavailable(), text)
+    if isinstance(error, DBAPIError | sqlite3.Error) and not isinstance(error, OUR_FAULTS):
+        return unavailable(StorageUnavailable(), text)
+    return StorageFault(text) if isinstance(error, SQLAlchemyError) else error
+
+
+def unavailable(refusal: StorageUnavailable, cause: str) -> StorageUnavailable:
+    """Log why, since the caller is told only that something is wrong."""
+    log.warning("storage is unavailable: %s", cause)
+    return refusal
+
+
+def first_line(error: BaseException | None) -> str:
+    """Give the kind of *error* and the first line of what it says; further lines may hold values."""
+    text = str(error).partition("\n")[0].strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

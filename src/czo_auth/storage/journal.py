@@ -1,0 +1,234 @@
+"""The audit log and the outbox, in SQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from czo_auth.core.events.chain import GENESIS, chain_hash
+from czo_auth.core.events.types import (
+    EVENT_TYPES,
+    REFRESH_REUSE_DETECTED,
+    TWO_FACTOR_LOCKED,
+    AuditRecord,
+    Event,
+    Fact,
+)
+from czo_auth.core.ids import new_id
+from czo_auth.core.provenance import Provenance
+from czo_auth.storage.locks import hold_lock
+from czo_auth.storage.store import Store, columns, values
+from czo_auth.storage.tables import Tables
+
+ALARMS = frozenset({TWO_FACTOR_LOCKED, REFRESH_REUSE_DETECTED})
+"""Events that are about a failure, and so are delivered whatever the outcome says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    id: str
+    at: datetime
+    fact: Fact
+    provenance: Provenance
+
+
+class SqlJournal(Store):
+    """
+    Implements `czo_auth.core.events.store.Journal`.
+
+    What is recorded waits in memory until `flush`, the last act before the commit: numbers grow in the order of the
+    commits only while one transaction at a time gives them out, and that time should be short.
+    """
+
+    def __init__(self, connection: Connection, tables: Tables) -> None:
+        super().__init__(connection, tables)
+        self._entries: list[_Entry] = []
+
+    def record(self, fact: Fact, *, provenance: Provenance, now: datetime) -> None:
+        # As it will be read back: what cannot be JSON fails here, and a later change of the mapping changes nothing.
+        details = json.loads(json.dumps(dict(fact.details), allow_nan=False))
+        kept = replace(fact, details=details)
+        self._entries.append(_Entry(id=new_id(now), at=now, fact=kept, provenance=provenance))
+
+    def flush(self) -> None:
+        """Write what was recorded; who holds the transaction commits right after."""
+        if not self._entries:
+            return
+        entries, self._entries = self._entries, []
+        audit, events = self._tables.audit, self._tables.events
+        hold_lock(self._connection, audit.name)
+        self._connection.execute(insert(audit), self._chained(entries))
+        if told := [_event_row(entry) for entry in entries if _is_told(entry.fact)]:
+            self._connection.execute(insert(events), told)
+
+    def events_after(self, sequence: int, *, limit: int) -> Sequence[Event]:
+        events = self._tables.events
+        statement = select(*columns(events, Event)).where(events.c.sequence > sequence)
+        return self._all(Event, statement.order_by(events.c.sequence).limit(limit))
+
+    def audit_after(self, sequence: int, *, limit: int) -> Sequence[AuditRecord]:
+        audit = self._tables.audit
+        statement = select(audit).where(audit.c.sequence > sequence).order_by(audit.c.sequence).limit(limit)
+        return self._records(statement)
+
+    def audit_before(
+        self, sequence: int | None, *, limit: int, user_id: str | None, action: str | None
+    ) -> Sequence[AuditRecord]:
+        audit = self._tables.audit
+        below = audit.c.sequence < sequence if sequence is not None else true()
+        statement = select(audit).where(below, self._matches(user_id, action))
+        return self._records(statement.order_by(audit.c.sequence.desc()).limit(limit))
+
+    def count_audit(self, *, user_id: str | None, action: str | None) -> int:
+        statement = select(func.count()).select_from(self._tables.audit).where(self._matches(user_id, action))
+        return self._connection.execute(statement).scalar_one()
+
+    def claim_sink(self, sink: str, *, owner: str, until: datetime, now: datetime) -> int | None:
+        sinks = self._tables.sinks
+        fresh = self._insert(sinks).values(name=sink, sequence=0, owner=owner, leased_until=until)
+        claimed = fresh.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"owner": fresh.excluded.owner, "leased_until": fresh.excluded.leased_until},
+            where=or_(sinks.c.owner.is_(None), sinks.c.owner == owner, sinks.c.leased_until <= now),
+        ).returning(sinks.c.sequence)
+        return self._connection.execute(claimed).scalar_one_or_none()
+
+    def advance_sink(self, sink: str, *, owner: str, sequence: int) -> bool:
+        sinks = self._tables.sinks
+        furthest = case((sinks.c.sequence < sequence, sequence), else_=sinks.c.sequence)
+        statement = update(sinks).where(sinks.c.name == sink, sinks.c.owner == owner)
+        return self._count(statement.values(sequence=furthest)) == 1
+
+    def release_sink(self, sink: str, *, owner: str) -> None:
+        sinks = self._tables.sinks
+        statement = update(sinks).where(sinks.c.name == sink, sinks.c.owner == owner)
+        self._connection.execute(statement.values(owner=None, leased_until=None))
+
+    def park(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
+        row = values(event) | {"sink": sink, "error": error, "parked_at": now}
+        self._insert_unless(self._tables.parked_events, ["sink", "sequence"], row)
+
+    def parked(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
+        parked = self._tables.parked_events
+        statement = select(*columns(parked, Event), parked.c.sink, parked.c.error)
+        found = []
+        for row in self._connection.execute(
+            statement.order_by(parked.c.sequence, parked.c.sink).limit(limit)
+        ):
+            fields = dict(row._mapping)
+            sink, error = fields.pop("sink"), fields.pop("error")
+            found.append((sink, Event(**fields), error))
+        return found
+
+    def prune_events(self, *, before: datetime) -> int:
+        events, sinks = self._tables.events, self._tables.sinks
+        slowest = select(func.min(sinks.c.sequence)).scalar_subquery()
+        had_by_all = or_(slowest.is_(None), events.c.sequence <= slowest)
+        return self._count(delete(events).where(events.c.at < before, had_by_all))
+
+    # --- how ---
+
+    def _chained(self, entries: Sequence[_Entry]) -> list[dict[str, Any]]:
+        audit = self._tables.audit
+        last = select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
+        row = self._connection.execute(last).one_or_none()
+        newest, previous = (0, GENESIS) if row is None else (row.sequence, row.hash)
+        chained = []
+        for sequence, entry in enumerate(entries, start=newest + 1):
+            own = chain_hash(
+                previous,
+                sequence=sequence,
+                record_id=entry.id,
+                at=entry.at,
+                fact=entry.fact,
+                provenance=entry.provenance,
+            )
+            chained.append(_audit_row(entry) | {"sequence": sequence, "previous_hash": previous, "hash": own})
+            previous = own
+        return chained
+
+    def _matches(self, user_id: str | None, action: str | None) -> ColumnElement[bool]:
+        audit = self._tables.audit
+        of_user = audit.c.user_id == user_id if user_id is not None else true()
+        of_action = audit.c.action == action if action is not None else true()
+        return and_(of_user, of_action)
+
+    def _records(self, statement: Select[Any]) -> list[AuditRecord]:
+        return [_audit_record(row) for row in self._connection.execute(statement)]
+
+
+def _is_told(fact: Fact) -> bool:
+    return fact.action in ALARMS or (fact.action in EVENT_TYPES and fact.outcome == "success")
+
+
+def _event_row(entry: _Entry) -> dict[str, Any]:
+    fact = entry.fact
+    data = {**fact.details, "userId": fact.user_id}
+    if fact.organization_id is not None:
+        data["organizationId"] = fact.organization_id
+    return {"id": entry.id, "type": fact.action, "user_id": fact.user_id, "at": entry.at, "data": data}
+
+
+def _audit_row(entry: _Entry) -> dict[str, Any]:
+    fact, provenance = entry.fact, entry.provenance
+    return {
+        "id": entry.id,
+        "at": entry.at,
+        "action": fact.action,
+        "outcome": fact.outcome,
+        "user_id": fact.user_id,
+        "organization_id": fact.organization_id,
+        "details": fact.details,
+        "actor_kind": provenance.actor_kind,
+        "actor_user_id": provenance.user_id,
+        "actor_organization_id": provenance.organization_id,
+        "method": provenance.method,
+        "ip": provenance.ip,
+        "user_agent": provenance.user_agent,
+        "request_id": provenance.request_id,
+    }
+
+
+def _audit_record(row: Row[Any]) -> AuditRecord:
+    return AuditRecord(
+        sequence=row.sequence,
+        id=row.id,
+        at=row.at,
+        fact=Fact(
+            action=row.action,
+            user_id=row.user_id,
+            organization_id=row.organization_id,
+            outcome=row.outcome,
+            details=row.details,
+        ),
+        provenance=Provenance(
+            actor_kind=row.actor_kind,
+            user_id=row.actor_user_id,
+            organization_id=row.actor_organization_id,
+            method=row.method,
+            ip=row.ip,
+            user_agent=row.user_agent,
+            request_id=row.request_id,
+        ),
+        previous_hash=row.previous_hash,
+        hash=row.hash,
+    )

@@ -1,0 +1,201 @@
+"""Organizations, members and invitations, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from czo_auth.core.organizations.organization import Invitation, InvitationStatus, Member, Organization
+from czo_auth.core.organizations.roles import OWNER
+from czo_auth.storage.store import Store, columns, values
+
+
+class SqlOrganizations(Store):
+    """
+    Implements `czo_auth.core.organizations.store.Organizations`.
+
+    A deleted organization is a deleted row, with members and invitations by cascade: nobody is a member of what is
+    gone, without a condition in each query. What it was stays in the audit log.
+    """
+
+    def add(self, organization: Organization) -> bool:
+        return self._insert_unless(self._tables.organizations, ["slug"], values(organization))
+
+    def find(self, organization_id: str) -> Organization | None:
+        return self._one(Organization, self._organization(organization_id))
+
+    def find_by_slug(self, slug: str) -> Organization | None:
+        organizations = self._tables.organizations
+        statement = select(*columns(organizations, Organization))
+        return self._one(Organization, statement.where(organizations.c.slug == slug))
+
+    def lock(self, organization_id: str) -> Organization | None:
+        return self._one(Organization, self._organization(organization_id).with_for_update(key_share=True))
+
+    def list_of(self, user_id: str) -> Sequence[tuple[Organization, str]]:
+        organizations, members = self._tables.organizations, self._tables.members
+        statement = (
+            select(*columns(organizations, Organization), members.c.role)
+            .join_from(organizations, members, members.c.organization_id == organizations.c.id)
+            .where(members.c.user_id == user_id)
+            .order_by(organizations.c.created_at, organizations.c.id)
+        )
+        found = []
+        for row in self._connection.execute(statement):
+            fields = dict(row._mapping)
+            role = fields.pop("role")
+            found.append((Organization(**fields), role))
+        return found
+
+    def update(
+        self,
+        organization_id: str,
+        *,
+        name: str,
+        slug: str,
+        logo: str | None,
+        metadata: Mapping[str, object] | None,
+        now: datetime,
+    ) -> bool:
+        organizations = self._tables.organizations
+        statement = (
+            update(organizations)
+            .where(organizations.c.id == organization_id)
+            .values(
+                name=name,
+                slug=slug,
+                logo=logo,
+                metadata=None if metadata is None else dict(metadata),
+                updated_at=now,
+            )
+        )
+        # Asking first would lose a race, and PostgreSQL ends a whole transaction for a refused statement.
+        try:
+            with self._connection.begin_nested():
+                return self._count(statement) == 1
+        except IntegrityError:
+            return False
+
+    def delete(self, organization_id: str, *, now: datetime) -> None:
+        organizations = self._tables.organizations
+        self._connection.execute(delete(organizations).where(organizations.c.id == organization_id))
+
+    def add_member(
+        self, member_id: str, *, organization_id: str, user_id: str, role: str, now: datetime
+    ) -> bool:
+        row = {
+            "id": member_id,
+            "organization_id": organization_id,
+            "user_id": user_id,
+            "role": role,
+            "created_at": now,
+        }
+        return self._insert_unless(self._tables.members, ["organization_id", "user_id"], row)
+
+    def find_member(self, organization_id: str, user_id: str) -> Member | None:
+        members = self._tables.members
+        return self._one(
+            Member,
+            self._members().where(members.c.organization_id == organization_id, members.c.user_id == user_id),
+        )
+
+    def find_member_by_id(self, member_id: str) -> Member | None:
+        return self._one(Member, self._members().where(self._tables.members.c.id == member_id))
+
+    def list_members(self, organization_id: str) -> Sequence[Member]:
+        members = self._tables.members
+        statement = self._members().where(members.c.organization_id == organization_id)
+        return self._all(Member, statement.order_by(members.c.created_at, members.c.id))
+
+    def count_owners(self, organization_id: str) -> int:
+        members = self._tables.members
+        statement = (
+            select(func.count())
+            .select_from(members)
+            .where(members.c.organization_id == organization_id, members.c.role == OWNER)
+        )
+        return self._connection.execute(statement).scalar_one()
+
+    def set_role(self, organization_id: str, user_id: str, *, role: str) -> None:
+        members = self._tables.members
+        statement = update(members).where(
+            members.c.organization_id == organization_id, members.c.user_id == user_id
+        )
+        self._connection.execute(statement.values(role=role))
+
+    def remove_member(self, organization_id: str, user_id: str) -> bool:
+        members = self._tables.members
+        statement = delete(members).where(
+            members.c.organization_id == organization_id, members.c.user_id == user_id
+        )
+        return self._count(statement) == 1
+
+    def add_invitation(self, invitation: Invitation, *, digest: str) -> None:
+        self._connection.execute(insert(self._tables.invitations).values(digest=digest, **values(invitation)))
+
+    def find_invitation(self, invitation_id: str) -> Invitation | None:
+        return self._one(
+            Invitation, self._invitations().where(self._tables.invitations.c.id == invitation_id)
+        )
+
+    def find_invitation_by_digest(self, digest: str) -> Invitation | None:
+        return self._one(Invitation, self._invitations().where(self._tables.invitations.c.digest == digest))
+
+    def find_pending_invitation(
+        self, organization_id: str, email: str, *, now: datetime
+    ) -> Invitation | None:
+        invitations = self._tables.invitations
+        statement = self._pending(email, now).where(invitations.c.organization_id == organization_id).limit(1)
+        return self._one(Invitation, statement)
+
+    def list_invitations(self, organization_id: str) -> Sequence[Invitation]:
+        invitations = self._tables.invitations
+        statement = self._invitations().where(invitations.c.organization_id == organization_id)
+        return self._all(
+            Invitation, statement.order_by(invitations.c.created_at.desc(), invitations.c.id.desc())
+        )
+
+    def list_invitations_for(self, email: str, *, now: datetime) -> Sequence[Invitation]:
+        return self._all(Invitation, self._pending(email, now))
+
+    def close_invitation(self, invitation_id: str, *, status: InvitationStatus, now: datetime) -> bool:
+        invitations = self._tables.invitations
+        statement = update(invitations).where(
+            invitations.c.id == invitation_id,
+            invitations.c.status == "pending",
+            invitations.c.expires_at > now,
+        )
+        return self._count(statement.values(status=status, closed_at=now)) == 1
+
+    def prune_expired(self, *, before: datetime) -> int:
+        invitations = self._tables.invitations
+        return self._prune(invitations, invitations.c.expires_at, before)
+
+    def _organization(self, organization_id: str) -> Select[*tuple[object, ...]]:
+        organizations = self._tables.organizations
+        return select(*columns(organizations, Organization)).where(organizations.c.id == organization_id)
+
+    def _members(self) -> Select[*tuple[object, ...]]:
+        members, users = self._tables.members, self._tables.users
+        own = columns(members, Member, but=["email", "name", "image"])
+        return select(*own, users.c.email, users.c.name, users.c.image).join_from(
+            members, users, users.c.id == members.c.user_id
+        )
+
+    def _invitations(self) -> Select[*tuple[object, ...]]:
+        return select(*columns(self._tables.invitations, Invitation))
+
+    def _pending(self, email: str, now: datetime) -> Select[*tuple[object, ...]]:
+        invitations = self._tables.invitations
+        return (
+            self._invitations()
+            .where(
+                invitations.c.email == email,
+                invitations.c.status == "pending",
+                invitations.c.expires_at > now,
+            )
+            .order_by(invitations.c.created_at.desc(), invitations.c.id.desc())
+        )

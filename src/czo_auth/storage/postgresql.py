@@ -1,0 +1,276 @@
+"""Storage in PostgreSQL, for as many processes as wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection
+
+from czo_auth.core.transaction import Standing, Transaction
+from czo_auth.storage.lookup_sql import api_key_standing, lookup_sql, session_standing
+from czo_auth.storage.postgresql_server import (
+    TIMEOUT_SECONDS,
+    PostgresServer,
+    is_broken_connection,
+    is_retryable,
+    postgres_fault,
+)
+from czo_auth.storage.postgresql_watch import ChangeWatch
+from czo_auth.storage.tables import Tables
+from czo_auth.storage.transaction import perform
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from czo_auth.storage.postgresql_server import Pool
+
+T = TypeVar("T")
+
+TRIES: Final = 3
+_PAUSE_SECONDS: Final = 0.01
+
+
+class _Connections:
+    """What belongs to one event loop: an engine for steps and a pool for lookups."""
+
+    def __init__(self, server: PostgresServer, *, pool_size: int, lookup_pool_size: int) -> None:
+        self._server = server
+        self._lookup_pool_size = lookup_pool_size
+        self._pool: Pool | None = None
+        self._making = asyncio.Lock()
+        self.engine: AsyncEngine = server.engine(pool_size=pool_size)
+
+    async def pool(self) -> Pool:
+        if self._pool is None:
+            async with self._making:
+                if self._pool is None:
+                    self._pool = await self._server.pool(size=self._lookup_pool_size)
+        return self._pool
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        await self.engine.dispose()
+        if pool is not None:
+            try:
+                await asyncio.wait_for(pool.close(), TIMEOUT_SECONDS)
+            except TimeoutError:
+                pool.terminate()
+
+
+class _PerLoop:
+    """
+    The connections of each event loop: asyncpg ties a connection to the loop that opened it.
+
+    A host that runs one loop has one entry; tests, command lines and threads of a synchronous host have more.
+    """
+
+    def __init__(self, server: PostgresServer, *, pool_size: int, lookup_pool_size: int) -> None:
+        self._make: Callable[[], _Connections] = lambda: _Connections(
+            server, pool_size=pool_size, lookup_pool_size=lookup_pool_size
+        )
+        self._known: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = WeakKeyDictionary()
+
+    def here(self) -> _Connections:
+        loop = asyncio.get_running_loop()
+        found = self._known.get(loop)
+        if found is None:
+            for other in [known for known in self._known if known.is_closed()]:
+                del self._known[other]
+            found = self._known[loop] = self._make()
+        return found
+
+    async def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._known:
+            owner, connections = self._known.popitem()
+            if owner is loop:
+                await connections.close()
+            elif owner.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(connections.close(), owner))
+
+
+class PostgresTransactions:
+    """
+    Implements `czo_auth.core.transaction.Transactions` at READ COMMITTED.
+
+    Steps lock the rows they decide on, so this level is enough and nothing fails for being read twice. A step runs
+    again when PostgreSQL ends it for a deadlock, or when its connection turns out to be dead before the commit.
+    """
+
+    def __init__(self, connections: _PerLoop, tables: Tables) -> None:
+        self._connections = connections
+        self._tables = tables
+
+    async def run(self, step: Callable[[Transaction], T]) -> T:
+        return await self._run(step, {})
+
+    async def read(self, step: Callable[[Transaction], T]) -> T:
+        # One snapshot for the whole step, as in SQLite; a transaction that only reads is never refused for it.
+        return await self._run(step, {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
+
+    async def _run(self, step: Callable[[Transaction], T], options: dict[str, Any]) -> T:
+        tried = 0
+        while True:
+            tried += 1
+            attempt = _Attempt(step, self._tables, options)
+            try:
+                async with self._connections.here().engine.connect() as connection:
+                    return await connection.run_sync(attempt)
+            except Exception as error:
+                again = is_retryable(error) or (is_broken_connection(error) and not attempt.committing)
+                if again and tried < TRIES:
+                    await asyncio.sleep(_PAUSE_SECONDS * tried)
+                    continue
+                known = postgres_fault(error)
+                if known is error:
+                    raise
+                raise known from None
+
+
+class _Attempt:
+    """One run of a step, from BEGIN to COMMIT."""
+
+    def __init__(self, step: Callable[[Transaction], Any], tables: Tables, options: dict[str, Any]) -> None:
+        self._step = step
+        self._tables = tables
+        self._options = options
+        self.committing = False
+
+    def __call__(self, connection: Connection) -> Any:
+        if self._options:
+            connection = connection.execution_options(**self._options)
+        driver: Any = connection.connection.driver_connection
+        transaction = connection.begin()
+        try:
+            result = perform(self._step, connection, self._tables)
+            self.committing = True
+            transaction.commit()
+        except BaseException as error:
+            # After these nobody knows what the server is doing with the statement: asking it to roll back would
+            # wait for the same silence again. It rolls back by itself when the connection is gone.
+            if isinstance(error, TimeoutError | asyncio.CancelledError):
+                driver.terminate()
+                if not connection.invalidated:
+                    connection.invalidate()
+            # What went wrong first is what the caller is told.
+            with suppress(Exception):
+                transaction.rollback()
+            raise
+        return result
+
+
+class PostgresLookup:
+    """
+    Implements `czo_auth.core.transaction.Lookup` on asyncpg itself, which prepares each statement once a connection.
+
+    A read may be asked again, so a connection that broke is not yet an outage.
+    """
+
+    def __init__(
+        self,
+        connections: _PerLoop,
+        prefix: str,
+        *,
+        watch: ChangeWatch | None = None,
+        bound: timedelta | None = None,
+    ) -> None:
+        self._connections = connections
+        self._sql = lookup_sql(prefix, mark="$1")
+        self._watch = watch
+        self._bound = bound
+
+    @property
+    def bound(self) -> timedelta | None:
+        """How long a change may take to be heard."""
+        return self._bound
+
+    def stamp(self) -> object | None:
+        """Give the stamp of the watch; without one nothing may be remembered."""
+        return None if self._watch is None else self._watch.stamp()
+
+    async def find_api_key(self, digest: str) -> Standing | None:
+        row = await self._row(self._sql.api_key, digest)
+        return None if row is None else api_key_standing(row)
+
+    async def find_session(self, digest: str) -> Standing | None:
+        row = await self._row(self._sql.session, digest)
+        return None if row is None else session_standing(row)
+
+    async def find_session_by_id(self, session_id: str) -> Standing | None:
+        row = await self._row(self._sql.session_by_id, session_id)
+        return None if row is None else session_standing(row)
+
+    async def _row(self, sql: str, value: str) -> Any | None:
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                return await self._ask(sql, value)
+            except Exception as error:
+                if tried < TRIES and is_broken_connection(error):
+                    continue
+                known = postgres_fault(error)
+                if known is error:
+                    raise
+                raise known from None
+
+    async def _ask(self, sql: str, value: str) -> Any | None:
+        pool = await self._connections.here().pool()
+        connection = await pool.acquire(timeout=TIMEOUT_SECONDS)
+        try:
+            return await connection.fetchrow(sql, value)
+        except TimeoutError:
+            connection.terminate()
+            raise
+        finally:
+            await pool.release(connection)
+
+
+class PostgresStorage:
+    """
+    Implements `czo_auth.storage.Storage` over one PostgreSQL database.
+
+    Raises:
+        ValueError: The address or the prefix is not usable.
+    """
+
+    dialect: Final[Literal["postgresql"]] = "postgresql"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        table_prefix: str,
+        pool_size: int = 8,
+        lookup_pool_size: int = 4,
+        cache_bound: timedelta | None = None,
+    ) -> None:
+        self.url = url
+        self.tables = Tables(table_prefix)
+        server = PostgresServer(url)
+        self._connections = _PerLoop(server, pool_size=pool_size, lookup_pool_size=lookup_pool_size)
+        self._watch = (
+            None
+            if cache_bound is None
+            else ChangeWatch(server, channel=f"{table_prefix}changed", bound=cache_bound)
+        )
+        self.transactions = PostgresTransactions(self._connections, self.tables)
+        self.lookup = PostgresLookup(self._connections, table_prefix, watch=self._watch, bound=cache_bound)
+
+    async def start(self) -> None:
+        await self.transactions.read(lambda tx: None)
+        if self._watch is not None:
+            await self._watch.start()
+
+    async def close(self) -> None:
+        if self._watch is not None:
+            await self._watch.stop()
+        await self._connections.close()
+
+    async def ping(self) -> None:
+        await self.transactions.read(lambda tx: tx.key_checks.find_all())

@@ -1,0 +1,176 @@
+"""How a PostgreSQL server is reached, and what its errors mean. The only place that imports asyncpg."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from czo_auth.core.errors import StorageUnavailable
+from czo_auth.storage.column_types import json_text
+from czo_auth.storage.faults import StorageFault, TablesMissing, first_line, unavailable
+
+try:
+    import asyncpg
+except ImportError as missing:  # pragma: no cover
+    raise RuntimeError("PostgreSQL needs a driver: install czo-auth[postgres]") from missing
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+TIMEOUT_SECONDS: Final = 5.0
+"""How long connecting, one statement, and waiting for a free connection may each take."""
+
+_RETRYABLE: Final = frozenset({"40001", "40P01"})
+_OUTAGES: Final = frozenset({"25006", "3D000", "40001", "40P01", "55P03", "57014"})
+_OUTAGE_CLASSES: Final = frozenset({"08", "28", "53", "57", "58", "XX"})
+_TABLES_MISSING: Final = frozenset({"42P01", "42703", "3F000"})
+"""Source: PostgreSQL 18, appendix A, error codes."""
+
+
+class PostgresServer:
+    """
+    An address, and the connections that can be made from it.
+
+    asyncpg reads the address, which is libpq's kind: several hosts, ``sslmode`` and sockets included.
+
+    Raises:
+        ValueError: The address is not one.
+    """
+
+    def __init__(self, url: str) -> None:
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("a PostgreSQL address begins with postgresql://")
+        self._url = url
+
+    async def connect(self, *, command_timeout: float | None = TIMEOUT_SECONDS) -> Connection:
+        """Open one connection."""
+        return await asyncpg.connect(
+            self._url,
+            timeout=TIMEOUT_SECONDS,
+            command_timeout=command_timeout,
+            server_settings={"application_name": "czo-auth"},
+        )
+
+    def engine(self, *, pool_size: int, command_timeout: float | None = TIMEOUT_SECONDS) -> AsyncEngine:
+        """Give an engine for steps; it belongs to the running event loop."""
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=lambda: self.connect(command_timeout=command_timeout),
+            isolation_level="READ COMMITTED",
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=TIMEOUT_SECONDS,
+            json_serializer=json_text,
+            hide_parameters=True,
+        )
+        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        return engine
+
+    async def pool(self, *, size: int) -> Pool:
+        """Give a pool for lookups; it belongs to the running event loop, and connects when asked for the first row."""
+        return await asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=size,
+            max_inactive_connection_lifetime=0,
+            timeout=TIMEOUT_SECONDS,
+            command_timeout=TIMEOUT_SECONDS,
+            server_settings={"application_name": "czo-auth"},
+            reset=_leave_as_it_is,
+        )
+
+
+async def ask(url: str, question: str) -> str | None:
+    """
+    Read one text over a connection of its own; None when there is no such table.
+
+    Raises:
+        StorageUnavailable: The server does not answer.
+    """
+    try:
+        connection = await PostgresServer(url).connect()
+        try:
+            answer = await connection.fetchval(question)
+        finally:
+            await connection.close(timeout=TIMEOUT_SECONDS)
+    except Exception as error:
+        if isinstance(error, asyncpg.UndefinedTableError):
+            return None
+        known = postgres_fault(error)
+        if known is error:
+            raise
+        raise known from None
+    return None if answer is None else str(answer)
+
+
+def postgres_fault(error: Exception) -> Exception:
+    """Say what *error*, from asyncpg, from SQLAlchemy over it or from a socket, means to the caller."""
+    original = _driver_error(error)
+    if isinstance(original, OSError | PoolTimeout | DisconnectionError):
+        return unavailable(StorageUnavailable(), first_line(original))
+    state = getattr(original, "sqlstate", None)
+    if state in _TABLES_MISSING:
+        return unavailable(TablesMissing(), first_line(original))
+    if state in _OUTAGES or (state is not None and state[:2] in _OUTAGE_CLASSES):
+        return unavailable(StorageUnavailable(), first_line(original))
+    # Of the driver's own refusals, those about a value are ours; the rest say that a connection or pool is closed.
+    if isinstance(original, asyncpg.InterfaceError | asyncpg.InternalClientError) and not isinstance(
+        original, asyncpg.exceptions.DataError
+    ):
+        return unavailable(StorageUnavailable(), first_line(original))
+    if isinstance(error, SQLAlchemyError) or isinstance(
+        original, asyncpg.PostgresError | asyncpg.InterfaceError
+    ):
+        return StorageFault(first_line(original))
+    return error
+
+
+def is_retryable(error: Exception) -> bool:
+    """Say whether the same transaction may succeed when it is run again from the start."""
+    original = _driver_error(error)
+    return getattr(original, "sqlstate", None) in _RETRYABLE or isinstance(
+        original, asyncpg.InvalidCachedStatementError
+    )
+
+
+def is_broken_connection(error: Exception) -> bool:
+    """Say whether *error* is about a connection that ended, rather than about a server that cannot be reached."""
+    original = _driver_error(error)
+    if isinstance(original, asyncpg.PostgresConnectionError | ConnectionResetError):
+        return True
+    if isinstance(original, asyncpg.InterfaceError):
+        return "closed" in str(original)
+    # An administrator's restart ends connections with a last word.
+    return getattr(original, "sqlstate", None) in ("57P01", "57P02")
+
+
+def _driver_error(error: BaseException) -> BaseException:
+    """Find asyncpg's error below SQLAlchemy's two wrappings."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig.__cause__ or error.orig
+    return error
+
+
+def _refuse_closed(connection: Any, record: Any, proxy: Any) -> None:
+    # Costs nothing, unlike asking the server; the pool then opens another one.
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+async def _leave_as_it_is(connection: Any) -> None:
+    """Do nothing when a connection comes back: lookups leave nothing to reset, and the question would double them."""
+
+
+__all__ = [
+    "TIMEOUT_SECONDS",
+    "PostgresServer",
+    "ask",
+    "is_broken_connection",
+    "is_retryable",
+    "postgres_fault",
+]

@@ -1,0 +1,137 @@
+"""Sessions, refresh families and signing keys, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, update
+
+from czo_auth.core.sessions.session import RefreshToken, Session
+from czo_auth.core.sessions.store import StoredSigningKey
+from czo_auth.storage.locks import hold_lock
+from czo_auth.storage.store import Store, columns, values
+
+
+class SqlSessions(Store):
+    """
+    Implements `czo_auth.core.sessions.store.Sessions`.
+
+    A refresh token is revoked when its session is: one fact in one row, so that one statement ends the family, and a
+    link that is added while the session ends is dead too.
+    """
+
+    def add(self, session: Session, *, token_digest: str) -> None:
+        self._connection.execute(insert(self._tables.sessions).values(digest=token_digest, **values(session)))
+
+    def find(self, session_id: str) -> Session | None:
+        sessions = self._tables.sessions
+        statement = select(*columns(sessions, Session))
+        return self._one(
+            Session, statement.where(sessions.c.id == session_id, sessions.c.revoked_at.is_(None))
+        )
+
+    def list_live(self, user_id: str, *, now: datetime) -> Sequence[Session]:
+        sessions = self._tables.sessions
+        statement = (
+            select(*columns(sessions, Session))
+            .where(
+                sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.expires_at > now
+            )
+            .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+        )
+        return self._all(Session, statement)
+
+    def set_organization(self, session_id: str, organization_id: str | None) -> None:
+        sessions = self._tables.sessions
+        statement = update(sessions).where(sessions.c.id == session_id)
+        self._connection.execute(statement.values(organization_id=organization_id))
+
+    def lower_assurance(self, session_id: str) -> None:
+        sessions = self._tables.sessions
+        statement = update(sessions).where(sessions.c.id == session_id)
+        self._connection.execute(statement.values(aal=1, amr=("pwd",), factor_proved_at=None))
+
+    def revoke(self, session_id: str, *, reason: str, now: datetime) -> bool:
+        sessions = self._tables.sessions
+        statement = update(sessions).where(sessions.c.id == session_id, sessions.c.revoked_at.is_(None))
+        return self._count(statement.values(revoked_at=now, revoked_reason=reason)) == 1
+
+    def revoke_all(
+        self,
+        user_id: str,
+        *,
+        reason: str,
+        now: datetime,
+        keep: str | None = None,
+        actor_types: frozenset[str] | None = None,
+    ) -> Sequence[str]:
+        sessions = self._tables.sessions
+        statement = update(sessions).where(
+            sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.expires_at > now
+        )
+        if keep is not None:
+            statement = statement.where(sessions.c.id != keep)
+        if actor_types is not None:
+            statement = statement.where(sessions.c.actor_type.in_(sorted(actor_types)))
+        ended = statement.values(revoked_at=now, revoked_reason=reason).returning(sessions.c.id)
+        return sorted(self._connection.execute(ended).scalars())
+
+    def add_refresh_token(
+        self, token_id: str, *, session: Session, digest: str, parent_id: str | None, now: datetime
+    ) -> None:
+        self._connection.execute(
+            insert(self._tables.refresh_tokens).values(
+                id=token_id, digest=digest, session_id=session.id, parent_id=parent_id, created_at=now
+            )
+        )
+
+    def find_refresh_token(self, digest: str) -> RefreshToken | None:
+        links, sessions = self._tables.refresh_tokens, self._tables.sessions
+        statement = (
+            select(
+                links.c.id,
+                links.c.session_id,
+                sessions.c.user_id,
+                sessions.c.expires_at,
+                links.c.replaced_at,
+                sessions.c.revoked_at.is_not(None).label("revoked"),
+            )
+            .join_from(links, sessions, sessions.c.id == links.c.session_id)
+            .where(links.c.digest == digest)
+        )
+        return self._one(RefreshToken, statement)
+
+    def replace_refresh_token(self, token_id: str, *, now: datetime) -> bool:
+        links = self._tables.refresh_tokens
+        statement = update(links).where(links.c.id == token_id, links.c.replaced_at.is_(None))
+        return self._count(statement.values(replaced_at=now)) == 1
+
+    def signing_keys(self) -> Sequence[StoredSigningKey]:
+        keys = self._tables.signing_keys
+        statement = select(*columns(keys, StoredSigningKey))
+        return self._all(StoredSigningKey, statement.order_by(keys.c.created_at.desc(), keys.c.kid.desc()))
+
+    def lock_signing_keys(self) -> None:
+        hold_lock(self._connection, self._tables.signing_keys.name)
+
+    def add_signing_key(self, key: StoredSigningKey) -> None:
+        self._connection.execute(insert(self._tables.signing_keys).values(**values(key)))
+
+    def retire_signing_key(self, kid: str, *, now: datetime, expires_at: datetime) -> None:
+        keys = self._tables.signing_keys
+        statement = update(keys).where(keys.c.kid == kid, keys.c.retired_at.is_(None))
+        self._connection.execute(statement.values(retired_at=now, expires_at=expires_at))
+
+    def reseal_signing_key(self, kid: str, *, old: str, new: str) -> bool:
+        keys = self._tables.signing_keys
+        statement = update(keys).where(keys.c.kid == kid, keys.c.sealed_private_key == old)
+        return self._count(statement.values(sealed_private_key=new)) == 1
+
+    def drop_signing_keys(self, *, before: datetime) -> int:
+        keys = self._tables.signing_keys
+        return self._count(delete(keys).where(keys.c.expires_at < before))
+
+    def prune_expired(self, *, before: datetime) -> int:
+        sessions = self._tables.sessions
+        return self._prune(sessions, sessions.c.expires_at, before)

@@ -1,0 +1,202 @@
+"""Storage in one SQLite file: a thread that writes, one that reads, and lookups where the caller is."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeVar
+
+from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.transaction import Standing, Transaction
+from czo_auth.storage.faults import first_line, log, sqlite_fault, unavailable
+from czo_auth.storage.lookup_sql import api_key_standing, lookup_sql, session_standing
+from czo_auth.storage.sqlite_file import (
+    PATIENCE_SECONDS,
+    connect_to_read,
+    connect_to_write,
+    create_private,
+    database_path,
+    is_busy,
+    left_to_parent,
+)
+from czo_auth.storage.sqlite_lane import Lane
+from czo_auth.storage.tables import Tables
+
+T = TypeVar("T")
+
+LOOKUP_PATIENCE_SECONDS: Final = 0.1
+"""Short, because a lookup waits on the event loop. In a write-ahead log readers wait for nobody, but for recovery."""
+
+_storages: weakref.WeakSet[SqliteStorage] = weakref.WeakSet()
+
+
+class SqliteTransactions:
+    """Implements `czo_auth.core.transaction.Transactions`."""
+
+    def __init__(self, path: str, tables: Tables, *, patience: float) -> None:
+        self.writing = Lane(
+            "czo-auth-write",
+            connect=lambda: connect_to_write(path),
+            begin="BEGIN IMMEDIATE",
+            tables=tables,
+            patience=patience,
+        )
+        self.reading = Lane(
+            "czo-auth-read",
+            connect=lambda: connect_to_read(path),
+            begin="BEGIN",
+            tables=tables,
+            patience=patience,
+        )
+
+    async def run(self, step: Callable[[Transaction], T]) -> T:
+        return await self.writing.run(step)
+
+    async def read(self, step: Callable[[Transaction], T]) -> T:
+        return await self.reading.run(step)
+
+
+class SqliteLookup:
+    """
+    Implements `czo_auth.core.transaction.Lookup` in the calling thread.
+
+    A hop to another thread and back costs ten times the query. Each thread has a read-only connection of its own;
+    outside a transaction every query sees what was committed before it began.
+    """
+
+    def __init__(self, path: str, prefix: str) -> None:
+        self._path = path
+        self._sql = lookup_sql(prefix, mark="?")
+        self._forget()
+
+    bound: Final = None
+
+    def stamp(self) -> object | None:
+        """Ask SQLite whether another connection committed; every change is made by another connection than this."""
+        try:
+            reader = self._here.reader
+        except AttributeError:
+            reader = self._open()
+        try:
+            version = reader.cursor.execute("PRAGMA data_version").fetchall()[0][0]
+        except sqlite3.Error:
+            return None
+        if version != reader.version:
+            reader.version = version
+            reader.stamp = object()
+        return reader.stamp  # type: ignore[no-any-return]
+
+    async def find_api_key(self, digest: str) -> Standing | None:
+        row = self._row(self._sql.api_key, digest)
+        return None if row is None else api_key_standing(row)
+
+    async def find_session(self, digest: str) -> Standing | None:
+        row = self._row(self._sql.session, digest)
+        return None if row is None else session_standing(row)
+
+    async def find_session_by_id(self, session_id: str) -> Standing | None:
+        row = self._row(self._sql.session_by_id, session_id)
+        return None if row is None else session_standing(row)
+
+    def close(self) -> None:
+        """Close the connections of all threads; a later lookup opens a new one."""
+        for reader in list(self._readers):
+            reader.close()
+
+    def leave_to_parent(self) -> None:
+        """Forget, in a forked child, the parent's connections."""
+        left_to_parent.append((self._here, list(self._readers)))
+        self._forget()
+
+    def _forget(self) -> None:
+        self._here = threading.local()
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+
+    def _row(self, sql: str, value: str) -> Any | None:
+        try:
+            reader = self._here.reader
+        except AttributeError:
+            reader = self._open()
+        try:
+            # All rows, though there is at most one: a query that was not read to its end keeps its snapshot.
+            rows = reader.cursor.execute(sql, (value,)).fetchall()
+        except sqlite3.Error as error:
+            if not is_busy(error):
+                del self._here.reader
+                reader.close()
+            raise sqlite_fault(error) from None
+        return rows[0] if rows else None
+
+    def _open(self) -> _Reader:
+        try:
+            reader = _Reader(connect_to_read(self._path, patience=LOOKUP_PATIENCE_SECONDS))
+        except sqlite3.Error as error:
+            raise sqlite_fault(error) from None
+        self._here.reader = reader
+        self._readers.add(reader)
+        return reader
+
+
+class _Reader:
+    """One thread's connection, closed when the thread is gone."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.cursor = connection.cursor()
+        self.version: int | None = None
+        self.stamp: object | None = None
+        self.close = weakref.finalize(self, connection.close)
+
+
+class SqliteStorage:
+    """
+    Implements `czo_auth.storage.Storage` over one file.
+
+    Raises:
+        ValueError: The address names no file, or the prefix is not usable.
+    """
+
+    dialect: Final[Literal["sqlite"]] = "sqlite"
+
+    def __init__(self, url: str, *, table_prefix: str, patience: float = PATIENCE_SECONDS) -> None:
+        self.url = url
+        self.path = database_path(url)
+        self.tables = Tables(table_prefix)
+        self.transactions = SqliteTransactions(self.path, self.tables, patience=patience)
+        self.lookup = SqliteLookup(self.path, table_prefix)
+        _storages.add(self)
+
+    async def start(self) -> None:
+        try:
+            create_private(self.path)
+        except OSError as error:
+            raise unavailable(StorageUnavailable(), first_line(error)) from None
+        try:
+            await self.transactions.writing.open()
+        except StorageUnavailable:
+            log.warning("the database cannot be written at present; reads go on")
+        await self.transactions.reading.open()
+
+    async def close(self) -> None:
+        await self.transactions.reading.close()
+        # Last, because the last connection that may write folds the log into the file and removes it.
+        self.lookup.close()
+        await self.transactions.writing.close()
+
+    async def ping(self) -> None:
+        await self.transactions.read(lambda tx: tx.key_checks.find_all())
+
+    def leave_to_parent(self) -> None:
+        self.transactions.writing.leave_to_parent()
+        self.transactions.reading.leave_to_parent()
+        self.lookup.leave_to_parent()
+
+
+def _after_fork() -> None:
+    for storage in list(_storages):
+        storage.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,122 @@
+"""The SQLite file: where it is, how it comes to be, and how a connection to it is set up."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from typing import Final
+from urllib.parse import quote
+
+SCHEME: Final = "sqlite:///"
+PATIENCE_SECONDS: Final = 5.0
+"""How long a step may wait for its turn, in the queue and for other processes' writes together."""
+
+_PAUSE_SECONDS: Final = 0.005
+
+left_to_parent: Final[list[object]] = []
+"""Connections that a fork copied. Closing one in the child would take the parent's locks away (SQLite's manual)."""
+
+
+def database_path(url: str) -> str:
+    """
+    Find the file that *url* names; absolute, so that a later change of folder changes nothing.
+
+    Args:
+        url: ``sqlite:///relative/path`` or ``sqlite:////absolute/path``.
+
+    Raises:
+        ValueError: It names no file. A database in memory would be another one in every connection.
+    """
+    path = url.removeprefix(SCHEME)
+    if not url.startswith(SCHEME) or not path or path.startswith(":memory:") or "?" in path or "\0" in path:
+        raise ValueError("a SQLite address is sqlite:/// and the path of a file")
+    return os.path.abspath(path)
+
+
+def create_private(path: str) -> None:
+    """
+    Make the file when there is none, readable by its owner only; SQLite gives the files beside it the same mode.
+
+    Raises:
+        OSError: The folder does not allow it.
+    """
+    # Never opened when it exists: closing any descriptor of a file drops the locks that SQLite holds on it.
+    if os.path.exists(path):
+        return
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+
+
+def connect_to_write(path: str, *, patience: float = PATIENCE_SECONDS) -> sqlite3.Connection:
+    """
+    Open a connection that may write; BEGIN and COMMIT are the caller's.
+
+    FULL, because a backup code that was used must not come back after a power cut.
+
+    Raises:
+        sqlite3.Error: It cannot be opened, or not with a write-ahead log.
+    """
+    connection = _connect(path, mode="rw", patience=patience)
+    try:
+        use_write_ahead_log(connection, patience=patience)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_to_read(path: str, *, patience: float = PATIENCE_SECONDS) -> sqlite3.Connection:
+    """
+    Open a connection that cannot write.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+    return _connect(path, mode="ro", patience=patience)
+
+
+def use_write_ahead_log(connection: sqlite3.Connection, *, patience: float) -> None:
+    """
+    Turn the write-ahead log on; the file remembers it.
+
+    SQLite does not wait by itself when several processes try this at once, so this does.
+
+    Raises:
+        sqlite3.Error: The file or its folder does not allow it.
+    """
+    give_up_at = time.monotonic() + patience
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+            continue
+        if mode != "wal":
+            raise sqlite3.OperationalError("a write-ahead log is not possible here")
+        return
+
+
+def is_busy(error: BaseException) -> bool:
+    """Say whether *error* means that another connection is in the way."""
+    # SQLAlchemy wraps the driver's error; the lower byte of an extended code is the primary one.
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _connect(path: str, *, mode: str, patience: float) -> sqlite3.Connection:
+    # Other threads may close it, and only that; two never use it at once.
+    return sqlite3.connect(
+        f"file:{quote(path)}?mode={mode}",
+        uri=True,
+        timeout=patience,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )

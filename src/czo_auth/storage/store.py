@@ -1,0 +1,86 @@
+"""What all stores share: the connection of one transaction, and rows that become the core's dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Column, Connection, Delete, Executable, Row, Table, Update, delete, select
+
+from czo_auth.storage.tables import Tables
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Insert = postgresql.Insert | sqlite.Insert
+
+PRUNED_AT_ONCE = 1000
+
+T = TypeVar("T")
+
+
+class Store:
+    """Statements on one connection; who opened the transaction also ends it."""
+
+    def __init__(self, connection: Connection, tables: Tables) -> None:
+        self._connection = connection
+        self._tables = tables
+
+    def _count(self, statement: Update | Delete) -> int:
+        """Run a change and count its rows: what decides who was first."""
+        return self._connection.execute(statement).rowcount
+
+    def _one(self, kind: type[T], statement: Executable) -> T | None:
+        row = self._connection.execute(statement).one_or_none()
+        return None if row is None else made(kind, row)
+
+    def _all(self, kind: type[T], statement: Executable) -> list[T]:
+        return [made(kind, row) for row in self._connection.execute(statement)]
+
+    def _insert(self, table: Table) -> Insert:
+        """Begin an INSERT that may say ON CONFLICT, which each dialect spells in a class of its own."""
+        if self._connection.dialect.name == "sqlite":
+            from sqlalchemy.dialects import sqlite
+
+            return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+
+    def _insert_unless(self, table: Table, taken: Sequence[str], values: Mapping[str, Any]) -> bool:
+        """Insert a row; False when there is one with the same values in the columns *taken*. One statement."""
+        statement = (
+            self._insert(table)
+            .values(**values)
+            .on_conflict_do_nothing(index_elements=taken)
+            .returning(*table.primary_key)
+        )
+        return self._connection.execute(statement).one_or_none() is not None
+
+    def _prune(self, table: Table, due: Column[Any], before: datetime) -> int:
+        """Delete a batch of the rows whose time *due* lies before *before*."""
+        (key,) = table.primary_key
+        batch = select(key).where(due < before).limit(PRUNED_AT_ONCE)
+        return self._count(delete(table).where(key.in_(batch)))
+
+
+def columns(table: Table, kind: type, *, but: Sequence[str] = ()) -> list[Column[Any]]:
+    """Name the columns that are called like the fields of the dataclass *kind*."""
+    return [table.c[field.name] for field in fields(kind) if field.name not in but]
+
+
+def values(thing: Any, *, but: Sequence[str] = ()) -> dict[str, Any]:
+    """Give the fields of a dataclass as column values."""
+    return {
+        field.name: dict(value) if isinstance(value, Mapping) else value
+        for field in fields(thing)
+        if field.name not in but
+        for value in (getattr(thing, field.name),)
+    }
+
+
+def made(kind: type[T], row: Row[Any]) -> T:
+    """Make a *kind* from a row with its fields."""
+    return kind(**row._mapping)

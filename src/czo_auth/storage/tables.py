@@ -1,0 +1,377 @@
+"""
+The tables, made for one prefix, so that they can live beside a host application's own.
+
+Secrets are digests, hashes or sealed texts; nothing here can be presented as a credential. What must be true of two
+rows at once stands in a unique index, not in a check before the write. The journal has no foreign keys: it outlives
+what it speaks of.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+
+from czo_auth.storage.column_types import Instant, WordList, WordSet
+
+DEFAULT_PREFIX: Final = "czo_auth_"
+
+NAMING: Final = {
+    "pk": "%(table_name)s_pk",
+    "uq": "%(table_name)s_%(column_0_N_name)s_uq",
+    "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fk",
+}
+"""One name per constraint on both databases, so that a later migration can drop it."""
+
+_PREFIX: Final = re.compile(r"[a-z_][a-z0-9_]{0,23}")
+_RESERVED: Final = ("pg_", "sqlite_")
+
+# SQLite counts rows by itself only in a column called INTEGER.
+_SEQUENCE: Final = BigInteger().with_variant(Integer(), "sqlite")
+_JSON: Final = JSON(none_as_null=True)
+
+
+def checked_prefix(prefix: str) -> str:
+    """
+    Give *prefix* back if it can stand in SQL without quotes.
+
+    Raises:
+        ValueError: It cannot, or the database keeps such names for itself.
+    """
+    if not _PREFIX.fullmatch(prefix) or prefix.startswith(_RESERVED):
+        raise ValueError(
+            "a table prefix has 1 to 24 of the characters a-z, 0-9 and _, and starts with none of 0-9"
+        )
+    return prefix
+
+
+class Tables:
+    """
+    All tables under one prefix.
+
+    Raises:
+        ValueError: The prefix is not usable.
+    """
+
+    def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
+        self.prefix = checked_prefix(prefix)
+        self.metadata = MetaData(naming_convention=NAMING)
+        self._add_users()
+        self._add_sessions()
+        self._add_factors()
+        self._add_sign_in()
+        self._add_organizations()
+        self._add_api_keys()
+        self._add_journal()
+
+    @property
+    def version_table(self) -> str:
+        """Name the table in which the migrations remember how far they are."""
+        return f"{self.prefix}version"
+
+    def _add_users(self) -> None:
+        self.users = self._table(
+            "users",
+            _id(),
+            Column("email", Text, nullable=False),
+            Column("name", Text, nullable=False),
+            Column("image", Text),
+            Column("email_verified", Boolean, nullable=False),
+            Column("password_hash", Text),
+            Column("actor_types", WordSet, nullable=False),
+            Column("credential_version", Integer, nullable=False),
+            Column("banned_at", Instant),
+            Column("ban_reason", Text),
+            Column("created_at", Instant, nullable=False),
+            Column("updated_at", Instant, nullable=False),
+            UniqueConstraint("email"),
+        )
+        self.mail_tokens = self._table(
+            "mail_tokens",
+            _id(),
+            _digest(),
+            self._user_id(),
+            Column("purpose", Text, nullable=False),
+            Column("email", Text, nullable=False),
+            Column("created_at", Instant, nullable=False),
+            Column("expires_at", Instant, nullable=False, index=True),
+            UniqueConstraint("digest"),
+            UniqueConstraint("user_id", "purpose"),
+        )
+        self.key_checks = self._table(
+            "key_checks",
+            Column("kid", Text, primary_key=True),
+            Column("check_value", Text, nullable=False),
+            Column("created_at", Instant, nullable=False),
+        )
+
+    def _add_sessions(self) -> None:
+        self.sessions = self._table(
+            "sessions",
+            _id(),
+            _digest(),
+            self._user_id(index=True),
+            Column("actor_type", Text, nullable=False),
+            Column("organization_id", String(36)),
+            Column("aal", Integer, nullable=False),
+            Column("amr", WordList, nullable=False),
+            Column("auth_time", Instant, nullable=False),
+            Column("factor_proved_at", Instant),
+            Column("remembered", Boolean, nullable=False),
+            Column("ip", Text),
+            Column("user_agent", Text),
+            Column("created_at", Instant, nullable=False),
+            Column("expires_at", Instant, nullable=False, index=True),
+            Column("revoked_at", Instant),
+            Column("revoked_reason", Text),
+            UniqueConstraint("digest"),
+        )
+        # A link has at most one successor, whoever asks for it and however often. Whose it is, until when it lives
+        # and whether it was revoked stands with the session, so the family cannot outlive it.
+        self.refresh_tokens = self._table(
+            "refresh_tokens",
+            _id(),
+            _digest(),
+            self._reference("session_id", "sessions", index=True),
+            Column("parent_id", String(36)),
+            Column("created_at", Instant, nullable=False),
+            Column("replaced_at", Instant),
+            UniqueConstraint("digest"),
+            UniqueConstraint("parent_id"),
+        )
+        self.signing_keys = self._table(
+            "signing_keys",
+            Column("kid", Text, primary_key=True),
+            Column("sealed_private_key", Text, nullable=False),
+            Column("public_jwk", _JSON, nullable=False),
+            Column("created_at", Instant, nullable=False),
+            Column("retired_at", Instant),
+            Column("expires_at", Instant),
+        )
+
+    def _add_factors(self) -> None:
+        self.factors = self._table(
+            "factors",
+            _id(),
+            self._user_id(),
+            Column("sealed_secret", Text, nullable=False),
+            Column("last_step", BigInteger, nullable=False),
+            Column("enabled_at", Instant, nullable=False),
+            UniqueConstraint("user_id"),
+        )
+        self.enrolments = self._table(
+            "enrolments",
+            _id(),
+            self._user_id(),
+            Column("sealed_secret", Text, nullable=False),
+            Column("sealed_codes", Text),
+            Column("replaces", Boolean, nullable=False),
+            Column("created_at", Instant, nullable=False),
+            Column("expires_at", Instant, nullable=False, index=True),
+            UniqueConstraint("user_id"),
+        )
+        # Pending while activated_at is null. The set outlives the enrolment it came from, hence no foreign key.
+        self.backup_codes = self._table(
+            "backup_codes",
+            Column("id", String(80), primary_key=True),
+            self._user_id(),
+            Column("set_id", String(36), nullable=False),
+            Column("selector", Text, nullable=False),
+            Column("hash", Text, nullable=False),
+            Column("activated_at", Instant),
+            Column("used_at", Instant),
+            UniqueConstraint("set_id", "selector"),
+        )
+        Index(None, self.backup_codes.c.user_id, self.backup_codes.c.selector)
+
+    def _add_sign_in(self) -> None:
+        self.attempts = self._table(
+            "attempts",
+            Column(
+                "user_id",
+                String(36),
+                ForeignKey(f"{self.prefix}users.id", ondelete="CASCADE"),
+                primary_key=True,
+            ),
+            Column("failures", Integer, nullable=False),
+            Column("locked_until", Instant),
+            Column("stopped", Boolean, nullable=False, server_default=false()),
+        )
+        self.challenges = self._table(
+            "challenges",
+            _id(),
+            _digest(),
+            self._user_id(index=True),
+            Column("actor_type", Text, nullable=False),
+            Column("credential_version", Integer, nullable=False),
+            Column("attempts", Integer, nullable=False),
+            Column("remembered", Boolean, nullable=False),
+            Column("auth_time", Instant, nullable=False),
+            Column("created_at", Instant, nullable=False),
+            Column("expires_at", Instant, nullable=False, index=True),
+            Column("consumed_at", Instant),
+            UniqueConstraint("digest"),
+        )
+        self.trusted_devices = self._table(
+            "trusted_devices",
+            _id(),
+            _digest(),
+            self._user_id(index=True),
+            Column("credential_version", Integer, nullable=False),
+            Column("user_agent", Text),
+            Column("ip", Text),
+            Column("created_at", Instant, nullable=False),
+            Column("last_used_at", Instant, nullable=False),
+            Column("expires_at", Instant, nullable=False, index=True),
+            UniqueConstraint("digest"),
+        )
+
+    def _add_organizations(self) -> None:
+        self.organizations = self._table(
+            "organizations",
+            _id(),
+            Column("name", Text, nullable=False),
+            Column("slug", Text, nullable=False),
+            Column("logo", Text),
+            Column("metadata", _JSON),
+            Column("created_at", Instant, nullable=False),
+            Column("updated_at", Instant, nullable=False),
+            UniqueConstraint("slug"),
+        )
+        self.members = self._table(
+            "members",
+            _id(),
+            self._reference("organization_id", "organizations"),
+            self._user_id(index=True),
+            Column("role", Text, nullable=False),
+            Column("created_at", Instant, nullable=False),
+            UniqueConstraint("organization_id", "user_id"),
+        )
+        self.invitations = self._table(
+            "invitations",
+            _id(),
+            _digest(),
+            self._reference("organization_id", "organizations", index=True),
+            Column("email", Text, nullable=False, index=True),
+            Column("role", Text, nullable=False),
+            self._reference("inviter_id", "users"),
+            Column("status", Text, nullable=False),
+            Column("created_at", Instant, nullable=False),
+            Column("expires_at", Instant, nullable=False, index=True),
+            Column("closed_at", Instant),
+            UniqueConstraint("digest"),
+        )
+
+    def _add_api_keys(self) -> None:
+        # No foreign key on the organization: a key keeps the id of one that is gone, and is refused for it.
+        self.api_keys = self._table(
+            "api_keys",
+            _id(),
+            _digest(),
+            self._user_id(index=True),
+            Column("organization_id", String(36), index=True),
+            Column("actor_type", Text, nullable=False),
+            Column("name", Text, nullable=False),
+            Column("prefix", Text, nullable=False),
+            Column("scopes", WordList, nullable=False),
+            Column("metadata", _JSON),
+            Column("enabled", Boolean, nullable=False),
+            Column("expires_at", Instant),
+            Column("last_used_at", Instant),
+            Column("rotated_at", Instant),
+            Column("created_at", Instant, nullable=False),
+            Column("updated_at", Instant, nullable=False),
+            Column("revoked_at", Instant, index=True),
+            Column("revoked_reason", Text),
+            UniqueConstraint("digest"),
+        )
+
+    def _add_journal(self) -> None:
+        # AUTOINCREMENT: a number is never given twice, even after the newest events were pruned.
+        self.events = self._table(
+            "events",
+            Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+            Column("id", String(36), nullable=False),
+            Column("type", Text, nullable=False),
+            Column("user_id", String(36)),
+            Column("at", Instant, nullable=False),
+            Column("data", _JSON, nullable=False),
+            UniqueConstraint("id"),
+            sqlite_autoincrement=True,
+        )
+        self.audit = self._table(
+            "audit",
+            Column("sequence", _SEQUENCE, primary_key=True, autoincrement=False),
+            Column("id", String(36), nullable=False),
+            Column("at", Instant, nullable=False),
+            Column("action", Text, nullable=False),
+            Column("outcome", Text, nullable=False),
+            Column("user_id", String(36)),
+            Column("organization_id", String(36)),
+            Column("details", _JSON, nullable=False),
+            Column("actor_kind", Text, nullable=False),
+            Column("actor_user_id", String(36)),
+            Column("actor_organization_id", String(36)),
+            Column("method", Text),
+            Column("ip", Text),
+            Column("user_agent", Text),
+            Column("request_id", Text),
+            Column("previous_hash", String(64), nullable=False),
+            Column("hash", String(64), nullable=False),
+            UniqueConstraint("id"),
+        )
+        Index(None, self.audit.c.user_id, self.audit.c.sequence)
+        Index(None, self.audit.c.action, self.audit.c.sequence)
+        self.sinks = self._table(
+            "sinks",
+            Column("name", Text, primary_key=True),
+            Column("sequence", BigInteger, nullable=False),
+            Column("owner", Text),
+            Column("leased_until", Instant),
+        )
+        self.parked_events = self._table(
+            "parked_events",
+            Column("sink", Text, primary_key=True),
+            Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+            Column("id", String(36), nullable=False),
+            Column("type", Text, nullable=False),
+            Column("user_id", String(36)),
+            Column("at", Instant, nullable=False),
+            Column("data", _JSON, nullable=False),
+            Column("error", Text, nullable=False),
+            Column("parked_at", Instant, nullable=False),
+        )
+
+    def _table(self, name: str, *parts: Any, **options: Any) -> Table:
+        return Table(f"{self.prefix}{name}", self.metadata, *parts, **options)
+
+    def _user_id(self, *, index: bool | None = None) -> Column[str]:
+        return self._reference("user_id", "users", index=index)
+
+    def _reference(self, name: str, table: str, *, index: bool | None = None) -> Column[str]:
+        target = ForeignKey(f"{self.prefix}{table}.id", ondelete="CASCADE")
+        return Column(name, String(36), target, nullable=False, index=index)
+
+
+def _id() -> Column[str]:
+    return Column("id", String(36), primary_key=True)
+
+
+def _digest() -> Column[str]:
+    return Column("digest", String(64), nullable=False)

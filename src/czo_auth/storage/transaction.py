@@ -1,0 +1,65 @@
+"""One open transaction with its stores, each made when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from czo_auth.core.transaction import Transaction
+from czo_auth.storage.api_keys import SqlApiKeys
+from czo_auth.storage.journal import SqlJournal
+from czo_auth.storage.key_checks import SqlKeyChecks
+from czo_auth.storage.organizations import SqlOrganizations
+from czo_auth.storage.sessions import SqlSessions
+from czo_auth.storage.tables import Tables
+from czo_auth.storage.two_factor import SqlTwoFactor
+from czo_auth.storage.users import SqlUsers
+
+T = TypeVar("T")
+
+
+class SqlTransaction:
+    """Implements `czo_auth.core.transaction.Transaction` on a connection whose transaction another opened."""
+
+    def __init__(self, connection: Connection, tables: Tables) -> None:
+        self.connection = connection
+        self.tables = tables
+
+    @cached_property
+    def users(self) -> SqlUsers:
+        return SqlUsers(self.connection, self.tables)
+
+    @cached_property
+    def sessions(self) -> SqlSessions:
+        return SqlSessions(self.connection, self.tables)
+
+    @cached_property
+    def two_factor(self) -> SqlTwoFactor:
+        return SqlTwoFactor(self.connection, self.tables)
+
+    @cached_property
+    def api_keys(self) -> SqlApiKeys:
+        return SqlApiKeys(self.connection, self.tables)
+
+    @cached_property
+    def organizations(self) -> SqlOrganizations:
+        return SqlOrganizations(self.connection, self.tables)
+
+    @cached_property
+    def journal(self) -> SqlJournal:
+        return SqlJournal(self.connection, self.tables)
+
+    @cached_property
+    def key_checks(self) -> SqlKeyChecks:
+        return SqlKeyChecks(self.connection, self.tables)
+
+
+def perform(step: Callable[[Transaction], T], connection: Connection, tables: Tables) -> T:
+    """Run *step* and write its journal, so that all that is left is the commit."""
+    transaction = SqlTransaction(connection, tables)
+    result = step(transaction)
+    transaction.journal.flush()
+    return result

@@ -1,0 +1,232 @@
+"""Factors, enrolments and backup codes, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, delete, func, insert, select, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+from czo_auth.core.two_factor.factor import Enrolment, HashedCode, StoredCode, TotpFactor
+from czo_auth.storage.challenges import SqlChallenges
+from czo_auth.storage.store import PRUNED_AT_ONCE, columns, values
+
+
+class SqlTwoFactor(SqlChallenges):
+    """Implements `czo_auth.core.two_factor.store.TwoFactor`."""
+
+    # factors
+    def find_factor(self, user_id: str) -> TotpFactor | None:
+        factors = self._tables.factors
+        statement = select(*columns(factors, TotpFactor))
+        return self._one(TotpFactor, statement.where(factors.c.user_id == user_id))
+
+    def put_factor(self, factor: TotpFactor) -> None:
+        row = values(factor)
+        statement = self._insert(self._tables.factors).values(**row)
+        self._connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=row))
+
+    def drop_factor(self, user_id: str) -> bool:
+        factors = self._tables.factors
+        self._drop_unused_codes(user_id)
+        return self._count(delete(factors).where(factors.c.user_id == user_id)) == 1
+
+    def spend_step(self, factor_id: str, *, step: int) -> bool:
+        factors = self._tables.factors
+        statement = update(factors).where(factors.c.id == factor_id, factors.c.last_step < step)
+        return self._count(statement.values(last_step=step)) == 1
+
+    def reseal_factor(self, factor_id: str, *, old: str, new: str) -> bool:
+        factors = self._tables.factors
+        statement = update(factors).where(factors.c.id == factor_id, factors.c.sealed_secret == old)
+        return self._count(statement.values(sealed_secret=new)) == 1
+
+    def sealed_after(self, factor_id: str, *, limit: int) -> Sequence[TotpFactor]:
+        factors = self._tables.factors
+        statement = select(*columns(factors, TotpFactor)).where(factors.c.id > factor_id)
+        return self._all(TotpFactor, statement.order_by(factors.c.id).limit(limit))
+
+    # enrolments
+    def put_enrolment(self, enrolment: Enrolment) -> None:
+        row = values(enrolment)
+        statement = self._insert(self._tables.enrolments).values(**row)
+        self._connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=row))
+        self._drop_pending_codes(enrolment.user_id)
+
+    def find_enrolment(self, user_id: str, *, now: datetime) -> Enrolment | None:
+        enrolments = self._tables.enrolments
+        statement = select(*columns(enrolments, Enrolment))
+        return self._one(
+            Enrolment, statement.where(enrolments.c.user_id == user_id, enrolments.c.expires_at > now)
+        )
+
+    def take_enrolment(self, enrolment_id: str) -> bool:
+        enrolments = self._tables.enrolments
+        return self._count(delete(enrolments).where(enrolments.c.id == enrolment_id)) == 1
+
+    def enrolments_after(self, enrolment_id: str, *, limit: int) -> Sequence[Enrolment]:
+        enrolments = self._tables.enrolments
+        statement = select(*columns(enrolments, Enrolment)).where(enrolments.c.id > enrolment_id)
+        return self._all(Enrolment, statement.order_by(enrolments.c.id).limit(limit))
+
+    def reseal_enrolment(self, old: Enrolment, *, sealed_secret: str, sealed_codes: str | None) -> bool:
+        enrolments = self._tables.enrolments
+        statement = update(enrolments).where(
+            enrolments.c.id == old.id,
+            enrolments.c.sealed_secret == old.sealed_secret,
+            enrolments.c.sealed_codes.is_not_distinct_from(old.sealed_codes),
+        )
+        return self._count(statement.values(sealed_secret=sealed_secret, sealed_codes=sealed_codes)) == 1
+
+    def drop_enrolment(self, user_id: str) -> None:
+        enrolments = self._tables.enrolments
+        self._connection.execute(delete(enrolments).where(enrolments.c.user_id == user_id))
+        self._drop_pending_codes(user_id)
+
+    def put_pending_codes(self, enrolment_id: str, user_id: str, codes: Sequence[HashedCode]) -> bool:
+        enrolments = self._tables.enrolments
+        statement = update(enrolments).where(enrolments.c.id == enrolment_id, enrolments.c.user_id == user_id)
+        if self._count(statement.values(sealed_codes=None)) == 0:
+            return False
+        # Of two that hashed the same codes, the second changes nothing: either one's hashes are as good.
+        if not self.has_pending_codes(enrolment_id):
+            self._add_codes(user_id, set_id=enrolment_id, codes=codes, activated_at=None)
+        return True
+
+    def has_pending_codes(self, enrolment_id: str) -> bool:
+        codes = self._tables.backup_codes
+        statement = select(codes.c.id).where(codes.c.set_id == enrolment_id, codes.c.activated_at.is_(None))
+        return self._connection.execute(statement.limit(1)).one_or_none() is not None
+
+    # backup codes
+    def put_codes(self, user_id: str, *, set_id: str, codes: Sequence[HashedCode], now: datetime) -> None:
+        self._drop_unused_codes(user_id)
+        # Hashed ahead and hashed at the confirmation, both at once: the set counts once.
+        rows = self._tables.backup_codes
+        pending = delete(rows).where(rows.c.set_id == set_id, rows.c.activated_at.is_(None))
+        self._connection.execute(pending)
+        self._add_codes(user_id, set_id=set_id, codes=codes, activated_at=now)
+
+    def activate_pending_codes(self, user_id: str, *, set_id: str, now: datetime) -> None:
+        codes = self._tables.backup_codes
+        self._drop_unused_codes(user_id)
+        pending = update(codes).where(
+            codes.c.user_id == user_id, codes.c.set_id == set_id, codes.c.activated_at.is_(None)
+        )
+        self._connection.execute(pending.values(activated_at=now))
+
+    def selectors(self, user_id: str) -> Collection[str]:
+        codes = self._tables.backup_codes
+        return set(
+            self._connection.execute(select(codes.c.selector).where(codes.c.user_id == user_id)).scalars()
+        )
+
+    def find_code(self, user_id: str, selector: str) -> StoredCode | None:
+        codes = self._tables.backup_codes
+        statement = select(*columns(codes, StoredCode))
+        return self._one(
+            StoredCode,
+            statement.where(codes.c.user_id == user_id, codes.c.selector == selector, self._live()),
+        )
+
+    def spend_code(self, code_id: str, *, now: datetime) -> bool:
+        codes = self._tables.backup_codes
+        return self._count(update(codes).where(codes.c.id == code_id, self._live()).values(used_at=now)) == 1
+
+    def count_codes(self, user_id: str) -> int:
+        codes = self._tables.backup_codes
+        statement = select(func.count()).select_from(codes).where(codes.c.user_id == user_id, self._live())
+        return self._connection.execute(statement).scalar_one()
+
+    # keeping house
+    def count_by_kid(self) -> dict[str, int]:
+        return {kid: sum(kinds.values()) for kid, kinds in self.count_sealed().items()}
+
+    def count_sealed(self) -> dict[str, dict[str, int]]:
+        tables = self._tables
+        counted: dict[str, dict[str, int]] = {}
+        for kind, sealed in (
+            ("factors", tables.factors.c.sealed_secret),
+            ("enrolments", tables.enrolments.c.sealed_secret),
+            ("signing_keys", tables.signing_keys.c.sealed_private_key),
+        ):
+            kid = kid_of(sealed).label("kid")
+            for row in self._connection.execute(select(kid, func.count().label("sealed")).group_by(kid)):
+                counted.setdefault(row.kid, {})[kind] = row.sealed
+        return counted
+
+    def prune_expired(self, *, before: datetime) -> int:
+        challenges, devices = self._tables.challenges, self._tables.trusted_devices
+        return (
+            self._prune(challenges, challenges.c.expires_at, before)
+            + self._prune(devices, devices.c.expires_at, before)
+            + self._prune_enrolments(before)
+        )
+
+    # --- how ---
+
+    def _live(self) -> ColumnElement[bool]:
+        codes = self._tables.backup_codes
+        return codes.c.activated_at.is_not(None) & codes.c.used_at.is_(None)
+
+    def _add_codes(
+        self, user_id: str, *, set_id: str, codes: Sequence[HashedCode], activated_at: datetime | None
+    ) -> None:
+        rows = [
+            {
+                "id": f"{set_id}.{code.selector}",
+                "user_id": user_id,
+                "set_id": set_id,
+                "selector": code.selector,
+                "hash": code.hash,
+                "activated_at": activated_at,
+            }
+            for code in codes
+        ]
+        if rows:
+            self._connection.execute(insert(self._tables.backup_codes), rows)
+
+    def _drop_unused_codes(self, user_id: str) -> None:
+        # Used rows stay (S5), and so do the pending codes of an enrolment: they are not valid yet.
+        codes = self._tables.backup_codes
+        self._connection.execute(delete(codes).where(codes.c.user_id == user_id, self._live()))
+
+    def _drop_pending_codes(self, user_id: str) -> None:
+        codes = self._tables.backup_codes
+        self._connection.execute(
+            delete(codes).where(codes.c.user_id == user_id, codes.c.activated_at.is_(None))
+        )
+
+    def _prune_enrolments(self, before: datetime) -> int:
+        enrolments, codes = self._tables.enrolments, self._tables.backup_codes
+        due = select(enrolments.c.id).where(enrolments.c.expires_at < before).limit(PRUNED_AT_ONCE)
+        expired = self._connection.execute(due).scalars().all()
+        if not expired:
+            return 0
+        self._connection.execute(
+            delete(codes).where(codes.c.set_id.in_(expired), codes.c.activated_at.is_(None))
+        )
+        return self._count(delete(enrolments).where(enrolments.c.id.in_(expired)))
+
+
+class kid_of(GenericFunction[str]):
+    """The key id inside a sealed text, ``v1.<kid>.…`` (S12); counted in the database, which holds many."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(kid_of, "sqlite")
+def _kid_of_in_sqlite(element: kid_of, compiler: SQLCompiler, **options: Any) -> str:
+    sealed = compiler.process(element.clauses, **options)
+    rest = f"substr({sealed}, instr({sealed}, '.') + 1)"
+    return f"substr({rest}, 1, instr({rest}, '.') - 1)"
+
+
+@compiles(kid_of, "postgresql")
+def _kid_of_in_postgresql(element: kid_of, compiler: SQLCompiler, **options: Any) -> str:
+    return f"split_part({compiler.process(element.clauses, **options)}, '.', 2)"

@@ -1,0 +1,104 @@
+"""Users and the tokens mailed to them, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, true, update
+
+from czo_auth.core.users.store import MailPurpose, MailToken
+from czo_auth.core.users.user import User
+from czo_auth.storage.store import Store, columns, made, values
+
+
+class SqlUsers(Store):
+    """Implements `czo_auth.core.users.store.Users`."""
+
+    def find(self, user_id: str) -> User | None:
+        return self._one(User, self._select().where(self._tables.users.c.id == user_id))
+
+    def find_by_email(self, email: str) -> User | None:
+        return self._one(User, self._select().where(self._tables.users.c.email == email))
+
+    def lock(self, user_id: str) -> User | None:
+        # Two statements: PostgreSQL reads a row anew after waiting for it, but not what was joined to it, so
+        # has_factor would be as old as the wait. NO KEY: rows that refer to the user can be added meanwhile.
+        users = self._tables.users
+        held = select(users.c.id).where(users.c.id == user_id).with_for_update(key_share=True)
+        if self._connection.execute(held).one_or_none() is None:
+            return None
+        return self.find(user_id)
+
+    def add(self, user: User) -> bool:
+        return self._insert_unless(self._tables.users, ["email"], values(user, but=["has_factor"]))
+
+    def update_profile(
+        self, user_id: str, *, name: str, image: str | None, email_verified: bool, now: datetime
+    ) -> None:
+        self._change(user_id, now, name=name, image=image, email_verified=email_verified)
+
+    def set_password(self, user_id: str, *, password_hash: str, now: datetime) -> None:
+        self._change(user_id, now, password_hash=password_hash)
+
+    def set_actor_types(self, user_id: str, *, actor_types: frozenset[str], now: datetime) -> None:
+        self._change(user_id, now, actor_types=actor_types)
+
+    def set_ban(self, user_id: str, *, banned_at: datetime | None, reason: str | None, now: datetime) -> None:
+        self._change(user_id, now, banned_at=banned_at, ban_reason=reason)
+
+    def bump_credential_version(self, user_id: str, *, now: datetime) -> None:
+        self._change(user_id, now, credential_version=self._tables.users.c.credential_version + 1)
+
+    def search(self, *, text: str | None, after: str | None, limit: int) -> Sequence[User]:
+        users = self._tables.users
+        beyond = users.c.id > after if after is not None else true()
+        return self._all(
+            User, self._select().where(self._matches(text), beyond).order_by(users.c.id).limit(limit)
+        )
+
+    def count(self, *, text: str | None) -> int:
+        statement = select(func.count()).select_from(self._tables.users).where(self._matches(text))
+        return self._connection.execute(statement).scalar_one()
+
+    def add_mail_token(self, token: MailToken, *, digest: str, now: datetime) -> None:
+        # One row per user and purpose: the unique index lets the newest token push the one before out.
+        tokens = self._tables.mail_tokens
+        row = values(token) | {"digest": digest, "created_at": now}
+        statement = self._insert(tokens).values(**row)
+        self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["user_id", "purpose"], set_=row)
+        )
+
+    def take_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
+        tokens = self._tables.mail_tokens
+        taken = (
+            delete(tokens)
+            .where(tokens.c.digest == digest, tokens.c.purpose == purpose, tokens.c.expires_at > now)
+            .returning(*columns(tokens, MailToken))
+        )
+        row = self._connection.execute(taken).one_or_none()
+        return None if row is None else made(MailToken, row)
+
+    def prune_expired(self, *, before: datetime) -> int:
+        tokens = self._tables.mail_tokens
+        return self._prune(tokens, tokens.c.expires_at, before)
+
+    def _select(self) -> Select[*tuple[object, ...]]:
+        users, factors = self._tables.users, self._tables.factors
+        has_factor = factors.c.user_id.is_not(None).label("has_factor")
+        return select(*columns(users, User, but=["has_factor"]), has_factor).select_from(
+            users.outerjoin(factors, factors.c.user_id == users.c.id)
+        )
+
+    def _matches(self, text: str | None) -> ColumnElement[bool]:
+        users = self._tables.users
+        if text is None:
+            return true()
+        return or_(
+            users.c.email.icontains(text, autoescape=True), users.c.name.icontains(text, autoescape=True)
+        )
+
+    def _change(self, user_id: str, now: datetime, **changes: object) -> None:
+        users = self._tables.users
+        self._connection.execute(update(users).where(users.c.id == user_id).values(updated_at=now, **changes))

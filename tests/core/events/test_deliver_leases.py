@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.events.deliver import Relay, SinkUnavailable
+from czo_auth.core.events.types import Event
+from czo_auth.core.transaction import Transactions
+from czo_auth.delivery.jsonlines import JsonLines
+from czo_auth.storage import DEFAULT_TABLE_PREFIX, open_storage
+from czo_auth.storage.migrate import upgrade
+from czo_auth.storage.sqlite import SqliteStorage
+from tests.core.events.relaying import Clock, Notebook, claim, milliseconds, policy, record, running
+from tests.delivery.waiting import until
+from tests.support.postgres import PostgresServer
+
+RELAY_PROCESS = Path(__file__).with_name("relay_process.py")
+
+
+class Processes:
+    """Relays in processes of their own, which all write to *file*."""
+
+    def __init__(self, url: str, file: Path) -> None:
+        self.url = url
+        self.file = file
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, owner: str, *, lease: timedelta) -> subprocess.Popen[bytes]:
+        seconds = str(lease.total_seconds())
+        command = [
+            sys.executable,
+            "-W",
+            "error",
+            str(RELAY_PROCESS),
+            self.url,
+            owner,
+            str(self.file),
+            seconds,
+        ]
+        self.running[owner] = subprocess.Popen(command)
+        return self.running[owner]
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Give the owner and the event's id of each line so far."""
+        written = self.file.read_bytes() if self.file.exists() else b""
+        found = [json.loads(line) for line in written.splitlines(keepends=True) if line.endswith(b"\n")]
+        return [(line["source"], line["id"]) for line in found]
+
+
+@pytest.fixture
+def processes(database_url: str, tmp_path: Path) -> Iterator[Processes]:
+    processes = Processes(database_url, tmp_path / "events.jsonl")
+    yield processes
+    for process in processes.running.values():
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+# --- one at a time ---------------------------------------------------------------------------------------------------
+async def test_only_one_of_two_processes_delivers(transactions: Transactions, processes: Processes) -> None:
+    started = [processes.start(owner, lease=timedelta(seconds=30)) for owner in ("one", "two")]
+    ids: list[str] = []
+    for number in range(20):
+        ids += await record(transactions, f"u:{number}")
+        if number == 0:
+            await until(processes.lines, within=20)
+            # Until the other one has surely begun to ask for the lease.
+            await asyncio.sleep(1)
+    await until(lambda: len(processes.lines()) >= 20)
+    for process in started:
+        process.terminate()
+        assert process.wait(10) == 0
+    assert [event_id for _, event_id in processes.lines()] == ids
+    assert len({owner for owner, _ in processes.lines()}) == 1
+
+
+async def test_another_process_takes_over_within_the_lease_after_a_kill(
+    transactions: Transactions, processes: Processes
+) -> None:
+    lease = timedelta(seconds=2)
+    victim = processes.start("victim", lease=lease)
+    ids = await record(transactions, *(f"u{number % 3}:{number}" for number in range(10)))
+    await until(processes.lines, within=20)
+    victim.kill()
+    victim.wait()
+    killed_at = time.monotonic()
+    ids += await record(transactions, *(f"u{number % 3}:{number}" for number in range(10, 20)))
+    heir = JsonLines(processes.file, source="heir")
+    numbers = policy(lease=lease, time_limit=lease / 2)
+    async with running(transactions, heir, owner="heir", numbers=numbers):
+        await until(lambda: {event_id for _, event_id in processes.lines()} == set(ids))
+        taken_over_after = time.monotonic() - killed_at
+    await heir.close()
+    assert taken_over_after < lease.total_seconds() + 1
+    # Some may come twice, but never one after a later one came for the first time.
+    assert list(dict.fromkeys(event_id for _, event_id in processes.lines())) == ids
+
+
+async def test_stopped_process_leaves_its_sinks_to_the_next_at_once(
+    transactions: Transactions, processes: Processes
+) -> None:
+    process = processes.start("one", lease=timedelta(seconds=60))
+    ids = await record(transactions, "u:1")
+    await until(processes.lines, within=20)
+    process.terminate()
+    assert process.wait(10) == 0
+    ids += await record(transactions, "u:2")
+    heir = JsonLines(processes.file, source="heir")
+    async with running(transactions, heir, owner="heir"):
+        await until(lambda: len(processes.lines()) == 2, within=5)
+    await heir.close()
+    assert processes.lines() == [("one", ids[0]), ("heir", ids[1])]
+
+
+async def test_lease_is_renewed_while_a_batch_lasts_longer(transactions: Transactions) -> None:
+    async def slowly(event: Event) -> None:
+        await asyncio.sleep(0.03)
+
+    busy, idle = Notebook(before=slowly), Notebook()
+    ids = await record(transactions, *(f"u:{number}" for number in range(30)))
+    short = policy(lease=milliseconds(300), time_limit=milliseconds(100))
+    async with running(transactions, busy, owner="busy", numbers=short):
+        await until(lambda: busy.got)
+        async with running(transactions, idle, owner="idle", numbers=short):
+            await until(lambda: len(busy.got) == 30)
+            # And while there is nothing to do.
+            await asyncio.sleep(0.5)
+            ids += await record(transactions, "u:last")
+            await until(lambda: len(busy.got) == 31)
+    assert busy.ids == ids
+    assert idle.got == []
+
+
+async def test_relay_that_overslept_its_lease_leaves_the_sink_to_the_new_owner(
+    transactions: Transactions, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    go_on = asyncio.Event()
+
+    async def sleep(event: Event) -> None:
+        await go_on.wait()
+
+    sleeper, heir = Notebook(before=sleep), Notebook()
+    ids = await record(transactions, "u:1", "u:2", "u:3")
+    async with running(transactions, sleeper, owner="sleeper"):
+        await until(lambda: sleeper.offered)
+        async with running(transactions, heir, owner="heir", now=Clock(ahead=timedelta(minutes=2))):
+            await until(lambda: len(heir.got) == 3)
+            go_on.set()
+            await until(lambda: "took over" in caplog.text)
+            ids += await record(transactions, "u:4")
+            await until(lambda: len(heir.got) == 4)
+    assert heir.ids == ids
+    assert set(sleeper.ids) <= set(ids[:3])
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+async def test_stop_finishes_the_event_in_hand_and_gives_the_lease_back(transactions: Transactions) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(event: Event) -> None:
+        await go_on.wait()
+
+    notebook = Notebook(before=wait)
+    await record(transactions, "u:1", "u:2")
+    relay = Relay(transactions, [notebook], owner="one", now=Clock(), policy=policy())
+    task = asyncio.create_task(relay.run())
+    await until(lambda: notebook.offered)
+    relay.stop()
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    assert await claim(transactions, "two") is None
+    go_on.set()
+    await asyncio.wait_for(task, 5)
+    assert await claim(transactions, "two") == notebook.got[0].sequence
+    assert len(notebook.got) == 1
+
+
+async def test_stop_does_not_wait_for_a_sink_that_is_down(transactions: Transactions) -> None:
+    async def never(event: Event) -> None:
+        raise SinkUnavailable
+
+    notebook = Notebook(before=never)
+    await record(transactions, "u:1")
+    minute = timedelta(minutes=1)
+    relay = Relay(
+        transactions,
+        [notebook],
+        owner="one",
+        now=Clock(),
+        policy=policy(first_pause=minute, longest_pause=minute),
+    )
+    task = asyncio.create_task(relay.run())
+    await until(lambda: notebook.offered)
+    relay.stop()
+    await asyncio.wait_for(task, 5)
+    assert await claim(transactions, "two") == 0
+
+
+async def test_relay_that_was_stopped_before_it_ran_ends_at_once(transactions: Transactions) -> None:
+    relay = Relay(transactions, [Notebook()], owner="one", now=Clock())
+    relay.stop()
+    await asyncio.wait_for(relay.run(), 5)
+
+
+async def test_cancelled_relay_gives_the_lease_back(transactions: Transactions) -> None:
+    notebook = Notebook()
+    relay = Relay(transactions, [notebook], owner="one", now=Clock(), policy=policy())
+    task = asyncio.create_task(relay.run())
+    await record(transactions, "u:1")
+    await until(lambda: notebook.got)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await claim(transactions, "two") == notebook.got[0].sequence
+
+
+# --- a database that is down -----------------------------------------------------------------------------------------
+async def test_relay_goes_on_when_the_database_came_back(
+    postgres_server: PostgresServer, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await upgrade(postgres_url)
+    storage = open_storage(postgres_url)
+    notebook = Notebook()
+    ids = await record(storage.transactions, "u:1")
+    async with running(storage.transactions, notebook):
+        await until(lambda: notebook.got)
+        # Not in a thread: the server ends with the thread that started it.
+        postgres_server.restart()
+        await until(lambda: "the database is unavailable, events for sink notebook wait" in caplog.text)
+        ids += await recorded_at_last(storage.transactions, "u:2")
+        await until(lambda: len(notebook.got) == 2)
+    await storage.close()
+    assert notebook.ids == ids
+
+
+async def recorded_at_last(transactions: Transactions, mark: str) -> list[str]:
+    """Record as soon as the database takes it."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(StorageUnavailable):
+                return await record(transactions, mark)
+            await asyncio.sleep(0.05)
+
+
+async def test_event_whose_delivery_could_not_be_noted_is_not_delivered_again(sqlite_url: str) -> None:
+    await upgrade(sqlite_url)
+    storage = SqliteStorage(sqlite_url, table_prefix=DEFAULT_TABLE_PREFIX, patience=0.1)
+    # Reads go on while another program holds the right to write, as they do on a full disk.
+    with closing(sqlite3.connect(storage.path, isolation_level=None)) as other:
+
+        async def stop_writes(event: Event) -> None:
+            if not other.in_transaction:
+                other.execute("BEGIN IMMEDIATE")
+
+        notebook = Notebook(before=stop_writes)
+        await record(storage.transactions, "u:1", "u:2")
+        async with running(storage.transactions, notebook):
+            await until(lambda: len(notebook.got) == 2)
+            # Long enough for several tries to note it.
+            await asyncio.sleep(0.6)
+            notebook.before = None
+            other.execute("ROLLBACK")
+            ids = [event.id for event in notebook.got] + await recorded_at_last(storage.transactions, "u:3")
+            await until(lambda: len(notebook.got) == 3)
+    assert notebook.offered == ids
+    assert await claim(storage.transactions, "two") == notebook.got[-1].sequence
+    await storage.close()
+
+
+async def test_relay_goes_on_after_a_fault_it_does_not_know(
+    transactions: Transactions, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    faults = 3
+
+    def now() -> datetime:
+        nonlocal faults
+        faults -= 1
+        if faults >= 0:
+            raise OverflowError("the clock is broken")
+        return clock()
+
+    notebook = Notebook()
+    ids = await record(transactions, "u:1")
+    async with running(transactions, notebook, now=now):
+        await until(lambda: notebook.got)
+    assert notebook.ids == ids
+    assert "the clock is broken" in caplog.text

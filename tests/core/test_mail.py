@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from czo_auth.core import mail
+from czo_auth.core.mail import Language, Links, MailKind, MailMessage, MailNotConfigured, MailUnavailable
+
+AT = datetime(2026, 2, 13, 9, 30, 15, tzinfo=UTC)
+TOKEN = "czm_" + "t" * 42 + "A"
+TO = "ada@example.com"
+LINKS = Links(base_url="https://auth.example.com/")
+HOUR = timedelta(hours=1)
+
+COMPOSED: dict[str, Callable[[Language], MailMessage]] = {
+    "verification": lambda language: mail.compose_verification(
+        TO, token=TOKEN, links=LINKS, valid_for=timedelta(hours=24), language=language
+    ),
+    "password_reset": lambda language: mail.compose_password_reset(
+        TO, token=TOKEN, links=LINKS, valid_for=HOUR, language=language
+    ),
+    "invitation": lambda language: invitation(language=language),
+    "two_factor_reset": lambda language: mail.compose_two_factor_reset(TO, at=AT, language=language),
+    "password_changed": lambda language: mail.compose_password_changed(TO, at=AT, language=language),
+    "api_key_expiring": lambda language: mail.compose_api_key_expiring(
+        TO, name="CI", prefix="czo_AbCd", expires_at=AT, language=language
+    ),
+}
+
+
+def invitation(organization: str = "Acme", inviter: str = "Grace", language: Language = "en") -> MailMessage:
+    return mail.compose_invitation(
+        TO,
+        token=TOKEN,
+        links=LINKS,
+        organization=organization,
+        inviter=inviter,
+        valid_for=timedelta(hours=48),
+        language=language,
+    )
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+@pytest.mark.parametrize("kind", get_args(MailKind))
+def test_every_kind_is_written_in_every_language(kind: MailKind, language: Language) -> None:
+    message = COMPOSED[kind](language)
+    other = COMPOSED[kind]("fr" if language == "en" else "en")
+    assert (message.to, message.kind) == (TO, kind)
+    assert message.subject != other.subject
+    assert message.text != other.text
+    assert not set("{}") & set(message.subject + message.text)
+    assert max(map(len, message.text.splitlines())) < 130
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [
+        ("verification", "/api/auth/verify-email"),
+        ("password_reset", "/reset-password"),
+        ("invitation", "/accept-invitation"),
+    ],
+)
+@pytest.mark.parametrize("language", get_args(Language))
+def test_link_stands_alone_on_its_line_and_carries_the_token(
+    kind: str, page: str, language: Language
+) -> None:
+    message = COMPOSED[kind](language)
+    (link,) = (line for line in message.text.splitlines() if "://" in line)
+    parts = urlsplit(link)
+    assert (parts.scheme, parts.netloc, parts.path) == ("https", "auth.example.com", page)
+    assert parse_qs(parts.query) == {"token": [TOKEN]}
+    assert message.token == TOKEN
+
+
+@pytest.mark.parametrize("kind", ["two_factor_reset", "password_changed", "api_key_expiring"])
+def test_notice_carries_no_link_and_says_when(kind: str) -> None:
+    message = COMPOSED[kind]("en")
+    assert message.token is None
+    assert "://" not in message.text
+    assert "2026-02-13 09:30 UTC" in message.text
+
+
+def test_token_does_not_show_in_repr() -> None:
+    assert TOKEN not in repr(COMPOSED["password_reset"]("en"))
+
+
+def test_page_may_live_on_another_host() -> None:
+    links = Links(base_url="https://api.example.com", reset_password="https://app.example.com/reset")
+    message = mail.compose_password_reset(TO, token=TOKEN, links=links, valid_for=HOUR)
+    assert f"\nhttps://app.example.com/reset?token={TOKEN}\n" in message.text
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "said"),
+    [(HOUR, "1 hour."), (timedelta(hours=48), "48 hours."), (timedelta(minutes=10), "10 min.")],
+)
+def test_lifetime_is_said_in_words(lifetime: timedelta, said: str) -> None:
+    message = mail.compose_password_reset(TO, token=TOKEN, links=LINKS, valid_for=lifetime)
+    assert f"within {said}" in message.text
+
+
+def test_name_of_a_stranger_becomes_neither_a_line_nor_a_link_nor_a_placeholder() -> None:
+    message = invitation("Prize!\r\nBcc: eve@evil.example", "{link} http://evil.example/x ” said")
+    assert "\r" not in message.subject + message.text
+    assert not any(line.startswith("Bcc") for line in message.text.splitlines())
+    assert "{link}" in message.text
+    for linked in ("evil.example", "http://evil", "eve@evil", "”  said"):
+        assert linked not in message.subject + message.text
+    assert len(invitation("x" * 5000).subject) < 120
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "ada",
+        "ada@example.com\r\nBcc: eve@example.com",
+        "ada@example.com\n",
+        "ada@example.com,eve@example.com",
+        "<ada@example.com>",
+        "ada @example.com",
+        "Ada@Example.com",
+    ],
+)
+def test_anything_but_one_canonical_address_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="canonical"):
+        mail.compose_password_changed(address, at=AT)
+
+
+@pytest.mark.parametrize("subject", ["", "a\nb", "a\rb", "a\x00b", "a\u2028b", "a\x85b", "a\ud800b"])
+def test_subject_that_is_not_one_line_is_refused(subject: str) -> None:
+    with pytest.raises(ValueError, match="one line"):
+        MailMessage(to=TO, subject=subject, text="", kind="verification")
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "",
+        "auth.example.com",
+        "javascript://x",
+        "ftp://example.com",
+        "https://",
+        "https://a.example?x=1",
+        "https://a.example#x",
+        "https://a.example/\nx",
+        "https://a b.example",
+        "https://é.example",
+    ],
+)
+def test_base_url_that_is_no_plain_address_is_refused(base_url: str) -> None:
+    with pytest.raises(ValueError, match=r"address|ASCII"):
+        Links(base_url=base_url)
+
+
+@pytest.mark.parametrize("page", ["reset", "javascript:x", "/reset?x=1", "/re set"])
+def test_page_that_cannot_take_a_token_is_refused(page: str) -> None:
+    with pytest.raises(ValueError, match=r"address|ASCII"):
+        Links(base_url="https://a.example", reset_password=page)
+
+
+def test_outages_have_codes_of_their_own() -> None:
+    assert (MailUnavailable.code, MailUnavailable().retry_after) == ("MAIL_UNAVAILABLE", 2)
+    assert (MailNotConfigured.code, MailNotConfigured().retry_after) == ("MAIL_NOT_CONFIGURED", None)

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+
+import pytest
+
+from czo_auth.core.mail import MailMessage, MailNotConfigured, MailUnavailable
+from czo_auth.delivery.log_mail import LogMail
+from czo_auth.delivery.no_mail import NoMail
+from czo_auth.delivery.outgoing import Outgoing, OutgoingPolicy
+from tests.delivery.waiting import until
+
+TOKEN = "czm_" + "t" * 42 + "A"
+SOON = timedelta(seconds=5)
+
+
+def message(number: int = 0) -> MailMessage:
+    return MailMessage(
+        to=f"ada{number}@example.com",
+        subject="Hello",
+        text=f"https://auth.example.com/?token={TOKEN}",
+        kind="verification",
+        token=TOKEN,
+    )
+
+
+class Postbox:
+    """Takes mail; first raises what it was told to, and waits while it is shut."""
+
+    def __init__(self, *faults: Exception) -> None:
+        self.faults = list(faults)
+        self.taken: list[str] = []
+        self.tries = 0
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def send(self, message: MailMessage) -> None:
+        self.tries += 1
+        await self.open.wait()
+        if self.faults:
+            raise self.faults.pop(0)
+        self.taken.append(message.to)
+
+
+def policy(capacity: int = 1000, first_pause: float = 0.01) -> OutgoingPolicy:
+    return OutgoingPolicy(capacity=capacity, senders=2, tries=3, first_pause=timedelta(seconds=first_pause))
+
+
+async def test_sender_does_not_wait_for_the_mail_server() -> None:
+    postbox = Postbox()
+    postbox.open.clear()
+    outgoing = Outgoing(postbox, policy=policy())
+    began = time.monotonic()
+    for number in range(10):
+        await outgoing.send(message(number))
+    assert time.monotonic() - began < 0.5
+    assert postbox.taken == []
+    postbox.open.set()
+    await outgoing.drain(within=SOON)
+    assert sorted(postbox.taken) == sorted(f"ada{number}@example.com" for number in range(10))
+
+
+async def test_message_is_sent_again_after_an_outage() -> None:
+    postbox = Postbox(MailUnavailable(), ConnectionError())
+    outgoing = Outgoing(postbox, policy=policy())
+    await outgoing.send(message())
+    await until(lambda: postbox.taken)
+    assert postbox.tries == 3
+
+
+@pytest.mark.parametrize("fault", [MailUnavailable(retry_after=None), MailNotConfigured()])
+async def test_message_that_is_refused_for_good_is_not_sent_again(fault: Exception) -> None:
+    postbox = Postbox(fault)
+    outgoing = Outgoing(postbox, policy=policy())
+    await outgoing.send(message())
+    await outgoing.drain(within=SOON)
+    assert postbox.tries == 1
+
+
+async def test_full_queue_drops_without_refusing_and_without_naming_anybody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    postbox = Postbox()
+    postbox.open.clear()
+    outgoing = Outgoing(postbox, policy=policy(capacity=3))
+    for number in range(10):
+        await outgoing.send(message(number))
+    postbox.open.set()
+    await outgoing.drain(within=SOON)
+    assert len(postbox.taken) == 3
+    assert caplog.text.count("was dropped") == 7
+    assert "ada" not in caplog.text
+
+
+async def test_token_stays_out_of_the_log_whatever_the_mail_server_says(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    outgoing = Outgoing(
+        Postbox(*(RuntimeError(f"refused: {message().text}") for _ in range(3))), policy=policy()
+    )
+    await outgoing.send(message())
+    await outgoing.drain(within=SOON)
+    assert "could not be sent" in caplog.text
+    assert TOKEN not in caplog.text
+
+
+async def test_drain_cuts_pauses_short() -> None:
+    postbox = Postbox(MailUnavailable())
+    outgoing = Outgoing(postbox, policy=policy(first_pause=60))
+    await outgoing.send(message())
+    await until(lambda: postbox.tries)
+    await outgoing.drain(within=SOON)
+    assert postbox.taken == ["ada0@example.com"]
+
+
+async def test_drain_gives_up_in_time_and_says_how_many_are_left(caplog: pytest.LogCaptureFixture) -> None:
+    postbox = Postbox()
+    postbox.open.clear()
+    outgoing = Outgoing(postbox, policy=policy())
+    for number in range(5):
+        await outgoing.send(message(number))
+    began = time.monotonic()
+    await outgoing.drain(within=timedelta(seconds=0.05))
+    assert time.monotonic() - began < 2
+    assert "5 mails were not sent" in caplog.text
+    await outgoing.send(message())
+    assert "queue is full or closed" in caplog.text
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_log_mail_shows_the_developer_the_link(caplog: pytest.LogCaptureFixture) -> None:
+    await LogMail(environment="development").send(message())
+    assert [record.name for record in caplog.records] == ["czo_auth.mail"]
+    assert TOKEN in caplog.text
+
+
+def test_log_mail_is_refused_in_production() -> None:
+    with pytest.raises(ValueError, match="development only"):
+        LogMail(environment="production")
+
+
+async def test_no_mail_refuses_every_message() -> None:
+    with pytest.raises(MailNotConfigured):
+        await NoMail().send(message())

@@ -1,0 +1,240 @@
+"""Acts that many may try at once, and what the port says about who wins."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from czo_auth.core.sessions.store import StoredSigningKey
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import TotpFactor
+from czo_auth.core.users.store import MailToken
+from tests.storage.things import HOUR, NOW, Things, a_digest, a_user, an_id, an_organization, some_codes
+
+Result = bool | int | None
+MOST = 5
+
+_FACTOR = TotpFactor(id="", user_id="", sealed_secret="v1.k1.nonce.sealed", last_step=10, enabled_at=NOW)
+_SIGNING_KEY = StoredSigningKey(
+    kid="",
+    sealed_private_key="v1.k1.nonce.sealed",
+    public_jwk={},
+    created_at=NOW,
+    retired_at=None,
+    expires_at=None,
+)
+
+
+def one_wins(results: Sequence[Result]) -> bool:
+    """Say whether exactly one of all calls was told yes."""
+    return sorted(map(bool, results)) == [False] * (len(results) - 1) + [True]
+
+
+def all_are_counted(results: Sequence[Result]) -> bool:
+    """Say whether every call got a number of its own, without gaps."""
+    return sorted(result or 0 for result in results) == list(range(1, len(results) + 1))
+
+
+def counted_to_the_most(results: Sequence[Result]) -> bool:
+    """Say whether the first ``MOST + 1`` calls got a number of their own, and the others nothing."""
+    return sorted(result for result in results if result is not None) == list(range(1, MOST + 2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """
+    Attributes:
+        prepare: Keeps a row that is fought over and answers what names it.
+        act: What each contender does to it.
+        judge: Whether the results of all contenders are as promised.
+    """
+
+    prepare: Callable[[Things], Awaitable[str]]
+    act: Callable[[Transaction, str], Result]
+    judge: Callable[[Sequence[Result]], bool] = one_wins
+
+
+async def _factor(things: Things) -> str:
+    return (await things.factor(await things.user(), last_step=10)).id
+
+
+async def _code(things: Things) -> str:
+    user, set_id, codes = await things.user(), an_id(), some_codes()
+    await things.run(lambda tx: tx.two_factor.put_codes(user.id, set_id=set_id, codes=codes, now=NOW))
+    found = await things.run(lambda tx: tx.two_factor.find_code(user.id, codes[1].selector))
+    assert found is not None
+    return found.id
+
+
+async def _challenge(things: Things) -> str:
+    return (await things.challenge(await things.user())).id
+
+
+async def _challenge_digest(things: Things) -> str:
+    digest = a_digest()
+    await things.challenge(await things.user(), digest=digest)
+    return digest
+
+
+async def _enrolment(things: Things) -> str:
+    return (await things.enrolment(await things.user())).id
+
+
+async def _user(things: Things) -> str:
+    return (await things.user()).id
+
+
+async def _session(things: Things) -> str:
+    return (await things.session(await things.user())).id
+
+
+async def _refresh_token(things: Things) -> str:
+    return await things.refresh_token(await things.session(await things.user()))
+
+
+async def _mail_token(things: Things) -> str:
+    user, digest = await things.user(), a_digest()
+    token = MailToken(
+        id=an_id(), user_id=user.id, purpose="reset_password", email=user.email, expires_at=NOW + HOUR
+    )
+    await things.run(lambda tx: tx.users.add_mail_token(token, digest=digest, now=NOW))
+    return digest
+
+
+async def _key(things: Things) -> str:
+    return (await things.key(await things.user())).id
+
+
+async def _invitation(things: Things) -> str:
+    return (await things.invitation(await things.organization(), await things.user())).id
+
+
+async def _organization_and_user(things: Things) -> str:
+    return f"{(await things.organization()).id} {(await things.user()).id}"
+
+
+async def _device_digest(things: Things) -> str:
+    digest = a_digest()
+    await things.device(await things.user(), digest=digest)
+    return digest
+
+
+async def _free_name(things: Things) -> str:
+    return an_id()
+
+
+def _claim(tx: Transaction, digest: str) -> int | None:
+    claimed = tx.two_factor.claim_challenge(digest, now=NOW, most=MOST)
+    return None if claimed is None else claimed.attempts
+
+
+def _rotate_device(tx: Transaction, digest: str) -> bool:
+    device = tx.two_factor.find_trusted_device(digest, now=NOW)
+    return device is not None and tx.two_factor.rotate_trusted_device(
+        device, old_digest=digest, new_digest=a_digest()
+    )
+
+
+def _reseal(tx: Transaction, factor_id: str) -> bool:
+    return tx.two_factor.reseal_factor(factor_id, old="v1.k1.nonce.sealed", new=f"v1.k2.{a_digest()}.sealed")
+
+
+def _add_member(tx: Transaction, names: str) -> bool:
+    organization_id, user_id = names.split()
+    return tx.organizations.add_member(
+        an_id(), organization_id=organization_id, user_id=user_id, role="member", now=NOW
+    )
+
+
+def _claim_sink(tx: Transaction, sink: str) -> bool:
+    return tx.journal.claim_sink(sink, owner=an_id(), until=NOW + HOUR, now=NOW) is not None
+
+
+def _count_under_lock(tx: Transaction, user_id: str) -> int:
+    """Read, then write what was read plus one: right only if the lock makes all others wait, and lets them see."""
+    user = tx.users.lock(user_id)
+    assert user is not None
+    name = str(int(user.name) + 1) if user.name.isdecimal() else "1"
+    tx.users.update_profile(user_id, name=name, image=None, email_verified=False, now=NOW)
+    return int(name)
+
+
+def _enable_under_lock(tx: Transaction, user_id: str) -> bool:
+    """See the factor that another transaction committed while this one waited for the user."""
+    user = tx.users.lock(user_id)
+    assert user is not None
+    if user.has_factor:
+        return False
+    factor = replace(_FACTOR, id=an_id(), user_id=user_id)
+    tx.two_factor.put_factor(factor)
+    return True
+
+
+def _make_signing_key_under_lock(tx: Transaction, prefix: str) -> bool:
+    tx.sessions.lock_signing_keys()
+    if any(key.kid.startswith(prefix) for key in tx.sessions.signing_keys()):
+        return False
+    tx.sessions.add_signing_key(replace(_SIGNING_KEY, kid=f"{prefix} {an_id()}"))
+    return True
+
+
+def _own_limit_under_lock(tx: Transaction, names: str) -> bool:
+    """Make an owner unless there is one: what keeps "the last owner stays" true."""
+    organization_id, user_id = names.split()
+    assert tx.organizations.lock(organization_id) is not None
+    if tx.organizations.count_owners(organization_id):
+        return False
+    return tx.organizations.add_member(
+        an_id(), organization_id=organization_id, user_id=user_id, role="owner", now=NOW
+    )
+
+
+CONTESTS = {
+    "spend_step": Contest(prepare=_factor, act=lambda tx, name: tx.two_factor.spend_step(name, step=11)),
+    "spend_code": Contest(prepare=_code, act=lambda tx, name: tx.two_factor.spend_code(name, now=NOW)),
+    "consume_challenge": Contest(
+        prepare=_challenge, act=lambda tx, name: tx.two_factor.consume_challenge(name, now=NOW)
+    ),
+    "claim_challenge": Contest(prepare=_challenge_digest, act=_claim, judge=counted_to_the_most),
+    "reserve_attempt": Contest(
+        prepare=_user,
+        act=lambda tx, name: tx.two_factor.reserve_attempt(name, now=NOW),
+        judge=all_are_counted,
+    ),
+    "take_enrolment": Contest(prepare=_enrolment, act=lambda tx, name: tx.two_factor.take_enrolment(name)),
+    "rotate_trusted_device": Contest(prepare=_device_digest, act=_rotate_device),
+    "reseal_factor": Contest(prepare=_factor, act=_reseal),
+    "replace_refresh_token": Contest(
+        prepare=_refresh_token, act=lambda tx, name: tx.sessions.replace_refresh_token(name, now=NOW)
+    ),
+    "revoke_session": Contest(
+        prepare=_session, act=lambda tx, name: tx.sessions.revoke(name, reason="test", now=NOW)
+    ),
+    "make_signing_key": Contest(prepare=_free_name, act=_make_signing_key_under_lock),
+    "take_mail_token": Contest(
+        prepare=_mail_token,
+        act=lambda tx, name: tx.users.take_mail_token(name, purpose="reset_password", now=NOW) is not None,
+    ),
+    "add_user": Contest(prepare=_free_name, act=lambda tx, name: tx.users.add(a_user(email=name))),
+    "lock_user": Contest(prepare=_user, act=_count_under_lock, judge=all_are_counted),
+    "lock_user_with_factor": Contest(prepare=_user, act=_enable_under_lock),
+    "revoke_key": Contest(
+        prepare=_key, act=lambda tx, name: tx.api_keys.revoke(name, reason="test", now=NOW)
+    ),
+    "mark_rotated": Contest(
+        prepare=_key, act=lambda tx, name: tx.api_keys.mark_rotated(name, expires_at=NOW, now=NOW)
+    ),
+    "add_organization": Contest(
+        prepare=_free_name, act=lambda tx, name: tx.organizations.add(an_organization(slug=name))
+    ),
+    "add_member": Contest(prepare=_organization_and_user, act=_add_member),
+    "lock_organization": Contest(prepare=_organization_and_user, act=_own_limit_under_lock),
+    "close_invitation": Contest(
+        prepare=_invitation,
+        act=lambda tx, name: tx.organizations.close_invitation(name, status="accepted", now=NOW),
+    ),
+    "claim_sink": Contest(prepare=_free_name, act=_claim_sink),
+    "add_key_check": Contest(
+        prepare=_free_name, act=lambda tx, name: tx.key_checks.add(name, an_id(), now=NOW)
+    ),
+}

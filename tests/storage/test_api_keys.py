@@ -1,0 +1,195 @@
+"""What the port of the API keys promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.transaction import Transaction
+from czo_auth.storage.faults import StorageFault
+from tests.storage.things import HOUR, NOW, SECOND, Things, a_digest, a_key, an_id
+
+
+async def revoke(things: Things, key: ApiKey) -> bool:
+    return await things.run(lambda tx: tx.api_keys.revoke(key.id, reason="test", now=NOW))
+
+
+async def test_key_comes_back_as_kept(things: Things) -> None:
+    user = await things.user()
+    key = await things.key(
+        user,
+        organization_id=an_id(),
+        scopes=("b:read", "a:write"),
+        metadata={"b": [1, 2.5, None, True], "a": {"ü": "🦊"}},
+        expires_at=NOW + HOUR,
+        last_used_at=NOW,
+        enabled=False,
+    )
+    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == key
+    bare = await things.key(user, scopes=(), metadata=None)
+    assert await things.run(lambda tx: tx.api_keys.find(bare.id)) == bare
+    assert await things.run(lambda tx: tx.api_keys.find(an_id())) is None
+
+
+async def test_times_are_cut_to_milliseconds_and_given_in_utc(things: Things) -> None:
+    east = timezone(timedelta(hours=5))
+    at = datetime(2026, 7, 1, 17, 30, 15, 123999, tzinfo=east)
+    key = await things.key(await things.user(), expires_at=at)
+    found = await things.run(lambda tx: tx.api_keys.find(key.id))
+    assert found is not None
+    assert found.expires_at == NOW
+    assert found.expires_at.utcoffset() == timedelta(0)
+
+
+async def test_two_keys_never_share_a_digest(things: Things) -> None:
+    user, digest = await things.user(), a_digest()
+    await things.key(user, digest=digest)
+    with pytest.raises(StorageFault) as caught:
+        await things.key(user, digest=digest)
+    assert digest not in str(caught.value)
+
+
+@pytest.mark.parametrize("scope", ["a b", "", "a\tb", "a\u00a0b"])
+async def test_scope_that_would_be_read_as_others_is_not_kept(things: Things, scope: str) -> None:
+    user = await things.user()
+    with pytest.raises(StorageFault):
+        await things.key(user, scopes=(scope,))
+
+
+async def test_keys_are_listed_newest_first_with_expired_but_without_dead_ones(things: Things) -> None:
+    user = await things.user()
+    await things.key(await things.user())
+    old = await things.key(user, created_at=NOW - HOUR)
+    expired = await things.key(user, expires_at=NOW - HOUR)
+    revoked = await things.key(user)
+    assert await revoke(things, revoked)
+    rotated = await things.key(user, created_at=NOW + SECOND)
+    end = NOW + HOUR
+    assert await things.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=end, now=NOW))
+    ids = [key.id for key in await things.run(lambda tx: tx.api_keys.list_live(user.id, now=NOW))]
+    assert ids == [rotated.id, expired.id, old.id]
+    ids = [key.id for key in await things.run(lambda tx: tx.api_keys.list_live(user.id, now=end))]
+    assert ids == [expired.id, old.id]
+
+
+async def test_expired_rotated_and_revoked_keys_do_not_count(things: Things) -> None:
+    user = await things.user()
+    await things.key(await things.user())
+    await things.key(user)
+    await things.key(user, expires_at=NOW + SECOND, enabled=False)
+    await things.key(user, expires_at=NOW)
+    assert await revoke(things, await things.key(user))
+    rotated = await things.key(user)
+    await things.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=NOW + HOUR, now=NOW))
+    assert await things.run(lambda tx: tx.api_keys.count_live(user.id, now=NOW)) == 2
+
+
+async def test_update_replaces_what_the_owner_may_change(things: Things) -> None:
+    key = await things.key(await things.user(), metadata={"a": 1})
+    later = NOW + SECOND
+
+    def update(tx: Transaction, key_id: str) -> bool:
+        return tx.api_keys.update(
+            key_id,
+            name="new",
+            enabled=False,
+            scopes=("a:b",),
+            expires_at=NOW + HOUR,
+            metadata=None,
+            now=later,
+        )
+
+    assert await things.run(lambda tx: update(tx, key.id))
+    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == replace(
+        key,
+        name="new",
+        enabled=False,
+        scopes=("a:b",),
+        expires_at=NOW + HOUR,
+        metadata=None,
+        updated_at=later,
+    )
+    assert await revoke(things, key)
+    assert not await things.run(lambda tx: update(tx, key.id))
+    assert not await things.run(lambda tx: update(tx, an_id()))
+
+
+async def test_key_gets_one_successor(things: Things) -> None:
+    key, end = await things.key(await things.user()), NOW + HOUR
+    assert await things.run(lambda tx: tx.api_keys.mark_rotated(key.id, expires_at=end, now=NOW))
+    assert not await things.run(lambda tx: tx.api_keys.mark_rotated(key.id, expires_at=end + HOUR, now=NOW))
+    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == replace(
+        key, rotated_at=NOW, expires_at=end
+    )
+
+
+async def test_revoked_key_gets_no_successor(things: Things) -> None:
+    key = await things.key(await things.user())
+    assert await revoke(things, key)
+    assert not await things.run(lambda tx: tx.api_keys.mark_rotated(key.id, expires_at=NOW, now=NOW))
+
+
+async def test_key_is_revoked_once(things: Things) -> None:
+    key = await things.key(await things.user())
+    assert await revoke(things, key)
+    assert not await revoke(things, key)
+    assert await things.run(lambda tx: tx.api_keys.find(key.id)) is None
+
+
+async def test_revoking_all_takes_user_and_organization_as_conditions(things: Things) -> None:
+    user, other = await things.user(), await things.user()
+    acme, globex = an_id(), an_id()
+    both = await things.key(user, organization_id=acme)
+    own = await things.key(user)
+    elsewhere = await things.key(user, organization_id=globex)
+    foreign = await things.key(other, organization_id=acme)
+
+    async def revoke_all(user_id: str | None, organization_id: str | None) -> list[str]:
+        ended = await things.run(
+            lambda tx: tx.api_keys.revoke_all(
+                user_id=user_id, organization_id=organization_id, reason="test", now=NOW
+            )
+        )
+        return [key.id for key in ended]
+
+    assert await revoke_all(user.id, acme) == [both.id]
+    assert await revoke_all(None, acme) == [foreign.id]
+    assert await revoke_all(user.id, None) == [own.id, elsewhere.id]
+    assert await revoke_all(user.id, None) == []
+    with pytest.raises(ValueError, match="neither"):
+        await revoke_all(None, None)
+
+
+async def test_last_use_moves_forward_only(things: Things) -> None:
+    user = await things.user()
+    first, second, third = (
+        await things.key(user),
+        await things.key(user),
+        await things.key(user, last_used_at=NOW),
+    )
+    seen = {first.id: NOW, third.id: NOW - SECOND, an_id(): NOW}
+    await things.run(lambda tx: tx.api_keys.touch(seen))
+    await things.run(lambda tx: tx.api_keys.touch({}))
+    found = [await things.run(lambda tx: tx.api_keys.find(key.id)) for key in (first, second, third)]  # noqa: B023
+    assert found == [replace(first, last_used_at=NOW), second, third]
+    await things.run(lambda tx: tx.api_keys.touch({third.id: NOW + SECOND}))
+    assert await things.run(lambda tx: tx.api_keys.find(third.id)) == replace(
+        third, last_used_at=NOW + SECOND
+    )
+
+
+async def test_pruning_deletes_dead_keys_and_leaves_expired_ones(things: Things) -> None:
+    user = await things.user()
+    live, expired = await things.key(user), await things.key(user, expires_at=NOW - HOUR)
+    digest = a_digest()
+    assert await revoke(things, await things.key(user, digest=digest))
+    rotated = await things.key(user)
+    await things.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=NOW, now=NOW))
+    assert await things.run(lambda tx: tx.api_keys.prune_expired(before=NOW)) == 0
+    assert await things.run(lambda tx: tx.api_keys.prune_expired(before=NOW + SECOND)) == 2
+    listed = await things.run(lambda tx: tx.api_keys.list_live(user.id, now=NOW))
+    assert {key.id for key in listed} == {live.id, expired.id}
+    assert await things.run(lambda tx: tx.api_keys.add(a_key(user), digest=digest)) is None  # type: ignore[func-returns-value]

@@ -1,0 +1,162 @@
+"""What the reads of the hot path promise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from czo_auth.core.transaction import Standing
+from tests.storage.things import HOUR, NOW, Things, a_digest, an_id
+
+
+async def test_key_comes_with_its_owners_standing(things: Things) -> None:
+    user, digest = await things.user(actor_types=frozenset({"customer", "merchant"})), a_digest()
+    acme = await things.organization({user: "admin"})
+    key = await things.key(
+        user,
+        digest=digest,
+        organization_id=acme.id,
+        actor_type="merchant",
+        expires_at=NOW + HOUR,
+        last_used_at=NOW,
+        enabled=False,
+    )
+    lookup = things.storage.lookup
+    expected = Standing(
+        id=key.id,
+        user_id=user.id,
+        actor_type="merchant",
+        actor_types=frozenset({"customer", "merchant"}),
+        banned=False,
+        has_factor=False,
+        organization_id=acme.id,
+        organization_role="admin",
+        expires_at=NOW + HOUR,
+        enabled=False,
+        scopes=("orders:read", "orders:write"),
+        aal=1,
+        amr=(),
+        auth_time=None,
+        factor_proved_at=None,
+        last_used_at=NOW,
+    )
+    assert await lookup.find_api_key(digest) == expected
+    assert await lookup.find_api_key(a_digest()) is None
+    assert await lookup.find_session(digest) is None
+
+
+async def test_session_comes_with_its_owners_standing(things: Things) -> None:
+    user, digest = await things.user(), a_digest()
+    session = await things.session(user, digest=digest)
+    lookup = things.storage.lookup
+    expected = Standing(
+        id=session.id,
+        user_id=user.id,
+        actor_type="customer",
+        actor_types=frozenset({"customer"}),
+        banned=False,
+        has_factor=False,
+        organization_id=None,
+        organization_role=None,
+        expires_at=session.expires_at,
+        enabled=True,
+        scopes=(),
+        aal=2,
+        amr=("pwd", "otp"),
+        auth_time=session.auth_time,
+        factor_proved_at=NOW,
+        last_used_at=None,
+    )
+    assert await lookup.find_session(digest) == expected
+    assert await lookup.find_session_by_id(session.id) == expected
+    assert await lookup.find_session(a_digest()) is None
+    assert await lookup.find_session_by_id(an_id()) is None
+
+
+async def test_key_without_scopes_has_none(things: Things) -> None:
+    digest = a_digest()
+    await things.key(await things.user(), digest=digest, scopes=())
+    found = await things.storage.lookup.find_api_key(digest)
+    assert found is not None
+    assert (found.scopes, found.expires_at, found.last_used_at, found.enabled) == ((), None, None, True)
+
+
+async def test_every_change_shows_at_the_next_lookup(things: Things) -> None:
+    user, key_digest, session_digest = await things.user(), a_digest(), a_digest()
+    acme = await things.organization({user: "owner"})
+    await things.key(user, digest=key_digest, organization_id=acme.id)
+    await things.session(user, digest=session_digest, organization_id=acme.id)
+    lookup = things.storage.lookup
+    key, session = await lookup.find_api_key(key_digest), await lookup.find_session(session_digest)
+    assert key is not None
+    assert session is not None
+
+    async def both_become(**changes: object) -> None:
+        nonlocal key, session
+        assert key is not None
+        assert session is not None
+        key, session = replace(key, **changes), replace(session, **changes)  # type: ignore[arg-type]
+        assert await lookup.find_api_key(key_digest) == key
+        assert await lookup.find_session(session_digest) == session
+
+    hats = frozenset({"admin", "customer"})
+    await things.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=hats, now=NOW))
+    await both_become(actor_types=hats)
+    await things.run(lambda tx: tx.users.set_ban(user.id, banned_at=NOW, reason="spam", now=NOW))
+    await both_become(banned=True)
+    await things.factor(user)
+    await both_become(has_factor=True)
+    await things.run(lambda tx: tx.two_factor.drop_factor(user.id))
+    await both_become(has_factor=False)
+    await things.run(lambda tx: tx.organizations.set_role(acme.id, user.id, role="viewer"))
+    await both_become(organization_role="viewer")
+    await things.run(lambda tx: tx.organizations.remove_member(acme.id, user.id))
+    await both_become(organization_role=None)
+    await things.member(acme, user, role="member")
+    await both_become(organization_role="member")
+    await things.run(lambda tx: tx.organizations.delete(acme.id, now=NOW))
+    await both_become(organization_role=None)
+
+
+async def test_pending_enrolment_is_no_factor(things: Things) -> None:
+    user, digest = await things.user(), a_digest()
+    await things.session(user, digest=digest)
+    await things.enrolment(user)
+    found = await things.storage.lookup.find_session(digest)
+    assert found is not None
+    assert not found.has_factor
+
+
+async def test_role_is_that_of_the_credentials_own_organization(things: Things) -> None:
+    user, digest = await things.user(), a_digest()
+    await things.organization({user: "owner"})
+    other = await things.organization()
+    await things.key(user, digest=digest, organization_id=other.id)
+    found = await things.storage.lookup.find_api_key(digest)
+    assert found is not None
+    assert (found.organization_id, found.organization_role) == (other.id, None)
+
+
+async def test_revoked_credentials_are_not_found(things: Things) -> None:
+    user, key_digest, session_digest = await things.user(), a_digest(), a_digest()
+    key = await things.key(user, digest=key_digest)
+    session = await things.session(user, digest=session_digest)
+    lookup = things.storage.lookup
+    assert await lookup.find_api_key(key_digest) is not None
+    assert await lookup.find_session(session_digest) is not None
+    await things.run(lambda tx: tx.api_keys.revoke(key.id, reason="test", now=NOW))
+    await things.run(lambda tx: tx.sessions.revoke(session.id, reason="test", now=NOW))
+    assert await lookup.find_api_key(key_digest) is None
+    assert await lookup.find_session(session_digest) is None
+    assert await lookup.find_session_by_id(session.id) is None
+
+
+async def test_expired_credentials_are_found_with_their_end(things: Things) -> None:
+    user, key_digest, session_digest = await things.user(), a_digest(), a_digest()
+    await things.key(user, digest=key_digest, expires_at=NOW - HOUR)
+    await things.session(user, digest=session_digest, expires_at=NOW - HOUR)
+    for found in (
+        await things.storage.lookup.find_api_key(key_digest),
+        await things.storage.lookup.find_session(session_digest),
+    ):
+        assert found is not None
+        assert found.expires_at == NOW - HOUR

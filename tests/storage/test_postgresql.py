@@ -1,0 +1,339 @@
+"""PostgreSQL: its faults, and the loops and processes that use it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from czo_auth.core.errors import SlugTaken, StorageUnavailable
+from czo_auth.core.transaction import Transaction
+from czo_auth.storage import postgresql, postgresql_server
+from czo_auth.storage.faults import StorageFault, TablesMissing
+from czo_auth.storage.postgresql import PostgresStorage
+from tests.storage.things import NOW, Things, a_digest, a_user, an_id
+from tests.support.postgres import PostgresServer
+
+PATIENCE = 0.7
+
+
+@pytest.fixture(autouse=True)
+def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (postgresql, postgresql_server):
+        monkeypatch.setattr(module, "TIMEOUT_SECONDS", PATIENCE)
+
+
+@pytest.fixture
+async def storage(migrated_postgres_url: str) -> AsyncIterator[PostgresStorage]:
+    storage = PostgresStorage(
+        migrated_postgres_url, table_prefix="czo_auth_", pool_size=2, lookup_pool_size=1
+    )
+    await storage.start()
+    yield storage
+    await storage.close()
+
+
+@pytest.fixture
+def things(storage: PostgresStorage) -> Things:
+    return Things(storage)
+
+
+@pytest.fixture
+def server(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
+    """The server, which runs again after the test, whatever the test did to it."""
+    yield postgres_server
+    postgres_server.resume()
+    if not postgres_server.processes:
+        postgres_server.restart()
+
+
+async def everything_refuses(things: Things, *, within: float) -> None:
+    """All three ways in say that it is an outage, and say it soon."""
+    for call in (
+        lambda: things.run(lambda tx: tx.users.add(a_user())),
+        lambda: things.storage.transactions.read(lambda tx: tx.users.count(text=None)),
+        lambda: things.storage.lookup.find_api_key(a_digest()),
+        things.storage.ping,
+    ):
+        begun = time.monotonic()
+        with pytest.raises(StorageUnavailable):
+            await call()  # type: ignore[no-untyped-call]
+        assert time.monotonic() - begun < within
+
+
+async def everything_works(things: Things) -> None:
+    digest = a_digest()
+    session = await things.session(await things.user(), digest=digest)
+    found = await things.storage.lookup.find_session(digest)
+    assert found is not None
+    assert found.id == session.id
+    await things.storage.ping()
+
+
+# addresses
+@pytest.mark.parametrize("over", ["tcp", "socket"])
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+async def test_address_of_each_kind_works(
+    migrated_postgres_url: str, postgres_server: PostgresServer, over: str, scheme: str
+) -> None:
+    database = migrated_postgres_url.rpartition("/")[2]
+    url = postgres_server.url(database, over=over).replace("postgresql:", f"{scheme}:")
+    storage = PostgresStorage(url, table_prefix="czo_auth_")
+    await storage.start()
+    await everything_works(Things(storage))
+    await storage.close()
+
+
+async def test_wrong_password_and_database_are_outages_that_tell_nothing(
+    postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = postgres_server.url("postgres")
+    for url in (good.replace(postgres_server.password, "hunter2"), f"{good}_none"):
+        storage = PostgresStorage(url, table_prefix="czo_auth_")
+        with pytest.raises(StorageUnavailable):
+            await storage.start()
+        await storage.close()
+    assert "hunter2" not in caplog.text
+    assert postgres_server.password not in caplog.text
+
+
+async def test_missing_tables_are_an_outage_that_says_so(postgres_url: str) -> None:
+    storage = PostgresStorage(postgres_url, table_prefix="a_")
+    await storage.start()
+    with pytest.raises(TablesMissing):
+        await storage.ping()
+    with pytest.raises(TablesMissing):
+        await storage.lookup.find_api_key(a_digest())
+    await storage.close()
+
+
+# faults
+async def test_stopped_server_is_an_outage_that_ends(things: Things, server: PostgresServer) -> None:
+    await everything_works(things)
+    server._halt()
+    await everything_refuses(things, within=PATIENCE * 4)
+    server.restart()
+    await everything_works(things)
+
+
+async def test_restarted_server_is_not_even_noticed(things: Things, server: PostgresServer) -> None:
+    for _ in range(2):
+        await asyncio.gather(everything_works(things), everything_works(things))
+        server.restart()
+    await everything_works(things)
+
+
+async def test_frozen_server_is_an_outage_that_ends(things: Things, server: PostgresServer) -> None:
+    await everything_works(things)
+    server.pause()
+    await everything_refuses(things, within=PATIENCE * 6)
+    server.resume()
+    await everything_works(things)
+
+
+async def test_server_without_free_connections_is_an_outage_that_ends(server: PostgresServer) -> None:
+    server.execute("DROP ROLE IF EXISTS limited; CREATE ROLE limited LOGIN PASSWORD 'x' CONNECTION LIMIT 1")
+    url = f"postgresql://limited:x@127.0.0.1:{server.port}/postgres"
+    storage = PostgresStorage(url, table_prefix="czo_auth_")
+    other = await asyncpg.connect(url)
+    with pytest.raises(StorageUnavailable):
+        await storage.start()
+    await other.close()
+    await asyncio.sleep(0.1)
+    await storage.start()
+    await storage.close()
+
+
+async def test_server_that_is_read_only_can_be_read(things: Things, server: PostgresServer) -> None:
+    user, digest = await things.user(), a_digest()
+    await things.session(user, digest=digest)
+    database = things.storage.url.rpartition("/")[2]
+    await things.storage.close()
+    server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    try:
+        with pytest.raises(StorageUnavailable):
+            await things.user()
+        assert await things.storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
+        assert await things.storage.lookup.find_session(digest) is not None
+    finally:
+        server.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+    await things.storage.close()
+    await everything_works(things)
+
+
+async def test_row_held_by_another_for_too_long_is_an_outage(things: Things) -> None:
+    user = await things.user()
+    other = await asyncpg.connect(things.storage.url)
+    async with other.transaction():
+        await other.execute("SELECT 1 FROM czo_auth_users FOR UPDATE")
+        with pytest.raises(StorageUnavailable):
+            await things.run(lambda tx: tx.users.lock(user.id))
+        assert await things.storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
+    await other.close()
+    assert await things.run(lambda tx: tx.users.lock(user.id)) == user
+
+
+async def test_all_connections_in_use_for_too_long_is_an_outage(things: Things) -> None:
+    user = await things.user()
+    other = await asyncpg.connect(things.storage.url)
+    async with other.transaction():
+        await other.execute("SELECT 1 FROM czo_auth_users FOR UPDATE")
+        waiting = [things.run(lambda tx: tx.users.lock(user.id)) for _ in range(6)]
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    await other.close()
+    assert {type(outcome) for outcome in outcomes} == {StorageUnavailable}
+    await everything_works(things)
+
+
+async def test_step_runs_again_when_its_connection_dies_before_the_commit(things: Things) -> None:
+    user, runs = a_user(), []
+
+    def step(tx: Transaction) -> bool:
+        runs.append(tx)
+        added = tx.users.add(user)
+        if len(runs) == 1:
+            tx.connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")  # type: ignore[attr-defined]
+        return added
+
+    assert await things.run(step)
+    assert len(runs) == 2
+    assert await things.run(lambda tx: tx.users.find(user.id)) == user
+
+
+async def test_lookup_asks_again_when_its_connection_dies(things: Things, server: PostgresServer) -> None:
+    user, digest = await things.user(), a_digest()
+    await things.session(user, digest=digest)
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'czo-auth'"
+    for _ in range(5):
+        assert await things.storage.lookup.find_session(digest) is not None
+        server.execute(kill)
+
+
+async def test_refusal_of_a_step_passes_with_its_cause(things: Things) -> None:
+    def step(tx: Transaction) -> None:
+        tx.users.add(a_user())
+        raise SlugTaken from LookupError("why")
+
+    with pytest.raises(SlugTaken) as caught:
+        await things.run(step)
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert await things.run(lambda tx: tx.users.count(text=None)) == 0
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+async def test_text_that_postgresql_cannot_hold_is_our_fault_and_stays_unsaid(
+    things: Things, name: str
+) -> None:
+    with pytest.raises((StorageFault, UnicodeEncodeError)) as caught:
+        await things.user(name=name, email="hunter2@example.com")
+    assert "hunter2" not in str(caught.value)
+    await everything_works(things)
+
+
+async def test_callers_who_go_away_take_no_connection_along(things: Things) -> None:
+    user = await things.user()
+    other = await asyncpg.connect(things.storage.url)
+    async with other.transaction():
+        await other.execute("SELECT 1 FROM czo_auth_users FOR UPDATE")
+        for _ in range(6):
+            waiting = asyncio.create_task(things.run(lambda tx: tx.users.lock(user.id)))
+            await asyncio.sleep(0.05)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+    await other.close()
+    await everything_works(things)
+
+
+async def test_lookups_who_go_away_take_no_connection_along(things: Things) -> None:
+    for _ in range(20):
+        looking = asyncio.create_task(things.storage.lookup.find_api_key(a_digest()))
+        await asyncio.sleep(0)
+        looking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await looking
+    await everything_works(things)
+
+
+# levels
+async def test_reading_step_sees_one_moment_and_cannot_write(things: Things) -> None:
+    user = await things.user()
+    other = await asyncpg.connect(things.storage.url)
+    read: list[Any] = []
+
+    def step(tx: Transaction) -> None:
+        read.append(tx.users.count(text=None))
+        tx.connection.exec_driver_sql("SELECT pg_sleep(0.3)")  # type: ignore[attr-defined]
+        read.append(tx.users.count(text=None))
+
+    reading = asyncio.create_task(things.storage.transactions.read(step))
+    await asyncio.sleep(0.1)
+    await other.execute("DELETE FROM czo_auth_users WHERE id = $1", user.id)
+    await other.close()
+    await reading
+    assert read == [1, 1]
+    with pytest.raises(StorageUnavailable):
+        await things.storage.transactions.read(lambda tx: tx.users.add(a_user()))
+    # The connection goes back as it came.
+    await asyncio.gather(*(things.user() for _ in range(4)))
+
+
+async def test_rows_that_refer_to_a_locked_user_can_be_added(things: Things) -> None:
+    user = await things.user()
+    other = await asyncpg.connect(things.storage.url)
+    async with other.transaction():
+        await other.execute("SELECT 1 FROM czo_auth_users FOR NO KEY UPDATE")
+        await things.session(user)
+    await other.close()
+
+
+# loops
+def test_one_storage_serves_one_loop_after_another(migrated_postgres_url: str) -> None:
+    storage = PostgresStorage(migrated_postgres_url, table_prefix="czo_auth_")
+
+    async def use() -> None:
+        await storage.start()
+        await everything_works(Things(storage))
+        await storage.close()
+        await storage.close()
+
+    for _ in range(3):
+        asyncio.run(use())
+
+
+def test_one_storage_serves_loops_in_several_threads(migrated_postgres_url: str) -> None:
+    storage = PostgresStorage(migrated_postgres_url, table_prefix="czo_auth_")
+    done: list[str] = []
+
+    async def use() -> None:
+        for _ in range(10):
+            await everything_works(Things(storage))
+        done.append(an_id())
+        # Whoever is the last closes for all.
+        while len(done) < 3:
+            await asyncio.sleep(0.01)
+        if threading.current_thread() is threads[0]:
+            await asyncio.sleep(0.05)
+            await storage.close()
+        else:
+            await asyncio.sleep(0.5)
+
+    threads = [threading.Thread(target=lambda: asyncio.run(use())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 3
+
+
+async def test_prefix_keeps_two_products_in_one_database_apart(things: Things) -> None:
+    assert NOW is not None
+    other = PostgresStorage(things.storage.url, table_prefix="other_")
+    with pytest.raises(TablesMissing):
+        await other.lookup.find_session_by_id(an_id())
+    await other.close()

@@ -1,0 +1,263 @@
+"""Rows for the tests: each method keeps one thing with plausible values and gives it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, TypeVar
+
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.ids import new_id
+from czo_auth.core.organizations.organization import Invitation, Organization
+from czo_auth.core.sessions.session import Session
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import Challenge, Enrolment, HashedCode, TotpFactor, TrustedDevice
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+from czo_auth.storage import Storage
+
+T = TypeVar("T")
+
+NOW = datetime(2026, 7, 1, 12, 30, 15, 123000, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+_numbers = count(1)
+
+
+def an_id() -> str:
+    """Make an id; later ones sort behind earlier ones."""
+    return new_id(NOW + timedelta(milliseconds=next(_numbers)))
+
+
+def a_digest() -> str:
+    """Make a digest that no other row has, in this process or another."""
+    return tokens.digest(tokens.new_token(tokens.SESSION))
+
+
+def some_codes(amount: int = 3) -> list[HashedCode]:
+    """Make hashed codes with selectors that no other set has."""
+    return [HashedCode(selector=f"S{next(_numbers)}", hash=f"hash {number}") for number in range(amount)]
+
+
+def a_user(**changes: Any) -> User:
+    user_id = an_id()
+    user = User(
+        id=user_id,
+        email=f"{user_id}@example.com",
+        name="Ada",
+        image=None,
+        email_verified=False,
+        password_hash=None,
+        actor_types=frozenset({"customer"}),
+        credential_version=1,
+        has_factor=False,
+        banned_at=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(user, **changes)
+
+
+def a_session(user: User, **changes: Any) -> Session:
+    session = Session(
+        id=an_id(),
+        user_id=user.id,
+        actor_type="customer",
+        organization_id=None,
+        aal=2,
+        amr=("pwd", "otp"),
+        auth_time=NOW - HOUR,
+        factor_proved_at=NOW,
+        remembered=True,
+        ip="192.0.2.1",
+        user_agent="test",
+        created_at=NOW,
+        expires_at=NOW + 7 * 24 * HOUR,
+    )
+    return replace(session, **changes)
+
+
+def a_key(user: User, **changes: Any) -> ApiKey:
+    key = ApiKey(
+        id=an_id(),
+        user_id=user.id,
+        organization_id=None,
+        actor_type="customer",
+        name="deploy",
+        prefix="czo_abcd",
+        scopes=("orders:read", "orders:write"),
+        metadata=None,
+        enabled=True,
+        expires_at=None,
+        last_used_at=None,
+        rotated_at=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(key, **changes)
+
+
+def an_organization(**changes: Any) -> Organization:
+    organization_id = an_id()
+    organization = Organization(
+        id=organization_id,
+        name="Acme",
+        slug=f"acme-{organization_id}",
+        logo=None,
+        metadata=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(organization, **changes)
+
+
+def an_invitation(organization: Organization, inviter: User, **changes: Any) -> Invitation:
+    invitation = Invitation(
+        id=an_id(),
+        organization_id=organization.id,
+        email="guest@example.com",
+        role="member",
+        inviter_id=inviter.id,
+        status="pending",
+        expires_at=NOW + 48 * HOUR,
+        created_at=NOW,
+    )
+    return replace(invitation, **changes)
+
+
+def a_factor(user: User, **changes: Any) -> TotpFactor:
+    factor = TotpFactor(
+        id=an_id(), user_id=user.id, sealed_secret="v1.k1.nonce.sealed", last_step=10, enabled_at=NOW
+    )
+    return replace(factor, **changes)
+
+
+def an_enrolment(user: User, **changes: Any) -> Enrolment:
+    enrolment = Enrolment(
+        id=an_id(),
+        user_id=user.id,
+        sealed_secret="v1.k1.nonce.sealed",
+        sealed_codes="v1.k1.nonce.codes",
+        replaces=False,
+        created_at=NOW,
+        expires_at=NOW + HOUR / 6,
+    )
+    return replace(enrolment, **changes)
+
+
+def a_challenge(user: User, **changes: Any) -> Challenge:
+    challenge = Challenge(
+        id=an_id(),
+        user_id=user.id,
+        actor_type="customer",
+        credential_version=user.credential_version,
+        attempts=0,
+        remembered=True,
+        auth_time=NOW,
+        expires_at=NOW + HOUR / 12,
+    )
+    return replace(challenge, **changes)
+
+
+def a_device(user: User, **changes: Any) -> TrustedDevice:
+    device = TrustedDevice(
+        id=an_id(),
+        user_id=user.id,
+        credential_version=user.credential_version,
+        user_agent="test",
+        ip="192.0.2.1",
+        created_at=NOW,
+        last_used_at=NOW,
+        expires_at=NOW + 30 * 24 * HOUR,
+    )
+    return replace(device, **changes)
+
+
+class Things:
+    """Keeps things in a storage, each in a transaction of its own."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    async def run(self, step: Callable[[Transaction], T]) -> T:
+        return await self.storage.transactions.run(step)
+
+    async def user(self, **changes: Any) -> User:
+        user = a_user(**changes)
+        assert await self.run(lambda tx: tx.users.add(user))
+        return user
+
+    async def session(self, user: User, *, digest: str | None = None, **changes: Any) -> Session:
+        session = a_session(user, **changes)
+        await self.run(lambda tx: tx.sessions.add(session, token_digest=digest or a_digest()))
+        return session
+
+    async def refresh_token(
+        self, session: Session, *, digest: str | None = None, parent_id: str | None = None
+    ) -> str:
+        token_id = an_id()
+        await self.run(
+            lambda tx: tx.sessions.add_refresh_token(
+                token_id, session=session, digest=digest or a_digest(), parent_id=parent_id, now=NOW
+            )
+        )
+        return token_id
+
+    async def key(self, user: User, *, digest: str | None = None, **changes: Any) -> ApiKey:
+        key = a_key(user, **changes)
+        await self.run(lambda tx: tx.api_keys.add(key, digest=digest or a_digest()))
+        return key
+
+    async def organization(self, members: Mapping[User, str] | None = None, **changes: Any) -> Organization:
+        organization = an_organization(**changes)
+        assert await self.run(lambda tx: tx.organizations.add(organization))
+        for user, role in (members or {}).items():
+            await self.member(organization, user, role=role)
+        return organization
+
+    async def member(self, organization: Organization, user: User, *, role: str = "member") -> str:
+        member_id = an_id()
+        added = await self.run(
+            lambda tx: tx.organizations.add_member(
+                member_id, organization_id=organization.id, user_id=user.id, role=role, now=NOW
+            )
+        )
+        assert added
+        return member_id
+
+    async def invitation(
+        self, organization: Organization, inviter: User, *, digest: str | None = None, **changes: Any
+    ) -> Invitation:
+        invitation = an_invitation(organization, inviter, **changes)
+        await self.run(lambda tx: tx.organizations.add_invitation(invitation, digest=digest or a_digest()))
+        return invitation
+
+    async def factor(self, user: User, **changes: Any) -> TotpFactor:
+        factor = a_factor(user, **changes)
+        await self.run(lambda tx: tx.two_factor.put_factor(factor))
+        return factor
+
+    async def enrolment(self, user: User, **changes: Any) -> Enrolment:
+        enrolment = an_enrolment(user, **changes)
+        await self.run(lambda tx: tx.two_factor.put_enrolment(enrolment))
+        return enrolment
+
+    async def codes(self, user: User, amount: int = 3) -> list[HashedCode]:
+        codes = some_codes(amount)
+        await self.run(lambda tx: tx.two_factor.put_codes(user.id, set_id=an_id(), codes=codes, now=NOW))
+        return codes
+
+    async def challenge(self, user: User, *, digest: str | None = None, **changes: Any) -> Challenge:
+        challenge = a_challenge(user, **changes)
+        await self.run(
+            lambda tx: tx.two_factor.add_challenge(challenge, digest=digest or a_digest(), now=NOW)
+        )
+        return challenge
+
+    async def device(self, user: User, *, digest: str | None = None, **changes: Any) -> TrustedDevice:
+        device = a_device(user, **changes)
+        await self.run(lambda tx: tx.two_factor.add_trusted_device(device, digest=digest or a_digest()))
+        return device
