@@ -1,0 +1,39 @@
+"""
+czo-auth: two-factor authentication for people, API keys for machines.
+
+``Auth`` is what a host application mounts; ``Settings`` is what it chooses; ``AuthMiddleware`` guards its own routes.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from czo_auth.asgi.authentication import AuthMiddleware
+    from czo_auth.auth import Auth
+    from czo_auth.core.actors import ActorType
+    from czo_auth.core.errors import Refusal
+    from czo_auth.core.events.types import Event
+    from czo_auth.core.principal import Principal
+    from czo_auth.errors import StartRefused
+    from czo_auth.settings import Settings
+
+_HOMES = {
+    "ActorType": "czo_auth.core.actors",
+    "Auth": "czo_auth.auth",
+    "AuthMiddleware": "czo_auth.asgi.authentication",
+    "Event": "czo_auth.core.events.types",
+    "Principal": "czo_auth.core.principal",
+    "Refusal": "czo_auth.core.errors",
+    "Settings": "czo_auth.settings",
+    "StartRefused": "czo_auth.errors",
+}
+__all__ = ["ActorType", "Auth", "AuthMiddleware", "Event", "Principal", "Refusal", "Settings", "StartRefused"]
+
+
+def __getattr__(name: str) -> Any:
+    # Importing the package costs nothing until something is used: the command line needs little of it.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,127 @@
+"""One ASGI application for one deployment: REST, with CORS and the last line of defence against faults."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.middleware.cors import CORSMiddleware
+
+from czo_auth.asgi.authentication import Authenticator
+from czo_auth.asgi.clients import Clients
+from czo_auth.asgi.entry import Door
+from czo_auth.asgi.problems import send_refusal
+from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from czo_auth.core.errors import Refusal, Unavailable
+from czo_auth.errors import StartRefused
+from czo_auth.rest.app import rest_app
+from czo_auth.runtime import Runtime
+from czo_auth.version import VERSION
+
+_LOG = logging.getLogger("czo_auth")
+
+
+def door_of(runtime: Runtime) -> Door:
+    """Put together what every request of *runtime* passes."""
+    return Door(
+        runtime=runtime,
+        authenticator=Authenticator(runtime),
+        clients=Clients(runtime.settings.trusted_proxies),
+    )
+
+
+def mounted_app(runtime: Runtime, door: Door) -> ASGIApp:
+    """
+    Build the application that a host mounts at the base path.
+
+    It finds its own path whichever way the host mounts it: with a ``root_path`` (Starlette), or with the prefix cut
+    off already (Litestar, which adds a slash). Its lifespan never runs there, so the first request starts it.
+    """
+    rest: ASGIApp = rest_app(door, version=VERSION)
+    return with_cors(Shell(rest, base_path=runtime.settings.base_path), door)
+
+
+def graphql_app_of(runtime: Runtime, door: Door) -> ASGIApp:
+    """Build the application that answers GraphQL."""
+    from czo_auth.graphql.app import graphql_app
+
+    return with_cors(Shell(graphql_app(door), base_path=""), door)
+
+
+def with_cors(app: ASGIApp, door: Door) -> ASGIApp:
+    """Answer preflights and let trusted origins read the answers, with credentials."""
+    answering = CORSMiddleware(
+        app,
+        allow_origin_regex=door.authenticator.origins.pattern,
+        allow_credentials=True,
+        allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
+        allow_headers=["authorization", "content-type", "x-request-id"],
+        expose_headers=["set-auth-token", "retry-after"],
+        max_age=600,
+    )
+    return NeverStored(answering)
+
+
+class NeverStored:
+    """Marks every answer ``no-store``, those to preflights included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": _no_store(message["headers"])}
+            await send(message)
+
+        await self._app(scope, receive, send_marked)
+
+
+class Shell:
+    """Normalises the path, and turns faults into clean answers."""
+
+    def __init__(self, app: ASGIApp, *, base_path: str) -> None:
+        self._app = app
+        self._base = base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        inner = dict(scope)
+        inner["path"], inner["root_path"] = self._own_path(scope), ""
+        inner["raw_path"] = inner["path"].encode()
+        started = False
+
+        async def send_noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(inner, receive, send_noted)
+        except Exception as error:
+            if started:
+                raise
+            await send_refusal(send, self._read(error))
+
+    def _own_path(self, scope: Scope) -> str:
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        if root and path.startswith(root):
+            path = path[len(root) :]
+        elif path.startswith(self._base + "/") or path == self._base:
+            path = path[len(self._base) :]
+        return "/" + path.strip("/")
+
+    def _read(self, error: Exception) -> Refusal:
+        if isinstance(error, Refusal):
+            return error
+        if isinstance(error, StartRefused):
+            _LOG.critical("cannot start: %s", error)
+        else:
+            _LOG.error("unexpected fault", exc_info=error)
+        return Unavailable()
+
+
+def _no_store(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    kept = [(name, value) for name, value in headers if name != b"cache-control"]
+    return [*kept, (b"cache-control", b"no-store")]

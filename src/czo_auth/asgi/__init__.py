@@ -1,0 +1,1 @@
+"""What the skins share: credentials, authentication, cookies, origins, problems. Pure ASGI, no framework."""

@@ -1,0 +1,208 @@
+"""From a raw request to a principal, and the middleware that guards a host's own routes."""
+
+from __future__ import annotations
+
+import logging
+
+from czo_auth.asgi.cookies import Cookies
+from czo_auth.asgi.credentials import Credential, kind_of, read_authorization
+from czo_auth.asgi.origins import SAFE_METHODS, Origins
+from czo_auth.asgi.problems import send_refusal
+from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from czo_auth.core.errors import (
+    InvalidToken,
+    NotAuthenticated,
+    Refusal,
+    TwoFactorSetupRequired,
+    Unauthorized,
+    Unavailable,
+)
+from czo_auth.core.principal import Principal
+from czo_auth.errors import StartRefused
+from czo_auth.runtime import Runtime
+
+_LOG = logging.getLogger("czo_auth")
+
+PRINCIPAL = "czo_auth.principal"
+"""Key in the ASGI scope's ``state`` under which the middleware leaves the principal, or None."""
+
+
+class Authenticator:
+    """
+    Reads the credential of a request and proves it.
+
+    ``Authorization`` decides over a cookie; a key in a query string, a cookie or (by default) ``X-API-Key`` is ignored.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        settings = runtime.settings
+        self._runtime = runtime
+        self._prefix = settings.api_key_prefix
+        self._reads_key_header = settings.api_key_header
+        self.cookies = Cookies(secure=settings.public_url.startswith("https://"))
+        self.origins = Origins([settings.public_url], settings.trusted_origins)
+
+    def read(self, scope: Scope) -> Credential | None:
+        """
+        Read the credential, without proving it.
+
+        Raises:
+            InvalidRequest: Two ``Authorization`` headers, or a malformed one.
+        """
+        headers = scope["headers"]
+        credential = read_authorization(headers, api_key_prefix=self._prefix)
+        if credential is not None:
+            return credential
+        if self._reads_key_header:
+            for name, value in headers:
+                if name == b"x-api-key":
+                    text = value.decode("latin-1")
+                    kind = kind_of(text, api_key_prefix=self._prefix)
+                    return Credential(kind=kind if kind == "api_key" else "unknown", value=text)
+        token = self.cookies.read(headers).get(self.cookies.session)
+        return None if token is None else Credential(kind="session", value=token, from_cookie=True)
+
+    async def prove(self, credential: Credential) -> Principal:
+        """
+        Prove a credential. Each kind has one path, and no value is tried on two.
+
+        Raises:
+            InvalidToken, InvalidApiKey, TwoFactorSetupRequired, StorageUnavailable
+        """
+        runtime = self._runtime
+        if not runtime.is_started:
+            await runtime.start()
+        now = runtime.now()
+        match credential.kind:
+            case "api_key":
+                return await runtime.authenticate.api_key(credential.value, now=now)
+            case "session":
+                return await runtime.authenticate.session_token(credential.value, now=now)
+            case "access_token":
+                return await runtime.authenticate.access_token(credential.value, now=now)
+            case _:
+                raise InvalidToken
+
+    def check_origin(self, scope: Scope, credential: Credential | None) -> None:
+        """
+        Refuse a changing request whose cookie another site may have sent along.
+
+        Raises:
+            MissingOrNullOrigin, InvalidOrigin
+        """
+        if credential is not None and credential.from_cookie and scope["method"] not in SAFE_METHODS:
+            self.origins.check_cookie_request(header_dict(scope))
+
+
+def header_dict(scope: Scope) -> dict[str, str]:
+    """Give the headers of a raw request by lower-case name; of several the last."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+class AuthMiddleware:
+    """
+    Guards a host application's routes: proves the credential, applies the two-factor rule, leaves the principal.
+
+    A wrong Bearer credential is refused here. A session cookie that is no good any more counts as none, or a visitor
+    with an old cookie could not see a public page. The product's own mount decides for itself and is passed through.
+    A refusal that the host lets pass becomes the product's JSON error, unless the answer has begun; any other
+    exception is the host's.
+
+    Args:
+        app: The host application.
+        auth: The deployment.
+        required: Refuse anonymous requests too, instead of leaving that to the routes.
+    """
+
+    def __init__(self, app: ASGIApp, *, auth: Runtime, required: bool = False) -> None:
+        self._app = app
+        self._authenticator = Authenticator(auth)
+        self._required = required
+        self._own = auth.settings.base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or self._is_own(scope):
+            return await self._app(scope, receive, send)
+        begun = False
+
+        async def send_noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            scope.setdefault("state", {})[PRINCIPAL] = await self._admit(scope)
+            await self._app(scope, receive, send_noted)
+        except Refusal as refusal:
+            if begun:
+                raise
+            await refuse(scope, receive, send, refusal)
+
+    def _is_own(self, scope: Scope) -> bool:
+        """
+        Say whether the host sends this request to the product's mount.
+
+        Frameworks cut ``root_path`` off the path in ways that differ when it does not stand at the beginning; where
+        they may differ, the request counts as the host's, or it could slip by unguarded.
+        """
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "").rstrip("/")
+        if root:
+            if path.startswith(root + "/"):
+                path = path[len(root) :]
+            elif root in path:
+                return False
+        return path == self._own or path.startswith(self._own + "/")
+
+    async def _admit(self, scope: Scope) -> Principal | None:
+        credential = self._authenticator.read(scope)
+        principal = None
+        if credential is not None:
+            principal = await self._prove_or_say_why(scope, credential)
+        if principal is None and self._required:
+            raise Unauthorized
+        if principal is not None and principal.restricted_to is not None:
+            raise TwoFactorSetupRequired
+        return principal
+
+    async def _prove_or_say_why(self, scope: Scope, credential: Credential) -> Principal | None:
+        try:
+            return await self._prove(scope, credential)
+        except StartRefused as error:
+            _LOG.critical("cannot start: %s", error)
+            raise Unavailable from None
+
+    async def _prove(self, scope: Scope, credential: Credential) -> Principal | None:
+        if not credential.from_cookie:
+            return await self._authenticator.prove(credential)
+        try:
+            principal = await self._authenticator.prove(credential)
+        except Unavailable:
+            raise
+        except Refusal:
+            return None
+        if scope["type"] == "websocket":
+            self._authenticator.origins.check_cookie_request(header_dict(scope))
+        else:
+            self._authenticator.check_origin(scope, credential)
+        return principal
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+    """
+    Answer a raw HTTP request or WebSocket handshake with a refusal.
+
+    A handshake gets the same JSON answer where the server can send one, else the codes that WebSockets have for it.
+    Source: the WebSocket Denial Response extension of ASGI; IANA's registry of WebSocket close codes.
+    """
+
+    async def deny(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    if scope["type"] == "http":
+        await send_refusal(send, refusal)
+    elif "websocket.http.response" in (scope.get("extensions") or {}):
+        await send_refusal(deny, refusal)
+    else:
+        code = 3000 if isinstance(refusal, NotAuthenticated) else 3003
+        await send({"type": "websocket.close", "code": code})

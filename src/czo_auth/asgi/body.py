@@ -1,0 +1,96 @@
+"""Request bodies: bounded, plain, strict JSON, before any model sees them (S26)."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+
+from czo_auth.core.errors import MalformedBody, TooLarge, UnsupportedMediaType, ValidationFailed
+
+LARGEST = 64 * 1024
+DEEPEST = 32
+_JSON_TYPE = re.compile(r"application/json\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+
+
+async def read_body(request: Request, *, largest: int = LARGEST) -> bytes:
+    """
+    Read the body of *request* up to *largest* bytes and check that it is acceptable JSON.
+
+    Returns:
+        The bytes; ``{}`` when there was no body, so that missing fields are told by name.
+
+    Raises:
+        TooLarge, UnsupportedMediaType, MalformedBody, ValidationFailed
+    """
+    declared = request.headers.get("content-length", "")
+    if re.fullmatch(r"[0-9]{1,18}", declared) and int(declared) > largest:
+        raise TooLarge
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > largest:
+            raise TooLarge
+    if not chunks:
+        return b"{}"
+    if not _JSON_TYPE.fullmatch(request.headers.get("content-type", "")):
+        raise UnsupportedMediaType
+    if not isinstance(parse_strictly(bytes(chunks)), dict):
+        raise ValidationFailed(details=(("body", "The body must be a JSON object."),))
+    return bytes(chunks)
+
+
+def parse_strictly(body: bytes) -> Any:
+    """
+    Parse JSON, refusing what other parsers would read differently.
+
+    Raises:
+        MalformedBody: Not UTF-8, not JSON, nested too deep, doubled keys, NaN, Infinity, NUL or lone surrogates.
+
+    Source: RFC 8259 sections 4, 8.1 and 8.2; RFC 7493 section 2.
+    """
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_distinct,
+            parse_constant=_refuse,
+            parse_float=_finite,
+        )
+    except (ValueError, RecursionError):
+        raise MalformedBody from None
+    _check(value, depth=1)
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError
+    return found
+
+
+def _refuse(_: str) -> NoReturn:
+    raise ValueError
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _check(value: Any, *, depth: int) -> None:
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise MalformedBody
+    elif isinstance(value, (dict, list)):
+        if depth > DEEPEST:
+            raise MalformedBody
+        for part in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check(part, depth=depth + 1)

@@ -1,0 +1,77 @@
+"""Where a request comes from: the client's address behind trusted proxies, and what it says of itself."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from czo_auth.asgi.types import Scope
+from czo_auth.core.ids import new_id
+from czo_auth.core.provenance import Provenance
+from czo_auth.core.text import escape_control
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Clients:
+    """
+    Finds the client of a request.
+
+    Args:
+        trusted_proxies: Addresses or networks; only a peer among them may say whom it forwards for (S25).
+    """
+
+    def __init__(self, trusted_proxies: Iterable[str]) -> None:
+        self._trusted: list[Network] = [ipaddress.ip_network(text, strict=False) for text in trusted_proxies]
+
+    def provenance(self, scope: Scope, *, now: datetime) -> Provenance:
+        """Describe the origin of a request, with everything user-supplied escaped (S29)."""
+        agent = forwarded = request_id = None
+        for name, value in scope["headers"]:
+            if name == b"user-agent":
+                agent = escape_control(value.decode("latin-1"), limit=256)
+            elif name == b"x-forwarded-for":
+                forwarded = f"{forwarded},{value.decode('latin-1')}" if forwarded else value.decode("latin-1")
+            elif name == b"x-request-id":
+                request_id = value.decode("latin-1")
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            request_id = new_id(now)
+        return Provenance(ip=self.address(scope, forwarded), user_agent=agent, request_id=request_id)
+
+    def address(self, scope: Scope, forwarded: str | None) -> str | None:
+        """
+        Give the nearest address that is not a trusted proxy, walking ``X-Forwarded-For`` from the right.
+
+        The left end is whatever a stranger wrote, and is not believed.
+        """
+        client = scope.get("client")
+        peer = str(client[0]) if client else None
+        if forwarded is None or peer is None or not self._is_trusted(peer):
+            return _readable(peer)
+        for text in reversed([part.strip() for part in forwarded.split(",")]):
+            address = _readable(text)
+            if address is None:
+                return _readable(peer)
+            peer = address
+            if not self._is_trusted(address):
+                return address
+        return peer
+
+    def _is_trusted(self, address: str) -> bool:
+        readable = _readable(address)
+        return readable is not None and any(
+            ipaddress.ip_address(readable) in network for network in self._trusted
+        )
+
+
+def _readable(text: str | None) -> str | None:
+    """Give the canonical spelling of an address, or None for anything else."""
+    try:
+        address = ipaddress.ip_address(text or "")
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)

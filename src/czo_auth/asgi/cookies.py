@@ -1,0 +1,72 @@
+"""The cookies: names that better-auth's client knows, contents of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from czo_auth.crypto import tokens
+
+_SESSION = "better-auth.session_token"
+_CHALLENGE = "better-auth.two_factor"
+_DEVICE = "better-auth.trust_device"
+
+
+@dataclass(frozen=True, slots=True)
+class Cookies:
+    """
+    Reads and writes the three cookies.
+
+    Args:
+        secure: Whether the deployment is reached by https; names then begin with ``__Secure-``.
+    """
+
+    secure: bool
+
+    @property
+    def _start(self) -> str:
+        return "__Secure-" if self.secure else ""
+
+    @property
+    def session(self) -> str:
+        """Name of the session cookie."""
+        return self._start + _SESSION
+
+    @property
+    def challenge(self) -> str:
+        """Name of the challenge cookie."""
+        return self._start + _CHALLENGE
+
+    @property
+    def device(self) -> str:
+        """Name of the trusted-device cookie."""
+        return self._start + _DEVICE
+
+    def read(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+        """
+        Read the cookies of ours that a request carries.
+
+        The first of a name counts, and what has not the form of its token is as if it were not there.
+        Source: RFC 6265 section 5.4.
+        """
+        forms = {self.session: tokens.SESSION, self.challenge: tokens.CHALLENGE, self.device: "czd_"}
+        found: dict[str, str] = {}
+        for name, value in headers:
+            if name != b"cookie":
+                continue
+            for pair in value.decode("latin-1").split(";"):
+                key, _, text = pair.strip().partition("=")
+                prefix = forms.get(key)
+                if prefix is not None and key not in found and tokens.is_well_formed(text.strip('"'), prefix):
+                    found[key] = text.strip('"')
+        return found
+
+    def set(self, name: str, value: str, *, until: datetime | None, now: datetime) -> str:
+        """Write a ``Set-Cookie`` value; without *until* the cookie ends with the browser."""
+        age = "" if until is None else f"; Max-Age={max(0, int((until - now).total_seconds()))}"
+        return f"{name}={value}{age}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if self.secure else ''}"
+
+    def clear(self, name: str) -> str:
+        """Write a ``Set-Cookie`` value that removes a cookie."""
+        return f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{'; Secure' if self.secure else ''}"

@@ -1,0 +1,63 @@
+"""Refusals as answers: the one table of HTTP numbers, and the one shape of an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from czo_auth.asgi.types import Send
+from czo_auth.core import errors
+from czo_auth.core.errors import Refusal
+
+STATUS: dict[type[Refusal], int] = {
+    errors.Invalid: 400,
+    errors.NotAuthenticated: 401,
+    errors.Forbidden: 403,
+    errors.Missing: 404,
+    errors.MethodNotAllowed: 405,
+    errors.Conflict: 409,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.Unprocessable: 422,
+    errors.TooMany: 429,
+    errors.Unavailable: 503,
+}
+_ABOUT_THE_CREDENTIAL = (errors.InvalidToken, errors.InvalidApiKey)
+Headers = list[tuple[bytes, bytes]]
+
+
+def status_of(refusal: Refusal) -> int:
+    """Look up the HTTP number of a refusal by its kind."""
+    for kind in type(refusal).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return 500
+
+
+def body_of(refusal: Refusal) -> dict[str, object]:
+    """Give the body: code, message, status, and where they apply ``details`` and ``retryAfter``."""
+    body: dict[str, object] = {"code": refusal.code, "message": refusal.message, "status": status_of(refusal)}
+    if refusal.details:
+        body["details"] = [{"loc": where, "msg": what} for where, what in refusal.details]
+    if refusal.retry_after is not None:
+        body["retryAfter"] = refusal.retry_after
+    return body
+
+
+def headers_of(refusal: Refusal) -> Headers:
+    """Give the headers that go with a refusal. Source: RFC 6750 section 3 (``WWW-Authenticate``)."""
+    headers: Headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    if isinstance(refusal, errors.NotAuthenticated):
+        wrong = isinstance(refusal, _ABOUT_THE_CREDENTIAL)
+        headers.append((b"www-authenticate", b'Bearer error="invalid_token"' if wrong else b"Bearer"))
+    if refusal.retry_after is not None:
+        headers.append((b"retry-after", str(refusal.retry_after).encode()))
+    return headers
+
+
+async def send_refusal(send: Send, refusal: Refusal, *, extra: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    """Answer a raw ASGI request with a refusal."""
+    body = json.dumps(body_of(refusal)).encode()
+    headers = [*headers_of(refusal), (b"content-length", str(len(body)).encode()), *extra]
+    await send({"type": "http.response.start", "status": status_of(refusal), "headers": headers})
+    await send({"type": "http.response.body", "body": body})

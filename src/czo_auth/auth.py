@@ -1,0 +1,100 @@
+"""``Auth``: what a host application holds. The composition root with its doors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from czo_auth.asgi.types import ASGIApp
+from czo_auth.runtime import Runtime
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+    from czo_auth.asgi.entry import Door
+    from czo_auth.core.principal import Principal
+
+S = TypeVar("S", bound=Callable[..., Any])
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+
+class Auth(Runtime):
+    """
+    One deployment of czo-auth, to be mounted by a host application.
+
+    >>> auth = Auth(Settings(base_url="https://shop.example"))
+    >>> app = FastAPI(lifespan=auth.lifespan())
+    >>> app.mount("/api/auth", auth.app)
+    >>> app.add_middleware(AuthMiddleware, auth=auth)
+
+    It starts with the host's lifespan, or else with its first request.
+    """
+
+    @cached_property
+    def door(self) -> Door:
+        """What every request passes."""
+        from czo_auth.app import door_of
+
+        return door_of(self)
+
+    @cached_property
+    def app(self) -> ASGIApp:
+        """The ASGI application to mount at ``settings.base_path``."""
+        from czo_auth.app import mounted_app
+
+        return mounted_app(self, self.door)
+
+    @cached_property
+    def graphql(self) -> ASGIApp:
+        """The ASGI application that answers ``POST /graphql``; mount it where you like."""
+        from czo_auth.app import graphql_app_of
+
+        return graphql_app_of(self, self.door)
+
+    def on(self, pattern: str) -> Callable[[S], S]:
+        """
+        Register the decorated function for an event type, a group (``auth.apikey.*``) or all (``*``).
+
+        Raises:
+            ValueError: No event is called so.
+        """
+        return self.subscribers.on(pattern)
+
+    def require(
+        self,
+        *,
+        actor: str | None = None,
+        scopes: Collection[str] = (),
+        aal: int = 1,
+        organization_id: str | None = None,
+    ) -> Callable[[HTTPConnection], Awaitable[Principal]]:
+        """
+        Make a dependency for FastAPI: ``principal: Principal = Depends(auth.require(scopes=["orders:read"]))``.
+
+        The host needs ``AuthMiddleware``. Refusals become the product's JSON errors.
+        """
+        from czo_auth.integrations.fastapi import RequirePrincipal
+        from czo_auth.integrations.requirement import Requirement
+
+        return RequirePrincipal(
+            Requirement(actor=actor, scopes=tuple(scopes), aal=aal, organization_id=organization_id)
+        )
+
+    def lifespan(self, inner: Lifespan | None = None) -> Lifespan:
+        """Make a lifespan that starts and stops czo-auth around *inner*, the host's own."""
+
+        @asynccontextmanager
+        async def run(app: Any) -> AsyncIterator[Any]:
+            await self.start()
+            try:
+                if inner is None:
+                    yield None
+                else:
+                    async with inner(app) as state:
+                        yield state
+            finally:
+                await self.stop()
+
+        return run

@@ -1,0 +1,78 @@
+"""``czo-auth api-keys``: anybody's keys, seen by an operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from czo_auth.auth import Auth
+    from czo_auth.core.api_keys.key import ApiKey
+
+app = typer.Typer(help="List and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
+_COLUMNS = ("prefix", "name", "organization", "scopes", "enabled", "expires", "last used", "created", "id")
+
+
+@app.command("list", epilog=examples("czo-auth api-keys list ada@example.com --json"))
+def list_keys(
+    email: Annotated[str, typer.Argument(help="Address of the owner.", show_default=False)],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """List a user's API keys, newest first. The keys themselves are not stored anywhere."""
+    from czo_auth.asgi.moments import moment, moment_or_none
+    from czo_auth.cli.output import print_json, print_table
+    from czo_auth.cli.session import run
+    from czo_auth.rest import shapes
+
+    async def act(auth: Auth) -> Sequence[ApiKey]:
+        user = await auth.administer.find_by_email(email)
+        return await auth.administer.list_api_keys(user.id, now=auth.now())
+
+    keys = run(act, data_dir=data_dir, database_url=database_url)
+    if as_json:
+        for key in keys:
+            print_json(shapes.api_key(key))
+        return
+    print_table(
+        _COLUMNS,
+        (
+            (
+                *(key.prefix, key.name, key.organization_id, key.scopes, key.enabled),
+                *(moment_or_none(key.expires_at), moment_or_none(key.last_used_at), moment(key.created_at)),
+                key.id,
+            )
+            for key in keys
+        ),
+    )
+
+
+@app.command(epilog=examples("czo-auth api-keys revoke 01983d2e-7c1a-7000-8000-3f1c2b6a9d10"))
+def revoke(
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The key's id, not the key.", show_default=False)
+    ],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Revoke an API key, whoever owns it. It is refused at its next request, in every process."""
+    from czo_auth.cli.output import print_json
+    from czo_auth.cli.session import OPERATOR, run
+    from czo_auth.core.text import escape_control
+    from czo_auth.rest import shapes
+
+    async def act(auth: Auth) -> ApiKey:
+        return await auth.administer.revoke_api_key(key_id, provenance=OPERATOR, now=auth.now())
+
+    key = run(act, data_dir=data_dir, database_url=database_url)
+    if as_json:
+        print_json(shapes.api_key(key))
+    else:
+        print(escape_control(f"revoked {key.prefix}… “{key.name}” {key.id}", limit=1024))

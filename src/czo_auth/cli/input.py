@@ -1,0 +1,64 @@
+"""What people hand to commands: passwords, never as arguments, and texts that are checked as over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from czo_auth.cli.session import CANNOT_START, fail
+
+_LONGEST_LINE = 64 * 1024
+
+
+def new_password(*, from_stdin: bool) -> str:
+    """Read a new password: a line of standard input, or else asked for twice without showing it."""
+    if from_stdin:
+        return _line()
+    if not sys.stdin.isatty():
+        fail(
+            "there is no terminal to ask for the password: give it on standard input with --password-stdin.",
+            2,
+        )
+    import typer
+
+    answer = typer.prompt("Password", hide_input=True, confirmation_prompt="Once more")
+    return str(answer)
+
+
+def _line() -> str:
+    line = sys.stdin.buffer.readline(_LONGEST_LINE)
+    try:
+        # Only the end of the line: spaces may belong to the password.
+        password = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+    except UnicodeDecodeError:
+        fail("the password on standard input is not UTF-8.", CANNOT_START)
+    if not password:
+        fail("there is no password on standard input.", CANNOT_START)
+    return password
+
+
+def checked_name(name: str) -> str:
+    """Check a name as the API does, or end."""
+    from czo_auth.rest.models import Name
+
+    return _checked(name, Name, "--name")
+
+
+def checked_reason(reason: str) -> str:
+    """Check a reason as the API does, or end."""
+    from czo_auth.rest.models import Reason
+
+    return _checked(reason, Reason, "--reason")
+
+
+def _checked(text: str, kind: Any, option: str) -> str:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        text.encode("utf-8")
+        return str(TypeAdapter(kind).validate_python(text))
+    except UnicodeEncodeError:
+        fail(f"{option} is not UTF-8.", CANNOT_START)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]["msg"]
+        fail(f"{option}: {problem.removeprefix('Value error, ')}", CANNOT_START)

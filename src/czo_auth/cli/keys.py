@@ -1,0 +1,132 @@
+"""``czo-auth keys``: the encryption keys of the deployment (S11, S14)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from czo_auth.auth import Auth
+    from czo_auth.core.flows.reseal import Resealed, SealedRows
+
+app = typer.Typer(
+    help="Make, count and rotate encryption keys (AUTH_ENCRYPTION_KEY).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_COLUMNS = ("key", "primary", "configured", "factors", "enrolments", "signing keys", "total")
+
+
+@app.command(
+    epilog=examples(
+        'export AUTH_ENCRYPTION_KEY="$(czo-auth keys generate)"',
+        'export AUTH_ENCRYPTION_KEY="$(czo-auth keys generate),$AUTH_ENCRYPTION_KEY"  # before a rotation',
+    )
+)
+def generate(
+    kid: Annotated[
+        str | None,
+        typer.Option(help="Its id; by default the next free one of k1, k2, ….", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Print a new key in the form of AUTH_ENCRYPTION_KEY. Nothing is stored or changed.
+
+    It is printed once, here: keep it where secrets are kept, and apart from the database.
+    """
+    from czo_auth.cli.session import CANNOT_START, fail, reporting
+    from czo_auth.crypto.sealing import KeyRingError, new_key_text
+
+    with reporting():
+        try:
+            print(new_key_text(kid or f"k{_next_number(data_dir, database_url)}"))
+        except KeyRingError:
+            fail("--kid: 1 to 16 letters, digits, “_” or “-”.", CANNOT_START)
+
+
+def _next_number(data_dir: Path | None, database_url: str | None) -> int:
+    """Find a number that no configured key has; a ring that makes no sense is not this command's business."""
+    from czo_auth.deployment import read_settings
+    from czo_auth.errors import StartRefused
+    from czo_auth.runtime.key_ring import read_key_ring
+    from czo_auth.settings import KEY_FILE
+
+    try:
+        settings = read_settings(data_dir=data_dir, database_url=database_url)
+        if settings.encryption_key is None and settings.is_embedded_default:
+            text = (settings.data_dir / KEY_FILE).read_text("ascii")
+            settings = read_settings(encryption_key=text)
+        kids = read_key_ring(settings).kids
+    except (StartRefused, OSError, UnicodeDecodeError):
+        return 1
+    numbers = [int(found[1]) for kid in kids if (found := re.fullmatch(r"k([0-9]{1,6})", kid))]
+    return max(numbers, default=0) + 1
+
+
+@app.command(epilog=examples("czo-auth keys status --json"))
+def status(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """Count the rows that each key seals. A key without rows can be taken out of AUTH_ENCRYPTION_KEY."""
+    from czo_auth.cli.output import print_json, print_table
+    from czo_auth.cli.session import run
+    from czo_auth.core.flows.reseal import Reseal
+
+    async def act(auth: Auth) -> Sequence[SealedRows]:
+        return await Reseal(auth.services).status()
+
+    keys = run(act, data_dir=data_dir, database_url=database_url)
+    if as_json:
+        for key in keys:
+            print_json(_shaped(key))
+        return
+    print_table(_COLUMNS, (tuple(_shaped(key).values()) for key in keys))
+
+
+def _shaped(key: SealedRows) -> dict[str, object]:
+    return {
+        "kid": key.kid,
+        "primary": key.primary,
+        "configured": key.configured,
+        "factors": key.factors,
+        "enrolments": key.enrolments,
+        "signingKeys": key.signing_keys,
+        "total": key.total,
+    }
+
+
+@app.command(epilog=examples("czo-auth keys rotate", "czo-auth keys status"))
+def rotate(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """
+    Seal everything with the primary key, the first of AUTH_ENCRYPTION_KEY.
+
+    The server goes on meanwhile; it must have been started with the same AUTH_ENCRYPTION_KEY, old keys included.
+    Stopped halfway, run it again. Once `keys status` counts no row for an old key, take it out.
+    """
+    from czo_auth.cli.output import print_json, progress
+    from czo_auth.cli.session import REFUSED, fail, run
+    from czo_auth.core.flows.reseal import Reseal
+
+    async def act(auth: Auth) -> tuple[Resealed, str]:
+        with progress("sealing anew") as advance:
+            done = await Reseal(auth.services).run(advance)
+        return done, auth.services.key_ring.primary
+
+    done, primary = run(act, data_dir=data_dir, database_url=database_url)
+    if as_json:
+        print_json({"primary": primary, "moved": done.moved, "left": done.left})
+    else:
+        print(f"{done.moved} rows were sealed anew with {primary}, {done.left} are left with other keys")
+    if done.left:
+        fail(
+            "the rows that are left do not open, or a server with another AUTH_ENCRYPTION_KEY is writing. "
+            "They were left as they are.",
+            REFUSED,
+        )

@@ -1,0 +1,116 @@
+"""``czo-auth serve``: the server, and what it says when it is up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from czo_auth.cli.options import DatabaseUrl, DataDir, examples
+
+if TYPE_CHECKING:
+    from czo_auth.settings import Settings
+
+EXAMPLE = examples("czo-auth serve --port 8000 --data-dir ./czo-auth-data")
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8000")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer.", show_default="1")] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Run the server: the API, GraphQL and health, on one port.
+
+    Without settings it makes a data folder with a database and an encryption key. Ctrl-C ends it.
+    """
+    from czo_auth.cli.session import chosen_settings, reporting
+
+    with reporting():
+        settings = chosen_settings(
+            host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url
+        )
+        from czo_auth.cli.processes import serve as run
+
+        run(settings, when_ready=_say_ready)
+
+
+def _say_ready(settings: Settings) -> None:
+    here = settings.model_copy(update={"base_url": None}).public_url
+    docs = (
+        f"{here}{settings.base_path}/docs"
+        if settings.docs_are_open
+        else "closed (CZO_AUTH_API_DOCS opens them)"
+    )
+    lines = {
+        "first administrator": _create_administrator(settings),
+        "API docs": docs,
+        "GraphQL": f"{here}/graphql",
+        "health": f"{here}/healthz, {here}/readyz",
+        **_where(settings),
+    }
+    if settings.base_url is not None:
+        lines["clients use"] = settings.base_url
+    text = "".join(f"  {name:<21}{value}\n" for name, value in lines.items())
+    try:
+        print(f"czo-auth is ready on {here}\n\n{text}\nCtrl-C stops.", flush=True)
+    except OSError:
+        # Nobody reads what the server says; it serves all the same.
+        return
+
+
+def _where(settings: Settings) -> dict[str, str]:
+    if settings.is_embedded_default:
+        return {"data folder": f"{settings.data_dir.absolute()} (database and encryption key: back up both)"}
+    return {"database": _without_password(settings.storage_url)}
+
+
+def _create_administrator(settings: Settings) -> str:
+    import os
+    import shlex
+
+    words = [
+        *_program(),
+        "users",
+        "create",
+        "--email",
+        "you@example.com",
+        "--name",
+        "You",
+        "--actor-type",
+        "admin",
+    ]
+    if settings.is_embedded_default:
+        words += ["--data-dir", str(settings.data_dir.absolute())]
+    same = [name for name in ("AUTH_ENCRYPTION_KEY", "CZO_AUTH_DATABASE_URL") if name in os.environ]
+    return shlex.join(words) + (f"  (with the same {' and '.join(same)})" if same else "")
+
+
+def _program() -> list[str]:
+    """Say how this program is called from where the server was started."""
+    import os
+    import shutil
+    import sys
+    from pathlib import Path
+
+    called = sys.argv[0]
+    if os.path.basename(called) == "__main__.py":
+        return [sys.executable, "-m", "czo_auth"]
+    found = shutil.which("czo-auth")
+    if found is not None and Path(found).resolve() == Path(called).resolve():
+        return ["czo-auth"]
+    relative = os.path.relpath(called)
+    return [called if relative.startswith("..") else relative]
+
+
+def _without_password(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return f"{parts.scheme}://{parts.path}"
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -1,0 +1,143 @@
+"""What every command leans on: settings, one open deployment, and what a refusal becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from czo_auth.core.errors import Refusal, Unavailable, ValidationFailed
+from czo_auth.core.provenance import Provenance
+from czo_auth.core.text import escape_control
+from czo_auth.errors import StartRefused
+
+if TYPE_CHECKING:
+    from czo_auth.auth import Auth
+    from czo_auth.settings import Settings
+
+T = TypeVar("T")
+
+REFUSED = 1
+CANNOT_START = 2
+DATABASE_UNAVAILABLE = os.EX_TEMPFAIL
+
+OPERATOR = Provenance(actor_kind="operator", method="cli")
+"""Who acts: somebody with a shell on this machine, who is no user of the product."""
+
+
+def run(
+    act: Callable[[Auth], Awaitable[T]], *, data_dir: Path | None = None, database_url: str | None = None
+) -> T:
+    """
+    Open the deployment, do *act* on its database, and close it; the server may run or not.
+
+    What refuses ends the process with one sentence on stderr, see `reporting`.
+    """
+    with reporting():
+        settings = chosen_settings(data_dir=data_dir, database_url=database_url)
+        from czo_auth.cli.logs import configure_logging
+
+        configure_logging("WARNING")
+        return asyncio.run(_opened(settings, act))
+
+
+async def _opened(settings: Settings, act: Callable[[Auth], Awaitable[T]]) -> T:
+    auth = assembled(settings)
+    try:
+        with no_newer_schema():
+            await auth.open()
+        return await act(auth)
+    finally:
+        await auth.stop()
+
+
+@contextmanager
+def no_newer_schema() -> Iterator[None]:
+    """
+    Say what to do about a database that is ahead of this program.
+
+    Raises:
+        StartRefused: It is.
+    """
+    from czo_auth.storage.migrate import NewerSchema
+
+    try:
+        yield
+    except NewerSchema:
+        raise StartRefused(
+            "The database was migrated by a newer version of czo-auth: run that version, or restore a backup."
+        ) from None
+
+
+def assembled(settings: Settings) -> Auth:
+    """
+    Put the deployment together.
+
+    Raises:
+        StartRefused: The key is missing or malformed, or the address of the database makes no sense.
+    """
+    from czo_auth.auth import Auth
+
+    try:
+        return Auth(settings)
+    except (ValueError, RuntimeError) as error:
+        raise StartRefused(f"{error}.") from None
+
+
+def chosen_settings(**chosen: object) -> Settings:
+    """
+    Read the settings from the environment, *chosen* ones first, with the key of the embedded default.
+
+    Raises:
+        StartRefused: They make no sense, or there is no key.
+    """
+    from czo_auth.deployment import read_settings, settings_with_local_key
+    from czo_auth.settings import KEY_FILE
+
+    settings = read_settings(**chosen)
+    key_file = settings.data_dir / KEY_FILE
+    had_key = key_file.exists()
+    settings = settings_with_local_key(settings)
+    if not had_key and key_file.exists():
+        note(
+            f"made an encryption key: {key_file}. Without it nobody with two factors can sign in: keep a copy."
+        )
+    return settings
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn what may happen to any command into one sentence on stderr and an exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except StartRefused as refused:
+        fail(str(refused), CANNOT_START)
+    except Unavailable as refused:
+        fail(refused.message, DATABASE_UNAVAILABLE)
+    except Refusal as refused:
+        fail(_sentence(refused), REFUSED)
+    except BrokenPipeError:
+        # Whoever read the output has what they wanted. Without this the flush at the end would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _sentence(refused: Refusal) -> str:
+    details = " ".join(text for _, text in refused.details)
+    return details if isinstance(refused, ValidationFailed) and details else refused.message
+
+
+def note(sentence: str) -> None:
+    """Tell the person something beside the result."""
+    print(f"czo-auth: {escape_control(sentence, limit=2048)}", file=sys.stderr, flush=True)
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    """Say why, and end."""
+    note(sentence)
+    raise SystemExit(code)

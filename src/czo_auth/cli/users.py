@@ -1,0 +1,281 @@
+"""``czo-auth users``: what an operator does to users."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from czo_auth.auth import Auth
+    from czo_auth.core.flows.user_overview import UserOverview
+    from czo_auth.core.users.user import User
+
+app = typer.Typer(
+    help="Create, find, promote, ban and unlock users.", no_args_is_help=True, rich_markup_mode=None
+)
+_COLUMNS = ("email", "name", "actor types", "2FA", "banned", "created", "id")
+_PAGE = 200
+
+Email: TypeAlias = Annotated[str, typer.Argument(help="Address of the user.", show_default=False)]
+Reason: TypeAlias = Annotated[str, typer.Option(help="Why; stands in the audit log.", show_default=False)]
+
+
+@app.command(
+    epilog=examples(
+        "czo-auth users create --email ada@example.com --name Ada --actor-type admin",
+        "czo-auth users create --email bob@example.com --name Bob --password-stdin < password.txt",
+    )
+)
+def create(
+    email: Annotated[str, typer.Option(help="Address, unique.", show_default=False)],
+    name: Annotated[str, typer.Option(help="Name that is shown.", show_default=False)],
+    actor_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Actor type besides the default one; may be repeated.", show_default=False, metavar="TYPE"
+        ),
+    ] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
+    ] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Create a user. The password is asked for, or read from standard input; it is never an argument.
+
+    An actor type that demands two factors lets its user do nothing else until they are set up.
+    """
+    from czo_auth.cli.input import checked_name, new_password
+    from czo_auth.cli.session import OPERATOR, run
+    from czo_auth.core.flows.sign_up import NewUser
+
+    new = NewUser(email=email, name=checked_name(name), password=new_password(from_stdin=password_stdin))
+
+    async def act(auth: Auth) -> tuple[User, bool]:
+        types = tuple(auth.services.actors.get(each) for each in actor_type or ())
+        user, _ = await auth.sign_up.create(
+            new, actor_types=types, email_verified=True, provenance=OPERATOR, now=auth.now()
+        )
+        return user, auth.services.must_enrol(user)
+
+    user, must_enrol = run(act, data_dir=data_dir, database_url=database_url)
+    _tell(user, "created", as_json=as_json)
+    if must_enrol and not as_json:
+        print("Their first sign-in asks them to set up two-factor authentication.")
+
+
+@app.command("list", epilog=examples("czo-auth users list --search ada --json"))
+def list_users(
+    search: Annotated[
+        str | None, typer.Option(help="Part of an address or a name.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """List users, oldest first."""
+    from czo_auth.asgi.moments import moment
+    from czo_auth.cli.output import print_json, print_table
+    from czo_auth.cli.session import run
+    from czo_auth.rest import shapes
+
+    async def act(auth: Auth) -> None:
+        pages = _pages(auth, search or None)
+        if as_json:
+            async for page in pages:
+                for user in page:
+                    print_json(shapes.administered_user(user))
+            return
+        users = [user async for page in pages for user in page]
+        print_table(
+            _COLUMNS,
+            (
+                (
+                    *(user.email, user.name, sorted(user.actor_types), user.has_factor),
+                    *(user.banned_at is not None, moment(user.created_at), user.id),
+                )
+                for user in users
+            ),
+        )
+
+    run(act, data_dir=data_dir, database_url=database_url)
+
+
+async def _pages(auth: Auth, search: str | None) -> AsyncIterator[Sequence[User]]:
+    cursor: str | None = None
+    while True:
+        page = await auth.administer.search(text=search, cursor=cursor, limit=_PAGE)
+        yield page.users
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+@app.command(epilog=examples("czo-auth users show ada@example.com --json"))
+def show(
+    email: Email, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
+) -> None:
+    """Show a user, the state of their second factor, and how many keys and sessions they have."""
+    from czo_auth.cli.output import print_fields, print_json
+    from czo_auth.cli.session import run
+    from czo_auth.core.flows.user_overview import user_overview
+
+    async def act(auth: Auth) -> UserOverview:
+        return await user_overview(auth.services, email, now=auth.now())
+
+    shaped = _shaped(run(act, data_dir=data_dir, database_url=database_url))
+    if as_json:
+        print_json(shaped)
+        return
+    two_factor = shaped.pop("twoFactor")
+    assert isinstance(two_factor, dict)  # noqa: S101 - for the type checker
+    print_fields(shaped | {f"twoFactor.{name}": value for name, value in two_factor.items()})
+
+
+def _shaped(overview: UserOverview) -> dict[str, object]:
+    from czo_auth.asgi.moments import moment_or_none
+    from czo_auth.rest import shapes
+
+    return {
+        **shapes.administered_user(overview.user),
+        "twoFactor": {
+            "enabled": overview.enabled_at is not None,
+            "enabledAt": moment_or_none(overview.enabled_at),
+            "pending": overview.pending,
+            "requiredByPolicy": overview.required_by_policy,
+            "backupCodesRemaining": overview.backup_codes_remaining,
+            "lockedUntil": moment_or_none(overview.locked_until),
+            "stopped": overview.stopped,
+        },
+        "apiKeys": overview.api_keys,
+        "sessions": overview.sessions,
+    }
+
+
+@app.command(epilog=examples("czo-auth users grant ada@example.com --actor-type admin"))
+def grant(
+    email: Email,
+    actor_type: Annotated[
+        list[str],
+        typer.Option(help="Actor type to give; may be repeated.", show_default=False, metavar="TYPE"),
+    ],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Give a user an actor type. It acts at their next request, in sessions that they already have, too.
+    """
+    from czo_auth.cli.session import OPERATOR
+
+    async def change(auth: Auth, user: User, now: datetime) -> User:
+        return await auth.administer.change_actor_types(
+            user.id, add=actor_type, remove=(), provenance=OPERATOR, now=now
+        )
+
+    _change(email, change, "granted", as_json=as_json, data_dir=data_dir, database_url=database_url)
+
+
+@app.command(epilog=examples("czo-auth users ban eve@example.com --reason 'Stolen cards, ticket 4711'"))
+def ban(
+    email: Email,
+    reason: Reason,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Ban a user: their sessions, refresh tokens and API keys end at once, the keys for good."""
+    from czo_auth.cli.input import checked_reason
+    from czo_auth.cli.session import OPERATOR
+
+    why = checked_reason(reason)
+
+    async def change(auth: Auth, user: User, now: datetime) -> User:
+        return await auth.administer.ban(user.id, reason=why, provenance=OPERATOR, now=now)
+
+    _change(email, change, "banned", as_json=as_json, data_dir=data_dir, database_url=database_url)
+
+
+@app.command(epilog=examples("czo-auth users unban eve@example.com"))
+def unban(
+    email: Email, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
+) -> None:
+    """Lift a ban. Sessions and API keys stay dead."""
+    from czo_auth.cli.session import OPERATOR
+
+    async def change(auth: Auth, user: User, now: datetime) -> User:
+        return await auth.administer.unban(user.id, provenance=OPERATOR, now=now)
+
+    _change(email, change, "unbanned", as_json=as_json, data_dir=data_dir, database_url=database_url)
+
+
+@app.command(
+    "reset-2fa",
+    epilog=examples("czo-auth users reset-2fa ada@example.com --reason 'Phone lost, called back'"),
+)
+def reset_two_factor(
+    email: Email,
+    reason: Reason,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Remove the second factor of a user who lost everything, and any lock on it.
+
+    Their sessions end, and a mail tells them. Make sure first that it is them who ask.
+    """
+    from czo_auth.cli.input import checked_reason
+    from czo_auth.cli.session import OPERATOR
+
+    why = checked_reason(reason)
+
+    async def change(auth: Auth, user: User, now: datetime) -> User:
+        await auth.administer.reset_two_factor(user.id, reason=why, provenance=OPERATOR, now=now)
+        return await auth.administer.get(user.id)
+
+    _change(
+        email, change, "reset two factors of", as_json=as_json, data_dir=data_dir, database_url=database_url
+    )
+
+
+def _change(
+    email: str,
+    change: Callable[[Auth, User, datetime], Awaitable[User]],
+    done: str,
+    *,
+    as_json: bool,
+    data_dir: Path | None,
+    database_url: str | None,
+) -> None:
+    """Find a user, change them, and say so."""
+    from czo_auth.cli.session import run
+
+    async def act(auth: Auth) -> User:
+        return await change(auth, await auth.administer.find_by_email(email), auth.now())
+
+    _tell(run(act, data_dir=data_dir, database_url=database_url), done, as_json=as_json)
+
+
+def _tell(user: User, done: str, *, as_json: bool) -> None:
+    from czo_auth.cli.output import print_json
+    from czo_auth.core.text import escape_control
+    from czo_auth.rest import shapes
+
+    if as_json:
+        print_json(shapes.administered_user(user))
+    else:
+        print(
+            escape_control(
+                f"{done} {user.email} ({', '.join(sorted(user.actor_types))}) {user.id}", limit=1024
+            )
+        )

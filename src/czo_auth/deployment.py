@@ -1,0 +1,68 @@
+"""The embedded default: a private folder with a database and an encryption key (S11)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+
+from czo_auth.crypto.sealing import new_key_text
+from czo_auth.errors import StartRefused
+from czo_auth.settings import DATABASE_FILE, KEY_FILE, Settings
+
+
+def read_settings(**chosen: object) -> Settings:
+    """
+    Read the settings from the environment, *chosen* ones first.
+
+    Raises:
+        StartRefused: One makes no sense; the message names it and never shows its value.
+    """
+    try:
+        return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'CZO_AUTH_' + '.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_context=False)
+        )
+        raise StartRefused(f"A setting is wrong: {problems}") from None
+
+
+def settings_with_local_key(settings: Settings | None = None) -> Settings:
+    """
+    Complete *settings* with the key file of the data folder, where the deployment is the embedded default.
+
+    The key is made when there is neither a key nor a database yet, and in no other case.
+
+    Raises:
+        StartRefused: There is a database and no key, or the folder cannot be used.
+    """
+    settings = settings or read_settings()
+    if settings.encryption_key is not None or not settings.is_embedded_default:
+        return settings
+    key_file = settings.data_dir / KEY_FILE
+    try:
+        text = key_file.read_text("ascii").strip() if key_file.exists() else _first_key(settings.data_dir)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise StartRefused(
+            f"AUTH_ENCRYPTION_KEY is not set and {key_file} cannot be used: {reason}."
+        ) from None
+    return settings.model_copy(update={"encryption_key": SecretStr(text)})
+
+
+def _first_key(folder: Path) -> str:
+    if (folder / DATABASE_FILE).exists():
+        raise StartRefused(
+            f"AUTH_ENCRYPTION_KEY is missing: {folder / DATABASE_FILE} exists, but its key file {folder / KEY_FILE} "
+            "is gone. Put the file back, or set AUTH_ENCRYPTION_KEY."
+        )
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = new_key_text()
+    handle = os.open(folder / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return text

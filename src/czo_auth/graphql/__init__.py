@@ -1,0 +1,1 @@
+"""The GraphQL skin: one door, bounded documents, the caller's own things and nobody else's."""

@@ -1,0 +1,111 @@
+"""From a text to a document that may be carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    ValidationRule,
+    ValueNode,
+    VariableNode,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    validate,
+)
+
+from czo_auth.graphql.limits import check_limits, check_tokens
+from czo_auth.graphql.problems import (
+    NO_OPERATION,
+    PARSE_FAILED,
+    TOO_COMPLEX,
+    VALIDATION_FAILED,
+    DocumentRefused,
+    Positions,
+    Problem,
+    problem,
+)
+
+REMEMBERED = 64
+"""Accepted documents that are kept parsed; unit: documents."""
+
+MOST_PROBLEMS = 20
+
+
+class Documents:
+    """
+    Accepts documents for one schema, and remembers those it accepted lately.
+
+    Refused ones are not remembered, so that nobody can push the useful ones out with them.
+
+    Args:
+        introspection_is_open: Whether the schema may be asked for, and whether mistakes are answered with suggestions.
+    """
+
+    def __init__(self, schema: GraphQLSchema, *, introspection_is_open: bool) -> None:
+        self._schema = schema
+        self._is_open = introspection_is_open
+        self._rules: Sequence[type[ASTValidationRule]] = (
+            specified_rules if introspection_is_open else (*specified_rules, NoWordOnTheSchema)
+        )
+        self._accept = lru_cache(maxsize=REMEMBERED)(self._read)
+
+    def accept(self, text: str, *, operation_name: str | None) -> DocumentNode:
+        """
+        Give the document of *text*, when it may be carried out.
+
+        Raises:
+            DocumentRefused: By syntax, limits or validation, or because it has no such operation.
+        """
+        document = self._accept(text)
+        if get_operation_ast(document, operation_name) is None:
+            raise DocumentRefused(problem(NO_OPERATION, "Say by operationName which operation is meant."))
+        return document
+
+    def _read(self, text: str) -> DocumentNode:
+        try:
+            check_tokens(text)
+            document = parse(text)
+            check_limits(document, introspection_is_open=self._is_open)
+        except GraphQLError as error:
+            # Its own message quotes the text, which may hold what nobody should read over a shoulder.
+            raise DocumentRefused(
+                problem(PARSE_FAILED, "The document is not GraphQL.", locations=locations_of(error))
+            ) from None
+        except RecursionError:
+            raise DocumentRefused(problem(TOO_COMPLEX, "The document is nested too deeply.")) from None
+        errors = validate(
+            self._schema, document, self._rules, MOST_PROBLEMS, hide_suggestions=not self._is_open
+        )
+        if errors:
+            raise DocumentRefused(*map(_invalid, errors[:MOST_PROBLEMS]))
+        return document
+
+
+class NoWordOnTheSchema(ValidationRule):
+    """Refuses what tells the schema: introspection, and federation's way around it."""
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        if node.name.value in ("__schema", "__type", "_service"):
+            self.report_error(GraphQLError("The schema is not told here.", node))
+
+
+def locations_of(error: GraphQLError) -> Positions | None:
+    """Give the lines and columns that an error is about."""
+    return [{"line": at.line, "column": at.column} for at in error.locations] if error.locations else None
+
+
+def _invalid(error: GraphQLError) -> Problem:
+    # A message about a value quotes it.
+    quotes = any(
+        isinstance(node, ValueNode) and not isinstance(node, VariableNode) for node in error.nodes or ()
+    )
+    message = "A value is not of the right type." if quotes else error.message
+    return problem(VALIDATION_FAILED, message, locations=locations_of(error))

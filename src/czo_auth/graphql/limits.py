@@ -1,0 +1,171 @@
+"""
+How much one document may ask for (S28).
+
+Everything is counted over the whole document with its fragments spread out, whichever operation is then chosen. Each
+fragment is measured once, so the cost is linear in the document, however large the thing is that it would spread to.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    Lexer,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionNode,
+    SelectionSetNode,
+    Source,
+    TokenKind,
+)
+
+from czo_auth.graphql.problems import TOO_COMPLEX, VALIDATION_FAILED, DocumentRefused, problem
+
+MOST_TOKENS = 500
+DEEPEST = 8
+MOST_ALIASES = 20
+MOST_FIELDS = 200
+MOST_INTROSPECTED = 1000
+"""Fields below ``__schema`` and ``__type``, where introspection is open; the usual tools ask for some 400."""
+
+DEEPEST_NESTING = 32
+"""Selection sets within each other, inline fragments and spreads included: it bounds our own recursion."""
+
+_ENOUGH = 1_000_000
+_INTROSPECTION = frozenset({"__schema", "__type"})
+
+
+class _Cost(NamedTuple):
+    """What a part of the document asks for; ``introspected`` are the fields that have a limit of their own."""
+
+    depth: int = 0
+    aliases: int = 0
+    fields: int = 0
+    introspected: int = 0
+
+
+def check_tokens(text: str) -> None:
+    """
+    Refuse a text of too many tokens before anything is built from it.
+
+    Raises:
+        DocumentRefused: There are more than ``MOST_TOKENS``.
+        GraphQLSyntaxError: It does not even fall into tokens.
+    """
+    lexer = Lexer(Source(text))
+    for _ in range(MOST_TOKENS + 1):
+        if lexer.advance().kind is TokenKind.EOF:
+            return
+    raise _too_complex(f"The document has more than {MOST_TOKENS} tokens.")
+
+
+def check_limits(document: DocumentNode, *, introspection_is_open: bool) -> None:
+    """
+    Refuse a document that asks for too much. Comes before validation, which is not linear.
+
+    Raises:
+        DocumentRefused: By depth, aliases, fields, or fragments that go round in a circle.
+    """
+    meter = _Meter(document, apart=_INTROSPECTION if introspection_is_open else frozenset())
+    cost = meter.whole(document)
+    if cost.depth > DEEPEST:
+        raise _too_complex(f"The document is deeper than {DEEPEST} levels.")
+    if cost.aliases > MOST_ALIASES:
+        raise _too_complex(f"The document has more than {MOST_ALIASES} aliases.")
+    if cost.fields > MOST_FIELDS or cost.introspected > MOST_INTROSPECTED:
+        raise _too_complex("The document asks for too many fields.")
+
+
+class _Meter:
+    """
+    Measures the parts of one document.
+
+    Args:
+        apart: Fields below which other limits hold.
+    """
+
+    def __init__(self, document: DocumentNode, *, apart: frozenset[str]) -> None:
+        self._apart = apart
+        self._fragments: dict[str, FragmentDefinitionNode] = {}
+        self._measured: dict[str, _Cost] = {}
+        self._under_way: set[str] = set()
+        for definition in document.definitions:
+            if isinstance(definition, FragmentDefinitionNode):
+                if definition.name.value in self._fragments:
+                    # Of two with one name, what is measured could be another than what is carried out.
+                    raise _invalid("Two fragments have the same name.")
+                self._fragments[definition.name.value] = definition
+
+    def whole(self, document: DocumentNode) -> _Cost:
+        """Measure all operations, and the fragments that none of them reaches."""
+        total = _Cost()
+        for definition in document.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                if definition.operation is not OperationType.QUERY:
+                    raise _invalid("Only queries are answered.")
+                total = _together(total, self._selections(definition.selection_set, nesting=1))
+        for name in self._fragments:
+            if name not in self._measured:
+                total = _together(total, self._fragment(name, nesting=1))
+        return total
+
+    def _selections(self, selection_set: SelectionSetNode | None, *, nesting: int) -> _Cost:
+        if selection_set is None:
+            return _Cost()
+        if nesting > DEEPEST_NESTING:
+            raise _too_complex("The document is nested too deeply.")
+        total = _Cost()
+        for selection in selection_set.selections:
+            total = _together(total, self._selection(selection, nesting=nesting + 1))
+        return total
+
+    def _selection(self, selection: SelectionNode, *, nesting: int) -> _Cost:
+        if isinstance(selection, FieldNode):
+            return self._field(selection, nesting=nesting)
+        if isinstance(selection, FragmentSpreadNode):
+            return self._fragment(selection.name.value, nesting=nesting)
+        return self._selections(getattr(selection, "selection_set", None), nesting=nesting)
+
+    def _field(self, field: FieldNode, *, nesting: int) -> _Cost:
+        below = self._selections(field.selection_set, nesting=nesting)
+        aliases = below.aliases + (field.alias is not None)
+        if field.name.value in self._apart:
+            return _Cost(depth=1, aliases=aliases, fields=1, introspected=below.fields + below.introspected)
+        return _Cost(below.depth + 1, aliases, below.fields + 1, below.introspected)
+
+    def _fragment(self, name: str, *, nesting: int) -> _Cost:
+        known = self._measured.get(name)
+        if known is not None:
+            return known
+        fragment = self._fragments.get(name)
+        if fragment is None:
+            # Validation says so, with its name.
+            return _Cost()
+        if name in self._under_way:
+            raise _invalid("A fragment spreads itself.")
+        self._under_way.add(name)
+        cost = self._measured[name] = self._selections(fragment.selection_set, nesting=nesting)
+        self._under_way.discard(name)
+        return cost
+
+
+def _together(one: _Cost, other: _Cost) -> _Cost:
+    """Add up side by side. Doubling over and over soon has no end, so the sums stop growing."""
+    return _Cost(
+        depth=max(one.depth, other.depth),
+        aliases=min(one.aliases + other.aliases, _ENOUGH),
+        fields=min(one.fields + other.fields, _ENOUGH),
+        introspected=min(one.introspected + other.introspected, _ENOUGH),
+    )
+
+
+def _too_complex(message: str) -> DocumentRefused:
+    return DocumentRefused(problem(TOO_COMPLEX, message))
+
+
+def _invalid(message: str) -> DocumentRefused:
+    return DocumentRefused(problem(VALIDATION_FAILED, message))

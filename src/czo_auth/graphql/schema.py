@@ -1,0 +1,267 @@
+"""
+What can be asked, contract section 7: the caller's own things.
+
+A resolver calls one flow and shapes what it gives; who may see what is the flow's to decide. Nothing here has a field
+for a key, a hash or a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+from graphql import DocumentNode, GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.federation.schema import FederationAny
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext, Info
+
+from czo_auth.asgi.entry import Call
+from czo_auth.asgi.moments import moment
+from czo_auth.core.api_keys import key
+from czo_auth.core.errors import SessionRequired, UnknownOrganization
+from czo_auth.core.flows.profile import get_user
+from czo_auth.core.organizations import organization as organizations
+from czo_auth.core.sessions import session as sessions
+from czo_auth.core.users import user as users
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request on its way through the schema."""
+
+    call: Call
+    document: DocumentNode
+
+
+Here = Info[Asked, None]
+
+
+@strawberry.federation.type(keys=["id"], description="A person.")
+class User:
+    id: strawberry.ID
+    email: str
+    name: str
+    email_verified: bool
+    image: str | None
+    two_factor_enabled: bool
+    actor_types: list[str]
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, user: users.User) -> User:
+        """Shape a user."""
+        return cls(
+            id=strawberry.ID(user.id),
+            email=user.email,
+            name=user.name,
+            email_verified=user.email_verified,
+            image=user.image,
+            two_factor_enabled=user.has_factor,
+            actor_types=sorted(user.actor_types),
+            created_at=user.created_at,
+            updated_at=user.updated_at,
+        )
+
+
+@strawberry.type(description="A key for machines, without the key itself.")
+class ApiKey:
+    id: strawberry.ID
+    name: str
+    prefix: str
+    organization_id: strawberry.ID | None
+    scopes: list[str]
+    enabled: bool
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, api_key: key.ApiKey) -> ApiKey:
+        """Shape an API key."""
+        return cls(
+            id=strawberry.ID(api_key.id),
+            name=api_key.name,
+            prefix=api_key.prefix,
+            organization_id=_id_or_none(api_key.organization_id),
+            scopes=list(api_key.scopes),
+            enabled=api_key.enabled,
+            expires_at=api_key.expires_at,
+            last_used_at=api_key.last_used_at,
+            created_at=api_key.created_at,
+        )
+
+
+@strawberry.type(description="A place where the caller is signed in.")
+class Session:
+    id: strawberry.ID
+    actor_type: str
+    organization_id: strawberry.ID | None
+    aal: int
+    amr: list[str]
+    created_at: datetime
+    expires_at: datetime
+    current: bool
+    ip_address: str | None
+    user_agent: str | None
+
+    @classmethod
+    def of(cls, session: sessions.Session, *, current: str | None) -> Session:
+        """Shape a session; *current* is the id of the caller's."""
+        return cls(
+            id=strawberry.ID(session.id),
+            actor_type=session.actor_type,
+            organization_id=_id_or_none(session.organization_id),
+            aal=session.aal,
+            amr=list(session.amr),
+            created_at=session.created_at,
+            expires_at=session.expires_at,
+            current=session.id == current,
+            ip_address=session.ip,
+            user_agent=session.user_agent,
+        )
+
+
+@strawberry.federation.type(keys=["id"], description="An organization that the caller is in.")
+class Organization:
+    id: strawberry.ID
+    name: str
+    slug: str
+    role: str = strawberry.field(description="The caller's role there.")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, organization: organizations.Organization, *, role: str) -> Organization:
+        """Shape an organization; *role* is the caller's."""
+        return cls(
+            id=strawberry.ID(organization.id),
+            name=organization.name,
+            slug=organization.slug,
+            role=role,
+            created_at=organization.created_at,
+        )
+
+
+Entity = Annotated[Organization | User, strawberry.union("_Entity")]
+
+
+async def _entities(info: Here, representations: list[FederationAny]) -> list[Entity | None]:
+    """Resolve the caller's own user and organizations for a gateway; anything else is null."""
+    named = [_named(representation) for representation in representations]
+    call = info.context.call
+    own: dict[tuple[str, str], Organization | User] = {}
+    if ("User", call.principal.user_id) in named:
+        user = await get_user(call.runtime.services, call.principal)
+        own["User", user.id] = User.of(user)
+    if any(type_name == "Organization" for type_name, _ in named):
+        own |= {("Organization", found.id): found for found in await _organizations(call)}
+    return [own.get(name) for name in named]
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    async def me(self, info: Here) -> User:
+        call = info.context.call
+        return User.of(await get_user(call.runtime.services, call.principal))
+
+    @strawberry.field
+    async def my_api_keys(
+        self, info: Here, organization_id: strawberry.ID | None = strawberry.UNSET
+    ) -> list[ApiKey]:
+        call = _with_session(info)
+        chosen = None if organization_id is strawberry.UNSET else organization_id
+        found = await call.runtime.api_keys.list(call.principal, organization_id=chosen, now=call.now)
+        return [ApiKey.of(api_key) for api_key in found]
+
+    @strawberry.field
+    async def my_sessions(self, info: Here) -> list[Session]:
+        call = _with_session(info)
+        found = await call.runtime.sessions.list(call.principal, now=call.now)
+        return [Session.of(session, current=call.principal.session_id) for session in found]
+
+    @strawberry.field
+    async def my_organizations(self, info: Here) -> list[Organization]:
+        return await _organizations(info.context.call)
+
+    @strawberry.field
+    async def organization(self, info: Here, id: strawberry.ID) -> Organization | None:
+        call = info.context.call
+        try:
+            seen = await call.runtime.organizations.get(call.principal, id)
+        except UnknownOrganization:
+            return None
+        return Organization.of(seen.organization, role=seen.member.role)
+
+    entities: list[Entity | None] = strawberry.field(resolver=_entities, name="_entities")
+
+
+async def _organizations(call: Call) -> list[Organization]:
+    found = await call.runtime.organizations.list(call.principal)
+    return [Organization.of(organization, role=role) for organization, role in found]
+
+
+def _with_session(info: Here) -> Call:
+    """
+    Give the call of a field that only a session may ask for (S16).
+
+    Raises:
+        SessionRequired: An API key asks.
+    """
+    call: Call = info.context.call
+    if call.principal.kind != "session":
+        raise SessionRequired
+    return call
+
+
+def _named(representation: object) -> tuple[str, str]:
+    """Read which entity a gateway means; what makes no sense is nobody's."""
+    if isinstance(representation, dict):
+        type_name, id_ = representation.get("__typename"), representation.get("id")
+        if isinstance(type_name, str) and isinstance(id_, str):
+            return type_name, id_
+    return "", ""
+
+
+def _id_or_none(text: str | None) -> strawberry.ID | None:
+    return None if text is None else strawberry.ID(text)
+
+
+class _Accepted(SchemaExtension):
+    """Carries out the document that was accepted already, instead of reading the text again."""
+
+    def on_operation(self) -> Iterator[None]:
+        self.execution_context.graphql_document = self.execution_context.context.document
+        self.execution_context.validation_rules = ()
+        yield
+
+
+class _Schema(strawberry.federation.Schema):
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Log nothing here: strawberry's log quotes the document with its literals (S28)."""
+
+
+def _not_taken(_: Any) -> datetime:
+    raise ValueError("No argument is a time.")
+
+
+SCHEMA = _Schema(
+    query=Query,
+    extensions=[_Accepted],
+    config=StrawberryConfig(
+        scalar_map={
+            datetime: strawberry.scalar(
+                name="DateTime",
+                description="A time like 2026-01-31T12:00:00.000Z.",
+                serialize=moment,
+                parse_value=_not_taken,
+            )
+        }
+    ),
+)

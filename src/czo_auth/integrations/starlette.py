@@ -1,0 +1,109 @@
+"""Starlette: who calls, a decorator that asks for what a route needs, and refusals as answers."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Collection
+from typing import Any, ParamSpec, TypeVar
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketState
+
+from czo_auth.asgi.authentication import refuse
+from czo_auth.asgi.problems import body_of, headers_of, status_of
+from czo_auth.core.errors import Refusal
+from czo_auth.core.principal import Principal
+from czo_auth.integrations.requirement import Requirement, principal_in
+
+P = ParamSpec("P")
+R = TypeVar("R")
+HANDLERS = "starlette.exception_handlers"
+"""Key of the scope under which Starlette keeps the exception handlers of the application that serves the request."""
+POLICY_VIOLATION = 1008
+"""Close code for a WebSocket that was accepted already. Source: RFC 6455 section 7.4.1."""
+
+
+def principal_of(connection: HTTPConnection) -> Principal | None:
+    """
+    Give who calls, or None when nobody signed in.
+
+    Raises:
+        RuntimeError: The application lacks ``AuthMiddleware``.
+    """
+    return principal_in(connection.scope)
+
+
+def requires(
+    *,
+    actor: str | None = None,
+    scopes: Collection[str] = (),
+    aal: int = 1,
+    organization_id: str | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """
+    Guard the decorated endpoint (a function, or a method of an endpoint class; async or not; HTTP or WebSocket).
+
+    >>> @requires(scopes=["orders:read"])
+    ... async def orders(request): ...
+    """
+    requirement = Requirement(actor=actor, scopes=tuple(scopes), aal=aal, organization_id=organization_id)
+
+    def guard(endpoint: Callable[P, R]) -> Callable[P, R]:
+        if inspect.iscoroutinefunction(endpoint):
+
+            @functools.wraps(endpoint)
+            async def guarded_coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
+                demand(requirement, _connection_among(args, kwargs))
+                return await endpoint(*args, **kwargs)
+
+            return guarded_coroutine  # type: ignore[return-value]
+
+        @functools.wraps(endpoint)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            demand(requirement, _connection_among(args, kwargs))
+            return endpoint(*args, **kwargs)
+
+        return guarded
+
+    return guard
+
+
+def demand(requirement: Requirement, connection: HTTPConnection) -> Principal:
+    """
+    Give the principal of *connection* if it meets *requirement*.
+
+    A refusal is answered by the application that serves the request: one mounted into another would make it an
+    internal error before ``AuthMiddleware`` could see it.
+    """
+    try:
+        return requirement.check(connection.scope)
+    except Refusal:
+        handlers, _ = connection.scope.get(HANDLERS, ({}, {}))
+        handlers.setdefault(Refusal, refused)
+        raise
+
+
+async def refused(connection: Request | WebSocket, error: Exception) -> Response | None:
+    """Answer a refusal; an exception handler: ``app.add_exception_handler(Refusal, refused)``."""
+    if not isinstance(error, Refusal):
+        raise error
+    if isinstance(connection, WebSocket):
+        if connection.application_state is WebSocketState.CONNECTING:
+            await refuse(connection.scope, connection.receive, connection.send, error)
+        else:
+            await connection.close(POLICY_VIOLATION, error.code)
+        return None
+    response = Response(json.dumps(body_of(error)), status_code=status_of(error))
+    for name, value in headers_of(error):
+        response.headers[name.decode()] = value.decode()
+    return response
+
+
+def _connection_among(args: tuple[Any, ...], kwargs: dict[str, Any]) -> HTTPConnection:
+    for argument in (*args, *kwargs.values()):
+        if isinstance(argument, HTTPConnection):
+            return argument
+    raise TypeError("an endpoint under @requires takes the request (or websocket) as an argument")

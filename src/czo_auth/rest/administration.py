@@ -1,0 +1,116 @@
+"""What administrators do, with a proved second factor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.core.access import ADMINISTRATION
+from czo_auth.rest import shapes
+from czo_auth.rest.answers import no_content
+from czo_auth.rest.models import Body, Identifier, Reason
+from czo_auth.rest.routing import Here, Routes
+
+routes = Routes("Administration")
+Limit = Annotated[int, Query(ge=1, le=200)]
+Text = Annotated[str | None, Query(max_length=254)]
+
+
+class ReasonBody(Body):
+    reason: Reason
+
+
+class ActorTypesBody(Body):
+    add: Annotated[list[Identifier], Field(max_length=32, default_factory=list)]
+    remove: Annotated[list[Identifier], Field(max_length=32, default_factory=list)]
+
+
+@routes.add("GET", "/admin/users", access=ADMINISTRATION)
+async def list_users(call: Here, search: Text = None, limit: Limit = 50, cursor: Text = None) -> Response:
+    """Users by id, some at a time."""
+    page = await call.runtime.administer.search(text=search or None, cursor=cursor, limit=limit)
+    return JSONResponse(
+        {
+            "users": [shapes.administered_user(user) for user in page.users],
+            "total": page.total,
+            "nextCursor": page.next_cursor,
+        }
+    )
+
+
+@routes.add("GET", "/admin/users/{user_id}", access=ADMINISTRATION)
+async def get_user(user_id: str, call: Here) -> Response:
+    """One user."""
+    return JSONResponse({"user": shapes.administered_user(await call.runtime.administer.get(user_id))})
+
+
+@routes.add("POST", "/admin/users/{user_id}/ban", access=ADMINISTRATION)
+async def ban(user_id: str, body: ReasonBody, call: Here) -> Response:
+    """Ban a user: everything they hold ends at once."""
+    user = await call.runtime.administer.ban(
+        user_id, reason=body.reason, provenance=call.provenance, now=call.now
+    )
+    return JSONResponse({"user": shapes.administered_user(user)})
+
+
+@routes.add("POST", "/admin/users/{user_id}/unban", access=ADMINISTRATION)
+async def unban(user_id: str, call: Here) -> Response:
+    """Lift a ban. Keys and sessions stay dead."""
+    user = await call.runtime.administer.unban(user_id, provenance=call.provenance, now=call.now)
+    return JSONResponse({"user": shapes.administered_user(user)})
+
+
+@routes.add("POST", "/admin/users/{user_id}/actor-types", access=ADMINISTRATION)
+async def change_actor_types(user_id: str, body: ActorTypesBody, call: Here) -> Response:
+    """Give and take actor types, effective at the next request."""
+    user = await call.runtime.administer.change_actor_types(
+        user_id, add=body.add, remove=body.remove, provenance=call.provenance, now=call.now
+    )
+    return JSONResponse({"user": shapes.administered_user(user)})
+
+
+@routes.add("DELETE", "/admin/users/{user_id}/two-factor", access=ADMINISTRATION, status=204)
+async def reset_two_factor(user_id: str, body: ReasonBody, call: Here) -> Response:
+    """Remove the second factor of a user who lost everything; ends their sessions and tells them."""
+    await call.runtime.administer.reset_two_factor(
+        user_id, reason=body.reason, provenance=call.provenance, now=call.now
+    )
+    return no_content()
+
+
+@routes.add("GET", "/admin/users/{user_id}/api-keys", access=ADMINISTRATION)
+async def list_api_keys(user_id: str, call: Here) -> Response:
+    """A user's API keys, without the keys themselves."""
+    keys = await call.runtime.administer.list_api_keys(user_id, now=call.now)
+    return JSONResponse({"apiKeys": [shapes.api_key(key) for key in keys], "total": len(keys)})
+
+
+@routes.add("DELETE", "/admin/api-keys/{key_id}", access=ADMINISTRATION, status=204)
+async def revoke_api_key(key_id: str, call: Here) -> Response:
+    """End anybody's API key."""
+    await call.runtime.administer.revoke_api_key(key_id, provenance=call.provenance, now=call.now)
+    return no_content()
+
+
+@routes.add("GET", "/admin/audit", access=ADMINISTRATION)
+async def audit(
+    call: Here,
+    user_id: Annotated[str | None, Query(alias="userId", max_length=64)] = None,
+    action: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Limit = 100,
+    cursor: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+) -> Response:
+    """The audit log, newest first."""
+    records, total = await call.runtime.administer.audit(
+        user_id=user_id, action=action, before=cursor, limit=limit
+    )
+    return JSONResponse(
+        {
+            "audit": [shapes.audit_record(record) for record in records],
+            "total": total,
+            "nextCursor": records[-1].sequence if len(records) == limit else None,
+        }
+    )

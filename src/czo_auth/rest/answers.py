@@ -1,0 +1,102 @@
+"""Answers that hand out sessions: body, cookies and the ``set-auth-token`` header, the same on every route."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.asgi.entry import Call
+from czo_auth.asgi.moments import moment
+from czo_auth.core.flows.issue import SignedIn
+from czo_auth.core.flows.sign_in import SecondFactorRequired
+from czo_auth.core.principal import TWO_FACTOR_SETUP
+from czo_auth.rest import shapes
+from czo_auth.rest.shapes import Json
+
+AUTH_TOKEN_HEADER = "set-auth-token"  # noqa: S105 - the name of a header
+
+
+def no_content() -> Response:
+    """Answer 204."""
+    return Response(status_code=204)
+
+
+def session_body(call: Call, outcome: SignedIn) -> Json:
+    """Shape the body of a successful sign-in or renewal, contract section 4."""
+    issued = outcome.issued
+    lifetime = call.runtime.services.access_tokens.lifetime
+    return {
+        "requires2FA": False,
+        "requires2FASetup": outcome.restricted,
+        "user": shapes.user(outcome.user),
+        "session": shapes.session(
+            issued.session, restricted_to=TWO_FACTOR_SETUP if outcome.restricted else None
+        ),
+        "accessToken": outcome.access_token,
+        "refreshToken": issued.refresh_token,
+        "expiresIn": int(lifetime.total_seconds()),
+        "tokenType": "Bearer",
+        "token": issued.session.id,
+        "redirect": False,
+    }
+
+
+def set_session(call: Call, response: Response, outcome: SignedIn) -> Response:
+    """Add the session's secrets to *response*: the cookie and the header for Bearer front ends."""
+    cookies, issued = call.authenticator.cookies, outcome.issued
+    until = issued.session.expires_at if issued.session.remembered else None
+    response.headers[AUTH_TOKEN_HEADER] = issued.session_token
+    response.headers.append(
+        "set-cookie", cookies.set(cookies.session, issued.session_token, until=until, now=call.now)
+    )
+    if cookies.challenge in call.cookies:
+        response.headers.append("set-cookie", cookies.clear(cookies.challenge))
+    if outcome.trusted_device_token is not None:
+        lifetime = call.runtime.services.policies.two_factor.trusted_device_lifetime
+        response.headers.append(
+            "set-cookie",
+            cookies.set(
+                cookies.device, outcome.trusted_device_token, until=call.now + lifetime, now=call.now
+            ),
+        )
+    return response
+
+
+def entered(call: Call, outcome: SignedIn | SecondFactorRequired, *, verified: bool = False) -> Response:
+    """Answer a sign-in: a session, or the question for the second factor."""
+    if isinstance(outcome, SecondFactorRequired):
+        return _challenge(call, outcome)
+    body = session_body(call, outcome)
+    if verified:
+        body["verified"] = True
+    return set_session(call, JSONResponse(body), outcome)
+
+
+def _challenge(call: Call, outcome: SecondFactorRequired) -> Response:
+    cookies = call.authenticator.cookies
+    response = JSONResponse(
+        {
+            "requires2FA": True,
+            "twoFactorRedirect": True,
+            "twoFactorMethods": list(outcome.methods),
+            "challenge": outcome.challenge,
+            "expiresAt": moment(outcome.expires_at),
+        }
+    )
+    response.headers.append(
+        "set-cookie",
+        cookies.set(cookies.challenge, outcome.challenge, until=outcome.expires_at, now=call.now),
+    )
+    if cookies.session in call.cookies:
+        # An old session must not answer for the new sign-in when the code arrives.
+        response.headers.append("set-cookie", cookies.clear(cookies.session))
+    return response
+
+
+def signed_out(call: Call, body: Json) -> Response:
+    """Answer that the session ended, and remove its cookies, if they came along: else another site's page asked."""
+    cookies = call.authenticator.cookies
+    response = JSONResponse(body)
+    for name in (cookies.session, cookies.challenge):
+        if name in call.cookies:
+            response.headers.append("set-cookie", cookies.clear(name))
+    return response

@@ -1,0 +1,100 @@
+"""The REST application: routes put together, and every refusal in one shape."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from czo_auth.asgi.entry import Door
+from czo_auth.asgi.problems import body_of, headers_of, status_of
+from czo_auth.core.errors import MethodNotAllowed, NotFound, Refusal, ValidationFailed
+from czo_auth.core.text import escape_control
+from czo_auth.rest import (
+    accounts,
+    administration,
+    api_keys,
+    invitations,
+    organizations,
+    passwords,
+    sessions,
+    two_factor,
+)
+from czo_auth.rest.better_auth import account as better_auth_account
+from czo_auth.rest.better_auth import api_key as better_auth_api_key
+from czo_auth.rest.better_auth import organization as better_auth_organization
+
+_LOG = logging.getLogger("czo_auth")
+NATIVE = (
+    accounts,
+    sessions,
+    passwords,
+    two_factor,
+    api_keys,
+    organizations,
+    invitations,
+    administration,
+)
+BETTER_AUTH = (better_auth_account, better_auth_api_key, better_auth_organization)
+
+
+def rest_app(door: Door, *, title: str = "czo-auth", version: str) -> FastAPI:
+    """Build the application for one deployment; its routes are relative to the mount."""
+    settings = door.runtime.settings
+    app = FastAPI(
+        title=title,
+        version=version,
+        openapi_url="/openapi.json" if settings.docs_are_open else None,
+        docs_url="/docs" if settings.docs_are_open else None,
+        redoc_url=None,
+        redirect_slashes=False,
+        servers=[{"url": settings.base_path}],
+    )
+    app.state.door = door
+    for module in (*BETTER_AUTH, *NATIVE):
+        app.include_router(module.routes.router)
+    app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    return app
+
+
+def answer(refusal: Refusal, *, allow: str | None = None) -> Response:
+    """Shape a refusal as a response."""
+    response = Response(json.dumps(body_of(refusal)), status_code=status_of(refusal))
+    for name, value in headers_of(refusal):
+        response.headers[name.decode()] = value.decode()
+    if allow is not None:
+        response.headers["allow"] = allow
+    return response
+
+
+async def _refusal(_: Request, error: Exception) -> Response:
+    if not isinstance(error, Refusal):
+        raise error
+    return answer(error)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """Tell where and what, never the value: FastAPI's own answer echoes passwords."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    details = []
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"] if part not in ("body", "query", "path"))
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        details.append((escape_control(where or "body", limit=64), escape_control(message, limit=200)))
+    return answer(ValidationFailed(details=details[:20]))
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 405:
+        return answer(MethodNotAllowed(), allow=(error.headers or {}).get("Allow"))
+    return answer(NotFound() if error.status_code == 404 else ValidationFailed())

@@ -1,0 +1,222 @@
+"""better-auth's API-key calls."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import ConfigDict
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.asgi.entry import Call
+from czo_auth.asgi.moments import moment, moment_or_none
+from czo_auth.core.access import ACCOUNT
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.errors import (
+    ExpiresInTooLarge,
+    ExpiresInTooSmall,
+    InvalidNameLength,
+    InvalidPrefixLength,
+    KeyNotFound,
+    NotFound,
+    NoValuesToUpdate,
+    ServerOnlyProperty,
+    UnauthorizedSession,
+)
+from czo_auth.core.flows.api_keys import ApiKeyChanges, NewApiKey
+from czo_auth.rest.api_keys import Seconds, seconds
+from czo_auth.rest.models import Body, Identifier, Metadata
+from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.shapes import Json
+
+routes = Routes("better-auth: API keys")
+DEFAULT_NAME = "API key"
+SHORTEST_LIFE = timedelta(days=1)
+_SERVER_ONLY = frozenset({"remaining", "refillAmount", "refillInterval", "permissions"}) | frozenset(
+    {"rateLimitEnabled", "rateLimitMax", "rateLimitTimeWindow"}
+)
+
+
+class ClientBody(Body):
+    model_config = ConfigDict(extra="allow")
+
+    def refuse_server_side(self) -> None:
+        """
+        Refuse what a client may not say.
+
+        Raises:
+            UnauthorizedSession: An owner was named.
+            ServerOnlyProperty: A property that only the server sets.
+        """
+        sent = self.model_extra or {}
+        if sent.get("userId") is not None:
+            raise UnauthorizedSession
+        if any(sent.get(name) is not None for name in _SERVER_ONLY):
+            raise ServerOnlyProperty
+
+
+class CreateBody(ClientBody):
+    name: str | None = None
+    prefix: str | None = None
+    expires_in: Seconds | None = None
+    metadata: Metadata | None = None
+    organization_id: Identifier | None = None
+
+
+class UpdateBody(ClientBody):
+    key_id: Identifier
+    name: str | None = None
+    enabled: bool | None = None
+    expires_in: Seconds | None = None
+    metadata: Metadata | None = None
+
+
+class DeleteBody(ClientBody):
+    key_id: Identifier
+
+
+def record(of: ApiKey) -> Json:
+    """Shape a key as the client knows it; what this product does not have is null."""
+    absent = (
+        "remaining",
+        "rateLimitMax",
+        "rateLimitTimeWindow",
+        "refillAmount",
+        "refillInterval",
+        "lastRefillAt",
+    )
+    return {
+        "id": of.id,
+        "name": of.name,
+        "start": of.prefix[:6],
+        "prefix": of.prefix[: of.prefix.index("_") + 1] if "_" in of.prefix else of.prefix,
+        "userId": of.user_id,
+        "referenceId": of.organization_id or of.user_id,
+        "configId": "default",
+        "organizationId": of.organization_id,
+        "enabled": of.enabled,
+        "expiresAt": moment_or_none(of.expires_at),
+        "createdAt": moment(of.created_at),
+        "updatedAt": moment(of.updated_at),
+        "lastRequest": moment_or_none(of.last_used_at),
+        "requestCount": 0,
+        "rateLimitEnabled": False,
+        "permissions": None,
+        "metadata": None if of.metadata is None else dict(of.metadata),
+        **dict.fromkeys(absent),
+    }
+
+
+def _lifetime(count: int | None, call: Call) -> timedelta | None:
+    if count is None:
+        return None
+    lifetime = seconds(count)
+    if lifetime < SHORTEST_LIFE:
+        raise ExpiresInTooSmall
+    if lifetime > call.runtime.services.policies.api_keys.longest_life:
+        raise ExpiresInTooLarge
+    return lifetime
+
+
+def _name(text: str | None) -> str:
+    if text is None:
+        return DEFAULT_NAME
+    if not 1 <= len(text.strip()) <= 200:
+        raise InvalidNameLength
+    return text.strip()
+
+
+@routes.add("POST", "/api-key/create", access=ACCOUNT)
+async def create(body: CreateBody, call: Here) -> Response:
+    """Create a key; its text is in this answer only."""
+    body.refuse_server_side()
+    if body.prefix is not None and body.prefix != call.runtime.services.policies.api_keys.prefix:
+        raise InvalidPrefixLength
+    new = NewApiKey(
+        name=_name(body.name),
+        organization_id=body.organization_id,
+        expires_in=_lifetime(body.expires_in, call),
+        metadata=body.metadata,
+    )
+    created = await call.runtime.api_keys.create(
+        call.principal, new, provenance=call.provenance, now=call.now
+    )
+    return JSONResponse({**record(created.api_key), "key": created.key})
+
+
+@routes.add("GET", "/api-key/list", access=ACCOUNT)
+async def list_keys(
+    call: Here,
+    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+    offset: Annotated[int, Query(ge=0, le=10**6)] = 0,
+    sort_by: Annotated[
+        str, Query(alias="sortBy", pattern="^(createdAt|name|expiresAt|updatedAt)$")
+    ] = "createdAt",
+    sort_direction: Annotated[str, Query(alias="sortDirection", pattern="^(asc|desc)$")] = "desc",
+) -> Response:
+    """The user's keys."""
+    keys = list(await call.runtime.api_keys.list(call.principal, organization_id=None, now=call.now))
+    order = {
+        "name": lambda key: key.name,
+        "createdAt": lambda key: key.created_at,
+        "updatedAt": lambda key: key.updated_at,
+        "expiresAt": _end,
+    }[sort_by]
+    keys.sort(key=order, reverse=sort_direction == "desc")
+    shown = keys[offset : None if limit is None else offset + limit]
+    answer: Json = {"apiKeys": [record(key) for key in shown], "total": len(keys)}
+    if limit is not None:
+        answer |= {"limit": limit, "offset": offset}
+    return JSONResponse(answer)
+
+
+def _end(key: ApiKey) -> float:
+    """Order keys by their end; those without one come last."""
+    end: datetime | None = key.expires_at
+    return float("inf") if end is None else end.timestamp()
+
+
+@routes.add("GET", "/api-key/get", access=ACCOUNT)
+async def get(call: Here, id: Annotated[str, Query(max_length=64)]) -> Response:
+    """One of the user's keys."""
+    try:
+        return JSONResponse(record(await call.runtime.api_keys.get(call.principal, id)))
+    except NotFound:
+        raise KeyNotFound from None
+
+
+@routes.add("POST", "/api-key/update", access=ACCOUNT)
+async def update(body: UpdateBody, call: Here) -> Response:
+    """Change one of the user's keys."""
+    body.refuse_server_side()
+    given = frozenset(body.model_fields_set) - {"key_id"}
+    if not given:
+        raise NoValuesToUpdate
+    lifetime = _lifetime(body.expires_in, call)
+    changes = ApiKeyChanges(
+        given=frozenset("expires_at" if name == "expires_in" else name for name in given),
+        name=None if body.name is None else _name(body.name),
+        enabled=body.enabled,
+        expires_at=None if lifetime is None else call.now + lifetime,
+        metadata=body.metadata,
+    )
+    try:
+        changed = await call.runtime.api_keys.change(
+            call.principal, body.key_id, changes, provenance=call.provenance, now=call.now
+        )
+    except NotFound:
+        raise KeyNotFound from None
+    return JSONResponse(record(changed))
+
+
+@routes.add("POST", "/api-key/delete", access=ACCOUNT)
+async def delete(body: DeleteBody, call: Here) -> Response:
+    """End one of the user's keys for good."""
+    try:
+        await call.runtime.api_keys.revoke(
+            call.principal, body.key_id, provenance=call.provenance, now=call.now
+        )
+    except NotFound:
+        raise KeyNotFound from None
+    return JSONResponse({"success": True})

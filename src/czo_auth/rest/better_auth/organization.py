@@ -1,0 +1,488 @@
+"""better-auth's organization calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final, Literal
+
+from fastapi import Query
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.asgi.entry import Call
+from czo_auth.asgi.moments import moment
+from czo_auth.core import errors
+from czo_auth.core.access import ACCOUNT, SERVICE
+from czo_auth.core.errors import Refusal
+from czo_auth.core.flows.invitations import NewInvitation, ReceivedInvitation
+from czo_auth.core.flows.organizations import NewOrganization, OrganizationChanges
+from czo_auth.core.organizations.organization import Member, Organization
+from czo_auth.rest.invitations import shaped_invitation
+from czo_auth.rest.models import Email, Identifier, Image, Metadata, Name, TolerantBody
+from czo_auth.rest.organizations import Role, Slug, shaped_member
+from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.shapes import Json
+
+routes = Routes("better-auth: organizations")
+MEMBERS_SHOWN: Final = 100
+
+Renaming = dict[type[Refusal], type[Refusal]]
+_EVERYWHERE: Final[Renaming] = {
+    errors.UnknownOrganization: errors.NotOrganizationMember,
+    errors.UnknownMember: errors.MemberNotFound,
+    errors.UnknownInvitation: errors.InvitationNotFound,
+    errors.UnknownRole: errors.RoleNotFound,
+    errors.SlugTaken: errors.SlugNotAvailable,
+    errors.LastOwner: errors.OnlyOwnerCannotLeave,
+    errors.EmailNotVerified: errors.InvitationsNeedVerifiedEmail,
+}
+_NOT_A_MEMBER: Final[Renaming] = {errors.UnknownOrganization: errors.MemberNotFound}
+_NOT_HERE: Final[Renaming] = {
+    errors.UnknownOrganization: errors.NotMemberHere,
+    errors.UnknownMember: errors.NotMemberHere,
+}
+_BY_CALL: Final[dict[str, Renaming]] = {
+    "create": {errors.SlugTaken: errors.OrganizationAlreadyExists},
+    "update": {errors.Forbidden: errors.CannotUpdateOrganization},
+    "delete": {errors.Forbidden: errors.CannotDeleteOrganization},
+    "list-members": _NOT_HERE,
+    "get-active-member-role": _NOT_HERE,
+    "remove-member": {**_NOT_A_MEMBER, errors.Forbidden: errors.CannotRemoveMember},
+    "update-member-role": {
+        **_NOT_A_MEMBER,
+        errors.Forbidden: errors.CannotUpdateMember,
+        errors.RoleAboveOwn: errors.CannotUpdateMember,
+        errors.LastOwner: errors.OwnerNeeded,
+    },
+    "leave": _NOT_A_MEMBER,
+    "invite-member": {
+        **_NOT_A_MEMBER,
+        errors.Forbidden: errors.CannotInvite,
+        errors.RoleAboveOwn: errors.CannotInviteWithRole,
+    },
+    "cancel-invitation": {errors.Forbidden: errors.CannotCancelInvitation},
+    "list-invitations": {errors.Forbidden: errors.CannotListInvitations},
+}
+"""The client's name for what the core refuses; what is not here keeps the name it has."""
+
+OrganizationId = Annotated[str | None, Query(alias="organizationId", max_length=64)]
+OrganizationSlug = Annotated[str | None, Query(alias="organizationSlug", max_length=64)]
+Count = Annotated[int | None, Query(ge=0, le=10**6)]
+Roles = Role | Annotated[list[Role], Field(min_length=1, max_length=8)]
+
+
+class CreateBody(TolerantBody):
+    name: Name
+    slug: Slug
+    logo: Image | None = None
+    metadata: Metadata | None = None
+    keep_current_active_organization: bool = False
+
+
+class SlugBody(TolerantBody):
+    slug: Slug
+
+
+class Changes(TolerantBody):
+    name: Name | None = None
+    slug: Slug | None = None
+    logo: Image | None = None
+    metadata: Metadata | None = None
+
+
+class UpdateBody(TolerantBody):
+    data: Changes
+    organization_id: Identifier | None = None
+
+
+class OrganizationBody(TolerantBody):
+    organization_id: Identifier
+
+
+class ActivateBody(TolerantBody):
+    organization_id: Identifier | None = None
+    organization_slug: Slug | None = None
+
+
+class RemoveBody(TolerantBody):
+    member_id_or_email: Email
+    organization_id: Identifier | None = None
+
+
+class RoleBody(TolerantBody):
+    member_id: Identifier
+    role: Roles
+    organization_id: Identifier | None = None
+
+
+class InviteBody(TolerantBody):
+    email: Email
+    role: Roles
+    organization_id: Identifier | None = None
+    resend: bool = False
+
+
+class InvitationBody(TolerantBody):
+    invitation_id: Identifier
+
+
+class PermissionsBody(TolerantBody):
+    permissions: dict[str, list[str]] | None = None
+    permission: dict[str, list[str]] | None = None
+    organization_id: Identifier | None = None
+
+
+@contextmanager
+def _named_for(call: str) -> Iterator[None]:
+    """Refuse under the names that the client has for this call."""
+    try:
+        yield
+    except Refusal as refusal:
+        known = {**_EVERYWHERE, **_BY_CALL.get(call, {})}.get(type(refusal))
+        if known is None:
+            raise
+        raise known from None
+
+
+def _active(
+    call: Call, organization_id: str | None, *, otherwise: type[Refusal] = errors.NoActiveOrganization
+) -> str:
+    """Take the organization that was named, or the active one."""
+    chosen = organization_id or call.principal.organization_id
+    if chosen is None:
+        raise otherwise
+    return chosen
+
+
+async def _chosen(call: Call, organization_id: str | None, slug: str | None) -> str | None:
+    """Take the organization that a query names, by slug before id, or the active one, if there is one."""
+    if slug:
+        return (await call.runtime.organizations.get_by_slug(call.principal, slug)).organization.id
+    return organization_id or call.principal.organization_id
+
+
+def _one_role(given: str | list[str]) -> str:
+    """Read a role; the client may send several, and here a member has one."""
+    if isinstance(given, str):
+        return given
+    return given[0] if len(given) == 1 else ",".join(given)
+
+
+def _organization(of: Organization) -> Json:
+    return {
+        "id": of.id,
+        "name": of.name,
+        "slug": of.slug,
+        "logo": of.logo,
+        "metadata": None if of.metadata is None else dict(of.metadata),
+        "createdAt": moment(of.created_at),
+    }
+
+
+def _received(of: ReceivedInvitation) -> Json:
+    return {
+        **shaped_invitation(of.invitation),
+        "organizationName": of.organization.name,
+        "organizationSlug": of.organization.slug,
+        "inviterEmail": of.inviter.email,
+    }
+
+
+# --- organizations ---------------------------------------------------------------------------------------------------
+@routes.add("POST", "/organization/create", access=ACCOUNT)
+async def create(body: CreateBody, call: Here) -> Response:
+    """Found an organization and make it the active one, unless the body says otherwise."""
+    new = NewOrganization(
+        name=body.name,
+        slug=body.slug,
+        logo=body.logo,
+        metadata=body.metadata,
+        activates=not body.keep_current_active_organization,
+    )
+    with _named_for("create"):
+        created = await call.runtime.organizations.create(
+            call.principal, new, provenance=call.provenance, now=call.now
+        )
+    return JSONResponse({**_organization(created.organization), "members": [shaped_member(created.member)]})
+
+
+@routes.add("POST", "/organization/check-slug", access=ACCOUNT)
+async def check_slug(body: SlugBody, call: Here) -> Response:
+    """Say whether a slug is free."""
+    if not await call.runtime.organizations.is_slug_free(body.slug):
+        raise errors.SlugNotAvailable
+    return JSONResponse({"status": True})
+
+
+@routes.add("GET", "/organization/list", access=SERVICE)
+async def list_organizations(call: Here) -> Response:
+    """The caller's organizations, oldest first."""
+    found = await call.runtime.organizations.list(call.principal)
+    return JSONResponse([_organization(organization) for organization, _ in found])
+
+
+@routes.add("GET", "/organization/get-organization", access=SERVICE)
+async def get_organization(
+    call: Here, organization_id: OrganizationId = None, organization_slug: OrganizationSlug = None
+) -> Response:
+    """An organization, by default the active one; `null` when none is."""
+    with _named_for("get-organization"):
+        chosen = await _chosen(call, organization_id, organization_slug)
+        if chosen is None:
+            return JSONResponse(None)
+        found = await call.runtime.organizations.get(call.principal, chosen)
+    return JSONResponse(_organization(found.organization))
+
+
+@routes.add("GET", "/organization/get-full-organization", access=SERVICE)
+async def get_full_organization(
+    call: Here,
+    organization_id: OrganizationId = None,
+    organization_slug: OrganizationSlug = None,
+    members_limit: Annotated[int, Query(alias="membersLimit", ge=0, le=10**6)] = MEMBERS_SHOWN,
+) -> Response:
+    """An organization with members and invitations, by default the active one; `null` when none is."""
+    with _named_for("get-full-organization"):
+        chosen = await _chosen(call, organization_id, organization_slug)
+        if chosen is None:
+            return JSONResponse(None)
+        found = await call.runtime.organizations.get_full(call.principal, chosen)
+    return JSONResponse(
+        {
+            **_organization(found.membership.organization),
+            "members": [shaped_member(each) for each in found.members[: members_limit or MEMBERS_SHOWN]],
+            "invitations": [shaped_invitation(each) for each in found.invitations],
+        }
+    )
+
+
+@routes.add("POST", "/organization/set-active", access=ACCOUNT)
+async def set_active(body: ActivateBody, call: Here) -> Response:
+    """Make an organization the active one of this session; `organizationId: null` leaves it without one."""
+    organizations = call.runtime.organizations
+    if body.organization_id is None and "organization_id" in body.model_fields_set:
+        await organizations.deactivate(call.principal)
+        return JSONResponse(None)
+    with _named_for("set-active"):
+        slug = body.organization_slug if body.organization_id is None else None
+        chosen = await _chosen(call, body.organization_id, slug)
+        if chosen is None:
+            return JSONResponse(None)
+        activated = await organizations.activate(call.principal, chosen)
+    return JSONResponse(_organization(activated.organization))
+
+
+@routes.add("POST", "/organization/update", access=ACCOUNT)
+async def update(body: UpdateBody, call: Here) -> Response:
+    """Change an organization, by default the active one."""
+    data = body.data
+    changes = OrganizationChanges(
+        given=frozenset(data.model_fields_set),
+        name=data.name,
+        slug=data.slug,
+        logo=data.logo,
+        metadata=data.metadata,
+    )
+    chosen = _active(call, body.organization_id, otherwise=errors.OrganizationNotFound)
+    with _named_for("update"):
+        changed = await call.runtime.organizations.update(
+            call.principal, chosen, changes, provenance=call.provenance, now=call.now
+        )
+    return JSONResponse(_organization(changed.organization))
+
+
+@routes.add("POST", "/organization/delete", access=ACCOUNT)
+async def delete(body: OrganizationBody, call: Here) -> Response:
+    """Delete an organization."""
+    with _named_for("delete"):
+        deleted = await call.runtime.organizations.delete(
+            call.principal, body.organization_id, provenance=call.provenance, now=call.now
+        )
+    return JSONResponse(_organization(deleted))
+
+
+@routes.add("POST", "/organization/has-permission", access=ACCOUNT)
+async def has_permission(body: PermissionsBody, call: Here) -> Response:
+    """Say whether the caller's role has all of these permissions, each resource with at least one action."""
+    wanted = body.permissions if body.permissions is not None else body.permission or {}
+    names = [f"{resource}:{action}" for resource, actions in wanted.items() for action in actions or [""]]
+    with _named_for("has-permission"):
+        success = await call.runtime.organizations.has_permissions(
+            call.principal, _active(call, body.organization_id), names
+        )
+    return JSONResponse({"error": None, "success": success})
+
+
+# --- members ---------------------------------------------------------------------------------------------------------
+@routes.add("GET", "/organization/list-members", access=SERVICE)
+async def list_members(
+    call: Here,
+    organization_id: OrganizationId = None,
+    organization_slug: OrganizationSlug = None,
+    limit: Count = None,
+    offset: Count = None,
+    sort_by: Annotated[Literal["createdAt", "role", "userId", "id"], Query(alias="sortBy")] = "createdAt",
+    sort_direction: Annotated[Literal["asc", "desc"], Query(alias="sortDirection")] = "asc",
+    filter_field: Annotated[Literal["role", "userId", "id"] | None, Query(alias="filterField")] = None,
+    filter_value: Annotated[str, Query(alias="filterValue", max_length=64)] = "",
+    filter_operator: Annotated[Literal["eq", "ne"], Query(alias="filterOperator")] = "eq",
+) -> Response:
+    """The members of an organization, by default the active one."""
+    with _named_for("list-members"):
+        chosen = _active(call, await _chosen(call, organization_id, organization_slug))
+        members = list(await call.runtime.organizations.list_members(call.principal, chosen))
+    if filter_field is not None:
+        equal = filter_operator == "eq"
+        members = [each for each in members if (_text_of(each, filter_field) == filter_value) == equal]
+    # The members come oldest first, and the sort is stable.
+    if sort_by != "createdAt":
+        members.sort(key=lambda each: _text_of(each, sort_by))
+    if sort_direction == "desc":
+        members.reverse()
+    start = offset or 0
+    shown = members[start : start + (limit or MEMBERS_SHOWN)]
+    return JSONResponse({"members": [shaped_member(each) for each in shown], "total": len(members)})
+
+
+def _text_of(member: Member, field: str) -> str:
+    return {"role": member.role, "userId": member.user_id, "id": member.id}[field]
+
+
+@routes.add("GET", "/organization/get-active-member", access=SERVICE)
+async def get_active_member(call: Here) -> Response:
+    """What the caller is in the active organization."""
+    with _named_for("get-active-member"):
+        found = await call.runtime.organizations.get(call.principal, _active(call, None))
+    return JSONResponse(shaped_member(found.member))
+
+
+@routes.add("GET", "/organization/get-active-member-role", access=SERVICE)
+async def get_active_member_role(
+    call: Here,
+    user_id: Annotated[str | None, Query(alias="userId", max_length=64)] = None,
+    organization_id: OrganizationId = None,
+    organization_slug: OrganizationSlug = None,
+) -> Response:
+    """The role of a member, by default the caller's in the active organization."""
+    with _named_for("get-active-member-role"):
+        chosen = _active(call, await _chosen(call, organization_id, organization_slug))
+        found = await call.runtime.organizations.get_member(
+            call.principal, chosen, user_id or call.principal.user_id
+        )
+    return JSONResponse({"role": found.role})
+
+
+@routes.add("POST", "/organization/update-member-role", access=ACCOUNT)
+async def update_member_role(body: RoleBody, call: Here) -> Response:
+    """Give a member another role."""
+    chosen = _active(call, body.organization_id)
+    with _named_for("update-member-role"):
+        changed = await call.runtime.organizations.change_role(
+            call.principal,
+            chosen,
+            body.member_id,
+            named_by="member_id",
+            role=_one_role(body.role),
+            provenance=call.provenance,
+            now=call.now,
+        )
+    return JSONResponse(shaped_member(changed))
+
+
+@routes.add("POST", "/organization/remove-member", access=ACCOUNT)
+async def remove_member(body: RemoveBody, call: Here) -> Response:
+    """Remove a member, named by membership or address."""
+    chosen = _active(call, body.organization_id)
+    with _named_for("remove-member"):
+        removed = await call.runtime.organizations.remove_member(
+            call.principal,
+            chosen,
+            body.member_id_or_email,
+            named_by="email" if "@" in body.member_id_or_email else "member_id",
+            provenance=call.provenance,
+            now=call.now,
+        )
+    return JSONResponse({"member": shaped_member(removed)})
+
+
+@routes.add("POST", "/organization/leave", access=ACCOUNT)
+async def leave(body: OrganizationBody, call: Here) -> Response:
+    """Leave an organization."""
+    with _named_for("leave"):
+        left = await call.runtime.organizations.leave(
+            call.principal, body.organization_id, provenance=call.provenance, now=call.now
+        )
+    return JSONResponse(shaped_member(left))
+
+
+# --- invitations -----------------------------------------------------------------------------------------------------
+@routes.add("POST", "/organization/invite-member", access=ACCOUNT)
+async def invite_member(body: InviteBody, call: Here) -> Response:
+    """Invite an address. The token is in the mail only."""
+    chosen = _active(call, body.organization_id, otherwise=errors.OrganizationNotFound)
+    with _named_for("invite-member"):
+        sent = await call.runtime.invitations.invite(
+            call.principal,
+            chosen,
+            NewInvitation(email=body.email, role=_one_role(body.role), resends=body.resend),
+            provenance=call.provenance,
+            now=call.now,
+        )
+    return JSONResponse(shaped_invitation(sent.invitation))
+
+
+@routes.add("GET", "/organization/get-invitation", access=ACCOUNT)
+async def get_invitation(call: Here, id: Annotated[str, Query(max_length=64)]) -> Response:
+    """An invitation that was sent to the caller."""
+    return JSONResponse(_received(await call.runtime.invitations.get(call.principal, id, now=call.now)))
+
+
+@routes.add("GET", "/organization/list-invitations", access=SERVICE)
+async def list_invitations(call: Here, organization_id: OrganizationId = None) -> Response:
+    """The invitations of an organization, by default the active one, newest first."""
+    chosen = _active(call, organization_id)
+    with _named_for("list-invitations"):
+        invitations = await call.runtime.invitations.list(call.principal, chosen)
+    return JSONResponse([shaped_invitation(each) for each in invitations])
+
+
+@routes.add("GET", "/organization/list-user-invitations", access=ACCOUNT)
+async def list_user_invitations(call: Here) -> Response:
+    """The live invitations to the caller's confirmed address."""
+    with _named_for("list-user-invitations"):
+        received = await call.runtime.invitations.list_for(call.principal, now=call.now)
+    return JSONResponse([_received(each) for each in received])
+
+
+@routes.add("POST", "/organization/accept-invitation", access=ACCOUNT)
+async def accept_invitation(body: InvitationBody, call: Here) -> Response:
+    """Accept an invitation; its organization becomes the active one."""
+    accepted = await call.runtime.invitations.accept_by_id(
+        call.principal, body.invitation_id, provenance=call.provenance, now=call.now
+    )
+    return JSONResponse(
+        {
+            "invitation": shaped_invitation(accepted.invitation),
+            "member": shaped_member(accepted.membership.member),
+        }
+    )
+
+
+@routes.add("POST", "/organization/reject-invitation", access=ACCOUNT)
+async def reject_invitation(body: InvitationBody, call: Here) -> Response:
+    """Reject an invitation."""
+    rejected = await call.runtime.invitations.reject(
+        call.principal, body.invitation_id, provenance=call.provenance, now=call.now
+    )
+    return JSONResponse({"invitation": shaped_invitation(rejected), "member": None})
+
+
+@routes.add("POST", "/organization/cancel-invitation", access=ACCOUNT)
+async def cancel_invitation(body: InvitationBody, call: Here) -> Response:
+    """Withdraw a pending invitation."""
+    with _named_for("cancel-invitation"):
+        canceled = await call.runtime.invitations.cancel(
+            call.principal, body.invitation_id, provenance=call.provenance, now=call.now
+        )
+    return JSONResponse(shaped_invitation(canceled))

@@ -1,0 +1,94 @@
+"""Invitations to organizations."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.asgi.moments import moment
+from czo_auth.core.access import ACCOUNT, SERVICE
+from czo_auth.core.flows.invitations import NewInvitation
+from czo_auth.core.organizations.organization import Invitation
+from czo_auth.rest import organization_shapes as shapes
+from czo_auth.rest.answers import no_content
+from czo_auth.rest.models import Body, Email, Token
+from czo_auth.rest.organizations import Role, shaped_member
+from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.shapes import Json
+
+routes = Routes("Invitations")
+
+
+class InviteBody(Body):
+    email: Email
+    role: Role
+    resend: bool = False
+
+
+class AcceptBody(Body):
+    token: Token
+
+
+def shaped_invitation(of: Invitation) -> Json:
+    """Shape an invitation, without its token."""
+    return {
+        "id": of.id,
+        "organizationId": of.organization_id,
+        "email": of.email,
+        "role": of.role,
+        "status": of.status,
+        "inviterId": of.inviter_id,
+        "expiresAt": moment(of.expires_at),
+        "createdAt": moment(of.created_at),
+    }
+
+
+@routes.add("POST", "/organizations/{organization_id}/invitations", access=ACCOUNT, status=201)
+async def invite(organization_id: str, body: InviteBody, call: Here) -> Response:
+    """Invite an address. The token is in this answer and in the mail, and nowhere else."""
+    sent = await call.runtime.invitations.invite(
+        call.principal,
+        organization_id,
+        NewInvitation(email=body.email, role=body.role, resends=body.resend),
+        provenance=call.provenance,
+        now=call.now,
+    )
+    answer = {"invitation": shaped_invitation(sent.invitation), "token": sent.token}
+    return JSONResponse(answer, status_code=201)
+
+
+@routes.add("GET", "/organizations/{organization_id}/invitations", access=SERVICE)
+async def list_invitations(organization_id: str, call: Here) -> Response:
+    """The invitations of an organization, newest first, answered ones too."""
+    invitations = await call.runtime.invitations.list(call.principal, organization_id)
+    shaped = [shaped_invitation(each) for each in invitations]
+    return JSONResponse({"invitations": shaped, "total": len(shaped)})
+
+
+@routes.add(
+    "DELETE", "/organizations/{organization_id}/invitations/{invitation_id}", access=ACCOUNT, status=204
+)
+async def cancel(organization_id: str, invitation_id: str, call: Here) -> Response:
+    """Withdraw a pending invitation."""
+    await call.runtime.invitations.cancel(
+        call.principal,
+        invitation_id,
+        organization_id=organization_id,
+        provenance=call.provenance,
+        now=call.now,
+    )
+    return no_content()
+
+
+@routes.add("POST", "/invitations/accept", access=ACCOUNT)
+async def accept(body: AcceptBody, call: Here) -> Response:
+    """Accept an invitation with the token from the mail, as the user whom it was sent to."""
+    accepted = await call.runtime.invitations.accept_by_token(
+        call.principal, body.token, provenance=call.provenance, now=call.now
+    )
+    membership = accepted.membership
+    return JSONResponse(
+        {
+            "organization": shapes.organization(membership.organization, role=membership.member.role),
+            "member": shaped_member(membership.member),
+        }
+    )

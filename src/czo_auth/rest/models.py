@@ -1,0 +1,96 @@
+"""The bases of request models, and the field types that they share."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic.alias_generators import to_camel
+
+SERVER_SIDE = frozenset(
+    {"userId", "user_id", "ownerId", "owner_id", "id", "referenceId", "digest", "keyHash", "hash", "secret"}
+    | {
+        "emailVerified",
+        "twoFactorEnabled",
+        "actorTypes",
+        "banned",
+        "bannedAt",
+        "aal",
+        "amr",
+        "authTime",
+        "sid",
+    }
+    | {
+        "createdAt",
+        "updatedAt",
+        "lastUsedAt",
+        "credentialVersion",
+        "passwordHash",
+        "inviterId",
+        "restrictedTo",
+    }
+)
+"""Fields that name an owner or a server-side value: refused everywhere, also where unknown fields are ignored."""
+
+
+class Body(BaseModel):
+    """A native request body: strict types, unknown fields refused."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", alias_generator=to_camel, frozen=True, hide_input_in_errors=True
+    )
+
+
+class TolerantBody(Body):
+    """A body that better-auth's client sends: it adds fields of its own, which are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_server_side_fields(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            known = {field.alias for field in cls.model_fields.values()}
+            if not known.issuperset(SERVER_SIDE & value.keys()):
+                raise ValueError("A field that only the server may set was sent.")
+        return value
+
+
+def _moment(value: Any) -> Any:
+    pattern = (
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+    )
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise ValueError("A time must look like 2026-01-31T12:00:00.000Z.")
+    moment = datetime.fromisoformat(value).astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _not_blank(value: str) -> str:
+    stripped = value.strip()
+    if not stripped:
+        raise ValueError("This must not be blank.")
+    return stripped
+
+
+def _json_size(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    import json
+
+    if value is not None and len(json.dumps(value)) > 4096:
+        raise ValueError("At most 4096 bytes of metadata.")
+    return value
+
+
+Email = Annotated[str, Field(min_length=3, max_length=320)]
+Password = str
+"""Of any length: what is too short or too long to be chosen has codes of its own, and a wrong one is just wrong."""
+Name = Annotated[str, Field(max_length=200), AfterValidator(_not_blank)]
+Code = Annotated[str, Field(min_length=1, max_length=64)]
+Token = Annotated[str, Field(min_length=1, max_length=256)]
+Identifier = Annotated[str, Field(min_length=1, max_length=64)]
+Reason = Annotated[str, Field(max_length=500), AfterValidator(_not_blank)]
+Image = Annotated[str, Field(max_length=2048)]
+Moment = Annotated[datetime, Strict(strict=False), BeforeValidator(_moment)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_json_size)]

@@ -1,0 +1,21 @@
+"""The JSON shapes of organizations, members and invitations."""
+
+from __future__ import annotations
+
+from czo_auth.asgi.moments import moment
+from czo_auth.core.organizations.organization import Organization
+from czo_auth.rest.shapes import Json
+
+
+def organization(of: Organization, *, role: str | None) -> Json:
+    """Shape an organization; *role* is the caller's."""
+    return {
+        "id": of.id,
+        "name": of.name,
+        "slug": of.slug,
+        "logo": of.logo,
+        "metadata": None if of.metadata is None else dict(of.metadata),
+        "role": role,
+        "createdAt": moment(of.created_at),
+        "updatedAt": moment(of.updated_at),
+    }

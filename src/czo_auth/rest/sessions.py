@@ -1,0 +1,72 @@
+"""Sessions and tokens: list, revoke, refresh, and the keys that verify access tokens."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.core.access import ACCOUNT, PUBLIC
+from czo_auth.rest import shapes
+from czo_auth.rest.answers import no_content
+from czo_auth.rest.models import Body, Token
+from czo_auth.rest.routing import Here, Routes
+
+routes = Routes("Sessions")
+
+
+class RefreshBody(Body):
+    refresh_token: Token
+
+
+@routes.add("GET", "/sessions", access=ACCOUNT)
+async def list_sessions(call: Here) -> Response:
+    """The user's live sessions, newest first."""
+    principal = call.principal
+    sessions = await call.runtime.sessions.list(principal, now=call.now)
+    return JSONResponse(
+        {
+            "sessions": [
+                shapes.listed_session(
+                    one, current=principal.session_id, restricted_to=principal.restricted_to
+                )
+                for one in sessions
+            ],
+            "total": len(sessions),
+        }
+    )
+
+
+@routes.add("DELETE", "/sessions/{session_id}", access=ACCOUNT, status=204)
+async def revoke_session(session_id: str, call: Here) -> Response:
+    """End one session with its refresh family."""
+    await call.runtime.sessions.revoke(call.principal, session_id, provenance=call.provenance, now=call.now)
+    return no_content()
+
+
+@routes.add("DELETE", "/sessions", access=ACCOUNT, status=204)
+async def revoke_other_sessions(call: Here) -> Response:
+    """End all other sessions, their refresh families and all pending challenges."""
+    await call.runtime.sessions.revoke_others(call.principal, provenance=call.provenance, now=call.now)
+    return no_content()
+
+
+@routes.add("POST", "/token/refresh", access=PUBLIC)
+async def refresh(body: RefreshBody, call: Here) -> Response:
+    """Trade a refresh token for its successor and a new access token."""
+    refreshed = await call.runtime.refresh.refresh(
+        body.refresh_token, provenance=call.provenance, now=call.now
+    )
+    lifetime = call.runtime.services.access_tokens.lifetime
+    return JSONResponse(
+        {
+            "accessToken": refreshed.access_token,
+            "refreshToken": refreshed.refresh_token,
+            "expiresIn": int(lifetime.total_seconds()),
+            "tokenType": "Bearer",
+        }
+    )
+
+
+@routes.add("GET", "/jwks", access=PUBLIC)
+async def jwks(call: Here) -> Response:
+    """The public keys of access tokens (RFC 7517)."""
+    return JSONResponse(call.runtime.services.access_tokens.jwks())

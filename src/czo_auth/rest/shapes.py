@@ -1,0 +1,144 @@
+"""The JSON shapes of answers: camelCase, times with three digits, never a secret."""
+
+from __future__ import annotations
+
+from czo_auth.asgi.moments import moment, moment_or_none
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.events.types import AuditRecord
+from czo_auth.core.principal import Principal
+from czo_auth.core.sessions.session import Session
+from czo_auth.core.two_factor.factor import TrustedDevice
+from czo_auth.core.users.user import User
+
+Json = dict[str, object]
+
+
+def user(of: User) -> Json:
+    """Shape a user."""
+    return {
+        "id": of.id,
+        "email": of.email,
+        "name": of.name,
+        "emailVerified": of.email_verified,
+        "image": of.image,
+        "twoFactorEnabled": of.has_factor,
+        "actorTypes": sorted(of.actor_types),
+        "createdAt": moment(of.created_at),
+        "updatedAt": moment(of.updated_at),
+    }
+
+
+def administered_user(of: User) -> Json:
+    """Shape a user for an administrator."""
+    return {**user(of), "banned": of.banned_at is not None, "bannedAt": moment_or_none(of.banned_at)}
+
+
+def session(of: Session, *, restricted_to: str | None) -> Json:
+    """Shape a session as contract section 3 says."""
+    return {
+        "id": of.id,
+        "actorType": of.actor_type,
+        "organizationId": of.organization_id,
+        "aal": of.aal,
+        "amr": list(of.amr),
+        "authTime": moment(of.auth_time),
+        "restrictedTo": restricted_to,
+        "createdAt": moment(of.created_at),
+        "expiresAt": moment(of.expires_at),
+    }
+
+
+def listed_session(of: Session, *, current: str | None, restricted_to: str | None) -> Json:
+    """Shape a session in a list."""
+    return {
+        **session(of, restricted_to=restricted_to),
+        "ipAddress": of.ip,
+        "userAgent": of.user_agent,
+        "current": of.id == current,
+    }
+
+
+def client_session(of: Session) -> Json:
+    """Shape a session as better-auth's client knows it; ``token`` is the public handle."""
+    return {
+        "id": of.id,
+        "token": of.id,
+        "userId": of.user_id,
+        "expiresAt": moment(of.expires_at),
+        "createdAt": moment(of.created_at),
+        "updatedAt": moment(of.created_at),
+        "ipAddress": of.ip,
+        "userAgent": of.user_agent,
+        "activeOrganizationId": of.organization_id,
+    }
+
+
+def principal(of: Principal) -> Json:
+    """Shape what a credential turned out to be."""
+    shaped: Json = {
+        "kind": of.kind,
+        "userId": of.user_id,
+        "actorType": of.actor_type,
+        "organizationId": of.organization_id,
+        "aal": of.aal,
+        "amr": list(of.amr),
+        "scopes": list(of.scopes),
+        "restrictedTo": of.restricted_to,
+    }
+    if of.api_key_id is not None:
+        shaped["apiKeyId"] = of.api_key_id
+    if of.session_id is not None:
+        shaped["sessionId"] = of.session_id
+    return shaped
+
+
+def api_key(of: ApiKey) -> Json:
+    """Shape an API key without the key."""
+    return {
+        "id": of.id,
+        "name": of.name,
+        "prefix": of.prefix,
+        "organizationId": of.organization_id,
+        "scopes": list(of.scopes),
+        "metadata": None if of.metadata is None else dict(of.metadata),
+        "enabled": of.enabled,
+        "expiresAt": moment_or_none(of.expires_at),
+        "lastUsedAt": moment_or_none(of.last_used_at),
+        "createdAt": moment(of.created_at),
+        "updatedAt": moment(of.updated_at),
+        "rotatedAt": moment_or_none(of.rotated_at),
+    }
+
+
+def trusted_device(of: TrustedDevice) -> Json:
+    """Shape a trusted device."""
+    return {
+        "id": of.id,
+        "userAgent": of.user_agent,
+        "ipAddress": of.ip,
+        "createdAt": moment(of.created_at),
+        "lastUsedAt": moment(of.last_used_at),
+        "expiresAt": moment(of.expires_at),
+    }
+
+
+def audit_record(of: AuditRecord) -> Json:
+    """Shape an audit record; ``userId`` is the user concerned, ``actorUserId`` the one who acted."""
+    by = of.provenance
+    return {
+        "id": of.id,
+        "sequence": of.sequence,
+        "at": moment(of.at),
+        "action": of.fact.action,
+        "outcome": of.fact.outcome,
+        "actorKind": by.actor_kind,
+        "actorUserId": by.user_id,
+        "userId": of.fact.user_id,
+        "organizationId": of.fact.organization_id or by.organization_id,
+        "method": by.method,
+        "ip": by.ip,
+        "userAgent": by.user_agent,
+        "requestId": by.request_id,
+        "details": dict(of.fact.details),
+        "hash": of.hash,
+    }

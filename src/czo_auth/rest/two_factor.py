@@ -1,0 +1,200 @@
+"""Two factors: enrolment, verification, backup codes, trusted devices."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.asgi.entry import Call
+from czo_auth.asgi.moments import moment, moment_or_none
+from czo_auth.core.access import ACCOUNT, ENROLLING, ENROLLING_OR_SIGNING_IN
+from czo_auth.core.errors import InvalidChallenge, TotpNotEnabled
+from czo_auth.core.flows.issue import SignedIn
+from czo_auth.crypto import qr
+from czo_auth.rest import shapes
+from czo_auth.rest.answers import entered, no_content
+from czo_auth.rest.models import Body, Code, Password, Token, TolerantBody
+from czo_auth.rest.routing import Here, Routes
+
+routes = Routes("Two factors")
+
+
+class EnableBody(TolerantBody):
+    password: Password | None = None
+    code: Code | None = None
+    replace: bool = False
+    issuer: str | None = None
+
+
+class VerifyBody(Body):
+    code: Code
+    challenge: Token | None = None
+    trust_device: bool = False
+
+
+class ClientVerifyBody(TolerantBody, VerifyBody):
+    """The same from better-auth's client."""
+
+
+class PasswordBody(TolerantBody):
+    password: Password | None = None
+
+
+class ProofBody(TolerantBody):
+    password: Password | None = None
+    code: Code | None = None
+
+
+@routes.add("GET", "/two-factor", access=ENROLLING)
+async def status(call: Here) -> Response:
+    """The state of the second factor, without any secret."""
+    state = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
+    return JSONResponse(
+        {
+            "enabled": state.enabled,
+            "pending": state.pending,
+            "requiredByPolicy": state.required_by_policy,
+            "backupCodesRemaining": state.backup_codes_remaining,
+            "enabledAt": moment_or_none(state.enabled_at),
+            "methods": list(state.methods),
+        }
+    )
+
+
+@routes.add("POST", "/two-factor/enable", access=ENROLLING)
+async def enable(body: EnableBody, call: Here) -> Response:
+    """Make a secret and ten backup codes, shown this once. Nothing is active until the first code."""
+    pending = await call.runtime.enable_two_factor.begin(
+        call.principal,
+        password=body.password,
+        code=body.code,
+        replace=body.replace,
+        issuer=body.issuer,
+        provenance=call.provenance,
+        now=call.now,
+    )
+    return JSONResponse(
+        {
+            "method": "totp",
+            "secret": pending.secret,
+            "totpURI": pending.totp_uri,
+            "qrCode": qr.svg_data_uri(pending.totp_uri),
+            "backupCodes": list(pending.backup_codes),
+            "expiresAt": moment(pending.expires_at),
+        }
+    )
+
+
+@routes.add("POST", "/two-factor/verify", access=ENROLLING_OR_SIGNING_IN)
+async def verify(body: VerifyBody, call: Here) -> Response:
+    """Finish a sign-in, confirm an enrolment, or prove the factor again in a session."""
+    return await _verify(call, body)
+
+
+@routes.add("POST", "/two-factor/verify-totp", access=ENROLLING_OR_SIGNING_IN)
+async def verify_totp(body: ClientVerifyBody, call: Here) -> Response:
+    """The same under better-auth's name."""
+    return await _verify(call, body)
+
+
+async def _verify(call: Call, body: VerifyBody) -> Response:
+    runtime = call.runtime
+    challenge = body.challenge or (_challenge_cookie(call) if call.caller is None else None)
+    outcome: SignedIn | None
+    if challenge is not None:
+        outcome = await runtime.second_factor.complete_sign_in(
+            challenge,
+            body.code,
+            "totp",
+            wants_trust=body.trust_device,
+            provenance=call.provenance,
+            now=call.now,
+        )
+    else:
+        if call.caller is None:
+            raise call.origin_refusal or InvalidChallenge()
+        outcome = await runtime.enable_two_factor.confirm(
+            call.caller, body.code, provenance=call.provenance, now=call.now
+        )
+        if outcome is None:
+            outcome = await runtime.second_factor.step_up(
+                call.caller, body.code, "totp", provenance=call.provenance, now=call.now
+            )
+    return entered(call, outcome, verified=True)
+
+
+@routes.add("POST", "/two-factor/verify-backup-code", access=ENROLLING_OR_SIGNING_IN)
+async def verify_backup_code(body: ClientVerifyBody, call: Here) -> Response:
+    """Finish a sign-in or prove the factor again with a backup code, which is used up by it."""
+    challenge = body.challenge or (_challenge_cookie(call) if call.caller is None else None)
+    if challenge is not None:
+        outcome = await call.runtime.second_factor.complete_sign_in(
+            challenge,
+            body.code,
+            "backup",
+            wants_trust=body.trust_device,
+            provenance=call.provenance,
+            now=call.now,
+        )
+    elif call.caller is None:
+        raise call.origin_refusal or InvalidChallenge()
+    elif call.caller.restricted_to is not None:
+        raise TotpNotEnabled
+    else:
+        outcome = await call.runtime.second_factor.step_up(
+            call.caller, body.code, "backup", provenance=call.provenance, now=call.now
+        )
+    return entered(call, outcome, verified=True)
+
+
+def _challenge_cookie(call: Call) -> str | None:
+    return call.cookie(call.authenticator.cookies.challenge)
+
+
+@routes.add("POST", "/two-factor/get-totp-uri", access=ENROLLING)
+async def get_totp_uri(body: PasswordBody, call: Here) -> Response:
+    """The URI of a pending enrolment. An active secret is never shown again."""
+    uri = await call.runtime.enable_two_factor.pending_uri(
+        call.principal, password=body.password, provenance=call.provenance, now=call.now
+    )
+    return JSONResponse({"totpURI": uri})
+
+
+@routes.add("POST", "/two-factor/generate-backup-codes", access=ACCOUNT)
+async def generate_backup_codes(body: ProofBody, call: Here) -> Response:
+    """Replace the backup codes; shown this once."""
+    codes = await call.runtime.manage_two_factor.regenerate_codes(
+        call.principal, password=body.password, code=body.code, provenance=call.provenance, now=call.now
+    )
+    return JSONResponse({"status": True, "backupCodes": list(codes)})
+
+
+@routes.add("POST", "/two-factor/disable", access=ACCOUNT)
+async def disable(body: ProofBody, call: Here) -> Response:
+    """Turn the second factor off."""
+    await call.runtime.manage_two_factor.disable(
+        call.principal, password=body.password, code=body.code, provenance=call.provenance, now=call.now
+    )
+    return JSONResponse({"status": True})
+
+
+@routes.add("GET", "/two-factor/trusted-devices", access=ACCOUNT)
+async def list_trusted_devices(call: Here) -> Response:
+    """The browsers that may skip the second step."""
+    devices = await call.runtime.trusted_devices.list(call.principal, now=call.now)
+    return JSONResponse(
+        {"trustedDevices": [shapes.trusted_device(device) for device in devices], "total": len(devices)}
+    )
+
+
+@routes.add("DELETE", "/two-factor/trusted-devices/{device_id}", access=ACCOUNT, status=204)
+async def revoke_trusted_device(device_id: str, call: Here) -> Response:
+    """Forget one trusted device."""
+    await call.runtime.trusted_devices.revoke(call.principal, device_id)
+    return no_content()
+
+
+@routes.add("DELETE", "/two-factor/trusted-devices", access=ACCOUNT, status=204)
+async def revoke_trusted_devices(call: Here) -> Response:
+    """Forget all trusted devices."""
+    await call.runtime.trusted_devices.revoke_all(call.principal)
+    return no_content()

@@ -1,0 +1,5 @@
+"""The composition root: one deployment put together, and what it needs of the process (clock, threads, counters)."""
+
+from czo_auth.runtime.root import Runtime, utc_now
+
+__all__ = ["Runtime", "utc_now"]

@@ -1,0 +1,328 @@
+"""
+The composition root: one deployment's settings, storage, key ring, clock and flows, put together once.
+
+Everything below is handed what it needs; only this module reads the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from czo_auth.core.actors import ActorRegistry
+from czo_auth.core.api_keys.last_used import LastUsed
+from czo_auth.core.errors import Refusal, SecretUnreadable, StorageUnavailable
+from czo_auth.core.events.deliver import Relay, Sink
+from czo_auth.core.flows.administer import Administer
+from czo_auth.core.flows.api_keys import ManageApiKeys, VerifyApiKey
+from czo_auth.core.flows.authenticate import Authenticate
+from czo_auth.core.flows.enrolment import EnableTwoFactor
+from czo_auth.core.flows.invitations import Invitations
+from czo_auth.core.flows.manage_sessions import ManageSessions
+from czo_auth.core.flows.manage_two_factor import ManageTwoFactor
+from czo_auth.core.flows.organizations import ManageOrganizations
+from czo_auth.core.flows.passwords import Passwords
+from czo_auth.core.flows.refresh import Refresh
+from czo_auth.core.flows.second_factor import SecondFactor
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sign_in import SignIn
+from czo_auth.core.flows.sign_up import SignUp
+from czo_auth.core.flows.signing_keys import SigningKeys
+from czo_auth.core.flows.trusted_devices import TrustedDevices
+from czo_auth.core.flows.verify_email import VerifyEmail
+from czo_auth.core.ids import new_id
+from czo_auth.core.mail import Links, Mail, MailMessage
+from czo_auth.core.sessions.access_tokens import AccessTokens
+from czo_auth.delivery.outgoing import Outgoing
+from czo_auth.delivery.pwned_passwords import NoBreaches, PwnedPasswords
+from czo_auth.delivery.subscribers import Subscribers
+from czo_auth.errors import StartRefused
+from czo_auth.runtime.hashing import HashingPool
+from czo_auth.runtime.key_ring import check_key_ring, read_key_ring
+from czo_auth.runtime.rate_limits import CoarseLimits, NoRateLimits
+from czo_auth.settings import Settings
+from czo_auth.storage import open_storage
+
+if TYPE_CHECKING:
+    from czo_auth.storage import Storage
+
+_LOG = logging.getLogger("czo_auth")
+FLUSH_SECONDS = 5.0
+TIDY_SECONDS = 600.0
+KEEP_EXPIRED = timedelta(days=1)
+KEEP_EVENTS = timedelta(days=30)
+
+
+def utc_now() -> datetime:
+    """Read the clock, to the millisecond that the database keeps."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class Runtime:
+    """
+    One deployment, ready to be reached through skins.
+
+    Args:
+        settings: By default from the environment.
+        clock: Gives aware UTC times; for tests.
+        sinks: Further places that events go to.
+        mail: Sends mails; by default what the settings say.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        sinks: Sequence[Sink] = (),
+        mail: Mail | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.now = clock
+        self.subscribers = Subscribers()
+        self._sinks = tuple(sinks)
+        self._mail = mail
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._relay: Relay | None = None
+        self._starting = asyncio.Lock()
+        self.is_started = False
+        self._assemble()
+
+    def _assemble(self) -> None:
+        settings = self.settings
+        policies = settings.policies()
+        self.storage: Storage = open_storage(
+            settings.storage_url,
+            table_prefix=settings.table_prefix,
+            cache_bound=timedelta(seconds=settings.cache_seconds) if settings.cache_seconds else None,
+        )
+        self._hashing = HashingPool(threads=settings.hash_threads, queue=settings.hash_queue)
+        self._outgoing = Outgoing(self._mail or _mail(settings, self.now))
+        self.last_used = LastUsed()
+        self.services = services = Services(
+            transactions=self.storage.transactions,
+            lookup=self.storage.lookup,
+            hashing=self._hashing,
+            key_ring=read_key_ring(settings),
+            access_tokens=AccessTokens(
+                issuer=settings.issuer or settings.public_url,
+                audience=settings.audience or settings.public_url,
+                lifetime=policies.sessions.access_token_lifetime,
+            ),
+            background=self,
+            limits=CoarseLimits(settings.rate_limit_url) if settings.rate_limit_enabled else NoRateLimits(),
+            breaches=PwnedPasswords(settings.pwned_passwords_url)
+            if settings.pwned_passwords_url
+            else NoBreaches(),
+            actors=ActorRegistry(settings.actor_types),
+            policies=policies,
+            links=Links(base_url=settings.public_url, verify_email=f"{settings.base_path}/verify-email"),
+        )
+        self.signing_keys = SigningKeys(services)
+        self.authenticate = Authenticate(services, self.last_used)
+        self.sign_up = SignUp(services)
+        self.sign_in = SignIn(services)
+        self.second_factor = SecondFactor(services)
+        self.enable_two_factor = EnableTwoFactor(services)
+        self.manage_two_factor = ManageTwoFactor(services)
+        self.trusted_devices = TrustedDevices(services)
+        self.refresh = Refresh(services)
+        self.sessions = ManageSessions(services)
+        self.passwords = Passwords(services)
+        self.verify_email = VerifyEmail(services)
+        self.api_keys = ManageApiKeys(services)
+        self.verify_api_key = VerifyApiKey(services, self.authenticate)
+        self.organizations = ManageOrganizations(services)
+        self.invitations = Invitations(services)
+        self.administer = Administer(services)
+
+    # --- life --------------------------------------------------------------------------------------------------------
+    async def start(self) -> None:
+        """
+        Start once; later calls return at once. Safe to call from every request.
+
+        Raises:
+            StartRefused: The encryption key is not the one of this database, or its tables are not up to date.
+            StorageUnavailable: The database does not answer; the next call tries again.
+        """
+        if self.is_started:
+            return
+        async with self._starting:
+            if not self.is_started:
+                await self._start()
+                self.is_started = True
+
+    async def open(self) -> None:
+        """
+        Open storage and keys without the work beside the requests; for the command line.
+
+        Raises:
+            StartRefused, StorageUnavailable: As ``start``.
+        """
+        await self._bring_up_to_date()
+        await self.storage.start()
+        now = self.now()
+        await self.services.transactions.run(lambda tx: check_key_ring(tx, self.services.key_ring, now=now))
+        try:
+            await self.signing_keys.load(now=now)
+        except SecretUnreadable:
+            raise StartRefused(
+                "AUTH_ENCRYPTION_KEY does not open the signing key of this database."
+            ) from None
+
+    async def _bring_up_to_date(self) -> None:
+        from czo_auth.storage import migrate
+
+        if self.settings.auto_migrate:
+            await migrate.upgrade(self.settings.storage_url, table_prefix=self.settings.table_prefix)
+        elif not await migrate.is_current(self.settings.storage_url, table_prefix=self.settings.table_prefix):
+            raise StartRefused("The tables are not up to date: run `czo-auth migrate`.")
+
+    async def _start(self) -> None:
+        await self.open()
+        sinks = self._all_sinks()
+        if sinks:
+            owner = f"{os.getpid()}-{new_id(self.now())}"
+            self._relay = Relay(self.services.transactions, sinks, owner=owner, now=self.now)
+            self._loops.append(asyncio.create_task(self._relay.run()))
+        self._loops.append(asyncio.create_task(self._repeat(self._flush_last_used, FLUSH_SECONDS)))
+        self._loops.append(asyncio.create_task(self._repeat(self._tidy, TIDY_SECONDS)))
+
+    def _all_sinks(self) -> list[Sink]:
+        sinks = list(self._sinks)
+        if not self.subscribers.is_empty:
+            sinks.append(self.subscribers)
+        if self.settings.events_file is not None:
+            from czo_auth.delivery.jsonlines import JsonLines
+
+            sinks.append(JsonLines(self.settings.events_file, source=self.settings.public_url))
+        return sinks
+
+    async def readiness(self) -> dict[str, bool]:
+        """Ask whether the database answers, its tables are up to date, and the encryption key is still its key."""
+        from czo_auth.storage import migrate
+
+        checks = {"database": False, "migrations": False, "encryptionKey": False}
+        try:
+            await self.start()
+            await self.storage.ping()
+            checks["database"] = True
+            settings = self.settings
+            checks["migrations"] = await migrate.is_current(
+                settings.storage_url, table_prefix=settings.table_prefix
+            )
+            known = await self.services.transactions.read(lambda tx: tx.key_checks.find_all())
+            ring = self.services.key_ring
+            checks["encryptionKey"] = known.get(ring.primary) == ring.check_value(ring.primary)
+        except (Refusal, StartRefused):
+            _LOG.warning("not ready: %s", checks)
+        return checks
+
+    async def stop(self) -> None:
+        """Finish what was begun, flush, and close; harmless when not started."""
+        if self._relay is not None:
+            self._relay.stop()
+        for task in self._loops[1 if self._relay else 0 :]:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=10)
+        await self._outgoing.drain(within=timedelta(seconds=10))
+        if self.is_started:
+            await self._guarded(self._flush_last_used)
+        await self.subscribers.close()
+        self._hashing.close()
+        await self.storage.close()
+        self._loops.clear()
+        self._relay = None
+        self.is_started = False
+
+    # --- beside the requests -----------------------------------------------------------------------------------------
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run *work* beside the requests; a failure is logged and ends nothing else."""
+        task = asyncio.create_task(self._watched(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def post(self, message: MailMessage) -> None:
+        """Queue a mail."""
+        self.spawn(self._outgoing.send(message))
+
+    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            _LOG.warning(
+                "background work failed: %s", type(error).__name__, exc_info=not isinstance(error, Refusal)
+            )
+
+    async def _repeat(self, work: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await self._guarded(work)
+
+    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work()
+        except StorageUnavailable:
+            _LOG.warning("the database does not answer; background work waits")
+        except Exception:
+            _LOG.exception("background work failed")
+
+    async def _flush_last_used(self) -> None:
+        seen = self.last_used.take()
+        if not seen:
+            return
+        try:
+            await self.services.transactions.run(lambda tx: tx.api_keys.touch(seen))
+        except StorageUnavailable:
+            self.last_used.give_back(seen)
+            raise
+
+    async def _tidy(self) -> None:
+        """Rotate signing keys where due, and delete what nobody can use any more."""
+        now = self.now()
+        await self.signing_keys.load(now=now)
+        before = now - KEEP_EXPIRED
+        transactions = self.services.transactions
+        await transactions.run(lambda tx: tx.sessions.prune_expired(before=before))
+        await transactions.run(lambda tx: tx.two_factor.prune_expired(before=before))
+        await transactions.run(lambda tx: tx.users.prune_expired(before=before))
+        await transactions.run(lambda tx: tx.organizations.prune_expired(before=before))
+        await transactions.run(lambda tx: tx.api_keys.prune_expired(before=before))
+        await transactions.run(lambda tx: tx.journal.prune_events(before=now - KEEP_EVENTS))
+
+
+def _mail(settings: Settings, now: Callable[[], datetime]) -> Mail:
+    """Choose how mails leave: SMTP when configured, else the log in development, else not at all."""
+    if settings.smtp_url is None:
+        if settings.is_production:
+            from czo_auth.delivery.no_mail import NoMail
+
+            return NoMail()
+        from czo_auth.delivery.log_mail import LogMail
+
+        return LogMail(environment=settings.environment)
+    from czo_auth.delivery.smtp import SmtpMail, SmtpSettings
+
+    url = urlsplit(settings.smtp_url.get_secret_value())
+    if url.scheme not in ("smtp", "smtps", "smtp+plain") or not url.hostname:
+        raise StartRefused("CZO_AUTH_SMTP_URL must be like smtp://user:password@host:587.")
+    return SmtpMail(
+        SmtpSettings(
+            host=url.hostname,
+            port=url.port or (465 if url.scheme == "smtps" else 587),
+            security={"smtps": "tls", "smtp": "starttls", "smtp+plain": "none"}[url.scheme],  # type: ignore[arg-type]
+            username=unquote(url.username) if url.username else None,
+            password=unquote(url.password) if url.password else None,
+            sender=settings.mail_from,
+        ),
+        now=now,
+    )

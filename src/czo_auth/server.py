@@ -1,0 +1,120 @@
+"""The standalone server: the product at its base path, GraphQL, health, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from czo_auth.asgi.problems import send_refusal
+from czo_auth.asgi.types import ASGIApp, Receive, Scope, Send
+from czo_auth.core.errors import MethodNotAllowed, NotFound, Refusal, Unavailable
+from czo_auth.errors import StartRefused
+
+if TYPE_CHECKING:
+    from czo_auth.auth import Auth
+
+_LOG = logging.getLogger("czo_auth")
+
+
+class Server:
+    """Sends each request to its room."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+        self._base = auth.settings.base_path
+        self._loading = asyncio.Lock()
+        self._graphql_is_loaded = False
+        self._rooms: dict[str, ASGIApp] = {
+            "/graphql": self._graphql,
+            "/healthz": _only_get(self._healthy),
+            "/readyz": _only_get(self._ready),
+            "/.well-known/jwks.json": self._jwks,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self._lifespan(receive, send)
+        path: str = scope["path"]
+        if path.startswith(self._base + "/") or path == self._base:
+            return await self._auth.app(scope, receive, send)
+        room = self._rooms.get(path)
+        if room is None:
+            return await send_refusal(send, NotFound())
+        return await room(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self.started()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.ending()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def started(self) -> None:
+        """Begin to serve, in the event loop that will answer."""
+        try:
+            await self._auth.start()
+        except (StartRefused, Refusal) as error:
+            # A database that is down comes back: the first request tries again.
+            _LOG.error("not ready yet: %s", error)
+
+    async def ending(self) -> None:
+        """Finish what was begun, in the same event loop."""
+        await self._auth.stop()
+
+    async def _graphql(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.load_graphql()
+        await self._auth.graphql(scope, receive, send)
+
+    async def load_graphql(self) -> None:
+        """Import what answers GraphQL, once, in a thread: it takes half a second, which other requests must not wait."""
+        if self._graphql_is_loaded:
+            return
+        async with self._loading:
+            await asyncio.to_thread(lambda: self._auth.graphql)
+            self._graphql_is_loaded = True
+
+    async def _jwks(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._auth.app({**scope, "path": self._base + "/jwks"}, receive, send)
+
+    async def _healthy(self, send: Send) -> None:
+        await _send_json(send, 200, {"status": "ok"})
+
+    async def _ready(self, send: Send) -> None:
+        checks = await self._auth.readiness()
+        ready = all(checks.values())
+        await _send_json(
+            send, 200 if ready else 503, {"status": "ready" if ready else "not ready", "checks": checks}
+        )
+
+
+def _only_get(answer: object) -> ASGIApp:
+    async def room(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            return await send_refusal(send, MethodNotAllowed(), extra=[(b"allow", b"GET, HEAD")])
+        return await answer(send)  # type: ignore[operator,no-any-return]
+
+    return room
+
+
+async def _send_json(send: Send, status: int, value: object) -> None:
+    body = json.dumps(value).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if status == 503:
+        headers.append((b"retry-after", str(Unavailable().retry_after).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def application() -> Server:
+    """Build the application of one worker process, from the environment."""
+    from czo_auth.auth import Auth
+    from czo_auth.deployment import settings_with_local_key
+
+    return Server(Auth(settings_with_local_key()))

@@ -1,0 +1,299 @@
+"""Settings: everything a deployment may choose, from the environment or from code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorType
+from czo_auth.core.api_keys.key import ApiKeyPolicy
+from czo_auth.core.api_keys.scopes import ScopePolicy
+from czo_auth.core.organizations.organization import OrganizationPolicy
+from czo_auth.core.policies import Policies
+from czo_auth.core.sessions.session import SessionPolicy
+from czo_auth.core.two_factor.policy import TwoFactorPolicy
+from czo_auth.core.users.password_policy import PasswordPolicy
+from czo_auth.crypto import tokens
+
+_PREFIX = re.compile(r"[a-z][a-z0-9]{1,14}_")
+_TABLE_PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
+DATABASE_FILE = "czo-auth.db"
+KEY_FILE = "encryption.key"
+
+Words = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """
+    One deployment's settings. Each is read from ``CZO_AUTH_<NAME>`` (the encryption key from ``AUTH_ENCRYPTION_KEY``);
+    arguments win over the environment. Lists are comma-separated there.
+
+    Raises:
+        pydantic.ValidationError: A value makes no sense; the message names the setting and never shows a secret.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CZO_AUTH_",
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+    )
+
+    # what it runs on
+    environment: Literal["development", "production"] = Field(
+        default="development",
+        description="`production` closes the API docs, introspection and mails written to the log.",
+    )
+    encryption_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("encryption_key", "AUTH_ENCRYPTION_KEY"),
+        description="Key ring that seals TOTP secrets and signing keys: `kid2:base64,kid1:base64`, or one base64 value "
+        "of 32 bytes. The first encrypts, all decrypt.",
+    )
+    data_dir: Path = Field(
+        default=Path("czo-auth-data"),
+        description="Folder of the embedded default: database and encryption key, mode 0600.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="`sqlite:///path` or `postgresql://…`; by default a SQLite file in the data folder.",
+    )
+    table_prefix: str = Field(default="czo_auth_", description="What the names of all tables begin with.")
+    auto_migrate: bool = Field(default=True, description="Whether starting brings the tables up to date.")
+
+    cache_seconds: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=60.0,
+        description="PostgreSQL only: remember proved credentials, and let a revocation take at most so long where its "
+        "notification is lost (it usually takes a millisecond). 0 asks the database each time. On SQLite the memory "
+        "is exact and always on.",
+    )
+
+    # where it is reached
+    host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port that the server listens on.")
+    workers: int = Field(default=1, ge=1, le=256, description="Server processes.")
+    base_url: str | None = Field(
+        default=None,
+        description="Where clients reach the deployment, e.g. `https://auth.example.com`; https makes cookies "
+        "`Secure`. By default `http://<host>:<port>`.",
+    )
+    base_path: str = Field(default="/api/auth", description="Path that the API is mounted at.")
+    trusted_origins: Words = Field(
+        default=(),
+        description="Origins besides the own one whose pages may use cookies; `*` stands for one or more labels.",
+    )
+    trusted_proxies: Words = Field(
+        default=(), description="Addresses or networks of proxies whose `X-Forwarded-For` is believed."
+    )
+
+    # tokens
+    issuer: str | None = Field(default=None, description="`iss` of access tokens; by default the base URL.")
+    audience: str | None = Field(default=None, description="`aud` of access tokens; by default the base URL.")
+    session_days: int = Field(
+        default=7, ge=1, le=365, description="Life of a session and its refresh family. Unit: days."
+    )
+    access_token_minutes: int = Field(
+        default=15, ge=1, le=60, description="Life of an access token. Unit: minutes."
+    )
+
+    # people
+    require_email_verification: bool = Field(
+        default=False, description="Whether an unconfirmed address keeps its owner from signing in."
+    )
+    refuse_common_passwords: bool = Field(
+        default=True, description="Whether the bundled list of common passwords is asked."
+    )
+    pwned_passwords_url: str | None = Field(
+        default=None,
+        description="Base URL of a Have I Been Pwned range API; when set, new passwords are asked there by the first "
+        "five characters of their SHA-1. An outage lets the password pass.",
+    )
+    actor_types: tuple[ActorType, ...] = Field(
+        default=(CUSTOMER, MERCHANT, ADMIN), description="Actor types, the default first. From code only."
+    )
+
+    # second factors
+    totp_drift: int = Field(
+        default=1, ge=0, le=10, description="Steps of 30 seconds accepted on either side."
+    )
+    totp_issuer: str = Field(
+        default="czo-auth", min_length=1, max_length=64, description="Name in the authenticator app."
+    )
+    trust_mandatory_devices: bool = Field(
+        default=False, description="Whether users who must have a second factor may trust devices."
+    )
+
+    # API keys
+    api_key_prefix: str = Field(default=tokens.DEFAULT_API_KEY, description="What every API key begins with.")
+    api_key_limit: int = Field(default=100, ge=1, description="Live API keys that a user may have.")
+    api_key_header: bool = Field(
+        default=False,
+        description="Whether better-auth's `x-api-key` header is read besides `Authorization: Bearer`.",
+    )
+    scope_rule: (
+        Callable[[frozenset[str], str | None], Collection[str]] | Mapping[str, Collection[str]] | None
+    ) = Field(
+        default=None,
+        description="Which scopes may be put on a key: a mapping from actor type or `org:<role>` to scopes, or a "
+        "function of actor types and organization role. From code only.",
+    )
+    organization_limit: int = Field(default=100, ge=1, description="Organizations that a user may own.")
+
+    # floods
+    rate_limit_enabled: bool = Field(
+        default=True,
+        description="Coarse limits by address and account. Attempt caps and locks are never off.",
+    )
+    rate_limit_url: str | None = Field(
+        default=None,
+        description="`redis://…` to share the coarse limits between processes; by default each has its own.",
+    )
+    hash_threads: int | None = Field(
+        default=None, ge=1, le=64, description="Threads that hash; by default one a core."
+    )
+    hash_queue: int = Field(
+        default=256, ge=1, description="Hashes that may wait before further ones are refused with 429."
+    )
+
+    # mail and events
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="`smtp://user:password@host:587` (STARTTLS) or `smtps://…`; without it mails go to the log "
+        "in development and are refused in production.",
+    )
+    mail_from: str = Field(default="czo-auth@localhost", description="Sender of mails.")
+    events_file: Path | None = Field(
+        default=None, description="File that gets every event as one CloudEvents JSON line."
+    )
+
+    # doors
+    api_docs: bool | None = Field(
+        default=None,
+        description="Whether `/openapi.json` and `/docs` are open; by default outside production.",
+    )
+    graphql_introspection: bool | None = Field(
+        default=None,
+        description="Whether GraphQL introspection and suggestions are open; by default outside production.",
+    )
+    metrics_enabled: bool = Field(default=False, description="Whether the server answers `GET /metrics`.")
+
+    @field_validator("trusted_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return (
+            tuple(word.strip() for word in value.split(",") if word.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("api_key_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        if not _PREFIX.fullmatch(value):
+            raise ValueError("must be 2 to 15 lower-case letters or digits and an underscore")
+        if value in (
+            tokens.SESSION,
+            tokens.REFRESH,
+            tokens.CHALLENGE,
+            tokens.INVITATION,
+            tokens.MAIL,
+            "czd_",
+        ):
+            raise ValueError("is the prefix of another credential")
+        return value
+
+    @field_validator("table_prefix")
+    @classmethod
+    def _table_prefix(cls, value: str) -> str:
+        if not _TABLE_PREFIX.fullmatch(value):
+            raise ValueError("must be 1 to 31 lower-case letters, digits or underscores")
+        return value
+
+    @field_validator("base_path")
+    @classmethod
+    def _base_path(cls, value: str) -> str:
+        if not value.startswith("/") or value.endswith("/"):
+            raise ValueError("must begin with a slash and not end with one")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not re.fullmatch(r"https?://[^/?#\s]+/?", value):
+            raise ValueError("must be like https://auth.example.com, without a path")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        if not self.actor_types:
+            raise ValueError("actor_types needs at least one type")
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the environment is ``production``."""
+        return self.environment == "production"
+
+    @property
+    def public_url(self) -> str:
+        """Where clients reach the deployment, without a final slash."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
+        return self.base_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def storage_url(self) -> str:
+        """The database that is used."""
+        return self.database_url or f"sqlite:///{(self.data_dir / DATABASE_FILE).absolute()}"
+
+    @property
+    def is_embedded_default(self) -> bool:
+        """Whether database and key live in the data folder."""
+        return self.database_url is None
+
+    @property
+    def docs_are_open(self) -> bool:
+        """Whether the API docs are served."""
+        return not self.is_production if self.api_docs is None else self.api_docs
+
+    @property
+    def introspection_is_open(self) -> bool:
+        """Whether GraphQL tells its schema."""
+        return not self.is_production if self.graphql_introspection is None else self.graphql_introspection
+
+    def policies(self) -> Policies:
+        """Give the policies that the flows obey."""
+        return Policies(
+            passwords=PasswordPolicy(refuse_common=self.refuse_common_passwords),
+            sessions=SessionPolicy(
+                lifetime=timedelta(days=self.session_days),
+                access_token_lifetime=timedelta(minutes=self.access_token_minutes),
+            ),
+            two_factor=TwoFactorPolicy(
+                issuer=self.totp_issuer,
+                drift=self.totp_drift,
+                trust_mandatory_devices=self.trust_mandatory_devices,
+            ),
+            api_keys=ApiKeyPolicy(prefix=self.api_key_prefix, limit=self.api_key_limit),
+            scopes=ScopePolicy(self.scope_rule),
+            organizations=OrganizationPolicy(limit=self.organization_limit),
+            require_email_verification=self.require_email_verification,
+        )

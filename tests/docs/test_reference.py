@@ -1,0 +1,24 @@
+"""The reference pages are what the code says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_reference_pages_are_written_from_the_code_of_today() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/write_reference.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_symbols_named_in_the_flows_exist() -> None:
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    for page in (ROOT / "docs" / "flows").glob("*.md"):
+        for symbol in re.findall(r"`(?:[a-z_]+\.)*([A-Za-z_]+)`", page.read_text("utf-8")):
+            assert re.search(rf"\b{symbol}\b", sources), f"{page.name} names {symbol}"

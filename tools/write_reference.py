@@ -1,0 +1,132 @@
+"""Writes the reference pages of docs/ from the code; with --check it only says which are out of date."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from czo_auth.asgi.problems import STATUS, status_of
+from czo_auth.core import errors, mail
+from czo_auth.core.errors import Refusal
+from czo_auth.core.events import types
+from czo_auth.settings import Settings
+
+PAGES = Path(__file__).parent.parent / "docs" / "reference"
+EVENT_MEANINGS = {
+    "auth.2fa.enabled": "A second factor was confirmed, or replaced by a new one (`replaced`).",
+    "auth.2fa.disabled": "A second factor was turned off, by its owner or by an administrator (`reset`).",
+    "auth.2fa.backup_code_used": "A backup code was spent; `remaining` are left.",
+    "auth.2fa.backup_codes_regenerated": "A new set of backup codes replaced the old one.",
+    "auth.2fa.locked": "Consecutive wrong codes locked (or `stopped`) the account's second factors.",
+    "auth.apikey.created": "An API key was created.",
+    "auth.apikey.revoked": "An API key ended before its time; `reason` says why.",
+    "auth.apikey.rotated": "An API key got a successor; `replaces` is the old one's id.",
+    "auth.user.registered": "A user was created.",
+    "auth.user.updated": "A user changed; `changed` names what.",
+    "auth.user.banned": "A user was banned; sessions and keys ended with it.",
+    "auth.session.created": "Somebody signed in, or a session was renewed.",
+    "auth.session.revoked": "A session ended before its time; `reason` says why.",
+    "auth.refresh.reuse_detected": "A spent refresh token came back: somebody copied it. Its family is dead.",
+    "auth.org.created": "An organization was founded.",
+    "auth.org.member_added": "A user became a member.",
+    "auth.org.member_removed": "A user is a member no more.",
+    "auth.role.changed": "A user's actor types, or a member's role, changed.",
+}
+
+
+def settings_page() -> str:
+    """Tell every setting, its variable, its default and what it does."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        from_code = "From code only." in (field.description or "")
+        variable = "AUTH_ENCRYPTION_KEY" if name == "encryption_key" else f"CZO_AUTH_{name.upper()}"
+        default = "—" if from_code else _default(field.default)
+        description = (field.description or "").replace("\n", " ")
+        rows.append(f"| `{name}` | {'—' if from_code else f'`{variable}`'} | {default} | {description} |")
+    head = "# Settings\n\nEach is an argument of `Settings` and, where a variable is named, read from the environment; "
+    head += "arguments win. Lists are comma-separated in the environment.\n\n"
+    return head + "| field | variable | default | meaning |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
+
+
+def _default(value: Any) -> str:
+    if value is None or value == ():
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def errors_page() -> str:
+    """Tell every code with its number and sentence."""
+    found = {}
+    for module in (errors, mail):
+        for _, kind in inspect.getmembers(module, inspect.isclass):
+            concrete = issubclass(kind, Refusal) and "code" in vars(kind) and kind is not Refusal
+            if concrete:
+                found[(status_of(kind()), kind.code, kind.message)] = kind
+    rows = [f"| {status} | `{code}` | {message} |" for status, code, message in sorted(found)]
+    head = "# Error codes\n\nEvery refusal is `{\"code\", \"message\", \"status\"}`, with `details` on `VALIDATION_ERROR` "
+    head += "and `retryAfter` (seconds, also as `Retry-After`) where trying again makes sense. "
+    head += f"The kinds and their numbers: {', '.join(f'{kind.__name__} {n}' for kind, n in STATUS.items())}.\n\n"
+    return head + "| status | code | message |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
+
+
+def events_page() -> str:
+    """Tell every event type."""
+    missing = types.EVENT_TYPES - EVENT_MEANINGS.keys()
+    if missing:
+        raise SystemExit(f"events without a sentence in {__file__}: {sorted(missing)}")
+    rows = [f"| `{name}` | {EVENT_MEANINGS[name]} |" for name in sorted(types.EVENT_TYPES)]
+    head = "# Events\n\nWritten in the transaction of the change, delivered at least once as CloudEvents 1.0 JSON, in order "
+    head += "per user. `data` holds `userId` and public facts; never a secret. Receivers drop doubles by `id`.\n\n"
+    return head + "| type | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n"
+
+
+def rest_page() -> str:
+    """Tell every REST route with who may call it."""
+    from czo_auth.app import door_of
+    from czo_auth.crypto.sealing import new_key_text
+    from czo_auth.rest.app import rest_app
+    from czo_auth.runtime import Runtime
+
+    with tempfile.TemporaryDirectory() as folder:
+        runtime = Runtime(Settings(encryption_key=new_key_text(), data_dir=Path(folder)))  # type: ignore[arg-type]
+        paths = rest_app(door_of(runtime), version="0").openapi()["paths"]
+    rows = []
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            told = (operation.get("description") or "").split("\n")[0]
+            rows.append(f"| `{method.upper()} {path}` | {operation['x-credential']} | {told} |")
+    head = "# REST\n\nBelow the base path (`/api/auth`). The second column says which credential a route asks for; "
+    head += "`/openapi.json` has the bodies.\n\n| route | credential | what it does |\n| --- | --- | --- |\n"
+    return head + "\n".join(rows) + "\n"
+
+
+def main() -> None:
+    """Write or check the pages."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is out of date")
+    only_check = parser.parse_args().check
+    pages = {
+        "settings.md": settings_page(),
+        "errors.md": errors_page(),
+        "events.md": events_page(),
+        "rest.md": rest_page(),
+    }
+    stale = []
+    for name, text in pages.items():
+        page = PAGES / name
+        if page.exists() and page.read_text("utf-8") == text:
+            continue
+        stale.append(name)
+        if not only_check:
+            PAGES.mkdir(parents=True, exist_ok=True)
+            page.write_text(text, "utf-8")
+    if only_check and stale:
+        sys.exit(f"out of date: {', '.join(stale)}; run `make reference`")
+
+
+if __name__ == "__main__":
+    main()
