@@ -47,6 +47,14 @@ class InvalidToken(Exception):
         super().__init__("The token is not valid.")
 
 
+class UnknownSigningKey(InvalidToken):
+    """The token has the form of ours and names a key that this verifier does not have; it may be a new one."""
+
+    def __init__(self, kid: str) -> None:
+        self.kid = kid
+        super().__init__()
+
+
 @dataclass(frozen=True, slots=True)
 class SigningKey:
     """
@@ -189,7 +197,7 @@ class Verifier:
 
     def _signed_claims(self, token: str) -> dict[str, object]:
         header, payload, signature = token.split(".")
-        key = self._keys_by_header.get(header) or self._keys[_kid_in(header)]
+        key = self._keys_by_header.get(header) or self._key_named(_kid_in(header))
         pair = base64url.decode(signature)
         if len(pair) != _SIGNATURE_BYTES:
             raise ValueError("An ES256 signature has 64 bytes.")
@@ -197,6 +205,12 @@ class Verifier:
         der = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
         key.verify(der, f"{header}.{payload}".encode("ascii"), _ES256)
         return _read_object(payload)
+
+    def _key_named(self, kid: str) -> ec.EllipticCurvePublicKey:
+        key = self._keys.get(kid)
+        if key is None:
+            raise UnknownSigningKey(kid)
+        return key
 
     def _is_for_us(self, claims: Mapping[str, object]) -> bool:
         if claims.get("iss") != self._issuer or claims.get("aud") != self._audience:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.api_keys.last_used import LastUsed
@@ -36,14 +36,16 @@ from czo_auth.core.flows.signing_keys import SigningKeys
 from czo_auth.core.flows.trusted_devices import TrustedDevices
 from czo_auth.core.flows.verify_email import VerifyEmail
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import Links, Mail, MailMessage
+from czo_auth.core.mail import Links, Mail
 from czo_auth.core.sessions.access_tokens import AccessTokens
-from czo_auth.delivery.outgoing import Outgoing
 from czo_auth.delivery.pwned_passwords import NoBreaches, PwnedPasswords
 from czo_auth.delivery.subscribers import Subscribers
 from czo_auth.errors import StartRefused
+from czo_auth.runtime.background import BackgroundTasks
 from czo_auth.runtime.hashing import HashingPool
+from czo_auth.runtime.housekeeping import FLUSH_EVERY, TIDY_EVERY, Housekeeping
 from czo_auth.runtime.key_ring import check_key_ring, read_key_ring
+from czo_auth.runtime.mail import mail_of
 from czo_auth.runtime.rate_limits import CoarseLimits, NoRateLimits
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
@@ -52,16 +54,18 @@ if TYPE_CHECKING:
     from czo_auth.storage import Storage
 
 _LOG = logging.getLogger("czo_auth")
-FLUSH_SECONDS = 5.0
-TIDY_SECONDS = 600.0
-KEEP_EXPIRED = timedelta(days=1)
-KEEP_EVENTS = timedelta(days=30)
+PAUSE_SECONDS = 1.0
+"""After a start that failed for want of the database."""
+
+# Each request reads the clock, and taking one of these off costs a third of `replace`.
+_BELOW_A_MILLISECOND = tuple(timedelta(microseconds=number) for number in range(1000))
+
 
 
 def utc_now() -> datetime:
     """Read the clock, to the millisecond that the database keeps."""
     now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return now - _BELOW_A_MILLISECOND[now.microsecond % 1000]
 
 
 class Runtime:
@@ -87,10 +91,10 @@ class Runtime:
         self.now = clock
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)
-        self._mail = mail
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._loops: list[asyncio.Task[None]] = []
+        self._background = BackgroundTasks(mail or mail_of(self.settings, now=clock))
         self._relay: Relay | None = None
+        self._relaying: asyncio.Task[None] | None = None
+        self._try_again_at = 0.0
         self._starting = asyncio.Lock()
         self.is_started = False
         self._assemble()
@@ -104,8 +108,7 @@ class Runtime:
             cache_bound=timedelta(seconds=settings.cache_seconds) if settings.cache_seconds else None,
         )
         self._hashing = HashingPool(threads=settings.hash_threads, queue=settings.hash_queue)
-        self._outgoing = Outgoing(self._mail or _mail(settings, self.now))
-        self.last_used = LastUsed()
+        last_used = LastUsed()
         self.services = services = Services(
             transactions=self.storage.transactions,
             lookup=self.storage.lookup,
@@ -116,7 +119,7 @@ class Runtime:
                 audience=settings.audience or settings.public_url,
                 lifetime=policies.sessions.access_token_lifetime,
             ),
-            background=self,
+            background=self._background,
             limits=CoarseLimits(settings.rate_limit_url) if settings.rate_limit_enabled else NoRateLimits(),
             breaches=PwnedPasswords(settings.pwned_passwords_url)
             if settings.pwned_passwords_url
@@ -126,7 +129,12 @@ class Runtime:
             links=Links(base_url=settings.public_url, verify_email=f"{settings.base_path}/verify-email"),
         )
         self.signing_keys = SigningKeys(services)
-        self.authenticate = Authenticate(services, self.last_used)
+        self._housekeeping = Housekeeping(
+            services.transactions, last_used=last_used, signing_keys=self.signing_keys, now=self.now
+        )
+        self.authenticate = Authenticate(
+            services, last_used, self.signing_keys, most_remembered=settings.remembered_credentials
+        )
         self.sign_up = SignUp(services)
         self.sign_in = SignIn(services)
         self.second_factor = SecondFactor(services)
@@ -155,9 +163,21 @@ class Runtime:
         if self.is_started:
             return
         async with self._starting:
-            if not self.is_started:
-                await self._start()
-                self.is_started = True
+            await self._start_unless_started()
+
+    async def _start_unless_started(self) -> None:
+        if self.is_started:
+            return
+        # Whoever waited for a start that failed is not made to wait for the next one too.
+        clock = asyncio.get_running_loop().time
+        if clock() < self._try_again_at:
+            raise StorageUnavailable
+        try:
+            await self._start()
+        except StorageUnavailable:
+            self._try_again_at = clock() + PAUSE_SECONDS
+            raise
+        self.is_started = True
 
     async def open(self) -> None:
         """
@@ -191,9 +211,9 @@ class Runtime:
         if sinks:
             owner = f"{os.getpid()}-{new_id(self.now())}"
             self._relay = Relay(self.services.transactions, sinks, owner=owner, now=self.now)
-            self._loops.append(asyncio.create_task(self._relay.run()))
-        self._loops.append(asyncio.create_task(self._repeat(self._flush_last_used, FLUSH_SECONDS)))
-        self._loops.append(asyncio.create_task(self._repeat(self._tidy, TIDY_SECONDS)))
+            self._relaying = asyncio.create_task(self._relay.run())
+        self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
+        self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
 
     def _all_sinks(self) -> list[Sink]:
         sinks = list(self._sinks)
@@ -227,102 +247,15 @@ class Runtime:
 
     async def stop(self) -> None:
         """Finish what was begun, flush, and close; harmless when not started."""
-        if self._relay is not None:
+        if self._relay is not None and self._relaying is not None:
             self._relay.stop()
-        for task in self._loops[1 if self._relay else 0 :]:
-            task.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=10)
-        await self._outgoing.drain(within=timedelta(seconds=10))
+            await asyncio.gather(self._relaying, return_exceptions=True)
+        await self._background.finish()
         if self.is_started:
-            await self._guarded(self._flush_last_used)
+            with suppress(StorageUnavailable):
+                await self._housekeeping.flush_last_used()
         await self.subscribers.close()
         self._hashing.close()
         await self.storage.close()
-        self._loops.clear()
-        self._relay = None
+        self._relay = self._relaying = None
         self.is_started = False
-
-    # --- beside the requests -----------------------------------------------------------------------------------------
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* beside the requests; a failure is logged and ends nothing else."""
-        task = asyncio.create_task(self._watched(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def post(self, message: MailMessage) -> None:
-        """Queue a mail."""
-        self.spawn(self._outgoing.send(message))
-
-    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            _LOG.warning(
-                "background work failed: %s", type(error).__name__, exc_info=not isinstance(error, Refusal)
-            )
-
-    async def _repeat(self, work: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            await self._guarded(work)
-
-    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        try:
-            await work()
-        except StorageUnavailable:
-            _LOG.warning("the database does not answer; background work waits")
-        except Exception:
-            _LOG.exception("background work failed")
-
-    async def _flush_last_used(self) -> None:
-        seen = self.last_used.take()
-        if not seen:
-            return
-        try:
-            await self.services.transactions.run(lambda tx: tx.api_keys.touch(seen))
-        except StorageUnavailable:
-            self.last_used.give_back(seen)
-            raise
-
-    async def _tidy(self) -> None:
-        """Rotate signing keys where due, and delete what nobody can use any more."""
-        now = self.now()
-        await self.signing_keys.load(now=now)
-        before = now - KEEP_EXPIRED
-        transactions = self.services.transactions
-        await transactions.run(lambda tx: tx.sessions.prune_expired(before=before))
-        await transactions.run(lambda tx: tx.two_factor.prune_expired(before=before))
-        await transactions.run(lambda tx: tx.users.prune_expired(before=before))
-        await transactions.run(lambda tx: tx.organizations.prune_expired(before=before))
-        await transactions.run(lambda tx: tx.api_keys.prune_expired(before=before))
-        await transactions.run(lambda tx: tx.journal.prune_events(before=now - KEEP_EVENTS))
-
-
-def _mail(settings: Settings, now: Callable[[], datetime]) -> Mail:
-    """Choose how mails leave: SMTP when configured, else the log in development, else not at all."""
-    if settings.smtp_url is None:
-        if settings.is_production:
-            from czo_auth.delivery.no_mail import NoMail
-
-            return NoMail()
-        from czo_auth.delivery.log_mail import LogMail
-
-        return LogMail(environment=settings.environment)
-    from czo_auth.delivery.smtp import SmtpMail, SmtpSettings
-
-    url = urlsplit(settings.smtp_url.get_secret_value())
-    if url.scheme not in ("smtp", "smtps", "smtp+plain") or not url.hostname:
-        raise StartRefused("CZO_AUTH_SMTP_URL must be like smtp://user:password@host:587.")
-    return SmtpMail(
-        SmtpSettings(
-            host=url.hostname,
-            port=url.port or (465 if url.scheme == "smtps" else 587),
-            security={"smtps": "tls", "smtp": "starttls", "smtp+plain": "none"}[url.scheme],  # type: ignore[arg-type]
-            username=unquote(url.username) if url.username else None,
-            password=unquote(url.password) if url.password else None,
-            sender=settings.mail_from,
-        ),
-        now=now,
-    )

@@ -15,14 +15,23 @@ class ApiKeyPolicy:
     Attributes:
         prefix: What every key starts with; secret scanners look for it.
         limit: Live keys that a user may have.
-        longest_life: The farthest ``expiresAt``.
+        longest_years: The farthest ``expiresAt``, in years by the calendar.
         longest_overlap: How long a rotated key may go on.
     """
 
     prefix: str = "czo_"
     limit: int = 100
-    longest_life: timedelta = timedelta(days=3653)
+    longest_years: int = 10
     longest_overlap: timedelta = timedelta(days=1)
+
+    def farthest_end(self, now: datetime) -> datetime:
+        """Give the last moment at which a key that is made *now* may end."""
+        year = now.year + self.longest_years
+        try:
+            return now.replace(year=year)
+        except ValueError:
+            # The 29th of February, in a year that has none.
+            return now.replace(year=year, month=3, day=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,7 +149,7 @@ class ManageApiKeys:
     def _check_expiry(self, expires_at: datetime, *, now: datetime) -> None:
         if expires_at <= now:
             raise ValidationFailed(details=(("expiresAt", "The expiry lies in the past."),))
-        if expires_at > now + self._services.policies.api_keys.longest_life:
+        if expires_at > self._services.policies.api_keys.farthest_end(now):
             raise ValidationFailed(details=(("expiresAt", "The expiry is too far away."),))
 
     async def list(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
 from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.errors import InvalidApiKey, InvalidToken, TwoFactorSetupRequired
-from czo_auth.core.flows.proved import ProvedCredentials
+from czo_auth.core.flows.proved import ProvedCredentials, make_room
 from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.signing_keys import SigningKeys
 from czo_auth.core.principal import TWO_FACTOR_SETUP, Principal
 from czo_auth.core.sessions.access_tokens import VerifiedToken
 from czo_auth.core.transaction import Standing
-from czo_auth.crypto import tokens
+from czo_auth.crypto import jwt, tokens
 
-_MOST_REMEMBERED = 10_000
 _FAR = datetime.max.replace(tzinfo=UTC)
 
 
@@ -27,13 +28,36 @@ class Authenticate:
     S18).
     """
 
-    def __init__(self, services: Services, last_used: LastUsed) -> None:
+    def __init__(
+        self, services: Services, last_used: LastUsed, signing_keys: SigningKeys, *, most_remembered: int
+    ) -> None:
         self._services = services
         self._last_used = last_used
+        self._signing_keys = signing_keys
         self._lookup = services.lookup
         self._prefix = services.policies.api_keys.prefix
+        self._most_remembered = most_remembered
         self._verified: dict[str, VerifiedToken] = {}
-        self._proved = ProvedCredentials(bound=services.lookup.bound)
+        self._proved = ProvedCredentials(services.lookup, most=most_remembered)
+
+    def recall(self, token: bytes, *, clock: Callable[[], datetime]) -> Principal | None:
+        """
+        Recall whose *token* is, if it was proved and nothing has changed since.
+
+        A text with the digest of one that was proved is that text, so its form need not be looked at again.
+
+        Args:
+            token: Whatever stood behind ``Bearer``.
+            clock: Asked only for a token that is known.
+        """
+        digest = tokens.digest_bytes(token)
+        if digest not in self._proved:
+            return None
+        now = clock()
+        principal = self._proved.find(digest, stamp=self._proved.stamp(), now=now)
+        if principal is not None and principal.api_key_id is not None:
+            self._last_used.saw(principal.api_key_id, stored=None, now=now)
+        return principal
 
     async def api_key(self, key: str, *, now: datetime) -> Principal:
         """
@@ -47,7 +71,7 @@ class Authenticate:
         if not tokens.is_well_formed(key, self._prefix):
             raise InvalidApiKey
         digest = tokens.digest(key)
-        stamp = self._lookup.stamp()
+        stamp = self._proved.stamp()
         principal = self._proved.find(digest, stamp=stamp, now=now)
         if principal is not None:
             self._last_used.saw(principal.api_key_id or "", stored=None, now=now)
@@ -100,7 +124,7 @@ class Authenticate:
         if not tokens.is_well_formed(token, tokens.SESSION):
             raise InvalidToken
         digest = tokens.digest(token)
-        stamp = self._lookup.stamp()
+        stamp = self._proved.stamp()
         principal = self._proved.find(digest, stamp=stamp, now=now)
         if principal is None:
             found = await self._lookup.find_session(digest)
@@ -120,11 +144,11 @@ class Authenticate:
             digest = tokens.digest(token)
         except ValueError:
             raise InvalidToken from None
-        stamp = self._lookup.stamp()
+        stamp = self._proved.stamp()
         principal = self._proved.find(digest, stamp=stamp, now=now)
         if principal is not None:
             return principal
-        verified = self._verify(token, digest, now=now)
+        verified = await self._verify(token, digest, now=now)
         found = await self._lookup.find_session_by_id(verified.session_id)
         principal = self._session(found, now=now)
         if principal.user_id != verified.user_id:
@@ -133,14 +157,20 @@ class Authenticate:
         self._proved.keep(digest, principal, stamp=stamp, until=until, now=now)
         return principal
 
-    def _verify(self, token: str, digest: str, *, now: datetime) -> VerifiedToken:
+    async def _verify(self, token: str, digest: str, *, now: datetime) -> VerifiedToken:
         remembered = self._verified.get(digest)
         if remembered is not None and now.timestamp() < remembered.expires_at:
             return remembered
-        verified = self._services.access_tokens.verify(token, now=now)
-        if len(self._verified) >= _MOST_REMEMBERED:
-            self._verified.clear()
-        self._verified[digest] = verified
+        access_tokens = self._services.access_tokens
+        try:
+            verified = access_tokens.verify(token, now=now)
+        except jwt.UnknownSigningKey as unknown:
+            if not await self._signing_keys.look_for(unknown.kid, now=now):
+                raise InvalidToken from None
+            verified = access_tokens.verify(token, now=now)
+        if self._most_remembered:
+            make_room(self._verified, most=self._most_remembered)
+            self._verified[digest] = verified
         return verified
 
     def forget_tokens(self) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from czo_auth.core.principal import Principal
-
-MOST = 10_000
+from czo_auth.core.transaction import Lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,24 @@ class ProvedCredentials:
     are kept: a flood of unknown ones cannot push them out, and the oldest goes when there are too many.
 
     Args:
-        bound: How long a stamp may be out of date; None when it never is.
+        lookup: Gives the stamps, and says how long one may be out of date.
+        most: So many are remembered; 0 for none.
     """
 
-    def __init__(self, *, bound: timedelta | None) -> None:
-        self._bound = bound
+    def __init__(self, lookup: Lookup, *, most: int) -> None:
+        self._lookup = lookup
+        self._bound = lookup.bound
+        self._most = most
         self._stamp: object | None = None
         self._known: dict[str, _Proved] = {}
+
+    def __contains__(self, digest: str) -> bool:
+        """Say whether the credential may be remembered; only `find` knows whether that still counts."""
+        return digest in self._known
+
+    def stamp(self) -> object | None:
+        """Give the stamp to read under; None when nothing may be remembered."""
+        return self._lookup.stamp() if self._most else None
 
     def find(self, digest: str, *, stamp: object | None, now: datetime) -> Principal | None:
         """Recall the principal of a credential, if nothing has changed since."""
@@ -54,7 +65,12 @@ class ProvedCredentials:
         if stamp is not self._stamp:
             self._known.clear()
             self._stamp = stamp
-        elif len(self._known) >= MOST:
-            del self._known[next(iter(self._known))]
+        make_room(self._known, most=self._most)
         end = until if self._bound is None else min(until, now + self._bound)
         self._known[digest] = _Proved(principal, now, end)
+
+
+def make_room(known: dict[str, Any], *, most: int) -> None:
+    """Drop the oldest entry of *known*, if there are *most* already."""
+    if len(known) >= most:
+        del known[next(iter(known))]

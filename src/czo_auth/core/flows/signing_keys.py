@@ -14,6 +14,7 @@ from czo_auth.crypto import jwt
 from czo_auth.crypto.sealing import OpenError
 
 ROTATION = timedelta(days=30)
+RELOAD_PAUSE = timedelta(seconds=5)
 
 
 class SigningKeys:
@@ -22,6 +23,7 @@ class SigningKeys:
     def __init__(self, services: Services, *, rotation: timedelta = ROTATION) -> None:
         self._services = services
         self._rotation = rotation
+        self._loaded_at: datetime | None = None
 
     async def load(self, *, now: datetime) -> None:
         """
@@ -35,10 +37,27 @@ class SigningKeys:
         stored = await self._services.transactions.read(lambda tx: tx.sessions.signing_keys())
         if self._is_due(stored, now=now):
             stored = await self._services.transactions.run(lambda tx: self._rotate(tx, force=False, now=now))
+        self._loaded_at = now
         try:
             self._services.access_tokens.load(stored, self._services.key_ring)
         except OpenError:
             raise SecretUnreadable("The signing key does not open with AUTH_ENCRYPTION_KEY.") from None
+
+    async def look_for(self, kid: str, *, now: datetime) -> bool:
+        """
+        Load the keys again for a token whose key is not known: another process may have rotated.
+
+        Done at most every few seconds, for anybody can write any key id into a token.
+
+        Returns:
+            Whether the key is known now.
+        """
+        access_tokens = self._services.access_tokens
+        if not access_tokens.knows(kid):
+            if self._loaded_at is not None and abs(now - self._loaded_at) < RELOAD_PAUSE:
+                return False
+            await self.load(now=now)
+        return access_tokens.knows(kid)
 
     async def rotate(self, *, now: datetime) -> str:
         """Make a new signing key now; answer its id."""

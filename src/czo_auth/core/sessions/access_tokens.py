@@ -98,12 +98,15 @@ class AccessTokens:
         Verify a token offline; whether its session lives is the caller's to ask.
 
         Raises:
+            jwt.UnknownSigningKey: It names a key that is not loaded.
             InvalidToken: It is not one of ours, or its time is over.
         """
         if self._verifier is None:
             raise StorageUnavailable
         try:
             claims = self._verifier.verify(token, now=now)
+        except jwt.UnknownSigningKey:
+            raise
         except jwt.InvalidToken:
             raise InvalidToken from None
         return VerifiedToken(

@@ -1,0 +1,69 @@
+"""Work that nobody waits for: one-off tasks, mails, and what is done every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+from czo_auth.core.errors import Refusal, StorageUnavailable
+from czo_auth.core.mail import Mail, MailMessage
+from czo_auth.delivery.outgoing import Outgoing
+
+_LOG = logging.getLogger("czo_auth")
+_LAST_WAIT = timedelta(seconds=10)
+
+
+class BackgroundTasks:
+    """
+    Implements `czo_auth.core.flows.services.Background` on the event loop.
+
+    Args:
+        mail: Sends what is posted.
+    """
+
+    def __init__(self, mail: Mail) -> None:
+        self._outgoing = Outgoing(mail)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._repeating: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run *work* beside the requests; a failure is logged and ends nothing else."""
+        task = asyncio.create_task(_watched(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def post(self, message: MailMessage) -> None:
+        """Queue a mail."""
+        self.spawn(self._outgoing.send(message))
+
+    def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
+        """Do *work* again and again until the end; a failure is logged, and the next turn comes all the same."""
+        self._repeating.add(asyncio.create_task(_repeat(work, every)))
+
+    async def finish(self) -> None:
+        """Stop repeating, finish what was begun, and send what waits."""
+        for task in self._repeating:
+            task.cancel()
+        await asyncio.gather(*self._repeating, return_exceptions=True)
+        self._repeating.clear()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST_WAIT.total_seconds())
+        await self._outgoing.drain(within=_LAST_WAIT)
+
+
+async def _watched(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except StorageUnavailable:
+        _LOG.warning("the database does not answer; work beside the requests was left undone")
+    except Exception as error:
+        _LOG.error("work beside the requests failed", exc_info=None if isinstance(error, Refusal) else error)
+
+
+async def _repeat(work: Callable[[], Coroutine[Any, Any, None]], every: timedelta) -> None:
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        await _watched(work())

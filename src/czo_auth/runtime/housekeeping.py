@@ -1,0 +1,62 @@
+"""Housekeeping: when keys were last used, signing keys that are due, rows that nobody can use any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from czo_auth.core.api_keys.last_used import LastUsed
+from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.flows.signing_keys import SigningKeys
+from czo_auth.core.transaction import Transaction, Transactions
+
+FLUSH_EVERY: Final = timedelta(seconds=5)
+TIDY_EVERY: Final = timedelta(minutes=10)
+KEEP_EXPIRED: Final = timedelta(days=1)
+KEEP_EVENTS: Final = timedelta(days=30)
+
+
+class Housekeeping:
+    """Does what is due; safe to run in several processes at once."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        *,
+        last_used: LastUsed,
+        signing_keys: SigningKeys,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._transactions = transactions
+        self._last_used = last_used
+        self._signing_keys = signing_keys
+        self._now = now
+
+    async def flush_last_used(self) -> None:
+        """Write when keys were last used, in one statement; an outage loses nothing (S19)."""
+        seen = self._last_used.take()
+        if not seen:
+            return
+        try:
+            await self._transactions.run(lambda tx: tx.api_keys.touch(seen))
+        except StorageUnavailable:
+            self._last_used.give_back(seen)
+            raise
+
+    async def tidy(self) -> None:
+        """Rotate signing keys where due, and delete what nobody can use any more."""
+        now = self._now()
+        await self._signing_keys.load(now=now)
+        before = now - KEEP_EXPIRED
+        await self._prune(lambda tx: tx.sessions.prune_expired(before=before))
+        await self._prune(lambda tx: tx.two_factor.prune_expired(before=before))
+        await self._prune(lambda tx: tx.users.prune_expired(before=before))
+        await self._prune(lambda tx: tx.organizations.prune_expired(before=before))
+        await self._prune(lambda tx: tx.api_keys.prune_expired(before=before))
+        await self._prune(lambda tx: tx.journal.prune_events(before=now - KEEP_EVENTS))
+
+    async def _prune(self, step: Callable[[Transaction], int]) -> None:
+        """Delete some rows at a time, so that no other write waits long."""
+        while await self._transactions.run(step):
+            continue
