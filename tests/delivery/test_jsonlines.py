@@ -127,10 +127,11 @@ async def test_event_that_is_no_json_is_the_fault_of_the_event(
     assert not path.exists()
 
 
-async def test_closing_gives_the_descriptor_back(path: Path) -> None:
+async def test_neither_a_moved_file_nor_a_closed_one_stays_open(path: Path) -> None:
     before = len(os.listdir("/dev/fd"))
     sink = JsonLines(path, source=SOURCE)
     for number in range(3):
         await sink.deliver(event(number))
+        path.rename(path.with_suffix(f".{number}"))
     await sink.close()
     assert len(os.listdir("/dev/fd")) == before

@@ -107,6 +107,7 @@ async def test_token_stays_out_of_log_and_error_when_the_server_quotes_the_messa
     assert refused.value.code == "MAIL_UNAVAILABLE"
     assert refused.value.retry_after == retry_after
     assert refused.value.__suppress_context__
+    assert refused.value.__cause__ is None
     assert f"status {answer[:3]}" in caplog.text
     assert TOKEN not in caplog.text
     assert TOKEN not in f"{refused.value!r} {refused.value} {refused.value.message}"

@@ -13,25 +13,18 @@ import pytest
 
 from czo_auth.core.errors import SlugTaken, StorageUnavailable
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage import postgresql, postgresql_server
 from czo_auth.storage.faults import StorageFault, TablesMissing
 from czo_auth.storage.postgresql import PostgresStorage
-from tests.storage.things import NOW, Things, a_digest, a_user, an_id
+from tests.storage.things import Things, a_digest, a_user, an_id
 from tests.support.postgres import PostgresServer
 
 PATIENCE = 0.7
 
 
-@pytest.fixture(autouse=True)
-def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (postgresql, postgresql_server):
-        monkeypatch.setattr(module, "TIMEOUT_SECONDS", PATIENCE)
-
-
 @pytest.fixture
 async def storage(migrated_postgres_url: str) -> AsyncIterator[PostgresStorage]:
     storage = PostgresStorage(
-        migrated_postgres_url, table_prefix="czo_auth_", pool_size=2, lookup_pool_size=1
+        migrated_postgres_url, table_prefix="czo_auth_", pool_size=2, lookup_pool_size=1, patience=PATIENCE
     )
     await storage.start()
     yield storage
@@ -62,7 +55,7 @@ async def everything_refuses(things: Things, *, within: float) -> None:
     ):
         begun = time.monotonic()
         with pytest.raises(StorageUnavailable):
-            await call()  # type: ignore[no-untyped-call]
+            await call()
         assert time.monotonic() - begun < within
 
 
@@ -308,31 +301,28 @@ def test_one_storage_serves_one_loop_after_another(migrated_postgres_url: str) -
 
 def test_one_storage_serves_loops_in_several_threads(migrated_postgres_url: str) -> None:
     storage = PostgresStorage(migrated_postgres_url, table_prefix="czo_auth_")
-    done: list[str] = []
+    all_done = threading.Barrier(3)
 
-    async def use() -> None:
+    async def use(*, closes: bool) -> None:
         for _ in range(10):
             await everything_works(Things(storage))
-        done.append(an_id())
-        # Whoever is the last closes for all.
-        while len(done) < 3:
-            await asyncio.sleep(0.01)
-        if threading.current_thread() is threads[0]:
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(all_done.wait)
+        if closes:
             await storage.close()
-        else:
-            await asyncio.sleep(0.5)
+        # The loops of the others still run, so their connections can be closed from here.
+        await asyncio.to_thread(all_done.wait)
 
-    threads = [threading.Thread(target=lambda: asyncio.run(use())) for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda closes=closes: asyncio.run(use(closes=closes)))
+        for closes in (True, False, False)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(done) == 3
 
 
 async def test_prefix_keeps_two_products_in_one_database_apart(things: Things) -> None:
-    assert NOW is not None
     other = PostgresStorage(things.storage.url, table_prefix="other_")
     with pytest.raises(TablesMissing):
         await other.lookup.find_session_by_id(an_id())

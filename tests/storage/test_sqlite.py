@@ -20,6 +20,7 @@ import pytest
 from czo_auth.core.errors import SlugTaken, StorageUnavailable
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.faults import TablesMissing
+from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.sqlite import SqliteStorage
 from czo_auth.storage.sqlite_file import database_path
 from tests.storage.things import NOW, Things, a_digest, a_user
@@ -183,35 +184,33 @@ async def test_write_protected_file_can_be_read(write_protected: str) -> None:
     await storage.close()
 
 
-async def test_file_that_goes_and_comes_back_needs_no_restart(things: Things) -> None:
-    path = Path(database_path(things.storage.url))
-    files = [path, Path(f"{path}-wal"), Path(f"{path}-shm")]
+async def test_file_that_comes_late_needs_no_restart(tmp_path: Path) -> None:
+    folder = tmp_path / "mounted"
+    url = f"sqlite:///{folder}/a.sqlite3"
+    storage = SqliteStorage(url, table_prefix="czo_auth_", patience=PATIENCE)
+    things = Things(storage)
+    with pytest.raises(StorageUnavailable):
+        await storage.start()
+    with pytest.raises(StorageUnavailable):
+        await things.user()
+    folder.mkdir()
+    await upgrade(url)
     user = await things.user()
-    for file in files:
-        file.rename(f"{file}.away")
-    with pytest.raises(StorageUnavailable):
-        await things.user()
-    with pytest.raises(StorageUnavailable):
-        await things.user()
-    for file in files:
-        file.unlink(missing_ok=True)
-        Path(f"{file}.away").rename(file)
-    await things.user()
-    assert await things.run(lambda tx: tx.users.find(user.id)) == user
+    assert await storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
+    await storage.close()
 
 
-@pytest.mark.parametrize("start", ["missing folder", "no database", "a folder"])
-async def test_wrong_path_is_found_at_the_start(tmp_path: Path, start: str) -> None:
+@pytest.mark.parametrize("what", ["missing folder", "no database", "a folder"])
+async def test_wrong_path_is_an_outage(tmp_path: Path, what: str) -> None:
     path = tmp_path / "there" / "a.sqlite3"
-    if start != "missing folder":
+    if what != "missing folder":
         path.parent.mkdir()
-    if start == "no database":
+    if what == "no database":
         path.write_bytes(b"This is no database." * 1000)
-    if start == "a folder":
+    if what == "a folder":
         path.mkdir()
     storage = SqliteStorage(f"sqlite:///{path}", table_prefix="a_", patience=PATIENCE)
     with pytest.raises(StorageUnavailable):
-        await storage.start()
         await storage.ping()
     with pytest.raises(StorageUnavailable):
         await storage.lookup.find_api_key(a_digest())

@@ -22,7 +22,7 @@ from czo_auth.delivery.jsonlines import JsonLines
 from czo_auth.storage import DEFAULT_TABLE_PREFIX, open_storage
 from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.sqlite import SqliteStorage
-from tests.core.events.relaying import Clock, Notebook, claim, milliseconds, policy, record, running
+from tests.core.events.relaying import Clock, Notebook, claim, milliseconds, parked, policy, record, running
 from tests.delivery.waiting import until
 from tests.support.postgres import PostgresServer
 
@@ -167,6 +167,29 @@ async def test_relay_that_overslept_its_lease_leaves_the_sink_to_the_new_owner(
     assert set(sleeper.ids) <= set(ids[:3])
 
 
+async def test_relay_that_lost_its_lease_parks_nothing(
+    transactions: Transactions, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    go_on = asyncio.Event()
+
+    async def refuse(event: Event) -> None:
+        if len(loser.offered) == 5:
+            await go_on.wait()
+        raise ValueError
+
+    loser, heir = Notebook(before=refuse), Notebook()
+    ids = await record(transactions, "u:1")
+    async with running(transactions, loser, owner="loser"):
+        await until(lambda: len(loser.offered) == 5)
+        async with running(transactions, heir, owner="heir", now=Clock(ahead=timedelta(minutes=2))):
+            await until(lambda: heir.got)
+            go_on.set()
+            await until(lambda: "took over" in caplog.text)
+    assert heir.ids == ids
+    assert await parked(transactions) == []
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------
 async def test_stop_finishes_the_event_in_hand_and_gives_the_lease_back(transactions: Transactions) -> None:
     go_on = asyncio.Event()
@@ -267,15 +290,15 @@ async def test_event_whose_delivery_could_not_be_noted_is_not_delivered_again(sq
                 other.execute("BEGIN IMMEDIATE")
 
         notebook = Notebook(before=stop_writes)
-        await record(storage.transactions, "u:1", "u:2")
-        async with running(storage.transactions, notebook):
+        ids = await record(storage.transactions, "u:1", "u:2", "u:3", "u:4", "u:5")
+        async with running(storage.transactions, notebook, numbers=policy(batch_size=2)):
             await until(lambda: len(notebook.got) == 2)
-            # Long enough for several tries to note it.
+            # Long enough for several tries to note it. No further batch goes out meanwhile: a crash would repeat it.
             await asyncio.sleep(0.6)
+            assert len(notebook.offered) == 2
             notebook.before = None
             other.execute("ROLLBACK")
-            ids = [event.id for event in notebook.got] + await recorded_at_last(storage.transactions, "u:3")
-            await until(lambda: len(notebook.got) == 3)
+            await until(lambda: len(notebook.got) == 5)
     assert notebook.offered == ids
     assert await claim(storage.transactions, "two") == notebook.got[-1].sequence
     await storage.close()

@@ -1,0 +1,51 @@
+"""Looking into a database of either kind without the product."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import asyncpg
+
+from czo_auth.storage.sqlite_file import database_path
+
+Rows = list[tuple[Any, ...]]
+
+
+async def execute(url: str, *statements: str) -> None:
+    """Run *statements*."""
+    if url.startswith("sqlite:"):
+        with closing(sqlite3.connect(database_path(url), isolation_level=None)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        return
+    server = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await server.execute(statement)
+    finally:
+        await server.close()
+
+
+async def rows(url: str, question: str) -> Rows:
+    """Read what *question* asks for."""
+    if url.startswith("sqlite:"):
+        with closing(sqlite3.connect(database_path(url))) as connection:
+            return connection.execute(question).fetchall()
+    server = await asyncpg.connect(url)
+    try:
+        found: Sequence[asyncpg.Record] = await server.fetch(question)
+        return [tuple(row) for row in found]
+    finally:
+        await server.close()
+
+
+async def table_names(url: str) -> set[str]:
+    """Name all tables."""
+    if url.startswith("sqlite:"):
+        question = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    else:
+        question = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'"
+    return {name for (name,) in await rows(url, question)}

@@ -1,0 +1,116 @@
+"""Migrations while processes start together, and while one is killed (S32)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from czo_auth.storage import migrations, open_storage
+from czo_auth.storage.migrate import current_revision, upgrade
+from czo_auth.storage.tables import Tables
+from tests.migrations.databases import rows, table_names
+from tests.storage.things import Things
+
+ROOT = Path(__file__).parents[2]
+PROCESSES = 6
+
+STARTING = """
+import asyncio, sys
+from czo_auth.storage import open_storage
+from czo_auth.storage.migrate import is_current, upgrade
+
+async def main(url):
+    print("ready", flush=True)
+    sys.stdin.readline()
+    await upgrade(url)
+    assert await is_current(url)
+    storage = open_storage(url)
+    await storage.start()
+    await storage.ping()
+    await storage.close()
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+HALFWAY = """
+import sys, time
+from alembic import op
+from czo_auth.storage.migrate import upgrade_blocking
+
+def stay(*args, **options):
+    print("halfway", flush=True)
+    time.sleep(60)
+
+op.create_index = stay
+upgrade_blocking(sys.argv[1])
+"""
+
+
+def start(code: str, url: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-c", code, url]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+async def test_processes_that_start_together_migrate_once(database_url: str) -> None:
+    processes = [start(STARTING, database_url) for _ in range(PROCESSES)]
+    try:
+        assert [line(process) for process in processes] == ["ready"] * PROCESSES
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        assert [process.wait(60) for process in processes] == [0] * PROCESSES
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert await rows(database_url, "SELECT version_num FROM czo_auth_version") == [(migrations.HEAD,)]
+
+
+async def test_killed_migration_leaves_nothing_and_the_next_start_completes_it(database_url: str) -> None:
+    process = start(HALFWAY, database_url)
+    try:
+        assert line(process) == "halfway"
+        process.kill()
+    finally:
+        process.kill()
+        process.communicate()
+    assert await current_revision(database_url) is None
+    assert await table_names(database_url) == set()
+    begun = time.monotonic()
+    await upgrade(database_url)
+    assert time.monotonic() - begun < 5
+    assert await table_names(database_url) == {*Tables().metadata.tables, "czo_auth_version"}
+    storage = open_storage(database_url)
+    await Things(storage).user()
+    await storage.close()
+
+
+async def test_process_that_waits_for_one_that_is_killed_does_the_work(database_url: str) -> None:
+    process = start(HALFWAY, database_url)
+    waiting = None
+    try:
+        assert line(process) == "halfway"
+        waiting = start(STARTING, database_url)
+        assert line(waiting) == "ready"
+        assert waiting.stdin is not None
+        waiting.stdin.write("go\n")
+        waiting.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(0.7)
+        process.kill()
+        assert waiting.wait(30) == 0
+    finally:
+        for started in filter(None, (process, waiting)):
+            started.kill()
+            started.communicate()
+    assert await current_revision(database_url) == migrations.HEAD

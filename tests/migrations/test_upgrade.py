@@ -1,0 +1,237 @@
+"""The migrations make the schema that the stores expect, and touch nothing else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import NullPool
+
+from czo_auth.core.errors import StorageUnavailable
+from czo_auth.storage import migrate, migrations, open_storage
+from czo_auth.storage.locks import lock_number
+from czo_auth.storage.migrate import NewerSchema, current_revision, is_current, upgrade, upgrade_blocking
+from czo_auth.storage.postgresql_server import PostgresServer
+from czo_auth.storage.sqlite_file import connect_to_write, database_path
+from czo_auth.storage.tables import Tables
+from tests.migrations.databases import execute, rows, table_names
+from tests.storage.things import Things
+
+SCRIPTS = Path(migrations.__file__).parent
+
+
+async def differences(url: str, tables: Tables) -> list[object]:
+    """Compare the database with the tables that the stores use."""
+
+    def compare(connection: Connection) -> list[object]:
+        options = {
+            "compare_type": True,
+            "compare_server_default": True,
+            "include_name": lambda name, kind, parents: kind != "table" or name in tables.metadata.tables,
+        }
+        context = MigrationContext.configure(connection, opts=options)
+        return list(compare_metadata(context, tables.metadata))
+
+    if url.startswith("sqlite:"):
+        engine = create_engine(f"sqlite:///{database_path(url)}", poolclass=NullPool)
+        with engine.connect() as connection:
+            return compare(connection)
+    server = PostgresServer(url).engine(pool_size=1)
+    try:
+        async with server.connect() as connected:
+            return await connected.run_sync(compare)
+    finally:
+        await server.dispose()
+
+
+@pytest.mark.parametrize("prefix", ["czo_auth_", "shop_", "_", "p" * 24])
+async def test_upgrade_makes_the_tables_of_the_stores(database_url: str, prefix: str) -> None:
+    assert await current_revision(database_url, prefix) is None
+    assert not await is_current(database_url, prefix)
+    await upgrade(database_url, prefix)
+    tables = Tables(prefix)
+    assert await differences(database_url, tables) == []
+    assert await table_names(database_url) == {*tables.metadata.tables, tables.version_table}
+    assert await current_revision(database_url, prefix) == migrations.HEAD
+    assert await is_current(database_url, prefix)
+
+
+async def test_comparison_would_notice(database_url: str) -> None:
+    await upgrade(database_url)
+    await execute(database_url, "DROP INDEX czo_auth_sessions_user_id_ix")
+    assert len(await differences(database_url, Tables())) == 1
+
+
+async def test_upgrade_of_what_is_current_changes_nothing(database_url: str) -> None:
+    await upgrade(database_url)
+    storage = open_storage(database_url)
+    user = await Things(storage).user()
+    await upgrade(database_url)
+    assert await storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
+    await storage.close()
+
+
+def test_upgrade_works_without_an_event_loop(database_url: str) -> None:
+    upgrade_blocking(database_url)
+    upgrade_blocking(database_url)
+
+
+async def test_two_prefixes_live_side_by_side(database_url: str) -> None:
+    await upgrade(database_url, "a_")
+    assert not await is_current(database_url, "b_")
+    await upgrade(database_url, "b_")
+    first, second = (
+        open_storage(database_url, table_prefix="a_"),
+        open_storage(database_url, table_prefix="b_"),
+    )
+    user = await Things(first).user()
+    assert await second.transactions.read(lambda tx: tx.users.find(user.id)) is None
+    await first.close()
+    await second.close()
+
+
+async def test_tables_and_alembic_version_of_the_host_are_left_alone(database_url: str) -> None:
+    await execute(
+        database_url,
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
+        "INSERT INTO alembic_version VALUES ('host42')",
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)",
+        "CREATE INDEX users_name ON users (name)",
+        "INSERT INTO users VALUES (1, 'Ada')",
+        "CREATE TABLE sessions (id INTEGER PRIMARY KEY REFERENCES users)",
+    )
+    await upgrade(database_url)
+    assert await rows(database_url, "SELECT version_num FROM alembic_version") == [("host42",)]
+    assert await rows(database_url, "SELECT id, name FROM users") == [(1, "Ada")]
+    ours = {*Tables().metadata.tables, "czo_auth_version"}
+    assert await table_names(database_url) == ours | {"alembic_version", "users", "sessions"}
+
+
+async def test_logging_of_the_host_is_left_alone(sqlite_url: str) -> None:
+    mine, root = logging.getLogger("host.app"), logging.getLogger()
+    before = list(root.handlers), root.level
+    await upgrade(sqlite_url)
+    assert (list(root.handlers), root.level) == before
+    assert not mine.disabled
+
+
+async def test_new_file_is_the_owners_only(sqlite_url: str) -> None:
+    await upgrade(sqlite_url)
+    assert stat.S_IMODE(os.stat(database_path(sqlite_url)).st_mode) == 0o600
+
+
+async def test_asking_for_the_revision_makes_no_file(sqlite_url: str, tmp_path: Path) -> None:
+    assert await current_revision(sqlite_url) is None
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240
+
+
+def test_revisions_are_one_line_that_ends_at_the_head() -> None:
+    scripts = ScriptDirectory(str(SCRIPTS))
+    assert scripts.get_heads() == [migrations.HEAD]
+    assert [script.down_revision for script in scripts.walk_revisions()][-1] is None
+
+
+async def test_database_of_a_newer_program_is_refused(database_url: str) -> None:
+    await upgrade(database_url)
+    await execute(database_url, "UPDATE czo_auth_version SET version_num = '9999'")
+    assert not await is_current(database_url)
+    with pytest.raises(NewerSchema):
+        await upgrade(database_url)
+    assert await current_revision(database_url) == "9999"
+
+
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all/a.db", "postgresql://u:hunter2@127.0.0.1:1/d"])
+async def test_unreachable_database_is_an_outage(url: str) -> None:
+    with pytest.raises(StorageUnavailable) as caught:
+        await upgrade(url)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_another_process_that_migrates_for_too_long_is_an_outage(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "PATIENCE_SECONDS", 0.3)
+    if database_url.startswith("sqlite:"):
+        with closing(sqlite3.connect(database_path(database_url), isolation_level=None)) as other:
+            other.execute("PRAGMA journal_mode = WAL")
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StorageUnavailable):
+                await upgrade(database_url)
+    else:
+        holding = await PostgresServer(database_url).connect()
+        await holding.execute(f"SELECT pg_advisory_lock({lock_number('czo_auth_version')})")
+        with pytest.raises(StorageUnavailable):
+            await upgrade(database_url)
+        await holding.close()
+    await upgrade(database_url)
+
+
+SECOND_REVISION = """
+import sqlalchemy as sa
+from alembic import context, op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    prefix = context.config.attributes["tables"].prefix
+    with op.batch_alter_table(f"{prefix}users") as users:
+        users.add_column(sa.Column("phone", sa.Text()))
+        users.alter_column("name", new_column_name="full_name")
+"""
+
+
+async def test_rows_survive_a_migration_that_makes_their_parents_table_anew(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite such a table is dropped on the way; foreign keys must not empty those that refer to it."""
+    await upgrade(database_url)
+    storage = open_storage(database_url)
+    things = Things(storage)
+    user = await things.user()
+    session = await things.session(user)
+    await things.refresh_token(session)
+    await storage.close()
+
+    scripts = tmp_path / "scripts"
+    shutil.copytree(SCRIPTS, scripts)
+    (scripts / "versions" / "r0002_test.py").write_text(SECOND_REVISION)
+    monkeypatch.setattr(migrate, "_SCRIPTS", str(scripts))
+    monkeypatch.setattr(migrate, "HEAD", "0002")
+    await upgrade(database_url)
+    assert await current_revision(database_url) == "0002"
+    assert await rows(database_url, "SELECT full_name, phone FROM czo_auth_users") == [("Ada", None)]
+    for table in ("sessions", "refresh_tokens"):
+        assert await rows(database_url, f"SELECT count(*) FROM czo_auth_{table}") == [(1,)]
+
+
+async def test_migration_that_breaks_a_reference_is_undone(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upgrade(sqlite_url)
+    with closing(connect_to_write(database_path(sqlite_url))) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("INSERT INTO czo_auth_attempts VALUES ('nobody', 1, NULL, 0)")
+        connection.execute("DELETE FROM czo_auth_version")
+        for name in await table_names(sqlite_url) - {
+            "czo_auth_version",
+            "czo_auth_attempts",
+            "czo_auth_users",
+        }:
+            connection.execute(f"DROP TABLE {name}")
+    monkeypatch.setattr(migrate, "_migrate", lambda connection, tables: None)
+    with pytest.raises(RuntimeError, match="czo_auth_attempts"):
+        await upgrade(sqlite_url)

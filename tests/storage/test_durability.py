@@ -1,0 +1,70 @@
+"""What was acknowledged survives the death of the process that acknowledged it (S30)."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+from czo_auth.core.events.chain import verify_chain
+from tests.storage.things import Things
+
+ROOT = Path(__file__).parents[2]
+ROUNDS = 3
+
+WRITER = """
+import asyncio, sys
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.provenance import SYSTEM
+from czo_auth.storage import open_storage
+from tests.storage.things import NOW, a_user
+
+storage = open_storage(sys.argv[1])
+
+def keep(tx):
+    user = a_user()
+    assert tx.users.add(user)
+    tx.journal.record(Fact(action=types.USER_REGISTERED, user_id=user.id), provenance=SYSTEM, now=NOW)
+    return user.id
+
+async def write():
+    while True:
+        print(await storage.transactions.run(keep), flush=True)
+
+async def main():
+    await asyncio.gather(*(write() for _ in range(4)))
+
+asyncio.run(main())
+"""
+
+
+async def test_acknowledged_writes_survive_a_killed_process_together_with_their_events(
+    things: Things,
+) -> None:
+    acknowledged: set[str] = set()
+    for _ in range(ROUNDS):
+        acknowledged |= await asyncio.to_thread(write_until_killed, things.storage.url)
+
+    users = await things.run(lambda tx: tx.users.search(text=None, after=None, limit=100_000))
+    events = await things.run(lambda tx: tx.journal.events_after(0, limit=100_000))
+    kept = {user.id for user in users}
+    assert len(acknowledged) >= 40 * ROUNDS
+    assert acknowledged <= kept
+    assert kept == {event.user_id for event in events}
+    assert verify_chain(await things.run(lambda tx: tx.journal.audit_after(0, limit=100_000))) is None
+
+
+def write_until_killed(url: str) -> set[str]:
+    """Let a process write, kill it in the middle, and give what it had said was kept."""
+    command = [sys.executable, "-W", "error", "-c", WRITER, url]
+    writer = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert writer.stdout is not None
+        first = [writer.stdout.readline() for _ in range(40)]
+    finally:
+        writer.kill()
+        rest, _ = writer.communicate()
+    # The last line may have been cut off by the kill.
+    return {line.strip() for line in (*first, *rest.splitlines(keepends=True)) if line.endswith("\n")}
