@@ -14,14 +14,15 @@ IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test check lock clean
+.PHONY: help setup setup-dev serve demo test check reference lock clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
 	@echo "make serve    the server, set by AUTH_ENCRYPTION_KEY and CZO_AUTH_* of the environment"
-	@echo "make demo     the server with example accounts"
+	@echo "make demo     a server of its own, and a walk through everything as a client"
 	@echo "make test     all tests; PostgreSQL comes with the test packages"
 	@echo "make check    ruff, mypy, import contracts, tree rules"
+	@echo "make reference  write docs/reference/ anew from the code"
 	@echo "make lock     write requirements/*.txt anew from pyproject.toml"
 	@echo "make clean    remove .venv, builds and caches"
 
@@ -44,6 +45,9 @@ check: $(VENV)/.dev-installed
 	$(IN)/mypy --strict src tools tests/support
 	$(IN)/lint-imports --no-logo
 	$(IN)/python tools/check_tree.py
+
+reference: $(VENV)/.dev-installed
+	$(IN)/python tools/write_reference.py
 
 lock: $(VENV)/.installer-installed
 	$(COMPILE) --group pyproject.toml:installer --output-file requirements/uv.txt

@@ -47,9 +47,14 @@ def settings_page() -> str:
         default = "—" if from_code else _default(field.default)
         description = (field.description or "").replace("\n", " ")
         rows.append(f"| `{name}` | {'—' if from_code else f'`{variable}`'} | {default} | {description} |")
-    head = "# Settings\n\nEach is an argument of `Settings` and, where a variable is named, read from the environment; "
-    head += "arguments win. Lists are comma-separated in the environment.\n\n"
-    return head + "| field | variable | default | meaning |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
+    head = "# Settings\n\nEach is an argument of `Settings` and, where a variable is named, read from the "
+    head += "environment; arguments win. Lists are comma-separated in the environment.\n\n"
+    return (
+        head
+        + "| field | variable | default | meaning |\n| --- | --- | --- | --- |\n"
+        + "\n".join(rows)
+        + "\n"
+    )
 
 
 def _default(value: Any) -> str:
@@ -60,16 +65,20 @@ def _default(value: Any) -> str:
 
 def errors_page() -> str:
     """Tell every code with its number and sentence."""
-    found = {}
-    for module in (errors, mail):
-        for _, kind in inspect.getmembers(module, inspect.isclass):
-            concrete = issubclass(kind, Refusal) and "code" in vars(kind) and kind is not Refusal
-            if concrete:
-                found[(status_of(kind()), kind.code, kind.message)] = kind
+    kinds: list[type[Refusal]] = [
+        kind
+        for module in (errors, mail)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, Refusal) and "code" in vars(kind) and kind is not Refusal
+    ]
+    found = {(status_of(kind()), kind.code, kind.message) for kind in kinds}
     rows = [f"| {status} | `{code}` | {message} |" for status, code, message in sorted(found)]
-    head = "# Error codes\n\nEvery refusal is `{\"code\", \"message\", \"status\"}`, with `details` on `VALIDATION_ERROR` "
+    head = '# Error codes\n\nEvery refusal is `{"code", "message", "status"}`, '
+    head += "with `details` on `VALIDATION_ERROR` "
     head += "and `retryAfter` (seconds, also as `Retry-After`) where trying again makes sense. "
-    head += f"The kinds and their numbers: {', '.join(f'{kind.__name__} {n}' for kind, n in STATUS.items())}.\n\n"
+    head += (
+        f"The kinds and their numbers: {', '.join(f'{kind.__name__} {n}' for kind, n in STATUS.items())}.\n\n"
+    )
     return head + "| status | code | message |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
 
 
@@ -79,8 +88,9 @@ def events_page() -> str:
     if missing:
         raise SystemExit(f"events without a sentence in {__file__}: {sorted(missing)}")
     rows = [f"| `{name}` | {EVENT_MEANINGS[name]} |" for name in sorted(types.EVENT_TYPES)]
-    head = "# Events\n\nWritten in the transaction of the change, delivered at least once as CloudEvents 1.0 JSON, in order "
-    head += "per user. `data` holds `userId` and public facts; never a secret. Receivers drop doubles by `id`.\n\n"
+    head = "# Events\n\nWritten in the transaction of the change, delivered at least once as CloudEvents 1.0 JSON, "
+    head += "in order per user. `data` holds `userId` and public facts; never a secret. "
+    head += "Receivers drop doubles by `id`.\n\n"
     return head + "| type | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n"
 
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-
 from starlette.middleware.cors import CORSMiddleware
 
 from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.entry import Door
-from czo_auth.asgi.problems import send_refusal
+from czo_auth.asgi.problems import refusal_of, send_refusal
 from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
-from czo_auth.core.errors import Refusal, Unavailable
-from czo_auth.errors import StartRefused
 from czo_auth.rest.app import rest_app
 from czo_auth.runtime import Runtime
 from czo_auth.version import VERSION
-
-_LOG = logging.getLogger("czo_auth")
 
 
 def door_of(runtime: Runtime) -> Door:
@@ -45,6 +39,14 @@ def graphql_app_of(runtime: Runtime, door: Door) -> ASGIApp:
     from czo_auth.graphql.app import graphql_app
 
     return with_cors(Shell(graphql_app(door), base_path=""), door)
+
+
+def pages_app_of(runtime: Runtime, door: Door) -> ASGIApp:
+    """Build the account pages. No other site reads them, so there is no CORS; they say themselves what is stored."""
+    from czo_auth.web.app import pages_app
+
+    base = runtime.settings.pages_path
+    return Shell(pages_app(door, base=base), base_path=base)
 
 
 def with_cors(app: ASGIApp, door: Door) -> ASGIApp:
@@ -101,25 +103,16 @@ class Shell:
         except Exception as error:
             if started:
                 raise
-            await send_refusal(send, self._read(error))
+            await send_refusal(send, refusal_of(error))
 
     def _own_path(self, scope: Scope) -> str:
         path: str = scope["path"]
-        root: str = scope.get("root_path", "")
-        if root and path.startswith(root):
+        root: str = scope.get("root_path", "").rstrip("/")
+        if root and (path == root or path.startswith(root + "/")):
             path = path[len(root) :]
         elif path.startswith(self._base + "/") or path == self._base:
             path = path[len(self._base) :]
         return "/" + path.strip("/")
-
-    def _read(self, error: Exception) -> Refusal:
-        if isinstance(error, Refusal):
-            return error
-        if isinstance(error, StartRefused):
-            _LOG.critical("cannot start: %s", error)
-        else:
-            _LOG.error("unexpected fault", exc_info=error)
-        return Unavailable()
 
 
 def _no_store(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

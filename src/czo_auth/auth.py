@@ -53,6 +53,13 @@ class Auth(Runtime):
 
         return graphql_app_of(self, self.door)
 
+    @cached_property
+    def pages(self) -> ASGIApp:
+        """The account pages, an ASGI application to mount at ``settings.pages_path``."""
+        from czo_auth.app import pages_app_of
+
+        return pages_app_of(self, self.door)
+
     def on(self, pattern: str) -> Callable[[S], S]:
         """
         Register the decorated function for an event type, a group (``auth.apikey.*``) or all (``*``).

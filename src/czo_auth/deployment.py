@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
@@ -39,30 +41,46 @@ def settings_with_local_key(settings: Settings | None = None) -> Settings:
         StartRefused: There is a database and no key, or the folder cannot be used.
     """
     settings = settings or read_settings()
-    if settings.encryption_key is not None or not settings.is_embedded_default:
+    if not settings.is_embedded_default:
         return settings
     key_file = settings.data_dir / KEY_FILE
     try:
+        if settings.encryption_key is not None:
+            _make_folder(settings.data_dir)
+            return settings
         text = key_file.read_text("ascii").strip() if key_file.exists() else _first_key(settings.data_dir)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        if settings.encryption_key is not None:
+            raise StartRefused(f"The data folder {settings.data_dir} cannot be used: {reason}.") from None
         raise StartRefused(
             f"AUTH_ENCRYPTION_KEY is not set and {key_file} cannot be used: {reason}."
         ) from None
     return settings.model_copy(update={"encryption_key": SecretStr(text)})
 
 
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def _first_key(folder: Path) -> str:
+    key_file = folder / KEY_FILE
     if (folder / DATABASE_FILE).exists():
         raise StartRefused(
-            f"AUTH_ENCRYPTION_KEY is missing: {folder / DATABASE_FILE} exists, but its key file {folder / KEY_FILE} "
+            f"AUTH_ENCRYPTION_KEY is missing: {folder / DATABASE_FILE} exists, but its key file {key_file} "
             "is gone. Put the file back, or set AUTH_ENCRYPTION_KEY."
         )
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = new_key_text()
-    handle = os.open(folder / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return text
+    _make_folder(folder)
+    # Written aside and then given its name, so that of several processes that start together one wins, and the
+    # others never read half a key.
+    handle, draft = tempfile.mkstemp(dir=folder, prefix=f"{KEY_FILE}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(new_key_text() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, key_file)
+    finally:
+        os.unlink(draft)
+    return key_file.read_text("ascii").strip()

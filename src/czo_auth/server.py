@@ -1,8 +1,7 @@
-"""The standalone server: the product at its base path, GraphQL, health, and nothing else."""
+"""The standalone server: the product at its base path, the account pages, GraphQL, health, and nothing else."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING
@@ -24,14 +23,15 @@ class Server:
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
         self._base = auth.settings.base_path
-        self._loading = asyncio.Lock()
-        self._graphql_is_loaded = False
+        self._pages = auth.settings.pages_path if auth.settings.pages_enabled else None
         self._rooms: dict[str, ASGIApp] = {
-            "/graphql": self._graphql,
+            "/graphql": auth.graphql,
             "/healthz": _only_get(self._healthy),
             "/readyz": _only_get(self._ready),
             "/.well-known/jwks.json": self._jwks,
         }
+        if self._pages is not None:
+            self._rooms["/"] = _only_get(self._to_pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -39,6 +39,8 @@ class Server:
         path: str = scope["path"]
         if path.startswith(self._base + "/") or path == self._base:
             return await self._auth.app(scope, receive, send)
+        if self._pages is not None and (path.startswith(self._pages + "/") or path == self._pages):
+            return await self._auth.pages(scope, receive, send)
         room = self._rooms.get(path)
         if room is None:
             return await send_refusal(send, NotFound())
@@ -64,20 +66,17 @@ class Server:
         """Finish what was begun, in the same event loop."""
         await self._auth.stop()
 
-    async def _graphql(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.load_graphql()
-        await self._auth.graphql(scope, receive, send)
-
-    async def load_graphql(self) -> None:
-        """Import what answers GraphQL, once, in a thread: it takes half a second, which other requests must not wait."""
-        if self._graphql_is_loaded:
-            return
-        async with self._loading:
-            await asyncio.to_thread(lambda: self._auth.graphql)
-            self._graphql_is_loaded = True
-
     async def _jwks(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._auth.app({**scope, "path": self._base + "/jwks"}, receive, send)
+
+    async def _to_pages(self, send: Send) -> None:
+        headers = [
+            (b"location", f"{self._pages}/".encode()),
+            (b"content-length", b"0"),
+            (b"cache-control", b"no-store"),
+        ]
+        await send({"type": "http.response.start", "status": 303, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
 
     async def _healthy(self, send: Send) -> None:
         await _send_json(send, 200, {"status": "ok"})

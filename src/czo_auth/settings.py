@@ -78,6 +78,14 @@ class Settings(BaseSettings):
         "is exact and always on.",
     )
 
+    remembered_credentials: int = Field(
+        default=10_000,
+        ge=0,
+        le=1_000_000,
+        description="How many proved credentials each process remembers, about a kilobyte each; 0 asks the database "
+        "each time.",
+    )
+
     # where it is reached
     host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the server listens on.")
@@ -185,6 +193,11 @@ class Settings(BaseSettings):
         default=None,
         description="Whether GraphQL introspection and suggestions are open; by default outside production.",
     )
+    pages_enabled: bool = Field(
+        default=True,
+        description="Whether the server serves the account pages, and mails point at them.",
+    )
+    pages_path: str = Field(default="/account", description="Path that the account pages are mounted at.")
     metrics_enabled: bool = Field(default=False, description="Whether the server answers `GET /metrics`.")
 
     @field_validator("trusted_origins", "trusted_proxies", mode="before")
@@ -219,7 +232,7 @@ class Settings(BaseSettings):
             raise ValueError("must be 1 to 31 lower-case letters, digits or underscores")
         return value
 
-    @field_validator("base_path")
+    @field_validator("base_path", "pages_path")
     @classmethod
     def _base_path(cls, value: str) -> str:
         if not value.startswith("/") or value.endswith("/"):

@@ -113,6 +113,10 @@ async def _organization_and_user(things: Things) -> str:
     return f"{(await things.organization()).id} {(await things.user()).id}"
 
 
+async def _organization(things: Things) -> str:
+    return (await things.organization()).id
+
+
 async def _device_digest(things: Things) -> str:
     digest = a_digest()
     await things.device(await things.user(), digest=digest)
@@ -178,14 +182,15 @@ def _make_signing_key_under_lock(tx: Transaction, prefix: str) -> bool:
     return True
 
 
-def _own_limit_under_lock(tx: Transaction, names: str) -> bool:
-    """Make an owner unless there is one: what keeps "the last owner stays" true."""
-    organization_id, user_id = names.split()
+def _own_under_lock(tx: Transaction, organization_id: str) -> bool:
+    """Become the owner unless there is one: what keeps counts of owners true."""
     assert tx.organizations.lock(organization_id) is not None
     if tx.organizations.count_owners(organization_id):
         return False
+    user = a_user()
+    assert tx.users.add(user)
     return tx.organizations.add_member(
-        an_id(), organization_id=organization_id, user_id=user_id, role="owner", now=NOW
+        an_id(), organization_id=organization_id, user_id=user.id, role="owner", now=NOW
     )
 
 
@@ -228,7 +233,7 @@ CONTESTS = {
         prepare=_free_name, act=lambda tx, name: tx.organizations.add(an_organization(slug=name))
     ),
     "add_member": Contest(prepare=_organization_and_user, act=_add_member),
-    "lock_organization": Contest(prepare=_organization_and_user, act=_own_limit_under_lock),
+    "lock_organization": Contest(prepare=_organization, act=_own_under_lock),
     "close_invitation": Contest(
         prepare=_invitation,
         act=lambda tx, name: tx.organizations.close_invitation(name, status="accepted", now=NOW),

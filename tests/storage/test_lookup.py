@@ -136,6 +136,17 @@ async def test_role_is_that_of_the_credentials_own_organization(things: Things) 
     assert (found.organization_id, found.organization_role) == (other.id, None)
 
 
+async def test_role_is_that_of_the_credentials_own_user(things: Things) -> None:
+    users = {await things.user(): role for role in ("viewer", "owner", "admin")}
+    acme = await things.organization(users)
+    for user, role in users.items():
+        digest = a_digest()
+        await things.session(user, digest=digest, organization_id=acme.id)
+        found = await things.storage.lookup.find_session(digest)
+        assert found is not None
+        assert found.organization_role == role
+
+
 async def test_revoked_credentials_are_not_found(things: Things) -> None:
     user, key_digest, session_digest = await things.user(), a_digest(), a_digest()
     key = await things.key(user, digest=key_digest)

@@ -1,1 +1,1 @@
-"""What the skins share: credentials, authentication, cookies, origins, problems. Pure ASGI, no framework."""
+"""What the skins share: credentials, authentication, admission, strict bodies, cookies, origins, problems."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 
 from czo_auth.asgi.types import Send
 from czo_auth.core import errors
-from czo_auth.core.errors import Refusal
+from czo_auth.core.errors import Refusal, Unavailable
+from czo_auth.errors import StartRefused
 
+_LOG = logging.getLogger("czo_auth")
 STATUS: dict[type[Refusal], int] = {
     errors.Invalid: 400,
     errors.NotAuthenticated: 401,
@@ -24,6 +27,17 @@ STATUS: dict[type[Refusal], int] = {
 }
 _ABOUT_THE_CREDENTIAL = (errors.InvalidToken, errors.InvalidApiKey)
 Headers = list[tuple[bytes, bytes]]
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """Read any exception as a refusal. A fault of ours is logged, and told to the caller as an outage."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, StartRefused):
+        _LOG.critical("cannot start: %s", error)
+    else:
+        _LOG.error("unexpected fault", exc_info=error)
+    return Unavailable()
 
 
 def status_of(refusal: Refusal) -> int:

@@ -35,7 +35,12 @@ def list_keys(
         user = await auth.administer.find_by_email(email)
         return await auth.administer.list_api_keys(user.id, now=auth.now())
 
-    keys = run(act, data_dir=data_dir, database_url=database_url)
+    keys = run(
+        act,
+        data_dir=data_dir,
+        database_url=database_url,
+        missing=f"nobody has the address {email}.",
+    )
     if as_json:
         for key in keys:
             print_json(shapes.api_key(key))
@@ -71,7 +76,8 @@ def revoke(
     async def act(auth: Auth) -> ApiKey:
         return await auth.administer.revoke_api_key(key_id, provenance=OPERATOR, now=auth.now())
 
-    key = run(act, data_dir=data_dir, database_url=database_url)
+    # The id is not repeated: it may be the key itself, typed here by mistake.
+    key = run(act, data_dir=data_dir, database_url=database_url, missing="no API key that lives has this id.")
     if as_json:
         print_json(shapes.api_key(key))
     else:

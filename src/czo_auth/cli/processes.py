@@ -13,7 +13,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from granian.constants import Interfaces
@@ -46,7 +45,7 @@ def serve(settings: Settings, *, when_ready: Callable[[Settings], None]) -> None
     Raises:
         StartRefused, StorageUnavailable, SystemExit: Before anything listens.
     """
-    with _ending_quietly(), _without_collecting():
+    with _without_collecting():
         configure_logging("INFO")
         _prepare(settings)
         address, port = _free_address(settings.host, settings.port)
@@ -72,7 +71,8 @@ def _prepare(settings: Settings) -> None:
     copy.start()
     try:
         import czo_auth.app
-        import czo_auth.auth  # noqa: F401
+        import czo_auth.auth
+        import czo_auth.graphql.app  # noqa: F401
 
         copy.join()
     finally:
@@ -147,20 +147,18 @@ class Worker(Server):
     def __init__(self, auth: Any, *, supervisor: int) -> None:
         super().__init__(auth)
         self._supervisor = supervisor
-        self._beside: list[asyncio.Task[None]] = []
+        self._watch: asyncio.Task[None] | None = None
 
     async def started(self) -> None:
         # Ctrl-C reaches every process of the terminal. The supervisor tells when to end; a worker that ended by
         # itself would look like one that died.
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _ignore)
-        self._beside = [asyncio.create_task(self._end_as_an_orphan())]
+        self._watch = asyncio.create_task(self._end_as_an_orphan())
         await super().started()
-        self._beside.append(asyncio.create_task(self.load_graphql()))
 
     async def ending(self) -> None:
-        for task in self._beside:
-            task.cancel()
-        await asyncio.gather(*self._beside, return_exceptions=True)
+        if self._watch is not None:
+            self._watch.cancel()
         await super().ending()
 
     async def _end_as_an_orphan(self) -> None:
@@ -183,21 +181,6 @@ def _without_collecting() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-@contextmanager
-def _ending_quietly() -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the process with status 0 also before the server handles them."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _free_address(host: str, port: int) -> tuple[str, int]:

@@ -28,9 +28,9 @@ def serve(
 
     Without settings it makes a data folder with a database and an encryption key. Ctrl-C ends it.
     """
-    from czo_auth.cli.session import chosen_settings, reporting
+    from czo_auth.cli.session import chosen_settings, ending_quietly, reporting
 
-    with reporting():
+    with ending_quietly(), reporting():
         settings = chosen_settings(
             host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url
         )
@@ -48,6 +48,7 @@ def _say_ready(settings: Settings) -> None:
     )
     lines = {
         "first administrator": _create_administrator(settings),
+        **({"account pages": f"{here}{settings.pages_path}/"} if settings.pages_enabled else {}),
         "API docs": docs,
         "GraphQL": f"{here}/graphql",
         "health": f"{here}/healthz, {here}/readyz",
@@ -84,9 +85,13 @@ def _create_administrator(settings: Settings) -> str:
         "--actor-type",
         "admin",
     ]
+    same = ["AUTH_ENCRYPTION_KEY"] if "AUTH_ENCRYPTION_KEY" in os.environ else []
     if settings.is_embedded_default:
         words += ["--data-dir", str(settings.data_dir.absolute())]
-    same = [name for name in ("AUTH_ENCRYPTION_KEY", "CZO_AUTH_DATABASE_URL") if name in os.environ]
+    elif settings.storage_url.startswith("sqlite:"):
+        words += ["--database-url", settings.storage_url]
+    else:
+        same.append("CZO_AUTH_DATABASE_URL")
     return shlex.join(words) + (f"  (with the same {' and '.join(same)})" if same else "")
 
 

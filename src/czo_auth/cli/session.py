@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from czo_auth.core.errors import Refusal, Unavailable, ValidationFailed
+from czo_auth.core.errors import NotFound, Refusal, Unavailable, ValidationFailed
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.text import escape_control
 from czo_auth.errors import StartRefused
@@ -30,14 +32,21 @@ OPERATOR = Provenance(actor_kind="operator", method="cli")
 
 
 def run(
-    act: Callable[[Auth], Awaitable[T]], *, data_dir: Path | None = None, database_url: str | None = None
+    act: Callable[[Auth], Awaitable[T]],
+    *,
+    data_dir: Path | None,
+    database_url: str | None,
+    missing: str | None = None,
 ) -> T:
     """
     Open the deployment, do *act* on its database, and close it; the server may run or not.
 
     What refuses ends the process with one sentence on stderr, see `reporting`.
+
+    Args:
+        missing: What to say when the thing that was named is not there.
     """
-    with reporting():
+    with reporting(missing=missing):
         settings = chosen_settings(data_dir=data_dir, database_url=database_url)
         from czo_auth.cli.logs import configure_logging
 
@@ -110,7 +119,7 @@ def chosen_settings(**chosen: object) -> Settings:
 
 
 @contextmanager
-def reporting() -> Iterator[None]:
+def reporting(*, missing: str | None = None) -> Iterator[None]:
     """Turn what may happen to any command into one sentence on stderr and an exit code."""
     try:
         yield
@@ -119,12 +128,29 @@ def reporting() -> Iterator[None]:
         fail(str(refused), CANNOT_START)
     except Unavailable as refused:
         fail(refused.message, DATABASE_UNAVAILABLE)
+    except NotFound as refused:
+        fail(missing or refused.message, REFUSED)
     except Refusal as refused:
         fail(_sentence(refused), REFUSED)
     except BrokenPipeError:
         # Whoever read the output has what they wanted. Without this the flush at the end would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+
+
+@contextmanager
+def ending_quietly() -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the process with status 0 until something else handles them."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _sentence(refused: Refusal) -> str:

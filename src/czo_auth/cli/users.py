@@ -132,7 +132,8 @@ def show(
     async def act(auth: Auth) -> UserOverview:
         return await user_overview(auth.services, email, now=auth.now())
 
-    shaped = _shaped(run(act, data_dir=data_dir, database_url=database_url))
+    found = run(act, data_dir=data_dir, database_url=database_url, missing=_nobody(email))
+    shaped = _shaped(found)
     if as_json:
         print_json(shaped)
         return
@@ -263,7 +264,12 @@ def _change(
     async def act(auth: Auth) -> User:
         return await change(auth, await auth.administer.find_by_email(email), auth.now())
 
-    _tell(run(act, data_dir=data_dir, database_url=database_url), done, as_json=as_json)
+    user = run(act, data_dir=data_dir, database_url=database_url, missing=_nobody(email))
+    _tell(user, done, as_json=as_json)
+
+
+def _nobody(email: str) -> str:
+    return f"nobody has the address {email}."
 
 
 def _tell(user: User, done: str, *, as_json: bool) -> None:

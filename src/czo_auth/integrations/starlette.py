@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Collection
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -84,6 +84,14 @@ def demand(requirement: Requirement, connection: HTTPConnection) -> Principal:
         handlers, _ = connection.scope.get(HANDLERS, ({}, {}))
         handlers.setdefault(Refusal, refused)
         raise
+
+
+@overload
+async def refused(connection: Request, error: Exception) -> Response: ...
+
+
+@overload
+async def refused(connection: WebSocket, error: Exception) -> None: ...
 
 
 async def refused(connection: Request | WebSocket, error: Exception) -> Response | None:

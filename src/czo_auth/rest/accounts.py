@@ -62,7 +62,7 @@ async def sign_in(actor: str, body: SignInBody, call: Here) -> Response:
     )
 
 
-@routes.add("POST", "/sign-out", access=ENROLLING_OR_SIGNING_IN)
+@routes.add("POST", "/sign-out", access=ENROLLING_OR_SIGNING_IN, ignores_unknown_fields=True)
 async def sign_out(call: Here) -> Response:
     """End the present session. Never fails for want of one; another site's page cannot end it."""
     call.cookie(call.authenticator.cookies.session)

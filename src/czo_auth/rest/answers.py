@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.entry import Call
 from czo_auth.asgi.moments import moment
+from czo_auth.asgi.session_cookies import clear_session_cookies, set_challenge_cookie, set_session_cookies
 from czo_auth.core.flows.issue import SignedIn
 from czo_auth.core.flows.sign_in import SecondFactorRequired
 from czo_auth.core.principal import TWO_FACTOR_SETUP
@@ -42,22 +43,8 @@ def session_body(call: Call, outcome: SignedIn) -> Json:
 
 def set_session(call: Call, response: Response, outcome: SignedIn) -> Response:
     """Add the session's secrets to *response*: the cookie and the header for Bearer front ends."""
-    cookies, issued = call.authenticator.cookies, outcome.issued
-    until = issued.session.expires_at if issued.session.remembered else None
-    response.headers[AUTH_TOKEN_HEADER] = issued.session_token
-    response.headers.append(
-        "set-cookie", cookies.set(cookies.session, issued.session_token, until=until, now=call.now)
-    )
-    if cookies.challenge in call.cookies:
-        response.headers.append("set-cookie", cookies.clear(cookies.challenge))
-    if outcome.trusted_device_token is not None:
-        lifetime = call.runtime.services.policies.two_factor.trusted_device_lifetime
-        response.headers.append(
-            "set-cookie",
-            cookies.set(
-                cookies.device, outcome.trusted_device_token, until=call.now + lifetime, now=call.now
-            ),
-        )
+    response.headers[AUTH_TOKEN_HEADER] = outcome.issued.session_token
+    set_session_cookies(call, response, outcome)
     return response
 
 
@@ -72,7 +59,6 @@ def entered(call: Call, outcome: SignedIn | SecondFactorRequired, *, verified: b
 
 
 def _challenge(call: Call, outcome: SecondFactorRequired) -> Response:
-    cookies = call.authenticator.cookies
     response = JSONResponse(
         {
             "requires2FA": True,
@@ -82,21 +68,12 @@ def _challenge(call: Call, outcome: SecondFactorRequired) -> Response:
             "expiresAt": moment(outcome.expires_at),
         }
     )
-    response.headers.append(
-        "set-cookie",
-        cookies.set(cookies.challenge, outcome.challenge, until=outcome.expires_at, now=call.now),
-    )
-    if cookies.session in call.cookies:
-        # An old session must not answer for the new sign-in when the code arrives.
-        response.headers.append("set-cookie", cookies.clear(cookies.session))
+    set_challenge_cookie(call, response, outcome)
     return response
 
 
 def signed_out(call: Call, body: Json) -> Response:
     """Answer that the session ended, and remove its cookies, if they came along: else another site's page asked."""
-    cookies = call.authenticator.cookies
     response = JSONResponse(body)
-    for name in (cookies.session, cookies.challenge):
-        if name in call.cookies:
-            response.headers.append("set-cookie", cookies.clear(name))
+    clear_session_cookies(call, response)
     return response

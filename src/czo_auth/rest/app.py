@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from czo_auth.asgi.entry import Door
 from czo_auth.asgi.problems import body_of, headers_of, status_of
@@ -92,9 +93,21 @@ async def _invalid(_: Request, error: Exception) -> Response:
     return answer(ValidationFailed(details=details[:20]))
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 405:
-        return answer(MethodNotAllowed(), allow=(error.headers or {}).get("Allow"))
+        return answer(MethodNotAllowed(), allow=_methods_at(request))
     return answer(NotFound() if error.status_code == 404 else ValidationFailed())
+
+
+def _methods_at(request: Request) -> str:
+    """Find the methods of all routes at an address by trying each; the framework names those of one route only."""
+    return ", ".join(
+        method
+        for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    )

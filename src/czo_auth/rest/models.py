@@ -58,13 +58,25 @@ class TolerantBody(Body):
         return value
 
 
+class EmptyBody(Body):
+    """The body of a native route that has none."""
+
+
+class IgnoredBody(TolerantBody):
+    """The body of a route of better-auth's client that has none."""
+
+
 def _moment(value: Any) -> Any:
     pattern = (
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
     )
     if not isinstance(value, str) or not re.fullmatch(pattern, value):
         raise ValueError("A time must look like 2026-01-31T12:00:00.000Z.")
-    moment = datetime.fromisoformat(value).astimezone(UTC)
+    try:
+        moment = datetime.fromisoformat(value).astimezone(UTC)
+    except OverflowError:
+        # In year 1 or 9999, a zone can lead out of what Python counts.
+        raise ValueError("A time must lie between the years 1 and 9999.") from None
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
@@ -88,7 +100,7 @@ Password = str
 """Of any length: what is too short or too long to be chosen has codes of its own, and a wrong one is just wrong."""
 Name = Annotated[str, Field(max_length=200), AfterValidator(_not_blank)]
 Code = Annotated[str, Field(min_length=1, max_length=64)]
-Token = Annotated[str, Field(min_length=1, max_length=256)]
+Token = Annotated[str, Field(min_length=1, max_length=4096)]
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 Reason = Annotated[str, Field(max_length=500), AfterValidator(_not_blank)]
 Image = Annotated[str, Field(max_length=2048)]

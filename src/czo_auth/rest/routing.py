@@ -11,15 +11,22 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from czo_auth.asgi.body import read_body
 from czo_auth.asgi.entry import Call, Door, enter
 from czo_auth.asgi.origins import SAFE_METHODS
+from czo_auth.asgi.problems import refusal_of
 from czo_auth.asgi.types import Message
 from czo_auth.core.access import Access
+from czo_auth.core.errors import Refusal, ValidationFailed
+from czo_auth.core.text import escape_control
+from czo_auth.rest.models import Body, EmptyBody, IgnoredBody
 
 Endpoint = Callable[..., Awaitable[Response]]
 
@@ -45,30 +52,73 @@ class GuardedRoute(APIRoute):
         inner = super().get_route_handler()
         access = self.access
         opens_session = bool(getattr(self.endpoint, "czo_opens_session", False))
+        no_fields = None if self.body_field else _no_fields(self.endpoint)
 
         async def handle(request: Request) -> Response:
+            try:
+                return await enter_and_answer(request)
+            except (Refusal, RequestValidationError, HTTPException):
+                raise
+            except Exception as error:
+                # What leaves the routes as another exception, the framework answers by itself, with a bare 500.
+                raise refusal_of(error) from None
+
+        async def enter_and_answer(request: Request) -> Response:
             door: Door = request.app.state.door
             call = await enter(door, request, access, opens_session=opens_session)
             request.state.call = call
+            _check_query(request)
             if request.method in SAFE_METHODS:
                 return await inner(request)
             body = await read_body(request)
-            return await inner(Request(request.scope, _replay(body)))
+            if no_fields is not None:
+                _check(no_fields, body)
+            return await inner(_with(request, body))
 
         return handle
 
 
-def _replay(body: bytes) -> Callable[[], Awaitable[Message]]:
+def _check_query(request: Request) -> None:
+    """Refuse the character that no JSON body may hold either, and that PostgreSQL cannot compare with."""
+    for name, value in request.query_params.multi_items():
+        if "\x00" in name or "\x00" in value:
+            where = escape_control(name, limit=64)
+            raise ValidationFailed(details=((where, "A character in it is not allowed."),))
+
+
+def _no_fields(endpoint: Endpoint) -> type[Body]:
+    """Give the model of a route that has no body of its own: what is refused elsewhere is refused there too."""
+    return IgnoredBody if getattr(endpoint, "czo_ignores_unknown_fields", False) else EmptyBody
+
+
+def _check(model: type[Body], body: bytes) -> None:
+    try:
+        model.model_validate_json(body)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_input=False, include_context=False)) from None
+
+
+def _with(request: Request, body: bytes) -> Request:
+    """Give *request* with a body that was checked; where there was none, it has the type of one now."""
+
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return receive
+    headers = [pair for pair in request.scope["headers"] if pair[0] != b"content-type"]
+    return Request({**request.scope, "headers": [*headers, (b"content-type", b"application/json")]}, receive)
 
 
 class Routes:
-    """A group of routes; each says its access, and none has a default."""
+    """
+    A group of routes; each says its access, and none has a default.
 
-    def __init__(self, tag: str) -> None:
+    Args:
+        ignores_unknown_fields: Whether routes without a body ignore what better-auth's client adds. Models say it for
+            the others.
+    """
+
+    def __init__(self, tag: str, *, ignores_unknown_fields: bool = False) -> None:
+        self._ignores_unknown_fields = ignores_unknown_fields
         self.router = APIRouter(route_class=GuardedRoute, tags=[tag])
 
     def add(
@@ -80,6 +130,7 @@ class Routes:
         status: int = 200,
         opens_session: bool = False,
         hidden: bool = False,
+        ignores_unknown_fields: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """
         Register the decorated endpoint.
@@ -87,11 +138,14 @@ class Routes:
         Args:
             opens_session: Whether it signs somebody in or up, which another site must not cause.
             hidden: Whether the OpenAPI document leaves it out.
+            ignores_unknown_fields: As for the group.
         """
 
         def register(endpoint: Endpoint) -> Endpoint:
             endpoint.czo_access = access  # type: ignore[attr-defined]
             endpoint.czo_opens_session = opens_session  # type: ignore[attr-defined]
+            ignores = ignores_unknown_fields or self._ignores_unknown_fields
+            endpoint.czo_ignores_unknown_fields = ignores  # type: ignore[attr-defined]
             self.router.add_api_route(
                 path,
                 endpoint,

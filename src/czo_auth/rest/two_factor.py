@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import ConfigDict
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.entry import Call
@@ -33,6 +34,9 @@ class VerifyBody(Body):
 
 class ClientVerifyBody(TolerantBody, VerifyBody):
     """The same from better-auth's client."""
+
+    # Said again, because of two bases the last one's would count.
+    model_config = ConfigDict(extra="ignore")
 
 
 class PasswordBody(TolerantBody):

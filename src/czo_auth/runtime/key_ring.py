@@ -37,18 +37,17 @@ def check_key_ring(tx: Transaction, key_ring: KeyRing, *, now: datetime) -> None
     """
     known = tx.key_checks.find_all()
     for kid in key_ring.kids:
-        if kid not in known:
-            continue
-        if known[kid] != key_ring.check_value(kid):
+        if kid not in known and not tx.key_checks.add(kid, key_ring.check_value(kid), now=now):
+            # Another process started at the same moment; its key is the one that counts.
+            known = tx.key_checks.find_all()
+        if known.get(kid, key_ring.check_value(kid)) != key_ring.check_value(kid):
             raise StartRefused(
                 f"AUTH_ENCRYPTION_KEY is wrong: its key {kid!r} is not the one that this database was sealed with."
             )
     missing = set(known) - set(key_ring.kids)
     if missing:
+        tx.two_factor.prune_expired(before=now)
         _refuse_if_in_use(tx, missing)
-    for kid in key_ring.kids:
-        if kid not in known:
-            tx.key_checks.add(kid, key_ring.check_value(kid), now=now)
 
 
 def _refuse_if_in_use(tx: Transaction, missing: set[str]) -> None:

@@ -68,6 +68,19 @@ def utc_now() -> datetime:
     return now - _BELOW_A_MILLISECOND[now.microsecond % 1000]
 
 
+def _links_of(settings: Settings) -> Links:
+    """Point mails at the account pages, or where there are none at what a front end is expected to have."""
+    if not settings.pages_enabled:
+        return Links(base_url=settings.public_url, verify_email=f"{settings.base_path}/verify-email")
+    pages = settings.pages_path
+    return Links(
+        base_url=settings.public_url,
+        verify_email=f"{pages}/verify-email",
+        reset_password=f"{pages}/reset-password",
+        accept_invitation=f"{pages}/accept-invitation",
+    )
+
+
 class Runtime:
     """
     One deployment, ready to be reached through skins.
@@ -126,7 +139,7 @@ class Runtime:
             else NoBreaches(),
             actors=ActorRegistry(settings.actor_types),
             policies=policies,
-            links=Links(base_url=settings.public_url, verify_email=f"{settings.base_path}/verify-email"),
+            links=_links_of(settings),
         )
         self.signing_keys = SigningKeys(services)
         self._housekeeping = Housekeeping(

@@ -78,7 +78,9 @@ class SqlApiKeys(Store):
         statement = update(keys).where(
             keys.c.id == key_id, keys.c.revoked_at.is_(None), keys.c.rotated_at.is_(None)
         )
-        return self._count(statement.values(rotated_at=now, expires_at=expires_at, updated_at=now)) == 1
+        end = {"enabled": False} if expires_at <= now else {}
+        changes = statement.values(rotated_at=now, expires_at=expires_at, updated_at=now, **end)
+        return self._count(changes) == 1
 
     def revoke(self, key_id: str, *, reason: str, now: datetime) -> bool:
         keys = self._tables.api_keys

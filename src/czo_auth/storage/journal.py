@@ -85,6 +85,13 @@ class SqlJournal(Store):
         statement = select(*columns(events, Event)).where(events.c.sequence > sequence)
         return self._all(Event, statement.order_by(events.c.sequence).limit(limit))
 
+    def events_before(self, sequence: int | None, *, limit: int, event_type: str | None) -> Sequence[Event]:
+        events = self._tables.events
+        below = events.c.sequence < sequence if sequence is not None else true()
+        of_type = events.c.type == event_type if event_type is not None else true()
+        statement = select(*columns(events, Event)).where(below, of_type)
+        return self._all(Event, statement.order_by(events.c.sequence.desc()).limit(limit))
+
     def audit_after(self, sequence: int, *, limit: int) -> Sequence[AuditRecord]:
         audit = self._tables.audit
         statement = select(audit).where(audit.c.sequence > sequence).order_by(audit.c.sequence).limit(limit)

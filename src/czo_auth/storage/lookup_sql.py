@@ -26,13 +26,15 @@ LEFT JOIN {prefix}factors AS f ON f.user_id = c.user_id
 LEFT JOIN {prefix}members AS m ON m.organization_id = c.organization_id AND m.user_id = c.user_id
 WHERE c.{by} = {mark} AND c.revoked_at IS NULL"""
 
-_API_KEY = _COLUMNS + ", c.enabled, c.scopes, c.last_used_at\nFROM {prefix}api_keys AS c" + _OWNER
-_SESSION = _COLUMNS + ", c.aal, c.amr, c.auth_time, c.factor_proved_at\nFROM {prefix}sessions AS c" + _OWNER
+_API_KEY = _COLUMNS + ", c.enabled, c.scopes, c.last_used_at, c.{by}\nFROM {prefix}api_keys AS c" + _OWNER
+_SESSION = (
+    _COLUMNS + ", c.aal, c.amr, c.auth_time, c.factor_proved_at, c.{by}\nFROM {prefix}sessions AS c" + _OWNER
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupSql:
-    """One statement per lookup; each takes one parameter."""
+    """One statement per lookup; each takes one parameter, and the last column is what the row was found by."""
 
     api_key: str
     session: str
@@ -44,7 +46,7 @@ def lookup_sql(prefix: str, *, mark: str) -> LookupSql:
     Write the statements.
 
     Args:
-        mark: How the driver marks a parameter: ``?`` or ``$1``.
+        mark: How the driver marks a parameter: ``?``, or ``ANY($1)`` for a list of values.
 
     Raises:
         ValueError: The prefix cannot stand in SQL.

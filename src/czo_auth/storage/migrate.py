@@ -27,6 +27,8 @@ from czo_auth.storage.tables import DEFAULT_PREFIX, Tables
 PATIENCE_SECONDS: Final = 120.0
 """How long a process waits while another one migrates."""
 
+_SCRIPTS: Final = "czo_auth.storage:migrations"
+
 # Alembic keeps what it works on in its modules.
 _one_at_a_time = threading.Lock()
 
@@ -135,10 +137,9 @@ def _check_references(connection: Connection) -> None:
 async def _upgrade_postgres(url: str, tables: Tables) -> None:
     from czo_auth.storage.postgresql_server import PostgresServer, postgres_fault
 
-    engine = PostgresServer(url).engine(pool_size=1, command_timeout=None)
+    engine = PostgresServer(url, patience=PATIENCE_SECONDS).engine(pool_size=1)
     try:
         async with engine.begin() as connection:
-            await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(PATIENCE_SECONDS * 1000)}")
             await connection.run_sync(_migrate_alone, tables)
     except Exception as error:
         known = postgres_fault(error)
@@ -160,7 +161,7 @@ def _migrate(connection: Connection, tables: Tables) -> None:
     from alembic.util import CommandError
 
     config = Config()
-    config.set_main_option("script_location", "czo_auth.storage:migrations")
+    config.set_main_option("script_location", _SCRIPTS)
     config.attributes.update(connection=connection, tables=tables)
     with _one_at_a_time:
         try:

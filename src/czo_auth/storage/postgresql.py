@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -12,9 +12,10 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection
 
 from czo_auth.core.transaction import Standing, Transaction
+from czo_auth.storage.lookup_batches import LookupBatches
 from czo_auth.storage.lookup_sql import api_key_standing, lookup_sql, session_standing
 from czo_auth.storage.postgresql_server import (
-    TIMEOUT_SECONDS,
+    PATIENCE_SECONDS,
     PostgresServer,
     is_broken_connection,
     is_retryable,
@@ -36,7 +37,7 @@ _PAUSE_SECONDS: Final = 0.01
 
 
 class _Connections:
-    """What belongs to one event loop: an engine for steps and a pool for lookups."""
+    """What belongs to one event loop: an engine for steps, and a pool for lookups, which are asked in batches."""
 
     def __init__(self, server: PostgresServer, *, pool_size: int, lookup_pool_size: int) -> None:
         self._server = server
@@ -44,6 +45,7 @@ class _Connections:
         self._pool: Pool | None = None
         self._making = asyncio.Lock()
         self.engine: AsyncEngine = server.engine(pool_size=pool_size)
+        self.lookups = LookupBatches(self._ask, at_once=lookup_pool_size)
 
     async def pool(self) -> Pool:
         if self._pool is None:
@@ -52,12 +54,34 @@ class _Connections:
                     self._pool = await self._server.pool(size=self._lookup_pool_size)
         return self._pool
 
+    async def _ask(self, sql: str, values: Sequence[str]) -> Sequence[Any]:
+        """Ask for some rows; a read may be asked again, so a connection that broke is not yet an outage."""
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                return await self._ask_once(sql, values)
+            except Exception as error:
+                if tried == TRIES or not is_broken_connection(error):
+                    raise
+
+    async def _ask_once(self, sql: str, values: Sequence[str]) -> Sequence[Any]:
+        pool = await self.pool()
+        connection = await pool.acquire(timeout=self._server.patience)
+        try:
+            return await connection.fetch(sql, values)
+        except TimeoutError:
+            connection.terminate()
+            raise
+        finally:
+            await pool.release(connection)
+
     async def close(self) -> None:
         pool, self._pool = self._pool, None
         await self.engine.dispose()
         if pool is not None:
             try:
-                await asyncio.wait_for(pool.close(), TIMEOUT_SECONDS)
+                await asyncio.wait_for(pool.close(), self._server.patience)
             except TimeoutError:
                 pool.terminate()
 
@@ -70,6 +94,7 @@ class _PerLoop:
     """
 
     def __init__(self, server: PostgresServer, *, pool_size: int, lookup_pool_size: int) -> None:
+        self.patience = server.patience
         self._make: Callable[[], _Connections] = lambda: _Connections(
             server, pool_size=pool_size, lookup_pool_size=lookup_pool_size
         )
@@ -168,7 +193,7 @@ class PostgresLookup:
     """
     Implements `czo_auth.core.transaction.Lookup` on asyncpg itself, which prepares each statement once a connection.
 
-    A read may be asked again, so a connection that broke is not yet an outage.
+    Lookups that wait at the same time share a question.
     """
 
     def __init__(
@@ -180,7 +205,7 @@ class PostgresLookup:
         bound: timedelta | None = None,
     ) -> None:
         self._connections = connections
-        self._sql = lookup_sql(prefix, mark="$1")
+        self._sql = lookup_sql(prefix, mark="ANY($1)")
         self._watch = watch
         self._bound = bound
 
@@ -206,29 +231,13 @@ class PostgresLookup:
         return None if row is None else session_standing(row)
 
     async def _row(self, sql: str, value: str) -> Any | None:
-        tried = 0
-        while True:
-            tried += 1
-            try:
-                return await self._ask(sql, value)
-            except Exception as error:
-                if tried < TRIES and is_broken_connection(error):
-                    continue
-                known = postgres_fault(error)
-                if known is error:
-                    raise
-                raise known from None
-
-    async def _ask(self, sql: str, value: str) -> Any | None:
-        pool = await self._connections.here().pool()
-        connection = await pool.acquire(timeout=TIMEOUT_SECONDS)
         try:
-            return await connection.fetchrow(sql, value)
-        except TimeoutError:
-            connection.terminate()
-            raise
-        finally:
-            await pool.release(connection)
+            return await self._connections.here().lookups.find(sql, value)
+        except Exception as error:
+            known = postgres_fault(error)
+            if known is error:
+                raise
+            raise known from None
 
 
 class PostgresStorage:
@@ -249,10 +258,11 @@ class PostgresStorage:
         pool_size: int = 8,
         lookup_pool_size: int = 4,
         cache_bound: timedelta | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.url = url
         self.tables = Tables(table_prefix)
-        server = PostgresServer(url)
+        server = PostgresServer(url, patience=patience)
         self._connections = _PerLoop(server, pool_size=pool_size, lookup_pool_size=lookup_pool_size)
         self._watch = (
             None

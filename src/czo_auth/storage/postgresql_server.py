@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 
-TIMEOUT_SECONDS: Final = 5.0
-"""How long connecting, one statement, and waiting for a free connection may each take."""
-
+PATIENCE_SECONDS: Final = 5.0
 _RETRYABLE: Final = frozenset({"40001", "40P01"})
 _OUTAGES: Final = frozenset({"25006", "3D000", "40001", "40P01", "55P03", "57014"})
 _OUTAGE_CLASSES: Final = frozenset({"08", "28", "53", "57", "58", "XX"})
@@ -38,38 +35,40 @@ class PostgresServer:
 
     asyncpg reads the address, which is libpq's kind: several hosts, ``sslmode`` and sockets included.
 
+    Args:
+        patience: Seconds that connecting, one statement, and waiting for a free connection may each take.
+
     Raises:
         ValueError: The address is not one.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience: float = PATIENCE_SECONDS) -> None:
         if not url.startswith(("postgresql://", "postgres://")):
             raise ValueError("a PostgreSQL address begins with postgresql://")
         self._url = url
+        self.patience = patience
 
-    async def connect(self, *, command_timeout: float | None = TIMEOUT_SECONDS) -> Connection:
+    async def connect(self) -> Connection:
         """Open one connection."""
         return await asyncpg.connect(
             self._url,
-            timeout=TIMEOUT_SECONDS,
-            command_timeout=command_timeout,
+            timeout=self.patience,
+            command_timeout=self.patience,
             server_settings={"application_name": "czo-auth"},
         )
 
-    def engine(self, *, pool_size: int, command_timeout: float | None = TIMEOUT_SECONDS) -> AsyncEngine:
+    def engine(self, *, pool_size: int) -> AsyncEngine:
         """Give an engine for steps; it belongs to the running event loop."""
-        engine = create_async_engine(
+        return create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=lambda: self.connect(command_timeout=command_timeout),
+            async_creator=self.connect,
             isolation_level="READ COMMITTED",
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=TIMEOUT_SECONDS,
+            pool_timeout=self.patience,
             json_serializer=json_text,
             hide_parameters=True,
         )
-        event.listen(engine.sync_engine, "checkout", _refuse_closed)
-        return engine
 
     async def pool(self, *, size: int) -> Pool:
         """Give a pool for lookups; it belongs to the running event loop, and connects when asked for the first row."""
@@ -78,8 +77,8 @@ class PostgresServer:
             min_size=0,
             max_size=size,
             max_inactive_connection_lifetime=0,
-            timeout=TIMEOUT_SECONDS,
-            command_timeout=TIMEOUT_SECONDS,
+            timeout=self.patience,
+            command_timeout=self.patience,
             server_settings={"application_name": "czo-auth"},
             reset=_leave_as_it_is,
         )
@@ -97,7 +96,7 @@ async def ask(url: str, question: str) -> str | None:
         try:
             answer = await connection.fetchval(question)
         finally:
-            await connection.close(timeout=TIMEOUT_SECONDS)
+            await connection.close(timeout=PATIENCE_SECONDS)
     except Exception as error:
         if isinstance(error, asyncpg.UndefinedTableError):
             return None
@@ -111,7 +110,7 @@ async def ask(url: str, question: str) -> str | None:
 def postgres_fault(error: Exception) -> Exception:
     """Say what *error*, from asyncpg, from SQLAlchemy over it or from a socket, means to the caller."""
     original = _driver_error(error)
-    if isinstance(original, OSError | PoolTimeout | DisconnectionError):
+    if isinstance(original, OSError | PoolTimeout):
         return unavailable(StorageUnavailable(), first_line(original))
     state = getattr(original, "sqlstate", None)
     if state in _TABLES_MISSING:
@@ -156,18 +155,12 @@ def _driver_error(error: BaseException) -> BaseException:
     return error
 
 
-def _refuse_closed(connection: Any, record: Any, proxy: Any) -> None:
-    # Costs nothing, unlike asking the server; the pool then opens another one.
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
-
-
 async def _leave_as_it_is(connection: Any) -> None:
     """Do nothing when a connection comes back: lookups leave nothing to reset, and the question would double them."""
 
 
 __all__ = [
-    "TIMEOUT_SECONDS",
+    "PATIENCE_SECONDS",
     "PostgresServer",
     "ask",
     "is_broken_connection",

@@ -63,7 +63,9 @@ class ChangeWatch:
             try:
                 await self._listen(ready)
             except Exception as error:
-                _LOG.warning("changes are not heard (%s); nothing is remembered meanwhile", type(error).__name__)
+                _LOG.warning(
+                    "changes are not heard (%s); nothing is remembered meanwhile", type(error).__name__
+                )
             finally:
                 self._stamp = None
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable
+from mmap import mmap
 from typing import Any, Final, Literal, TypeVar
 
 from czo_auth.core.errors import StorageUnavailable
@@ -23,6 +24,7 @@ from czo_auth.storage.sqlite_file import (
     left_to_parent,
 )
 from czo_auth.storage.sqlite_lane import Lane
+from czo_auth.storage.sqlite_watch import HEADER_BYTES, header_of
 from czo_auth.storage.tables import Tables
 
 T = TypeVar("T")
@@ -75,14 +77,14 @@ class SqliteLookup:
     bound: Final = None
 
     def stamp(self) -> object | None:
-        """Ask SQLite whether another connection committed; every change is made by another connection than this."""
+        """Look whether a connection committed; every change is made by another connection than this."""
         try:
             reader = self._here.reader
         except AttributeError:
             reader = self._open()
         try:
-            version = reader.cursor.execute("PRAGMA data_version").fetchall()[0][0]
-        except sqlite3.Error:
+            version = reader.header[:HEADER_BYTES] if reader.header is not None else reader.data_version()
+        except (sqlite3.Error, ValueError):
             return None
         if version != reader.version:
             reader.version = version
@@ -103,7 +105,10 @@ class SqliteLookup:
 
     def close(self) -> None:
         """Close the connections of all threads; a later lookup opens a new one."""
-        for reader in list(self._readers):
+        readers = list(self._readers)
+        # Forgotten too: without a connection a header says nothing about the file that comes next.
+        self._forget()
+        for reader in readers:
             reader.close()
 
     def leave_to_parent(self) -> None:
@@ -132,7 +137,7 @@ class SqliteLookup:
 
     def _open(self) -> _Reader:
         try:
-            reader = _Reader(connect_to_read(self._path, patience=LOOKUP_PATIENCE_SECONDS))
+            reader = _Reader(connect_to_read(self._path, patience=LOOKUP_PATIENCE_SECONDS), self._path)
         except sqlite3.Error as error:
             raise sqlite_fault(error) from None
         self._here.reader = reader
@@ -141,13 +146,26 @@ class SqliteLookup:
 
 
 class _Reader:
-    """One thread's connection, closed when the thread is gone."""
+    """
+    One thread's connection, closed when the thread is gone.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Attributes:
+        header: What changes with each commit; None while nothing was read, or where it cannot be looked at.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         self.cursor = connection.cursor()
-        self.version: int | None = None
+        self.version: int | bytes | None = None
         self.stamp: object | None = None
+        self.header: mmap | None = None
         self.close = weakref.finalize(self, connection.close)
+        self._path = path
+
+    def data_version(self) -> int:
+        """Ask SQLite, and from then on look at the header, which is there once something was read."""
+        (version,) = self.cursor.execute("PRAGMA data_version").fetchall()[0]
+        self.header = header_of(self._path)
+        return int(version)
 
 
 class SqliteStorage:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from czo_auth.core.users.store import MailPurpose, MailToken
 from czo_auth.core.users.user import User
@@ -60,6 +72,18 @@ class SqlUsers(Store):
     def count(self, *, text: str | None) -> int:
         statement = select(func.count()).select_from(self._tables.users).where(self._matches(text))
         return self._connection.execute(statement).scalar_one()
+
+    def count_factors(self, actor_type: str) -> tuple[int, int]:
+        users, factors = self._tables.users, self._tables.factors
+        # The hats are words with spaces between; a space at either end lets each be found as a whole.
+        hats = literal(" ").concat(cast(users.c.actor_types, Text)).concat(" ")
+        statement = (
+            select(func.count(), func.count(factors.c.user_id))
+            .select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
+            .where(users.c.banned_at.is_(None), hats.contains(f" {actor_type} ", autoescape=True))
+        )
+        held, with_factor = self._connection.execute(statement).one()
+        return held, with_factor
 
     def add_mail_token(self, token: MailToken, *, digest: str, now: datetime) -> None:
         # One row per user and purpose: the unique index lets the newest token push the one before out.

@@ -21,13 +21,20 @@ class LastUsed:
 
     def saw(self, key_id: str, *, stored: datetime | None, now: datetime) -> None:
         """Note a use at *now*; *stored* is what the database said when the key was read."""
-        known = self._noted.get(key_id, stored)
+        known = self._noted.get(key_id)
+        if stored is not None and (known is None or known < stored):
+            # Another process noted it, or this one before it was started again.
+            self._note(key_id, stored)
+            known = stored
         if known is not None and now - known < RESOLUTION:
             return
+        self._note(key_id, now)
+        self._seen[key_id] = now
+
+    def _note(self, key_id: str, at: datetime) -> None:
         if len(self._noted) >= _MOST:
             self._noted.clear()
-        self._noted[key_id] = now
-        self._seen[key_id] = now
+        self._noted[key_id] = at
 
     def take(self) -> dict[str, datetime]:
         """Hand over what was gathered, and begin anew."""

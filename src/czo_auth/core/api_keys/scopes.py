@@ -23,10 +23,14 @@ class ScopePolicy:
     Without a rule any scope may be granted, except the reserved ones (``api-keys:…``, ``admin:…``), which only
     administrators grant. A mapping goes from actor type, or ``org:<role>``, to scopes; ``orders:*`` stands for all
     actions of a resource and ``*`` for everything that is not reserved.
+
+    Attributes:
+        is_fixed: Whether the answers change only with hats and roles; those of the host's function may at any time.
     """
 
     def __init__(self, rule: ScopeRule | Mapping[str, Collection[str]] | None = None) -> None:
         self._rule = _from_mapping(rule) if isinstance(rule, Mapping) else rule
+        self.is_fixed = rule is None or isinstance(rule, Mapping)
 
     def allows(
         self, scope: str, *, actor_types: frozenset[str], organization_role: str | None, administers: bool

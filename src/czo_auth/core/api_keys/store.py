@@ -38,7 +38,11 @@ class ApiKeys(Protocol):
         """Replace what its owner may change; False when it was revoked meanwhile."""
 
     def mark_rotated(self, key_id: str, *, expires_at: datetime, now: datetime) -> bool:
-        """Give a key a successor and an end. One atomic statement: False when it has one already or was revoked."""
+        """
+        Give a key a successor and an end. One atomic statement: False when it has one already or was revoked.
+
+        One that ends now is switched off as well: no clock that is set back, or slow, brings it back.
+        """
 
     def revoke(self, key_id: str, *, reason: str, now: datetime) -> bool:
         """End a key for good. One atomic statement: of two concurrent calls one gets True."""

@@ -24,6 +24,9 @@ class Journal(Protocol):
     def events_after(self, sequence: int, *, limit: int) -> Sequence[Event]:
         """Read events beyond *sequence*, oldest first."""
 
+    def events_before(self, sequence: int | None, *, limit: int, event_type: str | None) -> Sequence[Event]:
+        """Read events below *sequence* (None: from the end), newest first, of one type if given."""
+
     def audit_after(self, sequence: int, *, limit: int) -> Sequence[AuditRecord]:
         """Read audit records beyond *sequence*, oldest first."""
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.errors import NotFound, TwoFactorNotEnabled, ValidationFailed
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditRecord, Fact
+from czo_auth.core.events.types import AuditRecord, Event, Fact
 from czo_auth.core.flows.api_keys import revoke_key, revoke_keys
 from czo_auth.core.flows.issue import end_sessions
 from czo_auth.core.flows.manage_two_factor import remove_factor
@@ -33,6 +33,22 @@ class UserPage:
     users: Sequence[User]
     total: int
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """
+    How far second factors reach among those who wear one hat.
+
+    Attributes:
+        demanded: Whether the actor type demands a second factor; who has none may do nothing but enrol.
+        users, with_factor: Banned users are not counted.
+    """
+
+    actor_type: str
+    demanded: bool
+    users: int
+    with_factor: int
 
 
 class Administer:
@@ -76,7 +92,7 @@ class Administer:
         Raises:
             NotFound: There is none.
         """
-        return await self._services.transactions.read(lambda tx: _known(tx.users.find(user_id)))
+        return await self._services.transactions.read(lambda tx: _find(tx, user_id))
 
     async def ban(self, user_id: str, *, reason: str, provenance: Provenance, now: datetime) -> User:
         """
@@ -187,16 +203,16 @@ class Administer:
         def apply(tx: Transaction) -> User:
             user = _lock(tx, user_id)
             until, stopped = tx.two_factor.find_lock(user.id)
-            if not remove_factor(tx, user.id, now=now) and until is None and not stopped:
+            removed = remove_factor(tx, user.id, now=now)
+            if not removed and until is None and not stopped:
                 raise TwoFactorNotEnabled
             end_sessions(tx, user.id, reason="two_factor_reset", provenance=provenance, now=now)
-            for action, details in (
-                (types.TWO_FACTOR_DISABLED, {"method": "totp", "reset": True}),
-                (ADMINISTRATIVE_RESET, {"reason": reason}),
-            ):
-                tx.journal.record(
-                    Fact(action=action, user_id=user.id, details=details), provenance=provenance, now=now
-                )
+            facts = [Fact(action=ADMINISTRATIVE_RESET, user_id=user.id, details={"reason": reason})]
+            if removed:
+                details = {"method": "totp", "reset": True}
+                facts.append(Fact(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details))
+            for fact in facts:
+                tx.journal.record(fact, provenance=provenance, now=now)
             return user
 
         user = await self._services.transactions.run(apply)
@@ -211,7 +227,7 @@ class Administer:
         """
 
         def read(tx: Transaction) -> Sequence[ApiKey]:
-            return tx.api_keys.list_live(_known(tx.users.find(user_id)).id, now=now)
+            return tx.api_keys.list_live(_find(tx, user_id).id, now=now)
 
         return await self._services.transactions.read(read)
 
@@ -231,6 +247,33 @@ class Administer:
             return key
 
         return await self._services.transactions.run(end)
+
+    async def policy_overview(self) -> Sequence[Coverage]:
+        """Count for each actor type who has a second factor, as of one moment."""
+
+        def read(tx: Transaction) -> Sequence[Coverage]:
+            found = []
+            for actor_type in self._services.actors:
+                users, with_factor = tx.users.count_factors(actor_type.name)
+                found.append(
+                    Coverage(
+                        actor_type=actor_type.name,
+                        demanded=actor_type.requires_two_factor,
+                        users=users,
+                        with_factor=with_factor,
+                    )
+                )
+            return found
+
+        return await self._services.transactions.read(read)
+
+    async def events(
+        self, *, event_type: str | None, before: int | None, limit: int
+    ) -> Sequence[Event]:
+        """Read the events that are still kept, newest first."""
+        return await self._services.transactions.read(
+            lambda tx: tx.journal.events_before(before, limit=limit, event_type=event_type)
+        )
 
     async def record_denied(self, code: str, *, provenance: Provenance, now: datetime) -> None:
         """Record that somebody knocked at the administrators' door and was refused."""
@@ -257,6 +300,10 @@ def _known(user: User | None) -> User:
     if user is None:
         raise NotFound
     return user
+
+
+def _find(tx: Transaction, user_id: str) -> User:
+    return _known(tx.users.find(user_id) if is_id(user_id) else None)
 
 
 def _lock(tx: Transaction, user_id: str) -> User:

@@ -30,6 +30,7 @@ from czo_auth.core.organizations import roles
 from czo_auth.core.principal import Principal
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
 
@@ -104,12 +105,11 @@ class ManageApiKeys:
         )
 
         def keep(tx: Transaction) -> None:
-            if tx.users.lock(principal.user_id) is None:
-                raise InvalidToken
+            owner = _hold_owner(tx, principal)
             role = self._check_organization(tx, principal, new.organization_id)
             may_use = partial(
                 self._services.policies.scopes.allows,
-                actor_types=principal.actor_types,
+                actor_types=owner.actor_types,
                 organization_role=role,
                 administers=principal.administers,
             )
@@ -215,6 +215,8 @@ class ManageApiKeys:
             scopes = check_form(changes.scopes or ())
             if not set(scopes) <= set(key.scopes):
                 raise ValidationFailed(details=(("scopes", "Scopes can only be narrowed."),))
+        if changes.enabled and "enabled" in given and _died_at_rotation(key):
+            raise ValidationFailed(details=(("enabled", "A rotated key cannot be revived."),))
         expires_at = key.expires_at
         if "expires_at" in given:
             if key.expires_at is not None and key.expires_at <= now:
@@ -251,7 +253,7 @@ class ManageApiKeys:
         text = tokens.new_token(self._services.policies.api_keys.prefix)
 
         def keep(tx: Transaction) -> ApiKey:
-            tx.users.lock(principal.user_id)
+            _hold_owner(tx, principal)
             old = _own(tx, principal, key_id)
             if old.rotated_at is not None:
                 raise ApiKeyAlreadyRotated
@@ -298,6 +300,10 @@ class ManageApiKeys:
 AUDIT_CHANGED = "auth.apikey.changed"
 
 
+def _died_at_rotation(key: ApiKey) -> bool:
+    return key.rotated_at is not None and key.expires_at is not None and key.expires_at <= key.rotated_at
+
+
 def revoke_key(tx: Transaction, key: ApiKey, *, reason: str, provenance: Provenance, now: datetime) -> None:
     """
     End a key and record it.
@@ -323,6 +329,24 @@ def revoke_keys(
     ended = tx.api_keys.revoke_all(user_id=user_id, organization_id=organization_id, reason=reason, now=now)
     for key in ended:
         tx.journal.record(_fact(types.API_KEY_REVOKED, key, reason=reason), provenance=provenance, now=now)
+
+
+def _hold_owner(tx: Transaction, principal: Principal) -> User:
+    """
+    Hold the owner of a key to be, and look again at what was true when the session was proved.
+
+    A ban, a lost hat or the end of the session may have come between; no key may outlive them by that.
+
+    Raises:
+        InvalidToken: One of them did.
+    """
+    owner = tx.users.lock(principal.user_id)
+    session = tx.sessions.find(principal.session_id) if principal.session_id is not None else None
+    if owner is None or owner.banned_at is not None or principal.actor_type not in owner.actor_types:
+        raise InvalidToken
+    if session is None:
+        raise InvalidToken
+    return owner
 
 
 def _own(tx: Transaction, principal: Principal, key_id: str) -> ApiKey:

@@ -80,7 +80,8 @@ class Authenticate:
         if found is None:
             raise InvalidApiKey
         principal = self._owner(found, now=now)
-        self._proved.keep(digest, principal, stamp=stamp, until=_end(found), now=now)
+        if self._services.policies.scopes.is_fixed or not found.scopes:
+            self._proved.keep(digest, principal, stamp=stamp, until=_end(found), now=now)
         self._last_used.saw(found.id, stored=found.last_used_at, now=now)
         return principal
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from czo_auth.core.errors import (
-    InvalidCode,
     InvalidToken,
     ReauthenticationRequired,
+    Refusal,
     SecretAlreadyShown,
     SecretUnreadable,
     TotpAlreadyEnabled,
@@ -19,7 +19,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import Fact
 from czo_auth.core.flows.issue import SignedIn, end_sessions, renew_session, signed_in
-from czo_auth.core.flows.prove_code import open_secret, record_wrong_code, reserve_attempt
+from czo_auth.core.flows.prove_code import open_secret, record_wrong_code, reserve_attempt, wrong_totp
 from czo_auth.core.flows.recent_proof import RecentProof, SpendProof
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
@@ -177,7 +177,7 @@ class EnableTwoFactor:
             await record_wrong_code(
                 self._services, principal.user_id, failures, "otp", provenance=provenance, now=now
             )
-            raise InvalidCode
+            raise self._wrong(enrolment, code, now=now)
         hashed = None if hashed_already else await self._hash_now(enrolment)
 
         def activate(tx: Transaction) -> tuple[User, IssuedSession]:
@@ -202,6 +202,13 @@ class EnableTwoFactor:
             return None
         failures = reserve_attempt(self._services, tx, user_id, now=now)
         return enrolment, step, failures, tx.two_factor.has_pending_codes(enrolment.id)
+
+    def _wrong(self, enrolment: Enrolment, code: str, *, now: datetime) -> Refusal:
+        secret = open_secret(
+            self._services.key_ring, enrolment.id, enrolment.user_id, enrolment.sealed_secret
+        )
+        drift = self._services.policies.two_factor.drift
+        return wrong_totp(secret, totp.normalise(code), now=now, drift=drift)
 
     async def _hash_now(self, enrolment: Enrolment) -> list[HashedCode] | None:
         """Hash the codes of an enrolment whose hashing was cut off, or runs elsewhere; None when it is done."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from czo_auth.core.errors import (
     AccountLocked,
@@ -35,6 +35,17 @@ from czo_auth.crypto.sealing import KeyRing, OpenError
 _LOG = logging.getLogger("czo_auth.two_factor")
 CODE_REFUSED = "auth.2fa.code"
 CodeKind = Literal["totp", "backup", "either"]
+_LONGEST_LAG: Final = 20
+"""How far behind a phone's clock may be to be told so. Unit: steps."""
+
+
+class BehindTheClock(InvalidCode):
+    """
+    The code was right some minutes ago: the phone's clock is slow. For clients the same as any wrong code.
+
+    Only the past is looked at. To say that a code will be right in a few minutes would give a guesser many steps to
+    hit with one attempt, and then time to use what was hit; a code of the past is worth nothing to anybody.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +165,15 @@ class ProveCode:
                 provenance=provenance,
                 now=now,
             )
-            raise given.refusal()
+            raise self._refusal(attempt, given, now=now)
         return proved
+
+    def _refusal(self, attempt: _Attempt, given: _Given, *, now: datetime) -> Refusal:
+        if given.method == "otp":
+            return wrong_totp(
+                attempt.secret, given.totp, now=now, drift=self._services.policies.two_factor.drift
+            )
+        return given.refusal()
 
     async def _verify(self, attempt: _Attempt, given: _Given, *, now: datetime) -> ProvedCode | None:
         if given.kind == "backup" or given.backup is not None:
@@ -226,6 +244,13 @@ def open_secret(key_ring: KeyRing, enrolment_id: str, user_id: str, sealed: str)
     except OpenError:
         _LOG.critical("a sealed TOTP secret does not open: user=%s enrolment=%s", user_id, enrolment_id)
         raise SecretUnreadable from None
+
+
+def wrong_totp(secret: bytes, code: str, *, now: datetime, drift: int) -> InvalidCode:
+    """Refuse a wrong code that was counted as an attempt; say so when it comes from a phone whose clock is slow."""
+    reach = _LONGEST_LAG // 2
+    middle = now - timedelta(seconds=totp.PERIOD) * (drift + 1 + reach)
+    return InvalidCode() if totp.matching_step(secret, code, now=middle, drift=reach) is None else BehindTheClock()
 
 
 def reserve_attempt(services: Services, tx: Transaction, user_id: str, *, now: datetime) -> int:

@@ -13,6 +13,7 @@ from czo_auth.core.transaction import Lookup
 @dataclass(frozen=True, slots=True)
 class _Proved:
     principal: Principal
+    stamp: object
     since: datetime
     until: datetime
 
@@ -46,11 +47,12 @@ class ProvedCredentials:
 
     def find(self, digest: str, *, stamp: object | None, now: datetime) -> Principal | None:
         """Recall the principal of a credential, if nothing has changed since."""
-        if stamp is None or stamp is not self._stamp:
-            return None
         found = self._known.get(digest)
+        # By the entry's own stamp: threads have stamps of their own, and may clear and keep at the same time.
+        if stamp is None or found is None or found.stamp is not stamp:
+            return None
         # A clock that was set back must not stretch what was to be forgotten.
-        return found.principal if found is not None and found.since <= now < found.until else None
+        return found.principal if found.since <= now < found.until else None
 
     def clear(self) -> None:
         """Forget all."""
@@ -65,9 +67,10 @@ class ProvedCredentials:
         if stamp is not self._stamp:
             self._known.clear()
             self._stamp = stamp
+        self._known.pop(digest, None)
         make_room(self._known, most=self._most)
         end = until if self._bound is None else min(until, now + self._bound)
-        self._known[digest] = _Proved(principal, now, end)
+        self._known[digest] = _Proved(principal, stamp, now, end)
 
 
 def make_room(known: dict[str, Any], *, most: int) -> None:

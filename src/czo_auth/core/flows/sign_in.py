@@ -9,7 +9,7 @@ from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEma
 from czo_auth.core.events.types import Fact
 from czo_auth.core.flows.issue import SignedIn, issue_session, signed_in
 from czo_auth.core.flows.services import Services
-from czo_auth.core.flows.trusted_devices import find_trusted_device, renew_trust
+from czo_auth.core.flows.trusted_devices import find_trusted_device, may_trust, renew_trust
 from czo_auth.core.ids import new_id
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.sessions.session import IssuedSession
@@ -34,11 +34,17 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondFactorRequired:
-    """The password was right; a code finishes the sign-in."""
+    """
+    The password was right; a code finishes the sign-in.
+
+    Attributes:
+        may_trust: Whether the user may trust the browser at this second step.
+    """
 
     challenge: str = field(repr=False)
     expires_at: datetime
     methods: tuple[str, ...] = ("totp", "backup-code")
+    may_trust: bool = False
 
 
 class SignIn:
@@ -152,4 +158,6 @@ def open_challenge(
         expires_at=expires_at,
     )
     tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=now)
-    return SecondFactorRequired(challenge=token, expires_at=expires_at)
+    return SecondFactorRequired(
+        challenge=token, expires_at=expires_at, may_trust=may_trust(services, user)
+    )

@@ -66,6 +66,9 @@ class Users(Protocol):
     def count(self, *, text: str | None) -> int:
         """Count the users that match."""
 
+    def count_factors(self, actor_type: str) -> tuple[int, int]:
+        """Count the users who hold *actor_type* and are not banned, and those of them who have a second factor."""
+
     def add_mail_token(self, token: MailToken, *, digest: str, now: datetime) -> None:
         """Keep a mailed token; earlier ones of the same user and purpose die."""
 

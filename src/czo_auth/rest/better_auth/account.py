@@ -16,7 +16,7 @@ from czo_auth.rest.answers import entered
 from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody
 from czo_auth.rest.routing import Here, Routes
 
-routes = Routes("better-auth: accounts")
+routes = Routes("better-auth: accounts", ignores_unknown_fields=True)
 
 
 class SignUpBody(TolerantBody):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import ConfigDict
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.entry import Call
@@ -22,17 +24,19 @@ from czo_auth.core.errors import (
     NotFound,
     NoValuesToUpdate,
     ServerOnlyProperty,
+    Unauthorized,
     UnauthorizedSession,
 )
 from czo_auth.core.flows.api_keys import ApiKeyChanges, NewApiKey
 from czo_auth.rest.api_keys import Seconds, seconds
-from czo_auth.rest.models import Body, Identifier, Metadata
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.models import SERVER_SIDE, Body, Identifier, Metadata
+from czo_auth.rest.routing import GuardedRoute, Here, Routes
 from czo_auth.rest.shapes import Json
 
 routes = Routes("better-auth: API keys")
 DEFAULT_NAME = "API key"
 SHORTEST_LIFE = timedelta(days=1)
+_OWNERS = frozenset({"userId", "user_id", "ownerId", "owner_id", "referenceId"})
 _SERVER_ONLY = frozenset({"remaining", "refillAmount", "refillInterval", "permissions"}) | frozenset(
     {"rateLimitEnabled", "rateLimitMax", "rateLimitTimeWindow"}
 )
@@ -49,10 +53,10 @@ class ClientBody(Body):
             UnauthorizedSession: An owner was named.
             ServerOnlyProperty: A property that only the server sets.
         """
-        sent = self.model_extra or {}
-        if sent.get("userId") is not None:
+        sent = {name for name, value in (self.model_extra or {}).items() if value is not None}
+        if sent & _OWNERS:
             raise UnauthorizedSession
-        if any(sent.get(name) is not None for name in _SERVER_ONLY):
+        if sent & (_SERVER_ONLY | SERVER_SIDE):
             raise ServerOnlyProperty
 
 
@@ -114,7 +118,7 @@ def _lifetime(count: int | None, call: Call) -> timedelta | None:
     lifetime = seconds(count)
     if lifetime < SHORTEST_LIFE:
         raise ExpiresInTooSmall
-    if lifetime > call.runtime.services.policies.api_keys.longest_life:
+    if call.now + lifetime > call.runtime.services.policies.api_keys.farthest_end(call.now):
         raise ExpiresInTooLarge
     return lifetime
 
@@ -127,7 +131,26 @@ def _name(text: str | None) -> str:
     return text.strip()
 
 
-@routes.add("POST", "/api-key/create", access=ACCOUNT)
+class CreationRoute(GuardedRoute):
+    """Tells who comes without any credential what the client expects at this call."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except Unauthorized:
+                raise UnauthorizedSession from None
+
+        return handle
+
+
+creation = Routes("better-auth: API keys")
+creation.router.route_class = CreationRoute
+
+
+@creation.add("POST", "/api-key/create", access=ACCOUNT)
 async def create(body: CreateBody, call: Here) -> Response:
     """Create a key; its text is in this answer only."""
     body.refuse_server_side()
@@ -143,6 +166,9 @@ async def create(body: CreateBody, call: Here) -> Response:
         call.principal, new, provenance=call.provenance, now=call.now
     )
     return JSONResponse({**record(created.api_key), "key": created.key})
+
+
+routes.router.routes.extend(creation.router.routes)
 
 
 @routes.add("GET", "/api-key/list", access=ACCOUNT)

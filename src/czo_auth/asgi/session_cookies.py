@@ -1,0 +1,44 @@
+"""Handing out sessions as cookies, the same from every skin."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from czo_auth.asgi.entry import Call
+from czo_auth.core.flows.issue import SignedIn
+from czo_auth.core.flows.sign_in import SecondFactorRequired
+
+
+def set_session_cookies(call: Call, response: Response, outcome: SignedIn) -> None:
+    """Add the session's cookie, and the trusted device's where there is one; a finished challenge's is removed."""
+    cookies, issued = call.authenticator.cookies, outcome.issued
+    until = issued.session.expires_at if issued.session.remembered else None
+    _add(response, cookies.set(cookies.session, issued.session_token, until=until, now=call.now))
+    if cookies.challenge in call.cookies:
+        _add(response, cookies.clear(cookies.challenge))
+    if outcome.trusted_device_token is not None:
+        end = call.now + call.runtime.services.policies.two_factor.trusted_device_lifetime
+        _add(response, cookies.set(cookies.device, outcome.trusted_device_token, until=end, now=call.now))
+
+
+def set_challenge_cookie(call: Call, response: Response, required: SecondFactorRequired) -> None:
+    """Add the challenge's cookie; an old session must not answer for the new sign-in when the code arrives."""
+    cookies = call.authenticator.cookies
+    _add(
+        response,
+        cookies.set(cookies.challenge, required.challenge, until=required.expires_at, now=call.now),
+    )
+    if cookies.session in call.cookies:
+        _add(response, cookies.clear(cookies.session))
+
+
+def clear_session_cookies(call: Call, response: Response) -> None:
+    """Remove the cookies of a session that ended, if they came along: else another site's page asked."""
+    cookies = call.authenticator.cookies
+    for name in (cookies.session, cookies.challenge):
+        if name in call.cookies:
+            _add(response, cookies.clear(name))
+
+
+def _add(response: Response, cookie: str) -> None:
+    response.headers.append("set-cookie", cookie)

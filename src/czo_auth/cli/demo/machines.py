@@ -1,0 +1,158 @@
+"""The acts of machines: an API key from its making to its end, and one that belongs to an organization."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from czo_auth.cli.demo.cast import Cast, Person, sign_in
+from czo_auth.cli.demo.client import same
+from czo_auth.cli.demo.narrator import Mismatch
+
+_LAST_USED_SECONDS: Final = 20.0
+
+
+def api_key(cast: Cast, ada: Person) -> None:
+    """Play act 5."""
+    cast.narrator.chapter("Ada gives a machine an API key")
+    ask = cast.client.ask
+    created = ask(
+        "makes a key, which is shown this once",
+        "POST",
+        "/api-keys",
+        bearer=ada.bearer,
+        body={"name": "nightly export", "scopes": ["orders:read"], "expiresIn": 86400},
+        status=201,
+        has={"apiKey.scopes": ["orders:read"], "apiKey.enabled": True},
+        tell=lambda answer: f"key {cast.narrator.secret(answer['apiKey']['key'])}, orders:read, for a day",
+    )["apiKey"]
+    key, key_id = created["key"], created["id"]
+    same("prefix", key[:8], created["prefix"])
+    same("key begins with", cast.settings.api_key_prefix, key[: len(cast.settings.api_key_prefix)])
+    ask(
+        "the machine uses it on REST",
+        "GET",
+        "/whoami",
+        bearer=key,
+        status=200,
+        has={"kind": "api_key", "scopes": ["orders:read"], "apiKeyId": key_id},
+        tell=lambda answer: f"kind: api_key, scopes: {', '.join(answer['scopes'])}",
+    )
+    ask(
+        "and on GraphQL",
+        "POST",
+        "//graphql",
+        bearer=key,
+        body={"query": "{ me { email } }"},
+        status=200,
+        has={"data.me.email": ada.email},
+    )
+    ask(
+        "but it cannot make further keys",
+        "POST",
+        "/api-keys",
+        bearer=key,
+        body={"name": "more"},
+        status=403,
+        code="SESSION_REQUIRED",
+    )
+    query = "{ myApiKeys { id name prefix scopes lastUsedAt } }"
+    ask(
+        "Ada lists her keys: prefixes only",
+        "POST",
+        "//graphql",
+        bearer=ada.bearer,
+        body={"query": query},
+        status=200,
+        has={"data.myApiKeys.0.prefix": key[:8], "data.myApiKeys.0.id": key_id},
+        lacks=("errors", "data.myApiKeys.1"),
+        tell=lambda answer: (
+            "myApiKeys: " + ", ".join(f"{k['prefix']}… “{k['name']}”" for k in answer["data"]["myApiKeys"])
+        ),
+    )
+    ask(
+        "and by REST",
+        "GET",
+        "/api-keys",
+        bearer=ada.bearer,
+        status=200,
+        has={"total": 1, "apiKeys.0.prefix": key[:8]},
+        lacks=("apiKeys.0.key",),
+    )
+    ask("revokes it", "DELETE", f"/api-keys/{key_id}", bearer=ada.bearer, status=204)
+    ask("the machine is refused", "GET", "/whoami", bearer=key, status=401, code="INVALID_API_KEY")
+    ask(
+        "on GraphQL as well",
+        "POST",
+        "//graphql",
+        bearer=key,
+        body={"query": "{ me { email } }"},
+        status=401,
+        code="INVALID_API_KEY",
+    )
+
+
+def organization(cast: Cast, mia: Person, *, stranger: Person) -> None:
+    """Play act 6: the key acts in one organization, and outsiders get none."""
+    cast.narrator.chapter("Mia, a merchant, has an organization and a key for it")
+    ask = cast.client.ask
+    answer = ask(
+        "signs up with an organization",
+        "POST",
+        "/merchant/sign-up",
+        body={**mia.credentials, "name": mia.name, "organizationName": "Mia’s Shop"},
+        status=201,
+        has={"user.email": mia.email, "organization.name": "Mia’s Shop"},
+    )
+    mia.id, organization = answer["user"]["id"], answer["organization"]["id"]
+    sign_in(cast, mia, "signs in")
+    created = ask(
+        "makes a key that acts there only",
+        "POST",
+        "/api-keys",
+        bearer=mia.bearer,
+        body={"name": "till", "organizationId": organization, "scopes": ["stock:read"]},
+        status=201,
+        has={"apiKey.organizationId": organization},
+        tell=lambda answer: f"key {cast.narrator.secret(answer['apiKey']['key'])} of Mia’s Shop",
+    )["apiKey"]
+    ask(
+        "the till uses it",
+        "GET",
+        "/whoami",
+        bearer=created["key"],
+        status=200,
+        has={"kind": "api_key", "organizationId": organization},
+        tell=lambda answer: "kind: api_key, in Mia’s Shop",
+    )
+    ask(
+        "Ada cannot have one for it",
+        "POST",
+        "/api-keys",
+        bearer=stranger.bearer,
+        body={"name": "sly", "organizationId": organization},
+        status=403,
+        code="USER_NOT_MEMBER_OF_ORGANIZATION",
+    )
+    _last_use_is_known(cast, mia, created["id"])
+
+
+def _last_use_is_known(cast: Cast, mia: Person, key_id: str) -> None:
+    """The time of use is written in batches, beside the requests: it shows after some seconds."""
+    cast.narrator.wait_until(
+        "the time of last use is written every few seconds",
+        lambda: (
+            cast.client.peek(f"/api-keys/{key_id}", mia.bearer).get("apiKey", {}).get("lastUsedAt")
+            is not None
+        ),
+        seconds=_LAST_USED_SECONDS,
+    )
+    answer = cast.client.ask(
+        "sees when it was last used",
+        "GET",
+        f"/api-keys/{key_id}",
+        bearer=mia.bearer,
+        status=200,
+        tell=lambda answer: f"lastUsedAt: {answer['apiKey']['lastUsedAt']}",
+    )
+    if answer["apiKey"]["lastUsedAt"] is None:
+        raise Mismatch("lastUsedAt: a time", "null")

@@ -1,0 +1,74 @@
+"""The last act: what everything before wrote, and that no secret is in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from czo_auth.cli.demo.cast import Cast, Person
+from czo_auth.cli.demo.client import same
+from czo_auth.cli.demo.narrator import Mismatch
+
+
+def record(cast: Cast, names: dict[str, str], ada: Person) -> None:
+    """
+    Play the last act.
+
+    Args:
+        names: People by their ids.
+    """
+    narrator = cast.narrator
+    narrator.chapter("What all this wrote")
+    printed = cast.stage.command("events", "tail", "--json")
+    events = [json.loads(line) for line in printed.splitlines()]
+    for event in events:
+        data = event["data"]
+        more = " ".join(str(data[name]) for name in ("prefix", "method", "reason", "name") if name in data)
+        narrator.say(
+            f"      {event['time']}  {event['type']:<28} {names.get(event.get('subject', ''), ''):<5} {more}",
+            "dim",
+        )
+    own = [event["type"] for event in events if event.get("subject") == ada.id]
+    _in_order(
+        own,
+        (
+            *(
+                "auth.user.registered",
+                "auth.session.created",
+                "auth.2fa.enabled",
+                "auth.2fa.backup_code_used",
+            ),
+            *("auth.apikey.created", "auth.apikey.revoked", "auth.2fa.disabled"),
+        ),
+    )
+    for other in ("auth.org.created", "auth.session.revoked"):
+        if other not in {event["type"] for event in events}:
+            raise Mismatch(f"an event {other}", "none")
+    narrator.step(
+        "reads the events, as CloudEvents",
+        "czo-auth events tail --json",
+        f"{len(events)} events, Ada’s in order",
+    )
+
+    audit = cast.stage.command("audit", "tail", "--json")
+    verdict = json.loads(cast.stage.command("audit", "verify", "--json"))
+    same("first broken record", None, verdict["brokenAt"])
+    same("records", len(audit.splitlines()), verdict["records"])
+    narrator.step(
+        "checks the audit log’s chain",
+        "czo-auth audit verify",
+        f"{verdict['records']} records, whole",
+    )
+
+    written = f"{printed}\n{audit}\n{cast.stage.output()}"
+    found = sum(secret in written for secret in narrator.secrets)
+    same("secrets in events, audit log and server output", 0, found)
+    narrator.step("looks for secrets in all of it", "", f"none of {len(narrator.secrets)} is there")
+
+
+def _in_order(got: Iterable[str], wanted: Iterable[str]) -> None:
+    """Check that the *wanted* come in this order, whatever lies between them."""
+    rest = iter(got)
+    for event in wanted:
+        if event not in rest:
+            raise Mismatch(f"an event {event} in its place", "none")

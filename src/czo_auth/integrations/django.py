@@ -1,0 +1,123 @@
+"""
+Django on ASGI: czo-auth beside it, ``request.czo_principal``, and a decorator that asks for what a view needs.
+
+Django does not pass exceptions on to ASGI middleware, so refusals are answered here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponse, JsonResponse  # type: ignore[import-untyped]
+from django.utils.decorators import sync_and_async_middleware  # type: ignore[import-untyped]
+
+from czo_auth.asgi.problems import body_of, headers_of, status_of
+from czo_auth.asgi.types import ASGIApp
+from czo_auth.core.errors import Refusal
+from czo_auth.core.principal import Principal
+from czo_auth.integrations.beside import Beside
+from czo_auth.integrations.requirement import Requirement, principal_in
+
+if TYPE_CHECKING:
+    from czo_auth.auth import Auth
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def with_auth(application: ASGIApp, auth: Auth) -> ASGIApp:
+    """
+    Put czo-auth beside a Django application, in ``asgi.py``.
+
+    >>> application = with_auth(get_asgi_application(), auth)
+    """
+    return Beside(application, auth=auth)
+
+
+def principal_of(request: HttpRequest) -> Principal | None:
+    """
+    Give who calls, or None when nobody signed in.
+
+    Raises:
+        RuntimeError: The request did not come through ``with_auth``, for example from ``runserver`` (WSGI).
+    """
+    return principal_in(getattr(request, "scope", {}))
+
+
+def requires(
+    *,
+    actor: str | None = None,
+    scopes: Collection[str] = (),
+    aal: int = 1,
+    organization_id: str | None = None,
+) -> Callable[[View], View]:
+    """
+    Guard the decorated view, async or not; it finds the principal in ``request.czo_principal``.
+
+    Of a view class it decorates what ``as_view()`` gives: ``path("orders", requires(...)(Orders.as_view()))``.
+    """
+    requirement = Requirement(actor=actor, scopes=tuple(scopes), aal=aal, organization_id=organization_id)
+
+    def admit(request: HttpRequest) -> HttpResponse | None:
+        try:
+            request.czo_principal = requirement.check(getattr(request, "scope", {}))
+        except Refusal as refusal:
+            return answer(refusal)
+        return None
+
+    def guard(view: View) -> View:
+        if iscoroutinefunction(view):
+
+            @functools.wraps(view)
+            async def guarded_coroutine(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                refusal = admit(request)
+                return await view(request, *args, **kwargs) if refusal is None else refusal
+
+            return guarded_coroutine  # type: ignore[return-value]
+
+        @functools.wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            refusal = admit(request)
+            return view(request, *args, **kwargs) if refusal is None else refusal
+
+        return guarded  # type: ignore[return-value]
+
+    return guard
+
+
+@sync_and_async_middleware  # type: ignore[untyped-decorator]
+def principal_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """
+    Give every request ``czo_principal``, None for the anonymous, and answer refusals that a view raises.
+
+    Goes into ``MIDDLEWARE`` as ``"czo_auth.integrations.django.principal_middleware"``.
+    """
+
+    def process_exception(_: HttpRequest, error: Exception) -> HttpResponse | None:
+        return answer(error) if isinstance(error, Refusal) else None
+
+    if iscoroutinefunction(get_response):
+
+        async def middleware_coroutine(request: HttpRequest) -> Any:
+            request.czo_principal = principal_of(request)
+            return await get_response(request)
+
+        middleware_coroutine.process_exception = process_exception  # type: ignore[attr-defined]
+        return middleware_coroutine
+
+    def middleware(request: HttpRequest) -> Any:
+        request.czo_principal = principal_of(request)
+        return get_response(request)
+
+    middleware.process_exception = process_exception  # type: ignore[attr-defined]
+    return middleware
+
+
+def answer(refusal: Refusal) -> HttpResponse:
+    """Shape a refusal as a response."""
+    response = JsonResponse(body_of(refusal), status=status_of(refusal))
+    for name, value in headers_of(refusal):
+        response[name.decode()] = value.decode()
+    return response

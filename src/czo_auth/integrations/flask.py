@@ -1,0 +1,112 @@
+"""
+Flask, and through it any WSGI application, behind a2wsgi: czo-auth beside it, and who calls.
+
+Flask makes every exception an answer of its own, so the decorator answers refusals itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from a2wsgi import WSGIMiddleware
+from flask import Response, request
+
+from czo_auth.asgi.problems import body_of, headers_of, status_of
+from czo_auth.asgi.types import ASGIApp
+from czo_auth.core.errors import Refusal
+from czo_auth.core.principal import Principal
+from czo_auth.integrations.beside import Beside
+from czo_auth.integrations.requirement import Requirement, principal_in
+
+if TYPE_CHECKING:
+    from czo_auth.auth import Auth
+
+View = TypeVar("View", bound=Callable[..., Any])
+THREADS = 10
+
+
+def with_auth(wsgi_application: Callable[..., Any], auth: Auth, *, threads: int = THREADS) -> ASGIApp:
+    """
+    Put czo-auth beside a WSGI application; the result is for an ASGI server.
+
+    Args:
+        wsgi_application: A Flask application, or any other.
+        auth: The deployment.
+        threads: Requests that the WSGI application answers at once.
+    """
+    adapted: Any = WSGIMiddleware(wsgi_application, workers=threads)
+    return Beside(adapted, auth=auth)
+
+
+def principal_of(environ: Mapping[str, Any] | None = None) -> Principal | None:
+    """
+    Give who calls, or None when nobody signed in.
+
+    Args:
+        environ: Of the WSGI request; by default that of the request which Flask is answering.
+
+    Raises:
+        RuntimeError: The request did not come through ``with_auth``.
+    """
+    return principal_in(_scope(environ))
+
+
+def requires(
+    *,
+    actor: str | None = None,
+    scopes: Collection[str] = (),
+    aal: int = 1,
+    organization_id: str | None = None,
+) -> Callable[[View], View]:
+    """
+    Guard the decorated view; below ``@app.get(...)``, which registers what it is given.
+
+    >>> @app.get("/orders")
+    ... @requires(scopes=["orders:read"])
+    ... def orders(): ...
+    """
+    requirement = Requirement(actor=actor, scopes=tuple(scopes), aal=aal, organization_id=organization_id)
+
+    def admit() -> Response | None:
+        try:
+            requirement.check(_scope(None))
+        except Refusal as refusal:
+            return refused(refusal)
+        return None
+
+    def guard(view: View) -> View:
+        if inspect.iscoroutinefunction(view):
+
+            @functools.wraps(view)
+            async def guarded_coroutine(*args: Any, **kwargs: Any) -> Any:
+                refusal = admit()
+                return await view(*args, **kwargs) if refusal is None else refusal
+
+            return guarded_coroutine  # type: ignore[return-value]
+
+        @functools.wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            refusal = admit()
+            return view(*args, **kwargs) if refusal is None else refusal
+
+        return guarded  # type: ignore[return-value]
+
+    return guard
+
+
+def refused(refusal: Refusal) -> Response:
+    """Answer a refusal; for those a view raises itself: ``app.register_error_handler(Refusal, refused)``."""
+    response = Response(json.dumps(body_of(refusal)), status=status_of(refusal))
+    for name, value in headers_of(refusal):
+        response.headers[name.decode()] = value.decode()
+    return response
+
+
+def _scope(environ: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    # Where a2wsgi keeps the ASGI scope that a WSGI request came from.
+    scope: Mapping[str, Any] = (request.environ if environ is None else environ).get("asgi.scope", {})
+    return scope

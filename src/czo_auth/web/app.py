@@ -1,0 +1,83 @@
+"""The pages as one application, relative to its mount."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from czo_auth.asgi.entry import Door
+from czo_auth.asgi.problems import status_of
+from czo_auth.core.errors import MethodNotAllowed, NotFound
+from czo_auth.web.forms import Form
+from czo_auth.web.house import STATIC, House
+from czo_auth.web.pages import (
+    administration,
+    api_keys,
+    enrolment,
+    entrance,
+    journal,
+    organizations,
+    passwords,
+    security,
+)
+from czo_auth.web.routing import Visit
+from czo_auth.web.words import best_language, catalogue
+
+GROUPS = (
+    entrance,
+    enrolment,
+    security,
+    passwords,
+    api_keys,
+    organizations,
+    administration,
+    journal,
+)
+
+
+def pages_app(door: Door, *, base: str) -> Starlette:
+    """
+    Build the pages of one deployment.
+
+    Args:
+        base: Path that they are mounted at, as browsers see it.
+    """
+    routes = [route for group in GROUPS for route in group.pages.routes]
+    app = Starlette(
+        routes=[*routes, Route("/static/{name}", _static)],
+        exception_handlers={HTTPException: _missing},
+    )
+    app.router.redirect_slashes = False
+    app.state.door = door
+    app.state.house = House(door.runtime, base=base)
+    return app
+
+
+async def _static(request: Request) -> Response:
+    house: House = request.app.state.house
+    name = request.path_params["name"]
+    if name not in STATIC:
+        raise HTTPException(404)
+    response = house.guarded(Response(house.static[name], media_type=STATIC[name]), has_query=False)
+    # The address changes with the content.
+    response.headers["cache-control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    refusal = MethodNotAllowed() if error.status_code == 405 else NotFound()
+    visit = Visit(
+        house=request.app.state.house,
+        request=request,
+        words=catalogue(best_language(request.headers.get("accept-language", ""))),
+        call=None,
+        query=Form(),
+        form=Form(),
+        refusal=refusal,
+    )
+    return visit.show("refused.html", status=status_of(refusal))

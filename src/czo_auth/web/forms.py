@@ -1,0 +1,117 @@
+"""Submitted forms: bounded, plain, read once (S26)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from czo_auth.asgi.body import LARGEST
+from czo_auth.core.errors import InvalidRequest, TooLarge, UnsupportedMediaType, ValidationFailed
+
+_FORM_TYPE = re.compile(r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+_MOST_FIELDS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """The fields of one form, or of a query; they do not show in ``repr``."""
+
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.fields
+
+    def raw(self, name: str) -> str:
+        """Give a field as it was sent, passwords are not trimmed; empty when it was not."""
+        return self.fields[name][0] if name in self.fields else ""
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Give all values of a field that may come several times."""
+        return tuple(self.fields.get(name, ()))
+
+    def optional(self, name: str, *, most: int = 200) -> str | None:
+        """
+        Give a field without the blanks around it; None when nothing is left.
+
+        Raises:
+            ValidationFailed: It is longer than *most* characters.
+        """
+        text = self.raw(name).strip()
+        if len(text) > most:
+            raise ValidationFailed(details=((name, "This is too long."),))
+        return text or None
+
+    def text(self, name: str, *, most: int = 200) -> str:
+        """
+        Give a field that must not be blank.
+
+        Raises:
+            ValidationFailed: It is blank, or too long.
+        """
+        text = self.optional(name, most=most)
+        if text is None:
+            raise ValidationFailed(details=((name, "This must not be blank."),))
+        return text
+
+    def number(self, name: str, *, default: int = 0) -> int:
+        """
+        Give a field that holds a whole number.
+
+        Raises:
+            ValidationFailed: It holds something else.
+        """
+        text = self.optional(name, most=12)
+        if text is None:
+            return default
+        if not re.fullmatch(r"[0-9]+", text):
+            raise ValidationFailed(details=((name, "This is not a number."),))
+        return int(text)
+
+
+async def read_form(request: Request) -> Form:
+    """
+    Read the body of *request*.
+
+    Raises:
+        TooLarge, UnsupportedMediaType, InvalidRequest
+    """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > LARGEST:
+            raise TooLarge
+    if chunks and not _FORM_TYPE.fullmatch(request.headers.get("content-type", "")):
+        raise UnsupportedMediaType
+    return _parsed(bytes(chunks))
+
+
+def read_query(request: Request) -> Form:
+    """
+    Read the query of *request*.
+
+    Raises:
+        InvalidRequest
+    """
+    query: bytes = request.scope.get("query_string", b"")
+    return _parsed(query[:LARGEST])
+
+
+def _parsed(body: bytes) -> Form:
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError:
+        raise InvalidRequest from None
+    fields: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if "\x00" in name or "\x00" in value:
+            raise InvalidRequest
+        fields.setdefault(name, []).append(value)
+    return Form(fields=fields)

@@ -1,0 +1,99 @@
+"""Administration: the policy overview, users and their keys."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from czo_auth.core.access import ADMINISTRATION
+from czo_auth.core.flows.user_overview import user_overview
+from czo_auth.web.routing import Pages, Visit
+
+pages = Pages()
+PAGE = 50
+LONGEST_REASON = 500
+
+
+@pages.get("/admin", access=ADMINISTRATION)
+async def policy(visit: Visit) -> Response:
+    """Who must have a second factor, and who has."""
+    return visit.show("admin_policy.html", coverage=await visit.admitted.runtime.administer.policy_overview())
+
+
+@pages.get("/admin/users", access=ADMINISTRATION)
+async def users(visit: Visit) -> Response:
+    """Users, some at a time."""
+    found = await visit.admitted.runtime.administer.search(
+        text=visit.query.optional("search", most=254),
+        cursor=visit.query.optional("cursor", most=64),
+        limit=PAGE,
+    )
+    return visit.show("admin_users.html", page=found, fetches=True)
+
+
+@pages.get("/admin/users/{id}", access=ADMINISTRATION)
+async def one_user(visit: Visit) -> Response:
+    """One user, what protects them, and their keys."""
+    call = visit.admitted
+    user = await call.runtime.administer.get(visit.id("id"))
+    return visit.show(
+        "admin_user.html",
+        user=user,
+        overview=await user_overview(call.runtime.services, user.email, now=call.now),
+        keys=await call.runtime.administer.list_api_keys(user.id, now=call.now),
+        actors=list(call.runtime.services.actors),
+        default_actor=call.runtime.services.actors.default.name,
+    )
+
+
+@pages.post("/admin/users/{id}/ban", access=ADMINISTRATION, again=one_user)
+async def ban(visit: Visit) -> Response:
+    """Ban a user: everything they hold ends at once."""
+    call = visit.admitted
+    reason = visit.form.text("reason", most=LONGEST_REASON)
+    await call.runtime.administer.ban(
+        visit.id("id"), reason=reason, provenance=call.provenance, now=call.now
+    )
+    return visit.go(f"/admin/users/{visit.id('id')}", done="user_banned")
+
+
+@pages.post("/admin/users/{id}/unban", access=ADMINISTRATION, again=one_user)
+async def unban(visit: Visit) -> Response:
+    """Lift a ban."""
+    call = visit.admitted
+    await call.runtime.administer.unban(visit.id("id"), provenance=call.provenance, now=call.now)
+    return visit.go(f"/admin/users/{visit.id('id')}", done="user_unbanned")
+
+
+@pages.post("/admin/users/{id}/reset-two-factor", access=ADMINISTRATION, again=one_user)
+async def reset_two_factor(visit: Visit) -> Response:
+    """Remove the second factor of a user who lost everything."""
+    call = visit.admitted
+    reason = visit.form.text("reset_reason", most=LONGEST_REASON)
+    await call.runtime.administer.reset_two_factor(
+        visit.id("id"), reason=reason, provenance=call.provenance, now=call.now
+    )
+    return visit.go(f"/admin/users/{visit.id('id')}", done="two_factor_reset")
+
+
+@pages.post("/admin/users/{id}/actor-types", access=ADMINISTRATION, again=one_user)
+async def change_actor_types(visit: Visit) -> Response:
+    """Give and take actor types, effective at the next request."""
+    call = visit.admitted
+    actors = call.runtime.services.actors
+    kept = {*visit.form.all("actor"), actors.default.name}
+    await call.runtime.administer.change_actor_types(
+        visit.id("id"),
+        add=sorted(kept),
+        remove=[actor.name for actor in actors if actor.name not in kept],
+        provenance=call.provenance,
+        now=call.now,
+    )
+    return visit.go(f"/admin/users/{visit.id('id')}", done="actor_types_changed")
+
+
+@pages.post("/admin/users/{id}/api-keys/{key}/revoke", access=ADMINISTRATION, again=one_user)
+async def revoke_key(visit: Visit) -> Response:
+    """End anybody's key."""
+    call = visit.admitted
+    await call.runtime.administer.revoke_api_key(visit.id("key"), provenance=call.provenance, now=call.now)
+    return visit.go(f"/admin/users/{visit.id('id')}", done="key_revoked")

@@ -1,0 +1,230 @@
+"""
+Pages that cannot be declared without saying who may see them.
+
+Who may is decided by `enter`, what may be done by the flows. A refusal leads to the page that helps against it, or back
+to the form with a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from czo_auth.asgi.authentication import header_dict
+from czo_auth.asgi.entry import Call, Door, enter
+from czo_auth.asgi.problems import refusal_of, status_of
+from czo_auth.asgi.session_cookies import clear_session_cookies
+from czo_auth.core.access import Access
+from czo_auth.core.errors import (
+    InvalidToken,
+    Refusal,
+    SecondFactorNeeded,
+    TwoFactorSetupRequired,
+    Unauthorized,
+)
+from czo_auth.core.principal import Principal
+from czo_auth.web.addresses import is_own_page
+from czo_auth.web.forms import Form, read_form, read_query
+from czo_auth.web.house import House
+from czo_auth.web.refused import told
+from czo_auth.web.words import Words, best_language, catalogue
+
+VISITING = Access(credential="optional_session")
+"""Pages for people who are not signed in; who is, and may only enrol, is led to do so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """
+    One request for a page.
+
+    Attributes:
+        call: None when the visitor was not let in, and sees why.
+        query, form: What stands in the address, and what was submitted.
+        refusal: Why the form is shown again.
+    """
+
+    house: House
+    request: Request
+    words: Words
+    call: Call | None
+    query: Form
+    form: Form
+    refusal: Refusal | None = None
+
+    @property
+    def admitted(self) -> Call:
+        """The call of a visitor who was let in."""
+        if self.call is None:
+            raise Unauthorized
+        return self.call
+
+    @property
+    def caller(self) -> Principal | None:
+        """Who is signed in, if somebody is."""
+        return None if self.call is None else self.call.caller
+
+    def id(self, name: str) -> str:
+        """Give a part of the path."""
+        return str(self.request.path_params[name])
+
+    def show(self, template: str, *, status: int = 200, **values: object) -> Response:
+        """Answer with a page."""
+        error = None if self.refusal is None else told(self.refusal, self.words, self.form)
+        return self.house.render(
+            template,
+            status=status,
+            words=self.words,
+            has_query=bool(self.request.scope.get("query_string")),
+            values={
+                **values,
+                "error": error,
+                "form": self.form,
+                "query": self.query,
+                "me": self.caller,
+                "path": self.request.scope["path"],
+                "now": None if self.call is None else self.call.now,
+            },
+        )
+
+    def go(self, path: str, *, done: str | None = None, **query: str) -> Response:
+        """Send the browser to another page, with GET; *done* is what it says there, a word of ``done.*``."""
+        if done is not None:
+            query["done"] = done
+        address = self.house.base + path
+        if query:
+            address += ("&" if "?" in path else "?") + urlencode(query)
+        return self.house.guarded(RedirectResponse(address, status_code=303), has_query=True)
+
+    def go_on(self, *, done: str | None = None) -> Response:
+        """Send the browser to where its visitor wanted to go."""
+        wanted = self.form.raw("next") or self.query.raw("next")
+        return self.go(wanted if is_own_page(wanted) else "/", done=done)
+
+
+Show = Callable[[Visit], Awaitable[Response]]
+
+
+class Pages:
+    """A group of pages; each says its access, and none has a default."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+
+    def get(self, path: str, *, access: Access) -> Callable[[Show], Show]:
+        """Register the decorated page."""
+
+        def register(show: Show) -> Show:
+            self._add("GET", path, show, access=access, again=None, opens_session=False)
+            return show
+
+        return register
+
+    def post(
+        self, path: str, *, access: Access, again: Show, opens_session: bool = False
+    ) -> Callable[[Show], Show]:
+        """
+        Register what the decorated function does with a form.
+
+        Args:
+            again: Shows the form again, when it was refused.
+            opens_session: Whether it signs somebody in or up.
+        """
+
+        def register(act: Show) -> Show:
+            self._add("POST", path, act, access=access, again=again, opens_session=opens_session)
+            return act
+
+        return register
+
+    def _add(
+        self, method: str, path: str, show: Show, *, access: Access, again: Show | None, opens_session: bool
+    ) -> None:
+        page = _Page(show=show, access=access, again=again, opens_session=opens_session)
+        route = Route(path, page.answer, methods=[method], name=f"{method} {path}")
+        route.czo_access = access  # type: ignore[attr-defined]
+        self.routes.append(route)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    show: Show
+    access: Access
+    again: Show | None
+    opens_session: bool
+
+    async def answer(self, request: Request) -> Response:
+        house: House = request.app.state.house
+        visit = Visit(
+            house=house,
+            request=request,
+            words=catalogue(best_language(request.headers.get("accept-language", ""))),
+            call=None,
+            query=Form(),
+            form=Form(),
+        )
+        try:
+            visit = await self._enter(request.app.state.door, visit)
+            return await self._shown(visit)
+        except Exception as error:
+            return self._refused(visit, refusal_of(error))
+
+    async def _enter(self, door: Door, visit: Visit) -> Visit:
+        """Admit the visitor; a form must come from a page of ours even when no cookie came with it."""
+        request = visit.request
+        is_form = self.again is not None
+        if is_form:
+            door.authenticator.origins.check_cookie_request(header_dict(request.scope))
+        call = await enter(door, request, self.access, opens_session=self.opens_session)
+        form = await read_form(request) if is_form else Form()
+        return replace(visit, call=call, query=read_query(request), form=form)
+
+    async def _shown(self, visit: Visit) -> Response:
+        try:
+            return await self.show(visit)
+        except (Unauthorized, InvalidToken, TwoFactorSetupRequired):
+            raise
+        except Refusal as refusal:
+            if self.again is None:
+                raise
+            return _with_status(await self.again(replace(visit, refusal=refusal)), refusal)
+
+    def _refused(self, visit: Visit, refusal: Refusal) -> Response:
+        """Lead to the page that helps, or say why not."""
+        match refusal:
+            case TwoFactorSetupRequired():
+                return visit.go("/enrol")
+            case SecondFactorNeeded():
+                return visit.go("/prove", next=self._way_back(visit))
+            case Unauthorized() | InvalidToken():
+                return visit.go("/sign-in", next=self._way_back(visit))
+            case _:
+                page = replace(visit, refusal=refusal).show("refused.html")
+                return _with_status(page, refusal)
+
+    def _way_back(self, visit: Visit) -> str:
+        scope = visit.request.scope
+        if self.again is not None:
+            return "/"
+        query: bytes = scope.get("query_string", b"")
+        address = str(scope["path"]) + (f"?{query.decode('latin-1')}" if query else "")
+        return address if is_own_page(address) else "/"
+
+
+def _with_status(response: Response, refusal: Refusal) -> Response:
+    response.status_code = status_of(refusal)
+    if refusal.retry_after is not None:
+        response.headers["retry-after"] = str(refusal.retry_after)
+    return response
+
+
+def signed_out(visit: Visit) -> Response:
+    """Lead to the sign-in, without the cookies of the session that ended."""
+    response = visit.go("/sign-in", done="signed_out")
+    clear_session_cookies(visit.admitted, response)
+    return response

@@ -1,0 +1,43 @@
+// Copying and printing. Everything else works without scripts, so these buttons are hidden until this has run.
+"use strict";
+
+const spoken = document.getElementById("spoken");
+
+function textOf(element) {
+  const items = Array.from(element.querySelectorAll("li"), (item) => item.textContent.trim());
+  return items.length ? items.join("\n") : element.textContent.trim();
+}
+
+function select(element) {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  const selection = window.getSelection();
+  selection.removeAllRanges();
+  selection.addRange(range);
+}
+
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copy);
+  let text = textOf(source);
+  if ("withoutBlanks" in button.dataset) text = text.replace(/\s/g, "");
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Without a secure context there is no clipboard; then the text is at least selected.
+    select(source);
+    return;
+  }
+  spoken.textContent = "";
+  const label = button.textContent;
+  button.textContent = spoken.textContent = spoken.dataset.copied;
+  setTimeout(() => { button.textContent = label; }, 2000);
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => copy(button));
+}
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
