@@ -1,0 +1,1 @@
+"""A FastAPI application with czo-auth mounted into it."""

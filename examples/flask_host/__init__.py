@@ -1,0 +1,1 @@
+"""A Flask application with czo-auth beside it."""

@@ -1,0 +1,1 @@
+"""A Litestar application with czo-auth mounted into it."""

@@ -1,0 +1,1 @@
+"""A Starlette application with czo-auth mounted into it."""

@@ -1,0 +1,36 @@
+"""A deployment in memory, for hosts that are built inside a test."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from czo_auth import Auth, Settings
+from czo_auth.crypto.sealing import new_key_text
+
+ORIGIN = "http://shop.test"
+
+
+@pytest.fixture
+async def auth(tmp_path: Path) -> AsyncIterator[Auth]:
+    """A deployment that has not started; it is stopped at the end."""
+    auth = Auth(
+        Settings(
+            data_dir=tmp_path,
+            database_url=f"sqlite:///{tmp_path / 'auth.db'}",
+            encryption_key=SecretStr(new_key_text()),
+            base_url=ORIGIN,
+            rate_limit_enabled=False,
+        )
+    )
+    yield auth
+    await auth.stop()
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, logger="czo_auth")

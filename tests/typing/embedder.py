@@ -1,0 +1,151 @@
+"""What an embedder writes, checked and never run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, assert_type
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from litestar import Litestar, get
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+from czo_auth import ActorType, Auth, AuthMiddleware, Event, Principal, Refusal, Settings, StartRefused
+from czo_auth.integrations import litestar as for_litestar
+from czo_auth.integrations.beside import Beside
+from czo_auth.integrations.flask import with_auth
+from czo_auth.integrations.starlette import principal_of, refused, requires
+
+
+def scope_rule(actor_types: frozenset[str], organization_role: str | None) -> set[str]:
+    return {"orders:read"} if "customer" in actor_types or organization_role == "owner" else set()
+
+
+settings = Settings(
+    encryption_key=SecretStr("key"),
+    environment="production",
+    base_url="https://shop.example",
+    data_dir=Path("data"),
+    trusted_origins=("https://www.shop.example",),
+    actor_types=(ActorType(name="customer", sign_up_open=True), ActorType(name="staff", administers=True)),
+    scope_rule=scope_rule,
+    totp_drift=2,
+)
+Settings(scope_rule={"customer": ["orders:read"], "org:owner": frozenset({"orders:*"})})
+
+
+class Sink:
+    name = "warehouse"
+
+    async def deliver(self, event: Event) -> None:
+        assert_type(event.user_id, str | None)
+
+
+auth = Auth(settings, clock=lambda: datetime.now(UTC) + timedelta(0), sinks=[Sink()])
+Auth()
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+@auth.on("auth.2fa.enabled")
+async def tell(event: Event) -> None:
+    assert_type(event.type, str)
+    assert_type(event.at, datetime)
+
+
+@auth.on("auth.apikey.*")
+def count(event: Event) -> None:
+    assert_type(event.id, str)
+
+
+counted: Callable[[Event], None] = count
+
+
+# --- FastAPI ---------------------------------------------------------------------------------------------------------
+@asynccontextmanager
+async def own_lifespan(_: FastAPI) -> AsyncIterator[dict[str, int]]:
+    yield {"till": 1}
+
+
+app = FastAPI(lifespan=auth.lifespan(own_lifespan))
+FastAPI(lifespan=auth.lifespan())
+app.mount("/api/auth", auth.app)
+app.mount("/graphql", auth.graphql)
+app.add_middleware(AuthMiddleware, auth=auth)
+app.add_middleware(AuthMiddleware, auth=auth, required=True)
+app.add_exception_handler(Refusal, refused)
+router = APIRouter(dependencies=[Depends(auth.require(actor="admin", scopes=["orders:read"], aal=2))])
+
+need = auth.require(scopes={"orders:read"}, organization_id="some")
+assert_type(need, Callable[[HTTPConnection], Awaitable[Principal]])
+Reader = Annotated[Principal, Depends(need)]
+
+
+@app.get("/orders")
+async def orders(reader: Reader, other: Principal = Depends(need)) -> dict[str, str]:
+    assert_type(reader.kind, Literal["session", "api_key"])
+    assert_type(reader.organization_id, str | None)
+    assert_type(reader.scopes, tuple[str, ...])
+    assert_type(reader.has_scope("orders:write"), bool)
+    other.require(aal=2)
+    return {"for": reader.user_id}
+
+
+@app.get("/")
+def front(request: Request) -> str:
+    visitor = principal_of(request)
+    assert_type(visitor, Principal | None)
+    return visitor.user_id if visitor else "nobody"
+
+
+# --- Starlette, Litestar and WSGI ------------------------------------------------------------------------------------
+@requires(scopes=["orders:read"])
+async def listed(request: Request) -> JSONResponse:
+    return JSONResponse(request.url.path)
+
+
+endpoint: Callable[[Request], Coroutine[Any, Any, JSONResponse]] = listed
+Starlette(
+    routes=[Mount("/api/auth", auth.app), Route("/orders", listed)],
+    middleware=[Middleware(AuthMiddleware, auth=auth)],
+    lifespan=auth.lifespan(),
+)
+
+
+@get("/orders", guards=[for_litestar.requires(actor="merchant", aal=2)])
+async def guarded() -> None:
+    return None
+
+
+Litestar([guarded], plugins=[for_litestar.CzoAuth(auth)])
+
+
+def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    start_response("200 OK", [])
+    return [str(len(environ)).encode()]
+
+
+application = with_auth(wsgi, auth)
+Beside(application, auth=auth, required=True)
+
+
+# --- life and refusals -----------------------------------------------------------------------------------------------
+async def main() -> int:
+    try:
+        await auth.start()
+        assert_type(await auth.readiness(), dict[str, bool])
+    except StartRefused as error:
+        print(error)
+        return 2
+    except Refusal as refusal:
+        assert_type(refusal.code, str)
+        assert_type(refusal.retry_after, int | None)
+    finally:
+        await auth.stop()
+    return 0

@@ -1,0 +1,32 @@
+"""Mistakes that the types find: each line is an error, and an unneeded ``ignore`` would be one."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+
+from czo_auth import Auth, AuthMiddleware, Event, Settings
+from czo_auth.integrations.starlette import principal_of, requires
+
+Settings(enviroment="production")  # type: ignore[call-arg]
+Settings(environment="staging")  # type: ignore[arg-type]
+Settings(totp_drift="two")  # type: ignore[arg-type]
+
+auth = Auth(Settings())
+Auth({"base_url": "https://shop.example"})  # type: ignore[arg-type]
+auth.require("admin")  # type: ignore[call-arg]
+auth.require(aal="2")  # type: ignore[arg-type]
+auth.require(scope="orders:read")  # type: ignore[call-arg]
+requires(scopes=7)  # type: ignore[arg-type]
+AuthMiddleware(Starlette())  # type: ignore[call-arg]
+AuthMiddleware(Starlette(), auth=Settings())  # type: ignore[arg-type]
+
+
+async def nobody_is_not_somebody() -> None:
+    principal = principal_of(None)  # type: ignore[arg-type]
+    print(principal.user_id)  # type: ignore[union-attr]
+    auth.start()  # type: ignore[unused-coroutine]
+
+
+@auth.on("auth.2fa.enabled")
+def wrong_event(event: Event) -> str:
+    return event.kind  # type: ignore[attr-defined,no-any-return]
