@@ -51,7 +51,7 @@ reference: $(VENV)/.dev-installed
 
 lock: $(VENV)/.installer-installed
 	$(COMPILE) --group pyproject.toml:installer --output-file requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra postgres --group build --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --extra postgres --extra metrics --group build --output-file requirements/base.txt
 	$(COMPILE) pyproject.toml --all-extras --group build --group dev --constraints requirements/base.txt \
 		--output-file requirements/dev.txt
 

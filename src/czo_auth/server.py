@@ -13,6 +13,7 @@ from czo_auth.errors import StartRefused
 
 if TYPE_CHECKING:
     from czo_auth.auth import Auth
+    from czo_auth.metrics import Meter
 
 _LOG = logging.getLogger("czo_auth")
 
@@ -32,19 +33,29 @@ class Server:
         }
         if self._pages is not None:
             self._rooms["/"] = _only_get(self._to_pages)
+        self._meter: Meter | None = None
+        if auth.settings.metrics_enabled:
+            from czo_auth.metrics import Meter
+
+            self._meter = Meter()
+            self._rooms["/metrics"] = self._meter.answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._lifespan(receive, send)
-        path: str = scope["path"]
+        name, room = self._find(scope["path"])
+        if self._meter is None:
+            return await room(scope, receive, send)
+        return await self._meter.measure(name, room, scope, receive, send)
+
+    def _find(self, path: str) -> tuple[str, ASGIApp]:
+        """Find the room for *path*, and the name under which it is counted."""
         if path.startswith(self._base + "/") or path == self._base:
-            return await self._auth.app(scope, receive, send)
+            return "api", self._auth.app
         if self._pages is not None and (path.startswith(self._pages + "/") or path == self._pages):
-            return await self._auth.pages(scope, receive, send)
+            return "pages", self._auth.pages
         room = self._rooms.get(path)
-        if room is None:
-            return await send_refusal(send, NotFound())
-        return await room(scope, receive, send)
+        return ("none", _nothing_here) if room is None else (path, room)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -87,6 +98,10 @@ class Server:
         await _send_json(
             send, 200 if ready else 503, {"status": "ready" if ready else "not ready", "checks": checks}
         )
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_refusal(send, NotFound())
 
 
 def _only_get(answer: object) -> ASGIApp:

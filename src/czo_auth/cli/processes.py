@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from granian.server.mp import MPServer
 from czo_auth.cli.logs import configure_logging, logging_config
 from czo_auth.cli.session import REFUSED, assembled, no_newer_schema, reporting
 from czo_auth.errors import StartRefused
+from czo_auth.metrics import SHARED_FOLDER
 from czo_auth.server import Server
 
 if TYPE_CHECKING:
@@ -51,9 +53,21 @@ def serve(settings: Settings, *, when_ready: Callable[[Settings], None]) -> None
         address, port = _free_address(settings.host, settings.port)
         settings = settings.model_copy(update={"port": port})
         _hand_over(settings)
-    _Supervisor(settings, address=address, when_ready=when_ready).serve(
-        target_loader=load_worker, wrap_loader=False
-    )
+    with _shared_figures(settings):
+        _Supervisor(settings, address=address, when_ready=when_ready).serve(
+            target_loader=load_worker, wrap_loader=False
+        )
+
+
+@contextmanager
+def _shared_figures(settings: Settings) -> Iterator[None]:
+    """Give several workers a folder where they add up their figures; prometheus-client finds it when imported."""
+    if not settings.metrics_enabled or settings.workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="czo-auth-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[SHARED_FOLDER] = folder
+        yield
 
 
 def _prepare(settings: Settings) -> None:

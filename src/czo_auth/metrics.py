@@ -1,0 +1,87 @@
+"""Figures for Prometheus: how many requests each room of the server answered, how, and how fast."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from czo_auth.errors import StartRefused
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the worker processes of one server keep their figures; read by prometheus-client when it is imported."""
+
+
+class Meter:
+    """
+    Counts requests, and writes what it counted.
+
+    With several workers each keeps its figures in a shared folder, and whoever is asked answers for all.
+
+    Raises:
+        StartRefused: The extra that brings prometheus-client is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from prometheus_client import CollectorRegistry, Counter, Histogram
+        except ImportError:
+            raise StartRefused("CZO_AUTH_METRICS_ENABLED needs czo-auth[metrics].") from None
+        self._own: CollectorRegistry = CollectorRegistry()
+        self._answers = Counter(
+            "czo_auth_answers", "Requests answered.", ["room", "status"], registry=self._own
+        )
+        self._seconds = Histogram(
+            "czo_auth_answer_seconds",
+            "Time from request to the end of the answer.",
+            ["room"],
+            registry=self._own,
+        )
+
+    async def measure(self, room: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """
+        Let *app* answer, and count it under *room*.
+
+        Paths are no labels: a stranger could fill the memory with them.
+        """
+        status = 500
+        begun = time.perf_counter()
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await app(scope, receive, send_noted)
+        finally:
+            self._answers.labels(room, str(status)).inc()
+            self._seconds.labels(room).observe(time.perf_counter() - begun)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write the figures in Prometheus's text format."""
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+        body = generate_latest(self._registry())
+        headers = [
+            (b"content-type", CONTENT_TYPE_LATEST.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _registry(self) -> CollectorRegistry:
+        if SHARED_FOLDER not in os.environ:
+            return self._own
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        return shared
