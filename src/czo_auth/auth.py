@@ -58,6 +58,7 @@ class Auth(Runtime):
         """The account pages, an ASGI application to mount at ``settings.pages_path``."""
         from czo_auth.app import pages_app_of
 
+        self.pages_are_mounted = True
         return pages_app_of(self, self.door)
 
     def on(self, pattern: str) -> Callable[[S], S]:

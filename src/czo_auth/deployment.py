@@ -65,7 +65,7 @@ def _make_folder(folder: Path) -> None:
 
 def _first_key(folder: Path) -> str:
     key_file = folder / KEY_FILE
-    if (folder / DATABASE_FILE).exists():
+    if (folder / DATABASE_FILE).exists() and not key_file.exists():
         raise StartRefused(
             f"AUTH_ENCRYPTION_KEY is missing: {folder / DATABASE_FILE} exists, but its key file {key_file} "
             "is gone. Put the file back, or set AUTH_ENCRYPTION_KEY."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from czo_auth.asgi.cookies import Cookies
-from czo_auth.asgi.credentials import Credential, kind_of, read_authorization
+from czo_auth.asgi.credentials import Credential, authorization_in, kind_of, read_authorization
 from czo_auth.asgi.origins import SAFE_METHODS, Origins
 from czo_auth.asgi.problems import refusal_of, send_refusal
 from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,14 +68,12 @@ class Authenticator:
 
         Spares what follows on reading: most requests carry what was proved a moment ago. None says nothing about the
         credential; then read and prove it.
+
+        Raises:
+            InvalidRequest: Two ``Authorization`` headers.
         """
         runtime = self._runtime
-        sent: bytes | None = None
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                if sent is not None:
-                    return None
-                sent = value
+        sent = authorization_in(scope["headers"])
         if sent is None or not sent.startswith(_BEARER) or not runtime.is_started:
             return None
         return runtime.authenticate.recall(sent[len(_BEARER) :], clock=runtime.now)
@@ -137,9 +135,10 @@ class AuthMiddleware:
         self._authenticator = Authenticator(auth)
         self._required = required
         self._own = auth.settings.base_path
+        self._auth = auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or path_within(scope, self._own) is not None:
+        if scope["type"] not in ("http", "websocket") or self._decides_itself(scope):
             return await self._app(scope, receive, send)
         begun = False
 
@@ -159,22 +158,26 @@ class AuthMiddleware:
                 raise
             await refuse(scope, receive, send, refusal)
 
+    def _decides_itself(self, scope: Scope) -> bool:
+        """Say whether the host sends this request to one of the product's own mounts."""
+        if path_within(scope, self._own) is not None:
+            return True
+        auth = self._auth
+        return auth.pages_are_mounted and path_within(scope, auth.settings.pages_path) is not None
+
     async def _admit(self, scope: Scope) -> Principal | None:
         credential = self._authenticator.read(scope)
         principal = None
         if credential is not None:
-            principal = await self._prove_or_say_why(scope, credential)
+            try:
+                principal = await self._prove(scope, credential)
+            except StartRefused as error:
+                raise refusal_of(error) from None
         if principal is None and self._required:
             raise Unauthorized
         if principal is not None and principal.restricted_to is not None:
             raise TwoFactorSetupRequired
         return principal
-
-    async def _prove_or_say_why(self, scope: Scope, credential: Credential) -> Principal | None:
-        try:
-            return await self._prove(scope, credential)
-        except StartRefused as error:
-            raise refusal_of(error) from None
 
     async def _prove(self, scope: Scope, credential: Credential) -> Principal | None:
         if not credential.from_cookie:

@@ -36,13 +36,11 @@ def read_authorization(headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix
 
     Source: RFC 6750 section 2.1, RFC 9110 section 11.4 (the scheme is case-insensitive).
     """
-    found = [value for name, value in headers if name == b"authorization"]
-    if not found:
+    found = authorization_in(headers)
+    if found is None:
         return None
-    if len(found) > 1:
-        raise InvalidRequest("There is more than one Authorization header.")
-    scheme, _, rest = found[0].partition(b" ")
-    if scheme.lower() != b"bearer":
+    scheme, _, rest = found.partition(b" ")
+    if scheme != b"Bearer" and scheme.lower() != b"bearer":
         if not scheme or not rest.strip():
             raise InvalidRequest("The Authorization header is malformed.")
         return None
@@ -51,6 +49,22 @@ def read_authorization(headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix
         raise InvalidRequest("The Authorization header is malformed.")
     text = token.decode("ascii")
     return Credential(kind=kind_of(text, api_key_prefix=api_key_prefix), value=text)
+
+
+def authorization_in(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """
+    Find the ``Authorization`` header as it was sent.
+
+    Raises:
+        InvalidRequest: There are two.
+    """
+    found: bytes | None = None
+    for name, value in headers:
+        if name == b"authorization":
+            if found is not None:
+                raise InvalidRequest("There is more than one Authorization header.")
+            found = value
+    return found
 
 
 def kind_of(token: str, *, api_key_prefix: str) -> CredentialKind:

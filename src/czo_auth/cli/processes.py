@@ -152,13 +152,15 @@ def load_worker() -> Worker:
     from czo_auth.auth import Auth
     from czo_auth.deployment import settings_with_local_key
 
-    return Worker(Auth(settings_with_local_key()), supervisor=os.getppid())
+    # What the supervisor wrote down before it started this process: it may be gone by now.
+    supervisor = multiprocessing.parent_process()
+    return Worker(Auth(settings_with_local_key()), supervisor=supervisor.pid if supervisor else None)
 
 
 class Worker(Server):
     """The application in a process that belongs to a supervisor."""
 
-    def __init__(self, auth: Any, *, supervisor: int) -> None:
+    def __init__(self, auth: Any, *, supervisor: int | None) -> None:
         super().__init__(auth)
         self._supervisor = supervisor
         self._watch: asyncio.Task[None] | None = None

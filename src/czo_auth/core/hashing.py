@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -24,8 +25,16 @@ class Hashing(Protocol):
     async def verify_password(self, stored: str | None, password: str) -> PasswordMatch:
         """Verify a password; with None the same work is done against a hash that nobody knows (S24)."""
 
-    async def hash_codes(self, codes: Sequence[BackupCode]) -> list[HashedCode]:
-        """Hash backup codes, behind whatever a person waits for."""
+    async def hash_codes(
+        self, codes: Sequence[BackupCode], *, until_awaited: asyncio.Event | None = None
+    ) -> list[HashedCode]:
+        """
+        Hash backup codes, in their order.
+
+        Args:
+            until_awaited: Nobody waits yet: hash behind whatever a person waits for, until it is set. What is left
+                then is hashed at once, and nothing twice.
+        """
 
     async def verify_code(self, stored: str | None, code: BackupCode) -> bool:
         """Verify a backup code with exactly one bcrypt; with None against a hash that nobody knows."""

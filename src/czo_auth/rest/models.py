@@ -87,6 +87,11 @@ def _not_blank(value: str) -> str:
     return stripped
 
 
+def _label(value: str) -> str:
+    """Give what an authenticator can show of *value*; nothing, if that is nothing (a colon is a separator there)."""
+    return value.replace(":", " ").strip()
+
+
 def _json_size(value: dict[str, Any] | None) -> dict[str, Any] | None:
     import json
 
@@ -103,6 +108,7 @@ Code = Annotated[str, Field(min_length=1, max_length=64)]
 Token = Annotated[str, Field(min_length=1, max_length=4096)]
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 Reason = Annotated[str, Field(max_length=500), AfterValidator(_not_blank)]
+Issuer = Annotated[str, Field(max_length=64), AfterValidator(_label)]
 Image = Annotated[str, Field(max_length=2048)]
 Moment = Annotated[datetime, Strict(strict=False), BeforeValidator(_moment)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_json_size)]

@@ -69,4 +69,4 @@ async def refresh(body: RefreshBody, call: Here) -> Response:
 @routes.add("GET", "/jwks", access=PUBLIC)
 async def jwks(call: Here) -> Response:
     """The public keys of access tokens (RFC 7517)."""
-    return JSONResponse(call.runtime.services.access_tokens.jwks())
+    return JSONResponse(await call.runtime.signing_keys.published(now=call.now))

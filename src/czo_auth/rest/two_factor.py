@@ -8,12 +8,12 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.asgi.entry import Call
 from czo_auth.asgi.moments import moment, moment_or_none
 from czo_auth.core.access import ACCOUNT, ENROLLING, ENROLLING_OR_SIGNING_IN
-from czo_auth.core.errors import InvalidChallenge, TotpNotEnabled
+from czo_auth.core.errors import InvalidChallenge, TwoFactorSetupRequired
 from czo_auth.core.flows.issue import SignedIn
 from czo_auth.crypto import qr
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import entered, no_content
-from czo_auth.rest.models import Body, Code, Password, Token, TolerantBody
+from czo_auth.rest.models import Body, Code, Issuer, Password, Token, TolerantBody
 from czo_auth.rest.routing import Here, Routes
 
 routes = Routes("Two factors")
@@ -23,7 +23,7 @@ class EnableBody(TolerantBody):
     password: Password | None = None
     code: Code | None = None
     replace: bool = False
-    issuer: str | None = None
+    issuer: Issuer | None = None
 
 
 class VerifyBody(Body):
@@ -142,7 +142,7 @@ async def verify_backup_code(body: ClientVerifyBody, call: Here) -> Response:
     elif call.caller is None:
         raise call.origin_refusal or InvalidChallenge()
     elif call.caller.restricted_to is not None:
-        raise TotpNotEnabled
+        raise TwoFactorSetupRequired
     else:
         outcome = await call.runtime.second_factor.step_up(
             call.caller, body.code, "backup", provenance=call.provenance, now=call.now

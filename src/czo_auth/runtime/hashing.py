@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from czo_auth.core.errors import RateLimited
@@ -29,15 +30,12 @@ class HashingPool:
     """
 
     def __init__(self, *, threads: int | None, queue: int) -> None:
-        count = (
-            threads or len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
+        self._count = count = threads or _cores()
         self._front = ThreadPoolExecutor(count, thread_name_prefix="czo-auth-hash")
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="czo-auth-codes", initializer=_step_back)
         self._most = count + queue
         self._pending = 0
+        self._codes_pending = 0
 
     async def hash_password(self, password: str) -> str:
         """Hash a password that was accepted."""
@@ -48,22 +46,61 @@ class HashingPool:
         match = await self._run(lambda: passwords.verify_password(stored or passwords.DUMMY_HASH, password))
         return match if stored is not None else PasswordMatch(matches=False, needs_rehash=False)
 
-    async def hash_codes(self, fresh: Sequence[BackupCode]) -> list[HashedCode]:
-        """Hash backup codes one after the other, on a thread that yields to all others."""
-        loop = asyncio.get_running_loop()
-        hashed = []
-        for code in fresh:
-            text = await loop.run_in_executor(self._behind, codes.hash_code, code)
-            hashed.append(HashedCode(selector=code.selector, hash=text))
-        return hashed
+    async def hash_codes(
+        self, fresh: Sequence[BackupCode], *, until_awaited: asyncio.Event | None = None
+    ) -> list[HashedCode]:
+        """Hash backup codes: one after the other on a thread that yields to all others, or in front."""
+        hashes: dict[str, str] = {}
+        left = list(fresh)
+        if until_awaited is not None:
+            await self._hash_behind(left, hashes, until_awaited)
+        if left:
+            self._refuse_if_full()
+            # As many at a time as there are threads, so that a sign-in waits for one of them and not for all.
+            await asyncio.gather(*(self._hash_in_front(left, hashes) for _ in range(self._count)))
+        return [HashedCode(selector=code.selector, hash=hashes[code.selector]) for code in fresh]
+
+    async def _hash_behind(
+        self, left: list[BackupCode], hashes: dict[str, str], awaited: asyncio.Event
+    ) -> None:
+        """Take codes off *left* until there are none, or somebody waits for them."""
+        if self._codes_pending + len(left) > self._most:
+            raise RateLimited("Too many enrolments at once. Try again shortly.", retry_after=2)
+        most = len(left)
+        self._codes_pending += most
+        waiting = asyncio.create_task(awaited.wait())
+        try:
+            while left and not awaited.is_set():
+                work = self._behind.submit(codes.hash_code, left[0])
+                hashing = asyncio.wrap_future(work)
+                await asyncio.wait((hashing, waiting), return_when=asyncio.FIRST_COMPLETED)
+                # It may stand in the queue behind the codes of many others.
+                if awaited.is_set() and work.cancel():
+                    return
+                code = left.pop(0)
+                hashes[code.selector] = await hashing
+        finally:
+            self._codes_pending -= most
+            waiting.cancel()
+
+    async def _hash_in_front(self, left: list[BackupCode], hashes: dict[str, str]) -> None:
+        while left:
+            code = left.pop(0)
+            hashes[code.selector] = await self._in_front(partial(codes.hash_code, code))
 
     async def verify_code(self, stored: str | None, code: BackupCode) -> bool:
         """Verify a backup code with exactly one bcrypt; with None against a hash that nobody knows."""
         return await self._run(lambda: codes.verify_code(stored, code))
 
     async def _run(self, work: Callable[[], T]) -> T:
+        self._refuse_if_full()
+        return await self._in_front(work)
+
+    def _refuse_if_full(self) -> None:
         if self._pending >= self._most:
             raise RateLimited("Too many sign-ins at once. Try again shortly.", retry_after=2)
+
+    async def _in_front(self, work: Callable[[], T]) -> T:
         self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._front, work)
@@ -74,6 +111,13 @@ class HashingPool:
         """Stop the threads; work that waits is dropped."""
         self._front.shutdown(wait=False, cancel_futures=True)
         self._behind.shutdown(wait=False, cancel_futures=True)
+
+
+def _cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _step_back() -> None:

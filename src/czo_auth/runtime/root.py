@@ -61,7 +61,6 @@ PAUSE_SECONDS = 1.0
 _BELOW_A_MILLISECOND = tuple(timedelta(microseconds=number) for number in range(1000))
 
 
-
 def utc_now() -> datetime:
     """Read the clock, to the millisecond that the database keeps."""
     now = datetime.now(UTC)
@@ -110,6 +109,8 @@ class Runtime:
         self._try_again_at = 0.0
         self._starting = asyncio.Lock()
         self.is_started = False
+        self.pages_are_mounted = False
+        """Whether the account pages are served, which decide by themselves who may see them."""
         self._assemble()
 
     def _assemble(self) -> None:

@@ -1,4 +1,4 @@
-"""Lookups that wait for a connection, asked together: one question costs PostgreSQL little more for ten rows than for one."""
+"""Lookups that wait for a connection, asked together: ten rows cost PostgreSQL little more than one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class LookupBatches:
         self._ask = ask
         self._at_once = at_once
         self._waiting: dict[str, list[tuple[str, asyncio.Future[Any]]]] = {}
-        self._asking: dict[str, set[asyncio.Task[None]]] = {}
+        self._under_way: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def find(self, sql: str, value: str) -> Any | None:
         """
@@ -40,36 +41,39 @@ class LookupBatches:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.setdefault(sql, []).append((value, answer))
-        asking = self._asking.setdefault(sql, set())
-        if len(asking) < self._at_once:
+        under_way = self._under_way.get(sql, 0)
+        if under_way < self._at_once:
+            self._under_way[sql] = under_way + 1
             task = loop.create_task(self._answer(sql))
-            asking.add(task)
-            task.add_done_callback(asking.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await answer
 
     async def _answer(self, sql: str) -> None:
         """Ask until nobody waits."""
-        while waiting := self._waiting.get(sql):
-            batch = [(value, answer) for value, answer in waiting[:MOST] if not answer.done()]
-            del waiting[:MOST]
-            try:
-                rows = await self._ask(sql, [value for value, _ in batch]) if batch else ()
-            except BaseException as error:
-                for _, answer in batch:
-                    _fail(answer, error)
-                if not isinstance(error, Exception):
-                    raise
-                continue
-            found = {row[-1]: row for row in rows}
-            for value, answer in batch:
+        try:
+            while waiting := self._waiting.get(sql):
+                batch = [(value, answer) for value, answer in waiting[:MOST] if not answer.done()]
+                del waiting[:MOST]
+                if batch:
+                    await self._answer_batch(sql, batch)
+        finally:
+            # In the same step as the last look: who comes later finds that nobody asks for them.
+            self._under_way[sql] -= 1
+
+    async def _answer_batch(self, sql: str, batch: Sequence[tuple[str, asyncio.Future[Any]]]) -> None:
+        try:
+            rows = await self._ask(sql, [value for value, _ in batch])
+        except Exception as error:
+            for _, answer in batch:
                 if not answer.done():
-                    answer.set_result(found.get(value))
-
-
-def _fail(answer: asyncio.Future[Any], error: BaseException) -> None:
-    if answer.done():
-        return
-    if isinstance(error, asyncio.CancelledError):
-        answer.cancel()
-    else:
-        answer.set_exception(error)
+                    answer.set_exception(error)
+            return
+        except asyncio.CancelledError:
+            for _, answer in batch:
+                answer.cancel()
+            raise
+        found = {row[-1]: row for row in rows}
+        for value, answer in batch:
+            if not answer.done():
+                answer.set_result(found.get(value))

@@ -80,4 +80,4 @@ async def _missing(request: Request, error: Exception) -> Response:
         form=Form(),
         refusal=refusal,
     )
-    return visit.show("refused.html", status=status_of(refusal))
+    return visit.show("refused.html", http_status=status_of(refusal))

@@ -22,11 +22,13 @@ from czo_auth.asgi.session_cookies import clear_session_cookies
 from czo_auth.core.access import Access
 from czo_auth.core.errors import (
     InvalidToken,
+    NotFound,
     Refusal,
     SecondFactorNeeded,
     TwoFactorSetupRequired,
     Unauthorized,
 )
+from czo_auth.core.ids import is_id
 from czo_auth.core.principal import Principal
 from czo_auth.web.addresses import is_own_page
 from czo_auth.web.forms import Form, read_form, read_query
@@ -70,15 +72,23 @@ class Visit:
         return None if self.call is None else self.call.caller
 
     def id(self, name: str) -> str:
-        """Give a part of the path."""
-        return str(self.request.path_params[name])
+        """
+        Give an id that stands in the path.
 
-    def show(self, template: str, *, status: int = 200, **values: object) -> Response:
+        Raises:
+            NotFound: It has not the form of one.
+        """
+        text = str(self.request.path_params[name])
+        if not is_id(text):
+            raise NotFound
+        return text
+
+    def show(self, template: str, *, http_status: int = 200, **values: object) -> Response:
         """Answer with a page."""
         error = None if self.refusal is None else told(self.refusal, self.words, self.form)
         return self.house.render(
             template,
-            status=status,
+            status=http_status,
             words=self.words,
             has_query=bool(self.request.scope.get("query_string")),
             values={
@@ -99,7 +109,12 @@ class Visit:
         address = self.house.base + path
         if query:
             address += ("&" if "?" in path else "?") + urlencode(query)
-        return self.house.guarded(RedirectResponse(address, status_code=303), has_query=True)
+        if self.request.headers.get("hx-request") == "true":
+            # A script asked for a part of a page; following it there would put a whole page into that part.
+            leading = Response(status_code=204, headers={"hx-redirect": address})
+        else:
+            leading = RedirectResponse(address, status_code=303)
+        return self.house.guarded(leading, has_query=True)
 
     def go_on(self, *, done: str | None = None) -> Response:
         """Send the browser to where its visitor wanted to go."""

@@ -267,9 +267,7 @@ class Administer:
 
         return await self._services.transactions.read(read)
 
-    async def events(
-        self, *, event_type: str | None, before: int | None, limit: int
-    ) -> Sequence[Event]:
+    async def events(self, *, event_type: str | None, before: int | None, limit: int) -> Sequence[Event]:
         """Read the events that are still kept, newest first."""
         return await self._services.transactions.read(
             lambda tx: tx.journal.events_before(before, limit=limit, event_type=event_type)

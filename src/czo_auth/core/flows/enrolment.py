@@ -44,13 +44,24 @@ class PendingEnrolment:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HashingAhead:
+    """The hashing of one user's codes that this process has under way."""
+
+    enrolment_id: str
+    loop: asyncio.AbstractEventLoop
+    task: asyncio.Task[object] | None
+    awaited: asyncio.Event
+    over: asyncio.Event
+
+
 class EnableTwoFactor:
     """Begins and confirms enrolments."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._proof = RecentProof(services)
-        self._hashing: dict[str, asyncio.Future[None]] = {}
+        self._ahead: dict[str, _HashingAhead] = {}
 
     async def begin(
         self,
@@ -73,10 +84,12 @@ class EnableTwoFactor:
             code: Proves the active factor, where *replace* needs it and the session has no recent proof.
 
         Raises:
+            RateLimited: Too many tries.
             TotpAlreadyEnabled: A factor is active and *replace* was not asked for.
             InvalidPassword: The password is wrong.
             ReauthenticationRequired: Neither password nor sign-in is recent enough.
         """
+        await self._services.limits.hit("second_factor", ip=provenance.ip, account=principal.user_id)
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
         if user is None:
             raise InvalidToken
@@ -142,15 +155,27 @@ class EnableTwoFactor:
         )
 
     async def _hash_ahead(self, enrolment_id: str, user_id: str, new_codes: Sequence[BackupCode]) -> None:
-        done = self._hashing[enrolment_id] = asyncio.get_running_loop().create_future()
+        """Hash codes before they are needed. A later enrolment stops this: repeating it costs one set, not many."""
+        loop = asyncio.get_running_loop()
+        before = self._ahead.get(user_id)
+        if before is not None and before.loop is loop and before.task is not None:
+            before.task.cancel()
+        mine = self._ahead[user_id] = _HashingAhead(
+            enrolment_id=enrolment_id,
+            loop=loop,
+            task=asyncio.current_task(),
+            awaited=asyncio.Event(),
+            over=asyncio.Event(),
+        )
         try:
-            hashed = await self._services.hashing.hash_codes(new_codes)
+            hashed = await self._services.hashing.hash_codes(new_codes, until_awaited=mine.awaited)
             await self._services.transactions.run(
                 lambda tx: tx.two_factor.put_pending_codes(enrolment_id, user_id, hashed)
             )
         finally:
-            del self._hashing[enrolment_id]
-            done.set_result(None)
+            if self._ahead.get(user_id) is mine:
+                del self._ahead[user_id]
+            mine.over.set()
 
     async def confirm(
         self, principal: Principal, code: str, *, provenance: Provenance, now: datetime
@@ -212,7 +237,7 @@ class EnableTwoFactor:
 
     async def _hash_now(self, enrolment: Enrolment) -> list[HashedCode] | None:
         """Hash the codes of an enrolment whose hashing was cut off, or runs elsewhere; None when it is done."""
-        if await self._is_hashed_ahead(enrolment.id):
+        if await self._is_hashed_ahead(enrolment):
             return None
         bound_to = {"user": enrolment.user_id, "enrolment": enrolment.id}
         try:
@@ -224,14 +249,19 @@ class EnableTwoFactor:
         parsed = [code for text in shown.decode().split("\n") if (code := codes.parse(text)) is not None]
         return await self._services.hashing.hash_codes(parsed)
 
-    async def _is_hashed_ahead(self, enrolment_id: str) -> bool:
-        """Wait for the hashing that this process has under way, rather than doing the same work beside it."""
-        done = self._hashing.get(enrolment_id)
-        if done is None or done.get_loop() is not asyncio.get_running_loop():
+    async def _is_hashed_ahead(self, enrolment: Enrolment) -> bool:
+        """Hurry and await the hashing that this process has under way, rather than doing the work beside it."""
+        ahead = self._ahead.get(enrolment.user_id)
+        if (
+            ahead is None
+            or ahead.enrolment_id != enrolment.id
+            or ahead.loop is not asyncio.get_running_loop()
+        ):
             return False
-        await asyncio.shield(done)
+        ahead.awaited.set()
+        await ahead.over.wait()
         return await self._services.transactions.read(
-            lambda tx: tx.two_factor.has_pending_codes(enrolment_id)
+            lambda tx: tx.two_factor.has_pending_codes(enrolment.id)
         )
 
     def _activate(

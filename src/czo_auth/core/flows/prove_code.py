@@ -250,7 +250,11 @@ def wrong_totp(secret: bytes, code: str, *, now: datetime, drift: int) -> Invali
     """Refuse a wrong code that was counted as an attempt; say so when it comes from a phone whose clock is slow."""
     reach = _LONGEST_LAG // 2
     middle = now - timedelta(seconds=totp.PERIOD) * (drift + 1 + reach)
-    return InvalidCode() if totp.matching_step(secret, code, now=middle, drift=reach) is None else BehindTheClock()
+    return (
+        InvalidCode()
+        if totp.matching_step(secret, code, now=middle, drift=reach) is None
+        else BehindTheClock()
+    )
 
 
 def reserve_attempt(services: Services, tx: Transaction, user_id: str, *, now: datetime) -> int:

@@ -37,6 +37,11 @@ class ProvedCredentials:
         self._stamp: object | None = None
         self._known: dict[str, _Proved] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is remembered."""
+        return not self._known
+
     def __contains__(self, digest: str) -> bool:
         """Say whether the credential may be remembered; only `find` knows whether that still counts."""
         return digest in self._known

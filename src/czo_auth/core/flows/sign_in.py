@@ -158,6 +158,4 @@ def open_challenge(
         expires_at=expires_at,
     )
     tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=now)
-    return SecondFactorRequired(
-        challenge=token, expires_at=expires_at, may_trust=may_trust(services, user)
-    )
+    return SecondFactorRequired(challenge=token, expires_at=expires_at, may_trust=may_trust(services, user))

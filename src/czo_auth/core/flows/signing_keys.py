@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
-from czo_auth.core.errors import SecretUnreadable
+from czo_auth.core.errors import SecretUnreadable, Unavailable
 from czo_auth.core.flows.services import Services
 from czo_auth.core.sessions.access_tokens import SIGNING_KEY
 from czo_auth.core.sessions.store import StoredSigningKey
@@ -58,6 +59,17 @@ class SigningKeys:
                 return False
             await self.load(now=now)
         return access_tokens.knows(kid)
+
+    async def published(self, *, now: datetime) -> dict[str, list[dict[str, str]]]:
+        """
+        Give the JWKS, a few seconds old at most: who meets a new key asks any process for it, not the one that made it.
+
+        While the database does not answer, it is what was known last.
+        """
+        if self._loaded_at is None or abs(now - self._loaded_at) >= RELOAD_PAUSE:
+            with suppress(Unavailable):
+                await self.load(now=now)
+        return self._services.access_tokens.jwks()
 
     async def rotate(self, *, now: datetime) -> str:
         """Make a new signing key now; answer its id."""

@@ -50,9 +50,7 @@ async def ban(visit: Visit) -> Response:
     """Ban a user: everything they hold ends at once."""
     call = visit.admitted
     reason = visit.form.text("reason", most=LONGEST_REASON)
-    await call.runtime.administer.ban(
-        visit.id("id"), reason=reason, provenance=call.provenance, now=call.now
-    )
+    await call.runtime.administer.ban(visit.id("id"), reason=reason, provenance=call.provenance, now=call.now)
     return visit.go(f"/admin/users/{visit.id('id')}", done="user_banned")
 
 

@@ -82,6 +82,6 @@ async def _not_the_new_one(visit: Visit, code: str) -> Response:
     outcome = await call.runtime.second_factor.step_up(
         call.principal, code, "totp", provenance=call.provenance, now=call.now
     )
-    response = visit.show("enrol_confirm.html", status=status_of(InvalidCode()), old_authenticator=True)
+    response = visit.show("enrol_confirm.html", http_status=status_of(InvalidCode()), old_authenticator=True)
     set_session_cookies(call, response, outcome)
     return response

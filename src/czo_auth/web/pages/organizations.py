@@ -43,7 +43,7 @@ async def one_organization(visit: Visit) -> Response:
     role = full.membership.member.role
     return visit.show(
         "organization.html",
-        organization=full.organization,
+        organization=full.membership.organization,
         mine=full.membership,
         members=full.members,
         invitations=[each for each in full.invitations if each.status == "pending"],

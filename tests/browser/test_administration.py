@@ -1,0 +1,94 @@
+"""The administration pages, and that only administrators get there."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from tests.browser.conftest import House
+from tests.browser.visitor import NewVisitor, Visitor
+
+
+@pytest.fixture
+def admin(visit: NewVisitor, house: House) -> Visitor:
+    """An administrator with a second factor."""
+    visitor = visit(email=house.new_admin())
+    visitor.begin("admin")
+    visitor.press("Begin")
+    visitor.scan()
+    visitor.confirm()
+    return visitor
+
+
+def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, admin: Visitor) -> None:
+    bob = visit()
+    bob.name = "Bob the <b>Builder</b>"
+    bob.sign_up()
+    bob.sign_in()
+    bob.enrol()
+    bob.open("/api-keys/new")
+    bob.fill(name="Bob's key")
+    bob.press("Create key")
+
+    admin.open("/admin")
+    admin.look("admin-policy")
+    admin.page.get_by_role("link", name="Users").click()
+    admin.page.locator("#f-search").fill(bob.email)
+    admin.page.get_by_text("Found: 1").wait_for()
+    admin.look("admin-users")
+    admin.page.get_by_role("link", name=bob.name).click()
+    admin.look("admin-user")
+    admin.press("Revoke Bob's key")
+    assert admin.sees("The key is revoked.")
+
+    admin.fill(reset_reason="   ")
+    admin.press("Reset")
+    assert "Say why" in admin.error
+    admin.fill(reset_reason="lost phone and codes, seen in person")
+    admin.press("Reset")
+    assert admin.sees("The second factor is reset")
+    bob.phone = None
+    bob.open("/security")
+    assert bob.path == "/sign-in"
+    bob.sign_in()
+
+    admin.page.get_by_label("Merchant").check()
+    admin.press("Save")
+    assert admin.sees("The actor types are changed.")
+    bob.open("/security")
+    bob.press("Switch to: Merchant")
+    assert bob.sees("You are signed in as: Merchant.")
+    admin.fill(reason="spam")
+    admin.press("Ban")
+    assert admin.sees("The user is banned.")
+    bob.begin()
+    assert "The email address or the password is not right." in bob.error
+    admin.press("Lift the ban")
+    assert admin.sees("The ban is lifted.")
+
+    admin.page.get_by_role("link", name="Their audit records").click()
+    admin.look("admin-audit")
+    with admin.page.expect_download() as download:
+        admin.page.get_by_role("link", name="Export CSV").click()
+    rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert any(row["action"] == "auth.2fa.reset" and "lost phone" in row["details"] for row in rows)
+    with admin.page.expect_download() as download:
+        admin.page.get_by_role("link", name="Export JSON").click()
+    assert len(json.loads(download.value.path().read_text())["audit"]) == len(rows)
+
+    admin.page.get_by_role("link", name="Events").click()
+    admin.page.get_by_label("Event type").select_option("auth.user.banned")
+    admin.page.wait_for_function("!document.querySelector('#results').innerText.includes('auth.session')")
+    assert admin.sees("auth.user.banned")
+    admin.look("admin-events")
+
+
+def test_others_see_why_they_may_not(visit: NewVisitor) -> None:
+    bob = visit()
+    bob.sign_up()
+    bob.sign_in()
+    assert bob.open("/admin/users").status == 403
+    assert "You are not allowed to do this." in bob.error
+    bob.look("refused")

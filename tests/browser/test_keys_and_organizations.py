@@ -1,0 +1,130 @@
+"""API keys and organizations, as a person sees them."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+from tests.browser.conftest import House
+from tests.browser.visitor import NewVisitor, Visitor
+
+
+def _bearer_answer(house: House, key: str) -> int:
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.get(f"{house.server.url}/api/auth/whoami", headers=headers, trust_env=False).status_code
+
+
+def _shown_key(visitor: Visitor) -> str:
+    key = visitor.page.locator("#new-key").inner_text()
+    assert re.fullmatch(r"czo_[A-Za-z0-9_-]{43}", key)
+    return key
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_a_key_is_made_shown_once_narrowed_rotated_and_revoked(
+    visit: NewVisitor, house: House, *, scripts: bool
+) -> None:
+    ada = visit(java_script_enabled=scripts)
+    ada.sign_up()
+    ada.sign_in()
+    ada.open("/api-keys")
+    assert ada.sees("You have no API keys.")
+    ada.page.get_by_role("link", name="New API key").click()
+    ada.fill(name="Nightly export", scopes="not-a-scope")
+    ada.press("Create key")
+    assert "A scope looks like resource:action" in ada.error
+    assert ada.page.locator("#f-name").input_value() == "Nightly export"
+    ada.fill(scopes="orders:read orders:write")
+    ada.press("Create key")
+    key = _shown_key(ada)
+    assert _bearer_answer(house, key) == 200
+    if scripts:
+        ada.look("api-key-shown")
+        ada.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        ada.page.get_by_role("button", name="Copy").click()
+        ada.page.get_by_role("button", name="Copied").wait_for()
+        assert ada.page.evaluate("navigator.clipboard.readText()") == key
+    else:
+        assert not ada.page.locator("[data-copy]").is_visible()
+
+    ada.page.get_by_role("link", name="I have copied it").click()
+    assert ada.sees(key[:8])
+    assert key not in ada.page.content()
+    if scripts:
+        ada.look("api-keys")
+    ada.page.get_by_role("link", name="Nightly export").click()
+    if scripts:
+        ada.look("api-key")
+    ada.page.get_by_label("orders:write").uncheck()
+    ada.press("Save")
+    assert ada.sees("The key is changed.")
+    assert ada.page.locator("dd").first.inner_text() == "orders:read"
+
+    ada.page.get_by_label("How long the old one goes on").select_option("0")
+    ada.press("Make a successor")
+    successor = _shown_key(ada)
+    assert _bearer_answer(house, key) == 401
+    assert _bearer_answer(house, successor) == 200
+    ada.open("/api-keys")
+    ada.page.get_by_role("link", name="Nightly export").click()
+    ada.press("Revoke")
+    assert ada.sees("The key is revoked.")
+    assert _bearer_answer(house, successor) == 401
+
+
+def test_people_are_invited_join_get_roles_and_leave(visit: NewVisitor) -> None:
+    ada, bob = visit(), visit()
+    bob.name = "Bob"
+    bob.sign_up()
+    ada.sign_up("merchant")
+    ada.sign_in("merchant")
+    ada.open("/organizations")
+    ada.fill(name="Analytical Engines")
+    ada.press("Create")
+    assert ada.sees("The organization is founded.")
+    ada.fill(email=bob.email)
+    ada.press("Invite")
+    link = ada.page.locator("#invitation-link").inner_text()
+    ada.look("invited")
+    ada.page.get_by_role("link", name="Continue").click()
+    assert ada.sees(bob.email)
+
+    bob.open(link.removeprefix(bob.base))
+    assert bob.path == "/sign-in", "who is not signed in is asked to, and comes back"
+    bob.look("sign-in-for-invitation")
+    bob.fill(email=bob.email, password=bob.password)
+    bob.submit()
+    assert bob.path == "/accept-invitation"
+    bob.look("accept-invitation")
+    bob.press("Accept the invitation")
+    assert bob.sees("You have joined.")
+
+    ada.page.reload()
+    ada.page.get_by_label("Role of Bob").select_option("admin")
+    ada.page.get_by_role("button", name="Set role Bob").click()
+    assert ada.sees("The role is changed.")
+    ada.look("organization")
+    ada.press("Leave")
+    assert "at least one owner" in ada.error
+    bob.open("/organizations")
+    bob.look("organizations")
+    bob.page.get_by_role("link", name="Analytical Engines").click()
+    bob.press("Leave")
+    assert bob.sees("You have left.")
+
+
+def test_an_invitation_is_for_its_address_only(visit: NewVisitor) -> None:
+    ada, eve = visit(), visit()
+    for each in (ada, eve):
+        each.sign_up("merchant")
+        each.sign_in("merchant")
+    ada.open("/organizations")
+    ada.fill(name="Engines")
+    ada.press("Create")
+    ada.fill(email="someone-else@example.com")
+    ada.press("Invite")
+    eve.open(ada.page.locator("#invitation-link").inner_text().removeprefix(eve.base))
+    eve.press("Accept the invitation")
+    assert "was sent to another address" in eve.error

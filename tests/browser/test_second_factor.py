@@ -1,0 +1,196 @@
+"""Signing up and in, and the second factor, as a person sees them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.conftest import House
+from tests.browser.visitor import NewVisitor
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_a_person_signs_up_enrols_and_signs_in_with_either_kind_of_code(
+    visit: NewVisitor, *, scripts: bool
+) -> None:
+    ada = visit(java_script_enabled=scripts)
+    ada.sign_up()
+    assert ada.sees("Your account is made")
+    ada.sign_in()
+    assert ada.path == "/security"
+    ada.enrol()
+    assert ada.sees("Two-factor authentication is on")
+
+    ada.page.get_by_role("button", name="Sign out").click()
+    assert ada.path == "/sign-in"
+    ada.sign_in()
+    assert ada.path == "/security"
+
+    ada.page.context.clear_cookies()
+    ada.begin()
+    ada.fill(code=ada.codes[0].lower())
+    ada.submit()
+    assert ada.path == "/security"
+    assert ada.sees("Backup codes left: 9.")
+
+
+def test_an_administrator_is_led_to_enrolment_and_no_further(visit: NewVisitor, house: House) -> None:
+    ada = visit(email=house.new_admin())
+    ada.begin("admin")
+    assert ada.path == "/enrol"
+    assert ada.sees("Your account must have a second factor.")
+    ada.look("enrolment-demanded")
+    for path in ("/", "/security", "/api-keys", "/organizations", "/admin/users", "/sign-in", "/password"):
+        ada.open(path)
+        assert ada.path == "/enrol"
+
+    ada.press("Begin")
+    ada.scan()
+    ada.look("enrolment")
+    ada.fill(code="000000")
+    ada.page.locator("#f-saved").check()
+    ada.press("Turn on")
+    assert "The code is not right." in ada.error
+    assert ada.phone is not None
+    assert ada.phone.secret not in ada.page.content()
+    ada.look("enrolment-wrong-code")
+    ada.fill(code=ada.phone.code())
+    ada.press("Turn on")
+    assert ada.path == "/security"
+    assert not ada.page.get_by_role("link", name="Turn off").count()
+    ada.open("/admin")
+    assert ada.page.locator("h1").inner_text() == "Policy overview"
+
+
+def test_the_second_step_says_why_it_refuses(visit: NewVisitor) -> None:
+    ada = visit()
+    ada.sign_up()
+    ada.sign_in()
+    ada.look("security-without")
+    ada.enrol()
+    ada.page.context.clear_cookies()
+
+    ada.open("/sign-in")
+    ada.look("sign-in")
+    ada.fill(email=ada.email, password="wrong wrong wrong")
+    ada.submit()
+    assert "The email address or the password is not right." in ada.error
+    assert ada.page.locator("#f-email").input_value() == ada.email
+    assert ada.page.locator("#f-password").input_value() == ""
+    assert ada.page.evaluate("document.activeElement.id") == "errors"
+    ada.look("sign-in-refused")
+
+    ada.begin()
+    ada.look("second-step")
+    assert ada.page.locator("#f-code").get_attribute("autocomplete") == "one-time-code"
+    assert ada.page.evaluate("document.activeElement.id") == "f-code"
+    assert ada.phone is not None
+    ada.fill(code=ada.phone.at(-20))
+    ada.submit()
+    assert "the clock of your phone is slow" in ada.error
+    ada.fill(code=ada.phone.at(20))
+    ada.submit()
+    assert "Wait for the next code" in ada.error, (
+        "a code of the future must not be told apart from a wrong one"
+    )
+    ada.look("second-step-refused")
+    ada.page.locator("#f-trust_device").check()
+    ada.fill(code=ada.phone.code())
+    ada.submit()
+    assert ada.path == "/security"
+    assert ada.page.get_by_role("button", name="Forget all devices").count() == 1
+    ada.look("security")
+
+    ada.page.get_by_role("button", name="Sign out").click()
+    ada.begin()
+    assert ada.path == "/security", "a trusted device skips the second step"
+    ada.page.locator("main").get_by_role("button", name="Forget all devices").click()
+    assert ada.sees("No device may skip the second step.")
+
+
+def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:
+    ada = visit()
+    ada.sign_up()
+    ada.sign_in()
+    ada.enrol()
+
+    ada.open("/security/backup-codes")
+    ada.look("backup-codes-ask")
+    ada.fill(password="not my password")
+    ada.press("Show new codes")
+    assert "The password is not right." in ada.error
+    ada.fill(password=ada.password)
+    ada.press("Show new codes")
+    fresh = ada.page.locator("#backup-codes li").all_inner_texts()
+    assert len(fresh) == 10
+    assert not set(fresh) & set(ada.codes)
+    ada.look("backup-codes")
+    with ada.page.expect_download() as download:
+        ada.page.get_by_role("link", name="Download").click()
+    assert download.value.path().read_text().split() == fresh
+    assert fresh[0] not in ada.open("/security/backup-codes").text()
+
+    ada.open("/enrol")
+    ada.look("replace")
+    ada.fill(password=ada.password)
+    ada.press("Begin")
+    old = ada.phone
+    assert old is not None
+    ada.scan()
+    ada.fill(code=old.code())
+    ada.page.locator("#f-saved").check()
+    ada.press("Turn on")
+    assert "from your present authenticator" in ada.error
+    assert ada.phone is not None
+    ada.fill(code=ada.phone.code())
+    ada.press("Turn on")
+    assert ada.path == "/security"
+
+    ada.open("/security/disable")
+    ada.look("disable")
+    ada.fill(password=ada.password)
+    ada.press("Turn off")
+    assert ada.sees("Two-factor authentication is off.")
+
+
+def test_sessions_are_listed_and_ended(visit: NewVisitor) -> None:
+    ada = visit()
+    ada.sign_up()
+    ada.sign_in()
+    elsewhere = visit(email=ada.email)
+    elsewhere.sign_in()
+    ada.open("/security")
+    assert ada.page.locator("section:has(#sessions) li").count() == 2
+    ada.press("End all other sessions")
+    assert ada.page.locator("section:has(#sessions) li").count() == 1
+    elsewhere.open("/security")
+    assert elsewhere.path == "/sign-in"
+
+
+def test_a_password_is_changed_and_a_forgotten_one_replaced(visit: NewVisitor, house: House) -> None:
+    ada = visit()
+    ada.sign_up()
+    ada.sign_in()
+    ada.open("/password")
+    ada.look("password")
+    ada.fill(password=ada.password, new_password="password1")
+    ada.press("Change password")
+    assert "known to attackers" in ada.error
+    ada.password = "staple battery horse correct"
+    ada.fill(password="correct horse battery staple", new_password=ada.password)
+    ada.press("Change password")
+    assert ada.sees("Your password is changed.")
+    ada.page.get_by_role("button", name="Sign out").click()
+
+    ada.page.get_by_role("link", name="Forgot your password?").click()
+    ada.look("forgot-password")
+    ada.fill(email=ada.email)
+    ada.submit()
+    assert ada.sees("a link is on its way")
+    ada.open(f"/reset-password?token={house.mailed(ada.email, 'reset-password')}")
+    ada.look("reset-password")
+    ada.password = "a third one, quite long"
+    ada.fill(new_password=ada.password)
+    ada.submit()
+    assert ada.sees("Your password is set.")
+    ada.sign_in()
+    assert ada.path == "/security"

@@ -1,0 +1,134 @@
+"""Somebody at a browser: what they know, and the hops that many tests make."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+from playwright.sync_api import Page, Response
+
+from tests.browser.axe import GRAVE, RUN, axe_source
+from tests.contract.people import PASSWORD, Phone
+
+DRIFT = 10
+"""Steps that the server accepts, so that a test may use many codes without waiting."""
+
+_numbers = count(1)
+
+
+def new_email() -> str:
+    return f"person-{next(_numbers)}@example.com"
+
+
+@dataclass
+class Visitor:
+    """A person with a browser, on one deployment."""
+
+    page: Page
+    base: str
+    email: str = field(default_factory=new_email)
+    name: str = "Ada Lovelace"
+    password: str = PASSWORD
+    phone: Phone | None = None
+    codes: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._listen)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _listen(self, message: object) -> None:
+        text = str(getattr(message, "text", ""))
+        # That an answer was 401 or 403 is what several tests are about.
+        if getattr(message, "type", "") == "error" and "Failed to load resource" not in text:
+            self.complaints.append(text)
+
+    # --- hands -------------------------------------------------------------------------------------------------------
+    def open(self, path: str) -> Response:
+        response = self.page.goto(self.base + path)
+        assert response is not None
+        return response
+
+    def fill(self, **fields: str) -> None:
+        for name, text in fields.items():
+            self.page.locator(f"#f-{name}").fill(text)
+
+    def press(self, name: str | re.Pattern[str]) -> None:
+        """Press the button of the main part that is called so."""
+        self.page.locator("main").get_by_role("button", name=name).first.click()
+
+    def submit(self, within: str = "main form") -> None:
+        self.page.locator(within).locator("button[type=submit]").first.click()
+
+    # --- eyes --------------------------------------------------------------------------------------------------------
+    @property
+    def path(self) -> str:
+        return self.page.url.removeprefix(self.base).partition("?")[0]
+
+    def sees(self, text: str) -> bool:
+        return text in self.page.locator("body").inner_text()
+
+    @property
+    def error(self) -> str:
+        return self.page.locator(".error").first.inner_text()
+
+    def look(self, name: str) -> None:
+        """Check the page for accessibility; keep a picture where somebody asks for pictures."""
+        self.page.evaluate(axe_source())
+        found = [each for each in self.page.evaluate(RUN) if each["impact"] in GRAVE]
+        assert not found, [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
+        self.picture(name)
+
+    def picture(self, name: str) -> None:
+        if folder := os.environ.get("BROWSER_TEST_PICTURES"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    # --- ways --------------------------------------------------------------------------------------------------------
+    def sign_up(self, actor: str = "customer") -> None:
+        self.open(f"/sign-up?as={actor}")
+        self.fill(name=self.name, email=self.email, new_password=self.password)
+        self.submit()
+        assert self.path == "/sign-in", self.page.locator("main").inner_text()
+
+    def begin(self, actor: str = "customer") -> None:
+        """Send the password."""
+        self.open(f"/sign-in?as={actor}")
+        self.fill(email=self.email, password=self.password)
+        self.submit()
+
+    def sign_in(self, actor: str = "customer") -> None:
+        self.begin(actor)
+        if self.phone is not None:
+            assert self.path == "/sign-in/code", self.page.locator("main").inner_text()
+            self.fill(code=self.phone.code())
+            self.submit()
+
+    def scan(self) -> None:
+        """Begin the enrolment and take down what is shown."""
+        secret = self.page.locator("#manual-key").inner_text().replace(" ", "")
+        self.phone = Phone(secret, lambda: datetime.now(UTC), drift=DRIFT)
+        self.codes = self.page.locator("#backup-codes li").all_inner_texts()
+        assert len(self.codes) == 10
+
+    def enrol(self) -> None:
+        """Turn two factors on, from a fresh sign-in."""
+        self.open("/enrol")
+        self.press("Begin")
+        self.scan()
+        self.confirm()
+
+    def confirm(self) -> None:
+        assert self.phone is not None
+        self.page.locator("#f-saved").check()
+        self.fill(code=self.phone.code())
+        self.press("Turn on")
+        assert self.path == "/security", self.page.locator("main").inner_text()
+
+
+NewVisitor = Callable[..., Visitor]

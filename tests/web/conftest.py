@@ -1,0 +1,56 @@
+"""A deployment's pages in the test's process, on a copy of the contract tests' people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from czo_auth.server import Server
+from tests.contract.api import SESSION_COOKIE, new_client
+from tests.contract.conftest import sqlite_databases  # noqa: F401 - a fixture
+from tests.contract.deployments import HERE, Timed, timed_deployment
+
+
+@dataclass
+class Pages:
+    """The standalone server's pages, asked as a browser would; it keeps no cookie by itself."""
+
+    here: Timed
+    http: httpx.AsyncClient
+
+    async def get(self, path: str, *, session: str | None = None, **headers: str) -> httpx.Response:
+        return await self.http.get(f"/account{path}", headers=self._headers(session, headers))
+
+    async def post(
+        self,
+        path: str,
+        form: dict[str, str] | None = None,
+        *,
+        session: str | None = None,
+        origin: str | None = HERE,
+        **headers: str,
+    ) -> httpx.Response:
+        sent = self._headers(session, headers)
+        if origin is not None:
+            sent["origin"] = origin
+        return await self.http.post(f"/account{path}", data=form or {}, headers=sent)
+
+    def _headers(self, session: str | None, more: dict[str, str]) -> dict[str, str]:
+        sent = {name.replace("_", "-"): value for name, value in more.items()}
+        if session is not None:
+            sent.setdefault("cookie", f"{SESSION_COOKIE}={session}")
+        return sent
+
+
+@pytest.fixture
+async def pages(sqlite_databases: object, tmp_path: Path) -> AsyncIterator[Pages]:  # noqa: F811
+    """The pages, and the deployment behind them."""
+    databases = sqlite_databases
+    async with timed_deployment(databases.new(), databases.prepared) as here:  # type: ignore[attr-defined]
+        transport = httpx.ASGITransport(Server(here.runtime))
+        async with new_client(HERE, transport=transport) as http:
+            yield Pages(here, http)

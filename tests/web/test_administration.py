@@ -1,0 +1,80 @@
+"""The administration pages: proof, counts and exports."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import httpx
+
+from czo_auth.server import Server
+from czo_auth.web.pages.journal import _cell
+from tests.contract.api import DEVICE_COOKIE, SESSION_COOKIE, new_client
+from tests.contract.deployments import HERE, timed_deployment
+from tests.web.conftest import Pages
+
+
+async def test_an_administrator_without_a_proved_factor_is_asked_for_it(
+    sqlite_databases: object, tmp_path: Path
+) -> None:
+    databases = sqlite_databases
+    async with timed_deployment(
+        databases.new(),  # type: ignore[attr-defined]
+        databases.prepared,  # type: ignore[attr-defined]
+        trust_mandatory_devices=True,
+    ) as here:
+        transport = httpx.ASGITransport(Server(here.runtime))
+        async with new_client(HERE, transport=transport) as http:
+            pages = Pages(here, http)
+            form = {"as": "admin", "email": here.ada.email, "password": here.ada.password}
+            begun = await pages.post("/sign-in", form)
+            assert begun.headers["location"] == "/account/sign-in/code?trust=1"
+            challenge = begun.headers["set-cookie"].partition(";")[0]
+            proof = {"code": here.ada.has.code(), "trust_device": "1"}
+            entered = await pages.post("/sign-in/code", proof, cookie=challenge)
+            device = re.findall(rf"({DEVICE_COOKIE}=[^;]+)", str(entered.headers.get_list("set-cookie")))[0]
+            again = await pages.post("/sign-in", form, cookie=device)
+            session = re.findall(rf"{SESSION_COOKIE}=([^;]+)", again.headers["set-cookie"])[0]
+            led = await pages.get("/admin/users?search=a", session=session)
+            assert led.headers["location"] == "/account/prove?next=%2Fadmin%2Fusers%3Fsearch%3Da"
+            here.time.advance(minutes=2)
+            wanted = {"code": here.ada.has.code(), "next": "/admin/users?search=a"}
+            proved = await pages.post("/prove", wanted, session=session)
+            assert proved.headers["location"] == "/account/admin/users?search=a"
+            session = re.findall(rf"{SESSION_COOKIE}=([^;]+)", proved.headers["set-cookie"])[0]
+            assert (await pages.get("/admin/users?search=a", session=session)).status_code == 200
+
+
+async def test_the_overview_counts_who_has_a_second_factor(pages: Pages) -> None:
+    await pages.here.admin()
+    ada = await pages.here.people.sign_in(pages.here.ada, "admin")
+    text = (await pages.get("/admin", session=ada.token)).text
+    assert "2 in all, 1 with 2FA" in text
+    assert "1 can do nothing but turn it on." in text
+
+
+async def test_a_script_is_told_to_leave_when_the_session_is_over(pages: Pages) -> None:
+    answer = await pages.get("/admin/users", hx_request="true")
+    assert answer.status_code == 204
+    assert answer.headers["hx-redirect"] == "/account/sign-in?next=%2Fadmin%2Fusers"
+
+
+async def test_an_export_holds_what_matches(pages: Pages) -> None:
+    here = pages.here
+    ada = await here.people.sign_in(here.ada, "admin")
+    await pages.post("/sign-in", {"as": "customer", "email": here.carol.email, "password": "wrong words"})
+    answer = await pages.get("/admin/audit.csv?action=auth.sign_in", session=ada.token)
+    assert answer.headers["content-disposition"] == 'attachment; filename="audit.csv"'
+    rows = list(csv.DictReader(answer.text.splitlines()))
+    assert {row["action"] for row in rows} == {"auth.sign_in"}
+    assert {row["outcome"] for row in rows} == {"failure"}
+    found = await pages.get("/admin/audit.json?action=auth.sign_in", session=ada.token)
+    assert len(found.json()["audit"]) == len(rows)
+
+
+def test_no_cell_is_a_formula() -> None:
+    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1"):
+        assert _cell(text) == f"'{text}"
+    assert _cell("auth.sign_in") == "auth.sign_in"
+    assert _cell(None) == ""
