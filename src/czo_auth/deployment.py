@@ -16,11 +16,13 @@ from czo_auth.settings import DATABASE_FILE, KEY_FILE, Settings
 
 def read_settings(**chosen: object) -> Settings:
     """
-    Read the settings from the environment, *chosen* ones first.
+    Read the settings of the standalone server from the environment, *chosen* ones first.
 
     Raises:
         StartRefused: One makes no sense; the message names it and never shows its value.
     """
+    if "CZO_AUTH_PAGES_ENABLED" not in os.environ:
+        chosen = {"pages_enabled": True, **chosen}
     try:
         return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:

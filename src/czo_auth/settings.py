@@ -194,8 +194,9 @@ class Settings(BaseSettings):
         description="Whether GraphQL introspection and suggestions are open; by default outside production.",
     )
     pages_enabled: bool = Field(
-        default=True,
-        description="Whether the server serves the account pages, and mails point at them.",
+        default=False,
+        description="Whether the account pages are there, and mails point at them. The standalone server switches them "
+        "on unless the environment says otherwise; a host that mounts `auth.pages` switches them on itself.",
     )
     pages_path: str = Field(default="/account", description="Path that the account pages are mounted at.")
     metrics_enabled: bool = Field(default=False, description="Whether the server answers `GET /metrics`.")

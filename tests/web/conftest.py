@@ -50,7 +50,8 @@ class Pages:
 async def pages(sqlite_databases: object, tmp_path: Path) -> AsyncIterator[Pages]:  # noqa: F811
     """The pages, and the deployment behind them."""
     databases = sqlite_databases
-    async with timed_deployment(databases.new(), databases.prepared) as here:  # type: ignore[attr-defined]
+    opened = timed_deployment(databases.new(), databases.prepared, pages_enabled=True)  # type: ignore[attr-defined]
+    async with opened as here:
         transport = httpx.ASGITransport(Server(here.runtime))
         async with new_client(HERE, transport=transport) as http:
             yield Pages(here, http)

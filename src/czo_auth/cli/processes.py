@@ -131,6 +131,13 @@ class _Supervisor(MPServer):
         self._when_ready = when_ready
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
+        # A new worker has the supervisor's handlers, which would swallow the wish to end. So signals wait while it is
+        # made, and meet its own handlers.
+        os.register_at_fork(
+            before=lambda: _mask(signal.SIG_BLOCK),
+            after_in_parent=lambda: _mask(signal.SIG_UNBLOCK),
+            after_in_child=_begin_as_worker,
+        )
         super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
         # After the forks, for a child inherits the locks that another thread happens to hold.
         threading.Thread(target=self._announce, name="czo-auth-announce", daemon=True).start()
@@ -146,15 +153,24 @@ class _Supervisor(MPServer):
 
 def load_worker() -> Worker:
     """Build the application of one worker process, from the environment."""
-    # Until the worker handles signals itself it has the supervisor's handlers, which would swallow the wish to end.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _begin_as_worker()
     from czo_auth.auth import Auth
     from czo_auth.deployment import settings_with_local_key
 
     # What the supervisor wrote down before it started this process: it may be gone by now.
     supervisor = multiprocessing.parent_process()
     return Worker(Auth(settings_with_local_key()), supervisor=supervisor.pid if supervisor else None)
+
+
+def _begin_as_worker() -> None:
+    """Let SIGTERM end a worker that is still starting, and leave SIGINT to the supervisor."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _mask(signal.SIG_UNBLOCK)
+
+
+def _mask(how: int) -> None:
+    signal.pthread_sigmask(how, {signal.SIGINT, signal.SIGTERM})
 
 
 class Worker(Server):

@@ -193,12 +193,14 @@ async def list_trusted_devices(call: Here) -> Response:
 @routes.add("DELETE", "/two-factor/trusted-devices/{device_id}", access=ACCOUNT, status=204)
 async def revoke_trusted_device(device_id: str, call: Here) -> Response:
     """Forget one trusted device."""
-    await call.runtime.trusted_devices.revoke(call.principal, device_id)
+    await call.runtime.trusted_devices.revoke(
+        call.principal, device_id, provenance=call.provenance, now=call.now
+    )
     return no_content()
 
 
 @routes.add("DELETE", "/two-factor/trusted-devices", access=ACCOUNT, status=204)
 async def revoke_trusted_devices(call: Here) -> Response:
     """Forget all trusted devices."""
-    await call.runtime.trusted_devices.revoke_all(call.principal)
+    await call.runtime.trusted_devices.revoke_all(call.principal, provenance=call.provenance, now=call.now)
     return no_content()

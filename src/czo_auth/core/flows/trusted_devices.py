@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from czo_auth.core.errors import NotFound
+from czo_auth.core.events.types import Fact
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.principal import Principal
@@ -18,6 +19,8 @@ from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
 DEVICE = "czd_"
+TRUST_GIVEN = "auth.2fa.device_trusted"
+TRUST_REVOKED = "auth.2fa.device_revoked"
 
 
 class TrustedDevices:
@@ -32,7 +35,9 @@ class TrustedDevices:
             lambda tx: tx.two_factor.list_trusted_devices(principal.user_id, now=now)
         )
 
-    async def revoke(self, principal: Principal, device_id: str) -> None:
+    async def revoke(
+        self, principal: Principal, device_id: str, *, provenance: Provenance, now: datetime
+    ) -> None:
         """
         Forget one device.
 
@@ -41,17 +46,24 @@ class TrustedDevices:
         """
         if not is_id(device_id):
             raise NotFound
-        done = await self._services.transactions.run(
-            lambda tx: tx.two_factor.drop_trusted_device(principal.user_id, device_id)
-        )
-        if not done:
-            raise NotFound
 
-    async def revoke_all(self, principal: Principal) -> None:
+        def drop(tx: Transaction) -> None:
+            if not tx.two_factor.drop_trusted_device(principal.user_id, device_id):
+                raise NotFound
+            fact = Fact(action=TRUST_REVOKED, user_id=principal.user_id, details={"deviceId": device_id})
+            tx.journal.record(fact, provenance=provenance, now=now)
+
+        await self._services.transactions.run(drop)
+
+    async def revoke_all(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
         """Forget all devices."""
-        await self._services.transactions.run(
-            lambda tx: tx.two_factor.drop_trusted_devices(principal.user_id)
-        )
+
+        def drop(tx: Transaction) -> None:
+            tx.two_factor.drop_trusted_devices(principal.user_id)
+            fact = Fact(action=TRUST_REVOKED, user_id=principal.user_id, details={"all": True})
+            tx.journal.record(fact, provenance=provenance, now=now)
+
+        await self._services.transactions.run(drop)
 
 
 def may_trust(services: Services, user: User) -> bool:
@@ -78,6 +90,8 @@ def trust_device(
         expires_at=now + services.policies.two_factor.trusted_device_lifetime,
     )
     tx.two_factor.add_trusted_device(device, digest=tokens.digest(token))
+    fact = Fact(action=TRUST_GIVEN, user_id=user.id, details={"deviceId": device.id})
+    tx.journal.record(fact, provenance=provenance, now=now)
     return token
 
 

@@ -71,7 +71,9 @@ async def disable(visit: Visit) -> Response:
 async def revoke_device(visit: Visit) -> Response:
     """Forget one trusted device."""
     call = visit.admitted
-    await call.runtime.trusted_devices.revoke(call.principal, visit.id("id"))
+    await call.runtime.trusted_devices.revoke(
+        call.principal, visit.id("id"), provenance=call.provenance, now=call.now
+    )
     return visit.go("/security", done="device_forgotten")
 
 
@@ -79,7 +81,7 @@ async def revoke_device(visit: Visit) -> Response:
 async def revoke_devices(visit: Visit) -> Response:
     """Forget all trusted devices."""
     call = visit.admitted
-    await call.runtime.trusted_devices.revoke_all(call.principal)
+    await call.runtime.trusted_devices.revoke_all(call.principal, provenance=call.provenance, now=call.now)
     return visit.go("/security", done="device_forgotten")
 
 
