@@ -9,18 +9,23 @@ TEST_ARGS ?=
 # `make lock UPGRADE=--upgrade` moves every pin, `UPGRADE="--upgrade-package httpx"` one.
 UPGRADE ?=
 
+# What `make attack` runs against, and how often it runs each race.
+ATTACK_DEPLOYMENTS ?= sqlite-1 sqlite-4 postgres-4
+ATTACK_ROUNDS ?= 50
+
 VENV := .venv
 IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test check reference lock clean
+.PHONY: help setup setup-dev serve demo test attack check reference lock clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
 	@echo "make serve    the server, set by AUTH_ENCRYPTION_KEY and CZO_AUTH_* of the environment"
 	@echo "make demo     a server of its own, and a walk through everything as a client"
 	@echo "make test     all tests; PostgreSQL comes with the test packages"
+	@echo "make attack   every attack on SQLite with one and four processes and on PostgreSQL with four"
 	@echo "make check    ruff, mypy, import contracts, tree rules"
 	@echo "make reference  write docs/reference/ anew from the code"
 	@echo "make lock     write requirements/*.txt anew from pyproject.toml"
@@ -38,6 +43,14 @@ demo: $(VENV)/.base-installed
 
 test: $(VENV)/.dev-installed
 	$(IN)/python -m pytest -n $(TEST_JOBS) $(TEST_ARGS)
+
+attack: $(VENV)/.dev-installed
+	@for deployment in $(ATTACK_DEPLOYMENTS); do \
+		echo "== $$deployment"; \
+		ATTACK_DEPLOYMENT=$$deployment ATTACK_ROUNDS=$(ATTACK_ROUNDS) $(IN)/python -m pytest -q tests/attacks \
+			$(TEST_ARGS) || exit 1; \
+	done
+	$(IN)/python -m tests.attacks.timing
 
 check: $(VENV)/.dev-installed
 	$(IN)/ruff check .

@@ -23,6 +23,7 @@ async def test_an_administrator_without_a_proved_factor_is_asked_for_it(
         databases.new(),  # type: ignore[attr-defined]
         databases.prepared,  # type: ignore[attr-defined]
         trust_mandatory_devices=True,
+        pages_enabled=True,
     ) as here:
         transport = httpx.ASGITransport(Server(here.runtime))
         async with new_client(HERE, transport=transport) as http:

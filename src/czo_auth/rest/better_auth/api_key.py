@@ -239,6 +239,7 @@ async def update(body: UpdateBody, call: Here) -> Response:
 @routes.add("POST", "/api-key/delete", access=ACCOUNT)
 async def delete(body: DeleteBody, call: Here) -> Response:
     """End one of the user's keys for good."""
+    body.refuse_server_side()
     try:
         await call.runtime.api_keys.revoke(
             call.principal, body.key_id, provenance=call.provenance, now=call.now
