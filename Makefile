@@ -18,7 +18,7 @@ IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test attack check reference lock clean
+.PHONY: help setup setup-dev serve demo test attack bench check reference lock clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
@@ -26,6 +26,7 @@ help:
 	@echo "make demo     a server of its own, and a walk through everything as a client"
 	@echo "make test     all tests; PostgreSQL comes with the test packages"
 	@echo "make attack   every attack on SQLite with one and four processes and on PostgreSQL with four"
+	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 2 minutes"
 	@echo "make check    ruff, mypy, import contracts, tree rules"
 	@echo "make reference  write docs/reference/ anew from the code"
 	@echo "make lock     write requirements/*.txt anew from pyproject.toml"
@@ -51,6 +52,9 @@ attack: $(VENV)/.dev-installed
 			$(TEST_ARGS) || exit 1; \
 	done
 	$(IN)/python -m tests.attacks.timing
+
+bench: $(VENV)/.dev-installed
+	QUICK=$(QUICK) $(IN)/python -m benchmarks
 
 check: $(VENV)/.dev-installed
 	$(IN)/ruff check .

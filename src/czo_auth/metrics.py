@@ -63,7 +63,7 @@ class Meter:
             self._answers.labels(room, str(status)).inc()
             self._seconds.labels(room).observe(time.perf_counter() - begun)
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, send: Send) -> None:
         """Write the figures in Prometheus's text format."""
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 

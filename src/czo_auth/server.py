@@ -38,7 +38,7 @@ class Server:
             from czo_auth.metrics import Meter
 
             self._meter = Meter()
-            self._rooms["/metrics"] = self._meter.answer
+            self._rooms["/metrics"] = _only_get(self._meter.answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -12,7 +12,11 @@ ROOT = Path(__file__).parents[2]
 
 def test_reference_pages_are_written_from_the_code_of_today() -> None:
     done = subprocess.run(
-        [sys.executable, "tools/write_reference.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "tools/write_reference.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

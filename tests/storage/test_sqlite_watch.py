@@ -83,7 +83,7 @@ async def test_closed_and_opened_again_looks_at_the_new_file(things: Things) -> 
     storage = storage_of(things)
     stamp = settled(storage.lookup)
     await storage.close()
-    assert not Path(storage.path + "-shm").exists()
+    assert sqlite_watch.header_of(storage.path) is None
     await storage.start()
     fresh = settled(storage.lookup)
     assert fresh is not stamp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import logging
 import multiprocessing
 import os
 import signal
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from granian.constants import Interfaces
-from granian.log import LogLevels
+from granian.log import LogLevels, logger
 from granian.server.mp import MPServer
 
 from czo_auth.cli.logs import configure_logging, logging_config
@@ -34,6 +35,7 @@ FORKS = sys.platform == "linux"
 
 _KILL_AFTER_SECONDS = 12
 _ORPHAN_CHECK_SECONDS = 1.0
+_SAME_SIGNAL_SECONDS = 0.2
 _READY_WITHIN_SECONDS = 30.0
 
 
@@ -129,18 +131,32 @@ class _Supervisor(MPServer):
         )
         self._settings = settings
         self._when_ready = when_ready
+        logger.addFilter(self._is_news)
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
-        # A new worker has the supervisor's handlers, which would swallow the wish to end. So signals wait while it is
-        # made, and meet its own handlers.
+        # A new worker has the supervisor's handlers, which would swallow the wish to end. So signals wait until it
+        # has its own.
         os.register_at_fork(
-            before=lambda: _mask(signal.SIG_BLOCK),
-            after_in_parent=lambda: _mask(signal.SIG_UNBLOCK),
-            after_in_child=_begin_as_worker,
+            before=lambda: _mask(signal.SIG_BLOCK), after_in_parent=lambda: _mask(signal.SIG_UNBLOCK)
         )
         super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
         # After the forks, for a child inherits the locks that another thread happens to hold.
         threading.Thread(target=self._announce, name="czo-auth-announce", daemon=True).start()
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        try:
+            super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+        except SystemExit:
+            # Told to end together with the workers, it may see one gone before it told it so: that is no crash.
+            if not self.interrupt_signal:
+                raise
+
+    def _is_news(self, record: logging.LogRecord) -> bool:
+        if not record.getMessage().startswith("Unexpected exit"):
+            return True
+        # The same race, for what is logged: the wish to end is on its way to this process, too.
+        self.main_loop_interrupt.wait(_SAME_SIGNAL_SECONDS)
+        return not self.interrupt_signal
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         # What a closed terminal sends is a wish to end here; there is nothing to read anew.
@@ -153,20 +169,15 @@ class _Supervisor(MPServer):
 
 def load_worker() -> Worker:
     """Build the application of one worker process, from the environment."""
-    _begin_as_worker()
+    # Two signals during the start would block the worker for good: granian keeps one until it serves. While they are
+    # held off, all that come are one. Also where the worker is not a copy.
+    _mask(signal.SIG_BLOCK)
     from czo_auth.auth import Auth
     from czo_auth.deployment import settings_with_local_key
 
     # What the supervisor wrote down before it started this process: it may be gone by now.
     supervisor = multiprocessing.parent_process()
     return Worker(Auth(settings_with_local_key()), supervisor=supervisor.pid if supervisor else None)
-
-
-def _begin_as_worker() -> None:
-    """Let SIGTERM end a worker that is still starting, and leave SIGINT to the supervisor."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _mask(signal.SIG_UNBLOCK)
 
 
 def _mask(how: int) -> None:
@@ -182,13 +193,16 @@ class Worker(Server):
         self._watch: asyncio.Task[None] | None = None
 
     async def started(self) -> None:
-        # Ctrl-C reaches every process of the terminal. The supervisor tells when to end; a worker that ended by
+        loop = asyncio.get_running_loop()
+        # Ctrl-C reaches every process of the terminal, but the supervisor tells when to end: a worker that ended by
         # itself would look like one that died.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _ignore)
+        loop.add_signal_handler(signal.SIGINT, _ignore)
         self._watch = asyncio.create_task(self._end_as_an_orphan())
         await super().started()
+        _mask(signal.SIG_UNBLOCK)
 
     async def ending(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _ignore)
         if self._watch is not None:
             self._watch.cancel()
         await super().ending()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import sys
@@ -143,7 +144,10 @@ def ending_quietly() -> Iterator[None]:
     """Let SIGINT and SIGTERM end the process with status 0 until something else handles them."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
+        for child in multiprocessing.active_children():
+            child.terminate()
+        # Not an exception: in the middle of an import it would come out as another one, with a traceback.
+        os._exit(0)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -239,10 +239,13 @@ class EnableTwoFactor:
         """Hash the codes of an enrolment whose hashing was cut off, or runs elsewhere; None when it is done."""
         if await self._is_hashed_ahead(enrolment):
             return None
+        if enrolment.sealed_codes is None:
+            # They were hashed, and somebody else confirmed meanwhile.
+            return None
         bound_to = {"user": enrolment.user_id, "enrolment": enrolment.id}
         try:
             shown = self._services.key_ring.open(
-                enrolment.sealed_codes or "", purpose=PENDING_CODES, bound_to=bound_to
+                enrolment.sealed_codes, purpose=PENDING_CODES, bound_to=bound_to
             )
         except OpenError:
             raise SecretUnreadable from None

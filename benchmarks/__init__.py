@@ -1,0 +1,6 @@
+"""
+Every figure that this project quotes about itself: ``python -m benchmarks``, or ``make bench``.
+
+Machines are shared and noisy, so what counts are ratios taken in one run, in interleaved rounds, as medians, from the
+CPU time of the server's processes. docs/performance.md tells the method.
+"""

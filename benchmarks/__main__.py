@@ -1,0 +1,88 @@
+"""Run everything: ``python -m benchmarks [--quick]``. Loopback only; ends by itself and takes all it started along."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import credentials_rows, peers, people_rows, process_rows, report, revocation_rows
+from benchmarks.credentials_rows import Plan
+from benchmarks.measure import Row
+from tests.support.postgres import PostgresServer
+
+FULL = Plan(rounds=5, seconds=2, sizes=(1_000, 10_000, 100_000, 1_000_000), with_peers=True)
+QUICK = Plan(rounds=2, seconds=1, sizes=(1_000, 20_000), with_peers=False)
+
+
+def main() -> int:
+    """Measure, write the results, and say which targets were missed; the exit status does not depend on them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="ours and the ceilings only, in two minutes")
+    quick = parser.parse_args().quick or os.environ.get("QUICK", "") not in ("", "0")
+    where = report.machine(quick=quick)
+    begun = time.monotonic()
+    rows = _measured(quick=quick)
+    report.write(rows, where)
+    print(f"\n{time.monotonic() - begun:.0f} s; {report.RESULTS.name}, docs/performance.md")
+    for row in rows:
+        if row.met is False:
+            print(
+                f"missed: {row.operation} ({row.database or '-'}): {row.value:.3g} {row.unit}, target {row.target:g}"
+            )
+    return 0
+
+
+def _measured(*, quick: bool) -> list[Row]:
+    plan = QUICK if quick else FULL
+    if plan.with_peers:
+        peers.python()
+        peers.node()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="czo-bench-") as folder, PostgresServer() as postgres:
+        parts: list[tuple[str, Callable[[Path], list[Row]]]] = [
+            ("API keys on SQLite", lambda at: credentials_rows.api_key_rows(plan, at, None)),
+            ("API keys on PostgreSQL", lambda at: credentials_rows.api_key_rows(plan, at, postgres)),
+            ("access tokens", lambda at: credentials_rows.token_rows(plan, at)),
+            (
+                "people",
+                lambda at: people_rows.rows(at, rounds=2 if quick else 5, each=3 if quick else 8),
+            ),
+            ("starts", lambda _: process_rows.start_rows(rounds=2 if quick else 5)),
+            (
+                "memory",
+                lambda at: process_rows.memory_rows(
+                    at,
+                    sizes=(1_000,) if quick else (1_000, 1_000_000),
+                    requests=30_000 if quick else 500_000,
+                ),
+            ),
+            (
+                "revocation",
+                lambda at: revocation_rows.rows(
+                    at, postgres, each=2 if quick else 30, seconds=1 if quick else 15
+                ),
+            ),
+        ]
+        for number, (name, measure) in enumerate(parts):
+            directory = Path(folder) / str(number)
+            directory.mkdir()
+            print(f"{name} (load {os.getloadavg()[0]:.1f})", flush=True)
+            begun = time.monotonic()
+            try:
+                rows += measure(directory)
+            except (RuntimeError, OSError) as error:
+                # One part that fails must not cost the others.
+                print(f"{name}: {error}", file=sys.stderr, flush=True)
+            shutil.rmtree(directory)
+            print(f"  {time.monotonic() - begun:.0f} s", flush=True)
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Interleaved rounds: every subject in turn, again and again, so that a slow minute of the machine meets all alike."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from benchmarks.load import bear
+from benchmarks.subjects import Subject
+
+HELLO = "raw ASGI hello"
+OURS = "czo-auth"
+
+
+@dataclass(kw_only=True)
+class Row:
+    """
+    One line of the results.
+
+    Args:
+        value: The ratio or figure that ``target`` bounds.
+        note: What a subject does differently.
+    """
+
+    operation: str
+    subject: str
+    database: str | None = None
+    keys: int | None = None
+    cpu_us: float | None = None
+    rps: float | None = None
+    value: float | None = None
+    unit: str | None = None
+    target: float | None = None
+    met: bool | None = None
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.met is None and self.target is not None and self.value is not None:
+            self.met = round(self.value, 2) <= self.target
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the line without what does not apply, figures rounded to what they can tell."""
+        plain = {name: _rounded(value) for name, value in asdict(self).items()}
+        return {name: value for name, value in plain.items() if name != "note" or value is not None}
+
+
+@dataclass
+class Series:
+    """What the rounds gave for one subject."""
+
+    cpu_us: list[float] = field(default_factory=list)
+    rps: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+
+    @property
+    def cpu(self) -> float:
+        return statistics.median(self.cpu_us)
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rps)
+
+    def ratio_to(self, other: Series) -> float:
+        """Compare round by round, since neighbours in time met the same machine."""
+        return statistics.median(
+            mine / theirs for mine, theirs in zip(self.cpu_us, other.cpu_us, strict=True)
+        )
+
+
+def in_rounds(subjects: Sequence[Subject], *, rounds: int, seconds: float) -> dict[str, Series]:
+    """
+    Put load on running *subjects* in turn; one more round before the first warms them up.
+
+    Raises:
+        RuntimeError: A server refused or failed.
+    """
+    series: dict[str, Series] = {subject.name: Series() for subject in subjects}
+    taking_part = list(subjects)
+    for number in range(rounds + 1):
+        for subject in list(taking_part):
+            before = subject.cpu_seconds()
+            load = bear(subject.port, subject.path, subject.tokens, seconds=seconds if number else 1)
+            used = subject.cpu_seconds() - before
+            if load.failures or (number and not load.requests):
+                fault = f"{subject.name}: {load.failures} of {load.requests} requests failed"
+                if not subject.is_peer:
+                    raise RuntimeError(fault)
+                print(f"left out: {fault}", flush=True)
+                taking_part.remove(subject)
+                del series[subject.name]
+                continue
+            if number:
+                found = series[subject.name]
+                found.cpu_us.append(used / load.requests * 1e6)
+                found.rps.append(load.rate)
+                found.p99.append(load.p99)
+        _tell(number, rounds, series)
+    return series
+
+
+def _tell(number: int, rounds: int, series: dict[str, Series]) -> None:
+    busy = os.getloadavg()[0]
+    latest = ", ".join(f"{name} {found.cpu_us[-1]:.0f}" for name, found in series.items() if found.cpu_us)
+    print(f"  round {number}/{rounds} (load {busy:.1f}): {latest or 'warm'}", flush=True)
+
+
+def _rounded(value: object) -> object:
+    return value if not isinstance(value, float) else float(f"{value:.4g}")

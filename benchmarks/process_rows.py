@@ -1,0 +1,129 @@
+"""The process itself: how soon it answers, and how much memory it keeps."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.credentials_rows import loaded, ours
+from benchmarks.load import bear
+from benchmarks.measure import OURS, Row
+from benchmarks.subjects import Subject, running
+from tests.support.ports import free_port
+
+
+def start_rows(*, rounds: int) -> list[Row]:
+    """Measure starts, with the files in the system's cache as they are after the first of them."""
+    wanted: list[tuple[str, float, Callable[[], float]]] = [
+        ("`czo-auth serve` in an empty folder, until the first answer", 2, _serve_seconds),
+        ("`czo-auth --help`", 0.3, lambda: _run_seconds("-m", "czo_auth", "--help")),
+        ("`import czo_auth`, interpreter included", 0.15, lambda: _run_seconds("-c", "import czo_auth")),
+    ]
+    times: dict[str, list[float]] = {what: [] for what, _, _ in wanted}
+    for number in range(rounds + 1):
+        for what, _, measured in wanted:
+            seconds = measured()
+            if number:
+                times[what].append(seconds)
+    return [
+        Row(operation=what, subject=OURS, value=statistics.median(times[what]), unit="s", target=target)
+        for what, target, _ in wanted
+    ]
+
+
+def memory_rows(directory: Path, *, sizes: tuple[int, ...], requests: int) -> list[Row]:
+    """Measure a worker at rest, after few and many keys, and over many requests."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        serving = Subject(OURS, _serve_command(), env=_serve_environment(Path(folder)))
+        with running([serving], directory):
+            _first_answer(serving.port)
+            time.sleep(2)
+            rows.append(
+                Row(
+                    operation="one worker of `czo-auth serve` at rest",
+                    subject=OURS,
+                    value=serving.resident_megabytes(),
+                    unit="MB",
+                    target=120,
+                )
+            )
+    for size in sizes:
+        with loaded(size, directory, None) as base:
+            subject = ours(OURS, base, base.tokens)
+        with running([subject], directory):
+            bear(subject.port, "/", subject.tokens, seconds=3)
+            before, made = subject.resident_megabytes(), 0
+            while made < requests:
+                made += bear(subject.port, "/", subject.tokens, seconds=5).requests
+            grown = subject.resident_megabytes() - before
+        rows.append(
+            Row(
+                operation=f"growth of a worker over {made / 1e6:.2g} million requests",
+                subject=OURS,
+                database="sqlite",
+                keys=size,
+                value=grown,
+                unit="MB",
+                # The allocator's rounding, not a leak.
+                target=5,
+                note=f"{before:.0f} MB before",
+            )
+        )
+    return rows
+
+
+def _serve_command() -> list[str]:
+    return [sys.executable, "-m", "czo_auth", "serve", "--host", "127.0.0.1", "--port", "{port}"]
+
+
+def _serve_environment(folder: Path) -> dict[str, str]:
+    return {"CZO_AUTH_DATA_DIR": str(folder / "data")}
+
+
+def _serve_seconds() -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        command = [part.replace("{port}", str(port)) for part in _serve_command()]
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], **_serve_environment(Path(folder))},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _first_answer(port)
+            return time.perf_counter() - begun
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _first_answer(port: int) -> None:
+    for _ in range(3000):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.01)
+    raise RuntimeError("the server does not answer")
+
+
+def _run_seconds(*arguments: str) -> float:
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True, timeout=60)
+    return time.perf_counter() - begun

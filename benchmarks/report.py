@@ -1,0 +1,124 @@
+"""The results as JSON, and as a table and a chart in docs/performance.md."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from benchmarks import peers
+from benchmarks.load import generator
+from benchmarks.measure import OURS, Row
+from benchmarks.subjects import ROOT
+from czo_auth.version import VERSION
+
+RESULTS = ROOT / "benchmarks/results/latest.json"
+PAGE = ROOT / "docs/performance.md"
+CHART = ROOT / "docs/performance.svg"
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+_COLOURS = {OURS: "#0b6e4f", "other": "#8a8f98"}
+_BAR, _LEFT, _WIDTH = 20, 390, 960
+_INK, _FONT = "#1b1f24", 'font-family="system-ui, sans-serif" font-size="12"'
+
+
+def machine(*, quick: bool) -> dict[str, Any]:
+    """Describe where and how it was measured."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load": generator(),
+        "quick": quick,
+        "loadBefore": round(os.getloadavg()[2], 1),
+    }
+
+
+def write(rows: Sequence[Row], where: dict[str, Any]) -> None:
+    """Write all of it."""
+    versions = {"czo-auth": VERSION, **peers.versions()}
+    lines = [row.as_json() for row in rows]
+    RESULTS.parent.mkdir(exist_ok=True)
+    document = {"machine": where, "versions": versions, "rows": lines}
+    RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    CHART.write_text(chart(rows))
+    page = PAGE.read_text()
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    PAGE.write_text(f"{head}{BEGIN}\n{table(rows, where, versions)}\n{END}{tail}")
+
+
+def table(rows: Sequence[Row], where: dict[str, Any], versions: dict[str, str]) -> str:
+    """Write the table, and what it was made on."""
+    lines = [
+        "![CPU time of one authenticated request, as a multiple of a raw ASGI hello](performance.svg)",
+        "",
+        "| operation | subject | database | keys | CPU µs | requests/s | figure | target | met |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
+    ]
+    notes: dict[str, None] = {}
+    for row in rows:
+        plain = row.as_json()
+        mark = ""
+        if row.note is not None:
+            notes.setdefault(row.note)
+            mark = f" [{list(notes).index(row.note) + 1}]"
+        cells = [
+            row.operation,
+            row.subject + mark,
+            row.database or "",
+            "" if row.keys is None else f"{row.keys:,}",
+            _plain(plain["cpu_us"]),
+            _plain(plain["rps"]),
+            "" if row.value is None else f"{_plain(plain['value'])} {row.unit}",
+            "" if row.target is None else f"≤ {row.target:g}",
+            "" if row.met is None else ("yes" if row.met else "**no**"),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1)), ""]
+    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    lines.append(
+        f"{where['system']}, {where['cores']} cores, Python {where['python']}, load by {where['load']}"
+        f"{', quick run' if where['quick'] else ''}; load average before: {where['loadBefore']}. {told}."
+    )
+    return "\n".join(lines)
+
+
+def chart(rows: Sequence[Row]) -> str:
+    """Draw the requests that are multiples of hello as bars, on a logarithmic scale."""
+    bars = [row for row in rows if row.unit == "x hello" and row.value]
+    most = max((row.value or 1 for row in bars), default=1)
+    span = math.log10(max(most, 10)) + 0.1
+    height = 50 + len(bars) * (_BAR + 6)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" {_FONT}>',
+        "<title>CPU time of one authenticated request, as a multiple of a raw ASGI hello</title>",
+        f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
+        f'<text x="10" y="22" font-size="14" fill="{_INK}">CPU time a request, in raw ASGI hellos (logarithmic)</text>',
+    ]
+    for number, row in enumerate(bars):
+        top = 38 + number * (_BAR + 6)
+        value = row.value or 1
+        length = max(2, math.log10(max(value, 1)) / span * (_WIDTH - _LEFT - 80))
+        keys = f", {row.keys:,} keys" if row.keys else ""
+        label = f"{row.subject}: {row.operation}{f', {row.database}' if row.database else ''}{keys}"
+        colour = _COLOURS[OURS if row.subject == OURS else "other"]
+        parts += [
+            f'<text x="{_LEFT - 8}" y="{top + 14}" text-anchor="end" fill="{_INK}">{escape(_short(label))}</text>',
+            f'<rect x="{_LEFT}" y="{top}" width="{length:.1f}" height="{_BAR}" fill="{colour}"/>',
+            f'<text x="{_LEFT + length + 6:.1f}" y="{top + 14}" fill="{_INK}">{_plain(value)}x</text>',
+        ]
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 58 else label[:57] + "…"
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,63 @@
+"""
+S17, S18: what was taken away is refused by every process, for every request that begins after the answer.
+
+Four processes on one database, with all memory on that is on by default. `make bench` runs the same for longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+
+from tests.attacks.revocation import KINDS, Proof, prepare, prove, serving
+
+EACH = 4
+BOUND_SECONDS = 1.0
+END_LISTENERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'czo-auth' AND pid <> pg_backend_pid() AND datname = current_database()
+  AND (query ILIKE 'LISTEN%' OR query = 'SELECT 1')
+"""
+
+
+def complete(proof: Proof) -> None:
+    """Check that the load met what it was meant to meet."""
+    assert proof.faults == []
+    assert proof.changes == dict.fromkeys(KINDS, EACH)
+    assert proof.after > 100, "too few requests came after a change"
+
+
+async def test_no_process_lets_in_what_was_taken_away(database_url: str, tmp_path: Path) -> None:
+    changes = await prepare(database_url, EACH)
+    async with serving(database_url, tmp_path) as port:
+        proof = await prove(port, changes, seconds=1.5)
+    complete(proof)
+    assert proof.late == []
+
+
+async def test_memory_on_postgresql_keeps_its_bound_when_its_listeners_are_cut_off(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    changes = await prepare(postgres_url, EACH)
+    cut = 0
+
+    async def cut_off() -> None:
+        nonlocal cut
+        connection = await asyncpg.connect(postgres_url)
+        try:
+            while True:
+                await asyncio.sleep(0.7)
+                cut += len(await connection.fetch(END_LISTENERS))
+        finally:
+            await connection.close()
+
+    async with serving(postgres_url, tmp_path, env={"CZO_AUTH_CACHE_SECONDS": str(BOUND_SECONDS)}) as port:
+        cutting = asyncio.create_task(cut_off())
+        proof = await prove(port, changes, seconds=3, bound=BOUND_SECONDS)
+        cutting.cancel()
+        await asyncio.gather(cutting, return_exceptions=True)
+    complete(proof)
+    assert cut > 0, "no listener was cut off"
+    assert proof.late_at(1) < BOUND_SECONDS

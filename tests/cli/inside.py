@@ -1,0 +1,114 @@
+"""What tests put into a deployment's database past HTTP: factors, keys, enrolments; and what they look up there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from czo_auth import Auth, Settings
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.ids import new_id
+from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrolment, TotpFactor
+from czo_auth.crypto import tokens, totp
+from czo_auth.settings import KEY_FILE
+
+T = TypeVar("T")
+
+
+@dataclass
+class Inside:
+    """One deployment, opened by the test for a moment at a time, with the key that it has then."""
+
+    data: Path
+    key: str | None = None
+    database_url: str | None = None
+
+    def settings(self) -> Settings:
+        key = self.key or (self.data / KEY_FILE).read_text().strip()
+        return Settings(data_dir=self.data, database_url=self.database_url, encryption_key=SecretStr(key))
+
+    def run(self, act: Callable[[Auth], Awaitable[T]]) -> T:
+        async def opened() -> T:
+            auth = Auth(self.settings())
+            try:
+                await auth.open()
+                return await act(auth)
+            finally:
+                await auth.stop()
+
+        return asyncio.run(opened())
+
+    def give_factor(self, user_id: str) -> bytes:
+        """Give a user an active second factor; answers its secret."""
+        secret = totp.new_secret()
+        self.run(lambda auth: put_factor(auth, user_id, secret))
+        return secret
+
+    def give_api_key(self, user_id: str) -> tuple[str, ApiKey]:
+        """Give a user an API key; answers its text, and what the database holds."""
+        return self.run(lambda auth: put_api_key(auth, user_id))
+
+
+async def put_api_key(auth: Auth, user_id: str) -> tuple[str, ApiKey]:
+    """Keep a new API key of a user."""
+    now, text = auth.now(), tokens.new_token("czo_")
+    key = ApiKey(
+        id=new_id(now),
+        user_id=user_id,
+        organization_id=None,
+        actor_type="customer",
+        name="robot",
+        prefix=text[:8],
+        scopes=("orders:read",),
+        metadata=None,
+        enabled=True,
+        expires_at=None,
+        last_used_at=None,
+        rotated_at=None,
+        created_at=now,
+        updated_at=now,
+    )
+    await auth.services.transactions.run(lambda tx: tx.api_keys.add(key, digest=tokens.digest(text)))
+    return text, key
+
+
+async def put_factor(auth: Auth, user_id: str, secret: bytes) -> TotpFactor:
+    """Seal *secret* with the primary key and make it the user's factor."""
+    now = auth.now()
+    factor_id = new_id(now)
+    bound_to = {"user": user_id, "enrolment": factor_id}
+    factor = TotpFactor(
+        id=factor_id,
+        user_id=user_id,
+        sealed_secret=auth.services.key_ring.seal(secret, purpose=TOTP_SECRET, bound_to=bound_to),
+        last_step=0,
+        enabled_at=now,
+    )
+    await auth.services.transactions.run(lambda tx: tx.two_factor.put_factor(factor))
+    return factor
+
+
+async def put_enrolment(auth: Auth, user_id: str, *, with_codes: bool) -> Enrolment:
+    """Begin an enrolment, its codes not hashed yet or hashed already."""
+    now = auth.now()
+    enrolment_id = new_id(now)
+    bound_to = {"user": user_id, "enrolment": enrolment_id}
+    ring = auth.services.key_ring
+    sealed_codes = ring.seal(b"SSSS-XXXXX-XXXXX-XXXX", purpose=PENDING_CODES, bound_to=bound_to)
+    enrolment = Enrolment(
+        id=enrolment_id,
+        user_id=user_id,
+        sealed_secret=ring.seal(totp.new_secret(), purpose=TOTP_SECRET, bound_to=bound_to),
+        sealed_codes=sealed_codes if with_codes else None,
+        replaces=False,
+        created_at=now,
+        expires_at=now + timedelta(minutes=10),
+    )
+    await auth.services.transactions.run(lambda tx: tx.two_factor.put_enrolment(enrolment))
+    return enrolment

@@ -1,0 +1,70 @@
+"""``--help`` everywhere, and that it comes at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import PROGRAM, Shell
+
+COMMANDS = [
+    *(("serve",), ("demo",), ("migrate",)),
+    *(("users", name) for name in ("create", "list", "show", "grant", "ban", "unban", "reset-2fa")),
+    *(("api-keys", name) for name in ("list", "revoke")),
+    *(("keys", name) for name in ("generate", "status", "rotate")),
+    *(("events", "tail"), ("audit", "tail"), ("audit", "verify")),
+]
+GENEROUS_SECONDS = 0.3 * 5
+
+
+def _help(*words: str) -> str:
+    """Help without a process: there are many of them, and the formatting is the same."""
+    code = f"import sys; sys.argv = ['czo-auth', *{words!r}, '--help']; from czo_auth.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_has_an_example_and_no_option_for_a_secret(words: tuple[str, ...]) -> None:
+    text = _help(*words)
+    assert f"czo-auth {' '.join(words)}" in text.partition("Example")[2]
+    for option in ("--password ", "--password=", "--key ", "--secret", "--token", "--encryption-key"):
+        assert option not in text
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    text = _help()
+    for command in {words[0] for words in COMMANDS}:
+        assert f"\n  {command} " in text
+    assert "75" in text
+
+
+def test_help_comes_at_once(tmp_path: Path) -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run([*PROGRAM, "--help"], capture_output=True, check=True)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < GENEROUS_SECONDS
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['czo-auth', '--help']; from czo_auth.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'pydantic', 'sqlalchemy', 'fastapi', 'granian', 'alembic', 'httpx', 'strawberry', 'rich.console'}\n"
+        "sys.exit(bool(heavy & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+
+def test_unknown_commands_and_options_are_wrong_usage(fresh: Shell) -> None:
+    for words in (("conquer",), ("users", "conquer"), ("serve", "--conquer"), ("api-keys", "revoke")):
+        done = fresh.run(*words, code=2)
+        assert done.stdout == ""
+        assert "Usage: " in done.stderr
+    assert not fresh.data.exists()

@@ -1,0 +1,280 @@
+"""``czo-auth serve`` as a process: how it starts, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from czo_auth.settings import DATABASE_FILE, KEY_FILE
+from tests.cli.shell import PASSWORD, PROGRAM, Shell
+from tests.conftest import StartServer
+from tests.support.ports import free_port
+from tests.support.processes import is_alive, still_alive
+from tests.support.server import RunningServer
+
+READY = re.compile(rb"is ready on (http://\S+)")
+
+
+@contextmanager
+def serving(shell: Shell, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the server on a port of its choice, in a process group of its own that ends with the block."""
+    process = subprocess.Popen(
+        [*PROGRAM, "serve", "--port", "0", *words],
+        env=shell.env | {"PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        # The whole group: workers that outlive their supervisor would hold the pipe open.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def read_until_ready(process: subprocess.Popen[bytes]) -> tuple[str, str]:
+    """Give the server's address, and what it said until it had said everything."""
+    assert process.stdout is not None
+    said = b""
+    while b"Ctrl-C stops" not in said:
+        line = process.stdout.readline()
+        assert line, said.decode()
+        said += line
+    found = READY.search(said)
+    assert found is not None
+    return found[1].decode(), said.decode()
+
+
+def test_first_start_makes_a_private_folder_and_says_what_to_do(fresh: Shell) -> None:
+    with serving(fresh) as process:
+        url, said = read_until_ready(process)
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        for part in (
+            *("users create --email you@example.com", f"--actor-type admin --data-dir {fresh.data}"),
+            *(f"{url}/api/auth/docs", f"{url}/graphql", f"{url}/healthz", str(fresh.data)),
+            f"made an encryption key: {fresh.data / KEY_FILE}",
+        ):
+            assert part in said
+        assert httpx.get(f"{url}/api/auth/docs").status_code == 200
+        key = (fresh.data / KEY_FILE).read_text().strip()
+        assert key not in said
+        assert fresh.data.stat().st_mode & 0o777 == 0o700
+        for name in os.listdir(fresh.data):
+            assert (fresh.data / name).stat().st_mode & 0o777 == 0o600, name
+
+
+def test_command_that_is_shown_makes_an_administrator(shell: Shell, tmp_path: Path) -> None:
+    with serving(shell) as process:
+        _, said = read_until_ready(process)
+    (line,) = [line for line in said.splitlines() if "first administrator" in line]
+    command = line.partition("administrator")[2].strip()
+    env = {name: value for name, value in shell.env.items() if name != "CZO_AUTH_DATA_DIR"}
+    done = subprocess.run(
+        f"{command} --password-stdin",
+        shell=True,
+        env=env,
+        cwd=tmp_path,
+        input=f"{PASSWORD}\n",
+        text=True,
+        check=True,
+        capture_output=True,
+    )
+    assert "created you@example.com (admin, customer)" in done.stdout
+
+
+@pytest.mark.parametrize("group", [True, False], ids=["the whole terminal", "the supervisor"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_all_processes_quietly(shell: Shell, number: signal.Signals, group: bool) -> None:
+    with serving(shell, "--workers", "2") as process:
+        read_until_ready(process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) == 2
+        (os.killpg if group else os.kill)(process.pid, number)
+        rest, _ = process.communicate(timeout=15)
+        assert process.returncode == 0, rest
+        assert rest.strip() == b""
+        assert not still_alive(children, seconds=0.5)
+
+
+@pytest.mark.parametrize("after", [0.3, 0.7, 1.2])
+def test_signal_during_the_start_ends_it_as_quietly(shell: Shell, after: float) -> None:
+    with serving(shell, "--workers", "2") as process:
+        _wait_for_handlers(process)
+        time.sleep(after)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=15)
+        assert process.returncode == 0, said
+        assert b"Traceback" not in said
+        assert not [each for each in psutil.process_iter() if _in_group(each, process.pid) and is_alive(each)]
+
+
+def _wait_for_handlers(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the process handles SIGTERM itself; before, Python is not even up."""
+    bit = 1 << (signal.SIGTERM - 1)
+    while process.poll() is None:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        found = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+        if found and int(found[1], 16) & bit:
+            return
+        time.sleep(0.01)
+
+
+def _in_group(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group
+    except ProcessLookupError:
+        return False
+
+
+def test_worker_that_dies_is_started_again(start_server: StartServer) -> None:
+    server = start_server(workers=2)
+    before = _workers(server)
+    before[0].kill()
+    deadline = time.monotonic() + 15
+    while len(now := _workers(server)) < 2 or now == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    for _ in range(10):
+        assert httpx.get(f"{server.url}/healthz", timeout=15).status_code == 200
+
+
+def test_workers_end_when_their_supervisor_is_killed(shell: Shell) -> None:
+    with serving(shell, "--workers", "2") as process:
+        read_until_ready(process)
+        workers = psutil.Process(process.pid).children()
+        process.kill()
+        process.wait(15)
+        assert not still_alive(workers, seconds=10)
+
+
+def _workers(server: RunningServer) -> list[psutil.Process]:
+    return sorted(
+        (each for each in server.processes if each.ppid() != os.getpid()), key=lambda each: each.pid
+    )
+
+
+def test_port_that_is_taken_is_said_in_one_sentence(shell: Shell) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = shell.run("serve", "--port", str(port), code=2)
+    assert done.stderr == (
+        f"czo-auth: 127.0.0.1 port {port} is already in use: "
+        "stop what listens there, or choose another with --port.\n"
+    )
+    assert done.stdout == ""
+
+
+def test_second_server_does_not_share_the_port_of_the_first(start_server: StartServer) -> None:
+    server = start_server()
+    shell = Shell(server.data_directory)
+    assert "already in use" in shell.run("serve", "--port", str(server.port), code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "said"),
+    [
+        (("--port", "70000"), {}, "CZO_AUTH_PORT"),
+        (("--port", "many"), {}, "--port"),
+        (("--host", "192.0.2.1"), {}, "192.0.2.1"),
+        (("--host", "no.such.host.invalid"), {}, "CZO_AUTH_HOST"),
+        (("--workers", "0"), {}, "CZO_AUTH_WORKERS"),
+        (("--database-url", "mysql://x"), {}, "CZO_AUTH_DATABASE_URL"),
+        ((), {"CZO_AUTH_API_KEY_PREFIX": "czs_"}, "CZO_AUTH_API_KEY_PREFIX"),
+        ((), {"CZO_AUTH_ENVIRONMENT": "staging"}, "CZO_AUTH_ENVIRONMENT"),
+        ((), {"CZO_AUTH_DATA_DIR": "/dev/null/data"}, "/dev/null/data"),
+    ],
+)
+def test_bad_setting_is_named_in_one_sentence(
+    shell: Shell, words: tuple[str, ...], env: dict[str, str], said: str
+) -> None:
+    done = shell.run("serve", *words, env={"CZO_AUTH_PORT": str(free_port())} | env, code=2)
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_database_that_does_not_answer_is_an_outage_and_not_a_mistake(shell: Shell) -> None:
+    url = f"postgresql://nobody:a-secret@127.0.0.1:{free_port()}/none"
+    env = {"CZO_AUTH_DATABASE_URL": url, "AUTH_ENCRYPTION_KEY": (shell.data / KEY_FILE).read_text().strip()}
+    for words in (("serve", "--port", "0"), ("users", "list"), ("migrate",)):
+        done = shell.run(*words, env=env, code=75)
+        assert "database" in done.stderr
+        assert "a-secret" not in done.stderr
+
+
+def test_file_that_is_no_database_is_an_outage(fresh: Shell) -> None:
+    fresh.run("migrate")
+    (fresh.data / DATABASE_FILE).write_bytes(b"this is not a database, it is a sentence. " * 100)
+    fresh.run("users", "list", code=75)
+
+
+def test_database_of_a_newer_version_is_left_alone(shell: Shell) -> None:
+    with closing(sqlite3.connect(shell.data / DATABASE_FILE, isolation_level=None)) as database:
+        database.execute("UPDATE czo_auth_version SET version_num = '9999'")
+    for words in (("serve", "--port", "0"), ("users", "list"), ("migrate",)):
+        assert "newer version" in shell.run(*words, code=2).stderr
+
+
+def test_tables_are_not_touched_when_that_is_switched_off(fresh: Shell) -> None:
+    env = {"CZO_AUTH_AUTO_MIGRATE": "false"}
+    assert "czo-auth migrate" in fresh.run("serve", "--port", "0", env=env, code=2).stderr
+    fresh.run("migrate", env=env)
+    assert fresh.run("users", "list", env=env).stdout.startswith("email\t")
+
+
+def test_log_has_mails_escaped_and_neither_requests_nor_secrets(start_server: StartServer) -> None:
+    server = start_server(env={"CZO_AUTH_REQUIRE_EMAIL_VERIFICATION": "true"})
+    with httpx.Client(base_url=f"{server.url}/api/auth", timeout=30) as client:
+        body = {"email": "ada@example.com", "password": PASSWORD, "name": "Ada\n2026 forged"}
+        assert client.post("/customer/sign-up", json=body).status_code == 201
+        bearer = {"Authorization": "Bearer czo_" + "A" * 43}
+        assert client.get("/whoami?key=in-the-query", headers=bearer).status_code == 401
+    deadline = time.monotonic() + 10
+    while "czm_" not in server.output() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    written = server.output()
+    assert "czo_auth.mail: mail to ada@example.com: Confirm your email address" in written
+    # Whatever follows the first line of a record is indented: a line that begins at the margin is the server's.
+    after = written.partition("mail to ada@example.com")[2].splitlines()[1:]
+    assert after
+    assert all(line.startswith("    ") or line == "" for line in after)
+    for secret in (PASSWORD, "in-the-query", "A" * 43, "GET /", "/whoami"):
+        assert secret not in written
+
+
+def test_output_that_nobody_reads_does_not_matter(shell: Shell) -> None:
+    with serving(shell) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        port = _listening_port(process)
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+        process.stdout = None
+
+
+def _listening_port(process: subprocess.Popen[bytes]) -> int:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for child in psutil.Process(process.pid).children():
+            for connection in child.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN:
+                    return int(connection.laddr.port)
+        time.sleep(0.05)
+    raise AssertionError("nobody listens")

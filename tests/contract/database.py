@@ -1,0 +1,51 @@
+"""What lies in a deployment's database: read, and changed, past the product."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import asyncpg
+
+PREFIX = "czo_auth_"
+TABLES = (
+    *("api_keys", "attempts", "audit", "backup_codes", "challenges", "enrolments", "events", "factors"),
+    *("invitations", "key_checks", "mail_tokens", "members", "organizations", "parked_events"),
+    *("refresh_tokens", "sessions", "signing_keys", "sinks", "trusted_devices", "users"),
+)
+
+Rows = list[tuple[Any, ...]]
+
+
+def is_sqlite(url: str) -> bool:
+    return url.startswith("sqlite:")
+
+
+def sqlite_file(url: str) -> str:
+    return url.removeprefix("sqlite:///")
+
+
+async def sql(url: str, statement: str, *values: object) -> Rows:
+    """
+    Run *statement* over a connection of its own, committed at its end.
+
+    Args:
+        statement: With ``$1``, ``$2`` … for the values, and ``{}`` before the name of each table.
+    """
+    statement = statement.replace("{}", PREFIX)
+    if is_sqlite(url):
+        marked = re.sub(r"\$([0-9])", r"?\1", statement)
+        with closing(sqlite3.connect(sqlite_file(url), timeout=10, isolation_level=None)) as connection:
+            return connection.execute(marked, values).fetchall()
+    connected: Any = await asyncpg.connect(url)
+    try:
+        return [tuple(row) for row in await connected.fetch(statement, *values)]
+    finally:
+        await connected.close()
+
+
+async def everything(url: str) -> str:
+    """Give all rows of all tables as one text, to look for what must not be there."""
+    return "\n".join([repr(row) for table in TABLES for row in await sql(url, f"SELECT * FROM {{}}{table}")])

@@ -1,0 +1,200 @@
+"""
+Deployments under test: the real server, and one in the test's own process whose clock the test moves.
+
+Both begin with a copy of a prepared database, in which a few people have a second factor already: hashing their backup
+codes takes most of a second each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import copy
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+
+from czo_auth import Auth, Settings
+from czo_auth.core.actors import ADMIN
+from czo_auth.core.flows.sign_up import NewUser
+from czo_auth.core.mail import MailMessage
+from czo_auth.core.provenance import SYSTEM
+from tests.contract.api import Api, new_client
+from tests.contract.people import PASSWORD, Account, People, Session
+
+KEY = base64.b64encode(hashlib.sha256(b"the contract tests").digest()).decode()
+HERE = "http://auth.test"
+THEN = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
+"""When the prepared people signed up: long ago, so that the real clock and the tests' own both go on from there."""
+
+_numbers = count(1)
+
+PREPARED_CUSTOMERS = 2
+PREPARED_ADMINS = 1
+
+
+class Clock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class Mailbox:
+    """Takes the mails of a deployment, and keeps them."""
+
+    def __init__(self) -> None:
+        self.messages: list[MailMessage] = []
+
+    async def send(self, message: MailMessage) -> None:
+        self.messages.append(message)
+
+    async def token(self, to: str, kind: str) -> str:
+        """Wait for the newest mail of *kind* to *to*; gives its token."""
+        async with asyncio.timeout(10):
+            while not (found := self.tokens(to, kind)):  # noqa: ASYNC110 - it comes from the background
+                await asyncio.sleep(0.005)
+        return found[-1]
+
+    def tokens(self, to: str, kind: str) -> list[str]:
+        found = [message for message in self.messages if (message.to, message.kind) == (to, kind)]
+        return [str(message.token) for message in found]
+
+
+@dataclass
+class Prepared:
+    """The people in a prepared database. Who takes one does not share them with another test of the same server."""
+
+    customers: list[Account] = field(default_factory=list)
+    admins: list[Account] = field(default_factory=list)
+
+    def seen_by(self, people: People) -> Prepared:
+        """Give the same people, with phones that go by another clock."""
+        seen = copy.deepcopy(self)
+        for account in [*seen.customers, *seen.admins]:
+            account.phone = type(account.has)(account.has.secret, people.clock, drift=people.drift)
+        return seen
+
+
+def settings(database_url: str, **more: Any) -> Settings:
+    """Make settings as a test deployment has them: no coarse limits, and its own host name."""
+    chosen: dict[str, Any] = {
+        "encryption_key": KEY,
+        "database_url": database_url,
+        "rate_limit_enabled": False,
+        "base_url": HERE,
+        "trusted_origins": "https://app.example,https://*.shop.example",
+        **more,
+    }
+    return Settings(**chosen)
+
+
+async def create_admin(auth: Auth, email: str, *, now: datetime) -> str:
+    """Do what `czo-auth users create --actor-type admin` does; gives the user's id."""
+    new = NewUser(email=email, name="Ada Lovelace", password=PASSWORD)
+    user, _ = await auth.sign_up.create(
+        new, actor_types=(ADMIN,), email_verified=True, provenance=SYSTEM, now=now
+    )
+    return user.id
+
+
+@dataclass
+class Deployment:
+    """One deployment, the people that are known there, and those that an operator can add."""
+
+    api: Api
+    people: People
+    clock: Callable[[], datetime]
+    prepared: Prepared
+
+    @property
+    def auth(self) -> Auth:
+        """The deployment, or a second process on its database: what an operator holds."""
+        raise NotImplementedError
+
+    async def admin(self) -> tuple[Account, Session]:
+        """Make an administrator; the session may only enrol."""
+        account = Account(email=f"admin-{next(_numbers)}@example.com")
+        account.id = await create_admin(self.auth, account.email, now=self.clock())
+        return account, await self.people.sign_in(account, "admin")
+
+    async def promote(self, account: Account) -> None:
+        """Do what `czo-auth users grant --actor-type admin` does."""
+        await self.auth.administer.change_actor_types(
+            account.id, add=["admin"], remove=[], provenance=SYSTEM, now=self.clock()
+        )
+
+
+@dataclass
+class Timed(Deployment):
+    """A deployment in the test's process."""
+
+    runtime: Auth
+    time: Clock
+    mail: Mailbox
+
+    @property
+    def auth(self) -> Auth:
+        return self.runtime
+
+    @property
+    def carol(self) -> Account:
+        """A customer with a second factor."""
+        return self.prepared.customers[0]
+
+    @property
+    def ada(self) -> Account:
+        """An administrator with a second factor."""
+        return self.prepared.admins[0]
+
+
+@asynccontextmanager
+async def timed_deployment(
+    database_url: str, prepared: Prepared, *, now: datetime = THEN + timedelta(days=3), **more: Any
+) -> AsyncIterator[Timed]:
+    """Run a deployment in this process, over ASGI, with a clock and a mailbox of its own."""
+    time, mail = Clock(now), Mailbox()
+    auth = Auth(settings(database_url, **more), clock=time, mail=mail)
+    transport = httpx.ASGITransport(auth.app)
+    async with new_client(auth.settings.public_url, transport=transport) as http:
+        api = Api(http)
+        people = People(api, time)
+        await auth.start()
+        try:
+            yield Timed(
+                api=api,
+                people=people,
+                runtime=auth,
+                clock=time,
+                prepared=prepared.seen_by(people),
+                time=time,
+                mail=mail,
+            )
+        finally:
+            await auth.stop()
+
+
+async def prepare(database_url: str) -> Prepared:
+    """Migrate an empty database and let people sign up in it."""
+    made = Prepared()
+    async with timed_deployment(database_url, made, now=THEN) as here:
+        for _ in range(PREPARED_CUSTOMERS):
+            account, _ = await here.people.enrolled()
+            made.customers.append(account)
+        for _ in range(PREPARED_ADMINS):
+            account, session = await here.admin()
+            await here.people.enrol(account, session)
+            made.admins.append(account)
+    return made

@@ -1,0 +1,143 @@
+"""Every route of a deployment, as its OpenAPI document lists them, with what a call of it needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tests.contract.api import Api
+
+NOWHERE = "0195e0f0-0000-7000-8000-000000000000"
+"""An id that nothing has."""
+
+PUBLIC = {
+    "POST /{actor}/sign-up",
+    "POST /{actor}/sign-in/email",
+    "POST /sign-up/email",
+    "POST /sign-in/email",
+    "POST /token/refresh",
+    "POST /request-password-reset",
+    "POST /reset-password",
+    "POST /send-verification-email",
+    "GET /verify-email",
+    "GET /jwks",
+}
+"""What needs no credential. Written out here, so that a new route is closed until somebody opens it twice."""
+
+WITH_OR_WITHOUT = {
+    "POST /sign-out",
+    "GET /get-session",
+    "POST /two-factor/verify",
+    "POST /two-factor/verify-totp",
+    "POST /two-factor/verify-backup-code",
+}
+"""What a session is good for, and its lack no refusal by itself: a challenge may stand in for it."""
+
+ENROLLING = {
+    "GET /two-factor",
+    "POST /two-factor/enable",
+    "POST /two-factor/verify",
+    "POST /two-factor/verify-totp",
+    "POST /two-factor/get-totp-uri",
+    "GET /session",
+    "GET /whoami",
+    "GET /get-session",
+    "POST /sign-out",
+    "POST /token/refresh",
+}
+"""Contract section 4: what a session that may only enrol is let through to, beside what needs no credential."""
+
+WITH_AN_API_KEY = {"GET /whoami", "POST /api-keys/verify"}
+"""What an API key reaches, beside reading organizations."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """
+    One field of a body, by its schema.
+
+    Attributes:
+        types: JSON types that it may have: string, integer, boolean, array, object, null.
+    """
+
+    name: str
+    required: bool
+    types: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Route:
+    method: str
+    path: str
+    fields: tuple[Field, ...]
+    query: tuple[str, ...]
+    parameters: tuple[str, ...]
+    has_body: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def address(self, **values: str) -> str:
+        """Fill in the path; what is not given names nothing that exists, but for the actor type."""
+        filled = {"actor": "customer", **values}
+        return re.sub(r"\{(\w+)\}", lambda found: filled.get(found[1], NOWHERE), self.path)
+
+    def leads_to(self, address: str) -> bool:
+        """Say whether *address* is one of this route's."""
+        return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", self.path), address) is not None
+
+
+async def every_route(api: Api) -> list[Route]:
+    """Read the OpenAPI document."""
+    document = accepted_document(await api.http.get("/api/auth/openapi.json"))
+    schemas = document["components"]["schemas"]
+    routes = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parameters = operation.get("parameters", [])
+            body = operation.get("requestBody")
+            schema: dict[str, Any] = {}
+            if body is not None:
+                schema = _resolved(body["content"]["application/json"]["schema"], schemas)
+            required = set(schema.get("required", []))
+            fields = [
+                Field(name, name in required, _types(part, schemas))
+                for name, part in schema.get("properties", {}).items()
+            ]
+            routes.append(
+                Route(
+                    method=method.upper(),
+                    path=path,
+                    fields=tuple(fields),
+                    query=tuple(one["name"] for one in parameters if one["in"] == "query"),
+                    parameters=tuple(one["name"] for one in parameters if one["in"] == "path"),
+                    has_body=body is not None,
+                )
+            )
+    assert len(routes) > 50
+    return routes
+
+
+def accepted_document(answer: Any) -> dict[str, Any]:
+    """Give the document; its keys are not ours to name."""
+    assert answer.status_code == 200
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema
+    found: dict[str, Any] = schemas[reference.rpartition("/")[2]]
+    return found
+
+
+def _types(schema: dict[str, Any], schemas: dict[str, Any]) -> frozenset[str]:
+    schema = _resolved(schema, schemas)
+    parts = schema.get("anyOf") or schema.get("oneOf") or [schema]
+    found = [_resolved(part, schemas).get("type") for part in parts]
+    assert all(isinstance(name, str) for name in found), schema
+    return frozenset(found)

@@ -1,0 +1,483 @@
+"""What administrators see and do (contract section 8)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from tests.contract.acting import (
+    UNKNOWN,
+    administrator,
+    change_hats,
+    create_key,
+    found,
+    is_accepted,
+)
+from tests.contract.api import NO_BODY, Answer
+from tests.contract.checks import MOMENT, UUID7, accepted, refused
+from tests.contract.conftest import Live
+from tests.contract.database import sql
+from tests.contract.deployments import Deployment, Timed
+from tests.contract.people import Account, Session
+
+ROUTES: tuple[tuple[str, str, object], ...] = (
+    ("GET", "/admin/users", NO_BODY),
+    ("POST", f"/admin/users/{UNKNOWN}/ban", {"reason": "test"}),
+    ("POST", f"/admin/users/{UNKNOWN}/unban", {}),
+    ("POST", f"/admin/users/{UNKNOWN}/actor-types", {"add": ["merchant"], "remove": []}),
+    ("DELETE", f"/admin/users/{UNKNOWN}/two-factor", {"reason": "test"}),
+    ("GET", f"/admin/users/{UNKNOWN}/api-keys", NO_BODY),
+    ("DELETE", f"/admin/api-keys/{UNKNOWN}", NO_BODY),
+    ("GET", "/admin/audit", NO_BODY),
+)
+USER = {
+    *("id", "email", "name", "emailVerified", "image", "twoFactorEnabled", "actorTypes"),
+    *("createdAt", "updatedAt"),
+}
+AUDIT = {
+    *("id", "at", "action", "outcome", "actorKind", "userId", "organizationId", "method", "ip"),
+    *("userAgent", "requestId"),
+}
+
+
+async def ask(here: Deployment, admin: Session, path: str) -> dict[str, Any]:
+    body: dict[str, Any] = accepted(await here.api.get(path, bearer=admin.token))
+    return body
+
+
+async def act(here: Deployment, admin: Session, account: Account, what: str, **body: object) -> Answer:
+    return await here.api.post(f"/admin/users/{account.id}/{what}", body, bearer=admin.token)
+
+
+# --- who may ---------------------------------------------------------------------------------------------------------
+async def test_only_administrators_with_a_proved_second_factor_may(timed: Timed) -> None:
+    api = timed.api
+    _, customer = await timed.people.newcomer()
+    _, proved_customer = await timed.people.enrolled()
+    promoted, restricted = await timed.people.newcomer()
+    await change_hats(timed, promoted, add=["admin"])
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    other_hat = await timed.people.sign_in(timed.ada, "customer")
+    timed.time.advance(seconds=30)
+    key = await create_key(api, admin, scopes=["admin:users"])
+    unproved = await timed.people.sign_in(timed.ada, "admin")
+    await sql(timed.auth.settings.storage_url, "UPDATE {}sessions SET aal = 1 WHERE id = $1", unproved.id)
+    for method, path, body in ROUTES:
+        for credential, status, code in (
+            (None, 401, "UNAUTHORIZED"),
+            (customer.token, 403, "FORBIDDEN"),
+            (customer.access_token, 403, "FORBIDDEN"),
+            (proved_customer.token, 403, "FORBIDDEN"),
+            (other_hat.token, 403, "FORBIDDEN"),
+            (unproved.token, 403, "TWO_FACTOR_REQUIRED"),
+            (restricted.token, 403, "TWO_FACTOR_SETUP_REQUIRED"),
+            (key["key"], 403, "SESSION_REQUIRED"),
+        ):
+            refused(await api.call(method, path, body, bearer=credential), status, code)
+        allowed = await api.call(method, path, body, bearer=admin.token)
+        assert allowed.status_code in (200, 404)
+
+
+async def test_demotion_acts_at_the_next_request(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    accepted(await timed.api.get("/admin/users", bearer=admin.token))
+    await change_hats(timed, timed.ada, remove=["admin"])
+    for credential in (admin.token, admin.access_token):
+        refused(await timed.api.get("/admin/users", bearer=credential), 401, "INVALID_TOKEN")
+
+
+async def test_unknown_users_and_keys_are_404(live: Live) -> None:
+    _, admin = await administrator(live)
+    for text in (UNKNOWN, "none", "%00", "x" * 300, "%ED%A0%80"):
+        for method, path, body in ROUTES:
+            if UNKNOWN in path:
+                answer = await live.api.call(method, path.replace(UNKNOWN, text), body, bearer=admin.token)
+                refused(answer, 404, "NOT_FOUND")
+
+
+async def test_odd_questions_are_refused_and_never_a_fault_of_ours(live: Live) -> None:
+    _, admin = await administrator(live)
+    account, _ = await live.people.newcomer()
+    for query in (
+        *("users?limit=0", "users?limit=201", "users?limit=x", "users?limit=1.5", "users?search=%00"),
+        *("users?cursor=%00", "users?search=" + "x" * 255),
+        *("audit?limit=0", "audit?limit=201", "audit?cursor=x", "audit?cursor=0", "audit?cursor=" + "9" * 30),
+        *("audit?userId=%00", "audit?action=%00"),
+    ):
+        refused(await live.api.get(f"/admin/{query}", bearer=admin.token), 400, "VALIDATION_ERROR")
+    for what, body in (
+        ("ban", {}),
+        ("ban", {"reason": ""}),
+        ("ban", {"reason": "  "}),
+        ("ban", {"reason": 7}),
+        ("ban", {"reason": "x" * 501}),
+        ("ban", {"reason": "test", "until": "tomorrow"}),
+        ("actor-types", {"add": "admin"}),
+        ("actor-types", {"add": [7]}),
+        ("actor-types", {"remove": ["customer"]}),
+        ("actor-types", {"add": ["merchant"], "remove": ["merchant"]}),
+        ("actor-types", {"set": ["merchant"]}),
+    ):
+        refused(await act(live, admin, account, what, **body), 400, "VALIDATION_ERROR")
+    refused(await act(live, admin, account, "actor-types", add=["root"]), 404, "UNKNOWN_ACTOR_TYPE")
+    for reason in ({}, {"reason": " "}):
+        path = f"/admin/users/{account.id}/two-factor"
+        refused(await live.api.delete(path, reason, bearer=admin.token), 400, "VALIDATION_ERROR")
+    found_users = (await ask(live, admin, f"/admin/users?search={account.email}"))["users"]
+    assert found_users[0]["banned"] is False
+    assert found_users[0]["actorTypes"] == ["customer"]
+
+
+# --- finding users ---------------------------------------------------------------------------------------------------
+async def test_users_are_shown_as_the_contract_says(live: Live) -> None:
+    _, admin = await administrator(live)
+    account, session = await live.people.newcomer("merchant")
+    body = await ask(live, admin, f"/admin/users?search={account.email}")
+    assert set(body) == {"users", "total", "nextCursor"}
+    assert (body["total"], body["nextCursor"]) == (1, None)
+    (shown,) = body["users"]
+    assert set(shown) >= USER
+    own = accepted(await live.api.get("/session", bearer=session.token))["user"]
+    assert {name: shown[name] for name in USER} == {name: own[name] for name in USER}
+
+
+async def test_search_is_for_a_literal_part_of_address_or_name(live: Live) -> None:
+    _, admin = await administrator(live)
+    mark = uuid4().hex[:12]
+    names = (f"{mark} 100% Ada", f"{mark} 100x Bob", f"{mark} a_b", f"{mark} axb", f"{mark} back\\slash")
+    for name in names:
+        await live.people.sign_up(name=name)
+    addressed = await live.people.sign_up()
+
+    async def search(text: str) -> list[str]:
+        answer = await live.api.http.get(
+            "/api/auth/admin/users",
+            params={"search": text},
+            headers={"authorization": f"Bearer {admin.token}"},
+        )
+        body = accepted(answer)
+        assert body["total"] == len(body["users"])
+        return [user["name"] for user in body["users"]]
+
+    assert await search(mark) == list(names)
+    assert await search(f"{mark} 100%") == [names[0]]
+    assert await search(f"{mark} a_") == [names[2]]
+    assert await search(f"{mark} %") == []
+    assert await search("\\slash") == [names[4]]
+    assert await search(f"{mark} A_B") == [names[2]]
+    assert await search(f"' OR 1=1 -- {mark}") == []
+    assert await search(addressed.email.upper()) == [addressed.name]
+
+
+async def test_pages_hold_everybody_once(live: Live) -> None:
+    _, admin = await administrator(live)
+    mark = uuid4().hex[:12]
+    made = [await live.people.sign_up(name=f"{mark} {number}") for number in range(7)]
+    seen: list[str] = []
+    cursor: str | None = None
+    for size in (3, 3, 1):
+        onwards = "" if cursor is None else f"&cursor={cursor}"
+        body = await ask(live, admin, f"/admin/users?search={mark}&limit=3{onwards}")
+        assert len(body["users"]) == size
+        assert body["total"] == 7
+        seen += [user["id"] for user in body["users"]]
+        cursor = body["nextCursor"]
+    assert cursor is None
+    assert sorted(seen) == sorted(account.id for account in made)
+    whole = await ask(live, admin, f"/admin/users?search={mark}&limit=7")
+    assert [user["id"] for user in whole["users"]] == seen
+    assert whole["nextCursor"] is None
+
+
+# --- banning ---------------------------------------------------------------------------------------------------------
+async def test_ban_ends_everything_at_once_and_says_who_was_banned(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, session = timed.carol, await timed.people.sign_in(timed.carol)
+    challenge = await timed.people.challenge(account)
+    key = await create_key(timed.api, session)
+    shown = accepted(await act(timed, admin, account, "ban", reason="fraud"))["user"]
+    assert (shown["id"], shown["banned"]) == (account.id, True)
+    assert MOMENT.fullmatch(shown["bannedAt"])
+    assert not await timed.people.is_alive(session)
+    assert not await is_accepted(timed.api, key["key"])
+    refresh = await timed.api.post("/token/refresh", {"refreshToken": session.refresh_token})
+    refused(refresh, 401, "INVALID_REFRESH_TOKEN")
+    late = await timed.people.verify(account.has.code(), challenge=challenge)
+    refused(late, 401, "INVALID_TWO_FACTOR_COOKIE")
+    banned = await timed.people.begin(account)
+    account.password = "not the password"
+    wrong = await timed.people.begin(account)
+    refused(banned, 401, "INVALID_EMAIL_OR_PASSWORD")
+    assert banned.content == wrong.content
+
+
+async def test_unban_lets_in_again_and_brings_nothing_back(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, session = await timed.people.newcomer()
+    key = await create_key(timed.api, session)
+    accepted(await act(timed, admin, account, "ban", reason="fraud"))
+    shown = accepted(await act(timed, admin, account, "unban"))["user"]
+    assert (shown["banned"], shown["bannedAt"]) == (False, None)
+    assert not await timed.people.is_alive(session)
+    assert not await is_accepted(timed.api, key["key"])
+    assert await timed.people.is_alive(await timed.people.sign_in(account))
+
+
+async def test_second_ban_and_second_unban_change_nothing(timed_sqlite: Timed) -> None:
+    timed = timed_sqlite
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, _ = await timed.people.newcomer()
+    first = accepted(await act(timed, admin, account, "ban", reason="fraud"))
+    timed.time.advance(minutes=1)
+    assert accepted(await act(timed, admin, account, "ban", reason="again")) == first
+    for _ in range(2):
+        accepted(await act(timed, admin, account, "unban"))
+    actions = await actions_about(timed, admin, account)
+    assert actions.count("auth.user.banned") == 1
+    assert actions.count("auth.user.unbanned") == 1
+
+
+async def actions_about(here: Deployment, admin: Session, account: Account) -> list[str]:
+    body = await ask(here, admin, f"/admin/audit?userId={account.id}&limit=200")
+    return [record["action"] for record in body["audit"]]
+
+
+# --- hats ------------------------------------------------------------------------------------------------------------
+async def test_hat_that_demands_a_second_factor_restricts_live_sessions_at_the_next_request(
+    timed: Timed,
+) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, session = await timed.people.newcomer("merchant")
+    assert (await timed.api.get("/api-keys", bearer=session.token)).status_code == 200
+    shown = accepted(await act(timed, admin, account, "actor-types", add=["admin"]))["user"]
+    assert shown["actorTypes"] == ["admin", "customer", "merchant"]
+    for credential in (session.token, session.access_token):
+        answer = await timed.api.get("/api-keys", bearer=credential)
+        refused(answer, 403, "TWO_FACTOR_SETUP_REQUIRED")
+    body = accepted(await timed.api.get("/session", bearer=session.token))
+    assert body["session"]["restrictedTo"] == "two_factor_setup"
+    accepted(await act(timed, admin, account, "actor-types", remove=["admin"]))
+    assert (await timed.api.get("/api-keys", bearer=session.token)).status_code == 200
+
+
+async def test_lost_hat_ends_the_sessions_that_wear_it_and_no_others(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, merchant = await timed.people.newcomer("merchant")
+    customer = await timed.people.sign_in(account, "customer")
+    accepted(await act(timed, admin, account, "actor-types", remove=["merchant"]))
+    assert not await timed.people.is_alive(merchant)
+    assert await timed.people.is_alive(customer)
+    refresh = await timed.api.post("/token/refresh", {"refreshToken": merchant.refresh_token})
+    refused(refresh, 401, "INVALID_REFRESH_TOKEN")
+    refused(await timed.people.begin(account, "merchant"), 403, "ACTOR_TYPE_MISMATCH")
+    switch = await timed.api.post("/switch-actor", {"actorType": "merchant"}, bearer=customer.token)
+    refused(switch, 403, "ACTOR_TYPE_MISMATCH")
+
+
+async def test_giving_and_taking_the_same_hats_again_is_recorded_once(timed_sqlite: Timed) -> None:
+    timed = timed_sqlite
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, _ = await timed.people.newcomer()
+    for _ in range(2):
+        shown = accepted(await act(timed, admin, account, "actor-types", add=["merchant"]))["user"]
+        assert shown["actorTypes"] == ["customer", "merchant"]
+    accepted(await act(timed, admin, account, "actor-types"))
+    assert (await actions_about(timed, admin, account)).count("auth.role.changed") == 1
+
+
+# --- resetting a second factor ---------------------------------------------------------------------------------------
+async def test_reset_removes_the_factor_ends_sessions_and_tells_the_user(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, session = timed.carol, await timed.people.sign_in(timed.carol)
+    challenge = await timed.people.challenge(account)
+    code = account.has.code()
+    path = f"/admin/users/{account.id}/two-factor"
+    answer = await timed.api.delete(path, {"reason": "lost phone and codes"}, bearer=admin.token)
+    accepted(answer, 204)
+    assert not await timed.people.is_alive(session)
+    refused(await timed.people.verify(code, challenge=challenge), 401, "INVALID_TWO_FACTOR_COOKIE")
+    redeemed = await timed.people.redeem(account.codes[0], challenge=challenge)
+    refused(redeemed, 401, "INVALID_TWO_FACTOR_COOKIE")
+    account.phone = None
+    again = await timed.people.sign_in(account)
+    state = await timed.people.two_factor(again)
+    assert (state["enabled"], state["backupCodesRemaining"]) == (False, 0)
+    step_up = await timed.people.redeem(account.codes[0], bearer=again.token)
+    refused(step_up, 400, "TOTP_NOT_ENABLED")
+    await timed.auth.stop()
+    mails = [message for message in timed.mail.messages if message.to == account.email]
+    assert [message.kind for message in mails] == ["two_factor_reset"]
+    assert not any(text in repr(mails[0]) for text in (code, *account.codes))
+
+
+async def test_reset_of_nothing_is_refused_and_tells_nobody(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, session = await timed.people.newcomer()
+    path = f"/admin/users/{account.id}/two-factor"
+    answer = await timed.api.delete(path, {"reason": "lost"}, bearer=admin.token)
+    refused(answer, 400, "TWO_FACTOR_NOT_ENABLED")
+    assert await timed.people.is_alive(session)
+    await timed.auth.stop()
+    assert timed.mail.messages == []
+
+
+async def test_reset_lifts_the_lock_of_somebody_without_a_factor_and_disables_nothing(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, session = await timed.people.newcomer()
+    await timed.people.enable(account, session)
+    for _ in range(10):
+        refused(await timed.people.verify(account.has.wrong(), bearer=session.token), 401, "INVALID_CODE")
+    locked = await timed.people.verify(account.has.code(), bearer=session.token)
+    refused(locked, 429, "ACCOUNT_TEMPORARILY_LOCKED")
+    path = f"/admin/users/{account.id}/two-factor"
+    accepted(await timed.api.delete(path, {"reason": "locked out"}, bearer=admin.token), 204)
+    actions = await actions_about(timed, admin, account)
+    assert "auth.2fa.reset" in actions
+    assert "auth.2fa.disabled" not in actions
+    account.phone = None
+    await timed.people.enrol(account, await timed.people.sign_in(account))
+
+
+async def test_reset_of_an_administrator_leaves_a_session_that_may_only_enrol(timed_sqlite: Timed) -> None:
+    timed = timed_sqlite
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    path = f"/admin/users/{timed.ada.id}/two-factor"
+    accepted(await timed.api.delete(path, {"reason": "my own"}, bearer=admin.token), 204)
+    timed.ada.phone = None
+    restricted = await timed.people.sign_in(timed.ada, "admin")
+    answer = await timed.api.get("/admin/users", bearer=restricted.token)
+    refused(answer, 403, "TWO_FACTOR_SETUP_REQUIRED")
+
+
+# --- other people's keys ---------------------------------------------------------------------------------------------
+async def test_keys_of_a_user_are_listed_without_the_keys_and_revoked(live: Live) -> None:
+    _, admin = await administrator(live)
+    account, session = await live.people.newcomer()
+    organization = await found(live.api, session)
+    keys = [
+        await create_key(live.api, session),
+        await create_key(live.api, session, organizationId=organization),
+    ]
+    path = f"/admin/users/{account.id}/api-keys"
+    answer = await live.api.get(path, bearer=admin.token)
+    body = accepted(answer)
+    assert body["total"] == 2
+    own = accepted(await live.api.get("/api-keys", bearer=session.token))
+    assert body == own
+    for key in keys:
+        assert key["key"][8:] not in answer.text
+    revoke = f"/admin/api-keys/{keys[0]['id']}"
+    accepted(await live.api.delete(revoke, bearer=admin.token), 204)
+    refused(await live.api.delete(revoke, bearer=admin.token), 404, "NOT_FOUND")
+    assert [await is_accepted(live.api, key["key"]) for key in keys] == [False, True]
+    left = await ask(live, admin, path)
+    assert [key["id"] for key in left["apiKeys"]] == [keys[1]["id"]]
+
+
+# --- the audit log ---------------------------------------------------------------------------------------------------
+async def test_audit_says_who_did_what_when_how_and_from_where(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, _ = await timed.people.newcomer()
+    answer = await timed.api.post(
+        f"/admin/users/{account.id}/ban",
+        {"reason": "fraud"},
+        bearer=admin.token,
+        headers={"user-agent": "tests/1.0 \x7f", "x-request-id": "request-17", "x-forwarded-for": "6.6.6.6"},
+    )
+    accepted(answer)
+    body = await ask(timed, admin, f"/admin/audit?userId={account.id}&action=auth.user.banned")
+    assert set(body) >= {"audit", "total"}
+    (record,) = body["audit"]
+    assert set(record) >= AUDIT
+    assert UUID7.fullmatch(record["id"])
+    expected = {
+        "at": timed.time.now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "action": "auth.user.banned",
+        "outcome": "success",
+        "actorKind": "user",
+        "actorUserId": timed.ada.id,
+        "userId": account.id,
+        "organizationId": None,
+        "method": "session",
+        "ip": "127.0.0.1",
+        "userAgent": "tests/1.0 \\u007f",
+        "requestId": "request-17",
+        "details": {"reason": "fraud"},
+    }
+    assert {name: record[name] for name in expected} == expected
+
+
+async def test_audit_tells_how_somebody_proved_who_they_are(timed: Timed) -> None:
+    account = timed.carol
+    await timed.people.sign_in(account)
+    challenge = await timed.people.challenge(account)
+    accepted(await timed.people.redeem(account.codes[0], challenge=challenge))
+    plain, session = await timed.people.newcomer()
+    key = await create_key(timed.api, session)
+    refused(await timed.api.get("/admin/users", bearer=key["key"]), 403, "SESSION_REQUIRED")
+    admin = await timed.people.sign_in(timed.ada, "admin")
+
+    async def methods(of: Account, action: str) -> list[tuple[str, str]]:
+        body = await ask(timed, admin, f"/admin/audit?userId={of.id}&action={action}")
+        return [(record["method"], record["actorKind"]) for record in body["audit"]]
+
+    assert (await methods(account, "auth.session.created"))[:2] == [("bkp", "user"), ("otp", "user")]
+    assert await methods(account, "auth.2fa.backup_code_used") == [("bkp", "user")]
+    assert await methods(plain, "auth.session.created") == [("pwd", "user")]
+    assert await methods(plain, "auth.apikey.created") == [("session", "user")]
+    assert await methods(plain, "auth.admin.access") == [("apikey", "api_key")]
+
+
+async def test_failures_and_refused_administration_are_recorded_too(timed: Timed) -> None:
+    account, session = await timed.people.newcomer()
+    refused(await timed.api.get("/admin/audit", bearer=session.token), 403, "FORBIDDEN")
+    account.password, right = "wrong password", account.password
+    refused(await timed.people.begin(account), 401, "INVALID_EMAIL_OR_PASSWORD")
+    account.password = right
+    carol = timed.carol
+    challenge = await timed.people.challenge(carol)
+    refused(await timed.people.verify(carol.has.wrong(), challenge=challenge), 401, "INVALID_CODE")
+    admin = await timed.people.sign_in(timed.ada, "admin")
+
+    async def outcomes(of: Account, action: str) -> list[str]:
+        body = await ask(timed, admin, f"/admin/audit?userId={of.id}&action={action}")
+        return [record["outcome"] for record in body["audit"]]
+
+    assert await outcomes(account, "auth.admin.access") == ["denied"]
+    assert await outcomes(account, "auth.sign_in") == ["failure"]
+    assert await outcomes(carol, "auth.2fa.code") == ["failure"]
+
+
+async def test_audit_is_read_newest_first_and_page_by_page(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, session = await timed.people.newcomer()
+    for number in range(5):
+        timed.time.advance(seconds=1)
+        await create_key(timed.api, session, name=str(number))
+    query = f"/admin/audit?userId={account.id}&action=auth.apikey.created"
+    whole = await ask(timed, admin, query)
+    assert [record["details"]["name"] for record in whole["audit"]] == ["4", "3", "2", "1", "0"]
+    assert (whole["total"], whole["nextCursor"]) == (5, None)
+    pages, cursor = [], None
+    for _ in range(3):
+        onwards = "" if cursor is None else f"&cursor={cursor}"
+        page = await ask(timed, admin, f"{query}&limit=2{onwards}")
+        assert page["total"] == 5
+        pages += page["audit"]
+        cursor = page["nextCursor"]
+    assert pages == whole["audit"]
+    assert cursor is None
+    everything = await ask(timed, admin, "/admin/audit?limit=200")
+    assert len(everything["audit"]) > 5
+    times = [record["at"] for record in everything["audit"]]
+    assert times == sorted(times, reverse=True)
+    assert (await ask(timed, admin, f"/admin/audit?userId={UNKNOWN}")) == {
+        "audit": [],
+        "total": 0,
+        "nextCursor": None,
+    }
+
+
+async def test_administrator_may_carry_the_session_in_every_way(live_sqlite: Live, carried: Any) -> None:
+    _, admin = await administrator(live_sqlite)
+    accepted(await live_sqlite.api.get("/admin/users?limit=1", **carried(admin)))

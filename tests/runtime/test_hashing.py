@@ -1,0 +1,93 @@
+"""Backup codes are hashed behind everything else, until somebody waits for them; and each once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from czo_auth.crypto import codes
+from czo_auth.crypto.codes import BackupCode
+from czo_auth.runtime.hashing import HashingPool
+
+
+class Hashes:
+    """Stands in for bcrypt: counts, remembers the thread, and waits where it is told to."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[str] = Counter()
+        self.threads: dict[str, str] = {}
+        self.go = threading.Event()
+
+    def __call__(self, code: BackupCode) -> str:
+        self.counted[code.selector] += 1
+        self.threads[code.selector] = threading.current_thread().name
+        self.go.wait(10)
+        return f"hash of {code.selector}"
+
+
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> Hashes:
+    hashes = Hashes()
+    monkeypatch.setattr(codes, "hash_code", hashes)
+    return hashes
+
+
+@pytest.fixture
+def pool() -> Iterator[HashingPool]:
+    pool = HashingPool(threads=2, queue=256)
+    yield pool
+    pool.close()
+
+
+async def test_codes_that_nobody_waits_for_are_hashed_in_the_background(
+    pool: HashingPool, hashes: Hashes
+) -> None:
+    hashes.go.set()
+    fresh = codes.new_codes(10)
+    hashed = await pool.hash_codes(fresh, until_awaited=asyncio.Event())
+    assert [(one.selector, one.hash) for one in hashed] == [
+        (c.selector, f"hash of {c.selector}") for c in fresh
+    ]
+    assert set(hashes.counted.values()) == {1}
+    assert all(name.startswith("czo-auth-codes") for name in hashes.threads.values())
+
+
+async def test_who_waits_does_not_wait_for_the_codes_of_others(pool: HashingPool, hashes: Hashes) -> None:
+    others = [
+        asyncio.create_task(pool.hash_codes(codes.new_codes(10), until_awaited=asyncio.Event()))
+        for _ in range(5)
+    ]
+    await asyncio.sleep(0.05)
+    assert sum(hashes.counted.values()) == 1, "one low thread, and it is held"
+    mine, awaited = codes.new_codes(10), asyncio.Event()
+    ahead = asyncio.create_task(pool.hash_codes(mine, until_awaited=awaited))
+    await asyncio.sleep(0.05)
+    awaited.set()
+    await asyncio.sleep(0.05)
+    assert {hashes.threads[code.selector][:13] for code in mine[:2]} == {"czo-auth-hash"}
+    hashes.go.set()
+    assert len(await ahead) == 10
+    await asyncio.gather(*others)
+    assert set(hashes.counted.values()) == {1}, "nothing is hashed twice"
+    assert len(hashes.counted) == 60
+
+
+async def test_code_that_is_being_hashed_is_not_begun_again(pool: HashingPool, hashes: Hashes) -> None:
+    fresh, awaited = codes.new_codes(3), asyncio.Event()
+    ahead = asyncio.create_task(pool.hash_codes(fresh, until_awaited=awaited))
+    await asyncio.sleep(0.05)
+    awaited.set()
+    hashes.go.set()
+    hashed = await ahead
+    assert [one.selector for one in hashed] == [code.selector for code in fresh]
+    assert set(hashes.counted.values()) == {1}
+
+
+async def test_regenerated_codes_are_hashed_in_front(pool: HashingPool, hashes: Hashes) -> None:
+    hashes.go.set()
+    await pool.hash_codes(codes.new_codes(4))
+    assert all(name.startswith("czo-auth-hash") for name in hashes.threads.values())
