@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 # Parallel test processes, e.g. `make test TEST_JOBS=2`; every process starts its own PostgreSQL.
-TEST_JOBS ?= 0
+TEST_JOBS ?= 4
 # More arguments for pytest, e.g. `make test TEST_ARGS="-k backup_code"`.
 TEST_ARGS ?=
 # `make lock UPGRADE=--upgrade` moves every pin, `UPGRADE="--upgrade-package httpx"` one.
@@ -18,13 +18,14 @@ IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test attack bench check reference lock clean
+.PHONY: help setup setup-dev serve demo test test-deep attack bench check reference lock clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
 	@echo "make serve    the server, set by AUTH_ENCRYPTION_KEY and CZO_AUTH_* of the environment"
 	@echo "make demo     a server of its own, and a walk through everything as a client"
-	@echo "make test     all tests; PostgreSQL comes with the test packages"
+	@echo "make test     the tests, in minutes; PostgreSQL comes with the test packages"
+	@echo "make test-deep  the attacks, better-auth's client, and the contract once more on PostgreSQL"
 	@echo "make attack   every attack on SQLite with one and four processes and on PostgreSQL with four"
 	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 2 minutes"
 	@echo "make check    ruff, mypy, import contracts, tree rules"
@@ -43,7 +44,10 @@ demo: $(VENV)/.base-installed
 	@exec $(IN)/czo-auth demo
 
 test: $(VENV)/.dev-installed
-	$(IN)/python -m pytest -n $(TEST_JOBS) $(TEST_ARGS)
+	$(IN)/python -m pytest -n $(TEST_JOBS) -m "not deep" $(TEST_ARGS)
+
+test-deep: $(VENV)/.dev-installed
+	$(IN)/python -m pytest -n $(TEST_JOBS) -m deep $(TEST_ARGS)
 
 attack: $(VENV)/.dev-installed
 	@for deployment in $(ATTACK_DEPLOYMENTS); do \

@@ -20,6 +20,36 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+_DEEP = ("tests/attacks/", "tests/better_auth/")
+_FAST_ATTACKS = ("test_revocation_everywhere.py", "test_enrolment_survives_a_kill.py", "test_history.py")
+_BOTH_DATABASES_ALWAYS = (
+    "test_races.py",
+    "test_faults.py",
+    "test_api_keys_effects.py",
+    "test_events_and_audit.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Mark what `make test` leaves to `make test-deep`, so that it stays within minutes on two cores.
+
+    Deep are the attacks, better-auth's client, and the contract's second run on PostgreSQL where no race, fault or
+    revocation is about the database; the stores themselves are always tested on both.
+    """
+    for item in items:
+        where = item.nodeid.replace("\\", "/")
+        name = item.path.name
+        attack = where.startswith(_DEEP) and name not in _FAST_ATTACKS
+        second_run = (
+            where.startswith("tests/contract/")
+            and "[postgres" in where
+            and name not in _BOTH_DATABASES_ALWAYS
+        )
+        if attack or second_run:
+            item.add_marker(pytest.mark.deep)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
     """Hide the developer's own settings: a test says every setting that it needs."""

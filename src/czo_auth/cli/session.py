@@ -28,6 +28,8 @@ REFUSED = 1
 CANNOT_START = 2
 DATABASE_UNAVAILABLE = os.EX_TEMPFAIL
 
+_LAST_WORD_SECONDS = 5
+
 OPERATOR = Provenance(actor_kind="operator", method="cli")
 """Who acts: somebody with a shell on this machine, who is no user of the product."""
 
@@ -146,6 +148,8 @@ def ending_quietly() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         for child in multiprocessing.active_children():
             child.terminate()
+            child.join(_LAST_WORD_SECONDS)
+            child.kill()
         # Not an exception: in the middle of an import it would come out as another one, with a traceback.
         os._exit(0)
 

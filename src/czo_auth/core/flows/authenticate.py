@@ -11,6 +11,7 @@ from czo_auth.core.errors import InvalidApiKey, InvalidToken, TwoFactorSetupRequ
 from czo_auth.core.flows.proved import ProvedCredentials, make_room
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.signing_keys import SigningKeys
+from czo_auth.core.ids import is_id
 from czo_auth.core.principal import TWO_FACTOR_SETUP, Principal
 from czo_auth.core.sessions.access_tokens import VerifiedToken
 from czo_auth.core.transaction import Standing
@@ -152,6 +153,9 @@ class Authenticate:
         if principal is not None:
             return principal
         verified = await self._verify(token, digest, now=now)
+        # PostgreSQL cannot compare with every text that a JSON string may hold, and that is no outage.
+        if not is_id(verified.session_id):
+            raise InvalidToken
         found = await self._lookup.find_session_by_id(verified.session_id)
         principal = self._session(found, now=now)
         if principal.user_id != verified.user_id:
