@@ -43,8 +43,10 @@ serve: $(VENV)/.base-installed
 demo: $(VENV)/.base-installed
 	@exec $(IN)/czo-auth demo
 
+# Playwright keeps an event loop running in its process, where no other test could begin one.
 test: $(VENV)/.dev-installed
-	$(IN)/python -m pytest -n $(TEST_JOBS) -m "not deep" $(TEST_ARGS)
+	$(IN)/python -m pytest -n $(TEST_JOBS) -m "not deep" --ignore tests/browser $(TEST_ARGS)
+	$(IN)/python -m pytest -n 2 tests/browser
 
 test-deep: $(VENV)/.dev-installed
 	$(IN)/python -m pytest -n $(TEST_JOBS) -m deep $(TEST_ARGS)

@@ -34,8 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     Mark what `make test` leaves to `make test-deep`, so that it stays within minutes on two cores.
 
-    Deep are the attacks, better-auth's client, and the contract's second run on PostgreSQL where no race, fault or
-    revocation is about the database; the stores themselves are always tested on both.
+    Deep are the attacks, better-auth's client, the hosts other than FastAPI, and the contract's second run on
+    PostgreSQL where no race, fault or revocation is about the database; the stores are always tested on both.
     """
     for item in items:
         where = item.nodeid.replace("\\", "/")
@@ -46,7 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             and "[postgres" in where
             and name not in _BOTH_DATABASES_ALWAYS
         )
-        if attack or second_run:
+        other_host = where.startswith("tests/examples/") and "fastapi" not in where
+        if attack or second_run or other_host:
             item.add_marker(pytest.mark.deep)
 
 
