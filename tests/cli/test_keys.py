@@ -183,6 +183,12 @@ def test_no_key_is_made_for_a_database_elsewhere(fresh: Shell) -> None:
     assert not fresh.data.exists()
 
 
+def test_production_makes_no_key_by_itself(fresh: Shell) -> None:
+    done = fresh.run("serve", "--port", "0", env={"CZO_AUTH_ENVIRONMENT": "production"}, code=2)
+    assert "AUTH_ENCRYPTION_KEY is missing" in done.stderr
+    assert not fresh.data.exists()
+
+
 def test_processes_that_start_together_make_one_key(fresh: Shell) -> None:
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: fresh.run("migrate"), range(4)))
