@@ -26,7 +26,6 @@ _FAST_ATTACKS = ("test_revocation_everywhere.py", "test_enrolment_survives_a_kil
 _NEED_A_CALM_MACHINE = (
     "test_bad_input.py",
     "test_output_that_nobody_reads_does_not_matter",
-    "test_spaces_and_dashes_in_a_code_do_not_matter",
     "test_file_locked_by_another_is_an_outage_for_writes_only",
     "test_owner_that_lost_a_mandatory_factor_loses_the_keys_until_there_is_one",
 )

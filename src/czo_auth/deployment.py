@@ -37,10 +37,10 @@ def settings_with_local_key(settings: Settings | None = None) -> Settings:
     """
     Complete *settings* with the key file of the data folder, where the deployment is the embedded default.
 
-    The key is made when there is neither a key nor a database yet, and in no other case.
+    The key is made when there is neither a key nor a database yet, outside production, and in no other case.
 
     Raises:
-        StartRefused: There is a database and no key, or the folder cannot be used.
+        StartRefused: There is no key and none may be made, or the folder cannot be used.
     """
     settings = settings or read_settings()
     if not settings.is_embedded_default:
@@ -50,7 +50,7 @@ def settings_with_local_key(settings: Settings | None = None) -> Settings:
         if settings.encryption_key is not None:
             _make_folder(settings.data_dir)
             return settings
-        text = key_file.read_text("ascii").strip() if key_file.exists() else _first_key(settings.data_dir)
+        text = key_file.read_text("ascii").strip() if key_file.exists() else _first_key(settings)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         if settings.encryption_key is not None:
@@ -65,12 +65,18 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _first_key(folder: Path) -> str:
+def _first_key(settings: Settings) -> str:
+    folder = settings.data_dir
     key_file = folder / KEY_FILE
     if (folder / DATABASE_FILE).exists() and not key_file.exists():
         raise StartRefused(
             f"AUTH_ENCRYPTION_KEY is missing: {folder / DATABASE_FILE} exists, but its key file {key_file} "
             "is gone. Put the file back, or set AUTH_ENCRYPTION_KEY."
+        )
+    if settings.is_production:
+        raise StartRefused(
+            "AUTH_ENCRYPTION_KEY is missing: production makes no key by itself. "
+            "Set it to the output of `czo-auth keys generate`."
         )
     _make_folder(folder)
     # Written aside and then given its name, so that of several processes that start together one wins, and the

@@ -35,7 +35,7 @@ THEN = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 
 _numbers = count(1)
 
-PREPARED_CUSTOMERS = 2
+PREPARED_CUSTOMERS = 3
 PREPARED_ADMINS = 1
 
 
@@ -123,6 +123,11 @@ class Deployment:
     def auth(self) -> Auth:
         """The deployment, or a second process on its database: what an operator holds."""
         raise NotImplementedError
+
+    @property
+    def rested(self) -> Account:
+        """The prepared customer with the most fresh codes; of the three, the second is for races."""
+        return max(self.prepared.customers[::2], key=lambda account: account.has.left())
 
     async def admin(self) -> tuple[Account, Session]:
         """Make an administrator; the session may only enrol."""

@@ -42,6 +42,11 @@ class Phone:
         assert self._last <= now + self._drift, "the phone has no fresh code: let time pass"
         return self._totp.generate_otp(self._last)
 
+    def left(self) -> int:
+        """Count the codes that could be shown now, one after the other."""
+        now = self._step()
+        return now + self._drift - max(self._last, now - max(0, self._drift - 2) - 1)
+
     def at(self, steps: int) -> str:
         """Give the code that lies *steps* from now, whether it was shown or not."""
         return self._totp.generate_otp(self._step() + steps)

@@ -65,7 +65,7 @@ async def test_claims_are_those_of_the_contract(live: Live) -> None:
 
 
 async def test_second_factor_shows_in_the_claims(live: Live) -> None:
-    account = live.prepared.customers[0]
+    account = live.rested
     proved = await claims_of(live, await live.people.sign_in(account))
     assert (proved["amr"], proved["aal"]) == (["pwd", "otp"], 2)
     code = account.codes.pop()

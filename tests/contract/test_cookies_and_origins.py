@@ -64,11 +64,11 @@ async def test_sign_out_without_a_cookie_clears_none(live_sqlite: Live) -> None:
 
 
 async def test_challenge_cookie_finishes_the_sign_in_and_goes(live: Live) -> None:
-    account = live.prepared.customers[0]
+    account = live.rested
     challenge = await live.people.challenge(account)
     cookie = {CHALLENGE_COOKIE: challenge}
     refused(
-        await live.people.verify(account.has.code(), cookies=cookie, origin=None),
+        await live.people.verify(account.has.at(0), cookies=cookie, origin=None),
         403,
         "MISSING_OR_NULL_ORIGIN",
     )

@@ -190,7 +190,7 @@ async def test_enable_needs_a_session(live_sqlite: Live) -> None:
 
 
 async def test_active_factor_is_not_enabled_twice(live_sqlite: Live) -> None:
-    account = live_sqlite.prepared.customers[0]
+    account = live_sqlite.rested
     session = await live_sqlite.people.sign_in(account)
     refused(await enable(live_sqlite, session, password=account.password), 400, "TOTP_ALREADY_ENABLED")
     refused(await enable(live_sqlite, session), 400, "TOTP_ALREADY_ENABLED")

@@ -223,7 +223,7 @@ async def test_enrolment_lifts_the_restriction_of_keys(live: Live) -> None:
 async def test_restricted_session_with_a_challenge_of_somebody_else_finishes_that_sign_in(live: Live) -> None:
     """What needs no credential stays open, and a challenge in the body decides."""
     _, restricted = await live.admin()
-    account = live.prepared.customers[0]
+    account = live.rested
     challenge = await live.people.challenge(account)
     answer = await live.people.redeem(account.codes.pop(), challenge=challenge, bearer=restricted.token)
     assert Session.of(answer).body["user"]["id"] == account.id
@@ -250,7 +250,7 @@ async def test_administration_needs_the_hat_and_a_proved_factor(live: Live) -> N
     ada = live.prepared.admins[0]
     as_customer = await live.people.sign_in(ada, "customer")
     refused(await live.api.get("/admin/users", bearer=as_customer.token), 403, "FORBIDDEN")
-    customer = await live.people.sign_in(live.prepared.customers[0])
+    customer = await live.people.sign_in(live.rested)
     refused(await live.api.get("/admin/users", bearer=customer.token), 403, "FORBIDDEN")
     as_admin = await live.people.sign_in(ada, "admin")
     accepted(await live.api.get("/admin/users", bearer=as_admin.token))

@@ -37,7 +37,7 @@ async def test_refresh_gives_a_new_pair(live: Live) -> None:
 
 async def test_refresh_raises_nothing(live: Live) -> None:
     """S22: `amr` is kept, never raised, and so is everything else about the session."""
-    session = await live.people.sign_in(live.prepared.customers[0])
+    session = await live.people.sign_in(live.rested)
     _, plain = await live.people.newcomer()
     for one, amr, aal in ((session, ["pwd", "otp"], 2), (plain, ["pwd"], 1)):
         body = accepted(await refresh(live, one.refresh_token))

@@ -25,7 +25,7 @@ async def disable(here: Deployment, account: Account, session: Session, **more: 
 @pytest.mark.parametrize("path", ["/two-factor/verify", "/two-factor/verify-totp"])
 async def test_right_code_finishes_the_sign_in(live: Live, path: str) -> None:
     """Contract 4: the same body as a plain sign-in, and `verified: true`."""
-    account = live.prepared.customers[0]
+    account = live.rested
     challenge = await live.people.challenge(account)
     answer = await live.api.post(path, {"code": account.has.code(), "challenge": challenge})
     session = Session.of(answer)
@@ -47,11 +47,11 @@ async def test_challenge_keeps_the_actor_type_of_the_route(live: Live) -> None:
 
 
 async def test_challenge_is_used_once(live: Live) -> None:
-    account = live.prepared.customers[0]
+    account = live.rested
     challenge = await live.people.challenge(account)
     accepted(await live.people.verify(account.has.code(), challenge=challenge))
     for _ in range(2):
-        answer = await live.people.verify(account.has.code(), challenge=challenge)
+        answer = await live.people.verify(account.has.at(0), challenge=challenge)
         refused(answer, 401, "INVALID_TWO_FACTOR_COOKIE")
 
 
@@ -79,19 +79,19 @@ async def test_neither_session_nor_challenge_is_401(live_sqlite: Live) -> None:
 
 async def test_challenge_in_the_body_decides_over_a_session_sent_along(live: Live, carried: Any) -> None:
     """Contract 4."""
-    account = live.prepared.customers[0]
+    account = live.rested
     stranger, theirs = await live.people.newcomer()
     challenge = await live.people.challenge(account)
     session = Session.of(await live.people.verify(account.has.code(), challenge=challenge, **carried(theirs)))
     assert session.body["user"]["id"] == account.id
-    answer = await live.people.verify(account.has.code(), challenge=UNKNOWN, **carried(session))
+    answer = await live.people.verify(account.has.at(0), challenge=UNKNOWN, **carried(session))
     refused(answer, 401, "INVALID_TWO_FACTOR_COOKIE")
     assert await live.people.is_alive(theirs)
     assert stranger.id != account.id
 
 
 async def test_challenge_in_the_body_decides_over_the_cookie(live: Live) -> None:
-    account = live.prepared.customers[0]
+    account = live.rested
     fresh, stale = await live.people.challenge(account), {CHALLENGE_COOKIE: UNKNOWN}
     accepted(await live.people.verify(account.has.code(), challenge=fresh, cookies=stale))
 
@@ -199,13 +199,11 @@ async def test_code_is_spent_wherever_it_was_redeemed(timed: Timed) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["{0}{1} {2}", " {0}{1}{2} ", "{0}{1}-{2}", "{0} {1} {2}"])
-async def test_spaces_and_dashes_in_a_code_do_not_matter(live_sqlite: Live, spelling: str) -> None:
-    account = live_sqlite.prepared.customers[0]
-    challenge = await live_sqlite.people.challenge(account)
-    code = account.has.code()
-    accepted(
-        await live_sqlite.people.verify(spelling.format(code[:2], code[2:3], code[3:]), challenge=challenge)
-    )
+async def test_spaces_and_dashes_in_a_code_do_not_matter(timed_sqlite: Timed, spelling: str) -> None:
+    challenge = await timed_sqlite.people.challenge(timed_sqlite.carol)
+    code = timed_sqlite.carol.has.code()
+    spelled = spelling.format(code[:2], code[2:3], code[3:])
+    accepted(await timed_sqlite.people.verify(spelled, challenge=challenge))
 
 
 async def test_digits_of_other_scripts_are_no_digits(timed_sqlite: Timed) -> None:
@@ -228,7 +226,7 @@ async def test_digits_of_other_scripts_are_no_digits(timed_sqlite: Timed) -> Non
 
 
 async def test_backup_code_is_no_totp_code_and_the_other_way_round(live: Live) -> None:
-    account = live.prepared.customers[0]
+    account = live.rested
     challenge = await live.people.challenge(account)
     refused(await live.people.verify(account.codes[0], challenge=challenge), 401, "INVALID_CODE")
     refused(await live.people.redeem(account.has.at(0), challenge=challenge), 401, "INVALID_BACKUP_CODE")

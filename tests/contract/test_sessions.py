@@ -74,7 +74,7 @@ async def test_session_that_is_not_yours_is_404_like_one_that_does_not_exist(liv
 
 async def test_all_others_end_with_their_refresh_families_and_challenges(live: Live) -> None:
     """Contract 3: `DELETE /sessions`; S23."""
-    account = live.prepared.customers[0]
+    account = live.rested
     mine, other = await live.people.sign_in(account), await live.people.sign_in(account)
     challenge = await live.people.challenge(account)
     accepted(await live.api.delete("/sessions", bearer=mine.token), 204)
@@ -82,7 +82,7 @@ async def test_all_others_end_with_their_refresh_families_and_challenges(live: L
     assert not await live.people.is_alive(other)
     answer = await live.api.post("/token/refresh", {"refreshToken": other.refresh_token})
     refused(answer, 401, "INVALID_REFRESH_TOKEN")
-    answer = await live.people.verify(account.has.code(), challenge=challenge)
+    answer = await live.people.verify(account.has.at(0), challenge=challenge)
     refused(answer, 401, "INVALID_TWO_FACTOR_COOKIE")
     accepted(await live.api.post("/token/refresh", {"refreshToken": mine.refresh_token}))
 
