@@ -22,7 +22,7 @@ from granian.log import LogLevels, logger
 from granian.server.mp import MPServer
 
 from czo_auth.cli.logs import configure_logging, logging_config
-from czo_auth.cli.session import REFUSED, assembled, no_newer_schema, reporting
+from czo_auth.cli.session import assembled, no_newer_schema
 from czo_auth.errors import StartRefused
 from czo_auth.metrics import SHARED_FOLDER
 from czo_auth.server import Server
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 FORKS = sys.platform == "linux"
 """Elsewhere system libraries do not survive a fork, and workers start from nothing."""
 
+_WISHES_TO_END = frozenset({signal.SIGINT, signal.SIGTERM})
 _KILL_AFTER_SECONDS = 12
 _ORPHAN_CHECK_SECONDS = 1.0
 _SAME_SIGNAL_SECONDS = 0.2
@@ -47,11 +48,12 @@ def serve(settings: Settings, *, when_ready: Callable[[Settings], None]) -> None
         when_ready: Called once, in a thread, when the server answers; with the port that was chosen for port 0.
 
     Raises:
-        StartRefused, StorageUnavailable, SystemExit: Before anything listens.
+        StartRefused, StorageUnavailable: Before anything listens.
     """
     with _without_collecting():
         configure_logging("INFO")
-        _prepare(settings)
+        asyncio.run(_prepare(settings))
+        _load_ahead()
         address, port = _free_address(settings.host, settings.port)
         settings = settings.model_copy(update={"port": port})
         _hand_over(settings)
@@ -72,44 +74,22 @@ def _shared_figures(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _prepare(settings: Settings) -> None:
-    """
-    Do once, before any worker starts, what can refuse the start: key, database, migrations.
-
-    Where workers are copies of this process, another copy does it: meanwhile this one imports what the workers need,
-    and it never has a connection or a thread that they could inherit.
-    """
-    if not FORKS:
-        asyncio.run(_open_once(settings))
-        return
-    multiprocessing.set_start_method("fork", force=True)
-    copy = multiprocessing.Process(target=_prepare_and_report, args=(settings,), name="czo-auth-prepare")
-    copy.start()
-    try:
-        import czo_auth.app
-        import czo_auth.auth
-        import czo_auth.graphql.app  # noqa: F401
-
-        copy.join()
-    finally:
-        copy.terminate()
-        copy.join()
-    if copy.exitcode:
-        raise SystemExit(copy.exitcode if copy.exitcode > 0 else REFUSED)
-
-
-def _prepare_and_report(settings: Settings) -> None:
-    with reporting():
-        asyncio.run(_open_once(settings))
-
-
-async def _open_once(settings: Settings) -> None:
+async def _prepare(settings: Settings) -> None:
+    """Do once, before any worker starts, what can refuse the start: key, database, migrations."""
     auth = assembled(settings)
     try:
         with no_newer_schema():
             await auth.open()
     finally:
         await auth.stop()
+
+
+def _load_ahead() -> None:
+    """Import what the workers need, where they are copies of this process: then it is done once, for all of them."""
+    if FORKS:
+        multiprocessing.set_start_method("fork", force=True)
+        import czo_auth.app
+        import czo_auth.graphql.app  # noqa: F401
 
 
 class _Supervisor(MPServer):
@@ -137,7 +117,8 @@ class _Supervisor(MPServer):
         # A new worker has the supervisor's handlers, which would swallow the wish to end. So signals wait until it
         # has its own.
         os.register_at_fork(
-            before=lambda: _mask(signal.SIG_BLOCK), after_in_parent=lambda: _mask(signal.SIG_UNBLOCK)
+            before=_hold_signals,
+            after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _WISHES_TO_END),
         )
         super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
         # After the forks, for a child inherits the locks that another thread happens to hold.
@@ -169,9 +150,8 @@ class _Supervisor(MPServer):
 
 def load_worker() -> Worker:
     """Build the application of one worker process, from the environment."""
-    # Two signals during the start would block the worker for good: granian keeps one until it serves. While they are
-    # held off, all that come are one. Also where the worker is not a copy.
-    _mask(signal.SIG_BLOCK)
+    # Where the worker is no copy, nobody did it before.
+    _hold_signals()
     from czo_auth.auth import Auth
     from czo_auth.deployment import settings_with_local_key
 
@@ -180,12 +160,19 @@ def load_worker() -> Worker:
     return Worker(Auth(settings_with_local_key()), supervisor=supervisor.pid if supervisor else None)
 
 
-def _mask(how: int) -> None:
-    signal.pthread_sigmask(how, {signal.SIGINT, signal.SIGTERM})
+def _hold_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WISHES_TO_END)
 
 
 class Worker(Server):
-    """The application in a process that belongs to a supervisor."""
+    """
+    The application in a process that belongs to a supervisor.
+
+    granian's worker ends at SIGINT or SIGTERM, but a second one before it serves blocks it for good. And Ctrl-C reaches
+    every process of the terminal, whereas only the supervisor should tell: a worker that ends by itself looks like one
+    that died. So SIGINT is held off all the time, SIGTERM until the start is done, and the first SIGTERM lets one
+    SIGINT through.
+    """
 
     def __init__(self, auth: Any, *, supervisor: int | None) -> None:
         super().__init__(auth)
@@ -193,19 +180,22 @@ class Worker(Server):
         self._watch: asyncio.Task[None] | None = None
 
     async def started(self) -> None:
-        loop = asyncio.get_running_loop()
-        # Ctrl-C reaches every process of the terminal, but the supervisor tells when to end: a worker that ended by
-        # itself would look like one that died.
-        loop.add_signal_handler(signal.SIGINT, _ignore)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
         self._watch = asyncio.create_task(self._end_as_an_orphan())
         await super().started()
-        _mask(signal.SIG_UNBLOCK)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     async def ending(self) -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _ignore)
         if self._watch is not None:
             self._watch.cancel()
         await super().ending()
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _ignore)
+        # To the process, not the thread: with one that the terminal sent and that waits, it is still one.
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
     async def _end_as_an_orphan(self) -> None:
         # Nothing tells a process that its parent is gone, on all systems alike: it has to look.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import sys
@@ -27,8 +26,6 @@ T = TypeVar("T")
 REFUSED = 1
 CANNOT_START = 2
 DATABASE_UNAVAILABLE = os.EX_TEMPFAIL
-
-_LAST_WORD_SECONDS = 5
 
 OPERATOR = Provenance(actor_kind="operator", method="cli")
 """Who acts: somebody with a shell on this machine, who is no user of the product."""
@@ -146,10 +143,6 @@ def ending_quietly() -> Iterator[None]:
     """Let SIGINT and SIGTERM end the process with status 0 until something else handles them."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        for child in multiprocessing.active_children():
-            child.terminate()
-            child.join(_LAST_WORD_SECONDS)
-            child.kill()
         # Not an exception: in the middle of an import it would come out as another one, with a traceback.
         os._exit(0)
 
