@@ -176,19 +176,19 @@ async def test_another_process_that_migrates_for_too_long_is_an_outage(
     await upgrade(database_url)
 
 
-SECOND_REVISION = """
+NEXT_REVISION = f"""
 import sqlalchemy as sa
 from alembic import context, op
 
-revision = "0002"
-down_revision = "0001"
+revision = "next"
+down_revision = "{migrations.HEAD}"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     prefix = context.config.attributes["tables"].prefix
-    with op.batch_alter_table(f"{prefix}users") as users:
+    with op.batch_alter_table(prefix + "users") as users:
         users.add_column(sa.Column("phone", sa.Text()))
         users.alter_column("name", new_column_name="full_name")
 """
@@ -208,11 +208,11 @@ async def test_rows_survive_a_migration_that_makes_their_parents_table_anew(
 
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts)
-    (scripts / "versions" / "r0002_test.py").write_text(SECOND_REVISION)
+    (scripts / "versions" / "next.py").write_text(NEXT_REVISION)
     monkeypatch.setattr(migrate, "_SCRIPTS", str(scripts))
-    monkeypatch.setattr(migrate, "HEAD", "0002")
+    monkeypatch.setattr(migrate, "HEAD", "next")
     await upgrade(database_url)
-    assert await current_revision(database_url) == "0002"
+    assert await current_revision(database_url) == "next"
     assert await rows(database_url, "SELECT full_name, phone FROM czo_auth_users") == [("Ada", None)]
     for table in ("sessions", "refresh_tokens"):
         assert await rows(database_url, f"SELECT count(*) FROM czo_auth_{table}") == [(1,)]

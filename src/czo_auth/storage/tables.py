@@ -252,6 +252,8 @@ class Tables:
             Column("metadata", _JSON),
             Column("created_at", Instant, nullable=False),
             Column("updated_at", Instant, nullable=False),
+            Column("api_key_max_days", Integer),
+            Column("api_key_unused_days", Integer),
             UniqueConstraint("slug"),
         )
         self.members = self._table(
@@ -292,13 +294,18 @@ class Tables:
             Column("scopes", WordList, nullable=False),
             Column("metadata", _JSON),
             Column("enabled", Boolean, nullable=False),
-            Column("expires_at", Instant),
+            Column("expires_at", Instant, index=True),
             Column("last_used_at", Instant),
             Column("rotated_at", Instant),
             Column("created_at", Instant, nullable=False),
             Column("updated_at", Instant, nullable=False),
             Column("revoked_at", Instant, index=True),
             Column("revoked_reason", Text),
+            Column("allowed_ips", WordList),
+            Column("rate_limit_max", Integer),
+            Column("rate_limit_window_seconds", Integer),
+            Column("noticed_days", Integer),
+            Column("unused_noticed_at", Instant),
             UniqueConstraint("digest"),
         )
 
