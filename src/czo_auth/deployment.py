@@ -48,7 +48,7 @@ def settings_with_local_key(settings: Settings | None = None) -> Settings:
     key_file = settings.data_dir / KEY_FILE
     try:
         if settings.encryption_key is not None:
-            _make_folder(settings.data_dir)
+            make_data_folder(settings.data_dir)
             return settings
         text = key_file.read_text("ascii").strip() if key_file.exists() else _first_key(settings)
     except (OSError, UnicodeDecodeError) as error:
@@ -61,7 +61,8 @@ def settings_with_local_key(settings: Settings | None = None) -> Settings:
     return settings.model_copy(update={"encryption_key": SecretStr(text)})
 
 
-def _make_folder(folder: Path) -> None:
+def make_data_folder(folder: Path) -> None:
+    """Make the folder, for its owner alone, unless it is there."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
@@ -78,7 +79,7 @@ def _first_key(settings: Settings) -> str:
             "AUTH_ENCRYPTION_KEY is missing: production makes no key by itself. "
             "Set it to the output of `czo-auth keys generate`."
         )
-    _make_folder(folder)
+    make_data_folder(folder)
     # Written aside and then given its name, so that of several processes that start together one wins, and the
     # others never read half a key.
     handle, draft = tempfile.mkstemp(dir=folder, prefix=f"{KEY_FILE}.")

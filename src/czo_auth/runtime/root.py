@@ -40,6 +40,7 @@ from czo_auth.core.mail import Links, Mail
 from czo_auth.core.sessions.access_tokens import AccessTokens
 from czo_auth.delivery.pwned_passwords import NoBreaches, PwnedPasswords
 from czo_auth.delivery.subscribers import Subscribers
+from czo_auth.deployment import make_data_folder
 from czo_auth.errors import StartRefused
 from czo_auth.runtime.background import BackgroundTasks
 from czo_auth.runtime.hashing import HashingPool
@@ -214,10 +215,21 @@ class Runtime:
     async def _bring_up_to_date(self) -> None:
         from czo_auth.storage import migrate
 
+        if self.settings.is_embedded_default:
+            self._make_data_folder()
         if self.settings.auto_migrate:
             await migrate.upgrade(self.settings.storage_url, table_prefix=self.settings.table_prefix)
         elif not await migrate.is_current(self.settings.storage_url, table_prefix=self.settings.table_prefix):
             raise StartRefused("The tables are not up to date: run `czo-auth migrate`.")
+
+    def _make_data_folder(self) -> None:
+        # A host that brings its encryption key along begins with nothing but its settings.
+        try:
+            make_data_folder(self.settings.data_dir)
+        except OSError as error:
+            raise StartRefused(
+                f"The data folder {self.settings.data_dir} cannot be used: {error.strerror}."
+            ) from None
 
     async def _start(self) -> None:
         await self.open()
