@@ -18,7 +18,7 @@ IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test test-deep attack bench check reference lock clean
+.PHONY: help setup setup-dev serve demo test test-deep attack bench check reference docs lock clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 2 minutes"
 	@echo "make check    ruff, mypy, import contracts, tree rules"
 	@echo "make reference  write docs/reference/ anew from the code"
+	@echo "make docs     build the documentation site into site/; a broken link fails"
 	@echo "make lock     write requirements/*.txt anew from pyproject.toml"
 	@echo "make clean    remove .venv, builds and caches"
 
@@ -72,14 +73,21 @@ check: $(VENV)/.dev-installed
 reference: $(VENV)/.dev-installed
 	$(IN)/python tools/write_reference.py
 
+# The cache of an earlier build would keep quiet about links that were fine then.
+docs: $(VENV)/.docs-installed
+	@rm -rf site .cache
+	$(IN)/zensical build --strict
+	$(IN)/python tools/check_site.py
+
 lock: $(VENV)/.installer-installed
 	$(COMPILE) --group pyproject.toml:installer --output-file requirements/uv.txt
 	$(COMPILE) pyproject.toml --extra postgres --extra metrics --group build --output-file requirements/base.txt
 	$(COMPILE) pyproject.toml --all-extras --group build --group dev --constraints requirements/base.txt \
 		--output-file requirements/dev.txt
+	$(COMPILE) --group pyproject.toml:docs --constraints requirements/dev.txt --output-file requirements/docs.txt
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) build dist site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs several times faster than pip; where pip cannot get it, pip does the work itself.
@@ -112,3 +120,9 @@ $(VENV)/.base-installed: requirements/base.txt pyproject.toml $(VENV)/.installer
 $(VENV)/.dev-installed: requirements/dev.txt requirements/base.txt pyproject.toml $(VENV)/.installer-installed
 	$(call install,requirements/dev.txt)
 	@touch $(VENV)/.base-installed $@
+
+# The site's generator comes along only where the site is built; its pins agree with the development set's.
+$(VENV)/.docs-installed: requirements/docs.txt $(VENV)/.dev-installed
+	@echo "installing requirements/docs.txt"
+	@$(UV_INSTALL) --require-hashes -r $< || $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@

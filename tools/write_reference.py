@@ -6,8 +6,11 @@ import argparse
 import inspect
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import typer
 
 from czo_auth.asgi.problems import STATUS, status_of
 from czo_auth.core import errors, mail
@@ -15,7 +18,7 @@ from czo_auth.core.errors import Refusal
 from czo_auth.core.events import types
 from czo_auth.settings import Settings
 
-PAGES = Path(__file__).parent.parent / "docs" / "reference"
+DOCS = Path(__file__).parent.parent / "docs"
 EVENT_MEANINGS = {
     "auth.2fa.enabled": "A second factor was confirmed, or replaced by a new one (`replaced`).",
     "auth.2fa.disabled": "A second factor was turned off, by its owner or by an administrator (`reset`).",
@@ -114,25 +117,66 @@ def rest_page() -> str:
     return head + "\n".join(rows) + "\n"
 
 
+def graphql_page() -> str:
+    """Tell the schema in its own language."""
+    from czo_auth.graphql.schema import SCHEMA
+
+    head = "# GraphQL\n\n`POST /graphql` on the standalone server; an embedding host mounts `auth.graphql` where it "
+    head += "likes. Every field needs a credential. Introspection is open outside production "
+    head += "(`CZO_AUTH_GRAPHQL_INTROSPECTION`).\n\n"
+    return f"{head}```graphql\n{SCHEMA.as_str().strip()}\n```\n"
+
+
+def cli_page() -> str:
+    """Tell every command as its `--help` does, at a fixed width."""
+    from czo_auth.cli.app import app
+
+    root = typer.main.get_command(app)
+    head = "# Command line\n\nEvery command with its options, as `--help` prints it.\n"
+    return head + "".join(_commands(root, None, "czo-auth"))
+
+
+def _commands(command: Any, parent: Any, path: str) -> Iterator[str]:
+    context = command.make_context(path, [], parent=parent, resilient_parsing=True, terminal_width=96)
+    context.info_name = path.rsplit(" ", 1)[-1]
+    told = "\n".join(line.rstrip() for line in command.get_help(context).strip().splitlines())
+    yield f"\n## {path}\n\n```text\n{told}\n```\n"
+    for name in getattr(command, "commands", {}):
+        yield from _commands(command.commands[name], context, f"{path} {name}")
+
+
+def decisions_page() -> str:
+    """Tell every decision by its headline."""
+    rows = []
+    for page in sorted((DOCS / "decisions").glob("[0-9]*.md")):
+        headline = page.read_text("utf-8").splitlines()[0].removeprefix("# ")
+        rows.append(f"- {page.name[:4]} [{headline}]({page.name})")
+    head = "# Decisions\n\nOne page a decision: the context, the choice, what it costs, and when to look again.\n\n"
+    return head + "\n".join(rows) + "\n"
+
+
 def main() -> None:
     """Write or check the pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is out of date")
     only_check = parser.parse_args().check
     pages = {
-        "settings.md": settings_page(),
-        "errors.md": errors_page(),
-        "events.md": events_page(),
-        "rest.md": rest_page(),
+        "reference/settings.md": settings_page(),
+        "reference/errors.md": errors_page(),
+        "reference/events.md": events_page(),
+        "reference/rest.md": rest_page(),
+        "reference/graphql.md": graphql_page(),
+        "reference/cli.md": cli_page(),
+        "decisions/index.md": decisions_page(),
     }
     stale = []
     for name, text in pages.items():
-        page = PAGES / name
+        page = DOCS / name
         if page.exists() and page.read_text("utf-8") == text:
             continue
         stale.append(name)
         if not only_check:
-            PAGES.mkdir(parents=True, exist_ok=True)
+            page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(text, "utf-8")
     if only_check and stale:
         sys.exit(f"out of date: {', '.join(stale)}; run `make reference`")
