@@ -33,6 +33,7 @@ _BOTH_DATABASES_ALWAYS = (
     "test_races.py",
     "test_faults.py",
     "test_api_keys_effects.py",
+    "test_api_keys_leaked.py",
     "test_events_and_audit.py",
 )
 

@@ -12,7 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorType
-from czo_auth.core.api_keys.key import ApiKeyPolicy
+from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
 from czo_auth.core.api_keys.scopes import ScopePolicy
 from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.policies import Policies
@@ -148,6 +148,11 @@ class Settings(BaseSettings):
         default=False,
         description="Whether better-auth's `x-api-key` header is read besides `Authorization: Bearer`.",
     )
+    leaked_api_keys: LeakResponse = Field(
+        default="revoke",
+        description="What a report of a leak does to a key: `revoke` ends it, `quarantine` switches it off until its "
+        "owner decides.",
+    )
     scope_rule: (
         Callable[[frozenset[str], str | None], Collection[str]] | Mapping[str, Collection[str]] | None
     ) = Field(
@@ -215,14 +220,7 @@ class Settings(BaseSettings):
     def _prefix(cls, value: str) -> str:
         if not _PREFIX.fullmatch(value):
             raise ValueError("must be 2 to 15 lower-case letters or digits and an underscore")
-        if value in (
-            tokens.SESSION,
-            tokens.REFRESH,
-            tokens.CHALLENGE,
-            tokens.INVITATION,
-            tokens.MAIL,
-            "czd_",
-        ):
+        if value in tokens.RESERVED_PREFIXES:
             raise ValueError("is the prefix of another credential")
         return value
 
@@ -306,7 +304,9 @@ class Settings(BaseSettings):
                 drift=self.totp_drift,
                 trust_mandatory_devices=self.trust_mandatory_devices,
             ),
-            api_keys=ApiKeyPolicy(prefix=self.api_key_prefix, limit=self.api_key_limit),
+            api_keys=ApiKeyPolicy(
+                prefix=self.api_key_prefix, limit=self.api_key_limit, when_leaked=self.leaked_api_keys
+            ),
             scopes=ScopePolicy(self.scope_rule),
             organizations=OrganizationPolicy(limit=self.organization_limit),
             require_email_verification=self.require_email_verification,

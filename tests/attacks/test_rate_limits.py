@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from czo_auth.crypto import tokens
 from tests.attacks.conftest import scattering_client
 from tests.contract.api import Api
 from tests.contract.checks import refused
@@ -71,6 +72,16 @@ async def test_mail_flood_from_made_up_addresses(limited: RunningServer) -> None
             body = {"email": f"nobody-{number}@example.com"}
             many.append(await Api(http).post("/request-password-reset", body, headers=told))
     assert [answer.status_code for answer in many].count(429) >= 20
+
+
+async def test_flood_of_reported_keys(limited: RunningServer) -> None:
+    body = {"key": tokens.new_token("czo_")}
+    answers = await flood(limited, "/api-keys/report-leak", body, 64)
+    late = [answer for answer in answers if answer.status_code == 429]
+    assert 3 <= len(late) <= 4
+    refused(late[0], 429, "TOO_MANY_REQUESTS")
+    malformed = await flood(limited, "/api-keys/report-leak", {"key": "czo_short"}, 1)
+    refused(malformed[0], 429, "TOO_MANY_REQUESTS")
 
 
 async def test_hashing_flood_costs_latency_and_not_the_service(limited: RunningServer) -> None:

@@ -13,7 +13,7 @@ from tests.attacks.shell import ban
 from tests.contract.conftest import Served
 
 TURNS = 16
-NAMES = ["sign-in: unknown", "sign-in: banned", "backup code", "API key"]
+NAMES = ["sign-in: unknown", "sign-in: banned", "backup code", "API key", "report of a leak"]
 
 
 @pytest.fixture(scope="module")

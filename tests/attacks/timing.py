@@ -28,6 +28,7 @@ from itertools import cycle
 from pathlib import Path
 from statistics import median
 
+from czo_auth.crypto import tokens
 from tests.attacks.shell import ban
 from tests.attacks.volley import Shot
 from tests.contract.api import BASE, Api, new_client
@@ -172,6 +173,15 @@ def whoami(token: str) -> Question:
     return Question("/whoami", bearer=token)
 
 
+def new_key(port: int, session: str) -> str:
+    """Create a key to be reported: a report ends it, so each needs one of its own."""
+    return str(ask_once(port, Question("/api-keys", {"name": "leaked"}, session)).body["apiKey"]["key"])
+
+
+def report_leak(key: str) -> Question:
+    return Question("/api-keys/report-leak", {"key": key})
+
+
 def keys_by_distance(key: str) -> tuple[str, str]:
     """Make two wrong keys whose digests agree with the right one's in two digits, and in none."""
     wanted = hashlib.sha256(key.encode()).hexdigest()
@@ -227,6 +237,7 @@ class Scene:
     banned: Account
     enrolled: list[Account]
     key: str
+    session: str
 
 
 async def set_up(server: RunningServer, ban: Callable[[Account], None]) -> Scene:
@@ -237,7 +248,7 @@ async def set_up(server: RunningServer, ban: Callable[[Account], None]) -> Scene
         banned = await people.sign_up()
         await asyncio.to_thread(ban, banned)
         enrolled = [(await people.enrolled())[0] for _ in range(ENROLLED)]
-        return Scene(known, banned, enrolled, await _key(people.api, session))
+        return Scene(known, banned, enrolled, await _key(people.api, session), session.token)
 
 
 async def _key(api: Api, session: Session) -> str:
@@ -265,6 +276,12 @@ def pairs(port: int, scene: Scene) -> list[Pair]:
             selectors.after_turn,
         ),
         Pair("API key: near or far digest", lambda: whoami(near), lambda: whoami(far), 0.0005),
+        Pair(
+            "report of a leak: live or unknown key",
+            lambda: report_leak(new_key(port, scene.session)),
+            lambda: report_leak(tokens.new_token("czo_")),
+            0.002,
+        ),
     ]
 
 

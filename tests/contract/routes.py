@@ -22,6 +22,7 @@ PUBLIC = {
     "POST /send-verification-email",
     "GET /verify-email",
     "GET /jwks",
+    "POST /api-keys/report-leak",
 }
 """What needs no credential. Written out here, so that a new route is closed until somebody opens it twice."""
 

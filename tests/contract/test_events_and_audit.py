@@ -36,12 +36,12 @@ from tests.contract.people import PASSWORD, People, Session
 TYPES = {
     *("auth.2fa.enabled", "auth.2fa.disabled", "auth.2fa.backup_code_used"),
     *("auth.2fa.backup_codes_regenerated", "auth.2fa.locked"),
-    *("auth.apikey.created", "auth.apikey.revoked", "auth.apikey.rotated"),
+    *("auth.apikey.created", "auth.apikey.revoked", "auth.apikey.rotated", "auth.apikey.leaked"),
     *("auth.user.registered", "auth.user.updated", "auth.user.banned"),
     *("auth.session.created", "auth.session.revoked", "auth.refresh.reuse_detected"),
     *("auth.org.created", "auth.org.member_added", "auth.org.member_removed", "auth.role.changed"),
 }
-"""All that section 9 names."""
+"""All that section 9 names, and what became of leaked keys."""
 
 
 @dataclass

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import get_args
@@ -8,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from czo_auth.core import mail
+from czo_auth.core.api_keys.key import LeakResponse
 from czo_auth.core.mail import Language, Links, MailKind, MailMessage, MailNotConfigured, MailUnavailable
 
 AT = datetime(2026, 2, 13, 9, 30, 15, tzinfo=UTC)
@@ -29,7 +31,16 @@ COMPOSED: dict[str, Callable[[Language], MailMessage]] = {
     "api_key_expiring": lambda language: mail.compose_api_key_expiring(
         TO, name="CI", prefix="czo_AbCd", expires_at=AT, language=language
     ),
+    "api_key_leaked": lambda language: leaked(language=language),
 }
+
+
+def leaked(
+    place: str | None = "https://git.example/a", response: LeakResponse = "revoke", language: Language = "en"
+) -> MailMessage:
+    return mail.compose_api_key_leaked(
+        TO, name="CI", prefix="czo_AbCd", place=place, response=response, at=AT, language=language
+    )
 
 
 def invitation(organization: str = "Acme", inviter: str = "Grace", language: Language = "en") -> MailMessage:
@@ -76,12 +87,25 @@ def test_link_stands_alone_on_its_line_and_carries_the_token(
     assert message.token == TOKEN
 
 
-@pytest.mark.parametrize("kind", ["two_factor_reset", "password_changed", "api_key_expiring"])
+@pytest.mark.parametrize(
+    "kind", ["two_factor_reset", "password_changed", "api_key_expiring", "api_key_leaked"]
+)
 def test_notice_carries_no_link_and_says_when(kind: str) -> None:
     message = COMPOSED[kind]("en")
     assert message.token is None
-    assert "://" not in message.text
+    assert re.search(r"\S://|://\S", message.text) is None
     assert "2026-02-13 09:30 UTC" in message.text
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+def test_notice_of_a_leak_says_what_became_of_the_key(language: Language) -> None:
+    texts = {
+        leaked(place, response, language).text
+        for place in (None, "https://git.example/a")
+        for response in get_args(LeakResponse)
+    }
+    assert len(texts) == 4
+    assert not any("git.example" in text for text in texts), "a stranger's text is no link"
 
 
 def test_token_does_not_show_in_repr() -> None:

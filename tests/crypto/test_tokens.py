@@ -15,13 +15,14 @@ PREFIXES = [
     tokens.CHALLENGE,
     tokens.INVITATION,
     tokens.MAIL,
+    tokens.TRUSTED_DEVICE,
     tokens.DEFAULT_API_KEY,
 ]
 ZERO_TOKEN = "czo_" + 43 * "A"
 
 
 def test_prefixes_are_those_of_the_contract() -> None:
-    assert PREFIXES == ["czs_", "czr_", "czc_", "czi_", "czm_", "czo_"]
+    assert PREFIXES == ["czs_", "czr_", "czc_", "czi_", "czm_", "czd_", "czo_"]
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -43,7 +44,7 @@ def test_random_bytes_have_the_length_asked_for_and_differ() -> None:
 
 def test_token_of_one_kind_is_not_well_formed_as_another() -> None:
     token = tokens.new_token(tokens.SESSION)
-    assert [tokens.is_well_formed(token, prefix) for prefix in PREFIXES] == [True] + 5 * [False]
+    assert [tokens.is_well_formed(token, prefix) for prefix in PREFIXES] == [True] + 6 * [False]
 
 
 @pytest.mark.parametrize(
@@ -116,3 +117,18 @@ def test_importing_tokens_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@given(st.text(max_size=40), st.sampled_from(PREFIXES), st.text(max_size=40))
+def test_masked_text_shows_no_token(before: str, prefix: str, after: str) -> None:
+    token = tokens.new_token(prefix)
+    text = tokens.masked(f"{before}{token}{after}")
+    assert token[tokens.SHOWN_CHARACTERS :] not in text
+    assert token[: tokens.SHOWN_CHARACTERS] in text
+    assert tokens.masked(text) == text
+
+
+def test_masking_leaves_other_text_alone() -> None:
+    text = "czo_short, acme_" + 43 * "A" + " and czx_" + 43 * "A"
+    assert tokens.masked(text) == text
+    assert tokens.masked(text, api_key_prefix="acme_") == "czo_short, acme_AAA… and czx_" + 43 * "A"

@@ -28,7 +28,7 @@ async def subscribers() -> AsyncIterator[Subscribers]:
     ("pattern", "served"),
     [
         ("auth.2fa.enabled", {"auth.2fa.enabled"}),
-        ("auth.apikey.*", {"auth.apikey.created", "auth.apikey.revoked", "auth.apikey.rotated"}),
+        ("auth.apikey.*", {f"auth.apikey.{what}" for what in ("created", "leaked", "revoked", "rotated")}),
         ("auth.*", EVENT_TYPES),
         ("*", EVENT_TYPES),
     ],

@@ -132,6 +132,26 @@ async def test_revoked_key_gets_no_successor(things: Things) -> None:
     assert not await things.run(lambda tx: tx.api_keys.mark_rotated(key.id, expires_at=NOW, now=NOW))
 
 
+async def test_keys_are_found_by_digest_unless_they_were_revoked(things: Things) -> None:
+    user, digests = await things.user(), [a_digest() for _ in range(3)]
+    keys = [await things.key(user, digest=digest, scopes=("a:b",)) for digest in digests]
+    assert await revoke(things, keys[2])
+    found = await things.run(lambda tx: tx.api_keys.find_by_digests({*digests, a_digest()}))
+    assert found == dict(zip(digests[:2], keys[:2], strict=True))
+    assert await things.run(lambda tx: tx.api_keys.find_by_digests(())) == {}
+
+
+async def test_key_is_switched_off_once(things: Things) -> None:
+    key, later = await things.key(await things.user()), NOW + SECOND
+    assert await things.run(lambda tx: tx.api_keys.switch_off(key.id, now=later))
+    assert not await things.run(lambda tx: tx.api_keys.switch_off(key.id, now=later))
+    found = await things.run(lambda tx: tx.api_keys.find(key.id))
+    assert found == replace(key, enabled=False, updated_at=later)
+    revoked = await things.key(await things.user())
+    assert await revoke(things, revoked)
+    assert not await things.run(lambda tx: tx.api_keys.switch_off(revoked.id, now=later))
+
+
 async def test_key_is_revoked_once(things: Things) -> None:
     key = await things.key(await things.user())
     assert await revoke(things, key)

@@ -16,9 +16,12 @@ DEEPEST = 32
 _JSON_TYPE = re.compile(r"application/json\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 
 
-async def read_body(request: Request, *, largest: int = LARGEST) -> bytes:
+async def read_body(request: Request, *, largest: int = LARGEST, takes_array: bool = False) -> bytes:
     """
     Read the body of *request* up to *largest* bytes and check that it is acceptable JSON.
+
+    Args:
+        takes_array: Whether it may be an array instead of an object.
 
     Returns:
         The bytes; ``{}`` when there was no body, so that missing fields are told by name.
@@ -40,7 +43,7 @@ async def read_body(request: Request, *, largest: int = LARGEST) -> bytes:
         return b"{}"
     if not _JSON_TYPE.fullmatch(request.headers.get("content-type", "")):
         raise UnsupportedMediaType
-    if not isinstance(parse_strictly(bytes(chunks)), dict):
+    if not isinstance(parse_strictly(bytes(chunks)), (dict, list) if takes_array else dict):
         raise ValidationFailed(details=(("body", "The body must be a JSON object."),))
     return bytes(chunks)
 

@@ -50,7 +50,11 @@ class Cookies:
         The first of a name counts, and what has not the form of its token is as if it were not there.
         Source: RFC 6265 section 5.4.
         """
-        forms = {self.session: tokens.SESSION, self.challenge: tokens.CHALLENGE, self.device: "czd_"}
+        forms = {
+            self.session: tokens.SESSION,
+            self.challenge: tokens.CHALLENGE,
+            self.device: tokens.TRUSTED_DEVICE,
+        }
         found: dict[str, str] = {}
         for name, value in headers:
             if name != b"cookie":

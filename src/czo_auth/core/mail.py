@@ -9,12 +9,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from czo_auth.core.api_keys.key import LeakResponse
 from czo_auth.core.errors import Unavailable
 from czo_auth.core.text import escape_control
 from czo_auth.core.users.email import find_canonical_email
 
 MailKind = Literal[
-    "verification", "password_reset", "invitation", "two_factor_reset", "password_changed", "api_key_expiring"
+    "verification",
+    "password_reset",
+    "invitation",
+    "two_factor_reset",
+    "password_changed",
+    "api_key_expiring",
+    "api_key_leaked",
 ]
 Language = Literal["en", "fr"]
 DEFAULT_LANGUAGE: Language = "en"
@@ -189,6 +196,53 @@ def compose_api_key_expiring(
     return _compose(to, "api_key_expiring", language=language, **words)
 
 
+def compose_api_key_leaked(
+    to: str,
+    *,
+    name: str,
+    prefix: str,
+    place: str | None,
+    response: LeakResponse,
+    at: datetime,
+    language: Language = DEFAULT_LANGUAGE,
+) -> MailMessage:
+    """
+    Compose the notice that an API key was reported as leaked.
+
+    Args:
+        place: Where it was seen, as the report says: text of a stranger, quoted so that it is no link.
+        response: What became of the key.
+    """
+    told = _NO_PLACE[language] if place is None else _quoted(place, limit=300)
+    return _compose(
+        to,
+        "api_key_leaked",
+        language=language,
+        name=_name(name),
+        prefix=_name(prefix),
+        at=_time(at),
+        place=told,
+        response=_LEAK_RESPONSES[response, language],
+    )
+
+
+_NO_PLACE: dict[Language, str] = {"en": "not said", "fr": "non précisé"}
+_LEAK_RESPONSES: dict[tuple[LeakResponse, Language], str] = {
+    (
+        "revoke",
+        "en",
+    ): "It was revoked at once and cannot be used again. Create a new key for whatever used it.",
+    (
+        "revoke",
+        "fr",
+    ): "Elle a été révoquée aussitôt et ne peut plus servir. Créez une nouvelle clé pour la remplacer.",
+    ("quarantine", "en"): (
+        "It was switched off. Rotate or revoke it; switch it on again only if you know that nobody else has it."
+    ),
+    ("quarantine", "fr"): (
+        "Elle a été désactivée. Renouvelez-la ou révoquez-la ; ne la réactivez que si personne d'autre ne l'a."
+    ),
+}
 _TEXTS: dict[tuple[MailKind, Language], tuple[str, str]] = {
     ("verification", "en"): (
         "Confirm your email address",
@@ -291,6 +345,28 @@ Rotate it before then, so that whatever uses it goes on working.
 Renouvelez-la avant cette date pour que ce qui l'utilise continue de fonctionner.
 """,
     ),
+    ("api_key_leaked", "en"): (
+        "Your API key “{name}” has leaked",
+        """Somebody who holds the whole of your API key “{name}” ({prefix}…) reported it on {at}.
+
+{response}
+
+Where it was seen, as the report says: {place}
+
+Look through the audit log for what was done with the key, and take it out of the place where it was seen.
+""",
+    ),
+    ("api_key_leaked", "fr"): (
+        "Votre clé API « {name} » a fuité",
+        """Quelqu'un qui détient votre clé API « {name} » ({prefix}…) entière l'a signalée le {at}.
+
+{response}
+
+Où elle a été vue, selon le signalement : {place}
+
+Vérifiez dans le journal d'audit ce qui a été fait avec la clé, et retirez-la de l'endroit où elle a été vue.
+""",
+    ),
 }
 
 
@@ -305,9 +381,13 @@ def _compose(
 
 
 def _name(text: str) -> str:
-    """Make a name that a stranger chose fit to quote: one short line that no mail program turns into a link."""
-    spread = re.sub(r"(?<=\S)([.:/\\@]+)(?=\S)", r" \1 ", text.strip()[:64])
-    return escape_control(spread, limit=64).replace("”", "'").replace("»", "'")
+    return _quoted(text, limit=64).replace("”", "'").replace("»", "'")
+
+
+def _quoted(text: str, *, limit: int) -> str:
+    """Make what a stranger chose fit to quote: one short line that no mail program turns into a link."""
+    spread = re.sub(r"(?<=\S)([.:/\\@]+)(?=\S)", r" \1 ", text.strip()[:limit])
+    return escape_control(spread, limit=limit)
 
 
 def _time(at: datetime) -> str:

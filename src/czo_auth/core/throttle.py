@@ -36,7 +36,7 @@ class LockSchedule:
         return failures >= self.stop_after
 
 
-Effort = Literal["sign_in", "sign_up", "second_factor", "password", "mail"]
+Effort = Literal["sign_in", "sign_up", "second_factor", "password", "mail", "leak"]
 """What is being tried; each has limits of its own."""
 
 

@@ -17,9 +17,15 @@ REFRESH = "czr_"
 CHALLENGE = "czc_"
 INVITATION = "czi_"
 MAIL = "czm_"
+TRUSTED_DEVICE = "czd_"
 DEFAULT_API_KEY = "czo_"
 
 SECRET_BYTES = 32
+SHOWN_CHARACTERS = 8
+"""What people may see of a token: its prefix and a little more, for recognising it."""
+
+RESERVED_PREFIXES = frozenset({SESSION, REFRESH, CHALLENGE, INVITATION, MAIL, TRUSTED_DEVICE})
+"""Prefixes of what is not an API key."""
 
 
 def random_bytes(n: int) -> bytes:
@@ -44,6 +50,22 @@ def is_well_formed(token: str, prefix: str) -> bool:
     secret has one text, and its digest one value.
     """
     return _form(prefix).fullmatch(token) is not None
+
+
+def masked(text: str, *, api_key_prefix: str = DEFAULT_API_KEY) -> str:
+    """
+    Cut every token in *text* down to what may be shown of it.
+
+    Generous: what begins like a token and goes on for half of one is cut too, so that a token that was copied badly
+    does not stay readable.
+    """
+    return _likeness(api_key_prefix).sub(lambda found: f"{found[0][:SHOWN_CHARACTERS]}…", text)
+
+
+@lru_cache(maxsize=32)
+def _likeness(api_key_prefix: str) -> re.Pattern[str]:
+    prefixes = "|".join(map(re.escape, sorted(RESERVED_PREFIXES | {api_key_prefix})))
+    return re.compile(rf"(?:{prefixes})[A-Za-z0-9_-]{{22,}}")
 
 
 @lru_cache(maxsize=32)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.core.access import ACCOUNT, SERVICE
+from czo_auth.core.access import ACCOUNT, PUBLIC, SERVICE
 from czo_auth.core.flows.api_keys import ApiKeyChanges, CreatedApiKey, NewApiKey
+from czo_auth.core.flows.report_leak import Sighting
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
-from czo_auth.rest.models import Body, Identifier, Metadata, Moment, Name, Token
+from czo_auth.rest.models import Body, Identifier, Metadata, Moment, Name, Token, TolerantBody
 from czo_auth.rest.routing import Here, Routes
 
 routes = Routes("API keys")
 Seconds = Annotated[int, Field(ge=-(10**12), le=10**12)]
 Scopes = Annotated[list[Annotated[str, Field(max_length=130)]], Field(max_length=64)]
+Place = Annotated[str, Field(max_length=2048)]
 NoScopes = Annotated[Scopes, Field(default_factory=list)]
 
 
@@ -40,6 +42,40 @@ class ChangeBody(Body):
 
 class RotateBody(Body):
     overlap_seconds: Seconds = 0
+
+
+class LeakMatch(TolerantBody):
+    """One find of a secret scanner. ``type`` is the scanner's name for the pattern; an empty ``url`` says nothing."""
+
+    token: Annotated[str, Field(max_length=512)]
+    url: Place | None = None
+    source: Annotated[str, Field(max_length=64)] | None = None
+
+
+class LeakBody(Body):
+    """
+    One key with the place where it was seen, or a scanner's finds.
+
+    GitHub sends the array of finds bare, without an object around it; that is accepted too.
+    Source: GitHub's secret scanning partner program.
+    """
+
+    key: Token | None = None
+    url: Place | None = None
+    matches: Annotated[list[LeakMatch], Field(min_length=1, max_length=500)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_array(cls, value: Any) -> Any:
+        return {"matches": value} if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _one_or_many(self) -> Self:
+        if (self.key is None) == (self.matches is None) or (
+            self.matches is not None and self.url is not None
+        ):
+            raise ValueError("Send either a key, with a url if you like, or matches.")
+        return self
 
 
 class VerifyBody(Body):
@@ -100,6 +136,23 @@ async def verify(body: VerifyBody, call: Here) -> Response:
             "actorType": verdict.api_key.actor_type,
         }
     return JSONResponse(answer)
+
+
+@routes.add("POST", "/api-keys/report-leak", access=PUBLIC, takes_array=True)
+async def report_leak(body: LeakBody, call: Here) -> Response:
+    """
+    End or quarantine keys that leaked, and tell their owners. The answer is always the same.
+
+    Holding the whole key is the proof. A secret scanner's array of finds may be sent as it is.
+    """
+    if body.key is not None:
+        await call.runtime.report_leak.one(
+            Sighting(key=body.key, url=body.url), provenance=call.provenance, now=call.now
+        )
+    else:
+        matches = [Sighting(key=one.token, url=one.url, source=one.source) for one in body.matches or ()]
+        await call.runtime.report_leak.many(matches, provenance=call.provenance, now=call.now)
+    return JSONResponse({"status": True})
 
 
 @routes.add("GET", "/api-keys/{key_id}", access=ACCOUNT)

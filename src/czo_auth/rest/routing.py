@@ -52,6 +52,7 @@ class GuardedRoute(APIRoute):
         inner = super().get_route_handler()
         access = self.access
         opens_session = bool(getattr(self.endpoint, "czo_opens_session", False))
+        takes_array = bool(getattr(self.endpoint, "czo_takes_array", False))
         no_fields = None if self.body_field else _no_fields(self.endpoint)
 
         async def handle(request: Request) -> Response:
@@ -70,7 +71,7 @@ class GuardedRoute(APIRoute):
             _check_query(request)
             if request.method in SAFE_METHODS:
                 return await inner(request)
-            body = await read_body(request)
+            body = await read_body(request, takes_array=takes_array)
             if no_fields is not None:
                 _check(no_fields, body)
             return await inner(_with(request, body))
@@ -131,6 +132,7 @@ class Routes:
         opens_session: bool = False,
         hidden: bool = False,
         ignores_unknown_fields: bool = False,
+        takes_array: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """
         Register the decorated endpoint.
@@ -139,6 +141,7 @@ class Routes:
             opens_session: Whether it signs somebody in or up, which another site must not cause.
             hidden: Whether the OpenAPI document leaves it out.
             ignores_unknown_fields: As for the group.
+            takes_array: Whether a body may be an array; of all others the model sees objects only.
         """
 
         def register(endpoint: Endpoint) -> Endpoint:
@@ -146,6 +149,7 @@ class Routes:
             endpoint.czo_opens_session = opens_session  # type: ignore[attr-defined]
             ignores = ignores_unknown_fields or self._ignores_unknown_fields
             endpoint.czo_ignores_unknown_fields = ignores  # type: ignore[attr-defined]
+            endpoint.czo_takes_array = takes_array  # type: ignore[attr-defined]
             self.router.add_api_route(
                 path,
                 endpoint,

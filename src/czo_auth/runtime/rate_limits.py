@@ -19,6 +19,7 @@ _PER_ADDRESS: Final[dict[Effort, str]] = {
     "second_factor": "600/minute",
     "password": "300/minute",
     "mail": "60/minute",
+    "leak": "60/minute",
 }
 _PER_ACCOUNT: Final[dict[Effort, str]] = {
     "sign_in": "100/5 minutes",

@@ -28,6 +28,7 @@ from czo_auth.core.flows.manage_two_factor import ManageTwoFactor
 from czo_auth.core.flows.organizations import ManageOrganizations
 from czo_auth.core.flows.passwords import Passwords
 from czo_auth.core.flows.refresh import Refresh
+from czo_auth.core.flows.report_leak import ReportLeak
 from czo_auth.core.flows.second_factor import SecondFactor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sign_in import SignIn
@@ -162,6 +163,7 @@ class Runtime:
         self.verify_email = VerifyEmail(services)
         self.api_keys = ManageApiKeys(services)
         self.verify_api_key = VerifyApiKey(services, self.authenticate)
+        self.report_leak = ReportLeak(services)
         self.organizations = ManageOrganizations(services)
         self.invitations = Invitations(services)
         self.administer = Administer(services)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import String, and_, bindparam, delete, func, insert, not_, or_, select, update
@@ -22,6 +22,16 @@ class SqlApiKeys(Store):
         keys = self._tables.api_keys
         statement = select(*columns(keys, ApiKey)).where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
         return self._one(ApiKey, statement)
+
+    def find_by_digests(self, digests: Collection[str]) -> Mapping[str, ApiKey]:
+        keys = self._tables.api_keys
+        statement = (
+            select(keys.c.digest, *columns(keys, ApiKey))
+            .where(keys.c.digest.in_(digests), keys.c.revoked_at.is_(None))
+            .order_by(keys.c.id)
+        )
+        rows = [dict(row._mapping) for row in self._connection.execute(statement)]
+        return {row.pop("digest"): ApiKey(**row) for row in rows}
 
     def list_live(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
         keys = self._tables.api_keys
@@ -81,6 +91,11 @@ class SqlApiKeys(Store):
         end = {"enabled": False} if expires_at <= now else {}
         changes = statement.values(rotated_at=now, expires_at=expires_at, updated_at=now, **end)
         return self._count(changes) == 1
+
+    def switch_off(self, key_id: str, *, now: datetime) -> bool:
+        keys = self._tables.api_keys
+        live = (keys.c.id == key_id, keys.c.revoked_at.is_(None), keys.c.enabled)
+        return self._count(update(keys).where(*live).values(enabled=False, updated_at=now)) == 1
 
     def revoke(self, key_id: str, *, reason: str, now: datetime) -> bool:
         keys = self._tables.api_keys

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
-SHOWN_CHARACTERS = 8
+LeakResponse = Literal["revoke", "quarantine"]
+"""What becomes of a key that was seen where it should not be: ended, or off until its owner decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +19,14 @@ class ApiKeyPolicy:
         limit: Live keys that a user may have.
         longest_years: The farthest ``expiresAt``, in years by the calendar.
         longest_overlap: How long a rotated key may go on.
+        when_leaked: What a report of a leak does to a key.
     """
 
     prefix: str = "czo_"
     limit: int = 100
     longest_years: int = 10
     longest_overlap: timedelta = timedelta(days=1)
+    when_leaked: LeakResponse = "revoke"
 
     def farthest_end(self, now: datetime) -> datetime:
         """Give the last moment at which a key that is made *now* may end."""

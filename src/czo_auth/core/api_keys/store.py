@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -17,6 +17,9 @@ class ApiKeys(Protocol):
 
     def find(self, key_id: str) -> ApiKey | None:
         """Read a key that was not revoked, whoever owns it."""
+
+    def find_by_digests(self, digests: Collection[str]) -> Mapping[str, ApiKey]:
+        """Read those keys that were not revoked, by digest, in the order of their ids; what is unknown is left out."""
 
     def list_live(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
         """Read a user's keys that were not revoked, newest first; expired ones too, but not rotated ones that died."""
@@ -43,6 +46,9 @@ class ApiKeys(Protocol):
 
         One that ends now is switched off as well: no clock that is set back, or slow, brings it back.
         """
+
+    def switch_off(self, key_id: str, *, now: datetime) -> bool:
+        """Disable a key. One atomic statement: False when it was off already or was revoked."""
 
     def revoke(self, key_id: str, *, reason: str, now: datetime) -> bool:
         """End a key for good. One atomic statement: of two concurrent calls one gets True."""

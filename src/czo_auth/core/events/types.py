@@ -17,6 +17,7 @@ TWO_FACTOR_LOCKED = "auth.2fa.locked"
 API_KEY_CREATED = "auth.apikey.created"
 API_KEY_REVOKED = "auth.apikey.revoked"
 API_KEY_ROTATED = "auth.apikey.rotated"
+API_KEY_LEAKED = "auth.apikey.leaked"
 USER_REGISTERED = "auth.user.registered"
 USER_UPDATED = "auth.user.updated"
 USER_BANNED = "auth.user.banned"
@@ -38,6 +39,7 @@ EVENT_TYPES = frozenset(
         API_KEY_CREATED,
         API_KEY_REVOKED,
         API_KEY_ROTATED,
+        API_KEY_LEAKED,
         USER_REGISTERED,
         USER_UPDATED,
         USER_BANNED,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from czo_auth.core.api_keys.key import SHOWN_CHARACTERS, ApiKey
+from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.scopes import VERIFY_KEYS, check_form, check_grant
 from czo_auth.core.errors import (
     ApiKeyAlreadyRotated,
@@ -93,7 +93,7 @@ class ManageApiKeys:
             organization_id=new.organization_id,
             actor_type=principal.actor_type,
             name=new.name,
-            prefix=key[:SHOWN_CHARACTERS],
+            prefix=key[: tokens.SHOWN_CHARACTERS],
             scopes=scopes,
             metadata=new.metadata,
             enabled=True,
@@ -268,7 +268,7 @@ class ManageApiKeys:
             successor = replace(
                 old,
                 id=new_id(now),
-                prefix=text[:SHOWN_CHARACTERS],
+                prefix=text[: tokens.SHOWN_CHARACTERS],
                 last_used_at=None,
                 created_at=now,
                 updated_at=now,

@@ -18,7 +18,6 @@ from czo_auth.core.two_factor.policy import TwoFactorPolicy
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
-DEVICE = "czd_"
 TRUST_GIVEN = "auth.2fa.device_trusted"
 TRUST_REVOKED = "auth.2fa.device_revoked"
 
@@ -78,7 +77,7 @@ def trust_device(
     """Trust the browser that just proved a second factor; None when this user may not."""
     if not may_trust(services, user):
         return None
-    token = tokens.new_token(DEVICE)
+    token = tokens.new_token(tokens.TRUSTED_DEVICE)
     device = TrustedDevice(
         id=new_id(now),
         user_id=user.id,
@@ -99,7 +98,11 @@ def find_trusted_device(
     services: Services, tx: Transaction, user: User, token: str | None, *, now: datetime
 ) -> tuple[TrustedDevice, str] | None:
     """Find the device that *token* belongs to, if it may stand in for *user*'s second factor now."""
-    if token is None or not tokens.is_well_formed(token, DEVICE) or not may_trust(services, user):
+    if (
+        token is None
+        or not tokens.is_well_formed(token, tokens.TRUSTED_DEVICE)
+        or not may_trust(services, user)
+    ):
         return None
     digest = tokens.digest(token)
     device = tx.two_factor.find_trusted_device(digest, now=now)
@@ -113,7 +116,7 @@ def renew_trust(
 ) -> str | None:
     """Give a used device a new token and a new term; None when a concurrent sign-in did so first."""
     device, old_digest = found
-    token = tokens.new_token(DEVICE)
+    token = tokens.new_token(tokens.TRUSTED_DEVICE)
     renewed = replace(device, last_used_at=now, expires_at=now + policy.trusted_device_lifetime)
     done = tx.two_factor.rotate_trusted_device(
         renewed, old_digest=old_digest, new_digest=tokens.digest(token)
