@@ -131,7 +131,7 @@ def reporting(*, missing: str | None = None) -> Iterator[None]:
     except NotFound as refused:
         fail(missing or refused.message, REFUSED)
     except Refusal as refused:
-        fail(_sentence(refused), REFUSED)
+        fail(refusal_sentence(refused), REFUSED)
     except BrokenPipeError:
         # Whoever read the output has what they wanted. Without this the flush at the end would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -154,7 +154,8 @@ def ending_quietly() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _sentence(refused: Refusal) -> str:
+def refusal_sentence(refused: Refusal) -> str:
+    """Say why, in the words that name the field where one is wrong."""
     details = " ".join(text for _, text in refused.details)
     return details if isinstance(refused, ValidationFailed) and details else refused.message
 

@@ -125,6 +125,11 @@ def verify_password(stored: str, password: str) -> PasswordMatch:
     return _NO_MATCH
 
 
+def is_verifiable(stored: str) -> bool:
+    """Say whether *stored* has a format that `verify_password` understands. Its costs may still be out of bounds."""
+    return _ARGON2.fullmatch(stored) is not None or imported_hashes.is_known(stored)
+
+
 def _is_hashable(password: str) -> bool:
     try:
         password.encode("utf-8")
