@@ -98,6 +98,23 @@ def events_page() -> str:
     return head + "| type | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n"
 
 
+def doctor_page() -> str:
+    """Tell every check of the check-up, why it matters, and which requirements it speaks to."""
+    from czo_auth.doctor.examination import CHECKS
+
+    rows = [
+        f"| `{check.id}` | {check.meaning} | {', '.join(f'V{each}' for each in check.asvs) or '—'} |"
+        for check in CHECKS
+    ]
+    head = "# The check-up\n\n`czo-auth doctor` looks at the settings, files, database and neighbours of a "
+    head += "deployment and changes nothing. Each check is `ok`, `warn` (weaker than it should be), `fail` (does not "
+    head += "work, or protects nobody) or `unknown` (could not be looked at). It ends with 2 where something fails, "
+    head += "and with `--strict` with 1 where something is weak or unknown. The last column names requirements of "
+    head += "OWASP ASVS 5.0 that a check speaks to; it does not prove them.\n\n"
+    head += "| check | why | ASVS |\n| --- | --- | --- |\n"
+    return head + "\n".join(rows) + "\n"
+
+
 def rest_page() -> str:
     """Tell every REST route with who may call it."""
     from czo_auth.app import door_of
@@ -168,6 +185,7 @@ def main() -> None:
         "reference/rest.md": rest_page(),
         "reference/graphql.md": graphql_page(),
         "reference/cli.md": cli_page(),
+        "reference/doctor.md": doctor_page(),
         "decisions/index.md": decisions_page(),
     }
     stale = []

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.shell import PROGRAM, Shell
 
 COMMANDS = [
-    *(("serve",), ("demo",), ("migrate",)),
+    *(("serve",), ("demo",), ("migrate",), ("doctor",)),
     *(("users", name) for name in ("create", "list", "show", "grant", "ban", "unban", "reset-2fa")),
     *(("api-keys", name) for name in ("list", "revoke")),
     *(("keys", name) for name in ("generate", "status", "rotate")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from czo_auth.cli import api_keys, demo, import_users, journal, keys, migrate, serve, users
+from czo_auth.cli import api_keys, demo, doctor, import_users, journal, keys, migrate, serve, users
 from czo_auth.cli.options import examples
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.migrate)
 users.app.command("import", epilog=import_users.EXAMPLE)(import_users.import_users)
+app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 app.add_typer(users.app, name="users")
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(keys.app, name="keys")

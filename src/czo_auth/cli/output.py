@@ -22,8 +22,18 @@ def print_line(cells: Sequence[object]) -> None:
     print(("  " if sys.stdout.isatty() else "\t").join(_cell(value) for value in cells))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under their columns: a table on a terminal, else tab-separated lines as they come."""
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    styles: Mapping[str, str] | None = None,
+) -> None:
+    """
+    Print rows under their columns: a table on a terminal, else tab-separated lines as they come.
+
+    Args:
+        styles: How a terminal shows certain cells, by their text, e.g. ``{"fail": "bold red"}``.
+    """
     if not sys.stdout.isatty():
         print("\t".join(columns))
         for row in rows:
@@ -36,7 +46,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
     table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row))
+        # Folded, since an id or a path that lost its end is of no use.
+        cells = [_cell(value) for value in row]
+        table.add_row(*(Text(cell, style=(styles or {}).get(cell, ""), overflow="fold") for cell in cells))
     Console().print(table)
 
 
@@ -54,6 +66,13 @@ def print_fields(fields: Mapping[str, object]) -> None:
     for name, value in fields.items():
         table.add_row(Text(name, style="dim"), Text(_cell(value)))
     Console().print(table)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print sentences, each as it is but for what a terminal would take for a command; those of a pipe go to stderr."""
+    stream = sys.stdout if sys.stdout.isatty() else sys.stderr
+    for line in lines:
+        print("\n".join(escape_control(part, limit=_LONGEST_CELL) for part in line.split("\n")), file=stream)
 
 
 @contextmanager

@@ -31,6 +31,9 @@ LANES = 1
 SALT_BYTES = 16
 HASH_BYTES = 32
 
+CURRENT_HASHES_BEGIN = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"
+"""What every hash begins with that was made with the parameters above."""
+
 # What an imported hash may ask for: about a second of one core, and 256 MiB.
 MAX_MEMORY_KIB = 262_144
 MAX_PASSES = 10

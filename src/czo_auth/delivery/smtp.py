@@ -143,6 +143,27 @@ class SmtpMail:
         return written
 
 
+async def can_sign_in(settings: SmtpSettings) -> str | None:
+    """Connect and sign in as for a mail, and send nothing; gives what went wrong, without the server's words."""
+    limit = settings.time_limit.total_seconds()
+    client = aiosmtplib.SMTP(
+        hostname=settings.host,
+        port=settings.port,
+        username=settings.username,
+        password=settings.password,
+        timeout=limit,
+        use_tls=settings.security == "tls",
+        start_tls=settings.security == "starttls",
+        tls_context=settings.tls,
+    )
+    try:
+        async with asyncio.timeout(limit), client:
+            return None
+    except (aiosmtplib.SMTPException, OSError) as error:
+        status = _status(error)
+        return type(error).__name__ if status is None else f"{type(error).__name__}, status {status}"
+
+
 def _status(error: Exception) -> int | None:
     """Find the SMTP status that the server answered with, when it did; 5xx is for good."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):

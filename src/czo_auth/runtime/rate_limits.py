@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from czo_auth.core.errors import RateLimited
 from czo_auth.core.throttle import Effort
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
+    from limits.aio.storage import Storage
 
+_PATIENCE_SECONDS: Final = 3.0
 _LOG = logging.getLogger("czo_auth.runtime.rate_limits")
 _PER_ADDRESS: Final[dict[Effort, str]] = {
     "sign_in": "300/minute",
@@ -49,11 +52,8 @@ class CoarseLimits:
     def __init__(self, url: str | None = None) -> None:
         from limits import parse
         from limits.aio.strategies import SlidingWindowCounterRateLimiter
-        from limits.storage import storage_from_string
 
-        options = {"implementation": "redispy"} if url else {}
-        address = f"async+{url}" if url else "async+memory://"
-        self._limiter = SlidingWindowCounterRateLimiter(storage_from_string(address, **options))
+        self._limiter = SlidingWindowCounterRateLimiter(_storage(url))
         self._per_address = {effort: parse(text) for effort, text in _PER_ADDRESS.items()}
         self._per_account = {effort: parse(text) for effort, text in _PER_ACCOUNT.items()}
 
@@ -74,6 +74,24 @@ class CoarseLimits:
             return
         if not passed:
             raise RateLimited(retry_after=max(1, int(limit.get_expiry() / limit.amount)) + 1)
+
+
+async def answers(url: str) -> bool:
+    """Say whether the store at *url* answers."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return bool(await _storage(url).check())
+    except Exception:
+        # Whatever its driver raises, it does not answer; some say so with the address, which may hold a password.
+        return False
+
+
+def _storage(url: str | None) -> Storage:
+    from limits.storage import storage_from_string
+
+    if url is None:
+        return cast("Storage", storage_from_string("async+memory://"))
+    return cast("Storage", storage_from_string(f"async+{url}", implementation="redispy"))
 
 
 def _network(ip: str) -> str:

@@ -7,10 +7,14 @@ address is seen, and connections are opened by ``start`` or the first use.
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Literal, Protocol
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from czo_auth.core.transaction import Lookup, Transactions
+
+if TYPE_CHECKING:
+    from czo_auth.storage.facts import DatabaseFacts
 
 DEFAULT_TABLE_PREFIX = "czo_auth_"
 
@@ -49,6 +53,17 @@ class Storage(Protocol):
 
     async def close(self) -> None:
         """Close all connections; harmless when repeated, and `start` works again afterwards."""
+
+    async def facts(self, *, now: Callable[[], datetime]) -> DatabaseFacts:
+        """
+        Let the database say what it is and how it is set; needs no tables, and changes nothing.
+
+        Args:
+            now: This machine's clock.
+
+        Raises:
+            StorageUnavailable: The database does not answer.
+        """
 
     async def ping(self) -> None:
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import and_, case, delete, func, insert, not_, or_, select, update
 
 from czo_auth.core.two_factor.factor import Challenge, TrustedDevice
 from czo_auth.storage.store import Store, columns, values
@@ -48,6 +48,14 @@ class SqlChallenges(Store):
         statement = select(attempts.c.locked_until, attempts.c.stopped).where(attempts.c.user_id == user_id)
         row = self._connection.execute(statement).one_or_none()
         return (None, False) if row is None else (row.locked_until, row.stopped)
+
+    def count_locks(self, *, now: datetime) -> tuple[int, int]:
+        attempts = self._tables.attempts
+        stopped = attempts.c.stopped
+        locked = and_(not_(stopped), attempts.c.locked_until > now)
+        statement = select(func.count(case((locked, 1))), func.count(case((stopped, 1))))
+        for_a_time, until_reset = self._connection.execute(statement.select_from(attempts)).one()
+        return for_a_time, until_reset
 
     def clear_attempts(self, user_id: str) -> None:
         attempts = self._tables.attempts

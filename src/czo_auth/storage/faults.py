@@ -49,8 +49,9 @@ def sqlite_fault(error: Exception) -> Exception:
 
 
 def unavailable(refusal: StorageUnavailable, cause: str) -> StorageUnavailable:
-    """Log why, since the caller is told only that something is wrong."""
+    """Log why, since the caller is told only that something is wrong; an operator's command reads it as a note."""
     log.warning("storage is unavailable: %s", cause)
+    refusal.add_note(cause)
     return refusal
 
 

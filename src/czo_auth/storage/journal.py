@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from czo_auth.core.events.chain import GENESIS, chain_hash
+from czo_auth.core.events.store import OutboxState, SinkState
 from czo_auth.core.events.types import (
     EVENT_TYPES,
     REFRESH_REUSE_DETECTED,
@@ -145,6 +146,31 @@ class SqlJournal(Store):
             sink, error = fields.pop("sink"), fields.pop("error")
             found.append((sink, Event(**fields), error))
         return found
+
+    def outbox(self) -> OutboxState:
+        events, sinks, parked = self._tables.events, self._tables.sinks, self._tables.parked_events
+        waiting = (
+            select(sinks.c.name, sinks.c.leased_until, func.count(events.c.sequence), func.min(events.c.at))
+            .select_from(sinks.outerjoin(events, events.c.sequence > sinks.c.sequence))
+            .group_by(sinks.c.name, sinks.c.leased_until)
+            .order_by(sinks.c.name)
+        )
+        refused = select(parked.c.sink, func.count().label("parked")).group_by(parked.c.sink)
+        aside = {row.sink: row.parked for row in self._connection.execute(refused)}
+        kept = self._connection.execute(select(func.count()).select_from(events)).scalar_one()
+        return OutboxState(
+            events=kept,
+            sinks=[
+                SinkState(
+                    name=name,
+                    behind=behind,
+                    oldest_waiting_at=oldest,
+                    leased_until=leased_until,
+                    parked=aside.get(name, 0),
+                )
+                for name, leased_until, behind, oldest in self._connection.execute(waiting)
+            ],
+        )
 
     def prune_events(self, *, before: datetime) -> int:
         events, sinks = self._tables.events, self._tables.sinks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -28,6 +28,7 @@ from czo_auth.storage.transaction import perform
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from czo_auth.storage.facts import DatabaseFacts
     from czo_auth.storage.postgresql_server import Pool
 
 T = TypeVar("T")
@@ -281,6 +282,11 @@ class PostgresStorage:
         if self._watch is not None:
             await self._watch.stop()
         await self._connections.close()
+
+    async def facts(self, *, now: Callable[[], datetime]) -> DatabaseFacts:
+        from czo_auth.storage.facts import postgres_facts
+
+        return await postgres_facts(self.url, now=now)
 
     async def ping(self) -> None:
         await self.transactions.read(lambda tx: tx.key_checks.find_all())

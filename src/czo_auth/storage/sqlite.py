@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import threading
 import weakref
 from collections.abc import Callable
+from datetime import datetime
 from mmap import mmap
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Standing, Transaction
@@ -26,6 +28,9 @@ from czo_auth.storage.sqlite_file import (
 from czo_auth.storage.sqlite_lane import Lane
 from czo_auth.storage.sqlite_watch import HEADER_BYTES, header_of
 from czo_auth.storage.tables import Tables
+
+if TYPE_CHECKING:
+    from czo_auth.storage.facts import DatabaseFacts
 
 T = TypeVar("T")
 
@@ -202,6 +207,11 @@ class SqliteStorage:
         # Last, because the last connection that may write folds the log into the file and removes it.
         self.lookup.close()
         await self.transactions.writing.close()
+
+    async def facts(self, *, now: Callable[[], datetime]) -> DatabaseFacts:
+        from czo_auth.storage.facts import sqlite_facts
+
+        return await asyncio.to_thread(sqlite_facts, self.path)
 
     async def ping(self) -> None:
         await self.transactions.read(lambda tx: tx.key_checks.find_all())

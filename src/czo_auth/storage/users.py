@@ -9,17 +9,19 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Text,
+    case,
     cast,
     delete,
     func,
     literal,
+    not_,
     or_,
     select,
     true,
     update,
 )
 
-from czo_auth.core.users.store import MailPurpose, MailToken
+from czo_auth.core.users.store import MailPurpose, MailToken, UserCounts
 from czo_auth.core.users.user import User
 from czo_auth.storage.store import Store, columns, made, values
 
@@ -84,6 +86,24 @@ class SqlUsers(Store):
         )
         held, with_factor = self._connection.execute(statement).one()
         return held, with_factor
+
+    def count_standing(self) -> UserCounts:
+        users, factors = self._tables.users, self._tables.factors
+        free = users.c.banned_at.is_(None)
+        statement = select(
+            func.count(),
+            func.count(users.c.banned_at),
+            func.count(case((free, factors.c.user_id))),
+        ).select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
+        found, banned, with_factor = self._connection.execute(statement).one()
+        return UserCounts(users=found, banned=banned, with_factor=with_factor)
+
+    def count_foreign_hashes(self, current: str) -> int:
+        users = self._tables.users
+        foreign = users.c.password_hash.is_not(None) & not_(
+            users.c.password_hash.startswith(current, autoescape=True)
+        )
+        return self._connection.execute(select(func.count()).select_from(users).where(foreign)).scalar_one()
 
     def add_mail_token(self, token: MailToken, *, digest: str, now: datetime) -> None:
         # One row per user and purpose: the unique index lets the newest token push the one before out.

@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from czo_auth.core.events.types import AuditRecord, Event, Fact
 from czo_auth.core.provenance import Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkState:
+    """
+    How far one sink has come.
+
+    Attributes:
+        behind: How many events wait for it.
+        oldest_waiting_at: When the first of them was recorded; None when none waits.
+        leased_until: Until when a process serves it; None when none does.
+        parked: How many events it refused.
+    """
+
+    name: str
+    behind: int
+    oldest_waiting_at: datetime | None
+    leased_until: datetime | None
+    parked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxState:
+    """The events that are kept, and every sink that was ever served."""
+
+    events: int
+    sinks: Sequence[SinkState]
 
 
 class Journal(Protocol):
@@ -59,6 +87,9 @@ class Journal(Protocol):
 
     def parked(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
         """Read the events put aside, as ``(sink, event, error)``."""
+
+    def outbox(self) -> OutboxState:
+        """Tell how far each sink has come, and what was put aside."""
 
     def prune_events(self, *, before: datetime) -> int:
         """Delete events older than *before* that every known sink has had; answer how many."""

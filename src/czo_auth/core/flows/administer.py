@@ -11,6 +11,7 @@ from czo_auth.core.errors import NotFound, TwoFactorNotEnabled, ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditRecord, Event, Fact
 from czo_auth.core.flows.api_keys import revoke_key, revoke_keys
+from czo_auth.core.flows.coverage import Coverage, count_coverage
 from czo_auth.core.flows.issue import end_sessions
 from czo_auth.core.flows.manage_two_factor import remove_factor
 from czo_auth.core.flows.services import Services
@@ -33,22 +34,6 @@ class UserPage:
     users: Sequence[User]
     total: int
     next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """
-    How far second factors reach among those who wear one hat.
-
-    Attributes:
-        demanded: Whether the actor type demands a second factor; who has none may do nothing but enrol.
-        users, with_factor: Banned users are not counted.
-    """
-
-    actor_type: str
-    demanded: bool
-    users: int
-    with_factor: int
 
 
 class Administer:
@@ -251,21 +236,8 @@ class Administer:
     async def policy_overview(self) -> Sequence[Coverage]:
         """Count for each actor type who has a second factor, as of one moment."""
 
-        def read(tx: Transaction) -> Sequence[Coverage]:
-            found = []
-            for actor_type in self._services.actors:
-                users, with_factor = tx.users.count_factors(actor_type.name)
-                found.append(
-                    Coverage(
-                        actor_type=actor_type.name,
-                        demanded=actor_type.requires_two_factor,
-                        users=users,
-                        with_factor=with_factor,
-                    )
-                )
-            return found
-
-        return await self._services.transactions.read(read)
+        actors = self._services.actors
+        return await self._services.transactions.read(lambda tx: count_coverage(tx, actors))
 
     async def events(self, *, event_type: str | None, before: int | None, limit: int) -> Sequence[Event]:
         """Read the events that are still kept, newest first."""

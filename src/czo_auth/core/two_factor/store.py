@@ -103,6 +103,9 @@ class TwoFactor(Protocol):
     def find_lock(self, user_id: str) -> tuple[datetime | None, bool]:
         """Read until when the account is locked, and whether it is stopped."""
 
+    def count_locks(self, *, now: datetime) -> tuple[int, int]:
+        """Count the accounts that are locked for a time, and those that are stopped until somebody acts."""
+
     def clear_attempts(self, user_id: str) -> None:
         """Forget all failures, the lock and the stop."""
 

@@ -23,6 +23,18 @@ class MailToken:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserCounts:
+    """
+    Attributes:
+        with_factor: Of those who are not banned.
+    """
+
+    users: int
+    banned: int
+    with_factor: int
+
+
 class Users(Protocol):
     """Users and the tokens mailed to them."""
 
@@ -68,6 +80,12 @@ class Users(Protocol):
 
     def count_factors(self, actor_type: str) -> tuple[int, int]:
         """Count the users who hold *actor_type* and are not banned, and those of them who have a second factor."""
+
+    def count_standing(self) -> UserCounts:
+        """Count all users, the banned ones, and those who are not and have a second factor."""
+
+    def count_foreign_hashes(self, current: str) -> int:
+        """Count the users whose password hash does not begin with *current*: not made with today's parameters."""
 
     def add_mail_token(self, token: MailToken, *, digest: str, now: datetime) -> None:
         """Keep a mailed token; earlier ones of the same user and purpose die."""

@@ -1,0 +1,41 @@
+"""How far second factors reach, for administrators and operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from czo_auth.core.actors import ActorRegistry
+from czo_auth.core.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """
+    How far second factors reach among those who wear one hat.
+
+    Attributes:
+        demanded: Whether the actor type demands a second factor; who has none may do nothing but enrol.
+        users, with_factor: Banned users are not counted.
+    """
+
+    actor_type: str
+    demanded: bool
+    users: int
+    with_factor: int
+
+
+def count_coverage(tx: Transaction, actors: ActorRegistry) -> Sequence[Coverage]:
+    """Count for each actor type who has a second factor."""
+    found = []
+    for actor_type in actors:
+        users, with_factor = tx.users.count_factors(actor_type.name)
+        found.append(
+            Coverage(
+                actor_type=actor_type.name,
+                demanded=actor_type.requires_two_factor,
+                users=users,
+                with_factor=with_factor,
+            )
+        )
+    return found

@@ -1,0 +1,161 @@
+"""The database: whether it answers, is up to date, keeps what it acknowledged, and tells the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from czo_auth.doctor.finding import Check, Finding
+from czo_auth.settings import Settings
+from czo_auth.storage.facts import DatabaseFacts, remote_hosts, ssl_mode
+
+DATABASE: Final = Check(
+    "database", "Everything that counts is kept there, and nothing is answered without it."
+)
+MIGRATIONS: Final = Check("migrations", "Program and tables must belong together.")
+DURABILITY: Final = Check(
+    "durability",
+    "A backup code that was used must not come back after a power cut.",
+    ("6.5.1",),
+)
+DATABASE_TLS: Final = Check(
+    "database-tls",
+    "What passes to the database holds hashes, sealed secrets and addresses.",
+    ("12.3.1", "12.3.2"),
+)
+WORKERS: Final = Check("workers", "Processes that answer must share one state.")
+CLOCK: Final = Check(
+    "clock",
+    "Codes are made from the time: a clock that is off refuses right ones, and expiries move with it.",
+    ("6.5.8", "16.2.2"),
+)
+CHECKS: Final = (DATABASE, MIGRATIONS, DURABILITY, DATABASE_TLS, WORKERS, CLOCK)
+
+MOST_DRIFT: Final = timedelta(seconds=15)
+_SLOW: Final = timedelta(milliseconds=50)
+_LEAST_SQLITE: Final = (3, 35)
+"""The first with RETURNING. Source: SQLite's release notes for 3.35.0."""
+_LEAST_POSTGRESQL: Final = 14
+"""Older ones get no fixes any more. Source: PostgreSQL's versioning policy."""
+_VERIFYING: Final = ("verify-ca", "verify-full")
+
+
+def unreachable(why: str) -> Iterator[Finding]:
+    """Say once that the database does not answer; *why* holds no secret."""
+    yield DATABASE.fail(why, "Bring it back, or correct CZO_AUTH_DATABASE_URL; the checks below wait for it.")
+    for check in (MIGRATIONS, DURABILITY, DATABASE_TLS, CLOCK):
+        yield check.unknown("the database does not answer")
+
+
+def not_there_yet(path: str) -> Iterator[Finding]:
+    """Say that nothing was started yet."""
+    yield DATABASE.unknown(f"there is no {path} yet", "Run `czo-auth serve`, or `czo-auth migrate`.")
+    for check in (MIGRATIONS, DURABILITY, CLOCK):
+        yield check.unknown("there is no database yet")
+
+
+def check_database(
+    settings: Settings, facts: DatabaseFacts, *, revision: str | None, head: str
+) -> Iterator[Finding]:
+    """
+    Judge what the database says of itself.
+
+    Args:
+        revision: Of its tables; None when there are none.
+        head: The revision of this program.
+    """
+    yield _product(facts)
+    yield _migrations(revision, head)
+    yield _durability(facts)
+    if facts.product == "PostgreSQL":
+        yield _tls(settings, facts)
+    yield _workers(settings)
+
+
+def _product(facts: DatabaseFacts) -> Finding:
+    version = ".".join(map(str, facts.version))
+    milliseconds = facts.round_trip / timedelta(milliseconds=1)
+    found = f"{facts.product} {version}, answers in {milliseconds:.1f} ms"
+    if not facts.writable:
+        return DATABASE.fail(
+            f"{found}, and cannot be written", "Free the disk, the lock or the replica's role."
+        )
+    if facts.product == "SQLite" and facts.version < _LEAST_SQLITE:
+        return DATABASE.fail(found, "Use a Python whose SQLite is 3.35 or newer.")
+    if facts.product == "PostgreSQL" and facts.version[0] < _LEAST_POSTGRESQL:
+        return DATABASE.warn(found, f"PostgreSQL below {_LEAST_POSTGRESQL} gets no fixes: upgrade it.")
+    if facts.round_trip > _SLOW:
+        return DATABASE.warn(found, "Bring the database nearer: a sign-in asks it several times.")
+    return DATABASE.ok(found)
+
+
+def _migrations(revision: str | None, head: str) -> Finding:
+    if revision == head:
+        return MIGRATIONS.ok(f"at {head}")
+    if revision is None:
+        return MIGRATIONS.fail("none has run", "Run `czo-auth migrate`.")
+    if revision < head:
+        return MIGRATIONS.fail(f"at {revision}, this program needs {head}", "Run `czo-auth migrate`.")
+    return MIGRATIONS.fail(
+        f"at {revision}, ahead of this program's {head}", "Run the newer version, or restore a backup."
+    )
+
+
+def _durability(facts: DatabaseFacts) -> Finding:
+    found = ", ".join(f"{name} {value}" for name, value in facts.durability.items())
+    if facts.product == "SQLite":
+        if facts.durability["journal_mode"] != "wal":
+            return DURABILITY.warn(found, "The next start turns the write-ahead log on; start the server.")
+        if "synchronous" not in facts.durability:
+            return DURABILITY.unknown(f"{found}; it cannot be written at present")
+        return DURABILITY.ok(found)
+    careless = [name for name, value in facts.durability.items() if value == "off"]
+    if careless:
+        return DURABILITY.fail(found, f"Turn {', '.join(careless)} on for this database.")
+    return DURABILITY.ok(found)
+
+
+def _tls(settings: Settings, facts: DatabaseFacts) -> Finding:
+    remote = remote_hosts(settings.storage_url)
+    if not remote:
+        return DATABASE_TLS.ok("on this machine")
+    mode = ssl_mode(settings.storage_url)
+    found = f"{', '.join(remote)}, sslmode={mode}, {'encrypted' if facts.encrypted else 'not encrypted'}"
+    advice = (
+        "Add `?sslmode=verify-full` to CZO_AUTH_DATABASE_URL, and `sslrootcert` for an authority of your own."
+    )
+    if not facts.encrypted:
+        return DATABASE_TLS.fail(found, advice)
+    if mode not in _VERIFYING:
+        return DATABASE_TLS.warn(f"{found}, but whose server it is was not verified", advice)
+    return DATABASE_TLS.ok(found)
+
+
+def _workers(settings: Settings) -> Finding:
+    if settings.workers == 1:
+        return WORKERS.ok("one")
+    if settings.storage_url.startswith("sqlite:"):
+        return WORKERS.ok(f"{settings.workers} share one file, which is fine on a local disk and on no other")
+    return WORKERS.ok(f"{settings.workers}")
+
+
+def check_clock(facts: DatabaseFacts, *, ahead_of_record: timedelta | None) -> Finding:
+    """
+    Compare clocks.
+
+    Args:
+        ahead_of_record: How far this machine's clock is beyond the newest audit record; None when there is none.
+    """
+    advice = "Have the clocks of all machines set by NTP (chrony, systemd-timesyncd)."
+    if ahead_of_record is not None and -ahead_of_record > MOST_DRIFT:
+        behind = f"{-ahead_of_record / timedelta(seconds=1):.0f} s"
+        return CLOCK.fail(f"the newest audit record lies {behind} in the future", advice)
+    if facts.clock_ahead is None:
+        return CLOCK.ok("one machine, one clock; whether it is right, NTP knows")
+    seconds = facts.clock_ahead / timedelta(seconds=1)
+    # What the question itself took cannot be told from drift.
+    found = f"the database's is {abs(seconds):.1f} s {'ahead' if seconds > 0 else 'behind'}"
+    if abs(facts.clock_ahead) > MOST_DRIFT:
+        return CLOCK.fail(found, advice)
+    return CLOCK.ok(found)

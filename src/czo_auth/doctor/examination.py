@@ -1,0 +1,111 @@
+"""All checks of one deployment, in the order in which a person would ask."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from czo_auth.core.actors import ActorRegistry
+from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.flows.survey import survey
+from czo_auth.doctor import database, doors, rules, secrets_at_rest, standing, surroundings
+from czo_auth.doctor.finding import Check, Finding
+from czo_auth.settings import Settings
+from czo_auth.storage import Storage, migrate, open_storage
+from czo_auth.storage.migrations import HEAD
+from czo_auth.storage.sqlite_file import database_path
+
+CHECKS: Final[Sequence[Check]] = (
+    *doors.CHECKS,
+    *secrets_at_rest.CHECKS,
+    *database.CHECKS,
+    *standing.CHECKS,
+    *rules.CHECKS,
+    *surroundings.CHECKS,
+)
+"""Every check that there is."""
+
+
+async def examine(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIterator[Finding]:
+    """
+    Check the deployment that *settings* describe, and give each finding as it is made.
+
+    What cannot be reached is a finding, and the rest goes on.
+
+    Args:
+        now: This machine's clock.
+    """
+    completed = secrets_at_rest.with_key_of_file(settings)
+    for finding in doors.check_doors(settings):
+        yield finding
+    for finding in secrets_at_rest.check_secrets(settings, completed):
+        yield finding
+    async for finding in _examine_database(completed, now=now):
+        yield finding
+    for finding in rules.check_rules(settings):
+        yield finding
+    yield await rules.check_limits(settings)
+    yield await surroundings.check_mail(settings)
+    yield surroundings.check_python()
+    yield surroundings.check_packages()
+
+
+async def _examine_database(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIterator[Finding]:
+    if settings.storage_url.startswith("sqlite:"):
+        path = database_path(settings.storage_url)
+        if not await asyncio.to_thread(os.path.exists, path):
+            for finding in (*database.not_there_yet(path), *_unread("there is no database yet")):
+                yield finding
+            return
+    try:
+        storage = open_storage(settings.storage_url, table_prefix=settings.table_prefix)
+    except (ValueError, RuntimeError) as error:
+        for finding in (*database.unreachable(f"{error}"), *_unread("there is no database")):
+            yield finding
+        return
+    try:
+        async for finding in _ask(storage, settings, now=now):
+            yield finding
+    finally:
+        await storage.close()
+
+
+async def _ask(
+    storage: Storage, settings: Settings, *, now: Callable[[], datetime]
+) -> AsyncIterator[Finding]:
+    try:
+        facts = await storage.facts(now=now)
+        revision = await migrate.current_revision(settings.storage_url, table_prefix=settings.table_prefix)
+    except StorageUnavailable as error:
+        cause = "; ".join(getattr(error, "__notes__", ()))
+        for finding in (
+            *database.unreachable(f"it does not answer: {cause}"),
+            *_unread("the database does not answer"),
+        ):
+            yield finding
+        return
+    for finding in database.check_database(settings, facts, revision=revision, head=HEAD):
+        yield finding
+    try:
+        actors = ActorRegistry(settings.actor_types)
+        read_at = now()
+        found = await survey(storage.transactions, actors, now=read_at)
+    except StorageUnavailable:
+        yield database.check_clock(facts, ahead_of_record=None)
+        for finding in _unread("its tables cannot be read"):
+            yield finding
+        return
+    newest = found.audit.last_at
+    yield database.check_clock(facts, ahead_of_record=None if newest is None else read_at - newest)
+    yield secrets_at_rest.check_sealed(
+        secrets_at_rest.find_key_ring(settings), check_values=found.check_values, sealed=found.sealed
+    )
+    for finding in standing.check_standing(found, actors, now=read_at):
+        yield finding
+
+
+def _unread(why: str) -> Sequence[Finding]:
+    return (secrets_at_rest.SEALED.unknown(why), *standing.unknown_standing(why))

@@ -1,0 +1,179 @@
+"""What the settings demand of people: passwords, second factors, the life of what they hold, and limits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from czo_auth.crypto import passwords
+from czo_auth.crypto.totp import PERIOD
+from czo_auth.doctor.finding import Check, Finding
+from czo_auth.settings import Settings
+
+COMMON_PASSWORDS: Final = Check(
+    "common-passwords", "Guessing begins with the passwords that most people use.", ("6.2.1", "6.2.4")
+)
+BREACHED_PASSWORDS: Final = Check(
+    "breached-passwords",
+    "A password that leaked elsewhere is tried here too. A range API sees five characters of its SHA-1.",
+    ("6.2.12",),
+)
+HASHING: Final = Check(
+    "password-hashing",
+    "A stolen table of hashes is guessed as fast as one hash is computed.",
+    ("11.4.2",),
+)
+CODES: Final = Check(
+    "totp-drift",
+    "How long a code counts. Each step more gives an onlooker 30 seconds.",
+    ("6.5.5",),
+)
+DEVICES: Final = Check("trusted-devices", "A trusted device skips the second step for 30 days.", ("6.3.3",))
+SESSIONS: Final = Check(
+    "session-life", "A session that was copied ends at the latest when its life does.", ("7.3.2",)
+)
+TOKENS: Final = Check(
+    "access-token-life",
+    "A service that verifies tokens offline learns of a revocation only when the token expires.",
+    ("7.4.1", "9.2.1"),
+)
+CACHE: Final = Check(
+    "cache-bound",
+    "How late a process may learn that a key or session was revoked.",
+    ("7.4.1", "8.3.2"),
+)
+LIMITS: Final = Check(
+    "rate-limits",
+    "Coarse limits slow down those who try many passwords. Attempt caps on codes never depend on them.",
+    ("6.3.1",),
+)
+CHECKS: Final = (
+    *(COMMON_PASSWORDS, BREACHED_PASSWORDS, HASHING, CODES, DEVICES, SESSIONS, TOKENS, CACHE, LIMITS),
+)
+
+_LONGEST_SESSION_DAYS: Final = 30
+_LONGEST_TOKEN_MINUTES: Final = 15
+_LATEST_REVOCATION: Final = timedelta(seconds=5)
+_SLOW_HASH: Final = timedelta(milliseconds=500)
+
+
+def check_rules(settings: Settings) -> Iterator[Finding]:
+    """Look at *settings*, and compute one hash; nothing is connected to but the shared limiter, if there is one."""
+    yield _common_passwords(settings)
+    yield _breached_passwords(settings)
+    yield _hashing()
+    yield _codes(settings)
+    yield _devices(settings)
+    yield _sessions(settings)
+    yield _tokens(settings)
+    yield _cache(settings)
+
+
+def _common_passwords(settings: Settings) -> Finding:
+    if settings.refuse_common_passwords:
+        return COMMON_PASSWORDS.ok(f"refused, as is anything below {passwords.MIN_LENGTH} characters")
+    return COMMON_PASSWORDS.fail("accepted", "Unset CZO_AUTH_REFUSE_COMMON_PASSWORDS.")
+
+
+def _breached_passwords(settings: Settings) -> Finding:
+    if settings.pwned_passwords_url is not None:
+        return BREACHED_PASSWORDS.ok("new passwords are asked for at a range API")
+    return BREACHED_PASSWORDS.warn(
+        "not asked for",
+        "Set CZO_AUTH_PWNED_PASSWORDS_URL to https://api.pwnedpasswords.com, or to a copy of your own.",
+    )
+
+
+def _hashing() -> Finding:
+    # Of two, since the first also loads the library.
+    took = min(_time_of_a_hash(), _time_of_a_hash())
+    found = (
+        f"Argon2id, {passwords.MEMORY_KIB // 1024} MiB, {passwords.PASSES} passes, {passwords.LANES} lane: "
+        f"{took / timedelta(milliseconds=1):.0f} ms here"
+    )
+    if took > _SLOW_HASH:
+        return HASHING.warn(
+            found, "Sign-ins are slow on this machine: give it more of a core, or calmer neighbours."
+        )
+    return HASHING.ok(found)
+
+
+def _time_of_a_hash() -> timedelta:
+    begun = time.perf_counter()
+    passwords.verify_password(passwords.DUMMY_HASH, "how long does one take")
+    return timedelta(seconds=time.perf_counter() - begun)
+
+
+def _codes(settings: Settings) -> Finding:
+    drift = settings.totp_drift
+    seconds = PERIOD * (2 * drift + 1)
+    if drift == 0:
+        return CODES.ok(f"no drift: a code counts for {seconds} s")
+    if drift == 1:
+        return CODES.ok(
+            f"1 step on either side, as RFC 6238 advises: a code counts for {seconds} s, and once (ASVS asks for 30 s)"
+        )
+    return CODES.warn(
+        f"{drift} steps on either side: a code counts for {seconds} s",
+        "Set CZO_AUTH_TOTP_DRIFT to 1, and have the phones' clocks set by their network.",
+    )
+
+
+def _devices(settings: Settings) -> Finding:
+    if settings.trust_mandatory_devices:
+        return DEVICES.warn("administrators may trust devices too", "Unset CZO_AUTH_TRUST_MANDATORY_DEVICES.")
+    return DEVICES.ok("not for those who must have a second factor")
+
+
+def _sessions(settings: Settings) -> Finding:
+    days = settings.session_days
+    found = f"{days} day{'s' if days > 1 else ''} at most, whatever happens meanwhile"
+    if days > _LONGEST_SESSION_DAYS:
+        return SESSIONS.warn(found, f"Set CZO_AUTH_SESSION_DAYS to {_LONGEST_SESSION_DAYS} or less.")
+    return SESSIONS.ok(found)
+
+
+def _tokens(settings: Settings) -> Finding:
+    minutes = settings.access_token_minutes
+    found = f"{minutes} minute{'s' if minutes > 1 else ''}"
+    if minutes > _LONGEST_TOKEN_MINUTES:
+        return TOKENS.warn(found, f"Set CZO_AUTH_ACCESS_TOKEN_MINUTES to {_LONGEST_TOKEN_MINUTES} or less.")
+    return TOKENS.ok(found)
+
+
+def _cache(settings: Settings) -> Finding:
+    if settings.storage_url.startswith("sqlite:"):
+        return CACHE.ok("0 s: on SQLite memory is exact, a revocation acts at the next request")
+    bound = timedelta(seconds=settings.cache_seconds)
+    if not bound:
+        return CACHE.ok("0 s: a revocation acts at the next request")
+    found = f"{settings.cache_seconds:g} s at most; usually a millisecond"
+    if bound > _LATEST_REVOCATION:
+        return CACHE.warn(
+            found, f"Set CZO_AUTH_CACHE_SECONDS to {_LATEST_REVOCATION.seconds} or less, or to 0."
+        )
+    return CACHE.ok(found)
+
+
+async def check_limits(settings: Settings) -> Finding:
+    """See whether the coarse limits count, and whether what they share answers."""
+    if not settings.rate_limit_enabled:
+        advice = "Unset CZO_AUTH_RATE_LIMIT_ENABLED."
+        return LIMITS.fail("off", advice) if settings.is_production else LIMITS.warn("off", advice)
+    if settings.rate_limit_url is not None:
+        from czo_auth.runtime.rate_limits import answers
+
+        if await answers(settings.rate_limit_url):
+            return LIMITS.ok("on, shared through a store that answers")
+        return LIMITS.fail(
+            "the shared store does not answer, and nothing is counted meanwhile",
+            "Bring it back, or correct CZO_AUTH_RATE_LIMIT_URL. Caps on codes hold all the same.",
+        )
+    if settings.workers > 1:
+        return LIMITS.warn(
+            f"on, but each of {settings.workers} workers counts for itself",
+            "Set CZO_AUTH_RATE_LIMIT_URL to redis://… to count together.",
+        )
+    return LIMITS.ok("on, counted in this process")

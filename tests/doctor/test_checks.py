@@ -1,0 +1,394 @@
+"""Each check by itself: what it is shown, and what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from czo_auth.core.actors import ADMIN, CUSTOMER, ActorRegistry, ActorType
+from czo_auth.core.events.store import OutboxState, SinkState
+from czo_auth.core.flows.coverage import Coverage
+from czo_auth.core.flows.survey import AuditTail, Survey
+from czo_auth.core.users.store import UserCounts
+from czo_auth.crypto.sealing import KeyRing, new_key_text
+from czo_auth.doctor import database, doors, rules, secrets_at_rest, standing, surroundings
+from czo_auth.doctor.examination import CHECKS
+from czo_auth.doctor.finding import Check, Finding, State, grades, worst
+from czo_auth.settings import Settings
+from czo_auth.storage.facts import DatabaseFacts, remote_hosts, ssl_mode
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+ROOT = Path(__file__).parents[2]
+
+
+def found(findings: Iterable[Finding], check: Check) -> Finding:
+    (one,) = [finding for finding in findings if finding.id == check.id]
+    return one
+
+
+def test_checks_have_distinct_ids_and_say_why() -> None:
+    assert len({check.id for check in CHECKS}) == len(CHECKS)
+    for check in CHECKS:
+        assert check.meaning.endswith(".")
+        assert all(re.fullmatch(r"[0-9]{1,2}\.[0-9]\.[0-9]{1,2}", item) for item in check.asvs)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "check", "state"),
+    [
+        ({}, doors.ENVIRONMENT, "warn"),
+        ({"environment": "production"}, doors.ENVIRONMENT, "ok"),
+        ({}, doors.OPEN_DOCS, "ok"),
+        ({"environment": "production"}, doors.OPEN_DOCS, "ok"),
+        ({"environment": "production", "api_docs": True}, doors.OPEN_DOCS, "warn"),
+        ({"environment": "production", "graphql_introspection": True}, doors.OPEN_DOCS, "warn"),
+        ({}, doors.METRICS, "ok"),
+        ({"metrics_enabled": True}, doors.METRICS, "ok"),
+        ({"metrics_enabled": True, "host": "0.0.0.0"}, doors.METRICS, "warn"),
+        ({"base_url": "https://auth.example.com"}, doors.HTTPS, "ok"),
+        ({}, doors.HTTPS, "warn"),
+        ({"environment": "production"}, doors.HTTPS, "fail"),
+        ({"base_url": "http://auth.example.com"}, doors.HTTPS, "fail"),
+        ({"base_url": "https://auth.example.com"}, doors.COOKIES, "ok"),
+        ({}, doors.COOKIES, "warn"),
+        ({"base_url": "http://auth.example.com"}, doors.COOKIES, "fail"),
+        ({}, doors.ORIGINS, "ok"),
+        ({"trusted_origins": "https://shop.example"}, doors.ORIGINS, "ok"),
+        ({"trusted_origins": "http://localhost:3000"}, doors.ORIGINS, "ok"),
+        ({"trusted_origins": "http://shop.example"}, doors.ORIGINS, "warn"),
+        ({"trusted_origins": "https://*.shop.example"}, doors.ORIGINS, "warn"),
+        ({"trusted_origins": "https://*.com"}, doors.ORIGINS, "fail"),
+        ({"trusted_origins": "https://*"}, doors.ORIGINS, "fail"),
+        ({"trusted_origins": "https://*shop.example"}, doors.ORIGINS, "fail"),
+        ({"trusted_origins": "https://shop.*:8443"}, doors.ORIGINS, "fail"),
+        ({}, doors.PROXIES, "ok"),
+        ({"base_url": "https://auth.example.com"}, doors.PROXIES, "warn"),
+        ({"trusted_proxies": "10.0.0.7"}, doors.PROXIES, "ok"),
+        ({"trusted_proxies": "10.0.0.0/8,fd00::/16"}, doors.PROXIES, "ok"),
+        ({"trusted_proxies": "8.0.0.0/5"}, doors.PROXIES, "warn"),
+        ({"trusted_proxies": "0.0.0.0/0"}, doors.PROXIES, "fail"),
+        ({"trusted_proxies": "10.0.0.7,::/0"}, doors.PROXIES, "fail"),
+        ({"trusted_proxies": "proxy.internal"}, doors.PROXIES, "fail"),
+        ({"pages_enabled": True}, doors.PAGES, "ok"),
+    ],
+)
+def test_doors(chosen: dict[str, Any], check: Check, state: State) -> None:
+    assert found(doors.check_doors(Settings(**chosen)), check).state == state
+
+
+@pytest.mark.parametrize(
+    ("chosen", "check", "state"),
+    [
+        ({}, rules.COMMON_PASSWORDS, "ok"),
+        ({"refuse_common_passwords": False}, rules.COMMON_PASSWORDS, "fail"),
+        ({}, rules.BREACHED_PASSWORDS, "warn"),
+        ({"pwned_passwords_url": "https://api.pwnedpasswords.com"}, rules.BREACHED_PASSWORDS, "ok"),
+        ({"totp_drift": 0}, rules.CODES, "ok"),
+        ({}, rules.CODES, "ok"),
+        ({"totp_drift": 2}, rules.CODES, "warn"),
+        ({}, rules.DEVICES, "ok"),
+        ({"trust_mandatory_devices": True}, rules.DEVICES, "warn"),
+        ({}, rules.SESSIONS, "ok"),
+        ({"session_days": 31}, rules.SESSIONS, "warn"),
+        ({}, rules.TOKENS, "ok"),
+        ({"access_token_minutes": 60}, rules.TOKENS, "warn"),
+        ({}, rules.CACHE, "ok"),
+        ({"cache_seconds": 60}, rules.CACHE, "ok"),
+        ({"cache_seconds": 2, "database_url": "postgresql://db/x"}, rules.CACHE, "ok"),
+        ({"cache_seconds": 60, "database_url": "postgresql://db/x"}, rules.CACHE, "warn"),
+    ],
+)
+def test_rules(chosen: dict[str, Any], check: Check, state: State) -> None:
+    assert found(rules.check_rules(Settings(**chosen)), check).state == state
+
+
+def test_bound_of_the_memory_is_printed() -> None:
+    on_postgres = Settings(database_url="postgresql://db/x", cache_seconds=2.5)
+    assert found(rules.check_rules(on_postgres), rules.CACHE).found.startswith("2.5 s at most")
+    assert found(rules.check_rules(Settings()), rules.CACHE).found.startswith("0 s")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "state"),
+    [
+        ({}, "ok"),
+        ({"workers": 4}, "warn"),
+        ({"rate_limit_enabled": False}, "warn"),
+        ({"rate_limit_enabled": False, "environment": "production"}, "fail"),
+        ({"rate_limit_url": "redis://:hidden@127.0.0.1:1/0"}, "fail"),
+        ({"rate_limit_url": "nonsense://hidden"}, "fail"),
+    ],
+)
+async def test_limits(chosen: dict[str, Any], state: State) -> None:
+    finding = await rules.check_limits(Settings(**chosen))
+    assert finding.state == state
+    assert "hidden" not in repr(finding)
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+def test_key_file_beside_the_database_is_for_development(tmp_path: Path) -> None:
+    file = tmp_path / "encryption.key"
+    file.write_text(new_key_text())
+    file.chmod(0o600)
+    for environment, state in (("development", "ok"), ("production", "warn")):
+        settings = Settings(data_dir=tmp_path, environment=environment)  # type: ignore[arg-type]
+        completed = secrets_at_rest.with_key_of_file(settings)
+        findings = list(secrets_at_rest.check_secrets(settings, completed))
+        assert found(findings, secrets_at_rest.KEY).state == "ok"
+        assert found(findings, secrets_at_rest.KEY_PLACE).state == state
+        assert found(findings, secrets_at_rest.FILES).state == "ok"
+        assert file.read_text().partition(":")[2] not in repr(findings)
+
+
+@pytest.mark.parametrize("name", ["encryption.key", "czo-auth.db", "czo-auth.db-wal"])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_file_that_others_may_use_is_a_fault(tmp_path: Path, name: str, mode: int) -> None:
+    (tmp_path / name).write_text("k1:text")
+    (tmp_path / name).chmod(mode)
+    settings = Settings(data_dir=tmp_path)
+    finding = found(secrets_at_rest.check_secrets(settings, settings), secrets_at_rest.FILES)
+    assert finding.state == "fail"
+    assert finding.advice is not None
+    assert finding.advice.startswith("chmod 600")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "state"),
+    [
+        ({}, "unknown"),
+        ({"environment": "production"}, "fail"),
+        ({"encryption_key": "k1:short"}, "fail"),
+        ({"encryption_key": new_key_text()}, "ok"),
+        ({"database_url": "postgresql://db/x"}, "fail"),
+    ],
+)
+def test_key(tmp_path: Path, chosen: dict[str, Any], state: State) -> None:
+    if "encryption_key" in chosen:
+        chosen = chosen | {"encryption_key": SecretStr(chosen["encryption_key"])}
+    settings = Settings(data_dir=tmp_path, **chosen)
+    assert found(secrets_at_rest.check_secrets(settings, settings), secrets_at_rest.KEY).state == state
+
+
+def test_sealed_rows_are_held_against_the_ring() -> None:
+    ring = KeyRing.parse(f"{new_key_text('new')},{new_key_text('old')}")
+    values = {kid: ring.check_value(kid) for kid in ring.kids}
+
+    def state(check_values: dict[str, str], sealed: dict[str, int], which: KeyRing | None = ring) -> State:
+        return secrets_at_rest.check_sealed(which, check_values=check_values, sealed=sealed).state
+
+    assert state({}, {}) == "ok"
+    assert state(values, {"new": 3}) == "ok"
+    assert state(values, {"new": 3, "old": 1}) == "warn"
+    assert state(values, {"new": 3, "gone": 1}) == "fail"
+    assert state(values | {"new": "another"}, {"new": 3}) == "fail"
+    assert state(values, {"new": 3}, None) == "unknown"
+
+
+# --- database --------------------------------------------------------------------------------------------------------
+SQLITE = DatabaseFacts(
+    product="SQLite",
+    version=(3, 45, 1),
+    round_trip=timedelta(microseconds=40),
+    clock_ahead=None,
+    writable=True,
+    durability={"journal_mode": "wal", "synchronous": "FULL"},
+    encrypted=None,
+)
+POSTGRES = DatabaseFacts(
+    product="PostgreSQL",
+    version=(18, 1),
+    round_trip=timedelta(milliseconds=1),
+    clock_ahead=timedelta(seconds=0.2),
+    writable=True,
+    durability={"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"},
+    encrypted=False,
+)
+REMOTE = "postgresql://u:hidden@db.example/x"
+
+
+@pytest.mark.parametrize(
+    ("facts", "check", "state"),
+    [
+        (SQLITE, database.DATABASE, "ok"),
+        (replace(SQLITE, version=(3, 34, 0)), database.DATABASE, "fail"),
+        (replace(SQLITE, writable=False), database.DATABASE, "fail"),
+        (SQLITE, database.DURABILITY, "ok"),
+        (replace(SQLITE, durability={"journal_mode": "delete"}), database.DURABILITY, "warn"),
+        (replace(SQLITE, durability={"journal_mode": "wal"}), database.DURABILITY, "unknown"),
+        (POSTGRES, database.DATABASE, "ok"),
+        (replace(POSTGRES, version=(13, 22)), database.DATABASE, "warn"),
+        (replace(POSTGRES, round_trip=timedelta(milliseconds=80)), database.DATABASE, "warn"),
+        (POSTGRES, database.DURABILITY, "ok"),
+        (
+            replace(POSTGRES, durability=dict(POSTGRES.durability) | {"synchronous_commit": "off"}),
+            database.DURABILITY,
+            "fail",
+        ),
+        (POSTGRES, database.DATABASE_TLS, "fail"),
+        (replace(POSTGRES, encrypted=True), database.DATABASE_TLS, "warn"),
+    ],
+)
+def test_database(facts: DatabaseFacts, check: Check, state: State) -> None:
+    settings = Settings(database_url=REMOTE)
+    findings = list(database.check_database(settings, facts, revision="7", head="7"))
+    assert found(findings, check).state == state
+    assert "hidden" not in repr(findings)
+
+
+def test_connection_is_verified_or_local() -> None:
+    def state(url: str) -> State:
+        facts = replace(POSTGRES, encrypted=True)
+        settings = Settings(database_url=url)
+        findings = database.check_database(settings, facts, revision="7", head="7")
+        return found(findings, database.DATABASE_TLS).state
+
+    assert state(f"{REMOTE}?sslmode=require") == "warn"
+    assert state(f"{REMOTE}?sslmode=verify-full") == "ok"
+    assert state("postgresql://u@localhost/x") == "ok"
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("postgresql://u:p@db.example:5432/x", ("db.example",)),
+        ("postgresql://u:p@[2001:db8::1]:5432/x", ("2001:db8::1",)),
+        ("postgresql://one,two:5433,localhost/x", ("one", "two")),
+        ("postgresql:///x?host=/run/postgresql", ()),
+        ("postgresql:///x?host=db.example", ("db.example",)),
+        ("postgresql://127.0.0.1/x", ()),
+        ("postgresql://[::1]/x", ()),
+    ],
+)
+def test_remote_hosts(url: str, hosts: tuple[str, ...]) -> None:
+    assert remote_hosts(url) == hosts
+    assert ssl_mode(url) == "prefer"
+
+
+@pytest.mark.parametrize(("revision", "state"), [("7", "ok"), (None, "fail"), ("6", "fail"), ("8", "fail")])
+def test_migrations(revision: str | None, state: State) -> None:
+    findings = database.check_database(Settings(), SQLITE, revision=revision, head="7")
+    assert found(findings, database.MIGRATIONS).state == state
+
+
+@pytest.mark.parametrize(
+    ("facts", "ahead", "state"),
+    [
+        (SQLITE, None, "ok"),
+        (SQLITE, timedelta(days=1), "ok"),
+        (SQLITE, timedelta(seconds=-14), "ok"),
+        (SQLITE, timedelta(seconds=-16), "fail"),
+        (POSTGRES, None, "ok"),
+        (replace(POSTGRES, clock_ahead=timedelta(seconds=15.1)), None, "fail"),
+        (replace(POSTGRES, clock_ahead=timedelta(seconds=-15.1)), None, "fail"),
+    ],
+)
+def test_clock(facts: DatabaseFacts, ahead: timedelta | None, state: State) -> None:
+    assert database.check_clock(facts, ahead_of_record=ahead).state == state
+
+
+# --- standing --------------------------------------------------------------------------------------------------------
+FINE = Survey(
+    users=UserCounts(users=4, banned=1, with_factor=2),
+    coverage=[
+        Coverage(actor_type="customer", demanded=False, users=3, with_factor=2),
+        Coverage(actor_type="admin", demanded=True, users=2, with_factor=2),
+    ],
+    locked=1,
+    stopped=0,
+    foreign_hashes=0,
+    check_values={},
+    sealed={},
+    signing_key_made_at=NOW - DAY,
+    audit=AuditTail(records=10, broken_at=None, last_at=NOW),
+    outbox=OutboxState(events=3, sinks=[]),
+)
+
+
+def _sink(**changes: Any) -> OutboxState:
+    sink = SinkState(name="file", behind=0, oldest_waiting_at=None, leased_until=None, parked=0)
+    return OutboxState(events=3, sinks=[replace(sink, **changes)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "state"),
+    [
+        ({}, standing.COVERAGE, "ok"),
+        ({"coverage": [replace(FINE.coverage[1], with_factor=1)]}, standing.COVERAGE, "warn"),
+        ({"coverage": [replace(FINE.coverage[1], demanded=False)]}, standing.COVERAGE, "fail"),
+        ({"coverage": [replace(FINE.coverage[1], users=0, with_factor=0)]}, standing.COVERAGE, "warn"),
+        ({}, standing.USERS, "ok"),
+        ({"stopped": 1}, standing.USERS, "warn"),
+        ({}, standing.OLD_HASHES, "ok"),
+        ({"foreign_hashes": 2}, standing.OLD_HASHES, "warn"),
+        ({}, standing.SIGNING_KEY, "ok"),
+        ({"signing_key_made_at": NOW - 30.5 * DAY}, standing.SIGNING_KEY, "ok"),
+        ({"signing_key_made_at": NOW - 32 * DAY}, standing.SIGNING_KEY, "warn"),
+        ({"signing_key_made_at": None}, standing.SIGNING_KEY, "unknown"),
+        ({}, standing.AUDIT, "ok"),
+        ({"audit": replace(FINE.audit, broken_at=7)}, standing.AUDIT, "fail"),
+        ({}, standing.EVENTS, "ok"),
+        ({"outbox": _sink()}, standing.EVENTS, "ok"),
+        (
+            {"outbox": _sink(behind=2, oldest_waiting_at=NOW - timedelta(seconds=9))},
+            standing.EVENTS,
+            "ok",
+        ),
+        ({"outbox": _sink(behind=2, oldest_waiting_at=NOW - DAY)}, standing.EVENTS, "warn"),
+        ({"outbox": _sink(parked=1)}, standing.EVENTS, "warn"),
+    ],
+)
+def test_standing(changes: dict[str, Any], check: Check, state: State) -> None:
+    actors = ActorRegistry((CUSTOMER, ADMIN))
+    assert found(standing.check_standing(replace(FINE, **changes), actors, now=NOW), check).state == state
+
+
+def test_coverage_counts_as_people_say_it() -> None:
+    actors = ActorRegistry((ActorType(name="customer"), ADMIN))
+    said = found(standing.check_standing(FINE, actors, now=NOW), standing.COVERAGE).found
+    assert said == "3 customer, 2 with 2FA; 2 admin, 2 with 2FA"
+
+
+# --- neighbours and grades -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("chosen", "state"),
+    [
+        ({}, "ok"),
+        ({"environment": "production"}, "warn"),
+        ({"smtp_url": "smtp://u:hidden@127.0.0.1:1"}, "fail"),
+        ({"smtp_url": "ftp://u:hidden@127.0.0.1"}, "fail"),
+    ],
+)
+async def test_mail(chosen: dict[str, Any], state: State) -> None:
+    if "smtp_url" in chosen:
+        chosen = chosen | {"smtp_url": SecretStr(chosen["smtp_url"])}
+    finding = await surroundings.check_mail(Settings(**chosen))
+    assert finding.state == state
+    assert "hidden" not in repr(finding)
+
+
+def test_packages_are_held_against_the_pins() -> None:
+    pins = re.findall(r"^([A-Za-z0-9._-]+==[^ ;\\]+)", (ROOT / "requirements/base.txt").read_text(), re.M)
+    tested = (ROOT / "src/czo_auth/doctor/tested.txt").read_text().split()
+    assert tested == pins, "run `make lock`"
+    assert surroundings.check_packages().state == "ok"
+    assert surroundings.check_python().state == "ok"
+
+
+def test_requirement_is_met_when_nothing_speaks_against_it() -> None:
+    one, two = Check("one", "One.", ("6.2.1", "6.2.4")), Check("two", "Two.", ("6.2.4", "11.4.2"))
+    given = [one.ok("fine"), two.warn("weak", "Mend it.")]
+    assert [(each.chapter, each.met, each.requirements) for each in grades(given)] == [
+        ("V6", 1, 2),
+        ("V11", 0, 1),
+    ]
+    assert worst(given) == "warn"
+    assert worst([]) == "ok"
+    assert worst([one.unknown("?"), two.fail("broken", "Mend it.")]) == "fail"
