@@ -14,7 +14,9 @@ import pytest
 from czo_auth.core.errors import SlugTaken, StorageUnavailable
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.faults import StorageFault, TablesMissing
+from czo_auth.storage.lookup_sql import lookup_sql
 from czo_auth.storage.postgresql import PostgresStorage
+from czo_auth.storage.postgresql_server import PostgresServer as PostgresAddress
 from tests.storage.things import Things, a_digest, a_user, an_id
 from tests.support.postgres import PostgresServer
 
@@ -327,3 +329,25 @@ async def test_prefix_keeps_two_products_in_one_database_apart(things: Things) -
     with pytest.raises(TablesMissing):
         await other.lookup.find_session_by_id(an_id())
     await other.close()
+
+
+async def test_lookups_are_planned_once_and_by_their_indexes(migrated_postgres_url: str) -> None:
+    """Else a question hashes all users for the sake of a few keys, and takes longer the more users there are."""
+    sql = lookup_sql("czo_auth_", mark="ANY($1)")
+    digests = [a_digest() for _ in range(30)]
+    pool = await PostgresAddress(migrated_postgres_url).pool(size=1)
+    try:
+        async with pool.acquire() as connection:
+            for statement in (sql.api_key, sql.session, sql.session_by_id):
+                plan = "\n".join(line[0] for line in await connection.fetch(f"EXPLAIN {statement}", digests))
+                assert "Seq Scan" not in plan
+                assert "Hash" not in plan
+                for _ in range(2):
+                    await connection.fetch(statement, digests)
+            planned = await connection.fetch(
+                "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement NOT LIKE 'EXPLAIN%'"
+                " AND statement LIKE '%JOIN czo_auth_users%'"
+            )
+            assert [tuple(row) for row in planned] == [(2, 0)] * 3
+    finally:
+        await pool.close()
