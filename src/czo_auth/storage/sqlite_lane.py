@@ -18,7 +18,7 @@ from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.column_types import json_text
 from czo_auth.storage.faults import sqlite_fault
-from czo_auth.storage.sqlite_file import is_busy, left_to_parent
+from czo_auth.storage.sqlite_file import begin_when_free, is_busy, left_to_parent
 from czo_auth.storage.tables import Tables
 from czo_auth.storage.transaction import perform
 
@@ -120,8 +120,7 @@ class Lane:
         transaction = connection.begin()
         try:
             raw: Any = connection.connection.driver_connection
-            raw.execute(f"PRAGMA busy_timeout = {int(left * 1000)}")
-            raw.execute(self._begin)
+            begin_when_free(raw, self._begin, patience=left)
             result = perform(step, connection, self._tables)
             transaction.commit()
         except BaseException as error:
