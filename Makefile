@@ -12,13 +12,16 @@ UPGRADE ?=
 # What `make attack` runs against, and how often it runs each race.
 ATTACK_DEPLOYMENTS ?= sqlite-1 sqlite-4 postgres-4
 ATTACK_ROUNDS ?= 50
+# How often `make faults` kills each of the three deployments under load, and each database's migration.
+FAULT_KILLS ?= 67
+FAULT_MIGRATIONS ?= 20
 
 VENV := .venv
 IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test test-deep attack bench check reference docs lock clean
+.PHONY: help setup setup-dev serve demo test test-deep attack faults bench check reference docs lock clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
@@ -27,6 +30,7 @@ help:
 	@echo "make test     the tests, in minutes; PostgreSQL comes with the test packages"
 	@echo "make test-deep  the attacks, better-auth's client, and the contract once more on PostgreSQL"
 	@echo "make attack   every attack on SQLite with one and four processes and on PostgreSQL with four"
+	@echo "make faults   200 kills under load, outages, clocks, keys and sinks that fail"
 	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 2 minutes"
 	@echo "make check    ruff, mypy, import contracts, tree rules"
 	@echo "make reference  write docs/reference/ anew from the code"
@@ -59,6 +63,9 @@ attack: $(VENV)/.dev-installed
 			$(TEST_ARGS) || exit 1; \
 	done
 	$(IN)/python -m tests.attacks.timing
+
+faults: $(VENV)/.dev-installed
+	FAULT_KILLS=$(FAULT_KILLS) FAULT_MIGRATIONS=$(FAULT_MIGRATIONS) $(IN)/python -m pytest -q tests/faults $(TEST_ARGS)
 
 bench: $(VENV)/.dev-installed
 	QUICK=$(QUICK) $(IN)/python -m benchmarks

@@ -22,12 +22,10 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 _DEEP = ("tests/attacks/", "tests/better_auth/")
 _FAST_ATTACKS = ("test_revocation_everywhere.py", "test_enrolment_survives_a_kill.py", "test_history.py")
-# They lean on the wall clock or on a calm machine; make test must not.
-_NEED_A_CALM_MACHINE = (
+# The first asks 5000 times; the other leans on a calm machine, and make test must not.
+_LONG_OR_CALM = (
     "test_bad_input.py",
     "test_output_that_nobody_reads_does_not_matter",
-    "test_file_locked_by_another_is_an_outage_for_writes_only",
-    "test_owner_that_lost_a_mandatory_factor_loses_the_keys_until_there_is_one",
 )
 _BOTH_DATABASES_ALWAYS = (
     "test_races.py",
@@ -55,8 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             and name not in _BOTH_DATABASES_ALWAYS
         )
         other_host = where.startswith("tests/examples/") and "fastapi" not in where
-        needs_calm = any(name in where for name in _NEED_A_CALM_MACHINE)
-        if attack or second_run or other_host or needs_calm:
+        long_or_calm = any(name in where for name in _LONG_OR_CALM)
+        if attack or second_run or other_host or long_or_calm:
             item.add_marker(pytest.mark.deep)
 
 

@@ -1,0 +1,10 @@
+"""
+What the product does when something under it fails (S30 to S34), black box: real server processes and databases.
+
+| file | fault |
+| --- | --- |
+| `test_kills` | `kill -9` of the whole server or of one worker at random moments under load |
+
+`make test` runs all of it with few kills; `make faults` kills each of the three deployments (SQLite with one and four
+workers, PostgreSQL with four) 67 times.
+"""

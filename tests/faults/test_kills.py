@@ -1,0 +1,174 @@
+"""
+S30: `kill -9` at random moments under load, and what is left of it.
+
+``FAULT_KILLS`` says how often each deployment is killed: a few times in `make test`, and so often in `make faults` that
+all three together make 200.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.attacks.conftest import scattering_client
+from tests.contract.acting import eventually, is_accepted
+from tests.contract.api import Api
+from tests.contract.conftest import DRIFT, Databases
+from tests.contract.database import is_sqlite, sql
+from tests.contract.deployments import KEY, Prepared
+from tests.contract.people import People
+from tests.faults.books import faults_of
+from tests.faults.crowd import Crowd
+from tests.support.server import RunningServer
+
+IN_FULL = "FAULT_KILLS" in os.environ
+KILLS = int(os.environ.get("FAULT_KILLS", "2"))
+WORKERS = {"sqlite-1": 1, "sqlite-4": 4, "postgres-4": 4}
+CRASH_LOOP_SECONDS = 6.0
+"""A worker that dies again before ends the whole server: it would die again and again."""
+
+OURS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'czo-auth' AND datname = current_database()"
+
+
+@dataclass
+class Ground:
+    """A deployment that is killed again and again."""
+
+    url: str
+    server: RunningServer
+    events: Path
+    workers: int
+    prepared: Prepared
+    last_worker_killed_at: float = field(default=0.0)
+
+    async def kill(self) -> bool:
+        """Kill the whole server, or one worker; says whether all are gone."""
+        await asyncio.sleep(random.uniform(0.1, 0.8))
+        one_is_enough = self.workers > 1 and random.random() < 0.5
+        if one_is_enough and time.monotonic() > self.last_worker_killed_at + CRASH_LOOP_SECONDS:
+            self.last_worker_killed_at = time.monotonic()
+            random.choice(self._workers()).kill()
+            return False
+        self.server.kill()
+        return True
+
+    def _workers(self) -> list[psutil.Process]:
+        pids = {process.pid for process in self.server.processes}
+        return [process for process in self.server.processes if process.ppid() in pids]
+
+    async def settle(self) -> None:
+        """Wait until nobody finishes what the dead had begun."""
+        if is_sqlite(self.url):
+            return
+
+        async def nobody_is_connected() -> bool:
+            return await sql(self.url, OURS) == []
+
+        await eventually(nobody_is_connected, within=20)
+
+
+@pytest.fixture(params=list(WORKERS))
+def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
+    name: str = request.param
+    databases: Databases = request.getfixturevalue(f"{name.partition('-')[0]}_databases")
+    url = databases.new()
+    env = {
+        "AUTH_ENCRYPTION_KEY": KEY,
+        "CZO_AUTH_RATE_LIMIT_ENABLED": "false",
+        "CZO_AUTH_TOTP_DRIFT": str(DRIFT),
+        "CZO_AUTH_EVENTS_FILE": str(tmp_path / "events.jsonl"),
+        "CZO_AUTH_API_KEY_LIMIT": "100000",
+    }
+    server = RunningServer(tmp_path, database_url=url, workers=WORKERS[name], env=env)
+    server.start()
+    try:
+        yield Ground(url, server, tmp_path / "events.jsonl", WORKERS[name], databases.prepared)
+        server.stop()
+    finally:
+        server.kill()
+
+
+def test_nothing_is_lost_or_half_done_when_the_server_is_killed(ground: Ground) -> None:
+    seed = int(os.environ.get("FAULT_SEED", random.getrandbits(32)))
+    print(f"FAULT_SEED={seed}")
+    random.seed(seed)
+    asyncio.run(kill_again_and_again(ground))
+    assert "Traceback" not in ground.server.output()
+
+
+async def kill_again_and_again(ground: Ground) -> None:
+    async with scattering_client(ground.server.url) as http:
+        people = People(Api(http), lambda: datetime.now(UTC), drift=DRIFT)
+        crowd = Crowd(people, ground.prepared.seen_by(people).customers)
+        await crowd.gather()
+        unanswered = 0
+        for round_number in range(KILLS):
+            all_are_gone = False
+
+            async def kill() -> None:
+                nonlocal all_are_gone
+                all_are_gone = await ground.kill()
+
+            await crowd.act(kill())
+            memory = crowd.memory
+            unanswered += len(memory.unanswered)
+            if all_are_gone:
+                await ground.settle()
+                found = await faults_of(ground.url, memory)
+                assert (found, memory.wrong) == ([], []), f"after kill {round_number + 1}"
+                ground.server.start()
+            await crowd.try_again()
+            await still_counts(crowd)
+            assert memory.wrong == [], f"after kill {round_number + 1}"
+        if IN_FULL:
+            await every_event_arrives(ground)
+        found = await faults_of(ground.url, crowd.memory)
+        assert found == []
+        print(f"{KILLS} kills, {crowd.memory.answered} acknowledged writes, {unanswered} unanswered")
+        # Or the kills fell where nothing was going on.
+        assert unanswered >= KILLS / 4
+        assert crowd.memory.answered > 5 * KILLS
+
+
+async def still_counts(crowd: Crowd) -> None:
+    """Ask the server itself about the newest of what it had acknowledged."""
+    memory = crowd.memory
+    for text, (_, lives) in list(memory.keys.items())[-6:]:
+        assert await is_accepted(crowd.api, text) is lives
+    for session in list(memory.sessions.values())[-3:]:
+        assert await crowd.people.is_alive(session)
+
+
+async def every_event_arrives(ground: Ground) -> None:
+    """S34: each at least once, and in order for each user at its first coming."""
+    recorded = await sql(ground.url, "SELECT id, user_id FROM {}events ORDER BY sequence")
+
+    async def all_arrived() -> bool:
+        ((recorded_to,),) = await sql(ground.url, "SELECT max(sequence) FROM {}events")
+        ((delivered_to,),) = await sql(ground.url, "SELECT max(sequence) FROM {}sinks")
+        return bool(delivered_to >= recorded_to)
+
+    # Who died may have held the sink, for as long as its lease lasts.
+    await eventually(all_arrived, within=60, every=0.2)
+    lines = [line for line in ground.events.read_text().splitlines() if is_whole(line)]
+    arrived = list(dict.fromkeys(json.loads(line)["id"] for line in lines))
+    assert arrived == [event for event, _ in recorded]
+
+
+def is_whole(line: str) -> bool:
+    """Say whether *line* was not torn by the kill."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
