@@ -18,6 +18,7 @@ from czo_auth.core.events.store import Journal
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.sealing_store import KeyChecks
 from czo_auth.core.sessions.store import Sessions
+from czo_auth.core.two_factor.reset import Resets
 from czo_auth.core.two_factor.store import TwoFactor
 from czo_auth.core.users.store import Users
 
@@ -33,6 +34,8 @@ class Transaction(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def two_factor(self) -> TwoFactor: ...
+    @property
+    def resets(self) -> Resets: ...
     @property
     def api_keys(self) -> ApiKeys: ...
     @property

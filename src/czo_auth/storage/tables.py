@@ -199,6 +199,28 @@ class Tables:
             UniqueConstraint("set_id", "selector"),
         )
         Index(None, self.backup_codes.c.user_id, self.backup_codes.c.selector)
+        # Who asked is no foreign key: a reset is not to vanish unseen with the one who asked for it.
+        self.factor_resets = self._table(
+            "factor_resets",
+            _id(),
+            _digest(),
+            self._user_id(),
+            Column("asked_by", String(36), nullable=False),
+            Column("reason", Text, nullable=False),
+            Column("asked_at", Instant, nullable=False),
+            Column("due_at", Instant, nullable=False, index=True),
+            Column("closed_at", Instant, index=True),
+            Column("outcome", Text),
+            UniqueConstraint("digest"),
+        )
+        waits = self.factor_resets.c.closed_at.is_(None)
+        Index(
+            None,
+            self.factor_resets.c.user_id,
+            unique=True,
+            sqlite_where=waits,
+            postgresql_where=waits,
+        )
 
     def _add_sign_in(self) -> None:
         self.attempts = self._table(

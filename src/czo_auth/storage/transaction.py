@@ -13,6 +13,7 @@ from czo_auth.storage.api_keys import SqlApiKeys
 from czo_auth.storage.journal import SqlJournal
 from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.organizations import SqlOrganizations
+from czo_auth.storage.resets import SqlResets
 from czo_auth.storage.sessions import SqlSessions
 from czo_auth.storage.tables import Tables
 from czo_auth.storage.two_factor import SqlTwoFactor
@@ -39,6 +40,10 @@ class SqlTransaction:
     @cached_property
     def two_factor(self) -> SqlTwoFactor:
         return SqlTwoFactor(self.connection, self.tables)
+
+    @cached_property
+    def resets(self) -> SqlResets:
+        return SqlResets(self.connection, self.tables)
 
     @cached_property
     def api_keys(self) -> SqlApiKeys:
