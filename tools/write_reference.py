@@ -25,6 +25,8 @@ EVENT_MEANINGS = {
     "auth.2fa.backup_code_used": "A backup code was spent; `remaining` are left.",
     "auth.2fa.backup_codes_regenerated": "A new set of backup codes replaced the old one.",
     "auth.2fa.locked": "Consecutive wrong codes locked (or `stopped`) the account's second factors.",
+    "auth.2fa.reset_asked": "An administrator asked to reset a second factor; it waits for `waitSeconds`.",
+    "auth.2fa.reset_cancelled": "A reset that waited will not happen; `reason` says why.",
     "auth.apikey.created": "An API key was created.",
     "auth.apikey.revoked": "An API key ended before its time; `reason` says why.",
     "auth.apikey.rotated": "An API key got a successor; `replaces` is the old one's id.",

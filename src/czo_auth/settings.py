@@ -140,6 +140,13 @@ class Settings(BaseSettings):
     trust_mandatory_devices: bool = Field(
         default=False, description="Whether users who must have a second factor may trust devices."
     )
+    recovery_wait_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=30 * 24 * 3600,
+        description="How long an administrator's reset of somebody's second factor waits. Meanwhile the user, whom a "
+        "mail warns, can cancel it. 0 acts at once; 86400 (a day) or more is recommended. Unit: seconds.",
+    )
 
     # API keys
     api_key_prefix: str = Field(default=tokens.DEFAULT_API_KEY, description="What every API key begins with.")
@@ -303,6 +310,7 @@ class Settings(BaseSettings):
                 issuer=self.totp_issuer,
                 drift=self.totp_drift,
                 trust_mandatory_devices=self.trust_mandatory_devices,
+                reset_wait=timedelta(seconds=self.recovery_wait_seconds),
             ),
             api_keys=ApiKeyPolicy(
                 prefix=self.api_key_prefix, limit=self.api_key_limit, when_leaked=self.leaked_api_keys

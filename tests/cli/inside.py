@@ -28,10 +28,16 @@ class Inside:
     data: Path
     key: str | None = None
     database_url: str | None = None
+    wait_seconds: int = 0
 
     def settings(self) -> Settings:
         key = self.key or (self.data / KEY_FILE).read_text().strip()
-        return Settings(data_dir=self.data, database_url=self.database_url, encryption_key=SecretStr(key))
+        return Settings(
+            data_dir=self.data,
+            database_url=self.database_url,
+            encryption_key=SecretStr(key),
+            recovery_wait_seconds=self.wait_seconds,
+        )
 
     def run(self, act: Callable[[Auth], Awaitable[T]]) -> T:
         async def opened() -> T:

@@ -14,6 +14,7 @@ from tests.cli.shell import PROGRAM, Shell
 COMMANDS = [
     *(("serve",), ("demo",), ("migrate",), ("doctor",)),
     *(("users", name) for name in ("create", "list", "show", "grant", "ban", "unban", "reset-2fa")),
+    *(("users", name) for name in ("resets", "cancel-reset", "recover")),
     *(("api-keys", name) for name in ("list", "revoke")),
     *(("keys", name) for name in ("generate", "status", "rotate")),
     *(("events", "tail"), ("audit", "tail"), ("audit", "verify")),

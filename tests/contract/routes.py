@@ -19,6 +19,7 @@ PUBLIC = {
     "POST /token/refresh",
     "POST /request-password-reset",
     "POST /reset-password",
+    "POST /two-factor/reset/cancel",
     "POST /send-verification-email",
     "GET /verify-email",
     "GET /jwks",

@@ -26,6 +26,8 @@ ROUTES: tuple[tuple[str, str, object], ...] = (
     ("POST", f"/admin/users/{UNKNOWN}/unban", {}),
     ("POST", f"/admin/users/{UNKNOWN}/actor-types", {"add": ["merchant"], "remove": []}),
     ("DELETE", f"/admin/users/{UNKNOWN}/two-factor", {"reason": "test"}),
+    ("DELETE", f"/admin/users/{UNKNOWN}/two-factor/reset", NO_BODY),
+    ("GET", "/admin/two-factor-resets", NO_BODY),
     ("GET", f"/admin/users/{UNKNOWN}/api-keys", NO_BODY),
     ("DELETE", f"/admin/api-keys/{UNKNOWN}", NO_BODY),
     ("GET", "/admin/audit", NO_BODY),
@@ -341,12 +343,24 @@ async def test_reset_lifts_the_lock_of_somebody_without_a_factor_and_disables_no
 async def test_reset_of_an_administrator_leaves_a_session_that_may_only_enrol(timed_sqlite: Timed) -> None:
     timed = timed_sqlite
     admin = await timed.people.sign_in(timed.ada, "admin")
-    path = f"/admin/users/{timed.ada.id}/two-factor"
-    accepted(await timed.api.delete(path, {"reason": "my own"}, bearer=admin.token), 204)
-    timed.ada.phone = None
-    restricted = await timed.people.sign_in(timed.ada, "admin")
+    other, session = await timed.admin()
+    await timed.people.enrol(other, session)
+    path = f"/admin/users/{other.id}/two-factor"
+    accepted(await timed.api.delete(path, {"reason": "lost"}, bearer=admin.token), 204)
+    other.phone = None
+    restricted = await timed.people.sign_in(other, "admin")
     answer = await timed.api.get("/admin/users", bearer=restricted.token)
     refused(answer, 403, "TWO_FACTOR_SETUP_REQUIRED")
+
+
+async def test_administrator_cannot_reset_their_own_factor(timed_sqlite: Timed) -> None:
+    """Disabling one's own asks for password and code; this would be a way around both."""
+    timed = timed_sqlite
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    path = f"/admin/users/{timed.ada.id}/two-factor"
+    answer = await timed.api.delete(path, {"reason": "my own"}, bearer=admin.token)
+    refused(answer, 403, "CANNOT_RESET_OWN_TWO_FACTOR")
+    assert (await timed.people.two_factor(admin))["enabled"] is True
 
 
 # --- other people's keys ---------------------------------------------------------------------------------------------

@@ -27,6 +27,12 @@ COMPOSED: dict[str, Callable[[Language], MailMessage]] = {
     ),
     "invitation": lambda language: invitation(language=language),
     "two_factor_reset": lambda language: mail.compose_two_factor_reset(TO, at=AT, language=language),
+    "two_factor_reset_asked": lambda language: mail.compose_two_factor_reset_asked(
+        TO, token=TOKEN, links=LINKS, at=AT - HOUR, due_at=AT, language=language
+    ),
+    "two_factor_reset_cancelled": lambda language: mail.compose_two_factor_reset_cancelled(
+        TO, asked_at=AT - HOUR, at=AT, language=language
+    ),
     "password_changed": lambda language: mail.compose_password_changed(TO, at=AT, language=language),
     "api_key_expiring": lambda language: mail.compose_api_key_expiring(
         TO, name="CI", prefix="czo_AbCd", expires_at=AT, language=language
@@ -73,6 +79,7 @@ def test_every_kind_is_written_in_every_language(kind: MailKind, language: Langu
         ("verification", "/api/auth/verify-email"),
         ("password_reset", "/reset-password"),
         ("invitation", "/accept-invitation"),
+        ("two_factor_reset_asked", "/cancel-reset"),
     ],
 )
 @pytest.mark.parametrize("language", get_args(Language))
@@ -88,7 +95,14 @@ def test_link_stands_alone_on_its_line_and_carries_the_token(
 
 
 @pytest.mark.parametrize(
-    "kind", ["two_factor_reset", "password_changed", "api_key_expiring", "api_key_leaked"]
+    "kind",
+    [
+        "two_factor_reset",
+        "two_factor_reset_cancelled",
+        "password_changed",
+        "api_key_expiring",
+        "api_key_leaked",
+    ],
 )
 def test_notice_carries_no_link_and_says_when(kind: str) -> None:
     message = COMPOSED[kind]("en")

@@ -23,7 +23,7 @@ PATHS = {
 WHILE_ENROLLING = {"/enrol", "/enrol/confirm", "/sign-out"}
 FOR_ANYBODY = {
     *("/sign-in", "/sign-in/code", "/sign-up", "/sign-out", "/forgot-password", "/reset-password"),
-    *("/verify-email", "/verify-email/send"),
+    *("/verify-email", "/verify-email/send", "/cancel-reset"),
 }
 FORM = "application/x-www-form-urlencoded"
 
@@ -56,7 +56,7 @@ async def test_no_page_names_another_host(pages: Pages) -> None:
 
 
 async def test_an_address_with_a_token_is_told_to_nobody(pages: Pages) -> None:
-    for path in ("/reset-password?token=x", "/verify-email?token=x", "/sign-in?next=/accept-invitation"):
+    for path in ("/reset-password?token=x", "/cancel-reset?token=x", "/sign-in?next=/accept-invitation"):
         assert (await pages.get(path)).headers["referrer-policy"] == "strict-origin"
 
 

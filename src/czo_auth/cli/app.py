@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from czo_auth.cli import api_keys, demo, doctor, import_users, journal, keys, migrate, serve, users
+from czo_auth.cli import (
+    api_keys,
+    demo,
+    doctor,
+    import_users,
+    journal,
+    keys,
+    migrate,
+    recovery,
+    serve,
+    users,
+)
 from czo_auth.cli.options import examples
 
 app = typer.Typer(
@@ -22,6 +33,10 @@ app.command("migrate", epilog=migrate.EXAMPLE)(migrate.migrate)
 users.app.command("import", epilog=import_users.EXAMPLE)(import_users.import_users)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 app.add_typer(users.app, name="users")
+users.app.command("reset-2fa", epilog=recovery.RESET_EXAMPLE)(recovery.reset_two_factor)
+users.app.command("resets", epilog=recovery.LIST_EXAMPLE)(recovery.list_resets)
+users.app.command("cancel-reset", epilog=recovery.CANCEL_EXAMPLE)(recovery.cancel_reset)
+users.app.command("recover", epilog=recovery.RECOVER_EXAMPLE)(recovery.recover)
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(keys.app, name="keys")
 app.add_typer(journal.events_app, name="events")

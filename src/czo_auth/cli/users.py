@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from czo_auth.core.users.user import User
 
 app = typer.Typer(
-    help="Create, find, promote, ban and unlock users.", no_args_is_help=True, rich_markup_mode=None
+    help="Create, find, promote, ban and unlock users, and let them back in.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 _COLUMNS = ("email", "name", "actor types", "2FA", "banned", "created", "id")
 _PAGE = 200
@@ -132,7 +134,7 @@ def show(
     async def act(auth: Auth) -> UserOverview:
         return await user_overview(auth.services, email, now=auth.now())
 
-    found = run(act, data_dir=data_dir, database_url=database_url, missing=_nobody(email))
+    found = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
     shaped = _shaped(found)
     if as_json:
         print_json(shaped)
@@ -183,7 +185,7 @@ def grant(
             user.id, add=actor_type, remove=(), provenance=OPERATOR, now=now
         )
 
-    _change(email, change, "granted", as_json=as_json, data_dir=data_dir, database_url=database_url)
+    change_user(email, change, "granted", as_json=as_json, data_dir=data_dir, database_url=database_url)
 
 
 @app.command(epilog=examples("czo-auth users ban eve@example.com --reason 'Stolen cards, ticket 4711'"))
@@ -203,7 +205,7 @@ def ban(
     async def change(auth: Auth, user: User, now: datetime) -> User:
         return await auth.administer.ban(user.id, reason=why, provenance=OPERATOR, now=now)
 
-    _change(email, change, "banned", as_json=as_json, data_dir=data_dir, database_url=database_url)
+    change_user(email, change, "banned", as_json=as_json, data_dir=data_dir, database_url=database_url)
 
 
 @app.command(epilog=examples("czo-auth users unban eve@example.com"))
@@ -216,40 +218,10 @@ def unban(
     async def change(auth: Auth, user: User, now: datetime) -> User:
         return await auth.administer.unban(user.id, provenance=OPERATOR, now=now)
 
-    _change(email, change, "unbanned", as_json=as_json, data_dir=data_dir, database_url=database_url)
+    change_user(email, change, "unbanned", as_json=as_json, data_dir=data_dir, database_url=database_url)
 
 
-@app.command(
-    "reset-2fa",
-    epilog=examples("czo-auth users reset-2fa ada@example.com --reason 'Phone lost, called back'"),
-)
-def reset_two_factor(
-    email: Email,
-    reason: Reason,
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """
-    Remove the second factor of a user who lost everything, and any lock on it.
-
-    Their sessions end, and a mail tells them. Make sure first that it is them who ask.
-    """
-    from czo_auth.cli.input import checked_reason
-    from czo_auth.cli.session import OPERATOR
-
-    why = checked_reason(reason)
-
-    async def change(auth: Auth, user: User, now: datetime) -> User:
-        await auth.administer.reset_two_factor(user.id, reason=why, provenance=OPERATOR, now=now)
-        return await auth.administer.get(user.id)
-
-    _change(
-        email, change, "reset two factors of", as_json=as_json, data_dir=data_dir, database_url=database_url
-    )
-
-
-def _change(
+def change_user(
     email: str,
     change: Callable[[Auth, User, datetime], Awaitable[User]],
     done: str,
@@ -264,11 +236,11 @@ def _change(
     async def act(auth: Auth) -> User:
         return await change(auth, await auth.administer.find_by_email(email), auth.now())
 
-    user = run(act, data_dir=data_dir, database_url=database_url, missing=_nobody(email))
+    user = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
     _tell(user, done, as_json=as_json)
 
 
-def _nobody(email: str) -> str:
+def nobody(email: str) -> str:
     return f"nobody has the address {email}."
 
 

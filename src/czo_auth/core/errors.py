@@ -337,6 +337,13 @@ class SecondFactorNeeded(Forbidden):
     message = "This needs a session with a proved second factor."
 
 
+class OwnReset(Forbidden):
+    """An administrator who could reset their own factor would need none."""
+
+    code = "CANNOT_RESET_OWN_TWO_FACTOR"
+    message = "You cannot reset your own second factor. Ask another administrator."
+
+
 class SessionRequired(Forbidden):
     code = "SESSION_REQUIRED"
     message = "An API key cannot do this. Sign in instead."
@@ -484,6 +491,16 @@ class KeyNotFound(Missing):
 class TwoFactorRequiredByPolicy(Conflict):
     code = "TWO_FACTOR_REQUIRED_BY_POLICY"
     message = "Your account must keep two-factor authentication on."
+
+
+class ResetAlreadyWaits(Conflict):
+    code = "TWO_FACTOR_RESET_PENDING"
+    message = "A reset of this second factor waits already."
+
+
+class UserIsBanned(Conflict):
+    code = "USER_BANNED"
+    message = "This user is banned. Lift the ban first."
 
 
 class RefreshInProgress(Conflict):

@@ -19,6 +19,8 @@ MailKind = Literal[
     "password_reset",
     "invitation",
     "two_factor_reset",
+    "two_factor_reset_asked",
+    "two_factor_reset_cancelled",
     "password_changed",
     "api_key_expiring",
     "api_key_leaked",
@@ -93,8 +95,8 @@ class Links:
 
     Attributes:
         base_url: Where people reach this deployment, ``https://host`` with an optional path.
-        verify_email, reset_password, accept_invitation: Pages that take ``?token=``: a path below the base URL, or a
-            whole address where the front end lives on another host.
+        verify_email, reset_password, accept_invitation, cancel_reset: Pages that take ``?token=``: a path below the
+            base URL, or a whole address where the front end lives on another host.
 
     Raises:
         ValueError: Something is not an address, or not one that a token can be added to.
@@ -104,9 +106,11 @@ class Links:
     verify_email: str = "/api/auth/verify-email"
     reset_password: str = "/reset-password"  # noqa: S105 - a path
     accept_invitation: str = "/accept-invitation"
+    cancel_reset: str = "/cancel-reset"
 
     def __post_init__(self) -> None:
-        for page in ("/", self.verify_email, self.reset_password, self.accept_invitation):
+        pages = (self.verify_email, self.reset_password, self.accept_invitation, self.cancel_reset)
+        for page in ("/", *pages):
             address = self._address(page)
             parts = urlsplit(address)
             if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -181,6 +185,40 @@ def compose_invitation(
 def compose_two_factor_reset(to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE) -> MailMessage:
     """Compose the notice that an administrator switched a user's second factor off."""
     return _compose(to, "two_factor_reset", language=language, at=_time(at))
+
+
+def compose_two_factor_reset_asked(
+    to: str,
+    *,
+    token: str,
+    links: Links,
+    at: datetime,
+    due_at: datetime,
+    language: Language = DEFAULT_LANGUAGE,
+) -> MailMessage:
+    """
+    Compose the warning that a user's second factor will be switched off at *due_at*, with the link that cancels it.
+
+    The administrator's reason stays out: it is not written for the user, whom somebody may be trying to deceive.
+    """
+    return _compose(
+        to,
+        "two_factor_reset_asked",
+        language=language,
+        token=token,
+        link=links.to_page(links.cancel_reset, token),
+        at=_time(at),
+        due_at=_time(due_at),
+    )
+
+
+def compose_two_factor_reset_cancelled(
+    to: str, *, asked_at: datetime, at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice that the reset that was asked for at *asked_at* will not happen."""
+    return _compose(
+        to, "two_factor_reset_cancelled", language=language, asked_at=_time(asked_at), at=_time(at)
+    )
 
 
 def compose_password_changed(to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE) -> MailMessage:
@@ -315,6 +353,48 @@ Sign in and set it up again. If you did not ask for this, change your password a
 
 Connectez-vous et configurez-la de nouveau. Si vous n'avez rien demandé, changez votre mot de passe et
 contactez votre administrateur.
+""",
+    ),
+    ("two_factor_reset_asked", "en"): (
+        "Two-factor authentication will be switched off",
+        """On {at} an administrator asked to switch off two-factor authentication for your account.
+It will happen on {due_at}.
+
+If you did not ask for this, somebody may be trying to get into your account. Open this link to cancel:
+
+{link}
+
+Signing in with a code of your authenticator or a backup code cancels it too.
+If you asked for this, there is nothing to do but wait.
+""",
+    ),
+    ("two_factor_reset_asked", "fr"): (
+        "La double authentification va être désactivée",
+        """Le {at}, un administrateur a demandé la désactivation de la double authentification de votre compte.
+Elle aura lieu le {due_at}.
+
+Si vous n'avez rien demandé, quelqu'un cherche peut-être à entrer dans votre compte. Ouvrez ce lien pour annuler :
+
+{link}
+
+Se connecter avec un code de votre application ou un code de secours annule aussi la demande.
+Si c'est vous qui l'avez demandé, il n'y a rien à faire qu'attendre.
+""",
+    ),
+    ("two_factor_reset_cancelled", "en"): (
+        "Two-factor authentication stays on",
+        """The request of {asked_at} to switch off two-factor authentication for your account was
+cancelled on {at}. Nothing was changed.
+
+If you did not ask for it in the first place, change your password and contact your administrator.
+""",
+    ),
+    ("two_factor_reset_cancelled", "fr"): (
+        "La double authentification reste activée",
+        """La demande du {asked_at} de désactiver la double authentification de votre compte a été
+annulée le {at}. Rien n'a changé.
+
+Si cette demande ne venait pas de vous, changez votre mot de passe et contactez votre administrateur.
 """,
     ),
     ("password_changed", "en"): (

@@ -74,11 +74,30 @@ async def change_actor_types(user_id: str, body: ActorTypesBody, call: Here) -> 
 
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor", access=ADMINISTRATION, status=204)
 async def reset_two_factor(user_id: str, body: ReasonBody, call: Here) -> Response:
-    """Remove the second factor of a user who lost everything; ends their sessions and tells them."""
-    await call.runtime.administer.reset_two_factor(
-        user_id, reason=body.reason, provenance=call.provenance, now=call.now
+    """
+    Remove the second factor of a user who lost everything; ends their sessions and tells them. Where a waiting time is
+    set, 202 with the reset that waits.
+    """
+    waits = await call.runtime.recovery.ask(
+        call.principal, user_id, reason=body.reason, provenance=call.provenance, now=call.now
     )
+    if waits is None:
+        return no_content()
+    return JSONResponse({"reset": shapes.administered_reset(waits)}, status_code=202)
+
+
+@routes.add("DELETE", "/admin/users/{user_id}/two-factor/reset", access=ADMINISTRATION, status=204)
+async def cancel_reset(user_id: str, call: Here) -> Response:
+    """Cancel the reset that waits for a user, whoever asked for it."""
+    await call.runtime.recovery.cancel(user_id, provenance=call.provenance, now=call.now)
     return no_content()
+
+
+@routes.add("GET", "/admin/two-factor-resets", access=ADMINISTRATION)
+async def list_resets(call: Here, limit: Limit = 100) -> Response:
+    """The resets that wait, the soonest due first."""
+    resets, total = await call.runtime.recovery.list_waiting(limit=limit)
+    return JSONResponse({"resets": [shapes.administered_reset(reset) for reset in resets], "total": total})
 
 
 @routes.add("GET", "/admin/users/{user_id}/api-keys", access=ADMINISTRATION)

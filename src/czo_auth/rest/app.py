@@ -23,6 +23,7 @@ from czo_auth.rest import (
     invitations,
     organizations,
     passwords,
+    recovery,
     sessions,
     two_factor,
 )
@@ -36,6 +37,7 @@ NATIVE = (
     sessions,
     passwords,
     two_factor,
+    recovery,
     api_keys,
     organizations,
     invitations,

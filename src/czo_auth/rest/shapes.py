@@ -8,6 +8,7 @@ from czo_auth.core.events.types import AuditRecord
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.two_factor.factor import TrustedDevice
+from czo_auth.core.two_factor.reset import Reset
 from czo_auth.core.users.user import User
 
 Json = dict[str, object]
@@ -120,6 +121,16 @@ def trusted_device(of: TrustedDevice) -> Json:
         "lastUsedAt": moment(of.last_used_at),
         "expiresAt": moment(of.expires_at),
     }
+
+
+def own_reset(of: Reset) -> Json:
+    """Shape the reset that waits for the caller: not who asked, nor why, which administrators tell each other."""
+    return {"id": of.id, "askedAt": moment(of.asked_at), "dueAt": moment(of.due_at)}
+
+
+def administered_reset(of: Reset) -> Json:
+    """Shape a reset that waits for an administrator."""
+    return {**own_reset(of), "userId": of.user_id, "askedBy": of.asked_by, "reason": of.reason}
 
 
 def audit_record(of: AuditRecord) -> Json:

@@ -1,4 +1,4 @@
-"""Housekeeping: when keys were last used, signing keys that are due, rows that nobody can use any more."""
+"""Housekeeping: when keys were last used, signing keys and resets that are due, rows that nobody can use any more."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Final
 
 from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.flows.recovery import Recovery
 from czo_auth.core.flows.signing_keys import SigningKeys
 from czo_auth.core.transaction import Transaction, Transactions
 
 FLUSH_EVERY: Final = timedelta(seconds=5)
+RESETS_EVERY: Final = timedelta(seconds=5)
 TIDY_EVERY: Final = timedelta(minutes=10)
 KEEP_EXPIRED: Final = timedelta(days=1)
 KEEP_EVENTS: Final = timedelta(days=30)
@@ -26,11 +28,13 @@ class Housekeeping:
         *,
         last_used: LastUsed,
         signing_keys: SigningKeys,
+        recovery: Recovery,
         now: Callable[[], datetime],
     ) -> None:
         self._transactions = transactions
         self._last_used = last_used
         self._signing_keys = signing_keys
+        self._recovery = recovery
         self._now = now
 
     async def flush_last_used(self) -> None:
@@ -43,6 +47,10 @@ class Housekeeping:
         except StorageUnavailable:
             self._last_used.give_back(seen)
             raise
+
+    async def carry_out_resets(self) -> None:
+        """Carry out the resets of second factors that are due, and tell users how theirs ended."""
+        await self._recovery.carry_out_due(now=self._now())
 
     async def tidy(self) -> None:
         """Rotate signing keys where due, and delete what nobody can use any more."""

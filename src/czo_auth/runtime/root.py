@@ -27,6 +27,7 @@ from czo_auth.core.flows.manage_sessions import ManageSessions
 from czo_auth.core.flows.manage_two_factor import ManageTwoFactor
 from czo_auth.core.flows.organizations import ManageOrganizations
 from czo_auth.core.flows.passwords import Passwords
+from czo_auth.core.flows.recovery import Recovery
 from czo_auth.core.flows.refresh import Refresh
 from czo_auth.core.flows.report_leak import ReportLeak
 from czo_auth.core.flows.second_factor import SecondFactor
@@ -45,7 +46,7 @@ from czo_auth.deployment import make_data_folder
 from czo_auth.errors import StartRefused
 from czo_auth.runtime.background import BackgroundTasks
 from czo_auth.runtime.hashing import HashingPool
-from czo_auth.runtime.housekeeping import FLUSH_EVERY, TIDY_EVERY, Housekeeping
+from czo_auth.runtime.housekeeping import FLUSH_EVERY, RESETS_EVERY, TIDY_EVERY, Housekeeping
 from czo_auth.runtime.key_ring import check_key_ring, read_key_ring
 from czo_auth.runtime.mail import mail_of
 from czo_auth.runtime.rate_limits import CoarseLimits, NoRateLimits
@@ -79,6 +80,7 @@ def _links_of(settings: Settings) -> Links:
         verify_email=f"{pages}/verify-email",
         reset_password=f"{pages}/reset-password",
         accept_invitation=f"{pages}/accept-invitation",
+        cancel_reset=f"{pages}/cancel-reset",
     )
 
 
@@ -145,8 +147,13 @@ class Runtime:
             links=_links_of(settings),
         )
         self.signing_keys = SigningKeys(services)
+        self.recovery = Recovery(services)
         self._housekeeping = Housekeeping(
-            services.transactions, last_used=last_used, signing_keys=self.signing_keys, now=self.now
+            services.transactions,
+            last_used=last_used,
+            signing_keys=self.signing_keys,
+            recovery=self.recovery,
+            now=self.now,
         )
         self.authenticate = Authenticate(
             services, last_used, self.signing_keys, most_remembered=settings.remembered_credentials
@@ -241,6 +248,7 @@ class Runtime:
             self._relay = Relay(self.services.transactions, sinks, owner=owner, now=self.now)
             self._relaying = asyncio.create_task(self._relay.run())
         self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
+        self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
 
     def _all_sinks(self) -> list[Sink]:

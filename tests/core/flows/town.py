@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -161,11 +162,14 @@ class Town:
 
 
 @asynccontextmanager
-async def open_town(database_url: str, *, key: str | None = None) -> AsyncIterator[Town]:
+async def open_town(database_url: str, *, key: str | None = None, **more: Any) -> AsyncIterator[Town]:
     """Open a deployment on *database_url*; a second one on the same database needs the same *key*."""
     postbox = Postbox()
     settings = Settings(
-        encryption_key=SecretStr(key or new_key_text()), database_url=database_url, rate_limit_enabled=False
+        encryption_key=SecretStr(key or new_key_text()),
+        database_url=database_url,
+        rate_limit_enabled=False,
+        **more,
     )
     runtime = Runtime(settings, clock=lambda: NOW, mail=postbox)
     await runtime.open()

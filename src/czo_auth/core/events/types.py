@@ -14,6 +14,8 @@ TWO_FACTOR_DISABLED = "auth.2fa.disabled"
 BACKUP_CODE_USED = "auth.2fa.backup_code_used"
 BACKUP_CODES_REGENERATED = "auth.2fa.backup_codes_regenerated"
 TWO_FACTOR_LOCKED = "auth.2fa.locked"
+TWO_FACTOR_RESET_ASKED = "auth.2fa.reset_asked"
+TWO_FACTOR_RESET_CANCELLED = "auth.2fa.reset_cancelled"
 API_KEY_CREATED = "auth.apikey.created"
 API_KEY_REVOKED = "auth.apikey.revoked"
 API_KEY_ROTATED = "auth.apikey.rotated"
@@ -36,6 +38,8 @@ EVENT_TYPES = frozenset(
         BACKUP_CODE_USED,
         BACKUP_CODES_REGENERATED,
         TWO_FACTOR_LOCKED,
+        TWO_FACTOR_RESET_ASKED,
+        TWO_FACTOR_RESET_CANCELLED,
         API_KEY_CREATED,
         API_KEY_REVOKED,
         API_KEY_ROTATED,

@@ -1,4 +1,4 @@
-"""What administrators and operators do to users: find, ban, change hats, reset a second factor, revoke keys."""
+"""What administrators and operators do to users: find, ban, change hats, revoke keys."""
 
 from __future__ import annotations
 
@@ -7,23 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.errors import NotFound, TwoFactorNotEnabled, ValidationFailed
+from czo_auth.core.errors import NotFound, ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditRecord, Event, Fact
 from czo_auth.core.flows.api_keys import revoke_key, revoke_keys
+from czo_auth.core.flows.call_off_reset import call_off
 from czo_auth.core.flows.coverage import Coverage, count_coverage
 from czo_auth.core.flows.issue import end_sessions
-from czo_auth.core.flows.manage_two_factor import remove_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id
-from czo_auth.core.mail import compose_two_factor_reset
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
 from czo_auth.core.users.user import User
 
 USER_UNBANNED = "auth.user.unbanned"
-ADMINISTRATIVE_RESET = "auth.2fa.reset"
 ADMINISTRATION_DENIED = "auth.admin.access"
 
 
@@ -95,6 +93,7 @@ class Administer:
             tx.users.bump_credential_version(user.id, now=now)
             tx.two_factor.drop_enrolment(user.id)
             tx.two_factor.drop_trusted_devices(user.id)
+            call_off(tx, user.id, outcome="user_banned", provenance=provenance, now=now)
             end_sessions(tx, user.id, reason="banned", provenance=provenance, now=now)
             revoke_keys(
                 tx, user_id=user.id, organization_id=None, reason="banned", provenance=provenance, now=now
@@ -173,35 +172,6 @@ class Administer:
             return _known(tx.users.find(user.id))
 
         return await self._services.transactions.run(apply)
-
-    async def reset_two_factor(
-        self, user_id: str, *, reason: str, provenance: Provenance, now: datetime
-    ) -> None:
-        """
-        Remove the second factor of a user who lost everything, end their sessions and tell them.
-
-        Raises:
-            NotFound: There is no such user.
-            TwoFactorNotEnabled: There is nothing to reset, neither a factor nor a lock.
-        """
-
-        def apply(tx: Transaction) -> User:
-            user = _lock(tx, user_id)
-            until, stopped = tx.two_factor.find_lock(user.id)
-            removed = remove_factor(tx, user.id, now=now)
-            if not removed and until is None and not stopped:
-                raise TwoFactorNotEnabled
-            end_sessions(tx, user.id, reason="two_factor_reset", provenance=provenance, now=now)
-            facts = [Fact(action=ADMINISTRATIVE_RESET, user_id=user.id, details={"reason": reason})]
-            if removed:
-                details = {"method": "totp", "reset": True}
-                facts.append(Fact(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details))
-            for fact in facts:
-                tx.journal.record(fact, provenance=provenance, now=now)
-            return user
-
-        user = await self._services.transactions.run(apply)
-        self._services.background.post(compose_two_factor_reset(user.email, at=now))
 
     async def list_api_keys(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
         """

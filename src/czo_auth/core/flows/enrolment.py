@@ -18,6 +18,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.call_off_reset import call_off
 from czo_auth.core.flows.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.prove_code import open_secret, record_wrong_code, reserve_attempt, wrong_totp
 from czo_auth.core.flows.recent_proof import RecentProof, SpendProof
@@ -301,6 +302,7 @@ class EnableTwoFactor:
         two_factor.drop_trusted_devices(user.id)
         tx.users.bump_credential_version(user.id, now=now)
         by_user = provenance.by(user.id, "otp")
+        call_off(tx, user.id, outcome="factor_proved", provenance=by_user, now=now)
         issued = renew_session(
             tx,
             user,

@@ -13,6 +13,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.call_off_reset import call_off
 from czo_auth.core.flows.issue import end_sessions
 from czo_auth.core.flows.recent_proof import RecentProof, SpendProof
 from czo_auth.core.flows.services import Services
@@ -122,6 +123,7 @@ class ManageTwoFactor:
             if principal.session_id is None or tx.sessions.find(principal.session_id) is None:
                 raise InvalidToken
             remove_factor(tx, user.id, now=now)
+            call_off(tx, user.id, outcome="factor_disabled", provenance=provenance, now=now)
             tx.sessions.lower_assurance(principal.session_id)
             end_sessions(
                 tx,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken
+from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken, NotFound, UserIsBanned
 from czo_auth.core.events import types
 from czo_auth.core.events.types import Fact
 from czo_auth.core.flows.choose_password import check_choice
@@ -18,12 +18,13 @@ from czo_auth.core.provenance import Provenance
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
-from czo_auth.core.users.store import MailToken
+from czo_auth.core.users.store import MailPurpose, MailToken
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
 RESET_LIFETIME = timedelta(hours=1)
 RESET_REQUESTED = "auth.password.reset_requested"
+RECOVERY_TOKEN_ISSUED = "auth.password.recovery_issued"  # noqa: S105 - the name of an action
 
 
 class Passwords:
@@ -107,14 +108,7 @@ class Passwords:
             )
             if user is None or user.banned_at is not None:
                 return False
-            mail_token = MailToken(
-                id=new_id(now),
-                user_id=user.id,
-                purpose="reset_password",
-                email=user.email,
-                expires_at=now + RESET_LIFETIME,
-            )
-            tx.users.add_mail_token(mail_token, digest=tokens.digest(token), now=now)
+            self._add_token(tx, user, token, purpose="reset_password", now=now)
             return True
 
         if await self._services.transactions.run(keep):
@@ -123,9 +117,48 @@ class Passwords:
             )
             self._services.background.post(message)
 
+    async def issue_recovery_token(
+        self, user_id: str, *, reason: str, provenance: Provenance, now: datetime
+    ) -> str:
+        """
+        Issue a token for a new password to an operator, who hands it to a user whom no mail reaches.
+
+        It does what a mailed one does, but confirms no address.
+
+        Raises:
+            NotFound: There is no such user.
+            UserIsBanned: The user is banned.
+        """
+        token = tokens.new_token(tokens.MAIL)
+
+        def keep(tx: Transaction) -> None:
+            user = tx.users.find(user_id)
+            if user is None:
+                raise NotFound
+            if user.banned_at is not None:
+                raise UserIsBanned
+            self._add_token(tx, user, token, purpose="recover_password", now=now)
+            fact = Fact(action=RECOVERY_TOKEN_ISSUED, user_id=user.id, details={"reason": reason})
+            tx.journal.record(fact, provenance=provenance, now=now)
+
+        await self._services.transactions.run(keep)
+        return token
+
+    def _add_token(
+        self, tx: Transaction, user: User, token: str, *, purpose: MailPurpose, now: datetime
+    ) -> None:
+        kept = MailToken(
+            id=new_id(now),
+            user_id=user.id,
+            purpose=purpose,
+            email=user.email,
+            expires_at=now + RESET_LIFETIME,
+        )
+        tx.users.add_mail_token(kept, digest=tokens.digest(token), now=now)
+
     async def reset(self, token: str, *, new: str, provenance: Provenance, now: datetime) -> None:
         """
-        Set a new password with a mailed token.
+        Set a new password with a token that was mailed, or handed over by an operator.
 
         Signs nobody in, ends all sessions, leaves the second factor on, and lifts a stop of the second factor; a timed
         lock stays, or a mailbox would buy unlimited guesses.
@@ -141,14 +174,16 @@ class Passwords:
         password_hash = await self._services.hashing.hash_password(new)
 
         def keep(tx: Transaction) -> User:
-            taken = tx.users.take_mail_token(tokens.digest(token), purpose="reset_password", now=now)
+            digest = tokens.digest(token)
+            mailed = tx.users.take_mail_token(digest, purpose="reset_password", now=now)
+            taken = mailed or tx.users.take_mail_token(digest, purpose="recover_password", now=now)
             user = tx.users.lock(taken.user_id) if taken else None
             if taken is None or user is None or user.banned_at is not None or user.email != taken.email:
                 raise InvalidMailToken
-            by_user = provenance.by(user.id, "mail")
+            by_user = provenance.by(user.id, "mail" if mailed else "operator")
             self._replace(tx, user.id, password_hash, keep=None, provenance=by_user, now=now)
             tx.two_factor.clear_stop(user.id)
-            if not user.email_verified:
+            if mailed and not user.email_verified:
                 tx.users.update_profile(
                     user.id, name=user.name, image=user.image, email_verified=True, now=now
                 )

@@ -24,6 +24,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.call_off_reset import call_off
 from czo_auth.core.flows.services import Services
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.transaction import Transaction
@@ -309,6 +310,8 @@ def spend(tx: Transaction, proved: ProvedCode, *, provenance: Provenance, now: d
     """
     Spend a proved code and forget the failures before it; belongs in the transaction that grants.
 
+    A reset that waits for the user is called off: what it calls lost was just used.
+
     Raises:
         InvalidCode, InvalidBackupCode: Somebody else spent it first.
     """
@@ -325,3 +328,4 @@ def spend(tx: Transaction, proved: ProvedCode, *, provenance: Provenance, now: d
             now=now,
         )
     tx.two_factor.clear_attempts(proved.user_id)
+    call_off(tx, proved.user_id, outcome="factor_proved", provenance=provenance, now=now)

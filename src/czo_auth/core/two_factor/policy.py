@@ -21,6 +21,7 @@ class TwoFactorPolicy:
         locks: What consecutive failures lead to (S4).
         trusted_device_lifetime: How long a trusted device skips the second step, sliding.
         trust_mandatory_devices: Whether users who must have a second factor may trust devices.
+        reset_wait: How long an administrator's reset of somebody's factor waits; none acts at once.
 
     Source: RFC 6238 section 5.2 (drift), NIST SP 800-63B-4 section 3.2.2 (throttling).
     """
@@ -35,3 +36,4 @@ class TwoFactorPolicy:
     locks: LockSchedule = field(default_factory=LockSchedule)
     trusted_device_lifetime: timedelta = timedelta(days=30)
     trust_mandatory_devices: bool = False
+    reset_wait: timedelta = timedelta(0)

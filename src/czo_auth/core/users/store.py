@@ -9,12 +9,12 @@ from typing import Literal, Protocol
 
 from czo_auth.core.users.user import User
 
-MailPurpose = Literal["verify_email", "reset_password", "cancel_reset"]
+MailPurpose = Literal["verify_email", "reset_password", "recover_password"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailToken:
-    """A single-use token that was sent by mail; only its digest is kept."""
+    """A single-use token that was sent by mail, or handed over by an operator; only its digest is kept."""
 
     id: str
     user_id: str

@@ -15,8 +15,15 @@ LONGEST_REASON = 500
 
 @pages.get("/admin", access=ADMINISTRATION)
 async def policy(visit: Visit) -> Response:
-    """Who must have a second factor, and who has."""
-    return visit.show("admin_policy.html", coverage=await visit.admitted.runtime.administer.policy_overview())
+    """Who must have a second factor, and who has; which resets wait."""
+    runtime = visit.admitted.runtime
+    resets, total = await runtime.recovery.list_waiting(limit=PAGE)
+    return visit.show(
+        "admin_policy.html",
+        coverage=await runtime.administer.policy_overview(),
+        resets=[(reset, await runtime.administer.get(reset.user_id)) for reset in resets],
+        more_resets=total - len(resets),
+    )
 
 
 @pages.get("/admin/users", access=ADMINISTRATION)
@@ -40,6 +47,8 @@ async def one_user(visit: Visit) -> Response:
         user=user,
         overview=await user_overview(call.runtime.services, user.email, now=call.now),
         keys=await call.runtime.administer.list_api_keys(user.id, now=call.now),
+        reset=await call.runtime.recovery.find(user.id),
+        waits=bool(call.runtime.services.policies.two_factor.reset_wait),
         actors=list(call.runtime.services.actors),
         default_actor=call.runtime.services.actors.default.name,
     )
@@ -67,10 +76,19 @@ async def reset_two_factor(visit: Visit) -> Response:
     """Remove the second factor of a user who lost everything."""
     call = visit.admitted
     reason = visit.form.text("reset_reason", most=LONGEST_REASON)
-    await call.runtime.administer.reset_two_factor(
-        visit.id("id"), reason=reason, provenance=call.provenance, now=call.now
+    waits = await call.runtime.recovery.ask(
+        call.principal, visit.id("id"), reason=reason, provenance=call.provenance, now=call.now
     )
-    return visit.go(f"/admin/users/{visit.id('id')}", done="two_factor_reset")
+    done = "two_factor_reset" if waits is None else "reset_asked"
+    return visit.go(f"/admin/users/{visit.id('id')}", done=done)
+
+
+@pages.post("/admin/users/{id}/cancel-reset", access=ADMINISTRATION, again=one_user)
+async def cancel_reset(visit: Visit) -> Response:
+    """Cancel the reset that waits for a user."""
+    call = visit.admitted
+    await call.runtime.recovery.cancel(visit.id("id"), provenance=call.provenance, now=call.now)
+    return visit.go(f"/admin/users/{visit.id('id')}", done="reset_cancelled")
 
 
 @pages.post("/admin/users/{id}/actor-types", access=ADMINISTRATION, again=one_user)

@@ -1,4 +1,4 @@
-"""Passwords and addresses: changed, forgotten, confirmed."""
+"""What mailed links lead to, and passwords: changed, forgotten, confirmed, cancelled."""
 
 from __future__ import annotations
 
@@ -94,6 +94,20 @@ async def send(visit: Visit) -> Response:
     email = visit.form.text("email", most=LONGEST_EMAIL)
     await call.runtime.verify_email.send(email, provenance=call.provenance, now=call.now)
     return visit.go("/sign-in", done="verification_mailed")
+
+
+@pages.get("/cancel-reset", access=VISITING)
+async def cancel_reset_form(visit: Visit) -> Response:
+    """Ask for one click: mail scanners follow links, and must not cancel anything."""
+    return visit.show("cancel_reset.html", token=_token(visit))
+
+
+@pages.post("/cancel-reset", access=VISITING, again=cancel_reset_form)
+async def cancel_reset(visit: Visit) -> Response:
+    """Cancel the reset of a second factor of which its user was warned by mail; nobody need be signed in."""
+    call = visit.admitted
+    await call.runtime.recovery.cancel_by_token(_token(visit), provenance=call.provenance, now=call.now)
+    return visit.go("/sign-in", done="reset_cancelled")
 
 
 def _token(visit: Visit) -> str:

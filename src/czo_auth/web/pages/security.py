@@ -22,6 +22,7 @@ async def overview(visit: Visit) -> Response:
         user=user,
         current=session,
         status=await runtime.manage_two_factor.status(principal, now=now),
+        reset=await runtime.recovery.find(principal.user_id),
         devices=await runtime.trusted_devices.list(principal, now=now),
         sessions=await runtime.sessions.list(principal, now=now),
     )
@@ -65,6 +66,14 @@ async def disable(visit: Visit) -> Response:
         now=call.now,
     )
     return visit.go("/security", done="two_factor_off")
+
+
+@pages.post("/security/cancel-reset", access=ACCOUNT, again=overview)
+async def cancel_own_reset(visit: Visit) -> Response:
+    """Cancel the reset that waits for one's own second factor."""
+    call = visit.admitted
+    await call.runtime.recovery.cancel_own(call.principal, provenance=call.provenance, now=call.now)
+    return visit.go("/security", done="reset_cancelled")
 
 
 @pages.post("/security/devices/{id}/revoke", access=ACCOUNT, again=overview)

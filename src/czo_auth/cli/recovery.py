@@ -1,0 +1,156 @@
+"""``czo-auth users reset-2fa`` and its kin: ways back in for people who lost what they sign in with."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+from czo_auth.cli.users import Email, Reason, change_user, nobody
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from czo_auth.auth import Auth
+    from czo_auth.core.users.user import User
+
+RESET_EXAMPLE = examples("czo-auth users reset-2fa ada@example.com --reason 'Phone lost, called back'")
+LIST_EXAMPLE = examples("czo-auth users resets --json")
+CANCEL_EXAMPLE = examples("czo-auth users cancel-reset ada@example.com")
+RECOVER_EXAMPLE = examples("czo-auth users recover ada@example.com --reason 'Password lost, no mail here'")
+_COLUMNS = ("email", "asked by", "reason", "asked", "due")
+_MOST = 200
+
+
+def reset_two_factor(
+    email: Email,
+    reason: Reason,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask on the terminal; a script is never asked.")
+    ] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Remove the second factor of a user who lost everything, and any lock on it.
+
+    It is done at once, whatever waiting time is set for administrators. Their sessions end, and a mail tells them.
+    Make sure first that it is them who ask.
+    """
+    from czo_auth.cli.input import checked_reason
+    from czo_auth.cli.session import OPERATOR
+
+    why = checked_reason(reason)
+    if not yes and sys.stdin.isatty():
+        _confirm(email)
+
+    async def change(auth: Auth, user: User, now: datetime) -> User:
+        await auth.recovery.reset_now(user.id, reason=why, provenance=OPERATOR, now=now)
+        return await auth.administer.get(user.id)
+
+    change_user(
+        email, change, "reset two factors of", as_json=as_json, data_dir=data_dir, database_url=database_url
+    )
+
+
+def _confirm(email: str) -> None:
+    """Ask for the address once more, on stderr, or end."""
+    from czo_auth.cli.session import REFUSED, fail, note
+
+    note(f"{email} will get in by password alone until they set up two-factor authentication again.")
+    if typer.prompt("Type the address to go on", err=True).strip() != email:
+        fail("that is not the same address. Nothing was changed.", REFUSED)
+
+
+def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """List the resets of second factors that wait, the soonest due first."""
+    from czo_auth.asgi.moments import moment
+    from czo_auth.cli.output import print_json, print_table
+    from czo_auth.cli.session import run
+    from czo_auth.core.errors import NotFound
+    from czo_auth.rest import shapes
+
+    async def email_of(auth: Auth, user_id: str) -> str | None:
+        try:
+            return (await auth.administer.get(user_id)).email
+        except NotFound:
+            return None
+
+    async def act(auth: Auth) -> None:
+        resets, total = await auth.recovery.list_waiting(limit=_MOST)
+        rows = [
+            (reset, await email_of(auth, reset.user_id), await email_of(auth, reset.asked_by))
+            for reset in resets
+        ]
+        if as_json:
+            for reset, email, asker in rows:
+                print_json({**shapes.administered_reset(reset), "email": email, "askedByEmail": asker})
+            return
+        print_table(
+            _COLUMNS,
+            (
+                (email, asker, reset.reason, moment(reset.asked_at), moment(reset.due_at))
+                for reset, email, asker in rows
+            ),
+        )
+        if total > len(rows):
+            print(f"and {total - len(rows)} more", file=sys.stderr)
+
+    run(act, data_dir=data_dir, database_url=database_url)
+
+
+def cancel_reset(
+    email: Email, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
+) -> None:
+    """Cancel the reset of a second factor that waits. The server tells the user by mail."""
+    from czo_auth.cli.session import OPERATOR
+    from czo_auth.core.errors import Conflict, NotFound
+
+    async def change(auth: Auth, user: User, now: datetime) -> User:
+        try:
+            await auth.recovery.cancel(user.id, provenance=OPERATOR, now=now)
+        except NotFound:
+            raise Conflict(f"no reset waits for {user.email}.") from None
+        return user
+
+    change_user(
+        email, change, "cancelled the reset of", as_json=as_json, data_dir=data_dir, database_url=database_url
+    )
+
+
+def recover(
+    email: Email,
+    reason: Reason,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Print a link, once, with which a user chooses a new password: where there is no mail to send it with.
+
+    It works once, within an hour. Two-factor authentication stays on; who lost that too needs `users reset-2fa`.
+    Whoever sees the link can use it, so hand it over in private.
+    """
+    from czo_auth.cli.input import checked_reason
+    from czo_auth.cli.output import print_json
+    from czo_auth.cli.session import OPERATOR, note, run
+
+    why = checked_reason(reason)
+
+    async def act(auth: Auth) -> tuple[str, str]:
+        user = await auth.administer.find_by_email(email)
+        token = await auth.passwords.issue_recovery_token(
+            user.id, reason=why, provenance=OPERATOR, now=auth.now()
+        )
+        links = auth.services.links
+        return token, links.to_page(links.reset_password, token)
+
+    token, link = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
+    if as_json:
+        print_json({"link": link, "token": token})
+        return
+    note("this link sets a new password, once, within an hour. It is not shown again.")
+    print(link)
