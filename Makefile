@@ -21,7 +21,7 @@ IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test test-deep attack faults bench check reference docs lock clean
+.PHONY: help setup setup-dev serve demo test test-deep attack faults bench check reference docs screenshots lock clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
@@ -35,6 +35,7 @@ help:
 	@echo "make check    ruff, mypy, import contracts, tree rules"
 	@echo "make reference  write docs/reference/ anew from the code"
 	@echo "make docs     build the documentation site into site/; a broken link fails"
+	@echo "make screenshots  take the documentation's pictures anew; needs Chromium"
 	@echo "make lock     write requirements/*.txt anew from pyproject.toml"
 	@echo "make clean    remove .venv, builds and caches"
 
@@ -85,6 +86,9 @@ docs: $(VENV)/.docs-installed
 	@rm -rf site .cache
 	$(IN)/zensical build --strict
 	$(IN)/python tools/check_site.py
+
+screenshots: $(VENV)/.docs-installed
+	$(IN)/python -m pytest -q tests/browser/screenshots.py
 
 lock: $(VENV)/.installer-installed
 	$(COMPILE) --group pyproject.toml:installer --output-file requirements/uv.txt

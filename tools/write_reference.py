@@ -52,12 +52,13 @@ def settings_page() -> str:
         variable = "AUTH_ENCRYPTION_KEY" if name == "encryption_key" else f"CZO_AUTH_{name.upper()}"
         default = "—" if from_code else _default(field.default)
         description = (field.description or "").replace("\n", " ")
-        rows.append(f"| `{name}` | {'—' if from_code else f'`{variable}`'} | {default} | {description} |")
-    head = "# Settings\n\nEach is an argument of `Settings` and, where a variable is named, read from the "
-    head += "environment; arguments win. Lists are comma-separated in the environment.\n\n"
+        names = f"`{name}`" if from_code else f"`{name}`<br>`{variable}`"
+        rows.append(f"| {names} | {default} | {description} |")
+    head = "# Settings\n\nEach is an argument of `Settings` and, where a variable is named below it, read "
+    head += "from the environment; arguments win. Lists are comma-separated in the environment.\n\n"
     return (
         head
-        + "| field | variable | default | meaning |\n| --- | --- | --- | --- |\n"
+        + "| setting | default | meaning |\n| --- | --- | --- |\n"
         + "\n".join(rows)
         + "\n"
     )

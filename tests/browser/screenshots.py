@@ -1,0 +1,87 @@
+"""
+The pictures of the documentation, of pages as they are: ``make screenshots``.
+
+Not collected with the tests. Every person, secret, code and key in them was made for the picture, on a server that is
+gone when it is taken.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.browser.conftest import House
+from tests.browser.visitor import NewVisitor, Visitor
+from tests.contract.deployments import create_admin
+
+FOLDER = Path(__file__).parents[2] / "docs" / "assets" / "screenshots"
+MOST_BYTES = 100_000
+COLOURS = 64
+WINDOW = {"width": 960, "height": 640}
+PEOPLE = ("Grace Hopper", "Alan Turing", "Mary Somerville")
+
+
+class Photographer:
+    """Takes pictures in one colour scheme."""
+
+    def __init__(self, scheme: str) -> None:
+        self._scheme = scheme
+
+    def take(self, visitor: Visitor, name: str, *, full_page: bool = True) -> None:
+        """Take a picture of the whole page, or of what the window shows of it."""
+        # No focus ring, no blinking cursor: the same page gives the same picture.
+        visitor.page.evaluate("document.activeElement?.blur()")
+        path = FOLDER / f"{name}-{self._scheme}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shot = visitor.page.screenshot(full_page=full_page, animations="disabled", caret="hide")
+        # The pages have few colours; a palette makes the file a third of its size.
+        image = Image.open(BytesIO(shot)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        image.save(path, optimize=True)
+        assert path.stat().st_size < MOST_BYTES, f"{path.name} has {path.stat().st_size} bytes"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures(visit: NewVisitor, house: House, scheme: str) -> None:
+    camera = Photographer(scheme)
+    domain = f"{scheme}.example"
+    options = {"color_scheme": scheme, "viewport": WINDOW}
+
+    emmy = visit(email=f"emmy@{domain}", **options)
+    emmy.name = "Emmy Noether"
+    emmy.sign_up()
+    emmy.open("/sign-in")
+    camera.take(emmy, "sign-in")
+    emmy.sign_in()
+    emmy.open("/enrol")
+    emmy.press("Begin")
+    emmy.scan()
+    camera.take(emmy, "enrolment")
+    emmy.confirm()
+    emmy.open("/security")
+    camera.take(emmy, "security")
+    emmy.open("/api-keys/new")
+    emmy.fill(name="nightly report", scopes="orders:read")
+    emmy.press("Create key")
+    camera.take(emmy, "api-key")
+    emmy.page.context.clear_cookies()
+    emmy.begin()
+    camera.take(emmy, "second-step")
+
+    for name in PEOPLE:
+        other = visit(email=f"{name.split()[0].lower()}@{domain}", **options)
+        other.name = name
+        other.sign_up()
+    root = visit(email=f"root@{domain}", **options)
+    house.operate(lambda auth: create_admin(auth, root.email, now=datetime.now(UTC)))
+    root.begin("admin")
+    root.press("Begin")
+    root.scan()
+    root.confirm()
+    root.open(f"/admin/users?search={domain}")
+    camera.take(root, "admin-users")
+    root.open("/admin/audit")
+    camera.take(root, "admin-audit", full_page=False)
