@@ -56,12 +56,7 @@ def settings_page() -> str:
         rows.append(f"| {names} | {default} | {description} |")
     head = "# Settings\n\nEach is an argument of `Settings` and, where a variable is named below it, read "
     head += "from the environment; arguments win. Lists are comma-separated in the environment.\n\n"
-    return (
-        head
-        + "| setting | default | meaning |\n| --- | --- | --- |\n"
-        + "\n".join(rows)
-        + "\n"
-    )
+    return head + "| setting | default | meaning |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
 
 
 def _default(value: Any) -> str:
