@@ -11,7 +11,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import credentials_rows, peers, people_rows, process_rows, report, revocation_rows
+from benchmarks import (
+    better_auth_people,
+    credentials_rows,
+    peers,
+    people_rows,
+    process_rows,
+    report,
+    revocation_rows,
+)
 from benchmarks.credentials_rows import Plan
 from benchmarks.measure import Row
 from tests.support.postgres import PostgresServer
@@ -38,6 +46,10 @@ def main() -> int:
     return 0
 
 
+def _people_of_better_auth(directory: Path) -> list[Row]:
+    return better_auth_people.rows(directory, rounds=5, each=8)
+
+
 def _measured(*, quick: bool) -> list[Row]:
     plan = QUICK if quick else FULL
     if plan.with_peers:
@@ -53,6 +65,7 @@ def _measured(*, quick: bool) -> list[Row]:
                 "people",
                 lambda at: people_rows.rows(at, rounds=2 if quick else 5, each=3 if quick else 8),
             ),
+            *([] if quick else [("people of better-auth", _people_of_better_auth)]),
             ("starts", lambda _: process_rows.start_rows(rounds=2 if quick else 5)),
             (
                 "memory",

@@ -39,10 +39,20 @@ const options = {
 await (await getMigrations(options)).runMigrations();
 const auth = betterAuth(options);
 const handle = toNodeHandler(auth);
+const { password } = await auth.$context;
+const known = await password.hash("correct horse battery staple");
 
 createServer(async (request, response) => {
   if (request.url.startsWith("/api/auth")) return handle(request, response);
   if (request.url === "/healthz") return response.end("ok");
+  if (request.url.startsWith("/hash")) {
+    const times = Number(new URL(request.url, "http://localhost").searchParams.get("times"));
+    let right = true;
+    for (let done = 0; done < times; done += 1) {
+      right &&= await password.verify({ hash: known, password: "correct horse battery staple" });
+    }
+    return response.end(String(right));
+  }
   const key = (request.headers.authorization ?? "").slice("Bearer ".length);
   const answer = await auth.api.verifyApiKey({ body: { key } });
   response.writeHead(answer.valid ? 200 : 401, { "content-type": "text/plain" });
