@@ -70,9 +70,7 @@ def _measured(*, quick: bool) -> list[Row]:
             (
                 "memory",
                 lambda at: process_rows.memory_rows(
-                    at,
-                    sizes=(1_000,) if quick else (1_000, 1_000_000),
-                    requests=30_000 if quick else 500_000,
+                    at, requests={1_000: 30_000} if quick else {1_000: 500_000, 1_000_000: 10_000_000}
                 ),
             ),
             (

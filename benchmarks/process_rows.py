@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.credentials_rows import loaded, ours
@@ -38,8 +38,8 @@ def start_rows(*, rounds: int) -> list[Row]:
     ]
 
 
-def memory_rows(directory: Path, *, sizes: tuple[int, ...], requests: int) -> list[Row]:
-    """Measure a worker at rest, after few and many keys, and over many requests."""
+def memory_rows(directory: Path, *, requests: Mapping[int, int]) -> list[Row]:
+    """Measure a worker at rest, and over so many *requests* by the number of keys."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         serving = Subject(OURS, _serve_command(), env=_serve_environment(Path(folder)))
@@ -55,13 +55,13 @@ def memory_rows(directory: Path, *, sizes: tuple[int, ...], requests: int) -> li
                     target=120,
                 )
             )
-    for size in sizes:
+    for size, wanted in requests.items():
         with loaded(size, directory, None) as base:
             subject = ours(OURS, base, base.tokens)
         with running([subject], directory):
             bear(subject.port, "/", subject.tokens, seconds=3)
             before, made = subject.resident_megabytes(), 0
-            while made < requests:
+            while made < wanted:
                 made += bear(subject.port, "/", subject.tokens, seconds=5).requests
             grown = subject.resident_megabytes() - before
         rows.append(
