@@ -298,7 +298,7 @@ class Crowd:
                 bearer=owner.session.token,
             ),
             201,
-            again={201, 409},
+            again={201, 400},
         )
         token = {"token": invited.json()["token"]}
         await self._ask(

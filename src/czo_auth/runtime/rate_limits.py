@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from limits import RateLimitItem
     from limits.aio.storage import Storage
 
-_PATIENCE_SECONDS: Final = 3.0
+_PING_SECONDS: Final = 3.0
 _LOG = logging.getLogger("czo_auth.runtime.rate_limits")
 _PER_ADDRESS: Final[dict[Effort, str]] = {
     "sign_in": "300/minute",
@@ -30,6 +30,10 @@ _PER_ACCOUNT: Final[dict[Effort, str]] = {
     "password": "100/5 minutes",
     "mail": "10/15 minutes",
 }
+_PATIENCE_SECONDS: Final = 0.5
+"""How long a request waits for the shared counters."""
+_REST_SECONDS: Final = 5.0
+"""How long nobody asks for the shared counters after they did not answer."""
 
 
 class NoRateLimits:
@@ -43,7 +47,8 @@ class CoarseLimits:
     """
     Fixed numbers in a moving window.
 
-    A limiter that cannot be reached lets the request pass: the database still holds the caps that matter (S31).
+    Shared counters that do not answer hold no request up: each process counts for itself until they do. The caps
+    that matter are in the database (S31).
 
     Args:
         url: ``redis://…`` to share the counters between processes; None keeps them in this one.
@@ -53,7 +58,9 @@ class CoarseLimits:
         from limits import parse
         from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-        self._limiter = SlidingWindowCounterRateLimiter(_storage(url))
+        self._own = SlidingWindowCounterRateLimiter(_storage(None))
+        self._shared = SlidingWindowCounterRateLimiter(_storage(url)) if url else None
+        self._rest_until = 0.0
         self._per_address = {effort: parse(text) for effort, text in _PER_ADDRESS.items()}
         self._per_account = {effort: parse(text) for effort, text in _PER_ACCOUNT.items()}
 
@@ -67,19 +74,38 @@ class CoarseLimits:
     async def _count(self, limit: RateLimitItem | None, *key: str) -> None:
         if limit is None:
             return
-        try:
-            passed = await self._limiter.hit(limit, *key)
-        except Exception:
-            _LOG.warning("the rate limiter does not answer; the request passes", exc_info=True)
-            return
+        passed = await self._ask_shared(limit, *key)
+        if passed is None:
+            passed = await self._own.hit(limit, *key)
         if not passed:
             raise RateLimited(retry_after=max(1, int(limit.get_expiry() / limit.amount)) + 1)
+
+    async def _ask_shared(self, limit: RateLimitItem, *key: str) -> bool | None:
+        """Count in the shared counters; None when there are none, or they do not answer."""
+        now = asyncio.get_running_loop().time
+        if self._shared is None or now() < self._rest_until:
+            return None
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                passed = await self._shared.hit(limit, *key)
+        except Exception as error:
+            if not self._rest_until:
+                _LOG.warning(
+                    "the shared rate limits do not answer (%s); each process counts for itself",
+                    type(error).__name__,
+                )
+            self._rest_until = now() + _REST_SECONDS
+            return None
+        if self._rest_until:
+            _LOG.info("the shared rate limits answer again")
+            self._rest_until = 0.0
+        return passed
 
 
 async def answers(url: str) -> bool:
     """Say whether the store at *url* answers."""
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_PING_SECONDS):
             return bool(await _storage(url).check())
     except Exception:
         # Whatever its driver raises, it does not answer; some say so with the address, which may hold a password.
