@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = item.path.name
         attack = where.startswith(_DEEP) and name not in _FAST_ATTACKS
         second_run = (
-            where.startswith("tests/contract/")
+            where.startswith(("tests/contract/", "tests/faults/test_clock.py"))
             and "[postgres" in where
             and name not in _BOTH_DATABASES_ALWAYS
         )
