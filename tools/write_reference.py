@@ -31,6 +31,8 @@ EVENT_MEANINGS = {
     "auth.apikey.revoked": "An API key ended before its time; `reason` says why.",
     "auth.apikey.rotated": "An API key got a successor; `replaces` is the old one's id.",
     "auth.apikey.leaked": "An API key was reported as leaked; `response` says whether it was revoked or quarantined.",
+    "auth.apikey.expiring": "An API key ends in `daysLeft` days; `reason` is `expiry` or `unused`.",
+    "auth.apikey.expired": "An API key was ended because nobody used it (`reason`: `unused`).",
     "auth.user.registered": "A user was created.",
     "auth.user.updated": "A user changed; `changed` names what.",
     "auth.user.banned": "A user was banned; sessions and keys ended with it.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.middleware.cors import CORSMiddleware
 
 from czo_auth.asgi.authentication import Authenticator
-from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.entry import Door
 from czo_auth.asgi.problems import refusal_of, send_refusal
 from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,11 +15,8 @@ from czo_auth.version import VERSION
 
 def door_of(runtime: Runtime) -> Door:
     """Put together what every request of *runtime* passes."""
-    return Door(
-        runtime=runtime,
-        authenticator=Authenticator(runtime),
-        clients=Clients(runtime.settings.trusted_proxies),
-    )
+    authenticator = Authenticator(runtime)
+    return Door(runtime=runtime, authenticator=authenticator, clients=authenticator.clients)
 
 
 def mounted_app(runtime: Runtime, door: Door) -> ASGIApp:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorType
 from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
+from czo_auth.core.api_keys.lifetime import MOST_DAYS
 from czo_auth.core.api_keys.scopes import ScopePolicy
 from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.policies import Policies
@@ -151,6 +152,20 @@ class Settings(BaseSettings):
     # API keys
     api_key_prefix: str = Field(default=tokens.DEFAULT_API_KEY, description="What every API key begins with.")
     api_key_limit: int = Field(default=100, ge=1, description="Live API keys that a user may have.")
+    api_key_max_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_DAYS,
+        description="Longest life of an API key; organizations may set a shorter one. A key without an expiry gets it, "
+        "and keys of before end when it is over, counted from the first start with it. Unit: days.",
+    )
+    api_key_unused_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_DAYS,
+        description="After so long without use an API key expires, its owner warned a week before; organizations may "
+        "set a shorter time. Off by default. Unit: days.",
+    )
     api_key_header: bool = Field(
         default=False,
         description="Whether better-auth's `x-api-key` header is read besides `Authorization: Bearer`.",
@@ -176,7 +191,8 @@ class Settings(BaseSettings):
     )
     rate_limit_url: str | None = Field(
         default=None,
-        description="`redis://…` to share the coarse limits between processes; by default each has its own.",
+        description="`redis://…` to share the coarse limits, and those of single API keys, between processes; by "
+        "default each process counts by itself, so that N workers let up to N times as much pass.",
     )
     hash_threads: int | None = Field(
         default=None, ge=1, le=64, description="Threads that hash; by default one a core."
@@ -313,7 +329,11 @@ class Settings(BaseSettings):
                 reset_wait=timedelta(seconds=self.recovery_wait_seconds),
             ),
             api_keys=ApiKeyPolicy(
-                prefix=self.api_key_prefix, limit=self.api_key_limit, when_leaked=self.leaked_api_keys
+                prefix=self.api_key_prefix,
+                limit=self.api_key_limit,
+                longest_days=self.api_key_max_days,
+                unused_days=self.api_key_unused_days,
+                when_leaked=self.leaked_api_keys,
             ),
             scopes=ScopePolicy(self.scope_rule),
             organizations=OrganizationPolicy(limit=self.organization_limit),

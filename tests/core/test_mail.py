@@ -18,6 +18,8 @@ TO = "ada@example.com"
 LINKS = Links(base_url="https://auth.example.com/")
 HOUR = timedelta(hours=1)
 
+CI = mail.EndingKey(name="CI", prefix="czo_AbCd", ends_at=AT)
+DEPLOY = mail.EndingKey(name="deploy", prefix="czo_WxYz", ends_at=AT + HOUR)
 COMPOSED: dict[str, Callable[[Language], MailMessage]] = {
     "verification": lambda language: mail.compose_verification(
         TO, token=TOKEN, links=LINKS, valid_for=timedelta(hours=24), language=language
@@ -34,10 +36,11 @@ COMPOSED: dict[str, Callable[[Language], MailMessage]] = {
         TO, asked_at=AT - HOUR, at=AT, language=language
     ),
     "password_changed": lambda language: mail.compose_password_changed(TO, at=AT, language=language),
-    "api_key_expiring": lambda language: mail.compose_api_key_expiring(
-        TO, name="CI", prefix="czo_AbCd", expires_at=AT, language=language
-    ),
     "api_key_leaked": lambda language: leaked(language=language),
+    "api_key_expiring": lambda language: mail.compose_keys_expiring(TO, [CI], language=language),
+    "api_keys_expiring": lambda language: mail.compose_keys_expiring(TO, [CI, DEPLOY], language=language),
+    "api_key_unused": lambda language: mail.compose_keys_unused(TO, [CI], language=language),
+    "api_keys_unused": lambda language: mail.compose_keys_unused(TO, [CI, DEPLOY], language=language),
 }
 
 
@@ -101,6 +104,7 @@ def test_link_stands_alone_on_its_line_and_carries_the_token(
         "two_factor_reset_cancelled",
         "password_changed",
         "api_key_expiring",
+        "api_key_unused",
         "api_key_leaked",
     ],
 )
@@ -120,6 +124,23 @@ def test_notice_of_a_leak_says_what_became_of_the_key(language: Language) -> Non
     }
     assert len(texts) == 4
     assert not any("git.example" in text for text in texts), "a stranger's text is no link"
+
+
+@pytest.mark.parametrize("kind", ["api_keys_expiring", "api_keys_unused"])
+def test_notice_about_several_keys_lists_each_with_its_end(kind: str) -> None:
+    message = COMPOSED[kind]("en")
+    assert message.subject.startswith("2 of your ")
+    assert (
+        "- CI (czo_AbCd…): 2026-02-13 09:30 UTC\n- deploy (czo_WxYz…): 2026-02-13 10:30 UTC\n" in message.text
+    )
+
+
+def test_name_of_a_key_becomes_neither_a_line_nor_a_link() -> None:
+    named = mail.EndingKey(name="x\r\nBcc: http://evil.example/", prefix="czo_AbCd", ends_at=AT)
+    message = mail.compose_keys_expiring(TO, [named])
+    assert "\r" not in message.subject + message.text
+    assert "evil.example" not in message.subject + message.text
+    assert not any(line.startswith("Bcc") for line in message.text.splitlines())
 
 
 def test_token_does_not_show_in_repr() -> None:

@@ -22,12 +22,14 @@ CONTRACT = {
   organization(id: ID!): Organization
 }""",
     "ApiKey": "type ApiKey { id: ID! name: String! prefix: String! organizationId: ID scopes: [String!]! "
-    "enabled: Boolean! expiresAt: DateTime lastUsedAt: DateTime createdAt: DateTime! }",
+    "enabled: Boolean! expiresAt: DateTime lastUsedAt: DateTime createdAt: DateTime! "
+    "allowedIps: [String!] rateLimitMax: Int rateLimitTimeWindow: Int }",
     "User": "type User { id: ID! email: String! name: String! emailVerified: Boolean! image: String "
     "twoFactorEnabled: Boolean! actorTypes: [String!]! createdAt: DateTime! updatedAt: DateTime! }",
     "Session": "type Session { id: ID! actorType: String! organizationId: ID aal: Int! amr: [String!]! "
     "createdAt: DateTime! expiresAt: DateTime! current: Boolean! ipAddress: String userAgent: String }",
-    "Organization": "type Organization { id: ID! name: String! slug: String! role: String! createdAt: DateTime! }",
+    "Organization": "type Organization { id: ID! name: String! slug: String! role: String! createdAt: DateTime! "
+    "apiKeyMaxDays: Int apiKeyUnusedDays: Int }",
 }
 
 

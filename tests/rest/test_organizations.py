@@ -129,7 +129,10 @@ def test_life_of_an_organization(person: Any) -> None:
     ada = person("ada")
 
     made = ada.found("Acme", slug="acme-life", metadata={"tier": "gold"})
-    assert set(made) == {"id", "name", "slug", "logo", "metadata", "role", "createdAt", "updatedAt"}
+    assert set(made) == {"id", "name", "slug", "logo", "metadata", "role", "createdAt", "updatedAt"} | {
+        "apiKeyMaxDays",
+        "apiKeyUnusedDays",
+    }
     assert (made["name"], made["slug"], made["role"], made["logo"]) == ("Acme", "acme-life", "owner", None)
     assert made["metadata"] == {"tier": "gold"}
     assert TIME.fullmatch(made["createdAt"])

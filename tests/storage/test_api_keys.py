@@ -8,7 +8,6 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.transaction import Transaction
 from czo_auth.storage.faults import StorageFault
 from tests.storage.things import HOUR, NOW, SECOND, Things, a_digest, a_key, an_id
 
@@ -89,32 +88,52 @@ async def test_expired_rotated_and_revoked_keys_do_not_count(things: Things) -> 
 
 async def test_update_replaces_what_the_owner_may_change(things: Things) -> None:
     key = await things.key(await things.user(), metadata={"a": 1})
-    later = NOW + SECOND
-
-    def update(tx: Transaction, key_id: str) -> bool:
-        return tx.api_keys.update(
-            key_id,
-            name="new",
-            enabled=False,
-            scopes=("a:b",),
-            expires_at=NOW + HOUR,
-            metadata=None,
-            now=later,
-        )
-
-    assert await things.run(lambda tx: update(tx, key.id))
-    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == replace(
+    changed = replace(
         key,
         name="new",
         enabled=False,
         scopes=("a:b",),
         expires_at=NOW + HOUR,
         metadata=None,
-        updated_at=later,
+        allowed_ips=("192.0.2.0/24", "2001:db8::1"),
+        rate_limit_max=10,
+        rate_limit_window_seconds=60,
+        noticed_days=1,
+        updated_at=NOW + SECOND,
     )
+    assert await things.run(lambda tx: tx.api_keys.update(changed))
+    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == changed
     assert await revoke(things, key)
-    assert not await things.run(lambda tx: update(tx, key.id))
-    assert not await things.run(lambda tx: update(tx, an_id()))
+    assert not await things.run(lambda tx: tx.api_keys.update(changed))
+    assert not await things.run(lambda tx: tx.api_keys.update(replace(changed, id=an_id())))
+
+
+async def test_update_leaves_what_its_owner_may_not_change(things: Things) -> None:
+    key = await things.key(await things.user())
+    foreign = replace(
+        key,
+        user_id=(await things.user()).id,
+        organization_id=an_id(),
+        actor_type="admin",
+        last_used_at=NOW,
+        rotated_at=NOW,
+        unused_noticed_at=NOW,
+        created_at=NOW + HOUR,
+    )
+    assert await things.run(lambda tx: tx.api_keys.update(foreign))
+    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == key
+
+
+async def test_update_that_leaves_the_expiry_leaves_the_notice(things: Things) -> None:
+    key = await things.key(await things.user(), expires_at=NOW + HOUR)
+    assert await things.run(lambda tx: tx.api_keys.mark_noticed(key, days=7))
+    assert await things.run(lambda tx: tx.api_keys.update(replace(key, name="new", noticed_days=1)))
+    found = await things.run(lambda tx: tx.api_keys.find(key.id))
+    assert found is not None
+    assert (found.name, found.noticed_days) == ("new", 7)
+    moved = replace(key, expires_at=NOW + 2 * HOUR, noticed_days=1)
+    assert await things.run(lambda tx: tx.api_keys.update(moved))
+    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == moved
 
 
 async def test_key_gets_one_successor(things: Things) -> None:

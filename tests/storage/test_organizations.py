@@ -14,7 +14,16 @@ from tests.storage.things import HOUR, NOW, SECOND, Things, a_digest, an_id, an_
 
 def update(tx: Transaction, organization: Organization, *, slug: str) -> bool:
     return tx.organizations.update(
-        organization.id, name="New", slug=slug, logo="logo", metadata={"a": 1}, now=NOW + SECOND
+        replace(
+            organization,
+            name="New",
+            slug=slug,
+            logo="logo",
+            metadata={"a": 1},
+            updated_at=NOW + SECOND,
+            api_key_max_days=90,
+            api_key_unused_days=30,
+        )
     )
 
 
@@ -38,8 +47,16 @@ async def test_slug_is_taken_once(things: Things) -> None:
 
     assert await things.run(both) == (False, True)
     assert await things.run(lambda tx: tx.organizations.find(other.id)) == replace(
-        other, name="New", slug="free", logo="logo", metadata={"a": 1}, updated_at=NOW + SECOND
+        other,
+        name="New",
+        slug="free",
+        logo="logo",
+        metadata={"a": 1},
+        updated_at=NOW + SECOND,
+        api_key_max_days=90,
+        api_key_unused_days=30,
     )
+    assert await things.run(lambda tx: tx.organizations.list_unused_rules()) == [(other.id, 30)]
     assert await things.run(lambda tx: tx.organizations.find(acme.id)) == acme
     assert await things.run(lambda tx: update(tx, other, slug="free"))
 

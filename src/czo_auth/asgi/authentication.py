@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 
+from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.cookies import Cookies
 from czo_auth.asgi.credentials import Credential, authorization_in, kind_of, read_authorization
 from czo_auth.asgi.origins import SAFE_METHODS, Origins
@@ -41,6 +43,7 @@ class Authenticator:
         self._reads_key_header = settings.api_key_header
         self.cookies = Cookies(secure=settings.public_url.startswith("https://"))
         self.origins = Origins([settings.public_url], settings.trusted_origins)
+        self.clients = Clients(settings.trusted_proxies)
 
     def read(self, scope: Scope) -> Credential | None:
         """
@@ -78,12 +81,13 @@ class Authenticator:
             return None
         return runtime.authenticate.recall(sent[len(_BEARER) :], clock=runtime.now)
 
-    async def prove(self, credential: Credential) -> Principal:
+    async def prove(self, credential: Credential, scope: Scope) -> Principal:
         """
-        Prove a credential. Each kind has one path, and no value is tried on two.
+        Prove the credential of a request. Each kind has one path, and no value is tried on two.
 
         Raises:
-            InvalidToken, InvalidApiKey, TwoFactorSetupRequired, StorageUnavailable
+            InvalidToken, InvalidApiKey, TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited,
+            StorageUnavailable
         """
         runtime = self._runtime
         if not runtime.is_started:
@@ -91,7 +95,8 @@ class Authenticator:
         now = runtime.now()
         match credential.kind:
             case "api_key":
-                return await runtime.authenticate.api_key(credential.value, now=now)
+                client = partial(self.clients.address_of, scope)
+                return await runtime.authenticate.api_key(credential.value, client=client, now=now)
             case "session":
                 return await runtime.authenticate.session_token(credential.value, now=now)
             case "access_token":
@@ -181,9 +186,9 @@ class AuthMiddleware:
 
     async def _prove(self, scope: Scope, credential: Credential) -> Principal | None:
         if not credential.from_cookie:
-            return await self._authenticator.prove(credential)
+            return await self._authenticator.prove(credential, scope)
         try:
-            principal = await self._authenticator.prove(credential)
+            principal = await self._authenticator.prove(credential, scope)
         except Unavailable:
             raise
         except Refusal:

@@ -41,6 +41,15 @@ class Clients:
             request_id = new_id(now)
         return Provenance(ip=self.address(scope, forwarded), user_agent=agent, request_id=request_id)
 
+    def address_of(self, scope: Scope) -> str | None:
+        """Give the canonical address that a request comes from; None when nobody knows."""
+        forwarded = None
+        for name, value in scope["headers"]:
+            if name == b"x-forwarded-for":
+                text = value.decode("latin-1")
+                forwarded = f"{forwarded},{text}" if forwarded else text
+        return self.address(scope, forwarded)
+
     def address(self, scope: Scope, forwarded: str | None) -> str | None:
         """
         Give the nearest address that is not a trusted proxy, walking ``X-Forwarded-For`` from the right.

@@ -15,6 +15,7 @@ from czo_auth.asgi.authentication import Authenticator, header_dict
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.credentials import Credential
 from czo_auth.asgi.origins import SAFE_METHODS
+from czo_auth.asgi.types import Scope
 from czo_auth.core.access import Access, admit
 from czo_auth.core.errors import Forbidden, Refusal, TwoFactorSetupRequired, Unauthorized, Unavailable
 from czo_auth.core.principal import Principal
@@ -92,7 +93,7 @@ async def enter(door: Door, request: Request, access: Access, *, opens_session: 
         authenticator.origins.check_sign_in(header_dict(scope), carries_cookie=bool(cookies))
     origin_refusal = _origin_refusal(authenticator, request, credential, cookies)
     if access.credential == "none":
-        await _refuse_blocked_key(authenticator, credential)
+        await _refuse_blocked_key(runtime, credential, now=now)
         return Call(
             runtime=runtime,
             authenticator=authenticator,
@@ -104,7 +105,7 @@ async def enter(door: Door, request: Request, access: Access, *, opens_session: 
         )
     caller = None
     if credential is not None:
-        caller = await _prove(authenticator, credential, access, origin_refusal)
+        caller = await _prove(authenticator, credential, access, origin_refusal, scope)
     admitted = await _admit(runtime, caller, access, provenance=provenance, now=now)
     return Call(
         runtime=runtime,
@@ -129,7 +130,11 @@ async def _admit(
 
 
 async def _prove(
-    authenticator: Authenticator, credential: Credential, access: Access, origin_refusal: Refusal | None
+    authenticator: Authenticator,
+    credential: Credential,
+    access: Access,
+    origin_refusal: Refusal | None,
+    scope: Scope,
 ) -> Principal | None:
     """Prove the credential; where a session is optional, a wrong one counts as none."""
     optional = access.credential == "optional_session"
@@ -138,7 +143,7 @@ async def _prove(
             return None
         raise origin_refusal
     try:
-        return await authenticator.prove(credential)
+        return await authenticator.prove(credential, scope)
     except (Unavailable, TwoFactorSetupRequired):
         raise
     except Refusal:
@@ -147,12 +152,12 @@ async def _prove(
         raise
 
 
-async def _refuse_blocked_key(authenticator: Authenticator, credential: Credential | None) -> None:
+async def _refuse_blocked_key(runtime: Runtime, credential: Credential | None, *, now: datetime) -> None:
     """An API key whose owner must enrol is refused even where no credential is needed; other ones are ignored."""
     if credential is None or credential.kind != "api_key":
         return
     try:
-        await authenticator.prove(credential)
+        await runtime.authenticate.check_owner(credential.value, now=now)
     except (Unavailable, TwoFactorSetupRequired):
         raise
     except Refusal:

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from czo_auth.auth import Auth
     from czo_auth.core.api_keys.key import ApiKey
 
-app = typer.Typer(help="List and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
-_COLUMNS = ("prefix", "name", "organization", "scopes", "enabled", "expires", "last used", "created", "id")
+app = typer.Typer(help="List, show and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
+_COLUMNS = (
+    *("prefix", "name", "organization", "scopes", "enabled", "expires", "last used", "created"),
+    *("addresses", "rate limit", "id"),
+)
 
 
 @app.command("list", epilog=examples("czo-auth api-keys list ada@example.com --json"))
@@ -51,6 +54,7 @@ def list_keys(
             (
                 *(key.prefix, key.name, key.organization_id, key.scopes, key.enabled),
                 *(moment_or_none(key.expires_at), moment_or_none(key.last_used_at), moment(key.created_at)),
+                *(key.allowed_ips, _rate(key)),
                 key.id,
             )
             for key in keys
@@ -82,3 +86,34 @@ def revoke(
         print_json(shapes.api_key(key))
     else:
         print(escape_control(f"revoked {key.prefix}… “{key.name}” {key.id}", limit=1024))
+
+
+@app.command(epilog=examples("czo-auth api-keys show 01983d2e-7c1a-7000-8000-3f1c2b6a9d10"))
+def show(
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The key's id, not the key.", show_default=False)
+    ],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show an API key, whoever owns it: its rights, its end, and what limits its use."""
+    from czo_auth.cli.output import print_fields, print_json
+    from czo_auth.cli.session import run
+    from czo_auth.rest import shapes
+
+    async def act(auth: Auth) -> ApiKey:
+        return await auth.administer.get_api_key(key_id)
+
+    # The id is not repeated: it may be the key itself, typed here by mistake.
+    key = run(act, data_dir=data_dir, database_url=database_url, missing="no API key that lives has this id.")
+    shaped = {**shapes.api_key(key), "userId": key.user_id, "actorType": key.actor_type}
+    if as_json:
+        print_json(shaped)
+    else:
+        print_fields(shaped)
+
+
+def _rate(key: ApiKey) -> str | None:
+    limit = key.rate_limit
+    return None if limit is None else f"{limit.requests} in {limit.window_seconds} s"

@@ -354,6 +354,13 @@ class InsufficientScope(Forbidden):
     message = "A scope that this needs is missing."
 
 
+class IpAddressNotAllowed(Forbidden):
+    """The key has an allow-list and the request comes from elsewhere; which addresses are on it is not told."""
+
+    code = "IP_ADDRESS_NOT_ALLOWED"
+    message = "This API key may not be used from here."
+
+
 class InsufficientApiKeyPermissions(Forbidden):
     code = "INSUFFICIENT_API_KEY_PERMISSIONS"
     message = "Your role in this organization may not manage API keys."
@@ -567,6 +574,13 @@ class MethodNotAllowed(Refusal):
 class RateLimited(TooMany):
     code = "TOO_MANY_REQUESTS"
     message = "Too many requests. Slow down."
+
+
+class ApiKeyRateLimited(TooMany):
+    """The limit of one key, which its owner set; the others go on."""
+
+    code = "RATE_LIMIT_EXCEEDED"
+    message = "This API key is used too often. Slow down."
 
 
 class AccountLocked(TooMany):

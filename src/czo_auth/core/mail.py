@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
@@ -22,8 +23,11 @@ MailKind = Literal[
     "two_factor_reset_asked",
     "two_factor_reset_cancelled",
     "password_changed",
-    "api_key_expiring",
     "api_key_leaked",
+    "api_key_expiring",
+    "api_keys_expiring",
+    "api_key_unused",
+    "api_keys_unused",
 ]
 Language = Literal["en", "fr"]
 DEFAULT_LANGUAGE: Language = "en"
@@ -226,12 +230,35 @@ def compose_password_changed(to: str, *, at: datetime, language: Language = DEFA
     return _compose(to, "password_changed", language=language, at=_time(at))
 
 
-def compose_api_key_expiring(
-    to: str, *, name: str, prefix: str, expires_at: datetime, language: Language = DEFAULT_LANGUAGE
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndingKey:
+    """
+    An API key of which its owner is told that it ends.
+
+    Attributes:
+        prefix: What lists show of it.
+        ends_at: By its expiry or, unless it is used before, for disuse.
+    """
+
+    name: str
+    prefix: str
+    ends_at: datetime
+
+
+def compose_keys_expiring(
+    to: str, keys: Sequence[EndingKey], *, language: Language = DEFAULT_LANGUAGE
 ) -> MailMessage:
-    """Compose the notice that an API key is about to expire; *prefix* is what lists show of it."""
-    words = {"name": _name(name), "prefix": _name(prefix), "at": _time(expires_at)}
-    return _compose(to, "api_key_expiring", language=language, **words)
+    """Compose the notice that API keys are about to expire, one message for all of them."""
+    kind: MailKind = "api_key_expiring" if len(keys) == 1 else "api_keys_expiring"
+    return _compose(to, kind, language=language, **_ending(keys))
+
+
+def compose_keys_unused(
+    to: str, keys: Sequence[EndingKey], *, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the warning that API keys will be ended because nobody uses them."""
+    kind: MailKind = "api_key_unused" if len(keys) == 1 else "api_keys_unused"
+    return _compose(to, kind, language=language, **_ending(keys))
 
 
 def compose_api_key_leaked(
@@ -413,16 +440,74 @@ Si ce n'était pas vous, réinitialisez votre mot de passe sans attendre et cont
     ),
     ("api_key_expiring", "en"): (
         "Your API key “{name}” expires soon",
-        """Your API key “{name}” ({prefix}…) expires on {at}.
+        """This API key of yours expires soon:
 
-Rotate it before then, so that whatever uses it goes on working.
+{keys}
+
+Rotate it, or make a new one, before then, so that whatever uses it goes on working.
 """,
     ),
     ("api_key_expiring", "fr"): (
         "Votre clé API « {name} » expire bientôt",
-        """Votre clé API « {name} » ({prefix}…) expire le {at}.
+        """Une de vos clés API expire bientôt :
 
-Renouvelez-la avant cette date pour que ce qui l'utilise continue de fonctionner.
+{keys}
+
+Renouvelez-la, ou créez-en une nouvelle, avant cette date pour que ce qui l'utilise continue de fonctionner.
+""",
+    ),
+    ("api_keys_expiring", "en"): (
+        "{count} of your API keys expire soon",
+        """These API keys of yours expire soon:
+
+{keys}
+
+Rotate them, or make new ones, before then, so that whatever uses them goes on working.
+""",
+    ),
+    ("api_keys_expiring", "fr"): (
+        "{count} de vos clés API expirent bientôt",
+        """Ces clés API expirent bientôt :
+
+{keys}
+
+Renouvelez-les, ou créez-en de nouvelles, avant ces dates pour que ce qui les utilise continue de fonctionner.
+""",
+    ),
+    ("api_key_unused", "en"): (
+        "Your unused API key “{name}” will be ended",
+        """Nobody has used this API key of yours for a long time. It ends at the time beside it, or soon after:
+
+{keys}
+
+If it is still needed, use it once before then. If not, there is nothing to do.
+""",
+    ),
+    ("api_key_unused", "fr"): (
+        "Votre clé API inutilisée « {name} » va être désactivée",
+        """Personne n'a utilisé cette clé API depuis longtemps. Elle prend fin à la date indiquée, ou peu après :
+
+{keys}
+
+Si elle est encore utile, utilisez-la une fois avant cette date. Sinon, vous n'avez rien à faire.
+""",
+    ),
+    ("api_keys_unused", "en"): (
+        "{count} of your unused API keys will be ended",
+        """Nobody has used these API keys of yours for a long time. Each ends at the time beside it, or soon after:
+
+{keys}
+
+If one is still needed, use it once before then. If not, there is nothing to do.
+""",
+    ),
+    ("api_keys_unused", "fr"): (
+        "{count} de vos clés API inutilisées vont être désactivées",
+        """Personne n'a utilisé ces clés API depuis longtemps. Chacune prend fin à la date indiquée, ou peu après :
+
+{keys}
+
+Si l'une d'elles est encore utile, utilisez-la une fois avant cette date. Sinon, vous n'avez rien à faire.
 """,
     ),
     ("api_key_leaked", "en"): (
@@ -448,6 +533,12 @@ Vérifiez dans le journal d'audit ce qui a été fait avec la clé, et retirez-l
 """,
     ),
 }
+
+
+def _ending(keys: Sequence[EndingKey]) -> dict[str, str]:
+    """Give the words about keys that end; their names are text that their owner chose."""
+    lines = [f"- {_name(key.name)} ({_name(key.prefix)}…): {_time(key.ends_at)}" for key in keys]
+    return {"name": _name(keys[0].name), "count": str(len(keys)), "keys": "\n".join(lines)}
 
 
 def _compose(

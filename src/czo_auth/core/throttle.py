@@ -54,3 +54,29 @@ class RateLimits(Protocol):
         Raises:
             RateLimited: There were too many from this address or for this account.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """
+    How often one API key may be used.
+
+    Attributes:
+        requests: So many in any window.
+        window_seconds: The length of the moving window.
+    """
+
+    requests: int
+    window_seconds: int
+
+
+class KeyRateLimits(Protocol):
+    """Limits that owners put on their own keys; counted where `RateLimits` are, and lost with them."""
+
+    async def hit(self, key_id: str, limit: RateLimit) -> None:
+        """
+        Count one use.
+
+        Raises:
+            ApiKeyRateLimited: There were too many; ``retry_after`` says when the next one passes.
+        """

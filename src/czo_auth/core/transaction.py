@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from czo_auth.core.api_keys.key import KeyGuard
 from czo_auth.core.api_keys.store import ApiKeys
 from czo_auth.core.events.store import Journal
 from czo_auth.core.organizations.store import Organizations
@@ -72,6 +73,7 @@ class Standing:
         scopes: Of a key; empty for a session.
         enabled: Always True for a session.
         has_factor: Whether the owner has an active second factor.
+        guard: The allow-list and the rate limit of a key that has either.
     """
 
     id: str
@@ -90,6 +92,7 @@ class Standing:
     auth_time: datetime | None
     factor_proved_at: datetime | None
     last_used_at: datetime | None
+    guard: KeyGuard | None = None
 
 
 class Lookup(Protocol):

@@ -163,7 +163,7 @@ async def check_limits(settings: Settings) -> Finding:
         advice = "Unset CZO_AUTH_RATE_LIMIT_ENABLED."
         return LIMITS.fail("off", advice) if settings.is_production else LIMITS.warn("off", advice)
     if settings.rate_limit_url is not None:
-        from czo_auth.runtime.rate_limits import answers
+        from czo_auth.runtime.counters import answers
 
         if await answers(settings.rate_limit_url):
             return LIMITS.ok("on, shared through a store that answers")

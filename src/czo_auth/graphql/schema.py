@@ -79,10 +79,16 @@ class ApiKey:
     expires_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
+    allowed_ips: list[str] | None = strawberry.field(
+        description="Addresses and networks that it may be used from; null for everywhere."
+    )
+    rate_limit_max: int | None = strawberry.field(description="Uses in a window; null for no limit.")
+    rate_limit_time_window: int | None = strawberry.field(description="The window, in milliseconds.")
 
     @classmethod
     def of(cls, api_key: key.ApiKey) -> ApiKey:
         """Shape an API key."""
+        limit = api_key.rate_limit
         return cls(
             id=strawberry.ID(api_key.id),
             name=api_key.name,
@@ -93,6 +99,9 @@ class ApiKey:
             expires_at=api_key.expires_at,
             last_used_at=api_key.last_used_at,
             created_at=api_key.created_at,
+            allowed_ips=None if api_key.allowed_ips is None else list(api_key.allowed_ips),
+            rate_limit_max=limit.requests if limit else None,
+            rate_limit_time_window=limit.window_seconds * 1000 if limit else None,
         )
 
 
@@ -133,6 +142,12 @@ class Organization:
     slug: str
     role: str = strawberry.field(description="The caller's role there.")
     created_at: datetime
+    api_key_max_days: int | None = strawberry.field(
+        description="Longest life of its API keys; null for none."
+    )
+    api_key_unused_days: int | None = strawberry.field(
+        description="Days without use after which its API keys expire; null for never."
+    )
 
     @classmethod
     def of(cls, organization: organizations.Organization, *, role: str) -> Organization:
@@ -143,6 +158,8 @@ class Organization:
             slug=organization.slug,
             role=role,
             created_at=organization.created_at,
+            api_key_max_days=organization.api_key_max_days,
+            api_key_unused_days=organization.api_key_unused_days,
         )
 
 

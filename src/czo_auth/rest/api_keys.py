@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.core.access import ACCOUNT, PUBLIC, SERVICE
+from czo_auth.core.api_keys.addresses import LONGEST_ADDRESS
+from czo_auth.core.api_keys.rate_limit import RateLimitWish
 from czo_auth.core.flows.api_keys import ApiKeyChanges, CreatedApiKey, NewApiKey
 from czo_auth.core.flows.report_leak import Sighting
 from czo_auth.rest import shapes
@@ -18,12 +20,38 @@ from czo_auth.rest.routing import Here, Routes
 
 routes = Routes("API keys")
 Seconds = Annotated[int, Field(ge=-(10**12), le=10**12)]
+Number = Annotated[int, Field(ge=-(10**12), le=10**12)]
+Address = Annotated[str, Field(min_length=1, max_length=LONGEST_ADDRESS)]
+Addresses = Annotated[list[Address], Field(max_length=64)]
 Scopes = Annotated[list[Annotated[str, Field(max_length=130)]], Field(max_length=64)]
 Place = Annotated[str, Field(max_length=2048)]
 NoScopes = Annotated[Scopes, Field(default_factory=list)]
 
 
-class CreateBody(Body):
+class GuardedBody(Body):
+    """What both calls may say about the uses of a key."""
+
+    allowed_ips: Addresses | None = None
+    rate_limit_enabled: bool | None = None
+    rate_limit_max: Number | None = None
+    rate_limit_time_window: Number | None = None
+
+    @property
+    def rate_limit(self) -> RateLimitWish:
+        """What was said about the rate limit."""
+        return RateLimitWish(
+            enabled=self.rate_limit_enabled,
+            requests=self.rate_limit_max,
+            window_ms=self.rate_limit_time_window,
+        )
+
+    @property
+    def allow_list(self) -> tuple[str, ...] | None:
+        """The allow-list as it was sent."""
+        return None if self.allowed_ips is None else tuple(self.allowed_ips)
+
+
+class CreateBody(GuardedBody):
     name: Name
     organization_id: Identifier | None = None
     expires_at: Moment | None = None
@@ -32,7 +60,7 @@ class CreateBody(Body):
     metadata: Metadata | None = None
 
 
-class ChangeBody(Body):
+class ChangeBody(GuardedBody):
     name: Name | None = None
     enabled: bool | None = None
     scopes: Scopes | None = None
@@ -82,6 +110,7 @@ class VerifyBody(Body):
     key: Token
     scopes: NoScopes
     organization_id: Identifier | None = None
+    ip_address: Address | None = None
 
 
 def _created(created: CreatedApiKey) -> Response:
@@ -105,6 +134,8 @@ async def create(body: CreateBody, call: Here) -> Response:
         expires_in=None if body.expires_in is None else seconds(body.expires_in),
         scopes=tuple(body.scopes),
         metadata=body.metadata,
+        allowed_ips=body.allow_list,
+        rate_limit=body.rate_limit,
     )
     return _created(
         await call.runtime.api_keys.create(call.principal, new, provenance=call.provenance, now=call.now)
@@ -124,7 +155,12 @@ async def list_keys(
 async def verify(body: VerifyBody, call: Here) -> Response:
     """Decide about a key for another service, as the middleware would. Needs the scope `api-keys:verify`."""
     verdict = await call.runtime.verify_api_key.verify(
-        call.principal, body.key, scopes=body.scopes, organization_id=body.organization_id, now=call.now
+        call.principal,
+        body.key,
+        scopes=body.scopes,
+        organization_id=body.organization_id,
+        ip_address=body.ip_address,
+        now=call.now,
     )
     answer: shapes.Json = {"valid": verdict.valid}
     if verdict.code is not None:
@@ -163,7 +199,7 @@ async def get(key_id: str, call: Here) -> Response:
 
 @routes.add("PATCH", "/api-keys/{key_id}", access=ACCOUNT)
 async def change(key_id: str, body: ChangeBody, call: Here) -> Response:
-    """Rename, narrow, switch off or on, move the expiry."""
+    """Rename, narrow, switch off or on, move the expiry. Scopes, allow-list and rate limit only get tighter."""
     changes = ApiKeyChanges(
         given=frozenset(body.model_fields_set),
         name=body.name,
@@ -171,6 +207,8 @@ async def change(key_id: str, body: ChangeBody, call: Here) -> Response:
         scopes=None if body.scopes is None else tuple(body.scopes),
         expires_at=body.expires_at,
         metadata=body.metadata,
+        allowed_ips=body.allow_list,
+        rate_limit=body.rate_limit,
     )
     changed = await call.runtime.api_keys.change(
         call.principal, key_id, changes, provenance=call.provenance, now=call.now

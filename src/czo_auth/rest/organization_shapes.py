@@ -16,6 +16,8 @@ def organization(of: Organization, *, role: str | None) -> Json:
         "logo": of.logo,
         "metadata": None if of.metadata is None else dict(of.metadata),
         "role": role,
+        "apiKeyMaxDays": of.api_key_max_days,
+        "apiKeyUnusedDays": of.api_key_unused_days,
         "createdAt": moment(of.created_at),
         "updatedAt": moment(of.updated_at),
     }

@@ -20,6 +20,7 @@ from czo_auth.rest.shapes import Json
 
 routes = Routes("Organizations")
 Slug = Annotated[str, Field(min_length=1, max_length=64)]
+Days = Annotated[int, Field(ge=-(10**6), le=10**6)]
 Role = Annotated[str, Field(min_length=1, max_length=32)]
 
 
@@ -35,6 +36,8 @@ class ChangeBody(Body):
     slug: Slug | None = None
     logo: Image | None = None
     metadata: Metadata | None = None
+    api_key_max_days: Days | None = None
+    api_key_unused_days: Days | None = None
 
 
 class RoleBody(Body):
@@ -86,13 +89,19 @@ async def get(organization_id: str, call: Here) -> Response:
 
 @routes.add("PATCH", "/organizations/{organization_id}", access=ACCOUNT)
 async def change(organization_id: str, body: ChangeBody, call: Here) -> Response:
-    """Change name, slug, logo or metadata. Owners and admins may."""
+    """
+    Change name, slug, logo, metadata, or the rules about the lives of its API keys. Owners and admins may.
+
+    A longest life binds existing keys too: those that would end later end when it is over, counted from now.
+    """
     changes = OrganizationChanges(
         given=frozenset(body.model_fields_set),
         name=body.name,
         slug=body.slug,
         logo=body.logo,
         metadata=body.metadata,
+        api_key_max_days=body.api_key_max_days,
+        api_key_unused_days=body.api_key_unused_days,
     )
     changed = await call.runtime.organizations.update(
         call.principal, organization_id, changes, provenance=call.provenance, now=call.now

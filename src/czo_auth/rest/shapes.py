@@ -108,6 +108,18 @@ def api_key(of: ApiKey) -> Json:
         "createdAt": moment(of.created_at),
         "updatedAt": moment(of.updated_at),
         "rotatedAt": moment_or_none(of.rotated_at),
+        "allowedIps": None if of.allowed_ips is None else list(of.allowed_ips),
+        **rate_limit(of),
+    }
+
+
+def rate_limit(of: ApiKey) -> Json:
+    """Shape the rate limit of a key; the window in milliseconds, as better-auth's clients count it."""
+    limit = of.rate_limit
+    return {
+        "rateLimitEnabled": limit is not None,
+        "rateLimitMax": None if limit is None else limit.requests,
+        "rateLimitTimeWindow": None if limit is None else limit.window_seconds * 1000,
     }
 
 

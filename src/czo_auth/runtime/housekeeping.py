@@ -1,4 +1,4 @@
-"""Housekeeping: when keys were last used, signing keys and resets that are due, rows that nobody can use any more."""
+"""Housekeeping: uses and lives of keys, signing keys and resets that are due, rows that nobody can use any more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from czo_auth.core.api_keys.last_used import LastUsed
+from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN
 from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.flows.key_life import KeyLife
 from czo_auth.core.flows.recovery import Recovery
 from czo_auth.core.flows.signing_keys import SigningKeys
 from czo_auth.core.transaction import Transaction, Transactions
@@ -15,6 +17,7 @@ from czo_auth.core.transaction import Transaction, Transactions
 FLUSH_EVERY: Final = timedelta(seconds=5)
 RESETS_EVERY: Final = timedelta(seconds=5)
 TIDY_EVERY: Final = timedelta(minutes=10)
+KEY_LIVES_EVERY: Final = timedelta(minutes=10)
 KEEP_EXPIRED: Final = timedelta(days=1)
 KEEP_EVENTS: Final = timedelta(days=30)
 
@@ -29,13 +32,16 @@ class Housekeeping:
         last_used: LastUsed,
         signing_keys: SigningKeys,
         recovery: Recovery,
+        key_life: KeyLife,
         now: Callable[[], datetime],
     ) -> None:
         self._transactions = transactions
         self._last_used = last_used
         self._signing_keys = signing_keys
         self._recovery = recovery
+        self._key_life = key_life
         self._now = now
+        self._failed_at: datetime | None = None
 
     async def flush_last_used(self) -> None:
         """Write when keys were last used, in one statement; an outage loses nothing (S19)."""
@@ -46,11 +52,26 @@ class Housekeeping:
             await self._transactions.run(lambda tx: tx.api_keys.touch(seen))
         except StorageUnavailable:
             self._last_used.give_back(seen)
+            self._failed_at = self._now()
             raise
 
     async def carry_out_resets(self) -> None:
         """Carry out the resets of second factors that are due, and tell users how theirs ended."""
         await self._recovery.carry_out_due(now=self._now())
+
+    async def keep_key_lives(self) -> None:
+        """
+        Tell owners of keys that end soon, and end those that nobody uses.
+
+        None is ended for disuse while uses may wait that an outage kept from being written, here or elsewhere (S19).
+        """
+        await self.flush_last_used()
+        now = self._now()
+        await self._key_life.cap(now=now)
+        await self._key_life.remind(now=now)
+        await self._key_life.warn_unused(now=now)
+        if self._failed_at is None or now - self._failed_at > UNUSED_MARGIN:
+            await self._key_life.expire_unused(now=now)
 
     async def tidy(self) -> None:
         """Rotate signing keys where due, and delete what nobody can use any more."""

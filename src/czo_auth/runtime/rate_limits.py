@@ -1,21 +1,20 @@
-"""Coarse limits by address and by account, in this process or shared through Redis (S25)."""
+"""Coarse limits by address and by account, and those of single keys, in this process or shared through Redis (S25)."""
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import logging
-from typing import TYPE_CHECKING, Final, cast
+import math
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
-from czo_auth.core.errors import RateLimited
-from czo_auth.core.throttle import Effort
+from czo_auth.core.errors import ApiKeyRateLimited, RateLimited
+from czo_auth.core.throttle import Effort, RateLimit
+from czo_auth.runtime.counters import Counters
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
-    from limits.aio.storage import Storage
 
-_PING_SECONDS: Final = 3.0
-_LOG = logging.getLogger("czo_auth.runtime.rate_limits")
 _PER_ADDRESS: Final[dict[Effort, str]] = {
     "sign_in": "300/minute",
     "sign_up": "200/minute",
@@ -30,10 +29,6 @@ _PER_ACCOUNT: Final[dict[Effort, str]] = {
     "password": "100/5 minutes",
     "mail": "10/15 minutes",
 }
-_PATIENCE_SECONDS: Final = 0.5
-"""How long a request waits for the shared counters."""
-_REST_SECONDS: Final = 5.0
-"""How long nobody asks for the shared counters after they did not answer."""
 
 
 class NoRateLimits:
@@ -45,10 +40,7 @@ class NoRateLimits:
 
 class CoarseLimits:
     """
-    Fixed numbers in a moving window.
-
-    Shared counters that do not answer hold no request up: each process counts for itself until they do. The caps
-    that matter are in the database (S31).
+    Fixed numbers in a moving window. The caps that matter are in the database (S31).
 
     Args:
         url: ``redis://…`` to share the counters between processes; None keeps them in this one.
@@ -56,11 +48,8 @@ class CoarseLimits:
 
     def __init__(self, url: str | None = None) -> None:
         from limits import parse
-        from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-        self._own = SlidingWindowCounterRateLimiter(_storage(None))
-        self._shared = SlidingWindowCounterRateLimiter(_storage(url)) if url else None
-        self._rest_until = 0.0
+        self._counters = Counters(url)
         self._per_address = {effort: parse(text) for effort, text in _PER_ADDRESS.items()}
         self._per_account = {effort: parse(text) for effort, text in _PER_ACCOUNT.items()}
 
@@ -72,52 +61,38 @@ class CoarseLimits:
             await self._count(self._per_account.get(effort), effort, "account", account)
 
     async def _count(self, limit: RateLimitItem | None, *key: str) -> None:
-        if limit is None:
-            return
-        passed = await self._ask_shared(limit, *key)
-        if passed is None:
-            passed = await self._own.hit(limit, *key)
-        if not passed:
+        if limit is not None and not await self._counters.hit(limit, *key):
             raise RateLimited(retry_after=max(1, int(limit.get_expiry() / limit.amount)) + 1)
 
-    async def _ask_shared(self, limit: RateLimitItem, *key: str) -> bool | None:
-        """Count in the shared counters; None when there are none, or they do not answer."""
-        now = asyncio.get_running_loop().time
-        if self._shared is None or now() < self._rest_until:
-            return None
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                passed = await self._shared.hit(limit, *key)
-        except Exception as error:
-            if not self._rest_until:
-                _LOG.warning(
-                    "the shared rate limits do not answer (%s); each process counts for itself",
-                    type(error).__name__,
-                )
-            self._rest_until = now() + _REST_SECONDS
-            return None
-        if self._rest_until:
-            _LOG.info("the shared rate limits answer again")
-            self._rest_until = 0.0
-        return passed
 
+class KeyLimits:
+    """
+    Implements `czo_auth.core.throttle.KeyRateLimits` with a moving window.
 
-async def answers(url: str) -> bool:
-    """Say whether the store at *url* answers."""
-    try:
-        async with asyncio.timeout(_PING_SECONDS):
-            return bool(await _storage(url).check())
-    except Exception:
-        # Whatever its driver raises, it does not answer; some say so with the address, which may hold a password.
-        return False
+    It is nobody's protection but the key's owner's, so it holds where the coarse limits are switched off too.
 
+    Args:
+        url: ``redis://…`` to share the counters between processes; None keeps them in this one, where each process
+            lets the whole limit pass.
+        now: The clock.
+    """
 
-def _storage(url: str | None) -> Storage:
-    from limits.storage import storage_from_string
+    def __init__(self, url: str | None = None, *, now: Callable[[], datetime]) -> None:
+        self._url = url
+        self._now = now
+        self._counters: Counters | None = None
 
-    if url is None:
-        return cast("Storage", storage_from_string("async+memory://"))
-    return cast("Storage", storage_from_string(f"async+{url}", implementation="redispy"))
+    async def hit(self, key_id: str, limit: RateLimit) -> None:
+        """Count one use; see ``core.throttle.KeyRateLimits``."""
+        from limits import RateLimitItemPerSecond
+
+        # Made when the first key needs it: most deployments have none that does.
+        counters = self._counters = self._counters or Counters(self._url)
+        item = RateLimitItemPerSecond(limit.requests, limit.window_seconds)
+        if await counters.hit(item, "api_key", key_id):
+            return
+        left = math.ceil(await counters.frees_at(item, "api_key", key_id) - self._now().timestamp())
+        raise ApiKeyRateLimited(retry_after=min(max(1, left), limit.window_seconds))
 
 
 def _network(ip: str) -> str:

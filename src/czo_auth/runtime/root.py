@@ -19,10 +19,11 @@ from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.errors import Refusal, SecretUnreadable, StorageUnavailable
 from czo_auth.core.events.deliver import Relay, Sink
 from czo_auth.core.flows.administer import Administer
-from czo_auth.core.flows.api_keys import ManageApiKeys, VerifyApiKey
+from czo_auth.core.flows.api_keys import ManageApiKeys
 from czo_auth.core.flows.authenticate import Authenticate
 from czo_auth.core.flows.enrolment import EnableTwoFactor
 from czo_auth.core.flows.invitations import Invitations
+from czo_auth.core.flows.key_life import KeyLife
 from czo_auth.core.flows.manage_sessions import ManageSessions
 from czo_auth.core.flows.manage_two_factor import ManageTwoFactor
 from czo_auth.core.flows.organizations import ManageOrganizations
@@ -36,6 +37,7 @@ from czo_auth.core.flows.sign_in import SignIn
 from czo_auth.core.flows.sign_up import SignUp
 from czo_auth.core.flows.signing_keys import SigningKeys
 from czo_auth.core.flows.trusted_devices import TrustedDevices
+from czo_auth.core.flows.verify_api_key import VerifyApiKey
 from czo_auth.core.flows.verify_email import VerifyEmail
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import Links, Mail
@@ -46,10 +48,16 @@ from czo_auth.deployment import make_data_folder
 from czo_auth.errors import StartRefused
 from czo_auth.runtime.background import BackgroundTasks
 from czo_auth.runtime.hashing import HashingPool
-from czo_auth.runtime.housekeeping import FLUSH_EVERY, RESETS_EVERY, TIDY_EVERY, Housekeeping
+from czo_auth.runtime.housekeeping import (
+    FLUSH_EVERY,
+    KEY_LIVES_EVERY,
+    RESETS_EVERY,
+    TIDY_EVERY,
+    Housekeeping,
+)
 from czo_auth.runtime.key_ring import check_key_ring, read_key_ring
 from czo_auth.runtime.mail import mail_of
-from czo_auth.runtime.rate_limits import CoarseLimits, NoRateLimits
+from czo_auth.runtime.rate_limits import CoarseLimits, KeyLimits, NoRateLimits
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
 
@@ -139,6 +147,7 @@ class Runtime:
             ),
             background=self._background,
             limits=CoarseLimits(settings.rate_limit_url) if settings.rate_limit_enabled else NoRateLimits(),
+            key_limits=KeyLimits(settings.rate_limit_url, now=self.now),
             breaches=PwnedPasswords(settings.pwned_passwords_url)
             if settings.pwned_passwords_url
             else NoBreaches(),
@@ -148,11 +157,13 @@ class Runtime:
         )
         self.signing_keys = SigningKeys(services)
         self.recovery = Recovery(services)
+        self.key_life = KeyLife(services)
         self._housekeeping = Housekeeping(
             services.transactions,
             last_used=last_used,
             signing_keys=self.signing_keys,
             recovery=self.recovery,
+            key_life=self.key_life,
             now=self.now,
         )
         self.authenticate = Authenticate(
@@ -250,6 +261,7 @@ class Runtime:
         self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
+        self._background.repeat(self._housekeeping.keep_key_lives, every=KEY_LIVES_EVERY)
 
     def _all_sinks(self) -> list[Sink]:
         sinks = list(self._sinks)

@@ -1,18 +1,19 @@
-"""API keys, in SQL; the read for a request stands in `lookup_sql`."""
+"""API keys, in SQL; the read for a request stands in `lookup_sql`, what time does to them in `api_key_life`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import String, and_, bindparam, delete, func, insert, not_, or_, select, update
+from sqlalchemy import String, and_, bindparam, case, delete, func, insert, not_, or_, select, update
 
 from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.storage.api_key_life import SqlApiKeyLife
 from czo_auth.storage.column_types import Instant
-from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, made, values
+from czo_auth.storage.store import PRUNED_AT_ONCE, columns, made, values
 
 
-class SqlApiKeys(Store):
+class SqlApiKeys(SqlApiKeyLife):
     """Implements `czo_auth.core.api_keys.store.ApiKeys`."""
 
     def add(self, key: ApiKey, *, digest: str) -> None:
@@ -57,28 +58,23 @@ class SqlApiKeys(Store):
         )
         return self._connection.execute(statement).scalar_one()
 
-    def update(
-        self,
-        key_id: str,
-        *,
-        name: str,
-        enabled: bool,
-        scopes: tuple[str, ...],
-        expires_at: datetime | None,
-        metadata: Mapping[str, object] | None,
-        now: datetime,
-    ) -> bool:
+    def update(self, changed: ApiKey) -> bool:
         keys = self._tables.api_keys
+        stays = keys.c.expires_at.is_not_distinct_from(changed.expires_at)
         statement = (
             update(keys)
-            .where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
+            .where(keys.c.id == changed.id, keys.c.revoked_at.is_(None))
             .values(
-                name=name,
-                enabled=enabled,
-                scopes=scopes,
-                expires_at=expires_at,
-                metadata=None if metadata is None else dict(metadata),
-                updated_at=now,
+                name=changed.name,
+                enabled=changed.enabled,
+                scopes=changed.scopes,
+                expires_at=changed.expires_at,
+                noticed_days=case((stays, keys.c.noticed_days), else_=changed.noticed_days),
+                metadata=None if changed.metadata is None else dict(changed.metadata),
+                allowed_ips=changed.allowed_ips,
+                rate_limit_max=changed.rate_limit_max,
+                rate_limit_window_seconds=changed.rate_limit_window_seconds,
+                updated_at=changed.updated_at,
             )
         )
         return self._count(statement) == 1

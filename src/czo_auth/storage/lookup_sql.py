@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from czo_auth.core.api_keys.key import KeyGuard, rate_limit_of
 from czo_auth.core.transaction import Standing
 from czo_auth.storage.column_types import from_milliseconds
 from czo_auth.storage.tables import checked_prefix
@@ -26,7 +27,10 @@ LEFT JOIN {prefix}factors AS f ON f.user_id = c.user_id
 LEFT JOIN {prefix}members AS m ON m.organization_id = c.organization_id AND m.user_id = c.user_id
 WHERE c.{by} = {mark} AND c.revoked_at IS NULL"""
 
-_API_KEY = _COLUMNS + ", c.enabled, c.scopes, c.last_used_at, c.{by}\nFROM {prefix}api_keys AS c" + _OWNER
+_API_KEY = (
+    _COLUMNS + ", c.enabled, c.scopes, c.last_used_at, c.allowed_ips, c.rate_limit_max, "
+    "c.rate_limit_window_seconds, c.{by}\nFROM {prefix}api_keys AS c" + _OWNER
+)
 _SESSION = (
     _COLUMNS + ", c.aal, c.amr, c.auth_time, c.factor_proved_at, c.{by}\nFROM {prefix}sessions AS c" + _OWNER
 )
@@ -78,6 +82,14 @@ def api_key_standing(row: Any) -> Standing:
         auth_time=None,
         factor_proved_at=None,
         last_used_at=_time(row[11]),
+        guard=None if row[12] is None and row[13] is None else _guard(row),
+    )
+
+
+def _guard(row: Any) -> KeyGuard:
+    return KeyGuard(
+        allowed_ips=None if row[12] is None else tuple(row[12].split()),
+        rate_limit=rate_limit_of(row[13], row[14]),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Select, delete, func, insert, select, update
@@ -50,27 +50,12 @@ class SqlOrganizations(Store):
             found.append((Organization(**fields), role))
         return found
 
-    def update(
-        self,
-        organization_id: str,
-        *,
-        name: str,
-        slug: str,
-        logo: str | None,
-        metadata: Mapping[str, object] | None,
-        now: datetime,
-    ) -> bool:
+    def update(self, changed: Organization) -> bool:
         organizations = self._tables.organizations
         statement = (
             update(organizations)
-            .where(organizations.c.id == organization_id)
-            .values(
-                name=name,
-                slug=slug,
-                logo=logo,
-                metadata=None if metadata is None else dict(metadata),
-                updated_at=now,
-            )
+            .where(organizations.c.id == changed.id)
+            .values(**values(changed, but=["id", "created_at"]))
         )
         # Asking first would lose a race, and PostgreSQL ends a whole transaction for a refused statement.
         try:
@@ -78,6 +63,12 @@ class SqlOrganizations(Store):
                 return self._count(statement) == 1
         except IntegrityError:
             return False
+
+    def list_unused_rules(self) -> Sequence[tuple[str, int]]:
+        organizations = self._tables.organizations
+        rule = organizations.c.api_key_unused_days
+        statement = select(organizations.c.id, rule).where(rule.is_not(None)).order_by(organizations.c.id)
+        return [(row[0], row[1]) for row in self._connection.execute(statement)]
 
     def delete(self, organization_id: str, *, now: datetime) -> None:
         organizations = self._tables.organizations

@@ -29,6 +29,11 @@ _OWN_NAME = {
     "expiresAt": "expires",
     "expiresIn": "expires",
     "overlapSeconds": "overlap",
+    "allowedIps": "allowed_ips",
+    "rateLimitMax": "rate_max",
+    "rateLimitTimeWindow": "rate_window",
+    "apiKeyMaxDays": "max_days",
+    "apiKeyUnusedDays": "unused_days",
     "organizationName": "organization_name",
 }
 

@@ -28,7 +28,7 @@ from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Organization, OrganizationPolicy
 from czo_auth.core.principal import Principal
 from czo_auth.crypto.sealing import new_key_text
-from tests.core.flows.town import FROM_HERE, NOW, Town, open_town
+from tests.core.flows.town import FROM_HERE, NOW, Town, nowhere, open_town
 
 ROLES = ("viewer", "member", "admin", "owner")
 ROUNDS = 12
@@ -267,7 +267,7 @@ async def test_scoped_key_reads_its_own_organization_only(town: Town) -> None:
     acme, other = await town.organization(ada, "Acme"), await town.organization(ada, "Other")
     foreign = await town.organization(bob, "Foreign")
     key = await town.api_key(ada, acme)
-    machine = await town.runtime.authenticate.api_key(key.key, now=NOW)
+    machine = await town.runtime.authenticate.api_key(key.key, client=nowhere, now=NOW)
 
     assert [of.id for of, _ in await town.organizations.list(machine)] == [acme.id]
     assert (await town.organizations.get(machine, acme.id)).organization == acme
@@ -283,7 +283,7 @@ async def test_unscoped_key_reads_all_organizations_of_its_owner(town: Town) -> 
     ada, bob = await town.person("ada"), await town.person("bob")
     acme, other = await town.organization(ada, "Acme"), await town.organization(ada, "Other")
     foreign = await town.organization(bob, "Foreign")
-    machine = await town.runtime.authenticate.api_key((await town.api_key(ada)).key, now=NOW)
+    machine = await town.runtime.authenticate.api_key((await town.api_key(ada)).key, client=nowhere, now=NOW)
 
     assert {of.id for of, _ in await town.organizations.list(machine)} == {acme.id, other.id}
     assert (await town.organizations.get(machine, other.id)).member.role == "owner"
@@ -464,7 +464,7 @@ async def test_demotion_leaves_the_keys_alone(town: Town) -> None:
 
     await change_role(town, ada, acme, bob, "viewer")
 
-    machine = await town.runtime.authenticate.api_key(key.key, now=NOW)
+    machine = await town.runtime.authenticate.api_key(key.key, client=nowhere, now=NOW)
     assert machine.organization_role == "viewer"
     assert await town.events(types.API_KEY_REVOKED) == []
 

@@ -30,6 +30,10 @@ NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
 FROM_HERE = Provenance(ip="192.0.2.7", request_id="test")
 
 
+def nowhere() -> None:
+    """Know no address of a client."""
+
+
 class Postbox:
     """Mail that was sent."""
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from czo_auth.core.throttle import RateLimit
+
 LeakResponse = Literal["revoke", "quarantine"]
 """What becomes of a key that was seen where it should not be: ended, or off until its owner decides."""
 
@@ -20,6 +22,8 @@ class ApiKeyPolicy:
         longest_years: The farthest ``expiresAt``, in years by the calendar.
         longest_overlap: How long a rotated key may go on.
         when_leaked: What a report of a leak does to a key.
+        longest_days: The longest life of a key; None for no bound but ``longest_years``.
+        unused_days: After so many days without use a key expires; None for never.
     """
 
     prefix: str = "czo_"
@@ -27,6 +31,8 @@ class ApiKeyPolicy:
     longest_years: int = 10
     longest_overlap: timedelta = timedelta(days=1)
     when_leaked: LeakResponse = "revoke"
+    longest_days: int | None = None
+    unused_days: int | None = None
 
     def farthest_end(self, now: datetime) -> datetime:
         """Give the last moment at which a key that is made *now* may end."""
@@ -45,6 +51,10 @@ class ApiKey:
         prefix: The first eight characters, for people to recognise it.
         actor_type: The hat of the session that created it.
         rotated_at: When a successor was made; from then on it does not count against the limit.
+        allowed_ips: Addresses and networks that it may be used from, in canonical form; None for everywhere.
+        rate_limit_max, rate_limit_window_seconds: Uses in a window; both None for no limit.
+        noticed_days: The least days before the expiry of which the owner knows; None when of none.
+        unused_noticed_at: When the owner was told that it will expire for disuse.
     """
 
     id: str
@@ -61,3 +71,28 @@ class ApiKey:
     rotated_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    allowed_ips: tuple[str, ...] | None = None
+    rate_limit_max: int | None = None
+    rate_limit_window_seconds: int | None = None
+    noticed_days: int | None = None
+    unused_noticed_at: datetime | None = None
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """How often it may be used; None for no limit."""
+        return rate_limit_of(self.rate_limit_max, self.rate_limit_window_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyGuard:
+    """What is asked of each use of a key besides its rights; most keys have none."""
+
+    allowed_ips: tuple[str, ...] | None
+    rate_limit: RateLimit | None
+
+
+def rate_limit_of(requests: int | None, window_seconds: int | None) -> RateLimit | None:
+    """Put the two columns of a limit together."""
+    if requests is None or window_seconds is None:
+        return None
+    return RateLimit(requests=requests, window_seconds=window_seconds)

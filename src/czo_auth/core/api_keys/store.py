@@ -27,18 +27,12 @@ class ApiKeys(Protocol):
     def count_live(self, user_id: str, *, now: datetime) -> int:
         """Count a user's keys that are neither revoked nor expired nor rotated. Call it with the user locked."""
 
-    def update(
-        self,
-        key_id: str,
-        *,
-        name: str,
-        enabled: bool,
-        scopes: tuple[str, ...],
-        expires_at: datetime | None,
-        metadata: Mapping[str, object] | None,
-        now: datetime,
-    ) -> bool:
-        """Replace what its owner may change; False when it was revoked meanwhile."""
+    def update(self, changed: ApiKey) -> bool:
+        """
+        Replace what its owner may change; False when it was revoked meanwhile.
+
+        ``noticed_days`` is taken over only where the expiry moves: a notice that is given meanwhile is not forgotten.
+        """
 
     def mark_rotated(self, key_id: str, *, expires_at: datetime, now: datetime) -> bool:
         """
@@ -60,6 +54,52 @@ class ApiKeys(Protocol):
 
     def touch(self, seen: Mapping[str, datetime]) -> None:
         """Move ``last_used_at`` of several keys forward, never back (S19)."""
+
+    def list_owners_due(self, *, now: datetime, limit: int) -> Sequence[str]:
+        """Name owners of keys of which an expiry notice is due: live ones that end within `lifetime.NOTICE_DAYS`."""
+
+    def list_due(self, user_id: str, *, now: datetime, until: datetime) -> Sequence[ApiKey]:
+        """Read a user's live keys of which a notice is due now or will be by *until*, those that end first before."""
+
+    def mark_noticed(self, key: ApiKey, *, days: int) -> bool:
+        """
+        Remember the notice that is given *days* before the end of *key*.
+
+        One atomic statement: False when it was given already, or the key ended or its end moved since it was read.
+        """
+
+    def list_unused(
+        self, organization_id: str | None, *, before: datetime, now: datetime, limit: int
+    ) -> Sequence[ApiKey]:
+        """
+        Read live keys last used, or made and never used, before *before*, whose owners were not told since that use.
+
+        Args:
+            organization_id: Keys of this organization only; None for all.
+        """
+
+    def mark_unused_noticed(self, key: ApiKey, *, now: datetime) -> bool:
+        """Remember that the owner is told of the end for disuse. False when told already, or used since it was read."""
+
+    def expire_unused(
+        self, organization_id: str | None, *, before: datetime, noticed_before: datetime, now: datetime
+    ) -> Sequence[ApiKey]:
+        """
+        End live keys that were not used since *before* and whose owners were told, after that use, by *noticed_before*.
+
+        They are switched off as well: no clock that is set back brings them back. One atomic statement of at most a
+        thousand rows; call it again while it answers any.
+        """
+
+    def cap_ends(self, organization_id: str | None, *, end: datetime, now: datetime) -> Sequence[ApiKey]:
+        """
+        Let live keys that would end after *end*, or never, end then; their owners are to be told of it.
+
+        At most a thousand rows a call; call it again while it answers any.
+
+        Args:
+            organization_id: Keys of this organization only; None for all.
+        """
 
     def prune_expired(self, *, before: datetime) -> int:
         """

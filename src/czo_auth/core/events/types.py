@@ -20,6 +20,8 @@ API_KEY_CREATED = "auth.apikey.created"
 API_KEY_REVOKED = "auth.apikey.revoked"
 API_KEY_ROTATED = "auth.apikey.rotated"
 API_KEY_LEAKED = "auth.apikey.leaked"
+API_KEY_EXPIRING = "auth.apikey.expiring"
+API_KEY_EXPIRED = "auth.apikey.expired"
 USER_REGISTERED = "auth.user.registered"
 USER_UPDATED = "auth.user.updated"
 USER_BANNED = "auth.user.banned"
@@ -44,6 +46,8 @@ EVENT_TYPES = frozenset(
         API_KEY_REVOKED,
         API_KEY_ROTATED,
         API_KEY_LEAKED,
+        API_KEY_EXPIRING,
+        API_KEY_EXPIRED,
         USER_REGISTERED,
         USER_UPDATED,
         USER_BANNED,

@@ -186,6 +186,20 @@ class Administer:
 
         return await self._services.transactions.read(read)
 
+    async def get_api_key(self, key_id: str) -> ApiKey:
+        """
+        Read a key, whoever owns it.
+
+        Raises:
+            NotFound: There is none with this id, or it was revoked.
+        """
+        key = await self._services.transactions.read(
+            lambda tx: tx.api_keys.find(key_id) if is_id(key_id) else None
+        )
+        if key is None:
+            raise NotFound
+        return key
+
     async def revoke_api_key(self, key_id: str, *, provenance: Provenance, now: datetime) -> ApiKey:
         """
         End anybody's key.

@@ -1,4 +1,4 @@
-"""API keys as their owner sees them: create, list, narrow, rotate, revoke; and verify for other services."""
+"""API keys as their owner sees them: create, list, narrow, rotate, revoke."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from czo_auth.core.api_keys.addresses import canonical_allow_list, is_within
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.api_keys.scopes import VERIFY_KEYS, check_form, check_grant
+from czo_auth.core.api_keys.lifetime import LifetimeTooLong, bounded_end, notice_within, shorter
+from czo_auth.core.api_keys.rate_limit import RateLimitWish, is_as_tight
+from czo_auth.core.api_keys.scopes import check_form, check_grant
 from czo_auth.core.errors import (
     ApiKeyAlreadyRotated,
     ApiKeyLimitReached,
     InsufficientApiKeyPermissions,
-    InsufficientScope,
     InvalidToken,
     NotFound,
     NotMemberOfOrganization,
-    Refusal,
-    Unavailable,
     ValidationFailed,
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import Fact
-from czo_auth.core.flows.authenticate import Authenticate
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.organizations import roles
 from czo_auth.core.principal import Principal
 from czo_auth.core.provenance import Provenance
+from czo_auth.core.throttle import RateLimit
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
@@ -44,6 +44,8 @@ class NewApiKey:
     expires_in: timedelta | None = None
     scopes: tuple[str, ...] = ()
     metadata: Mapping[str, object] | None = None
+    allowed_ips: tuple[str, ...] | None = None
+    rate_limit: RateLimitWish = field(default_factory=RateLimitWish)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ class ApiKeyChanges:
     scopes: tuple[str, ...] | None = None
     expires_at: datetime | None = None
     metadata: Mapping[str, object] | None = None
+    allowed_ips: tuple[str, ...] | None = None
+    rate_limit: RateLimitWish = field(default_factory=RateLimitWish)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +80,19 @@ class ManageApiKeys:
         self, principal: Principal, new: NewApiKey, *, provenance: Provenance, now: datetime
     ) -> CreatedApiKey:
         """
-        Create a key.
+        Create a key. Where a longest life is set, a key without an expiry gets it (docs/decisions/0011).
 
         Raises:
-            ValidationFailed: By the expiry or the form of the scopes.
+            ValidationFailed: By the expiry, the scopes, the allow-list or the rate limit.
+            LifetimeTooLong: The expiry lies beyond the longest life of the organization or the deployment.
             NotMemberOfOrganization, InsufficientApiKeyPermissions: By the organization.
             InsufficientScope: More than the creator may use is asked for.
             ApiKeyLimitReached: The user has as many live keys as are allowed.
         """
         scopes = check_form(new.scopes)
-        expires_at = self._expiry(new, now=now)
+        wished_end = self._expiry(new, now=now)
+        allowed_ips = None if new.allowed_ips is None else canonical_allow_list(new.allowed_ips)
+        rate_limit = new.rate_limit.on(None)
         key = tokens.new_token(self._services.policies.api_keys.prefix)
         api_key = ApiKey(
             id=new_id(now),
@@ -97,14 +104,18 @@ class ManageApiKeys:
             scopes=scopes,
             metadata=new.metadata,
             enabled=True,
-            expires_at=expires_at,
+            expires_at=wished_end,
             last_used_at=None,
             rotated_at=None,
             created_at=now,
             updated_at=now,
+            allowed_ips=allowed_ips,
+            rate_limit_max=rate_limit.requests if rate_limit else None,
+            rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
         )
 
-        def keep(tx: Transaction) -> None:
+        def keep(tx: Transaction) -> ApiKey:
+            longest_days = self._hold_longest_days(tx, new.organization_id)
             owner = _hold_owner(tx, principal)
             role = self._check_organization(tx, principal, new.organization_id)
             may_use = partial(
@@ -116,11 +127,24 @@ class ManageApiKeys:
             check_grant(scopes, may_use=may_use)
             if tx.api_keys.count_live(principal.user_id, now=now) >= self._services.policies.api_keys.limit:
                 raise ApiKeyLimitReached
-            tx.api_keys.add(api_key, digest=tokens.digest(key))
-            tx.journal.record(_fact(types.API_KEY_CREATED, api_key), provenance=provenance, now=now)
+            end = bounded_end(wished_end, longest_days=longest_days, since=now)
+            made = replace(api_key, expires_at=end, noticed_days=notice_within(end, now=now))
+            tx.api_keys.add(made, digest=tokens.digest(key))
+            tx.journal.record(key_fact(types.API_KEY_CREATED, made), provenance=provenance, now=now)
+            return made
 
-        await self._services.transactions.run(keep)
-        return CreatedApiKey(api_key=api_key, key=key)
+        return CreatedApiKey(api_key=await self._services.transactions.run(keep), key=key)
+
+    def _hold_longest_days(self, tx: Transaction, organization_id: str | None) -> int | None:
+        """
+        Read the longest life of a key, and hold the organization's row: no key slips by while it is being set.
+
+        Organizations are held before users everywhere, so that nobody waits in a circle.
+        """
+        held = None
+        if organization_id is not None and is_id(organization_id):
+            held = tx.organizations.lock(organization_id)
+        return shorter(self._services.policies.api_keys.longest_days, held.api_key_max_days if held else None)
 
     def _check_organization(
         self, tx: Transaction, principal: Principal, organization_id: str | None
@@ -184,31 +208,26 @@ class ManageApiKeys:
 
         Raises:
             NotFound: Not one of the user's keys.
-            ValidationFailed: Scopes would widen, or the key has expired already.
+            ValidationFailed: Scopes, allow-list or rate limit would widen, or the key has expired already.
+            LifetimeTooLong: The expiry lies beyond the longest life, counted from the key's creation.
         """
 
         def keep(tx: Transaction) -> ApiKey:
+            longest_days = self._hold_longest_days(tx, _own(tx, principal, key_id).organization_id)
             tx.users.lock(principal.user_id)
             key = _own(tx, principal, key_id)
-            changed = self._apply(key, changes, now=now)
-            done = tx.api_keys.update(
-                key.id,
-                name=changed.name,
-                enabled=changed.enabled,
-                scopes=changed.scopes,
-                expires_at=changed.expires_at,
-                metadata=changed.metadata,
-                now=now,
-            )
-            if not done:
+            changed = self._apply(key, changes, longest_days=longest_days, now=now)
+            if not tx.api_keys.update(changed):
                 raise NotFound
-            fact = _fact(AUDIT_CHANGED, changed, changed=sorted(changes.given))
+            fact = key_fact(AUDIT_CHANGED, changed, changed=sorted(changes.given))
             tx.journal.record(fact, provenance=provenance, now=now)
             return changed
 
         return await self._services.transactions.run(keep)
 
-    def _apply(self, key: ApiKey, changes: ApiKeyChanges, *, now: datetime) -> ApiKey:
+    def _apply(
+        self, key: ApiKey, changes: ApiKeyChanges, *, longest_days: int | None, now: datetime
+    ) -> ApiKey:
         given = changes.given
         scopes = key.scopes
         if "scopes" in given:
@@ -219,13 +238,8 @@ class ManageApiKeys:
             raise ValidationFailed(details=(("enabled", "A rotated key cannot be revived."),))
         expires_at = key.expires_at
         if "expires_at" in given:
-            if key.expires_at is not None and key.expires_at <= now:
-                raise ValidationFailed(details=(("expiresAt", "An expired key cannot be revived."),))
-            if key.rotated_at is not None:
-                raise ValidationFailed(details=(("expiresAt", "A rotated key keeps its end."),))
-            expires_at = changes.expires_at
-            if expires_at is not None:
-                self._check_expiry(expires_at, now=now)
+            expires_at = self._moved_end(key, changes.expires_at, longest_days=longest_days, now=now)
+        rate_limit = _tightened_rate(key, changes.rate_limit)
         return replace(
             key,
             name=changes.name if "name" in given and changes.name is not None else key.name,
@@ -233,8 +247,27 @@ class ManageApiKeys:
             metadata=changes.metadata if "metadata" in given else key.metadata,
             scopes=scopes,
             expires_at=expires_at,
+            noticed_days=notice_within(expires_at, now=now),
+            allowed_ips=_tightened_list(key, changes) if "allowed_ips" in given else key.allowed_ips,
+            rate_limit_max=rate_limit.requests if rate_limit else None,
+            rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
             updated_at=now,
         )
+
+    def _moved_end(
+        self, key: ApiKey, wished: datetime | None, *, longest_days: int | None, now: datetime
+    ) -> datetime | None:
+        if key.expires_at is not None and key.expires_at <= now:
+            raise ValidationFailed(details=(("expiresAt", "An expired key cannot be revived."),))
+        if key.rotated_at is not None:
+            raise ValidationFailed(details=(("expiresAt", "A rotated key keeps its end."),))
+        if wished is not None:
+            self._check_expiry(wished, now=now)
+        if wished is None and longest_days is not None:
+            raise LifetimeTooLong(details=(("expiresAt", "A key without an end is not allowed here."),))
+        if wished is not None and key.expires_at is not None and wished <= key.expires_at:
+            return wished
+        return bounded_end(wished, longest_days=longest_days, since=key.created_at)
 
     async def rotate(
         self, principal: Principal, key_id: str, *, overlap: timedelta, provenance: Provenance, now: datetime
@@ -253,6 +286,7 @@ class ManageApiKeys:
         text = tokens.new_token(self._services.policies.api_keys.prefix)
 
         def keep(tx: Transaction) -> ApiKey:
+            longest_days = self._hold_longest_days(tx, _own(tx, principal, key_id).organization_id)
             _hold_owner(tx, principal)
             old = _own(tx, principal, key_id)
             if old.rotated_at is not None:
@@ -265,16 +299,22 @@ class ManageApiKeys:
                 end = min(end, old.expires_at)
             if not tx.api_keys.mark_rotated(old.id, expires_at=end, now=now):
                 raise ApiKeyAlreadyRotated
+            # A life that is too long by now is cut, as nobody named one here.
+            longest = bounded_end(None, longest_days=longest_days, since=now)
+            life_ends = min((at for at in (old.expires_at, longest) if at is not None), default=None)
             successor = replace(
                 old,
                 id=new_id(now),
                 prefix=text[: tokens.SHOWN_CHARACTERS],
+                expires_at=life_ends,
+                noticed_days=notice_within(life_ends, now=now),
+                unused_noticed_at=None,
                 last_used_at=None,
                 created_at=now,
                 updated_at=now,
             )
             tx.api_keys.add(successor, digest=tokens.digest(text))
-            fact = _fact(types.API_KEY_ROTATED, successor, replaces=old.id)
+            fact = key_fact(types.API_KEY_ROTATED, successor, replaces=old.id)
             tx.journal.record(fact, provenance=provenance, now=now)
             return successor
 
@@ -300,6 +340,32 @@ class ManageApiKeys:
 AUDIT_CHANGED = "auth.apikey.changed"
 
 
+def _tightened_list(key: ApiKey, changes: ApiKeyChanges) -> tuple[str, ...] | None:
+    """
+    Give the allow-list that a change leaves.
+
+    Raises:
+        ValidationFailed: It would admit more than before.
+    """
+    new = None if changes.allowed_ips is None else canonical_allow_list(changes.allowed_ips)
+    if key.allowed_ips is not None and (new is None or not is_within(new, key.allowed_ips)):
+        raise ValidationFailed(details=(("allowedIps", "The allow-list can only be narrowed."),))
+    return new
+
+
+def _tightened_rate(key: ApiKey, wish: RateLimitWish) -> RateLimit | None:
+    """
+    Give the rate limit that a change leaves.
+
+    Raises:
+        ValidationFailed: It would let more pass than before.
+    """
+    new = wish.on(key.rate_limit)
+    if not is_as_tight(new, key.rate_limit):
+        raise ValidationFailed(details=(("rateLimitMax", "The rate limit can only be tightened."),))
+    return new
+
+
 def _died_at_rotation(key: ApiKey) -> bool:
     return key.rotated_at is not None and key.expires_at is not None and key.expires_at <= key.rotated_at
 
@@ -313,7 +379,7 @@ def revoke_key(tx: Transaction, key: ApiKey, *, reason: str, provenance: Provena
     """
     if not tx.api_keys.revoke(key.id, reason=reason, now=now):
         raise NotFound
-    tx.journal.record(_fact(types.API_KEY_REVOKED, key, reason=reason), provenance=provenance, now=now)
+    tx.journal.record(key_fact(types.API_KEY_REVOKED, key, reason=reason), provenance=provenance, now=now)
 
 
 def revoke_keys(
@@ -328,7 +394,7 @@ def revoke_keys(
     """End all keys of a user, of an organization, or of a user in one, and record each."""
     ended = tx.api_keys.revoke_all(user_id=user_id, organization_id=organization_id, reason=reason, now=now)
     for key in ended:
-        tx.journal.record(_fact(types.API_KEY_REVOKED, key, reason=reason), provenance=provenance, now=now)
+        tx.journal.record(key_fact(types.API_KEY_REVOKED, key, reason=reason), provenance=provenance, now=now)
 
 
 def _hold_owner(tx: Transaction, principal: Principal) -> User:
@@ -354,7 +420,8 @@ def _own(tx: Transaction, principal: Principal, key_id: str) -> ApiKey:
     return key
 
 
-def _fact(action: str, key: ApiKey, **more: object) -> Fact:
+def key_fact(action: str, key: ApiKey, **more: object) -> Fact:
+    """Say what happened to a key, by id and prefix."""
     details = {
         "apiKeyId": key.id,
         "prefix": key.prefix,
@@ -363,51 +430,3 @@ def _fact(action: str, key: ApiKey, **more: object) -> Fact:
         **more,
     }
     return Fact(action=action, user_id=key.user_id, organization_id=key.organization_id, details=details)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyVerdict:
-    """What another service learns about a key; *code* says why it is not valid."""
-
-    valid: bool
-    code: str | None = None
-    api_key: ApiKey | None = None
-
-
-class VerifyApiKey:
-    """Decides about a key for another service, exactly as the middleware would."""
-
-    def __init__(self, services: Services, authenticate: Authenticate) -> None:
-        self._services = services
-        self._authenticate = authenticate
-
-    async def verify(
-        self,
-        caller: Principal,
-        key: str,
-        *,
-        scopes: Sequence[str],
-        organization_id: str | None,
-        now: datetime,
-    ) -> KeyVerdict:
-        """
-        Decide about *key*, asked by a service that holds the scope ``api-keys:verify``.
-
-        Raises:
-            InsufficientScope: The caller is not such an API key.
-            StorageUnavailable: An outage is never a verdict.
-        """
-        if caller.kind != "api_key" or not caller.has_scope(VERIFY_KEYS):
-            raise InsufficientScope
-        try:
-            owner = await self._authenticate.api_key(key, now=now)
-            owner.require(scopes=scopes, organization_id=organization_id)
-        except Unavailable:
-            raise
-        except Refusal as refusal:
-            return KeyVerdict(valid=False, code=refusal.code)
-        key_id = owner.api_key_id or ""
-        stored = await self._services.transactions.read(lambda tx: tx.api_keys.find(key_id))
-        if stored is None:
-            return KeyVerdict(valid=False, code="INVALID_API_KEY")
-        return KeyVerdict(valid=True, api_key=replace(stored, scopes=owner.scopes))

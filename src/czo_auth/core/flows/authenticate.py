@@ -8,6 +8,7 @@ from functools import partial
 
 from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.errors import InvalidApiKey, InvalidToken, TwoFactorSetupRequired
+from czo_auth.core.flows.guarded_keys import ClientAddress, GuardedKey, KeyGuards
 from czo_auth.core.flows.proved import ProvedCredentials, make_room
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.signing_keys import SigningKeys
@@ -39,7 +40,12 @@ class Authenticate:
         self._prefix = services.policies.api_keys.prefix
         self._most_remembered = most_remembered
         self._verified: dict[str, VerifiedToken] = {}
-        self._proved = ProvedCredentials(services.lookup, most=most_remembered)
+        self._proved: ProvedCredentials[Principal] = ProvedCredentials(services.lookup, most=most_remembered)
+        # Apart from the others: what each use is asked for takes more than recalling.
+        self._guarded: ProvedCredentials[GuardedKey] = ProvedCredentials(
+            services.lookup, most=most_remembered
+        )
+        self._guards = KeyGuards(services)
 
     def recall(self, token: bytes, *, clock: Callable[[], datetime]) -> Principal | None:
         """
@@ -62,31 +68,61 @@ class Authenticate:
             self._last_used.saw(principal.api_key_id, stored=None, now=now)
         return principal
 
-    async def api_key(self, key: str, *, now: datetime) -> Principal:
+    async def api_key(self, key: str, *, client: ClientAddress, now: datetime) -> Principal:
         """
-        Prove an API key.
+        Prove an API key, and count this as a use of it.
+
+        Args:
+            client: Where the request comes from; asked only when the key has an allow-list.
 
         Raises:
             InvalidApiKey: Unknown, revoked, expired, disabled, or its owner or organization is gone: one answer.
             TwoFactorSetupRequired: The owner must have a second factor and has none.
+            IpAddressNotAllowed, ApiKeyRateLimited: This use is not allowed; the key lives.
             StorageUnavailable: The database does not answer.
         """
-        if not tokens.is_well_formed(key, self._prefix):
-            raise InvalidApiKey
-        digest = tokens.digest(key)
+        digest = self._digest(key)
         stamp = self._proved.stamp()
         principal = self._proved.find(digest, stamp=stamp, now=now)
         if principal is not None:
             self._last_used.saw(principal.api_key_id or "", stored=None, now=now)
             return principal
+        guarded = self._guarded.find(digest, stamp=stamp, now=now)
+        if guarded is not None:
+            await self._guards.admit(guarded, client=client, now=now)
+            self._last_used.saw(guarded.principal.api_key_id or "", stored=None, now=now)
+            return guarded.principal
         found = await self._lookup.find_api_key(digest)
         if found is None:
             raise InvalidApiKey
         principal = self._owner(found, now=now)
-        if self._services.policies.scopes.is_fixed or not found.scopes:
+        is_lasting = self._services.policies.scopes.is_fixed or not found.scopes
+        if found.guard is not None:
+            guarded = GuardedKey(principal, found.guard)
+            if is_lasting:
+                self._guarded.keep(digest, guarded, stamp=stamp, until=_end(found), now=now)
+            await self._guards.admit(guarded, client=client, now=now)
+        elif is_lasting:
             self._proved.keep(digest, principal, stamp=stamp, until=_end(found), now=now)
         self._last_used.saw(found.id, stored=found.last_used_at, now=now)
         return principal
+
+    async def check_owner(self, key: str, *, now: datetime) -> None:
+        """
+        Refuse an API key whose owner must enrol a second factor, where the key itself is not used.
+
+        Raises:
+            InvalidApiKey, TwoFactorSetupRequired, StorageUnavailable: As ``api_key``.
+        """
+        found = await self._lookup.find_api_key(self._digest(key))
+        if found is None:
+            raise InvalidApiKey
+        self._owner(found, now=now)
+
+    def _digest(self, key: str) -> str:
+        if not tokens.is_well_formed(key, self._prefix):
+            raise InvalidApiKey
+        return tokens.digest(key)
 
     def _owner(self, found: Standing, *, now: datetime) -> Principal:
         services = self._services
@@ -184,6 +220,7 @@ class Authenticate:
         """Forget what was verified; after the signing keys changed."""
         self._verified.clear()
         self._proved.clear()
+        self._guarded.clear()
 
     def _session(self, found: Standing | None, *, now: datetime) -> Principal:
         if found is None or found.banned or found.actor_type not in found.actor_types:

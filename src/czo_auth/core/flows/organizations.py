@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from czo_auth.core.api_keys.lifetime import checked_days
 from czo_auth.core.errors import (
     CannotFoundOrganization,
     Forbidden,
@@ -24,6 +25,7 @@ from czo_auth.core.flows.found_organization import (
     checked_slug,
     found_organization,
 )
+from czo_auth.core.flows.key_life import shorten_lives
 from czo_auth.core.flows.membership import (
     Membership,
     NamedBy,
@@ -85,6 +87,8 @@ class OrganizationChanges:
     slug: str | None = None
     logo: str | None = None
     metadata: Mapping[str, object] | None = None
+    api_key_max_days: int | None = None
+    api_key_unused_days: int | None = None
 
 
 class ManageOrganizations:
@@ -227,7 +231,10 @@ class ManageOrganizations:
         now: datetime,
     ) -> Membership:
         """
-        Change name, slug, logo or metadata.
+        Change name, slug, logo, metadata, or the rules about its keys' lives.
+
+        A longest life that is set binds the keys that exist as well: those that would end later, or never, end when it
+        is over, counted from now (docs/decisions/0011).
 
         Raises:
             UnknownOrganization: There is none, or the caller is not in it.
@@ -241,19 +248,16 @@ class ManageOrganizations:
             changed = _apply(held.organization, changes)
             if changed == held.organization:
                 return held
-            done = tx.organizations.update(
-                organization_id,
-                name=changed.name,
-                slug=changed.slug,
-                logo=changed.logo,
-                metadata=changed.metadata,
-                now=now,
-            )
-            if not done:
+            changed = replace(changed, updated_at=now)
+            if not tx.organizations.update(changed):
                 raise SlugTaken
+            if changed.api_key_max_days != held.organization.api_key_max_days:
+                shorten_lives(
+                    tx, organization_id, days=changed.api_key_max_days, provenance=provenance, now=now
+                )
             details = {"changed": sorted(changes.given)}
             record(tx, ORGANIZATION_UPDATED, held.member, provenance=provenance, now=now, details=details)
-            return replace(held, organization=replace(changed, updated_at=now))
+            return replace(held, organization=changed)
 
         return await self._services.transactions.run(keep)
 
@@ -453,4 +457,10 @@ def _apply(organization: Organization, changes: OrganizationChanges) -> Organiza
         slug=checked_slug(changes.slug or "") if "slug" in given else organization.slug,
         logo=checked_logo(changes.logo) if "logo" in given else organization.logo,
         metadata=checked_metadata(changes.metadata) if "metadata" in given else organization.metadata,
+        api_key_max_days=checked_days(changes.api_key_max_days, field="apiKeyMaxDays")
+        if "api_key_max_days" in given
+        else organization.api_key_max_days,
+        api_key_unused_days=checked_days(changes.api_key_unused_days, field="apiKeyUnusedDays")
+        if "api_key_unused_days" in given
+        else organization.api_key_unused_days,
     )

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Lookup
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Proved:
-    principal: Principal
+class _Proved(Generic[T]):
+    proved: T
     stamp: object
     since: datetime
     until: datetime
 
 
-class ProvedCredentials:
+class ProvedCredentials(Generic[T]):
     """
-    Principals by the digest of their credential.
+    What credentials turned out to be, principals that is, by the digest of the credential.
 
     All are forgotten when the stamp changes, so a revocation needs to name nobody. Only credentials that were proved
     are kept: a flood of unknown ones cannot push them out, and the oldest goes when there are too many.
@@ -35,7 +36,7 @@ class ProvedCredentials:
         self._bound = lookup.bound
         self._most = most
         self._stamp: object | None = None
-        self._known: dict[str, _Proved] = {}
+        self._known: dict[str, _Proved[T]] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -50,23 +51,21 @@ class ProvedCredentials:
         """Give the stamp to read under; None when nothing may be remembered."""
         return self._lookup.stamp() if self._most else None
 
-    def find(self, digest: str, *, stamp: object | None, now: datetime) -> Principal | None:
-        """Recall the principal of a credential, if nothing has changed since."""
+    def find(self, digest: str, *, stamp: object | None, now: datetime) -> T | None:
+        """Recall what a credential turned out to be, if nothing has changed since."""
         found = self._known.get(digest)
         # By the entry's own stamp: threads have stamps of their own, and may clear and keep at the same time.
         if stamp is None or found is None or found.stamp is not stamp:
             return None
         # A clock that was set back must not stretch what was to be forgotten.
-        return found.principal if found.since <= now < found.until else None
+        return found.proved if found.since <= now < found.until else None
 
     def clear(self) -> None:
         """Forget all."""
         self._known.clear()
 
-    def keep(
-        self, digest: str, principal: Principal, *, stamp: object | None, until: datetime, now: datetime
-    ) -> None:
-        """Remember a principal that was read after *stamp* was given, at most until *until*."""
+    def keep(self, digest: str, proved: T, *, stamp: object | None, until: datetime, now: datetime) -> None:
+        """Remember what was read after *stamp* was given, at most until *until*."""
         if stamp is None:
             return
         if stamp is not self._stamp:
@@ -75,7 +74,7 @@ class ProvedCredentials:
         self._known.pop(digest, None)
         make_room(self._known, most=self._most)
         end = until if self._bound is None else min(until, now + self._bound)
-        self._known[digest] = _Proved(principal, stamp, now, end)
+        self._known[digest] = _Proved(proved, stamp, now, end)
 
 
 def make_room(known: dict[str, Any], *, most: int) -> None:

@@ -11,7 +11,7 @@ from czo_auth.core.hashing import Hashing
 from czo_auth.core.mail import Links, MailMessage
 from czo_auth.core.policies import Policies
 from czo_auth.core.sessions.access_tokens import AccessTokens
-from czo_auth.core.throttle import RateLimits
+from czo_auth.core.throttle import KeyRateLimits, RateLimits
 from czo_auth.core.transaction import Lookup, Transactions
 from czo_auth.core.users.breaches import Breaches
 from czo_auth.core.users.user import User
@@ -42,6 +42,7 @@ class Services:
     access_tokens: AccessTokens
     background: Background
     limits: RateLimits
+    key_limits: KeyRateLimits
     breaches: Breaches
     actors: ActorRegistry
     policies: Policies

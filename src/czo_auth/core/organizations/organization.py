@@ -26,7 +26,13 @@ class OrganizationPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
-    """A group of users with roles; API keys may be scoped to it."""
+    """
+    A group of users with roles; API keys may be scoped to it.
+
+    Attributes:
+        api_key_max_days: The longest life of its keys; None for no bound of its own.
+        api_key_unused_days: After so many days without use its keys expire; None for no rule of its own.
+    """
 
     id: str
     name: str
@@ -35,6 +41,8 @@ class Organization:
     metadata: Mapping[str, object] | None
     created_at: datetime
     updated_at: datetime
+    api_key_max_days: int | None = None
+    api_key_unused_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

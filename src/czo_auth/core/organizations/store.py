@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -27,17 +27,11 @@ class Organizations(Protocol):
     def list_of(self, user_id: str) -> Sequence[tuple[Organization, str]]:
         """Read the organizations of a user with the user's role, oldest first."""
 
-    def update(
-        self,
-        organization_id: str,
-        *,
-        name: str,
-        slug: str,
-        logo: str | None,
-        metadata: Mapping[str, object] | None,
-        now: datetime,
-    ) -> bool:
+    def update(self, changed: Organization) -> bool:
         """Replace what members may change; False when the slug is taken."""
+
+    def list_unused_rules(self) -> Sequence[tuple[str, int]]:
+        """Name the organizations whose keys expire for disuse, and after how many days."""
 
     def delete(self, organization_id: str, *, now: datetime) -> None:
         """Delete an organization with its members and invitations; its slug becomes free."""

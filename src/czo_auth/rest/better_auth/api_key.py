@@ -15,6 +15,7 @@ from czo_auth.asgi.entry import Call
 from czo_auth.asgi.moments import moment, moment_or_none
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.lifetime import LifetimeTooLong
 from czo_auth.core.errors import (
     ExpiresInTooLarge,
     ExpiresInTooSmall,
@@ -31,7 +32,7 @@ from czo_auth.core.flows.api_keys import ApiKeyChanges, NewApiKey
 from czo_auth.rest.api_keys import Seconds, seconds
 from czo_auth.rest.models import SERVER_SIDE, Body, Identifier, Metadata
 from czo_auth.rest.routing import GuardedRoute, Here, Routes
-from czo_auth.rest.shapes import Json
+from czo_auth.rest.shapes import Json, rate_limit
 
 routes = Routes("better-auth: API keys")
 DEFAULT_NAME = "API key"
@@ -82,14 +83,7 @@ class DeleteBody(ClientBody):
 
 def record(of: ApiKey) -> Json:
     """Shape a key as the client knows it; what this product does not have is null."""
-    absent = (
-        "remaining",
-        "rateLimitMax",
-        "rateLimitTimeWindow",
-        "refillAmount",
-        "refillInterval",
-        "lastRefillAt",
-    )
+    absent = ("remaining", "refillAmount", "refillInterval", "lastRefillAt")
     return {
         "id": of.id,
         "name": of.name,
@@ -105,7 +99,7 @@ def record(of: ApiKey) -> Json:
         "updatedAt": moment(of.updated_at),
         "lastRequest": moment_or_none(of.last_used_at),
         "requestCount": 0,
-        "rateLimitEnabled": False,
+        **rate_limit(of),
         "permissions": None,
         "metadata": None if of.metadata is None else dict(of.metadata),
         **dict.fromkeys(absent),
@@ -162,9 +156,12 @@ async def create(body: CreateBody, call: Here) -> Response:
         expires_in=_lifetime(body.expires_in, call),
         metadata=body.metadata,
     )
-    created = await call.runtime.api_keys.create(
-        call.principal, new, provenance=call.provenance, now=call.now
-    )
+    try:
+        created = await call.runtime.api_keys.create(
+            call.principal, new, provenance=call.provenance, now=call.now
+        )
+    except LifetimeTooLong:
+        raise ExpiresInTooLarge from None
     return JSONResponse({**record(created.api_key), "key": created.key})
 
 
@@ -231,6 +228,8 @@ async def update(body: UpdateBody, call: Here) -> Response:
         changed = await call.runtime.api_keys.change(
             call.principal, body.key_id, changes, provenance=call.provenance, now=call.now
         )
+    except LifetimeTooLong:
+        raise ExpiresInTooLarge from None
     except NotFound:
         raise KeyNotFound from None
     return JSONResponse(record(changed))

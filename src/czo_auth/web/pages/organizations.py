@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.invitations import NewInvitation
-from czo_auth.core.flows.organizations import NewOrganization
+from czo_auth.core.flows.organizations import NewOrganization, OrganizationChanges
 from czo_auth.core.organizations import roles
 from czo_auth.web.pages.entrance import LONGEST_EMAIL
 from czo_auth.web.pages.passwords import LONGEST_TOKEN
@@ -49,6 +49,21 @@ async def one_organization(visit: Visit) -> Response:
         invitations=[each for each in full.invitations if each.status == "pending"],
         roles=[name for name in roles.RANK if not roles.outranks(role, name)],
     )
+
+
+@pages.post("/organizations/{id}/key-lives", access=ACCOUNT, again=one_organization)
+async def change_key_lives(visit: Visit) -> Response:
+    """Set how long the organization's API keys may live, and after how long without use they expire."""
+    call, form = visit.admitted, visit.form
+    changes = OrganizationChanges(
+        given=frozenset({"api_key_max_days", "api_key_unused_days"}),
+        api_key_max_days=form.number("max_days") if form.optional("max_days") else None,
+        api_key_unused_days=form.number("unused_days") if form.optional("unused_days") else None,
+    )
+    await call.runtime.organizations.update(
+        call.principal, visit.id("id"), changes, provenance=call.provenance, now=call.now
+    )
+    return visit.go(f"/organizations/{visit.id('id')}", done="organization_changed")
 
 
 @pages.post("/organizations/{id}/members/{user}/role", access=ACCOUNT, again=one_organization)

@@ -1,0 +1,87 @@
+"""Counters of a moving window, in this process or shared through Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.aio.storage import Storage
+    from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger("czo_auth.runtime.rate_limits")
+_PING_SECONDS: Final = 3.0
+_PATIENCE_SECONDS: Final = 0.5
+"""How long a request waits for the shared counters."""
+_REST_SECONDS: Final = 5.0
+"""How long nobody asks for the shared counters after they did not answer."""
+
+
+class Counters:
+    """
+    Counts what happens in a moving window.
+
+    Shared counters that do not answer hold no request up: each process counts for itself until they do.
+
+    Args:
+        url: ``redis://…`` to share the counters between processes; None keeps them in this one.
+    """
+
+    def __init__(self, url: str | None) -> None:
+        from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+        self._own = SlidingWindowCounterRateLimiter(_storage(None))
+        self._shared = SlidingWindowCounterRateLimiter(_storage(url)) if url else None
+        self._rest_until = 0.0
+
+    async def hit(self, limit: RateLimitItem, *key: str) -> bool:
+        """Count once; False, and nothing is counted, when *limit* is used up."""
+        return await self._ask(lambda limiter: limiter.hit(limit, *key))
+
+    async def frees_at(self, limit: RateLimitItem, *key: str) -> float:
+        """Say when some of *limit* is free again, in seconds since 1970."""
+        stats = await self._ask(lambda limiter: limiter.get_window_stats(limit, *key))
+        return float(stats.reset_time)
+
+    async def _ask(self, question: Callable[[SlidingWindowCounterRateLimiter], Awaitable[T]]) -> T:
+        now = asyncio.get_running_loop().time
+        if self._shared is None or now() < self._rest_until:
+            return await question(self._own)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                answer = await question(self._shared)
+        except Exception as error:
+            if not self._rest_until:
+                _LOG.warning(
+                    "the shared rate limits do not answer (%s); each process counts for itself",
+                    type(error).__name__,
+                )
+            self._rest_until = now() + _REST_SECONDS
+            return await question(self._own)
+        if self._rest_until:
+            _LOG.info("the shared rate limits answer again")
+            self._rest_until = 0.0
+        return answer
+
+
+async def answers(url: str) -> bool:
+    """Say whether the store at *url* answers."""
+    try:
+        async with asyncio.timeout(_PING_SECONDS):
+            return bool(await _storage(url).check())
+    except Exception:
+        # Whatever its driver raises, it does not answer; some say so with the address, which may hold a password.
+        return False
+
+
+def _storage(url: str | None) -> Storage:
+    from limits.storage import storage_from_string
+
+    if url is None:
+        return cast("Storage", storage_from_string("async+memory://"))
+    return cast("Storage", storage_from_string(f"async+{url}", implementation="redispy"))

@@ -1,0 +1,65 @@
+"""How long keys live, as arithmetic."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from czo_auth.core.api_keys.lifetime import (
+    LifetimeTooLong,
+    bounded_end,
+    days_left,
+    notice_within,
+    shorter,
+    warning_before_disuse,
+)
+
+NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("life", "notice"),
+    [
+        (40 * DAY, None),
+        (30 * DAY + SECOND, None),
+        (30 * DAY, 30),
+        (7 * DAY + SECOND, 30),
+        (5 * DAY, 7),
+        (DAY + SECOND, 7),
+        (DAY, 1),
+        (SECOND, 1),
+    ],
+)
+def test_notice_that_counts_is_the_nearest_one(life: timedelta, notice: int | None) -> None:
+    assert notice_within(NOW + life, now=NOW) == notice
+
+
+def test_key_without_an_end_has_no_notice() -> None:
+    assert notice_within(None, now=NOW) is None
+
+
+def test_longest_life_is_given_where_none_was_wished() -> None:
+    assert bounded_end(None, longest_days=None, since=NOW) is None
+    assert bounded_end(None, longest_days=3, since=NOW) == NOW + 3 * DAY
+    assert bounded_end(NOW + 3 * DAY, longest_days=3, since=NOW) == NOW + 3 * DAY
+    with pytest.raises(LifetimeTooLong):
+        bounded_end(NOW + 3 * DAY + SECOND, longest_days=3, since=NOW)
+
+
+def test_shorter_bound_wins() -> None:
+    assert [shorter(None, None), shorter(3, None), shorter(None, 4), shorter(5, 4)] == [None, 3, 4, 4]
+
+
+def test_begun_days_count_as_whole() -> None:
+    assert [days_left(NOW + left, now=NOW) for left in (7 * DAY, 7 * DAY - SECOND, SECOND, -DAY)] == [
+        7,
+        7,
+        1,
+        0,
+    ]
+
+
+def test_disuse_is_warned_of_a_week_before_or_half_of_a_short_time() -> None:
+    assert [warning_before_disuse(days) for days in (90, 14, 10, 1)] == [7 * DAY, 7 * DAY, 5 * DAY, DAY / 2]

@@ -1,0 +1,58 @@
+"""The rate limit that an owner asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from czo_auth.core.api_keys.rate_limit import RateLimitWish, is_as_tight
+from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.throttle import RateLimit
+
+DEFAULT = RateLimit(requests=600, window_seconds=60)
+OWN = RateLimit(requests=5, window_seconds=3600)
+
+
+@pytest.mark.parametrize(
+    ("wish", "present", "limit"),
+    [
+        (RateLimitWish(), None, None),
+        (RateLimitWish(), OWN, OWN),
+        (RateLimitWish(enabled=False), OWN, None),
+        (RateLimitWish(enabled=True), None, DEFAULT),
+        (RateLimitWish(enabled=True), OWN, OWN),
+        (RateLimitWish(requests=10), None, RateLimit(requests=10, window_seconds=60)),
+        (RateLimitWish(window_ms=2000), OWN, RateLimit(requests=5, window_seconds=2)),
+    ],
+)
+def test_what_is_left_out_stays_or_is_the_default(
+    wish: RateLimitWish, present: RateLimit | None, limit: RateLimit | None
+) -> None:
+    assert wish.on(present) == limit
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        (RateLimitWish(requests=0), "rateLimitMax"),
+        (RateLimitWish(requests=1_000_001), "rateLimitMax"),
+        (RateLimitWish(window_ms=0), "rateLimitTimeWindow"),
+        (RateLimitWish(window_ms=999), "rateLimitTimeWindow"),
+        (RateLimitWish(window_ms=1500), "rateLimitTimeWindow"),
+        (RateLimitWish(window_ms=86_401_000), "rateLimitTimeWindow"),
+        (RateLimitWish(window_ms=-1000), "rateLimitTimeWindow"),
+        (RateLimitWish(enabled=False, requests=1), "rateLimitEnabled"),
+    ],
+)
+def test_numbers_out_of_bounds_are_refused(wish: RateLimitWish, field: str) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        wish.on(None)
+    assert caught.value.details[0][0] == field
+
+
+def test_tighter_is_fewer_in_no_shorter_a_time() -> None:
+    assert is_as_tight(OWN, None)
+    assert is_as_tight(OWN, OWN)
+    assert is_as_tight(RateLimit(requests=4, window_seconds=7200), OWN)
+    assert not is_as_tight(None, OWN)
+    assert not is_as_tight(RateLimit(requests=6, window_seconds=3600), OWN)
+    assert not is_as_tight(RateLimit(requests=5, window_seconds=3599), OWN)
