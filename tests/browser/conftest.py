@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from czo_auth import Auth
 from tests.browser.visitor import DRIFT, NewVisitor, Visitor, new_email
-from tests.contract.deployments import KEY, create_admin, settings
+from tests.contract.deployments import KEY, Mailbox, create_admin, settings
 from tests.support.server import RunningServer
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -56,11 +56,11 @@ class House:
     def base(self) -> str:
         return f"{self.server.url}/account"
 
-    def operate(self, act: Callable[[Auth], Any]) -> Any:
-        """Do something on the database, as the command line does."""
+    def operate(self, act: Callable[[Auth], Any], *, mail: Mailbox | None = None, **more: Any) -> Any:
+        """Do something on the database, as the command line does, or as a server with other settings would."""
 
         async def run() -> Any:
-            auth = Auth(settings(self.database_url))
+            auth = Auth(settings(self.database_url, **more), mail=mail)
             try:
                 await auth.open()
                 return await act(auth)

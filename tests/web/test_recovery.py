@@ -46,6 +46,7 @@ async def test_administrators_see_what_waits_and_cancel_it(pages: Pages) -> None
         text = (await pages.get(path, session=admin)).text
         assert "lost &lt;b&gt;both&lt;/b&gt;" in text
         assert f'action="/account/admin/users/{carol.id}/cancel-reset"' in text
+    assert f"{pages.here.ada.email}</a>" in (await pages.get(f"/admin/users/{carol.id}", session=admin)).text
     again = await pages.post(
         f"/admin/users/{carol.id}/reset-two-factor", {"reset_reason": "again"}, session=admin
     )

@@ -42,12 +42,14 @@ async def one_user(visit: Visit) -> Response:
     """One user, what protects them, and their keys."""
     call = visit.admitted
     user = await call.runtime.administer.get(visit.id("id"))
+    reset = await call.runtime.recovery.find(user.id)
     return visit.show(
         "admin_user.html",
         user=user,
         overview=await user_overview(call.runtime.services, user.email, now=call.now),
         keys=await call.runtime.administer.list_api_keys(user.id, now=call.now),
-        reset=await call.runtime.recovery.find(user.id),
+        reset=reset,
+        asker=None if reset is None else await call.runtime.administer.get(reset.asked_by),
         waits=bool(call.runtime.services.policies.two_factor.reset_wait),
         actors=list(call.runtime.services.actors),
         default_actor=call.runtime.services.actors.default.name,

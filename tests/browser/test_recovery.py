@@ -1,0 +1,76 @@
+"""A reset that waits, in the browser: the banner, the administrator's view, and the link in the mail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from czo_auth import Auth
+from czo_auth.core.principal import Principal
+from czo_auth.core.provenance import SYSTEM
+from tests.browser.conftest import House
+from tests.browser.visitor import NewVisitor, Visitor
+from tests.contract.deployments import Mailbox
+
+
+def ask(house: House, admin: Visitor, user: Visitor) -> str:
+    """Ask for a reset as on a server where it waits for a day; gives the mailed token."""
+    mailbox = Mailbox()
+
+    async def act(auth: Auth) -> None:
+        asker = await auth.administer.find_by_email(admin.email)
+        reset = await auth.recovery.ask(
+            Principal(
+                kind="session",
+                user_id=asker.id,
+                actor_type="admin",
+                actor_types=asker.actor_types,
+                may_use=lambda _: True,
+            ),
+            (await auth.administer.find_by_email(user.email)).id,
+            reason="phone and codes lost",
+            provenance=SYSTEM,
+            now=datetime.now(UTC),
+        )
+        assert reset is not None
+
+    house.operate(act, mail=mailbox, recovery_wait_seconds=86_400)
+    return mailbox.tokens(user.email, "two_factor_reset_asked")[-1]
+
+
+def test_a_reset_that_waits_is_seen_and_cancelled_by_all_who_may(visit: NewVisitor, house: House) -> None:
+    admin, bob, stranger = visit(email=house.new_admin()), visit(), visit(locale="fr-FR")
+    admin.begin("admin")
+    admin.press("Begin")
+    admin.scan()
+    admin.confirm()
+    bob.sign_up()
+    bob.sign_in()
+    bob.enrol()
+
+    ask(house, admin, bob)
+    bob.open("/security")
+    assert bob.sees("Your second factor will be reset")
+    bob.look("security-reset")
+    bob.press("Cancel the reset")
+    assert bob.sees("The reset is cancelled.")
+    assert not bob.sees("Your second factor will be reset")
+
+    ask(house, admin, bob)
+    admin.open("/admin")
+    assert admin.sees("Resets that wait")
+    admin.look("admin-resets")
+    admin.page.locator("main").get_by_role("link", name=bob.name).first.click()
+    assert admin.sees("phone and codes lost")
+    admin.look("admin-user-reset")
+    admin.press("Cancel the reset")
+    assert admin.sees("The reset is cancelled.")
+
+    token = ask(house, admin, bob)
+    stranger.open(f"/cancel-reset?token={token}")
+    stranger.look("cancel-reset")
+    stranger.press("Annuler la réinitialisation")
+    assert stranger.path == "/sign-in"
+    assert stranger.sees("La réinitialisation est annulée.")
+    stranger.open(f"/cancel-reset?token={token}")
+    stranger.press("Annuler la réinitialisation")
+    assert stranger.page.locator(".error").count() == 1
