@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from tests.support.server import RunningServer
 
 # Generated from the code, and compared with it by test_reference.py.
 GENERATED = DOCS / "reference"
-PAGES = [page for page in sorted(DOCS.rglob("*.md")) if GENERATED not in page.parents and blocks_of(page)]
+WRITTEN = [page for page in sorted(DOCS.rglob("*.md")) if GENERATED not in page.parents]
+PAGES = [page for page in WRITTEN if blocks_of(page)]
 README = ROOT / "README.md"
 # What cannot be run here: the page, and the reason as it stands there.
 NOT_RUN = {
@@ -107,6 +109,23 @@ def test_make_targets_and_commands_that_are_named_exist() -> None:
         assert f"## czo-auth {command.strip()}\n" in commands, command
 
 
+@pytest.mark.deep
+def test_python_of_the_pages_is_typed(tmp_path: Path) -> None:
+    for page in PAGES:
+        for block in blocks_of(page):
+            if block.kind == "python":
+                (tmp_path / f"{page.stem.replace('-', '_')}_{block.line}.py").write_text(block.text, "utf-8")
+    files = [str(path) for path in tmp_path.glob("*.py")]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--disable-error-code=import-untyped", *files],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_blocks_that_are_not_run_say_why_and_are_few() -> None:
     found = {
         (page.relative_to(ROOT).as_posix(), block.title)
@@ -118,6 +137,6 @@ def test_blocks_that_are_not_run_say_why_and_are_few() -> None:
 
 
 def test_every_fence_is_a_block() -> None:
-    for page in (*PAGES, README):
+    for page in (*WRITTEN, README):
         fences = sum(line.strip().startswith("```") for line in page.read_text("utf-8").splitlines())
         assert fences == 2 * len(blocks_of(page)), f"{page}: a fence is not understood"
