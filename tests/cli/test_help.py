@@ -12,7 +12,7 @@ import pytest
 from tests.cli.shell import PROGRAM, Shell
 
 COMMANDS = [
-    *(("serve",), ("demo",), ("migrate",), ("doctor",)),
+    *(("serve",), ("demo",), ("migrate",), ("doctor",), ("scan",)),
     *(("users", name) for name in ("create", "list", "show", "grant", "ban", "unban", "reset-2fa")),
     *(("users", name) for name in ("resets", "cancel-reset", "recover")),
     *(("api-keys", name) for name in ("list", "revoke")),

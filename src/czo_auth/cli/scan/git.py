@@ -1,0 +1,226 @@
+"""What git keeps: every object of a history once, and what is staged for the next commit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+_HEREDITARY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+MESSAGE = "(message)"
+
+
+class GitFailed(Exception):
+    """Git is not there, or does not do what it was asked; the text is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """
+    One object of a repository.
+
+    Attributes:
+        read_into: Reads its contents, see `stream.Searcher.search`; to be read to the end before the next object.
+    """
+
+    id: str
+    kind: str
+    read_into: Callable[[memoryview], int]
+
+
+class Repository:
+    """
+    The repository that *folder* belongs to, read through the ``git`` command.
+
+    Args:
+        as_told: Whether ``GIT_DIR`` and the like count, by which git tells a hook which index it is about.
+    """
+
+    def __init__(self, folder: str, *, as_told: bool = False) -> None:
+        self._folder = folder
+        self._env = {name: value for name, value in os.environ.items() if as_told or name not in _HEREDITARY}
+        # Nothing is fetched, asked or locked.
+        quiet = {
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "LC_ALL": "C",
+        }
+        self._env |= quiet
+
+    def folder_of_git(self) -> str:
+        """
+        Name the folder that holds the repository: the same for every place in it.
+
+        Raises:
+            GitFailed: *folder* belongs to none.
+        """
+        return os.fsdecode(self._output("rev-parse", "--absolute-git-dir").rstrip(b"\n"))
+
+    def is_shallow(self) -> bool:
+        """Say whether the history was cut off when it was cloned."""
+        return self._output("rev-parse", "--is-shallow-repository").strip() == b"true"
+
+    def history(self) -> list[str]:
+        """
+        Name all blobs, commits and annotated tags that any reference reaches, each once.
+
+        Raises:
+            GitFailed: The repository cannot be read.
+        """
+        blobs = self._output(
+            *("rev-list", "--objects", "--all", "--no-object-names"),
+            *("--filter=object:type=blob", "--filter-provided-objects"),
+        )
+        commits = self._output("rev-list", "--all")
+        tags = self._output("for-each-ref", "--format=%(objecttype) %(objectname)")
+        annotated = [line[4:] for line in tags.decode().splitlines() if line.startswith("tag ")]
+        return list(dict.fromkeys([*blobs.decode().split(), *commits.decode().split(), *annotated]))
+
+    def staged(self) -> dict[str, list[str]]:
+        """
+        Name the blobs that the next commit adds or changes, and the paths of each.
+
+        Raises:
+            GitFailed: The repository cannot be read.
+        """
+        try:
+            against = self._output("rev-parse", "--verify", "--quiet", "HEAD^{tree}").decode().strip()
+        except GitFailed:
+            against = self._output("hash-object", "-t", "tree", os.devnull).decode().strip()
+        changed = self._output(
+            *("diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--diff-filter=AMT"),
+            against,
+        )
+        found: dict[str, list[str]] = {}
+        parts = iter(changed.split(b"\0"))
+        for described in parts:
+            if not described.startswith(b":"):
+                continue
+            _, mode, _, new, _ = described.decode().split()
+            path = os.fsdecode(next(parts))
+            if mode != "160000":
+                found.setdefault(new, []).append(path)
+        return found
+
+    def first_places(self, blobs: set[str]) -> dict[str, tuple[str, str]]:
+        """
+        Find the oldest commit that brought each of *blobs*, and the path that it had there.
+
+        Raises:
+            GitFailed: The repository cannot be read.
+        """
+        command = ["diff-tree", "--stdin", "-r", "-m", "--root", "--raw", "-z", "--no-abbrev", "--no-renames"]
+        found: dict[str, tuple[str, str]] = {}
+        commit = ""
+        with self._started(command, self._output("rev-list", "--all")) as out:
+            parts = _split(out)
+            for part in parts:
+                if not part.startswith(b":"):
+                    # From the newest commit to the oldest, so the last one that is seen stays.
+                    commit = part.decode("ascii", "replace").split()[0]
+                    continue
+                path, new = next(parts), part.split()[3].decode()
+                if new in blobs:
+                    found[new] = commit, os.fsdecode(path)
+        return found
+
+    def objects(self, ids: Sequence[str], missing: Callable[[str], None]) -> Iterator[Stored]:
+        """
+        Read the contents of *ids*, one after the other, from one process.
+
+        Args:
+            missing: Told the id of an object that the repository does not have.
+
+        Raises:
+            GitFailed: The repository cannot be read.
+        """
+        with self._started(["cat-file", "--batch", "--buffer"], "\n".join([*ids, ""]).encode()) as out:
+            while header := out.readline():
+                words = header.decode().split()
+                if len(words) != 3:
+                    missing(words[0])
+                    continue
+                contents = _Contents(out, int(words[2]))
+                yield Stored(words[0], words[1], contents.read_into)
+                contents.skip()
+
+    def _output(self, *command: str) -> bytes:
+        try:
+            done = subprocess.run(  # noqa: S603 - a list, no shell
+                self._command(command), env=self._env, capture_output=True, check=False
+            )
+        except OSError as error:
+            raise GitFailed(f"git cannot be run: {error.strerror}") from None
+        if done.returncode:
+            raise GitFailed(_said(done.stderr))
+        return done.stdout
+
+    @contextmanager
+    def _started(self, command: Sequence[str], told: bytes) -> Iterator[IO[bytes]]:
+        """Run a command whose input lies in a file, so that neither side waits for the other."""
+        with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
+            stdin.write(told)
+            stdin.seek(0)
+            with subprocess.Popen(  # noqa: S603 - a list, no shell
+                self._command(command),
+                env=self._env,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                bufsize=1 << 20,
+            ) as running:
+                assert running.stdout is not None  # noqa: S101 - it is a pipe
+                try:
+                    yield running.stdout
+                except BaseException:
+                    running.kill()
+                    raise
+            if running.returncode:
+                stderr.seek(0)
+                raise GitFailed(_said(stderr.read()))
+
+    def _command(self, command: Sequence[str]) -> list[str]:
+        return ["git", "-C", self._folder, *command]
+
+
+class _Contents:
+    """The next so many bytes of a stream, and the line's end behind them."""
+
+    def __init__(self, out: IO[bytes], size: int) -> None:
+        self._out = out
+        self._left = size
+
+    def read_into(self, view: memoryview) -> int:
+        if not self._left:
+            return 0
+        count: int = self._out.readinto(view[: self._left])  # type: ignore[attr-defined]
+        if not count:
+            raise GitFailed("git ended in the middle of an object")
+        self._left -= count
+        return count
+
+    def skip(self) -> None:
+        waste = memoryview(bytearray(1 << 16))
+        while self.read_into(waste):
+            pass
+        self._out.read(1)
+
+
+def _split(out: IO[bytes]) -> Iterator[bytes]:
+    """Split a stream at its zero bytes."""
+    rest = b""
+    while chunk := out.read(1 << 16):
+        *parts, rest = (rest + chunk).split(b"\0")
+        yield from (part for part in parts if part)
+    if rest:
+        yield rest
+
+
+def _said(stderr: bytes) -> str:
+    lines: list[str] = stderr.decode("utf-8", "replace").strip().splitlines()
+    return lines[0].removeprefix("fatal: ") if lines else "git failed without a word"

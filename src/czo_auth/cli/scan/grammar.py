@@ -1,0 +1,106 @@
+"""What a token looks like between other bytes, in text and in files that are no text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from czo_auth.crypto import tokens
+
+EXAMPLE = b"EXAMPLE"
+"""Keys whose secret begins so are for documentation, and passed over; one in 4 × 10¹² real ones would be too."""
+
+API_KEY = "API key"
+_OTHERS: Mapping[str, str] = {
+    tokens.SESSION: "session token",
+    tokens.REFRESH: "refresh token",
+    tokens.CHALLENGE: "challenge",
+    tokens.INVITATION: "invitation",
+    tokens.MAIL: "mailed token",
+    tokens.TRUSTED_DEVICE: "trusted device",
+}
+_TOKEN_CHARACTER = b"[A-Za-z0-9_-]"
+_LAST_CHARACTER = b"[AEIMQUYcgkosw048]"
+
+# What may stand before a token although it ends in a letter or digit: an escape in JSON, a URL or a program, and the
+# end of a terminal's colour code.
+_ESCAPE = re.compile(
+    rb"(?:\\[a-z0]|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}|\x1b\[[0-9;]{0,9}m)\Z"
+)
+BEFORE = 12
+"""So many bytes before a token are looked at."""
+AFTER = 2 * (16 + 43) + 2
+"""So many bytes from the beginning of a token on are looked at, where each character takes two."""
+
+
+class Grammar:
+    """
+    Finds tokens by requirement S15: the prefix, 42 characters, and a last one whose unused bits are zero.
+
+    In text a token stands alone: no letter or digit before it, no character of a token after it. In a file that is
+    no text the neighbours mean nothing, as fields lie side by side there; and characters may take two bytes.
+
+    Args:
+        api_key_prefix: What the deployment's keys begin with.
+        all_kinds: Whether sessions, refresh tokens, invitations and the like count too.
+    """
+
+    def __init__(self, api_key_prefix: str = tokens.DEFAULT_API_KEY, *, all_kinds: bool = False) -> None:
+        self.kinds = {api_key_prefix: API_KEY} | (dict(_OTHERS) if all_kinds else {})
+        heads = [re.escape(api_key_prefix.encode())]
+        if all_kinds:
+            # One pattern with a literal beginning: six of them would read everything six times.
+            heads.append(b"cz[" + b"".join(prefix[2:3].encode() for prefix in _OTHERS) + b"]_")
+        tail = _TOKEN_CHARACTER + b"{42}" + _LAST_CHARACTER
+        self._alone = [re.compile(head + tail + b"(?!" + _TOKEN_CHARACTER + b")") for head in heads]
+        self._anywhere = [re.compile(head + tail) for head in heads]
+        self._wide = [re.compile(wide(head) + _wide_tail()) for head in heads]
+
+    def find(
+        self, data: bytes | bytearray, start: int, stop: int, end: int, *, is_text: bool
+    ) -> list[tuple[int, str]]:
+        """
+        Find the tokens that begin at *start* or later and before *stop*; gives their places and texts, in order.
+
+        Args:
+            end: Where *data* ends; what lies behind is not looked at.
+        """
+        patterns = self._alone if is_text else [*self._anywhere, *self._wide]
+        found = [
+            (at, token)
+            for pattern in patterns
+            for at, token in _matches(pattern, data, start, stop, end)
+            if not is_text or _begins(data, at)
+        ]
+        return sorted(found) if len(found) > 1 else found
+
+    def kind(self, token: str) -> str:
+        """Say what a found token is."""
+        return next(kind for prefix, kind in self.kinds.items() if token.startswith(prefix))
+
+
+def _matches(
+    pattern: re.Pattern[bytes], data: bytes | bytearray, start: int, stop: int, end: int
+) -> Iterator[tuple[int, str]]:
+    """Search on right behind each beginning, for one token may begin within what looked like another."""
+    while (match := pattern.search(data, start, end)) is not None and match.start() < stop:
+        start = match.start() + 1
+        token = bytes(match[0]).replace(b"\0", b"")
+        if token.partition(b"_")[2][: len(EXAMPLE)] != EXAMPLE:
+            yield match.start(), token.decode("ascii")
+
+
+def _begins(data: bytes | bytearray, at: int) -> bool:
+    if at == 0 or not data[at - 1 : at].isalnum():
+        return True
+    return _ESCAPE.search(bytes(data[max(0, at - BEFORE) : at])) is not None
+
+
+def wide(head: bytes) -> bytes:
+    """Spell a pattern of single characters and classes for text in which each takes two bytes (UTF-16)."""
+    return b"".join(part + rb"\0" for part in re.findall(rb"\[[^]]+\]|\\?.", head))
+
+
+def _wide_tail() -> bytes:
+    # Without the last zero it fits both byte orders.
+    return b"(?:" + _TOKEN_CHARACTER + rb"\0){42}" + _LAST_CHARACTER

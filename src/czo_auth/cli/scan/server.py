@@ -1,0 +1,119 @@
+"""The deployment that the keys may belong to: asked whether they live, and told that they leaked."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import httpx
+
+BASE_PATH = "/api/auth"
+_TOGETHER = 100
+_TRIES = 3
+_LONGEST_WAIT_SECONDS = 60
+_SECONDS = 30
+
+
+class NotAsked(Exception):
+    """The server gave no answer that says anything; the text never holds a key."""
+
+
+class Server:
+    """
+    Sends keys to one deployment, over https or within this machine, and nowhere else: no redirect is followed.
+
+    Raises:
+        ValueError: The address would send keys readable over a network, or is none.
+    """
+
+    def __init__(self, url: str) -> None:
+        import httpx
+
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("the address must be like https://auth.example.com")
+        if parts.username is not None:
+            raise ValueError("the address must hold no password")
+        is_near = _is_loopback(parts.hostname)
+        if parts.scheme == "http" and not is_near:
+            raise ValueError("keys are sent over https only, but to this machine itself")
+        self._base = url.rstrip("/") + ("" if parts.path.strip("/") else BASE_PATH)
+        # A proxy sees what goes to it over http; over https it sees a tunnel.
+        self._client = httpx.Client(timeout=_SECONDS, follow_redirects=False, trust_env=not is_near)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def lives(self, key: str) -> bool:
+        """
+        Say whether the deployment accepts *key*; the key counts as used by that.
+
+        Raises:
+            NotAsked: It does not answer, or something else does.
+        """
+        answer = self._send("GET", "/whoami", headers={"authorization": f"Bearer {key}"})
+        if answer.status_code == 401 and _code(answer) == "INVALID_API_KEY":
+            return False
+        # 403: a key that lives, but whose owner must set up a second factor first.
+        if (answer.status_code, _code(answer)) == (403, "TWO_FACTOR_SETUP_REQUIRED") or (
+            answer.status_code == 200 and _json(answer).get("kind") == "api_key"
+        ):
+            return True
+        raise NotAsked(_strange(answer))
+
+    def report(self, keys: Iterable[str]) -> None:
+        """
+        Report *keys* as leaked; the deployment revokes or quarantines those that it knows.
+
+        Raises:
+            NotAsked: It does not answer, or something else does.
+        """
+        waiting = list(keys)
+        while waiting:
+            now, waiting = waiting[:_TOGETHER], waiting[_TOGETHER:]
+            answer = self._send("POST", "/api-keys/report-leak", json=[{"token": key} for key in now])
+            if answer.status_code != 200 or _json(answer).get("status") is not True:
+                raise NotAsked(_strange(answer))
+
+    def _send(self, method: str, path: str, **what: object) -> httpx.Response:
+        import httpx
+
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                answer = self._client.request(method, self._base + path, **what)  # type: ignore[arg-type]
+            except httpx.HTTPError as error:
+                raise NotAsked(f"the server does not answer ({type(error).__name__})") from None
+            if answer.status_code not in (429, 503) or tries == _TRIES:
+                return answer
+            wait = answer.headers.get("retry-after", "")
+            time.sleep(min(int(wait), _LONGEST_WAIT_SECONDS) if wait.isdecimal() else 1)
+
+
+def _json(answer: httpx.Response) -> dict[str, object]:
+    try:
+        value = answer.json()
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _code(answer: httpx.Response) -> object:
+    return _json(answer).get("code")
+
+
+def _strange(answer: httpx.Response) -> str:
+    return f"the server answered {answer.status_code}, which says nothing about keys: is the address right?"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
