@@ -39,7 +39,7 @@ def scan(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PATH]...",
+            metavar="PATH",
             help="Files and folders, - for standard input; by default this folder.",
             show_default=False,
         ),
