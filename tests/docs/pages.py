@@ -45,7 +45,7 @@ FENCE = re.compile(
 )
 FILE_NAME = re.compile(r"[\w./-]+\.\w+|\.env")
 PORT = re.compile(r"\b80\d\d\b")
-BLOCK_SECONDS = 30
+BLOCK_SECONDS = 60
 ONCE_SECONDS = 300
 
 
