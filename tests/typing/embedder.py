@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, assert_type
 
+import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request
 from litestar import Litestar, get
 from pydantic import SecretStr
@@ -22,6 +23,7 @@ from czo_auth.integrations import litestar as for_litestar
 from czo_auth.integrations.beside import Beside
 from czo_auth.integrations.flask import with_auth
 from czo_auth.integrations.starlette import principal_of, refused, requires
+from czo_auth.testing import AuthHost, Machine, MovableClock, Person, hosted
 
 
 def scope_rule(actor_types: frozenset[str], organization_role: str | None) -> set[str]:
@@ -64,6 +66,7 @@ def count(event: Event) -> None:
     assert_type(event.id, str)
 
 
+auth.on("*")(tell)
 counted: Callable[[Event], None] = count
 
 
@@ -133,6 +136,33 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
 
 application = with_auth(wsgi, auth)
 Beside(application, auth=auth, required=True)
+
+
+# --- tests -----------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def auth_under_test() -> tuple[FastAPI, Auth]:
+    return app, auth
+
+
+async def test_orders(auth_host: AuthHost, auth_clock: MovableClock) -> None:
+    ada = await auth_host.person(email="ada@shop.example", actor_types=["merchant"], two_factor=True)
+    assert_type(ada, Person)
+    assert_type(ada.code(), str)
+    assert_type(ada.backup_codes, tuple[str, ...])
+    assert_type((await ada.client.get("/orders")).status_code, int)
+    acme = await auth_host.organization(ada, name="Acme")
+    machine = await auth_host.api_key(ada, scopes=["orders:read"], organization_id=acme)
+    assert_type(machine, Machine)
+    assert_type(auth_clock.move(timedelta(days=1)), datetime)
+    assert_type(auth_host.mails[-1].token, str | None)
+    assert_type(await auth_host.events("auth.apikey.created"), list[Event])
+    async with auth_host.running():
+        assert_type(await auth_host.deliver_events(), list[Event])
+
+
+def without_pytest() -> None:
+    with hosted(app, auth) as host:
+        assert_type(host, AuthHost)
 
 
 # --- life and refusals -----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from starlette.applications import Starlette
 
 from czo_auth import Auth, AuthMiddleware, Event, Settings
 from czo_auth.integrations.starlette import principal_of, requires
+from czo_auth.testing import AuthHost, MovableClock, hosted
 
 Settings(enviroment="production")  # type: ignore[call-arg]
 Settings(environment="staging")  # type: ignore[arg-type]
@@ -30,3 +31,15 @@ async def nobody_is_not_somebody() -> None:
 @auth.on("auth.2fa.enabled")
 def wrong_event(event: Event) -> str:
     return event.kind  # type: ignore[attr-defined,no-any-return]
+
+
+auth.on(7)  # type: ignore[arg-type]
+MovableClock().move(30)  # type: ignore[arg-type]
+hosted(auth)  # type: ignore[call-arg, arg-type]
+
+
+async def test(auth_host: AuthHost) -> None:
+    ada = auth_host.person()
+    print(ada.client)  # type: ignore[attr-defined]
+    await auth_host.person("ada@shop.example")  # type: ignore[call-arg]
+    await auth_host.api_key(await ada, scope="orders:read")  # type: ignore[call-arg]

@@ -124,6 +124,16 @@ def encode_secret(secret: bytes) -> str:
     return base64.b32encode(secret).decode("ascii").rstrip("=")
 
 
+def decode_secret(text: str) -> bytes:
+    """
+    Read what `encode_secret` spelled.
+
+    Raises:
+        ValueError: *text* is not base32.
+    """
+    return base64.b32decode(text + "=" * (-len(text) % 8))
+
+
 def otpauth_uri(secret: bytes, *, account: str, issuer: str) -> str:
     """
     Write the URI that an authenticator reads from a QR code.

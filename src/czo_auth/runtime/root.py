@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.api_keys.last_used import LastUsed
@@ -32,13 +32,14 @@ from czo_auth.core.flows.recovery import Recovery
 from czo_auth.core.flows.refresh import Refresh
 from czo_auth.core.flows.report_leak import ReportLeak
 from czo_auth.core.flows.second_factor import SecondFactor
-from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.services import Background, Services
 from czo_auth.core.flows.sign_in import SignIn
 from czo_auth.core.flows.sign_up import SignUp
 from czo_auth.core.flows.signing_keys import SigningKeys
 from czo_auth.core.flows.trusted_devices import TrustedDevices
 from czo_auth.core.flows.verify_api_key import VerifyApiKey
 from czo_auth.core.flows.verify_email import VerifyEmail
+from czo_auth.core.hashing import Hashing
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import Links, Mail
 from czo_auth.core.sessions.access_tokens import AccessTokens
@@ -92,13 +93,30 @@ def _links_of(settings: Settings) -> Links:
     )
 
 
+class Pool(Hashing, Protocol):
+    """What hashes, and lets go of its threads at the end."""
+
+    def close(self) -> None:
+        """Stop; work that waits is dropped."""
+
+
+class Beside(Background, Protocol):
+    """What is done beside the requests."""
+
+    def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
+        """Do *work* again and again until the end."""
+
+    async def finish(self) -> None:
+        """Finish what was begun."""
+
+
 class Runtime:
     """
     One deployment, ready to be reached through skins.
 
     Args:
         settings: By default from the environment.
-        clock: Gives aware UTC times; for tests.
+        clock: Gives aware UTC times; for tests. ``czo_auth.testing`` brings one that can be moved.
         sinks: Further places that events go to.
         mail: Sends mails; by default what the settings say.
     """
@@ -115,7 +133,9 @@ class Runtime:
         self.now = clock
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)
-        self._background = BackgroundTasks(mail or mail_of(self.settings, now=clock))
+        self._background: Beside = BackgroundTasks(mail or mail_of(self.settings, now=clock))
+        self._hashing: Pool = HashingPool(threads=self.settings.hash_threads, queue=self.settings.hash_queue)
+        self._works_beside = True
         self._relay: Relay | None = None
         self._relaying: asyncio.Task[None] | None = None
         self._try_again_at = 0.0
@@ -133,7 +153,6 @@ class Runtime:
             table_prefix=settings.table_prefix,
             cache_bound=timedelta(seconds=settings.cache_seconds) if settings.cache_seconds else None,
         )
-        self._hashing = HashingPool(threads=settings.hash_threads, queue=settings.hash_queue)
         last_used = LastUsed()
         self.services = services = Services(
             transactions=self.storage.transactions,
@@ -185,6 +204,40 @@ class Runtime:
         self.organizations = ManageOrganizations(services)
         self.invitations = Invitations(services)
         self.administer = Administer(services)
+
+    @contextmanager
+    def replaced(
+        self, settings: Settings, *, clock: Callable[[], datetime], insecure_hashing: Pool, background: Beside
+    ) -> Iterator[None]:
+        """
+        Be another deployment inside the block, for ``czo_auth.testing`` and nothing else.
+
+        Applications and middleware that hold this object serve the other one meanwhile; subscribers stay. Nothing
+        works beside the requests: events are not delivered, nothing is tidied.
+
+        Args:
+            settings: Of the other deployment; how it is reached stays as it was.
+            insecure_hashing: May be as weak as tests like.
+
+        Raises:
+            StartRefused: One of the two is in production.
+            RuntimeError: It is started.
+        """
+        if settings.is_production or self.settings.is_production:
+            raise StartRefused("czo_auth.testing does not touch a deployment in production.")
+        if self.is_started:
+            raise RuntimeError("this Auth is started already: take it over before its first request")
+        before = dict(vars(self))
+        try:
+            self.settings, self.now = settings, clock
+            self._hashing, self._background = insecure_hashing, background
+            self._works_beside = False
+            self._try_again_at, self._starting = 0.0, asyncio.Lock()
+            self._assemble()
+            yield
+        finally:
+            vars(self).clear()
+            vars(self).update(before)
 
     # --- life --------------------------------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -253,6 +306,8 @@ class Runtime:
 
     async def _start(self) -> None:
         await self.open()
+        if not self._works_beside:
+            return
         sinks = self._all_sinks()
         if sinks:
             owner = f"{os.getpid()}-{new_id(self.now())}"

@@ -1,0 +1,45 @@
+"""A clock that stands still until a test moves it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from czo_auth.runtime.root import utc_now
+
+
+class MovableClock:
+    """
+    A clock for ``Auth(settings, clock=…)``.
+
+    Args:
+        start: Where it begins; by default at the present. Aware.
+
+    Raises:
+        ValueError: *start* has no time zone.
+    """
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self._now = utc_now()
+        if start is not None:
+            self.move_to(start)
+
+    def __call__(self) -> datetime:
+        """Tell the time, in UTC."""
+        return self._now
+
+    def move(self, by: timedelta) -> datetime:
+        """Move on, or back when *by* is negative; gives the new time."""
+        return self.move_to(self._now + by)
+
+    def move_to(self, at: datetime) -> datetime:
+        """
+        Go to *at*; gives it as it is kept, to the millisecond and in UTC.
+
+        Raises:
+            ValueError: *at* has no time zone.
+        """
+        if at.tzinfo is None:
+            raise ValueError("a clock goes to an aware time, e.g. datetime(2026, 1, 1, tzinfo=UTC)")
+        at = at.astimezone(UTC)
+        self._now = at.replace(microsecond=at.microsecond // 1000 * 1000)
+        return self._now

@@ -1,0 +1,59 @@
+"""What a deployment under test has instead of threads and a mail server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from typing import Any
+
+from czo_auth.core.mail import MailMessage
+from czo_auth.core.two_factor.factor import HashedCode
+from czo_auth.crypto import codes, insecure, passwords
+from czo_auth.crypto.codes import BackupCode
+from czo_auth.crypto.passwords import PasswordMatch
+
+
+class InsecureHashing:
+    """Implements `czo_auth.core.hashing.Hashing` with next to no work, where the caller is. Protects nobody."""
+
+    async def hash_password(self, password: str) -> str:
+        return insecure.weak_password_hash(password)
+
+    async def verify_password(self, stored: str | None, password: str) -> PasswordMatch:
+        matches = stored is not None and passwords.verify_password(stored, password).matches
+        return PasswordMatch(matches=matches, needs_rehash=False)
+
+    async def hash_codes(
+        self, codes: Sequence[BackupCode], *, until_awaited: asyncio.Event | None = None
+    ) -> list[HashedCode]:
+        return [HashedCode(selector=code.selector, hash=insecure.weak_code_hash(code)) for code in codes]
+
+    async def verify_code(self, stored: str | None, code: BackupCode) -> bool:
+        return stored is not None and codes.verify_code(stored, code)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+class CapturedMails:
+    """Implements what works beside the requests: mails are kept, one-off work runs, and nothing is repeated."""
+
+    def __init__(self) -> None:
+        self.mails: list[MailMessage] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def post(self, message: MailMessage) -> None:
+        self.mails.append(message)
+
+    def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
+        """A test does what is due itself."""
+
+    async def finish(self) -> None:
+        # The event loop of the test may be gone; what it ran ended with it.
+        self._tasks.clear()
