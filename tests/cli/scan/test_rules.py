@@ -76,10 +76,6 @@ def test_patterns_are_written_as_every_engine_reads_them(pattern: str) -> None:
     assert "czo_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]" in GITLEAKS["regex"]
 
 
-def test_example_of_the_pattern_is_found() -> None:
-    assert len(github(GITHUB["test_string"])) == 1
-
-
 def test_hook_is_the_command_that_there_is() -> None:
     text = (ROOT / ".pre-commit-hooks.yaml").read_text("utf-8")
     assert "entry: czo-auth scan --staged\n" in text

@@ -77,6 +77,7 @@ NEAR_MISSES = {
     "part of a longer word": "x" + KEY,
     "a session": "czs_" + KEY[4:],
     "an example": "czo_EXAMPLE" + KEY[11:],
+    "a table of the product": "czo_auth_" + KEY[9:],
 }
 
 
