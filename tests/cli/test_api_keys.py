@@ -28,6 +28,14 @@ def test_key_is_listed_by_prefix_and_revoked_under_a_running_server(start_server
     assert table.splitlines()[0].startswith("prefix\tname\t")
     assert text not in table + repr(listed)
 
+    shown = shell.json("api-keys", "show", key.id)[0]
+    assert (shown["id"], shown["userId"], shown["allowedIps"], shown["rateLimitEnabled"]) == (
+        *(key.id, user["id"]),
+        *(None, False),
+    )
+    assert "allowedIps\t-" in shell.run("api-keys", "show", key.id).stdout.splitlines()
+    assert table.splitlines()[0].endswith("addresses\trate limit\tid")
+
     assert shell.run("api-keys", "revoke", key.id).stdout.startswith(f"revoked {text[:8]}…")
     assert status() == 401
     assert "no API key" in shell.run("api-keys", "revoke", key.id, code=1).stderr
@@ -38,8 +46,9 @@ def test_key_is_listed_by_prefix_and_revoked_under_a_running_server(start_server
 def test_key_itself_is_not_an_id_and_is_not_repeated(shell: Shell, inside: Inside) -> None:
     user = shell.create("ada@example.com")
     text, _ = inside.give_api_key(user["id"])
-    done = shell.run("api-keys", "revoke", text, code=1)
-    assert text not in done.stdout + done.stderr
+    for command in ("show", "revoke"):
+        done = shell.run("api-keys", command, text, code=1)
+        assert text not in done.stdout + done.stderr
 
 
 def test_keys_of_nobody_are_not_found(shell: Shell) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import asyncpg
 import pytest
 
 from czo_auth.storage import migrate, open_storage
@@ -58,3 +61,35 @@ async def test_rows_of_0001_survive_and_nothing_new_binds_them(
         assert (found.id, found.organization_role, found.scopes) == (KEY, "owner", ("a:read", "b:write"))
     finally:
         await storage.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "is_told"),
+    [
+        ("allowed_ips = '192.0.2.7'", True),
+        ("rate_limit_max = 1", True),
+        ("rate_limit_window_seconds = 1", True),
+        ("scopes = ''", True),
+        ("expires_at = 1", True),
+        ("enabled = false", True),
+        ("revoked_at = 1", True),
+        ("noticed_days = 7", False),
+        ("last_used_at = 1", False),
+    ],
+)
+async def test_postgresql_tells_of_what_a_lookup_reads(
+    postgres_url: str, change: str, *, is_told: bool
+) -> None:
+    """S18: a remembered key must not outlive a change of its guard; notices and uses forget nothing."""
+    await upgrade(postgres_url)
+    await fill_at_0001(postgres_url, "czo_auth_")
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    listening = await asyncpg.connect(postgres_url)
+    try:
+        await listening.add_listener("czo_auth_changed", lambda *told: heard.put_nowait(str(told[2])))
+        await execute(postgres_url, f"UPDATE czo_auth_api_keys SET {change}")
+        await listening.fetchval("SELECT 1")
+        await asyncio.sleep(0.05)
+        assert (not heard.empty()) is is_told
+    finally:
+        await listening.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from czo_auth.core.api_keys.key import KeyGuard
+from czo_auth.core.throttle import RateLimit
 from czo_auth.core.transaction import Standing
 from tests.storage.things import HOUR, NOW, Things, a_digest, an_id
 
@@ -171,3 +173,20 @@ async def test_expired_credentials_are_found_with_their_end(things: Things) -> N
     ):
         assert found is not None
         assert found.expires_at == NOW - HOUR
+
+
+async def test_lookup_gives_the_guard_of_a_key_that_has_one(things: Things) -> None:
+    user = await things.user()
+    for fields, guard in (
+        ({}, None),
+        ({"allowed_ips": ("::1", "192.0.2.7")}, KeyGuard(allowed_ips=("::1", "192.0.2.7"), rate_limit=None)),
+        (
+            {"rate_limit_max": 5, "rate_limit_window_seconds": 60},
+            KeyGuard(allowed_ips=None, rate_limit=RateLimit(requests=5, window_seconds=60)),
+        ),
+    ):
+        digest = a_digest()
+        await things.key(user, digest=digest, **fields)
+        found = await things.storage.lookup.find_api_key(digest)
+        assert found is not None
+        assert found.guard == guard
