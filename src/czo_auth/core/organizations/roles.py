@@ -15,13 +15,14 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     VIEWER: frozenset({"organization:read"}),
     MEMBER: frozenset({"organization:read", "member:read"}),
     ADMIN: frozenset(
-        {"organization:read", "organization:update", "member:read", "member:update", "member:delete"}
+        {"organization:read", "organization:update"}
+        | {"member:read", "member:create", "member:update", "member:delete"}
         | {"invitation:create", "invitation:cancel", "invitation:read"}
         | {"apiKey:create", "apiKey:read", "apiKey:delete"}
     ),
     OWNER: frozenset(
         {"organization:read", "organization:update", "organization:delete"}
-        | {"member:read", "member:update", "member:delete"}
+        | {"member:read", "member:create", "member:update", "member:delete"}
         | {"invitation:create", "invitation:cancel", "invitation:read"}
         | {"apiKey:create", "apiKey:read", "apiKey:delete"}
     ),
