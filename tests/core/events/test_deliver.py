@@ -187,7 +187,9 @@ async def test_refused_event_is_parked_after_five_tries_and_those_behind_go_on(
     assert await parked(transactions) == [
         ("notebook", ids[2], "ValueError: cannot digest this\\u000d\\u000aat all")
     ]
-    assert [entry.levelname for entry in caplog.records if ids[2] in entry.getMessage()] == ["ERROR"]
+    # Each single refusal is an INFO, which another test's logging may let through.
+    told = [entry for entry in caplog.records if entry.levelno >= logging.WARNING]
+    assert [entry.levelname for entry in told if ids[2] in entry.getMessage()] == ["ERROR"]
 
 
 async def test_parked_event_stays_behind_when_the_relay_starts_again(transactions: Transactions) -> None:
