@@ -23,7 +23,6 @@ app = typer.Typer(
     name="czo-auth",
     help="Two-factor authentication for people, API keys for machines.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     # Plain help is there in a tenth of a second; the rich one takes three.
     rich_markup_mode=None,
@@ -48,7 +47,14 @@ app.add_typer(journal.audit_app, name="audit")
 _EPILOG = f"""\
 Settings come from the environment (AUTH_ENCRYPTION_KEY, CZO_AUTH_…); options win over it.
 
-{examples("czo-auth serve", "czo-auth users create --email you@example.com --name You --actor-type admin")}
+{
+    examples(
+        "czo-auth serve",
+        "czo-auth users create --email you@example.com --name You --actor-type admin",
+        "czo-auth doctor",
+        "czo-auth --install-completion  # bash, zsh, fish: Tab completes from the next shell on",
+    )
+}
 
 \b
 Exit codes:
