@@ -82,6 +82,8 @@ def test_database_that_does_not_answer_is_one_fault_and_the_rest_goes_on(
 
 
 def test_setting_that_makes_no_sense_is_told_like_at_a_start(fresh: Shell) -> None:
+    proxies = fresh.run("serve", code=2, env={"CZO_AUTH_TRUSTED_PROXIES": "proxy.internal"}).stderr
+    assert "CZO_AUTH_TRUSTED_PROXIES: Value error, must be addresses" in proxies
     assert "CZO_AUTH_WORKERS" in fresh.run("doctor", code=2, env={"CZO_AUTH_WORKERS": "many"}).stderr
 
 
