@@ -16,7 +16,8 @@ class Provenance:
     Attributes:
         actor_kind: ``anonymous``, ``user``, ``api_key``, ``operator`` (command line) or ``system``.
         user_id: The acting user, when one is known.
-        method: How they proved it: ``pwd``, ``otp``, ``bkp``, ``apikey``, ``session``, ``cli``.
+        method: How they proved it: by ``pwd``, ``otp``, ``bkp``, ``apikey``, ``session``, ``cli``, or a link that
+            came by ``mail`` or from an ``operator``.
         ip, user_agent, request_id: From the request; control characters already escaped (S29).
     """
 

@@ -241,6 +241,18 @@ async def test_a_link_cancels_once(two_doors: tuple[Town, Town]) -> None:
         await first.runtime.recovery.cancel(carol.id, provenance=OPERATOR, now=NOW)
 
 
+async def test_reset_that_was_replaced_while_housekeeping_came_is_not_the_new_one(town: Town) -> None:
+    admin, carol = await administrator(town), await protected(town)
+    recovery = town.runtime.recovery
+    await ask(town, admin, carol)
+    ((seen,), _) = await recovery.list_waiting(limit=1)
+    await recovery.cancel(carol.id, provenance=OPERATOR, now=NOW)
+    await ask(town, admin, carol)
+    await town.transactions.run(lambda tx: recovery._carry_out(tx, reset=seen, now=DUE))
+    assert await has_factor(town, carol)
+    assert (await recovery.list_waiting(limit=1))[1] == 1
+
+
 async def test_user_that_is_gone_takes_the_reset_along(town: Town) -> None:
     admin, carol = await administrator(town), await protected(town)
     await ask(town, admin, carol)
