@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from tests.contract.api import Answer, Api
+from tests.contract.checks import refused
 from tests.contract.people import Account, People, Phone, Session
 
 MOST_PEOPLE = 12
@@ -22,7 +23,7 @@ MOST_PEOPLE = 12
 
 
 class Cut(Exception):
-    """The server died before it answered."""
+    """The server died before it answered, or its database did."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,10 @@ class Crowd:
         self.people = people
         self.memory = Memory()
         self.known: list[Person] = []
+        self.outages = 0
+        """How often somebody was told 503 while an outage was expected."""
         self._beginning = accounts
+        self._outage_expected = False
         self._stop = False
 
     async def gather(self) -> None:
@@ -105,6 +109,12 @@ class Crowd:
         finally:
             self._stop = True
         await asyncio.gather(*acting)
+
+    async def act_through(self, outage: Awaitable[None]) -> None:
+        """Let all act during an *outage*, in which 503 leaves open whether it was done, as no answer does."""
+        self._outage_expected = True
+        await self.act(outage)
+        self._outage_expected = False
 
     async def try_again(self) -> None:
         """Make every request again that was not answered, once the server is back."""
@@ -133,6 +143,11 @@ class Crowd:
         except httpx.TransportError:
             self.memory.unanswered.append(Try(what, send, frozenset(again)))
             raise Cut from None
+        if answer.status_code == 503 and self._outage_expected:
+            assert refused(answer, 503, "SERVICE_UNAVAILABLE")["retryAfter"] >= 1
+            self.memory.unanswered.append(Try(what, send, frozenset(again)))
+            self.outages += 1
+            raise Cut
         if answer.status_code != right:
             self.memory.wrong.append(f"{what}: {answer.status_code} {answer.text}")
             raise Cut

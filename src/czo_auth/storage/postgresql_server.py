@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS: Final = 5.0
 _RETRYABLE: Final = frozenset({"40001", "40P01"})
-_OUTAGES: Final = frozenset({"25006", "3D000", "40001", "40P01", "55P03", "57014"})
+_OUTAGES: Final = frozenset({"25006", "3D000", "40001", "40P01", "42501", "55P03", "57014"})
 _OUTAGE_CLASSES: Final = frozenset({"08", "28", "53", "57", "58", "XX"})
 _TABLES_MISSING: Final = frozenset({"42P01", "42703", "3F000"})
 """Source: PostgreSQL 18, appendix A, error codes."""

@@ -1,0 +1,175 @@
+"""
+S31: a database that fails while a crowd writes: each write is done or refused with 503, and nothing in between.
+
+`tests/contract/test_faults.py` looks at single writes of every kind while SQLite is locked or its disk is full, and
+while PostgreSQL hangs, restarts or is read-only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.attacks.conftest import scattering_client
+from tests.conftest import StartServer
+from tests.contract.api import Api
+from tests.contract.conftest import DRIFT, Databases, PostgresDatabases
+from tests.contract.database import is_sqlite, sql, sqlite_file
+from tests.contract.people import People
+from tests.contract.test_faults import ENV, all_of, all_unavailable, scene
+from tests.faults.books import faults_of
+from tests.faults.crowd import Crowd, Person
+from tests.faults.test_kills import IN_FULL, still_counts
+from tests.support.postgres import PostgresServer
+from tests.support.server import RunningServer
+
+LONGER_THAN_ANYBODY_WAITS = 6.5
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'czo-auth'"
+
+
+@dataclass
+class Ground:
+    """A deployment under outages, which the cases of one database share."""
+
+    url: str
+    server: RunningServer
+    postgres: PostgresServer | None
+
+
+# --- what may happen ---------------------------------------------------------------------------------------------
+async def locked(ground: Ground) -> None:
+    with closing(sqlite3.connect(sqlite_file(ground.url), isolation_level=None, timeout=10)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await asyncio.sleep(LONGER_THAN_ANYBODY_WAITS)
+        other.execute("ROLLBACK")
+
+
+async def full(ground: Ground) -> None:
+    processes = ground.server.processes
+    limits = [process.rlimit(psutil.RLIMIT_FSIZE) for process in processes]
+    for process, (_, hard) in zip(processes, limits, strict=True):
+        process.rlimit(psutil.RLIMIT_FSIZE, (4096, hard))
+    await asyncio.sleep(1)
+    for process, before in zip(processes, limits, strict=True):
+        process.rlimit(psutil.RLIMIT_FSIZE, before)
+
+
+async def paused(ground: Ground) -> None:
+    assert ground.postgres is not None
+    ground.postgres.pause()
+    try:
+        await asyncio.sleep(LONGER_THAN_ANYBODY_WAITS)
+    finally:
+        ground.postgres.resume()
+
+
+async def restarted(ground: Ground) -> None:
+    # Not in a thread: the new server would end with it.
+    assert ground.postgres is not None
+    ground.postgres.restart()
+
+
+async def cut(ground: Ground) -> None:
+    for _ in range(10):
+        await sql(ground.url, CUT)
+        await asyncio.sleep(0.1)
+
+
+QUICK = {"sqlite": [full], "postgres": [cut]}
+LONG = {"sqlite": [locked], "postgres": [paused, restarted]}
+CASES = [
+    pytest.param(kind, fault, id=f"{kind}-{fault.__name__}")
+    for faults in ([QUICK, LONG] if IN_FULL else [QUICK])
+    for kind, some in faults.items()
+    for fault in some
+]
+
+
+@pytest.fixture(scope="module")
+def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
+    url = databases.new()
+    directory: Path = tmp_path_factory.mktemp(f"outages-{request.param}")
+    env = ENV | {"CZO_AUTH_API_KEY_LIMIT": "100000"}
+    server = RunningServer(directory, database_url=url, workers=2, env=env)
+    server.start()
+    yield Ground(url, server, getattr(databases, "server", None))
+    server.stop()
+
+
+@pytest.mark.parametrize(("ground", "fault"), CASES, indirect=["ground"])
+async def test_writes_during_an_outage_are_done_or_refused(ground: Ground, fault: Any) -> None:
+    if fault is full and not hasattr(psutil, "RLIMIT_FSIZE"):
+        pytest.skip("needs a system that limits files per process from outside")
+    async with scattering_client(ground.server.url) as http:
+        people = People(Api(http), lambda: datetime.now(UTC), drift=DRIFT)
+        # People of its own, as the prepared ones run out of codes.
+        crowd = Crowd(people, [])
+        crowd.known = [Person(*await people.enrolled()) for _ in range(2)]
+        statuses: set[int] = set()
+
+        async def outage() -> None:
+            await asyncio.sleep(0.3)
+            async with reading(crowd, statuses):
+                await fault(ground)
+                await asyncio.sleep(0.5)
+
+        await crowd.act_through(outage())
+        assert crowd.outages > 0 or fault is cut
+        # Reads go on where they can, and an outage is never a verdict.
+        assert statuses <= ({200} if is_sqlite(ground.url) else {200, 503})
+        await crowd.try_again()
+        await still_counts(crowd)
+        assert (crowd.memory.wrong, await faults_of(ground.url, crowd.memory)) == ([], [])
+    assert "Traceback" not in ground.server.output()
+
+
+@asynccontextmanager
+async def reading(crowd: Crowd, statuses: set[int]) -> AsyncIterator[None]:
+    """Read with a session all the while."""
+    token = crowd.known[0].session.token
+
+    async def read() -> None:
+        while True:
+            answer = await crowd.api.get("/api-keys", bearer=token)
+            statuses.add(answer.status_code)
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(read())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_role_that_may_only_read_refuses_writes_and_goes_on_reading(
+    postgres_databases: PostgresDatabases, start_server: StartServer
+) -> None:
+    url = postgres_databases.new()
+    name = url.rpartition("/")[2]
+    role, everything = f"clerk_{name}", "ALL TABLES IN SCHEMA public"
+    for statement in (
+        f"CREATE ROLE {role} LOGIN PASSWORD 'clerk'",
+        f"GRANT ALL ON {everything} TO {role}",
+        f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}",
+    ):
+        await sql(url, statement)
+    address = url.partition("@")[2]
+    server = start_server(database_url=f"postgresql://{role}:clerk@{address}", env=ENV)
+    async with scattering_client(server.url) as http:
+        on = await scene(Api(http), postgres_databases.prepared)
+        await sql(url, f"REVOKE INSERT, UPDATE, DELETE ON {everything} FROM {role}")
+        for answer in (await all_of(on.reads())).values():
+            assert answer.status_code == 200
+        all_unavailable(await all_of(on.writes()))
+        await sql(url, f"GRANT ALL ON {everything} TO {role}")
+        await on.nothing_was_consumed()
+    assert "Traceback" not in server.output()
