@@ -18,6 +18,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     or_,
     select,
     true,
@@ -37,7 +38,7 @@ from czo_auth.core.events.types import (
 from czo_auth.core.ids import new_id
 from czo_auth.core.provenance import Provenance
 from czo_auth.storage.locks import hold_lock
-from czo_auth.storage.store import Store, columns, values
+from czo_auth.storage.store import Store, columns
 from czo_auth.storage.tables import Tables
 
 ALARMS = frozenset({TWO_FACTOR_LOCKED, REFRESH_REUSE_DETECTED})
@@ -132,8 +133,20 @@ class SqlJournal(Store):
         self._connection.execute(statement.values(owner=None, leased_until=None))
 
     def park(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
-        row = values(event) | {"sink": sink, "error": error, "parked_at": now}
-        self._insert_unless(self._tables.parked_events, ["sink", "sequence"], row)
+        events, parked = self._tables.events, self._tables.parked_events
+        # Copied where it lies: what makes it poison may be that its data cannot be written anew.
+        copied = select(
+            literal(sink).label("sink"),
+            *columns(events, Event),
+            literal(error).label("error"),
+            literal(now, parked.c.parked_at.type).label("parked_at"),
+        ).where(events.c.sequence == event.sequence)
+        names = [column.name for column in copied.selected_columns]
+        self._connection.execute(
+            self._insert(parked)
+            .from_select(names, copied)
+            .on_conflict_do_nothing(index_elements=["sink", "sequence"])
+        )
 
     def parked(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
         parked = self._tables.parked_events
