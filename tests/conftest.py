@@ -22,14 +22,19 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 _DEEP = ("tests/attacks/", "tests/better_auth/")
 _FAST_ATTACKS = ("test_revocation_everywhere.py", "test_enrolment_survives_a_kill.py", "test_history.py")
-# The first asks 5000 times; the other leans on a calm machine, and make test must not.
+# The first asks 5000 times, the second leans on a calm machine, and of the rest make test has a quicker kind elsewhere.
 _LONG_OR_CALM = (
     "test_bad_input.py",
     "test_output_that_nobody_reads_does_not_matter",
+    "tests/faults/test_migrations.py",
+    "test_server_does_not_start_without_the_key_of_its_database",
+    "a_clock_that_jumps[sqlite-forth]",
 )
 _BOTH_DATABASES_ALWAYS = (
     "test_races.py",
     "test_faults.py",
+    "test_kills.py",
+    "test_outages.py",
     "test_api_keys_effects.py",
     "test_api_keys_leaked.py",
     "test_events_and_audit.py",
@@ -48,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = item.path.name
         attack = where.startswith(_DEEP) and name not in _FAST_ATTACKS
         second_run = (
-            where.startswith(("tests/contract/", "tests/faults/test_clock.py"))
+            where.startswith(("tests/contract/", "tests/faults/"))
             and "[postgres" in where
             and name not in _BOTH_DATABASES_ALWAYS
         )

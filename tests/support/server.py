@@ -76,6 +76,10 @@ class RunningServer:
     def start(self) -> None:
         """Start and wait until the server is up (`/healthz`) and ready (`/readyz`), or fail with its output."""
         self.launch()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait for what was launched, as `start` does."""
         try:
             deadline = time.monotonic() + START_SECONDS
             self._wait_for("/healthz", deadline)
