@@ -128,6 +128,14 @@ async def test_trusted_site_may_use_the_cookie(live_sqlite: Live, origin: str) -
     )
 
 
+async def test_referer_that_is_no_address_is_refused_like_none(live_sqlite: Live) -> None:
+    _, session = await live_sqlite.people.newcomer()
+    answer = await live_sqlite.api.post(
+        "/update-user", {"name": "x"}, cookies=session.cookies, origin=None, headers={"referer": "http://["}
+    )
+    refused(answer, 403, "MISSING_OR_NULL_ORIGIN")
+
+
 async def test_origin_decides_over_a_referer(live_sqlite: Live) -> None:
     _, session = await live_sqlite.people.newcomer()
     headers = {"referer": f"{live_sqlite.api.origin}/account"}

@@ -77,10 +77,15 @@ class Clients:
 
 
 def _readable(text: str | None) -> str | None:
-    """Give the canonical spelling of an address, or None for anything else."""
+    """
+    Give the canonical spelling of an address, or None for anything else.
+
+    The zone of a link-local address (``%eth0``) is left out: it may be any text, and says nothing to others.
+    """
     try:
         address = ipaddress.ip_address(text or "")
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address)))

@@ -41,8 +41,7 @@ class Origins:
         """
         origin = headers.get("origin")
         if origin is None:
-            parts = urlsplit(headers.get("referer", ""))
-            origin = f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else None
+            origin = _origin_of(headers.get("referer", ""))
         if origin is None or origin == "null":
             raise MissingOrNullOrigin
         if not self.trusts(origin):
@@ -60,6 +59,15 @@ class Origins:
         from_browser = "origin" in headers or any(name.startswith("sec-fetch-") for name in headers)
         if from_browser or carries_cookie:
             self.check_cookie_request(headers)
+
+
+def _origin_of(address: str) -> str | None:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        # Brackets that hold no IPv6 address.
+        return None
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else None
 
 
 def _pattern(origin: str) -> str:
