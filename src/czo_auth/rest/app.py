@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -49,7 +50,7 @@ BETTER_AUTH = (better_auth_account, better_auth_api_key, better_auth_organizatio
 def rest_app(door: Door, *, title: str = "czo-auth", version: str) -> FastAPI:
     """Build the application for one deployment; its routes are relative to the mount."""
     settings = door.runtime.settings
-    app = FastAPI(
+    app = _Rest(
         title=title,
         version=version,
         openapi_url="/openapi.json" if settings.docs_are_open else None,
@@ -65,6 +66,19 @@ def rest_app(door: Door, *, title: str = "czo-auth", version: str) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     return app
+
+
+class _Rest(FastAPI):
+    """FastAPI with a document that also says what is answered."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            # Read late: a server is hardly ever asked for it.
+            from czo_auth.rest.openapi.document import openapi_document
+
+            door: Door = self.state.door
+            self.openapi_schema = openapi_document(self, session_cookie=door.authenticator.cookies.session)
+        return self.openapi_schema
 
 
 def answer(refusal: Refusal, *, allow: str | None = None) -> Response:

@@ -1,0 +1,172 @@
+"""What each route answers when it does not refuse."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from czo_auth.rest.openapi import records as r
+from czo_auth.rest.openapi.records import Schema, each, listed, optional, plain
+
+_STATUS: Final[Schema] = plain(status=r.TRUE)
+_ENTERED: Final[Schema] = {"anyOf": [r.SIGNED_IN, r.SECOND_FACTOR_REQUIRED]}
+_ORGANIZATION: Final[Schema] = plain(organization=r.ORGANIZATION)
+_API_KEY: Final[Schema] = plain(apiKey=r.API_KEY)
+_ADMINISTERED: Final[Schema] = plain(user=r.ADMINISTERED_USER)
+
+ANSWERS: Final[dict[str, Schema]] = {
+    # accounts
+    "POST /{actor}/sign-up": plain({"organization": r.ORGANIZATION}, user=r.USER),
+    "POST /{actor}/sign-in/email": _ENTERED,
+    "POST /sign-out": plain(success=r.TRUE),
+    "POST /switch-actor": _ENTERED,
+    "GET /session": plain(session=r.SESSION, user=r.USER),
+    "GET /whoami": r.PRINCIPAL,
+    # sessions
+    "GET /sessions": listed("sessions", r.LISTED_SESSION),
+    "POST /token/refresh": plain(
+        accessToken=r.JWT, refreshToken=r.token("czr_"), expiresIn=r.COUNT, tokenType={"const": "Bearer"}
+    ),
+    "GET /jwks": plain(
+        keys=each(
+            plain(
+                kty={"const": "EC"},
+                crv={"const": "P-256"},
+                x=r.TEXT,
+                y=r.TEXT,
+                use={"const": "sig"},
+                alg={"const": "ES256"},
+                kid=r.TEXT,
+            )
+        )
+    ),
+    # passwords and email
+    "POST /change-password": r.SIGNED_IN,
+    "POST /request-password-reset": _STATUS,
+    "POST /reset-password": _STATUS,
+    "POST /send-verification-email": _STATUS,
+    "GET /verify-email": plain(status=r.TRUE, user=r.USER),
+    # two factors
+    "GET /two-factor": plain(
+        enabled=r.FLAG,
+        pending=r.FLAG,
+        requiredByPolicy=r.FLAG,
+        backupCodesRemaining=r.COUNT,
+        enabledAt=optional(r.TIME),
+        methods=each({"enum": ["totp", "backup-code"]}),
+    ),
+    "POST /two-factor/enable": plain(
+        method={"const": "totp"},
+        secret={"type": "string", "pattern": "^[A-Z2-7]{32}$"},
+        totpURI={"type": "string", "pattern": "^otpauth://totp/"},
+        qrCode={"type": "string", "pattern": "^data:image/svg\\+xml;"},
+        backupCodes=each(r.TEXT),
+        expiresAt=r.TIME,
+    ),
+    "POST /two-factor/verify": _ENTERED,
+    "POST /two-factor/verify-totp": _ENTERED,
+    "POST /two-factor/verify-backup-code": _ENTERED,
+    "POST /two-factor/get-totp-uri": plain(totpURI={"type": "string", "pattern": "^otpauth://totp/"}),
+    "POST /two-factor/generate-backup-codes": plain(status=r.TRUE, backupCodes=each(r.TEXT)),
+    "POST /two-factor/disable": _STATUS,
+    "GET /two-factor/trusted-devices": listed("trustedDevices", r.TRUSTED_DEVICE),
+    "GET /two-factor/reset": plain(reset=optional(r.RESET)),
+    "POST /two-factor/reset/cancel": _STATUS,
+    # API keys
+    "POST /api-keys": plain(apiKey=r.CREATED_API_KEY),
+    "GET /api-keys": listed("apiKeys", r.API_KEY),
+    "GET /api-keys/{key_id}": _API_KEY,
+    "PATCH /api-keys/{key_id}": _API_KEY,
+    "POST /api-keys/{key_id}/rotate": plain(apiKey=r.CREATED_API_KEY),
+    "POST /api-keys/verify": plain({"code": r.TEXT, "apiKey": r.VERIFIED_API_KEY}, valid=r.FLAG),
+    "POST /api-keys/report-leak": _STATUS,
+    # organizations
+    "POST /organizations": _ORGANIZATION,
+    "GET /organizations": listed("organizations", r.ORGANIZATION),
+    "GET /organizations/{organization_id}": _ORGANIZATION,
+    "PATCH /organizations/{organization_id}": _ORGANIZATION,
+    "POST /organizations/{organization_id}/activate": _ORGANIZATION,
+    "GET /organizations/{organization_id}/members": listed("members", r.MEMBER),
+    "PATCH /organizations/{organization_id}/members/{user_id}": plain(member=r.MEMBER),
+    "POST /organizations/{organization_id}/invitations": plain(
+        invitation=r.INVITATION, token=r.token("czi_")
+    ),
+    "GET /organizations/{organization_id}/invitations": listed("invitations", r.INVITATION),
+    "POST /invitations/accept": plain(organization=r.ORGANIZATION, member=r.MEMBER),
+    # administration
+    "GET /admin/users": plain(users=each(r.ADMINISTERED_USER), total=r.COUNT, nextCursor=optional(r.TEXT)),
+    "GET /admin/users/{user_id}": _ADMINISTERED,
+    "POST /admin/users/{user_id}/ban": _ADMINISTERED,
+    "POST /admin/users/{user_id}/unban": _ADMINISTERED,
+    "POST /admin/users/{user_id}/actor-types": _ADMINISTERED,
+    "GET /admin/users/{user_id}/api-keys": listed("apiKeys", r.API_KEY),
+    "GET /admin/two-factor-resets": listed("resets", r.ADMINISTERED_RESET),
+    "GET /admin/audit": plain(audit=each(r.AUDIT_RECORD), total=r.COUNT, nextCursor=optional(r.COUNT)),
+    # better-auth: accounts
+    "POST /sign-up/email": {
+        "anyOf": [r.SIGNED_IN, r.SECOND_FACTOR_REQUIRED, plain(token=r.NULL, user=r.USER)]
+    },
+    "POST /sign-in/email": _ENTERED,
+    "GET /get-session": optional(plain(session=r.CLIENT_SESSION, user=r.USER)),
+    "GET /list-sessions": each(r.CLIENT_SESSION),
+    "POST /revoke-session": _STATUS,
+    "POST /revoke-sessions": _STATUS,
+    "POST /revoke-other-sessions": _STATUS,
+    "POST /update-user": _STATUS,
+    # better-auth: API keys
+    "POST /api-key/create": r.CLIENT_API_KEY,
+    "GET /api-key/list": plain(
+        {"limit": r.COUNT, "offset": r.COUNT}, apiKeys=each(r.CLIENT_API_KEY), total=r.COUNT
+    ),
+    "GET /api-key/get": r.CLIENT_API_KEY,
+    "POST /api-key/update": r.CLIENT_API_KEY,
+    "POST /api-key/delete": plain(success=r.TRUE),
+    # better-auth: organizations
+    "POST /organization/create": r.record(
+        "FoundedOrganization",
+        **r.components["ClientOrganization"]["properties"],
+        members=each(r.MEMBER),
+    ),
+    "POST /organization/check-slug": _STATUS,
+    "GET /organization/list": each(r.CLIENT_ORGANIZATION),
+    "GET /organization/get-organization": optional(r.CLIENT_ORGANIZATION),
+    "GET /organization/get-full-organization": optional(
+        r.record(
+            "FullOrganization",
+            **r.components["ClientOrganization"]["properties"],
+            members=each(r.MEMBER),
+            invitations=each(r.INVITATION),
+        )
+    ),
+    "POST /organization/set-active": optional(r.CLIENT_ORGANIZATION),
+    "POST /organization/update": r.CLIENT_ORGANIZATION,
+    "POST /organization/delete": r.CLIENT_ORGANIZATION,
+    "POST /organization/has-permission": plain(error=r.NULL, success=r.FLAG),
+    "GET /organization/list-members": listed("members", r.MEMBER),
+    "GET /organization/get-active-member": r.MEMBER,
+    "GET /organization/get-active-member-role": plain(role=r.ROLE),
+    "POST /organization/update-member-role": r.MEMBER,
+    "POST /organization/remove-member": plain(member=r.MEMBER),
+    "POST /organization/leave": r.MEMBER,
+    "POST /organization/invite-member": r.INVITATION,
+    "GET /organization/get-invitation": r.RECEIVED_INVITATION,
+    "GET /organization/list-invitations": each(r.INVITATION),
+    "GET /organization/list-user-invitations": each(r.RECEIVED_INVITATION),
+    "POST /organization/accept-invitation": plain(invitation=r.INVITATION, member=r.MEMBER),
+    "POST /organization/reject-invitation": plain(invitation=r.INVITATION, member=r.NULL),
+    "POST /organization/cancel-invitation": r.INVITATION,
+}
+"""Schemas by method and path. Answers with status 204 have no body and are not here."""
+
+OPENS_SESSION: Final = frozenset(
+    {
+        "POST /sign-up/email",
+        "POST /sign-in/email",
+        "POST /{actor}/sign-in/email",
+        "POST /switch-actor",
+        "POST /change-password",
+        "POST /two-factor/verify",
+        "POST /two-factor/verify-totp",
+        "POST /two-factor/verify-backup-code",
+    }
+)
+"""Routes that may hand out a session token in the ``set-auth-token`` header."""

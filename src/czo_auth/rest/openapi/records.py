@@ -1,0 +1,267 @@
+"""The schemas of what answers hold: one for each shape in ``rest.shapes`` and its like, with nothing left open."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from czo_auth.core.organizations import roles
+
+Schema = dict[str, Any]
+
+TEXT: Final[Schema] = {"type": "string"}
+ID: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
+TIME: Final[Schema] = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
+}
+FLAG: Final[Schema] = {"type": "boolean"}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+OBJECT: Final[Schema] = {"type": "object"}
+NULL: Final[Schema] = {"type": "null"}
+TRUE: Final[Schema] = {"const": True}
+JWT: Final[Schema] = {"type": "string", "pattern": r"^[\w-]+\.[\w-]+\.[\w-]+$"}
+ROLE: Final[Schema] = {"enum": list(roles.RANK)}
+
+components: dict[str, Schema] = {}
+"""Every named record, by its name."""
+
+
+def token(prefix: str) -> Schema:
+    """Describe an opaque token."""
+    return {"type": "string", "pattern": f"^{prefix}[A-Za-z0-9_-]{{43}}$"}
+
+
+def optional(schema: Schema) -> Schema:
+    """Let it be null too."""
+    return {"anyOf": [schema, NULL]}
+
+
+def each(schema: Schema) -> Schema:
+    """Describe a list."""
+    return {"type": "array", "items": schema}
+
+
+def plain(optionals: dict[str, Schema] | None = None, /, **fields: Schema) -> Schema:
+    """Describe an object with exactly these *fields*; those of *optionals* may be missing."""
+    return {
+        "type": "object",
+        "properties": {**fields, **(optionals or {})},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def listed(name: str, schema: Schema) -> Schema:
+    """Describe the answer of a list: the records and their number."""
+    return plain(**{name: each(schema), "total": COUNT})
+
+
+def record(name: str, optionals: dict[str, Schema] | None = None, /, **fields: Schema) -> Schema:
+    """Name such an object; gives the reference to it."""
+    components[name] = plain(optionals, **fields)
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _fields_of(reference: Schema) -> dict[str, Schema]:
+    found: dict[str, Schema] = components[reference["$ref"].rpartition("/")[2]]["properties"]
+    return found
+
+
+USER = record(
+    "User",
+    id=ID,
+    email=TEXT,
+    name=TEXT,
+    emailVerified=FLAG,
+    image=optional(TEXT),
+    twoFactorEnabled=FLAG,
+    actorTypes=each(TEXT),
+    createdAt=TIME,
+    updatedAt=TIME,
+)
+ADMINISTERED_USER = record("AdministeredUser", **_fields_of(USER), banned=FLAG, bannedAt=optional(TIME))
+SESSION = record(
+    "Session",
+    id=ID,
+    actorType=TEXT,
+    organizationId=optional(ID),
+    aal={"enum": [1, 2]},
+    amr=each({"enum": ["pwd", "otp", "bkp", "hwk"]}),
+    authTime=TIME,
+    restrictedTo={"enum": [None, "two_factor_setup"]},
+    createdAt=TIME,
+    expiresAt=TIME,
+)
+LISTED_SESSION = record(
+    "ListedSession",
+    **_fields_of(SESSION),
+    ipAddress=optional(TEXT),
+    userAgent=optional(TEXT),
+    current=FLAG,
+)
+CLIENT_SESSION = record(
+    "ClientSession",
+    id=ID,
+    token=ID,
+    userId=ID,
+    expiresAt=TIME,
+    createdAt=TIME,
+    updatedAt=TIME,
+    ipAddress=optional(TEXT),
+    userAgent=optional(TEXT),
+    activeOrganizationId=optional(ID),
+)
+SIGNED_IN = record(
+    "SignedIn",
+    {"verified": TRUE},
+    requires2FA={"const": False},
+    requires2FASetup=FLAG,
+    user=USER,
+    session=SESSION,
+    accessToken=JWT,
+    refreshToken=token("czr_"),
+    expiresIn=COUNT,
+    tokenType={"const": "Bearer"},
+    token=ID,
+    redirect=FLAG,
+)
+SECOND_FACTOR_REQUIRED = record(
+    "SecondFactorRequired",
+    requires2FA=TRUE,
+    twoFactorRedirect=TRUE,
+    twoFactorMethods=each({"enum": ["totp", "backup-code"]}),
+    challenge=token("czc_"),
+    expiresAt=TIME,
+)
+PRINCIPAL = record(
+    "Principal",
+    {"apiKeyId": ID, "sessionId": ID},
+    kind={"enum": ["session", "api_key"]},
+    userId=ID,
+    actorType=TEXT,
+    organizationId=optional(ID),
+    aal={"enum": [1, 2]},
+    amr=each(TEXT),
+    scopes=each(TEXT),
+    restrictedTo={"enum": [None, "two_factor_setup"]},
+)
+_RATE_LIMIT = {
+    "rateLimitEnabled": FLAG,
+    "rateLimitMax": optional(COUNT),
+    "rateLimitTimeWindow": optional(COUNT),
+}
+API_KEY = record(
+    "ApiKey",
+    id=ID,
+    name=TEXT,
+    prefix=TEXT,
+    organizationId=optional(ID),
+    scopes=each(TEXT),
+    metadata=optional(OBJECT),
+    enabled=FLAG,
+    expiresAt=optional(TIME),
+    lastUsedAt=optional(TIME),
+    createdAt=TIME,
+    updatedAt=TIME,
+    rotatedAt=optional(TIME),
+    allowedIps=optional(each(TEXT)),
+    **_RATE_LIMIT,
+)
+CREATED_API_KEY = record("CreatedApiKey", **_fields_of(API_KEY), key=TEXT)
+VERIFIED_API_KEY = record("VerifiedApiKey", **_fields_of(API_KEY), userId=ID, actorType=TEXT)
+CLIENT_API_KEY = record(
+    "ClientApiKey",
+    {"key": TEXT},
+    id=ID,
+    name=TEXT,
+    start=TEXT,
+    prefix=TEXT,
+    userId=ID,
+    referenceId=ID,
+    configId={"const": "default"},
+    organizationId=optional(ID),
+    enabled=FLAG,
+    expiresAt=optional(TIME),
+    createdAt=TIME,
+    updatedAt=TIME,
+    lastRequest=optional(TIME),
+    requestCount=COUNT,
+    permissions=NULL,
+    metadata=optional(OBJECT),
+    remaining=NULL,
+    refillAmount=NULL,
+    refillInterval=NULL,
+    lastRefillAt=NULL,
+    **_RATE_LIMIT,
+)
+CLIENT_ORGANIZATION = record(
+    "ClientOrganization",
+    id=ID,
+    name=TEXT,
+    slug=optional(TEXT),
+    logo=optional(TEXT),
+    metadata=optional(OBJECT),
+    createdAt=TIME,
+)
+ORGANIZATION = record("Organization", **_fields_of(CLIENT_ORGANIZATION), role=optional(ROLE), updatedAt=TIME)
+MEMBER = record(
+    "Member",
+    id=ID,
+    organizationId=ID,
+    userId=ID,
+    role=ROLE,
+    user=plain(id=ID, name=TEXT, email=TEXT, image=optional(TEXT)),
+    name=TEXT,
+    email=TEXT,
+    createdAt=TIME,
+)
+INVITATION = record(
+    "Invitation",
+    id=ID,
+    organizationId=ID,
+    email=TEXT,
+    role=ROLE,
+    status={"enum": ["pending", "accepted", "rejected", "canceled", "expired"]},
+    inviterId=optional(ID),
+    expiresAt=TIME,
+    createdAt=TIME,
+)
+RECEIVED_INVITATION = record(
+    "ReceivedInvitation",
+    **_fields_of(INVITATION),
+    organizationName=TEXT,
+    organizationSlug=optional(TEXT),
+    inviterEmail=TEXT,
+)
+TRUSTED_DEVICE = record(
+    "TrustedDevice",
+    id=ID,
+    userAgent=optional(TEXT),
+    ipAddress=optional(TEXT),
+    createdAt=TIME,
+    lastUsedAt=TIME,
+    expiresAt=TIME,
+)
+RESET = record("Reset", id=ID, askedAt=TIME, dueAt=TIME)
+ADMINISTERED_RESET = record(
+    "AdministeredReset", **_fields_of(RESET), userId=ID, askedBy=optional(TEXT), reason=TEXT
+)
+AUDIT_RECORD = record(
+    "AuditRecord",
+    id=ID,
+    sequence=COUNT,
+    at=TIME,
+    action=TEXT,
+    outcome={"enum": ["success", "failure", "denied"]},
+    actorKind={"enum": ["anonymous", "user", "api_key", "operator", "system"]},
+    actorUserId=optional(ID),
+    userId=optional(ID),
+    organizationId=optional(ID),
+    method=optional(TEXT),
+    ip=optional(TEXT),
+    userAgent=optional(TEXT),
+    requestId=optional(TEXT),
+    details=OBJECT,
+    hash=TEXT,
+)
