@@ -204,7 +204,14 @@ CLIENT_ORGANIZATION = record(
     metadata=optional(OBJECT),
     createdAt=TIME,
 )
-ORGANIZATION = record("Organization", **_fields_of(CLIENT_ORGANIZATION), role=optional(ROLE), updatedAt=TIME)
+ORGANIZATION = record(
+    "Organization",
+    **_fields_of(CLIENT_ORGANIZATION),
+    apiKeyMaxDays=optional(COUNT),
+    apiKeyUnusedDays=optional(COUNT),
+    role=optional(ROLE),
+    updatedAt=TIME,
+)
 MEMBER = record(
     "Member",
     id=ID,

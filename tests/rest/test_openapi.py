@@ -1,0 +1,44 @@
+"""The OpenAPI document leaves nothing about an answer open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from czo_auth import Auth, Settings
+from czo_auth.crypto.sealing import new_key_text
+from czo_auth.rest.app import rest_app
+from czo_auth.rest.openapi.answers import ANSWERS, OPENS_SESSION
+
+
+@pytest.fixture(scope="module")
+def operations() -> dict[str, dict[str, Any]]:
+    auth = Auth(Settings(encryption_key=new_key_text(), database_url="sqlite:///nowhere.sqlite3"))
+    document = rest_app(auth.door, version="1").openapi()
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_every_route_with_a_body_says_what_it_holds(operations: dict[str, dict[str, Any]]) -> None:
+    with_a_body = {name for name, operation in operations.items() if "204" not in operation["responses"]}
+    assert with_a_body == set(ANSWERS)
+    assert set(operations) >= OPENS_SESSION
+
+
+def test_every_route_says_which_credential_it_takes(operations: dict[str, dict[str, Any]]) -> None:
+    assert operations["POST /sign-in/email"]["security"] == []
+    assert operations["GET /session"]["security"] == [{"bearer": []}, {"sessionCookie": []}]
+    assert all("security" in operation for operation in operations.values())
+
+
+def test_refusals_have_the_one_shape_of_errors(operations: dict[str, dict[str, Any]]) -> None:
+    for operation in operations.values():
+        refusals = {status: told for status, told in operation["responses"].items() if status >= "400"}
+        assert {"400", "401", "403", "404", "409", "422", "429", "503"} <= set(refusals)
+        for told in refusals.values():
+            (reference, _) = told["content"]["application/json"]["schema"]["allOf"]
+            assert reference == {"$ref": "#/components/schemas/Problem"}
