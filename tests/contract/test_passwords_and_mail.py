@@ -67,6 +67,15 @@ async def test_change_keeps_the_second_factor_and_ends_challenges(timed: Timed) 
     assert (await timed.people.sign_in(carol)).body["user"]["twoFactorEnabled"] is True
 
 
+async def test_change_makes_reset_links_void_that_were_mailed_before(timed: Timed) -> None:
+    account, session = await timed.people.newcomer()
+    token = await ask_for_reset(timed, account)
+    accepted(await change(timed, account, session))
+    refused(await reset(timed, token, "yet another good passphrase"), 400, "INVALID_TOKEN")
+    account.password = NEW
+    await timed.people.sign_in(account)
+
+
 async def test_change_needs_the_current_password(live: Live) -> None:
     account, session = await live.people.newcomer()
     account.password = "not the password"

@@ -142,6 +142,24 @@ async def test_mail_token_is_handed_out_once(things: Things) -> None:
     )
 
 
+async def test_password_tokens_of_one_user_are_dropped_together(things: Things) -> None:
+    user, other = await things.user(), await things.user()
+    purposes: tuple[MailPurpose, ...] = ("reset_password", "recover_password", "verify_email")
+    kept: dict[tuple[str, MailPurpose], str] = {}
+    for owner in (user, other):
+        for purpose in purposes:
+            digest = kept[owner.id, purpose] = a_digest()
+            token = a_mail_token(owner.id, purpose=purpose)
+            await things.run(lambda tx: tx.users.add_mail_token(token, digest=digest, now=NOW))  # noqa: B023
+    await things.run(lambda tx: tx.users.drop_password_tokens(user.id))
+    alive = [
+        place
+        for place, digest in kept.items()
+        if await things.run(lambda tx: tx.users.take_mail_token(digest, purpose=place[1], now=NOW))  # noqa: B023
+    ]
+    assert alive == [(user.id, "verify_email"), *((other.id, purpose) for purpose in purposes)]
+
+
 async def test_mail_token_serves_its_purpose_only(things: Things) -> None:
     user, digest = await things.user(), a_digest()
     token = a_mail_token(user.id)

@@ -124,6 +124,11 @@ class SqlUsers(Store):
         row = self._connection.execute(taken).one_or_none()
         return None if row is None else made(MailToken, row)
 
+    def drop_password_tokens(self, user_id: str) -> None:
+        tokens = self._tables.mail_tokens
+        for_passwords = tokens.c.purpose.in_(["reset_password", "recover_password"])
+        self._connection.execute(delete(tokens).where(tokens.c.user_id == user_id, for_passwords))
+
     def prune_expired(self, *, before: datetime) -> int:
         tokens = self._tables.mail_tokens
         return self._prune(tokens, tokens.c.expires_at, before)

@@ -82,6 +82,8 @@ class Passwords:
     ) -> None:
         tx.users.set_password(user_id, password_hash=password_hash, now=now)
         tx.users.bump_credential_version(user_id, now=now)
+        # A link that lies in a mailbox must not undo what the owner did since.
+        tx.users.drop_password_tokens(user_id)
         tx.two_factor.drop_enrolment(user_id)
         tx.two_factor.drop_trusted_devices(user_id)
         end_sessions(tx, user_id, reason="password_changed", provenance=provenance, now=now, keep=keep)

@@ -93,6 +93,9 @@ class Users(Protocol):
     def take_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
         """Spend a live token. One atomic statement: it is handed out once."""
 
+    def drop_password_tokens(self, user_id: str) -> None:
+        """Make void what was mailed or handed over to set a new password."""
+
     def prune_expired(self, *, before: datetime) -> int:
         """
         Delete mailed tokens that expired before *before*.
