@@ -16,12 +16,18 @@ ATTACK_ROUNDS ?= 50
 FAULT_KILLS ?= 67
 FAULT_MIGRATIONS ?= 20
 
+# How much `make fuzz` tries; FUZZ_PARTS is of parsers, http and model.
+FUZZ_INPUTS ?= 1000000
+FUZZ_REQUESTS ?= 20000
+FUZZ_MODEL_SECONDS ?= 240
+FUZZ_PARTS ?= parsers http model
+
 VENV := .venv
 IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test test-deep attack faults bench check reference docs screenshots lock clean
+.PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench check reference docs screenshots lock clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
@@ -31,6 +37,7 @@ help:
 	@echo "make test-deep  the attacks, better-auth's client, and the contract once more on PostgreSQL"
 	@echo "make attack   every attack on SQLite with one and four processes and on PostgreSQL with four"
 	@echo "make faults   200 kills under load, outages, clocks, keys and sinks that fail"
+	@echo "make fuzz     a million inputs to the parsers, 20,000 generated requests, the model: 25 minutes"
 	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 2 minutes"
 	@echo "make check    ruff, mypy, import contracts, tree rules"
 	@echo "make reference  write docs/reference/ anew from the code"
@@ -68,6 +75,10 @@ attack: $(VENV)/.dev-installed
 faults: $(VENV)/.dev-installed
 	FAULT_KILLS=$(FAULT_KILLS) FAULT_MIGRATIONS=$(FAULT_MIGRATIONS) $(IN)/python -m pytest -q tests/faults $(TEST_ARGS)
 
+fuzz: $(VENV)/.fuzz-installed
+	FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_REQUESTS=$(FUZZ_REQUESTS) FUZZ_MODEL_SECONDS=$(FUZZ_MODEL_SECONDS) \
+		$(IN)/python -m tests.fuzz $(FUZZ_PARTS)
+
 bench: $(VENV)/.dev-installed
 	QUICK=$(QUICK) $(IN)/python -m benchmarks
 
@@ -96,10 +107,11 @@ lock: $(VENV)/.installer-installed
 	sed -n 's/^\([A-Za-z0-9._-]*==[^ ;\\]*\).*/\1/p' requirements/base.txt > src/czo_auth/doctor/tested.txt
 	$(COMPILE) pyproject.toml --all-extras --group build --group dev --constraints requirements/base.txt \
 		--output-file requirements/dev.txt
+	$(COMPILE) --group pyproject.toml:fuzz --constraints requirements/dev.txt --output-file requirements/fuzz.txt
 	$(COMPILE) --group pyproject.toml:docs --constraints requirements/dev.txt --output-file requirements/docs.txt
 
 clean:
-	rm -rf $(VENV) build dist site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) build dist site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis .fuzz-corpus
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs several times faster than pip; where pip cannot get it, pip does the work itself.
@@ -132,6 +144,11 @@ $(VENV)/.base-installed: requirements/base.txt pyproject.toml $(VENV)/.installer
 $(VENV)/.dev-installed: requirements/dev.txt requirements/base.txt pyproject.toml $(VENV)/.installer-installed
 	$(call install,requirements/dev.txt)
 	@touch $(VENV)/.base-installed $@
+
+$(VENV)/.fuzz-installed: requirements/fuzz.txt $(VENV)/.dev-installed
+	@echo "installing requirements/fuzz.txt"
+	@$(UV_INSTALL) --require-hashes -r $< || $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@
 
 # The site's generator comes along only where the site is built; its pins agree with the development set's.
 $(VENV)/.docs-installed: requirements/docs.txt $(VENV)/.dev-installed

@@ -1,0 +1,320 @@
+"""
+What ought to be true: people, factors, codes, challenges, sessions, refresh families, keys and organizations.
+
+Written from the contract, not from the code. Every method that begins with ``after_`` says what a success changes; the
+others say what an attempt must be answered. None stands for success, else the status and the code of the refusal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pyotp
+
+from tests.contract.people import Account
+
+Refused = tuple[int, str] | None
+MINUTE = timedelta(minutes=1)
+STEP = 30
+LOCKS = (15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 60 * MINUTE)
+DEAD: Refused = (401, "INVALID_TOKEN")
+NO_KEY: Refused = (401, "INVALID_API_KEY")
+MUST_ENROL: Refused = (403, "TWO_FACTOR_SETUP_REQUIRED")
+NO_CHALLENGE: Refused = (401, "INVALID_TWO_FACTOR_COOKIE")
+LOCKED: Refused = (429, "ACCOUNT_TEMPORARILY_LOCKED")
+
+
+@dataclass(eq=False)
+class Factor:
+    """A secret with the codes that go with it; ``codes`` are the unspent ones."""
+
+    secret: str
+    codes: list[str]
+    last_step: int = 0
+    expires_at: datetime | None = None
+
+    def step_of(self, code: str, *, now: datetime, drift: int, after: int) -> int | None:
+        """Find the earliest acceptable step that *code* is right for."""
+        phone, current = pyotp.TOTP(self.secret), int(now.timestamp()) // STEP
+        steps = range(current - drift, current + drift + 1)
+        return next((step for step in steps if step > after and phone.generate_otp(step) == code), None)
+
+
+@dataclass(eq=False)
+class Person:
+    account: Account
+    factor: Factor | None = None
+    pending: Factor | None = None
+    spent_codes: list[str] = field(default_factory=list)
+    is_admin: bool = False
+    is_banned: bool = False
+    failures: int = 0
+    locked_until: datetime | None = None
+    is_stopped: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.account.id
+
+    @property
+    def must_enrol(self) -> bool:
+        return self.is_admin and self.factor is None
+
+
+@dataclass(eq=False)
+class Session:
+    person: Person
+    id: str
+    token: str
+    access_token: str
+    actor: str
+    aal: int
+    auth_time: datetime
+    proved_at: datetime | None
+    issued_at: datetime
+    expires_at: datetime
+    leaf: str
+    replaced: list[tuple[str, datetime]] = field(default_factory=list)
+    is_over: bool = False
+
+
+@dataclass(eq=False)
+class Challenge:
+    person: Person
+    token: str
+    actor: str
+    auth_time: datetime
+    expires_at: datetime
+    attempts: int = 0
+    is_over: bool = False
+
+
+@dataclass(eq=False)
+class Organization:
+    id: str
+    roles: dict[Person, str]
+
+
+@dataclass(eq=False)
+class Key:
+    person: Person
+    id: str
+    text: str
+    actor: str
+    scopes: tuple[str, ...]
+    organization: Organization | None = None
+    expires_at: datetime | None = None
+    is_enabled: bool = True
+    is_rotated: bool = False
+    is_over: bool = False
+
+
+@dataclass(eq=False)
+class World:
+    """
+    Everything that the machine made, and what it must be answered.
+
+    Args:
+        drift: Steps that the deployment accepts on either side.
+    """
+
+    drift: int
+    people: list[Person] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
+    challenges: list[Challenge] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
+    organizations: list[Organization] = field(default_factory=list)
+    events: Counter[tuple[str | None, str]] = field(default_factory=Counter)
+
+    def tell(self, person: Person, event: str, times: int = 1) -> None:
+        """Expect an event."""
+        self.events[person.id, event] += times
+
+    # --- sessions ----------------------------------------------------------------------------------------------------
+    def is_alive(self, session: Session, *, now: datetime) -> bool:
+        return not session.is_over and session.expires_at > now
+
+    def enters(self, session: Session, *, now: datetime, enrolling: bool = False) -> Refused:
+        """Say how a session is let in, to what only asks for one."""
+        if not self.is_alive(session, now=now):
+            return DEAD
+        return MUST_ENROL if session.person.must_enrol and not enrolling else None
+
+    def administers(self, session: Session, *, now: datetime) -> Refused:
+        """Say how a session is let in to the administration."""
+        refused = self.enters(session, now=now)
+        if refused is None and session.actor != "admin":
+            return 403, "FORBIDDEN"
+        return refused
+
+    def after_issue(self, session: Session) -> None:
+        self.sessions.append(session)
+        self.tell(session.person, "auth.session.created")
+
+    def end(self, session: Session) -> None:
+        session.is_over = True
+        self.tell(session.person, "auth.session.revoked")
+
+    def end_sessions(
+        self, person: Person, *, now: datetime, keep: Session | None = None, actor: str | None = None
+    ) -> None:
+        """End sessions; pending challenges go with them."""
+        for session in self.sessions:
+            theirs = session.person is person and session is not keep and actor in (None, session.actor)
+            if theirs and self.is_alive(session, now=now):
+                self.end(session)
+        for challenge in self.challenges:
+            if challenge.person is person:
+                challenge.is_over = True
+
+    def refreshes(self, session: Session, token: str, *, now: datetime) -> Refused:
+        """Say what a refresh token of *session* gets; a spent one ends the family, which this notes."""
+        if not self.is_alive(session, now=now):
+            return 401, "INVALID_REFRESH_TOKEN"
+        if token == session.leaf:
+            return None
+        (at,) = [at for text, at in session.replaced if text == token]
+        if now - at <= timedelta(seconds=10):
+            return 409, "REFRESH_IN_PROGRESS"
+        self.end(session)
+        self.tell(session.person, "auth.refresh.reuse_detected")
+        return 401, "INVALID_REFRESH_TOKEN"
+
+    # --- second factors ----------------------------------------------------------------------------------------------
+    def is_locked(self, person: Person, *, now: datetime) -> bool:
+        return person.is_stopped or (person.locked_until is not None and now < person.locked_until)
+
+    def count(self, person: Person, *, now: datetime) -> Refused:
+        """Count an attempt before it is checked."""
+        if self.is_locked(person, now=now):
+            return LOCKED
+        person.failures += 1
+        if person.failures >= 50:
+            person.is_stopped = True
+        elif person.failures % 10 == 0:
+            person.locked_until = now + LOCKS[min(person.failures // 10, 4) - 1]
+        return None
+
+    def fail(self, person: Person, code: str) -> Refused:
+        """Note a counted attempt that was wrong."""
+        if person.failures % 10 == 0:
+            self.tell(person, "auth.2fa.locked")
+        return 401, code
+
+    def tries(self, person: Person, text: str, kind: str, *, now: datetime) -> Refused:
+        """
+        Try a code against the active factor, and spend it if it is right.
+
+        Args:
+            kind: ``totp``, ``backup`` or ``either``.
+        """
+        factor = person.factor
+        if factor is None:
+            return 400, "TOTP_NOT_ENABLED"
+        refused = self.count(person, now=now)
+        if refused is not None:
+            return refused
+        is_backup = kind == "backup" or (kind == "either" and len(text) > 6)
+        if is_backup:
+            if text not in factor.codes:
+                return self.fail(person, "INVALID_BACKUP_CODE" if kind == "backup" else "INVALID_CODE")
+            factor.codes.remove(text)
+            person.spent_codes.append(text)
+            self.tell(person, "auth.2fa.backup_code_used")
+        else:
+            step = factor.step_of(text, now=now, drift=self.drift, after=factor.last_step)
+            if step is None:
+                return self.fail(person, "INVALID_CODE")
+            factor.last_step = step
+        self.forgive(person)
+        return None
+
+    def forgive(self, person: Person) -> None:
+        person.failures, person.locked_until, person.is_stopped = 0, None, False
+
+    def claims(self, challenge: Challenge, *, now: datetime) -> Refused:
+        """Say what an attempt on a challenge gets before its code is looked at."""
+        if challenge.is_over or challenge.expires_at <= now:
+            return NO_CHALLENGE
+        if challenge.attempts > 5:
+            return NO_CHALLENGE
+        if challenge.attempts == 5:
+            challenge.attempts += 1
+            return 400, "TOO_MANY_ATTEMPTS_REQUEST_NEW_CODE"
+        if self.is_locked(challenge.person, now=now):
+            return LOCKED
+        challenge.attempts += 1
+        return None
+
+    def proves(self, session: Session, code: str | None, *, now: datetime) -> Refused:
+        """Say how a change of the second factor is let through, the password being right."""
+        if session.person.factor is None:
+            return 400, "TWO_FACTOR_NOT_ENABLED"
+        if code is not None:
+            return self.tries(session.person, code, "either", now=now)
+        recent = session.proved_at is not None and now - session.proved_at <= 10 * MINUTE
+        return None if recent else (403, "REAUTHENTICATION_REQUIRED")
+
+    def after_enabled(self, person: Person, step: int) -> None:
+        assert person.pending is not None
+        person.factor, person.pending = person.pending, None
+        person.factor.last_step = step
+        self.forgive(person)
+        self.tell(person, "auth.2fa.enabled")
+
+    def after_factor_removed(self, person: Person) -> None:
+        if person.factor is not None:
+            person.spent_codes += person.factor.codes
+        person.factor = person.pending = None
+        self.forgive(person)
+        self.tell(person, "auth.2fa.disabled")
+
+    # --- keys --------------------------------------------------------------------------------------------------------
+    def accepts(self, key: Key, *, now: datetime) -> Refused:
+        """Say what a use of a key gets."""
+        if key.is_over or not key.is_enabled or key.person.is_banned:
+            return NO_KEY
+        if key.expires_at is not None and key.expires_at <= now:
+            return NO_KEY
+        return MUST_ENROL if key.person.must_enrol else None
+
+    def rights(self, key: Key) -> list[str]:
+        """Give the scopes that count now: reserved ones only while the owner wears an administrator's hat."""
+        administers = key.actor == "admin" and key.person.is_admin
+        return [scope for scope in key.scopes if administers or not scope.startswith("admin:")]
+
+    def owns(self, session: Session, key: Key, *, now: datetime) -> Refused:
+        """Say how a session is let in to a key of its own or of somebody else."""
+        refused = self.enters(session, now=now)
+        if refused is not None:
+            return refused
+        return (404, "NOT_FOUND") if key.person is not session.person or key.is_over else None
+
+    def end_keys(
+        self, *, now: datetime, person: Person | None = None, organization: Organization | None = None
+    ) -> None:
+        for key in self.keys:
+            theirs = person in (None, key.person) and organization in (None, key.organization)
+            if theirs and not key.is_over:
+                key.is_over = True
+                if key.expires_at is None or key.expires_at > now:
+                    self.tell(key.person, "auth.apikey.revoked")
+
+    # --- people ------------------------------------------------------------------------------------------------------
+    def after_ban(self, person: Person, *, now: datetime) -> None:
+        if person.is_banned:
+            return
+        person.is_banned, person.pending = True, None
+        self.end_sessions(person, now=now)
+        self.end_keys(now=now, person=person)
+        self.tell(person, "auth.user.banned")
+
+    def after_hat(self, person: Person, *, is_admin: bool, now: datetime) -> None:
+        if person.is_admin == is_admin:
+            return
+        person.is_admin = is_admin
+        if not is_admin:
+            self.end_sessions(person, now=now, actor="admin")
+        self.tell(person, "auth.role.changed")
