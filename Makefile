@@ -39,7 +39,7 @@ help:
 	@echo "make faults   200 kills under load, outages, clocks, keys and sinks that fail"
 	@echo "make fuzz     a million inputs to the parsers, 20,000 generated requests, the model: 25 minutes"
 	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 2 minutes"
-	@echo "make check    ruff, mypy, import contracts, tree rules"
+	@echo "make check    ruff, mypy, import contracts, tree rules, advisories"
 	@echo "make reference  write docs/reference/ anew from the code"
 	@echo "make docs     build the documentation site into site/; a broken link fails"
 	@echo "make screenshots  take the documentation's pictures anew; needs Chromium"
@@ -82,12 +82,13 @@ fuzz: $(VENV)/.fuzz-installed
 bench: $(VENV)/.dev-installed
 	QUICK=$(QUICK) $(IN)/python -m benchmarks
 
-check: $(VENV)/.dev-installed
+check: $(VENV)/.dev-installed $(VENV)/.audit-installed
 	$(IN)/ruff check .
 	$(IN)/ruff format --check .
 	$(IN)/mypy --strict src tools tests/support
 	$(IN)/lint-imports --no-logo
 	$(IN)/python tools/check_tree.py
+	$(IN)/python tools/check_advisories.py requirements/base.txt requirements/dev.txt
 
 reference: $(VENV)/.dev-installed
 	$(IN)/python tools/write_reference.py
@@ -109,6 +110,7 @@ lock: $(VENV)/.installer-installed
 		--output-file requirements/dev.txt
 	$(COMPILE) --group pyproject.toml:fuzz --constraints requirements/dev.txt --output-file requirements/fuzz.txt
 	$(COMPILE) --group pyproject.toml:docs --constraints requirements/dev.txt --output-file requirements/docs.txt
+	$(COMPILE) --group pyproject.toml:audit --constraints requirements/dev.txt --output-file requirements/audit.txt
 
 clean:
 	rm -rf $(VENV) build dist site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis .fuzz-corpus
@@ -154,4 +156,10 @@ $(VENV)/.fuzz-installed: requirements/fuzz.txt $(VENV)/.dev-installed
 $(VENV)/.docs-installed: requirements/docs.txt $(VENV)/.dev-installed
 	@echo "installing requirements/docs.txt"
 	@$(UV_INSTALL) --require-hashes -r $< || $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@
+
+# As with the docs: only where it is used. Where it cannot be had, the check says so.
+$(VENV)/.audit-installed: requirements/audit.txt $(VENV)/.dev-installed
+	@echo "installing requirements/audit.txt"
+	@$(UV_INSTALL) --require-hashes -r $< || $(PIP_INSTALL) --require-hashes -r $< || true
 	@touch $@
