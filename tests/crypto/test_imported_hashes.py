@@ -13,6 +13,17 @@ BEYOND_BOUNDS = {
     "PBKDF2": "pbkdf2_sha256$2500001$seasalt$L3hYA7kwxQb/YDR0t+U0AleB8L4HWYDMF9SfZCm7Gb4=",
     "scrypt": "scrypt$2$seasalt$1$524289$jqom9ilR/d9lc+QQN8tdewEOBc9MlAje+KKk+hdhRb5osWvNVh0QTDlugAYIiYcw"
     "kUhGyrU3s8Ycv9bs97pZPQ==",
+    "scrypt's blocks": "scrypt$1024$seasalt$1025$1$FdABOrb0wvjT9Zs4SvDbdqkMc3yMtcGmEO7u4n9yY3zmebyXP2411BPCgJ2ilA4m"
+    "kbhf4uc7mDuOgUog55aUnw==",
+}
+# Right hashes of PASSWORD, each at a bound. One of bcrypt would take seconds.
+AT_BOUNDS = {
+    "PBKDF2, most": "pbkdf2_sha256$2500000$seasalt$GS3VB744Gj8G6gOh75o//Fhhr5sHzHuXd5vmhAkzOo8=",
+    "PBKDF2, least": "pbkdf2_sha256$1$seasalt$fv5gfODYmKLNk3H3ezvnnXfjow0dUbriFutZYl4oews=",
+    "scrypt, most": "scrypt$65536$seasalt$16$1$QJuyVOKe4qYmKN64IbgRwJGRqvR+FaavyMUsIpGTDoQ35b0uPJfZLuKgK8ostXVs"
+    "4zrwI5Ae+S6z5u8QPSiD+g==",
+    "scrypt, least": "scrypt$2$seasalt$1$1$tESB0A0RhqOxAn5TPzNv1wfuZL3HFACN8+Mubo9tq1IyJRXGJXaGWUZnnm8ED5GwBg4F"
+    "VnyozrN530BTV3EyWQ==",
 }
 # Made by better-auth 1.7.25 from the text below, which NFKC changes.
 BETTER_AUTH = (
@@ -34,6 +45,27 @@ def test_a_hash_that_asks_for_too_much_is_refused_unread(maker: str) -> None:
     begun = time.thread_time()
     assert not imported_hashes.is_match(BEYOND_BOUNDS[maker], PASSWORD)
     assert time.thread_time() - begun < 0.1
+
+
+@pytest.mark.parametrize("maker", AT_BOUNDS)
+def test_a_hash_at_a_bound_is_verified(maker: str) -> None:
+    assert imported_hashes.is_match(AT_BOUNDS[maker], PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        AT_BOUNDS["PBKDF2, least"].replace("$1$", "$0$"),
+        AT_BOUNDS["scrypt, least"].replace("$2$", "$1$"),
+        AT_BOUNDS["scrypt, least"].replace("$2$", "$6$"),
+        AT_BOUNDS["scrypt, least"].replace("$1$1$", "$0$1$"),
+        AT_BOUNDS["scrypt, least"].replace("$1$1$", "$1$0$"),
+    ],
+    ids=["no iterations", "table of one", "table of six", "no blocks", "no lanes"],
+)
+def test_a_hash_whose_costs_make_no_sense_matches_nothing(stored: str) -> None:
+    assert imported_hashes.is_known(stored)
+    assert imported_hashes.is_match(stored, PASSWORD) is False
 
 
 def test_a_bcrypt_hash_is_verified_with_what_bcrypt_read_of_the_password() -> None:

@@ -457,6 +457,7 @@ def test_a_naive_time_is_a_mistake_of_the_caller() -> None:
 
 
 def test_a_token_over_the_size_limit_is_refused() -> None:
+    assert jwt.MAX_TOKEN_LENGTH == 4096
     about = (jwt.MAX_TOKEN_LENGTH - len(TOKEN)) * 3 // 4
     tokens = [_with_claims(filler="x" * size) for size in range(about - 30, about)]
     lengths = [len(token) for token in tokens]

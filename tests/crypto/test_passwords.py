@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import resources
 
 import pytest
+from argon2 import low_level
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,6 +132,31 @@ def test_argon2_that_asks_for_too_much_is_refused_unread(beyond: str) -> None:
     begun = time.thread_time()
     assert not _matches(ARGON2_BEYOND_BOUNDS[beyond], PASSWORD)
     assert time.thread_time() - begun < 0.1
+
+
+@pytest.mark.parametrize("at", [(262_144, 4, 1), (8, 10, 1), (128, 1, 16)], ids=["memory", "passes", "lanes"])
+def test_argon2_at_a_bound_is_verified(at: tuple[int, int, int]) -> None:
+    memory_kib, passes, lanes = at
+    secret, salt = PASSWORD.encode(), b"0123456789abcdef"
+    stored = low_level.hash_secret(
+        secret, salt, passes, memory_kib, lanes, passwords.HASH_BYTES, low_level.Type.ID
+    )
+    assert _matches(stored.decode(), PASSWORD)
+
+
+def test_what_can_be_verified_is_argon2_or_a_known_import() -> None:
+    assert passwords.is_verifiable(passwords.DUMMY_HASH) is True
+    assert passwords.is_verifiable(BCRYPT) is True
+    assert passwords.is_verifiable("plain text") is False
+
+
+def test_a_new_hash_begins_as_the_current_ones_do() -> None:
+    assert passwords.hash_password(PASSWORD).startswith(passwords.CURRENT_HASHES_BEGIN)
+
+
+def test_a_typed_password_of_512_characters_is_normalised_and_no_longer_one() -> None:
+    assert passwords.normalise("\uff50" * 512) == "p" * 512
+    assert passwords.normalise("\uff50" * 513) == "\uff50" * 513
 
 
 # Made by bcrypt from PASSWORD at cost 4; better-auth 1.7.25; Django 5.2.19.

@@ -121,6 +121,12 @@ def test_a_ring_made_from_bytes_is_held_to_the_same_rules(keys: dict[str, bytes]
         KeyRing(keys)
 
 
+@pytest.mark.parametrize("period", [1, 2, 4, 8, 16])
+def test_a_key_that_repeats_itself_is_refused(period: int) -> None:
+    with pytest.raises(KeyRingError, match=r"Entry 2 .* repeated pattern"):
+        KeyRing({"k1": KEY, "k2": KEY[:period] * (32 // period)})
+
+
 def test_the_representation_hides_the_keys() -> None:
     ring = KeyRing.parse(f"k2:{OTHER_TEXT},k1:{TEXT}")
     assert repr(ring) == str(ring) == "KeyRing(kids=('k2', 'k1'))"
@@ -135,7 +141,7 @@ def test_a_new_key_text_is_a_ring_and_differs() -> None:
 
 
 def test_a_new_key_text_with_a_bad_id_is_refused() -> None:
-    with pytest.raises(KeyRingError):
+    with pytest.raises(KeyRingError, match="Entry 1"):
         sealing.new_key_text("k:1")
 
 

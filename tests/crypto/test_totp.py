@@ -74,6 +74,7 @@ def test_a_new_secret_has_160_bits_and_differs() -> None:
 
 def test_a_step_lasts_thirty_seconds_from_the_epoch() -> None:
     start = datetime(1970, 1, 1, tzinfo=UTC)
+    assert totp.matching_step(SECRET, totp.hotp(SECRET, 0), now=start, drift=1) == 0
     assert totp.step_at(start) == 0
     assert totp.step_at(start + timedelta(seconds=29, microseconds=999_999)) == 0
     assert totp.step_at(start + timedelta(seconds=30)) == 1

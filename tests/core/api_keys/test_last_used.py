@@ -62,3 +62,29 @@ def test_what_could_not_be_written_is_taken_back_and_newer_uses_win() -> None:
     last_used.saw("a", stored=None, now=NOW + MINUTE)
     last_used.give_back(seen)
     assert last_used.take() == {"a": NOW + MINUTE, "b": NOW}
+
+
+def test_what_the_database_said_last_stands_against_what_it_said_before() -> None:
+    last_used = LastUsed()
+    last_used.saw("a", stored=NOW, now=NOW + MINUTE - timedelta(seconds=1))
+    last_used.saw("a", stored=NOW - MINUTE, now=NOW + MINUTE - timedelta(seconds=1))
+    assert last_used.take() == {}
+
+
+def test_memory_of_noted_keys_is_bounded() -> None:
+    last_used = LastUsed()
+    for number in range(100_000):
+        last_used.saw(str(number), stored=None, now=NOW)
+    last_used.saw("0", stored=None, now=NOW)
+    assert len(last_used.take()) == 100_000
+    last_used.saw("one more", stored=None, now=NOW)
+    last_used.saw("0", stored=None, now=NOW)
+    assert set(last_used.take()) == {"one more", "0"}
+
+
+def test_what_is_given_back_is_bounded() -> None:
+    last_used = LastUsed()
+    for number in range(100_000):
+        last_used.saw(str(number), stored=None, now=NOW)
+    last_used.give_back({"older": NOW - MINUTE})
+    assert "older" not in last_used.take()

@@ -1,0 +1,22 @@
+"""The numbers of API keys, and the farthest day that one may end on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from czo_auth.core.api_keys.key import ApiKeyPolicy
+
+
+def test_numbers_are_those_of_the_contract() -> None:
+    policy = ApiKeyPolicy()
+    assert policy.prefix == "czo_"
+    assert policy.limit == 100
+    assert policy.longest_years == 10
+    assert policy.longest_overlap == timedelta(days=1)
+    assert policy.when_leaked == "revoke"
+
+
+def test_key_of_a_leap_day_may_end_on_the_first_of_march() -> None:
+    made = datetime(2028, 2, 29, 12, 30, tzinfo=UTC)
+    assert ApiKeyPolicy().farthest_end(made) == datetime(2038, 3, 1, 12, 30, tzinfo=UTC)
+    assert ApiKeyPolicy(longest_years=4).farthest_end(made) == datetime(2032, 2, 29, 12, 30, tzinfo=UTC)
