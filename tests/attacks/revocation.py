@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -210,6 +211,9 @@ async def serving(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # Shown when the test fails: why a request got 503.
+        causes = Counter(line for line in log.read_text().splitlines() if "unavailable" in line)
+        print(*(f"{count} x {line}" for line, count in causes.items()), sep="\n")
 
 
 async def _until_it_listens(port: int, log: Path) -> None:

@@ -223,7 +223,7 @@ def test_invitation_from_mail_to_membership(person: Any) -> None:
     assert TIME.fullmatch(invitation["expiresAt"])
     assert ok(ada.get(path)) == {"invitations": [invitation], "total": 1}
     again = {"email": bob.user["email"], "role": "member"}
-    refused(ada.post(path, again), 400, "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION")
+    refused(ada.post(path, again), 409, "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION")
 
     token = {"token": sent["token"]}
     refused(eve.post("/invitations/accept", token), 403, "YOU_ARE_NOT_THE_RECIPIENT_OF_THE_INVITATION")
@@ -232,7 +232,7 @@ def test_invitation_from_mail_to_membership(person: Any) -> None:
     assert accepted["organization"] == {**acme, "role": "admin"}
     assert (accepted["member"]["userId"], accepted["member"]["role"]) == (bob.user["id"], "admin")
     refused(bob.post("/invitations/accept", token), 400, "INVITATION_NOT_FOUND")
-    refused(ada.post(path, again), 400, "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION")
+    refused(ada.post(path, again), 409, "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION")
     refused(bob.post(path, {"email": eve.user["email"], "role": "owner"}), 403, "FORBIDDEN")
 
     withdrawn = ok(ada.post(path, {"email": eve.user["email"], "role": "member"}), 201)

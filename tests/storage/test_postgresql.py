@@ -209,6 +209,38 @@ async def test_lookup_asks_again_when_its_connection_dies(things: Things, server
         server.execute(kill)
 
 
+async def test_connections_that_the_server_ends_are_not_even_noticed(
+    things: Things, migrated_postgres_url: str
+) -> None:
+    """The server's last word comes a moment before the end of the connection; whoever asks in between asks again."""
+    ended, stop = 0, asyncio.Event()
+
+    async def end_them() -> None:
+        nonlocal ended
+        connection = await asyncpg.connect(migrated_postgres_url)
+        try:
+            for _ in range(40):
+                ended += len(
+                    await connection.fetch(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND application_name = 'czo-auth' AND state = 'idle'"
+                    )
+                )
+                await asyncio.sleep(0.03)
+        finally:
+            stop.set()
+            await connection.close()
+
+    async def ask() -> None:
+        while not stop.is_set():
+            assert await things.storage.lookup.find_session(a_digest()) is None
+            await things.storage.transactions.read(lambda tx: tx.users.count(text=None))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(end_them(), ask(), ask())
+    assert ended > 20
+
+
 async def test_refusal_of_a_step_passes_with_its_cause(things: Things) -> None:
     def step(tx: Transaction) -> None:
         tx.users.add(a_user())

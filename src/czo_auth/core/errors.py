@@ -224,12 +224,16 @@ class OrganizationNotFound(Invalid):
     message = "There is no such organization."
 
 
-class AlreadyMember(Invalid):
+class MemberExists(Invalid):
+    """Already a member, as better-auth's client is told."""
+
     code = "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION"
     message = "This user is a member already."
 
 
-class AlreadyInvited(Invalid):
+class InvitationExists(Invalid):
+    """Already invited, as better-auth's client is told."""
+
     code = "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION"
     message = "This address is invited already."
 
@@ -533,6 +537,16 @@ class LastOwner(Conflict):
 class SlugTaken(Conflict):
     code = "ORGANIZATION_SLUG_ALREADY_TAKEN"
     message = "The slug is taken."
+
+
+class AlreadyMember(Conflict):
+    code = "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION"
+    message = "This user is a member already."
+
+
+class AlreadyInvited(Conflict):
+    code = "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION"
+    message = "This address is invited already."
 
 
 class OrganizationLimitReached(Conflict):

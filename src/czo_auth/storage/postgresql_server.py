@@ -145,6 +145,9 @@ def is_broken_connection(error: Exception) -> bool:
         return True
     if isinstance(original, asyncpg.InterfaceError):
         return "closed" in str(original)
+    # Between the server's last word and the end of the connection; nothing was sent.
+    if isinstance(original, asyncpg.InternalClientError):
+        return "cannot switch to state" in str(original)
     # An administrator's restart ends connections with a last word.
     return getattr(original, "sqlstate", None) in ("57P01", "57P02")
 

@@ -34,6 +34,8 @@ _EVERYWHERE: Final[Renaming] = {
     errors.UnknownInvitation: errors.InvitationNotFound,
     errors.UnknownRole: errors.RoleNotFound,
     errors.SlugTaken: errors.SlugNotAvailable,
+    errors.AlreadyMember: errors.MemberExists,
+    errors.AlreadyInvited: errors.InvitationExists,
     errors.LastOwner: errors.OnlyOwnerCannotLeave,
     errors.EmailNotVerified: errors.InvitationsNeedVerifiedEmail,
 }
