@@ -99,6 +99,15 @@ class Subject:
             processes += self.postgres.processes
         return sum(cpu_of(process) for process in processes)
 
+    def event_loop_seconds(self) -> float:
+        """Give the CPU time of the workers' first threads, which run the event loops; others hash and store."""
+        return sum(
+            thread.user_time + thread.system_time
+            for process in tree(self.pid)
+            for thread in process.threads()
+            if thread.id == process.pid
+        )
+
     def resident_megabytes(self) -> float:
         """Give the resident memory of the largest process: a worker."""
         return max(process.memory_info().rss for process in tree(self.pid)) / 1e6
