@@ -292,15 +292,13 @@ class World:
             return refused
         return (404, "NOT_FOUND") if key.person is not session.person or key.is_over else None
 
-    def end_keys(
-        self, *, now: datetime, person: Person | None = None, organization: Organization | None = None
-    ) -> None:
+    def end_keys(self, *, person: Person | None = None, organization: Organization | None = None) -> None:
         for key in self.keys:
             theirs = person in (None, key.person) and organization in (None, key.organization)
             if theirs and not key.is_over:
+                # Those that expired too, lest a clock that is set back brings them to life.
                 key.is_over = True
-                if key.expires_at is None or key.expires_at > now:
-                    self.tell(key.person, "auth.apikey.revoked")
+                self.tell(key.person, "auth.apikey.revoked")
 
     # --- people ------------------------------------------------------------------------------------------------------
     def after_ban(self, person: Person, *, now: datetime) -> None:
@@ -308,7 +306,7 @@ class World:
             return
         person.is_banned, person.pending = True, None
         self.end_sessions(person, now=now)
-        self.end_keys(now=now, person=person)
+        self.end_keys(person=person)
         self.tell(person, "auth.user.banned")
 
     def after_hat(self, person: Person, *, is_admin: bool, now: datetime) -> None:
