@@ -22,12 +22,15 @@ FUZZ_REQUESTS ?= 20000
 FUZZ_MODEL_SECONDS ?= 240
 FUZZ_PARTS ?= parsers http model
 
+# After so long `make mutation` stops; the next one goes on.
+MUTATION_MINUTES ?= 60
+
 VENV := .venv
 IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench check reference docs screenshots lock clean
+.PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench peers mutation check reference docs screenshots lock clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
@@ -39,6 +42,8 @@ help:
 	@echo "make faults   200 kills under load, outages, clocks, keys and sinks that fail"
 	@echo "make fuzz     a million inputs to the parsers, 20,000 generated requests, the model: 25 minutes"
 	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 2 minutes"
+	@echo "make peers    the attacks that can be asked of other products, of them and of this one"
+	@echo "make mutation  change one thing at a time in the code, and see that a test notices"
 	@echo "make check    ruff, mypy, import contracts, tree rules, advisories"
 	@echo "make reference  write docs/reference/ anew from the code"
 	@echo "make docs     build the documentation site into site/; a broken link fails"
@@ -81,6 +86,13 @@ fuzz: $(VENV)/.fuzz-installed
 
 bench: $(VENV)/.dev-installed
 	QUICK=$(QUICK) $(IN)/python -m benchmarks
+
+peers: $(VENV)/.dev-installed
+	$(IN)/python -m benchmarks.attacks
+
+# Goes on where the last run ended; results are kept in .mutation/.
+mutation: $(VENV)/.dev-installed
+	$(IN)/python -m tools.mutation --write --minutes $(MUTATION_MINUTES)
 
 check: $(VENV)/.dev-installed $(VENV)/.audit-installed
 	$(IN)/ruff check .

@@ -473,6 +473,12 @@ def test_a_text_that_is_no_token_is_refused(text: str) -> None:
     assert not _is_accepted(text)
 
 
+def test_unknown_key_is_named_and_reads_like_any_refusal() -> None:
+    unknown = jwt.UnknownSigningKey("another")
+    assert unknown.kid == "another"
+    assert str(unknown) == str(InvalidToken()) == "The token is not valid."
+
+
 def test_every_refusal_reads_the_same() -> None:
     for token in (
         "",

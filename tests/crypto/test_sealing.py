@@ -105,6 +105,10 @@ def test_the_error_says_which_entry_is_at_fault() -> None:
         KeyRing.parse(MALFORMED["weak second key"])
     with pytest.raises(KeyRingError, match=r"Entry 2 .* needs an id"):
         KeyRing.parse(MALFORMED["entry without an id among others"])
+    with pytest.raises(KeyRingError, match=r"Entry 2 .* strict base64"):
+        KeyRing.parse(f"k2:{OTHER_TEXT},k1:{TEXT}=")
+    with pytest.raises(KeyRingError, match=r"Entry 2 .* an earlier one"):
+        KeyRing.parse(f"k1:{OTHER_TEXT},k1:{TEXT}")
 
 
 def test_a_key_ring_error_is_a_value_error() -> None:

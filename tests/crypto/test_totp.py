@@ -271,3 +271,9 @@ def test_the_uri_gives_an_authenticator_the_same_codes() -> None:
 def test_a_uri_without_names_is_refused(account: str, issuer: str) -> None:
     with pytest.raises(ValueError, match="name"):
         totp.otpauth_uri(SECRET, account=account, issuer=issuer)
+
+
+@pytest.mark.parametrize("size", range(16, 25))
+def test_a_secret_is_read_back_from_its_spelling(size: int) -> None:
+    secret = bytes(range(size))
+    assert totp.decode_secret(totp.encode_secret(secret)) == secret

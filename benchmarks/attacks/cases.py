@@ -1,0 +1,233 @@
+"""The attacks: each asks a server a question over HTTP and says in a few words what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+
+import httpx
+
+from benchmarks.attacks.subjects import Account, Attacked, Pending, texts_in
+from czo_auth.crypto import totp
+
+AT_ONCE = 32
+MOST_GUESSES = 30
+Case = Callable[[Attacked], Awaitable[str]]
+
+
+async def _enrolled(server: Attacked) -> Account:
+    account = await server.sign_up()
+    await server.enrol(account)
+    return account
+
+
+async def replayed_code(server: Attacked) -> str:
+    """One TOTP code at two sign-ins, one after the other, within its window"""
+    account = await _enrolled(server)
+    code = account.code()
+    first = await server.totp(await server.begin(account), code)
+    second = await server.totp(await server.begin(account), code)
+    return f"{first.status_code}, then {second.status_code}"
+
+
+async def enrolment_code_again(server: Attacked) -> str:
+    """The code that confirmed the enrolment, again at the next sign-in"""
+    account = await server.sign_up()
+    before = account.code
+    sent: list[str] = []
+
+    def remember(ahead: int = 1) -> str:
+        sent.append(before(ahead))
+        return sent[-1]
+
+    account.code = remember  # type: ignore[method-assign]
+    await server.enrol(account)
+    return str((await server.totp(await server.begin(account), sent[0])).status_code)
+
+
+async def racing_code(server: Attacked) -> str:
+    """One TOTP code at 32 sign-ins at once"""
+    account = await _enrolled(server)
+    begun = [await server.begin(account) for _ in range(AT_ONCE)]
+    code = account.code()
+    return _statuses(await asyncio.gather(*(server.totp(one, code) for one in begun)))
+
+
+async def racing_backup_code(server: Attacked) -> str:
+    """One backup code at 32 sign-ins at once"""
+    account = await _enrolled(server)
+    begun = [await server.begin(account) for _ in range(AT_ONCE)]
+    code = account.codes[0]
+    return _statuses(await asyncio.gather(*(server.backup(one, code) for one in begun)))
+
+
+async def finished_challenge(server: Attacked) -> str:
+    """A sign-in that was finished, finished again with its challenge of before and another backup code"""
+    account = await _enrolled(server)
+    begun = await server.begin(account)
+    copied = server.browser()
+    copied.cookies.update(begun.browser.cookies)
+    first = await server.backup(begun, account.codes[0])
+    again = type(begun)(copied, begun.challenge)
+    second = await server.backup(again, account.codes[1])
+    return f"{first.status_code}, then {second.status_code}"
+
+
+async def guesses_at_one_challenge(server: Attacked) -> str:
+    """Wrong codes at one challenge, up to 30, then a right backup code there"""
+    account = await _enrolled(server)
+    begun = await server.begin(account)
+    seen = [await server.totp(begun, _wrong(account, guess)) for guess in range(MOST_GUESSES)]
+    last = await server.backup(begun, account.codes[0])
+    return f"{_runs(seen)}; the right code: {last.status_code}"
+
+
+async def guesses_at_an_account(server: Attacked) -> str:
+    """Wrong codes, each at a new challenge, up to 30, then a right backup code at another"""
+    account = await _enrolled(server)
+    seen = []
+    for guess in range(MOST_GUESSES):
+        browser = server.browser()
+        answer = await server.sign_in(account.email, account.password, browser)
+        if answer.status_code >= 300:
+            seen.append(answer)
+            continue
+        begun = Pending(browser, str(answer.json().get("challenge", "")))
+        seen.append(await server.totp(begun, _wrong(account, guess)))
+    try:
+        last = str((await server.backup(await server.begin(account), account.codes[0])).status_code)
+    except RuntimeError as refused:
+        last = f"not asked, sign-in says {str(refused).partition(': ')[2][:3]}"
+    return f"{_runs(seen)}; the right code: {last}"
+
+
+async def session_after_password_change(server: Attacked) -> str:
+    """Another session of the user after the password was changed, with nothing asked for but the change"""
+    account = await server.sign_up()
+    other = server.browser()
+    await server.sign_in(account.email, account.password, other)
+    before = await server.is_signed_in(other)
+    await server.change_password(account)
+    return f"{_alive(before)}, then {_alive(await server.is_signed_in(other))}"
+
+
+async def session_after_second_factor(server: Attacked) -> str:
+    """Another session of the user, signed in by password, after the second factor was turned on"""
+    account = await server.sign_up()
+    other = server.browser()
+    await server.sign_in(account.email, account.password, other)
+    before = await server.is_signed_in(other)
+    await server.enrol(account)
+    return f"{_alive(before)}, then {_alive(await server.is_signed_in(other))}"
+
+
+async def session_after_ban(server: Attacked) -> str:
+    """A session after its user was banned"""
+    account = await server.sign_up()
+    before = await server.is_signed_in(account.browser)
+    await server.ban(account)
+    return f"{_alive(before)}, then {_alive(await server.is_signed_in(account.browser))}"
+
+
+async def key_after_ban(server: Attacked) -> str:
+    """An API key after its owner was banned"""
+    if not server.has_keys:
+        return "not asked: it has no API keys"
+    account = await server.sign_up()
+    key = await server.create_key(account)
+    before = await server.uses_key(key)
+    await server.ban(account)
+    return f"{_accepted(before)}, then {_accepted(await server.uses_key(key))}"
+
+
+async def copy_of_the_database(server: Attacked) -> str:
+    """What a copy of the database shows as it was handed out"""
+    account = await _enrolled(server)
+    handed_out = {"TOTP secret": account.secret_text, "backup code": account.codes[0]}
+    if server.has_keys:
+        handed_out["API key"] = await server.create_key(account)
+    for name, value in account.browser.cookies.items():
+        if "session" in name and "data" not in name:
+            # better-auth signs the cookie; the token is what stands before the signature.
+            handed_out["session token"] = value.partition(".")[0]
+    text = texts_in(server.database)
+    asked = f"asked for {', '.join(handed_out)}"
+    shown = [name for name, value in handed_out.items() if value and value in text]
+    raw = account.secret.decode("ascii", "replace")
+    if "TOTP secret" not in shown and raw in text:
+        shown.append("TOTP secret")
+    return f"{', '.join(shown) or 'none'} ({asked})"
+
+
+async def telling_users_apart(server: Attacked) -> str:
+    """Sign-in as nobody, with a wrong password, as somebody banned with the right one: status and length"""
+    account, banned = await server.sign_up(), await server.sign_up()
+    await server.ban(banned)
+    asked = [
+        await server.sign_in("nobody@example.com", PASSWORD_OF_NOBODY, server.browser()),
+        await server.sign_in(account.email, PASSWORD_OF_NOBODY, server.browser()),
+        await server.sign_in(banned.email, banned.password, server.browser()),
+    ]
+    return ", ".join(f"{one.status_code} ({len(one.content)} bytes)" for one in asked)
+
+
+PASSWORD_OF_NOBODY = "nobody has this phrase"
+CASES: tuple[Case, ...] = (
+    replayed_code,
+    enrolment_code_again,
+    racing_code,
+    racing_backup_code,
+    finished_challenge,
+    guesses_at_one_challenge,
+    guesses_at_an_account,
+    session_after_password_change,
+    session_after_second_factor,
+    session_after_ban,
+    key_after_ban,
+    copy_of_the_database,
+    telling_users_apart,
+)
+
+
+def _wrong(account: Account, guess: int) -> str:
+    right = {account.code(ahead) for ahead in range(-2, 3)}
+    return next(code for number in range(guess * 7, 10**totp.DIGITS) if (code := f"{number:06}") not in right)
+
+
+def _statuses(answers: Iterable[httpx.Response]) -> str:
+    found = Counter(answer.status_code for answer in answers)
+    return ", ".join(f"{number} × {status}" for status, number in sorted(found.items()))
+
+
+def _runs(answers: Iterable[httpx.Response]) -> str:
+    """Write ``401, 401, 429`` as ``2 × 401, 1 × 429``, in the order in which they came, by status and code."""
+    runs: list[tuple[str, int]] = []
+    for answer in answers:
+        said = f"{answer.status_code} {_code_of(answer)}".strip()
+        if runs and runs[-1][0] == said:
+            runs[-1] = (said, runs[-1][1] + 1)
+        else:
+            runs.append((said, 1))
+    return ", ".join(f"{number} × {said}" for said, number in runs)
+
+
+def _code_of(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    error = body.get("error")
+    if isinstance(error, dict):
+        return f"`{error.get('code', '')}`"
+    return f"`{body['code']}`" if "code" in body else ""
+
+
+def _alive(is_alive: bool) -> str:
+    return "alive" if is_alive else "ended"
+
+
+def _accepted(is_accepted: bool) -> str:
+    return "accepted" if is_accepted else "refused"

@@ -1,0 +1,338 @@
+"""The servers that are attacked, and how a client speaks with each."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from benchmarks import peers
+from benchmarks.subjects import ROOT, Subject, granian
+from czo_auth.crypto import totp
+from czo_auth.crypto.sealing import new_key_text
+from tests.support.server import RunningServer
+
+PASSWORD = "a long enough phrase"
+OTHER_PASSWORD = "another long enough phrase"
+WAIT_SECONDS = 60
+HOSTS = Path(__file__).with_name("hosts")
+_numbers = count(1)
+
+
+@dataclass
+class Account:
+    """A person with a browser, and what the server told them once."""
+
+    email: str
+    browser: httpx.AsyncClient
+    secret: bytes = b""
+    secret_text: str = ""
+    codes: list[str] = field(default_factory=list)
+    password: str = PASSWORD
+
+    def code(self, ahead: int = 1) -> str:
+        """Give the code of the step *ahead* of the present one; the enrolment used the present one."""
+        return totp.hotp(self.secret, int(time.time()) // totp.PERIOD + ahead)
+
+
+@dataclass
+class Pending:
+    """A sign-in between password and second factor, in a browser of its own."""
+
+    browser: httpx.AsyncClient
+    challenge: str = ""
+
+
+class Attacked:
+    """
+    A server under attack.
+
+    Attributes:
+        name: As the table shows it.
+        url: Where it listens.
+        database: Its SQLite file.
+        has_keys: Whether it has API keys.
+    """
+
+    name: str
+    url: str
+    database: Path
+    has_keys = True
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def browser(self) -> httpx.AsyncClient:
+        """Make a browser without cookies, at an address of its own; it names the origin of its page, as browsers do."""
+        number = next(_numbers)
+        address = f"10.0.{number // 250}.{number % 250 + 1}"
+        headers = {"Origin": self.url, "X-Forwarded-For": address}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=WAIT_SECONDS)
+
+    async def sign_up(self) -> Account:
+        raise NotImplementedError
+
+    async def enrol(self, account: Account) -> None:
+        raise NotImplementedError
+
+    async def sign_in(self, email: str, password: str, browser: httpx.AsyncClient) -> httpx.Response:
+        raise NotImplementedError
+
+    async def begin(self, account: Account) -> Pending:
+        """Sign in with the right password, up to the second factor."""
+        raise NotImplementedError
+
+    async def totp(self, pending: Pending, code: str) -> httpx.Response:
+        raise NotImplementedError
+
+    async def backup(self, pending: Pending, code: str) -> httpx.Response:
+        raise NotImplementedError
+
+    async def is_signed_in(self, browser: httpx.AsyncClient) -> bool:
+        raise NotImplementedError
+
+    async def change_password(self, account: Account) -> None:
+        raise NotImplementedError
+
+    async def ban(self, account: Account) -> None:
+        raise NotImplementedError
+
+    async def create_key(self, account: Account) -> str:
+        raise NotImplementedError
+
+    async def uses_key(self, key: str) -> bool:
+        raise NotImplementedError
+
+    def _account(self) -> Account:
+        return Account(email=f"person-{next(_numbers)}@example.com", browser=self.browser())
+
+
+class BetterAuthWire(Attacked):
+    """What speaks better-auth's routes: better-auth, its Python port, and this product."""
+
+    def __init__(self, name: str, subject: Subject, database: Path, log: Path) -> None:
+        self.name = name
+        self.database = database
+        self._subject = subject
+        self._log = log
+        self.url = subject.url
+
+    def start(self) -> None:
+        self._subject.start(self._log)
+
+    def stop(self) -> None:
+        self._subject.stop()
+
+    async def sign_up(self) -> Account:
+        account = self._account()
+        body = {"email": account.email, "name": "Ada", "password": account.password}
+        _good(await account.browser.post("/api/auth/sign-up/email", json=body))
+        return account
+
+    async def enrol(self, account: Account) -> None:
+        begun = _good(
+            await account.browser.post("/api/auth/two-factor/enable", json={"password": account.password})
+        ).json()
+        account.secret_text, account.secret = _secret_of(begun["totpURI"])
+        account.codes = list(begun["backupCodes"])
+        code = {"code": account.code(ahead=0)}
+        _good(await account.browser.post("/api/auth/two-factor/verify-totp", json=code))
+
+    async def sign_in(self, email: str, password: str, browser: httpx.AsyncClient) -> httpx.Response:
+        return await browser.post("/api/auth/sign-in/email", json={"email": email, "password": password})
+
+    async def begin(self, account: Account) -> Pending:
+        browser = self.browser()
+        _good(await self.sign_in(account.email, account.password, browser))
+        return Pending(browser)
+
+    async def totp(self, pending: Pending, code: str) -> httpx.Response:
+        return await pending.browser.post("/api/auth/two-factor/verify-totp", json={"code": code})
+
+    async def backup(self, pending: Pending, code: str) -> httpx.Response:
+        return await pending.browser.post("/api/auth/two-factor/verify-backup-code", json={"code": code})
+
+    async def is_signed_in(self, browser: httpx.AsyncClient) -> bool:
+        answer = await browser.get("/api/auth/get-session")
+        return answer.status_code == 200 and answer.json() is not None
+
+    async def change_password(self, account: Account) -> None:
+        body = {"currentPassword": account.password, "newPassword": OTHER_PASSWORD}
+        _good(await account.browser.post("/api/auth/change-password", json=body))
+        account.password = OTHER_PASSWORD
+
+    async def ban(self, account: Account) -> None:
+        operator = await self.sign_up()
+        with sqlite3.connect(self.database) as database:
+            database.execute("update user set role = 'admin' where email = ?", (operator.email,))
+            found = database.execute("select id from user where email = ?", (account.email,)).fetchone()
+        database.close()
+        _good(await operator.browser.post("/api/auth/admin/ban-user", json={"userId": found[0]}))
+
+    async def create_key(self, account: Account) -> str:
+        made = _good(await account.browser.post("/api/auth/api-key/create", json={"name": "robot"}))
+        return str(made.json()["key"])
+
+    async def uses_key(self, key: str) -> bool:
+        async with self.browser() as robot:
+            answer = await robot.get("/api/auth/get-session", headers={"x-api-key": key})
+            return answer.status_code == 200 and answer.json() is not None
+
+
+class Ours(BetterAuthWire):
+    """This product, as ``czo-auth serve`` runs it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.name = "czo-auth"
+        self.database = directory / "database.sqlite3"
+        self._server = RunningServer(
+            directory,
+            database_url=f"sqlite:///{self.database}",
+            env={"AUTH_ENCRYPTION_KEY": new_key_text(), "CZO_AUTH_RATE_LIMIT_ENABLED": "false"},
+        )
+        self.url = self._server.url
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    async def ban(self, account: Account) -> None:
+        command = [sys.executable, "-m", "czo_auth", "users", "ban", account.email, "--reason", "peers"]
+        subprocess.run(command, env=self._server.env, check=True, capture_output=True)  # noqa: ASYNC221
+
+    async def uses_key(self, key: str) -> bool:
+        async with self.browser() as robot:
+            answer = await robot.get("/api/auth/whoami", headers={"Authorization": f"Bearer {key}"})
+            return answer.status_code == 200
+
+
+class Crudauth(Attacked):
+    """crudauth with sessions: other routes, the same deeds."""
+
+    name = "crudauth"
+    has_keys = False
+
+    def __init__(self, subject: Subject, database: Path, log: Path) -> None:
+        self.database = database
+        self._subject = subject
+        self._log = log
+        self.url = subject.url
+
+    def start(self) -> None:
+        self._subject.start(self._log)
+
+    def stop(self) -> None:
+        self._subject.stop()
+
+    async def sign_up(self) -> Account:
+        account = self._account()
+        name = account.email.partition("@")[0]
+        body = {"email": account.email, "username": name, "password": account.password}
+        _good(await account.browser.post("/register", json=body))
+        self._keep_csrf(account.browser, await self.sign_in(account.email, account.password, account.browser))
+        return account
+
+    async def enrol(self, account: Account) -> None:
+        begun = _good(
+            await account.browser.post("/mfa/totp/setup", json={"password": account.password})
+        ).json()
+        account.secret_text, account.secret = _secret_of(begun["otpauth_uri"])
+        confirmed = await account.browser.post("/mfa/totp/confirm", json={"code": account.code(ahead=0)})
+        account.codes = list(_good(confirmed).json()["recovery_codes"])
+
+    async def sign_in(self, email: str, password: str, browser: httpx.AsyncClient) -> httpx.Response:
+        return await browser.post("/login", data={"username": email, "password": password})
+
+    async def begin(self, account: Account) -> Pending:
+        browser = self.browser()
+        answer = _good(await self.sign_in(account.email, account.password, browser))
+        return Pending(browser, str(answer.json()["challenge"]))
+
+    async def totp(self, pending: Pending, code: str) -> httpx.Response:
+        return await pending.browser.post("/mfa/verify", json={"challenge": pending.challenge, "code": code})
+
+    backup = totp
+
+    async def is_signed_in(self, browser: httpx.AsyncClient) -> bool:
+        return (await browser.get("/me")).status_code == 200
+
+    async def change_password(self, account: Account) -> None:
+        body = {"current_password": account.password, "new_password": OTHER_PASSWORD}
+        _good(await account.browser.post("/change-password", json=body))
+        account.password = OTHER_PASSWORD
+
+    async def ban(self, account: Account) -> None:
+        with sqlite3.connect(self.database) as database:
+            database.execute("update users set is_active = 0 where email = ?", (account.email,))
+        database.close()
+
+    @staticmethod
+    def _keep_csrf(browser: httpx.AsyncClient, answer: httpx.Response) -> None:
+        browser.headers["X-CSRF-Token"] = str(_good(answer).json()["csrf_token"])
+
+
+def subjects(directory: Path) -> list[Attacked]:
+    """Give this product, and the peers that can be had."""
+    found: list[Attacked] = [Ours(directory / "czo-auth")]
+    node, python = peers.node(), peers.python()
+    if node is not None:
+        shutil.copy(HOSTS / "better_auth.mjs", node / "attacked.mjs")
+        database = directory / "better-auth.sqlite3"
+        subject = Subject(
+            "better-auth",
+            [peers.node_program(), str(node / "attacked.mjs")],
+            env={"BENCH_DATABASE_URL": str(database), "NODE_ENV": "production"},
+        )
+        found.append(BetterAuthWire("better-auth", subject, database, directory / "better-auth.log"))
+    if python is not None:
+        for name, module in (("better-auth-server", "better_auth_server"), ("crudauth", "crudauth_session")):
+            database = directory / f"{name}.sqlite3"
+            env = {"BENCH_DATABASE_URL": f"sqlite+aiosqlite:///{database}", "PYTHONPATH": str(ROOT)}
+            command = granian(f"benchmarks.attacks.hosts.{module}:app", python=python)
+            subject = Subject(name, command, env=env)
+            log = directory / f"{name}.log"
+            found.append(
+                Crudauth(subject, database, log)
+                if name == "crudauth"
+                else BetterAuthWire(name, subject, database, log)
+            )
+    return found
+
+
+def texts_in(database: Path) -> str:
+    """Read everything that a copy of an SQLite file shows without a key, as one text."""
+    with sqlite3.connect(database) as connection:
+        tables = [
+            name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")
+        ]
+        rows = [str(row) for table in tables for row in connection.execute(f'select * from "{table}"')]
+    connection.close()
+    return os.linesep.join(rows)
+
+
+def _secret_of(uri: str) -> tuple[str, bytes]:
+    text = parse_qs(urlsplit(uri).query)["secret"][0]
+    return text, base64.b32decode(text + "=" * (-len(text) % 8), casefold=True)
+
+
+def _good(answer: httpx.Response) -> httpx.Response:
+    if answer.status_code >= 300:
+        shown = re.sub(r"\s+", " ", answer.text)[:300]
+        raise RuntimeError(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {shown}")
+    return answer

@@ -1,0 +1,80 @@
+"""The mutants of a module, and a trial of one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.mutation.mutants import mutants_of
+
+ROOT = Path(__file__).parents[2]
+SOURCE = '''"""Doc."""
+from dataclasses import dataclass
+
+MOST = 3
+
+@dataclass(frozen=True)
+class Box:
+    """Doc."""
+    size: int = 1
+
+def fits(box: Box, room: int = MOST) -> bool:
+    """Doc."""
+    if not box.size <= room:
+        raise ValueError("too large")
+    return True
+'''
+
+
+def test_each_mutant_changes_one_thing_and_has_a_name_of_its_own() -> None:
+    mutants = list(mutants_of(SOURCE))
+    names = [mutant.name for mutant in mutants]
+    assert len(names) == len(set(names)) == len({mutant.source for mutant in mutants})
+    assert "module: 3 → 4 in MOST = 3" in names
+    assert "fits: box.size <= room → box.size < room" in names
+    assert "fits: not box.size <= room → box.size <= room" in names
+    assert "fits: raise ValueError('too large') → pass" in names
+    assert "fits: True → False in return True" in names
+    for mutant in mutants:
+        compile(mutant.source, "mutant", "exec")
+
+
+def test_what_nobody_relies_on_is_left_alone() -> None:
+    for mutant in mutants_of(SOURCE):
+        assert "frozen" not in mutant.name
+        assert "Doc" not in mutant.name
+        assert mutant.source.count("too large") == (0 if mutant.name.endswith("→ pass") else 1)
+
+
+def test_what_runs_at_import_is_told_apart() -> None:
+    at_import = {mutant.name: mutant.at_import for mutant in mutants_of(SOURCE)}
+    assert at_import["module: 3 → 4 in MOST = 3"] is True
+    assert at_import["fits: True → False in return True"] is False
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "outcome"), [("== 64", "== 65", "killed"), ("== 64", "==  64", "survived")]
+)
+def test_trial_says_whether_a_test_noticed(tmp_path: Path, old: str, new: str, outcome: str) -> None:
+    module = tmp_path / "tried_out.py"
+    module.write_text("def is_right(n):\n    return n == 64\n")
+    (tmp_path / "test_tried_out.py").write_text(
+        "import tried_out\n\ndef test_it():\n    assert tried_out.is_right(64)\n"
+    )
+    changed = module.read_text().replace(old, new)
+    code = (
+        "from tools.mutation import trial\n"
+        f"print(trial.run('tried_out', {changed!r}, [{str(tmp_path / 'test_tried_out.py')!r}], seconds=60))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == outcome
