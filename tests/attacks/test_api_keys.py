@@ -379,3 +379,42 @@ async def test_reading_a_key_again(live: Live, owner: Person, key: dict[str, Any
         assert key["key"][8:] not in answer.text
     for field in ("key", "hash", "digest", "keyHash", "secret"):
         assert (await graph(f"{{ myApiKeys {{ {field} }} }}", owner[1].token)).status_code == 400
+
+
+# --- fields that better-auth's route does not know --------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"expires_at": None},
+        {"expires_at": "2999-01-01T00:00:00.000Z", "scopes": ["admin:all"]},
+        {"expiresAt": None, "scopes": [], "allowedIps": None, "allowed_ips": None},
+        {"rate_limit": None, "rate_limit_max": 1_000_000, "rate_limit_enabled": False},
+        {"rotated_at": None, "revoked_at": None, "prefix": "czo_AAAA", "organization_id": UNKNOWN},
+    ],
+)
+async def test_update_by_better_auths_route_changes_what_it_knows_only(
+    live: Live, owner: Person, more: dict[str, Any]
+) -> None:
+    """S16: a field under the name that it has inside neither lengthens a life nor takes a limit or a scope away."""
+    limits = {"allowedIps": ["203.0.113.7"], "rateLimitMax": 5, "rateLimitTimeWindow": 60_000}
+    shown = await create_key(live.api, owner[1], scopes=["orders:read"], expiresIn=172_800, **limits)
+    body = {"keyId": shown["id"], "name": "renamed", **more}
+    accepted(await live.api.post("/api-key/update", body, bearer=owner[1].token))
+    after = accepted(await live.api.get(f"/api-keys/{shown['id']}", bearer=owner[1].token))["apiKey"]
+    moved = {"name": "renamed", "updatedAt": after["updatedAt"]}
+    assert after == {name: value for name, value in shown.items() if name != "key"} | moved
+
+
+async def test_update_with_unknown_fields_alone_is_no_update(
+    live: Live, owner: Person, key: dict[str, Any], root: Session
+) -> None:
+    """S20, S29: what stands as the name of a field reaches no record."""
+    body = {"keyId": key["id"], key["key"]: 1, "line\nforged": 1}
+    refused(await live.api.post("/api-key/update", body, bearer=owner[1].token), 400, "NO_VALUES_TO_UPDATE")
+    accepted(await live.api.post("/api-key/update", {**body, "name": "x"}, bearer=owner[1].token))
+    audit = await live.api.get(
+        f"/admin/audit?userId={owner[0].id}&action=auth.apikey.changed", bearer=root.token
+    )
+    assert accepted(audit)["total"] == 1
+    assert key["key"][8:] not in audit.text
+    assert "forged" not in audit.text

@@ -213,7 +213,7 @@ async def get(call: Here, id: Annotated[str, Query(max_length=64)]) -> Response:
 async def update(body: UpdateBody, call: Here) -> Response:
     """Change one of the user's keys."""
     body.refuse_server_side()
-    given = frozenset(body.model_fields_set) - {"key_id"}
+    given = (body.model_fields_set & UpdateBody.model_fields.keys()) - {"key_id"}
     if not given:
         raise NoValuesToUpdate
     lifetime = _lifetime(body.expires_in, call)
