@@ -14,7 +14,7 @@ import pytest
 from czo_auth.crypto import tokens
 from czo_auth.settings import KEY_FILE
 from tests.cli.inside import Inside
-from tests.cli.shell import Shell
+from tests.cli.shell import PASSWORD, Shell
 from tests.conftest import StartServer
 from tests.support.ports import free_port
 
@@ -79,3 +79,32 @@ def test_server_that_is_none_of_ours_is_told_and_not_followed(
         assert said in done.stderr
         assert key[:8] in done.stdout, "what was found is told all the same"
         assert key[8:] not in done.stdout + done.stderr
+
+
+def test_live_key_that_may_not_be_used_from_here_is_told_and_revoked(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server()
+    shell = Shell(server.data_directory)
+    shell.create("ada@example.com")
+    api = f"{server.url}/api/auth"
+    credentials = {"email": "ada@example.com", "password": PASSWORD}
+    token = httpx.post(f"{api}/customer/sign-in/email", json=credentials).headers["set-auth-token"]
+    bearer = {"authorization": f"Bearer {token}"}
+    keys = []
+    for limits in ({"allowedIps": ["203.0.113.7"]}, {"rateLimitMax": 1, "rateLimitTimeWindow": 86_400_000}):
+        made = httpx.post(f"{api}/api-keys", json={"name": "a key", **limits}, headers=bearer)
+        keys.append(made.json()["apiKey"]["key"])
+    used_up = httpx.get(f"{api}/whoami", headers={"authorization": f"Bearer {keys[1]}"})
+    assert used_up.status_code == 200
+    leak = tmp_path / "leak.txt"
+    leak.write_text("\n".join(keys))
+    words = ("scan", "--json", "--ask", server.url, "--revoke", str(leak))
+    for state in ("was live, reported", "was not valid, reported"):
+        done = shell.run(*words, code=1)
+        assert [json.loads(line)["state"] for line in done.stdout.splitlines()] == [state] * 2
+
+
+def test_address_that_is_none_is_told(fresh: Shell) -> None:
+    for url in ("https://ex\nample.com", "https://[::1", "http://shop.example", "https://u:p@shop.example"):
+        assert "--ask" in fresh.run("scan", "--ask", url, "/nowhere", code=2).stderr

@@ -171,6 +171,38 @@ def test_hook_refuses_a_commit_that_brings_a_key(fresh: Shell, tree: Path, key: 
     git(tree, "commit", "-q", "-m", "no key")
 
 
+def test_configuration_of_a_strangers_repository_runs_nothing(
+    fresh: Shell, tree: Path, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tree, "init", "-q")
+    (tree / "a.txt").write_text("nothing")
+    commit(tree)
+    (tree / "b.txt").write_text(key)
+    git(tree, "add", "-A")
+    ran = tmp_path / "ran"
+    for name in (
+        "core.fsmonitor",
+        "remote.origin.uploadpack",
+        "core.sshCommand",
+        "diff.external",
+        "core.pager",
+    ):
+        git(tree, "config", name, f"touch {ran}; true")
+    settings = {
+        "remote.origin.url": str(tmp_path),
+        "remote.origin.promisor": "true",
+        "protocol.file.allow": "always",
+    }
+    for name, value in settings.items():
+        git(tree, "config", name, value)
+    blob = git(tree, "rev-parse", "HEAD:a.txt")
+    (tree / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    monkeypatch.chdir(tree)
+    fresh.run("scan", "--staged", code=1)
+    fresh.run("scan", "--history", ".", code=1)
+    assert not ran.exists()
+
+
 def test_first_commit_is_looked_at_too(
     fresh: Shell, tree: Path, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

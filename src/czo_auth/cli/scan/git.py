@@ -43,9 +43,11 @@ class Repository:
     def __init__(self, folder: str, *, as_told: bool = False) -> None:
         self._folder = folder
         self._env = {name: value for name, value in os.environ.items() if as_told or name not in _HEREDITARY}
-        # Nothing is fetched, asked or locked.
+        # Nothing is fetched, asked or locked, whatever the configuration of the repository says: it may be a
+        # stranger's, and fetching runs programs that it names. A git before 2.45 knows the second line only.
         quiet = {
             "GIT_NO_LAZY_FETCH": "1",
+            "GIT_ALLOW_PROTOCOL": "none",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_OPTIONAL_LOCKS": "0",
             "LC_ALL": "C",
@@ -185,7 +187,7 @@ class Repository:
                 raise GitFailed(_said(stderr.read()))
 
     def _command(self, command: Sequence[str]) -> list[str]:
-        return ["git", "-C", self._folder, *command]
+        return ["git", "-c", "core.fsmonitor=false", "-C", self._folder, *command]
 
 
 class _Contents:

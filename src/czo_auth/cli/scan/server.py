@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -11,11 +12,20 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import httpx
 
+_OF_LIVE_KEYS = frozenset(
+    {
+        (403, "TWO_FACTOR_SETUP_REQUIRED"),
+        (403, "IP_ADDRESS_NOT_ALLOWED"),
+        (429, "RATE_LIMIT_EXCEEDED"),
+    }
+)
+"""Refusals of this use of a key: its owner must enrol first, it may not come from here, or comes too often."""
 BASE_PATH = "/api/auth"
 _TOGETHER = 100
 _TRIES = 3
 _LONGEST_WAIT_SECONDS = 60
 _SECONDS = 30
+_SOME_SECONDS = re.compile(r"[0-9]{1,6}")
 
 
 class NotAsked(Exception):
@@ -42,6 +52,10 @@ class Server:
         if parts.scheme == "http" and not is_near:
             raise ValueError("keys are sent over https only, but to this machine itself")
         self._base = url.rstrip("/") + ("" if parts.path.strip("/") else BASE_PATH)
+        try:
+            httpx.URL(self._base)
+        except httpx.InvalidURL:
+            raise ValueError("the address must be like https://auth.example.com") from None
         # A proxy sees what goes to it over http; over https it sees a tunnel.
         self._client = httpx.Client(timeout=_SECONDS, follow_redirects=False, trust_env=not is_near)
 
@@ -59,10 +73,9 @@ class Server:
         answer = self._send("GET", "/whoami", headers={"authorization": f"Bearer {key}"})
         if answer.status_code == 401 and _code(answer) == "INVALID_API_KEY":
             return False
-        # 403: a key that lives, but whose owner must set up a second factor first.
-        if (answer.status_code, _code(answer)) == (403, "TWO_FACTOR_SETUP_REQUIRED") or (
-            answer.status_code == 200 and _json(answer).get("kind") == "api_key"
-        ):
+        if (answer.status_code, _code(answer)) in _OF_LIVE_KEYS:
+            return True
+        if answer.status_code == 200 and _json(answer).get("kind") == "api_key":
             return True
         raise NotAsked(_strange(answer))
 
@@ -92,8 +105,10 @@ class Server:
                 raise NotAsked(f"the server does not answer ({type(error).__name__})") from None
             if answer.status_code not in (429, 503) or tries == _TRIES:
                 return answer
+            if (answer.status_code, _code(answer)) in _OF_LIVE_KEYS:
+                return answer
             wait = answer.headers.get("retry-after", "")
-            time.sleep(min(int(wait), _LONGEST_WAIT_SECONDS) if wait.isdecimal() else 1)
+            time.sleep(min(int(wait), _LONGEST_WAIT_SECONDS) if _SOME_SECONDS.fullmatch(wait) else 1)
 
 
 def _json(answer: httpx.Response) -> dict[str, object]:
