@@ -63,3 +63,22 @@ def test_lines_that_are_refused_are_named_and_the_others_go_on(shell: Shell) -> 
     assert "md5" not in done.stderr
     users = [json.loads(each) for each in shell.run("users", "list", "--json").stdout.splitlines()]
     assert [user["email"] for user in users] == ["ada@example.com", "bo@example.com"]
+
+
+def test_line_that_is_too_long_counts_as_one(shell: Shell) -> None:
+    text = line("cy@example.com", name="x" * 200_000) + line("not an address") + line("cy@example.com")
+    done = shell.run("users", "import", stdin=text, code=1)
+    assert done.stdout == "1 users were imported, 2 lines were refused\n"
+    assert [told[told.index("line ") :][:7] for told in done.stderr.splitlines()[:2]] == [
+        "line 1:",
+        "line 2:",
+    ]
+
+
+def test_hash_that_no_password_could_match_is_refused(shell: Shell) -> None:
+    """Its owner would be told that their right password is wrong."""
+    dear = "$argon2id$v=19$m=9999999,t=9,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaGhhc2g"
+    bcrypts = HASH.replace("$04$", "$15$"), HASH.replace("$04$", "$03$")
+    text = "".join(line("dee@example.com", passwordHash=one) for one in (dear, *bcrypts))
+    done = shell.run("users", "import", stdin=text, code=1)
+    assert done.stdout == "0 users were imported, 3 lines were refused\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from czo_auth.cli.options import DatabaseUrl, DataDir, examples
 
@@ -65,7 +65,10 @@ def _lines() -> Iterator[tuple[int, KnownUser | str]]:
     from pydantic import ValidationError
 
     line_of = _line_model()
-    for number, line in enumerate(iter(lambda: sys.stdin.buffer.readline(_LONGEST_LINE), b""), start=1):
+    for number, line in enumerate(_lines_of(sys.stdin.buffer), start=1):
+        if len(line) > _LONGEST_LINE:
+            yield number, f"it has more than {_LONGEST_LINE} bytes."
+            continue
         if not line.strip():
             continue
         try:
@@ -75,6 +78,15 @@ def _lines() -> Iterator[tuple[int, KnownUser | str]]:
             where = ".".join(str(part) for part in problem["loc"])
             message = problem["msg"].removeprefix("Value error, ")
             yield number, f"{where}: {message}" if where else "this is not a JSON object."
+
+
+def _lines_of(stream: BinaryIO) -> Iterator[bytes]:
+    """Read lines, of each a little more than may be in it: what is too long counts as one line all the same."""
+    while line := stream.readline(_LONGEST_LINE + 1):
+        rest = line
+        while len(rest) > _LONGEST_LINE and not rest.endswith(b"\n"):
+            rest = stream.readline(_LONGEST_LINE + 1)
+        yield line
 
 
 def _line_model() -> Any:

@@ -25,7 +25,15 @@ BCRYPT_BYTES = 72
 
 def is_known(stored: str) -> bool:
     """Say whether *stored* has one of the formats, with costs inside the bounds or not."""
-    return any(form.fullmatch(stored) for form, _ in _FORMATS)
+    return any(form.fullmatch(stored) for form, _, _ in _FORMATS)
+
+
+def is_within_bounds(stored: str) -> bool:
+    """Say whether *stored* has one of the formats, with costs inside the bounds: some password could match."""
+    for form, is_affordable, _ in _FORMATS:
+        if match := form.fullmatch(stored):
+            return is_affordable(match)
+    return False
 
 
 def is_match(stored: str, password: str) -> bool:
@@ -39,21 +47,29 @@ def is_match(stored: str, password: str) -> bool:
         password: As typed, not normalised: only better-auth normalised before hashing. The caller has
             bounded its length.
     """
-    for form, verify in _FORMATS:
+    for form, is_affordable, verify in _FORMATS:
         if match := form.fullmatch(stored):
-            return verify(match, password)
+            return is_affordable(match) and verify(match, password)
     return False
 
 
+def _bcrypt_costs(stored: re.Match[str]) -> bool:
+    # The library takes no cost below 4.
+    return 4 <= int(stored["cost"]) <= MAX_BCRYPT_COST
+
+
 def _bcrypt(stored: re.Match[str], password: str) -> bool:
-    if int(stored["cost"]) > MAX_BCRYPT_COST:
-        return False
     # The systems that made these hashes cut the password here in silence; the library refuses to.
     secret = password.encode("utf-8")[:BCRYPT_BYTES]
     try:
         return bcrypt.checkpw(secret, stored[0].encode("ascii"))
     except ValueError:
         return False
+
+
+def _better_auth_costs(stored: re.Match[str]) -> bool:
+    # They do not stand in the hash: there is one choice of them.
+    return True
 
 
 def _better_auth(stored: re.Match[str], password: str) -> bool:
@@ -63,10 +79,13 @@ def _better_auth(stored: re.Match[str], password: str) -> bool:
     return hmac.compare_digest(_scrypt(secret, salt, n=16_384, r=16, p=1), bytes.fromhex(stored["hash"]))
 
 
+def _django_scrypt_costs(stored: re.Match[str]) -> bool:
+    n, r, p = int(stored["n"]), int(stored["r"]), int(stored["p"])
+    return n >= 2 and not n & (n - 1) and r > 0 and p > 0 and n * r * p <= MAX_SCRYPT_COST
+
+
 def _django_scrypt(stored: re.Match[str], password: str) -> bool:
     n, r, p = int(stored["n"]), int(stored["r"]), int(stored["p"])
-    if n < 2 or n & (n - 1) or not r or not p or n * r * p > MAX_SCRYPT_COST:
-        return False
     key = _scrypt(password.encode("utf-8"), stored["salt"].encode("ascii"), n=n, r=r, p=p)
     return hmac.compare_digest(base64.b64encode(key), stored["hash"].encode("ascii"))
 
@@ -77,24 +96,28 @@ def _scrypt(secret: bytes, salt: bytes, *, n: int, r: int, p: int) -> bytes:
     return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=maxmem, dklen=64)
 
 
+def _django_pbkdf2_costs(stored: re.Match[str]) -> bool:
+    return 0 < int(stored["iterations"]) <= MAX_PBKDF2_ITERATIONS
+
+
 def _django_pbkdf2(stored: re.Match[str], password: str) -> bool:
     iterations = int(stored["iterations"])
-    if not 0 < iterations <= MAX_PBKDF2_ITERATIONS:
-        return False
     salt = stored["salt"].encode("ascii")
     key = hashlib.pbkdf2_hmac("sha256", password.encode("utf-8"), salt, iterations)
     return hmac.compare_digest(base64.b64encode(key), stored["hash"].encode("ascii"))
 
 
 # Source: bcrypt(5) of OpenBSD; better-auth 1.7 `crypto/password`; Django 5.2 `contrib/auth/hashers.py`.
-_FORMATS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str], bool]], ...] = (
-    (re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}"), _bcrypt),
-    (re.compile(r"(?P<salt>[0-9a-f]{32}):(?P<hash>[0-9a-f]{128})"), _better_auth),
+_Format = tuple[re.Pattern[str], Callable[[re.Match[str]], bool], Callable[[re.Match[str], str], bool]]
+_FORMATS: tuple[_Format, ...] = (
+    (re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}"), _bcrypt_costs, _bcrypt),
+    (re.compile(r"(?P<salt>[0-9a-f]{32}):(?P<hash>[0-9a-f]{128})"), _better_auth_costs, _better_auth),
     (
         re.compile(
             r"scrypt\$(?P<n>[0-9]{1,7})\$(?P<salt>[!-#%-~]{1,128})\$(?P<r>[0-9]{1,7})\$(?P<p>[0-9]{1,7})"
             r"\$(?P<hash>[A-Za-z0-9+/]{86}==)"
         ),
+        _django_scrypt_costs,
         _django_scrypt,
     ),
     (
@@ -102,6 +125,7 @@ _FORMATS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str], bool]], ..
             r"pbkdf2_sha256\$(?P<iterations>[0-9]{1,8})\$(?P<salt>[!-#%-~]{1,128})"
             r"\$(?P<hash>[A-Za-z0-9+/]{43}=)"
         ),
+        _django_pbkdf2_costs,
         _django_pbkdf2,
     ),
 )

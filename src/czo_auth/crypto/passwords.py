@@ -129,8 +129,10 @@ def verify_password(stored: str, password: str) -> PasswordMatch:
 
 
 def is_verifiable(stored: str) -> bool:
-    """Say whether *stored* has a format that `verify_password` understands. Its costs may still be out of bounds."""
-    return _ARGON2.fullmatch(stored) is not None or imported_hashes.is_known(stored)
+    """Say whether some password could match *stored*: `verify_password` knows its format, and would pay its costs."""
+    if match := _ARGON2.fullmatch(stored):
+        return _is_affordable(match)
+    return imported_hashes.is_within_bounds(stored)
 
 
 def _is_hashable(password: str) -> bool:
@@ -141,11 +143,20 @@ def _is_hashable(password: str) -> bool:
     return len(password) <= MAX_TYPED_LENGTH
 
 
-def _verify_argon2(stored: re.Match[str], password: str) -> PasswordMatch:
-    memory_kib, passes, lanes = int(stored["memory"]), int(stored["passes"]), int(stored["lanes"])
+def _argon2_costs(stored: re.Match[str]) -> tuple[int, int, int]:
+    return int(stored["memory"]), int(stored["passes"]), int(stored["lanes"])
+
+
+def _is_affordable(stored: re.Match[str]) -> bool:
+    memory_kib, passes, lanes = _argon2_costs(stored)
     if memory_kib > MAX_MEMORY_KIB or passes > MAX_PASSES or lanes > MAX_LANES:
-        return _NO_MATCH
-    if memory_kib * passes > MAX_KIB_PASSES:
+        return False
+    return memory_kib * passes <= MAX_KIB_PASSES
+
+
+def _verify_argon2(stored: re.Match[str], password: str) -> PasswordMatch:
+    memory_kib, passes, lanes = _argon2_costs(stored)
+    if not _is_affordable(stored):
         return _NO_MATCH
     if not _argon2_matches(stored[0], password, variant=stored["variant"]):
         return _NO_MATCH
