@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -25,6 +26,8 @@ from czo_auth.crypto import tokens
 
 _PREFIX = re.compile(r"[a-z][a-z0-9]{1,14}_")
 _TABLE_PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_ONE_REDIS: Final = frozenset({"redis", "rediss"})
+_REDIS: Final = _ONE_REDIS | {"redis+unix", "redis+sentinel", "redis+cluster"}
 DATABASE_FILE = "czo-auth.db"
 KEY_FILE = "encryption.key"
 
@@ -288,6 +291,13 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite:/// or postgresql://")
         return value
 
+    @field_validator("rate_limit_url")
+    @classmethod
+    def _rate_limit_url(cls, value: str | None) -> str | None:
+        if value is not None and not _names_counters(value):
+            raise ValueError("must be like redis://:password@host:6379/0, or rediss:// for TLS")
+        return value
+
     @model_validator(mode="after")
     def _names(self) -> Self:
         if not self.actor_types:
@@ -350,3 +360,16 @@ class Settings(BaseSettings):
             organizations=OrganizationPolicy(limit=self.organization_limit),
             require_email_verification=self.require_email_verification,
         )
+
+
+def _names_counters(url: str) -> bool:
+    """Say whether *url* can be a Redis; what only its driver can tell comes when it is opened."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in _ONE_REDIS:
+            return parts.scheme in _REDIS
+        path = parts.path.removeprefix("/")
+        return bool(parts.hostname and parts.port) and (not path or (path.isascii() and path.isdecimal()))
+    except ValueError:
+        # A port that is no number, or brackets that hold no IPv6 address.
+        return False

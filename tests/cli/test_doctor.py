@@ -8,6 +8,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.cli.inside import Inside
 from tests.cli.shell import Shell
 from tests.support.ports import free_port
@@ -85,6 +87,14 @@ def test_setting_that_makes_no_sense_is_told_like_at_a_start(fresh: Shell) -> No
     proxies = fresh.run("serve", code=2, env={"CZO_AUTH_TRUSTED_PROXIES": "proxy.internal"}).stderr
     assert "CZO_AUTH_TRUSTED_PROXIES: Value error, must be addresses" in proxies
     assert "CZO_AUTH_WORKERS" in fresh.run("doctor", code=2, env={"CZO_AUTH_WORKERS": "many"}).stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "doctor", "users list"])
+def test_address_of_shared_limits_that_is_none_is_told_and_never_shown(fresh: Shell, command: str) -> None:
+    for address in (f"nonsense://:{PASSWORD}@x:1", f"redis+cluster://:{PASSWORD}@x:port"):
+        done = fresh.run(*command.split(), code=2, env={"CZO_AUTH_RATE_LIMIT_URL": address})
+        assert "CZO_AUTH_RATE_LIMIT_URL" in done.stderr
+        assert PASSWORD not in done.stdout + done.stderr
 
 
 def test_folder_is_an_option(shell: Shell) -> None:

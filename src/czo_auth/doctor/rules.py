@@ -168,7 +168,7 @@ async def check_limits(settings: Settings) -> Finding:
         if await answers(settings.rate_limit_url):
             return LIMITS.ok("on, shared through a store that answers")
         return LIMITS.fail(
-            "the shared store does not answer, and nothing is counted meanwhile",
+            "the shared store does not answer, and each process counts for itself meanwhile",
             "Bring it back, or correct CZO_AUTH_RATE_LIMIT_URL. Caps on codes hold all the same.",
         )
     if settings.workers > 1:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from czo_auth.errors import StartRefused
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -30,6 +33,9 @@ class Counters:
 
     Args:
         url: ``redis://…`` to share the counters between processes; None keeps them in this one.
+
+    Raises:
+        StartRefused: The driver is not installed, or cannot read the address.
     """
 
     def __init__(self, url: str | None) -> None:
@@ -80,8 +86,14 @@ async def answers(url: str) -> bool:
 
 
 def _storage(url: str | None) -> Storage:
+    from limits.errors import ConfigurationError
     from limits.storage import storage_from_string
 
     if url is None:
         return cast("Storage", storage_from_string("async+memory://"))
-    return cast("Storage", storage_from_string(f"async+{url}", implementation="redispy"))
+    try:
+        return cast("Storage", storage_from_string(f"async+{url}", implementation="redispy"))
+    except (ConfigurationError, ValueError):
+        # Its own words may hold the address, and the address a password.
+        why = "its driver cannot read it" if find_spec("redis") else "install czo-auth[redis]"
+        raise StartRefused(f"CZO_AUTH_RATE_LIMIT_URL cannot be used: {why}.") from None
