@@ -16,6 +16,7 @@ from czo_auth import Auth, AuthMiddleware, Event, Principal, Settings, StartRefu
 from czo_auth.core.errors import UserAlreadyExists
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.testing import AuthHost, MovableClock, hosted
+from czo_auth.testing.stand_ins import CapturedMails, InsecureHashing
 
 life: list[str] = []
 told: list[str] = []
@@ -170,6 +171,43 @@ def test_auth_is_itself_again_afterwards(shop: tuple[FastAPI, Auth], tmp_path: P
     assert (auth.settings, auth.now) == (settings, now)
     assert not auth.is_started
     assert not settings.data_dir.exists()
+
+
+def test_nothing_of_the_test_stays_and_nothing_of_before_is_written_to(tmp_path: Path) -> None:
+    auth = Auth(_settings(tmp_path))
+    before, kept = vars(auth), dict(vars(auth))
+
+    def interrupted() -> None:
+        with hosted(auth.app, auth):
+            auth.marked = True  # type: ignore[attr-defined]
+            assert auth.services is not kept["services"]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert vars(auth) is before
+    assert before.keys() - kept.keys() <= {"app", "door"}, "what was asked for before the block"
+    assert all(before[name] is value for name, value in kept.items())
+
+
+async def test_weak_hashes_never_reach_the_database_of_the_deployment(tmp_path: Path) -> None:
+    auth = Auth(_settings(tmp_path))
+    weak, beside = InsecureHashing(), CapturedMails()
+    with (
+        pytest.raises(StartRefused, match="database of its own"),
+        auth.replaced(auth.settings, clock=MovableClock(), insecure_hashing=weak, background=beside),
+    ):
+        raise AssertionError
+
+
+async def test_deployment_that_is_starting_is_not_taken_over(tmp_path: Path) -> None:
+    auth = Auth(_settings(tmp_path))
+    starting = asyncio.create_task(auth.start())
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="started"), hosted(auth.app, auth):
+        raise AssertionError
+    await starting
+    await auth.stop()
 
 
 @pytest.fixture

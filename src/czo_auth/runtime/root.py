@@ -213,21 +213,26 @@ class Runtime:
         Be another deployment inside the block, for ``czo_auth.testing`` and nothing else.
 
         Applications and middleware that hold this object serve the other one meanwhile; subscribers stay. Nothing
-        works beside the requests: events are not delivered, nothing is tidied.
+        works beside the requests: events are not delivered, nothing is tidied. Everything that is set meanwhile goes
+        into a dictionary of its own, so that what this object was cannot be written to, and is back in one step
+        (docs/decisions/0015).
 
         Args:
-            settings: Of the other deployment; how it is reached stays as it was.
+            settings: Of the other deployment, on another database; how it is reached stays as it was.
             insecure_hashing: May be as weak as tests like.
 
         Raises:
-            StartRefused: One of the two is in production.
-            RuntimeError: It is started.
+            StartRefused: One of the two is in production, or both have one database.
+            RuntimeError: It is started, or is starting.
         """
         if settings.is_production or self.settings.is_production:
             raise StartRefused("czo_auth.testing does not touch a deployment in production.")
-        if self.is_started:
+        if settings.storage_url == self.settings.storage_url:
+            raise StartRefused("czo_auth.testing writes to a database of its own only.")
+        if self.is_started or self._starting.locked():
             raise RuntimeError("this Auth is started already: take it over before its first request")
-        before = dict(vars(self))
+        before = self.__dict__
+        self.__dict__ = dict(before)
         try:
             self.settings, self.now = settings, clock
             self._hashing, self._background = insecure_hashing, background
@@ -236,8 +241,7 @@ class Runtime:
             self._assemble()
             yield
         finally:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__ = before
 
     # --- life --------------------------------------------------------------------------------------------------------
     async def start(self) -> None:
