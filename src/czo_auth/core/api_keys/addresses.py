@@ -87,11 +87,15 @@ def _network(text: str) -> Network:
     wrong = _refused("Each is an IPv4 or IPv6 address, or a network like 192.0.2.0/24 or 2001:db8::/32.")
     if len(text) > LONGEST_ADDRESS or "%" in text:
         raise wrong
+    address, _, length = text.partition("/")
     try:
         network = ip_network(text, strict=False)
     except ValueError:
         raise wrong from None
-    if ip_address(text.partition("/")[0]) != network.network_address:
+    # Python reads 0.0.0.255 the other way round, as the wildcard that some routers use.
+    if "." in length and length != str(network.netmask):
+        raise wrong
+    if ip_address(address) != network.network_address:
         raise _refused("A network has no bits set behind its prefix length, like 192.0.2.0/24.")
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         mapped = network.network_address.ipv4_mapped
