@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import (
     better_auth_people,
     credentials_rows,
+    hot_path_rows,
     peers,
     people_rows,
     process_rows,
@@ -60,6 +61,7 @@ def _measured(*, quick: bool) -> list[Row]:
         parts: list[tuple[str, Callable[[Path], list[Row]]]] = [
             ("API keys on SQLite", lambda at: credentials_rows.api_key_rows(plan, at, None)),
             ("API keys on PostgreSQL", lambda at: credentials_rows.api_key_rows(plan, at, postgres)),
+            ("the hot path in a loop", lambda at: hot_path_rows.rows(at, rounds=3 if quick else 10)),
             ("access tokens", lambda at: credentials_rows.token_rows(plan, at)),
             (
                 "people",

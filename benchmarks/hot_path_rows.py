@@ -1,0 +1,115 @@
+"""Where the microseconds of a key on SQLite go: the middleware and its parts in a loop, without a server around."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import data
+from benchmarks.credentials_rows import loaded
+from benchmarks.hosts import hello
+from benchmarks.measure import OURS, Row
+from czo_auth import Auth, AuthMiddleware, Settings
+from czo_auth.asgi.authentication import Authenticator
+from czo_auth.crypto import tokens
+from czo_auth.storage.lookup_sql import api_key_standing
+
+_KEYS = 20_000
+_TIMES = 2_000
+_HEADERS = [(b"host", b"127.0.0.1"), (b"user-agent", b"loop"), (b"accept", b"*/*")]
+
+
+def rows(directory: Path, *, rounds: int) -> list[Row]:
+    """Measure wall time a call; the smallest of the rounds, for others can only add to it."""
+    with loaded(_KEYS, directory, None) as base:
+        keys = base.tokens.read_text().split()[:_TIMES]
+        found = asyncio.run(_measured(data.settings(base.url), keys, rounds=rounds))
+    return [
+        Row(
+            operation=f"in a loop: {what}",
+            subject=OURS,
+            database="sqlite",
+            keys=_KEYS,
+            value=value,
+            unit="µs",
+        )
+        for what, value in found.items()
+    ]
+
+
+async def _measured(settings: Settings, keys: list[str], *, rounds: int) -> dict[str, float]:
+    remembering = Auth(settings)
+    forgetful = Auth(settings.model_copy(update={"remembered_credentials": 0}))
+    series: dict[str, list[float]] = {}
+    try:
+        await remembering.start()
+        await forgetful.start()
+        scopes = [_scope(key) for key in keys]
+        wholes: dict[str, Callable[..., Awaitable[None]]] = {
+            "hello itself": hello.app,
+            "a remembered key before hello": AuthMiddleware(hello.app, auth=remembering, required=True),
+            "an uncached key before hello": AuthMiddleware(hello.app, auth=forgetful, required=True),
+        }
+        parts = _parts(forgetful, keys)
+        for _ in range(rounds + 1):
+            for what, app in wholes.items():
+                begun = time.perf_counter()
+                for scope in scopes:
+                    await app(dict(scope), _receive, _send)
+                series.setdefault(what, []).append(_each(begun))
+            for what, part in parts.items():
+                begun = time.perf_counter()
+                for number in range(_TIMES):
+                    part(number)
+                series.setdefault(what, []).append(_each(begun))
+    finally:
+        await remembering.stop()
+        await forgetful.stop()
+    hello_alone = min(series["hello itself"][1:])
+    found = {what: min(times[1:]) for what, times in series.items()}
+    return {what: value - hello_alone if "before hello" in what else value for what, value in found.items()}
+
+
+def _parts(auth: Auth, keys: list[str]) -> dict[str, Callable[[int], object]]:
+    digests = [tokens.digest(key) for key in keys]
+    lookup: Any = auth.storage.lookup
+    sql = lookup._sql.api_key
+    row = lookup._row(sql, digests[0])
+    standing = api_key_standing(row)
+    authenticator, scopes, now = Authenticator(auth), [_scope(key) for key in keys], auth.now()
+    authenticate: Any = auth.authenticate
+    return {
+        "SHA-256 of the key": lambda number: tokens.digest(keys[number]),
+        "the stamp": lambda _: lookup.stamp(),
+        "the clock": lambda _: auth.now(),
+        "reading the header": lambda number: authenticator.read(scopes[number]),
+        "the query": lambda number: lookup._row(sql, digests[number]),
+        "row to standing": lambda _: api_key_standing(row),
+        "standing to principal": lambda _: authenticate._owner(standing, now=now),
+    }
+
+
+def _scope(key: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "client": ("127.0.0.1", 1),
+        "headers": [*_HEADERS, (b"authorization", b"Bearer " + key.encode())],
+    }
+
+
+def _each(begun: float) -> float:
+    return (time.perf_counter() - begun) / _TIMES * 1e6
+
+
+async def _receive() -> dict[str, Any]:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _send(message: Any) -> None:
+    """Take the answer."""
