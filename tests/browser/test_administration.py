@@ -40,7 +40,7 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     admin.look("admin-users")
     admin.page.get_by_role("link", name=bob.name).click()
     admin.look("admin-user")
-    admin.press("Revoke Bob's key")
+    admin.confirm_act("Revoke Bob's key", "Yes, revoke Bob's key")
     assert admin.sees("The key is revoked.")
 
     admin.fill(reset_reason="   ")

@@ -69,7 +69,8 @@ def test_a_key_is_made_shown_once_narrowed_rotated_and_revoked(
     assert _bearer_answer(house, successor) == 200
     ada.open("/api-keys")
     ada.page.get_by_role("link", name="Nightly export").click()
-    ada.press("Revoke")
+    assert not ada.page.get_by_role("button", name="Yes, revoke").is_visible()
+    ada.confirm_act("Revoke", "Yes, revoke")
     assert ada.sees("The key is revoked.")
     assert _bearer_answer(house, successor) == 401
 
@@ -106,12 +107,12 @@ def test_people_are_invited_join_get_roles_and_leave(visit: NewVisitor) -> None:
     ada.page.get_by_role("button", name="Set role Bob").click()
     assert ada.sees("The role is changed.")
     ada.look("organization")
-    ada.press("Leave")
+    ada.confirm_act("Leave", "Yes, leave")
     assert "at least one owner" in ada.error
     bob.open("/organizations")
     bob.look("organizations")
     bob.page.get_by_role("link", name="Analytical Engines").click()
-    bob.press("Leave")
+    bob.confirm_act("Leave", "Yes, leave")
     assert bob.sees("You have left.")
 
 
@@ -128,3 +129,75 @@ def test_an_invitation_is_for_its_address_only(visit: NewVisitor) -> None:
     eve.open(ada.page.locator("#invitation-link").inner_text().removeprefix(eve.base))
     eve.press("Accept the invitation")
     assert "was sent to another address" in eve.error
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_an_organization_is_renamed_and_deleted_by_its_name(visit: NewVisitor, *, scripts: bool) -> None:
+    ada = visit(java_script_enabled=scripts)
+    ada.sign_up("merchant")
+    ada.sign_in("merchant")
+    ada.open("/organizations")
+    ada.fill(name="Difference Engines", slug=f"difference-{scripts}".lower())
+    ada.press("Create")
+    ada.fill(name="Analytical Engines", slug="Not A Slug")
+    ada.press("Save")
+    assert "lower-case letters" in ada.error
+    assert ada.page.locator("#f-name").input_value() == "Analytical Engines"
+    ada.fill(slug=f"analytical-{scripts}".lower())
+    ada.press("Save")
+    assert ada.page.locator("h1").inner_text() == "Analytical Engines"
+    ada.fill(typed_name="Difference Engines")
+    ada.press("Delete for good")
+    assert "not the name of this organization" in ada.error
+    if scripts:
+        ada.look("organization-delete-refused")
+    ada.fill(typed_name="Analytical Engines")
+    ada.press("Delete for good")
+    assert ada.sees("The organization is deleted.")
+    assert ada.sees("You are in no organization yet.")
+
+
+def test_invitations_to_me_are_listed_once_my_address_is_confirmed(visit: NewVisitor, house: House) -> None:
+    ada, bob = visit(), visit()
+    bob.sign_up()
+    bob.sign_in()
+    ada.sign_up("merchant")
+    ada.sign_in("merchant")
+    for name in ("Looms", "Mills"):
+        ada.open("/organizations")
+        ada.fill(name=name)
+        ada.press("Create")
+        ada.fill(email=bob.email)
+        ada.press("Invite")
+    bob.open("/organizations")
+    assert not bob.sees("Looms")
+    bob.page.get_by_role("link", name="Confirm your address").click()
+    bob.fill(email=bob.email)
+    bob.press("Send the link")
+    assert bob.path == "/security"
+    assert bob.sees("a link is on its way")
+    bob.open(f"/verify-email?token={house.mailed(bob.email, 'verify-email')}")
+    bob.press("Confirm")
+
+    bob.open("/organizations")
+    assert bob.sees(f"From {ada.name}, {ada.email}")
+    bob.look("invitations-received")
+    bob.press("Accept Looms")
+    assert bob.sees("You have joined.")
+    bob.open("/organizations")
+    bob.press("Decline Mills")
+    assert bob.sees("The invitation is declined.")
+    assert not bob.sees("Mills")
+
+
+def test_a_name_is_changed(visit: NewVisitor) -> None:
+    ada = visit()
+    ada.sign_up()
+    ada.sign_in()
+    ada.fill(name="  ")
+    ada.press("Save")
+    assert "Enter a name" in ada.error
+    ada.fill(name="Countess of Lovelace")
+    ada.press("Save")
+    assert ada.sees("Your profile is changed.")
+    assert ada.page.locator(".lead").inner_text().startswith("Countess of Lovelace ·")

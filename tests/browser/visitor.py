@@ -62,6 +62,11 @@ class Visitor:
         """Press the button of the main part that is called so."""
         self.page.locator("main").get_by_role("button", name=name).first.click()
 
+    def confirm_act(self, label: str, name: str) -> None:
+        """Open what is called *label*, and press the button in it: what cannot be undone takes two steps."""
+        self.page.locator("main summary").filter(has_text=label).first.click()
+        self.press(name)
+
     def submit(self, within: str = "main form") -> None:
         self.page.locator(within).locator("button[type=submit]").first.click()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
+from czo_auth.core.errors import EmailNotVerified, ValidationFailed
 from czo_auth.core.flows.invitations import NewInvitation
 from czo_auth.core.flows.organizations import NewOrganization, OrganizationChanges
 from czo_auth.core.organizations import roles
@@ -17,9 +18,17 @@ pages = Pages()
 
 @pages.get("/organizations", access=ACCOUNT)
 async def list_organizations(visit: Visit) -> Response:
-    """The caller's organizations, and a form to found one."""
-    found = await visit.admitted.runtime.organizations.list(visit.admitted.principal)
-    return visit.show("organizations.html", organizations=found)
+    """The caller's organizations, the invitations to them, and a form to found one."""
+    call = visit.admitted
+    try:
+        received = await call.runtime.invitations.list_for(call.principal, now=call.now)
+    except EmailNotVerified:
+        received = None
+    return visit.show(
+        "organizations.html",
+        organizations=await call.runtime.organizations.list(call.principal),
+        received=received,
+    )
 
 
 @pages.post("/organizations", access=ACCOUNT, again=list_organizations)
@@ -49,6 +58,34 @@ async def one_organization(visit: Visit) -> Response:
         invitations=[each for each in full.invitations if each.status == "pending"],
         roles=[name for name in roles.RANK if not roles.outranks(role, name)],
     )
+
+
+@pages.post("/organizations/{id}/rename", access=ACCOUNT, again=one_organization)
+async def rename(visit: Visit) -> Response:
+    """Change the name and the short name."""
+    call = visit.admitted
+    changes = OrganizationChanges(
+        given=frozenset({"name", "slug"}),
+        name=visit.form.text("name"),
+        slug=visit.form.text("slug", most=64),
+    )
+    await call.runtime.organizations.update(
+        call.principal, visit.id("id"), changes, provenance=call.provenance, now=call.now
+    )
+    return visit.go(f"/organizations/{visit.id('id')}", done="organization_changed")
+
+
+@pages.post("/organizations/{id}/delete", access=ACCOUNT, again=one_organization)
+async def delete(visit: Visit) -> Response:
+    """Delete an organization whose name was typed to confirm it."""
+    call = visit.admitted
+    seen = await call.runtime.organizations.get(call.principal, visit.id("id"))
+    if visit.form.optional("typed_name") != seen.organization.name.strip():
+        raise ValidationFailed(details=(("typed_name", "This is not the name of the organization."),))
+    await call.runtime.organizations.delete(
+        call.principal, seen.organization.id, provenance=call.provenance, now=call.now
+    )
+    return visit.go("/organizations", done="organization_deleted")
 
 
 @pages.post("/organizations/{id}/key-lives", access=ACCOUNT, again=one_organization)
@@ -134,6 +171,26 @@ async def cancel(visit: Visit) -> Response:
         now=call.now,
     )
     return visit.go(f"/organizations/{visit.id('id')}", done="invitation_canceled")
+
+
+@pages.post("/invitations/{id}/accept", access=ACCOUNT, again=list_organizations)
+async def accept_received(visit: Visit) -> Response:
+    """Accept an invitation to the caller's own address."""
+    call = visit.admitted
+    accepted = await call.runtime.invitations.accept_by_id(
+        call.principal, visit.id("id"), provenance=call.provenance, now=call.now
+    )
+    return visit.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
+
+
+@pages.post("/invitations/{id}/decline", access=ACCOUNT, again=list_organizations)
+async def decline(visit: Visit) -> Response:
+    """Decline an invitation to the caller's own address."""
+    call = visit.admitted
+    await call.runtime.invitations.reject(
+        call.principal, visit.id("id"), provenance=call.provenance, now=call.now
+    )
+    return visit.go("/organizations", done="invitation_declined")
 
 
 @pages.get("/accept-invitation", access=ACCOUNT)

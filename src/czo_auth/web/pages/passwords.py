@@ -93,7 +93,7 @@ async def send(visit: Visit) -> Response:
     call = visit.admitted
     email = visit.form.text("email", most=LONGEST_EMAIL)
     await call.runtime.verify_email.send(email, provenance=call.provenance, now=call.now)
-    return visit.go("/sign-in", done="verification_mailed")
+    return visit.go("/sign-in" if visit.caller is None else "/security", done="verification_mailed")
 
 
 @pages.get("/cancel-reset", access=VISITING)

@@ -1,10 +1,11 @@
-"""What protects an account: second factor, backup codes, trusted devices, sessions."""
+"""An account: who it is, and what protects it: second factor, backup codes, trusted devices, sessions."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
+from czo_auth.core.flows.verify_email import update_profile
 from czo_auth.web.pages.entrance import LONGEST_CODE
 from czo_auth.web.routing import Pages, Visit
 
@@ -26,6 +27,22 @@ async def overview(visit: Visit) -> Response:
         devices=await runtime.trusted_devices.list(principal, now=now),
         sessions=await runtime.sessions.list(principal, now=now),
     )
+
+
+@pages.post("/security/profile", access=ACCOUNT, again=overview)
+async def change_profile(visit: Visit) -> Response:
+    """Change one's name."""
+    call = visit.admitted
+    await update_profile(
+        call.runtime.services,
+        call.principal,
+        name=visit.form.text("name"),
+        image=None,
+        clears_image=False,
+        provenance=call.provenance,
+        now=call.now,
+    )
+    return visit.go("/security", done="profile_changed")
 
 
 @pages.get("/security/backup-codes", access=ACCOUNT)
