@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from czo_auth.core.events import types
 from czo_auth.core.events.chain import GENESIS, verify_chain
-from czo_auth.core.events.types import AuditRecord, Event, Fact
+from czo_auth.core.events.types import AuditFilter, AuditRecord, Event, Fact
 from czo_auth.core.provenance import SYSTEM, Provenance
 from czo_auth.core.transaction import Transaction
 from tests.storage.things import HOUR, NOW, SECOND, Things, a_user, an_id
@@ -197,10 +198,9 @@ async def test_audit_is_read_backwards_by_user_and_action(things: Things) -> Non
     await record(things, mine, KEY_CREATED, sign_in, mine)
 
     async def read(before: int | None, user_id: str | None, action: str | None) -> list[int]:
-        records = await things.run(
-            lambda tx: tx.journal.audit_before(before, limit=10, user_id=user_id, action=action)
-        )
-        counted = await things.run(lambda tx: tx.journal.count_audit(user_id=user_id, action=action))
+        matching = AuditFilter(user_id=user_id, action=action)
+        records = await things.run(lambda tx: tx.journal.audit_before(before, matching, limit=10))
+        counted = await things.run(lambda tx: tx.journal.count_audit(matching))
         assert before is not None or counted == len(records)
         return [kept.sequence for kept in records]
 
@@ -210,6 +210,38 @@ async def test_audit_is_read_backwards_by_user_and_action(things: Things) -> Non
     assert await read(None, user_id, "auth.sign_in") == [3]
     assert await read(None, None, types.API_KEY_CREATED) == [4, 2, 1]
     assert await read(4, user_id, types.API_KEY_CREATED) == [1]
+
+
+async def test_audit_is_read_by_outcome_and_time(things: Things) -> None:
+    failed = Fact(action="auth.sign_in", outcome="failure")
+    for hour, fact in enumerate((KEY_CREATED, failed, KEY_CREATED, failed)):
+        await record(things, fact, now=NOW + hour * HOUR)
+
+    async def read(**wanted: Any) -> list[int]:
+        matching = AuditFilter(**wanted)
+        records = await things.run(lambda tx: tx.journal.audit_before(None, matching, limit=10))
+        assert await things.run(lambda tx: tx.journal.count_audit(matching)) == len(records)
+        return [kept.sequence for kept in records]
+
+    assert await read(outcome="failure") == [4, 2]
+    assert await read(since=NOW + HOUR) == [4, 3, 2]
+    assert await read(until=NOW + HOUR) == [1]
+    assert await read(outcome="failure", since=NOW, until=NOW + 2 * HOUR) == [2]
+
+
+async def test_audit_is_read_forwards_from_a_place(things: Things) -> None:
+    failed = Fact(action="auth.sign_in", outcome="failure")
+    await record(things, KEY_CREATED, failed, KEY_CREATED, failed, KEY_CREATED)
+
+    async def read(above: int, limit: int, **wanted: Any) -> list[int]:
+        records = await things.run(
+            lambda tx: tx.journal.audit_above(above, AuditFilter(**wanted), limit=limit)
+        )
+        return [kept.sequence for kept in records]
+
+    assert await read(1, 2) == [3, 2]
+    assert await read(5, 2) == []
+    assert await read(0, 2, outcome="failure") == [4, 2]
 
 
 # sinks

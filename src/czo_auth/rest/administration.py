@@ -9,9 +9,10 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.core.access import ADMINISTRATION
+from czo_auth.core.events.types import AuditFilter, Outcome
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
-from czo_auth.rest.models import Body, Identifier, Reason
+from czo_auth.rest.models import Body, Identifier, Moment, Reason
 from czo_auth.rest.routing import Here, Routes
 
 routes = Routes("Administration")
@@ -119,13 +120,15 @@ async def audit(
     call: Here,
     user_id: Annotated[str | None, Query(alias="userId", max_length=64)] = None,
     action: Annotated[str | None, Query(max_length=64)] = None,
+    outcome: Outcome | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     limit: Limit = 100,
     cursor: Annotated[int | None, Query(ge=1, le=2**62)] = None,
 ) -> Response:
-    """The audit log, newest first."""
-    records, total = await call.runtime.administer.audit(
-        user_id=user_id, action=action, before=cursor, limit=limit
-    )
+    """The audit log, newest first: records at `since` or later, and before `until`."""
+    matching = AuditFilter(user_id=user_id, action=action, outcome=outcome, since=since, until=until)
+    records, total = await call.runtime.administer.audit(matching, before=cursor, limit=limit)
     return JSONResponse(
         {
             "audit": [shapes.audit_record(record) for record in records],

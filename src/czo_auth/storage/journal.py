@@ -31,6 +31,7 @@ from czo_auth.core.events.types import (
     EVENT_TYPES,
     REFRESH_REUSE_DETECTED,
     TWO_FACTOR_LOCKED,
+    AuditFilter,
     AuditRecord,
     Event,
     Fact,
@@ -100,15 +101,20 @@ class SqlJournal(Store):
         return self._records(statement)
 
     def audit_before(
-        self, sequence: int | None, *, limit: int, user_id: str | None, action: str | None
+        self, sequence: int | None, matching: AuditFilter, *, limit: int
     ) -> Sequence[AuditRecord]:
         audit = self._tables.audit
         below = audit.c.sequence < sequence if sequence is not None else true()
-        statement = select(audit).where(below, self._matches(user_id, action))
+        statement = select(audit).where(below, self._matches(matching))
         return self._records(statement.order_by(audit.c.sequence.desc()).limit(limit))
 
-    def count_audit(self, *, user_id: str | None, action: str | None) -> int:
-        statement = select(func.count()).select_from(self._tables.audit).where(self._matches(user_id, action))
+    def audit_above(self, sequence: int, matching: AuditFilter, *, limit: int) -> Sequence[AuditRecord]:
+        audit = self._tables.audit
+        statement = select(audit).where(audit.c.sequence > sequence, self._matches(matching))
+        return self._records(statement.order_by(audit.c.sequence).limit(limit))[::-1]
+
+    def count_audit(self, matching: AuditFilter) -> int:
+        statement = select(func.count()).select_from(self._tables.audit).where(self._matches(matching))
         return self._connection.execute(statement).scalar_one()
 
     def claim_sink(self, sink: str, *, owner: str, until: datetime, now: datetime) -> int | None:
@@ -212,11 +218,19 @@ class SqlJournal(Store):
             previous = own
         return chained
 
-    def _matches(self, user_id: str | None, action: str | None) -> ColumnElement[bool]:
+    def _matches(self, matching: AuditFilter) -> ColumnElement[bool]:
         audit = self._tables.audit
-        of_user = audit.c.user_id == user_id if user_id is not None else true()
-        of_action = audit.c.action == action if action is not None else true()
-        return and_(of_user, of_action)
+        equal = {
+            audit.c.user_id: matching.user_id,
+            audit.c.action: matching.action,
+            audit.c.outcome: matching.outcome,
+        }
+        wanted = [column == value for column, value in equal.items() if value is not None]
+        if matching.since is not None:
+            wanted.append(audit.c.at >= matching.since)
+        if matching.until is not None:
+            wanted.append(audit.c.at < matching.until)
+        return and_(true(), *wanted)
 
     def _records(self, statement: Select[Any]) -> list[AuditRecord]:
         return [_audit_record(row) for row in self._connection.execute(statement)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -70,6 +71,22 @@ class Form:
         if not re.fullmatch(r"[0-9]+", text):
             raise ValidationFailed(details=((name, "This is not a number."),))
         return int(text)
+
+    def moment(self, name: str) -> datetime | None:
+        """
+        Give a field that holds a date or a time in UTC, as ``datetime-local`` sends it; None when it is blank.
+
+        Raises:
+            ValidationFailed: It holds something else.
+        """
+        text = self.optional(name, most=40)
+        if text is None:
+            return None
+        try:
+            found = datetime.fromisoformat(text)
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValidationFailed(details=((name, "This is not a time."),)) from None
 
 
 async def read_form(request: Request) -> Form:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from czo_auth.core.events.types import AuditRecord, Event, Fact
+from czo_auth.core.events.types import AuditFilter, AuditRecord, Event, Fact
 from czo_auth.core.provenance import Provenance
 
 
@@ -59,11 +59,14 @@ class Journal(Protocol):
         """Read audit records beyond *sequence*, oldest first."""
 
     def audit_before(
-        self, sequence: int | None, *, limit: int, user_id: str | None, action: str | None
+        self, sequence: int | None, matching: AuditFilter, *, limit: int
     ) -> Sequence[AuditRecord]:
-        """Read audit records below *sequence* (None: from the end), newest first, of one user or action if given."""
+        """Read audit records below *sequence* (None: from the end) that match, newest first."""
 
-    def count_audit(self, *, user_id: str | None, action: str | None) -> int:
+    def audit_above(self, sequence: int, matching: AuditFilter, *, limit: int) -> Sequence[AuditRecord]:
+        """Read the nearest audit records above *sequence* that match, newest first."""
+
+    def count_audit(self, matching: AuditFilter) -> int:
         """Count the audit records that match."""
 
     def claim_sink(self, sink: str, *, owner: str, until: datetime, now: datetime) -> int | None:

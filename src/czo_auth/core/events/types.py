@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from czo_auth.core.provenance import Provenance
 
@@ -63,6 +63,7 @@ EVENT_TYPES = frozenset(
 """Every type that is delivered to subscribers and sinks. Other actions reach the audit log only."""
 
 Outcome = Literal["success", "failure", "denied"]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,23 @@ class Event:
     user_id: str | None
     at: datetime
     data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """
+    Which audit records to read; what is None does not matter.
+
+    Attributes:
+        user_id: The user concerned, not who acted.
+        since, until: Recorded at *since* or later, and before *until*.
+    """
+
+    user_id: str | None = None
+    action: str | None = None
+    outcome: Outcome | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.errors import NotFound, ValidationFailed
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditRecord, Event, Fact
+from czo_auth.core.events.types import AuditFilter, AuditRecord, Event, Fact
 from czo_auth.core.flows.api_keys import revoke_key, revoke_keys
 from czo_auth.core.flows.call_off_reset import call_off
 from czo_auth.core.flows.coverage import Coverage, count_coverage
@@ -239,15 +239,25 @@ class Administer:
         )
 
     async def audit(
-        self, *, user_id: str | None, action: str | None, before: int | None, limit: int
+        self, matching: AuditFilter, *, before: int | None = None, above: int | None = None, limit: int
     ) -> tuple[Sequence[AuditRecord], int]:
-        """Read the audit log, newest first, and how many records match."""
-        return await self._services.transactions.read(
-            lambda tx: (
-                tx.journal.audit_before(before, limit=limit, user_id=user_id, action=action),
-                tx.journal.count_audit(user_id=user_id, action=action),
-            )
-        )
+        """
+        Read the audit log, newest first, and how many records match.
+
+        Args:
+            before: Only records below this sequence; the way back in time.
+            above: Only the records nearest above this sequence; the way forward. Decides over *before*.
+            limit: Unit: records.
+        """
+
+        def read(tx: Transaction) -> tuple[Sequence[AuditRecord], int]:
+            if above is not None:
+                found = tx.journal.audit_above(above, matching, limit=limit)
+            else:
+                found = tx.journal.audit_before(before, matching, limit=limit)
+            return found, tx.journal.count_audit(matching)
+
+        return await self._services.transactions.read(read)
 
 
 def _known(user: User | None) -> User:

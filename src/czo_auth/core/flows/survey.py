@@ -10,6 +10,7 @@ from typing import Final
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.events.chain import GENESIS, verify_chain
 from czo_auth.core.events.store import OutboxState
+from czo_auth.core.events.types import AuditFilter
 from czo_auth.core.flows.coverage import Coverage, count_coverage
 from czo_auth.core.transaction import Transaction, Transactions
 from czo_auth.core.users.store import UserCounts
@@ -89,7 +90,7 @@ async def survey(transactions: Transactions, actors: ActorRegistry, *, now: date
 
 
 def _audit_tail(tx: Transaction) -> AuditTail:
-    newest = tx.journal.audit_before(None, limit=AUDIT_TAIL, user_id=None, action=None)
+    newest = tx.journal.audit_before(None, AuditFilter(), limit=AUDIT_TAIL)
     records = newest[::-1]
     # What stands before the oldest of them is taken at its word, unless it is the first of all.
     previous = (

@@ -6,19 +6,21 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from czo_auth.asgi.moments import moment
 from czo_auth.core.access import ADMINISTRATION
-from czo_auth.core.events.types import EVENT_TYPES, AuditRecord
+from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.events.types import EVENT_TYPES, OUTCOMES, AuditFilter, AuditRecord
 from czo_auth.web.routing import Pages, Visit
 
 pages = Pages()
 PAGE = 50
 MOST_EXPORTED = 10_000
 _BATCH = 500
+FILTERS = ("user", "action", "outcome", "since", "until")
 COLUMNS = (
     "id",
     "at",
@@ -38,13 +40,25 @@ COLUMNS = (
 
 @pages.get("/admin/audit", access=ADMINISTRATION)
 async def audit(visit: Visit) -> Response:
-    """The audit log, newest first."""
-    records, total = await _read(visit, before=_cursor(visit), limit=PAGE)
+    """The audit log, newest first, some at a time, back and forth."""
+    matching, older, newer = _filter(visit), _cursor(visit, "cursor"), _cursor(visit, "newer")
+    administer = visit.admitted.runtime.administer
+    # One more than is shown says whether the way goes on.
+    found, total = await administer.audit(matching, before=older, above=newer, limit=PAGE + 1)
+    goes_on = len(found) > PAGE
+    if newer is None:
+        records, has_older, has_newer = found[:PAGE], goes_on, older is not None
+    else:
+        records, has_older, has_newer = found[-PAGE:], True, goes_on
     return visit.show(
         "admin_audit.html",
         records=records,
         total=total,
-        older=records[-1].sequence if len(records) == PAGE else None,
+        older=records[-1].sequence if records and has_older else None,
+        newer=records[0].sequence if records and has_newer else None,
+        is_newest=not has_newer,
+        filters=urlencode({name: visit.query.raw(name) for name in FILTERS if visit.query.raw(name)}),
+        outcomes=OUTCOMES,
         fetches=True,
     )
 
@@ -72,7 +86,7 @@ async def audit_json(visit: Visit) -> Response:
 async def events(visit: Visit) -> Response:
     """The events that are still kept, newest first."""
     found = await visit.admitted.runtime.administer.events(
-        event_type=visit.query.optional("type", most=64), before=_cursor(visit), limit=PAGE
+        event_type=visit.query.optional("type", most=64), before=_cursor(visit, "cursor"), limit=PAGE
     )
     return visit.show(
         "admin_events.html",
@@ -83,20 +97,33 @@ async def events(visit: Visit) -> Response:
     )
 
 
-async def _read(visit: Visit, *, before: int | None, limit: int) -> tuple[Sequence[AuditRecord], int]:
-    return await visit.admitted.runtime.administer.audit(
-        user_id=visit.query.optional("user", most=64),
-        action=visit.query.optional("action", most=64),
-        before=before,
-        limit=limit,
+def _filter(visit: Visit) -> AuditFilter:
+    """
+    Read what the audit log is asked for.
+
+    Raises:
+        ValidationFailed: A time or an outcome is none.
+    """
+    query = visit.query
+    wanted = query.optional("outcome", most=16)
+    outcome = next((each for each in OUTCOMES if each == wanted), None)
+    if outcome is None and wanted is not None:
+        raise ValidationFailed(details=(("outcome", "There is no such outcome."),))
+    return AuditFilter(
+        user_id=query.optional("user", most=64),
+        action=query.optional("action", most=64),
+        outcome=outcome,
+        since=query.moment("since"),
+        until=query.moment("until"),
     )
 
 
 async def _export(visit: Visit) -> list[AuditRecord]:
+    matching = _filter(visit)
     found: list[AuditRecord] = []
     before: int | None = None
     while len(found) < MOST_EXPORTED:
-        batch, _ = await _read(visit, before=before, limit=_BATCH)
+        batch, _ = await visit.admitted.runtime.administer.audit(matching, before=before, limit=_BATCH)
         found += batch
         if len(batch) < _BATCH:
             break
@@ -137,6 +164,6 @@ def _download(visit: Visit, text: str, media_type: str, name: str) -> Response:
     return visit.house.guarded(response, has_query=True)
 
 
-def _cursor(visit: Visit) -> int | None:
-    text = visit.query.optional("cursor", most=18)
+def _cursor(visit: Visit, name: str) -> int | None:
+    text = visit.query.optional(name, most=18)
     return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
