@@ -77,12 +77,43 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     with admin.page.expect_download() as download:
         admin.page.get_by_role("link", name="Export JSON").click()
     assert len(json.loads(download.value.path().read_text())["audit"]) == len(rows)
+    admin.page.get_by_label("Outcome").select_option("denied")
+    admin.page.get_by_role("button", name="Show").click()
+    admin.page.get_by_text("Found: 0").wait_for()
+    assert "outcome=denied" in str(admin.page.get_by_role("link", name="Export CSV").get_attribute("href"))
 
     admin.page.get_by_role("link", name="Events").click()
     admin.page.get_by_label("Event type").select_option("auth.user.banned")
     admin.page.wait_for_function("!document.querySelector('#results').innerText.includes('auth.session')")
     assert admin.sees("auth.user.banned")
     admin.look("admin-events")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_anybodys_key_is_found_and_revoked(visit: NewVisitor, house: House, *, scripts: bool) -> None:
+    bob, admin = visit(), visit(email=house.new_admin(), java_script_enabled=scripts)
+    bob.sign_up()
+    bob.sign_in()
+    bob.open("/api-keys/new")
+    bob.fill(name="Leaked")
+    bob.press("Create key")
+    key = bob.page.locator("#new-key").inner_text()
+    admin.begin("admin")
+    admin.press("Begin")
+    admin.scan()
+    admin.confirm()
+    admin.open("/admin/api-keys")
+    admin.fill(search=key[:8])
+    admin.press("Show")
+    admin.page.get_by_text("Found: 1").wait_for()
+    assert admin.sees(bob.email)
+    assert key not in admin.page.content()
+    if scripts:
+        admin.look("admin-api-keys")
+    admin.confirm_act("Revoke Leaked", "Yes, revoke Leaked")
+    assert admin.sees("The key is revoked.")
+    bob.open("/api-keys")
+    assert not bob.sees("Leaked")
 
 
 def test_others_see_why_they_may_not(visit: NewVisitor) -> None:

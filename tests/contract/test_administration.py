@@ -29,6 +29,7 @@ ROUTES: tuple[tuple[str, str, object], ...] = (
     ("DELETE", f"/admin/users/{UNKNOWN}/two-factor/reset", NO_BODY),
     ("GET", "/admin/two-factor-resets", NO_BODY),
     ("GET", f"/admin/users/{UNKNOWN}/api-keys", NO_BODY),
+    ("GET", "/admin/api-keys", NO_BODY),
     ("DELETE", f"/admin/api-keys/{UNKNOWN}", NO_BODY),
     ("GET", "/admin/audit", NO_BODY),
 )
@@ -104,7 +105,9 @@ async def test_odd_questions_are_refused_and_never_a_fault_of_ours(live: Live) -
         *("users?limit=0", "users?limit=201", "users?limit=x", "users?limit=1.5", "users?search=%00"),
         *("users?cursor=%00", "users?search=" + "x" * 255),
         *("audit?limit=0", "audit?limit=201", "audit?cursor=x", "audit?cursor=0", "audit?cursor=" + "9" * 30),
-        *("audit?userId=%00", "audit?action=%00"),
+        *("audit?userId=%00", "audit?action=%00", "audit?outcome=", "audit?outcome=lost"),
+        *("audit?since=yesterday", "audit?until=2026-01-31", "audit?since=0001-01-01T00:00:00%2B14:00"),
+        *("api-keys?limit=0", "api-keys?search=%00", "api-keys?cursor=%00", "api-keys?search=" + "x" * 255),
     ):
         refused(await live.api.get(f"/admin/{query}", bearer=admin.token), 400, "VALIDATION_ERROR")
     for what, body in (
@@ -388,6 +391,27 @@ async def test_keys_of_a_user_are_listed_without_the_keys_and_revoked(live: Live
     assert [key["id"] for key in left["apiKeys"]] == [keys[1]["id"]]
 
 
+async def test_everybodys_keys_are_found_by_owner_and_by_what_they_begin_with(live: Live) -> None:
+    _, admin = await administrator(live)
+    account, session = await live.people.newcomer()
+    keys = [await create_key(live.api, session) for _ in range(3)]
+    newest_first = [key["id"] for key in reversed(keys)]
+    path = f"/admin/api-keys?search={account.email}"
+    body = await ask(live, admin, path)
+    assert [key["id"] for key in body["apiKeys"]] == newest_first
+    assert (body["total"], body["nextCursor"]) == (3, None)
+    assert {(key["userId"], key["ownerEmail"]) for key in body["apiKeys"]} == {(account.id, account.email)}
+    assert not any("key" in key for key in body["apiKeys"])
+
+    first = await ask(live, admin, f"{path}&limit=2")
+    rest = await ask(live, admin, f"{path}&limit=2&cursor={first['nextCursor']}")
+    assert [key["id"] for page in (first, rest) for key in page["apiKeys"]] == newest_first
+    assert rest["nextCursor"] is None
+    for known in (keys[0]["prefix"], keys[0]["key"]):
+        found = await ask(live, admin, f"/admin/api-keys?search={known}")
+        assert keys[0]["id"] in [key["id"] for key in found["apiKeys"]]
+
+
 # --- the audit log ---------------------------------------------------------------------------------------------------
 async def test_audit_says_who_did_what_when_how_and_from_where(timed: Timed) -> None:
     admin = await timed.people.sign_in(timed.ada, "admin")
@@ -490,6 +514,29 @@ async def test_audit_is_read_newest_first_and_page_by_page(timed: Timed) -> None
         "total": 0,
         "nextCursor": None,
     }
+
+
+async def test_audit_is_read_by_outcome_and_time(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    account, session = await timed.people.newcomer()
+    await create_key(timed.api, session, name="early")
+    timed.time.advance(seconds=60)
+    middle = timed.time.now.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    timed.time.advance(seconds=60)
+    await create_key(timed.api, session, name="late")
+    account.password = "wrong password"
+    refused(await timed.people.begin(account), 401, "INVALID_EMAIL_OR_PASSWORD")
+
+    async def records(query: str) -> list[dict[str, Any]]:
+        body = await ask(timed, admin, f"/admin/audit?userId={account.id}&{query}")
+        assert body["total"] == len(body["audit"])
+        return list(body["audit"])
+
+    assert [each["action"] for each in await records("outcome=failure")] == ["auth.sign_in"]
+    created = "action=auth.apikey.created"
+    assert [each["details"]["name"] for each in await records(f"{created}&since={middle}")] == ["late"]
+    assert [each["details"]["name"] for each in await records(f"{created}&until={middle}")] == ["early"]
+    assert await records(f"{created}&since={middle}&until={middle}") == []
 
 
 async def test_administrator_may_carry_the_session_in_every_way(live_sqlite: Live, carried: Any) -> None:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
+from czo_auth.core.transaction import Transaction
 from czo_auth.storage.faults import StorageFault
 from tests.storage.things import HOUR, NOW, SECOND, Things, a_digest, a_key, an_id
 
@@ -72,6 +73,34 @@ async def test_keys_are_listed_newest_first_with_expired_but_without_dead_ones(t
     assert ids == [rotated.id, expired.id, old.id]
     ids = [key.id for key in await things.run(lambda tx: tx.api_keys.list_live(user.id, now=end))]
     assert ids == [expired.id, old.id]
+
+
+async def test_everybodys_keys_are_found_by_owner_and_by_what_they_begin_with(things: Things) -> None:
+    ada = await things.user(email="ada_1@example.com", name="Ada")
+    eve = await things.user(email="eve@example.com", name="Eve % Ada")
+    old = await things.key(ada, prefix="czo_AAAA")
+    other = await things.key(eve, prefix="czo_aaaa")
+    assert await revoke(things, await things.key(ada, prefix="czo_AAAA"))
+
+    async def search(text: str | None, before: str | None = None, limit: int = 10) -> list[tuple[str, str]]:
+        def read(tx: Transaction) -> tuple[list[OwnedApiKey], int]:
+            found = tx.api_keys.search(text=text, before=before, limit=limit, now=NOW)
+            return list(found), tx.api_keys.count_found(text=text, now=NOW)
+
+        found, total = await things.run(read)
+        assert total == len(found) or before is not None or limit == 1
+        return [(each.key.id, each.owner_email) for each in found]
+
+    both = sorted([(old.id, ada.email), (other.id, eve.email)], reverse=True)
+    assert await search(None) == both
+    assert await search("ADA") == both
+    assert await search("ada_1") == [(old.id, ada.email)]
+    assert await search("%") == [(other.id, eve.email)]
+    assert await search(f"{other.prefix}{'x' * 39}") == [(other.id, eve.email)], (
+        "of a whole key its beginning counts"
+    )
+    assert await search(None, limit=1) == both[:1]
+    assert await search(None, before=both[0][0]) == both[1:]
 
 
 async def test_expired_rotated_and_revoked_keys_do_not_count(things: Things) -> None:

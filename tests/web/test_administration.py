@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import html
 import re
 from pathlib import Path
 
 import httpx
 
 from czo_auth.server import Server
-from czo_auth.web.pages.journal import _cell
+from czo_auth.web.pages.journal import PAGE, _cell
 from tests.contract.api import DEVICE_COOKIE, SESSION_COOKIE, new_client
 from tests.contract.deployments import HERE, timed_deployment
 from tests.web.conftest import Pages
@@ -72,6 +73,47 @@ async def test_an_export_holds_what_matches(pages: Pages) -> None:
     assert {row["outcome"] for row in rows} == {"failure"}
     found = await pages.get("/admin/audit.json?action=auth.sign_in", session=ada.token)
     assert len(found.json()["audit"]) == len(rows)
+
+
+async def test_pages_and_exports_of_the_audit_log_keep_the_filters(pages: Pages) -> None:
+    here = pages.here
+    ada = await here.people.sign_in(here.ada, "admin")
+    form = {"as": "customer", "email": here.carol.email, "password": "wrong words"}
+    begun = here.time.now
+    for _ in range(PAGE + 3):
+        here.time.advance(minutes=1)
+        await pages.post("/sign-in", form)
+        if here.time.now.minute % 15 == 0:
+            ada = await here.people.sign_in(here.ada, "admin")
+    filters = f"outcome=failure&since={begun:%Y-%m-%dT%H:%M}".replace(":", "%3A")
+    first = await pages.get(f"/admin/audit?{filters}", session=ada.token)
+    assert first.text.count("<code>auth.sign_in</code>") == PAGE
+    assert ">Newer<" not in first.text
+
+    def way(text: str, name: str) -> str:
+        (address,) = re.findall(rf'href="/account([^"]+)">{name}<', text)
+        assert filters in html.unescape(address)
+        return html.unescape(address)
+
+    second = await pages.get(way(first.text, "Older"), session=ada.token)
+    assert second.text.count("<code>auth.sign_in</code>") == 3
+    assert ">Older<" not in second.text
+    back = await pages.get(way(second.text, "Newer"), session=ada.token)
+    assert back.text.count("<code>auth.sign_in</code>") == PAGE
+    assert ">Newer<" not in back.text
+    address = way(second.text, "Export JSON").replace("audit?", "audit.json?")
+    found = await pages.get(address, session=ada.token)
+    assert {each["outcome"] for each in found.json()["audit"]} == {"failure"}
+    assert len(found.json()["audit"]) == PAGE + 3
+
+
+async def test_a_time_that_is_none_is_refused_with_a_sentence(pages: Pages) -> None:
+    ada = await pages.here.people.sign_in(pages.here.ada, "admin")
+    for query in ("since=yesterday", "until=0001-01-01T00:00%2B14:00"):
+        answer = await pages.get(f"/admin/audit?{query}", session=ada.token)
+        assert answer.status_code == 400
+        assert "Enter a date or a time" in answer.text
+    assert (await pages.get("/admin/audit.csv?outcome=lost", session=ada.token)).status_code == 400
 
 
 def test_no_cell_is_a_formula() -> None:

@@ -110,7 +110,14 @@ async def test_administration_is_for_administrators_with_a_proved_factor(pages: 
         assert (await pages.post(path, {"reason": "x"}, session=carol.token)).status_code == 403, path
     here.time.advance(minutes=2)
     ada = await here.people.sign_in(here.ada, "admin")
-    for path in ("/admin", "/admin/users", "/admin/audit", "/admin/events", "/admin/audit.csv"):
+    for path in (
+        "/admin",
+        "/admin/users",
+        "/admin/api-keys",
+        "/admin/audit",
+        "/admin/events",
+        "/admin/audit.csv",
+    ):
         assert (await pages.get(path, session=ada.token)).status_code == 200, path
 
 
@@ -150,7 +157,13 @@ async def test_hostile_names_are_text(pages: Pages) -> None:
     ]
     texts += [
         (await pages.get(path, session=ada.token)).text
-        for path in ("/admin/users", f"/admin/users/{account.id}", "/admin/audit", "/admin/events")
+        for path in (
+            "/admin/users",
+            f"/admin/users/{account.id}",
+            "/admin/api-keys",
+            "/admin/audit",
+            "/admin/events",
+        )
     ]
     texts.append((await pages.post("/sign-in", {"as": HOSTILE, "email": HOSTILE, "next": HOSTILE})).text)
     texts.append((await pages.get("/sign-in?as=%3Cscript%3Ealert(1)%3C/script%3E&done=%3Cscript%3E")).text)

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.events.types import AuditFilter, Outcome
+from czo_auth.core.flows.search_api_keys import search_api_keys
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Identifier, Moment, Reason
@@ -18,6 +19,7 @@ from czo_auth.rest.routing import Here, Routes
 routes = Routes("Administration")
 Limit = Annotated[int, Query(ge=1, le=200)]
 Text = Annotated[str | None, Query(max_length=254)]
+Cursor = Annotated[str | None, Query(max_length=64)]
 
 
 class ReasonBody(Body):
@@ -106,6 +108,23 @@ async def list_api_keys(user_id: str, call: Here) -> Response:
     """A user's API keys, without the keys themselves."""
     keys = await call.runtime.administer.list_api_keys(user_id, now=call.now)
     return JSONResponse({"apiKeys": [shapes.api_key(key) for key in keys], "total": len(keys)})
+
+
+@routes.add("GET", "/admin/api-keys", access=ADMINISTRATION)
+async def find_api_keys(
+    call: Here, search: Text = None, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """Everybody's API keys, newest first: by what a key begins with, or by its owner's address or name."""
+    page = await search_api_keys(
+        call.runtime.services, text=search or None, cursor=cursor, limit=limit, now=call.now
+    )
+    return JSONResponse(
+        {
+            "apiKeys": [shapes.owned_api_key(each) for each in page.keys],
+            "total": page.total,
+            "nextCursor": page.next_cursor,
+        }
+    )
 
 
 @routes.add("DELETE", "/admin/api-keys/{key_id}", access=ADMINISTRATION, status=204)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from czo_auth.asgi.moments import moment, moment_or_none
-from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.core.events.types import AuditRecord
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import Session
@@ -111,6 +111,11 @@ def api_key(of: ApiKey) -> Json:
         "allowedIps": None if of.allowed_ips is None else list(of.allowed_ips),
         **rate_limit(of),
     }
+
+
+def owned_api_key(of: OwnedApiKey) -> Json:
+    """Shape an API key with its owner, for administrators."""
+    return {**api_key(of.key), "userId": of.key.user_id, "ownerEmail": of.owner_email}
 
 
 def rate_limit(of: ApiKey) -> Json:

@@ -5,9 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import String, and_, bindparam, case, delete, func, insert, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
 
-from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
+from czo_auth.crypto.tokens import SHOWN_CHARACTERS
 from czo_auth.storage.api_key_life import SqlApiKeyLife
 from czo_auth.storage.column_types import Instant
 from czo_auth.storage.store import PRUNED_AT_ONCE, columns, made, values
@@ -36,13 +52,35 @@ class SqlApiKeys(SqlApiKeyLife):
 
     def list_live(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
         keys = self._tables.api_keys
-        died = and_(keys.c.rotated_at.is_not(None), keys.c.expires_at.is_not(None), keys.c.expires_at <= now)
         statement = (
             select(*columns(keys, ApiKey))
-            .where(keys.c.user_id == user_id, keys.c.revoked_at.is_(None), not_(died))
+            .where(keys.c.user_id == user_id, self._is_listed(now))
             .order_by(keys.c.created_at.desc(), keys.c.id.desc())
         )
         return self._all(ApiKey, statement)
+
+    def search(
+        self, *, text: str | None, before: str | None, limit: int, now: datetime
+    ) -> Sequence[OwnedApiKey]:
+        keys, users = self._tables.api_keys, self._tables.users
+        statement = (
+            select(
+                *columns(keys, ApiKey), users.c.email.label("owner_email"), users.c.name.label("owner_name")
+            )
+            .join_from(keys, users, users.c.id == keys.c.user_id)
+            .where(self._is_listed(now), self._matches(text))
+            .order_by(keys.c.id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            statement = statement.where(keys.c.id < before)
+        return [_owned(row) for row in self._connection.execute(statement).mappings()]
+
+    def count_found(self, *, text: str | None, now: datetime) -> int:
+        keys, users = self._tables.api_keys, self._tables.users
+        joined = select(func.count()).select_from(keys.join(users, users.c.id == keys.c.user_id))
+        statement = joined.where(self._is_listed(now), self._matches(text))
+        return self._connection.execute(statement).scalar_one()
 
     def count_live(self, user_id: str, *, now: datetime) -> int:
         keys = self._tables.api_keys
@@ -135,3 +173,26 @@ class SqlApiKeys(SqlApiKeyLife):
         )
         batch = select(keys.c.id).where(over).limit(PRUNED_AT_ONCE)
         return self._count(delete(keys).where(keys.c.id.in_(batch)))
+
+    def _is_listed(self, now: datetime) -> ColumnElement[bool]:
+        keys = self._tables.api_keys
+        died = and_(keys.c.rotated_at.is_not(None), keys.c.expires_at.is_not(None), keys.c.expires_at <= now)
+        return and_(keys.c.revoked_at.is_(None), not_(died))
+
+    def _matches(self, text: str | None) -> ColumnElement[bool]:
+        keys, users = self._tables.api_keys, self._tables.users
+        if text is None:
+            return true()
+        start = text[:SHOWN_CHARACTERS]
+        return or_(
+            # Keys differ by case, and LIKE would not everywhere.
+            func.substr(keys.c.prefix, 1, len(start)) == start,
+            users.c.email.icontains(text, autoescape=True),
+            users.c.name.icontains(text, autoescape=True),
+        )
+
+
+def _owned(row: RowMapping) -> OwnedApiKey:
+    fields = dict(row)
+    email, name = fields.pop("owner_email"), fields.pop("owner_name")
+    return OwnedApiKey(key=ApiKey(**fields), owner_email=email, owner_name=name)

@@ -84,6 +84,15 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnedApiKey:
+    """A key with who owns it, for lists of everybody's keys."""
+
+    key: ApiKey
+    owner_email: str
+    owner_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyGuard:
     """What is asked of each use of a key besides its rights; most keys have none."""
 

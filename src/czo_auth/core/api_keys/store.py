@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 
 
 class ApiKeys(Protocol):
@@ -23,6 +23,20 @@ class ApiKeys(Protocol):
 
     def list_live(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
         """Read a user's keys that were not revoked, newest first; expired ones too, but not rotated ones that died."""
+
+    def search(
+        self, *, text: str | None, before: str | None, limit: int, now: datetime
+    ) -> Sequence[OwnedApiKey]:
+        """
+        Read everybody's keys as ``list_live`` would, by id below *before*, newest first.
+
+        Args:
+            text: The owner's address or name contains it, or the key's prefix begins with its first characters;
+                literal, not a pattern.
+        """
+
+    def count_found(self, *, text: str | None, now: datetime) -> int:
+        """Count the keys that match."""
 
     def count_live(self, user_id: str, *, now: datetime) -> int:
         """Count a user's keys that are neither revoked nor expired nor rotated. Call it with the user locked."""

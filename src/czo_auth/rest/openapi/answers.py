@@ -99,6 +99,7 @@ ANSWERS: Final[dict[str, Schema]] = {
     "POST /admin/users/{user_id}/unban": _ADMINISTERED,
     "POST /admin/users/{user_id}/actor-types": _ADMINISTERED,
     "GET /admin/users/{user_id}/api-keys": listed("apiKeys", r.API_KEY),
+    "GET /admin/api-keys": plain(apiKeys=each(r.OWNED_API_KEY), total=r.COUNT, nextCursor=optional(r.TEXT)),
     "GET /admin/two-factor-resets": listed("resets", r.ADMINISTERED_RESET),
     "GET /admin/audit": plain(audit=each(r.AUDIT_RECORD), total=r.COUNT, nextCursor=optional(r.COUNT)),
     # better-auth: accounts

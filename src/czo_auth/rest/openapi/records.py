@@ -169,6 +169,7 @@ API_KEY = record(
     **_RATE_LIMIT,
 )
 CREATED_API_KEY = record("CreatedApiKey", **_fields_of(API_KEY), key=TEXT)
+OWNED_API_KEY = record("OwnedApiKey", **_fields_of(API_KEY), userId=ID, ownerEmail=TEXT)
 VERIFIED_API_KEY = record("VerifiedApiKey", **_fields_of(API_KEY), userId=ID, actorType=TEXT)
 CLIENT_API_KEY = record(
     "ClientApiKey",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from czo_auth.core.access import ADMINISTRATION
+from czo_auth.core.flows.search_api_keys import search_api_keys
 from czo_auth.core.flows.user_overview import user_overview
 from czo_auth.web.routing import Pages, Visit
 
@@ -35,6 +36,28 @@ async def users(visit: Visit) -> Response:
         limit=PAGE,
     )
     return visit.show("admin_users.html", page=found, fetches=True)
+
+
+@pages.get("/admin/api-keys", access=ADMINISTRATION)
+async def api_keys(visit: Visit) -> Response:
+    """Everybody's API keys, some at a time."""
+    call = visit.admitted
+    page = await search_api_keys(
+        call.runtime.services,
+        text=visit.query.optional("search", most=254),
+        cursor=visit.query.optional("cursor", most=64),
+        limit=PAGE,
+        now=call.now,
+    )
+    return visit.show("admin_api_keys.html", page=page, fetches=True)
+
+
+@pages.post("/admin/api-keys/{id}/revoke", access=ADMINISTRATION, again=api_keys)
+async def revoke_found_key(visit: Visit) -> Response:
+    """End a key from the list of everybody's."""
+    call = visit.admitted
+    await call.runtime.administer.revoke_api_key(visit.id("id"), provenance=call.provenance, now=call.now)
+    return visit.go("/admin/api-keys", done="key_revoked")
 
 
 @pages.get("/admin/users/{id}", access=ADMINISTRATION)
