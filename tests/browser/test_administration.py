@@ -110,6 +110,8 @@ def test_anybodys_key_is_found_and_revoked(visit: NewVisitor, house: House, *, s
     assert key not in admin.page.content()
     if scripts:
         admin.look("admin-api-keys")
+        admin.page.set_viewport_size({"width": 390, "height": 844})
+        assert admin.page.evaluate("document.documentElement.scrollWidth") == 390
     admin.confirm_act("Revoke Leaked", "Yes, revoke Leaked")
     assert admin.sees("The key is revoked.")
     bob.open("/api-keys")

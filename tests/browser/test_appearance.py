@@ -50,7 +50,12 @@ def test_the_dark_side_can_be_read_too(visit: NewVisitor) -> None:
 
 def test_nothing_is_cut_off_on_a_small_screen(visit: NewVisitor) -> None:
     ada = _signed_in(visit(viewport=NARROW))
-    for path, name in (("/security", "security"), ("/api-keys/new", "api-key-new"), ("/sign-up", "sign-up")):
+    for path, name in (
+        ("/security", "security"),
+        ("/password", "password"),
+        ("/api-keys/new", "api-key-new"),
+        ("/sign-up", "sign-up"),
+    ):
         ada.open(path)
         assert ada.page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], path
         ada.look(f"{name}-narrow")
