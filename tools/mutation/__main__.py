@@ -217,7 +217,7 @@ class Runs:
 
     def _chosen(self, path: Path, mutant: Mutant, reach: dict[str, Any]) -> dict[str, float]:
         """
-        Choose the tests that reach the line, the quick ones first, with their seconds.
+        Choose the tests that reach the line, those of the module and the quick ones first, with their seconds.
 
         What runs at import belongs to no test: all count that reach the module at all. Those of the module's own test
         file count in any case, for they may lean on what ran while they were imported.
@@ -231,7 +231,7 @@ class Runs:
             if reaches or name.startswith(own):
                 near[name] = float(test["seconds"])
         chosen: dict[str, float] = {}
-        for name in sorted(near, key=near.__getitem__):
+        for name in sorted(near, key=lambda name: (not name.startswith(own), near[name])):
             if chosen and sum(chosen.values()) + near[name] > ROUND_SECONDS:
                 break
             chosen[name] = near[name]

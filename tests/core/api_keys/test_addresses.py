@@ -105,3 +105,17 @@ def test_narrower_list_lies_within(narrow: tuple[str, ...], wide: tuple[str, ...
 )
 def test_one_address_is_written_canonically(text: str, canonical: str | None) -> None:
     assert canonical_address(text) == canonical
+
+
+def test_address_has_one_form() -> None:
+    assert canonical_address("192.0.2.7") == "192.0.2.7"
+    assert canonical_address("::ffff:192.0.2.7") == "192.0.2.7"
+    assert canonical_address("2001:DB8::0:1") == "2001:db8::1"
+    assert canonical_address("fe80::1%eth0") is None
+    assert canonical_address("localhost") is None
+
+
+def test_bits_behind_the_prefix_are_told_apart() -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        canonical_allow_list(["10.0.0.1/24"])
+    assert "behind its prefix length" in caught.value.details[0][1]

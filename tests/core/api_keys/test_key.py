@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from czo_auth.core.api_keys.key import ApiKeyPolicy
+from czo_auth.core.api_keys.key import ApiKeyPolicy, rate_limit_of
+from czo_auth.core.throttle import RateLimit
 
 
 def test_numbers_are_those_of_the_contract() -> None:
@@ -20,3 +21,10 @@ def test_key_of_a_leap_day_may_end_on_the_first_of_march() -> None:
     made = datetime(2028, 2, 29, 12, 30, tzinfo=UTC)
     assert ApiKeyPolicy().farthest_end(made) == datetime(2038, 3, 1, 12, 30, tzinfo=UTC)
     assert ApiKeyPolicy(longest_years=4).farthest_end(made) == datetime(2032, 2, 29, 12, 30, tzinfo=UTC)
+
+
+def test_limit_is_there_when_both_of_its_columns_are() -> None:
+    assert rate_limit_of(5, 60) == RateLimit(requests=5, window_seconds=60)
+    assert rate_limit_of(None, 60) is None
+    assert rate_limit_of(5, None) is None
+    assert rate_limit_of(None, None) is None

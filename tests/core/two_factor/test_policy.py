@@ -18,3 +18,4 @@ def test_numbers_are_those_of_the_requirements() -> None:
     assert policy.backup_codes == 10
     assert policy.trusted_device_lifetime == timedelta(days=30)
     assert policy.trust_mandatory_devices is False
+    assert policy.reset_wait == timedelta(0)
