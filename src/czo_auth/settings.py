@@ -67,8 +67,10 @@ class Settings(BaseSettings):
         default=Path("czo-auth-data"),
         description="Folder of the embedded default: database and encryption key, mode 0600.",
     )
+    # Not shown by `repr`, here and below: the address may hold a password.
     database_url: str | None = Field(
         default=None,
+        repr=False,
         description="`sqlite:///path` or `postgresql://…`; by default a SQLite file in the data folder.",
     )
     table_prefix: str = Field(default="czo_auth_", description="What the names of all tables begin with.")
@@ -195,6 +197,7 @@ class Settings(BaseSettings):
     )
     rate_limit_url: str | None = Field(
         default=None,
+        repr=False,
         description="`redis://…` to share the coarse limits, and those of single API keys, between processes; by "
         "default each process counts by itself, so that N workers let up to N times as much pass.",
     )
