@@ -5,7 +5,7 @@ from __future__ import annotations
 from czo_auth import Settings
 from czo_auth.crypto.sealing import new_key_text
 
-PASSWORD = "a-word-that-nobody-may-read"  # noqa: S105
+PASSWORD = "a-word-that-nobody-may-read"
 
 
 def test_no_password_shows_in_what_is_printed() -> None:
