@@ -1,0 +1,36 @@
+"""
+Run the tests that failed once more, one at a time: some race real processes against real clocks on a busy machine.
+
+What fails twice is broken, and so is what fails in great numbers. Exits with pytest's status.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+FAILED = Path(".pytest_cache/v/cache/lastfailed")
+MOST = 25
+
+
+def main() -> int:
+    """Run them, without the others that pytest's own option would add when none of them is left."""
+    tests = list(json.loads(FAILED.read_text())) if FAILED.exists() else []
+    print(f"{len(tests)} tests failed", flush=True)
+    if not 0 < len(tests) <= MOST:
+        return 1
+    # The browser's tests need a process without any others.
+    apart = [
+        [test for test in tests if test.startswith("tests/browser") is browser] for browser in (False, True)
+    ]
+    return max(
+        subprocess.run([sys.executable, "-m", "pytest", "-n", "0", *part], check=False).returncode
+        for part in apart
+        if part
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
