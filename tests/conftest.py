@@ -22,10 +22,9 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 _DEEP = ("tests/attacks/", "tests/better_auth/")
 _FAST_ATTACKS = ("test_revocation_everywhere.py", "test_enrolment_survives_a_kill.py", "test_history.py")
-# The first asks 5000 times, the second leans on a calm machine, and of the rest make test has a quicker kind elsewhere.
-_LONG_OR_CALM = (
+# The first asks 5000 times; of the rest make test has a quicker kind elsewhere.
+_LONG = (
     "test_bad_input.py",
-    "test_output_that_nobody_reads_does_not_matter",
     "tests/faults/test_migrations.py",
     "test_server_does_not_start_without_the_key_of_its_database",
     "a_clock_that_jumps[sqlite-forth]",
@@ -58,8 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             and name not in _BOTH_DATABASES_ALWAYS
         )
         other_host = where.startswith("tests/examples/") and "fastapi" not in where
-        long_or_calm = any(name in where for name in _LONG_OR_CALM)
-        if attack or second_run or other_host or long_or_calm:
+        long = any(part in where for part in _LONG)
+        if attack or second_run or other_host or long:
             item.add_marker(pytest.mark.deep)
 
 

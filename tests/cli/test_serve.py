@@ -262,19 +262,21 @@ def test_output_that_nobody_reads_does_not_matter(shell: Shell) -> None:
     with serving(shell) as process:
         assert process.stdout is not None
         process.stdout.close()
+        process.stdout = None
         port = _listening_port(process)
         assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
-        process.stdout = None
 
 
 def _listening_port(process: subprocess.Popen[bytes]) -> int:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        for child in psutil.Process(process.pid).children():
-            for connection in child.net_connections("tcp"):
-                if connection.status == psutil.CONN_LISTEN:
-                    return int(connection.laddr.port)
+        # A child may end between being listed and being asked.
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children():
+                for connection in child.net_connections("tcp"):
+                    if connection.status == psutil.CONN_LISTEN:
+                        return int(connection.laddr.port)
         time.sleep(0.05)
     raise AssertionError("nobody listens")

@@ -120,8 +120,8 @@ async def test_file_locked_by_another_is_an_outage_for_writes_only(things: Thing
         outcomes = await asyncio.gather(*writes, return_exceptions=True)
         took = time.monotonic() - begun
         assert all(isinstance(outcome, StorageUnavailable) for outcome in outcomes)
-        # All wait together, not one after the other, which would take eight times as long.
-        assert PATIENCE <= took < 4 * PATIENCE
+        # All wait together: one after the other they would take this long on the calmest machine.
+        assert PATIENCE <= took < len(writes) * PATIENCE
         assert await things.storage.lookup.find_session(digest) is not None
         assert await things.storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
         await things.storage.ping()
