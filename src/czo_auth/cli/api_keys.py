@@ -19,6 +19,9 @@ _COLUMNS = (
     *("prefix", "name", "organization", "scopes", "enabled", "expires", "last used", "created"),
     *("addresses", "rate limit", "id"),
 )
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, not the key.", show_default=False)]
+# The id is not repeated: it may be the key itself, typed here by mistake.
+_UNKNOWN = "no API key that lives has this id."
 
 
 @app.command("list", epilog=examples("czo-auth api-keys list ada@example.com --json"))
@@ -64,9 +67,7 @@ def list_keys(
 
 @app.command(epilog=examples("czo-auth api-keys revoke 01983d2e-7c1a-7000-8000-3f1c2b6a9d10"))
 def revoke(
-    key_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The key's id, not the key.", show_default=False)
-    ],
+    key_id: KeyId,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -80,8 +81,7 @@ def revoke(
     async def act(auth: Auth) -> ApiKey:
         return await auth.administer.revoke_api_key(key_id, provenance=OPERATOR, now=auth.now())
 
-    # The id is not repeated: it may be the key itself, typed here by mistake.
-    key = run(act, data_dir=data_dir, database_url=database_url, missing="no API key that lives has this id.")
+    key = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
     if as_json:
         print_json(shapes.api_key(key))
     else:
@@ -90,9 +90,7 @@ def revoke(
 
 @app.command(epilog=examples("czo-auth api-keys show 01983d2e-7c1a-7000-8000-3f1c2b6a9d10"))
 def show(
-    key_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The key's id, not the key.", show_default=False)
-    ],
+    key_id: KeyId,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -105,8 +103,7 @@ def show(
     async def act(auth: Auth) -> ApiKey:
         return await auth.administer.get_api_key(key_id)
 
-    # The id is not repeated: it may be the key itself, typed here by mistake.
-    key = run(act, data_dir=data_dir, database_url=database_url, missing="no API key that lives has this id.")
+    key = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
     shaped = {**shapes.api_key(key), "userId": key.user_id, "actorType": key.actor_type}
     if as_json:
         print_json(shaped)

@@ -12,7 +12,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -110,14 +110,7 @@ class SmtpMail:
                     self._written(message),
                     sender=settings.sender,
                     recipients=[message.to],
-                    hostname=settings.host,
-                    port=settings.port,
-                    username=settings.username,
-                    password=settings.password,
-                    timeout=limit,
-                    use_tls=settings.security == "tls",
-                    start_tls=settings.security == "starttls",
-                    tls_context=settings.tls,
+                    **_connection(settings),
                 )
         except (aiosmtplib.SMTPException, OSError) as error:
             # Without the server's words, and without a cause: some quote the message, and it holds the token.
@@ -147,14 +140,7 @@ async def can_sign_in(settings: SmtpSettings) -> str | None:
     """Connect and sign in as for a mail, and send nothing; gives what went wrong, without the server's words."""
     limit = settings.time_limit.total_seconds()
     client = aiosmtplib.SMTP(
-        hostname=settings.host,
-        port=settings.port,
-        username=settings.username,
-        password=settings.password,
-        timeout=limit,
-        use_tls=settings.security == "tls",
-        start_tls=settings.security == "starttls",
-        tls_context=settings.tls,
+        **_connection(settings),
     )
     try:
         async with asyncio.timeout(limit), client:
@@ -162,6 +148,19 @@ async def can_sign_in(settings: SmtpSettings) -> str | None:
     except (aiosmtplib.SMTPException, OSError) as error:
         status = _status(error)
         return type(error).__name__ if status is None else f"{type(error).__name__}, status {status}"
+
+
+def _connection(settings: SmtpSettings) -> dict[str, Any]:
+    return {
+        "hostname": settings.host,
+        "port": settings.port,
+        "username": settings.username,
+        "password": settings.password,
+        "timeout": settings.time_limit.total_seconds(),
+        "use_tls": settings.security == "tls",
+        "start_tls": settings.security == "starttls",
+        "tls_context": settings.tls,
+    }
 
 
 def _status(error: Exception) -> int | None:

@@ -149,13 +149,6 @@ def test_memory_of_nothing_asks_for_no_stamp() -> None:
     assert memory(lookup).stamp() is lookup.present
 
 
-def test_clearing_forgets_all() -> None:
-    proved, stamp = memory(), object()
-    proved.keep("a", principal(), stamp=stamp, until=LATER, now=NOW)
-    proved.clear()
-    assert proved.find("a", stamp=stamp, now=NOW) is None
-
-
 def test_two_threads_with_stamps_of_their_own_never_believe_each_others() -> None:
     proved, one, two = memory(Stamps(bound=SECOND), most=10), object(), object()
     overtaken, go_on = threading.Event(), threading.Event()

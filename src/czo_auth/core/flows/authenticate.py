@@ -216,12 +216,6 @@ class Authenticate:
             self._verified[digest] = verified
         return verified
 
-    def forget_tokens(self) -> None:
-        """Forget what was verified; after the signing keys changed."""
-        self._verified.clear()
-        self._proved.clear()
-        self._guarded.clear()
-
     def _session(self, found: Standing | None, *, now: datetime) -> Principal:
         if found is None or found.banned or found.actor_type not in found.actor_types:
             raise InvalidToken

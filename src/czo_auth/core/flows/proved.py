@@ -60,10 +60,6 @@ class ProvedCredentials(Generic[T]):
         # A clock that was set back must not stretch what was to be forgotten.
         return found.proved if found.since <= now < found.until else None
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._known.clear()
-
     def keep(self, digest: str, proved: T, *, stamp: object | None, until: datetime, now: datetime) -> None:
         """Remember what was read after *stamp* was given, at most until *until*."""
         if stamp is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import unquote
@@ -12,6 +12,7 @@ from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.api_keys import key_fact
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import MailMessage, compose_api_key_leaked
 from czo_auth.core.provenance import Provenance
@@ -121,9 +122,9 @@ class ReportLeak:
             more["url"] = place
         if source:
             more["source"] = escape_control(self._masked(source), limit=_LONGEST_SOURCE)
-        facts = [_fact(types.API_KEY_LEAKED, key, more)]
+        facts = [key_fact(types.API_KEY_LEAKED, key, **more)]
         if response == "revoke":
-            facts.append(_fact(types.API_KEY_REVOKED, key, {"reason": "leaked"}))
+            facts.append(key_fact(types.API_KEY_REVOKED, key, reason="leaked"))
         return facts
 
     def _notices(
@@ -159,14 +160,3 @@ class ReportLeak:
 
     def _masked(self, text: str) -> str:
         return tokens.masked(text, api_key_prefix=self._services.policies.api_keys.prefix)
-
-
-def _fact(action: str, key: ApiKey, more: Mapping[str, object]) -> Fact:
-    details = {
-        "apiKeyId": key.id,
-        "prefix": key.prefix,
-        "actorType": key.actor_type,
-        "name": key.name,
-        **more,
-    }
-    return Fact(action=action, user_id=key.user_id, organization_id=key.organization_id, details=details)
