@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Protocol
 import hypothesis
 import pytest
 
+from czo_auth.storage.migrate import upgrade_blocking
+from czo_auth.storage.tables import Tables
 from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer
 
@@ -96,6 +99,46 @@ def sqlite_url(tmp_path: Path) -> str:
 def database_url(request: pytest.FixtureRequest) -> str:
     """Address of a new, empty database; the test runs once for each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+_EMPTY = "".join(f"DELETE FROM {table.name};" for table in reversed(Tables().metadata.sorted_tables)) + (
+    "ALTER SEQUENCE czo_auth_events_sequence_seq RESTART"
+)
+
+
+@pytest.fixture(scope="session")
+def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "database.sqlite3"
+    upgrade_blocking(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def migrated_sqlite_url(_migrated_file: Path, sqlite_url: str) -> str:
+    """Address of a migrated SQLite file without rows: copied, since migrating takes longer than most tests."""
+    shutil.copy(_migrated_file, sqlite_url.removeprefix("sqlite:///"))
+    return sqlite_url
+
+
+@pytest.fixture(scope="session")
+def _migrated_database(postgres_server: PostgresServer) -> str:
+    name = postgres_server.create_database()
+    upgrade_blocking(postgres_server.url(name))
+    return name
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_server: PostgresServer, _migrated_database: str) -> str:
+    """Address of a migrated PostgreSQL database without rows: emptied, since a new one takes a second."""
+    postgres_server.execute(_EMPTY, database=_migrated_database)
+    return postgres_server.url(_migrated_database)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """Address of a migrated database without rows; the test runs once for each kind."""
+    url: str = request.getfixturevalue(f"migrated_{request.param}_url")
     return url
 
 

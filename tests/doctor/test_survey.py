@@ -22,15 +22,7 @@ from czo_auth.storage import Storage, open_storage
 from czo_auth.storage.facts import sqlite_facts
 from czo_auth.storage.postgresql import PostgresStorage
 from czo_auth.storage.sqlite import SqliteStorage
-from tests.storage.conftest import (  # noqa: F401 - fixtures
-    _migrated_database,
-    _migrated_file,
-    migrated_postgres_url,
-    migrated_sqlite_url,
-    migrated_url,
-    storage,
-    things,
-)
+from tests.storage.conftest import storage, things  # noqa: F401 - fixtures
 from tests.storage.things import HOUR, NOW, Things
 
 
@@ -99,7 +91,7 @@ async def test_empty_database_is_surveyed(storage: Storage) -> None:  # noqa: F8
     assert seen.outbox.sinks == []
 
 
-async def test_database_says_what_it_is(migrated_url: str) -> None:  # noqa: F811
+async def test_database_says_what_it_is(migrated_url: str) -> None:
     opened = open_storage(migrated_url)
     await opened.start()
     facts = await opened.facts(now=_now)

@@ -19,7 +19,8 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -135,9 +136,18 @@ class PostgresServer:
 
     def restart(self) -> None:
         """Stop and start with the same data, port and password; every open connection breaks."""
+        with self.down():
+            pass
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Stop it for the length of a block; then it starts with the same data, port and password."""
         self._halt()
-        if not self._launch():
-            raise RuntimeError(f"PostgreSQL does not start again:\n{self.log()}")
+        try:
+            yield
+        finally:
+            if not self._launch():
+                raise RuntimeError(f"PostgreSQL does not start again:\n{self.log()}")
 
     def pause(self) -> None:
         """Freeze every process: connections stay open and nothing answers, as with a hanging machine."""

@@ -60,8 +60,8 @@ class Processes:
 
 
 @pytest.fixture
-def processes(database_url: str, tmp_path: Path) -> Iterator[Processes]:
-    processes = Processes(database_url, tmp_path / "events.jsonl")
+def processes(migrated_url: str, tmp_path: Path) -> Iterator[Processes]:
+    processes = Processes(migrated_url, tmp_path / "events.jsonl")
     yield processes
     for process in processes.running.values():
         if process.poll() is None:
@@ -261,9 +261,9 @@ async def test_relay_goes_on_when_the_database_came_back(
     ids = await record(storage.transactions, "u:1")
     async with running(storage.transactions, notebook):
         await until(lambda: notebook.got)
-        # Not in a thread: the server ends with the thread that started it.
-        postgres_server.restart()
-        await until(lambda: "the database is unavailable, events for sink notebook wait" in caplog.text)
+        # Down for as long as that takes: a restart that nobody looked at in between is no outage.
+        with postgres_server.down():
+            await until(lambda: "the database is unavailable, events for sink notebook wait" in caplog.text)
         ids += await recorded_at_last(storage.transactions, "u:2")
         await until(lambda: len(notebook.got) == 2)
     await storage.close()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from itertools import product
 
@@ -30,37 +30,13 @@ from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Invitation, Organization
 from czo_auth.core.principal import Principal
 from czo_auth.crypto import tokens
-from czo_auth.crypto.sealing import new_key_text
-from tests.core.flows.town import FROM_HERE, NOW, Town, open_town
+from tests.core.flows.town import FROM_HERE, NOW, Town, open_town, outcome
 from tests.delivery.waiting import until
 
 ROLES = ("viewer", "member", "admin", "owner")
 LIFETIME = timedelta(hours=48)
 MILLISECOND = timedelta(milliseconds=1)
 ROUNDS = 12
-
-
-@pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
-    async with open_town(database_url) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def two_doors(database_url: str) -> AsyncIterator[tuple[Town, Town]]:
-    """Two processes' worth of the same deployment: nothing but the database keeps their acts apart."""
-    key = new_key_text()
-    async with open_town(database_url, key=key) as first, open_town(database_url, key=key) as second:
-        yield first, second
-
-
-async def outcome(act: Awaitable[object]) -> str:
-    """Name the refusal that *act* ends in, or say that it is done."""
-    try:
-        await act
-    except Refusal as refusal:
-        return type(refusal).__name__
-    return "done"
 
 
 def invite(
@@ -183,9 +159,9 @@ async def test_stranger_cannot_tell_an_organization_from_none(town: Town) -> Non
     ],
 )
 async def test_odd_invitations_are_refused(
-    sqlite_url: str, email: str, role: str, refusal: type[Refusal]
+    migrated_sqlite_url: str, email: str, role: str, refusal: type[Refusal]
 ) -> None:
-    async with open_town(sqlite_url) as town:
+    async with open_town(migrated_sqlite_url) as town:
         ada = await town.person("ada")
         acme = await town.organization(ada)
         with pytest.raises(refusal):
@@ -398,8 +374,8 @@ async def test_invitation_lives_48_hours(town: Town) -> None:
 @pytest.mark.parametrize(
     "token", ["", "czi_", "czi_" + "A" * 43, "czi_" + "A" * 42 + "B", "czc_" + "A" * 43, "czi_" + "é" * 43]
 )
-async def test_odd_and_unknown_tokens_get_one_answer(sqlite_url: str, token: str) -> None:
-    async with open_town(sqlite_url) as town:
+async def test_odd_and_unknown_tokens_get_one_answer(migrated_sqlite_url: str, token: str) -> None:
+    async with open_town(migrated_sqlite_url) as town:
         with pytest.raises(InvitationNotFound):
             await accept(town, await town.person("bob"), token)
 

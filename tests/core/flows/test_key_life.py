@@ -31,8 +31,8 @@ EXPIRING, EXPIRED = "auth.apikey.expiring", "auth.apikey.expired"
 
 
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
-    async with open_town(database_url, key=KEY) as town:
+async def town(migrated_url: str) -> AsyncIterator[Town]:
+    async with open_town(migrated_url, key=KEY) as town:
         yield town
 
 
@@ -128,10 +128,10 @@ async def test_key_whose_end_is_moved_is_told_of_its_new_end(town: Town) -> None
     assert await told(town) == [(key.id, 30, "expiry"), (key.id, 30, "expiry")]
 
 
-async def test_processes_that_remind_together_tell_once(town: Town, database_url: str) -> None:
+async def test_processes_that_remind_together_tell_once(town: Town, migrated_url: str) -> None:
     people = [await town.person(f"user{number}") for number in range(4)]
     keys = [await key_of(town, person, days=40) for person in people for _ in range(3)]
-    async with open_town(database_url, key=KEY) as other:
+    async with open_town(migrated_url, key=KEY) as other:
         lives = [town.runtime.key_life, other.runtime.key_life]
         await asyncio.gather(*(life.remind(now=NOW + 10.5 * DAY) for life in lives * 4))
         assert sorted(entry[0] for entry in await told(town)) == sorted(key.id for key in keys)
@@ -184,13 +184,13 @@ async def test_key_that_is_made_while_the_limit_is_set_does_not_slip_by(town: To
 
 
 async def test_limit_of_the_deployment_binds_older_keys_at_the_next_housekeeping(
-    town: Town, database_url: str
+    town: Town, migrated_url: str
 ) -> None:
     ada = await town.person("ada")
     old = await key_of(town, ada)
     settings = Settings(
         encryption_key=SecretStr(KEY),
-        database_url=database_url,
+        database_url=migrated_url,
         rate_limit_enabled=False,
         api_key_max_days=30,
     )

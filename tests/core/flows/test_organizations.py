@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import product
 
@@ -15,7 +15,6 @@ from czo_auth.core.errors import (
     NotMemberOfOrganization,
     OrganizationLimitReached,
     OrganizationScopeMismatch,
-    Refusal,
     SlugTaken,
     UnknownMember,
     UnknownOrganization,
@@ -27,34 +26,10 @@ from czo_auth.core.flows.organizations import ManageOrganizations, NewOrganizati
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Organization, OrganizationPolicy
 from czo_auth.core.principal import Principal
-from czo_auth.crypto.sealing import new_key_text
-from tests.core.flows.town import FROM_HERE, NOW, Town, nowhere, open_town
+from tests.core.flows.town import FROM_HERE, NOW, Town, nowhere, open_town, outcome
 
 ROLES = ("viewer", "member", "admin", "owner")
 ROUNDS = 12
-
-
-@pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
-    async with open_town(database_url) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def two_doors(database_url: str) -> AsyncIterator[tuple[Town, Town]]:
-    """Two processes' worth of the same deployment: nothing but the database keeps their acts apart."""
-    key = new_key_text()
-    async with open_town(database_url, key=key) as first, open_town(database_url, key=key) as second:
-        yield first, second
-
-
-async def outcome(act: Awaitable[object]) -> str:
-    """Name the refusal that *act* ends in, or say that it is done."""
-    try:
-        await act
-    except Refusal as refusal:
-        return type(refusal).__name__
-    return "done"
 
 
 def change_role(
@@ -143,8 +118,8 @@ async def test_slug_belongs_to_one_organization_until_it_is_deleted(town: Town) 
         NewOrganization(name="Acme", metadata={"x": "é" * 2048}),
     ],
 )
-async def test_odd_input_founds_nothing(sqlite_url: str, new: NewOrganization) -> None:
-    async with open_town(sqlite_url) as town:
+async def test_odd_input_founds_nothing(migrated_sqlite_url: str, new: NewOrganization) -> None:
+    async with open_town(migrated_sqlite_url) as town:
         ada = await town.person("ada")
         with pytest.raises(ValidationFailed):
             await town.organizations.create(ada, new, provenance=FROM_HERE, now=NOW)
@@ -323,8 +298,8 @@ async def test_only_what_was_sent_is_changed(town: Town) -> None:
 
 
 @pytest.mark.parametrize("values", [{"name": " "}, {"name": None}, {"slug": None}, {"slug": "Not A Slug"}])
-async def test_odd_changes_are_refused(sqlite_url: str, values: dict[str, object]) -> None:
-    async with open_town(sqlite_url) as town:
+async def test_odd_changes_are_refused(migrated_sqlite_url: str, values: dict[str, object]) -> None:
+    async with open_town(migrated_sqlite_url) as town:
         ada = await town.person("ada")
         acme = await town.organization(ada)
         with pytest.raises(ValidationFailed):
@@ -447,8 +422,8 @@ async def test_change_of_role_is_told_once_with_the_role_before(town: Town) -> N
 
 
 @pytest.mark.parametrize("role", ["", "Owner", "root", "owner,admin"])
-async def test_unknown_role_is_refused(sqlite_url: str, role: str) -> None:
-    async with open_town(sqlite_url) as town:
+async def test_unknown_role_is_refused(migrated_sqlite_url: str, role: str) -> None:
+    async with open_town(migrated_sqlite_url) as town:
         ada = await town.person("ada")
         acme = await town.organization(ada)
         bob = await town.member(acme, "bob", "member")

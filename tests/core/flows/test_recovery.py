@@ -27,18 +27,18 @@ OPERATOR = FROM_HERE
 
 
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
-    async with open_town(database_url, recovery_wait_seconds=int(WAIT.total_seconds())) as opened:
+async def town(migrated_url: str) -> AsyncIterator[Town]:
+    async with open_town(migrated_url, recovery_wait_seconds=int(WAIT.total_seconds())) as opened:
         yield opened
 
 
 @pytest.fixture
-async def two_doors(database_url: str) -> AsyncIterator[tuple[Town, Town]]:
+async def two_doors(migrated_url: str) -> AsyncIterator[tuple[Town, Town]]:
     """Two processes' worth of the same deployment: nothing but the database keeps their acts apart."""
     key, wait = new_key_text(), int(WAIT.total_seconds())
     async with (
-        open_town(database_url, key=key, recovery_wait_seconds=wait) as first,
-        open_town(database_url, key=key, recovery_wait_seconds=wait) as second,
+        open_town(migrated_url, key=key, recovery_wait_seconds=wait) as first,
+        open_town(migrated_url, key=key, recovery_wait_seconds=wait) as second,
     ):
         yield first, second
 

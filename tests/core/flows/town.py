@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.errors import Refusal
 from czo_auth.core.events.types import AuditRecord, Event
 from czo_auth.core.flows.api_keys import CreatedApiKey, NewApiKey
 from czo_auth.core.flows.issue import issue_session
@@ -32,6 +33,15 @@ FROM_HERE = Provenance(ip="192.0.2.7", request_id="test")
 
 def nowhere() -> None:
     """Know no address of a client."""
+
+
+async def outcome(act: Awaitable[object]) -> str:
+    """Name the refusal that *act* ends in, or say that it is done."""
+    try:
+        await act
+    except Refusal as refusal:
+        return type(refusal).__name__
+    return "done"
 
 
 class Postbox:

@@ -1,0 +1,24 @@
+"""Towns on each kind of database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from czo_auth.crypto.sealing import new_key_text
+from tests.core.flows.town import Town, open_town
+
+
+@pytest.fixture
+async def town(migrated_url: str) -> AsyncIterator[Town]:
+    async with open_town(migrated_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def two_doors(migrated_url: str) -> AsyncIterator[tuple[Town, Town]]:
+    """Two processes' worth of the same deployment: nothing but the database keeps their acts apart."""
+    key = new_key_text()
+    async with open_town(migrated_url, key=key) as first, open_town(migrated_url, key=key) as second:
+        yield first, second
