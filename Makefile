@@ -35,6 +35,7 @@ COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
 	@echo "make serve    the server, set by AUTH_ENCRYPTION_KEY and CZO_AUTH_* of the environment"
+	@echo "make setup-dev  the same .venv with everything for tests and checks"
 	@echo "make demo     a server of its own, and a walk through everything as a client"
 	@echo "make test     the tests, in minutes; PostgreSQL comes with the test packages"
 	@echo "make test-deep  the attacks, better-auth's client, and the contract once more on PostgreSQL"
