@@ -28,7 +28,7 @@ async def subscribers() -> AsyncIterator[Subscribers]:
     ("pattern", "served"),
     [
         ("auth.2fa.enabled", {"auth.2fa.enabled"}),
-        ("auth.apikey.*", {f"auth.apikey.{what}" for what in ("created", "leaked", "revoked", "rotated")}),
+        ("auth.apikey.*", {type_ for type_ in EVENT_TYPES if type_.startswith("auth.apikey.")}),
         ("auth.*", EVENT_TYPES),
         ("*", EVENT_TYPES),
     ],
