@@ -74,7 +74,7 @@ def test_reader_that_goes_away_is_no_error(shell: Shell) -> None:
 
 def test_whole_audit_log_is_verified(shell: Shell) -> None:
     shell.create("ada@example.com")
-    assert "1 records" in shell.run("audit", "verify").stdout
+    assert "1 record" in shell.run("audit", "verify").stdout
     verdict = shell.one("audit", "verify")
     assert (verdict["whole"], verdict["records"], verdict["brokenAt"]) == (True, 1, None)
     assert verdict["lastHash"] == shell.json("audit", "tail")[-1]["hash"]

@@ -26,7 +26,7 @@ _UNKNOWN = "no API key that lives has this id."
 
 @app.command("list", epilog=examples("czo-auth api-keys list ada@example.com --json"))
 def list_keys(
-    email: Annotated[str, typer.Argument(help="Address of the owner.", show_default=False)],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Address of the owner.", show_default=False)],
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,

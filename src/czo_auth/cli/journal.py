@@ -163,6 +163,7 @@ def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
             }
         )
     elif verdict.broken_at is None:
-        print(f"the audit log is whole: {verdict.records} records, the last hash is {verdict.last_hash}")
+        counted = "1 record" if verdict.records == 1 else f"{verdict.records} records"
+        print(f"the audit log is whole: {counted}, the last hash is {verdict.last_hash}")
     if verdict.broken_at is not None:
         fail(f"the audit log is broken at sequence {verdict.broken_at}.", REFUSED)

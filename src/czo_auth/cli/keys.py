@@ -33,7 +33,9 @@ _COLUMNS = ("key", "primary", "configured", "factors", "enrolments", "signing ke
 def generate(
     kid: Annotated[
         str | None,
-        typer.Option(help="Its id; by default the next free one of k1, k2, ….", show_default=False),
+        typer.Option(
+            metavar="ID", help="Its id; by default the next free one of k1, k2, ….", show_default=False
+        ),
     ] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,

@@ -15,11 +15,19 @@ EXAMPLE = examples("czo-auth serve --port 8000 --data-dir ./czo-auth-data")
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8000")
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="Address to listen on; 127.0.0.1 by default.", show_default=False),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that answer.", show_default="1")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", help="Port to listen on; 8000 by default, 0 takes a free one.", show_default=False
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes that answer; 1 by default.", show_default=False)
+    ] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:

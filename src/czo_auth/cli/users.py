@@ -25,8 +25,12 @@ app = typer.Typer(
 _COLUMNS = ("email", "name", "actor types", "2FA", "banned", "created", "id")
 _PAGE = 200
 
-Email: TypeAlias = Annotated[str, typer.Argument(help="Address of the user.", show_default=False)]
-Reason: TypeAlias = Annotated[str, typer.Option(help="Why; stands in the audit log.", show_default=False)]
+Email: TypeAlias = Annotated[
+    str, typer.Argument(metavar="EMAIL", help="Address of the user.", show_default=False)
+]
+Reason: TypeAlias = Annotated[
+    str, typer.Option(metavar="REASON", help="Why; stands in the audit log.", show_default=False)
+]
 
 
 @app.command(
@@ -36,8 +40,8 @@ Reason: TypeAlias = Annotated[str, typer.Option(help="Why; stands in the audit l
     )
 )
 def create(
-    email: Annotated[str, typer.Option(help="Address, unique.", show_default=False)],
-    name: Annotated[str, typer.Option(help="Name that is shown.", show_default=False)],
+    email: Annotated[str, typer.Option(metavar="EMAIL", help="Address, unique.", show_default=False)],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name that is shown.", show_default=False)],
     actor_type: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,7 +82,7 @@ def create(
 @app.command("list", epilog=examples("czo-auth users list --search ada --json"))
 def list_users(
     search: Annotated[
-        str | None, typer.Option(help="Part of an address or a name.", show_default=False)
+        str | None, typer.Option(metavar="TEXT", help="Part of an address or a name.", show_default=False)
     ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
