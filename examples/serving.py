@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from granian import Granian
 from granian.constants import Interfaces
 
@@ -20,6 +22,7 @@ The shop listens on {url}
 
 def serve(application: str, settings: Settings) -> None:
     """Serve *application* (``module:name``) until Ctrl-C."""
+    _check_free(settings.host, settings.port)
     print(WELCOME.format(url=settings.public_url), flush=True)
     Granian(
         application,
@@ -28,3 +31,16 @@ def serve(application: str, settings: Settings) -> None:
         interface=Interfaces.ASGI,
         log_level="warning",  # type: ignore[arg-type]
     ).serve()
+
+
+def _check_free(host: str, port: int) -> None:
+    """End with a sentence when somebody listens there: granian would share the port, and each get half the requests."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SystemExit(
+                f"{host} port {port}: {error.strerror}. CZO_AUTH_PORT=… chooses another."
+            ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -14,6 +15,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from czo_auth import Settings
+from examples.serving import serve
 from tests.examples.hosts import ROOT, HostProcess
 from tests.integrations.acting import (
     BASE,
@@ -253,3 +256,11 @@ async def test_websocket_is_guarded_like_a_route(
             await connect(address, additional_headers=headers, proxy=None)
         response = refusal.value.response
         assert (response.status_code, json.loads(response.body)["code"]) == (status, code)
+
+
+def test_an_example_says_when_its_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = Settings(host="127.0.0.1", port=port)
+        with pytest.raises(SystemExit, match=f"port {port}"):
+            serve("examples.starlette_host.app:app", settings)
