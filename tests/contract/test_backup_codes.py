@@ -102,7 +102,7 @@ async def test_code_is_not_spent_when_the_sign_in_fails(timed: Timed) -> None:
 
 async def test_unknown_code_takes_the_time_of_a_known_one(live_sqlite: Live) -> None:
     """S5: exactly one bcrypt, on a dummy where there is no row. The shortest of several tries counts."""
-    account = live_sqlite.prepared.customers[1]
+    account = live_sqlite.rested
     known = account.codes[0]
     wrong = known[:-1] + ("A" if known[-1] != "A" else "B")
     times: dict[str, list[float]] = {wrong: [], "0000-00000-00000-0000": []}
