@@ -102,3 +102,13 @@ def test_the_salt_counts(stored: str) -> None:
 def test_a_foreign_text_is_not_known_and_matches_nothing(stored: str) -> None:
     assert not imported_hashes.is_known(stored)
     assert not imported_hashes.is_match(stored, PASSWORD)
+
+
+@pytest.mark.parametrize(("cost", "could"), [("03", False), ("04", True), ("14", True), ("15", False)])
+def test_bcrypt_hashes_within_the_bounds_is_within_bounds(cost: str, could: bool) -> None:
+    assert imported_hashes.is_within_bounds(f"$2b${cost}$" + "a" * 53) is could
+
+
+@pytest.mark.parametrize(("n", "could"), [(1, False), (2, True), (3, False), (4, True)])
+def test_scrypt_needs_a_power_of_two(n: int, could: bool) -> None:
+    assert imported_hashes.is_within_bounds(SCRYPT.replace("1024$", f"{n}$")) is could

@@ -9,11 +9,13 @@ import pytest
 from czo_auth.core.api_keys.lifetime import (
     LifetimeTooLong,
     bounded_end,
+    checked_days,
     days_left,
     notice_within,
     shorter,
     warning_before_disuse,
 )
+from czo_auth.core.errors import ValidationFailed
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -63,3 +65,22 @@ def test_begun_days_count_as_whole() -> None:
 
 def test_disuse_is_warned_of_a_week_before_or_half_of_a_short_time() -> None:
     assert [warning_before_disuse(days) for days in (90, 14, 10, 1)] == [7 * DAY, 7 * DAY, 5 * DAY, DAY / 2]
+
+
+@pytest.mark.parametrize(("days", "said"), [(1, "1 day here"), (2, "2 days here")])
+def test_end_beyond_the_longest_life_is_refused_with_it(days: int, said: str) -> None:
+    with pytest.raises(LifetimeTooLong) as caught:
+        bounded_end(NOW + days * DAY + SECOND, longest_days=days, since=NOW)
+    assert caught.value.details == (("expiresAt", f"A key lives at most {said}."),)
+
+
+@pytest.mark.parametrize("days", [None, 1, 3650])
+def test_days_within_ten_years_are_taken(days: int | None) -> None:
+    assert checked_days(days, field="apiKeyMaxDays") == days
+
+
+@pytest.mark.parametrize("days", [0, -1, 3651])
+def test_other_days_are_refused_under_the_name_of_their_field(days: int) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        checked_days(days, field="apiKeyMaxDays")
+    assert [field for field, _ in caught.value.details] == ["apiKeyMaxDays"]

@@ -21,6 +21,7 @@ OWN = RateLimit(requests=5, window_seconds=3600)
         (RateLimitWish(enabled=True), None, DEFAULT),
         (RateLimitWish(enabled=True), OWN, OWN),
         (RateLimitWish(requests=10), None, RateLimit(requests=10, window_seconds=60)),
+        (RateLimitWish(requests=1_000_000), None, RateLimit(requests=1_000_000, window_seconds=60)),
         (RateLimitWish(window_ms=2000), OWN, RateLimit(requests=5, window_seconds=2)),
     ],
 )
