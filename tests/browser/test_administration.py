@@ -35,6 +35,8 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     admin.open("/admin")
     admin.look("admin-policy")
     admin.page.get_by_role("link", name="Users").click()
+    # Loaded with its script, or nobody hears what is typed.
+    admin.page.wait_for_url("**/admin/users")
     admin.page.locator("#f-search").fill(bob.email)
     admin.page.get_by_text("Found: 1").wait_for()
     admin.look("admin-users")
@@ -83,6 +85,7 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     assert "outcome=denied" in str(admin.page.get_by_role("link", name="Export CSV").get_attribute("href"))
 
     admin.page.get_by_role("link", name="Events").click()
+    admin.page.wait_for_url("**/admin/events")
     admin.page.get_by_label("Event type").select_option("auth.user.banned")
     admin.page.wait_for_function("!document.querySelector('#results').innerText.includes('auth.session')")
     assert admin.sees("auth.user.banned")
