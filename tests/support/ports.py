@@ -9,16 +9,25 @@ import socket
 # it is picked stays free, however many clients the other tests open meanwhile.
 FIRST, LAST = 20_000, 32_000
 
+_given: set[int] = set()
+
 
 def free_port() -> int:
-    """Pick a port that nobody listens on, at random, so that parallel test processes seldom meet."""
+    """
+    Pick a port that nobody listens on, at random, so that parallel test processes seldom meet.
+
+    Never the same twice: two servers that share a port would share the requests, too.
+    """
     for _ in range(100):
         port = random.randint(FIRST, LAST)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.add(port)
             return port
     raise RuntimeError("no free port on 127.0.0.1")
