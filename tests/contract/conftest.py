@@ -67,30 +67,20 @@ class PostgresDatabases:
         self.server.drop_database(url.rpartition("/")[2])
 
 
-# Other folders import the fixtures, and pytest calls each import's once: what they prepare is kept here.
-_sqlite: list[SqliteDatabases] = []
-_postgres: list[PostgresDatabases] = []
-
-
 @pytest.fixture(scope="session")
 def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
     """Prepare an SQLite file once."""
-    if not _sqlite:
-        directory = tmp_path_factory.mktemp("contract")
-        template = directory / "template.sqlite3"
-        prepared = asyncio.run(prepare(f"sqlite:///{template}"))
-        _sqlite.append(SqliteDatabases(prepared, template, directory))
-    return _sqlite[0]
+    directory = tmp_path_factory.mktemp("contract")
+    template = directory / "template.sqlite3"
+    return SqliteDatabases(asyncio.run(prepare(f"sqlite:///{template}")), template, directory)
 
 
 @pytest.fixture(scope="session")
 def postgres_databases(postgres_server: PostgresServer) -> PostgresDatabases:
     """Prepare a PostgreSQL database once."""
-    if not _postgres:
-        made: list[Prepared] = []
-        template = postgres_server.template("contract", lambda url: made.append(asyncio.run(prepare(url))))
-        _postgres.append(PostgresDatabases(made[0], template, postgres_server))
-    return _postgres[0]
+    made: list[Prepared] = []
+    template = postgres_server.template("contract", lambda url: made.append(asyncio.run(prepare(url))))
+    return PostgresDatabases(made[0], template, postgres_server)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
