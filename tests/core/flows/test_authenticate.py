@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Literal
 
 import pytest
@@ -75,3 +76,13 @@ async def test_read_that_began_before_the_end_of_a_session_is_not_remembered(
     await proving
     with pytest.raises(InvalidToken):
         await prove()
+
+
+async def test_token_of_the_future_is_refused_however_often_it_was_verified(town: Town) -> None:
+    """A clock that is set back (S33) must not find it in the memory of verified signatures."""
+    issued, later = await signed_in(town), NOW + timedelta(hours=1)
+    token = town.runtime.services.access_tokens.sign(issued.session, restricted=False, now=later)
+    await town.runtime.authenticate.access_token(token, now=later)
+    with pytest.raises(InvalidToken):
+        await town.runtime.authenticate.access_token(token, now=NOW)
+    await town.runtime.authenticate.access_token(token, now=later)

@@ -202,7 +202,7 @@ class Authenticate:
 
     async def _verify(self, token: str, digest: str, *, now: datetime) -> VerifiedToken:
         remembered = self._verified.get(digest)
-        if remembered is not None and now.timestamp() < remembered.expires_at:
+        if remembered is not None and remembered.valid_from <= now.timestamp() < remembered.expires_at:
             return remembered
         access_tokens = self._services.access_tokens
         try:

@@ -19,10 +19,16 @@ LEEWAY_SECONDS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedToken:
-    """What a valid access token says that matters here: whose session it belongs to, and until when it counts."""
+    """
+    What a valid access token says that matters here: whose session it belongs to, and when it counts.
+
+    Attributes:
+        valid_from, expires_at: With leeway. Unit: seconds since 1970.
+    """
 
     session_id: str
     user_id: str
+    valid_from: float
     expires_at: float
 
 
@@ -112,5 +118,6 @@ class AccessTokens:
         return VerifiedToken(
             session_id=str(claims["sid"]),
             user_id=str(claims["sub"]),
+            valid_from=float(str(claims["iat"])) - LEEWAY_SECONDS,
             expires_at=float(str(claims["exp"])) + LEEWAY_SECONDS,
         )
