@@ -10,6 +10,7 @@ import pytest
 
 from czo_auth.asgi.authentication import PRINCIPAL, AuthMiddleware
 from czo_auth.asgi.types import Receive, Scope, Send
+from czo_auth.core.events.types import AuditFilter
 from tests.contract.acting import create_key, listed_keys
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
@@ -90,7 +91,7 @@ async def test_flood_from_elsewhere_is_recorded_once_an_hour(guarded: Guarded) -
     async def recorded() -> int:
         await guarded.timed.runtime._background.finish()
         found, _ = await guarded.timed.runtime.administer.audit(
-            user_id=None, action="auth.apikey.address_refused", before=None, limit=100
+            AuditFilter(action="auth.apikey.address_refused"), limit=100
         )
         assert {record.provenance.ip for record in found} <= {STREET}
         assert {record.fact.outcome for record in found} <= {"denied"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from czo_auth.core.events.types import AuditFilter
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.deployments import Deployment, Timed
@@ -28,7 +29,7 @@ async def test_backup_code_signs_in_once(timed: Timed) -> None:
         answer = await people.redeem(carol.codes[0], challenge=await people.challenge(carol))
         refused(answer, 401, "INVALID_BACKUP_CODE")
     records, _ = await timed.auth.administer.audit(
-        user_id=carol.id, action="auth.2fa.backup_code_used", before=None, limit=10
+        AuditFilter(user_id=carol.id, action="auth.2fa.backup_code_used"), limit=10
     )
     assert len(records) == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
+from czo_auth.core.events.types import AuditFilter
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
@@ -218,11 +219,11 @@ async def test_lock_is_recorded_and_told_as_an_event(timed: Timed) -> None:
     """Contract 9: `auth.2fa.locked`."""
     await fail(timed)
     records, _ = await timed.auth.administer.audit(
-        user_id=timed.carol.id, action="auth.2fa.locked", before=None, limit=10
+        AuditFilter(user_id=timed.carol.id, action="auth.2fa.locked"), limit=10
     )
     assert len(records) == 1
     wrong, _ = await timed.auth.administer.audit(
-        user_id=timed.carol.id, action="auth.2fa.code", before=None, limit=50
+        AuditFilter(user_id=timed.carol.id, action="auth.2fa.code"), limit=50
     )
     assert len(wrong) == 10
 

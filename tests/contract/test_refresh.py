@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from czo_auth.core.events.types import AuditFilter
 from czo_auth.core.provenance import SYSTEM
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
@@ -72,7 +73,7 @@ async def test_token_used_again_after_the_grace_kills_the_family(timed: Timed) -
     assert not await timed.people.is_alive(session)
     refused(await timed.api.get("/session", bearer=pair["accessToken"]), 401, "INVALID_TOKEN")
     records, _ = await timed.auth.administer.audit(
-        user_id=account.id, action="auth.refresh.reuse_detected", before=None, limit=10
+        AuditFilter(user_id=account.id, action="auth.refresh.reuse_detected"), limit=10
     )
     assert len(records) == 1
 

@@ -31,7 +31,7 @@ PACKAGE = ROOT / "src" / "czo_auth"
 PINS = ROOT / "requirements" / "base.txt"
 START_SECONDS = 30
 # What belongs to frameworks and extras that a plain installation does not have.
-NOT_EVERYWHERE = ("integrations.django", "integrations.flask", "integrations.litestar")
+NOT_EVERYWHERE = ("integrations.django", "integrations.flask", "integrations.litestar", "testing.plugin")
 IMPORT_ALL = """
 import importlib, pkgutil, sys, czo_auth
 names = [found.name for found in pkgutil.walk_packages(czo_auth.__path__, "czo_auth.")]
