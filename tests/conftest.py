@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import hypothesis
 import pytest
@@ -16,6 +16,9 @@ from czo_auth.storage.migrate import upgrade_blocking
 from czo_auth.storage.tables import Tables
 from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer
+
+if TYPE_CHECKING:
+    from tests.contract.databases import Databases, PostgresDatabases, SqliteDatabases
 
 # A shared machine stalls now and then; and in CI the same commit tries the same examples.
 hypothesis.settings.register_profile("here", deadline=None)
@@ -31,6 +34,8 @@ _LONG = (
     "tests/faults/test_migrations.py",
     "test_server_does_not_start_without_the_key_of_its_database",
     "a_clock_that_jumps[sqlite-forth]",
+    "test_no_process_lets_in_what_was_taken_away[postgres]",
+    "test_memory_on_postgresql_keeps_its_bound",
 )
 _BOTH_DATABASES_ALWAYS = (
     "test_races.py",
@@ -47,15 +52,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     Mark what `make test` leaves to `make test-deep`, so that it stays within minutes on two cores.
 
-    Deep are the attacks, better-auth's client, the hosts other than FastAPI, and the contract's second run on
-    PostgreSQL where no race, fault or revocation is about the database; the stores are always tested on both.
+    Deep are the attacks, better-auth's client, the hosts other than FastAPI, and the contract's and the commands'
+    second run on PostgreSQL where no race, fault or revocation is about the database; the stores are always tested on both.
     """
     for item in items:
         where = item.nodeid.replace("\\", "/")
         name = item.path.name
         attack = where.startswith(_DEEP) and name not in _FAST_ATTACKS
         second_run = (
-            where.startswith(("tests/contract/", "tests/faults/"))
+            where.startswith(("tests/contract/", "tests/faults/", "tests/cli/"))
             and "[postgres" in where
             and name not in _BOTH_DATABASES_ALWAYS
         )
@@ -140,6 +145,29 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
     """Address of a migrated database without rows; the test runs once for each kind."""
     url: str = request.getfixturevalue(f"migrated_{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
+    """SQLite files with people in them, copied from one that was prepared once."""
+    from tests.contract.databases import SqliteDatabases
+
+    return SqliteDatabases.prepare(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: PostgresServer) -> PostgresDatabases:
+    """The same on PostgreSQL."""
+    from tests.contract.databases import PostgresDatabases
+
+    return PostgresDatabases.prepare(postgres_server)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Databases with people in them; what asks for them runs once for each kind."""
+    found: Databases = request.getfixturevalue(f"{request.param}_databases")
+    return found
 
 
 class StartServer(Protocol):

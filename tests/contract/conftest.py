@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,78 +14,13 @@ import pytest
 
 from czo_auth import Auth
 from tests.contract.api import Api, new_client
-from tests.contract.deployments import KEY, Deployment, Prepared, Timed, prepare, settings, timed_deployment
+from tests.contract.databases import Databases, PostgresDatabases, SqliteDatabases
+from tests.contract.deployments import KEY, Deployment, Prepared, Timed, settings, timed_deployment
 from tests.contract.people import CARRIERS, People, Session
-from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer
 
 DRIFT = 10
 """Steps that the real servers accept, so that a test may use many codes without waiting."""
-
-
-class Databases(Protocol):
-    """Prepared databases of one kind."""
-
-    prepared: Prepared
-
-    def new(self) -> str:
-        """Give the address of a fresh copy."""
-
-    def drop(self, url: str) -> None:
-        """Delete a copy that nobody needs any more."""
-
-
-@dataclass
-class SqliteDatabases:
-    prepared: Prepared
-    template: Path
-    directory: Path
-    made: int = 0
-
-    def new(self) -> str:
-        self.made += 1
-        path = self.directory / f"{self.made}.sqlite3"
-        shutil.copy(self.template, path)
-        return f"sqlite:///{path}"
-
-    def drop(self, url: str) -> None:
-        Path(url.removeprefix("sqlite:///")).unlink()
-
-
-@dataclass
-class PostgresDatabases:
-    prepared: Prepared
-    template: str
-    server: PostgresServer
-
-    def new(self) -> str:
-        return self.server.url(self.server.create_database(template=self.template))
-
-    def drop(self, url: str) -> None:
-        self.server.drop_database(url.rpartition("/")[2])
-
-
-@pytest.fixture(scope="session")
-def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
-    """Prepare an SQLite file once."""
-    directory = tmp_path_factory.mktemp("contract")
-    template = directory / "template.sqlite3"
-    return SqliteDatabases(asyncio.run(prepare(f"sqlite:///{template}")), template, directory)
-
-
-@pytest.fixture(scope="session")
-def postgres_databases(postgres_server: PostgresServer) -> PostgresDatabases:
-    """Prepare a PostgreSQL database once."""
-    made: list[Prepared] = []
-    template = postgres_server.template("contract", lambda url: made.append(asyncio.run(prepare(url))))
-    return PostgresDatabases(made[0], template, postgres_server)
-
-
-@pytest.fixture(scope="session", params=["sqlite", "postgres"])
-def databases(request: pytest.FixtureRequest) -> Databases:
-    """Prepared databases; what asks for them runs once for each kind."""
-    found: Databases = request.getfixturevalue(f"{request.param}_databases")
-    return found
 
 
 # --- in the test's process -------------------------------------------------------------------------------------------

@@ -28,8 +28,9 @@ from tests.contract.acting import (
 )
 from tests.contract.api import Api, new_client
 from tests.contract.checks import accepted, refused
-from tests.contract.conftest import Deploy, Live, PostgresDatabases
+from tests.contract.conftest import Deploy, Live
 from tests.contract.database import sql
+from tests.contract.databases import PostgresDatabases
 from tests.contract.deployments import KEY, Deployment, Timed
 from tests.contract.people import Account, People, Session
 from tests.support.server import RunningServer

@@ -28,8 +28,9 @@ from tests.contract.acting import (
 )
 from tests.contract.api import Api, new_client
 from tests.contract.checks import MOMENT, UUID7, accepted, refused
-from tests.contract.conftest import Databases, Deploy, Live, SqliteDatabases
+from tests.contract.conftest import Deploy, Live
 from tests.contract.database import everything, is_sqlite, sql
+from tests.contract.databases import Databases, SqliteDatabases
 from tests.contract.deployments import Deployment, Timed, settings
 from tests.contract.people import PASSWORD, People, Session
 

@@ -18,8 +18,9 @@ from tests.conftest import StartServer
 from tests.contract.acting import create_key, eventually, is_accepted, listed_keys, principal_of
 from tests.contract.api import Answer, Api, new_client
 from tests.contract.checks import accepted, refused
-from tests.contract.conftest import DRIFT, Databases, SqliteDatabases
+from tests.contract.conftest import DRIFT
 from tests.contract.database import is_sqlite, sql, sqlite_file
+from tests.contract.databases import Databases, SqliteDatabases
 from tests.contract.deployments import KEY, Prepared, Timed, prepare
 from tests.contract.people import Account, People, Session
 from tests.support.postgres import PostgresServer

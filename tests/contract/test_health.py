@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.conftest import StartServer
 from tests.contract.api import new_client
-from tests.contract.conftest import Databases, Live
+from tests.contract.conftest import Live
 from tests.contract.database import sql
+from tests.contract.databases import Databases
 from tests.contract.deployments import KEY
 
 ENV = {"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_RATE_LIMIT_ENABLED": "false"}

@@ -15,8 +15,8 @@ from czo_auth.errors import StartRefused
 from tests.contract.acting import UNKNOWN
 from tests.contract.api import Api, new_client
 from tests.contract.checks import accepted, refused
-from tests.contract.conftest import Databases
 from tests.contract.database import sql
+from tests.contract.databases import Databases
 from tests.contract.deployments import KEY, settings
 from tests.contract.people import People
 

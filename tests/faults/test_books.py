@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.conftest import SqliteDatabases
 from tests.contract.database import sql
+from tests.contract.databases import SqliteDatabases
 from tests.contract.people import Session
 from tests.faults.books import faults_of
 from tests.faults.crowd import Memory

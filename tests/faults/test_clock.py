@@ -18,8 +18,8 @@ from tests.attacks.conftest import scattering_client
 from tests.contract.acting import create_key, is_accepted
 from tests.contract.api import Api
 from tests.contract.checks import accepted, refused
-from tests.contract.conftest import Databases
 from tests.contract.database import sql
+from tests.contract.databases import Databases
 from tests.contract.deployments import KEY, Prepared
 from tests.contract.people import Account, People
 from tests.support.server import RunningServer

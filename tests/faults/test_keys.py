@@ -9,7 +9,8 @@ from tests.attacks.conftest import scattering_client
 from tests.conftest import StartServer
 from tests.contract.api import Api
 from tests.contract.checks import accepted, refused
-from tests.contract.conftest import DRIFT, Databases
+from tests.contract.conftest import DRIFT
+from tests.contract.databases import Databases
 from tests.contract.deployments import KEY
 from tests.contract.people import People
 from tests.contract.test_faults import ENV, spoil, stored_secret

@@ -23,8 +23,9 @@ import pytest
 from tests.attacks.conftest import scattering_client
 from tests.contract.acting import eventually, is_accepted
 from tests.contract.api import Api
-from tests.contract.conftest import DRIFT, Databases
+from tests.contract.conftest import DRIFT
 from tests.contract.database import is_sqlite, sql
+from tests.contract.databases import Databases
 from tests.contract.deployments import KEY, Prepared
 from tests.contract.people import People
 from tests.faults.books import faults_of

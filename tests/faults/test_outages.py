@@ -22,8 +22,9 @@ import pytest
 from tests.attacks.conftest import scattering_client
 from tests.conftest import StartServer
 from tests.contract.api import Api
-from tests.contract.conftest import DRIFT, Databases, PostgresDatabases
+from tests.contract.conftest import DRIFT
 from tests.contract.database import is_sqlite, sql, sqlite_file
+from tests.contract.databases import Databases, PostgresDatabases
 from tests.contract.people import People
 from tests.contract.test_faults import ENV, all_of, all_unavailable, scene
 from tests.faults.books import faults_of

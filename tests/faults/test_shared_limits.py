@@ -17,7 +17,8 @@ from tests.attacks.conftest import scattering_client
 from tests.contract.acting import create_key, is_accepted
 from tests.contract.api import Api
 from tests.contract.checks import accepted, refused
-from tests.contract.conftest import DRIFT, SqliteDatabases
+from tests.contract.conftest import DRIFT
+from tests.contract.databases import SqliteDatabases
 from tests.contract.deployments import KEY
 from tests.contract.people import People
 from tests.support.server import RunningServer

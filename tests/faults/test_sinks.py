@@ -11,8 +11,8 @@ from tests.attacks.conftest import scattering_client
 from tests.conftest import StartServer
 from tests.contract.acting import create_key, eventually
 from tests.contract.api import Api
-from tests.contract.conftest import SqliteDatabases
 from tests.contract.database import sql
+from tests.contract.databases import SqliteDatabases
 from tests.contract.people import People
 from tests.contract.test_faults import ENV
 from tests.faults.test_kills import IN_FULL

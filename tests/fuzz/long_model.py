@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.contract.conftest import PostgresDatabases, SqliteDatabases
+from tests.contract.databases import PostgresDatabases, SqliteDatabases
 from tests.contract.deployments import prepare
 from tests.fuzz.model.machine import Machine, Place
 from tests.fuzz.model.places import InProcess, RealServer

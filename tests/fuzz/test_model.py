@@ -7,7 +7,7 @@ import os
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.contract.conftest import Databases, databases, postgres_databases, sqlite_databases  # noqa: F401
+from tests.contract.databases import Databases
 from tests.fuzz.model.machine import Machine
 from tests.fuzz.model.places import InProcess
 
@@ -15,7 +15,7 @@ RUNS = int(os.environ.get("FUZZ_RUNS", "2"))
 STEPS = int(os.environ.get("FUZZ_STEPS", "20"))
 
 
-def test_every_answer_is_the_one_of_the_model(databases: Databases) -> None:  # noqa: F811
+def test_every_answer_is_the_one_of_the_model(databases: Databases) -> None:
     class Here(Machine):
         place = InProcess(databases)
 

@@ -11,7 +11,7 @@ import pytest
 
 from czo_auth.server import Server
 from tests.contract.api import SESSION_COOKIE, new_client
-from tests.contract.conftest import sqlite_databases  # noqa: F401 - a fixture
+from tests.contract.databases import SqliteDatabases
 from tests.contract.deployments import HERE, Timed, timed_deployment
 
 
@@ -47,10 +47,10 @@ class Pages:
 
 
 @pytest.fixture
-async def pages(sqlite_databases: object, tmp_path: Path) -> AsyncIterator[Pages]:  # noqa: F811
+async def pages(sqlite_databases: SqliteDatabases, tmp_path: Path) -> AsyncIterator[Pages]:
     """The pages, and the deployment behind them."""
     databases = sqlite_databases
-    opened = timed_deployment(databases.new(), databases.prepared, pages_enabled=True)  # type: ignore[attr-defined]
+    opened = timed_deployment(databases.new(), databases.prepared, pages_enabled=True)
     async with opened as here:
         transport = httpx.ASGITransport(Server(here.runtime))
         async with new_client(HERE, transport=transport) as http:

@@ -11,7 +11,7 @@ import pytest
 from czo_auth.core.errors import InvalidCode
 from czo_auth.core.flows.prove_code import BehindTheClock, wrong_totp
 from tests.contract.checks import refused
-from tests.contract.conftest import sqlite_databases  # noqa: F401 - a fixture
+from tests.contract.databases import SqliteDatabases
 from tests.contract.deployments import timed_deployment
 
 SECRET = b"0123456789abcdefghij"
@@ -44,9 +44,9 @@ def test_clients_cannot_tell_it_from_a_wrong_code() -> None:
     assert (BehindTheClock.code, BehindTheClock.message) == (InvalidCode.code, InvalidCode.message)
 
 
-async def test_attempt_with_an_old_code_counts(sqlite_databases: object) -> None:  # noqa: F811
+async def test_attempt_with_an_old_code_counts(sqlite_databases: SqliteDatabases) -> None:
     databases = sqlite_databases
-    async with timed_deployment(databases.new(), databases.prepared) as here:  # type: ignore[attr-defined]
+    async with timed_deployment(databases.new(), databases.prepared) as here:
         challenge = await here.people.challenge(here.carol)
         for _ in range(5):
             answer = await here.people.verify(here.carol.has.at(-5), challenge=challenge)
