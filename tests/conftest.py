@@ -52,8 +52,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     Mark what `make test` leaves to `make test-deep`, so that it stays within minutes on two cores.
 
-    Deep are the attacks, better-auth's client, the hosts other than FastAPI, and the contract's and the commands'
-    second run on PostgreSQL where no race, fault or revocation is about the database; the stores are always tested on both.
+    Deep are the attacks, better-auth's client, the hosts other than FastAPI, and the second run on PostgreSQL of the
+    contract and the commands where no race, fault or revocation is about the database; the stores are always tested on
+    both.
     """
     for item in items:
         where = item.nodeid.replace("\\", "/")
