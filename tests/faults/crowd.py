@@ -313,7 +313,7 @@ class Crowd:
                 bearer=owner.session.token,
             ),
             201,
-            again={201, 400},
+            again={201, 409},
         )
         token = {"token": invited.json()["token"]}
         await self._ask(

@@ -219,14 +219,14 @@ async def test_connections_that_the_server_ends_are_not_even_noticed(
         nonlocal ended
         connection = await asyncpg.connect(migrated_postgres_url)
         try:
-            for _ in range(40):
+            for _ in range(15):
                 ended += len(
                     await connection.fetch(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                         " WHERE datname = current_database() AND application_name = 'czo-auth' AND state = 'idle'"
                     )
                 )
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(0.2)
         finally:
             stop.set()
             await connection.close()
@@ -238,7 +238,7 @@ async def test_connections_that_the_server_ends_are_not_even_noticed(
             await asyncio.sleep(0)
 
     await asyncio.gather(end_them(), ask(), ask())
-    assert ended > 20
+    assert ended > 10
 
 
 async def test_refusal_of_a_step_passes_with_its_cause(things: Things) -> None:

@@ -148,7 +148,9 @@ class PostgresTransactions:
                 async with self._connections.here().engine.connect() as connection:
                     return await connection.run_sync(attempt)
             except Exception as error:
-                again = is_retryable(error) or (is_broken_connection(error) and not attempt.committing)
+                # A commit that was cut off may have happened; of a step that only reads that is all the same.
+                harmless = bool(options) or not attempt.committing
+                again = is_retryable(error) or (is_broken_connection(error) and harmless)
                 if again and tried < TRIES:
                     await asyncio.sleep(_PAUSE_SECONDS * tried)
                     continue
@@ -178,8 +180,10 @@ class _Attempt:
             transaction.commit()
         except BaseException as error:
             # After these nobody knows what the server is doing with the statement: asking it to roll back would
-            # wait for the same silence again. It rolls back by itself when the connection is gone.
-            if isinstance(error, TimeoutError | asyncio.CancelledError):
+            # wait for the same silence again. It rolls back by itself when the connection is gone. And one that is
+            # broken must not go back to the pool, where the next attempt would find it.
+            broken = isinstance(error, Exception) and is_broken_connection(error)
+            if broken or isinstance(error, TimeoutError | asyncio.CancelledError):
                 driver.terminate()
                 if not connection.invalidated:
                     connection.invalidate()
