@@ -145,12 +145,13 @@ def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
 
     Records cut off at the end leave no trace: keep the last hash elsewhere to notice that.
     """
-    from czo_auth.cli.output import print_json
+    from czo_auth.cli.output import print_json, progress
     from czo_auth.cli.session import REFUSED, fail, run
     from czo_auth.core.flows.read_journal import ReadJournal
 
     async def act(auth: Auth) -> ChainVerdict:
-        return await ReadJournal(auth.services).verify_audit()
+        with progress("following the chain") as advance:
+            return await ReadJournal(auth.services).verify_audit(advance)
 
     verdict = run(act, data_dir=data_dir, database_url=database_url)
     if as_json:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from czo_auth.core.events.chain import GENESIS, verify_chain
-from czo_auth.core.events.types import AuditRecord, Event
+from czo_auth.core.events.types import AuditFilter, AuditRecord, Event
 from czo_auth.core.flows.services import Services
 from czo_auth.core.transaction import Transaction
 
@@ -47,11 +47,20 @@ class ReadJournal:
             yield batch
             after = batch[-1].sequence
 
-    async def verify_audit(self) -> ChainVerdict:
-        """Follow the hashes from the first record to the last."""
+    async def verify_audit(
+        self, advance: Callable[[int, int], None] = lambda done, total: None
+    ) -> ChainVerdict:
+        """
+        Follow the hashes from the first record to the last.
+
+        Args:
+            advance: Told how many records were followed, and how many there were at first.
+        """
+        total = await self._services.transactions.read(lambda tx: tx.journal.count_audit(AuditFilter()))
         records, last_hash = 0, GENESIS
         async for batch in self.audit():
             records += len(batch)
+            advance(records, max(records, total))
             broken_at = verify_chain(batch, last_hash)
             if broken_at is not None:
                 whole = [record for record in batch if record.sequence < broken_at]
