@@ -31,7 +31,7 @@ from czo_auth.rest.models import Body, EmptyBody, IgnoredBody
 Endpoint = Callable[..., Awaitable[Response]]
 
 
-def _call(request: Request) -> Call:
+async def _call(request: Request) -> Call:
     call: Call = request.state.call
     return call
 
