@@ -59,7 +59,8 @@ def memory_rows(directory: Path, *, requests: Mapping[int, int]) -> list[Row]:
         with loaded(size, directory, None) as base:
             subject = ours(OURS, base, base.tokens)
         with running([subject], directory):
-            bear(subject.port, "/", subject.tokens, seconds=3)
+            # Long enough for the first uses to be written, which allocates what stays.
+            bear(subject.port, "/", subject.tokens, seconds=15)
             before, made = subject.resident_megabytes(), 0
             while made < wanted:
                 made += bear(subject.port, "/", subject.tokens, seconds=5).requests

@@ -59,8 +59,11 @@ async def _watched(work: Coroutine[Any, Any, None]) -> None:
         await work
     except StorageUnavailable:
         _LOG.warning("the database does not answer; work beside the requests was left undone")
+    except Refusal as refusal:
+        # Like codes that were to be hashed ahead while very many others are: whoever needs them has it done then.
+        _LOG.warning("work beside the requests was left undone: %s", refusal.code)
     except Exception as error:
-        _LOG.error("work beside the requests failed", exc_info=None if isinstance(error, Refusal) else error)
+        _LOG.error("work beside the requests failed", exc_info=error)
 
 
 async def _repeat(work: Callable[[], Coroutine[Any, Any, None]], every: timedelta) -> None:
