@@ -6,6 +6,7 @@ import csv
 import json
 
 import pytest
+from playwright.sync_api import Route
 
 from tests.browser.conftest import House
 from tests.browser.visitor import NewVisitor, Visitor
@@ -35,8 +36,6 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     admin.open("/admin")
     admin.look("admin-policy")
     admin.page.get_by_role("link", name="Users").click()
-    # Loaded with its script, or nobody hears what is typed.
-    admin.page.wait_for_url("**/admin/users")
     admin.page.locator("#f-search").fill(bob.email)
     admin.page.get_by_text("Found: 1").wait_for()
     admin.look("admin-users")
@@ -128,3 +127,16 @@ def test_others_see_why_they_may_not(visit: NewVisitor) -> None:
     assert bob.open("/admin/users").status == 403
     assert "You are not allowed to do this." in bob.error
     bob.look("refused")
+
+
+def test_what_is_typed_before_the_script_has_come_is_searched_for(visit: NewVisitor, admin: Visitor) -> None:
+    bob = visit()
+    bob.sign_up()
+    held: list[Route] = []
+    admin.page.route("**/htmx.min.*", lambda route: held.append(route))
+    with admin.page.expect_request("**/htmx.min.*"):
+        admin.page.goto(admin.base + "/admin/users", wait_until="commit")
+    admin.page.locator("#f-search").fill(bob.email)
+    (script,) = held
+    script.continue_()
+    admin.page.get_by_text("Found: 1").wait_for()

@@ -1,4 +1,5 @@
-// Copying and printing. Everything else works without scripts, so these buttons are hidden until this has run.
+// Copying, printing, and what was typed early. Everything works without scripts, so buttons that do not are hidden until
+// this has run.
 "use strict";
 
 const spoken = document.getElementById("spoken");
@@ -41,3 +42,13 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());
 }
+
+// Who typed before the page was whole, or came back to a filled field, gets the answer without typing again.
+window.addEventListener("load", () => {
+  for (const field of document.querySelectorAll('[role="search"] input')) {
+    if (field.value !== field.defaultValue) {
+      field.form.requestSubmit();
+      break;
+    }
+  }
+});
