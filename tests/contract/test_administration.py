@@ -505,6 +505,8 @@ async def test_audit_is_read_newest_first_and_page_by_page(timed: Timed) -> None
         cursor = page["nextCursor"]
     assert pages == whole["audit"]
     assert cursor is None
+    # A last page that is full is still the last.
+    assert (await ask(timed, admin, f"{query}&limit=5"))["nextCursor"] is None
     everything = await ask(timed, admin, "/admin/audit?limit=200")
     assert len(everything["audit"]) > 5
     times = [record["at"] for record in everything["audit"]]

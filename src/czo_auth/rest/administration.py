@@ -147,11 +147,13 @@ async def audit(
 ) -> Response:
     """The audit log, newest first: records at `since` or later, and before `until`."""
     matching = AuditFilter(user_id=user_id, action=action, outcome=outcome, since=since, until=until)
-    records, total = await call.runtime.administer.audit(matching, before=cursor, limit=limit)
+    # One more than is given says whether the way goes on.
+    found, total = await call.runtime.administer.audit(matching, before=cursor, limit=limit + 1)
+    records = found[:limit]
     return JSONResponse(
         {
             "audit": [shapes.audit_record(record) for record in records],
             "total": total,
-            "nextCursor": records[-1].sequence if len(records) == limit else None,
+            "nextCursor": records[-1].sequence if len(found) > limit else None,
         }
     )
