@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 
 import pytest
 
@@ -44,3 +45,22 @@ async def test_a_defect_is_told_with_its_trace(caplog: pytest.LogCaptureFixture)
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.exc_info
+
+
+async def test_the_end_waits_a_while_and_then_calls_off_what_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[str] = []
+
+    async def work(name: str, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+            ended.append(f"{name} done")
+        except asyncio.CancelledError:
+            ended.append(f"{name} called off")
+            raise
+
+    background = BackgroundTasks(NoMail(), last_wait=timedelta(seconds=0.2))
+    background.spawn(work("short", 0.01))
+    background.spawn(work("long", 3600))
+    await background.finish()
+    assert ended == ["short done", "long called off"]
+    assert not caplog.records

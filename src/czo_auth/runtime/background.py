@@ -13,7 +13,6 @@ from czo_auth.core.mail import Mail, MailMessage
 from czo_auth.delivery.outgoing import Outgoing
 
 _LOG = logging.getLogger("czo_auth")
-_LAST_WAIT = timedelta(seconds=10)
 
 
 class BackgroundTasks:
@@ -22,10 +21,12 @@ class BackgroundTasks:
 
     Args:
         mail: Sends what is posted.
+        last_wait: How long the end waits for what was begun, and as long again for mails.
     """
 
-    def __init__(self, mail: Mail) -> None:
+    def __init__(self, mail: Mail, *, last_wait: timedelta = timedelta(seconds=10)) -> None:
         self._outgoing = Outgoing(mail)
+        self._last_wait = last_wait
         self._tasks: set[asyncio.Task[None]] = set()
         self._repeating: set[asyncio.Task[None]] = set()
 
@@ -44,14 +45,17 @@ class BackgroundTasks:
         self._repeating.add(asyncio.create_task(_repeat(work, every)))
 
     async def finish(self) -> None:
-        """Stop repeating, finish what was begun, and send what waits."""
+        """Stop repeating, finish what was begun as far as there is time, and send what waits."""
         for task in self._repeating:
             task.cancel()
         await asyncio.gather(*self._repeating, return_exceptions=True)
         self._repeating.clear()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_LAST_WAIT.total_seconds())
-        await self._outgoing.drain(within=_LAST_WAIT)
+            _, late = await asyncio.wait(self._tasks, timeout=self._last_wait.total_seconds())
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._outgoing.drain(within=self._last_wait)
 
 
 async def _watched(work: Coroutine[Any, Any, None]) -> None:
