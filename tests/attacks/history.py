@@ -11,6 +11,7 @@ The model is small enough for exact rules instead of a search (Wing and Gong's q
 - *Revoke* (or whatever ends a thing): ends it at some instant between invocation and answer.
 - *Use* (a session, a key): a success must have begun before the revocation was answered. It may be refused only if a
   revocation can come before it.
+- What was refused once is over: nothing that begins after such an answer succeeds.
 
 An operation without an answer may have acted at any time after its invocation, or never; so it excuses others and is
 never at fault itself.
@@ -90,7 +91,16 @@ def _faults_of(operations: list[Operation]) -> list[str]:
             found.append(f"a {each.act} begun after the revocation was answered succeeded")
         if each.outcome == "refused" and not any(_may_end(end, each) for end in operations):
             found.append(f"a {each.act} was refused while nothing could have ended it")
+        if each.outcome == "ok" and any(_was_over(refused, each) for refused in operations):
+            found.append(f"a {each.act} begun after a refusal was answered succeeded")
     return found
+
+
+def _was_over(refused: Operation, later: Operation) -> bool:
+    """Say whether *refused* shows that the thing was over before *later* began."""
+    # A redemption that was refused says nothing of uses: it may have come second.
+    is_about_it = refused.act == "use" or (refused.act == "redeem" and later.act == "redeem")
+    return refused.outcome == "refused" and is_about_it and refused.precedes(later)
 
 
 def _may_end(end: Operation, refused: Operation) -> bool:

@@ -26,6 +26,7 @@ from czo_auth import Auth, Settings
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
+from tests.attacks.history import Act, History, Operation, Outcome
 from tests.storage.things import Things
 from tests.support.ports import free_port
 from tests.support.tethered import tethered
@@ -42,6 +43,7 @@ class Credential:
 
     text: str
     gone_at: float | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,17 @@ class Change:
 
 @dataclass
 class Proof:
-    """What was seen. ``late`` has seconds after the change's answer, of requests that were let in."""
+    """
+    What was seen. ``late`` has seconds after the change's answer, of requests that were let in; ``history`` all that
+    happened to each credential.
+    """
 
     requests: int = 0
     after: int = 0
     faults: list[str] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
     changes: dict[str, int] = field(default_factory=dict)
+    history: History = field(default_factory=History)
 
     def late_at(self, share: float) -> float:
         """Give how long the last late request of a change came after it, for *share* of all late ones."""
@@ -245,6 +251,8 @@ async def prove(
     """
     proof = Proof()
     credentials = [credential for change in changes for credential in change.takes]
+    for number, credential in enumerate(credentials):
+        credential.name = f"credential {number}"
     over = asyncio.Event()
     load = [asyncio.create_task(_load(port, credentials, proof, over)) for _ in range(connections)]
     try:
@@ -261,6 +269,7 @@ async def prove(
 
 async def _carry_out(port: int, change: Change, proof: Proof) -> None:
     connection = await _Connection.open(port)
+    begun = time.monotonic()
     status = await connection.ask(change.method, f"/api/auth{change.path}", change.bearer, change.body)
     gone_at = time.monotonic()
     connection.close()
@@ -269,7 +278,16 @@ async def _carry_out(port: int, change: Change, proof: Proof) -> None:
         return
     for credential in change.takes:
         credential.gone_at = gone_at
+        _write_down(proof, "revoke", credential, "ok", begun, gone_at)
     proof.changes[change.kind] = proof.changes.get(change.kind, 0) + 1
+
+
+def _write_down(
+    proof: Proof, act: Act, credential: Credential, outcome: Outcome, begun: float, ended: float
+) -> None:
+    proof.history.operations.append(
+        Operation(act=act, thing=credential.name, outcome=outcome, invoked=begun, answered=ended)
+    )
 
 
 async def _load(port: int, credentials: list[Credential], proof: Proof, over: asyncio.Event) -> None:
@@ -278,6 +296,7 @@ async def _load(port: int, credentials: list[Credential], proof: Proof, over: as
         credential = random.choice(credentials)
         gone_at, begun = credential.gone_at, time.monotonic()
         status = await connection.ask("GET", "/", credential.text)
+        _write_down(proof, "use", credential, "ok" if status == 200 else "refused", begun, time.monotonic())
         proof.requests += 1
         if status not in (200, 401, 403):
             proof.faults.append(f"{status} for a request")

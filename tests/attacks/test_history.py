@@ -33,6 +33,28 @@ SOUND = {
     "an unanswered revocation may have acted": [
         *(op("revoke", "unknown", 0, math.inf), op("use", "refused", 1, 2), op("use", "ok", 1, 2)),
     ],
+    "an unanswered revocation may have come to nothing": [
+        *(op("revoke", "unknown", 0, math.inf), op("use", "ok", 1, 2), op("redeem", "ok", 3, 4)),
+    ],
+    "an unanswered revocation may have acted late": [
+        *(op("revoke", "unknown", 0, math.inf), op("use", "ok", 1, 2), op("use", "refused", 3, 4)),
+    ],
+    "an unanswered use is at fault for nothing": [
+        *(op("revoke", "ok", 0, 1), op("use", "unknown", 2, math.inf), op("redeem", "unknown", 2, math.inf)),
+    ],
+    "two unanswered redemptions": [
+        *(op("redeem", "unknown", 0, math.inf), op("redeem", "unknown", 0, math.inf)),
+    ],
+    "the winner's answer came after the losers'": [
+        *(op("redeem", "ok", 0, 9), op("redeem", "refused", 1, 2), op("redeem", "refused", 3, 4)),
+    ],
+    "uses overlap the revocation and each other": [
+        *(op("revoke", "ok", 2, 6), op("use", "ok", 1, 5), op("use", "refused", 3, 7), op("use", "ok", 4, 8)),
+    ],
+    "used after a second redemption was refused": [
+        *(op("redeem", "ok", 0, 1), op("redeem", "refused", 2, 3), op("use", "ok", 4, 5)),
+    ],
+    "one thing revoked, the other used": [op("revoke", "ok", 0, 1, "a"), op("use", "ok", 2, 3, "b")],
 }
 
 FAULTY = {
@@ -52,6 +74,29 @@ FAULTY = {
     "used after the earlier of two revocations": [
         *(op("revoke", "ok", 0, 1), op("use", "ok", 2, 3), op("revoke", "ok", 4, 5)),
     ],
+    "redeemed after a refusal, beside an unanswered one": [
+        *(op("redeem", "unknown", 0, math.inf), op("redeem", "refused", 1, 2), op("redeem", "ok", 3, 4)),
+    ],
+    "redeemed twice, beside an unanswered one": [
+        *(op("redeem", "unknown", 0, math.inf), op("redeem", "ok", 1, 2), op("redeem", "ok", 1, 2)),
+    ],
+    "come back to life while the revocation is under way": [
+        *(op("revoke", "ok", 0, 9), op("use", "refused", 1, 2), op("use", "ok", 3, 4)),
+    ],
+    "come back to life after an unanswered revocation": [
+        *(op("revoke", "unknown", 0, math.inf), op("use", "refused", 1, 2), op("use", "ok", 3, 4)),
+    ],
+    "redeemed after its use was refused": [
+        *(op("revoke", "ok", 0, 9), op("use", "refused", 1, 2), op("redeem", "ok", 3, 4)),
+    ],
+    "refused before the unanswered one began": [
+        *(op("redeem", "refused", 0, 1), op("redeem", "unknown", 2, math.inf)),
+    ],
+    "refused before the unanswered revocation began": [
+        *(op("use", "refused", 0, 1), op("revoke", "unknown", 2, math.inf)),
+    ],
+    "refused because of an unanswered use": [op("use", "unknown", 0, math.inf), op("use", "refused", 1, 2)],
+    "use refused because of a redemption": [op("redeem", "ok", 0, 1), op("use", "refused", 2, 3)],
 }
 
 

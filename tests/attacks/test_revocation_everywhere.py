@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
+from tests.attacks.history import faults
 from tests.attacks.revocation import KINDS, Proof, prepare, prove, serving
 
 EACH = 4
@@ -35,6 +36,7 @@ async def test_no_process_lets_in_what_was_taken_away(database_url: str, tmp_pat
         proof = await prove(port, changes, seconds=1.5)
     complete(proof)
     assert proof.late == []
+    assert faults(proof.history) == []
 
 
 async def test_memory_on_postgresql_keeps_its_bound_when_its_listeners_are_cut_off(
