@@ -53,15 +53,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Mark what `make test` leaves to `make test-deep`, so that it stays within minutes on two cores.
 
     Deep are the attacks, better-auth's client, the hosts other than FastAPI, and the second run on PostgreSQL of the
-    contract and the commands where no race, fault or revocation is about the database; the stores are always tested on
-    both.
+    contract, the commands and the model's stories where no race, fault or revocation is about the database; the stores
+    are always tested on both.
     """
     for item in items:
         where = item.nodeid.replace("\\", "/")
         name = item.path.name
         attack = where.startswith(_DEEP) and name not in _FAST_ATTACKS
         second_run = (
-            where.startswith(("tests/contract/", "tests/faults/", "tests/cli/"))
+            where.startswith(("tests/contract/", "tests/faults/", "tests/cli/", "tests/fuzz/test_stories.py"))
             and "[postgres" in where
             and name not in _BOTH_DATABASES_ALWAYS
         )

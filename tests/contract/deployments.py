@@ -61,10 +61,10 @@ class Mailbox:
     async def send(self, message: MailMessage) -> None:
         self.messages.append(message)
 
-    async def token(self, to: str, kind: str) -> str:
-        """Wait for the newest mail of *kind* to *to*; gives its token."""
+    async def token(self, to: str, kind: str, *, after: int = 0) -> str:
+        """Wait for the newest mail of *kind* to *to*, of more than *after*; gives its token."""
         async with asyncio.timeout(10):
-            while not (found := self.tokens(to, kind)):  # noqa: ASYNC110 - it comes from the background
+            while len(found := self.tokens(to, kind)) <= after:  # noqa: ASYNC110 - it comes from the background
                 await asyncio.sleep(0.005)
         return found[-1]
 

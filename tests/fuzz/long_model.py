@@ -14,7 +14,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.contract.databases import PostgresDatabases, SqliteDatabases
 from tests.contract.deployments import prepare
-from tests.fuzz.model.machine import Machine, Place
+from tests.fuzz.model.acting import Place
+from tests.fuzz.model.machine import Machine
 from tests.fuzz.model.places import InProcess, RealServer
 from tests.support.postgres import PostgresServer
 

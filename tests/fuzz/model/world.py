@@ -1,5 +1,6 @@
 """
-What ought to be true: people, factors, codes, challenges, sessions, refresh families, keys and organizations.
+What ought to be true: people, factors, codes, trusted browsers, challenges, sessions, refresh families, links, keys and
+organizations.
 
 Written from the contract, not from the code. Every method that begins with ``after_`` says what a success changes; the
 others say what an attempt must be answered. None stands for success, else the status and the code of the refusal.
@@ -18,6 +19,9 @@ from tests.contract.people import Account
 Refused = tuple[int, str] | None
 MINUTE = timedelta(minutes=1)
 STEP = 30
+DEVICE_LIFE = timedelta(days=30)
+LINK_LIFE = timedelta(hours=1)
+RANKS = ("viewer", "member", "admin", "owner")
 LOCKS = (15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 60 * MINUTE)
 DEAD: Refused = (401, "INVALID_TOKEN")
 NO_KEY: Refused = (401, "INVALID_API_KEY")
@@ -48,6 +52,7 @@ class Person:
     factor: Factor | None = None
     pending: Factor | None = None
     spent_codes: list[str] = field(default_factory=list)
+    old_secrets: list[str] = field(default_factory=list)
     is_admin: bool = False
     is_banned: bool = False
     failures: int = 0
@@ -92,9 +97,48 @@ class Challenge:
 
 
 @dataclass(eq=False)
+class Device:
+    """A trusted browser: what its cookie holds now, and held before."""
+
+    person: Person
+    id: str
+    token: str
+    expires_at: datetime
+    replaced: list[str] = field(default_factory=list)
+    is_over: bool = False
+
+
+@dataclass(eq=False)
+class Link:
+    """What sets a new password; ``kind`` is ``mail`` or ``operator``."""
+
+    person: Person
+    token: str
+    kind: str
+    expires_at: datetime
+    is_over: bool = False
+
+
+@dataclass(eq=False)
 class Organization:
     id: str
     roles: dict[Person, str]
+
+    def stands_below(self, person: Person, role: str) -> bool:
+        return RANKS.index(role) > RANKS.index(self.roles[person])
+
+    def is_last_owner(self, person: Person) -> bool:
+        return self.roles.get(person) == "owner" and list(self.roles.values()).count("owner") == 1
+
+    def lets(self, actor: Person, person: Person, *, leaving: bool = False) -> Refused:
+        """Say how *actor* is let to change or remove *person*; everybody may leave."""
+        if actor not in self.roles:
+            return 404, "NOT_FOUND"
+        if not leaving and self.roles[actor] not in ("admin", "owner"):
+            return 403, "FORBIDDEN"
+        if person not in self.roles:
+            return 404, "NOT_FOUND"
+        return (403, "FORBIDDEN") if self.stands_below(actor, self.roles[person]) else None
 
 
 @dataclass(eq=False)
@@ -124,6 +168,8 @@ class World:
     people: list[Person] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     challenges: list[Challenge] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
     organizations: list[Organization] = field(default_factory=list)
     events: Counter[tuple[str | None, str]] = field(default_factory=Counter)
@@ -192,7 +238,7 @@ class World:
             return LOCKED
         person.failures += 1
         if person.failures >= 50:
-            person.is_stopped = True
+            person.is_stopped, person.locked_until = True, None
         elif person.failures % 10 == 0:
             person.locked_until = now + LOCKS[min(person.failures // 10, 4) - 1]
         return None
@@ -259,6 +305,7 @@ class World:
 
     def after_enabled(self, person: Person, step: int) -> None:
         assert person.pending is not None
+        self._retire_factor(person)
         person.factor, person.pending = person.pending, None
         person.factor.last_step = step
         self.forgive(person)
@@ -266,10 +313,60 @@ class World:
 
     def after_factor_removed(self, person: Person) -> None:
         if person.factor is not None:
-            person.spent_codes += person.factor.codes
+            self.tell(person, "auth.2fa.disabled")
+        self._retire_factor(person)
         person.factor = person.pending = None
         self.forgive(person)
-        self.tell(person, "auth.2fa.disabled")
+
+    def _retire_factor(self, person: Person) -> None:
+        """What the present factor was good for is over: its phone, its codes, and the browsers that it vouched for."""
+        if person.factor is not None:
+            person.spent_codes += person.factor.codes
+            person.old_secrets.append(person.factor.secret)
+        self.end_devices(person)
+
+    def lacks_a_reset(self, person: Person) -> bool:
+        """Say whether there is neither a factor nor a lock that could be reset."""
+        return person.factor is None and person.locked_until is None and not person.is_stopped
+
+    def after_reset(self, person: Person, *, now: datetime) -> None:
+        """Note that somebody else took the factor away."""
+        self.after_factor_removed(person)
+        self.end_sessions(person, now=now)
+
+    # --- trusted browsers --------------------------------------------------------------------------------------------
+    def trusted(self, cookie: str | None, person: Person, *, now: datetime) -> Device | None:
+        """Find the browser by whose *cookie* the second step of *person* may be skipped; administrators skip none."""
+        live = [] if person.is_admin else self.live_devices(person, now=now)
+        return next((device for device in live if device.token == cookie), None)
+
+    def live_devices(self, person: Person, *, now: datetime) -> list[Device]:
+        return [
+            device
+            for device in self.devices
+            if device.person is person and not device.is_over and device.expires_at > now
+        ]
+
+    def end_devices(self, person: Person) -> None:
+        for device in self.devices:
+            device.is_over = device.is_over or device.person is person
+
+    # --- passwords ---------------------------------------------------------------------------------------------------
+    def after_link(self, link: Link) -> None:
+        """Note a new link, which is the only one of its kind."""
+        for other in self.links:
+            if (other.person, other.kind) == (link.person, link.kind):
+                other.is_over = True
+        self.links.append(link)
+
+    def after_password(self, person: Person, *, now: datetime, keep: Session | None = None) -> None:
+        """Note a new password: what the old one opened, and whatever could set another one, is over."""
+        person.pending = None
+        self.end_devices(person)
+        for link in self.links:
+            link.is_over = link.is_over or link.person is person
+        self.end_sessions(person, now=now, keep=keep)
+        self.tell(person, "auth.user.updated")
 
     # --- keys --------------------------------------------------------------------------------------------------------
     def accepts(self, key: Key, *, now: datetime) -> Refused:
@@ -305,6 +402,7 @@ class World:
         if person.is_banned:
             return
         person.is_banned, person.pending = True, None
+        self.end_devices(person)
         self.end_sessions(person, now=now)
         self.end_keys(person=person)
         self.tell(person, "auth.user.banned")

@@ -1,0 +1,80 @@
+"""Acts of operators and administrators, and of time."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from czo_auth.core.provenance import SYSTEM
+from tests.contract.deployments import Timed
+from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.world import Person
+
+WAITS = st.sampled_from([1, 11, 31, 31, 95, 301, 601, 1201, 3601, 8 * 86400])
+DEEDS = st.sampled_from(["ban", "unban", "unban", "promote", "promote", "demote", "reset"])
+
+
+class Operators(Acting):
+    """What is done to people from above."""
+
+    @rule(pick=PICK, deed=DEEDS)
+    def operate(self, pick: int, deed: str) -> None:
+        """Act as the command line does, beside the server."""
+        person: Person = self._one(self.world.people, pick)
+        administer, recovery = self._here.auth.administer, self._here.auth.recovery
+        if deed == "reset" and self.world.lacks_a_reset(person):
+            return
+        how = {"provenance": SYSTEM, "now": self._now}
+        add, remove = (["admin"], []) if deed == "promote" else ([], ["admin"])
+        if deed == "ban":
+            self._run(administer.ban(person.id, reason="the model", **how))
+        elif deed == "unban":
+            self._run(administer.unban(person.id, **how))
+        elif deed == "reset":
+            self._run(recovery.reset_now(person.id, reason="the model", **how))
+        else:
+            self._run(administer.change_actor_types(person.id, add=add, remove=remove, **how))
+        self._done(person, deed)
+
+    @rule(pick=PICK, by=PICK, deed=DEEDS)
+    @precondition(lambda self: self.world.sessions)
+    def administer(self, pick: int, by: int, deed: str) -> None:
+        """Act, or try to, as an administrator does."""
+        person: Person = self._one(self.world.people, pick)
+        session = self._session(by)
+        refused = self.world.administers(session, now=self._now)
+        path, status = f"/admin/users/{person.id}", 200
+        reason = {"reason": "the model"}
+        if deed == "reset":
+            if refused is None and person is session.person:
+                refused = (403, "CANNOT_RESET_OWN_TWO_FACTOR")
+            if refused is None and self.world.lacks_a_reset(person):
+                refused = (400, "TWO_FACTOR_NOT_ENABLED")
+            answer = self._ask("DELETE", f"{path}/two-factor", reason, bearer=session.token)
+            status = 204
+        elif deed == "ban":
+            answer = self._ask("POST", f"{path}/ban", reason, bearer=session.token)
+        elif deed == "unban":
+            answer = self._ask("POST", f"{path}/unban", bearer=session.token)
+        else:
+            body = {"add": ["admin"]} if deed == "promote" else {"remove": ["admin"]}
+            answer = self._ask("POST", f"{path}/actor-types", body, bearer=session.token)
+        if self._holds(answer, refused, status):
+            self._done(person, deed)
+
+    def _done(self, person: Person, deed: str) -> None:
+        world, now = self.world, self._now
+        if deed == "ban":
+            world.after_ban(person, now=now)
+        elif deed == "unban":
+            person.is_banned = False
+        elif deed == "reset":
+            world.after_reset(person, now=now)
+        else:
+            world.after_hat(person, is_admin=deed == "promote", now=now)
+
+    @rule(seconds=WAITS)
+    @precondition(lambda self: isinstance(self._here, Timed))
+    def wait(self, seconds: int) -> None:
+        assert isinstance(self._here, Timed)
+        self._here.time.advance(seconds=seconds)

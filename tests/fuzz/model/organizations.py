@@ -1,0 +1,107 @@
+"""Acts of people in organizations: they found and dissolve them, let people in and out, and change what they are."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.world import RANKS, Organization, Person
+
+ROLES = st.sampled_from(RANKS)
+
+
+class Organizations(Acting):
+    """What makes and unmakes members."""
+
+    @rule(pick=PICK)
+    @precondition(lambda self: self.world.sessions and len(self.world.organizations) < 5)
+    def found(self, pick: int) -> None:
+        session = self._session(pick)
+        answer = self._ask("POST", "/organizations", {"name": "Acme"}, bearer=session.token)
+        if self._holds(answer, self.world.enters(session, now=self._now), 201):
+            organization = Organization(answer.json()["organization"]["id"], {session.person: "owner"})
+            self.world.organizations.append(organization)
+            self.world.tell(session.person, "auth.org.created")
+            self.world.tell(session.person, "auth.org.member_added")
+
+    @rule(place=PICK, pick=PICK, role=ROLES)
+    @precondition(lambda self: self.world.organizations and self.world.sessions)
+    def join(self, place: int, pick: int, role: str) -> None:
+        """Invite and accept; a second acceptance is one too many."""
+        organization: Organization = self._one(self.world.organizations, place)
+        world, now = self.world, self._now
+        guest = self._session(pick)
+        hosts = [
+            each
+            for each in world.sessions
+            if organization.roles.get(each.person) in ("owner", "admin")
+            and not organization.stands_below(each.person, role)
+            and not world.enters(each, now=now)
+        ]
+        if not hosts or guest.person in organization.roles or world.enters(guest, now=now):
+            return
+        body = {"email": guest.person.account.email, "role": role}
+        path = f"/organizations/{organization.id}/invitations"
+        token = self._ask("POST", path, {**body, "resend": True}, bearer=hosts[0].token).json()["token"]
+        for status in (200, 400):
+            answer = self._ask("POST", "/invitations/accept", {"token": token}, bearer=guest.token)
+            assert answer.status_code == status, answer.text
+        organization.roles[guest.person] = role
+        world.tell(guest.person, "auth.org.member_added")
+
+    @rule(place=PICK, pick=PICK, whom=PICK)
+    @precondition(lambda self: self.world.organizations and self.world.sessions)
+    def remove(self, place: int, pick: int, whom: int) -> None:
+        """Remove a member, or leave."""
+        organization: Organization = self._one(self.world.organizations, place)
+        session = self._session(pick)
+        person: Person = self._one(self.world.people, whom)
+        world, now = self.world, self._now
+        refused = world.enters(session, now=now)
+        if refused is None:
+            refused = organization.lets(session.person, person, leaving=session.person is person)
+        if refused is None and organization.is_last_owner(person):
+            refused = (409, "LAST_OWNER")
+        path = f"/organizations/{organization.id}/members/{person.id}"
+        if self._holds(self._ask("DELETE", path, bearer=session.token), refused, 204):
+            del organization.roles[person]
+            world.end_keys(person=person, organization=organization)
+            world.tell(person, "auth.org.member_removed")
+
+    @rule(place=PICK, pick=PICK, whom=PICK, role=ROLES)
+    @precondition(lambda self: self.world.organizations and self.world.sessions)
+    def change_role(self, place: int, pick: int, whom: int, role: str) -> None:
+        organization: Organization = self._one(self.world.organizations, place)
+        session = self._session(pick)
+        person: Person = self._one(self.world.people, whom)
+        world, now = self.world, self._now
+        refused = world.enters(session, now=now)
+        if refused is None:
+            refused = organization.lets(session.person, person)
+        if refused is None and organization.stands_below(session.person, role):
+            refused = (403, "FORBIDDEN")
+        if refused is None and organization.is_last_owner(person) and role != "owner":
+            refused = (409, "LAST_OWNER")
+        path = f"/organizations/{organization.id}/members/{person.id}"
+        if self._holds(self._ask("PATCH", path, {"role": role}, bearer=session.token), refused):
+            if organization.roles[person] != role:
+                world.tell(person, "auth.role.changed")
+            organization.roles[person] = role
+
+    @rule(place=PICK, pick=PICK)
+    @precondition(lambda self: self.world.organizations and self.world.sessions)
+    def dissolve(self, place: int, pick: int) -> None:
+        organization: Organization = self._one(self.world.organizations, place)
+        session = self._session(pick)
+        world, now = self.world, self._now
+        refused = world.enters(session, now=now)
+        role = organization.roles.get(session.person)
+        if refused is None and role != "owner":
+            refused = (404, "NOT_FOUND") if role is None else (403, "FORBIDDEN")
+        answer = self._ask("DELETE", f"/organizations/{organization.id}", bearer=session.token)
+        if self._holds(answer, refused, 204):
+            for person in organization.roles:
+                world.tell(person, "auth.org.member_removed")
+            organization.roles.clear()
+            world.end_keys(organization=organization)

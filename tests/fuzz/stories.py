@@ -1,0 +1,278 @@
+"""
+Stories that the machine acts out each time: one for each way in which something that is over could go on counting.
+
+A random walk meets them all in minutes, a short one by luck. Each act is held against the model, as are all credentials
+after the story, and everything that was ever handed out is tried once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.fuzz.model.machine import Machine
+
+ADA, CAROL, EVE = 0, 1, 2
+"""An administrator and a customer with a second factor, and a customer without: counted from the newest."""
+
+
+def enters(machine: Machine, who: int, *, trusts: bool = False) -> None:
+    """Sign in with everything that is asked for."""
+    before = len(machine.world.challenges)
+    machine.sign_in(who)
+    if len(machine.world.challenges) > before:
+        machine.finish(0, trusts=trusts)
+
+
+def holds_everything(machine: Machine, who: int) -> None:
+    """Have whatever one can have: sessions, a refreshed family, a trusted browser, keys, a challenge and both links."""
+    enters(machine, who)
+    machine.refresh(0)
+    machine.create_key(0)
+    enters(machine, who, trusts=True)
+    machine.found(0)
+    machine.create_key(0, place=0)
+    machine.sign_in(who)
+    machine.ask_for_a_link(who)
+    machine.ask_for_a_link(who, from_operator=True)
+    machine.look()
+
+
+def a_copied_refresh_token(machine: Machine) -> None:
+    enters(machine, EVE)
+    machine.refresh(0)
+    machine.refresh(0, back=1)
+    machine.wait(11)
+    machine.refresh(0, back=1)
+    machine.look()
+
+
+def a_guess_more_than_a_challenge_allows(machine: Machine) -> None:
+    machine.wear_out_a_challenge(CAROL)
+
+
+def more_guesses_than_an_account_allows(machine: Machine) -> None:
+    enters(machine, CAROL)
+    for pause in (901, 1801, 3601, 3601):
+        machine.guess_ten_times(0)
+        machine.verify(0, "right")
+        machine.wait(pause)
+    machine.guess_ten_times(0)
+    machine.wait(8 * 3600)
+    machine.verify(0, "right")
+    machine.ask_for_a_link(CAROL)
+    machine.follow_a_link(0)
+    enters(machine, CAROL)
+
+
+def a_challenge_twice(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.wait(31)
+    machine.finish(0)
+
+
+def a_late_challenge(machine: Machine) -> None:
+    machine.sign_in(CAROL)
+    machine.wait(301)
+    machine.finish(0)
+
+
+def a_code_twice(machine: Machine) -> None:
+    for kind in ("right", "spent", "backup", "spent backup"):
+        machine.sign_in(CAROL)
+        machine.finish(0, kind)
+        machine.wait(1)
+
+
+def a_ban_that_is_lifted(machine: Machine) -> None:
+    holds_everything(machine, CAROL)
+    enters(machine, ADA)
+    machine.administer(CAROL, 0, "ban")
+    machine.look()
+    machine.follow_a_link(0)
+    machine.administer(CAROL, 0, "unban")
+    machine.look()
+
+
+def a_password_that_is_set_by_a_link(machine: Machine) -> None:
+    holds_everything(machine, CAROL)
+    machine.follow_a_link(0)
+    machine.follow_a_link(0)
+    machine.follow_a_link(1)
+    machine.look()
+
+
+def a_password_that_is_changed(machine: Machine) -> None:
+    holds_everything(machine, CAROL)
+    machine.enable(0, replace=True)
+    machine.change_password(0)
+    machine.look()
+    machine.verify(0)
+
+
+def a_late_link(machine: Machine) -> None:
+    machine.ask_for_a_link(EVE)
+    machine.ask_for_a_link(EVE)
+    machine.follow_a_link(1)
+    machine.wait(3601)
+    machine.follow_a_link(0)
+
+
+def a_new_phone(machine: Machine) -> None:
+    holds_everything(machine, CAROL)
+    machine.enable(0, replace=True)
+    machine.verify(0, of_present=True)
+    machine.verify(0, "wrong")
+    machine.verify(0)
+    machine.look()
+    machine.sign_in(CAROL)
+    for kind in ("old phone", "spent backup", "backup"):
+        machine.finish(0, kind)
+
+
+def a_late_enrolment(machine: Machine) -> None:
+    enters(machine, EVE)
+    machine.enable(0)
+    machine.wait(601)
+    machine.verify(0)
+    machine.enable(0, password=None)
+    machine.enable(0)
+    machine.enable(0)
+    machine.verify(0)
+    machine.look()
+
+
+def a_factor_that_is_turned_off(machine: Machine) -> None:
+    holds_everything(machine, CAROL)
+    machine.wait(601)
+    machine.turn_off(0)
+    machine.turn_off(0, "right")
+    machine.look()
+    machine.enable(0)
+    machine.verify(0)
+    machine.look()
+
+
+def a_factor_that_is_reset(machine: Machine) -> None:
+    holds_everything(machine, CAROL)
+    machine.administer(CAROL, 0, "reset")
+    enters(machine, ADA)
+    machine.administer(ADA, 0, "reset")
+    machine.administer(CAROL, 0, "reset")
+    machine.look()
+    enters(machine, CAROL)
+    machine.enable(0)
+    machine.verify(0)
+    machine.look()
+
+
+def a_browser_that_is_trusted(machine: Machine) -> None:
+    enters(machine, CAROL, trusts=True)
+    machine.sign_in(EVE, browser=0)
+    machine.sign_in(CAROL, browser=0)
+    machine.sign_in(CAROL, browser=0, is_old=True)
+    machine.turn_off(0)
+    machine.operate(CAROL, "promote")
+    machine.sign_in(CAROL, browser=0)
+    machine.operate(CAROL, "demote")
+    machine.forget_browsers(0, 0)
+    machine.sign_in(CAROL, browser=0)
+    enters(machine, CAROL, trusts=True)
+    machine.wait(31 * 86400)
+
+
+def a_hat_that_is_taken(machine: Machine) -> None:
+    machine.operate(EVE, "promote")
+    enters(machine, EVE)
+    machine.look()
+    machine.change_hats(0, "admin")
+    machine.enable(0)
+    machine.verify(0)
+    machine.change_hats(0, "admin")
+    machine.create_key(0, reserved=True)
+    machine.turn_off(0)
+    machine.sign_in(EVE)
+    machine.administer(EVE, 0, "demote")
+    machine.look()
+    machine.finish(0)
+    machine.administer(ADA, 0, "demote")
+    machine.operate(EVE, "promote")
+    machine.look()
+
+
+def a_member_who_leaves(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.join(0, 0, "admin")
+    machine.create_key(0, place=0)
+    machine.change_role(0, 0, EVE, "owner")
+    machine.change_role(0, 1, EVE, "owner")
+    machine.change_role(0, 0, CAROL, "viewer")
+    machine.change_role(0, 0, EVE, "viewer")
+    machine.remove(0, 1, EVE)
+    machine.change_role(0, 0, CAROL, "owner")
+    machine.look()
+    machine.remove(0, 0, EVE)
+    machine.look()
+    machine.join(0, 0, "admin")
+    machine.look()
+
+
+def an_organization_that_is_dissolved(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.join(0, 0, "admin")
+    machine.create_key(0, place=0)
+    machine.dissolve(0, 0)
+    machine.dissolve(0, 1)
+    machine.look()
+
+
+def a_key_that_is_replaced(machine: Machine) -> None:
+    enters(machine, EVE)
+    machine.create_key(0, lives=3600)
+    for how in ("widen", "narrow", "off", "on", "overlap", "rotate", "on"):
+        machine.change_key(0, 1, how)
+    machine.change_key(1, 1, "rotate")
+    machine.look()
+    machine.wait(121)
+    machine.look()
+    machine.change_key(0, 1, "end")
+
+
+def sessions_that_are_ended(machine: Machine) -> None:
+    for _ in range(4):
+        enters(machine, CAROL)
+        machine.refresh(0)
+    machine.sign_in(CAROL)
+    machine.end_some(0, "sign out")
+    machine.look()
+    machine.end_some(0, "one")
+    machine.end_some(0, "others")
+    machine.look()
+
+
+Story = Callable[[Machine], None]
+STORIES: tuple[Story, ...] = (
+    a_copied_refresh_token,
+    a_guess_more_than_a_challenge_allows,
+    more_guesses_than_an_account_allows,
+    a_challenge_twice,
+    a_late_challenge,
+    a_code_twice,
+    a_ban_that_is_lifted,
+    a_password_that_is_set_by_a_link,
+    a_password_that_is_changed,
+    a_late_link,
+    a_new_phone,
+    a_late_enrolment,
+    a_factor_that_is_turned_off,
+    a_factor_that_is_reset,
+    a_browser_that_is_trusted,
+    a_hat_that_is_taken,
+    a_member_who_leaves,
+    an_organization_that_is_dissolved,
+    a_key_that_is_replaced,
+    sessions_that_are_ended,
+)

@@ -1,0 +1,26 @@
+"""The stories come out as the model says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.databases import Databases
+from tests.fuzz.model.machine import Machine
+from tests.fuzz.model.places import InProcess
+from tests.fuzz.stories import STORIES, Story
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_story_comes_out_as_the_model_says(databases: Databases, story: Story) -> None:
+    class Here(Machine):
+        place = InProcess(databases)
+
+    machine = Here()
+    try:
+        machine.sign_up()
+        machine.meet()
+        story(machine)
+        machine.look()
+        machine.hold_the_end()
+    finally:
+        machine.close()
