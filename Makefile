@@ -19,7 +19,7 @@ FAULT_MIGRATIONS ?= 20
 # How much `make fuzz` tries; FUZZ_PARTS is of parsers, http and model.
 FUZZ_INPUTS ?= 1000000
 FUZZ_REQUESTS ?= 20000
-FUZZ_MODEL_SECONDS ?= 240
+FUZZ_MODEL_SECONDS ?= 480
 FUZZ_PARTS ?= parsers http model
 
 # After so long `make mutation` stops; the next one goes on.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.fuzz.report import COMMAND, PARTS, rows
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/threats.md").read_text("utf-8")
@@ -29,6 +32,14 @@ def test_named_test_exists(file: str, name: str) -> None:
 def test_every_file_is_named(folder: str) -> None:
     for path in (ROOT / "tests" / folder).glob("test_*.py"):
         assert f"tests/{folder}/{path.name}" in PAGE, path.name
+
+
+def test_figures_of_the_long_run_are_the_latest() -> None:
+    told = json.loads((ROOT / "tests/fuzz/latest.json").read_text("utf-8"))
+    assert set(told) == set(PARTS)
+    for row in rows(told):
+        assert row in PAGE.splitlines()
+    assert PAGE.count(COMMAND) == len(rows(told))
 
 
 def test_requirements_of_asvs_stand_once_and_with_a_state() -> None:
