@@ -47,7 +47,9 @@ async def test_a_defect_is_told_with_its_trace(caplog: pytest.LogCaptureFixture)
     assert record.exc_info
 
 
-async def test_the_end_waits_a_while_and_then_calls_off_what_is_left(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_end_waits_a_while_and_then_calls_off_what_is_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     ended: list[str] = []
 
     async def work(name: str, seconds: float) -> None:
