@@ -85,12 +85,15 @@ def a_code_twice(machine: Machine) -> None:
 
 def a_ban_that_is_lifted(machine: Machine) -> None:
     holds_everything(machine, CAROL)
+    machine.enable(0, replace=True)
     enters(machine, ADA)
     machine.administer(CAROL, 0, "ban")
     machine.look()
     machine.follow_a_link(0)
     machine.administer(CAROL, 0, "unban")
     machine.look()
+    enters(machine, CAROL)
+    machine.verify(0, "old phone")
 
 
 def a_password_that_is_set_by_a_link(machine: Machine) -> None:
@@ -106,7 +109,7 @@ def a_password_that_is_changed(machine: Machine) -> None:
     machine.enable(0, replace=True)
     machine.change_password(0)
     machine.look()
-    machine.verify(0)
+    machine.verify(0, "old phone")
 
 
 def a_late_link(machine: Machine) -> None:
@@ -133,10 +136,11 @@ def a_late_enrolment(machine: Machine) -> None:
     enters(machine, EVE)
     machine.enable(0)
     machine.wait(601)
-    machine.verify(0)
+    machine.verify(0, "old phone")
     machine.enable(0, password=None)
     machine.enable(0)
     machine.enable(0)
+    machine.verify(0, "old phone")
     machine.verify(0)
     machine.look()
 

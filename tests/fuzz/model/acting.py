@@ -115,9 +115,14 @@ class Acting(RuleBasedStateMachine):
         return session
 
     def _code(self, person: Person, factor: Factor | None, kind: str) -> str:
+        step = int(self._now.timestamp()) // STEP
+        if kind == "spent backup" and person.spent_codes:
+            return person.spent_codes[-1]
+        if kind == "old phone" and person.old_secrets:
+            return pyotp.TOTP(person.old_secrets[-1]).generate_otp(step)
         if factor is None:
             return "000000"
-        phone, step = pyotp.TOTP(factor.secret), int(self._now.timestamp()) // STEP
+        phone = pyotp.TOTP(factor.secret)
         if kind == "right":
             oldest = step - max(0, self.place.drift - 2)
             return phone.generate_otp(min(max(factor.last_step + 1, oldest), step + self.place.drift))
@@ -127,10 +132,6 @@ class Acting(RuleBasedStateMachine):
             return phone.generate_otp(step - self.place.drift - 3)
         if kind == "backup" and factor.codes:
             return factor.codes[0]
-        if kind == "spent backup" and person.spent_codes:
-            return person.spent_codes[-1]
-        if kind == "old phone" and person.old_secrets:
-            return pyotp.TOTP(person.old_secrets[-1]).generate_otp(step)
         others = [each.factor for each in self.world.people if each is not person and each.factor]
         if kind == "another's" and others:
             return others[0].codes[0] if others[0].codes else "111111"

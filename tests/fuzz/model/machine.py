@@ -124,7 +124,7 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators):
             self._finish(challenge, "right")
         for person in world.people:
             mine = [each for each in world.sessions if each.person is person and not each.is_over]
-            for kind in ["spent", "spent backup", "old phone"] if person.factor and mine else []:
+            for kind in ["old phone", "spent", "spent backup"] if mine else []:
                 self._verify(mine[-1], kind, of_present=True)
         for link in world.links[-LAST:]:
             self._follow(link)

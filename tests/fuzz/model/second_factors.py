@@ -111,6 +111,7 @@ class SecondFactors(Sessions):
             refused = self.world.proves(session, code, now=now)
         answer = self._ask("POST", "/two-factor/enable", body, bearer=session.token)
         if self._holds(answer, refused):
+            self.world.drop_pending(person)
             shown = answer.json()
             expires_at = self._now + 10 * MINUTE
             person.pending = Factor(shown["secret"], list(shown["backupCodes"]), expires_at=expires_at)
@@ -125,7 +126,7 @@ class SecondFactors(Sessions):
     def _verify(self, session: Session, kind: str, *, of_present: bool = False) -> None:
         person, world, now = session.person, self.world, self._now
         if person.pending is not None and (person.pending.expires_at or now) <= now:
-            person.pending = None
+            self.world.drop_pending(person)
         phones = [person.factor, person.pending] if of_present else [person.pending, person.factor]
         code = self._code(person, phones[0] or phones[1], kind)
         is_backup = len(code) > 6

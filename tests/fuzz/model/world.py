@@ -315,7 +315,8 @@ class World:
         if person.factor is not None:
             self.tell(person, "auth.2fa.disabled")
         self._retire_factor(person)
-        person.factor = person.pending = None
+        self.drop_pending(person)
+        person.factor = None
         self.forgive(person)
 
     def _retire_factor(self, person: Person) -> None:
@@ -324,6 +325,12 @@ class World:
             person.spent_codes += person.factor.codes
             person.old_secrets.append(person.factor.secret)
         self.end_devices(person)
+
+    def drop_pending(self, person: Person) -> None:
+        """What was shown and not confirmed is over."""
+        if person.pending is not None:
+            person.old_secrets.append(person.pending.secret)
+        person.pending = None
 
     def lacks_a_reset(self, person: Person) -> bool:
         """Say whether there is neither a factor nor a lock that could be reset."""
@@ -361,7 +368,7 @@ class World:
 
     def after_password(self, person: Person, *, now: datetime, keep: Session | None = None) -> None:
         """Note a new password: what the old one opened, and whatever could set another one, is over."""
-        person.pending = None
+        self.drop_pending(person)
         self.end_devices(person)
         for link in self.links:
             link.is_over = link.is_over or link.person is person
@@ -401,7 +408,8 @@ class World:
     def after_ban(self, person: Person, *, now: datetime) -> None:
         if person.is_banned:
             return
-        person.is_banned, person.pending = True, None
+        person.is_banned = True
+        self.drop_pending(person)
         self.end_devices(person)
         self.end_sessions(person, now=now)
         self.end_keys(person=person)
