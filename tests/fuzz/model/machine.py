@@ -135,6 +135,8 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators):
                 self._refresh(session, session.replaced[-1][0])
         for session in world.sessions[-2 * LAST :]:
             self._look_at_session(session)
+            if world.enters(session, now=self._now) is None:
+                self._look_at_browsers(session)
 
     def _one_live_leaf(self) -> None:
         """Each living family has one token that counts, and each that ended has none."""

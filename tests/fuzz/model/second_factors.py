@@ -50,18 +50,26 @@ class SecondFactors(Sessions):
             self._trusted(session, answer, wanted=trusts)
 
     def _trusted(self, session: Session, answer: Answer, *, wanted: bool) -> None:
-        """Note a browser that is trusted from now on; what the list says of it and of the others must be right."""
+        """Note a browser that is trusted from now on."""
         person, now = session.person, self._now
         cookie = cookies_set_by(answer).get(DEVICE_COOKIE)
         assert (cookie is not None) == (wanted and not person.is_admin)
         if cookie is None:
             return
-        before = {device.id for device in self.world.live_devices(person, now=now)}
-        listed = self._ask("GET", "/two-factor/trusted-devices", bearer=session.token).json()
-        ids = {shown["id"] for shown in listed["trustedDevices"]}
-        assert before < ids
-        (new,) = ids - before
+        (new,) = self._listed_browsers(session) - self._known_browsers(session)
         self.world.devices.append(Device(person, new, cookie.value, expires_at=now + DEVICE_LIFE))
+        self._look_at_browsers(session)
+
+    def _look_at_browsers(self, session: Session) -> None:
+        """See that the trusted browsers of a session's user are listed, and no others."""
+        assert self._listed_browsers(session) == self._known_browsers(session)
+
+    def _listed_browsers(self, session: Session) -> set[str]:
+        listed = self._ask("GET", "/two-factor/trusted-devices", bearer=session.token).json()
+        return {shown["id"] for shown in listed["trustedDevices"]}
+
+    def _known_browsers(self, session: Session) -> set[str]:
+        return {device.id for device in self.world.live_devices(session.person, now=self._now)}
 
     @rule(pick=PICK, which=st.none() | PICK)
     @precondition(lambda self: self.world.sessions)
@@ -183,6 +191,7 @@ class SecondFactors(Sessions):
             world.after_factor_removed(person)
             session.aal, session.proved_at = 1, None
             world.end_sessions(person, now=now, keep=session)
+            self._look_at_browsers(session)
 
     @rule(pick=PICK, kind=st.none() | CODES, has_password=st.sampled_from([True, True, False]))
     @precondition(lambda self: self.world.sessions)
