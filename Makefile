@@ -41,7 +41,7 @@ help:
 	@echo "make test-deep  the attacks, better-auth's client, and the contract once more on PostgreSQL"
 	@echo "make attack   every attack on SQLite with one and four processes and on PostgreSQL with four"
 	@echo "make faults   200 kills under load, outages, clocks, keys and sinks that fail"
-	@echo "make fuzz     a million inputs to the parsers, 20,000 generated requests, the model: 25 minutes"
+	@echo "make fuzz     a million inputs to the parsers, 20,000 generated requests, the model: 20 minutes"
 	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 2 minutes"
 	@echo "make peers    the attacks that can be asked of other products, of them and of this one"
 	@echo "make mutation  change one thing at a time in the code, and see that a test notices"

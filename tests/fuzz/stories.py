@@ -16,11 +16,13 @@ ADA, CAROL, EVE = 0, 1, 2
 
 
 def enters(machine: Machine, who: int, *, trusts: bool = False) -> None:
-    """Sign in with everything that is asked for."""
-    before = len(machine.world.challenges)
+    """Sign in with everything that is asked for, once the phone shows a fresh code."""
+    challenges, sessions = len(machine.world.challenges), len(machine.world.sessions)
+    machine.wait(61)
     machine.sign_in(who)
-    if len(machine.world.challenges) > before:
+    if len(machine.world.challenges) > challenges:
         machine.finish(0, trusts=trusts)
+    assert len(machine.world.sessions) == sessions + 1
 
 
 def holds_everything(machine: Machine, who: int) -> None:
@@ -122,7 +124,10 @@ def a_late_link(machine: Machine) -> None:
 
 def a_new_phone(machine: Machine) -> None:
     holds_everything(machine, CAROL)
+    machine.wait(601)
     machine.enable(0, replace=True)
+    machine.enable(0, "wrong", replace=True, kind="right")
+    machine.enable(0, replace=True, kind="right")
     machine.verify(0, of_present=True)
     machine.verify(0, "wrong")
     machine.verify(0)
@@ -171,11 +176,13 @@ def a_factor_that_is_reset(machine: Machine) -> None:
 
 def a_browser_that_is_trusted(machine: Machine) -> None:
     enters(machine, CAROL, trusts=True)
-    machine.sign_in(EVE, browser=0)
+    machine.operate(ADA, "demote")
+    machine.sign_in(ADA, browser=0)
     machine.sign_in(CAROL, browser=0)
     machine.sign_in(CAROL, browser=0, is_old=True)
     machine.turn_off(0)
     machine.operate(CAROL, "promote")
+    machine.change_hats(0, "admin")
     machine.sign_in(CAROL, browser=0)
     machine.operate(CAROL, "demote")
     machine.forget_browsers(0, 0)
@@ -185,6 +192,8 @@ def a_browser_that_is_trusted(machine: Machine) -> None:
 
 
 def a_hat_that_is_taken(machine: Machine) -> None:
+    enters(machine, EVE)
+    machine.change_hats(0, "admin")
     machine.operate(EVE, "promote")
     enters(machine, EVE)
     machine.look()
