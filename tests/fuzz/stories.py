@@ -264,6 +264,9 @@ def sessions_that_are_ended(machine: Machine) -> None:
     machine.end_some(0, "one")
     machine.end_some(0, "others")
     machine.look()
+    enters(machine, CAROL)
+    enters(machine, EVE)
+    machine.end_some(0, "one")
 
 
 Story = Callable[[Machine], None]
