@@ -218,10 +218,8 @@ class _Given:
 
     @classmethod
     def read(cls, text: str, kind: CodeKind) -> _Given:
-        normal = totp.normalise(text)
-        looks_like_totp = len(normal) == totp.DIGITS
-        backup = None if kind == "totp" or (kind == "either" and looks_like_totp) else codes.parse(text)
-        return cls(kind=kind, totp=normal, backup=backup)
+        backup = None if kind == "totp" else codes.parse(text)
+        return cls(kind=kind, totp=totp.normalise(text), backup=backup)
 
     @property
     def method(self) -> str:
