@@ -119,3 +119,9 @@ def test_bits_behind_the_prefix_are_told_apart() -> None:
     with pytest.raises(ValidationFailed) as caught:
         canonical_allow_list(["10.0.0.1/24"])
     assert "behind its prefix length" in caught.value.details[0][1]
+
+
+def test_refusal_shows_what_an_address_looks_like() -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        canonical_allow_list(["localhost"])
+    assert caught.value.details[0][1].endswith(", or a network like 192.0.2.0/24 or 2001:db8::/32.")

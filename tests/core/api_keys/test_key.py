@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from czo_auth.core.api_keys.key import ApiKeyPolicy, rate_limit_of
+from czo_auth.core.api_keys.key import ApiKey, ApiKeyPolicy, rate_limit_of
 from czo_auth.core.throttle import RateLimit
+
+NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
+KEY = ApiKey(
+    id="k1",
+    user_id="u1",
+    organization_id=None,
+    actor_type="customer",
+    name="a key",
+    prefix="czo_AbCd",
+    scopes=(),
+    metadata=None,
+    enabled=True,
+    expires_at=None,
+    last_used_at=None,
+    rotated_at=None,
+    created_at=NOW,
+    updated_at=NOW,
+)
 
 
 def test_numbers_are_those_of_the_contract() -> None:
@@ -28,3 +47,9 @@ def test_limit_is_there_when_both_of_its_columns_are() -> None:
     assert rate_limit_of(None, 60) is None
     assert rate_limit_of(5, None) is None
     assert rate_limit_of(None, None) is None
+
+
+def test_key_has_the_limit_that_its_columns_say() -> None:
+    assert KEY.rate_limit is None
+    limited = replace(KEY, rate_limit_max=5, rate_limit_window_seconds=60)
+    assert limited.rate_limit == RateLimit(requests=5, window_seconds=60)

@@ -27,6 +27,16 @@ def test_key_is_noted_at_most_once_a_minute() -> None:
     assert last_used.take() == {"a": NOW + MINUTE}
 
 
+def test_uses_of_other_keys_in_between_change_nothing() -> None:
+    last_used = LastUsed()
+    for name in "ab":
+        last_used.saw(name, stored=None, now=NOW)
+    last_used.take()
+    for name in "ab":
+        last_used.saw(name, stored=None, now=NOW)
+    assert last_used.take() == {}
+
+
 def test_what_another_process_wrote_counts_from_then_on() -> None:
     last_used = LastUsed()
     last_used.saw("a", stored=NOW, now=NOW + MINUTE / 2)

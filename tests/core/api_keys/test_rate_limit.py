@@ -22,7 +22,10 @@ OWN = RateLimit(requests=5, window_seconds=3600)
         (RateLimitWish(enabled=True), OWN, OWN),
         (RateLimitWish(requests=10), None, RateLimit(requests=10, window_seconds=60)),
         (RateLimitWish(requests=1_000_000), None, RateLimit(requests=1_000_000, window_seconds=60)),
+        (RateLimitWish(requests=1), None, RateLimit(requests=1, window_seconds=60)),
         (RateLimitWish(window_ms=2000), OWN, RateLimit(requests=5, window_seconds=2)),
+        (RateLimitWish(window_ms=1000), OWN, RateLimit(requests=5, window_seconds=1)),
+        (RateLimitWish(window_ms=86_400_000), OWN, RateLimit(requests=5, window_seconds=86_400)),
     ],
 )
 def test_what_is_left_out_stays_or_is_the_default(

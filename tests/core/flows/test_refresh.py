@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from czo_auth.core.errors import InvalidRefreshToken
+from czo_auth.core.errors import InvalidRefreshToken, RefreshInProgress
+from czo_auth.core.events import types
 from czo_auth.core.flows.issue import issue_session
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
@@ -70,3 +72,37 @@ async def test_family_ends_with_its_session_however_often_it_was_refreshed(town:
     refreshed = await town.runtime.refresh.refresh(issued.refresh_token, provenance=FROM_HERE, now=almost)
     with pytest.raises(InvalidRefreshToken):
         await town.runtime.refresh.refresh(refreshed.refresh_token, provenance=FROM_HERE, now=end)
+
+
+async def test_new_tokens_do_not_show(town: Town) -> None:
+    _, issued = await merchant(town)
+    refreshed = await town.runtime.refresh.refresh(issued.refresh_token, provenance=FROM_HERE, now=NOW)
+    for secret in (refreshed.access_token, refreshed.refresh_token):
+        assert secret not in repr(refreshed)
+
+
+async def test_token_that_comes_back_is_told_as_a_theft_once(town: Town) -> None:
+    """S22: the grace has ten seconds, the last moment included."""
+    user, issued = await merchant(town)
+    refresh = town.runtime.refresh.refresh
+    await refresh(issued.refresh_token, provenance=FROM_HERE, now=NOW)
+    with pytest.raises(RefreshInProgress):
+        await refresh(issued.refresh_token, provenance=FROM_HERE, now=NOW + timedelta(seconds=10))
+    assert await town.events(types.REFRESH_REUSE_DETECTED) == []
+    for seconds in (11, 12):
+        with pytest.raises(InvalidRefreshToken):
+            await refresh(issued.refresh_token, provenance=FROM_HERE, now=NOW + timedelta(seconds=seconds))
+    told = await town.events(types.REFRESH_REUSE_DETECTED, types.SESSION_REVOKED)
+    assert [(event.type, dict(event.data)) for event in told] == [
+        (types.REFRESH_REUSE_DETECTED, {"userId": user.id, "sessionId": issued.session.id}),
+        (
+            types.SESSION_REVOKED,
+            {"userId": user.id, "sessionId": issued.session.id, "reason": "refresh_reuse"},
+        ),
+    ]
+
+
+async def test_text_of_another_form_is_no_refresh_token(town: Town) -> None:
+    for text in ("", "é" * 47, "czs_" + "A" * 43):
+        with pytest.raises(InvalidRefreshToken):
+            await town.runtime.refresh.refresh(text, provenance=FROM_HERE, now=NOW)
