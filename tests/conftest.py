@@ -150,10 +150,13 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
-    """SQLite files with people in them, copied from one that was prepared once."""
+    """SQLite files with people in them, copied from one that was prepared once; `KEPT_PEOPLE` names a kept one."""
     from tests.contract.databases import SqliteDatabases
 
-    return SqliteDatabases.prepare(tmp_path_factory.mktemp("people"))
+    directory = tmp_path_factory.mktemp("people")
+    if kept := os.environ.get("KEPT_PEOPLE"):
+        return SqliteDatabases.kept(Path(kept), directory)
+    return SqliteDatabases.prepare(directory)
 
 
 @pytest.fixture(scope="session")

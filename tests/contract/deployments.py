@@ -11,6 +11,7 @@ import asyncio
 import base64
 import copy
 import hashlib
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ HERE = "http://auth.test"
 THEN = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 """When the prepared people signed up: long ago, so that the real clock and the tests' own both go on from there."""
 
-_numbers = count(1)
+_numbers = count(os.getpid() * 1000)
+"""Distinct in each process: the prepared people may be those of another one."""
 
 PREPARED_CUSTOMERS = 3
 PREPARED_ADMINS = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,7 +16,8 @@ from tests.contract.checks import accepted
 
 STEP = timedelta(seconds=30)
 PASSWORD = "correct horse battery staple"
-_numbers = count(1)
+_numbers = count(os.getpid() * 1000)
+"""Distinct in each process: the prepared people may be those of another one."""
 
 
 class Phone:

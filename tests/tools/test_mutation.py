@@ -56,9 +56,10 @@ def test_what_runs_at_import_is_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "outcome"), [("== 64", "== 65", "killed"), ("== 64", "==  64", "survived")]
+    ("old", "new", "outcome"),
+    [("== 64", "== 65", ["killed", "test_it"]), ("== 64", "==  64", ["survived"])],
 )
-def test_trial_says_whether_a_test_noticed(tmp_path: Path, old: str, new: str, outcome: str) -> None:
+def test_trial_says_which_test_noticed(tmp_path: Path, old: str, new: str, outcome: list[str]) -> None:
     module = tmp_path / "tried_out.py"
     module.write_text("def is_right(n):\n    return n == 64\n")
     (tmp_path / "test_tried_out.py").write_text(
@@ -67,7 +68,9 @@ def test_trial_says_whether_a_test_noticed(tmp_path: Path, old: str, new: str, o
     changed = module.read_text().replace(old, new)
     code = (
         "from tools.mutation import trial\n"
-        f"print(trial.run('tried_out', {changed!r}, [{str(tmp_path / 'test_tried_out.py')!r}], seconds=60))"
+        f"tests = [{str(tmp_path / 'test_tried_out.py')!r}]\n"
+        f"found = trial.run('tried_out', {changed!r}, tests, seconds=60)\n"
+        "print(found.outcome, (found.noticed_by or '').rpartition('::')[2])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -77,4 +80,4 @@ def test_trial_says_whether_a_test_noticed(tmp_path: Path, old: str, new: str, o
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == outcome
+    assert done.stdout.split() == outcome

@@ -17,9 +17,11 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 import tomllib
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -27,8 +29,8 @@ from typing import Any
 
 from tools.mutation import trial
 from tools.mutation.mutants import Mutant, mutants_of
-from tools.mutation.reach import Reach
-from tools.mutation.trial import Outcome
+from tools.mutation.reach import InProcess, Reach
+from tools.mutation.trial import Outcome, Trial
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".mutation"
@@ -52,8 +54,8 @@ LEFT_OUT = ("insecure",)
 REACH_SECONDS = 1800
 ROUND_SECONDS = 45
 """What the tests of one folder may take for one mutant, the quickest first; those beyond are left out."""
-SLACK_SECONDS = 60
-"""A trial may take this long beyond ten times what its tests took."""
+BEST = 8
+"""So many of the tests that noticed other mutants of a module meet each of its mutants first, in one round."""
 
 
 @dataclass
@@ -83,9 +85,11 @@ def main() -> int:
     gc.freeze()
     modules = _modules(arguments.modules)
     folders = TESTS[:-1] if arguments.near else TESTS
-    runs = Runs(folders, ends=time.monotonic() + arguments.minutes * 60)
     explained = tomllib.loads(EXPLAINED.read_text("utf-8"))
-    scores = {_short(path): runs.score(path, explained.get(_short(path), {})) for path in modules}
+    with tempfile.TemporaryDirectory() as people:
+        trial.keep_people(Path(people))
+        runs = Runs(folders, ends=time.monotonic() + arguments.minutes * 60)
+        scores = {_short(path): runs.score(path, explained.get(_short(path), {})) for path in modules}
     table = _table(scores)
     print(table)
     if arguments.write:
@@ -136,7 +140,7 @@ def _reach(folder: str) -> dict[str, Any]:
 
 def _note_reach(folder: str, kept: Path, key: str, files: set[str]) -> int:
     reach = Reach(files)
-    status = trial.run_tests([folder], reach)
+    status = trial.run_tests([folder], InProcess(), reach)
     # A test that fails on the code as it is would kill everything.
     tests = {name: test for name, test in reach.tests.items() if name not in reach.failed}
     kept.write_text(json.dumps({"key": key, "tests": tests}))
@@ -163,10 +167,13 @@ class Runs:
         self._tests = _digest(path for folder in TESTS for path in _tests_in(folder))
         self._kept = KEPT / "results.jsonl"
         self._results: dict[str, tuple[Outcome, str]] = {}
+        self._noticing: dict[str, Counter[str]] = defaultdict(Counter)
         if self._kept.exists():
             for line in self._kept.read_text("utf-8").splitlines():
                 result = json.loads(line)
                 self._results[result["key"]] = (result["outcome"], result["tests"])
+                if result["by"]:
+                    self._noticing[result["name"].partition(" ")[0]][result["by"]] += 1
 
     def score(self, path: Path, explained: dict[str, str]) -> Score:
         """Try what is left of one module."""
@@ -196,46 +203,73 @@ class Runs:
             return outcome
         if time.monotonic() > self._ends:
             return None
-        outcome = self._try(path, mutant)
-        line = {"key": key, "outcome": outcome, "tests": self._tests, "name": f"{_short(path)} {mutant.name}"}
+        tried = self._try(path, mutant)
+        outcome, by = tried.outcome, tried.noticed_by
+        if by is not None:
+            self._noticing[_short(path)][by] += 1
+        if outcome == "survived" and self._folders != TESTS:
+            # The tests that were left out may yet notice.
+            return outcome
+        name = f"{_short(path)} {mutant.name}"
+        line = {"key": key, "outcome": outcome, "tests": self._tests, "name": name, "by": by}
         with self._kept.open("a", encoding="utf-8") as kept:
             kept.write(json.dumps(line, ensure_ascii=False) + "\n")
         return outcome
 
-    def _try(self, path: Path, mutant: Mutant) -> Outcome:
+    def _try(self, path: Path, mutant: Mutant) -> Trial:
         module = f"czo_auth.{_short(path)}".replace("/", ".").removesuffix(".__init__")
         # The primitives are left to the tests near by: what these do not notice is a test that is missing there.
-        for folder in TESTS[:1] if path.parent.name == "crypto" else self._folders:
-            tests = self._chosen(path, mutant, _reach(folder))
-            if not tests:
-                continue
-            seconds = SLACK_SECONDS + 10 * sum(tests.values())
-            outcome = trial.run(module, mutant.source, list(tests), seconds=seconds)
-            if outcome != "survived":
-                return outcome
-        return "survived"
+        folders = TESTS[:1] if path.parent.name == "crypto" else self._folders
+        for tests in self._rounds(path, mutant, folders):
+            if tests:
+                tried = trial.run(module, mutant.source, list(tests), seconds=sum(tests.values()))
+                if tried.outcome != "survived":
+                    return tried
+        return Trial("survived")
+
+    def _rounds(self, path: Path, mutant: Mutant, folders: tuple[str, ...]) -> Iterator[dict[str, float]]:
+        """Give the tests to run: first the few that noticed most mutants of the module, then those of each folder."""
+        near = {
+            name: test
+            for folder in folders
+            for name, test in self._near(path, mutant, _reach(folder)).items()
+        }
+        best = [name for name, _ in self._noticing[_short(path)].most_common() if name in near][:BEST]
+        yield {name: near[name] for name in best}
+        for folder in folders:
+            yield self._chosen(path, mutant, _reach(folder))
 
     def _chosen(self, path: Path, mutant: Mutant, reach: dict[str, Any]) -> dict[str, float]:
-        """
-        Choose the tests that reach the line, those of the module and the quick ones first, with their seconds.
-
-        What runs at import belongs to no test: all count that reach the module at all. Those of the module's own test
-        file count in any case, for they may lean on what ran while they were imported.
-        """
-        lines = set(range(mutant.line, mutant.last_line + 1))
-        own = f"tests/{path.parent.relative_to(ROOT / 'src/czo_auth')}/test_{path.stem}.py"
-        near = {}
-        for name, test in reach.items():
-            ran = test["lines"].get(str(path), ())
-            reaches = bool(ran) if mutant.at_import else not lines.isdisjoint(ran)
-            if reaches or name.startswith(own):
-                near[name] = float(test["seconds"])
+        """Choose from the tests that are near those of the module, then the quick ones, with their seconds."""
+        near = self._near(path, mutant, reach)
+        own = _own_tests(path)
         chosen: dict[str, float] = {}
         for name in sorted(near, key=lambda name: (not name.startswith(own), near[name])):
             if chosen and sum(chosen.values()) + near[name] > ROUND_SECONDS:
                 break
             chosen[name] = near[name]
         return chosen
+
+    @staticmethod
+    def _near(path: Path, mutant: Mutant, reach: dict[str, Any]) -> dict[str, float]:
+        """
+        Find the tests that reach the line, with their seconds.
+
+        What runs at import belongs to no test: all count that reach the module at all. Those of the module's own test
+        file count in any case, for they may lean on what ran while they were imported.
+        """
+        lines = set(range(mutant.line, mutant.last_line + 1))
+        near = {}
+        for name, test in reach.items():
+            ran = test["lines"].get(str(path), ())
+            reaches = bool(ran) if mutant.at_import else not lines.isdisjoint(ran)
+            if reaches or name.startswith(_own_tests(path)):
+                near[name] = float(test["seconds"])
+        return near
+
+
+def _own_tests(path: Path) -> str:
+    return f"tests/{path.parent.relative_to(ROOT / 'src/czo_auth')}/test_{path.stem}.py"
 
 
 def _table(scores: dict[str, Score]) -> str:

@@ -18,6 +18,7 @@ ELSEWHERE = frozenset(
         "postgres_url",
         "postgres_databases",
         "postgres_served",
+        "served",
         "sqlite_served",
         "start_server",
     }

@@ -6,6 +6,7 @@ import contextlib
 import importlib.abc
 import importlib.machinery
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -13,6 +14,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -46,6 +48,9 @@ THIRD_PARTY = (
     "tests.support.server",
 )
 """What the tests import sooner or later, and is not under test; imported once, before any fork."""
+SLACK_SECONDS = 60
+SLACK_CPU_SECONDS = 15
+"""What a trial may take beyond its tests: pytest, and what they import."""
 
 
 class _Changed(importlib.machinery.SourceFileLoader):
@@ -76,17 +81,62 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-def run(module: str, source: str, tests: Sequence[str], *, seconds: float) -> Outcome:
-    """Run *tests* with *source* in the place of *module*, until the first failure."""
+@dataclass(frozen=True)
+class Trial:
+    """How a trial went, and which test was the one that noticed, if it could be told."""
+
+    outcome: Outcome
+    noticed_by: str | None = None
+
+
+class _Noticing:
+    """A pytest plugin that writes down which test failed."""
+
+    def __init__(self, there: Path) -> None:
+        self._there = there
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._there.write_text(report.nodeid, "utf-8")
+
+
+def run(module: str, source: str, tests: Sequence[str], *, seconds: float) -> Trial:
+    """
+    Run *tests* with *source* in the place of *module*, until the first failure.
+
+    Args:
+        seconds: What the tests take with the module as it is. A mutant may take twice that of the processor, and ten
+            times that by the clock, since the machine may be busy elsewhere.
+    """
+    most = int(SLACK_CPU_SECONDS + 2 * seconds)
 
     def in_child() -> int:
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
         sys.meta_path.insert(0, _Finder(module, source))
-        return run_tests([*tests, "-x"])
+        return run_tests([*tests, "-x"], _Noticing(noticed))
 
-    code = in_fork(in_child, seconds=seconds)
-    if code is None:
-        return "timeout"
-    return "survived" if code == pytest.ExitCode.OK else "killed"
+    with tempfile.TemporaryDirectory() as folder:
+        noticed = Path(folder) / "noticed"
+        code = in_fork(in_child, seconds=SLACK_SECONDS + 10 * seconds)
+        if code in (None, -signal.SIGXCPU, -signal.SIGKILL):
+            return Trial("timeout")
+        if code == pytest.ExitCode.OK:
+            return Trial("survived")
+        return Trial("killed", noticed.read_text("utf-8") if noticed.exists() else None)
+
+
+def keep_people(folder: Path) -> None:
+    """Prepare the contract's people once, in *folder*: in each trial it would take longer than all of its tests."""
+
+    def in_child() -> int:
+        from tests.contract.databases import SqliteDatabases
+
+        SqliteDatabases.prepare(folder).keep()
+        return 0
+
+    if in_fork(in_child, seconds=120) != 0:
+        raise RuntimeError("The people of tests/contract could not be prepared.")
+    os.environ["KEPT_PEOPLE"] = str(folder)
 
 
 def run_tests(arguments: Sequence[str], *plugins: object) -> int:
