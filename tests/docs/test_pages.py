@@ -116,8 +116,13 @@ def test_python_of_the_pages_is_typed(tmp_path: Path) -> None:
             if block.kind == "python":
                 (tmp_path / f"{page.stem.replace('-', '_')}_{block.line}.py").write_text(block.text, "utf-8")
     files = [str(path) for path in tmp_path.glob("*.py")]
+    # The reader's own modules are blocks of their own.
+    rules = tmp_path / "mypy.ini"
+    rules.write_text(
+        "[mypy]\nstrict = True\ndisable_error_code = import-untyped\n[mypy-shop]\nignore_missing_imports = True\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--disable-error-code=import-untyped", *files],
+        [sys.executable, "-m", "mypy", "--config-file", str(rules), *files],
         cwd=ROOT,
         capture_output=True,
         text=True,
