@@ -6,7 +6,7 @@ import csv
 import json
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import House
 from tests.browser.visitor import NewVisitor, Visitor
@@ -86,7 +86,7 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     admin.page.get_by_role("link", name="Events").click()
     admin.page.wait_for_url("**/admin/events")
     admin.page.get_by_label("Event type").select_option("auth.user.banned")
-    admin.page.wait_for_function("!document.querySelector('#results').innerText.includes('auth.session')")
+    expect(admin.page.locator("#results")).not_to_contain_text("auth.session")
     assert admin.sees("auth.user.banned")
     admin.look("admin-events")
 
