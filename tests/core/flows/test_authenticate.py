@@ -146,6 +146,7 @@ async def test_what_was_proved_is_recalled_without_a_look_into_the_database(
     by_session = await memory.authenticate.session_token(issued.session_token, now=NOW)
     by_token = await memory.authenticate.access_token(access_token, now=NOW)
     assert (by_session.session_id, memory.lookups) == (issued.session.id, 2)
+    assert (by_session.kind, by_token.kind) == ("session", "session")
     for _ in range(2):
         assert await memory.authenticate.session_token(issued.session_token, now=NOW) is by_session
         assert await memory.authenticate.access_token(access_token, now=NOW) is by_token

@@ -55,6 +55,13 @@ def test_what_was_kept_is_found_under_the_same_stamp_only() -> None:
     assert proved.find("a", stamp=None, now=NOW) is None
 
 
+def test_memory_is_empty_until_something_is_kept() -> None:
+    proved = memory()
+    assert proved.is_empty is True
+    proved.keep("a", principal(), stamp=object(), until=LATER, now=NOW)
+    assert proved.is_empty is False
+
+
 def test_stamps_are_told_apart_by_identity() -> None:
     proved = memory()
     one, alike = [1], [1]
@@ -125,13 +132,14 @@ def test_oldest_goes_when_there_are_too_many() -> None:
     assert [name for name in "abcd" if proved.find(name, stamp=stamp, now=NOW)] == ["b", "c", "d"]
 
 
-def test_credential_that_is_kept_again_pushes_nobody_out_and_is_young_again() -> None:
+@pytest.mark.parametrize(("again", "left"), [("a", "acd"), ("b", "bcd")])
+def test_credential_that_is_kept_again_pushes_nobody_out_and_is_young_again(again: str, left: str) -> None:
     proved, stamp = memory(most=3), object()
-    for name in "abca":
+    for name in "abc" + again:
         proved.keep(name, principal(name), stamp=stamp, until=LATER, now=NOW)
     assert all(name in proved for name in "abc")
     proved.keep("d", principal("d"), stamp=stamp, until=LATER, now=NOW)
-    assert [name for name in "abcd" if name in proved] == ["a", "c", "d"]
+    assert "".join(name for name in "abcd" if name in proved) == left
 
 
 def test_asking_for_unknown_ones_keeps_and_pushes_out_nothing() -> None:
