@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.middleware.cors import CORSMiddleware
 
 from czo_auth.asgi.authentication import Authenticator
+from czo_auth.asgi.body import UnreadBody
 from czo_auth.asgi.entry import Door
 from czo_auth.asgi.problems import refusal_of, send_refusal
 from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
@@ -75,7 +76,7 @@ class NeverStored:
 
 
 class Shell:
-    """Normalises the path, and turns faults into clean answers."""
+    """Normalises the path, turns faults into clean answers, and lets no answer break off a request."""
 
     def __init__(self, app: ASGIApp, *, base_path: str) -> None:
         self._app = app
@@ -88,18 +89,21 @@ class Shell:
         inner["path"], inner["root_path"] = self._own_path(scope), ""
         inner["raw_path"] = inner["path"].encode()
         started = False
+        body = UnreadBody(scope, receive)
 
         async def send_noted(message: Message) -> None:
             nonlocal started
+            if not started:
+                await body.discard()
             started = True
             await send(message)
 
         try:
-            await self._app(inner, receive, send_noted)
+            await self._app(inner, body.receive, send_noted)
         except Exception as error:
             if started:
                 raise
-            await send_refusal(send, refusal_of(error))
+            await send_refusal(send_noted, refusal_of(error))
 
     def _own_path(self, scope: Scope) -> str:
         path: str = scope["path"]

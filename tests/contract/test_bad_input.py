@@ -7,6 +7,8 @@ import json
 from collections.abc import Awaitable, Iterable, Iterator
 from typing import Any
 
+import pytest
+
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
@@ -315,3 +317,11 @@ async def test_names_that_would_forge_a_line_of_the_log_do_not(live: Live) -> No
     lines = live.served.server.output().splitlines()
     assert not any(line.startswith("2026-01-01 ERROR forged") for line in lines)
     assert "\x1b" not in live.served.server.output()
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 300_000, 1_000_000])
+async def test_refused_body_does_not_break_the_connection_off(live: Live, size: int) -> None:
+    for _ in range(20):
+        answer = await live.api.call("POST", "/customer/sign-in/email", raw=b" " * size)
+        refused(answer, 413, "PAYLOAD_TOO_LARGE")
+        refused(await live.api.call("POST", "/api-keys", raw=b" " * size), 401, "UNAUTHORIZED")

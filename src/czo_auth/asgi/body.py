@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -9,11 +10,58 @@ from typing import Any, NoReturn
 
 from starlette.requests import Request
 
+from czo_auth.asgi.types import Message, Receive, Scope
 from czo_auth.core.errors import MalformedBody, TooLarge, UnsupportedMediaType, ValidationFailed
 
 LARGEST = 64 * 1024
 DEEPEST = 32
+MOST_UNREAD = 1024 * 1024
+"""So much of a body that is refused is read all the same. Unit: bytes."""
+
+_UNREAD_SECONDS = 2.0
 _JSON_TYPE = re.compile(r"application/json\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+
+
+class UnreadBody:
+    """
+    Reads what is left of a body that nobody wanted, before the answer goes out.
+
+    A server that answers and closes while the client still sends may lose the answer: the client is told of a broken
+    connection instead of what was wrong. What is much too long, or comes too slowly, is not waited for.
+
+    Source: RFC 9112 section 9.6.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self._is_over = not _is_worth_reading(scope)
+
+    async def receive(self) -> Message:
+        """Receive in the place of the server's own, and see the end."""
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            self._is_over = True
+        return message
+
+    async def discard(self) -> None:
+        """Read to the end, within the bounds."""
+        left = MOST_UNREAD
+        try:
+            async with asyncio.timeout(_UNREAD_SECONDS):
+                while left > 0 and not self._is_over:
+                    left -= len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            pass
+        self._is_over = True
+
+
+def _is_worth_reading(scope: Scope) -> bool:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return value.isdigit() and 0 < int(value[:18]) <= MOST_UNREAD
+        if name == b"transfer-encoding":
+            return True
+    return False
 
 
 async def read_body(request: Request, *, largest: int = LARGEST, takes_array: bool = False) -> bytes:
