@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import httpx
 
-from benchmarks.attacks.subjects import Account, Attacked, Pending, texts_in
+from benchmarks.attacks.subjects import Account, Attacked, Pending, WithKeys, texts_in
 from czo_auth.crypto import totp
 
 AT_ONCE = 32
@@ -132,7 +132,7 @@ async def session_after_ban(server: Attacked) -> str:
 
 async def key_after_ban(server: Attacked) -> str:
     """An API key after its owner was banned"""
-    if not server.has_keys:
+    if not isinstance(server, WithKeys):
         return "not asked: it has no API keys"
     account = await server.sign_up()
     key = await server.create_key(account)
@@ -145,7 +145,7 @@ async def copy_of_the_database(server: Attacked) -> str:
     """What a copy of the database shows as it was handed out"""
     account = await _enrolled(server)
     handed_out = {"TOTP secret": account.secret_text, "backup code": account.codes[0]}
-    if server.has_keys:
+    if isinstance(server, WithKeys):
         handed_out["API key"] = await server.create_key(account)
     for name, value in account.browser.cookies.items():
         if "session" in name and "data" not in name:

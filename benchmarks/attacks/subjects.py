@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -54,7 +55,7 @@ class Pending:
     challenge: str = ""
 
 
-class Attacked:
+class Attacked(ABC):
     """
     A server under attack.
 
@@ -62,19 +63,19 @@ class Attacked:
         name: As the table shows it.
         url: Where it listens.
         database: Its SQLite file.
-        has_keys: Whether it has API keys.
     """
 
     name: str
     url: str
     database: Path
-    has_keys = True
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Start, and wait until it answers."""
 
+    @abstractmethod
     def stop(self) -> None:
-        raise NotImplementedError
+        """End what was started."""
 
     def browser(self) -> httpx.AsyncClient:
         """Make a browser without cookies, at an address of its own; it names the origin of its page, as browsers do."""
@@ -83,45 +84,59 @@ class Attacked:
         headers = {"Origin": self.url, "X-Forwarded-For": address}
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=WAIT_SECONDS)
 
+    @abstractmethod
     async def sign_up(self) -> Account:
-        raise NotImplementedError
+        """Sign somebody up and in, in a browser of their own."""
 
+    @abstractmethod
     async def enrol(self, account: Account) -> None:
-        raise NotImplementedError
+        """Turn two-factor authentication on."""
 
+    @abstractmethod
     async def sign_in(self, email: str, password: str, browser: httpx.AsyncClient) -> httpx.Response:
-        raise NotImplementedError
+        """Send address and password."""
 
+    @abstractmethod
     async def begin(self, account: Account) -> Pending:
         """Sign in with the right password, up to the second factor."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def totp(self, pending: Pending, code: str) -> httpx.Response:
-        raise NotImplementedError
+        """Send a code of the authenticator."""
 
+    @abstractmethod
     async def backup(self, pending: Pending, code: str) -> httpx.Response:
-        raise NotImplementedError
+        """Send a backup code."""
 
+    @abstractmethod
     async def is_signed_in(self, browser: httpx.AsyncClient) -> bool:
-        raise NotImplementedError
+        """Say whether the browser has a live session."""
 
+    @abstractmethod
     async def change_password(self, account: Account) -> None:
-        raise NotImplementedError
+        """Change the password, as its owner does."""
 
+    @abstractmethod
     async def ban(self, account: Account) -> None:
-        raise NotImplementedError
-
-    async def create_key(self, account: Account) -> str:
-        raise NotImplementedError
-
-    async def uses_key(self, key: str) -> bool:
-        raise NotImplementedError
+        """Ban the account, as an administrator does."""
 
     def _account(self) -> Account:
         return Account(email=f"person-{next(_numbers)}@example.com", browser=self.browser())
 
 
-class BetterAuthWire(Attacked):
+class WithKeys(Attacked):
+    """A server that has API keys."""
+
+    @abstractmethod
+    async def create_key(self, account: Account) -> str:
+        """Create an API key; gives its text."""
+
+    @abstractmethod
+    async def uses_key(self, key: str) -> bool:
+        """Say whether an API key is let in."""
+
+
+class BetterAuthWire(WithKeys):
     """What speaks better-auth's routes: better-auth, its Python port, and this product."""
 
     def __init__(self, name: str, subject: Subject, database: Path, log: Path) -> None:
@@ -226,7 +241,6 @@ class Crudauth(Attacked):
     """crudauth with sessions: other routes, the same deeds."""
 
     name = "crudauth"
-    has_keys = False
 
     def __init__(self, subject: Subject, database: Path, log: Path) -> None:
         self.database = database

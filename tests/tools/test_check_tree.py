@@ -13,6 +13,7 @@ import pytest
 TOOL = Path(__file__).parents[2] / "tools" / "check_tree.py"
 # Joined from parts for the tool's sake: it reads this file too.
 HOST = "https://files.pythonhosted" + ".org/packages/x.whl"
+FOLDERS = ["home", "root", "work", "Users"]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,8 @@ def faults_of(check_tree: ModuleType, tree: Path) -> list[str]:
 
 
 def test_clean_tree_passes(check_tree: ModuleType, tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(tree, "README.md", "See https://example.com/home/page and ./work/list, then cd ~/work/x.\n")
+    fine = [f"https://example.com/{folder}/page, ./{folder}/list, ~/{folder}/x" for folder in FOLDERS]
+    write(tree, "README.md", "\n".join(fine) + "\n")
     write(tree, "requirements/base.txt", "httpx==0.28.1 \\\n    --hash=sha256:00\n    # via czo-auth\n")
     write(tree, "pyproject.toml", "compile --no-emit-index-url\n")
     assert check_tree.main(tree) == 0
@@ -68,7 +70,7 @@ def test_package_index_address_is_refused(check_tree: ModuleType, tree: Path, te
     assert fault.startswith("docs/guide.md:2: package index address ")
 
 
-@pytest.mark.parametrize("folder", ["home", "root", "work", "Users"])
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_machine_path_is_refused(check_tree: ModuleType, tree: Path, folder: str) -> None:
     write(tree, "src/x.py", f'PLACE = "/{folder}/ana/keys"\n')
     [fault] = faults_of(check_tree, tree)

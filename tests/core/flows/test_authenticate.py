@@ -15,10 +15,9 @@ from czo_auth.core.api_keys.rate_limit import RateLimitWish
 from czo_auth.core.errors import InvalidApiKey, InvalidToken
 from czo_auth.core.flows.api_keys import CreatedApiKey, NewApiKey
 from czo_auth.core.flows.authenticate import Authenticate
-from czo_auth.core.flows.issue import issue_session
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
-from czo_auth.core.transaction import Standing, Transaction
+from czo_auth.core.transaction import Standing
 from czo_auth.crypto import tokens
 from tests.core.flows.town import FROM_HERE, NOW, Town, nowhere, open_town
 
@@ -33,23 +32,7 @@ async def remembering(migrated_url: str) -> AsyncIterator[Town]:
 
 
 async def signed_in(town: Town) -> IssuedSession:
-    user = await town.user("ada")
-
-    def issue(tx: Transaction) -> IssuedSession:
-        return issue_session(
-            tx,
-            user,
-            actor_type="customer",
-            amr=("pwd",),
-            auth_time=NOW,
-            factor_proved_at=None,
-            remembered=True,
-            policy=town.runtime.services.policies.sessions,
-            provenance=FROM_HERE,
-            now=NOW,
-        )
-
-    return await town.transactions.run(issue)
+    return await town.session_of(await town.user("ada"))
 
 
 @pytest.mark.parametrize("by", ["session_token", "access_token"])

@@ -9,7 +9,6 @@ import pytest
 
 from czo_auth.core.errors import InvalidRefreshToken, RefreshInProgress
 from czo_auth.core.events import types
-from czo_auth.core.flows.issue import issue_session
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -20,23 +19,8 @@ BOTH = frozenset({"customer", "merchant"})
 
 async def merchant(town: Town) -> tuple[User, IssuedSession]:
     user = await town.user("ada")
-
-    def sign_in(tx: Transaction) -> IssuedSession:
-        tx.users.set_actor_types(user.id, actor_types=BOTH, now=NOW)
-        return issue_session(
-            tx,
-            user,
-            actor_type="merchant",
-            amr=("pwd",),
-            auth_time=NOW,
-            factor_proved_at=None,
-            remembered=True,
-            policy=town.runtime.services.policies.sessions,
-            provenance=FROM_HERE,
-            now=NOW,
-        )
-
-    return user, await town.transactions.run(sign_in)
+    await town.transactions.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=BOTH, now=NOW))
+    return user, await town.session_of(user, actor_type="merchant")
 
 
 async def test_family_of_a_session_that_lives_goes_on(town: Town) -> None:

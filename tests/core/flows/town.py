@@ -20,6 +20,7 @@ from czo_auth.core.mail import MailMessage
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.principal import Principal
 from czo_auth.core.provenance import Provenance
+from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
 from czo_auth.core.users.user import User
@@ -83,14 +84,13 @@ class Town:
         assert await self.transactions.run(lambda tx: tx.users.add(user))
         return user
 
-    async def sign_in(self, user: User) -> str:
-        """Give a new session token of *user*."""
-
-        def issue(tx: Transaction) -> str:
-            issued = issue_session(
+    async def session_of(self, user: User, *, actor_type: str = "customer") -> IssuedSession:
+        """Begin a session of *user*."""
+        return await self.transactions.run(
+            lambda tx: issue_session(
                 tx,
                 user,
-                actor_type="customer",
+                actor_type=actor_type,
                 amr=("pwd",),
                 auth_time=NOW,
                 factor_proved_at=None,
@@ -99,9 +99,11 @@ class Town:
                 provenance=FROM_HERE,
                 now=NOW,
             )
-            return issued.session_token
+        )
 
-        return await self.transactions.run(issue)
+    async def sign_in(self, user: User) -> str:
+        """Give a new session token of *user*."""
+        return (await self.session_of(user)).session_token
 
     async def proved(self, session_token: str, *, now: datetime = NOW) -> Principal:
         """Prove a session token, as a request would."""
