@@ -1,0 +1,252 @@
+"""What each mail says, in English and French."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from czo_auth.core.api_keys.key import LeakResponse
+    from czo_auth.core.mail import Language, MailKind
+
+NO_PLACE: dict[Language, str] = {"en": "not said", "fr": "non précisé"}
+LEAK_RESPONSES: dict[tuple[LeakResponse, Language], str] = {
+    (
+        "revoke",
+        "en",
+    ): "It was revoked at once and cannot be used again. Create a new key for whatever used it.",
+    (
+        "revoke",
+        "fr",
+    ): "Elle a été révoquée aussitôt et ne peut plus servir. Créez une nouvelle clé pour la remplacer.",
+    ("quarantine", "en"): (
+        "It was switched off. Rotate or revoke it; switch it on again only if you know that nobody else has it."
+    ),
+    ("quarantine", "fr"): (
+        "Elle a été désactivée. Renouvelez-la ou révoquez-la ; ne la réactivez que si personne d'autre ne l'a."
+    ),
+}
+TEXTS: dict[tuple[MailKind, Language], tuple[str, str]] = {
+    ("verification", "en"): (
+        "Confirm your email address",
+        """Open this link to confirm your email address:
+
+{link}
+
+It works once, within {valid_for}. If you did not ask for this, ignore this message.
+""",
+    ),
+    ("verification", "fr"): (
+        "Confirmez votre adresse e-mail",
+        """Ouvrez ce lien pour confirmer votre adresse e-mail :
+
+{link}
+
+Il ne fonctionne qu'une fois, pendant {valid_for}. Si vous n'avez rien demandé, ignorez ce message.
+""",
+    ),
+    ("password_reset", "en"): (
+        "Reset your password",
+        """Open this link to choose a new password:
+
+{link}
+
+It works once, within {valid_for}. All your sessions will end; two-factor authentication stays on.
+If you did not ask for this, ignore this message: your password stays as it is.
+""",
+    ),
+    ("password_reset", "fr"): (
+        "Réinitialisez votre mot de passe",
+        """Ouvrez ce lien pour choisir un nouveau mot de passe :
+
+{link}
+
+Il ne fonctionne qu'une fois, pendant {valid_for}. Toutes vos sessions prendront fin ; la double
+authentification reste activée. Si vous n'avez rien demandé, ignorez ce message : votre mot de passe
+ne change pas.
+""",
+    ),
+    ("invitation", "en"): (
+        "You are invited to “{organization}”",
+        """“{inviter}” invites you to join the organization “{organization}”. Open this link to accept:
+
+{link}
+
+It works once, within {valid_for}, for this email address only. If you do not know them, ignore this message.
+""",
+    ),
+    ("invitation", "fr"): (
+        "Invitation à rejoindre « {organization} »",
+        """« {inviter} » vous invite à rejoindre l'organisation « {organization} ». Ouvrez ce lien pour accepter :
+
+{link}
+
+Il ne fonctionne qu'une fois, pendant {valid_for}, et pour cette adresse e-mail seulement. Si cela ne vous
+dit rien, ignorez ce message.
+""",
+    ),
+    ("two_factor_reset", "en"): (
+        "Two-factor authentication was switched off",
+        """An administrator switched off two-factor authentication for your account on {at}, and ended your sessions.
+
+Sign in and set it up again. If you did not ask for this, change your password and contact your administrator.
+""",
+    ),
+    ("two_factor_reset", "fr"): (
+        "La double authentification a été désactivée",
+        """Un administrateur a désactivé la double authentification de votre compte le {at} et mis fin à vos sessions.
+
+Connectez-vous et configurez-la de nouveau. Si vous n'avez rien demandé, changez votre mot de passe et
+contactez votre administrateur.
+""",
+    ),
+    ("two_factor_reset_asked", "en"): (
+        "Two-factor authentication will be switched off",
+        """On {at} an administrator asked to switch off two-factor authentication for your account.
+It will happen on {due_at}.
+
+If you did not ask for this, somebody may be trying to get into your account. Open this link to cancel:
+
+{link}
+
+Signing in with a code of your authenticator or a backup code cancels it too.
+If you asked for this, there is nothing to do but wait.
+""",
+    ),
+    ("two_factor_reset_asked", "fr"): (
+        "La double authentification va être désactivée",
+        """Le {at}, un administrateur a demandé la désactivation de la double authentification de votre compte.
+Elle aura lieu le {due_at}.
+
+Si vous n'avez rien demandé, quelqu'un cherche peut-être à entrer dans votre compte. Ouvrez ce lien pour annuler :
+
+{link}
+
+Se connecter avec un code de votre application ou un code de secours annule aussi la demande.
+Si c'est vous qui l'avez demandé, il n'y a rien à faire qu'attendre.
+""",
+    ),
+    ("two_factor_reset_cancelled", "en"): (
+        "Two-factor authentication stays on",
+        """The request of {asked_at} to switch off two-factor authentication for your account was
+cancelled on {at}. Nothing was changed.
+
+If you did not ask for it in the first place, change your password and contact your administrator.
+""",
+    ),
+    ("two_factor_reset_cancelled", "fr"): (
+        "La double authentification reste activée",
+        """La demande du {asked_at} de désactiver la double authentification de votre compte a été
+annulée le {at}. Rien n'a changé.
+
+Si cette demande ne venait pas de vous, changez votre mot de passe et contactez votre administrateur.
+""",
+    ),
+    ("password_changed", "en"): (
+        "Your password was changed",
+        """The password of your account was changed on {at}, and your other sessions were ended.
+
+If it was not you, reset your password at once and contact your administrator.
+""",
+    ),
+    ("password_changed", "fr"): (
+        "Votre mot de passe a été modifié",
+        """Le mot de passe de votre compte a été modifié le {at}, et vos autres sessions ont pris fin.
+
+Si ce n'était pas vous, réinitialisez votre mot de passe sans attendre et contactez votre administrateur.
+""",
+    ),
+    ("api_key_expiring", "en"): (
+        "Your API key “{name}” expires soon",
+        """This API key of yours expires soon:
+
+{keys}
+
+Rotate it, or make a new one, before then, so that whatever uses it goes on working.
+""",
+    ),
+    ("api_key_expiring", "fr"): (
+        "Votre clé API « {name} » expire bientôt",
+        """Une de vos clés API expire bientôt :
+
+{keys}
+
+Renouvelez-la, ou créez-en une nouvelle, avant cette date pour que ce qui l'utilise continue de fonctionner.
+""",
+    ),
+    ("api_keys_expiring", "en"): (
+        "{count} of your API keys expire soon",
+        """These API keys of yours expire soon:
+
+{keys}
+
+Rotate them, or make new ones, before then, so that whatever uses them goes on working.
+""",
+    ),
+    ("api_keys_expiring", "fr"): (
+        "{count} de vos clés API expirent bientôt",
+        """Ces clés API expirent bientôt :
+
+{keys}
+
+Renouvelez-les, ou créez-en de nouvelles, avant ces dates pour que ce qui les utilise continue de fonctionner.
+""",
+    ),
+    ("api_key_unused", "en"): (
+        "Your unused API key “{name}” will be ended",
+        """Nobody has used this API key of yours for a long time. It ends at the time beside it, or soon after:
+
+{keys}
+
+If it is still needed, use it once before then. If not, there is nothing to do.
+""",
+    ),
+    ("api_key_unused", "fr"): (
+        "Votre clé API inutilisée « {name} » va être désactivée",
+        """Personne n'a utilisé cette clé API depuis longtemps. Elle prend fin à la date indiquée, ou peu après :
+
+{keys}
+
+Si elle est encore utile, utilisez-la une fois avant cette date. Sinon, vous n'avez rien à faire.
+""",
+    ),
+    ("api_keys_unused", "en"): (
+        "{count} of your unused API keys will be ended",
+        """Nobody has used these API keys of yours for a long time. Each ends at the time beside it, or soon after:
+
+{keys}
+
+If one is still needed, use it once before then. If not, there is nothing to do.
+""",
+    ),
+    ("api_keys_unused", "fr"): (
+        "{count} de vos clés API inutilisées vont être désactivées",
+        """Personne n'a utilisé ces clés API depuis longtemps. Chacune prend fin à la date indiquée, ou peu après :
+
+{keys}
+
+Si l'une d'elles est encore utile, utilisez-la une fois avant cette date. Sinon, vous n'avez rien à faire.
+""",
+    ),
+    ("api_key_leaked", "en"): (
+        "Your API key “{name}” has leaked",
+        """Somebody who holds the whole of your API key “{name}” ({prefix}…) reported it on {at}.
+
+{response}
+
+Where it was seen, as the report says: {place}
+
+Look through the audit log for what was done with the key, and take it out of the place where it was seen.
+""",
+    ),
+    ("api_key_leaked", "fr"): (
+        "Votre clé API « {name} » a fuité",
+        """Quelqu'un qui détient votre clé API « {name} » ({prefix}…) entière l'a signalée le {at}.
+
+{response}
+
+Où elle a été vue, selon le signalement : {place}
+
+Vérifiez dans le journal d'audit ce qui a été fait avec la clé, et retirez-la de l'endroit où elle a été vue.
+""",
+    ),
+}
