@@ -117,7 +117,7 @@ screenshots: $(VENV)/.docs-installed
 
 lock: $(VENV)/.installer-installed
 	$(COMPILE) --group pyproject.toml:installer --output-file requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra postgres --extra metrics --group build --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --extra postgres --extra metrics --extra passkeys --extra webhooks --group build --output-file requirements/base.txt
 	sed -n 's/^\([A-Za-z0-9._-]*==[^ ;\\]*\).*/\1/p' requirements/base.txt > src/czo_auth/doctor/tested.txt
 	$(COMPILE) pyproject.toml --all-extras --group build --group dev --constraints requirements/base.txt \
 		--output-file requirements/dev.txt
