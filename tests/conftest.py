@@ -27,7 +27,10 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 _DEEP = ("tests/attacks/", "tests/better_auth/")
-_FAST_ATTACKS = ("test_revocation_everywhere.py", "test_enrolment_survives_a_kill.py", "test_history.py")
+_FAST_ATTACKS = (
+    *("test_revocation_everywhere.py", "test_enrolment_survives_a_kill.py", "test_history.py"),
+    *("test_keys_and_organizations.py",),
+)
 # The first asks 5000 times; of the rest make test has a quicker kind elsewhere.
 _LONG = (
     "test_bad_input.py",

@@ -137,6 +137,7 @@ CLOSED = (
     *("POST /organizations", f"PATCH /organizations/{UNKNOWN}", f"DELETE /organizations/{UNKNOWN}"),
     *(f"POST /organizations/{UNKNOWN}/activate", f"POST /organizations/{UNKNOWN}/invitations"),
     *(f"DELETE /organizations/{UNKNOWN}/invitations/{UNKNOWN}", "POST /invitations/accept"),
+    *(f"GET /organizations/{UNKNOWN}/invitations", "GET /organization/list-invitations"),
     *(
         f"PATCH /organizations/{UNKNOWN}/members/{UNKNOWN}",
         f"DELETE /organizations/{UNKNOWN}/members/{UNKNOWN}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.moments import moment
-from czo_auth.core.access import ACCOUNT, SERVICE
+from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.invitations import NewInvitation
 from czo_auth.core.organizations.organization import Invitation
 from czo_auth.rest import organization_shapes as shapes
@@ -56,7 +56,7 @@ async def invite(organization_id: str, body: InviteBody, call: Here) -> Response
     return JSONResponse(answer, status_code=201)
 
 
-@routes.add("GET", "/organizations/{organization_id}/invitations", access=SERVICE)
+@routes.add("GET", "/organizations/{organization_id}/invitations", access=ACCOUNT)
 async def list_invitations(organization_id: str, call: Here) -> Response:
     """The invitations of an organization, newest first, answered ones too."""
     invitations = await call.runtime.invitations.list(call.principal, organization_id)

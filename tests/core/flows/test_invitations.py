@@ -319,7 +319,7 @@ async def test_accepting_makes_a_member_once(town: Town) -> None:
 
 async def test_accepting_by_id_activates_the_organization(town: Town) -> None:
     ada = await town.person("ada")
-    token = await town.sign_in(await town.user("bob"))
+    token = await town.sign_in(await town.user("bob", email_verified=True))
     acme = await town.organization(ada)
     sent = await invite(town, ada, acme)
 
@@ -485,7 +485,7 @@ async def test_nobody_comes_in_after_their_inviter_is_gone(two_doors: tuple[Town
 
 # --- for the invited -------------------------------------------------------------------------------------------------
 async def test_invited_person_sees_who_invites_where(town: Town) -> None:
-    ada, bob = await town.person("ada"), await town.person("bob")
+    ada, bob = await town.person("ada"), await town.person("bob", email_verified=True)
     acme = await town.organization(ada)
     sent = await invite(town, ada, acme)
 

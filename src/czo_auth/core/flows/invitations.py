@@ -27,6 +27,7 @@ from czo_auth.core.flows.membership import (
     Membership,
     hold_organization,
     record,
+    require_session,
     see_invitations,
     see_organization,
     session_of,
@@ -123,6 +124,7 @@ class Invitations:
             AlreadyMember, AlreadyInvited, InvitationLimitReached: By what there is.
             RateLimited: The address was sent enough mail.
         """
+        require_session(principal)
         if not roles.is_role(new.role):
             raise UnknownRole(details=(("role", UnknownRole.message),))
         email = canonical_email(new.email)
@@ -198,14 +200,16 @@ class Invitations:
         List the invitations of an organization, newest first, answered ones too.
 
         Raises:
-            UnknownOrganization, OrganizationScopeMismatch: As ``ManageOrganizations.get``.
+            SessionRequired: An API key asks.
+            UnknownOrganization: As ``ManageOrganizations.get``.
             Forbidden: The caller's role may not.
         """
+        require_session(principal)
 
         def read(tx: Transaction) -> Sequence[Invitation]:
             seen = see_organization(tx, principal, organization_id)
             seen.require("invitation:read")
-            return see_invitations(tx, seen)
+            return see_invitations(tx, principal, seen)
 
         return await self._services.transactions.read(read)
 
@@ -229,6 +233,7 @@ class Invitations:
             UnknownInvitation: It is not there, not pending, or not the caller's to see.
             Forbidden: The caller's role may not.
         """
+        require_session(principal)
 
         def keep(tx: Transaction) -> Invitation:
             found = tx.organizations.find_invitation(invitation_id) if is_id(invitation_id) else None
@@ -259,16 +264,18 @@ class Invitations:
     # --- for the invited ---------------------------------------------------------------------------------------------
     async def get(self, principal: Principal, invitation_id: str, *, now: datetime) -> ReceivedInvitation:
         """
-        Read an invitation that was sent to the caller.
+        Read an invitation that was sent to the caller's confirmed address.
 
         Raises:
             InvitationNotFound: Unknown or dead.
             NotTheRecipient: It was sent to somebody else.
+            EmailNotVerified: The address was not confirmed: the id proves no mailbox.
         """
+        require_session(principal)
 
         def read(tx: Transaction) -> ReceivedInvitation:
             received = _live(tx, _by_id(invitation_id)(tx), now=now)
-            _check_recipient(tx.users.find(principal.user_id), received.invitation)
+            _check_verified(_check_recipient(tx.users.find(principal.user_id), received.invitation))
             return received
 
         return await self._services.transactions.read(read)
@@ -282,13 +289,13 @@ class Invitations:
         Raises:
             EmailNotVerified: The address was not confirmed.
         """
+        require_session(principal)
 
         def read(tx: Transaction) -> Sequence[ReceivedInvitation]:
             user = tx.users.find(principal.user_id)
             if user is None:
                 raise InvalidToken
-            if not user.email_verified:
-                raise EmailNotVerified
+            _check_verified(user)
             found = tx.organizations.list_invitations_for(user.email, now=now)
             received = (_find_live(tx, invitation, now=now) for invitation in found)
             return [each for each in received if each is not None]
@@ -306,6 +313,7 @@ class Invitations:
             NotTheRecipient: It was sent to somebody else.
             AlreadyMember, MemberLimitReached: By what there is.
         """
+        require_session(principal)
         if not tokens.is_well_formed(token, tokens.INVITATION):
             raise InvitationNotFound
         digest = tokens.digest(token)
@@ -325,14 +333,19 @@ class Invitations:
         """
         Accept an invitation by its id, as better-auth's client does; the organization becomes the active one.
 
-        The id is as hard to guess as a token, and is shown to those who may invite and to the invited only.
+        An id is no secret: lists, audit records and events hold it. So the address has to be the caller's own beyond
+        doubt, which only the token of the mail proves by itself.
 
         Raises:
             InvitationNotFound, NotTheRecipient, AlreadyMember, MemberLimitReached: As ``accept_by_token``.
+            EmailNotVerified: The address was not confirmed.
         """
+        require_session(principal)
 
         def keep(tx: Transaction) -> AcceptedInvitation:
-            accepted = _accept(tx, principal, _by_id(invitation_id), provenance=provenance, now=now)
+            accepted = _accept(
+                tx, principal, _by_id(invitation_id), needs_verified=True, provenance=provenance, now=now
+            )
             tx.sessions.set_organization(session_of(principal), accepted.invitation.organization_id)
             return accepted
 
@@ -342,12 +355,13 @@ class Invitations:
         self, principal: Principal, invitation_id: str, *, provenance: Provenance, now: datetime
     ) -> Invitation:
         """
-        Reject an invitation by its id.
+        Reject an invitation by its id. Declining gives nothing, so the address need not be confirmed.
 
         Raises:
             InvitationNotFound: Unknown or dead.
             NotTheRecipient: It was sent to somebody else.
         """
+        require_session(principal)
 
         def keep(tx: Transaction) -> Invitation:
             received = _hold(tx, _by_id(invitation_id), now=now)
@@ -375,11 +389,19 @@ def _check_inviter(seen: Membership, new: NewInvitation) -> None:
 
 
 def _accept(
-    tx: Transaction, principal: Principal, find: FindInvitation, *, provenance: Provenance, now: datetime
+    tx: Transaction,
+    principal: Principal,
+    find: FindInvitation,
+    *,
+    needs_verified: bool = False,
+    provenance: Provenance,
+    now: datetime,
 ) -> AcceptedInvitation:
     received = _hold(tx, find, now=now)
     invitation = received.invitation
     user = _check_recipient(tx.users.lock(principal.user_id), invitation)
+    if needs_verified:
+        _check_verified(user)
     if not tx.organizations.close_invitation(invitation.id, status="accepted", now=now):
         raise InvitationNotFound
     if len(tx.organizations.list_members(invitation.organization_id)) >= MOST_MEMBERS:
@@ -450,6 +472,11 @@ def _check_recipient(user: User | None, invitation: Invitation) -> User:
     if user.email != invitation.email:
         raise NotTheRecipient
     return user
+
+
+def _check_verified(user: User) -> None:
+    if not user.email_verified:
+        raise EmailNotVerified
 
 
 def _cancel(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, assert_never
 
@@ -72,7 +72,12 @@ def see_organization(tx: Transaction, principal: Principal, organization_id: str
         raise UnknownOrganization
     if not acts_in(principal, organization_id):
         raise OrganizationScopeMismatch
-    return Membership(organization=organization, member=member)
+    return Membership(organization=organization, member=shown_member(principal, member))
+
+
+def shown_member(principal: Principal, member: Member) -> Member:
+    """Return *member* as *principal* may see it: an API key sees no addresses."""
+    return member if principal.kind == "session" else replace(member, email=None)
 
 
 def hold_organization(tx: Transaction, principal: Principal, organization_id: str) -> Membership:
@@ -89,8 +94,25 @@ def hold_organization(tx: Transaction, principal: Principal, organization_id: st
     return see_organization(tx, principal, organization_id)
 
 
-def see_invitations(tx: Transaction, seen: Membership) -> Sequence[Invitation]:
-    """Read the invitations but those to a role above the caller's own, which are not the caller's to cancel."""
+def require_session(principal: Principal) -> None:
+    """
+    Refuse API keys.
+
+    Raises:
+        SessionRequired: The principal is an API key.
+    """
+    if principal.kind != "session":
+        raise SessionRequired
+
+
+def see_invitations(tx: Transaction, principal: Principal, seen: Membership) -> Sequence[Invitation]:
+    """
+    Read the invitations but those to a role above the caller's own, which are not the caller's to cancel.
+
+    Raises:
+        SessionRequired: The principal is an API key: an invitation names an address, and leads into the organization.
+    """
+    require_session(principal)
     found = tx.organizations.list_invitations(seen.organization.id)
     return [invitation for invitation in found if not seen.stands_below(invitation.role)]
 

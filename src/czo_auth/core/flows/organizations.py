@@ -40,6 +40,7 @@ from czo_auth.core.flows.membership import (
     see_invitations,
     see_organization,
     session_of,
+    shown_member,
 )
 from czo_auth.core.flows.services import Services
 from czo_auth.core.organizations import roles
@@ -183,18 +184,22 @@ class ManageOrganizations:
         """
         Read an organization with its members and invitations, as far as the caller may see them.
 
+        An API key sees neither members' addresses nor invitations.
+
         Raises:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
         """
 
         def read(tx: Transaction) -> FullOrganization:
             seen = see_organization(tx, principal, organization_id)
+            members = (
+                tx.organizations.list_members(organization_id) if seen.may("member:read") else [seen.member]
+            )
+            sees_invitations = principal.kind == "session" and seen.may("invitation:read")
             return FullOrganization(
                 membership=seen,
-                members=tx.organizations.list_members(organization_id)
-                if seen.may("member:read")
-                else [seen.member],
-                invitations=see_invitations(tx, seen) if seen.may("invitation:read") else [],
+                members=[shown_member(principal, member) for member in members],
+                invitations=see_invitations(tx, principal, seen) if sees_invitations else [],
             )
 
         return await self._services.transactions.read(read)
@@ -336,7 +341,8 @@ class ManageOrganizations:
 
         def read(tx: Transaction) -> Sequence[Member]:
             see_organization(tx, principal, organization_id).require("member:read")
-            return tx.organizations.list_members(organization_id)
+            members = tx.organizations.list_members(organization_id)
+            return [shown_member(principal, member) for member in members]
 
         return await self._services.transactions.read(read)
 
@@ -355,7 +361,8 @@ class ManageOrganizations:
             if user_id == principal.user_id:
                 return seen.member
             seen.require("member:read")
-            return known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
+            found = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
+            return shown_member(principal, found)
 
         return await self._services.transactions.read(read)
 

@@ -47,13 +47,18 @@ class Organization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A user in an organization; name and email come with it for lists."""
+    """
+    A user in an organization; name and email come with it for lists.
+
+    Attributes:
+        email: None where the reader must not see addresses: API keys do not.
+    """
 
     id: str
     organization_id: str
     user_id: str
     role: str
-    email: str
+    email: str | None
     name: str
     image: str | None
     created_at: datetime

@@ -436,11 +436,13 @@ async def invite_member(body: InviteBody, call: Here) -> Response:
 
 @routes.add("GET", "/organization/get-invitation", access=ACCOUNT)
 async def get_invitation(call: Here, id: Annotated[str, Query(max_length=64)]) -> Response:
-    """An invitation that was sent to the caller."""
-    return JSONResponse(_received(await call.runtime.invitations.get(call.principal, id, now=call.now)))
+    """An invitation that was sent to the caller's confirmed address."""
+    with _named_for("get-invitation"):
+        received = await call.runtime.invitations.get(call.principal, id, now=call.now)
+    return JSONResponse(_received(received))
 
 
-@routes.add("GET", "/organization/list-invitations", access=SERVICE)
+@routes.add("GET", "/organization/list-invitations", access=ACCOUNT)
 async def list_invitations(call: Here, organization_id: OrganizationId = None) -> Response:
     """The invitations of an organization, by default the active one, newest first."""
     chosen = _active(call, organization_id)
@@ -459,10 +461,11 @@ async def list_user_invitations(call: Here) -> Response:
 
 @routes.add("POST", "/organization/accept-invitation", access=ACCOUNT)
 async def accept_invitation(body: InvitationBody, call: Here) -> Response:
-    """Accept an invitation; its organization becomes the active one."""
-    accepted = await call.runtime.invitations.accept_by_id(
-        call.principal, body.invitation_id, provenance=call.provenance, now=call.now
-    )
+    """Accept an invitation to the caller's confirmed address; its organization becomes the active one."""
+    with _named_for("accept-invitation"):
+        accepted = await call.runtime.invitations.accept_by_id(
+            call.principal, body.invitation_id, provenance=call.provenance, now=call.now
+        )
     return JSONResponse(
         {
             "invitation": shaped_invitation(accepted.invitation),

@@ -219,9 +219,9 @@ MEMBER = record(
     organizationId=ID,
     userId=ID,
     role=ROLE,
-    user=plain(id=ID, name=TEXT, email=TEXT, image=optional(TEXT)),
+    user=plain(id=ID, name=TEXT, email=optional(TEXT), image=optional(TEXT)),
     name=TEXT,
-    email=TEXT,
+    email=optional(TEXT),
     createdAt=TIME,
 )
 INVITATION = record(
