@@ -48,6 +48,14 @@ def sqlite_fault(error: Exception) -> Exception:
     return StorageFault(text) if isinstance(error, SQLAlchemyError) else error
 
 
+def is_outage(error: BaseException) -> bool:
+    """Whether *error* says that the database itself fails: neither a statement of ours nor another writer's lock."""
+    if not isinstance(error, DBAPIError | sqlite3.Error) or isinstance(error, OUR_FAULTS):
+        return False
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)
+    return code & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def unavailable(refusal: StorageUnavailable, cause: str) -> StorageUnavailable:
     """Log why, since the caller is told only that something is wrong; an operator's command reads it as a note."""
     log.warning("storage is unavailable: %s", cause)

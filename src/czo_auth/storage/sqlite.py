@@ -16,6 +16,7 @@ from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Standing, Transaction
 from czo_auth.storage.faults import first_line, log, sqlite_fault, unavailable
 from czo_auth.storage.lookup_sql import api_key_standing, lookup_sql, session_standing
+from czo_auth.storage.sqlite_batch import MAX_BATCH
 from czo_auth.storage.sqlite_file import (
     PATIENCE_SECONDS,
     connect_to_read,
@@ -50,6 +51,7 @@ class SqliteTransactions:
             begin="BEGIN IMMEDIATE",
             tables=tables,
             patience=patience,
+            max_batch=MAX_BATCH,
         )
         self.reading = Lane(
             "czo-auth-read",

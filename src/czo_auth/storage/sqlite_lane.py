@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine
@@ -18,13 +17,12 @@ from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.column_types import json_text
 from czo_auth.storage.faults import sqlite_fault
+from czo_auth.storage.sqlite_batch import StepQueue, WaitingCall, WaitingStep, perform_batch
 from czo_auth.storage.sqlite_file import begin_when_free, is_busy, left_to_parent
 from czo_auth.storage.tables import Tables
 from czo_auth.storage.transaction import perform
 
 T = TypeVar("T")
-
-Job = tuple[Callable[[], Any], "Future[Any]"]
 
 
 class Lane:
@@ -37,6 +35,7 @@ class Lane:
         connect: Opens a raw connection; runs in the thread.
         begin: ``BEGIN IMMEDIATE``, so that a step never finds out halfway that another writes, or ``BEGIN``.
         patience: Seconds that a step may wait, in the queue and for locks together.
+        max_batch: How many steps may share one transaction; 1 gives each its own.
     """
 
     def __init__(
@@ -47,28 +46,31 @@ class Lane:
         begin: str,
         tables: Tables,
         patience: float,
+        max_batch: int = 1,
     ) -> None:
         self._name = name
         self._begin = begin
         self._tables = tables
         self._patience = patience
+        self._max_batch = max_batch
         self._engine = create_engine(
             "sqlite://", creator=connect, poolclass=NullPool, json_serializer=json_text, hide_parameters=True
         )
         self._connection: Connection | None = None
         self._guard = threading.Lock()
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._queue = StepQueue()
         self._thread: threading.Thread | None = None
 
     async def run(self, step: Callable[[Transaction], T]) -> T:
         """
-        Run *step* in a transaction of its own.
+        Run *step* in a transaction that keeps all of it or nothing.
 
         Raises:
             StorageUnavailable: Its turn did not come in time, or the database does not work.
         """
-        asked_at = time.monotonic()
-        return await asyncio.wrap_future(self._submit(lambda: self._perform(step, asked_at)))
+        future: Future[T] = Future()
+        self._submit(WaitingStep(step, future, time.monotonic() + self._patience))
+        return await asyncio.wrap_future(future)
 
     async def open(self) -> None:
         """
@@ -77,7 +79,9 @@ class Lane:
         Raises:
             StorageUnavailable: It does not.
         """
-        await asyncio.wrap_future(self._submit(self._opened))
+        future: Future[Connection] = Future()
+        self._submit(WaitingCall(self._opened, future))
+        await asyncio.wrap_future(future)
 
     async def close(self) -> None:
         """Finish what was asked so far, close the connection and end the thread."""
@@ -86,8 +90,8 @@ class Lane:
             if thread is None:
                 return
             done: Future[None] = Future()
-            self._jobs.put((self._drop, done))
-            self._jobs.put(None)
+            self._queue.put(WaitingCall(self._drop, done))
+            self._queue.put(None)
         await asyncio.wrap_future(done)
         thread.join()
 
@@ -96,42 +100,29 @@ class Lane:
         left_to_parent.append(self._connection)
         self._connection = None
         self._guard = threading.Lock()
-        self._jobs = SimpleQueue()
+        self._queue = StepQueue()
         self._thread = None
 
-    def _submit(self, act: Callable[[], T]) -> Future[T]:
-        future: Future[T] = Future()
-        with self._guard:
-            if self._thread is None:
-                # A queue of its own, so that a thread that is ending never takes a new job.
-                self._jobs = SimpleQueue()
-                self._thread = threading.Thread(
-                    target=_work, args=(self._jobs,), name=self._name, daemon=True
-                )
-                self._thread.start()
-            self._jobs.put((act, future))
-        return future
-
-    def _perform(self, step: Callable[[Transaction], T], asked_at: float) -> T:
-        left = self._patience - (time.monotonic() - asked_at)
-        if left <= 0:
+    def begin(self, *, patience: float) -> sqlite3.Connection:
+        """Begin a transaction; part of `BatchConnection`."""
+        if patience <= 0:
             raise StorageUnavailable
         connection = self._opened()
-        transaction = connection.begin()
-        try:
-            raw: Any = connection.connection.driver_connection
-            begin_when_free(raw, self._begin, patience=left)
-            result = perform(step, connection, self._tables)
-            transaction.commit()
-        except BaseException as error:
-            known = self._after(error)
-            if known is error:
-                raise
-            raise known from None
-        return result
+        connection.begin()
+        raw: Any = connection.connection.driver_connection
+        begin_when_free(raw, self._begin, patience=patience)
+        return raw  # type: ignore[no-any-return]
 
-    def _after(self, error: BaseException) -> BaseException:
-        """Bring the connection back to a clean state, or give it up, and say what *error* is to the caller."""
+    def perform(self, step: Callable[[Transaction], Any]) -> Any:
+        """Run *step* and write its journal; part of `BatchConnection`."""
+        return perform(step, self._opened(), self._tables)
+
+    def commit(self) -> None:
+        """Commit; part of `BatchConnection`."""
+        self._opened().commit()
+
+    def roll_back(self, error: BaseException) -> BaseException:
+        """Bring the connection back to a clean state, or give it up; part of `BatchConnection`."""
         known = sqlite_fault(error) if isinstance(error, Exception) else error
         if isinstance(known, StorageUnavailable) and known is not error and not is_busy(error):
             self._drop()
@@ -139,9 +130,33 @@ class Lane:
         try:
             if self._connection is not None:
                 self._connection.rollback()
+                raw: Any = self._connection.connection.driver_connection
+                if raw.in_transaction:
+                    # SQLAlchemy counts a transaction whose COMMIT failed as over; SQLite does not.
+                    raw.execute("ROLLBACK")
         except Exception:
             self._drop()
         return known
+
+    def _submit(self, job: WaitingStep | WaitingCall) -> None:
+        with self._guard:
+            if self._thread is None:
+                # A queue of its own, so that a thread that is ending never takes a new job.
+                self._queue = StepQueue()
+                self._thread = threading.Thread(
+                    target=self._work, args=(self._queue,), name=self._name, daemon=True
+                )
+                self._thread.start()
+            self._queue.put(job)
+
+    def _work(self, queue: StepQueue) -> None:
+        while (job := queue.get()) is not None:
+            if isinstance(job, WaitingCall):
+                job.answer()
+            elif job.future.set_running_or_notify_cancel():
+                perform_batch(self, job, queue, max_steps=self._max_batch)
+            # Nothing of one step, its results and tracebacks included, outlives it until the next one comes.
+            del job
 
     def _opened(self) -> Connection:
         if self._connection is None:
@@ -157,15 +172,3 @@ class Lane:
             # Not returned to a pool that would roll back first: on a broken file that may fail, or wait.
             connection.invalidate()
             connection.close()
-
-
-def _work(jobs: SimpleQueue[Job | None]) -> None:
-    while (job := jobs.get()) is not None:
-        act, future = job
-        if future.set_running_or_notify_cancel():
-            try:
-                future.set_result(act())
-            except BaseException as error:
-                future.set_exception(error)
-        # Nothing of one step, its results and tracebacks included, outlives it until the next one comes.
-        del job, act, future

@@ -1,0 +1,227 @@
+"""
+Group commit: the steps that wait together share one transaction and one fsync.
+
+Each step runs in a savepoint, so one that fails leaves nothing behind and hurts no other. Every step is answered after
+the COMMIT, refusals included: what a step saw of an earlier one is true only once both are durable.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from copy import copy
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Protocol
+
+from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.transaction import Transaction
+from czo_auth.storage.faults import is_outage, sqlite_fault
+
+MAX_BATCH: Final = 64
+"""Steps in one transaction at most."""
+
+MAX_BATCH_SECONDS: Final = 0.1
+"""A transaction takes no further step in after this time, so that other processes on the file get their turn."""
+
+_SAVEPOINT: Final = "czo_auth_step"
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingStep:
+    """
+    A step in the queue.
+
+    Attributes:
+        deadline: Monotonic time, in seconds, by which its transaction has to have begun.
+    """
+
+    step: Callable[[Transaction], Any]
+    future: Future[Any]
+    deadline: float
+
+    def seconds_left(self) -> float:
+        """Return how long the step may still wait."""
+        return self.deadline - time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCall:
+    """Something else that the worker's thread is asked to do, outside any transaction."""
+
+    act: Callable[[], Any]
+    future: Future[Any]
+
+    def answer(self) -> None:
+        """Do it, and tell the caller how it went."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            self.future.set_result(self.act())
+        except BaseException as error:
+            self.future.set_exception(error)
+
+
+class StepQueue:
+    """What waits for one thread, in the order in which it was asked for."""
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[WaitingStep | WaitingCall | None] = SimpleQueue()
+        self._next: list[WaitingStep | WaitingCall | None] = []
+
+    def put(self, job: WaitingStep | WaitingCall | None) -> None:
+        """Append *job*; None ends the thread."""
+        self._waiting.put(job)
+
+    def get(self) -> WaitingStep | WaitingCall | None:
+        """Take the next job, and wait for one if there is none."""
+        return self._next.pop() if self._next else self._waiting.get()
+
+    def get_step(self) -> WaitingStep | None:
+        """Take the next job if it waits already, is a step, and its caller is still there."""
+        while not self._next:
+            try:
+                job = self._waiting.get_nowait()
+            except Empty:
+                return None
+            if not isinstance(job, WaitingStep):
+                self._next.append(job)
+            elif job.future.set_running_or_notify_cancel():
+                return job
+        return None
+
+
+class BatchConnection(Protocol):
+    """What a batch needs of the connection that it runs on."""
+
+    def begin(self, *, patience: float) -> sqlite3.Connection:
+        """
+        Begin a transaction, and return the driver's connection.
+
+        Raises:
+            StorageUnavailable: It could not begin within *patience* seconds, or the file does not work.
+        """
+
+    def perform(self, step: Callable[[Transaction], Any]) -> Any:
+        """Run *step* with all that belongs to it, in the open transaction."""
+
+    def commit(self) -> None:
+        """Make everything durable."""
+
+    def roll_back(self, error: BaseException) -> BaseException:
+        """Undo everything, give a broken connection up, and return what *error* is to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    waiting: WaitingStep
+    result: Any = None
+    error: BaseException | None = None
+
+    def answer(self) -> None:
+        if self.error is None:
+            self.waiting.future.set_result(self.result)
+        else:
+            self.waiting.future.set_exception(self.error)
+
+
+class _TransactionLost(Exception):
+    """The database gave the whole transaction up, or cannot be trusted to go on with it."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+def perform_batch(
+    connection: BatchConnection, first: WaitingStep, queue: StepQueue, *, max_steps: int
+) -> None:
+    """
+    Run *first* and what waits behind it in one transaction, and answer each.
+
+    A step that loses the whole transaction (a full disk, a broken file) fails; the others are run again, each in a
+    transaction of its own. When the COMMIT fails, all fail.
+    """
+    outcomes: list[_Outcome] = []
+    try:
+        raw = connection.begin(patience=first.seconds_left())
+    except BaseException as error:
+        first.future.set_exception(connection.roll_back(error))
+        return
+    stop_at = time.monotonic() + MAX_BATCH_SECONDS
+    waiting: WaitingStep | None = first
+    while waiting is not None:
+        try:
+            outcomes.append(_perform_in_savepoint(connection, raw, waiting))
+        except _TransactionLost as lost:
+            _answer_without(connection, waiting, lost.cause, outcomes)
+            return
+        may_go_on = len(outcomes) < max_steps and time.monotonic() < stop_at
+        waiting = queue.get_step() if may_go_on else None
+    _commit(connection, outcomes)
+
+
+def _perform_in_savepoint(
+    connection: BatchConnection, raw: sqlite3.Connection, waiting: WaitingStep
+) -> _Outcome:
+    if waiting.seconds_left() <= 0:
+        return _Outcome(waiting, error=StorageUnavailable())
+    try:
+        raw.execute(f"SAVEPOINT {_SAVEPOINT}")
+        result = connection.perform(waiting.step)
+        raw.execute(f"RELEASE {_SAVEPOINT}")
+    except BaseException as error:
+        return _Outcome(waiting, error=_undo_step(raw, error))
+    return _Outcome(waiting, result=result)
+
+
+def _undo_step(raw: sqlite3.Connection, error: BaseException) -> BaseException:
+    """
+    Undo a step that failed, and return what its error is to the caller.
+
+    Raises:
+        _TransactionLost: What failed is the database, not the step.
+    """
+    if not raw.in_transaction or is_outage(error):
+        raise _TransactionLost(error)
+    known = sqlite_fault(error) if isinstance(error, Exception) else error
+    try:
+        raw.execute(f"ROLLBACK TO {_SAVEPOINT}")
+        raw.execute(f"RELEASE {_SAVEPOINT}")
+    except sqlite3.Error:
+        raise _TransactionLost(error) from None
+    if known is not error:
+        known.__cause__ = None
+        known.__suppress_context__ = True
+    return known
+
+
+def _answer_without(
+    connection: BatchConnection, failed: WaitingStep, cause: BaseException, others: list[_Outcome]
+) -> None:
+    """Fail one step, and run the others again, each by itself."""
+    failed.future.set_exception(connection.roll_back(cause))
+    for other in others:
+        try:
+            connection.begin(patience=other.waiting.seconds_left())
+            result = connection.perform(other.waiting.step)
+            connection.commit()
+        except BaseException as error:
+            other.waiting.future.set_exception(connection.roll_back(error))
+        else:
+            other.waiting.future.set_result(result)
+
+
+def _commit(connection: BatchConnection, outcomes: list[_Outcome]) -> None:
+    try:
+        connection.commit()
+    except BaseException as error:
+        known = connection.roll_back(error)
+        for outcome in outcomes:
+            # One instance each: a traceback grows with everyone who raises it.
+            outcome.waiting.future.set_exception(copy(known))
+        return
+    for outcome in outcomes:
+        outcome.answer()

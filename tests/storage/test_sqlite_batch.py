@@ -1,0 +1,241 @@
+"""Group commit: one fsync for all that wait, and each step as safe as in a transaction of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.transaction import Transaction
+from czo_auth.storage.faults import StorageFault
+from czo_auth.storage.sqlite import SqliteStorage
+from czo_auth.storage.sqlite_batch import MAX_BATCH
+from czo_auth.storage.sqlite_file import database_path
+from tests.storage.batch_process import STEPS
+from tests.storage.things import NOW, a_session, a_user, an_id
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def storage(migrated_sqlite_url: str) -> AsyncIterator[SqliteStorage]:
+    opened = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", patience=20.0)
+    await opened.start()
+    yield opened
+    await opened.close()
+
+
+class HeldThread:
+    """The writing thread, held inside a step, so that what is asked for meanwhile waits together."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+        self._begun = threading.Event()
+        self._released = threading.Event()
+
+    def step(self, tx: Transaction) -> None:
+        """Hold the thread."""
+        raw = tx.connection.connection.driver_connection  # type: ignore[attr-defined]
+        raw.set_trace_callback(self.statements.append)
+        self._begun.set()
+        self._released.wait(20)
+
+    async def held(self) -> None:
+        assert await asyncio.to_thread(self._begun.wait, 20)
+
+    def release(self) -> None:
+        self._released.set()
+
+    def count(self, statement: str) -> int:
+        return sum(one.startswith(statement) for one in self.statements)
+
+
+@asynccontextmanager
+async def held_thread(storage: SqliteStorage) -> AsyncIterator[HeldThread]:
+    held = HeldThread()
+    holding = asyncio.create_task(storage.transactions.run(held.step))
+    await held.held()
+    try:
+        yield held
+    finally:
+        held.release()
+        await asyncio.gather(holding, return_exceptions=True)
+
+
+def add(name: str) -> Callable[[Transaction], bool]:
+    return lambda tx: tx.key_checks.add(name, "a check", now=NOW)
+
+
+async def names(storage: SqliteStorage) -> set[str]:
+    return set(await storage.transactions.read(lambda tx: tx.key_checks.find_all()))
+
+
+async def run_together(
+    storage: SqliteStorage, *steps: Callable[[Transaction], object]
+) -> tuple[list[object], HeldThread]:
+    """Run *steps* so that all of them wait before the first is taken up; give what each answered or raised."""
+    async with held_thread(storage) as held:
+        waiting = [asyncio.create_task(storage.transactions.run(step)) for step in steps]
+        await asyncio.sleep(0)
+        held.release()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    return list(outcomes), held
+
+
+async def test_steps_that_wait_together_share_one_commit(storage: SqliteStorage) -> None:
+    outcomes, held = await run_together(storage, *(add(f"k{number}") for number in range(20)))
+    assert outcomes == [True] * 20
+    assert held.count("COMMIT") == 1
+    assert await names(storage) == {f"k{number}" for number in range(20)}
+
+
+async def test_batch_has_an_upper_bound(storage: SqliteStorage) -> None:
+    steps = [add(f"k{number}") for number in range(2 * MAX_BATCH)]
+    outcomes, held = await run_together(storage, *steps)
+    assert outcomes == [True] * len(steps)
+    assert held.count("COMMIT") >= 2
+    batches = "".join(_letter(statement) for statement in held.statements).split("C")
+    assert max(map(len, batches)) <= MAX_BATCH
+
+
+def _letter(statement: str) -> str:
+    if statement == "COMMIT":
+        return "C"
+    return "s" if statement.startswith("SAVEPOINT czo_auth") else ""
+
+
+def refuse(tx: Transaction) -> None:
+    tx.key_checks.add("of a refusal", "a check", now=NOW)
+    raise LookupError("refused")
+
+
+def violate_a_constraint(tx: Transaction) -> None:
+    tx.key_checks.add("of a fault", "a check", now=NOW)
+    tx.sessions.add(a_session(a_user()), token_digest="0" * 64)
+
+
+async def test_step_that_fails_hurts_no_other(storage: SqliteStorage) -> None:
+    outcomes, held = await run_together(storage, add("a"), refuse, add("b"), violate_a_constraint, add("c"))
+    kinds = [outcome if isinstance(outcome, bool) else type(outcome) for outcome in outcomes]
+    assert kinds == [True, LookupError, True, StorageFault, True]
+    assert held.count("COMMIT") == 1
+    assert await names(storage) == {"a", "b", "c"}
+
+
+async def test_step_sees_what_an_earlier_one_of_its_batch_took(storage: SqliteStorage) -> None:
+    outcomes, _ = await run_together(storage, *(add("only once") for _ in range(8)))
+    assert sorted(map(bool, outcomes)) == [False] * 7 + [True]
+
+
+def break_the_commit(tx: Transaction) -> None:
+    connection = tx.connection  # type: ignore[attr-defined]
+    connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    tx.sessions.add(a_session(a_user()), token_digest="1" * 64)
+
+
+async def test_commit_that_fails_fails_all(storage: SqliteStorage) -> None:
+    outcomes, _ = await run_together(storage, add("a"), break_the_commit, refuse, add("b"))
+    assert all(isinstance(outcome, StorageFault) for outcome in outcomes), outcomes
+    assert len({id(outcome) for outcome in outcomes}) == len(outcomes)
+    assert await names(storage) == set()
+    assert await storage.transactions.run(add("afterwards"))
+
+
+def fill_the_disk(tx: Transaction) -> None:
+    connection = tx.connection  # type: ignore[attr-defined]
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    tx.users.add(a_user(name="x" * 200_000))
+
+
+async def test_step_that_loses_the_transaction_fails_alone(storage: SqliteStorage) -> None:
+    outcomes, _ = await run_together(storage, add("a"), refuse, fill_the_disk, add("b"))
+    kinds = [outcome if isinstance(outcome, bool) else type(outcome) for outcome in outcomes]
+    assert kinds == [True, LookupError, StorageUnavailable, True]
+    assert await names(storage) == {"a", "b"}
+
+
+async def test_refusal_is_answered_after_the_commit_only(storage: SqliteStorage) -> None:
+    """It may rest on what an earlier step of the same batch wrote, which a failing commit would take back."""
+    in_last_step, may_end = threading.Event(), threading.Event()
+
+    def wait_in_step(tx: Transaction) -> None:
+        in_last_step.set()
+        may_end.wait(20)
+
+    async with held_thread(storage) as held:
+        refused = asyncio.create_task(storage.transactions.run(refuse))
+        last = asyncio.create_task(storage.transactions.run(wait_in_step))
+        await asyncio.sleep(0)
+        held.release()
+        assert await asyncio.to_thread(in_last_step.wait, 20)
+        await asyncio.sleep(0.05)
+        assert not refused.done()
+        may_end.set()
+        await asyncio.gather(refused, last, return_exceptions=True)
+    assert held.count("COMMIT") == 1
+
+
+async def test_step_whose_time_is_over_is_not_run(migrated_sqlite_url: str) -> None:
+    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", patience=0.2)
+    await storage.start()
+    run = threading.Event()
+    async with held_thread(storage):
+        late = asyncio.create_task(storage.transactions.run(lambda tx: run.set()))
+        await asyncio.sleep(0.4)
+    with pytest.raises(StorageUnavailable):
+        await late
+    assert not run.is_set()
+    await storage.close()
+
+
+async def test_caller_who_left_the_queue_is_passed_over(storage: SqliteStorage) -> None:
+    async with held_thread(storage) as held:
+        gone = asyncio.create_task(storage.transactions.run(add("gone")))
+        stays = asyncio.create_task(storage.transactions.run(add("stays")))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        held.release()
+        assert await stays
+    assert await names(storage) == {"stays"}
+
+
+async def test_audit_chain_holds_across_a_batch(storage: SqliteStorage) -> None:
+    from czo_auth.core.events.types import Fact
+    from czo_auth.core.provenance import SYSTEM
+
+    def record(tx: Transaction) -> None:
+        tx.journal.record(Fact(action="test.happened", user_id=an_id()), provenance=SYSTEM, now=NOW)
+
+    def record_and_refuse(tx: Transaction) -> None:
+        record(tx)
+        raise LookupError
+
+    await run_together(storage, record, record_and_refuse, record, record)
+    records = await storage.transactions.read(lambda tx: tx.journal.audit_after(0, limit=10))
+    assert [one.sequence for one in records] == [1, 2, 3]
+    assert [two.previous_hash for two in records[1:]] == [one.hash for one in records[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("point", "kept"), [("between savepoints", 0), ("before the commit", 0), ("after the commit", STEPS)]
+)
+def test_kill_leaves_all_of_a_batch_or_nothing(migrated_sqlite_url: str, point: str, kept: int) -> None:
+    command = [sys.executable, "-m", "tests.storage.batch_process", migrated_sqlite_url, point]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    answered = process.stdout.split()
+    with closing(sqlite3.connect(database_path(migrated_sqlite_url))) as connection:
+        rows = connection.execute("SELECT kid FROM czo_auth_key_checks ORDER BY kid").fetchall()
+    assert len(rows) == kept
+    assert sorted(f"step-{number}" for number in answered) == [kid for (kid,) in rows]
