@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from czo_auth.storage.sqlite_file import database_path
+from czo_auth.storage.tables import DEFAULT_PREFIX, Tables
 
 Rows = list[tuple[Any, ...]]
 
@@ -40,6 +41,13 @@ async def rows(url: str, question: str) -> Rows:
         return [tuple(row) for row in found]
     finally:
         await server.close()
+
+
+def own_tables(url: str, prefix: str = DEFAULT_PREFIX) -> set[str]:
+    """Name the tables that a migrated database of this kind has of ours."""
+    tables = Tables(prefix)
+    counting = {tables.change_count_table} if url.startswith("sqlite:") else set()
+    return {*tables.metadata.tables, tables.version_table} | counting
 
 
 async def table_names(url: str) -> set[str]:

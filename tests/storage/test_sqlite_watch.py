@@ -11,6 +11,7 @@ import pytest
 
 from czo_auth.storage import sqlite_watch
 from czo_auth.storage.sqlite import SqliteLookup, SqliteStorage
+from czo_auth.storage.tables import Tables
 from tests.storage.things import Things, a_digest
 
 OTHER_WRITES = """
@@ -18,7 +19,7 @@ import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], timeout=0.2, isolation_level=None)
 try:
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute("UPDATE czo_auth_users SET name = name || '.'")
+    connection.execute("UPDATE czo_auth_users SET banned_at = coalesce(banned_at, 0) + 1")
     connection.execute("COMMIT")
 except sqlite3.OperationalError as error:
     print(error)
@@ -60,6 +61,8 @@ async def test_stamp_changes_with_commits_and_with_nothing_else(things: Things) 
     after = lookup.stamp()
     assert after is not stamp
     await things.user()
+    assert lookup.stamp() is after
+    assert other_process_writes(storage_of(things).path) == ""
     assert lookup.stamp() not in (stamp, after)
 
 
@@ -97,7 +100,7 @@ async def test_looking_takes_no_lock_away(things: Things) -> None:
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     for _ in range(3):
-        lookup = SqliteLookup(path, "czo_auth_")
+        lookup = SqliteLookup(path, Tables("czo_auth_"))
         settled(lookup)
         lookup.close()
     assert "locked" in other_process_writes(path)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from czo_auth.core.errors import StorageUnavailable
+from czo_auth.storage.change_triggers import install_change_triggers
 from czo_auth.storage.faults import first_line, sqlite_fault, unavailable
 from czo_auth.storage.locks import hold_lock
 from czo_auth.storage.migrations import HEAD
@@ -168,3 +169,4 @@ def _migrate(connection: Connection, tables: Tables) -> None:
             command.upgrade(config, HEAD)
         except CommandError as error:
             raise NewerSchema(str(error)) from None
+    install_change_triggers(connection, tables)

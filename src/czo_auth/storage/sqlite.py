@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Standing, Transaction
+from czo_auth.storage.change_triggers import change_count_sql, has_all_change_triggers
 from czo_auth.storage.faults import first_line, log, sqlite_fault, unavailable
 from czo_auth.storage.lookup_sql import api_key_standing, lookup_sql, session_standing
 from czo_auth.storage.sqlite_batch import MAX_BATCH
@@ -76,26 +77,35 @@ class SqliteLookup:
     outside a transaction every query sees what was committed before it began.
     """
 
-    def __init__(self, path: str, prefix: str) -> None:
+    def __init__(self, path: str, tables: Tables) -> None:
         self._path = path
-        self._sql = lookup_sql(prefix, mark="?")
+        self._tables = tables
+        self._sql = lookup_sql(tables.prefix, mark="?")
         self._forget()
 
     bound: Final = None
 
     def stamp(self) -> object | None:
-        """Look whether a connection committed; every change is made by another connection than this."""
+        """
+        Look whether a connection committed, and then whether what it changed may have taken a right away.
+
+        Every change is made by another connection than this.
+        """
         try:
             reader = self._here.reader
         except AttributeError:
             reader = self._open()
         try:
             version = reader.header[:HEADER_BYTES] if reader.header is not None else reader.data_version()
+            if version != reader.version:
+                # In this order: a commit in between is seen as one more change of the header.
+                count = reader.change_count()
+                reader.version = version
+                if count is None or count != reader.count:
+                    reader.count = count
+                    reader.stamp = None if count is None else object()
         except (sqlite3.Error, ValueError):
             return None
-        if version != reader.version:
-            reader.version = version
-            reader.stamp = object()
         return reader.stamp  # type: ignore[no-any-return]
 
     async def find_api_key(self, digest: str) -> Standing | None:
@@ -144,7 +154,9 @@ class SqliteLookup:
 
     def _open(self) -> _Reader:
         try:
-            reader = _Reader(connect_to_read(self._path, patience=LOOKUP_PATIENCE_SECONDS), self._path)
+            reader = _Reader(
+                connect_to_read(self._path, patience=LOOKUP_PATIENCE_SECONDS), self._path, self._tables
+            )
         except sqlite3.Error as error:
             raise sqlite_fault(error) from None
         self._here.reader = reader
@@ -158,21 +170,46 @@ class _Reader:
 
     Attributes:
         header: What changes with each commit; None while nothing was read, or where it cannot be looked at.
+        count: The number of changes that the stamp is about.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: str, tables: Tables) -> None:
         self.cursor = connection.cursor()
         self.version: int | bytes | None = None
+        self.count: int | None = None
         self.stamp: object | None = None
         self.header: mmap | None = None
         self.close = weakref.finalize(self, connection.close)
+        self._connection = connection
         self._path = path
+        self._tables = tables
+        self._schema: int | None = None
+        self._has_triggers = False
 
     def data_version(self) -> int:
         """Ask SQLite, and from then on look at the header, which is there once something was read."""
         (version,) = self.cursor.execute("PRAGMA data_version").fetchall()[0]
         self.header = header_of(self._path)
         return int(version)
+
+    def change_count(self) -> int | None:
+        """
+        Read the number that the change triggers move.
+
+        Returns:
+            None where a trigger is missing, so that nothing is remembered.
+
+        Raises:
+            sqlite3.Error: The file is not migrated, or does not work.
+        """
+        (schema,) = self.cursor.execute("PRAGMA schema_version").fetchall()[0]
+        if schema != self._schema:
+            self._has_triggers = has_all_change_triggers(self._connection, self._tables)
+            self._schema = schema
+        if not self._has_triggers:
+            return None
+        (count,) = self.cursor.execute(change_count_sql(self._tables)).fetchall()[0]
+        return int(count)
 
 
 class SqliteStorage:
@@ -190,7 +227,7 @@ class SqliteStorage:
         self.path = database_path(url)
         self.tables = Tables(table_prefix)
         self.transactions = SqliteTransactions(self.path, self.tables, patience=patience)
-        self.lookup = SqliteLookup(self.path, table_prefix)
+        self.lookup = SqliteLookup(self.path, self.tables)
         _storages.add(self)
 
     async def start(self) -> None:

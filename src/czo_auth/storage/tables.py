@@ -85,6 +85,16 @@ class Tables:
         """Name the table in which the migrations remember how far they are."""
         return f"{self.prefix}version"
 
+    @property
+    def change_count_table(self) -> str:
+        """Name the table of one row that SQLite's change triggers count in."""
+        return f"{self.prefix}change_count"
+
+    @property
+    def without_model(self) -> frozenset[str]:
+        """Name the tables under our prefix that are not part of the metadata."""
+        return frozenset({self.version_table, self.change_count_table})
+
     def _add_users(self) -> None:
         self.users = self._table(
             "users",

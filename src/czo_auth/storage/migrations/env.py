@@ -18,7 +18,7 @@ tables: Final[Tables] = context.config.attributes["tables"]
 def is_ours(thing: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
     """Keep autogenerate away from the tables of others."""
     table = name if kind == "table" else thing.table.name
-    return table is not None and table.startswith(tables.prefix) and table != tables.version_table
+    return table is not None and table.startswith(tables.prefix) and table not in tables.without_model
 
 
 context.configure(

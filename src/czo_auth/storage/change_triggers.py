@@ -1,0 +1,132 @@
+"""
+Triggers that notice when a right may have been taken away, so that no code path can forget to say so.
+
+A remembered credential is believed for as long as the change token stays the same. What moves the token is written here
+once for both databases: the columns that the lookups of the hot path read. New sessions, keys, audit records and uses
+move nothing. On SQLite the triggers count in a table of one row, which is read when the file's header shows a commit;
+on PostgreSQL they notify a listening connection.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, inspect
+
+from czo_auth.storage.tables import Tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedTable:
+    """
+    Attributes:
+        columns: Those that a lookup reads and that an UPDATE may change.
+        inserts: Whether a new row may take something away, or lift a restriction that is remembered.
+        dead_if: A column that is set once the row counts for nothing; deleting such a row changes nothing.
+    """
+
+    columns: tuple[str, ...] = ()
+    inserts: bool = False
+    dead_if: str | None = None
+
+
+WATCHED: Final[dict[str, WatchedTable]] = {
+    "users": WatchedTable(columns=("actor_types", "banned_at")),
+    "factors": WatchedTable(inserts=True),
+    "members": WatchedTable(columns=("role",), inserts=True),
+    "sessions": WatchedTable(
+        columns=(
+            "aal",
+            "actor_type",
+            "amr",
+            "auth_time",
+            "expires_at",
+            "factor_proved_at",
+            "organization_id",
+            "revoked_at",
+        ),
+        dead_if="revoked_at",
+    ),
+    "api_keys": WatchedTable(
+        columns=(
+            "actor_type",
+            "allowed_ips",
+            "enabled",
+            "expires_at",
+            "organization_id",
+            "rate_limit_max",
+            "rate_limit_window_seconds",
+            "revoked_at",
+            "scopes",
+        ),
+        dead_if="revoked_at",
+    ),
+}
+
+
+def install_change_triggers(connection: Connection, tables: Tables) -> None:
+    """
+    Make the triggers anew; part of every migration, since SQLite drops them with a table that is rebuilt.
+
+    Columns that a schema on its way does not have yet are left out.
+    """
+    inspector = inspect(connection)
+    if connection.dialect.name == "sqlite" and not inspector.has_table(tables.change_count_table):
+        return
+    for name, watched in WATCHED.items():
+        table = tables.prefix + name
+        present = {column["name"] for column in inspector.get_columns(table)}
+        columns = [column for column in watched.columns if column in present]
+        if connection.dialect.name == "sqlite":
+            statements = _sqlite_triggers(tables, table, watched, columns)
+        else:
+            statements = _postgresql_trigger(tables, table, watched, columns)
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def has_all_change_triggers(connection: sqlite3.Connection, tables: Tables) -> bool:
+    """Whether every trigger is in the file; without one, nothing read from it may be remembered."""
+    question = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name LIKE ? ESCAPE '\\'"
+    pattern = tables.prefix.replace("_", "\\_") + "changed\\_%"
+    (found,) = connection.execute(question, (pattern,)).fetchone()
+    expected = sum(1 + bool(watched.columns) + watched.inserts for watched in WATCHED.values())
+    return bool(found == expected)
+
+
+def change_count_sql(tables: Tables) -> str:
+    """Return the SELECT of the number that the triggers move on SQLite."""
+    return f"SELECT count FROM {tables.change_count_table}"  # noqa: S608 - the prefix was checked
+
+
+def _sqlite_triggers(tables: Tables, table: str, watched: WatchedTable, columns: list[str]) -> list[str]:
+    prefix = f"{tables.prefix}changed_{table.removeprefix(tables.prefix)}"
+    counting = f"BEGIN UPDATE {tables.change_count_table} SET count = count + 1; END"  # noqa: S608
+    alive = f"WHEN OLD.{watched.dead_if} IS NULL " if watched.dead_if else ""
+    wanted = {"delete": f"AFTER DELETE ON {table} {alive}"}
+    if columns:
+        differs = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in columns)
+        wanted["update"] = f"AFTER UPDATE OF {', '.join(columns)} ON {table} WHEN {differs} "
+    if watched.inserts:
+        wanted["insert"] = f"AFTER INSERT ON {table} "
+    statements = []
+    for event, condition in wanted.items():
+        statements.append(f"DROP TRIGGER IF EXISTS {prefix}_{event}")
+        statements.append(f"CREATE TRIGGER {prefix}_{event} {condition}{counting}")
+    return statements
+
+
+def _postgresql_trigger(tables: Tables, table: str, watched: WatchedTable, columns: list[str]) -> list[str]:
+    events = ["DELETE"]
+    if columns:
+        events.append(f"UPDATE OF {', '.join(columns)}")
+    if watched.inserts:
+        events.append("INSERT")
+    changes = " OR ".join(events)
+    calling = f"FOR EACH STATEMENT EXECUTE FUNCTION {tables.prefix}tell_change()"
+    return [
+        f"DROP TRIGGER IF EXISTS {tables.prefix}tell ON {table}",
+        f"CREATE TRIGGER {tables.prefix}tell AFTER {changes} ON {table} {calling}",
+    ]

@@ -1,0 +1,175 @@
+"""What moves the change token, and what does not: the same list on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
+
+import asyncpg
+import pytest
+
+from czo_auth.storage import Storage
+from czo_auth.storage.change_triggers import WATCHED
+from czo_auth.storage.lookup_sql import lookup_sql
+from czo_auth.storage.sqlite import SqliteStorage
+from czo_auth.storage.sqlite_file import database_path
+from czo_auth.storage.tables import Tables
+from tests.migrations.databases import execute
+from tests.storage.things import NOW, Things
+
+Moved = Callable[[], Awaitable[bool]]
+
+NEVER_CHANGED = {
+    "users": {"id"},
+    "factors": {"user_id"},
+    "members": {"organization_id", "user_id"},
+    "sessions": {"id", "digest", "user_id"},
+    # The time of the last use is read to be moved on, and no right hangs on it.
+    "api_keys": {"id", "digest", "user_id", "last_used_at"},
+}
+
+TAKES_AWAY = [
+    "UPDATE czo_auth_users SET banned_at = 1",
+    "UPDATE czo_auth_users SET actor_types = 'customer merchant'",
+    "DELETE FROM czo_auth_users",
+    "UPDATE czo_auth_sessions SET revoked_at = 1",
+    "UPDATE czo_auth_sessions SET expires_at = 1",
+    "UPDATE czo_auth_sessions SET organization_id = NULL, aal = 1",
+    "UPDATE czo_auth_sessions SET factor_proved_at = 1",
+    "DELETE FROM czo_auth_sessions",
+    "UPDATE czo_auth_api_keys SET revoked_at = 1",
+    "UPDATE czo_auth_api_keys SET enabled = false",
+    "UPDATE czo_auth_api_keys SET scopes = ''",
+    "UPDATE czo_auth_api_keys SET allowed_ips = '192.0.2.1'",
+    "DELETE FROM czo_auth_api_keys",
+    "UPDATE czo_auth_members SET role = 'viewer'",
+    "DELETE FROM czo_auth_members",
+    "DELETE FROM czo_auth_factors",
+]
+TAKES_NOTHING = [
+    "UPDATE czo_auth_api_keys SET last_used_at = 1, noticed_days = 7",
+    "UPDATE czo_auth_users SET name = 'Grace', credential_version = 7",
+    "UPDATE czo_auth_organizations SET name = 'Other'",
+    "UPDATE czo_auth_factors SET last_step = 99",
+]
+
+
+@pytest.fixture
+async def moved(things: Things, migrated_url: str) -> AsyncIterator[Moved]:
+    """Whether the token moved since the last question, with a user who has one of everything."""
+    ada = await things.user()
+    organization = await things.organization({ada: "owner"})
+    await things.session(ada, organization_id=organization.id)
+    await things.key(ada, organization_id=organization.id)
+    await things.factor(ada)
+    if isinstance(things.storage, SqliteStorage):
+        lookup = things.storage.lookup
+        last = [lookup.stamp()]
+
+        async def moved_on_sqlite() -> bool:
+            before, last[0] = last[0], lookup.stamp()
+            return last[0] is not before
+
+        # The first comes from a question to SQLite, the next ones from the header.
+        await moved_on_sqlite()
+        yield moved_on_sqlite
+        return
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    listening = await asyncpg.connect(migrated_url)
+    await listening.add_listener("czo_auth_changed", lambda *told: heard.put_nowait(told))
+
+    async def moved_on_postgresql() -> bool:
+        await listening.fetchval("SELECT 1")
+        await asyncio.sleep(0.05)
+        found = not heard.empty()
+        while not heard.empty():
+            heard.get_nowait()
+        return found
+
+    yield moved_on_postgresql
+    await listening.close()
+
+
+@pytest.mark.parametrize("statement", TAKES_AWAY)
+async def test_what_takes_a_right_away_moves_the_token(
+    moved: Moved, migrated_url: str, statement: str
+) -> None:
+    await execute(migrated_url, statement)
+    assert await moved()
+
+
+@pytest.mark.parametrize("statement", TAKES_NOTHING)
+async def test_what_takes_nothing_away_leaves_the_token(
+    moved: Moved, migrated_url: str, statement: str
+) -> None:
+    await execute(migrated_url, statement)
+    assert not await moved()
+
+
+async def test_new_rows_leave_the_token(moved: Moved, things: Things) -> None:
+    """Sign-ins, new keys and sign-ups cost nobody's memory."""
+    bob = await things.user()
+    await things.session(bob)
+    await things.key(bob)
+    await things.challenge(bob)
+    assert not await moved()
+
+
+async def test_new_factor_or_membership_moves_the_token(moved: Moved, things: Things) -> None:
+    """A restricted session is remembered as restricted, and the role of a member is remembered too."""
+    bob = await things.user()
+    await things.factor(bob)
+    assert await moved()
+    await things.organization({bob: "member"})
+    assert await moved()
+
+
+async def test_organization_that_goes_takes_its_memberships_along(moved: Moved, things: Things) -> None:
+    """By the foreign key, whose deletions fire the triggers of the rows that go."""
+    organization = await things.organization({await things.user(): "member"})
+    assert await moved()
+    await things.run(lambda tx: tx.organizations.delete(organization.id, now=NOW))
+    assert await moved()
+
+
+def test_every_column_that_a_lookup_reads_is_watched() -> None:
+    sql = lookup_sql("p_", mark="?")
+    for text in (sql.api_key, sql.session, sql.session_by_id):
+        aliases = {alias: table for table, alias in re.findall(r"(?:FROM|JOIN) p_(\w+) AS (\w+)", text)}
+        for alias, column in re.findall(r"\b([a-z])\.(\w+)", text):
+            table = aliases[alias]
+            watched = {*WATCHED[table].columns, *NEVER_CHANGED[table]}
+            assert column in watched, f"{table}.{column} is read by a lookup and moves no change token"
+
+
+async def test_nothing_is_remembered_without_a_trigger(migrated_sqlite_url: str) -> None:
+    with closing(sqlite3.connect(database_path(migrated_sqlite_url))) as connection:
+        connection.execute("DROP TRIGGER czo_auth_changed_members_delete")
+    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_")
+    await storage.start()
+    try:
+        assert storage.lookup.stamp() is None
+        await Things(storage).user()
+        assert storage.lookup.stamp() is None
+    finally:
+        await storage.close()
+
+
+async def test_trigger_that_goes_while_the_server_runs_ends_the_memory(migrated_sqlite_url: str) -> None:
+    storage: Storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_")
+    await storage.start()
+    try:
+        await Things(storage).user()
+        storage.lookup.stamp()
+        assert storage.lookup.stamp() is not None
+        await execute(migrated_sqlite_url, "DROP TRIGGER czo_auth_changed_sessions_update")
+        assert storage.lookup.stamp() is None
+    finally:
+        await storage.close()
+
+
+def test_names_of_triggers_follow_the_prefix() -> None:
+    assert Tables("shop_").change_count_table == "shop_change_count"
