@@ -26,6 +26,8 @@ from czo_auth.crypto import tokens
 
 _PREFIX = re.compile(r"[a-z][a-z0-9]{1,14}_")
 _TABLE_PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
+# The last is libpq's other form: host=db.example dbname=shop.
+_DATABASE_URL: Final = re.compile(r"sqlite:///|postgres(ql)?://|\s*[a-z_]+\s*=")
 _ONE_REDIS: Final = frozenset({"redis", "rediss"})
 _REDIS: Final = _ONE_REDIS | {"redis+unix", "redis+sentinel", "redis+cluster"}
 DATABASE_FILE = "czo-auth.db"
@@ -290,7 +292,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        if value is not None and not _DATABASE_URL.match(value):
             raise ValueError("must begin with sqlite:/// or postgresql://")
         return value
 

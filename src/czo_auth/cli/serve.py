@@ -121,9 +121,6 @@ def _program() -> list[str]:
 
 
 def _without_password(url: str) -> str:
-    from urllib.parse import urlsplit
+    from czo_auth.storage.postgresql_address import read_address
 
-    parts = urlsplit(url)
-    if not parts.hostname:
-        return f"{parts.scheme}://{parts.path}"
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    return url if url.startswith("sqlite:") else str(read_address(url))

@@ -127,6 +127,8 @@ def reporting(*, missing: str | None = None) -> Iterator[None]:
     except StartRefused as refused:
         fail(str(refused), CANNOT_START)
     except Unavailable as refused:
+        if (advice := getattr(refused, "advice", None)) is not None:
+            fail(advice, CANNOT_START)
         fail(refused.message, DATABASE_UNAVAILABLE)
     except NotFound as refused:
         fail(missing or refused.message, REFUSED)

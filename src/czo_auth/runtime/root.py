@@ -61,6 +61,7 @@ from czo_auth.runtime.mail import mail_of
 from czo_auth.runtime.rate_limits import CoarseLimits, KeyLimits, NoRateLimits
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
+from czo_auth.storage.faults import DatabaseMisconfigured
 
 if TYPE_CHECKING:
     from czo_auth.storage import Storage
@@ -91,6 +92,17 @@ def _links_of(settings: Settings) -> Links:
         accept_invitation=f"{pages}/accept-invitation",
         cancel_reset=f"{pages}/cancel-reset",
     )
+
+
+def _storage_of(settings: Settings) -> Storage:
+    try:
+        return open_storage(
+            settings.storage_url,
+            table_prefix=settings.table_prefix,
+            cache_bound=timedelta(seconds=settings.cache_seconds) if settings.cache_seconds else None,
+        )
+    except (ValueError, RuntimeError) as error:
+        raise StartRefused(f"CZO_AUTH_DATABASE_URL or CZO_AUTH_TABLE_PREFIX is wrong: {error}.") from None
 
 
 class Pool(Hashing, Protocol):
@@ -148,11 +160,7 @@ class Runtime:
     def _assemble(self) -> None:
         settings = self.settings
         policies = settings.policies()
-        self.storage: Storage = open_storage(
-            settings.storage_url,
-            table_prefix=settings.table_prefix,
-            cache_bound=timedelta(seconds=settings.cache_seconds) if settings.cache_seconds else None,
-        )
+        self.storage: Storage = _storage_of(settings)
         last_used = LastUsed()
         self.services = services = Services(
             transactions=self.storage.transactions,
@@ -266,7 +274,9 @@ class Runtime:
             raise StorageUnavailable
         try:
             await self._start()
-        except StorageUnavailable:
+        except (StorageUnavailable, StartRefused) as error:
+            if isinstance(error, StartRefused) and not isinstance(error.__cause__, DatabaseMisconfigured):
+                raise
             self._try_again_at = clock() + PAUSE_SECONDS
             raise
         self.is_started = True
@@ -278,6 +288,12 @@ class Runtime:
         Raises:
             StartRefused, StorageUnavailable: As ``start``.
         """
+        try:
+            await self._open()
+        except DatabaseMisconfigured as refused:
+            raise StartRefused(refused.advice) from refused
+
+    async def _open(self) -> None:
         await self._bring_up_to_date()
         await self.storage.start()
         now = self.now()

@@ -86,7 +86,8 @@ def open_storage(
     Give the storage at *url*; nothing is opened yet.
 
     Args:
-        url: ``sqlite:///path`` or ``postgresql://…`` (``postgres://`` too; a Unix socket as ``?host=/folder``).
+        url: ``sqlite:///path`` or ``postgresql://…`` (``postgres://`` and libpq's ``host=… dbname=…`` too; a Unix
+            socket as ``?host=/folder``).
         table_prefix: Every table's name begins with it.
         pool_size, lookup_pool_size: PostgreSQL connections for steps and for lookups; per process and event loop.
         cache_bound: On PostgreSQL, how late a remembered credential may learn of its revocation; None remembers none.
@@ -96,20 +97,20 @@ def open_storage(
         ValueError: The address or the prefix is not usable.
         RuntimeError: The address needs a driver that is not installed.
     """
-    match url.partition(":")[0]:
-        case "sqlite":
-            from czo_auth.storage.sqlite import SqliteStorage
+    if url.startswith("sqlite:"):
+        from czo_auth.storage.sqlite import SqliteStorage
 
-            return SqliteStorage(url, table_prefix=table_prefix)
-        case "postgresql" | "postgres":
-            from czo_auth.storage.postgresql import PostgresStorage
+        return SqliteStorage(url, table_prefix=table_prefix)
+    from czo_auth.storage.postgresql_address import is_postgres
 
-            return PostgresStorage(
-                url,
-                table_prefix=table_prefix,
-                pool_size=pool_size,
-                lookup_pool_size=lookup_pool_size,
-                cache_bound=cache_bound,
-            )
-        case _:
-            raise ValueError("a database address begins with sqlite:/// or postgresql://")
+    if not is_postgres(url):
+        raise ValueError("a database address begins with sqlite:/// or postgresql://")
+    from czo_auth.storage.postgresql import PostgresStorage
+
+    return PostgresStorage(
+        url,
+        table_prefix=table_prefix,
+        pool_size=pool_size,
+        lookup_pool_size=lookup_pool_size,
+        cache_bound=cache_bound,
+    )

@@ -9,9 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from czo_auth.storage.faults import sqlite_fault
+from czo_auth.storage.postgresql_address import read_address
 from czo_auth.storage.sqlite_file import connect_to_read, connect_to_write
 
 _SYNCHRONOUS: Final = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
@@ -135,23 +135,14 @@ SELECT current_setting('server_version_num')::int AS version,
 
 def remote_hosts(url: str) -> tuple[str, ...]:
     """Name the hosts of a PostgreSQL address that are another machine; sockets and loopback are not."""
-    parts = urlsplit(url)
-    hosts = [unquote(each) for each in parts.netloc.rpartition("@")[2].split(",")]
-    hosts += [host for text in parse_qs(parts.query).get("host", ()) for host in text.split(",")]
-    return tuple(host for each in hosts if not is_local(host := _without_port(each)))
+    return tuple(host for host in read_address(url).hosts if not is_local(host))
 
 
 def ssl_mode(url: str) -> str:
     """Give the ``sslmode`` that *url* asks for; ``prefer`` when it does not say. Source: libpq, section 32.18."""
-    return (parse_qs(urlsplit(url).query).get("sslmode") or ["prefer"])[-1]
+    return read_address(url).ssl_mode
 
 
 def is_local(host: str) -> bool:
     """Say whether *host* is this machine: a socket, a loopback address or its name."""
     return not host or host.startswith(("/", "@", "127.")) or host.lower() in ("localhost", "::1")
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host if host.count(":") > 1 else host.partition(":")[0]

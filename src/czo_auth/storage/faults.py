@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from typing import Final
 
 from sqlalchemy.exc import (
     DataError,
@@ -17,6 +18,9 @@ from sqlalchemy.exc import (
 from czo_auth.core.errors import StorageUnavailable
 
 log = logging.getLogger("czo_auth.storage")
+
+MAX_LOGGED_CAUSES: Final = 100
+_logged: set[str] = set()
 
 OUR_FAULTS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 
@@ -33,6 +37,21 @@ class TablesMissing(StorageUnavailable):
     """The tables are not there, or older than this program: migrations have not run."""
 
     message = "The database is not ready. Its migrations have to run first."
+
+
+class DatabaseMisconfigured(StorageUnavailable):
+    """
+    The database refuses for a reason that waiting does not mend.
+
+    To a client it is an outage like any other; an operator reads *advice*.
+
+    Attributes:
+        advice: What is wrong and what to do, in one sentence that names the setting.
+    """
+
+    def __init__(self, advice: str) -> None:
+        super().__init__()
+        self.advice = advice
 
 
 def sqlite_fault(error: Exception) -> Exception:
@@ -59,6 +78,18 @@ def is_outage(error: BaseException) -> bool:
 def unavailable(refusal: StorageUnavailable, cause: str) -> StorageUnavailable:
     """Log why, since the caller is told only that something is wrong; an operator's command reads it as a note."""
     log.warning("storage is unavailable: %s", cause)
+    refusal.add_note(cause)
+    return refusal
+
+
+def misconfigured(advice: str, cause: str) -> DatabaseMisconfigured:
+    """Log *advice*, once for each cause: every request would say the same."""
+    if cause not in _logged:
+        if len(_logged) >= MAX_LOGGED_CAUSES:
+            _logged.clear()
+        _logged.add(cause)
+        log.error("%s (%s)", advice, cause)
+    refusal = DatabaseMisconfigured(advice)
     refusal.add_note(cause)
     return refusal
 

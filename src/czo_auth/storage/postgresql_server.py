@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -10,7 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.storage.column_types import json_text
-from czo_auth.storage.faults import StorageFault, TablesMissing, first_line, unavailable
+from czo_auth.storage.faults import (
+    DatabaseMisconfigured,
+    StorageFault,
+    TablesMissing,
+    first_line,
+    misconfigured,
+    unavailable,
+)
+from czo_auth.storage.postgresql_address import read_address
 
 try:
     import asyncpg
@@ -23,39 +32,77 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS: Final = 5.0
 _RETRYABLE: Final = frozenset({"40001", "40P01"})
-_OUTAGES: Final = frozenset({"25006", "3D000", "40001", "40P01", "42501", "55P03", "57014"})
-_OUTAGE_CLASSES: Final = frozenset({"08", "28", "53", "57", "58", "XX"})
-_TABLES_MISSING: Final = frozenset({"42P01", "42703", "3F000"})
+_OUTAGES: Final = frozenset({"40001", "40P01", "55P03", "57014"})
+_OUTAGE_CLASSES: Final = frozenset({"08", "53", "57", "58", "XX"})
+_TABLES_MISSING: Final = frozenset({"42P01", "42703"})
 """Source: PostgreSQL 18, appendix A, error codes."""
+
+_ADVICE: Final = {
+    "25006": "PostgreSQL takes no writes here, as on a standby: name the primary in CZO_AUTH_DATABASE_URL, or add "
+    "target_session_attrs=read-write to it.",
+    "28000": "PostgreSQL does not admit this user from this machine: check the user in CZO_AUTH_DATABASE_URL and "
+    "pg_hba.conf on the server.",
+    "28P01": "PostgreSQL refuses the user or the password in CZO_AUTH_DATABASE_URL: correct them.",
+    "3D000": "PostgreSQL has no database of the name in CZO_AUTH_DATABASE_URL: create it, or correct the name.",
+    "3F000": "PostgreSQL has no schema to keep the tables in: create the one that the user's search_path names.",
+    "42501": "The user in CZO_AUTH_DATABASE_URL lacks a privilege: grant it CREATE and USAGE on its schema, and all "
+    "rights on the tables there.",
+}
+"""What to do about faults that do not end by themselves, by SQLSTATE."""
+
+_NO_SUCH_ROLE: Final = (
+    "PostgreSQL has no role of the user's name in CZO_AUTH_DATABASE_URL: create it, or correct the name."
+)
+_NEEDS_TLS: Final = (
+    "PostgreSQL admits this user over TLS only: add sslmode=require, or better verify-full, to "
+    "CZO_AUTH_DATABASE_URL."
+)
+_HAS_NO_TLS: Final = (
+    "PostgreSQL has no TLS, which sslmode in CZO_AUTH_DATABASE_URL demands: switch it on in the server, or change "
+    "sslmode."
+)
+_NOT_TRUSTED: Final = (
+    "PostgreSQL's TLS certificate is not trusted: name its authority in sslrootcert of CZO_AUTH_DATABASE_URL, and the "
+    "host as the certificate does."
+)
+_WRONG_OPTIONS: Final = (
+    "PostgreSQL refuses a setting in the options of CZO_AUTH_DATABASE_URL: correct or remove it."
+)
+_START_UP_REFUSALS: Final = frozenset({"22023", "42601", "42704", "55P02"})
 
 
 class PostgresServer:
     """
     An address, and the connections that can be made from it.
 
-    asyncpg reads the address, which is libpq's kind: several hosts, ``sslmode`` and sockets included.
+    The address is libpq's kind: several hosts, ``sslmode`` and sockets included.
 
     Args:
-        patience: Seconds that connecting, one statement, and waiting for a free connection may each take.
+        patience: Seconds that connecting, one statement, and waiting for a free connection may each take; for
+            connecting, ``connect_timeout`` of the address wins.
 
     Raises:
         ValueError: The address is not one.
     """
 
     def __init__(self, url: str, *, patience: float = PATIENCE_SECONDS) -> None:
-        if not url.startswith(("postgresql://", "postgres://")):
-            raise ValueError("a PostgreSQL address begins with postgresql://")
-        self._url = url
+        address = read_address(url)
         self.patience = patience
+        self._arguments: dict[str, Any] = {
+            **address.arguments,
+            "timeout": address.connect_timeout or patience,
+            "command_timeout": patience,
+            "server_settings": dict(address.server_settings),
+        }
 
     async def connect(self) -> Connection:
         """Open one connection."""
-        return await asyncpg.connect(
-            self._url,
-            timeout=self.patience,
-            command_timeout=self.patience,
-            server_settings={"application_name": "czo-auth"},
-        )
+        try:
+            return await asyncpg.connect(**self._arguments)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate in _START_UP_REFUSALS:
+                raise misconfigured(_WRONG_OPTIONS, first_line(error)) from None
+            raise
 
     def engine(self, *, pool_size: int) -> AsyncEngine:
         """Give an engine for steps; it belongs to the running event loop."""
@@ -73,13 +120,10 @@ class PostgresServer:
     async def pool(self, *, size: int) -> Pool:
         """Give a pool for lookups; it belongs to the running event loop, and connects when asked for the first row."""
         return await asyncpg.create_pool(
-            self._url,
+            **self._arguments,
             min_size=0,
             max_size=size,
             max_inactive_connection_lifetime=0,
-            timeout=self.patience,
-            command_timeout=self.patience,
-            server_settings={"application_name": "czo-auth"},
             init=_plan_once,
             reset=_leave_as_it_is,
         )
@@ -111,6 +155,10 @@ async def ask(url: str, question: str) -> str | None:
 def postgres_fault(error: Exception) -> Exception:
     """Say what *error*, from asyncpg, from SQLAlchemy over it or from a socket, means to the caller."""
     original = _driver_error(error)
+    if isinstance(original, DatabaseMisconfigured):
+        return original
+    if (advice := _advice(original)) is not None:
+        return misconfigured(advice, first_line(original))
     if isinstance(original, OSError | PoolTimeout):
         return unavailable(StorageUnavailable(), first_line(original))
     state = getattr(original, "sqlstate", None)
@@ -128,6 +176,24 @@ def postgres_fault(error: Exception) -> Exception:
     ):
         return StorageFault(first_line(original))
     return error
+
+
+def _advice(error: BaseException) -> str | None:
+    """Say what to do about a fault that waiting does not mend; None for any other."""
+    text = str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _NOT_TRUSTED
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in text:
+        return _HAS_NO_TLS
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+        return f"CZO_AUTH_DATABASE_URL cannot be used: {text.partition(chr(10))[0]}."
+    state = getattr(error, "sqlstate", None)
+    # The server may speak another language; then the sentence is less exact.
+    if state == "28000" and "does not exist" in text:
+        return _NO_SUCH_ROLE
+    if state == "28000" and "no encryption" in text:
+        return _NEEDS_TLS
+    return _ADVICE.get(state or "")
 
 
 def is_retryable(error: Exception) -> bool:

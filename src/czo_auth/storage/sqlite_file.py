@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from typing import Final
@@ -12,6 +13,8 @@ SCHEME: Final = "sqlite:///"
 PATIENCE_SECONDS: Final = 5.0
 """How long a step may wait for its turn, in the queue and for other processes' writes together."""
 
+# What other programs write after the path. A folder may have a question mark in its name all the same.
+_PARAMETERS: Final = re.compile(r"\?[A-Za-z_]+=[^/?]*$")
 _PAUSE_SECONDS: Final = 0.005
 _TURN_SECONDS: Final = 0.001
 
@@ -30,8 +33,10 @@ def database_path(url: str) -> str:
         ValueError: It names no file. A database in memory would be another one in every connection.
     """
     path = url.removeprefix(SCHEME)
-    if not url.startswith(SCHEME) or not path or path.startswith(":memory:") or "?" in path or "\0" in path:
+    if not url.startswith(SCHEME) or not path or path.startswith(":memory:") or "\0" in path:
         raise ValueError("a SQLite address is sqlite:/// and the path of a file")
+    if _PARAMETERS.search(path):
+        raise ValueError("a SQLite address is sqlite:/// and the path of a file, without parameters after it")
     return os.path.abspath(path)
 
 

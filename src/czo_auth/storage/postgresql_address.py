@@ -1,0 +1,333 @@
+"""
+Read a PostgreSQL address as libpq does, and give what asyncpg needs to connect.
+
+Every parameter that libpq 18 knows is decided here: passed on, dropped because the driver has no use for it, or refused
+because leaving it out would weaken what the address asks for.
+
+Source: PostgreSQL 18, section 32.1 (connection strings, parameter key words).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlencode
+
+SCHEMES: Final = ("postgresql://", "postgres://")
+SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+DEFAULT_PORT: Final = 5432
+
+_CONNINFO: Final = re.compile(r"\s*[a-z_]+\s*=")
+_PAIR: Final = re.compile(r"\s*([a-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(?:\s+|$)", re.DOTALL)
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+_AS_TEXT: Final = ("user", "password", "passfile", "krbsrvname", "gsslib", "service", "servicefile")
+"""Passed to asyncpg under the same name."""
+
+_FILES: Final = ("sslcert", "sslkey", "sslrootcert", "sslcrl")
+_TLS: Final = (*_FILES, "sslpassword", "ssl_min_protocol_version", "ssl_max_protocol_version")
+"""Known to asyncpg inside an address only."""
+
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "sslmode": SSL_MODES,
+    "sslnegotiation": ("postgres", "direct"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "ssl_min_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+    "ssl_max_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+}
+
+_DROPPED: Final = frozenset(
+    {
+        "channel_binding",
+        "fallback_application_name",
+        "gssdelegation",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "load_balance_hosts",
+        "max_protocol_version",
+        "sslcompression",
+        "sslkeylogfile",
+        "tcp_user_timeout",
+    }
+)
+"""
+Tuning that the driver decides by itself, and ``channel_binding``: hosted databases put it into every address they hand
+out, and the driver cannot do it. ``sslmode=verify-full`` protects against the same attack.
+"""
+
+_HARMLESS: Final[Mapping[str, tuple[str, ...]]] = {
+    "client_encoding": ("utf8", "utf-8", "unicode", "auto"),
+    "gssencmode": ("disable", "prefer"),
+    "min_protocol_version": ("3.0",),
+    "replication": ("false", "off", "no", "0"),
+    "sslcertmode": ("allow",),
+    "sslsni": ("1",),
+}
+"""Dropped with one of these values; any other asks for what the driver cannot do."""
+
+_REFUSED: Final = frozenset(
+    {
+        "oauth_client_id",
+        "oauth_client_secret",
+        "oauth_issuer",
+        "oauth_scope",
+        "require_auth",
+        "requirepeer",
+        "scram_client_key",
+        "scram_server_key",
+        "sslcrldir",
+    }
+)
+
+_READ_HERE: Final = frozenset(
+    {"host", "hostaddr", "port", "dbname", "ssl", "connect_timeout", "application_name", "options"}
+)
+_KNOWN: Final = frozenset({*_AS_TEXT, *_TLS, *_CHOICES, *_DROPPED, *_HARMLESS, *_REFUSED, *_READ_HERE})
+
+
+class WrongAddress(ValueError):
+    """The address cannot be used; says which parameter and why in one sentence, and shows no value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresAddress:
+    """
+    A PostgreSQL address that was read.
+
+    Attributes:
+        hosts: Names, addresses or socket folders, in the order to try; empty asks the environment, as libpq does.
+        ports: One for each host.
+        connect_timeout: Seconds; None when the address does not say.
+        arguments: Further arguments of ``asyncpg.connect``. May hold a password.
+        server_settings: Sent to the server at the start of a connection.
+    """
+
+    hosts: tuple[str, ...]
+    ports: tuple[int, ...]
+    database: str | None
+    ssl_mode: str
+    connect_timeout: float | None
+    arguments: Mapping[str, Any] = field(repr=False)
+    server_settings: Mapping[str, str] = field(repr=False)
+
+    def __str__(self) -> str:
+        """Describe the address without user and password."""
+        named = ",".join(
+            f"{quote(host, safe='') if host.startswith('/') else _bracketed(host)}:{port}"
+            for host, port in zip(self.hosts, self.ports, strict=True)
+        )
+        return f"postgresql://{named}/{quote(self.database or '', safe='')}"
+
+
+def is_postgres(url: str) -> bool:
+    """Say whether *url* is meant for PostgreSQL: a URI, or libpq's ``keyword=value`` form."""
+    return url.startswith(SCHEMES) or _CONNINFO.match(url) is not None
+
+
+def read_address(url: str) -> PostgresAddress:
+    """
+    Read *url*: a URI, or pairs like ``host=db.example dbname=shop``.
+
+    Raises:
+        WrongAddress: It is neither, or names a parameter that is unknown or cannot be obeyed.
+    """
+    parameters = _of_uri(url) if url.startswith(SCHEMES) else _of_pairs(url)
+    _refuse_unusable(parameters)
+    hosts, ports = _places(parameters)
+    arguments: dict[str, Any] = {name: parameters[name] for name in _AS_TEXT if parameters.get(name)}
+    if parameters.get("dbname"):
+        arguments["database"] = parameters["dbname"]
+    if hosts:
+        arguments |= {"host": list(hosts), "port": list(ports)}
+    if parameters.get("target_session_attrs"):
+        arguments["target_session_attrs"] = parameters["target_session_attrs"]
+    if parameters.get("sslnegotiation"):
+        arguments["direct_tls"] = parameters["sslnegotiation"] == "direct"
+    arguments |= _tls(parameters)
+    application = parameters.get("application_name") or parameters.get("fallback_application_name")
+    options = {"options": parameters["options"]} if parameters.get("options") else {}
+    return PostgresAddress(
+        hosts=hosts,
+        ports=ports,
+        database=parameters.get("dbname") or None,
+        ssl_mode=parameters.get("sslmode") or "prefer",
+        connect_timeout=_seconds(parameters.get("connect_timeout") or ""),
+        arguments=arguments,
+        server_settings={"application_name": application or "czo-auth", **options},
+    )
+
+
+# --- the two forms ---------------------------------------------------------------------------------------------------
+def _of_uri(url: str) -> dict[str, str]:
+    rest = url.partition("://")[2].partition("#")[0]
+    rest, _, query = rest.partition("?")
+    authority, _, database = rest.partition("/")
+    # The last @ of all: a password may hold one that was not escaped, a host cannot.
+    login, _, hosts = authority.rpartition("@")
+    user, _, password = login.partition(":")
+    found = _host_list(hosts) if hosts else {}
+    named = {"user": user, "password": password, "dbname": database}
+    found |= {name: _unescaped(value, name) for name, value in named.items() if value}
+    for name, value in _pairs_of(query):
+        # As in libpq, what is said twice counts as said last.
+        found["dbname" if name == "database" else name] = value
+    if found.pop("ssl", None) == "true":
+        found.setdefault("sslmode", "require")
+    return found
+
+
+def _pairs_of(query: str) -> Iterator[tuple[str, str]]:
+    for pair in filter(None, query.split("&")):
+        name, equals, value = pair.partition("=")
+        name = _unescaped(name, "query")
+        if not equals:
+            raise WrongAddress("the database address has a parameter without a value")
+        # Not `+` for a blank: libpq leaves it as it is, and passwords hold it.
+        yield name, _unescaped(value, name)
+
+
+def _host_list(text: str) -> dict[str, str]:
+    hosts, ports = [], []
+    for each in text.split(","):
+        if each.startswith("["):
+            host, bracket, rest = each[1:].partition("]")
+            if not bracket or (rest and not rest.startswith(":")):
+                raise WrongAddress("the database address has brackets that hold no IPv6 address")
+            port = rest[1:]
+        else:
+            host, _, port = each.partition(":")
+        hosts.append(_unescaped(host, "host"))
+        ports.append(_unescaped(port, "port"))
+    return {"host": ",".join(hosts)} | ({"port": ",".join(ports)} if any(ports) else {})
+
+
+def _of_pairs(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    at = 0
+    while text[at:].strip():
+        pair = _PAIR.match(text, at)
+        if pair is None:
+            raise WrongAddress(
+                "the database address is neither postgresql://user@host/database nor pairs like host=… dbname=…"
+            )
+        name, value = pair.groups()
+        if value.startswith("'"):
+            value = value[1:-1]
+        found[name] = re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
+        at = pair.end()
+    return found
+
+
+def _unescaped(text: str, name: str) -> str:
+    if _BAD_ESCAPE.search(text):
+        raise WrongAddress(f"the database address has a % in {_shown(name)} that must be written as %25")
+    try:
+        plain = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise WrongAddress(
+            f"the database address escapes bytes in {_shown(name)} that are not UTF-8"
+        ) from None
+    if "\0" in plain:
+        raise WrongAddress(f"the database address has a zero byte in {_shown(name)}")
+    return plain
+
+
+# --- what each parameter means ---------------------------------------------------------------------------------------
+def _refuse_unusable(parameters: Mapping[str, str]) -> None:
+    for name, value in parameters.items():
+        if name not in _KNOWN:
+            raise WrongAddress(
+                f"the database address has the parameter {_shown(name)}, "
+                "which PostgreSQL's clients do not know: remove it"
+            )
+        if name in _REFUSED and value:
+            raise WrongAddress(
+                f"the database address has the parameter {name}, which czo-auth cannot obey: remove it"
+            )
+        if name in _HARMLESS and value and value.lower() not in _HARMLESS[name]:
+            raise WrongAddress(
+                f"the database address asks {name} for more than czo-auth can do: "
+                f"remove it, or set it to {_HARMLESS[name][0]}"
+            )
+        if name in _CHOICES and value and value not in _CHOICES[name]:
+            raise WrongAddress(
+                f"the database address sets {name} to an unknown value: it is one of {', '.join(_CHOICES[name])}"
+            )
+    if "ssl" in parameters:
+        raise WrongAddress("the database address sets ssl: write sslmode, for example sslmode=require")
+
+
+def _places(parameters: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Give hosts and ports, as many of the one as of the other."""
+    names, addresses = (parameters.get(name) or "" for name in ("host", "hostaddr"))
+    if names and addresses:
+        raise WrongAddress(
+            "the database address sets hostaddr beside host, which czo-auth cannot obey: remove one of the two"
+        )
+    hosts = [each or "localhost" for each in (names or addresses).split(",")] if names or addresses else []
+    ports = [_port(each) for each in (parameters.get("port") or "").split(",")]
+    if not hosts:
+        # Like libpq without a host, on the port that was given.
+        if "port" not in parameters:
+            return (), ()
+        hosts = ["localhost"]
+    if len(ports) == 1:
+        ports *= len(hosts)
+    if len(ports) != len(hosts):
+        raise WrongAddress(
+            f"the database address has {len(ports)} ports for {len(hosts)} hosts: port needs one, or one for each"
+        )
+    return tuple(hosts), tuple(ports)
+
+
+def _port(text: str) -> int:
+    if not text:
+        return DEFAULT_PORT
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+        raise WrongAddress("the database address has a port that is not a number from 1 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> float | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"-?[0-9]{1,6}", text):
+        raise WrongAddress(
+            "the database address sets connect_timeout to something that is not a number of seconds"
+        )
+    # Zero and less mean no limit to libpq; a server that waits for ever answers nobody.
+    return float(text) if int(text) > 0 else None
+
+
+def _tls(parameters: Mapping[str, str]) -> dict[str, Any]:
+    mode = parameters.get("sslmode")
+    if parameters.get("sslrootcert") == "system":
+        if mode not in (None, "", "verify-full"):
+            raise WrongAddress(
+                "the database address sets sslrootcert=system, which needs sslmode=verify-full"
+            )
+        return {"ssl": ssl.create_default_context()}
+    for name in _FILES:
+        path = parameters.get(name)
+        if path and not os.access(path, os.R_OK):
+            raise WrongAddress(f"the database address names a file in {name} that cannot be read")
+    known = {name: parameters[name] for name in _TLS if parameters.get(name)}
+    arguments: dict[str, Any] = {"ssl": mode} if mode else {}
+    if known:
+        arguments["dsn"] = f"postgresql://?{urlencode(known, quote_via=quote)}"
+    return arguments
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _shown(name: str) -> str:
+    """Give the name of a parameter, unless it is so odd that it may be part of a password."""
+    return repr(name) if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name) else "with an unreadable name"

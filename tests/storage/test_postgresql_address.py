@@ -1,0 +1,207 @@
+"""PostgreSQL addresses: every parameter of libpq is passed on, dropped, or refused in one sentence."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from czo_auth.errors import StartRefused
+from czo_auth.storage import open_storage
+from czo_auth.storage.migrate import upgrade
+from czo_auth.storage.postgresql_address import WrongAddress, is_postgres, read_address
+from czo_auth.storage.postgresql_server import PostgresServer as PostgresAddress
+from tests.contract.deployments import settings
+from tests.support.postgres import PostgresServer
+
+# What `PQconndefaults` of libpq 18 lists, with a value that libpq takes.
+LIBPQ = {
+    "application_name": "shop",
+    "channel_binding": "require",
+    "client_encoding": "UTF8",
+    "connect_timeout": "10",
+    "dbname": "postgres",
+    "fallback_application_name": "shop",
+    "gssdelegation": "0",
+    "gssencmode": "prefer",
+    "keepalives": "1",
+    "keepalives_count": "3",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "krbsrvname": "postgres",
+    "load_balance_hosts": "random",
+    "max_protocol_version": "latest",
+    "min_protocol_version": "3.0",
+    "options": "-c statement_timeout=60000 -c search_path=public",
+    "replication": "false",
+    "sslcertmode": "allow",
+    "sslcompression": "0",
+    "ssl_max_protocol_version": "TLSv1.3",
+    "ssl_min_protocol_version": "TLSv1.2",
+    "sslmode": "prefer",
+    "sslnegotiation": "postgres",
+    "sslsni": "1",
+    "target_session_attrs": "read-write",
+    "tcp_user_timeout": "5000",
+}
+REFUSED = {
+    "gssencmode": "require",
+    "oauth_issuer": "https://issuer.example",
+    "replication": "database",
+    "require_auth": "scram-sha-256",
+    "requirepeer": "postgres",
+    "scram_client_key": "aGVsbG8=",
+    "sslcertmode": "require",
+    "sslcrldir": "crls",
+    "sslsni": "0",
+    "client_encoding": "LATIN1",
+    "sslmode": "maybe",
+    "target_session_attrs": "fastest",
+    "connect_timeout": "soon",
+    "port": "http",
+    "sslrootcert": "nowhere.pem",
+    "pgbouncer": "true",
+    "schema": "auth",
+    "connection_limit": "5",
+}
+
+
+@pytest.mark.parametrize("name", LIBPQ)
+async def test_parameter_of_libpq_leaves_the_database_reachable(
+    postgres_server: PostgresServer, name: str
+) -> None:
+    url = f"{postgres_server.url('postgres')}?{name}={LIBPQ[name].replace(' ', '%20')}"
+    connection = await PostgresAddress(url).connect()
+    assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_parameter_that_cannot_be_obeyed_is_named(name: str, postgres_server: PostgresServer) -> None:
+    url = f"{postgres_server.url('postgres')}?{name}={REFUSED[name]}"
+    with pytest.raises(WrongAddress, match=name) as refusal:
+        read_address(url)
+    assert postgres_server.password not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+async def test_all_parameters_together_make_a_deployment(postgres_url: str) -> None:
+    query = "&".join(
+        f"{name}={value.replace(' ', '%20')}" for name, value in LIBPQ.items() if name != "dbname"
+    )
+    url = f"{postgres_url}?{query}"
+    await upgrade(url)
+    storage = open_storage(url)
+    await storage.start()
+    await storage.ping()
+    await storage.close()
+
+
+async def test_pairs_mean_the_same_as_a_uri(postgres_server: PostgresServer) -> None:
+    url = (
+        f"host=127.0.0.1 port = {postgres_server.port} user=postgres "
+        f"password='{postgres_server.password}' dbname=postgres application_name='a \\' b'"
+    )
+    assert is_postgres(url)
+    connection = await PostgresAddress(url).connect()
+    assert await connection.fetchval("SELECT current_setting('application_name')") == "a ' b"
+    await connection.close()
+
+
+async def test_first_host_that_answers_is_used(postgres_server: PostgresServer) -> None:
+    port, password = postgres_server.port, postgres_server.password
+    url = (
+        f"postgresql://postgres:{password}@127.0.0.1:1,127.0.0.1:{port}/postgres?target_session_attrs=primary"
+    )
+    connection = await PostgresAddress(url).connect()
+    assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
+    assert str(read_address(url)) == f"postgresql://127.0.0.1:1,127.0.0.1:{port}/postgres"
+
+
+async def test_application_name_of_the_address_wins(postgres_server: PostgresServer) -> None:
+    for query, name in (("", "czo-auth"), ("?application_name=shop", "shop")):
+        connection = await PostgresAddress(postgres_server.url("postgres") + query).connect()
+        assert await connection.fetchval("SELECT current_setting('application_name')") == name
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "user", "password", "database"),
+    [
+        ("postgresql://u:p%40%2F%3A@h/d", "h", 5432, "u", "p@/:", "d"),
+        ("postgres://u:p@w@h:6000/d", "h", 6000, "u", "p@w", "d"),
+        ("postgresql://u%20x@[2001:db8::1]:7/d%20e", "2001:db8::1", 7, "u x", None, "d e"),
+        ("postgresql:///d?host=%2Frun%2Fpg&port=9&user=u&password=a+b", "/run/pg", 9, "u", "a+b", "d"),
+        ("postgresql://%2Frun%2Fpg/d", "/run/pg", 5432, None, None, "d"),
+        ("postgresql://h?dbname=d", "h", 5432, None, None, "d"),
+        ("host=h dbname=d user=u password=''", "h", 5432, "u", None, "d"),
+        ("postgresql://?hostaddr=10.0.0.1&dbname=d", "10.0.0.1", 5432, None, None, "d"),
+    ],
+)
+def test_address_is_read_as_libpq_reads_it(
+    url: str, host: str, port: int, user: str | None, password: str | None, database: str
+) -> None:
+    address = read_address(url)
+    assert (address.hosts, address.ports, address.database) == ((host,), (port,), database)
+    assert (address.arguments.get("user"), address.arguments.get("password")) == (user, password)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hunter2%zz@h/d",
+        "postgresql://u:hunter2%ff@h/d",
+        "postgresql://u:hunter2@[::1/d",
+        "postgresql://u:hunter2@h,i/d?port=1,2,3",
+        "postgresql://u:hunter2@h/d?hunter2",
+        "postgresql://u:hunter2@h/d?host=a&hostaddr=10.0.0.1",
+        "host=h password='hunter2",
+        "host=h hunter2",
+    ],
+)
+def test_malformed_address_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(WrongAddress) as refusal:
+        read_address(url)
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_trust_of_the_system_is_a_value_of_sslrootcert() -> None:
+    tls = read_address("postgresql://h/d?sslrootcert=system").arguments["ssl"]
+    assert isinstance(tls, ssl.SSLContext)
+    assert tls.check_hostname
+    with pytest.raises(WrongAddress, match="sslrootcert"):
+        read_address("postgresql://h/d?sslrootcert=system&sslmode=require")
+
+
+def test_files_of_tls_reach_the_driver(tmp_path: Path) -> None:
+    authority = tmp_path / "a & b.pem"
+    authority.write_text("")
+    address = read_address(
+        f"postgresql://h/d?sslmode=verify-full&sslrootcert={authority}".replace(" & ", "%20%26%20")
+    )
+    assert address.ssl_mode == "verify-full"
+    with pytest.raises((ssl.SSLError, asyncpg.InterfaceError)):
+        # The driver opens the file, which holds no certificate.
+        asyncpg.connect_utils._parse_connect_dsn_and_args(  # type: ignore[attr-defined]
+            **{
+                **dict.fromkeys(
+                    ("host", "port", "user", "password", "passfile", "database", "service", "servicefile"),
+                    None,
+                ),
+                **dict.fromkeys(
+                    ("server_settings", "target_session_attrs", "krbsrvname", "gsslib", "direct_tls")
+                ),
+                **address.arguments,
+            }
+        )
+
+
+def test_wrong_address_stops_a_deployment_in_one_sentence() -> None:
+    from czo_auth import Auth
+
+    with pytest.raises(StartRefused, match=r"CZO_AUTH_DATABASE_URL .*pgbouncer.*") as refusal:
+        Auth(settings("postgresql://u:hunter2@h/d?pgbouncer=true"))
+    assert "hunter2" not in str(refusal.value)
