@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.middleware.cors import CORSMiddleware
 
 from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.body import UnreadBody
 from czo_auth.asgi.entry import Door
+from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.problems import refusal_of, send_refusal
 from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from czo_auth.rest.app import rest_app
@@ -48,16 +51,29 @@ def pages_app_of(runtime: Runtime, door: Door) -> ASGIApp:
 
 def with_cors(app: ASGIApp, door: Door) -> ASGIApp:
     """Answer preflights and let trusted origins read the answers, with credentials."""
-    answering = CORSMiddleware(
+    answering = _TrustedOrigins(
         app,
-        allow_origin_regex=door.authenticator.origins.pattern,
+        origins=door.authenticator.origins,
         allow_credentials=True,
         allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
-        allow_headers=["authorization", "content-type", "x-request-id"],
+        # Whatever a trusted page asks for: tracing libraries add headers of their own to every request.
+        allow_headers=["*"],
         expose_headers=["set-auth-token", "retry-after"],
         max_age=600,
     )
     return NeverStored(answering)
+
+
+class _TrustedOrigins(CORSMiddleware):
+    """CORS for the origins whose pages may use cookies, compared as these are."""
+
+    def __init__(self, app: ASGIApp, *, origins: Origins, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._origins = origins
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        """Whether pages of *origin* may read answers."""
+        return self._origins.trusts(origin)
 
 
 class NeverStored:

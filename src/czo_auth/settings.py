@@ -18,6 +18,7 @@ from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
 from czo_auth.core.api_keys.lifetime import MOST_DAYS
 from czo_auth.core.api_keys.scopes import ScopePolicy
 from czo_auth.core.organizations.organization import OrganizationPolicy
+from czo_auth.core.origins import canonical_origin, is_loopback
 from czo_auth.core.policies import Policies
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
@@ -102,7 +103,7 @@ class Settings(BaseSettings):
     base_url: str | None = Field(
         default=None,
         description="Where clients reach the deployment, e.g. `https://auth.example.com`; https makes cookies "
-        "`Secure`. By default `http://<host>:<port>`.",
+        "`Secure`. By default `http://localhost:<port>`, or `http://<host>:<port>` where the host is another one.",
     )
     base_path: str = Field(default="/api/auth", description="Path that the API is mounted at.")
     trusted_origins: Words = Field(
@@ -257,6 +258,14 @@ class Settings(BaseSettings):
                 raise ValueError("must be addresses or networks, like 10.0.0.5,10.1.0.0/16") from None
         return value
 
+    @field_validator("trusted_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if canonical_origin(text) is None:
+                raise ValueError("must be origins, like https://shop.example.com or https://*.example.com")
+        return value
+
     @field_validator("api_key_prefix")
     @classmethod
     def _prefix(cls, value: str) -> str:
@@ -317,8 +326,12 @@ class Settings(BaseSettings):
     @property
     def public_url(self) -> str:
         """Where clients reach the deployment, without a final slash."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
-        return self.base_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        if self.base_url is not None:
+            return self.base_url
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        # Browsers allow passkeys on the name, and not on the address.
+        is_here = self.host in ("0.0.0.0", "::") or is_loopback(host)  # noqa: S104 - compared, not bound
+        return f"http://{'localhost' if is_here else host}:{self.port}"
 
     @property
     def storage_url(self) -> str:

@@ -42,7 +42,9 @@ class Authenticator:
         self._prefix = settings.api_key_prefix
         self._reads_key_header = settings.api_key_header
         self.cookies = Cookies(secure=settings.public_url.startswith("https://"))
-        self.origins = Origins([settings.public_url], settings.trusted_origins)
+        self.origins = Origins(
+            settings.public_url, settings.trusted_origins, is_development=not settings.is_production
+        )
         self.clients = Clients(settings.trusted_proxies)
 
     def read(self, scope: Scope) -> Credential | None:
@@ -112,12 +114,7 @@ class Authenticator:
             MissingOrNullOrigin, InvalidOrigin
         """
         if credential is not None and credential.from_cookie and scope["method"] not in SAFE_METHODS:
-            self.origins.check_cookie_request(header_dict(scope))
-
-
-def header_dict(scope: Scope) -> dict[str, str]:
-    """Give the headers of a raw request by lower-case name; of several the last."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            self.origins.check_cookie_request(scope)
 
 
 class AuthMiddleware:
@@ -194,7 +191,7 @@ class AuthMiddleware:
         except Refusal:
             return None
         if scope["type"] == "websocket":
-            self._authenticator.origins.check_cookie_request(header_dict(scope))
+            self._authenticator.origins.check_cookie_request(scope)
         else:
             self._authenticator.check_origin(scope, credential)
         return principal

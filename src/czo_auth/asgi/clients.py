@@ -12,6 +12,7 @@ from czo_auth.core.ids import new_id
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.text import escape_control
 
+_ELEMENT = re.compile(r"\[([^\]]+)\](?::[0-9]{1,5})?|([0-9.]+)(?::[0-9]{1,5})?|([0-9A-Fa-f:.]+(?:%.*)?)")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -61,7 +62,9 @@ class Clients:
         if forwarded is None or peer is None or not self._is_trusted(peer):
             return _readable(peer)
         for text in reversed([part.strip() for part in forwarded.split(",")]):
-            address = _readable(text)
+            if not text:
+                continue
+            address = _readable(_without_port(text))
             if address is None:
                 return _readable(peer)
             peer = address
@@ -74,6 +77,12 @@ class Clients:
         return readable is not None and any(
             ipaddress.ip_address(readable) in network for network in self._trusted
         )
+
+
+def _without_port(text: str) -> str:
+    """Return the address in an element of ``X-Forwarded-For``: proxies add ports, brackets and quotation marks."""
+    found = _ELEMENT.fullmatch(text.strip('"'))
+    return text if found is None else next(filter(None, found.groups()))
 
 
 def _readable(text: str | None) -> str | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from starlette.requests import Request
 
-from czo_auth.asgi.authentication import Authenticator, header_dict
+from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.credentials import Credential
 from czo_auth.asgi.origins import SAFE_METHODS
@@ -90,7 +90,7 @@ async def enter(door: Door, request: Request, access: Access, *, opens_session: 
     cookies = authenticator.cookies.read(scope["headers"])
     credential = authenticator.read(scope)
     if opens_session:
-        authenticator.origins.check_sign_in(header_dict(scope), carries_cookie=bool(cookies))
+        authenticator.origins.check_sign_in(scope, carries_cookie=bool(cookies))
     origin_refusal = _origin_refusal(authenticator, request, credential, cookies)
     if access.credential == "none":
         await _refuse_blocked_key(runtime, credential, now=now)
@@ -171,7 +171,7 @@ def _origin_refusal(
     if request.method in SAFE_METHODS or not cookies or bearer:
         return None
     try:
-        authenticator.origins.check_cookie_request(header_dict(request.scope))
+        authenticator.origins.check_cookie_request(request.scope)
     except Refusal as refusal:
         return refusal
     return None

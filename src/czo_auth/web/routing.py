@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from czo_auth.asgi.authentication import header_dict
 from czo_auth.asgi.entry import Call, Door, enter
 from czo_auth.asgi.problems import refusal_of, status_of
 from czo_auth.asgi.session_cookies import clear_session_cookies
@@ -194,7 +193,7 @@ class _Page:
         request = visit.request
         is_form = self.again is not None
         if is_form:
-            door.authenticator.origins.check_cookie_request(header_dict(request.scope))
+            door.authenticator.origins.check_cookie_request(request.scope)
         call = await enter(door, request, self.access, opens_session=self.opens_session)
         form = await read_form(request) if is_form else Form()
         return replace(visit, call=call, query=read_query(request), form=form)
