@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.errors import StartRefused
+from czo_auth.setting_sources import KEY_VARIABLE, WrongSetting, variable_of
 from czo_auth.settings import DATABASE_FILE, KEY_FILE, Settings
 
 
@@ -21,16 +24,38 @@ def read_settings(**chosen: object) -> Settings:
     Raises:
         StartRefused: One makes no sense; the message names it and never shows its value.
     """
-    if "CZO_AUTH_PAGES_ENABLED" not in os.environ:
+    if not os.environ.get("CZO_AUTH_PAGES_ENABLED"):
         chosen = {"pages_enabled": True, **chosen}
     try:
         return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'CZO_AUTH_' + '.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
-            for problem in error.errors(include_input=False, include_context=False)
-        )
-        raise StartRefused(f"A setting is wrong: {problems}") from None
+        raise StartRefused(f"A setting is wrong: {sentence_of(error)}") from None
+    except SettingsError as error:
+        raise StartRefused(f"A setting is wrong: {_unreadable(error)}") from None
+    except WrongSetting as error:
+        raise StartRefused(f"{error}.") from None
+
+
+def sentence_of(error: ValidationError) -> str:
+    """Say which settings are wrong and why, without their values."""
+    return "; ".join(
+        f"{_named(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_input=False, include_context=False, include_url=False)
+    )
+
+
+def _named(place: tuple[int | str, ...]) -> str:
+    if not place:
+        return "the settings"
+    first = str(place[0])
+    variable = first if first == KEY_VARIABLE else variable_of(first)
+    return ".".join([variable, *(str(part) for part in place[1:])])
+
+
+def _unreadable(error: SettingsError) -> str:
+    # The library names the field and quotes no value: error parsing value for field "x" from source "y".
+    found = re.search(r'field "(\w+)"', str(error))
+    return f"{variable_of(found[1])}: must be JSON" if found else "one is not JSON where it must be"
 
 
 def settings_with_local_key(settings: Settings | None = None) -> Settings:

@@ -7,16 +7,17 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorType
+from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorRegistry, ActorType
 from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
 from czo_auth.core.api_keys.lifetime import MOST_DAYS
 from czo_auth.core.api_keys.scopes import ScopePolicy
+from czo_auth.core.mail import read_sender
 from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.origins import canonical_origin, is_loopback
 from czo_auth.core.policies import Policies
@@ -24,6 +25,7 @@ from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
 from czo_auth.core.users.password_policy import PasswordPolicy
 from czo_auth.crypto import tokens
+from czo_auth.setting_sources import Files
 
 _PREFIX = re.compile(r"[a-z][a-z0-9]{1,14}_")
 _TABLE_PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -31,6 +33,9 @@ _TABLE_PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _DATABASE_URL: Final = re.compile(r"sqlite:///|postgres(ql)?://|\s*[a-z_]+\s*=")
 _ONE_REDIS: Final = frozenset({"redis", "rediss"})
 _REDIS: Final = _ONE_REDIS | {"redis+unix", "redis+sentinel", "redis+cluster"}
+SECRETS: Final = ("encryption_key", "database_url", "rate_limit_url", "smtp_url")
+"""Settings that hold a secret, and may come from a file."""
+
 DATABASE_FILE = "czo-auth.db"
 KEY_FILE = "encryption.key"
 
@@ -40,10 +45,12 @@ Words = Annotated[tuple[str, ...], NoDecode]
 class Settings(BaseSettings):
     """
     One deployment's settings. Each is read from ``CZO_AUTH_<NAME>`` (the encryption key from ``AUTH_ENCRYPTION_KEY``);
-    arguments win over the environment. Lists are comma-separated there.
+    arguments win over the environment. Lists are comma-separated there, and an empty variable counts as unset.
+    Secrets may come from a file that ``<NAME>_FILE`` names, too.
 
     Raises:
         pydantic.ValidationError: A value makes no sense; the message names the setting and never shows a secret.
+        ValueError: A file cannot be read, or a variable that begins with ``CZO_AUTH_`` is no setting.
     """
 
     model_config = SettingsConfigDict(
@@ -53,7 +60,22 @@ class Settings(BaseSettings):
         populate_by_name=True,
         arbitrary_types_allowed=True,
         hide_input_in_errors=True,
+        # A compose file or a chart leaves variables empty that nobody chose.
+        env_ignore_empty=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Called by pydantic-settings: arguments, then the environment, then mounted files."""
+        files = Files(settings_cls, names=(*SECRETS, "actor_types"), structured=("actor_types",))
+        return init_settings, env_settings, files
 
     # what it runs on
     environment: Literal["development", "production"] = Field(
@@ -137,7 +159,10 @@ class Settings(BaseSettings):
         "five characters of their SHA-1. An outage lets the password pass.",
     )
     actor_types: tuple[ActorType, ...] = Field(
-        default=(CUSTOMER, MERCHANT, ADMIN), description="Actor types, the default first. From code only."
+        default=(CUSTOMER, MERCHANT, ADMIN),
+        description="Actor types, the default first: a JSON list of objects with the fields of `ActorType`, "
+        '`[{"name": "buyer", "sign_up_open": true}, {"name": "staff", "administers": true}]`; or a JSON or TOML file '
+        "that `CZO_AUTH_ACTOR_TYPES_FILE` names.",
     )
 
     # second factors
@@ -217,7 +242,10 @@ class Settings(BaseSettings):
         description="`smtp://user:password@host:587` (STARTTLS) or `smtps://…`; without it mails go to the log "
         "in development and are refused in production.",
     )
-    mail_from: str = Field(default="czo-auth@localhost", description="Sender of mails.")
+    mail_from: str = Field(
+        default="czo-auth@localhost",
+        description="Sender of mails: `auth@example.com`, or with a name `Shop <auth@example.com>`.",
+    )
     events_file: Path | None = Field(
         default=None, description="File that gets every event as one CloudEvents JSON line."
     )
@@ -305,18 +333,24 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite:/// or postgresql://")
         return value
 
+    @field_validator("actor_types")
+    @classmethod
+    def _actor_types(cls, value: tuple[ActorType, ...]) -> tuple[ActorType, ...]:
+        ActorRegistry(value)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _mail_from(cls, value: str) -> str:
+        read_sender(value)
+        return value
+
     @field_validator("rate_limit_url")
     @classmethod
     def _rate_limit_url(cls, value: str | None) -> str | None:
         if value is not None and not _names_counters(value):
             raise ValueError("must be like redis://:password@host:6379/0, or rediss:// for TLS")
         return value
-
-    @model_validator(mode="after")
-    def _names(self) -> Self:
-        if not self.actor_types:
-            raise ValueError("actor_types needs at least one type")
-        return self
 
     @property
     def is_production(self) -> bool:

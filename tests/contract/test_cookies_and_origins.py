@@ -247,3 +247,32 @@ async def test_refusal_can_be_read_by_a_trusted_site_too(live_sqlite: Live) -> N
     answer = await live_sqlite.api.get("/session", headers={"origin": "https://app.example"})
     refused(answer, 401, "UNAUTHORIZED")
     assert answer.headers["access-control-allow-origin"] == "https://app.example"
+
+
+@pytest.mark.parametrize(
+    "asked", ["sentry-trace, baggage", "x-api-key", "traceparent,x-request-id,if-none-match"]
+)
+async def test_preflight_of_a_trusted_site_may_ask_for_any_header(live_sqlite: Live, asked: str) -> None:
+    """Tracing libraries add headers to every request of a page."""
+    headers = {"access-control-request-method": "POST", "access-control-request-headers": asked}
+    for origin in TRUSTED:
+        answer = await live_sqlite.api.call("OPTIONS", "/sign-in/email", origin=origin, headers=headers)
+        assert answer.status_code == 200
+        allowed = {name.strip() for name in answer.headers["access-control-allow-headers"].split(",")}
+        assert {name.strip() for name in asked.split(",")} <= allowed
+    answer = await live_sqlite.api.call(
+        "OPTIONS", "/sign-in/email", origin="https://evil.example", headers=headers
+    )
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_default_server_takes_localhost(deploy_sqlite: Deploy) -> None:
+    """No base URL is set: what the server prints is what browsers may use."""
+    here = await deploy_sqlite(base_url=None)
+    _, session = await here.people.newcomer()
+    for origin in ("http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"):
+        accepted(await here.api.post("/update-user", {"name": "x"}, cookies=session.cookies, origin=origin))
+    answer = await here.api.post(
+        "/update-user", {"name": "x"}, cookies=session.cookies, origin="http://localhost:8001"
+    )
+    refused(answer, 403, "INVALID_ORIGIN")

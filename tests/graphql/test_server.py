@@ -33,7 +33,11 @@ def test_the_server_answers_graphql_and_writes_nothing_of_it(
     start_server: StartServer, database_url: str
 ) -> None:
     server = start_server(
-        env={"CZO_AUTH_ENVIRONMENT": "production", "AUTH_ENCRYPTION_KEY": new_key_text()},
+        env={
+            "CZO_AUTH_ENVIRONMENT": "production",
+            "CZO_AUTH_BASE_URL": "https://auth.example",
+            "AUTH_ENCRYPTION_KEY": new_key_text(),
+        },
         database_url=database_url,
     )
     assert ask(server, "{me{id}}", None).status_code == 401

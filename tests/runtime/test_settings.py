@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from czo_auth import Settings
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from czo_auth import ActorType, Auth, Settings, StartRefused
+from czo_auth.core.mail import read_sender
 from czo_auth.crypto.sealing import new_key_text
+from czo_auth.delivery.smtp import SmtpSettings
+from czo_auth.deployment import read_settings
+from czo_auth.setting_sources import MAX_FILE_BYTES, variable_of
+from czo_auth.settings import SECRETS
 
 PASSWORD = "a-word-that-nobody-may-read"
 
@@ -19,3 +30,167 @@ def test_no_password_shows_in_what_is_printed() -> None:
     for printed in (repr(settings), str(settings), f"{settings}"):
         assert PASSWORD not in printed
         assert key not in printed
+
+
+VALUES = {
+    "encryption_key": new_key_text(),
+    "database_url": "postgresql://u:p@db.example/czo",
+    "rate_limit_url": "redis://:p@redis.example:6379/0",
+    "smtp_url": "smtp://u:p@mail.example:587",
+}
+
+
+def plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    unset = read_settings()
+    monkeypatch.setenv(variable_of(name), "")
+    assert read_settings() == unset
+    assert getattr(Settings(), name) == getattr(unset, name) or name == "pages_enabled"
+
+
+def test_every_secret_can_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert set(VALUES) == set(SECRETS)
+    hidden = {name for name, field in Settings.model_fields.items() if not field.repr}
+    hidden |= {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    assert hidden <= set(SECRETS)
+    for name, value in VALUES.items():
+        file = tmp_path / name
+        file.write_text(f"{value}\n")
+        monkeypatch.setenv(f"{variable_of(name)}_FILE", str(file))
+    settings = read_settings()
+    assert {name: plain(getattr(settings, name)) for name in SECRETS} == VALUES
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_file_that_cannot_be_used_is_named_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    variable = f"{variable_of(name)}_FILE"
+    empty, binary, large = tmp_path / "empty", tmp_path / "binary", tmp_path / "large"
+    empty.write_text(" \n")
+    binary.write_bytes(b"\xff\xfe\x00")
+    large.write_bytes(b"x" * (MAX_FILE_BYTES + 1))
+    for path in (tmp_path / "missing", tmp_path, empty, binary, large):
+        monkeypatch.setenv(variable, str(path))
+        with pytest.raises(StartRefused, match=f"^{variable} names a file that ") as refusal:
+            read_settings()
+        assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secret_that_is_there_twice_is_refused_and_an_argument_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "secret").write_text(VALUES[name])
+    monkeypatch.setenv(f"{variable_of(name)}_FILE", str(tmp_path / "secret"))
+    monkeypatch.setenv(variable_of(name), VALUES[name])
+    with pytest.raises(StartRefused, match="are both set"):
+        read_settings()
+    monkeypatch.setenv(variable_of(name), "")
+    assert plain(getattr(read_settings(), name)) == VALUES[name]
+    assert plain(getattr(read_settings(**{name: f"{VALUES[name]}1"}), name)) == f"{VALUES[name]}1"
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("CZO_AUTH_BASEURL", "CZO_AUTH_BASE_URL"),
+        ("CZO_AUTH_TRUSTED_ORIGIN", "CZO_AUTH_TRUSTED_ORIGINS"),
+        ("CZO_AUTH_ENCRYPTION_KEY", "AUTH_ENCRYPTION_KEY"),
+        ("AUTH_ENCRYPTION_KEYS", "AUTH_ENCRYPTION_KEY"),
+        ("czo_auth_prot", "CZO_AUTH_PORT"),
+        ("CZO_AUTH_SMTP_URLFILE", "CZO_AUTH_SMTP_URL_FILE"),
+        ("CZO_AUTH_PORT_FILE", "CZO_AUTH_"),
+        ("CZO_AUTH_ZZZZZZ", None),
+    ],
+)
+def test_misspelled_variable_is_refused_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, variable: str, meant: str | None
+) -> None:
+    monkeypatch.setenv(variable, "x")
+    with pytest.raises(StartRefused, match=f"{variable.upper()} is no setting") as refusal:
+        read_settings()
+    assert (f"did you mean {meant}" in str(refusal.value)) is (meant is not None)
+
+
+def test_actor_types_come_from_the_environment_and_from_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wanted = (
+        ActorType(name="buyer", sign_up_open=True),
+        ActorType(name="staff", requires_two_factor=True, administers=True),
+    )
+    text = json.dumps(
+        [
+            {"name": "buyer", "sign_up_open": True},
+            {"name": "staff", "requires_two_factor": True, "administers": True},
+        ]
+    )
+    monkeypatch.setenv("CZO_AUTH_ACTOR_TYPES", text)
+    assert read_settings().actor_types == wanted
+    monkeypatch.delenv("CZO_AUTH_ACTOR_TYPES")
+    (tmp_path / "actors.json").write_text(text)
+    (tmp_path / "actors.toml").write_text(
+        '[[actor_types]]\nname = "buyer"\nsign_up_open = true\n'
+        '[[actor_types]]\nname = "staff"\nrequires_two_factor = true\nadministers = true\n'
+    )
+    for name in ("actors.json", "actors.toml"):
+        monkeypatch.setenv("CZO_AUTH_ACTOR_TYPES_FILE", str(tmp_path / name))
+        assert read_settings().actor_types == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "customer, admin",
+        "[]",
+        '[{"name": "session"}]',
+        '[{"name": "a"}, {"name": "a"}]',
+        '[{"name": "a", "sign_up": true}]',
+        '["a"]',
+        '{"name": "a"}',
+    ],
+)
+def test_actor_types_that_make_no_sense_are_named(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("CZO_AUTH_ACTOR_TYPES", text)
+    with pytest.raises(StartRefused, match="CZO_AUTH_ACTOR_TYPES") as refusal:
+        read_settings()
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "address"),
+    [
+        ("auth@example.com", "", "auth@example.com"),
+        ("Shop <a@b.c>", "Shop", "a@b.c"),
+        ('"Shop, Inc." <a@b.c>', "Shop, Inc.", "a@b.c"),
+        ("Tür & Tor <a@b.c>", "Tür & Tor", "a@b.c"),
+        ("<a@b.c>", "", "a@b.c"),
+    ],
+)
+def test_sender_may_have_a_name(text: str, name: str, address: str) -> None:
+    assert read_sender(Settings(mail_from=text).mail_from) == (name, address)
+    sender = SmtpSettings.from_url("smtp://mail.example", sender=text)
+    assert (sender.sender_name, sender.sender) == (name, address)
+
+
+@pytest.mark.parametrize(
+    "text", ["Shop", "Shop <a>", "a@b.c, d@e.f", "Shop <a@b.c", "Shop\n <a@b.c>", "a b@c.d"]
+)
+def test_sender_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="mail_from"):
+        Settings(mail_from=text)
+
+
+def test_production_without_a_base_url_is_refused(tmp_path: Path) -> None:
+    settings = Settings(
+        environment="production",
+        encryption_key=SecretStr(new_key_text()),
+        database_url=f"sqlite:///{tmp_path}/a.db",
+    )
+    with pytest.raises(StartRefused, match="CZO_AUTH_BASE_URL is missing"):
+        Auth(settings)

@@ -280,3 +280,4 @@ def _hand_over(settings: Settings) -> None:
     os.environ["CZO_AUTH_DATA_DIR"] = str(settings.data_dir)
     if settings.database_url is not None:
         os.environ["CZO_AUTH_DATABASE_URL"] = settings.database_url
+        os.environ.pop("CZO_AUTH_DATABASE_URL_FILE", None)

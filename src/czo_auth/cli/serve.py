@@ -93,7 +93,7 @@ def _create_administrator(settings: Settings) -> str:
         "--actor-type",
         "admin",
     ]
-    same = ["AUTH_ENCRYPTION_KEY"] if "AUTH_ENCRYPTION_KEY" in os.environ else []
+    same = ["AUTH_ENCRYPTION_KEY"] if os.environ.get("AUTH_ENCRYPTION_KEY") else []
     if settings.is_embedded_default:
         words += ["--data-dir", str(settings.data_dir.absolute())]
     elif settings.storage_url.startswith("sqlite:"):

@@ -34,6 +34,12 @@ Language = Literal["en", "fr"]
 DEFAULT_LANGUAGE: Language = "en"
 
 
+_ADDRESS = r"[^\s<>@,;\"()]+@[^\s<>@,;\"()]+"
+_SENDER = re.compile(
+    rf'(?P<bare>{_ADDRESS})|(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<name>[^<>",;@]*))\s*<(?P<address>{_ADDRESS})>'
+)
+
+
 class MailUnavailable(Unavailable):
     """The mail server does not take the message; without ``retry_after``, it never will."""
 
@@ -91,6 +97,20 @@ class Mail(Protocol):
             MailUnavailable: It was not taken.
             MailNotConfigured: There is nothing that could take it.
         """
+
+
+def read_sender(text: str) -> tuple[str, str]:
+    """
+    Read the sender of mails, ``auth@example.com`` or ``Shop <auth@example.com>``, as name and address.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    found = _SENDER.fullmatch(text.strip())
+    if found is None or not text.isprintable():
+        raise ValueError("must be an address, like auth@example.com or Shop <auth@example.com>")
+    name = re.sub(r"\\(.)", r"\1", found["quoted"]) if found["quoted"] is not None else found["name"] or ""
+    return name.strip(), found["bare"] or found["address"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import MailMessage, MailUnavailable
+from czo_auth.core.mail import MailMessage, MailUnavailable, read_sender
 
 _log = logging.getLogger("czo_auth.mail")
 
@@ -69,9 +69,13 @@ class SmtpSettings:
         Read settings from an address: ``smtp://user:password@host:587`` demands STARTTLS, ``smtps://`` is TLS from the
         first byte (port 465), ``smtp+plain://host`` is a relay on a trusted network (port 25).
 
+        Args:
+            sender: An address, or ``Name <address>``.
+
         Raises:
             ValueError: It is no such address. The message does not show it, as it may hold a password.
         """
+        name, address = read_sender(sender)
         parts = urlsplit(url)
         security, port = _SCHEMES.get(parts.scheme, (None, 0))
         if security is None or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
@@ -84,7 +88,8 @@ class SmtpSettings:
             security=security,
             username=None if parts.username is None else unquote(parts.username),
             password=None if parts.password is None else unquote(parts.password),
-            sender=sender,
+            sender=address,
+            sender_name=name,
         )
 
 

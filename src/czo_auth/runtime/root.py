@@ -105,6 +105,14 @@ def _storage_of(settings: Settings) -> Storage:
         raise StartRefused(f"CZO_AUTH_DATABASE_URL or CZO_AUTH_TABLE_PREFIX is wrong: {error}.") from None
 
 
+def _refuse_unreachable(settings: Settings) -> None:
+    """Refuse a deployment in production that does not know its own address: cookies, links and tokens depend on it."""
+    if settings.is_production and settings.base_url is None:
+        raise StartRefused(
+            "CZO_AUTH_BASE_URL is missing: production needs the address that clients use, like https://auth.example.com."
+        )
+
+
 class Pool(Hashing, Protocol):
     """What hashes, and lets go of its threads at the end."""
 
@@ -182,6 +190,7 @@ class Runtime:
             policies=policies,
             links=_links_of(settings),
         )
+        _refuse_unreachable(settings)
         self.signing_keys = SigningKeys(services)
         self.recovery = Recovery(services)
         self.key_life = KeyLife(services)
