@@ -17,6 +17,7 @@ from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorRegistry, Actor
 from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
 from czo_auth.core.api_keys.lifetime import MOST_DAYS
 from czo_auth.core.api_keys.scopes import ScopePolicy
+from czo_auth.core.events.types import AuditPolicy
 from czo_auth.core.mail import read_sender
 from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.origins import canonical_origin, is_loopback
@@ -250,6 +251,22 @@ class Settings(BaseSettings):
         default=None, description="File that gets every event as one CloudEvents JSON line."
     )
 
+    # what is kept
+    audit_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="How long audit records are kept; older ones are deleted in batches, and the log says how far. For "
+        "ever by default. Unit: days.",
+    )
+    audit_address_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="How long audit records keep the address and the browser of who acted; as long as the record by "
+        "default. Unit: days.",
+    )
+
     # doors
     api_docs: bool | None = Field(
         default=None,
@@ -410,8 +427,15 @@ class Settings(BaseSettings):
             ),
             scopes=ScopePolicy(self.scope_rule),
             organizations=OrganizationPolicy(limit=self.organization_limit),
+            audit=AuditPolicy(
+                keep_records=_days(self.audit_retention_days), keep_addresses=_days(self.audit_address_days)
+            ),
             require_email_verification=self.require_email_verification,
         )
+
+
+def _days(number: int | None) -> timedelta | None:
+    return None if number is None else timedelta(days=number)
 
 
 def _names_counters(url: str) -> bool:

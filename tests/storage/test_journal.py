@@ -64,6 +64,8 @@ async def test_fact_becomes_event_and_audit_record(things: Things) -> None:
         provenance=provenance,
         previous_hash=GENESIS,
         hash=kept.hash,
+        version=2,
+        origin=kept.origin,
     )
 
 

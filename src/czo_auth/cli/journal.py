@@ -143,7 +143,8 @@ def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     """
     Check that no record of the audit log was changed, moved or taken out.
 
-    Records cut off at the end leave no trace: keep the last hash elsewhere to notice that.
+    Addresses, browsers and names may be missing where retention or the deletion of a user removed them. Records cut
+    off at the end leave no trace: keep the last hash elsewhere to notice that.
     """
     from czo_auth.cli.output import print_json, progress
     from czo_auth.cli.session import REFUSED, fail, run
@@ -161,10 +162,13 @@ def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
                 "records": verdict.records,
                 "brokenAt": verdict.broken_at,
                 "lastHash": verdict.last_hash,
+                "cutThrough": verdict.cut_through,
             }
         )
     elif verdict.broken_at is None:
         counted = "1 record" if verdict.records == 1 else f"{verdict.records} records"
         print(f"the audit log is whole: {counted}, the last hash is {verdict.last_hash}")
+        if verdict.cut_through:
+            print(f"records up to sequence {verdict.cut_through} were removed by retention")
     if verdict.broken_at is not None:
         fail(f"the audit log is broken at sequence {verdict.broken_at}.", REFUSED)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from czo_auth.core.api_keys.key import ApiKeyPolicy
 from czo_auth.core.api_keys.scopes import ScopePolicy
+from czo_auth.core.events.types import AuditPolicy
 from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
@@ -25,4 +26,5 @@ class Policies:
     api_keys: ApiKeyPolicy = field(default_factory=ApiKeyPolicy)
     scopes: ScopePolicy = field(default_factory=ScopePolicy)
     organizations: OrganizationPolicy = field(default_factory=OrganizationPolicy)
+    audit: AuditPolicy = field(default_factory=AuditPolicy)
     require_email_verification: bool = False

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from czo_auth.core.api_keys.key import KeyGuard
 from czo_auth.core.api_keys.store import ApiKeys
-from czo_auth.core.events.store import Journal
+from czo_auth.core.events.store import AuditRemoval, Journal
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.sealing_store import KeyChecks
 from czo_auth.core.sessions.store import Sessions
@@ -43,6 +43,8 @@ class Transaction(Protocol):
     def organizations(self) -> Organizations: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def audit_removal(self) -> AuditRemoval: ...
     @property
     def key_checks(self) -> KeyChecks: ...
 

@@ -9,6 +9,7 @@ from typing import Final
 from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN
 from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.flows.audit_retention import AuditRetention
 from czo_auth.core.flows.key_life import KeyLife
 from czo_auth.core.flows.recovery import Recovery
 from czo_auth.core.flows.signing_keys import SigningKeys
@@ -17,6 +18,7 @@ from czo_auth.core.transaction import Transaction, Transactions
 FLUSH_EVERY: Final = timedelta(seconds=5)
 RESETS_EVERY: Final = timedelta(seconds=5)
 TIDY_EVERY: Final = timedelta(minutes=10)
+RETENTION_EVERY: Final = timedelta(minutes=10)
 KEY_LIVES_EVERY: Final = timedelta(minutes=10)
 KEEP_EXPIRED: Final = timedelta(days=1)
 KEEP_EVENTS: Final = timedelta(days=30)
@@ -33,6 +35,7 @@ class Housekeeping:
         signing_keys: SigningKeys,
         recovery: Recovery,
         key_life: KeyLife,
+        audit_retention: AuditRetention,
         now: Callable[[], datetime],
     ) -> None:
         self._transactions = transactions
@@ -40,6 +43,7 @@ class Housekeeping:
         self._signing_keys = signing_keys
         self._recovery = recovery
         self._key_life = key_life
+        self._audit_retention = audit_retention
         self._now = now
         self._failed_at: datetime | None = None
 
@@ -84,6 +88,10 @@ class Housekeeping:
         await self._prune(lambda tx: tx.organizations.prune_expired(before=before))
         await self._prune(lambda tx: tx.api_keys.prune_expired(before=before))
         await self._prune(lambda tx: tx.journal.prune_events(before=now - KEEP_EVENTS))
+
+    async def keep_retention(self) -> None:
+        """Remove what the audit log keeps no longer, and finish erasures that were interrupted."""
+        await self._audit_retention.apply(now=self._now())
 
     async def _prune(self, step: Callable[[Transaction], int]) -> None:
         """Delete some rows at a time, so that no other write waits long."""

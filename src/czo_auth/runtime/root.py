@@ -20,6 +20,7 @@ from czo_auth.core.errors import Refusal, SecretUnreadable, StorageUnavailable
 from czo_auth.core.events.deliver import Relay, Sink
 from czo_auth.core.flows.administer import Administer
 from czo_auth.core.flows.api_keys import ManageApiKeys
+from czo_auth.core.flows.audit_retention import AuditRetention
 from czo_auth.core.flows.authenticate import Authenticate
 from czo_auth.core.flows.enrolment import EnableTwoFactor
 from czo_auth.core.flows.invitations import Invitations
@@ -53,6 +54,7 @@ from czo_auth.runtime.housekeeping import (
     FLUSH_EVERY,
     KEY_LIVES_EVERY,
     RESETS_EVERY,
+    RETENTION_EVERY,
     TIDY_EVERY,
     Housekeeping,
 )
@@ -194,12 +196,14 @@ class Runtime:
         self.signing_keys = SigningKeys(services)
         self.recovery = Recovery(services)
         self.key_life = KeyLife(services)
+        self.audit_retention = AuditRetention(services)
         self._housekeeping = Housekeeping(
             services.transactions,
             last_used=last_used,
             signing_keys=self.signing_keys,
             recovery=self.recovery,
             key_life=self.key_life,
+            audit_retention=self.audit_retention,
             now=self.now,
         )
         self.authenticate = Authenticate(
@@ -345,6 +349,7 @@ class Runtime:
         self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
+        self._background.repeat(self._housekeeping.keep_retention, every=RETENTION_EVERY)
         self._background.repeat(self._housekeeping.keep_key_lives, every=KEY_LIVES_EVERY)
 
     def _all_sinks(self) -> list[Sink]:

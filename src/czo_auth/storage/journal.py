@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     and_,
     case,
@@ -25,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from czo_auth.core.events.chain import GENESIS, chain_hash
+from czo_auth.core.events.chain import GENESIS
 from czo_auth.core.events.store import OutboxState, SinkState
 from czo_auth.core.events.types import (
     EVENT_TYPES,
@@ -38,20 +37,13 @@ from czo_auth.core.events.types import (
 )
 from czo_auth.core.ids import new_id
 from czo_auth.core.provenance import Provenance
+from czo_auth.storage.audit_rows import Entry, audit_record, chained_row, without_erased
 from czo_auth.storage.locks import hold_lock
 from czo_auth.storage.store import Store, columns
 from czo_auth.storage.tables import Tables
 
 ALARMS = frozenset({TWO_FACTOR_LOCKED, REFRESH_REUSE_DETECTED})
 """Events that are about a failure, and so are delivered whatever the outcome says."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    id: str
-    at: datetime
-    fact: Fact
-    provenance: Provenance
 
 
 class SqlJournal(Store):
@@ -64,13 +56,13 @@ class SqlJournal(Store):
 
     def __init__(self, connection: Connection, tables: Tables) -> None:
         super().__init__(connection, tables)
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
 
     def record(self, fact: Fact, *, provenance: Provenance, now: datetime) -> None:
         # As it will be read back: what cannot be JSON fails here, and a later change of the mapping changes nothing.
         details = json.loads(json.dumps(dict(fact.details), allow_nan=False))
         kept = replace(fact, details=details)
-        self._entries.append(_Entry(id=new_id(now), at=now, fact=kept, provenance=provenance))
+        self._entries.append(Entry(id=new_id(now), at=now, fact=kept, provenance=provenance))
 
     def flush(self) -> None:
         """Write what was recorded; who holds the transaction commits right after."""
@@ -79,7 +71,14 @@ class SqlJournal(Store):
         entries, self._entries = self._entries, []
         audit, events = self._tables.audit, self._tables.events
         hold_lock(self._connection, audit.name)
-        self._connection.execute(insert(audit), self._chained(entries))
+        newest, previous, erased = self._newest(entries)
+        if erased:
+            entries = [without_erased(entry, erased) for entry in entries]
+        rows = []
+        for sequence, entry in enumerate(entries, start=newest + 1):
+            rows.append(chained_row(entry, previous=previous, sequence=sequence))
+            previous = rows[-1]["hash"]
+        self._connection.execute(insert(audit), rows)
         if told := [_event_row(entry) for entry in entries if _is_told(entry.fact)]:
             self._connection.execute(insert(events), told)
 
@@ -199,24 +198,19 @@ class SqlJournal(Store):
 
     # --- how ---
 
-    def _chained(self, entries: Sequence[_Entry]) -> list[dict[str, Any]]:
-        audit = self._tables.audit
-        last = select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
-        row = self._connection.execute(last).one_or_none()
-        newest, previous = (0, GENESIS) if row is None else (row.sequence, row.hash)
-        chained = []
-        for sequence, entry in enumerate(entries, start=newest + 1):
-            own = chain_hash(
-                previous,
-                sequence=sequence,
-                record_id=entry.id,
-                at=entry.at,
-                fact=entry.fact,
-                provenance=entry.provenance,
-            )
-            chained.append(_audit_row(entry) | {"sequence": sequence, "previous_hash": previous, "hash": own})
-            previous = own
-        return chained
+    def _newest(self, entries: Sequence[Entry]) -> tuple[int, str, frozenset[str]]:
+        """Read where the chain ends, and which of the users in *entries* were deleted, in one statement."""
+        audit, erasures = self._tables.audit, self._tables.erasures
+        concerned = {entry.fact.user_id for entry in entries} | {
+            entry.provenance.user_id for entry in entries
+        }
+        known = sorted(user_id for user_id in concerned if user_id is not None)
+        erased = select(func.aggregate_strings(erasures.c.user_id, " ")).where(erasures.c.user_id.in_(known))
+        last = select(audit.c.sequence, audit.c.hash, erased.scalar_subquery().label("erased"))
+        row = self._connection.execute(last.order_by(audit.c.sequence.desc()).limit(1)).one_or_none()
+        if row is None:
+            return 0, GENESIS, frozenset()
+        return row.sequence, row.hash, frozenset((row.erased or "").split())
 
     def _matches(self, matching: AuditFilter) -> ColumnElement[bool]:
         audit = self._tables.audit
@@ -233,62 +227,16 @@ class SqlJournal(Store):
         return and_(true(), *wanted)
 
     def _records(self, statement: Select[Any]) -> list[AuditRecord]:
-        return [_audit_record(row) for row in self._connection.execute(statement)]
+        return [audit_record(row) for row in self._connection.execute(statement)]
 
 
 def _is_told(fact: Fact) -> bool:
     return fact.action in ALARMS or (fact.action in EVENT_TYPES and fact.outcome == "success")
 
 
-def _event_row(entry: _Entry) -> dict[str, Any]:
+def _event_row(entry: Entry) -> dict[str, Any]:
     fact = entry.fact
     data = {**fact.details, "userId": fact.user_id}
     if fact.organization_id is not None:
         data["organizationId"] = fact.organization_id
     return {"id": entry.id, "type": fact.action, "user_id": fact.user_id, "at": entry.at, "data": data}
-
-
-def _audit_row(entry: _Entry) -> dict[str, Any]:
-    fact, provenance = entry.fact, entry.provenance
-    return {
-        "id": entry.id,
-        "at": entry.at,
-        "action": fact.action,
-        "outcome": fact.outcome,
-        "user_id": fact.user_id,
-        "organization_id": fact.organization_id,
-        "details": fact.details,
-        "actor_kind": provenance.actor_kind,
-        "actor_user_id": provenance.user_id,
-        "actor_organization_id": provenance.organization_id,
-        "method": provenance.method,
-        "ip": provenance.ip,
-        "user_agent": provenance.user_agent,
-        "request_id": provenance.request_id,
-    }
-
-
-def _audit_record(row: Row[Any]) -> AuditRecord:
-    return AuditRecord(
-        sequence=row.sequence,
-        id=row.id,
-        at=row.at,
-        fact=Fact(
-            action=row.action,
-            user_id=row.user_id,
-            organization_id=row.organization_id,
-            outcome=row.outcome,
-            details=row.details,
-        ),
-        provenance=Provenance(
-            actor_kind=row.actor_kind,
-            user_id=row.actor_user_id,
-            organization_id=row.actor_organization_id,
-            method=row.method,
-            ip=row.ip,
-            user_agent=row.user_agent,
-            request_id=row.request_id,
-        ),
-        previous_hash=row.previous_hash,
-        hash=row.hash,
-    )

@@ -354,6 +354,7 @@ class Tables:
             UniqueConstraint("id"),
             sqlite_autoincrement=True,
         )
+        Index(None, self.events.c.user_id, self.events.c.sequence)
         self.audit = self._table(
             "audit",
             Column("sequence", _SEQUENCE, primary_key=True, autoincrement=False),
@@ -373,10 +374,26 @@ class Tables:
             Column("request_id", Text),
             Column("previous_hash", String(64), nullable=False),
             Column("hash", String(64), nullable=False),
+            # Null means version 1, also of what an older process writes while it is replaced.
+            Column("version", Integer),
+            Column("origin_commitment", String(64)),
+            Column("origin_salt", String(32)),
+            Column("personal", _JSON),
+            Column("personal_commitment", String(64)),
+            Column("personal_salt", String(32)),
+            Column("personal_removed", Boolean),
             UniqueConstraint("id"),
         )
         Index(None, self.audit.c.user_id, self.audit.c.sequence)
+        Index(None, self.audit.c.actor_user_id, self.audit.c.sequence)
         Index(None, self.audit.c.action, self.audit.c.sequence)
+        # Who was deleted a short while ago: what requests of theirs still record, is recorded without personal parts.
+        self.erasures = self._table(
+            "erasures",
+            Column("user_id", String(36), primary_key=True),
+            Column("erased_at", Instant, nullable=False, index=True),
+            Column("finished_at", Instant),
+        )
         self.sinks = self._table(
             "sinks",
             Column("name", Text, primary_key=True),

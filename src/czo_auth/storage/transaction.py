@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.api_keys import SqlApiKeys
+from czo_auth.storage.audit_removal import SqlAuditRemoval
 from czo_auth.storage.journal import SqlJournal
 from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.organizations import SqlOrganizations
@@ -56,6 +57,10 @@ class SqlTransaction:
     @cached_property
     def journal(self) -> SqlJournal:
         return SqlJournal(self.connection, self.tables)
+
+    @cached_property
+    def audit_removal(self) -> SqlAuditRemoval:
+        return SqlAuditRemoval(self.connection, self.tables)
 
     @cached_property
     def key_checks(self) -> SqlKeyChecks:

@@ -1,28 +1,60 @@
-"""The chain through the audit log: each record's hash covers the record and the hash before it (S35)."""
+"""
+The chain through the audit log: each record's hash covers the record and the hash before it (S35).
+
+Records of version 1 hash everything they say. Those of version 2 hash commitments in place of their personal parts
+(``personal``), so that these can be removed. One record at the upgrade closes version 1: it holds how many there are,
+the last hash, and a digest over what they say besides their personal parts, which verifies them once those are removed.
+Where retention removed the oldest records, a later record says how far, and the hash to begin with.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from czo_auth.core.events.types import AuditRecord, Fact
+from czo_auth.core.events.personal import (
+    PERSONAL_IN_VERSION_1,
+    Commitment,
+    origin_of,
+    split_details,
+)
+from czo_auth.core.events.types import AUDIT_CUT, AUDIT_VERSION_1_CLOSED, AuditRecord, Fact
 from czo_auth.core.provenance import Provenance
 from czo_auth.crypto import tokens
 
 GENESIS: Final = "0" * 64
-"""What stands before the first record."""
+"""The hash before the first record."""
+
+VERSION: Final = 2
+"""The version that is written."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainState:
+    """
+    Where the chain is before some record.
+
+    Attributes:
+        hash: Of the record before; ``GENESIS`` before the first.
+        public_digest: Over the records of version 1 so far, without their personal parts; None when it is not known,
+            and then it is not checked.
+    """
+
+    hash: str = GENESIS
+    public_digest: str | None = GENESIS
 
 
 def chain_hash(
     previous: str, *, sequence: int, record_id: str, at: datetime, fact: Fact, provenance: Provenance
 ) -> str:
     """
-    Hash a record together with the hash of the one before.
+    Hash a record of version 1 together with the hash of the one before.
 
     Args:
         previous: Hash of the record before, 64 hex digits; ``GENESIS`` for the first.
@@ -31,32 +63,37 @@ def chain_hash(
     Returns:
         SHA-256 over *previous* and the record as canonical JSON (sorted keys, no spaces, ASCII); 64 hex digits.
     """
-    record = {
-        "sequence": sequence,
-        "id": record_id,
-        "at": (at - _EPOCH) // _MILLISECOND,
-        "action": fact.action,
-        "outcome": fact.outcome,
-        "userId": fact.user_id,
-        "organizationId": fact.organization_id,
-        "details": dict(fact.details),
-        "actorKind": provenance.actor_kind,
-        "actorUserId": provenance.user_id,
-        "actorOrganizationId": provenance.organization_id,
-        "method": provenance.method,
-        "ip": provenance.ip,
-        "userAgent": provenance.user_agent,
-        "requestId": provenance.request_id,
-    }
-    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return tokens.digest_bytes(f"{previous}\n{canonical}".encode("ascii"))
+    origin = {"ip": provenance.ip, "userAgent": provenance.user_agent}
+    record = _said(sequence, record_id, at, fact, fact.details, provenance) | origin
+    return _linked(previous, record)
+
+
+def committed_hash(
+    previous: str,
+    *,
+    sequence: int,
+    record_id: str,
+    at: datetime,
+    fact: Fact,
+    provenance: Provenance,
+    origin: Commitment,
+    personal: Commitment,
+) -> str:
+    """
+    Hash a record of version 2, whose *fact* has no personal details, together with the hash of the one before.
+
+    Returns:
+        As `chain_hash`.
+    """
+    record = _said(sequence, record_id, at, fact, fact.details, provenance)
+    return _linked(previous, {**record, "version": 2, "origin": origin.digest, "personal": personal.digest})
 
 
 def verify_chain(records: Iterable[AuditRecord], previous: str = GENESIS) -> int | None:
     """
     Find the first record that does not continue the chain: changed, moved, or with one missing before it.
 
-    Records cut off at the end leave no trace in the chain; whoever fears that keeps the last hash elsewhere.
+    Records cut off at the end leave no trace in the chain; keep the last hash elsewhere to notice that.
 
     Args:
         records: Oldest first, without gaps.
@@ -65,16 +102,129 @@ def verify_chain(records: Iterable[AuditRecord], previous: str = GENESIS) -> int
     Returns:
         Its sequence, or None when all is well.
     """
+    start = ChainState(hash=previous, public_digest=GENESIS if previous == GENESIS else None)
+    return follow_chain(records, start)[1]
+
+
+def follow_chain(records: Iterable[AuditRecord], state: ChainState) -> tuple[ChainState, int | None]:
+    """Return the state after the last record that continues the chain, and the sequence of the first that does not."""
     for record in records:
-        expected = chain_hash(
-            previous,
-            sequence=record.sequence,
-            record_id=record.id,
-            at=record.at,
-            fact=record.fact,
-            provenance=record.provenance,
-        )
-        if record.previous_hash != previous or record.hash != expected:
-            return record.sequence
-        previous = record.hash
-    return None
+        if not _continues(record, state):
+            return state, record.sequence
+        digest = state.public_digest
+        if record.version == 1 and digest is not None:
+            digest = public_digest(digest, record)
+        state = ChainState(hash=record.hash, public_digest=digest)
+    return state, None
+
+
+def public_digest(previous: str, record: AuditRecord) -> str:
+    """Hash what a record of version 1 says besides its personal parts, together with those before it."""
+    stay, _ = split_details(record.fact.details, personal=PERSONAL_IN_VERSION_1)
+    said = _said(record.sequence, record.id, record.at, record.fact, stay, record.provenance)
+    return _linked(previous, {**said, "hash": record.hash})
+
+
+def state_after_cut(record: AuditRecord) -> tuple[int, ChainState]:
+    """Read from a record of retention up to which sequence records were removed, and the state after them."""
+    details = record.fact.details
+    through, last, digest = details.get("through"), details.get("lastHash"), details.get("publicDigest")
+    return (
+        through if isinstance(through, int) else 0,
+        ChainState(hash=str(last), public_digest=digest if isinstance(digest, str) else None),
+    )
+
+
+def cut_fact(through: int, records: int, state: ChainState) -> Fact:
+    """Return what the chain says about its own cut."""
+    details: dict[str, object] = {"through": through, "records": records, "lastHash": state.hash}
+    if state.public_digest is not None:
+        details["publicDigest"] = state.public_digest
+    return Fact(action=AUDIT_CUT, details=details)
+
+
+def closing_fact(records: int, state: ChainState) -> Fact:
+    """Return the record that closes version 1."""
+    details = {"records": records, "lastHash": state.hash, "publicDigest": state.public_digest}
+    return Fact(action=AUDIT_VERSION_1_CLOSED, details=details)
+
+
+def _continues(record: AuditRecord, state: ChainState) -> bool:
+    if record.previous_hash != state.hash:
+        return False
+    if record.version == 1:
+        # Without its personal parts a record of version 1 cannot be hashed again; the closing record holds for it.
+        return record.personal_removed or record.hash == _version_1_hash(record, state)
+    return _is_committed(record, state) and _closes(record, state)
+
+
+def _is_committed(record: AuditRecord, state: ChainState) -> bool:
+    origin = origin_of(record.provenance.ip, record.provenance.user_agent)
+    if not (record.origin.fits(origin) and record.personal.fits(record.personal_details)):
+        return False
+    stay = {key: value for key, value in record.fact.details.items() if key not in record.personal_details}
+    own = committed_hash(
+        state.hash,
+        sequence=record.sequence,
+        record_id=record.id,
+        at=record.at,
+        fact=replace(record.fact, details=stay),
+        provenance=record.provenance,
+        origin=record.origin,
+        personal=record.personal,
+    )
+    return record.hash == own
+
+
+def _closes(record: AuditRecord, state: ChainState) -> bool:
+    """Whether *record*, where it closes version 1, holds what came before it."""
+    if record.fact.action != AUDIT_VERSION_1_CLOSED:
+        return True
+    details = record.fact.details
+    return (
+        details.get("records") == record.sequence - 1
+        and details.get("lastHash") == state.hash
+        and state.public_digest in (None, details.get("publicDigest"))
+    )
+
+
+def _version_1_hash(record: AuditRecord, state: ChainState) -> str:
+    return chain_hash(
+        state.hash,
+        sequence=record.sequence,
+        record_id=record.id,
+        at=record.at,
+        fact=record.fact,
+        provenance=record.provenance,
+    )
+
+
+def _said(
+    sequence: int,
+    record_id: str,
+    at: datetime,
+    fact: Fact,
+    details: Mapping[str, object],
+    provenance: Provenance,
+) -> dict[str, object]:
+    """Return what a record says, without its origin."""
+    return {
+        "sequence": sequence,
+        "id": record_id,
+        "at": (at - _EPOCH) // _MILLISECOND,
+        "action": fact.action,
+        "outcome": fact.outcome,
+        "userId": fact.user_id,
+        "organizationId": fact.organization_id,
+        "details": dict(details),
+        "actorKind": provenance.actor_kind,
+        "actorUserId": provenance.user_id,
+        "actorOrganizationId": provenance.organization_id,
+        "method": provenance.method,
+        "requestId": provenance.request_id,
+    }
+
+
+def _linked(previous: str, record: Mapping[str, object]) -> str:
+    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return tokens.digest_bytes(f"{previous}\n{canonical}".encode("ascii"))

@@ -38,6 +38,69 @@ class OutboxState:
     sinks: Sequence[SinkState]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """
+    A deleted user whose personal parts leave the audit log and the outbox, in batches.
+
+    Attributes:
+        finished_at: None while some may be left.
+    """
+
+    user_id: str
+    erased_at: datetime
+    finished_at: datetime | None = None
+
+
+class AuditRemoval(Protocol):
+    """
+    What may be taken out of the audit log and the outbox; the chain verifies before and after.
+
+    Each call takes a batch, so that no other write waits long.
+    """
+
+    def lock_audit(self) -> None:
+        """Let nobody else write to the audit log until the transaction ends."""
+
+    def cut_audit(self, *, through: int) -> int:
+        """Delete the records up to and including *through*; answer how many."""
+
+    def remove_addresses(self, *, after: int, before: datetime, limit: int) -> tuple[int, int]:
+        """
+        Remove address and browser from records beyond the sequence *after* that are older than *before*.
+
+        Returns:
+            How many records lost theirs, and the sequence of the last of them (*after* when there was none).
+        """
+
+    def begin_erasure(self, erasure: Erasure) -> None:
+        """Keep that a user was deleted. From the commit on, nothing personal of theirs is recorded."""
+
+    def erase_from_audit(self, user_id: str, *, after: int, limit: int) -> int | None:
+        """
+        Remove a user's personal parts from records beyond the sequence *after*: address and browser where they acted
+        or nobody known did, personal details where they are concerned. Those of others who acted on them stay.
+
+        Returns:
+            The sequence to go on after; None at the end.
+        """
+
+    def erase_from_events(self, user_id: str, *, after: int, limit: int) -> int | None:
+        """Remove a user's personal details from events; as ``erase_from_audit``."""
+
+    def erase_from_parked_events(self, user_id: str, *, after: int, limit: int) -> int | None:
+        """Do the same for the events that were put aside."""
+
+    def finish_erasure(self, user_id: str, *, now: datetime) -> None:
+        """Keep that nothing personal is left."""
+
+    def list_erasures(self, *, limit: int) -> Sequence[Erasure]:
+        """Read the erasures that were begun and not finished, oldest first."""
+
+    def prune_erasures(self, *, before: datetime) -> int:
+        """Delete a batch of the erasures that were finished before *before*; answer how many."""
+
+
 class Journal(Protocol):
     """
     The outbox and the audit log, written in the transaction of the change (S34, S35).

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
+from czo_auth.core.events.personal import NO_COMMITMENT, Commitment
 from czo_auth.core.provenance import Provenance
 
 TWO_FACTOR_ENABLED = "auth.2fa.enabled"
@@ -25,6 +26,7 @@ API_KEY_EXPIRED = "auth.apikey.expired"
 USER_REGISTERED = "auth.user.registered"
 USER_UPDATED = "auth.user.updated"
 USER_BANNED = "auth.user.banned"
+USER_DELETED = "auth.user.deleted"
 SESSION_CREATED = "auth.session.created"
 SESSION_REVOKED = "auth.session.revoked"
 REFRESH_REUSE_DETECTED = "auth.refresh.reuse_detected"
@@ -32,6 +34,10 @@ ORGANIZATION_CREATED = "auth.org.created"
 MEMBER_ADDED = "auth.org.member_added"
 MEMBER_REMOVED = "auth.org.member_removed"
 ROLE_CHANGED = "auth.role.changed"
+
+AUDIT_VERSION_1_CLOSED = "auth.audit.version_1_closed"
+AUDIT_CUT = "auth.audit.cut"
+AUDIT_ADDRESSES_REMOVED = "auth.audit.addresses_removed"
 
 EVENT_TYPES = frozenset(
     {
@@ -51,6 +57,7 @@ EVENT_TYPES = frozenset(
         USER_REGISTERED,
         USER_UPDATED,
         USER_BANNED,
+        USER_DELETED,
         SESSION_CREATED,
         SESSION_REVOKED,
         REFRESH_REUSE_DETECTED,
@@ -123,8 +130,30 @@ class AuditFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPolicy:
+    """
+    Attributes:
+        keep_records: How long audit records are kept; None for ever.
+        keep_addresses: How long addresses and browsers in them are kept; None as long as the records.
+    """
+
+    keep_records: timedelta | None = None
+    keep_addresses: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
-    """One line of the audit log, contract section 9, with the hash that chains it to the line before."""
+    """
+    One line of the audit log, contract section 9, with the hash that chains it to the line before.
+
+    Attributes:
+        fact: Its details hold the personal ones too, as long as they are kept.
+        version: How it is hashed: 1 with everything it says, 2 with commitments of its personal parts.
+        origin: Commitment to address and browser; of version 2.
+        personal: Commitment to ``personal_details``; of version 2.
+        personal_details: Those details that can name a person.
+        personal_removed: Of version 1: whether a personal part was removed.
+    """
 
     sequence: int
     id: str
@@ -133,3 +162,8 @@ class AuditRecord:
     provenance: Provenance
     previous_hash: str
     hash: str
+    version: int = 1
+    origin: Commitment = NO_COMMITMENT
+    personal: Commitment = NO_COMMITMENT
+    personal_details: Mapping[str, object] = field(default_factory=dict)
+    personal_removed: bool = False

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from czo_auth.core.events.chain import GENESIS, verify_chain
+from czo_auth.core.events.chain import ChainState, follow_chain
 from czo_auth.core.events.types import AuditFilter, AuditRecord, Event
+from czo_auth.core.flows.audit_retention import newest_cut
 from czo_auth.core.flows.services import Services
 from czo_auth.core.transaction import Transaction
 
@@ -22,11 +23,13 @@ class ChainVerdict:
         records: How many were looked at.
         broken_at: Sequence of the first that does not continue the chain; None when all do.
         last_hash: Of the last record that does. Kept elsewhere, it later shows whether the end was cut off.
+        cut_through: Sequence of the last record that retention removed; 0 when it removed none.
     """
 
     records: int
     broken_at: int | None
     last_hash: str
+    cut_through: int = 0
 
 
 class ReadJournal:
@@ -57,17 +60,22 @@ class ReadJournal:
             advance: Told how many records were followed, and how many there were at first.
         """
         total = await self._services.transactions.read(lambda tx: tx.journal.count_audit(AuditFilter()))
-        records, last_hash = 0, GENESIS
+        records, last, cut_through, state = 0, 0, 0, ChainState()
         async for batch in self.audit():
+            if batch[0].sequence != last + 1:
+                # Retention removed what came before, perhaps while this was reading.
+                through, after_cut = await self._services.transactions.read(newest_cut)
+                if through == batch[0].sequence - 1:
+                    cut_through, state = through, after_cut
             records += len(batch)
             advance(records, max(records, total))
-            broken_at = verify_chain(batch, last_hash)
+            state, broken_at = follow_chain(batch, state)
             if broken_at is not None:
-                whole = [record for record in batch if record.sequence < broken_at]
-                last_hash = whole[-1].hash if whole else last_hash
-                return ChainVerdict(records=records, broken_at=broken_at, last_hash=last_hash)
-            last_hash = batch[-1].hash
-        return ChainVerdict(records=records, broken_at=None, last_hash=last_hash)
+                return ChainVerdict(
+                    records=records, broken_at=broken_at, last_hash=state.hash, cut_through=cut_through
+                )
+            last = batch[-1].sequence
+        return ChainVerdict(records=records, broken_at=None, last_hash=state.hash, cut_through=cut_through)
 
 
 def _events(after: int, tx: Transaction) -> Sequence[Event]:

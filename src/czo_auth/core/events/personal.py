@@ -1,0 +1,86 @@
+"""
+What an audit record says about a person, kept apart so that it can be removed and the chain still verifies (S43).
+
+A record has two personal parts, because they can belong to two people: the *origin* (address and browser of who acted)
+and the personal details (names and email addresses of the user concerned). The chain hashes a salted commitment of
+each. Without value and salt, a commitment tells nothing, even where there are few values to guess.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from czo_auth.crypto import tokens
+
+SALT_BYTES: Final = 16
+
+PERSONAL_DETAILS: Final = frozenset(
+    {
+        "name",
+        "slug",
+        "email",
+        "newEmail",
+        "previousEmail",
+        "ip",
+        "ipAddress",
+        "userAgent",
+        "place",
+        "description",
+    }
+)
+"""Keys of details that can name a person. What a record keeps as personal is stored with it, so keys may be added."""
+
+PERSONAL_IN_VERSION_1: Final = frozenset({"name", "slug", "email"})
+"""The same of records that were written before there were commitments. Never changes: a digest was made with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """
+    Attributes:
+        digest: What the chain hashes in place of the value; None when there never was a value.
+        salt: None when the value was removed.
+    """
+
+    digest: str | None = None
+    salt: str | None = None
+
+    @classmethod
+    def of(cls, value: Mapping[str, object]) -> Commitment:
+        """Commit to *value* with a new salt; an empty one needs no commitment."""
+        if not value:
+            return cls()
+        salt = tokens.random_bytes(SALT_BYTES).hex()
+        return cls(digest=_digest(salt, value), salt=salt)
+
+    def fits(self, value: Mapping[str, object]) -> bool:
+        """Whether *value* is what was committed to, or was removed together with the salt."""
+        if self.salt is None:
+            return not value
+        return self.digest == _digest(self.salt, value)
+
+
+NO_COMMITMENT: Final = Commitment()
+"""Of a personal part that is empty."""
+
+
+def split_details(
+    details: Mapping[str, object], *, personal: frozenset[str] = PERSONAL_DETAILS
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Split details into those that stay and those that can name a person."""
+    stay = {key: value for key, value in details.items() if key not in personal}
+    return stay, {key: value for key, value in details.items() if key in personal}
+
+
+def origin_of(ip: str | None, user_agent: str | None) -> dict[str, object]:
+    """Return the origin as a value to commit to, without what is not known."""
+    known = {"ip": ip, "userAgent": user_agent}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _digest(salt: str, value: Mapping[str, object]) -> str:
+    canonical = json.dumps(dict(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return tokens.digest_bytes(f"{salt}\n{canonical}".encode("ascii"))
