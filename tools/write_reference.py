@@ -36,6 +36,7 @@ EVENT_MEANINGS = {
     "auth.user.registered": "A user was created.",
     "auth.user.updated": "A user changed; `changed` names what.",
     "auth.user.banned": "A user was banned; sessions and keys ended with it.",
+    "auth.user.deleted": "A user was deleted, with all that was kept about them; audit records keep the id.",
     "auth.session.created": "Somebody signed in, or a session was renewed.",
     "auth.session.revoked": "A session ended before its time; `reason` says why.",
     "auth.refresh.reuse_detected": "A spent refresh token came back: somebody copied it. Its family is dead.",
