@@ -1,4 +1,4 @@
-"""Revision 0004: the audit log of before verifies before and after, and personal parts can leave it."""
+"""Revision 0005: the audit log of before verifies before and after, and personal parts can leave it."""
 
 from __future__ import annotations
 
