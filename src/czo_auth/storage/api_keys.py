@@ -14,7 +14,6 @@ from sqlalchemy import (
     case,
     delete,
     func,
-    insert,
     not_,
     or_,
     select,
@@ -33,7 +32,7 @@ class SqlApiKeys(SqlApiKeyLife):
     """Implements `czo_auth.core.api_keys.store.ApiKeys`."""
 
     def add(self, key: ApiKey, *, digest: str) -> None:
-        self._connection.execute(insert(self._tables.api_keys).values(digest=digest, **values(key)))
+        self._add(self._tables.api_keys, {"digest": digest, **values(key)})
 
     def find(self, key_id: str) -> ApiKey | None:
         keys = self._tables.api_keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, case, delete, func, insert, not_, or_, select, update
+from sqlalchemy import and_, case, delete, func, not_, or_, select, update
 
 from czo_auth.core.two_factor.factor import Challenge, TrustedDevice
 from czo_auth.storage.store import Store, columns, values
@@ -68,9 +68,7 @@ class SqlChallenges(Store):
 
     # challenges
     def add_challenge(self, challenge: Challenge, *, digest: str, now: datetime) -> None:
-        self._connection.execute(
-            insert(self._tables.challenges).values(digest=digest, created_at=now, **values(challenge))
-        )
+        self._add(self._tables.challenges, {"digest": digest, "created_at": now, **values(challenge)})
 
     def claim_challenge(self, digest: str, *, now: datetime, most: int) -> Challenge | None:
         challenges = self._tables.challenges
@@ -100,7 +98,7 @@ class SqlChallenges(Store):
 
     # trusted devices
     def add_trusted_device(self, device: TrustedDevice, *, digest: str) -> None:
-        self._connection.execute(insert(self._tables.trusted_devices).values(digest=digest, **values(device)))
+        self._add(self._tables.trusted_devices, {"digest": digest, **values(device)})
 
     def find_trusted_device(self, digest: str, *, now: datetime) -> TrustedDevice | None:
         devices = self._tables.trusted_devices

@@ -16,7 +16,6 @@ from sqlalchemy import (
     case,
     delete,
     func,
-    insert,
     literal,
     or_,
     select,
@@ -78,9 +77,9 @@ class SqlJournal(Store):
         for sequence, entry in enumerate(entries, start=newest + 1):
             rows.append(chained_row(entry, previous=previous, sequence=sequence))
             previous = rows[-1]["hash"]
-        self._connection.execute(insert(audit), rows)
+        self._add(audit, *rows)
         if told := [_event_row(entry) for entry in entries if _is_told(entry.fact)]:
-            self._connection.execute(insert(events), told)
+            self._add(events, *told)
 
     def events_after(self, sequence: int, *, limit: int) -> Sequence[Event]:
         events = self._tables.events

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from czo_auth.core.organizations.organization import Invitation, InvitationStatus, Member, Organization
@@ -125,7 +125,7 @@ class SqlOrganizations(Store):
         return self._count(statement) == 1
 
     def add_invitation(self, invitation: Invitation, *, digest: str) -> None:
-        self._connection.execute(insert(self._tables.invitations).values(digest=digest, **values(invitation)))
+        self._add(self._tables.invitations, {"digest": digest, **values(invitation)})
 
     def find_invitation(self, invitation_id: str) -> Invitation | None:
         return self._one(

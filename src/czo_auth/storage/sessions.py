@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, select, update
 
 from czo_auth.core.sessions.session import RefreshToken, Session
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.storage.locks import hold_lock
 from czo_auth.storage.store import Store, columns, values
+from czo_auth.storage.tables import Tables
 
 
 class SqlSessions(Store):
@@ -22,14 +24,10 @@ class SqlSessions(Store):
     """
 
     def add(self, session: Session, *, token_digest: str) -> None:
-        self._connection.execute(insert(self._tables.sessions).values(digest=token_digest, **values(session)))
+        self._add(self._tables.sessions, {"digest": token_digest, **values(session)})
 
     def find(self, session_id: str) -> Session | None:
-        sessions = self._tables.sessions
-        statement = select(*columns(sessions, Session))
-        return self._one(
-            Session, statement.where(sessions.c.id == session_id, sessions.c.revoked_at.is_(None))
-        )
+        return self._prepared(_live_session).one(self._connection, Session, session_id=session_id)
 
     def list_live(self, user_id: str, *, now: datetime) -> Sequence[Session]:
         sessions = self._tables.sessions
@@ -80,10 +78,15 @@ class SqlSessions(Store):
     def add_refresh_token(
         self, token_id: str, *, session: Session, digest: str, parent_id: str | None, now: datetime
     ) -> None:
-        self._connection.execute(
-            insert(self._tables.refresh_tokens).values(
-                id=token_id, digest=digest, session_id=session.id, parent_id=parent_id, created_at=now
-            )
+        self._add(
+            self._tables.refresh_tokens,
+            {
+                "id": token_id,
+                "digest": digest,
+                "session_id": session.id,
+                "parent_id": parent_id,
+                "created_at": now,
+            },
         )
 
     def find_refresh_token(self, digest: str) -> RefreshToken | None:
@@ -116,7 +119,7 @@ class SqlSessions(Store):
         hold_lock(self._connection, self._tables.signing_keys.name)
 
     def add_signing_key(self, key: StoredSigningKey) -> None:
-        self._connection.execute(insert(self._tables.signing_keys).values(**values(key)))
+        self._add(self._tables.signing_keys, values(key))
 
     def retire_signing_key(self, kid: str, *, now: datetime, expires_at: datetime) -> None:
         keys = self._tables.signing_keys
@@ -135,3 +138,10 @@ class SqlSessions(Store):
     def prune_expired(self, *, before: datetime) -> int:
         sessions = self._tables.sessions
         return self._prune(sessions, sessions.c.expires_at, before)
+
+
+def _live_session(tables: Tables) -> Select[Any]:
+    sessions = tables.sessions
+    return select(*columns(sessions, Session)).where(
+        sessions.c.id == bindparam("session_id"), sessions.c.revoked_at.is_(None)
+    )

@@ -16,7 +16,7 @@ PATIENCE_SECONDS: Final = 5.0
 # What other programs write after the path. A folder may have a question mark in its name all the same.
 _PARAMETERS: Final = re.compile(r"\?[A-Za-z_]+=[^/?]*$")
 _PAUSE_SECONDS: Final = 0.005
-_TURN_SECONDS: Final = 0.001
+TURN_SECONDS: Final = 0.001
 
 left_to_parent: Final[list[object]] = []
 """Connections that a fork copied. Closing one in the child would take the parent's locks away (SQLite's manual)."""
@@ -131,7 +131,7 @@ def begin_when_free(connection: sqlite3.Connection, begin: str, *, patience: flo
         except sqlite3.OperationalError as error:
             if not is_busy(error) or time.monotonic() > give_up_at:
                 raise
-        time.sleep(_TURN_SECONDS)
+        time.sleep(TURN_SECONDS)
     connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
@@ -18,11 +18,14 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.storage.column_types import json_text
 from czo_auth.storage.faults import sqlite_fault
 from czo_auth.storage.sqlite_batch import StepQueue, WaitingCall, WaitingStep, perform_batch
-from czo_auth.storage.sqlite_file import begin_when_free, is_busy, left_to_parent
+from czo_auth.storage.sqlite_file import TURN_SECONDS, begin_when_free, is_busy, left_to_parent
 from czo_auth.storage.tables import Tables
 from czo_auth.storage.transaction import perform
 
 T = TypeVar("T")
+
+SHARED_SECONDS: Final = 1.0
+"""How long after another connection's write the file counts as shared."""
 
 
 class Lane:
@@ -53,6 +56,9 @@ class Lane:
         self._tables = tables
         self._patience = patience
         self._max_batch = max_batch
+        self._may_write = begin != "BEGIN"
+        self._data_version: int | None = None
+        self._shared_until = 0.0
         self._engine = create_engine(
             "sqlite://", creator=connect, poolclass=NullPool, json_serializer=json_text, hide_parameters=True
         )
@@ -110,7 +116,9 @@ class Lane:
         connection = self._opened()
         connection.begin()
         raw: Any = connection.connection.driver_connection
+        self._give_others_a_turn()
         begin_when_free(raw, self._begin, patience=patience)
+        self._look_for_others(raw)
         return raw  # type: ignore[no-any-return]
 
     def perform(self, step: Callable[[Transaction], Any]) -> Any:
@@ -137,6 +145,23 @@ class Lane:
         except Exception:
             self._drop()
         return known
+
+    def _look_for_others(self, raw: sqlite3.Connection) -> None:
+        """Notice whether another connection wrote since the last transaction of this one."""
+        (version,) = raw.execute("PRAGMA data_version").fetchone()
+        if version != self._data_version:
+            self._data_version = version
+            self._shared_until = time.monotonic() + SHARED_SECONDS
+
+    def _give_others_a_turn(self) -> None:
+        """
+        Pause before the next transaction while others write to the file.
+
+        Whoever waits for the lock asks once a millisecond, and would hardly ever meet the moment between two
+        transactions of a connection that has always something to write.
+        """
+        if self._may_write and time.monotonic() < self._shared_until:
+            time.sleep(TURN_SECONDS)
 
     def _submit(self, job: WaitingStep | WaitingCall) -> None:
         with self._guard:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Column, Connection, Delete, Executable, Row, Table, Update, delete, select
 
+from czo_auth.storage.prepared import Build, PreparedStatement, prepared, prepared_insert
 from czo_auth.storage.tables import Tables
 
 if TYPE_CHECKING:
@@ -38,6 +39,15 @@ class Store:
 
     def _all(self, kind: type[T], statement: Executable) -> list[T]:
         return [made(kind, row) for row in self._connection.execute(statement)]
+
+    def _prepared(self, build: Build) -> PreparedStatement:
+        """Return the statement that *build* writes, compiled once for this database."""
+        return prepared(self._tables, build, self._connection.dialect)
+
+    def _add(self, table: Table, *rows: Mapping[str, Any]) -> None:
+        """Insert *rows*, which all have the same columns."""
+        statement = prepared_insert(table, rows[0], self._tables, self._connection.dialect)
+        statement.insert(self._connection, rows)
 
     def _insert(self, table: Table) -> Insert:
         """Begin an INSERT that may say ON CONFLICT, which each dialect spells in a class of its own."""

@@ -65,6 +65,9 @@ class Tables:
     """
     All tables under one prefix.
 
+    Attributes:
+        prepared: What `czo_auth.storage.prepared` keeps of the statements on them.
+
     Raises:
         ValueError: The prefix is not usable.
     """
@@ -72,6 +75,7 @@ class Tables:
     def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
         self.prefix = checked_prefix(prefix)
         self.metadata = MetaData(naming_convention=NAMING)
+        self.prepared: Final[dict[tuple[object, ...], Any]] = {}
         self._add_users()
         self._add_sessions()
         self._add_factors()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Text, delete, func, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -188,7 +188,7 @@ class SqlTwoFactor(SqlChallenges):
             for code in codes
         ]
         if rows:
-            self._connection.execute(insert(self._tables.backup_codes), rows)
+            self._add(self._tables.backup_codes, *rows)
 
     def _drop_unused_codes(self, user_id: str) -> None:
         # Used rows stay (S5), and so do the pending codes of an enrolment: they are not valid yet.

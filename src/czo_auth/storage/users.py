@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Select,
     Text,
+    bindparam,
     case,
     cast,
     delete,
@@ -24,23 +26,24 @@ from sqlalchemy import (
 from czo_auth.core.users.store import MailPurpose, MailToken, UserCounts
 from czo_auth.core.users.user import User
 from czo_auth.storage.store import Store, columns, made, values
+from czo_auth.storage.tables import Tables
 
 
 class SqlUsers(Store):
     """Implements `czo_auth.core.users.store.Users`."""
 
     def find(self, user_id: str) -> User | None:
-        return self._one(User, self._select().where(self._tables.users.c.id == user_id))
+        return self._prepared(_user_by_id).one(self._connection, User, id=user_id)
 
     def find_by_email(self, email: str) -> User | None:
-        return self._one(User, self._select().where(self._tables.users.c.email == email))
+        return self._prepared(_user_by_email).one(self._connection, User, email=email)
 
     def lock(self, user_id: str) -> User | None:
         # Two statements: PostgreSQL reads a row anew after waiting for it, but not what was joined to it, so
         # has_factor would be as old as the wait. NO KEY: rows that refer to the user can be added meanwhile.
-        users = self._tables.users
-        held = select(users.c.id).where(users.c.id == user_id).with_for_update(key_share=True)
-        if self._connection.execute(held).one_or_none() is None:
+        # SQLite has no such lock and needs none: whoever may write is alone.
+        is_alone = self._connection.dialect.name == "sqlite"
+        if not is_alone and not self._prepared(_lock_user).rows(self._connection, id=user_id):
             return None
         return self.find(user_id)
 
@@ -133,12 +136,8 @@ class SqlUsers(Store):
         tokens = self._tables.mail_tokens
         return self._prune(tokens, tokens.c.expires_at, before)
 
-    def _select(self) -> Select[*tuple[object, ...]]:
-        users, factors = self._tables.users, self._tables.factors
-        has_factor = factors.c.user_id.is_not(None).label("has_factor")
-        return select(*columns(users, User, but=["has_factor"]), has_factor).select_from(
-            users.outerjoin(factors, factors.c.user_id == users.c.id)
-        )
+    def _select(self) -> Select[Any]:
+        return _users(self._tables)
 
     def _matches(self, text: str | None) -> ColumnElement[bool]:
         users = self._tables.users
@@ -151,3 +150,24 @@ class SqlUsers(Store):
     def _change(self, user_id: str, now: datetime, **changes: object) -> None:
         users = self._tables.users
         self._connection.execute(update(users).where(users.c.id == user_id).values(updated_at=now, **changes))
+
+
+def _users(tables: Tables) -> Select[Any]:
+    users, factors = tables.users, tables.factors
+    has_factor = factors.c.user_id.is_not(None).label("has_factor")
+    return select(*columns(users, User, but=["has_factor"]), has_factor).select_from(
+        users.outerjoin(factors, factors.c.user_id == users.c.id)
+    )
+
+
+def _user_by_id(tables: Tables) -> Select[Any]:
+    return _users(tables).where(tables.users.c.id == bindparam("id"))
+
+
+def _user_by_email(tables: Tables) -> Select[Any]:
+    return _users(tables).where(tables.users.c.email == bindparam("email"))
+
+
+def _lock_user(tables: Tables) -> Select[Any]:
+    users = tables.users
+    return select(users.c.id).where(users.c.id == bindparam("id")).with_for_update(key_share=True)
