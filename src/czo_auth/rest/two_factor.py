@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pydantic import ConfigDict
 from starlette.responses import JSONResponse, Response
 
@@ -81,7 +83,7 @@ async def enable(body: EnableBody, call: Here) -> Response:
             "method": "totp",
             "secret": pending.secret,
             "totpURI": pending.totp_uri,
-            "qrCode": qr.svg_data_uri(pending.totp_uri),
+            "qrCode": await asyncio.to_thread(qr.svg_data_uri, pending.totp_uri),
             "backupCodes": list(pending.backup_codes),
             "expiresAt": moment(pending.expires_at),
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.responses import Response
 
 from czo_auth.asgi.problems import status_of
@@ -47,7 +49,7 @@ async def enrol(visit: Visit) -> Response:
     )
     return visit.show(
         "enrol_secret.html",
-        qr_code=qr.svg_data_uri(pending.totp_uri),
+        qr_code=await asyncio.to_thread(qr.svg_data_uri, pending.totp_uri),
         totp_uri=pending.totp_uri,
         secret=" ".join(pending.secret[at : at + 4] for at in range(0, len(pending.secret), 4)),
         codes=pending.backup_codes,
