@@ -30,6 +30,7 @@ _DEEP = ("tests/attacks/", "tests/better_auth/")
 _FAST_ATTACKS = (
     *("test_revocation_everywhere.py", "test_enrolment_survives_a_kill.py", "test_history.py"),
     *("test_keys_and_organizations.py",),
+    *("test_recent_proof.py", "test_session_lineage.py"),
 )
 # The first asks 5000 times; of the rest make test has a quicker kind elsewhere.
 _LONG = (

@@ -100,6 +100,10 @@ async def put_factor(auth: Auth, user_id: str, secret: bytes) -> TotpFactor:
     return factor
 
 
+LINEAGE = "01900000-0000-7000-8000-00000000000a"
+"""Of the session that begins an enrollment here."""
+
+
 async def put_enrolment(auth: Auth, user_id: str, *, with_codes: bool) -> Enrolment:
     """Begin an enrolment, its codes not hashed yet or hashed already."""
     now = auth.now()
@@ -110,6 +114,7 @@ async def put_enrolment(auth: Auth, user_id: str, *, with_codes: bool) -> Enrolm
     enrolment = Enrolment(
         id=enrolment_id,
         user_id=user_id,
+        lineage_id=LINEAGE,
         sealed_secret=ring.seal(totp.new_secret(), purpose=TOTP_SECRET, bound_to=bound_to),
         sealed_codes=sealed_codes if with_codes else None,
         replaces=False,

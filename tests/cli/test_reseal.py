@@ -17,7 +17,7 @@ from czo_auth.core.provenance import SYSTEM
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrolment, TotpFactor
 from czo_auth.crypto import totp
-from tests.cli.inside import put_enrolment, put_factor
+from tests.cli.inside import LINEAGE, put_enrolment, put_factor
 from tests.cli.shell import PASSWORD
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ async def factor_of(auth: Auth, user: str) -> TotpFactor:
 
 async def enrolment_of(auth: Auth, user: str) -> Enrolment:
     enrolment = await auth.services.transactions.read(
-        lambda tx: tx.two_factor.find_enrolment(user, now=auth.now())
+        lambda tx: tx.two_factor.find_enrolment(user, lineage_id=LINEAGE, now=auth.now())
     )
     assert enrolment is not None
     return enrolment

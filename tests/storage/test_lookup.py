@@ -66,6 +66,7 @@ async def test_session_comes_with_its_owners_standing(things: Things) -> None:
         amr=("pwd", "otp"),
         auth_time=session.auth_time,
         factor_proved_at=NOW,
+        lineage_id=session.id,
         last_used_at=None,
     )
     assert await lookup.find_session(digest) == expected

@@ -10,6 +10,7 @@ from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.two_factor.factor import StoredCode, TotpFactor
 from tests.storage.things import (
     HOUR,
+    LINEAGE,
     NOW,
     SECOND,
     Things,
@@ -85,7 +86,10 @@ async def test_new_enrolment_replaces_the_one_before_with_its_codes(things: Thin
     first = await things.enrolment(user)
     await things.run(lambda tx: tx.two_factor.put_pending_codes(first.id, user.id, some_codes()))
     second = await things.enrolment(user, replaces=True, sealed_codes=None)
-    assert await things.run(lambda tx: tx.two_factor.find_enrolment(user.id, now=NOW)) == second
+    assert (
+        await things.run(lambda tx: tx.two_factor.find_enrolment(user.id, lineage_id=LINEAGE, now=NOW))
+        == second
+    )
     assert not await things.run(lambda tx: tx.two_factor.has_pending_codes(first.id))
     assert not await things.run(lambda tx: tx.two_factor.take_enrolment(first.id))
     assert await things.run(lambda tx: tx.two_factor.selectors(user.id)) == set()
@@ -95,8 +99,16 @@ async def test_expired_enrolment_is_not_found(things: Things) -> None:
     user = await things.user()
     enrolment = await things.enrolment(user)
     end = enrolment.expires_at
-    assert await things.run(lambda tx: tx.two_factor.find_enrolment(user.id, now=end - SECOND)) == enrolment
-    assert await things.run(lambda tx: tx.two_factor.find_enrolment(user.id, now=end)) is None
+    assert (
+        await things.run(
+            lambda tx: tx.two_factor.find_enrolment(user.id, lineage_id=LINEAGE, now=end - SECOND)
+        )
+        == enrolment
+    )
+    assert (
+        await things.run(lambda tx: tx.two_factor.find_enrolment(user.id, lineage_id=LINEAGE, now=end))
+        is None
+    )
 
 
 async def test_enrolment_is_taken_once(things: Things) -> None:
@@ -111,7 +123,10 @@ async def test_dropped_enrolment_takes_its_codes_along_and_leaves_live_ones(thin
     enrolment = await things.enrolment(user)
     await things.run(lambda tx: tx.two_factor.put_pending_codes(enrolment.id, user.id, some_codes()))
     await things.run(lambda tx: tx.two_factor.drop_enrolment(user.id))
-    assert await things.run(lambda tx: tx.two_factor.find_enrolment(user.id, now=NOW)) is None
+    assert (
+        await things.run(lambda tx: tx.two_factor.find_enrolment(user.id, lineage_id=LINEAGE, now=NOW))
+        is None
+    )
     assert await things.run(lambda tx: tx.two_factor.selectors(user.id)) == {code.selector for code in live}
 
 
@@ -122,7 +137,7 @@ async def test_pending_codes_replace_the_sealed_ones_and_count_for_nothing_yet(t
     assert not await things.run(lambda tx: tx.two_factor.has_pending_codes(enrolment.id))
     assert await things.run(lambda tx: tx.two_factor.put_pending_codes(enrolment.id, user.id, codes))
     assert await things.run(lambda tx: tx.two_factor.has_pending_codes(enrolment.id))
-    found = await things.run(lambda tx: tx.two_factor.find_enrolment(user.id, now=NOW))
+    found = await things.run(lambda tx: tx.two_factor.find_enrolment(user.id, lineage_id=LINEAGE, now=NOW))
     assert found == replace(enrolment, sealed_codes=None)
     assert await things.run(lambda tx: tx.two_factor.count_codes(user.id)) == 0
     assert await things.run(lambda tx: tx.two_factor.find_code(user.id, codes[0].selector)) is None
@@ -262,7 +277,10 @@ async def test_pruning_deletes_what_expired(things: Things) -> None:
     assert await things.run(lambda tx: tx.two_factor.prune_expired(before=before)) == 3
     assert await things.run(lambda tx: tx.two_factor.prune_expired(before=before)) == 0
     assert await things.run(lambda tx: tx.two_factor.selectors(user.id)) == {code.selector for code in live}
-    assert await things.run(lambda tx: tx.two_factor.find_enrolment(other.id, now=NOW)) == kept
+    assert (
+        await things.run(lambda tx: tx.two_factor.find_enrolment(other.id, lineage_id=LINEAGE, now=NOW))
+        == kept
+    )
 
 
 async def test_pruning_takes_at_most_a_batch(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 NOW = datetime(2026, 7, 1, 12, 30, 15, 123000, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+LINEAGE = "01900000-0000-7000-8000-00000000000a"
+"""Of the session that begins an enrollment here."""
 SECOND = timedelta(seconds=1)
 
 _numbers = count(1)
@@ -62,8 +64,10 @@ def a_user(**changes: Any) -> User:
 
 
 def a_session(user: User, **changes: Any) -> Session:
+    session_id = an_id()
     session = Session(
-        id=an_id(),
+        id=session_id,
+        lineage_id=session_id,
         user_id=user.id,
         actor_type="customer",
         organization_id=None,
@@ -139,6 +143,7 @@ def an_enrolment(user: User, **changes: Any) -> Enrolment:
     enrolment = Enrolment(
         id=an_id(),
         user_id=user.id,
+        lineage_id=LINEAGE,
         sealed_secret="v1.k1.nonce.sealed",
         sealed_codes="v1.k1.nonce.codes",
         replaces=False,
@@ -156,6 +161,7 @@ def a_challenge(user: User, **changes: Any) -> Challenge:
         credential_version=user.credential_version,
         attempts=0,
         remembered=True,
+        renews=None,
         auth_time=NOW,
         expires_at=NOW + HOUR / 12,
     )

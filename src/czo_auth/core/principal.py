@@ -34,7 +34,8 @@ class Principal:
         scopes: An API key's scopes that still count; empty for a session, which is bounded by ``may_use`` alone.
         may_use: Whether the user may use a scope now (the host's scope policy).
         restricted_to: ``two_factor_setup`` on a session that may only enrol a second factor, else None.
-        auth_time: When the password was proved.
+        lineage_id: What a session shares with its renewals; bind to it what belongs to a session.
+        auth_time: When the password was last proved.
         factor_proved_at: When a second factor was last proved in this session.
     """
 
@@ -49,6 +50,7 @@ class Principal:
     amr: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     session_id: str | None = None
+    lineage_id: str | None = None
     api_key_id: str | None = None
     restricted_to: str | None = None
     administers: bool = False

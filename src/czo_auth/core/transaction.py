@@ -75,6 +75,7 @@ class Standing:
         scopes: Of a key; empty for a session.
         enabled: Always True for a session.
         has_factor: Whether the owner has an active second factor.
+        lineage_id: Of a session; None for a key.
         guard: The allow-list and the rate limit of a key that has either.
     """
 
@@ -94,6 +95,7 @@ class Standing:
     auth_time: datetime | None
     factor_proved_at: datetime | None
     last_used_at: datetime | None
+    lineage_id: str | None = None
     guard: KeyGuard | None = None
 
 

@@ -73,7 +73,7 @@ async def sign_out(call: Here) -> Response:
 
 @routes.add("POST", "/switch-actor", access=ACCOUNT)
 async def switch_actor(body: SwitchActorBody, call: Here) -> Response:
-    """Put on another hat: a new session replaces the present one."""
+    """Switch the actor type. Issues a new session, which ends when the present one would have, and revokes that."""
     outcome = await call.runtime.sessions.switch_actor(
         call.principal, body.actor_type, provenance=call.provenance, now=call.now
     )

@@ -7,10 +7,15 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.core.access import ACCOUNT, PUBLIC
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
-from czo_auth.rest.models import Body, Token
+from czo_auth.rest.models import Body, Code, Password, Token
 from czo_auth.rest.routing import Here, Routes
 
 routes = Routes("Sessions")
+
+
+class ReauthenticateRequest(Body):
+    password: Password | None = None
+    code: Code | None = None
 
 
 class RefreshBody(Body):
@@ -47,6 +52,19 @@ async def revoke_other_sessions(call: Here) -> Response:
     """End all other sessions, their refresh families and all pending challenges."""
     await call.runtime.sessions.revoke_others(call.principal, provenance=call.provenance, now=call.now)
     return no_content()
+
+
+@routes.add("POST", "/reauthenticate", access=ACCOUNT)
+async def reauthenticate(body: ReauthenticateRequest, call: Here) -> Response:
+    """Prove the password, the second factor or both again: the same session, with newer proof times."""
+    session = await call.runtime.recent_proof.renew(
+        call.principal,
+        password=body.password,
+        code=body.code,
+        provenance=call.provenance,
+        now=call.now,
+    )
+    return JSONResponse({"session": shapes.session(session, restricted_to=call.principal.restricted_to)})
 
 
 @routes.add("POST", "/token/refresh", access=PUBLIC)

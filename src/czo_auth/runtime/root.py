@@ -29,6 +29,7 @@ from czo_auth.core.flows.manage_sessions import ManageSessions
 from czo_auth.core.flows.manage_two_factor import ManageTwoFactor
 from czo_auth.core.flows.organizations import ManageOrganizations
 from czo_auth.core.flows.passwords import Passwords
+from czo_auth.core.flows.recent_proof import RecentProof
 from czo_auth.core.flows.recovery import Recovery
 from czo_auth.core.flows.refresh import Refresh
 from czo_auth.core.flows.report_leak import ReportLeak
@@ -217,6 +218,7 @@ class Runtime:
         self.trusted_devices = TrustedDevices(services)
         self.refresh = Refresh(services)
         self.sessions = ManageSessions(services)
+        self.recent_proof = RecentProof(services)
         self.passwords = Passwords(services)
         self.verify_email = VerifyEmail(services)
         self.api_keys = ManageApiKeys(services)

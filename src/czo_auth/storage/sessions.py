@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 
 from czo_auth.core.sessions.session import RefreshToken, Session
 from czo_auth.core.sessions.store import StoredSigningKey
@@ -32,7 +32,7 @@ class SqlSessions(Store):
     def list_live(self, user_id: str, *, now: datetime) -> Sequence[Session]:
         sessions = self._tables.sessions
         statement = (
-            select(*columns(sessions, Session))
+            _sessions(self._tables)
             .where(
                 sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.expires_at > now
             )
@@ -44,6 +44,14 @@ class SqlSessions(Store):
         sessions = self._tables.sessions
         statement = update(sessions).where(sessions.c.id == session_id)
         self._connection.execute(statement.values(organization_id=organization_id))
+
+    def renew_proof(
+        self, session_id: str, *, password_proved_at: datetime | None, factor_proved_at: datetime | None
+    ) -> None:
+        proved = {"auth_time": password_proved_at, "factor_proved_at": factor_proved_at}
+        changes = {name: at for name, at in proved.items() if at is not None}
+        sessions = self._tables.sessions
+        self._connection.execute(update(sessions).where(sessions.c.id == session_id).values(**changes))
 
     def lower_assurance(self, session_id: str) -> None:
         sessions = self._tables.sessions
@@ -140,8 +148,15 @@ class SqlSessions(Store):
         return self._prune(sessions, sessions.c.expires_at, before)
 
 
+def _sessions(tables: Tables) -> Select[Any]:
+    # A process of an earlier version issues sessions without a lineage while the new one is rolled out.
+    sessions = tables.sessions
+    lineage_id = func.coalesce(sessions.c.lineage_id, sessions.c.id).label("lineage_id")
+    return select(*columns(sessions, Session, but=["lineage_id"]), lineage_id)
+
+
 def _live_session(tables: Tables) -> Select[Any]:
     sessions = tables.sessions
-    return select(*columns(sessions, Session)).where(
+    return _sessions(tables).where(
         sessions.c.id == bindparam("session_id"), sessions.c.revoked_at.is_(None)
     )

@@ -57,12 +57,23 @@ class SqlTwoFactor(SqlChallenges):
         self._connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=row))
         self._drop_pending_codes(enrolment.user_id)
 
-    def find_enrolment(self, user_id: str, *, now: datetime) -> Enrolment | None:
+    def find_enrolment(self, user_id: str, *, lineage_id: str | None, now: datetime) -> Enrolment | None:
+        if lineage_id is None:
+            return None
         enrolments = self._tables.enrolments
-        statement = select(*columns(enrolments, Enrolment))
-        return self._one(
-            Enrolment, statement.where(enrolments.c.user_id == user_id, enrolments.c.expires_at > now)
+        statement = select(*columns(enrolments, Enrolment)).where(
+            enrolments.c.user_id == user_id,
+            enrolments.c.lineage_id == lineage_id,
+            enrolments.c.expires_at > now,
         )
+        return self._one(Enrolment, statement)
+
+    def has_enrolment(self, user_id: str, *, now: datetime) -> bool:
+        enrolments = self._tables.enrolments
+        statement = select(enrolments.c.id).where(
+            enrolments.c.user_id == user_id, enrolments.c.expires_at > now
+        )
+        return self._connection.execute(statement).one_or_none() is not None
 
     def take_enrolment(self, enrolment_id: str) -> bool:
         enrolments = self._tables.enrolments

@@ -22,6 +22,7 @@ LIFETIME = timedelta(minutes=15)
 RING = KeyRing.parse(new_key_text())
 SESSION = Session(
     id="s1",
+    lineage_id="s1",
     user_id="u1",
     actor_type="customer",
     organization_id=None,

@@ -19,6 +19,7 @@ def test_numbers_are_those_of_the_contract() -> None:
 
 def test_secrets_of_a_new_session_do_not_show() -> None:
     session = Session(
+        lineage_id="s1",
         id="s1",
         user_id="u1",
         actor_type="customer",

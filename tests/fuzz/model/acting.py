@@ -98,9 +98,8 @@ class Acting(RuleBasedStateMachine):
             actor=shown["actorType"],
             aal=shown["aal"],
             issued_at=now,
-            expires_at=now + LIFE,
             leaf=body["refreshToken"],
-            **more,
+            **{"expires_at": now + LIFE, **more},
         )
         assert body["requires2FASetup"] == person.must_enrol
         assert shown["aal"] == (2 if session.proved_at else 1)
@@ -109,7 +108,7 @@ class Acting(RuleBasedStateMachine):
 
     def _renewed(self, old: Session, answer: Answer, *, actor: str | None = None, **more: Any) -> Session:
         self.world.end(old)
-        kept = {"auth_time": old.auth_time, "proved_at": old.proved_at}
+        kept = {"auth_time": old.auth_time, "proved_at": old.proved_at, "lineage": old.lineage}
         session = self._issued(old.person, answer, **{**kept, **more})
         assert session.actor == (actor or old.actor)
         return session

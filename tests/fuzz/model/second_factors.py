@@ -45,9 +45,17 @@ class SecondFactors(Sessions):
         answer = self._ask("POST", path, body)
         if self._holds(answer, refused):
             challenge.is_over = True
-            session = self._issued(person, answer, auth_time=challenge.auth_time, proved_at=self._now)
+            session = self._finished(challenge, answer)
             assert session.actor == challenge.actor
             self._trusted(session, answer, wanted=trusts)
+
+    def _finished(self, challenge: Challenge, answer: Answer) -> Session:
+        old = challenge.renews
+        if old is None:
+            return self._issued(challenge.person, answer, auth_time=challenge.auth_time, proved_at=self._now)
+        return self._renewed(
+            old, answer, actor=challenge.actor, proved_at=self._now, expires_at=old.expires_at
+        )
 
     def _trusted(self, session: Session, answer: Answer, *, wanted: bool) -> None:
         """Note a browser that is trusted from now on."""
@@ -122,7 +130,12 @@ class SecondFactors(Sessions):
             self.world.drop_pending(person)
             shown = answer.json()
             expires_at = self._now + 10 * MINUTE
-            person.pending = Factor(shown["secret"], list(shown["backupCodes"]), expires_at=expires_at)
+            person.pending = Factor(
+                shown["secret"],
+                list(shown["backupCodes"]),
+                expires_at=expires_at,
+                lineage=session.lineage,
+            )
 
     @rule(pick=PICK, kind=CODES, of_present=st.booleans())
     @precondition(lambda self: self.world.sessions)
@@ -135,14 +148,16 @@ class SecondFactors(Sessions):
         person, world, now = session.person, self.world, self._now
         if person.pending is not None and (person.pending.expires_at or now) <= now:
             self.world.drop_pending(person)
+        own = person.pending is not None and person.pending.lineage is session.lineage
+        pending = person.pending if own else None
         phones = [person.factor, person.pending] if of_present else [person.pending, person.factor]
         code = self._code(person, phones[0] or phones[1], kind)
         is_backup = len(code) > 6
         path = "/two-factor/verify-backup-code" if is_backup else "/two-factor/verify"
         step = None
-        if person.pending is not None and not is_backup:
-            step = person.pending.step_of(code, now=now, drift=world.drift, after=-1)
-        confirms = person.pending is not None and (step is not None or person.factor is None)
+        if pending is not None and not is_backup:
+            step = pending.step_of(code, now=now, drift=world.drift, after=-1)
+        confirms = pending is not None and (step is not None or person.factor is None)
         if not world.is_alive(session, now=now):
             refused = NO_CHALLENGE
         elif is_backup and person.must_enrol:

@@ -77,10 +77,11 @@ class Sessions(Acting):
         self._challenged(person, body["challenge"], actor)
         assert "set-auth-token" not in answer.headers
 
-    def _challenged(self, person: Person, token: str, actor: str) -> None:
+    def _challenged(self, person: Person, token: str, actor: str, *, renews: Session | None = None) -> None:
         now = self._now
+        auth_time = now if renews is None else renews.auth_time
         self.world.challenges.append(
-            Challenge(person, token, actor, auth_time=now, expires_at=now + 5 * MINUTE)
+            Challenge(person, token, actor, auth_time, expires_at=now + 5 * MINUTE, renews=renews)
         )
 
     @rule(pick=PICK)
@@ -105,9 +106,9 @@ class Sessions(Acting):
         needs_proof = person.factor is not None and session.aal < 2
         assert answer.json()["requires2FA"] == needs_proof
         if needs_proof:
-            self._challenged(person, answer.json()["challenge"], actor)
+            self._challenged(person, answer.json()["challenge"], actor, renews=session)
         else:
-            self._renewed(session, answer, actor=actor)
+            self._renewed(session, answer, actor=actor, expires_at=session.expires_at)
 
     @rule(pick=PICK, back=st.sampled_from([0, 0, 1, 2]))
     @precondition(lambda self: self.world.sessions)

@@ -38,6 +38,7 @@ class Factor:
     codes: list[str]
     last_step: int = 0
     expires_at: datetime | None = None
+    lineage: object = None
 
     def step_of(self, code: str, *, now: datetime, drift: int, after: int) -> int | None:
         """Find the earliest acceptable step that *code* is right for."""
@@ -81,6 +82,7 @@ class Session:
     issued_at: datetime
     expires_at: datetime
     leaf: str
+    lineage: object = field(default_factory=object)
     replaced: list[tuple[str, datetime]] = field(default_factory=list)
     is_over: bool = False
 
@@ -92,6 +94,7 @@ class Challenge:
     actor: str
     auth_time: datetime
     expires_at: datetime
+    renews: Session | None = None
     attempts: int = 0
     is_over: bool = False
 
@@ -283,6 +286,8 @@ class World:
     def claims(self, challenge: Challenge, *, now: datetime) -> Refused:
         """Say what an attempt on a challenge gets before its code is looked at."""
         if challenge.is_over or challenge.expires_at <= now:
+            return NO_CHALLENGE
+        if challenge.renews is not None and not self.is_alive(challenge.renews, now=now):
             return NO_CHALLENGE
         if challenge.attempts > 5:
             return NO_CHALLENGE

@@ -236,6 +236,7 @@ class Authenticate:
             aal=found.aal,
             amr=found.amr,
             session_id=found.id,
+            lineage_id=found.lineage_id,
             restricted_to=TWO_FACTOR_SETUP if must_enrol else None,
             administers=administers,
             auth_time=found.auth_time,

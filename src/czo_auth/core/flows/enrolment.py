@@ -9,7 +9,6 @@ from datetime import datetime
 
 from czo_auth.core.errors import (
     InvalidToken,
-    ReauthenticationRequired,
     Refusal,
     SecretAlreadyShown,
     SecretUnreadable,
@@ -21,7 +20,7 @@ from czo_auth.core.events.types import Fact
 from czo_auth.core.flows.call_off_reset import call_off
 from czo_auth.core.flows.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.prove_code import open_secret, record_wrong_code, reserve_attempt, wrong_totp
-from czo_auth.core.flows.recent_proof import RecentProof, SpendProof
+from czo_auth.core.flows.recent_proof import RecentProof, VerifiedProof
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.principal import Principal
@@ -96,28 +95,20 @@ class EnableTwoFactor:
             raise InvalidToken
         if user.has_factor and not replace:
             raise TotpAlreadyEnabled
-        spend_proof: SpendProof | None = None
-        if user.has_factor:
-            if password is None:
-                raise ReauthenticationRequired
-            spend_proof = await self._proof.second_factor(
-                principal, user, password=password, code=code, provenance=provenance, now=now
-            )
-        elif password is not None:
-            await self._proof.password(user, password, provenance=provenance)
-        else:
-            self._proof.recent_sign_in(principal, now=now)
-        return await self._keep(user, spend_proof, issuer=issuer, provenance=provenance, now=now)
+        proof = await self._proof.require(
+            principal,
+            password=password,
+            code=code,
+            asks_password=user.has_factor,
+            provenance=provenance,
+            now=now,
+        )
+        return await self._store_enrollment(principal, proof, issuer=issuer, now=now)
 
-    async def _keep(
-        self,
-        user: User,
-        spend_proof: SpendProof | None,
-        *,
-        issuer: str | None,
-        provenance: Provenance,
-        now: datetime,
+    async def _store_enrollment(
+        self, principal: Principal, proof: VerifiedProof, *, issuer: str | None, now: datetime
     ) -> PendingEnrolment:
+        user = proof.user
         policy = self._services.policies.two_factor
         secret = totp.new_secret()
         enrolment_id = new_id(now)
@@ -125,18 +116,15 @@ class EnableTwoFactor:
         ring = self._services.key_ring
         bound_to = {"user": user.id, "enrolment": enrolment_id}
 
-        def keep(tx: Transaction) -> list[BackupCode]:
-            fresh = tx.users.lock(user.id)
-            if fresh is None or fresh.credential_version != user.credential_version:
-                raise ReauthenticationRequired
-            if spend_proof is not None:
-                spend_proof(tx)
+        def store_enrollment(tx: Transaction) -> list[BackupCode]:
+            fresh = proof.consume(tx)
             fresh_codes = codes.new_codes(policy.backup_codes, taken=tx.two_factor.selectors(user.id))
             shown = "\n".join(code.text for code in fresh_codes).encode()
             tx.two_factor.put_enrolment(
                 Enrolment(
                     id=enrolment_id,
                     user_id=user.id,
+                    lineage_id=principal.lineage_id,
                     sealed_secret=ring.seal(secret, purpose=TOTP_SECRET, bound_to=bound_to),
                     sealed_codes=ring.seal(shown, purpose=PENDING_CODES, bound_to=bound_to),
                     replaces=fresh.has_factor,
@@ -146,7 +134,7 @@ class EnableTwoFactor:
             )
             return fresh_codes
 
-        new_codes = await self._services.transactions.run(keep)
+        new_codes = await self._services.transactions.run(store_enrollment)
         self._services.background.spawn(self._hash_ahead(enrolment_id, user.id, new_codes))
         return PendingEnrolment(
             secret=totp.encode_secret(secret),
@@ -182,7 +170,7 @@ class EnableTwoFactor:
         self, principal: Principal, code: str, *, provenance: Provenance, now: datetime
     ) -> SignedIn | None:
         """
-        Confirm the pending enrolment with its first code.
+        Confirm the pending enrolment of this session, or of one that it renews, with its first code.
 
         Activates the factor and its codes, ends all other sessions and challenges, and renews the session.
 
@@ -217,7 +205,7 @@ class EnableTwoFactor:
     ) -> tuple[Enrolment, int | None, int, bool] | None:
         """Count the attempt, and find the step for which *code* is right."""
         user_id = principal.user_id
-        enrolment = tx.two_factor.find_enrolment(user_id, now=now)
+        enrolment = tx.two_factor.find_enrolment(user_id, lineage_id=principal.lineage_id, now=now)
         if enrolment is None:
             return None
         secret = open_secret(self._services.key_ring, enrolment.id, user_id, enrolment.sealed_secret)
@@ -334,7 +322,7 @@ class EnableTwoFactor:
         self, principal: Principal, *, password: str | None, provenance: Provenance, now: datetime
     ) -> str:
         """
-        Show the URI of the pending enrolment again.
+        Show the URI of the pending enrolment again, to the session that began it and its renewals.
 
         Raises:
             TotpAlreadyEnabled: The secret is active; it is never shown again (S8).
@@ -345,7 +333,7 @@ class EnableTwoFactor:
         user, enrolment = await read(
             lambda tx: (
                 tx.users.find(principal.user_id),
-                tx.two_factor.find_enrolment(principal.user_id, now=now),
+                tx.two_factor.find_enrolment(principal.user_id, lineage_id=principal.lineage_id, now=now),
             )
         )
         if user is None:

@@ -66,11 +66,21 @@ def issue_session(
     provenance: Provenance,
     now: datetime,
     organization_id: str | None = None,
+    lineage_id: str | None = None,
+    expires_at: datetime | None = None,
 ) -> IssuedSession:
-    """Issue a session with its first refresh token; assurance follows from *amr*."""
+    """
+    Issue a session with its first refresh token; assurance follows from *amr*.
+
+    Args:
+        lineage_id: Of the session that this one renews; a new lineage begins without it.
+        expires_at: When the session ends; by default after the lifetime of the policy.
+    """
     lifetime = policy.lifetime if remembered else policy.short_lifetime
+    session_id = new_id(now)
     session = Session(
-        id=new_id(now),
+        id=session_id,
+        lineage_id=lineage_id or session_id,
         user_id=user.id,
         actor_type=actor_type,
         organization_id=organization_id,
@@ -82,7 +92,7 @@ def issue_session(
         ip=provenance.ip,
         user_agent=provenance.user_agent,
         created_at=now,
-        expires_at=now + lifetime,
+        expires_at=expires_at or now + lifetime,
     )
     session_token = tokens.new_token(tokens.SESSION)
     refresh_token = tokens.new_token(tokens.REFRESH)
@@ -112,21 +122,25 @@ def renew_session(
     now: datetime,
     proved: str | None = None,
     actor_type: str | None = None,
+    extends: bool = True,
 ) -> IssuedSession:
     """
     Replace a session by a new one with new secrets.
 
-    A token stolen before the second factor thus never becomes ``aal`` 2.
+    A token stolen before the second factor thus never becomes ``aal`` 2. The new session keeps the lineage, the time of
+    sign-in and whether it is remembered.
 
     Args:
         proved: The method by which a second factor was just proved, ``otp`` or ``bkp``.
-        actor_type: The hat of the new session; that of the old one when None.
+        actor_type: The actor type of the new session; that of the old one when None.
+        extends: Whether the new session lives for a whole lifetime, because something was proved for it. If not, it
+            ends when the old one would have.
 
     Raises:
         InvalidToken: The session ended meanwhile.
     """
     old = tx.sessions.find(session_id) if session_id is not None else None
-    if old is None or not tx.sessions.revoke(old.id, reason="renewed", now=now):
+    if old is None or old.expires_at <= now or not tx.sessions.revoke(old.id, reason="renewed", now=now):
         raise InvalidToken
     record_revoked(tx, user.id, old.id, reason="renewed", provenance=provenance, now=now)
     return issue_session(
@@ -138,6 +152,8 @@ def renew_session(
         factor_proved_at=old.factor_proved_at if proved is None else now,
         remembered=old.remembered,
         organization_id=old.organization_id,
+        lineage_id=old.lineage_id,
+        expires_at=None if extends else old.expires_at,
         policy=policy,
         provenance=provenance,
         now=now,

@@ -1,4 +1,4 @@
-"""Sessions as their owner sees them: list, revoke, sign out, switch hats."""
+"""Sessions as their owner sees them: list, revoke, sign out, switch the actor type."""
 
 from __future__ import annotations
 
@@ -111,9 +111,11 @@ class ManageSessions:
         self, principal: Principal, actor: str, *, provenance: Provenance, now: datetime
     ) -> SignedIn | SecondFactorRequired:
         """
-        Put on another hat: a new session replaces the present one.
+        Switch the actor type: a new session replaces the present one.
 
-        A session that has not proved the second factor of a user who has one gets a challenge, as at sign-in.
+        Nothing is proved by it, so the new session has the old one's time of sign-in and ends when that would have. A
+        session that has not proved the second factor of a user who has one gets a challenge, as at sign-in; the present
+        session is replaced when the challenge is met.
 
         Raises:
             UnknownActorType: There is no such actor type.
@@ -127,9 +129,18 @@ class ManageSessions:
                 raise InvalidToken
             if actor_type.name not in user.actor_types:
                 raise ActorTypeMismatch
+            session = tx.sessions.find(principal.session_id) if principal.session_id else None
+            if session is None:
+                raise InvalidToken
             if user.has_factor and principal.aal < 2:
                 return open_challenge(
-                    self._services, tx, user, actor_type=actor_type.name, remembered=True, now=now
+                    self._services,
+                    tx,
+                    user,
+                    actor_type=actor_type.name,
+                    remembered=session.remembered,
+                    renews=session,
+                    now=now,
                 )
             issued = renew_session(
                 tx,
@@ -139,6 +150,7 @@ class ManageSessions:
                 provenance=provenance,
                 now=now,
                 actor_type=actor_type.name,
+                extends=False,
             )
             return user, issued
 

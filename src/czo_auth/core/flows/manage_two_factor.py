@@ -7,7 +7,6 @@ from datetime import datetime
 
 from czo_auth.core.errors import (
     InvalidToken,
-    ReauthenticationRequired,
     TwoFactorNotEnabled,
     TwoFactorRequiredByPolicy,
 )
@@ -15,13 +14,12 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import Fact
 from czo_auth.core.flows.call_off_reset import call_off
 from czo_auth.core.flows.issue import end_sessions
-from czo_auth.core.flows.recent_proof import RecentProof, SpendProof
+from czo_auth.core.flows.recent_proof import RecentProof, VerifiedProof
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.principal import Principal
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.users.user import User
 from czo_auth.crypto import codes
 
 
@@ -49,9 +47,12 @@ class ManageTwoFactor:
 
         def read(tx: Transaction) -> TwoFactorStatus:
             factor = tx.two_factor.find_factor(principal.user_id)
+            pending = tx.two_factor.find_enrolment(
+                principal.user_id, lineage_id=principal.lineage_id, now=now
+            )
             return TwoFactorStatus(
                 enabled=factor is not None,
-                pending=tx.two_factor.find_enrolment(principal.user_id, now=now) is not None,
+                pending=pending is not None,
                 required_by_policy=self._services.actors.demand_two_factor(principal.actor_types),
                 backup_codes_remaining=tx.two_factor.count_codes(principal.user_id) if factor else 0,
                 enabled_at=factor.enabled_at if factor else None,
@@ -76,14 +77,14 @@ class ManageTwoFactor:
             TwoFactorNotEnabled: There is no active factor.
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``RecentProof``.
         """
-        user, spend_proof = await self._prove(principal, password, code, provenance=provenance, now=now)
+        proof = await self._prove(principal, password, code, provenance=provenance, now=now)
+        user = proof.user
         taken = await self._services.transactions.read(lambda tx: tx.two_factor.selectors(user.id))
         fresh_codes = codes.new_codes(self._services.policies.two_factor.backup_codes, taken=taken)
         hashed = await self._services.hashing.hash_codes(fresh_codes)
 
         def replace(tx: Transaction) -> None:
-            _lock_unchanged(tx, user)
-            spend_proof(tx)
+            proof.consume(tx)
             tx.two_factor.put_codes(user.id, set_id=new_id(now), codes=hashed, now=now)
             tx.journal.record(
                 Fact(action=types.BACKUP_CODES_REGENERATED, user_id=user.id, details={"count": len(hashed)}),
@@ -113,25 +114,24 @@ class ManageTwoFactor:
         """
         if self._services.actors.demand_two_factor(principal.actor_types):
             raise TwoFactorRequiredByPolicy
-        user, spend_proof = await self._prove(principal, password, code, provenance=provenance, now=now)
+        proof = await self._prove(principal, password, code, provenance=provenance, now=now)
+
+        user = proof.user
 
         def turn_off(tx: Transaction) -> None:
-            fresh = _lock_unchanged(tx, user)
+            fresh = proof.consume(tx)
             if self._services.actors.demand_two_factor(fresh.actor_types):
                 raise TwoFactorRequiredByPolicy
-            spend_proof(tx)
-            if principal.session_id is None or tx.sessions.find(principal.session_id) is None:
-                raise InvalidToken
             remove_factor(tx, user.id, now=now)
             call_off(tx, user.id, outcome="factor_disabled", provenance=provenance, now=now)
-            tx.sessions.lower_assurance(principal.session_id)
+            tx.sessions.lower_assurance(proof.session_id)
             end_sessions(
                 tx,
                 user.id,
                 reason="two_factor_disabled",
                 provenance=provenance,
                 now=now,
-                keep=principal.session_id,
+                keep=proof.session_id,
             )
             tx.journal.record(
                 Fact(
@@ -153,26 +153,15 @@ class ManageTwoFactor:
         *,
         provenance: Provenance,
         now: datetime,
-    ) -> tuple[User, SpendProof]:
+    ) -> VerifiedProof:
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
         if user is None:
             raise InvalidToken
         if not user.has_factor:
             raise TwoFactorNotEnabled
-        if password is None:
-            raise ReauthenticationRequired
-        proof = await self._proof.second_factor(
-            principal, user, password=password, code=code, provenance=provenance, now=now
+        return await self._proof.require(
+            principal, password=password, code=code, asks_password=True, provenance=provenance, now=now
         )
-        return user, proof
-
-
-def _lock_unchanged(tx: Transaction, user: User) -> User:
-    """Lock the user, and refuse when the credentials that were just proved changed meanwhile."""
-    fresh = tx.users.lock(user.id)
-    if fresh is None or fresh.credential_version != user.credential_version:
-        raise ReauthenticationRequired
-    return fresh
 
 
 def remove_factor(tx: Transaction, user_id: str, *, now: datetime) -> bool:

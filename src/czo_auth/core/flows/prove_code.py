@@ -109,6 +109,8 @@ class ProveCode:
             user = tx.users.find(challenge.user_id)
             if user is None or user.banned_at or user.credential_version != challenge.credential_version:
                 return InvalidChallenge()
+            if challenge.renews is not None and not _lives(tx, challenge.renews, now=now):
+                return InvalidChallenge()
             if challenge.attempts > most:
                 return TooManyAttempts()
             return self._count(tx, user.id, given, challenge, now=now)
@@ -227,6 +229,11 @@ class _Given:
 
     def refusal(self) -> Refusal:
         return InvalidBackupCode() if self.kind == "backup" else InvalidCode()
+
+
+def _lives(tx: Transaction, session_id: str, *, now: datetime) -> bool:
+    session = tx.sessions.find(session_id)
+    return session is not None and session.expires_at > now
 
 
 def open_secret(key_ring: KeyRing, enrolment_id: str, user_id: str, sealed: str) -> bytes:

@@ -14,6 +14,7 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import Challenge
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
@@ -71,22 +72,50 @@ class SecondFactor:
             raise InvalidChallenge
         by_user = provenance.by(user.id, proved.method)
         spend(tx, proved, provenance=by_user, now=now)
-        issued = issue_session(
-            tx,
-            user,
-            actor_type=challenge.actor_type,
-            amr=("pwd", proved.method),
-            auth_time=challenge.auth_time,
-            factor_proved_at=now,
-            remembered=challenge.remembered,
-            policy=self._services.policies.sessions,
-            provenance=by_user,
-            now=now,
-        )
+        issued = self._issue(tx, user, challenge, proved.method, provenance=by_user, now=now)
         device = (
             trust_device(self._services, tx, user, provenance=provenance, now=now) if wants_trust else None
         )
         return user, issued, device
+
+    def _issue(
+        self,
+        tx: Transaction,
+        user: User,
+        challenge: Challenge,
+        method: str,
+        *,
+        provenance: Provenance,
+        now: datetime,
+    ) -> IssuedSession:
+        policy = self._services.policies.sessions
+        if challenge.renews is None:
+            return issue_session(
+                tx,
+                user,
+                actor_type=challenge.actor_type,
+                amr=("pwd", method),
+                auth_time=challenge.auth_time,
+                factor_proved_at=now,
+                remembered=challenge.remembered,
+                policy=policy,
+                provenance=provenance,
+                now=now,
+            )
+        try:
+            return renew_session(
+                tx,
+                user,
+                challenge.renews,
+                policy=policy,
+                provenance=provenance,
+                now=now,
+                proved=method,
+                actor_type=challenge.actor_type,
+                extends=False,
+            )
+        except InvalidToken:
+            raise InvalidChallenge from None
 
     async def step_up(
         self, principal: Principal, code: str, kind: CodeKind, *, provenance: Provenance, now: datetime

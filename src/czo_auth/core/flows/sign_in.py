@@ -12,7 +12,7 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.trusted_devices import find_trusted_device, may_trust, renew_trust
 from czo_auth.core.ids import new_id
 from czo_auth.core.provenance import Provenance
-from czo_auth.core.sessions.session import IssuedSession
+from czo_auth.core.sessions.session import IssuedSession, Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import Challenge
 from czo_auth.core.users.email import find_canonical_email
@@ -142,9 +142,21 @@ class SignIn:
 
 
 def open_challenge(
-    services: Services, tx: Transaction, user: User, *, actor_type: str, remembered: bool, now: datetime
+    services: Services,
+    tx: Transaction,
+    user: User,
+    *,
+    actor_type: str,
+    remembered: bool,
+    renews: Session | None = None,
+    now: datetime,
 ) -> SecondFactorRequired:
-    """Open a challenge, bound to the user's present credentials (S3)."""
+    """
+    Open a challenge, bound to the user's present credentials (S3).
+
+    Args:
+        renews: The session that is replaced when the challenge is met; without it the password was just proved.
+    """
     token = tokens.new_token(tokens.CHALLENGE)
     expires_at = now + services.policies.two_factor.challenge_lifetime
     challenge = Challenge(
@@ -154,7 +166,8 @@ def open_challenge(
         credential_version=user.credential_version,
         attempts=0,
         remembered=remembered,
-        auth_time=now,
+        renews=None if renews is None else renews.id,
+        auth_time=now if renews is None else renews.auth_time,
         expires_at=expires_at,
     )
     tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=now)

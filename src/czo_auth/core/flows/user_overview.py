@@ -52,7 +52,7 @@ async def user_overview(services: Services, email: str, *, now: datetime) -> Use
         return UserOverview(
             user=user,
             enabled_at=factor.enabled_at if factor else None,
-            pending=tx.two_factor.find_enrolment(user.id, now=now) is not None,
+            pending=tx.two_factor.has_enrolment(user.id, now=now),
             required_by_policy=services.actors.demand_two_factor(user.actor_types),
             backup_codes_remaining=tx.two_factor.count_codes(user.id) if factor else 0,
             locked_until=locked_until if locked_until is not None and locked_until > now else None,

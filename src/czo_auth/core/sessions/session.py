@@ -30,11 +30,15 @@ class Session:
     Attributes:
         id: Also the public handle that lists show and ``revoke-session`` takes; never the secret.
         organization_id: The organization that was activated; counts only while the user is a member.
+        lineage_id: The id of the session that a sign-in issued; every renewal carries it on. What is bound to a
+            session is bound to its lineage.
         aal, amr: Assurance and methods, as proved when the session was issued; never raised in place.
-        factor_proved_at: When the second factor was proved, for S7's ten minutes.
+        auth_time: When the password was last proved, at sign-in or by ``/reauthenticate``.
+        factor_proved_at: When the second factor was last proved, for S7's ten minutes.
     """
 
     id: str
+    lineage_id: str
     user_id: str
     actor_type: str
     organization_id: str | None

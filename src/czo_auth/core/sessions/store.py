@@ -42,6 +42,11 @@ class Sessions(Protocol):
     def set_organization(self, session_id: str, organization_id: str | None) -> None:
         """Activate an organization in a session."""
 
+    def renew_proof(
+        self, session_id: str, *, password_proved_at: datetime | None, factor_proved_at: datetime | None
+    ) -> None:
+        """Note when password and second factor were proved again; what is None stays as it was."""
+
     def lower_assurance(self, session_id: str) -> None:
         """Take the second factor out of a session: ``aal`` 1, ``amr`` ``pwd``, nothing proved."""
 

@@ -33,11 +33,13 @@ class Enrolment:
     A secret that was shown and not yet confirmed (S6).
 
     Attributes:
+        lineage_id: The lineage of the session that proved the password for it; for every other session there is none.
         sealed_codes: The backup codes, sealed, until they are hashed; then None.
     """
 
     id: str
     user_id: str
+    lineage_id: str | None
     sealed_secret: str
     sealed_codes: str | None
     replaces: bool
@@ -47,7 +49,12 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """A sign-in between password and second factor (S3)."""
+    """
+    A sign-in between password and second factor (S3).
+
+    Attributes:
+        renews: The session that it replaces, where somebody who was signed in switched the actor type.
+    """
 
     id: str
     user_id: str
@@ -55,6 +62,7 @@ class Challenge:
     credential_version: int
     attempts: int
     remembered: bool
+    renews: str | None
     auth_time: datetime
     expires_at: datetime
 

@@ -46,8 +46,11 @@ class TwoFactor(Protocol):
     def put_enrolment(self, enrolment: Enrolment) -> None:
         """Keep an enrolment; an earlier pending one of the user is replaced."""
 
-    def find_enrolment(self, user_id: str, *, now: datetime) -> Enrolment | None:
-        """Read the pending enrolment, unless it expired."""
+    def find_enrolment(self, user_id: str, *, lineage_id: str | None, now: datetime) -> Enrolment | None:
+        """Read the pending enrolment of a session's lineage, unless it expired; None for every other lineage."""
+
+    def has_enrolment(self, user_id: str, *, now: datetime) -> bool:
+        """Whether an enrolment is pending, of whichever session: for those who look after the user."""
 
     def take_enrolment(self, enrolment_id: str) -> bool:
         """Remove a pending enrolment. One atomic statement: of two concurrent confirmations one gets True."""

@@ -23,6 +23,7 @@ ANSWERS: Final[dict[str, Schema]] = {
     "GET /whoami": r.PRINCIPAL,
     # sessions
     "GET /sessions": listed("sessions", r.LISTED_SESSION),
+    "POST /reauthenticate": plain(session=r.SESSION),
     "POST /token/refresh": plain(
         accessToken=r.JWT, refreshToken=r.token("czr_"), expiresIn=r.COUNT, tokenType={"const": "Bearer"}
     ),
