@@ -1,4 +1,4 @@
-"""Revision 0006: earlier sessions begin a lineage of their own; an enrollment that was pending belongs to none."""
+"""Revision 0006: earlier sessions begin a lineage, and a pending enrollment goes to the one that must have begun it."""
 
 from __future__ import annotations
 
@@ -33,17 +33,21 @@ def session_of_0005(prefix: str, session_id: str, digest: str) -> str:
     )
 
 
+@pytest.mark.parametrize("sessions", [1, 2])
 @pytest.mark.parametrize("prefix", ["czo_auth_", "shop_"])
 async def test_sessions_of_0005_live_on_with_a_lineage(
-    database_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, prefix: str, sessions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
         before.setattr(migrate, "HEAD", "0005")
         await upgrade(database_url, prefix)
     assert await current_revision(database_url, prefix) == "0005"
     await fill_before(database_url, prefix)
+    if sessions == 2:
+        await execute(database_url, session_of_0005(prefix, OTHER, "c" * 64))
     await upgrade(database_url, prefix)
-    assert await rows(database_url, f"SELECT id, lineage_id FROM {prefix}sessions") == [(SESSION, SESSION)]
+    lineages = await rows(database_url, f"SELECT id, lineage_id FROM {prefix}sessions ORDER BY id")
+    assert lineages == [(SESSION, SESSION), (OTHER, OTHER)][:sessions]
 
     # A process of the version before goes on during the roll-out.
     await execute(database_url, session_of_0005(prefix, LATER, "b" * 64))
@@ -54,12 +58,12 @@ async def test_sessions_of_0005_live_on_with_a_lineage(
             found = await storage.lookup.find_session(digest)
             assert found is not None
             assert (found.id, found.lineage_id) == (session_id, session_id)
-        for lineage_id in (SESSION, LATER):
+        for lineage_id in (SESSION, OTHER, LATER):
             pending = await storage.transactions.read(
                 lambda tx, lineage=lineage_id: tx.two_factor.find_enrolment(  # type: ignore[misc]
                     USER, lineage_id=lineage, now=from_milliseconds(2000)
                 )
             )
-            assert pending is None
+            assert (pending is not None) == (sessions == 1 and lineage_id == SESSION)
     finally:
         await storage.close()
