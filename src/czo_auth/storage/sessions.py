@@ -157,6 +157,4 @@ def _sessions(tables: Tables) -> Select[Any]:
 
 def _live_session(tables: Tables) -> Select[Any]:
     sessions = tables.sessions
-    return _sessions(tables).where(
-        sessions.c.id == bindparam("session_id"), sessions.c.revoked_at.is_(None)
-    )
+    return _sessions(tables).where(sessions.c.id == bindparam("session_id"), sessions.c.revoked_at.is_(None))
