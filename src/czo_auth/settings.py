@@ -122,6 +122,13 @@ class Settings(BaseSettings):
     # where it is reached
     host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the server listens on.")
+    keep_alive_seconds: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="How long the server keeps an idle connection, and waits for the head of a request. Longer than "
+        "the load balancer in front does, mostly 60. Unit: seconds.",
+    )
     workers: int = Field(default=1, ge=1, le=256, description="Server processes.")
     base_url: str | None = Field(
         default=None,

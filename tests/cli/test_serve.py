@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from czo_auth.settings import DATABASE_FILE, KEY_FILE
+from czo_auth.settings import DATABASE_FILE, KEY_FILE, Settings
 from tests.cli.shell import PASSWORD, PROGRAM, Shell
 from tests.conftest import StartServer
 from tests.support.ports import free_port
@@ -109,6 +109,29 @@ def test_signal_ends_all_processes_quietly(shell: Shell, number: signal.Signals,
         assert process.returncode == 0, rest
         assert rest.strip() == b""
         assert not still_alive(children, seconds=0.5)
+
+
+def test_hangup_ends_the_server_with_a_word(shell: Shell) -> None:
+    with serving(shell, "--workers", "2") as process:
+        read_until_ready(process)
+        process.send_signal(signal.SIGHUP)
+        said, _ = process.communicate(timeout=15)
+        assert process.returncode == 0
+    assert b"SIGHUP: stopping" in said
+
+
+def test_idle_connection_ends_after_the_time_that_is_set(shell: Shell) -> None:
+    assert Settings().keep_alive_seconds > 60, "load balancers keep idle connections for 60 seconds"
+    shell.env["CZO_AUTH_KEEP_ALIVE_SECONDS"] = "1"
+    with serving(shell) as process:
+        url, _ = read_until_ready(process)
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            said = b""
+            while chunk := connection.recv(4096):
+                said += chunk
+    assert said.startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("after", [0.3, 0.7, 1.2])

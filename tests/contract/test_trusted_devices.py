@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from czo_auth.crypto.tokens import new_token
 from tests.contract.api import DEVICE_COOKIE, Answer, cookies_set_by
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -44,6 +45,37 @@ async def test_trusted_browser_skips_the_second_step_with_less_assurance(timed: 
     assert {"httponly", "samesite", "path"} <= cookie.attributes.keys()
     assert is_asked(await begin(timed, timed.carol, device)), "the old token is dead"
     assert not is_asked(await begin(timed, timed.carol, cookie.value))
+
+
+async def test_several_users_may_trust_one_browser(timed: Timed) -> None:
+    """The second one's trust does not end the first one's, and each skips only their own second step."""
+    people = timed.prepared.customers[:2]
+    held: dict[str, str] = {}
+    for account in people:
+        challenge = await timed.people.challenge(account)
+        body = {"code": account.has.code(), "challenge": challenge, "trustDevice": True}
+        answer = await timed.api.post("/two-factor/verify", body, cookies=held)
+        held = {DEVICE_COOKIE: cookies_set_by(answer)[DEVICE_COOKIE].value}
+    for _ in range(12):
+        for account in people:
+            answer = await begin(timed, account, held[DEVICE_COOKIE])
+            assert not is_asked(answer)
+            held = {DEVICE_COOKIE: cookies_set_by(answer)[DEVICE_COOKIE].value}
+    assert held[DEVICE_COOKIE].count("czd_") == 2
+    assert is_asked(await begin(timed, timed.carol, held[DEVICE_COOKIE].split(".")[0]))
+
+
+async def test_cookie_holds_a_bounded_number_of_tokens(timed_sqlite: Timed) -> None:
+    _, device = await trust(timed_sqlite, timed_sqlite.carol)
+    assert device is not None
+    strangers = ".".join(new_token("czd_") for _ in range(7))
+    answer = await begin(timed_sqlite, timed_sqlite.carol, f"{strangers}.{device}")
+    assert not is_asked(answer)
+    assert cookies_set_by(answer)[DEVICE_COOKIE].value.count("czd_") == 8
+    _, device = await trust(timed_sqlite, timed_sqlite.carol)
+    assert is_asked(
+        await begin(timed_sqlite, timed_sqlite.carol, f"{strangers}.{new_token('czd_')}.{device}")
+    )
 
 
 async def test_nobody_is_trusted_without_asking(timed_sqlite: Timed) -> None:

@@ -382,3 +382,13 @@ async def test_time_of_a_lookup_does_not_depend_on_a_busy_writer(things: Things)
     found = await things.storage.lookup.find_session(digest)
     assert found is not None
     assert found.banned
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("Élodie Ünal", "éLODIE"), ("Élodie Ünal", "ünal"), ("ŁUKASZ", "łuk"), ("Ωmega", "ωM")]
+)
+async def test_search_ignores_case_beyond_ascii(things: Things, name: str, text: str) -> None:
+    user = await things.user(name=name)
+    found = await things.run(lambda tx: tx.users.search(text=text, after=None, limit=10))
+    assert [each.id for each in found] == [user.id]
+    assert await things.run(lambda tx: tx.users.count(text=text)) == 1

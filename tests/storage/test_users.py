@@ -211,3 +211,18 @@ async def test_pruning_deletes_expired_mail_tokens_only(things: Things) -> None:
         await things.run(lambda tx: tx.users.take_mail_token(digest, purpose="reset_password", now=NOW))
         is None
     )
+
+
+async def test_address_comes_back_once_and_only_to_whom_it_was_taken_from(things: Things) -> None:
+    user = await things.user(email="gross@example.com")
+    taken = await things.user(email="weiß@example.com")
+
+    async def restored(user_id: str, folded: str, email: str) -> bool:
+        return await things.run(
+            lambda tx: tx.users.restore_email(user_id, folded=folded, email=email, mailbox=email, now=NOW)
+        )
+
+    assert not await restored(user.id, "other@example.com", "groß@example.com")
+    assert not await restored(user.id, "gross@example.com", taken.email)
+    assert await restored(user.id, "gross@example.com", "groß@example.com")
+    assert not await restored(user.id, "groß@example.com", "gross@example.com")

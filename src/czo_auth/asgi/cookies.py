@@ -47,7 +47,8 @@ class Cookies:
         """
         Read the cookies of ours that a request carries.
 
-        The first of a name counts, and what has not the form of its token is as if it were not there.
+        The first of a name counts, and what has not the form of its token is as if it were not there. The cookie of
+        trusted devices holds a token for each user who trusts the browser, with dots between them.
         Source: RFC 6265 section 5.4.
         """
         forms = {
@@ -62,7 +63,13 @@ class Cookies:
             for pair in value.decode("latin-1").split(";"):
                 key, _, text = pair.strip().partition("=")
                 prefix = forms.get(key)
-                if prefix is not None and key not in found and tokens.is_well_formed(text.strip('"'), prefix):
+                if prefix is None or key in found:
+                    continue
+                if key == self.device:
+                    text = ".".join(tokens.split_tokens(text.strip('"'), prefix))
+                elif not tokens.is_well_formed(text.strip('"'), prefix):
+                    continue
+                if text:
                     found[key] = text.strip('"')
         return found
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from czo_auth.asgi.entry import Call
 from czo_auth.core.flows.issue import SignedIn
 from czo_auth.core.flows.sign_in import SecondFactorRequired
+from czo_auth.crypto import tokens
 
 
 def set_session_cookies(call: Call, response: Response, outcome: SignedIn) -> None:
@@ -18,7 +19,10 @@ def set_session_cookies(call: Call, response: Response, outcome: SignedIn) -> No
         _add(response, cookies.clear(cookies.challenge))
     if outcome.trusted_device_token is not None:
         end = call.now + call.runtime.services.policies.two_factor.trusted_device_lifetime
-        _add(response, cookies.set(cookies.device, outcome.trusted_device_token, until=end, now=call.now))
+        held = tokens.split_tokens(call.cookies.get(cookies.device, ""), tokens.TRUSTED_DEVICE)
+        others = [token for token in held if token != outcome.spent_device_token]
+        value = tokens.join_tokens(outcome.trusted_device_token, others)
+        _add(response, cookies.set(cookies.device, value, until=end, now=call.now))
 
 
 def set_challenge_cookie(call: Call, response: Response, required: SecondFactorRequired) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from czo_auth.cli.options import DatabaseUrl, DataDir, examples
@@ -82,7 +83,11 @@ def _lines() -> Iterator[tuple[int, KnownUser | str]]:
 
 def _lines_of(stream: BinaryIO) -> Iterator[bytes]:
     """Read lines, of each a little more than may be in it: what is too long counts as one line all the same."""
+    first = True
     while line := stream.readline(_LONGEST_LINE + 1):
+        if first:
+            # A byte-order mark, as some editors and spreadsheets write it.
+            line, first = line.removeprefix(codecs.BOM_UTF8), False
         rest = line
         while len(rest) > _LONGEST_LINE and not rest.endswith(b"\n"):
             rest = stream.readline(_LONGEST_LINE + 1)

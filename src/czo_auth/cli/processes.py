@@ -14,15 +14,16 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels, logger
 from granian.server.mp import MPServer
 
 from czo_auth.cli.logs import configure_logging, logging_config
-from czo_auth.cli.session import assembled, no_newer_schema
+from czo_auth.cli.session import assembled, no_newer_schema, note
 from czo_auth.errors import StartRefused
 from czo_auth.metrics import SHARED_FOLDER
 from czo_auth.server import Server
@@ -103,6 +104,7 @@ class _Supervisor(MPServer):
             workers=settings.workers,
             interface=Interfaces.ASGI,
             websockets=False,
+            http1_settings=HTTP1Settings(header_read_timeout=settings.keep_alive_seconds * 1000),
             log_level=LogLevels.warning,
             log_dictconfig=logging_config("INFO"),
             log_access=False,
@@ -140,7 +142,9 @@ class _Supervisor(MPServer):
         return not self.interrupt_signal
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
-        # What a closed terminal sends is a wish to end here; there is nothing to read anew.
+        # What a closed terminal sends; with it may go the place that this is written to.
+        with suppress(OSError):
+            note("SIGHUP: stopping. Start again to read the settings again.")
         self.signal_handler_interrupt()  # type: ignore[no-untyped-call]
 
     def _announce(self) -> None:

@@ -84,6 +84,13 @@ def list_users(
     search: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Part of an address or a name.", show_default=False)
     ] = None,
+    folded: Annotated[
+        bool,
+        typer.Option(
+            "--folded",
+            help="Only those whose address an earlier version may have changed, as groß@ into gross@.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -95,7 +102,7 @@ def list_users(
     from czo_auth.rest import shapes
 
     async def act(auth: Auth) -> None:
-        pages = _pages(auth, search or None)
+        pages = _folded_pages(auth) if folded else _pages(auth, search or None)
         if as_json:
             async for page in pages:
                 for user in page:
@@ -124,6 +131,13 @@ async def _pages(auth: Auth, search: str | None) -> AsyncIterator[Sequence[User]
         cursor = page.next_cursor
         if cursor is None:
             return
+
+
+async def _folded_pages(auth: Auth) -> AsyncIterator[Sequence[User]]:
+    after: str | None = None
+    while page := await auth.administer.list_folded(after=after, limit=_PAGE):
+        yield page
+        after = page[-1].id
 
 
 @app.command(epilog=examples("czo-auth users show ada@example.com --json"))

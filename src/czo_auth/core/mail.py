@@ -14,7 +14,7 @@ from czo_auth.core.api_keys.key import LeakResponse
 from czo_auth.core.errors import Unavailable
 from czo_auth.core.mail_texts import LEAK_RESPONSES, NO_PLACE, TEXTS
 from czo_auth.core.text import escape_control
-from czo_auth.core.users.email import find_canonical_email
+from czo_auth.core.users.email import deliverable_email, find_canonical_email
 
 MailKind = Literal[
     "verification",
@@ -63,7 +63,7 @@ class MailMessage:
     One message to one person, plain text.
 
     Attributes:
-        to: Canonical address.
+        to: Address as its owner typed it, in the form that can be delivered to.
         subject: One line.
         text: Hidden from ``repr``, as it holds the token.
         token: What the link carries; None for a notice.
@@ -79,9 +79,9 @@ class MailMessage:
     token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        # The canonical form has no control character, space, comma or bracket.
-        if find_canonical_email(self.to) != self.to:
-            raise ValueError("mail goes to one canonical address")
+        # This form has no control character, space, comma or bracket.
+        if find_canonical_email(self.to) is None or deliverable_email(self.to) != self.to:
+            raise ValueError("mail goes to one address in its deliverable form")
         if not self.subject or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in self.subject):
             raise ValueError("a subject is one line of text")
 

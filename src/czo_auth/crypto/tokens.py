@@ -8,7 +8,9 @@ wrong text is refused before anything is hashed or looked up.
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Final
 
 from czo_auth.crypto import base64url
 
@@ -23,6 +25,9 @@ DEFAULT_API_KEY = "czo_"
 SECRET_BYTES = 32
 SHOWN_CHARACTERS = 8
 """What people may see of a token: its prefix and a little more, for recognising it."""
+
+MAX_JOINED: Final = 8
+"""Tokens that one cookie holds."""
 
 RESERVED_PREFIXES = frozenset({SESSION, REFRESH, CHALLENGE, INVITATION, MAIL, TRUSTED_DEVICE})
 """Prefixes of what is not an API key."""
@@ -91,3 +96,15 @@ def digest(token: str) -> str:
 def digest_bytes(data: bytes) -> str:
     """Digest *data*: SHA-256 as 64 lowercase hex digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def split_tokens(text: str, prefix: str) -> list[str]:
+    """Return the tokens of a cookie that holds several with dots between them; what is none is left out."""
+    parts = text.split(".", MAX_JOINED)[:MAX_JOINED]
+    return [part for part in parts if is_well_formed(part, prefix)]
+
+
+def join_tokens(first: str, others: Iterable[str]) -> str:
+    """Write tokens as one cookie holds them: *first*, then *others* but itself, as many as there is room for."""
+    rest = [token for token in others if token != first]
+    return ".".join([first, *rest][:MAX_JOINED])

@@ -144,7 +144,7 @@ def is_busy(error: BaseException) -> bool:
 
 def _connect(path: str, *, mode: str, patience: float) -> sqlite3.Connection:
     # Other threads may close it, and only that; two never use it at once.
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"file:{quote(path)}?mode={mode}",
         uri=True,
         timeout=patience,
@@ -152,3 +152,10 @@ def _connect(path: str, *, mode: str, patience: float) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
+    # SQLite's own knows ASCII alone, and searches compare in lower case.
+    connection.create_function("lower", 1, _lower, deterministic=True)
+    return connection
+
+
+def _lower(value: str | bytes | float | None) -> str | bytes | float | None:
+    return value.lower() if isinstance(value, str) else value

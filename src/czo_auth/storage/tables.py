@@ -114,6 +114,7 @@ class Tables:
             Column("ban_reason", Text),
             Column("created_at", Instant, nullable=False),
             Column("updated_at", Instant, nullable=False),
+            Column("mailbox", Text),
             UniqueConstraint("email"),
         )
         self.mail_tokens = self._table(

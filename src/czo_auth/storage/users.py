@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from czo_auth.core.users.email import may_be_folded
 from czo_auth.core.users.store import MailPurpose, MailToken, UserCounts
 from czo_auth.core.users.user import User
 from czo_auth.storage.store import Store, columns, made, values
@@ -49,6 +50,33 @@ class SqlUsers(Store):
 
     def add(self, user: User) -> bool:
         return self._insert_unless(self._tables.users, ["email"], values(user, but=["has_factor"]))
+
+    def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
+        users = self._tables.users
+        taken = select(users.c.id).where(users.c.email == email).exists()
+        statement = update(users).where(
+            users.c.id == user_id, users.c.email == folded, users.c.mailbox.is_(None), ~taken
+        )
+        return self._count(statement.values(email=email, mailbox=mailbox, updated_at=now)) == 1
+
+    def list_folded(self, *, after: str | None, limit: int) -> Sequence[User]:
+        users = self._tables.users
+        found: list[User] = []
+        beyond = after
+        # What folding may have made is no pattern that both databases know.
+        while len(found) < limit:
+            page = self._all(
+                User,
+                self._select()
+                .where(users.c.mailbox.is_(None), users.c.id > beyond if beyond is not None else true())
+                .order_by(users.c.id)
+                .limit(limit),
+            )
+            if not page:
+                break
+            beyond = page[-1].id
+            found += [user for user in page if may_be_folded(user.email)]
+        return found[:limit]
 
     def update_profile(
         self, user_id: str, *, name: str, image: str | None, email_verified: bool, now: datetime

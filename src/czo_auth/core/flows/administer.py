@@ -54,6 +54,12 @@ class Administer:
 
         return await self._services.transactions.read(read)
 
+    async def list_folded(self, *, after: str | None, limit: int) -> Sequence[User]:
+        """List users, by id, whose address an earlier version may have changed (revision 0006)."""
+        return await self._services.transactions.read(
+            lambda tx: tx.users.list_folded(after=after, limit=limit)
+        )
+
     async def find_by_email(self, email: str) -> User:
         """
         Find a user by address.

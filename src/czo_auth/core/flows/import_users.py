@@ -12,7 +12,7 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.users.email import canonical_email
+from czo_auth.core.users.email import canonical_email, deliverable_email
 from czo_auth.core.users.user import User
 from czo_auth.crypto import passwords
 
@@ -60,6 +60,7 @@ class ImportUsers:
         user = User(
             id=new_id(now),
             email=canonical_email(known.email),
+            mailbox=deliverable_email(known.email),
             name=known.name,
             image=None,
             email_verified=known.email_verified,

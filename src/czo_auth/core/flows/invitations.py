@@ -40,7 +40,7 @@ from czo_auth.core.organizations.organization import Invitation, Member, Organiz
 from czo_auth.core.principal import Principal
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.users.email import canonical_email
+from czo_auth.core.users.email import canonical_email, deliverable_email
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
@@ -158,7 +158,7 @@ class Invitations:
         held, invitation = await self._services.transactions.run(keep)
         self._services.background.post(
             compose_invitation(
-                email,
+                deliverable_email(new.email),
                 token=token,
                 links=self._services.links,
                 organization=held.organization.name,

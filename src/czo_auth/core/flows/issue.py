@@ -25,6 +25,7 @@ class SignedIn:
     Attributes:
         restricted: The session may only enrol a second factor (S9).
         trusted_device_token: A new token for the browser's trusted-device cookie, if there is one.
+        spent_device_token: The one that it replaces, where the browser was trusted before.
     """
 
     user: User
@@ -32,6 +33,7 @@ class SignedIn:
     access_token: str = field(repr=False)
     restricted: bool
     trusted_device_token: str | None = field(default=None, repr=False)
+    spent_device_token: str | None = field(default=None, repr=False)
 
 
 def signed_in(
@@ -41,6 +43,7 @@ def signed_in(
     *,
     now: datetime,
     trusted_device_token: str | None = None,
+    spent_device_token: str | None = None,
 ) -> SignedIn:
     """Sign the access token of a session whose transaction was committed."""
     restricted = services.must_enrol(user)
@@ -50,6 +53,7 @@ def signed_in(
         access_token=services.access_tokens.sign(issued.session, restricted=restricted, now=now),
         restricted=restricted,
         trusted_device_token=trusted_device_token,
+        spent_device_token=spent_device_token,
     )
 
 

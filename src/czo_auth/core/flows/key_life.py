@@ -160,4 +160,4 @@ def _record_ending(tx: Transaction, key: ApiKey, *, end: datetime, reason: str, 
 
 def _told(tx: Transaction, user_id: str, keys: Sequence[EndingKey]) -> _Told:
     owner = tx.users.find(user_id) if keys else None
-    return _Told(to=None if owner is None else owner.email, keys=keys)
+    return _Told(to=None if owner is None else owner.mail_address, keys=keys)

@@ -67,7 +67,7 @@ class Passwords:
             return tx.users.find(user.id) or fresh, issued
 
         fresh, issued = await self._services.transactions.run(keep)
-        self._services.background.post(compose_password_changed(user.email, at=now))
+        self._services.background.post(compose_password_changed(user.mail_address, at=now))
         return signed_in(self._services, fresh, issued, now=now)
 
     def _replace(
@@ -101,7 +101,7 @@ class Passwords:
             return
         token = tokens.new_token(tokens.MAIL)
 
-        def keep(tx: Transaction) -> bool:
+        def keep(tx: Transaction) -> str | None:
             user = tx.users.find_by_email(canonical)
             tx.journal.record(
                 Fact(action=RESET_REQUESTED, user_id=user.id if user else None),
@@ -109,13 +109,13 @@ class Passwords:
                 now=now,
             )
             if user is None or user.banned_at is not None:
-                return False
+                return None
             self._add_token(tx, user, token, purpose="reset_password", now=now)
-            return True
+            return user.mail_address
 
-        if await self._services.transactions.run(keep):
+        if (address := await self._services.transactions.run(keep)) is not None:
             message = compose_password_reset(
-                canonical, token=token, links=self._services.links, valid_for=RESET_LIFETIME
+                address, token=token, links=self._services.links, valid_for=RESET_LIFETIME
             )
             self._services.background.post(message)
 
@@ -192,4 +192,4 @@ class Passwords:
             return user
 
         user = await self._services.transactions.run(keep)
-        self._services.background.post(compose_password_changed(user.email, at=now))
+        self._services.background.post(compose_password_changed(user.mail_address, at=now))

@@ -100,10 +100,10 @@ class Recovery:
 
         user, reset = await self._services.transactions.run(apply)
         self._services.background.post(
-            compose_two_factor_reset(user.email, at=now)
+            compose_two_factor_reset(user.mail_address, at=now)
             if reset is None
             else compose_two_factor_reset_asked(
-                user.email, token=token, links=self._services.links, at=now, due_at=reset.due_at
+                user.mail_address, token=token, links=self._services.links, at=now, due_at=reset.due_at
             )
         )
         return reset
@@ -123,7 +123,7 @@ class Recovery:
             return user
 
         user = await self._services.transactions.run(apply)
-        self._services.background.post(compose_two_factor_reset(user.email, at=now))
+        self._services.background.post(compose_two_factor_reset(user.mail_address, at=now))
 
     # --- looking -----------------------------------------------------------------------------------------------------
     async def list_waiting(self, *, limit: int) -> tuple[Sequence[Reset], int]:
@@ -239,11 +239,13 @@ def _notice(user: User, reset: Reset) -> MailMessage | None:
     closed_at = reset.closed_at or reset.due_at
     match reset.outcome:
         case "carried_out":
-            return compose_two_factor_reset(user.email, at=closed_at)
+            return compose_two_factor_reset(user.mail_address, at=closed_at)
         case "superseded" | "user_banned":
             return None
         case _:
-            return compose_two_factor_reset_cancelled(user.email, asked_at=reset.asked_at, at=closed_at)
+            return compose_two_factor_reset_cancelled(
+                user.mail_address, asked_at=reset.asked_at, at=closed_at
+            )
 
 
 def _reset_now(tx: Transaction, user: User, *, reason: str, provenance: Provenance, now: datetime) -> None:

@@ -136,7 +136,7 @@ class ReportLeak:
         response = self._services.policies.api_keys.when_leaked
         return [
             compose_api_key_leaked(
-                owner.email, name=key.name, prefix=key.prefix, place=place, response=response, at=now
+                owner.mail_address, name=key.name, prefix=key.prefix, place=place, response=response, at=now
             )
         ]
 

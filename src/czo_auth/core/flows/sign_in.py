@@ -15,7 +15,7 @@ from czo_auth.core.provenance import Provenance
 from czo_auth.core.sessions.session import IssuedSession, Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import Challenge
-from czo_auth.core.users.email import find_canonical_email
+from czo_auth.core.users.email import deliverable_email, find_canonical_email, folded_email
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
@@ -75,15 +75,18 @@ class SignIn:
             raise EmailNotVerified
         proved = provenance.by(user.id, "pwd")
 
-        def enter(tx: Transaction) -> tuple[User, IssuedSession, str | None] | SecondFactorRequired:
+        def enter(
+            tx: Transaction,
+        ) -> tuple[User, IssuedSession, str | None, str | None] | SecondFactorRequired:
             fresh = tx.users.lock(user.id)
             if fresh is None or fresh.banned_at or fresh.credential_version != user.credential_version:
                 raise InvalidEmailOrPassword
-            device_token = None
+            device_token = spent_token = None
             if fresh.has_factor:
                 device = find_trusted_device(self._services, tx, fresh, given.trusted_device, now=now)
                 if device is None:
                     return self._challenge(tx, fresh, actor_type.name, given, now=now)
+                spent_token = device[1]
                 device_token = renew_trust(tx, device, policy=self._services.policies.two_factor, now=now)
             issued = issue_session(
                 tx,
@@ -97,20 +100,27 @@ class SignIn:
                 provenance=proved,
                 now=now,
             )
-            return fresh, issued, device_token
+            return fresh, issued, device_token, spent_token
 
         match await self._services.transactions.run(enter):
             case SecondFactorRequired() as required:
                 return required
-            case fresh, issued, device_token:
-                return signed_in(self._services, fresh, issued, now=now, trusted_device_token=device_token)
+            case fresh, issued, device_token, spent_token:
+                return signed_in(
+                    self._services,
+                    fresh,
+                    issued,
+                    now=now,
+                    trusted_device_token=device_token,
+                    spent_device_token=spent_token,
+                )
 
     async def _prove_password(self, given: Credentials, *, provenance: Provenance, now: datetime) -> User:
         """Find the user whose password was given, or refuse as if nobody could be told apart."""
         email = find_canonical_email(given.email)
-        await self._services.limits.hit("sign_in", ip=provenance.ip, account=email)
+        await self._services.limits.hit("sign_in", ip=provenance.ip, account=folded_email(given.email))
         transactions = self._services.transactions
-        user = None if email is None else await transactions.read(lambda tx: tx.users.find_by_email(email))
+        user = None if email is None else await self._find(email, given.email)
         match = await self._services.hashing.verify_password(
             user.password_hash if user else None, given.password
         )
@@ -118,9 +128,34 @@ class SignIn:
             failure = Fact(action=SIGN_IN, user_id=user.id if user else None, outcome="failure")
             await transactions.run(lambda tx: tx.journal.record(failure, provenance=provenance, now=now))
             raise InvalidEmailOrPassword
+        if email is not None and user.email != email:
+            user = await self._restore_email(user, email, given.email, now=now)
         if match.needs_rehash:
             await self._rehash(user, given.password, now=now)
         return user
+
+    async def _find(self, email: str, typed: str) -> User | None:
+        """Find the user of an address; also one of before revision 0006, whose address was folded into another."""
+        folded = folded_email(typed)
+
+        def find(tx: Transaction) -> User | None:
+            user = tx.users.find_by_email(email)
+            if user is not None or folded is None or folded == email:
+                return user
+            earlier = tx.users.find_by_email(folded)
+            return earlier if earlier is not None and earlier.mailbox is None else None
+
+        return await self._services.transactions.read(find)
+
+    async def _restore_email(self, user: User, email: str, typed: str, *, now: datetime) -> User:
+        """Give a user back the address that folding changed: the password proves whose it is."""
+
+        def restore(tx: Transaction) -> User | None:
+            mailbox = deliverable_email(typed)
+            tx.users.restore_email(user.id, folded=user.email, email=email, mailbox=mailbox, now=now)
+            return tx.users.find(user.id)
+
+        return await self._services.transactions.run(restore) or user
 
     async def _rehash(self, user: User, password: str, *, now: datetime) -> None:
         """Bring an imported or outdated hash up to today's parameters, unless the password changed meanwhile."""

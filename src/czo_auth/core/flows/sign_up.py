@@ -17,7 +17,7 @@ from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.provenance import Provenance
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.users.email import canonical_email
+from czo_auth.core.users.email import canonical_email, deliverable_email
 from czo_auth.core.users.user import User
 
 
@@ -82,6 +82,7 @@ class SignUp:
         user = User(
             id=new_id(now),
             email=email,
+            mailbox=deliverable_email(new.email),
             name=new.name,
             image=new.image,
             email_verified=email_verified,

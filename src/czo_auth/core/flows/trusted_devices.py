@@ -95,30 +95,35 @@ def trust_device(
 
 
 def find_trusted_device(
-    services: Services, tx: Transaction, user: User, token: str | None, *, now: datetime
+    services: Services, tx: Transaction, user: User, held: str | None, *, now: datetime
 ) -> tuple[TrustedDevice, str] | None:
-    """Find the device that *token* belongs to, if it may stand in for *user*'s second factor now."""
-    if (
-        token is None
-        or not tokens.is_well_formed(token, tokens.TRUSTED_DEVICE)
-        or not may_trust(services, user)
-    ):
+    """
+    Find the device of *user* whose token the browser holds, if it may stand in for the second factor now.
+
+    Args:
+        held: Tokens with dots between them, as the cookie has them: several users may trust one browser.
+
+    Returns:
+        The device and its token.
+    """
+    if not may_trust(services, user):
         return None
-    digest = tokens.digest(token)
-    device = tx.two_factor.find_trusted_device(digest, now=now)
-    if device is None or device.user_id != user.id or device.credential_version != user.credential_version:
-        return None
-    return device, digest
+    for token in tokens.split_tokens(held or "", tokens.TRUSTED_DEVICE):
+        device = tx.two_factor.find_trusted_device(tokens.digest(token), now=now)
+        if device is not None and device.user_id == user.id:
+            is_current = device.credential_version == user.credential_version
+            return (device, token) if is_current else None
+    return None
 
 
 def renew_trust(
     tx: Transaction, found: tuple[TrustedDevice, str], *, policy: TwoFactorPolicy, now: datetime
 ) -> str | None:
     """Give a used device a new token and a new term; None when a concurrent sign-in did so first."""
-    device, old_digest = found
+    device, old_token = found
     token = tokens.new_token(tokens.TRUSTED_DEVICE)
     renewed = replace(device, last_used_at=now, expires_at=now + policy.trusted_device_lifetime)
     done = tx.two_factor.rotate_trusted_device(
-        renewed, old_digest=old_digest, new_digest=tokens.digest(token)
+        renewed, old_digest=tokens.digest(old_token), new_digest=tokens.digest(token)
     )
     return token if done else None

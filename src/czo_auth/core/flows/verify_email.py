@@ -40,10 +40,10 @@ class VerifyEmail:
             return
         token = tokens.new_token(tokens.MAIL)
 
-        def keep(tx: Transaction) -> bool:
+        def keep(tx: Transaction) -> str | None:
             user = tx.users.find_by_email(canonical)
             if user is None or user.email_verified or user.banned_at is not None:
-                return False
+                return None
             mail_token = MailToken(
                 id=new_id(now),
                 user_id=user.id,
@@ -52,11 +52,11 @@ class VerifyEmail:
                 expires_at=now + VERIFICATION_LIFETIME,
             )
             tx.users.add_mail_token(mail_token, digest=tokens.digest(token), now=now)
-            return True
+            return user.mail_address
 
-        if await self._services.transactions.run(keep):
+        if (address := await self._services.transactions.run(keep)) is not None:
             message = compose_verification(
-                canonical, token=token, links=self._services.links, valid_for=VERIFICATION_LIFETIME
+                address, token=token, links=self._services.links, valid_for=VERIFICATION_LIFETIME
             )
             self._services.background.post(message)
 

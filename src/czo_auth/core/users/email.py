@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 import idna
 
@@ -17,13 +18,44 @@ def canonical_email(address: str) -> str:
     """
     Bring *address* to the form under which it is stored and compared: NFC, lower case, domain in IDNA A-labels.
 
+    Lower case and no more: full case folding makes one of ``groß@`` and ``gross@``, which are two mailboxes.
+
     Raises:
         ValidationFailed: It is no address.
 
     Source: RFC 5321 section 4.5.3.1 (lengths), RFC 5891 (domain), RFC 6531 (local part beyond ASCII).
     """
+    return _written(address, str.lower)
+
+
+def deliverable_email(address: str) -> str:
+    """
+    Bring *address* to the form that mail goes to: the local part as it was typed, which its mail server may tell apart.
+
+    Raises:
+        ValidationFailed: It is no address.
+
+    Source: RFC 5321 section 2.4 (local parts are case-sensitive).
+    """
+    return _written(address, str)
+
+
+def folded_email(address: str) -> str | None:
+    """
+    Return the form under which *address* was stored before revision 0006, by full case folding; None for no address.
+
+    >>> folded_email("Groß@example.com")
+    'gross@example.com'
+    """
+    try:
+        return _written(address, str.casefold)
+    except ValidationFailed:
+        return None
+
+
+def _written(address: str, spell: Callable[[str], str]) -> str:
     local, at, domain = unicodedata.normalize("NFC", address.strip()).rpartition("@")
-    local = local.casefold()
+    local = spell(local)
     if not at or not _LOCAL.fullmatch(local) or local.startswith(".") or local.endswith(".") or ".." in local:
         raise _refusal()
     if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in local):
@@ -44,6 +76,19 @@ def find_canonical_email(address: str) -> str | None:
         return canonical_email(address)
     except ValidationFailed:
         return None
+
+
+def may_be_folded(email: str) -> bool:
+    """
+    Whether *email*, stored before revision 0006, may have been typed as another address.
+
+    Only sequences that folding is known to change in use: ``ss`` beside letters beyond ASCII or a German, Austrian or
+    Swiss domain (ß), and ligatures of fonts.
+    """
+    local, _, domain = email.rpartition("@")
+    if "ss" not in local:
+        return False
+    return not local.isascii() or domain.rpartition(".")[2] in ("de", "at", "ch", "li", "lu")
 
 
 def _refusal() -> ValidationFailed:

@@ -55,6 +55,16 @@ class Users(Protocol):
     def add(self, user: User) -> bool:
         """Add a user; False when the address is taken. One atomic statement."""
 
+    def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
+        """
+        Give a user of before revision 0006 the address back that was folded into *folded*.
+
+        False when the user has another address by now, or somebody else has *email*.
+        """
+
+    def list_folded(self, *, after: str | None, limit: int) -> Sequence[User]:
+        """Read users by id beyond *after* whose address may have been folded before revision 0006."""
+
     def update_profile(
         self, user_id: str, *, name: str, image: str | None, email_verified: bool, now: datetime
     ) -> None:
