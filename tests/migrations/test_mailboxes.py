@@ -1,4 +1,4 @@
-"""Revision 0006: addresses that folding changed come back where that is certain, and the rest is listed."""
+"""Revision 0007: addresses that folding changed come back where that is certain, and the rest is listed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ USERS = "INSERT INTO {}users (id, email, name, email_verified, actor_types, cred
 async def test_folded_addresses_come_back(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = "czo_auth_"
     with monkeypatch.context() as before:
-        before.setattr(migrate, "HEAD", "0005")
+        before.setattr(migrate, "HEAD", "0006")
         await upgrade(database_url)
     for number, email in enumerate(FOLDED):
         await execute(
@@ -46,7 +46,7 @@ async def test_address_that_somebody_has_stays_as_it_is(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr(migrate, "HEAD", "0005")
+        before.setattr(migrate, "HEAD", "0006")
         await upgrade(database_url)
     for number, email in enumerate(("σοφοσ@example.com", "σοφος@example.com")):
         await execute(

@@ -55,7 +55,7 @@ class Administer:
         return await self._services.transactions.read(read)
 
     async def list_folded(self, *, after: str | None, limit: int) -> Sequence[User]:
-        """List users, by id, whose address an earlier version may have changed (revision 0006)."""
+        """List users, by id, whose address an earlier version may have changed (revision 0007)."""
         return await self._services.transactions.read(
             lambda tx: tx.users.list_folded(after=after, limit=limit)
         )

@@ -135,7 +135,7 @@ class SignIn:
         return user
 
     async def _find(self, email: str, typed: str) -> User | None:
-        """Find the user of an address; also one of before revision 0006, whose address was folded into another."""
+        """Find the user of an address; also one of before revision 0007, whose address was folded into another."""
         folded = folded_email(typed)
 
         def find(tx: Transaction) -> User | None:

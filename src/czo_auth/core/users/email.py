@@ -42,7 +42,7 @@ def deliverable_email(address: str) -> str:
 
 def folded_email(address: str) -> str | None:
     """
-    Return the form under which *address* was stored before revision 0006, by full case folding; None for no address.
+    Return the form under which *address* was stored before revision 0007, by full case folding; None for no address.
 
     >>> folded_email("Groß@example.com")
     'gross@example.com'
@@ -80,7 +80,7 @@ def find_canonical_email(address: str) -> str | None:
 
 def may_be_folded(email: str) -> bool:
     """
-    Whether *email*, stored before revision 0006, may have been typed as another address.
+    Whether *email*, stored before revision 0007, may have been typed as another address.
 
     Only sequences that folding is known to change in use: ``ss`` beside letters beyond ASCII or a German, Austrian or
     Swiss domain (ß), and ligatures of fonts.

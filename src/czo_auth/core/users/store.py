@@ -57,13 +57,13 @@ class Users(Protocol):
 
     def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
         """
-        Give a user of before revision 0006 the address back that was folded into *folded*.
+        Give a user of before revision 0007 the address back that was folded into *folded*.
 
         False when the user has another address by now, or somebody else has *email*.
         """
 
     def list_folded(self, *, after: str | None, limit: int) -> Sequence[User]:
-        """Read users by id beyond *after* whose address may have been folded before revision 0006."""
+        """Read users by id beyond *after* whose address may have been folded before revision 0007."""
 
     def update_profile(
         self, user_id: str, *, name: str, image: str | None, email_verified: bool, now: datetime

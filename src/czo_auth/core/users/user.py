@@ -13,7 +13,7 @@ class User:
     """
     Attributes:
         email: Canonical form; unique.
-        mailbox: The address as it was typed; None for a user who was made before revision 0006.
+        mailbox: The address as it was typed; None for a user who was made before revision 0007.
         password_hash: PHC string, or None for a user who has no password yet. Never shown (hidden from ``repr``).
         actor_types: The hats held, the default one included.
         credential_version: Grows whenever password, second factor or ban change; challenges are bound to it (S3).

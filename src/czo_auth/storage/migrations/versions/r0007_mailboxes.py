@@ -1,7 +1,7 @@
 """
 Keep addresses as they were typed, and bring back those that full case folding changed where that is certain.
 
-Revision: 0006, on top of 0005. Folding made a medial sigma of the final one at the end of a Greek word, and capital
+Revision: 0007, on top of 0006. Folding made a medial sigma of the final one at the end of a Greek word, and capital
 letters of Cherokee. What it made of ß and of ligatures can be read in two ways: such users get their address back when
 they sign in with it (`czo-auth users list --folded` names them).
 """
@@ -13,8 +13,8 @@ import re
 import sqlalchemy as sa
 from alembic import context, op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
