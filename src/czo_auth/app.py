@@ -6,9 +6,9 @@ from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
 
+from czo_auth.asgi.admission import Door
 from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.body import UnreadBody
-from czo_auth.asgi.entry import Door
 from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.problems import refusal_of, send_refusal
 from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send

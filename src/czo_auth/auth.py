@@ -13,7 +13,7 @@ from czo_auth.runtime import Runtime
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-    from czo_auth.asgi.entry import Door
+    from czo_auth.asgi.admission import Door
     from czo_auth.core.principal import Principal
 
 S = TypeVar("S", bound=Callable[..., Any])

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from czo_auth.core.provenance import SYSTEM
+from czo_auth.core.context import SYSTEM
 from czo_auth.crypto import codes
 from tests.attacks.volley import Attackers
 from tests.contract.acting import administrator

@@ -27,7 +27,7 @@ from czo_auth.core.sessions.session import Session
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 from tests.attacks.history import Act, History, Operation, Outcome
-from tests.storage.things import Things
+from tests.storage.rows import Things
 from tests.support.ports import free_port
 from tests.support.tethered import tethered
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from czo_auth.core.context import SYSTEM
 from czo_auth.core.errors import EmailNotVerified, SessionRequired
-from czo_auth.core.flows.invitations import NewInvitation
-from czo_auth.core.provenance import SYSTEM
+from czo_auth.core.flows.organizations.invitations import NewInvitation
 from tests.contract.acting import create_key, found, join
 from tests.contract.checks import accepted, refused
 from tests.contract.database import sql

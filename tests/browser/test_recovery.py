@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from czo_auth import Auth
+from czo_auth.core.context import SYSTEM
 from czo_auth.core.principal import Principal
-from czo_auth.core.provenance import SYSTEM
 from tests.browser.conftest import House
 from tests.browser.visitor import NewVisitor, Visitor
 from tests.contract.deployments import Mailbox

@@ -9,9 +9,9 @@ import subprocess
 import time
 
 from czo_auth import Auth
-from czo_auth.core.flows.recovery import ADMINISTRATIVE_RESET
+from czo_auth.core.context import SYSTEM
+from czo_auth.core.flows.two_factor.reset import ADMINISTRATIVE_RESET
 from czo_auth.core.principal import Principal
-from czo_auth.core.provenance import SYSTEM
 from tests.cli.inside import Inside
 from tests.cli.shell import PASSWORD, PROGRAM, Shell
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import psutil
 
-from czo_auth.core.provenance import SYSTEM
+from czo_auth.core.context import SYSTEM
 from tests.contract.api import Api, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Deployment, create_admin

@@ -23,9 +23,9 @@ import httpx
 
 from czo_auth import Auth, Settings
 from czo_auth.core.actors import ADMIN
-from czo_auth.core.flows.sign_up import NewUser
+from czo_auth.core.context import SYSTEM
+from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.mail import MailMessage
-from czo_auth.core.provenance import SYSTEM
 from tests.contract.api import Api, new_client
 from tests.contract.people import PASSWORD, Account, People, Session
 

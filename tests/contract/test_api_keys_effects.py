@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from czo_auth.core.context import Provenance
 from czo_auth.core.errors import InvalidToken
-from czo_auth.core.flows.api_keys import NewApiKey
+from czo_auth.core.flows.api_keys.manage import NewApiKey
 from czo_auth.core.principal import Principal
-from czo_auth.core.provenance import Provenance
 from czo_auth.core.transaction import Standing
 from tests.contract.acting import (
     administrator,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from czo_auth.core.flows import audit_retention
-from czo_auth.core.flows.read_journal import ChainVerdict, ReadJournal
+from czo_auth.core.flows.administration import audit_retention
+from czo_auth.core.flows.administration.audit import ChainVerdict, ReadJournal
 from tests.contract.acting import create_key
 from tests.contract.conftest import Deploy
 from tests.contract.database import sql

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from czo_auth import AuthMiddleware
-from czo_auth.core.provenance import SYSTEM
+from czo_auth.core.context import SYSTEM
 from tests.contract.api import Answer, Api, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.provenance import SYSTEM
+from czo_auth.core.context import SYSTEM
 from czo_auth.crypto import tokens
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused

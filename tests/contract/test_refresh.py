@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from czo_auth.core.context import SYSTEM
 from czo_auth.core.events.types import AuditFilter
-from czo_auth.core.provenance import SYSTEM
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live

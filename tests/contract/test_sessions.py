@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.provenance import SYSTEM
+from czo_auth.core.context import SYSTEM
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.deployments import Timed

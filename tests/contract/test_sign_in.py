@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from czo_auth.core.provenance import SYSTEM
+from czo_auth.core.context import SYSTEM
 from tests.contract.api import CHALLENGE_COOKIE, SESSION_COOKIE, cookies_set_by
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live

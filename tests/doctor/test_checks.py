@@ -14,11 +14,12 @@ from pydantic import SecretStr
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, ActorRegistry, ActorType
 from czo_auth.core.events.store import OutboxState, SinkState
-from czo_auth.core.flows.coverage import Coverage
-from czo_auth.core.flows.survey import AuditTail, Survey
+from czo_auth.core.flows.administration.coverage import Coverage
+from czo_auth.core.flows.administration.overview import AuditTail, Survey
 from czo_auth.core.users.store import UserCounts
 from czo_auth.crypto.sealing import KeyRing, new_key_text
-from czo_auth.doctor import database, doors, rules, secrets_at_rest, standing, surroundings
+from czo_auth.doctor import data, database, network, rules, secrets_at_rest
+from czo_auth.doctor import environment as environment_module
 from czo_auth.doctor.examination import CHECKS
 from czo_auth.doctor.finding import Check, Finding, State, grades, worst
 from czo_auth.settings import Settings
@@ -44,43 +45,43 @@ def test_checks_have_distinct_ids_and_say_why() -> None:
 @pytest.mark.parametrize(
     ("chosen", "check", "state"),
     [
-        ({}, doors.ENVIRONMENT, "warn"),
-        ({"environment": "production"}, doors.ENVIRONMENT, "ok"),
-        ({}, doors.OPEN_DOCS, "ok"),
-        ({"environment": "production"}, doors.OPEN_DOCS, "ok"),
-        ({"environment": "production", "api_docs": True}, doors.OPEN_DOCS, "warn"),
-        ({"environment": "production", "graphql_introspection": True}, doors.OPEN_DOCS, "warn"),
-        ({}, doors.METRICS, "ok"),
-        ({"metrics_enabled": True}, doors.METRICS, "ok"),
-        ({"metrics_enabled": True, "host": "0.0.0.0"}, doors.METRICS, "warn"),
-        ({"base_url": "https://auth.example.com"}, doors.HTTPS, "ok"),
-        ({}, doors.HTTPS, "warn"),
-        ({"environment": "production"}, doors.HTTPS, "fail"),
-        ({"base_url": "http://auth.example.com"}, doors.HTTPS, "fail"),
-        ({"base_url": "https://auth.example.com"}, doors.COOKIES, "ok"),
-        ({}, doors.COOKIES, "warn"),
-        ({"base_url": "http://auth.example.com"}, doors.COOKIES, "fail"),
-        ({}, doors.ORIGINS, "ok"),
-        ({"trusted_origins": "https://shop.example"}, doors.ORIGINS, "ok"),
-        ({"trusted_origins": "http://localhost:3000"}, doors.ORIGINS, "ok"),
-        ({"trusted_origins": "http://shop.example"}, doors.ORIGINS, "warn"),
-        ({"trusted_origins": "https://*.shop.example"}, doors.ORIGINS, "warn"),
-        ({"trusted_origins": "https://*.com"}, doors.ORIGINS, "fail"),
-        ({"trusted_origins": "https://*"}, doors.ORIGINS, "fail"),
-        ({"trusted_origins": "https://*shop.example"}, doors.ORIGINS, "fail"),
-        ({"trusted_origins": "https://shop.*:8443"}, doors.ORIGINS, "fail"),
-        ({}, doors.PROXIES, "ok"),
-        ({"base_url": "https://auth.example.com"}, doors.PROXIES, "warn"),
-        ({"trusted_proxies": "10.0.0.7"}, doors.PROXIES, "ok"),
-        ({"trusted_proxies": "10.0.0.0/8,fd00::/16"}, doors.PROXIES, "ok"),
-        ({"trusted_proxies": "8.0.0.0/5"}, doors.PROXIES, "warn"),
-        ({"trusted_proxies": "0.0.0.0/0"}, doors.PROXIES, "fail"),
-        ({"trusted_proxies": "10.0.0.7,::/0"}, doors.PROXIES, "fail"),
-        ({"pages_enabled": True}, doors.PAGES, "ok"),
+        ({}, network.ENVIRONMENT, "warn"),
+        ({"environment": "production"}, network.ENVIRONMENT, "ok"),
+        ({}, network.OPEN_DOCS, "ok"),
+        ({"environment": "production"}, network.OPEN_DOCS, "ok"),
+        ({"environment": "production", "api_docs": True}, network.OPEN_DOCS, "warn"),
+        ({"environment": "production", "graphql_introspection": True}, network.OPEN_DOCS, "warn"),
+        ({}, network.METRICS, "ok"),
+        ({"metrics_enabled": True}, network.METRICS, "ok"),
+        ({"metrics_enabled": True, "host": "0.0.0.0"}, network.METRICS, "warn"),
+        ({"base_url": "https://auth.example.com"}, network.HTTPS, "ok"),
+        ({}, network.HTTPS, "warn"),
+        ({"environment": "production"}, network.HTTPS, "fail"),
+        ({"base_url": "http://auth.example.com"}, network.HTTPS, "fail"),
+        ({"base_url": "https://auth.example.com"}, network.COOKIES, "ok"),
+        ({}, network.COOKIES, "warn"),
+        ({"base_url": "http://auth.example.com"}, network.COOKIES, "fail"),
+        ({}, network.ORIGINS, "ok"),
+        ({"trusted_origins": "https://shop.example"}, network.ORIGINS, "ok"),
+        ({"trusted_origins": "http://localhost:3000"}, network.ORIGINS, "ok"),
+        ({"trusted_origins": "http://shop.example"}, network.ORIGINS, "warn"),
+        ({"trusted_origins": "https://*.shop.example"}, network.ORIGINS, "warn"),
+        ({"trusted_origins": "https://*.com"}, network.ORIGINS, "fail"),
+        ({"trusted_origins": "https://*"}, network.ORIGINS, "fail"),
+        ({"trusted_origins": "https://*shop.example"}, network.ORIGINS, "fail"),
+        ({"trusted_origins": "https://shop.*:8443"}, network.ORIGINS, "fail"),
+        ({}, network.PROXIES, "ok"),
+        ({"base_url": "https://auth.example.com"}, network.PROXIES, "warn"),
+        ({"trusted_proxies": "10.0.0.7"}, network.PROXIES, "ok"),
+        ({"trusted_proxies": "10.0.0.0/8,fd00::/16"}, network.PROXIES, "ok"),
+        ({"trusted_proxies": "8.0.0.0/5"}, network.PROXIES, "warn"),
+        ({"trusted_proxies": "0.0.0.0/0"}, network.PROXIES, "fail"),
+        ({"trusted_proxies": "10.0.0.7,::/0"}, network.PROXIES, "fail"),
+        ({"pages_enabled": True}, network.PAGES, "ok"),
     ],
 )
 def test_doors(chosen: dict[str, Any], check: Check, state: State) -> None:
-    assert found(doors.check_doors(Settings(**chosen)), check).state == state
+    assert found(network.check_doors(Settings(**chosen)), check).state == state
 
 
 @pytest.mark.parametrize(
@@ -318,39 +319,39 @@ def _sink(**changes: Any) -> OutboxState:
 @pytest.mark.parametrize(
     ("changes", "check", "state"),
     [
-        ({}, standing.COVERAGE, "ok"),
-        ({"coverage": [replace(FINE.coverage[1], with_factor=1)]}, standing.COVERAGE, "warn"),
-        ({"coverage": [replace(FINE.coverage[1], demanded=False)]}, standing.COVERAGE, "fail"),
-        ({"coverage": [replace(FINE.coverage[1], users=0, with_factor=0)]}, standing.COVERAGE, "warn"),
-        ({}, standing.USERS, "ok"),
-        ({"stopped": 1}, standing.USERS, "warn"),
-        ({}, standing.OLD_HASHES, "ok"),
-        ({"foreign_hashes": 2}, standing.OLD_HASHES, "warn"),
-        ({}, standing.SIGNING_KEY, "ok"),
-        ({"signing_key_made_at": NOW - 30.5 * DAY}, standing.SIGNING_KEY, "ok"),
-        ({"signing_key_made_at": NOW - 32 * DAY}, standing.SIGNING_KEY, "warn"),
-        ({"signing_key_made_at": None}, standing.SIGNING_KEY, "unknown"),
-        ({}, standing.AUDIT, "ok"),
-        ({"audit": replace(FINE.audit, broken_at=7)}, standing.AUDIT, "fail"),
-        ({}, standing.EVENTS, "ok"),
-        ({"outbox": _sink()}, standing.EVENTS, "ok"),
+        ({}, data.COVERAGE, "ok"),
+        ({"coverage": [replace(FINE.coverage[1], with_factor=1)]}, data.COVERAGE, "warn"),
+        ({"coverage": [replace(FINE.coverage[1], demanded=False)]}, data.COVERAGE, "fail"),
+        ({"coverage": [replace(FINE.coverage[1], users=0, with_factor=0)]}, data.COVERAGE, "warn"),
+        ({}, data.USERS, "ok"),
+        ({"stopped": 1}, data.USERS, "warn"),
+        ({}, data.OLD_HASHES, "ok"),
+        ({"foreign_hashes": 2}, data.OLD_HASHES, "warn"),
+        ({}, data.SIGNING_KEY, "ok"),
+        ({"signing_key_made_at": NOW - 30.5 * DAY}, data.SIGNING_KEY, "ok"),
+        ({"signing_key_made_at": NOW - 32 * DAY}, data.SIGNING_KEY, "warn"),
+        ({"signing_key_made_at": None}, data.SIGNING_KEY, "unknown"),
+        ({}, data.AUDIT, "ok"),
+        ({"audit": replace(FINE.audit, broken_at=7)}, data.AUDIT, "fail"),
+        ({}, data.EVENTS, "ok"),
+        ({"outbox": _sink()}, data.EVENTS, "ok"),
         (
             {"outbox": _sink(behind=2, oldest_waiting_at=NOW - timedelta(seconds=9))},
-            standing.EVENTS,
+            data.EVENTS,
             "ok",
         ),
-        ({"outbox": _sink(behind=2, oldest_waiting_at=NOW - DAY)}, standing.EVENTS, "warn"),
-        ({"outbox": _sink(parked=1)}, standing.EVENTS, "warn"),
+        ({"outbox": _sink(behind=2, oldest_waiting_at=NOW - DAY)}, data.EVENTS, "warn"),
+        ({"outbox": _sink(parked=1)}, data.EVENTS, "warn"),
     ],
 )
 def test_standing(changes: dict[str, Any], check: Check, state: State) -> None:
     actors = ActorRegistry((CUSTOMER, ADMIN))
-    assert found(standing.check_standing(replace(FINE, **changes), actors, now=NOW), check).state == state
+    assert found(data.check_standing(replace(FINE, **changes), actors, now=NOW), check).state == state
 
 
 def test_coverage_counts_as_people_say_it() -> None:
     actors = ActorRegistry((ActorType(name="customer"), ADMIN))
-    said = found(standing.check_standing(FINE, actors, now=NOW), standing.COVERAGE).found
+    said = found(data.check_standing(FINE, actors, now=NOW), data.COVERAGE).found
     assert said == "3 customer, 2 with 2FA; 2 admin, 2 with 2FA"
 
 
@@ -367,7 +368,7 @@ def test_coverage_counts_as_people_say_it() -> None:
 async def test_mail(chosen: dict[str, Any], state: State) -> None:
     if "smtp_url" in chosen:
         chosen = chosen | {"smtp_url": SecretStr(chosen["smtp_url"])}
-    finding = await surroundings.check_mail(Settings(**chosen))
+    finding = await environment_module.check_mail(Settings(**chosen))
     assert finding.state == state
     assert "hidden" not in repr(finding)
 
@@ -376,8 +377,8 @@ def test_packages_are_held_against_the_pins() -> None:
     pins = re.findall(r"^([A-Za-z0-9._-]+==[^ ;\\]+)", (ROOT / "requirements/base.txt").read_text(), re.M)
     tested = (ROOT / "src/czo_auth/doctor/tested.txt").read_text().split()
     assert tested == pins, "run `make lock`"
-    assert surroundings.check_packages().state == "ok"
-    assert surroundings.check_python().state == "ok"
+    assert environment_module.check_packages().state == "ok"
+    assert environment_module.check_python().state == "ok"
 
 
 def test_requirement_is_met_when_nothing_speaks_against_it() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from czo_auth.core.events.chain import verify_chain
 from czo_auth.storage import open_storage
 from tests.contract.database import is_sqlite, sql
-from tests.faults.crowd import Memory
+from tests.faults.users import Memory
 
 PAIRS = {
     "a user and the event of it": (

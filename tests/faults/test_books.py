@@ -8,7 +8,7 @@ from tests.contract.database import sql
 from tests.contract.databases import SqliteDatabases
 from tests.contract.people import Session
 from tests.faults.books import faults_of
-from tests.faults.crowd import Memory
+from tests.faults.users import Memory
 
 BREAKS = {
     "a user and": "DELETE FROM {}events WHERE type = 'auth.user.registered'",

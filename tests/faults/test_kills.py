@@ -29,7 +29,7 @@ from tests.contract.databases import Databases
 from tests.contract.deployments import KEY, Prepared
 from tests.contract.people import People
 from tests.faults.books import faults_of
-from tests.faults.crowd import Crowd
+from tests.faults.users import Crowd
 from tests.support.server import RunningServer
 
 IN_FULL = "FAULT_KILLS" in os.environ

@@ -28,8 +28,8 @@ from tests.contract.databases import Databases, PostgresDatabases
 from tests.contract.people import People
 from tests.contract.test_faults import ENV, all_of, all_unavailable, scene
 from tests.faults.books import faults_of
-from tests.faults.crowd import Crowd, Person
 from tests.faults.test_kills import IN_FULL, still_counts
+from tests.faults.users import Crowd, Person
 from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer
 

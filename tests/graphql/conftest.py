@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.graphql.house import House, open_house
+from tests.graphql.deployment import House, open_house
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from czo_auth.core.errors import InvalidToken, StorageUnavailable
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.graphql.app import LARGEST
 from czo_auth.graphql.schema import SCHEMA
-from tests.graphql.house import URL, House
+from tests.graphql.deployment import URL, House
 
 SECRET = "hunter2-5f1c"
 ARGUMENTS = {

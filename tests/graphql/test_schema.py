@@ -8,7 +8,7 @@ import pytest
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLNamedType, GraphQLObjectType, print_type
 
 from czo_auth.graphql.schema import SCHEMA
-from tests.graphql.house import House
+from tests.graphql.deployment import House
 
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
 NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057"

@@ -12,8 +12,8 @@ import httpx
 import pyotp
 
 from czo_auth.auth import Auth
-from czo_auth.core.flows.sign_up import NewUser
-from czo_auth.core.provenance import Provenance
+from czo_auth.core.context import Provenance
+from czo_auth.core.flows.sign_in.sign_up import NewUser
 
 PASSWORD = "correct horse battery staple"
 BASE = "/api/auth"

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from czo_auth.core.context import SYSTEM, Provenance
 from czo_auth.core.events.chain import GENESIS, chain_hash, verify_chain
 from czo_auth.core.events.store import Erasure
 from czo_auth.core.events.types import AUDIT_VERSION_1_CLOSED, AuditRecord, Fact
-from czo_auth.core.provenance import SYSTEM, Provenance
 from czo_auth.storage import migrate, open_storage
 from tests.migrations.databases import execute, rows
 from tests.migrations.test_first_database import first_url  # noqa: F401 - a fixture
-from tests.storage.things import NOW, Things
+from tests.storage.rows import NOW, Things
 
 
 async def audit(url: str) -> Sequence[AuditRecord]:

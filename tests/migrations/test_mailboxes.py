@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from czo_auth.core.flows.administer import Administer
+from czo_auth.core.flows.administration.users import Administer
 from czo_auth.runtime import Runtime
 from czo_auth.storage import migrate
 from czo_auth.storage.migrate import upgrade

@@ -12,7 +12,7 @@ import pytest
 from czo_auth.storage import migrations, open_storage
 from czo_auth.storage.migrate import current_revision, upgrade
 from tests.migrations.databases import own_tables, rows, table_names
-from tests.storage.things import Things
+from tests.storage.rows import Things
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 6

@@ -25,7 +25,7 @@ from czo_auth.storage.postgresql_server import PostgresServer
 from czo_auth.storage.sqlite_file import connect_to_write, database_path
 from czo_auth.storage.tables import Tables
 from tests.migrations.databases import execute, own_tables, rows, table_names
-from tests.storage.things import Things
+from tests.storage.rows import Things
 
 SCRIPTS = Path(migrations.__file__).parent
 

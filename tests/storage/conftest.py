@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from czo_auth.storage import Storage, open_storage
-from tests.storage.things import Things
+from tests.storage.rows import Things
 
 
 @pytest.fixture

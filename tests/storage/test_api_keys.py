@@ -9,8 +9,8 @@ import pytest
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.faults import StorageFault
-from tests.storage.things import HOUR, NOW, SECOND, Things, a_digest, a_key, an_id
+from czo_auth.storage.errors import StorageFault
+from tests.storage.rows import HOUR, NOW, SECOND, Things, a_digest, a_key, an_id
 
 
 async def revoke(things: Things, key: ApiKey) -> bool:

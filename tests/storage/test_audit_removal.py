@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
+from czo_auth.core.context import Provenance
 from czo_auth.core.events import types
 from czo_auth.core.events.chain import verify_chain
 from czo_auth.core.events.store import Erasure
 from czo_auth.core.events.types import AuditRecord, Event, Fact
-from czo_auth.core.provenance import Provenance
 from czo_auth.core.transaction import Transaction
-from tests.storage.things import HOUR, NOW, Things, an_id
+from tests.storage.rows import HOUR, NOW, Things, an_id
 
 PERSON, ADMIN = an_id(), an_id()
 OWN = Provenance(actor_kind="user", user_id=PERSON, ip="192.0.2.1", user_agent="own browser")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from czo_auth.core.context import SYSTEM
 from czo_auth.core.events import types
 from czo_auth.core.events.types import Fact
-from czo_auth.core.provenance import SYSTEM
 from czo_auth.core.transaction import Transaction
-from tests.storage.things import NOW, Things
+from tests.storage.rows import NOW, Things
 
 
 async def test_factors_are_counted_by_hat_and_without_the_banned(things: Things) -> None:

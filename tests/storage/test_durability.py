@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from czo_auth.core.events.chain import verify_chain
-from tests.storage.things import Things
+from tests.storage.rows import Things
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 3
@@ -17,9 +17,9 @@ WRITER = """
 import asyncio, sys
 from czo_auth.core.events import types
 from czo_auth.core.events.types import Fact
-from czo_auth.core.provenance import SYSTEM
+from czo_auth.core.context import SYSTEM
 from czo_auth.storage import open_storage
-from tests.storage.things import NOW, a_user
+from tests.storage.rows import NOW, a_user
 
 storage = open_storage(sys.argv[1])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.storage.things import NOW, Things
+from tests.storage.rows import NOW, Things
 
 
 async def test_check_value_is_kept_once_for_each_key(things: Things) -> None:

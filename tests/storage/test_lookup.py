@@ -7,7 +7,7 @@ from dataclasses import replace
 from czo_auth.core.api_keys.key import KeyGuard
 from czo_auth.core.throttle import RateLimit
 from czo_auth.core.transaction import Standing
-from tests.storage.things import HOUR, NOW, Things, a_digest, an_id
+from tests.storage.rows import HOUR, NOW, Things, a_digest, an_id
 
 
 async def test_key_comes_with_its_owners_standing(things: Things) -> None:

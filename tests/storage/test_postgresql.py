@@ -13,11 +13,11 @@ import pytest
 
 from czo_auth.core.errors import SlugTaken, StorageUnavailable
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.faults import StorageFault, TablesMissing
+from czo_auth.storage.errors import StorageFault, TablesMissing
 from czo_auth.storage.lookup_sql import lookup_sql
 from czo_auth.storage.postgresql import PostgresStorage
 from czo_auth.storage.postgresql_server import PostgresServer as PostgresAddress
-from tests.storage.things import Things, a_digest, a_user, an_id
+from tests.storage.rows import Things, a_digest, a_user, an_id
 from tests.support.postgres import PostgresServer
 
 PATIENCE = 0.7

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Connection, Select, bindparam, select
 
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.faults import StorageFault
+from czo_auth.storage.errors import StorageFault
 from czo_auth.storage.prepared import prepared, prepared_insert
 from czo_auth.storage.tables import Tables
-from tests.storage.things import NOW, Things, a_digest, a_key, a_session
+from tests.storage.rows import NOW, Things, a_digest, a_key, a_session
 
 
 def connection_of(tx: Transaction) -> tuple[Connection, Tables]:

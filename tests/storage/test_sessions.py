@@ -11,8 +11,8 @@ from czo_auth.core.sessions.session import RefreshToken
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
-from czo_auth.storage.faults import StorageFault
-from tests.storage.things import HOUR, NOW, SECOND, Things, a_digest, an_id
+from czo_auth.storage.errors import StorageFault
+from tests.storage.rows import HOUR, NOW, SECOND, Things, a_digest, an_id
 
 WEEK = 7 * 24 * HOUR
 

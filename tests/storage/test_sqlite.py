@@ -19,11 +19,11 @@ import pytest
 
 from czo_auth.core.errors import SlugTaken, StorageUnavailable
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.faults import TablesMissing
+from czo_auth.storage.errors import TablesMissing
 from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.sqlite import SqliteStorage
 from czo_auth.storage.sqlite_file import database_path
-from tests.storage.things import NOW, Things, a_digest, a_user
+from tests.storage.rows import NOW, Things, a_digest, a_user
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 0.4
@@ -323,7 +323,7 @@ async def test_lookup_leaves_no_snapshot_behind(things: Things) -> None:
 FORKED = """
 import asyncio, os, sys
 from czo_auth.storage import open_storage
-from tests.storage.things import Things, a_digest
+from tests.storage.rows import Things, a_digest
 
 storage = open_storage(sys.argv[1])
 things = Things(storage)

@@ -16,12 +16,12 @@ import pytest
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.faults import StorageFault
+from czo_auth.storage.errors import StorageFault
 from czo_auth.storage.sqlite import SqliteStorage
 from czo_auth.storage.sqlite_batch import MAX_BATCH
 from czo_auth.storage.sqlite_file import database_path
 from tests.storage.batch_process import STEPS
-from tests.storage.things import NOW, a_session, a_user, an_id
+from tests.storage.rows import NOW, a_session, a_user, an_id
 
 ROOT = Path(__file__).parents[2]
 
@@ -211,8 +211,8 @@ async def test_caller_who_left_the_queue_is_passed_over(storage: SqliteStorage) 
 
 
 async def test_audit_chain_holds_across_a_batch(storage: SqliteStorage) -> None:
+    from czo_auth.core.context import SYSTEM
     from czo_auth.core.events.types import Fact
-    from czo_auth.core.provenance import SYSTEM
 
     def record(tx: Transaction) -> None:
         tx.journal.record(Fact(action="test.happened", user_id=an_id()), provenance=SYSTEM, now=NOW)

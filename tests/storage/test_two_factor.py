@@ -8,7 +8,7 @@ import pytest
 
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.two_factor.factor import StoredCode, TotpFactor
-from tests.storage.things import (
+from tests.storage.rows import (
     HOUR,
     LINEAGE,
     NOW,

@@ -9,7 +9,7 @@ import pytest
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailPurpose, MailToken
 from czo_auth.core.users.user import User
-from tests.storage.things import HOUR, NOW, SECOND, Things, a_digest, a_user, an_id
+from tests.storage.rows import HOUR, NOW, SECOND, Things, a_digest, a_user, an_id
 
 
 def a_mail_token(user_id: str, *, purpose: MailPurpose = "reset_password") -> MailToken:

@@ -20,8 +20,8 @@ from starlette.routing import Mount, Route
 
 from czo_auth import ActorType, Auth, AuthMiddleware, Event, Principal, Refusal, Settings, StartRefused
 from czo_auth.integrations import litestar as for_litestar
-from czo_auth.integrations.beside import Beside
 from czo_auth.integrations.flask import with_auth
+from czo_auth.integrations.side_by_side import Beside
 from czo_auth.integrations.starlette import principal_of, refused, requires
 from czo_auth.testing import AuthHost, Machine, MovableClock, Person, hosted
 

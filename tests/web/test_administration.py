@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from czo_auth.server import Server
-from czo_auth.web.pages.journal import PAGE, _cell
+from czo_auth.web.pages.audit import PAGE, _cell
 from tests.contract.api import DEVICE_COOKIE, SESSION_COOKIE, new_client
 from tests.contract.deployments import HERE, timed_deployment
 from tests.web.conftest import Pages

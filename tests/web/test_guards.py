@@ -8,7 +8,7 @@ import pytest
 from starlette.routing import Route
 
 from czo_auth.web.app import GROUPS
-from czo_auth.web.house import POLICY
+from czo_auth.web.renderer import POLICY
 from tests.contract.api import CHALLENGE_COOKIE, SESSION_COOKIE
 from tests.contract.routes import NOWHERE
 from tests.web.conftest import Pages

@@ -41,11 +41,11 @@ TARGETS = (
     "core/two_factor/*",
     "core/api_keys/*",
     "core/sessions/*",
-    "core/flows/prove_code",
-    "core/flows/second_factor",
-    "core/flows/refresh",
-    "core/flows/authenticate",
-    "core/flows/proved",
+    "core/flows/two_factor/verify_code",
+    "core/flows/sign_in/second_factor",
+    "core/flows/sessions/refresh",
+    "core/flows/authentication/authenticate",
+    "core/flows/authentication/cache",
 )
 TESTS = ("tests/crypto", "tests/core", "tests/contract")
 """Nearest first: a mutant meets the tests of the first folder that reach its line, then those of the next."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from czo_auth.asgi.types import Scope
+from czo_auth.core.context import Provenance
 from czo_auth.core.ids import new_id
-from czo_auth.core.provenance import Provenance
 from czo_auth.core.text import escape_control
 
 _ELEMENT = re.compile(r"\[([^\]]+)\](?::[0-9]{1,5})?|([0-9.]+)(?::[0-9]{1,5})?|([0-9A-Fa-f:.]+(?:%.*)?)")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from czo_auth.asgi.entry import Call
-from czo_auth.core.flows.issue import SignedIn
-from czo_auth.core.flows.sign_in import SecondFactorRequired
+from czo_auth.asgi.admission import Call
+from czo_auth.core.flows.sessions.issue import SignedIn
+from czo_auth.core.flows.sign_in.password import SecondFactorRequired
 from czo_auth.crypto import tokens
 
 

@@ -32,7 +32,7 @@ def list_keys(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List a user's API keys, newest first. The keys themselves are not stored anywhere."""
-    from czo_auth.asgi.moments import moment, moment_or_none
+    from czo_auth.asgi.timestamps import moment, moment_or_none
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.rest import shapes

@@ -6,10 +6,10 @@ import typer
 
 from czo_auth.cli import (
     api_keys,
+    audit,
     demo,
     doctor,
     import_users,
-    journal,
     keys,
     migrate,
     recovery,
@@ -40,8 +40,8 @@ users.app.command("cancel-reset", epilog=recovery.CANCEL_EXAMPLE)(recovery.cance
 users.app.command("recover", epilog=recovery.RECOVER_EXAMPLE)(recovery.recover)
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(keys.app, name="keys")
-app.add_typer(journal.events_app, name="events")
-app.add_typer(journal.audit_app, name="audit")
+app.add_typer(audit.events_app, name="events")
+app.add_typer(audit.audit_app, name="audit")
 
 
 _EPILOG = f"""\

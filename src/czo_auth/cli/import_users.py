@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from czo_auth.auth import Auth
-    from czo_auth.core.flows.import_users import KnownUser
+    from czo_auth.core.flows.administration.import_users import KnownUser
 
 EXAMPLE = examples("czo-auth users import < users.jsonl")
 _LONGEST_LINE = 64 * 1024
@@ -30,7 +30,7 @@ def import_users(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> 
     """
     from czo_auth.cli.session import OPERATOR, REFUSED, fail, note, refusal_sentence, run
     from czo_auth.core.errors import Refusal, Unavailable
-    from czo_auth.core.flows.import_users import ImportUsers
+    from czo_auth.core.flows.administration.import_users import ImportUsers
 
     async def act(auth: Auth) -> tuple[int, int]:
         importing = ImportUsers(auth.services)
@@ -95,7 +95,7 @@ def _lines_of(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _line_model() -> Any:
-    from czo_auth.core.flows.import_users import KnownUser
+    from czo_auth.core.flows.administration.import_users import KnownUser
     from czo_auth.rest.models import Body, Email, Name
 
     class Line(Body):

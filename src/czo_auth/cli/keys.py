@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from czo_auth.auth import Auth
-    from czo_auth.core.flows.reseal import Resealed, SealedRows
+    from czo_auth.core.flows.administration.reencrypt import Resealed, SealedRows
 
 app = typer.Typer(
     help="Make, count and rotate encryption keys (AUTH_ENCRYPTION_KEY).",
@@ -79,7 +79,7 @@ def status(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     """Count the rows that each key seals. A key without rows can be taken out of AUTH_ENCRYPTION_KEY."""
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
-    from czo_auth.core.flows.reseal import Reseal
+    from czo_auth.core.flows.administration.reencrypt import Reseal
 
     async def act(auth: Auth) -> Sequence[SealedRows]:
         return await Reseal(auth.services).status()
@@ -114,7 +114,7 @@ def rotate(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     """
     from czo_auth.cli.output import print_json, progress
     from czo_auth.cli.session import REFUSED, fail, run
-    from czo_auth.core.flows.reseal import Reseal
+    from czo_auth.core.flows.administration.reencrypt import Reseal
 
     async def act(auth: Auth) -> tuple[Resealed, str]:
         with progress("sealing anew") as advance:

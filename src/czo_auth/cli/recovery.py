@@ -67,7 +67,7 @@ def _confirm(email: str) -> None:
 
 def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """List the resets of second factors that wait, the soonest due first."""
-    from czo_auth.asgi.moments import moment
+    from czo_auth.asgi.timestamps import moment
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.core.errors import NotFound

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from czo_auth.core.context import Provenance
 from czo_auth.core.errors import NotFound, Refusal, Unavailable, ValidationFailed
-from czo_auth.core.provenance import Provenance
 from czo_auth.core.text import escape_control
 from czo_auth.errors import StartRefused
 

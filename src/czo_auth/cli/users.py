@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from czo_auth.auth import Auth
-    from czo_auth.core.flows.user_overview import UserOverview
+    from czo_auth.core.flows.administration.user_overview import UserOverview
     from czo_auth.core.users.user import User
 
 app = typer.Typer(
@@ -62,7 +62,7 @@ def create(
     """
     from czo_auth.cli.input import checked_name, new_password
     from czo_auth.cli.session import OPERATOR, run
-    from czo_auth.core.flows.sign_up import NewUser
+    from czo_auth.core.flows.sign_in.sign_up import NewUser
 
     new = NewUser(email=email, name=checked_name(name), password=new_password(from_stdin=password_stdin))
 
@@ -96,7 +96,7 @@ def list_users(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List users, oldest first."""
-    from czo_auth.asgi.moments import moment
+    from czo_auth.asgi.timestamps import moment
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.rest import shapes
@@ -147,7 +147,7 @@ def show(
     """Show a user, the state of their second factor, and how many keys and sessions they have."""
     from czo_auth.cli.output import print_fields, print_json
     from czo_auth.cli.session import run
-    from czo_auth.core.flows.user_overview import user_overview
+    from czo_auth.core.flows.administration.user_overview import user_overview
 
     async def act(auth: Auth) -> UserOverview:
         return await user_overview(auth.services, email, now=auth.now())
@@ -163,7 +163,7 @@ def show(
 
 
 def _shaped(overview: UserOverview) -> dict[str, object]:
-    from czo_auth.asgi.moments import moment_or_none
+    from czo_auth.asgi.timestamps import moment_or_none
     from czo_auth.rest import shapes
 
     return {

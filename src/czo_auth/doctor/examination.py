@@ -10,8 +10,8 @@ from typing import Final
 
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.errors import StorageUnavailable
-from czo_auth.core.flows.survey import survey
-from czo_auth.doctor import database, doors, rules, secrets_at_rest, standing, surroundings
+from czo_auth.core.flows.administration.overview import survey
+from czo_auth.doctor import data, database, environment, network, rules, secrets_at_rest
 from czo_auth.doctor.finding import Check, Finding
 from czo_auth.settings import Settings
 from czo_auth.storage import Storage, migrate, open_storage
@@ -19,12 +19,12 @@ from czo_auth.storage.migrations import HEAD
 from czo_auth.storage.sqlite_file import database_path
 
 CHECKS: Final[Sequence[Check]] = (
-    *doors.CHECKS,
+    *network.CHECKS,
     *secrets_at_rest.CHECKS,
     *database.CHECKS,
-    *standing.CHECKS,
+    *data.CHECKS,
     *rules.CHECKS,
-    *surroundings.CHECKS,
+    *environment.CHECKS,
 )
 """Every check that there is."""
 
@@ -39,7 +39,7 @@ async def examine(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIt
         now: This machine's clock.
     """
     completed = secrets_at_rest.with_key_of_file(settings)
-    for finding in doors.check_doors(settings):
+    for finding in network.check_doors(settings):
         yield finding
     for finding in secrets_at_rest.check_secrets(settings, completed):
         yield finding
@@ -48,9 +48,9 @@ async def examine(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIt
     for finding in rules.check_rules(settings):
         yield finding
     yield await rules.check_limits(settings)
-    yield await surroundings.check_mail(settings)
-    yield surroundings.check_python()
-    yield surroundings.check_packages()
+    yield await environment.check_mail(settings)
+    yield environment.check_python()
+    yield environment.check_packages()
 
 
 async def _examine_database(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIterator[Finding]:
@@ -103,9 +103,9 @@ async def _ask(
     yield secrets_at_rest.check_sealed(
         secrets_at_rest.find_key_ring(settings), check_values=found.check_values, sealed=found.sealed
     )
-    for finding in standing.check_standing(found, actors, now=read_at):
+    for finding in data.check_standing(found, actors, now=read_at):
         yield finding
 
 
 def _unread(why: str) -> Sequence[Finding]:
-    return (secrets_at_rest.SEALED.unknown(why), *standing.unknown_standing(why))
+    return (secrets_at_rest.SEALED.unknown(why), *data.unknown_standing(why))

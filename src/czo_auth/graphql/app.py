@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
+from czo_auth.asgi.admission import Door, enter
 from czo_auth.asgi.body import read_body
-from czo_auth.asgi.entry import Door, enter
 from czo_auth.asgi.problems import send_refusal
 from czo_auth.asgi.types import ASGIApp, Receive, Scope, Send
 from czo_auth.core.access import SERVICE

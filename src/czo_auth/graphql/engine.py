@@ -13,7 +13,7 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from czo_auth.asgi.entry import Call
+from czo_auth.asgi.admission import Call
 from czo_auth.core.errors import NotAuthenticated, Refusal, Unavailable
 from czo_auth.graphql.documents import Documents, locations_of
 from czo_auth.graphql.problems import BAD_INPUT, INTERNAL, DocumentRefused, Problem, problem

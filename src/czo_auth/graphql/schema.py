@@ -19,11 +19,11 @@ from strawberry.federation.schema import FederationAny
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, Info
 
-from czo_auth.asgi.entry import Call
-from czo_auth.asgi.moments import moment
+from czo_auth.asgi.admission import Call
+from czo_auth.asgi.timestamps import moment
 from czo_auth.core.api_keys import key
 from czo_auth.core.errors import SessionRequired, UnknownOrganization
-from czo_auth.core.flows.profile import get_user
+from czo_auth.core.flows.users.profile import get_user
 from czo_auth.core.organizations import organization as organizations
 from czo_auth.core.sessions import session as sessions
 from czo_auth.core.users import user as users

@@ -19,8 +19,8 @@ from czo_auth.asgi.problems import body_of, headers_of, status_of
 from czo_auth.asgi.types import ASGIApp
 from czo_auth.core.errors import Refusal
 from czo_auth.core.principal import Principal
-from czo_auth.integrations.beside import Beside
 from czo_auth.integrations.requirement import Requirement, principal_in
+from czo_auth.integrations.side_by_side import Beside
 
 if TYPE_CHECKING:
     from czo_auth.auth import Auth

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.core.access import ACCOUNT, ANYONE_KNOWN, ENROLLING, ENROLLING_OR_SIGNING_IN, PUBLIC
-from czo_auth.core.flows.sign_in import Credentials
-from czo_auth.core.flows.sign_up import NewUser
+from czo_auth.core.flows.sign_in.password import Credentials
+from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.organizations import roles
 from czo_auth.rest import organization_shapes, shapes
 from czo_auth.rest.answers import entered, signed_out

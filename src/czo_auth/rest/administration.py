@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.events.types import AuditFilter, Outcome
-from czo_auth.core.flows.search_api_keys import search_api_keys
+from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Identifier, Moment, Reason

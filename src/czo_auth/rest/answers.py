@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.entry import Call
-from czo_auth.asgi.moments import moment
+from czo_auth.asgi.admission import Call
 from czo_auth.asgi.session_cookies import clear_session_cookies, set_challenge_cookie, set_session_cookies
-from czo_auth.core.flows.issue import SignedIn
-from czo_auth.core.flows.sign_in import SecondFactorRequired
+from czo_auth.asgi.timestamps import moment
+from czo_auth.core.flows.sessions.issue import SignedIn
+from czo_auth.core.flows.sign_in.password import SecondFactorRequired
 from czo_auth.core.principal import TWO_FACTOR_SETUP
 from czo_auth.rest import shapes
 from czo_auth.rest.shapes import Json

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.core.access import ACCOUNT, PUBLIC, SERVICE
 from czo_auth.core.api_keys.addresses import LONGEST_ADDRESS
 from czo_auth.core.api_keys.rate_limit import RateLimitWish
-from czo_auth.core.flows.api_keys import ApiKeyChanges, CreatedApiKey, NewApiKey
-from czo_auth.core.flows.report_leak import Sighting
+from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, NewApiKey
+from czo_auth.core.flows.api_keys.report_leak import Sighting
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Identifier, Metadata, Moment, Name, Token, TolerantBody

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from czo_auth.asgi.entry import Door
+from czo_auth.asgi.admission import Door
 from czo_auth.asgi.problems import body_of, headers_of, status_of
 from czo_auth.core.errors import MethodNotAllowed, NotFound, Refusal, ValidationFailed
 from czo_auth.core.text import escape_control

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.moments import moment
+from czo_auth.asgi.timestamps import moment
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.flows.invitations import NewInvitation
+from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.organizations.organization import Invitation
 from czo_auth.rest import organization_shapes as shapes
 from czo_auth.rest.answers import no_content

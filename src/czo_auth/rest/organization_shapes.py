@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from czo_auth.asgi.moments import moment
+from czo_auth.asgi.timestamps import moment
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.rest.shapes import Json
 

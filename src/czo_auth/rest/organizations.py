@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.moments import moment
+from czo_auth.asgi.timestamps import moment
 from czo_auth.core.access import ACCOUNT, SERVICE
-from czo_auth.core.flows.membership import Membership
-from czo_auth.core.flows.organizations import NewOrganization, OrganizationChanges
+from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
+from czo_auth.core.flows.organizations.membership import Membership
 from czo_auth.core.organizations.organization import Member
 from czo_auth.rest import organization_shapes as shapes
 from czo_auth.rest.answers import no_content

@@ -18,8 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from czo_auth.asgi.admission import Call, Door, enter
 from czo_auth.asgi.body import read_body
-from czo_auth.asgi.entry import Call, Door, enter
 from czo_auth.asgi.origins import SAFE_METHODS
 from czo_auth.asgi.problems import refusal_of
 from czo_auth.asgi.types import Message

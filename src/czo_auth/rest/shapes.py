@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from czo_auth.asgi.moments import moment, moment_or_none
+from czo_auth.asgi.timestamps import moment, moment_or_none
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.core.events.types import AuditRecord
 from czo_auth.core.principal import Principal

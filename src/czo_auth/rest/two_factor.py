@@ -7,11 +7,11 @@ import asyncio
 from pydantic import ConfigDict
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.entry import Call
-from czo_auth.asgi.moments import moment, moment_or_none
+from czo_auth.asgi.admission import Call
+from czo_auth.asgi.timestamps import moment, moment_or_none
 from czo_auth.core.access import ACCOUNT, ENROLLING, ENROLLING_OR_SIGNING_IN
 from czo_auth.core.errors import InvalidChallenge, TwoFactorSetupRequired
-from czo_auth.core.flows.issue import SignedIn
+from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.crypto import qr
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import entered, no_content

@@ -9,10 +9,10 @@ from typing import Final
 from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN
 from czo_auth.core.errors import StorageUnavailable
-from czo_auth.core.flows.audit_retention import AuditRetention
-from czo_auth.core.flows.key_life import KeyLife
-from czo_auth.core.flows.recovery import Recovery
-from czo_auth.core.flows.signing_keys import SigningKeys
+from czo_auth.core.flows.administration.audit_retention import AuditRetention
+from czo_auth.core.flows.api_keys.expiry import KeyLife
+from czo_auth.core.flows.sessions.signing_keys import SigningKeys
+from czo_auth.core.flows.two_factor.reset import Recovery
 from czo_auth.core.transaction import Transaction, Transactions
 
 FLUSH_EVERY: Final = timedelta(seconds=5)

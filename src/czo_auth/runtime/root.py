@@ -18,29 +18,29 @@ from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.errors import Refusal, SecretUnreadable, StorageUnavailable
 from czo_auth.core.events.deliver import Relay, Sink
-from czo_auth.core.flows.administer import Administer
-from czo_auth.core.flows.api_keys import ManageApiKeys
-from czo_auth.core.flows.audit_retention import AuditRetention
-from czo_auth.core.flows.authenticate import Authenticate
-from czo_auth.core.flows.enrolment import EnableTwoFactor
-from czo_auth.core.flows.invitations import Invitations
-from czo_auth.core.flows.key_life import KeyLife
-from czo_auth.core.flows.manage_sessions import ManageSessions
-from czo_auth.core.flows.manage_two_factor import ManageTwoFactor
-from czo_auth.core.flows.organizations import ManageOrganizations
-from czo_auth.core.flows.passwords import Passwords
-from czo_auth.core.flows.recent_proof import RecentProof
-from czo_auth.core.flows.recovery import Recovery
-from czo_auth.core.flows.refresh import Refresh
-from czo_auth.core.flows.report_leak import ReportLeak
-from czo_auth.core.flows.second_factor import SecondFactor
+from czo_auth.core.flows.administration.audit_retention import AuditRetention
+from czo_auth.core.flows.administration.users import Administer
+from czo_auth.core.flows.api_keys.expiry import KeyLife
+from czo_auth.core.flows.api_keys.manage import ManageApiKeys
+from czo_auth.core.flows.api_keys.report_leak import ReportLeak
+from czo_auth.core.flows.authentication.authenticate import Authenticate
+from czo_auth.core.flows.authentication.verify_api_key import VerifyApiKey
+from czo_auth.core.flows.organizations.invitations import Invitations
+from czo_auth.core.flows.organizations.manage import ManageOrganizations
 from czo_auth.core.flows.services import Background, Services
-from czo_auth.core.flows.sign_in import SignIn
-from czo_auth.core.flows.sign_up import SignUp
-from czo_auth.core.flows.signing_keys import SigningKeys
-from czo_auth.core.flows.trusted_devices import TrustedDevices
-from czo_auth.core.flows.verify_api_key import VerifyApiKey
-from czo_auth.core.flows.verify_email import VerifyEmail
+from czo_auth.core.flows.sessions.refresh import Refresh
+from czo_auth.core.flows.sessions.signing_keys import SigningKeys
+from czo_auth.core.flows.sign_in.password import SignIn
+from czo_auth.core.flows.sign_in.password_reset import Passwords
+from czo_auth.core.flows.sign_in.second_factor import SecondFactor
+from czo_auth.core.flows.sign_in.sessions import ManageSessions
+from czo_auth.core.flows.sign_in.sign_up import SignUp
+from czo_auth.core.flows.sign_in.verify_email import VerifyEmail
+from czo_auth.core.flows.two_factor.enroll import EnableTwoFactor
+from czo_auth.core.flows.two_factor.manage import ManageTwoFactor
+from czo_auth.core.flows.two_factor.reauthenticate import RecentProof
+from czo_auth.core.flows.two_factor.reset import Recovery
+from czo_auth.core.flows.two_factor.trusted_devices import TrustedDevices
 from czo_auth.core.hashing import Hashing
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import Links, Mail
@@ -64,7 +64,7 @@ from czo_auth.runtime.mail import mail_of
 from czo_auth.runtime.rate_limits import CoarseLimits, KeyLimits, NoRateLimits
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
-from czo_auth.storage.faults import DatabaseMisconfigured
+from czo_auth.storage.errors import DatabaseMisconfigured
 
 if TYPE_CHECKING:
     from czo_auth.storage import Storage

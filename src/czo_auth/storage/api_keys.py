@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.crypto.tokens import SHOWN_CHARACTERS
-from czo_auth.storage.api_key_life import SqlApiKeyLife
+from czo_auth.storage.api_key_expiry import SqlApiKeyLife
 from czo_auth.storage.column_types import Instant
 from czo_auth.storage.store import PRUNED_AT_ONCE, columns, made, values
 

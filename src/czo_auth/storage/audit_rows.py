@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from czo_auth.core.context import Provenance
 from czo_auth.core.events.chain import VERSION, committed_hash
 from czo_auth.core.events.personal import Commitment, origin_of, split_details
 from czo_auth.core.events.types import AuditRecord, Fact
-from czo_auth.core.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

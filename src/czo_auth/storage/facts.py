@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from czo_auth.storage.faults import sqlite_fault
+from czo_auth.storage.errors import sqlite_fault
 from czo_auth.storage.postgresql_address import read_address
 from czo_auth.storage.sqlite_file import connect_to_read, connect_to_write
 

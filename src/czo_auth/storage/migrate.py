@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.storage.change_triggers import install_change_triggers
-from czo_auth.storage.faults import first_line, sqlite_fault, unavailable
+from czo_auth.storage.errors import first_line, sqlite_fault, unavailable
 from czo_auth.storage.locks import hold_lock
 from czo_auth.storage.migrations import HEAD
 from czo_auth.storage.sqlite_file import connect_to_read, connect_to_write, create_private, database_path

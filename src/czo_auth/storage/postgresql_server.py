@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.storage.column_types import json_text
-from czo_auth.storage.faults import (
+from czo_auth.storage.errors import (
     DatabaseMisconfigured,
     StorageFault,
     TablesMissing,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, insert
 from sqlalchemy.sql import Delete
 
-from czo_auth.storage.faults import StorageFault, first_line
+from czo_auth.storage.errors import StorageFault, first_line
 from czo_auth.storage.tables import Tables
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Standing, Transaction
 from czo_auth.storage.change_triggers import change_count_sql, has_all_change_triggers
-from czo_auth.storage.faults import first_line, log, sqlite_fault, unavailable
+from czo_auth.storage.errors import first_line, log, sqlite_fault, unavailable
 from czo_auth.storage.lookup_sql import api_key_standing, lookup_sql, session_standing
 from czo_auth.storage.sqlite_batch import MAX_BATCH
 from czo_auth.storage.sqlite_file import (
@@ -27,8 +27,8 @@ from czo_auth.storage.sqlite_file import (
     is_busy,
     left_to_parent,
 )
-from czo_auth.storage.sqlite_lane import Lane
 from czo_auth.storage.sqlite_watch import HEADER_BYTES, header_of
+from czo_auth.storage.sqlite_worker import Lane
 from czo_auth.storage.tables import Tables
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.faults import is_outage, sqlite_fault
+from czo_auth.storage.errors import is_outage, sqlite_fault
 
 MAX_BATCH: Final = 64
 """Steps in one transaction at most."""

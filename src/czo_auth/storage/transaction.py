@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.api_keys import SqlApiKeys
+from czo_auth.storage.audit_log import SqlJournal
 from czo_auth.storage.audit_removal import SqlAuditRemoval
-from czo_auth.storage.journal import SqlJournal
 from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.organizations import SqlOrganizations
 from czo_auth.storage.resets import SqlResets

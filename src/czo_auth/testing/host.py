@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from pydantic import SecretStr
 
+from czo_auth.core.context import Provenance
 from czo_auth.core.events.types import Event
-from czo_auth.core.flows.read_journal import ReadJournal
-from czo_auth.core.flows.sign_up import NewUser
+from czo_auth.core.flows.administration.audit import ReadJournal
+from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.mail import MailMessage
-from czo_auth.core.provenance import Provenance
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.storage.migrate import upgrade_blocking
 from czo_auth.testing.clock import MovableClock

@@ -8,33 +8,33 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from czo_auth.asgi.entry import Door
+from czo_auth.asgi.admission import Door
 from czo_auth.asgi.problems import status_of
 from czo_auth.core.errors import MethodNotAllowed, NotFound
 from czo_auth.web.forms import Form
-from czo_auth.web.house import STATIC, House
 from czo_auth.web.pages import (
     administration,
     api_keys,
-    enrolment,
-    entrance,
-    journal,
+    audit,
+    enrollment,
     organizations,
     passwords,
     security,
+    sign_in,
 )
+from czo_auth.web.renderer import STATIC, House
 from czo_auth.web.routing import Visit
-from czo_auth.web.words import best_language, catalogue
+from czo_auth.web.translations import best_language, catalogue
 
 GROUPS = (
-    entrance,
-    enrolment,
+    sign_in,
+    enrollment,
     security,
     passwords,
     api_keys,
     organizations,
     administration,
-    journal,
+    audit,
 )
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from czo_auth.asgi.entry import Call, Door, enter
+from czo_auth.asgi.admission import Call, Door, enter
 from czo_auth.asgi.problems import refusal_of, status_of
 from czo_auth.asgi.session_cookies import clear_session_cookies
 from czo_auth.core.access import Access
@@ -30,10 +30,10 @@ from czo_auth.core.errors import (
 from czo_auth.core.ids import is_id
 from czo_auth.core.principal import Principal
 from czo_auth.web.addresses import is_own_page
+from czo_auth.web.error_messages import told
 from czo_auth.web.forms import Form, read_form, read_query
-from czo_auth.web.house import House
-from czo_auth.web.refused import told
-from czo_auth.web.words import Words, best_language, catalogue
+from czo_auth.web.renderer import House
+from czo_auth.web.translations import Words, best_language, catalogue
 
 VISITING = Access(credential="optional_session")
 """Pages for people who are not signed in; who is, and may only enrol, is led to do so."""

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from czo_auth.core.context import SYSTEM
 from czo_auth.core.events import types
 from czo_auth.core.events.deliver import DeliveryPolicy, Relay, Sink
 from czo_auth.core.events.types import Event, Fact
-from czo_auth.core.provenance import SYSTEM
 from czo_auth.core.transaction import Transaction, Transactions
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from czo_auth.crypto.sealing import new_key_text
-from tests.core.flows.town import Town, open_town
+from tests.core.flows.deployment import Town, open_town
 
 
 @pytest.fixture

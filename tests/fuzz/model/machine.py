@@ -8,7 +8,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant
 
-from czo_auth.core.flows.read_journal import ReadJournal
+from czo_auth.core.flows.administration.audit import ReadJournal
 from tests.contract.deployments import Timed
 from tests.fuzz.model.keys import Keys
 from tests.fuzz.model.operators import Operators

@@ -7,7 +7,7 @@ from itertools import count
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from czo_auth.core.provenance import SYSTEM
+from czo_auth.core.context import SYSTEM
 from tests.contract.deployments import Timed
 from tests.fuzz.model.acting import PICK, Acting
 from tests.fuzz.model.world import LINK_LIFE, Link, Person, Refused

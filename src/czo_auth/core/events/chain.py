@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from czo_auth.core.context import Provenance
 from czo_auth.core.events.personal import (
     PERSONAL_IN_VERSION_1,
     Commitment,
@@ -22,7 +23,6 @@ from czo_auth.core.events.personal import (
     split_details,
 )
 from czo_auth.core.events.types import AUDIT_CUT, AUDIT_VERSION_1_CLOSED, AuditRecord, Fact
-from czo_auth.core.provenance import Provenance
 from czo_auth.crypto import tokens
 
 GENESIS: Final = "0" * 64

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from czo_auth.core.context import Provenance
 from czo_auth.core.events.types import AuditFilter, AuditRecord, Event, Fact
-from czo_auth.core.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

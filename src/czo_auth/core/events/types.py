@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
+from czo_auth.core.context import Provenance
 from czo_auth.core.events.personal import NO_COMMITMENT, Commitment
-from czo_auth.core.provenance import Provenance
 
 TWO_FACTOR_ENABLED = "auth.2fa.enabled"
 TWO_FACTOR_DISABLED = "auth.2fa.disabled"

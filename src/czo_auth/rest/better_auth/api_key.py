@@ -11,8 +11,8 @@ from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.entry import Call
-from czo_auth.asgi.moments import moment, moment_or_none
+from czo_auth.asgi.admission import Call
+from czo_auth.asgi.timestamps import moment, moment_or_none
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.lifetime import LifetimeTooLong
@@ -28,7 +28,7 @@ from czo_auth.core.errors import (
     Unauthorized,
     UnauthorizedSession,
 )
-from czo_auth.core.flows.api_keys import ApiKeyChanges, NewApiKey
+from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
 from czo_auth.rest.api_keys import Seconds, seconds
 from czo_auth.rest.models import SERVER_SIDE, Body, Identifier, Metadata
 from czo_auth.rest.routing import GuardedRoute, Here, Routes

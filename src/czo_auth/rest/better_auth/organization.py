@@ -10,13 +10,13 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.entry import Call
-from czo_auth.asgi.moments import moment
+from czo_auth.asgi.admission import Call
+from czo_auth.asgi.timestamps import moment
 from czo_auth.core import errors
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.errors import Refusal
-from czo_auth.core.flows.invitations import NewInvitation, ReceivedInvitation
-from czo_auth.core.flows.organizations import NewOrganization, OrganizationChanges
+from czo_auth.core.flows.organizations.invitations import NewInvitation, ReceivedInvitation
+from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.rest.invitations import shaped_invitation
 from czo_auth.rest.models import Email, Identifier, Image, Metadata, Name, TolerantBody

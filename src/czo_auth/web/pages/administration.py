@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from czo_auth.core.access import ADMINISTRATION
-from czo_auth.core.flows.search_api_keys import search_api_keys
-from czo_auth.core.flows.user_overview import user_overview
+from czo_auth.core.flows.administration.search_api_keys import search_api_keys
+from czo_auth.core.flows.administration.user_overview import user_overview
 from czo_auth.web.routing import Pages, Visit
 
 pages = Pages()

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.addresses import LONGEST_ADDRESS, MOST_ADDRESSES
 from czo_auth.core.api_keys.rate_limit import RateLimitWish
-from czo_auth.core.flows.api_keys import ApiKeyChanges, CreatedApiKey, NewApiKey
+from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, NewApiKey
 from czo_auth.web.forms import Form
 from czo_auth.web.routing import Pages, Visit
 

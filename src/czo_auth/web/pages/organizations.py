@@ -6,11 +6,11 @@ from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.errors import EmailNotVerified, ValidationFailed
-from czo_auth.core.flows.invitations import NewInvitation
-from czo_auth.core.flows.organizations import NewOrganization, OrganizationChanges
+from czo_auth.core.flows.organizations.invitations import NewInvitation
+from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.organizations import roles
-from czo_auth.web.pages.entrance import LONGEST_EMAIL
 from czo_auth.web.pages.passwords import LONGEST_TOKEN
+from czo_auth.web.pages.sign_in import LONGEST_EMAIL
 from czo_auth.web.routing import Pages, Visit
 
 pages = Pages()

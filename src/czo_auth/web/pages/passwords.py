@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from czo_auth.asgi.session_cookies import set_session_cookies
 from czo_auth.core.access import ACCOUNT
-from czo_auth.web.pages.entrance import LONGEST_EMAIL
+from czo_auth.web.pages.sign_in import LONGEST_EMAIL
 from czo_auth.web.routing import VISITING, Pages, Visit
 
 pages = Pages()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.flows.verify_email import update_profile
-from czo_auth.web.pages.entrance import LONGEST_CODE
+from czo_auth.core.flows.sign_in.verify_email import update_profile
+from czo_auth.web.pages.sign_in import LONGEST_CODE
 from czo_auth.web.routing import Pages, Visit
 
 pages = Pages()

@@ -13,10 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import context, op
 
+from czo_auth.core.context import SYSTEM, Provenance
 from czo_auth.core.events.chain import ChainState, closing_fact, follow_chain
 from czo_auth.core.events.types import AuditRecord, Fact
 from czo_auth.core.ids import new_id
-from czo_auth.core.provenance import SYSTEM, Provenance
 from czo_auth.storage.audit_rows import Entry, chained_row
 from czo_auth.storage.column_types import Instant
 from czo_auth.storage.locks import hold_lock

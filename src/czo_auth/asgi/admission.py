@@ -1,0 +1,177 @@
+"""
+The door of every skin: who calls, and may they enter.
+
+A caller who may not enter learns nothing about the rest, so this comes before the body is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+
+from czo_auth.asgi.authentication import Authenticator
+from czo_auth.asgi.clients import Clients
+from czo_auth.asgi.credentials import Credential
+from czo_auth.asgi.origins import SAFE_METHODS
+from czo_auth.asgi.types import Scope
+from czo_auth.core.access import Access, admit
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import Forbidden, Refusal, TwoFactorSetupRequired, Unauthorized, Unavailable
+from czo_auth.core.principal import Principal
+from czo_auth.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What every request of one deployment passes; put into the application's state once."""
+
+    runtime: Runtime
+    authenticator: Authenticator
+    clients: Clients
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """
+    One admitted request.
+
+    Attributes:
+        caller: The principal, where there is one.
+        origin_refusal: Why the request's cookies may not be used, where that matters only later.
+    """
+
+    runtime: Runtime
+    authenticator: Authenticator
+    caller: Principal | None
+    provenance: Provenance
+    now: datetime
+    cookies: dict[str, str]
+    origin_refusal: Refusal | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """
+        The principal of a route that needs one.
+
+        Raises:
+            Unauthorized: There is none.
+        """
+        if self.caller is None:
+            raise Unauthorized
+        return self.caller
+
+    def cookie(self, name: str) -> str | None:
+        """
+        Read a cookie that is used as a credential.
+
+        Raises:
+            MissingOrNullOrigin, InvalidOrigin: Another site may have sent it along.
+        """
+        value = self.cookies.get(name)
+        if value is not None and self.origin_refusal is not None:
+            raise self.origin_refusal
+        return value
+
+
+async def enter(door: Door, request: Request, access: Access, *, opens_session: bool) -> Call:
+    """
+    Let a request in, or refuse it.
+
+    Raises:
+        InvalidRequest, Unauthorized, InvalidToken, InvalidApiKey, TwoFactorSetupRequired, SessionRequired, Forbidden,
+        SecondFactorNeeded, MissingOrNullOrigin, InvalidOrigin, CrossSiteNavigationBlocked, StorageUnavailable
+    """
+    runtime, authenticator, scope = door.runtime, door.authenticator, request.scope
+    await runtime.start()
+    now = runtime.now()
+    provenance = door.clients.provenance(scope, now=now)
+    cookies = authenticator.cookies.read(scope["headers"])
+    credential = authenticator.read(scope)
+    if opens_session:
+        authenticator.origins.check_sign_in(scope, carries_cookie=bool(cookies))
+    origin_refusal = _origin_refusal(authenticator, request, credential, cookies)
+    if access.credential == "none":
+        await _refuse_blocked_key(runtime, credential, now=now)
+        return Call(
+            runtime=runtime,
+            authenticator=authenticator,
+            caller=None,
+            provenance=provenance,
+            now=now,
+            cookies=cookies,
+            origin_refusal=origin_refusal,
+        )
+    caller = None
+    if credential is not None:
+        caller = await _prove(authenticator, credential, access, origin_refusal, scope)
+    admitted = await _admit(runtime, caller, access, provenance=provenance, now=now)
+    return Call(
+        runtime=runtime,
+        authenticator=authenticator,
+        caller=admitted,
+        provenance=provenance if admitted is None else provenance.of(admitted),
+        now=now,
+        cookies=cookies,
+        origin_refusal=origin_refusal,
+    )
+
+
+async def _admit(
+    runtime: Runtime, caller: Principal | None, access: Access, *, provenance: Provenance, now: datetime
+) -> Principal | None:
+    try:
+        return admit(caller, access)
+    except Forbidden as refusal:
+        if access.administers and caller is not None:
+            await runtime.administer.record_denied(refusal.code, provenance=provenance.of(caller), now=now)
+        raise
+
+
+async def _prove(
+    authenticator: Authenticator,
+    credential: Credential,
+    access: Access,
+    origin_refusal: Refusal | None,
+    scope: Scope,
+) -> Principal | None:
+    """Prove the credential; where a session is optional, a wrong one counts as none."""
+    optional = access.credential == "optional_session"
+    if credential.from_cookie and origin_refusal is not None:
+        if optional:
+            return None
+        raise origin_refusal
+    try:
+        return await authenticator.prove(credential, scope)
+    except (Unavailable, TwoFactorSetupRequired):
+        raise
+    except Refusal:
+        if optional:
+            return None
+        raise
+
+
+async def _refuse_blocked_key(runtime: Runtime, credential: Credential | None, *, now: datetime) -> None:
+    """An API key whose owner must enrol is refused even where no credential is needed; other ones are ignored."""
+    if credential is None or credential.kind != "api_key":
+        return
+    try:
+        await runtime.authenticate.check_owner(credential.value, now=now)
+    except (Unavailable, TwoFactorSetupRequired):
+        raise
+    except Refusal:
+        return
+
+
+def _origin_refusal(
+    authenticator: Authenticator, request: Request, credential: Credential | None, cookies: dict[str, str]
+) -> Refusal | None:
+    bearer = credential is not None and not credential.from_cookie
+    if request.method in SAFE_METHODS or not cookies or bearer:
+        return None
+    try:
+        authenticator.origins.check_cookie_request(request.scope)
+    except Refusal as refusal:
+        return refusal
+    return None

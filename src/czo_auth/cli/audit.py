@@ -1,0 +1,174 @@
+"""``czo-auth events`` and ``czo-auth audit``: what was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
+
+import typer
+
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from czo_auth.auth import Auth
+    from czo_auth.core.events.types import AuditRecord, Event
+    from czo_auth.core.flows.administration.audit import ChainVerdict, ReadJournal
+
+    R = TypeVar("R", Event, AuditRecord)
+
+events_app = typer.Typer(help="Read the events.", no_args_is_help=True, rich_markup_mode=None)
+audit_app = typer.Typer(help="Read and check the audit log.", no_args_is_help=True, rich_markup_mode=None)
+_FOLLOW_SECONDS = 0.5
+
+Follow: TypeAlias = Annotated[
+    bool, typer.Option("--follow", "-f", help="Go on with what is recorded from now on; Ctrl-C ends it.")
+]
+
+
+@events_app.command("tail", epilog=examples("czo-auth events tail --json --follow"))
+def tail_events(
+    as_json: AsJson = False,
+    follow: Follow = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Print all events, oldest first; as CloudEvents with --json."""
+    from czo_auth.asgi.timestamps import moment
+    from czo_auth.core.events.cloudevents import to_cloudevent
+
+    def shape(auth: Auth, event: Event) -> dict[str, object]:
+        return to_cloudevent(event, source=auth.settings.public_url)
+
+    def cells(event: Event) -> tuple[object, ...]:
+        return moment(event.at), event.type, event.user_id, json.dumps(dict(event.data))
+
+    def read(journal: ReadJournal, after: int) -> AsyncIterator[Sequence[Event]]:
+        return journal.events(after)
+
+    _tail(
+        read,
+        shape if as_json else None,
+        ("at", "type", "user", "data"),
+        cells,
+        follow=follow,
+        data_dir=data_dir,
+        database_url=database_url,
+    )
+
+
+@audit_app.command("tail", epilog=examples("czo-auth audit tail --json | grep auth.sign_in"))
+def tail_audit(
+    as_json: AsJson = False,
+    follow: Follow = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Print the whole audit log, oldest first."""
+    from czo_auth.asgi.timestamps import moment
+    from czo_auth.rest import shapes
+
+    def shape(auth: Auth, record: AuditRecord) -> dict[str, object]:
+        return shapes.audit_record(record)
+
+    def cells(record: AuditRecord) -> tuple[object, ...]:
+        fact, by = record.fact, record.provenance
+        who = (by.actor_kind, by.user_id, by.method, by.ip)
+        return (
+            *(moment(record.at), fact.action, fact.outcome, fact.user_id),
+            *(who, json.dumps(dict(fact.details))),
+        )
+
+    def read(journal: ReadJournal, after: int) -> AsyncIterator[Sequence[AuditRecord]]:
+        return journal.audit(after)
+
+    _tail(
+        read,
+        shape if as_json else None,
+        ("at", "action", "outcome", "user", "by", "details"),
+        cells,
+        follow=follow,
+        data_dir=data_dir,
+        database_url=database_url,
+    )
+
+
+def _tail(
+    read: Callable[[ReadJournal, int], AsyncIterator[Sequence[R]]],
+    shape: Callable[[Auth, R], dict[str, object]] | None,
+    columns: Sequence[str],
+    cells: Callable[[R], tuple[object, ...]],
+    *,
+    follow: bool,
+    data_dir: Path | None,
+    database_url: str | None,
+) -> None:
+    """Print what *read* gives: JSON lines by *shape*, or else *cells* under *columns*."""
+    import sys
+
+    from czo_auth.cli.output import print_json, print_line
+    from czo_auth.cli.session import run
+
+    async def act(auth: Auth) -> None:
+        from czo_auth.core.flows.administration.audit import ReadJournal
+
+        journal, last = ReadJournal(auth.services), 0
+        if shape is None:
+            print_line(columns)
+        while True:
+            async for batch in read(journal, last):
+                last = batch[-1].sequence
+                for record in batch:
+                    if shape is None:
+                        print_line(cells(record))
+                    else:
+                        print_json(shape(auth, record))
+            sys.stdout.flush()
+            if not follow:
+                return
+            await asyncio.sleep(_FOLLOW_SECONDS)
+
+    try:
+        run(act, data_dir=data_dir, database_url=database_url)
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+
+
+@audit_app.command(epilog=examples("czo-auth audit verify && echo whole"))
+def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """
+    Check that no record of the audit log was changed, moved or taken out.
+
+    Addresses, browsers and names may be missing where retention or the deletion of a user removed them. Records cut
+    off at the end leave no trace: keep the last hash elsewhere to notice that.
+    """
+    from czo_auth.cli.output import print_json, progress
+    from czo_auth.cli.session import REFUSED, fail, run
+    from czo_auth.core.flows.administration.audit import ReadJournal
+
+    async def act(auth: Auth) -> ChainVerdict:
+        with progress("following the chain") as advance:
+            return await ReadJournal(auth.services).verify_audit(advance)
+
+    verdict = run(act, data_dir=data_dir, database_url=database_url)
+    if as_json:
+        print_json(
+            {
+                "whole": verdict.broken_at is None,
+                "records": verdict.records,
+                "brokenAt": verdict.broken_at,
+                "lastHash": verdict.last_hash,
+                "cutThrough": verdict.cut_through,
+            }
+        )
+    elif verdict.broken_at is None:
+        counted = "1 record" if verdict.records == 1 else f"{verdict.records} records"
+        print(f"the audit log is whole: {counted}, the last hash is {verdict.last_hash}")
+        if verdict.cut_through:
+            print(f"records up to sequence {verdict.cut_through} were removed by retention")
+    if verdict.broken_at is not None:
+        fail(f"the audit log is broken at sequence {verdict.broken_at}.", REFUSED)

@@ -1,0 +1,1 @@
+"""What administrators and operators do: users, imports, audit log, overview."""

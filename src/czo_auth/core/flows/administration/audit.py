@@ -1,0 +1,86 @@
+"""Reading what was recorded: events and audit records from the first on, and whether the audit log is whole (S35)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from czo_auth.core.events.chain import ChainState, follow_chain
+from czo_auth.core.events.types import AuditFilter, AuditRecord, Event
+from czo_auth.core.flows.administration.audit_retention import newest_cut
+from czo_auth.core.flows.services import Services
+from czo_auth.core.transaction import Transaction
+
+BATCH: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainVerdict:
+    """
+    Attributes:
+        records: How many were looked at.
+        broken_at: Sequence of the first that does not continue the chain; None when all do.
+        last_hash: Of the last record that does. Kept elsewhere, it later shows whether the end was cut off.
+        cut_through: Sequence of the last record that retention removed; 0 when it removed none.
+    """
+
+    records: int
+    broken_at: int | None
+    last_hash: str
+    cut_through: int = 0
+
+
+class ReadJournal:
+    """Reads in batches, so that a long log neither fills the memory nor holds a snapshot."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def events(self, after: int = 0) -> AsyncIterator[Sequence[Event]]:
+        """Give the events beyond *after*, oldest first, batch by batch."""
+        while batch := await self._services.transactions.read(partial(_events, after)):
+            yield batch
+            after = batch[-1].sequence
+
+    async def audit(self, after: int = 0) -> AsyncIterator[Sequence[AuditRecord]]:
+        """Give the audit records beyond *after*, oldest first, batch by batch."""
+        while batch := await self._services.transactions.read(partial(_audit, after)):
+            yield batch
+            after = batch[-1].sequence
+
+    async def verify_audit(
+        self, advance: Callable[[int, int], None] = lambda done, total: None
+    ) -> ChainVerdict:
+        """
+        Follow the hashes from the first record to the last.
+
+        Args:
+            advance: Told how many records were followed, and how many there were at first.
+        """
+        total = await self._services.transactions.read(lambda tx: tx.journal.count_audit(AuditFilter()))
+        records, last, cut_through, state = 0, 0, 0, ChainState()
+        async for batch in self.audit():
+            if batch[0].sequence != last + 1:
+                # Retention removed what came before, perhaps while this was reading.
+                through, after_cut = await self._services.transactions.read(newest_cut)
+                if through == batch[0].sequence - 1:
+                    cut_through, state = through, after_cut
+            records += len(batch)
+            advance(records, max(records, total))
+            state, broken_at = follow_chain(batch, state)
+            if broken_at is not None:
+                return ChainVerdict(
+                    records=records, broken_at=broken_at, last_hash=state.hash, cut_through=cut_through
+                )
+            last = batch[-1].sequence
+        return ChainVerdict(records=records, broken_at=None, last_hash=state.hash, cut_through=cut_through)
+
+
+def _events(after: int, tx: Transaction) -> Sequence[Event]:
+    return tx.journal.events_after(after, limit=BATCH)
+
+
+def _audit(after: int, tx: Transaction) -> Sequence[AuditRecord]:
+    return tx.journal.audit_after(after, limit=BATCH)

@@ -1,0 +1,123 @@
+"""
+What leaves the audit log: old records, old addresses, and what it says about users who were deleted (S43).
+
+Everything happens in batches, and the chain says that it was cut and where.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from czo_auth.core.context import SYSTEM
+from czo_auth.core.events.chain import ChainState, cut_fact, follow_chain, state_after_cut
+from czo_auth.core.events.types import AUDIT_ADDRESSES_REMOVED, AUDIT_CUT, AuditFilter, AuditRecord, Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.transaction import Transaction
+
+BATCH: Final = 1000
+KEEP_ERASURES: Final = timedelta(days=1)
+"""How long a deleted user is remembered, so that a request of theirs that is still under way records nothing."""
+
+_LOG = logging.getLogger("czo_auth.audit")
+
+Erase = Callable[[Transaction, str, int], int | None]
+
+
+class AuditRetention:
+    """Applies the retention of the audit log. Safe to run in several processes at once."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def apply(self, *, now: datetime) -> None:
+        """Remove what is older than the policy says, and finish erasures that were interrupted."""
+        policy = self._services.policies.audit
+        if policy.keep_addresses is not None:
+            await self._repeat(partial(_remove_addresses, before=now - policy.keep_addresses, now=now))
+        if policy.keep_records is not None:
+            await self._repeat(partial(_cut, before=now - policy.keep_records, now=now))
+        await self.finish_erasures(now=now)
+
+    async def finish_erasures(self, *, now: datetime) -> None:
+        """Finish what a process that ended in between left of deleted users."""
+        waiting = await self._services.transactions.read(
+            lambda tx: tx.audit_removal.list_erasures(limit=BATCH)
+        )
+        for erasure in waiting:
+            await self.erase(erasure.user_id, now=now)
+        await self._repeat(lambda tx: tx.audit_removal.prune_erasures(before=now - KEEP_ERASURES) > 0)
+
+    async def erase(self, user_id: str, *, now: datetime) -> None:
+        """Remove the personal parts of a deleted user from audit log and outbox. Once it returns, none are left."""
+        for erase in (_from_audit, _from_events, _from_parked_events):
+            after: int | None = 0
+            while after is not None:
+                after = await self._services.transactions.run(partial(_erased, erase, user_id, after))
+        await self._services.transactions.run(lambda tx: tx.audit_removal.finish_erasure(user_id, now=now))
+
+    async def _repeat(self, step: Callable[[Transaction], bool]) -> None:
+        while await self._services.transactions.run(step):
+            continue
+
+
+def newest_cut(tx: Transaction) -> tuple[int, ChainState]:
+    """Return up to which sequence the log was cut, and the state of the chain after that; 0 when it never was."""
+    found = tx.journal.audit_before(None, AuditFilter(action=AUDIT_CUT), limit=1)
+    return state_after_cut(found[0]) if found else (0, ChainState())
+
+
+def _cut(tx: Transaction, *, before: datetime, now: datetime) -> bool:
+    """Delete one batch of the oldest records, and record it; whether there may be more."""
+    tx.audit_removal.lock_audit()
+    through, state = newest_cut(tx)
+    # The newest record stays: the next one continues it.
+    oldest = tx.journal.audit_after(through, limit=BATCH + 1)
+    due = _older(oldest[:-1], before)
+    if not due:
+        return False
+    state, broken_at = follow_chain(due, state)
+    if broken_at is not None:
+        _LOG.error("the audit log is broken at sequence %d: retention leaves it as it is", broken_at)
+        return False
+    removed = tx.audit_removal.cut_audit(through=due[-1].sequence)
+    tx.journal.record(cut_fact(due[-1].sequence, removed, state), provenance=SYSTEM, now=now)
+    return len(due) == BATCH
+
+
+def _older(records: Sequence[AuditRecord], before: datetime) -> Sequence[AuditRecord]:
+    """Return the records from the first on that are older: a cut leaves no gap."""
+    younger = (index for index, record in enumerate(records) if record.at >= before)
+    return records[: next(younger, len(records))]
+
+
+def _remove_addresses(tx: Transaction, *, before: datetime, now: datetime) -> bool:
+    tx.audit_removal.lock_audit()
+    newest = tx.journal.audit_before(None, AuditFilter(action=AUDIT_ADDRESSES_REMOVED), limit=1)
+    done = newest[0].fact.details.get("through") if newest else 0
+    after = done if isinstance(done, int) else 0
+    records, through = tx.audit_removal.remove_addresses(after=after, before=before, limit=BATCH)
+    if not records:
+        return False
+    fact = Fact(action=AUDIT_ADDRESSES_REMOVED, details={"through": through, "records": records})
+    tx.journal.record(fact, provenance=SYSTEM, now=now)
+    return records == BATCH
+
+
+def _erased(erase: Erase, user_id: str, after: int, tx: Transaction) -> int | None:
+    return erase(tx, user_id, after)
+
+
+def _from_audit(tx: Transaction, user_id: str, after: int) -> int | None:
+    return tx.audit_removal.erase_from_audit(user_id, after=after, limit=BATCH)
+
+
+def _from_events(tx: Transaction, user_id: str, after: int) -> int | None:
+    return tx.audit_removal.erase_from_events(user_id, after=after, limit=BATCH)
+
+
+def _from_parked_events(tx: Transaction, user_id: str, after: int) -> int | None:
+    return tx.audit_removal.erase_from_parked_events(user_id, after=after, limit=BATCH)

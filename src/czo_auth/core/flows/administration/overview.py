@@ -1,0 +1,103 @@
+"""What there is to know of a whole deployment: who is protected, what is sealed and signed, what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from czo_auth.core.actors import ActorRegistry
+from czo_auth.core.events.chain import GENESIS, verify_chain
+from czo_auth.core.events.store import OutboxState
+from czo_auth.core.events.types import AuditFilter
+from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
+from czo_auth.core.transaction import Transaction, Transactions
+from czo_auth.core.users.store import UserCounts
+from czo_auth.crypto import passwords
+
+AUDIT_TAIL: Final = 1000
+"""How many of the newest audit records `survey` follows; ``verify_audit`` follows all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditTail:
+    """
+    The newest audit records.
+
+    Attributes:
+        broken_at: Sequence of the first that does not continue the chain; None when all do.
+        last_at: When the newest was written; None when there is none.
+    """
+
+    records: int
+    broken_at: int | None
+    last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """
+    A deployment as of one moment. Nothing in it is secret.
+
+    Attributes:
+        coverage: For each actor type, who has a second factor.
+        locked, stopped: Accounts whose second factors are refused for a time, and until somebody acts.
+        foreign_hashes: Users whose password was hashed with other parameters than today's.
+        check_values: By key id, what recognises the right encryption key.
+        sealed: How many rows each encryption key seals, by key id.
+        signing_key_made_at: When the signing key in use was made; None before the first start.
+    """
+
+    users: UserCounts
+    coverage: Sequence[Coverage]
+    locked: int
+    stopped: int
+    foreign_hashes: int
+    check_values: Mapping[str, str]
+    sealed: Mapping[str, int]
+    signing_key_made_at: datetime | None
+    audit: AuditTail
+    outbox: OutboxState
+
+
+async def survey(transactions: Transactions, actors: ActorRegistry, *, now: datetime) -> Survey:
+    """
+    Read all of it. Needs no encryption key, and writes nothing.
+
+    Raises:
+        StorageUnavailable: The database does not answer, or its migrations have not run.
+    """
+
+    def read(tx: Transaction) -> Survey:
+        locked, stopped = tx.two_factor.count_locks(now=now)
+        return Survey(
+            users=tx.users.count_standing(),
+            coverage=count_coverage(tx, actors),
+            locked=locked,
+            stopped=stopped,
+            foreign_hashes=tx.users.count_foreign_hashes(passwords.CURRENT_HASHES_BEGIN),
+            check_values=tx.key_checks.find_all(),
+            sealed=tx.two_factor.count_by_kid(),
+            signing_key_made_at=max(
+                (key.created_at for key in tx.sessions.signing_keys() if key.retired_at is None), default=None
+            ),
+            audit=_audit_tail(tx),
+            outbox=tx.journal.outbox(),
+        )
+
+    return await transactions.read(read)
+
+
+def _audit_tail(tx: Transaction) -> AuditTail:
+    newest = tx.journal.audit_before(None, AuditFilter(), limit=AUDIT_TAIL)
+    records = newest[::-1]
+    # What stands before the oldest of them is taken at its word, unless it is the first of all.
+    previous = (
+        GENESIS if records and records[0].sequence == 1 else records[0].previous_hash if records else ""
+    )
+    return AuditTail(
+        records=len(records),
+        broken_at=verify_chain(records, previous),
+        last_at=records[-1].at if records else None,
+    )

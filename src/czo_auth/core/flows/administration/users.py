@@ -1,0 +1,280 @@
+"""What administrators and operators do to users: find, ban, change hats, revoke keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import NotFound, ValidationFailed
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditFilter, AuditRecord, Event, Fact
+from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
+from czo_auth.core.flows.api_keys.manage import revoke_key, revoke_keys
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import end_sessions
+from czo_auth.core.flows.two_factor.cancel_reset import call_off
+from czo_auth.core.ids import is_id
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.email import canonical_email
+from czo_auth.core.users.user import User
+
+USER_UNBANNED = "auth.user.unbanned"
+ADMINISTRATION_DENIED = "auth.admin.access"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserPage:
+    """Some users, how many there are in all, and where to go on."""
+
+    users: Sequence[User]
+    total: int
+    next_cursor: str | None
+
+
+class Administer:
+    """Acts on other people's accounts. Who may is decided before (``access.ADMINISTRATION``, or a shell)."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def search(self, *, text: str | None, cursor: str | None, limit: int) -> UserPage:
+        """Find users whose address or name contains *text*, by id."""
+
+        def read(tx: Transaction) -> UserPage:
+            found = tx.users.search(text=text, after=cursor, limit=limit + 1)
+            more = len(found) > limit
+            return UserPage(
+                users=found[:limit],
+                total=tx.users.count(text=text),
+                next_cursor=found[limit - 1].id if more else None,
+            )
+
+        return await self._services.transactions.read(read)
+
+    async def list_folded(self, *, after: str | None, limit: int) -> Sequence[User]:
+        """List users, by id, whose address an earlier version may have changed (revision 0007)."""
+        return await self._services.transactions.read(
+            lambda tx: tx.users.list_folded(after=after, limit=limit)
+        )
+
+    async def find_by_email(self, email: str) -> User:
+        """
+        Find a user by address.
+
+        Raises:
+            ValidationFailed: It is no address.
+            NotFound: Nobody has it.
+        """
+        canonical = canonical_email(email)
+        user = await self._services.transactions.read(lambda tx: tx.users.find_by_email(canonical))
+        if user is None:
+            raise NotFound
+        return user
+
+    async def get(self, user_id: str) -> User:
+        """
+        Read a user.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return await self._services.transactions.read(lambda tx: _find(tx, user_id))
+
+    async def ban(self, user_id: str, *, reason: str, provenance: Provenance, now: datetime) -> User:
+        """
+        Ban a user: sessions, refresh families, challenges and API keys end at once, the keys for good.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+
+        def apply(tx: Transaction) -> User:
+            user = _lock(tx, user_id)
+            if user.banned_at is not None:
+                return user
+            tx.users.set_ban(user.id, banned_at=now, reason=reason, now=now)
+            tx.users.bump_credential_version(user.id, now=now)
+            tx.two_factor.drop_enrolment(user.id)
+            tx.two_factor.drop_trusted_devices(user.id)
+            call_off(tx, user.id, outcome="user_banned", provenance=provenance, now=now)
+            end_sessions(tx, user.id, reason="banned", provenance=provenance, now=now)
+            revoke_keys(
+                tx, user_id=user.id, organization_id=None, reason="banned", provenance=provenance, now=now
+            )
+            tx.journal.record(
+                Fact(action=types.USER_BANNED, user_id=user.id, details={"reason": reason}),
+                provenance=provenance,
+                now=now,
+            )
+            return _known(tx.users.find(user.id))
+
+        return await self._services.transactions.run(apply)
+
+    async def unban(self, user_id: str, *, provenance: Provenance, now: datetime) -> User:
+        """
+        Lift a ban. Keys and sessions stay dead.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+
+        def apply(tx: Transaction) -> User:
+            user = _lock(tx, user_id)
+            if user.banned_at is None:
+                return user
+            tx.users.set_ban(user.id, banned_at=None, reason=None, now=now)
+            tx.journal.record(Fact(action=USER_UNBANNED, user_id=user.id), provenance=provenance, now=now)
+            return _known(tx.users.find(user.id))
+
+        return await self._services.transactions.run(apply)
+
+    async def change_actor_types(
+        self,
+        user_id: str,
+        *,
+        add: Sequence[str],
+        remove: Sequence[str],
+        provenance: Provenance,
+        now: datetime,
+    ) -> User:
+        """
+        Give and take hats. Sessions that wear a taken hat end; a given one that demands 2FA acts at the next request.
+
+        Raises:
+            UnknownActorType: A name is not in the registry.
+            ValidationFailed: The default hat cannot be taken, nor one given and taken at once.
+            NotFound: There is no such user.
+        """
+        registry = self._services.actors
+        given = frozenset(registry.get(name).name for name in add)
+        taken = frozenset(registry.get(name).name for name in remove)
+        if registry.default.name in taken or given & taken:
+            raise ValidationFailed(details=(("remove", "This actor type cannot be taken away."),))
+
+        def apply(tx: Transaction) -> User:
+            user = _lock(tx, user_id)
+            held = (user.actor_types | given) - taken
+            if held == user.actor_types:
+                return user
+            tx.users.set_actor_types(user.id, actor_types=held, now=now)
+            lost = user.actor_types - held
+            if lost:
+                end_sessions(
+                    tx, user.id, reason="actor_type_lost", provenance=provenance, now=now, actor_types=lost
+                )
+            details = {
+                "added": sorted(held - user.actor_types),
+                "removed": sorted(lost),
+                "actorTypes": sorted(held),
+            }
+            tx.journal.record(
+                Fact(action=types.ROLE_CHANGED, user_id=user.id, details=details),
+                provenance=provenance,
+                now=now,
+            )
+            return _known(tx.users.find(user.id))
+
+        return await self._services.transactions.run(apply)
+
+    async def list_api_keys(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
+        """
+        List a user's keys.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+
+        def read(tx: Transaction) -> Sequence[ApiKey]:
+            return tx.api_keys.list_live(_find(tx, user_id).id, now=now)
+
+        return await self._services.transactions.read(read)
+
+    async def get_api_key(self, key_id: str) -> ApiKey:
+        """
+        Read a key, whoever owns it.
+
+        Raises:
+            NotFound: There is none with this id, or it was revoked.
+        """
+        key = await self._services.transactions.read(
+            lambda tx: tx.api_keys.find(key_id) if is_id(key_id) else None
+        )
+        if key is None:
+            raise NotFound
+        return key
+
+    async def revoke_api_key(self, key_id: str, *, provenance: Provenance, now: datetime) -> ApiKey:
+        """
+        End anybody's key.
+
+        Raises:
+            NotFound: There is none with this id, or it was revoked.
+        """
+
+        def end(tx: Transaction) -> ApiKey:
+            key = tx.api_keys.find(key_id) if is_id(key_id) else None
+            if key is None:
+                raise NotFound
+            revoke_key(tx, key, reason="revoked_by_administrator", provenance=provenance, now=now)
+            return key
+
+        return await self._services.transactions.run(end)
+
+    async def policy_overview(self) -> Sequence[Coverage]:
+        """Count for each actor type who has a second factor, as of one moment."""
+
+        actors = self._services.actors
+        return await self._services.transactions.read(lambda tx: count_coverage(tx, actors))
+
+    async def events(self, *, event_type: str | None, before: int | None, limit: int) -> Sequence[Event]:
+        """Read the events that are still kept, newest first."""
+        return await self._services.transactions.read(
+            lambda tx: tx.journal.events_before(before, limit=limit, event_type=event_type)
+        )
+
+    async def record_denied(self, code: str, *, provenance: Provenance, now: datetime) -> None:
+        """Record that somebody knocked at the administrators' door and was refused."""
+        fact = Fact(
+            action=ADMINISTRATION_DENIED, user_id=provenance.user_id, outcome="denied", details={"code": code}
+        )
+        await self._services.transactions.run(
+            lambda tx: tx.journal.record(fact, provenance=provenance, now=now)
+        )
+
+    async def audit(
+        self, matching: AuditFilter, *, before: int | None = None, above: int | None = None, limit: int
+    ) -> tuple[Sequence[AuditRecord], int]:
+        """
+        Read the audit log, newest first, and how many records match.
+
+        Args:
+            before: Only records below this sequence; the way back in time.
+            above: Only the records nearest above this sequence; the way forward. Decides over *before*.
+            limit: Unit: records.
+        """
+
+        def read(tx: Transaction) -> tuple[Sequence[AuditRecord], int]:
+            if above is not None:
+                found = tx.journal.audit_above(above, matching, limit=limit)
+            else:
+                found = tx.journal.audit_before(before, matching, limit=limit)
+            return found, tx.journal.count_audit(matching)
+
+        return await self._services.transactions.read(read)
+
+
+def _known(user: User | None) -> User:
+    if user is None:
+        raise NotFound
+    return user
+
+
+def _find(tx: Transaction, user_id: str) -> User:
+    return _known(tx.users.find(user_id) if is_id(user_id) else None)
+
+
+def _lock(tx: Transaction, user_id: str) -> User:
+    return _known(tx.users.lock(user_id) if is_id(user_id) else None)

@@ -1,0 +1,1 @@
+"""API keys: their life cycle and their restrictions."""

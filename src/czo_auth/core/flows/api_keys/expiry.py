@@ -1,0 +1,163 @@
+"""What time does to API keys: their owners are told before they end, and those that nobody uses end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN, days_left, notice_within, warning_before_disuse
+from czo_auth.core.context import SYSTEM, Provenance
+from czo_auth.core.events import types
+from czo_auth.core.flows.api_keys.manage import AUDIT_CHANGED, key_fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.mail import EndingKey, MailMessage, compose_keys_expiring, compose_keys_unused
+from czo_auth.core.transaction import Transaction
+
+TOLD_TOGETHER: Final = timedelta(days=1)
+"""Keys of one owner whose notices lie no farther apart are told in one mail."""
+
+_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """To whom the mail of one transaction goes, and about what; an owner who is gone has none."""
+
+    to: str | None
+    keys: Sequence[EndingKey]
+
+
+class KeyLife:
+    """
+    Does what is due; safe to run in several processes at once.
+
+    What was told is written in the transaction of its event, by a statement that only one process wins: each notice is
+    given once. Mail follows the commit, so a process that dies in between loses the mail, never the event.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def remind(self, *, now: datetime) -> None:
+        """Tell owners of keys that end within 30, 7 and 1 days; see ``lifetime.NOTICE_DAYS``."""
+        while owners := await self._services.transactions.read(
+            lambda tx: tx.api_keys.list_owners_due(now=now, limit=_AT_ONCE)
+        ):
+            for owner in owners:
+                await self._remind(owner, now=now)
+
+    async def _remind(self, user_id: str, *, now: datetime) -> None:
+        def tell(tx: Transaction) -> _Told:
+            told = []
+            for key in tx.api_keys.list_due(user_id, now=now, until=now + TOLD_TOGETHER):
+                days = notice_within(key.expires_at, now=now + TOLD_TOGETHER)
+                if key.expires_at is None or days is None:
+                    continue
+                # What is due only tomorrow is told as that notice, never as a nearer one.
+                if tx.api_keys.mark_noticed(key, days=days):
+                    told.append(_record_ending(tx, key, end=key.expires_at, reason="expiry", now=now))
+            return _told(tx, user_id, told)
+
+        self._post(await self._services.transactions.run(tell), compose=compose_keys_expiring)
+
+    async def cap(self, *, now: datetime) -> None:
+        """Let keys of before a deployment-wide longest life was set end when it is over, counted from now."""
+        days = self._services.policies.api_keys.longest_days
+        if days is not None:
+            await self._services.transactions.run(
+                lambda tx: shorten_lives(tx, None, days=days, provenance=SYSTEM, now=now)
+            )
+
+    async def warn_unused(self, *, now: datetime) -> None:
+        """Tell owners of keys that will end for disuse, a week before or, of a short time, half of it."""
+        for organization_id, days in await self._unused_rules():
+            before = now - (timedelta(days=days) - warning_before_disuse(days))
+            while found := await self._services.transactions.read(
+                lambda tx: tx.api_keys.list_unused(organization_id, before=before, now=now, limit=_AT_ONCE)  # noqa: B023
+            ):
+                for user_id, keys in groupby(found, key=lambda key: key.user_id):
+                    await self._warn(user_id, list(keys), days=days, now=now)
+
+    async def _warn(self, user_id: str, keys: Sequence[ApiKey], *, days: int, now: datetime) -> None:
+        def tell(tx: Transaction) -> _Told:
+            end = now + warning_before_disuse(days)
+            told = [
+                _record_ending(tx, key, end=end, reason="unused", now=now)
+                for key in keys
+                if tx.api_keys.mark_unused_noticed(key, now=now)
+            ]
+            return _told(tx, user_id, told)
+
+        self._post(await self._services.transactions.run(tell), compose=compose_keys_unused)
+
+    async def expire_unused(self, *, now: datetime) -> None:
+        """
+        End keys that nobody used for as long as the deployment or their organization allows.
+
+        Only after a warning that was given long enough ago, and after `lifetime.UNUSED_MARGIN` more: a use of the
+        last moment may still wait in the memory of some process (S19).
+        """
+        for organization_id, days in await self._unused_rules():
+            before = now - timedelta(days=days) - UNUSED_MARGIN
+            warned = now - warning_before_disuse(days)
+
+            def end(
+                tx: Transaction,
+                organization_id: str | None = organization_id,
+                before: datetime = before,
+                warned: datetime = warned,
+            ) -> int:
+                ended = tx.api_keys.expire_unused(
+                    organization_id, before=before, noticed_before=warned, now=now
+                )
+                for key in ended:
+                    fact = key_fact(types.API_KEY_EXPIRED, key, reason="unused")
+                    tx.journal.record(fact, provenance=SYSTEM, now=now)
+                return len(ended)
+
+            while await self._services.transactions.run(end):
+                continue
+
+    async def _unused_rules(self) -> Sequence[tuple[str | None, int]]:
+        """Give whose keys end for disuse after how many days; None stands for the whole deployment."""
+        own = self._services.policies.api_keys.unused_days
+        rules: list[tuple[str | None, int]] = [] if own is None else [(None, own)]
+        rules += await self._services.transactions.read(lambda tx: tx.organizations.list_unused_rules())
+        return rules
+
+    def _post(self, told: _Told, *, compose: Callable[[str, Sequence[EndingKey]], MailMessage]) -> None:
+        if told.to is not None and told.keys:
+            self._services.background.post(compose(told.to, told.keys))
+
+
+def shorten_lives(
+    tx: Transaction, organization_id: str | None, *, days: int | None, provenance: Provenance, now: datetime
+) -> None:
+    """
+    Let live keys end at most *days* from now, and record each that is shortened; None shortens nothing.
+
+    Args:
+        organization_id: Keys of this organization only; None for all.
+    """
+    if days is None:
+        return
+    end = now + timedelta(days=days)
+    while shortened := tx.api_keys.cap_ends(organization_id, end=end, now=now):
+        for key in shortened:
+            fact = key_fact(AUDIT_CHANGED, key, changed=["expires_at"], reason="longest_life")
+            tx.journal.record(fact, provenance=provenance, now=now)
+
+
+def _record_ending(tx: Transaction, key: ApiKey, *, end: datetime, reason: str, now: datetime) -> EndingKey:
+    fact = key_fact(types.API_KEY_EXPIRING, key, reason=reason, daysLeft=days_left(end, now=now))
+    tx.journal.record(fact, provenance=SYSTEM, now=now)
+    return EndingKey(name=key.name, prefix=key.prefix, ends_at=end)
+
+
+def _told(tx: Transaction, user_id: str, keys: Sequence[EndingKey]) -> _Told:
+    owner = tx.users.find(user_id) if keys else None
+    return _Told(to=None if owner is None else owner.mail_address, keys=keys)

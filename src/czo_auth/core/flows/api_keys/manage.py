@@ -1,0 +1,432 @@
+"""API keys as their owner sees them: create, list, narrow, rotate, revoke."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from czo_auth.core.api_keys.addresses import canonical_allow_list, is_within
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.lifetime import LifetimeTooLong, bounded_end, notice_within, shorter
+from czo_auth.core.api_keys.rate_limit import RateLimitWish, is_as_tight
+from czo_auth.core.api_keys.scopes import check_form, check_grant
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import (
+    ApiKeyAlreadyRotated,
+    ApiKeyLimitReached,
+    InsufficientApiKeyPermissions,
+    InvalidToken,
+    NotFound,
+    NotMemberOfOrganization,
+    ValidationFailed,
+)
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.organizations import roles
+from czo_auth.core.principal import Principal
+from czo_auth.core.throttle import RateLimit
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewApiKey:
+    """What a user asks of a new key."""
+
+    name: str
+    organization_id: str | None = None
+    expires_at: datetime | None = None
+    expires_in: timedelta | None = None
+    scopes: tuple[str, ...] = ()
+    metadata: Mapping[str, object] | None = None
+    allowed_ips: tuple[str, ...] | None = None
+    rate_limit: RateLimitWish = field(default_factory=RateLimitWish)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyChanges:
+    """What a user changes on a key; *given* names the fields that were sent."""
+
+    given: frozenset[str]
+    name: str | None = None
+    enabled: bool | None = None
+    scopes: tuple[str, ...] | None = None
+    expires_at: datetime | None = None
+    metadata: Mapping[str, object] | None = None
+    allowed_ips: tuple[str, ...] | None = None
+    rate_limit: RateLimitWish = field(default_factory=RateLimitWish)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedApiKey:
+    """A key with its text, shown this once (S20)."""
+
+    api_key: ApiKey
+    key: str = field(repr=False)
+
+
+class ManageApiKeys:
+    """What a user does with their own keys. The owner is the session's user, whatever the body says (S16)."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def create(
+        self, principal: Principal, new: NewApiKey, *, provenance: Provenance, now: datetime
+    ) -> CreatedApiKey:
+        """
+        Create a key. Where a longest life is set, a key without an expiry gets it (docs/decisions/0011).
+
+        Raises:
+            ValidationFailed: By the expiry, the scopes, the allow-list or the rate limit.
+            LifetimeTooLong: The expiry lies beyond the longest life of the organization or the deployment.
+            NotMemberOfOrganization, InsufficientApiKeyPermissions: By the organization.
+            InsufficientScope: More than the creator may use is asked for.
+            ApiKeyLimitReached: The user has as many live keys as are allowed.
+        """
+        scopes = check_form(new.scopes)
+        wished_end = self._expiry(new, now=now)
+        allowed_ips = None if new.allowed_ips is None else canonical_allow_list(new.allowed_ips)
+        rate_limit = new.rate_limit.on(None)
+        key = tokens.new_token(self._services.policies.api_keys.prefix)
+        api_key = ApiKey(
+            id=new_id(now),
+            user_id=principal.user_id,
+            organization_id=new.organization_id,
+            actor_type=principal.actor_type,
+            name=new.name,
+            prefix=key[: tokens.SHOWN_CHARACTERS],
+            scopes=scopes,
+            metadata=new.metadata,
+            enabled=True,
+            expires_at=wished_end,
+            last_used_at=None,
+            rotated_at=None,
+            created_at=now,
+            updated_at=now,
+            allowed_ips=allowed_ips,
+            rate_limit_max=rate_limit.requests if rate_limit else None,
+            rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
+        )
+
+        def keep(tx: Transaction) -> ApiKey:
+            longest_days = self._hold_longest_days(tx, new.organization_id)
+            owner = _hold_owner(tx, principal)
+            role = self._check_organization(tx, principal, new.organization_id)
+            may_use = partial(
+                self._services.policies.scopes.allows,
+                actor_types=owner.actor_types,
+                organization_role=role,
+                administers=principal.administers,
+            )
+            check_grant(scopes, may_use=may_use)
+            if tx.api_keys.count_live(principal.user_id, now=now) >= self._services.policies.api_keys.limit:
+                raise ApiKeyLimitReached
+            end = bounded_end(wished_end, longest_days=longest_days, since=now)
+            made = replace(api_key, expires_at=end, noticed_days=notice_within(end, now=now))
+            tx.api_keys.add(made, digest=tokens.digest(key))
+            tx.journal.record(key_fact(types.API_KEY_CREATED, made), provenance=provenance, now=now)
+            return made
+
+        return CreatedApiKey(api_key=await self._services.transactions.run(keep), key=key)
+
+    def _hold_longest_days(self, tx: Transaction, organization_id: str | None) -> int | None:
+        """
+        Read the longest life of a key, and hold the organization's row: no key slips by while it is being set.
+
+        Organizations are held before users everywhere, so that nobody waits in a circle.
+        """
+        held = None
+        if organization_id is not None and is_id(organization_id):
+            held = tx.organizations.lock(organization_id)
+        return shorter(self._services.policies.api_keys.longest_days, held.api_key_max_days if held else None)
+
+    def _check_organization(
+        self, tx: Transaction, principal: Principal, organization_id: str | None
+    ) -> str | None:
+        if organization_id is None:
+            return None
+        member = (
+            tx.organizations.find_member(organization_id, principal.user_id)
+            if is_id(organization_id)
+            else None
+        )
+        if member is None:
+            raise NotMemberOfOrganization
+        if not roles.may(member.role, "apiKey:create"):
+            raise InsufficientApiKeyPermissions
+        return member.role
+
+    def _expiry(self, new: NewApiKey, *, now: datetime) -> datetime | None:
+        if new.expires_at is not None and new.expires_in is not None:
+            raise ValidationFailed(details=(("expiresIn", "Send either expiresAt or expiresIn."),))
+        expires_at = new.expires_at if new.expires_in is None else now + new.expires_in
+        if expires_at is not None:
+            self._check_expiry(expires_at, now=now)
+        return expires_at
+
+    def _check_expiry(self, expires_at: datetime, *, now: datetime) -> None:
+        if expires_at <= now:
+            raise ValidationFailed(details=(("expiresAt", "The expiry lies in the past."),))
+        if expires_at > self._services.policies.api_keys.farthest_end(now):
+            raise ValidationFailed(details=(("expiresAt", "The expiry is too far away."),))
+
+    async def list(
+        self, principal: Principal, *, organization_id: str | None, now: datetime
+    ) -> Sequence[ApiKey]:
+        """List the user's keys, newest first; those of one organization if given."""
+        keys = await self._services.transactions.read(
+            lambda tx: tx.api_keys.list_live(principal.user_id, now=now)
+        )
+        return [key for key in keys if organization_id is None or key.organization_id == organization_id]
+
+    async def get(self, principal: Principal, key_id: str) -> ApiKey:
+        """
+        Read one of the user's keys.
+
+        Raises:
+            NotFound: There is none with this id, or it is somebody else's.
+        """
+        return await self._services.transactions.read(lambda tx: _own(tx, principal, key_id))
+
+    async def change(
+        self,
+        principal: Principal,
+        key_id: str,
+        changes: ApiKeyChanges,
+        *,
+        provenance: Provenance,
+        now: datetime,
+    ) -> ApiKey:
+        """
+        Rename, narrow, switch off or on, or move the expiry.
+
+        Raises:
+            NotFound: Not one of the user's keys.
+            ValidationFailed: Scopes, allow-list or rate limit would widen, or the key has expired already.
+            LifetimeTooLong: The expiry lies beyond the longest life, counted from the key's creation.
+        """
+
+        def keep(tx: Transaction) -> ApiKey:
+            longest_days = self._hold_longest_days(tx, _own(tx, principal, key_id).organization_id)
+            tx.users.lock(principal.user_id)
+            key = _own(tx, principal, key_id)
+            changed = self._apply(key, changes, longest_days=longest_days, now=now)
+            if not tx.api_keys.update(changed):
+                raise NotFound
+            fact = key_fact(AUDIT_CHANGED, changed, changed=sorted(changes.given))
+            tx.journal.record(fact, provenance=provenance, now=now)
+            return changed
+
+        return await self._services.transactions.run(keep)
+
+    def _apply(
+        self, key: ApiKey, changes: ApiKeyChanges, *, longest_days: int | None, now: datetime
+    ) -> ApiKey:
+        given = changes.given
+        scopes = key.scopes
+        if "scopes" in given:
+            scopes = check_form(changes.scopes or ())
+            if not set(scopes) <= set(key.scopes):
+                raise ValidationFailed(details=(("scopes", "Scopes can only be narrowed."),))
+        if changes.enabled and "enabled" in given and _died_at_rotation(key):
+            raise ValidationFailed(details=(("enabled", "A rotated key cannot be revived."),))
+        expires_at = key.expires_at
+        if "expires_at" in given:
+            expires_at = self._moved_end(key, changes.expires_at, longest_days=longest_days, now=now)
+        rate_limit = _tightened_rate(key, changes.rate_limit)
+        return replace(
+            key,
+            name=changes.name if "name" in given and changes.name is not None else key.name,
+            enabled=changes.enabled if "enabled" in given and changes.enabled is not None else key.enabled,
+            metadata=changes.metadata if "metadata" in given else key.metadata,
+            scopes=scopes,
+            expires_at=expires_at,
+            noticed_days=notice_within(expires_at, now=now),
+            allowed_ips=_tightened_list(key, changes) if "allowed_ips" in given else key.allowed_ips,
+            rate_limit_max=rate_limit.requests if rate_limit else None,
+            rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
+            updated_at=now,
+        )
+
+    def _moved_end(
+        self, key: ApiKey, wished: datetime | None, *, longest_days: int | None, now: datetime
+    ) -> datetime | None:
+        if key.expires_at is not None and key.expires_at <= now:
+            raise ValidationFailed(details=(("expiresAt", "An expired key cannot be revived."),))
+        if key.rotated_at is not None:
+            raise ValidationFailed(details=(("expiresAt", "A rotated key keeps its end."),))
+        if wished is not None:
+            self._check_expiry(wished, now=now)
+        if wished is None and longest_days is not None:
+            raise LifetimeTooLong(details=(("expiresAt", "A key without an end is not allowed here."),))
+        if wished is not None and key.expires_at is not None and wished <= key.expires_at:
+            return wished
+        return bounded_end(wished, longest_days=longest_days, since=key.created_at)
+
+    async def rotate(
+        self, principal: Principal, key_id: str, *, overlap: timedelta, provenance: Provenance, now: datetime
+    ) -> CreatedApiKey:
+        """
+        Give a key a successor with the same rights; the old one dies after *overlap*.
+
+        Raises:
+            NotFound: Not one of the user's keys, or it expired.
+            ApiKeyAlreadyRotated: It has a successor.
+            ValidationFailed: The overlap is out of bounds.
+            NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not create it now.
+        """
+        if not timedelta(0) <= overlap <= self._services.policies.api_keys.longest_overlap:
+            raise ValidationFailed(details=(("overlapSeconds", "From 0 to 86400 seconds."),))
+        text = tokens.new_token(self._services.policies.api_keys.prefix)
+
+        def keep(tx: Transaction) -> ApiKey:
+            longest_days = self._hold_longest_days(tx, _own(tx, principal, key_id).organization_id)
+            _hold_owner(tx, principal)
+            old = _own(tx, principal, key_id)
+            if old.rotated_at is not None:
+                raise ApiKeyAlreadyRotated
+            if old.expires_at is not None and old.expires_at <= now:
+                raise NotFound
+            self._check_organization(tx, principal, old.organization_id)
+            end = now + overlap
+            if old.expires_at is not None:
+                end = min(end, old.expires_at)
+            if not tx.api_keys.mark_rotated(old.id, expires_at=end, now=now):
+                raise ApiKeyAlreadyRotated
+            # A life that is too long by now is cut, as nobody named one here.
+            longest = bounded_end(None, longest_days=longest_days, since=now)
+            life_ends = min((at for at in (old.expires_at, longest) if at is not None), default=None)
+            successor = replace(
+                old,
+                id=new_id(now),
+                prefix=text[: tokens.SHOWN_CHARACTERS],
+                expires_at=life_ends,
+                noticed_days=notice_within(life_ends, now=now),
+                unused_noticed_at=None,
+                last_used_at=None,
+                created_at=now,
+                updated_at=now,
+            )
+            tx.api_keys.add(successor, digest=tokens.digest(text))
+            fact = key_fact(types.API_KEY_ROTATED, successor, replaces=old.id)
+            tx.journal.record(fact, provenance=provenance, now=now)
+            return successor
+
+        return CreatedApiKey(api_key=await self._services.transactions.run(keep), key=text)
+
+    async def revoke(
+        self, principal: Principal, key_id: str, *, provenance: Provenance, now: datetime
+    ) -> None:
+        """
+        End a key for good.
+
+        Raises:
+            NotFound: Not one of the user's keys, or revoked already.
+        """
+
+        def end(tx: Transaction) -> None:
+            key = _own(tx, principal, key_id)
+            revoke_key(tx, key, reason="revoked", provenance=provenance, now=now)
+
+        await self._services.transactions.run(end)
+
+
+AUDIT_CHANGED = "auth.apikey.changed"
+
+
+def _tightened_list(key: ApiKey, changes: ApiKeyChanges) -> tuple[str, ...] | None:
+    """
+    Give the allow-list that a change leaves.
+
+    Raises:
+        ValidationFailed: It would admit more than before.
+    """
+    new = None if changes.allowed_ips is None else canonical_allow_list(changes.allowed_ips)
+    if key.allowed_ips is not None and (new is None or not is_within(new, key.allowed_ips)):
+        raise ValidationFailed(details=(("allowedIps", "The allow-list can only be narrowed."),))
+    return new
+
+
+def _tightened_rate(key: ApiKey, wish: RateLimitWish) -> RateLimit | None:
+    """
+    Give the rate limit that a change leaves.
+
+    Raises:
+        ValidationFailed: It would let more pass than before.
+    """
+    new = wish.on(key.rate_limit)
+    if not is_as_tight(new, key.rate_limit):
+        raise ValidationFailed(details=(("rateLimitMax", "The rate limit can only be tightened."),))
+    return new
+
+
+def _died_at_rotation(key: ApiKey) -> bool:
+    return key.rotated_at is not None and key.expires_at is not None and key.expires_at <= key.rotated_at
+
+
+def revoke_key(tx: Transaction, key: ApiKey, *, reason: str, provenance: Provenance, now: datetime) -> None:
+    """
+    End a key and record it.
+
+    Raises:
+        NotFound: It was revoked meanwhile.
+    """
+    if not tx.api_keys.revoke(key.id, reason=reason, now=now):
+        raise NotFound
+    tx.journal.record(key_fact(types.API_KEY_REVOKED, key, reason=reason), provenance=provenance, now=now)
+
+
+def revoke_keys(
+    tx: Transaction,
+    *,
+    user_id: str | None,
+    organization_id: str | None,
+    reason: str,
+    provenance: Provenance,
+    now: datetime,
+) -> None:
+    """End all keys of a user, of an organization, or of a user in one, and record each."""
+    ended = tx.api_keys.revoke_all(user_id=user_id, organization_id=organization_id, reason=reason, now=now)
+    for key in ended:
+        tx.journal.record(key_fact(types.API_KEY_REVOKED, key, reason=reason), provenance=provenance, now=now)
+
+
+def _hold_owner(tx: Transaction, principal: Principal) -> User:
+    """
+    Hold the owner of a key to be, and look again whether the session lives that was proved a moment ago.
+
+    A ban, a lost hat or a new password may have ended it in between, and no key may outlive them by that.
+
+    Raises:
+        InvalidToken: It ended.
+    """
+    owner = tx.users.lock(principal.user_id)
+    session = tx.sessions.find(principal.session_id) if principal.session_id is not None else None
+    if owner is None or session is None:
+        raise InvalidToken
+    return owner
+
+
+def _own(tx: Transaction, principal: Principal, key_id: str) -> ApiKey:
+    key = tx.api_keys.find(key_id) if is_id(key_id) else None
+    if key is None or key.user_id != principal.user_id:
+        raise NotFound
+    return key
+
+
+def key_fact(action: str, key: ApiKey, **more: object) -> Fact:
+    """Say what happened to a key, by id and prefix."""
+    details = {
+        "apiKeyId": key.id,
+        "prefix": key.prefix,
+        "actorType": key.actor_type,
+        "name": key.name,
+        **more,
+    }
+    return Fact(action=action, user_id=key.user_id, organization_id=key.organization_id, details=details)

@@ -1,0 +1,162 @@
+"""Keys that were seen where they should not be: whoever holds the whole of one may have it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import unquote
+
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.api_keys.manage import key_fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.mail import MailMessage, compose_api_key_leaked
+from czo_auth.core.text import escape_control
+from czo_auth.core.transaction import Transaction
+from czo_auth.crypto import tokens
+
+REPORTED = "auth.apikey.leak_reported"
+BEAT_SECONDS = 0.05
+_LONGEST_PLACE = 512
+_LONGEST_SOURCE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """
+    One key, and where it was seen.
+
+    Attributes:
+        key: The whole key; it is digested and forgotten.
+        url: Where it was seen, as the reporter says.
+        source: What kind of place that is: ``commit``, ``issue_body`` and the like.
+    """
+
+    key: str = field(repr=False)
+    url: str | None = field(default=None, repr=False)
+    source: str | None = None
+
+
+class ReportLeak:
+    """
+    Ends or quarantines keys that leaked, by the policy, and tells their owners.
+
+    Holding the whole key is the proof: who has it could do more harm by using it. The answer is the same for a key that
+    lives and for one that nobody knows. So is its time: one transaction is committed in either case, mail is sent
+    beside, and the answer waits for the next beat, or writing a few rows more would show.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def one(self, sighting: Sighting, *, provenance: Provenance, now: datetime) -> None:
+        """
+        Take a report of one key.
+
+        Raises:
+            ValidationFailed: It is not a whole key; no key of anybody has such a form, so this tells nothing.
+            RateLimited: By address.
+        """
+        await self._services.limits.hit("leak", ip=provenance.ip, account=None)
+        if not self._is_key(sighting.key):
+            raise ValidationFailed(details=(("key", "This is not a whole API key."),))
+        await self._take([sighting], provenance=provenance, now=now)
+
+    async def many(self, sightings: Sequence[Sighting], *, provenance: Provenance, now: datetime) -> None:
+        """
+        Take what a scanner found. Tokens that have not the form of a key are passed over.
+
+        Raises:
+            RateLimited: By address.
+        """
+        await self._services.limits.hit("leak", ip=provenance.ip, account=None)
+        keys = [sighting for sighting in sightings if self._is_key(sighting.key)]
+        await self._take(keys, provenance=provenance, now=now)
+
+    def _is_key(self, text: str) -> bool:
+        return tokens.is_well_formed(text, self._services.policies.api_keys.prefix)
+
+    async def _take(self, sightings: Sequence[Sighting], *, provenance: Provenance, now: datetime) -> None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        for message in await self._services.transactions.run(self._step(sightings, provenance, now=now)):
+            self._services.background.post(message)
+        await asyncio.sleep(BEAT_SECONDS - (clock() - began) % BEAT_SECONDS)
+
+    def _step(
+        self, sightings: Sequence[Sighting], provenance: Provenance, *, now: datetime
+    ) -> Callable[[Transaction], list[MailMessage]]:
+        # Of a key that was seen in several places, the first one is told.
+        seen = {tokens.digest(sighting.key): sighting for sighting in reversed(sightings)}
+
+        def keep(tx: Transaction) -> list[MailMessage]:
+            found = tx.api_keys.find_by_digests(seen.keys())
+            ended = {digest: key for digest, key in found.items() if self._end(tx, key, now=now)}
+            counts = {"reported": len(seen), "acted": len(ended)}
+            tx.journal.record(Fact(action=REPORTED, details=counts), provenance=provenance, now=now)
+            messages = []
+            for digest, key in ended.items():
+                place = self._place(seen[digest].url)
+                for fact in self._facts(key, place, seen[digest].source):
+                    tx.journal.record(fact, provenance=provenance, now=now)
+                messages += self._notices(tx, key, place, now=now)
+            return messages
+
+        return keep
+
+    def _end(self, tx: Transaction, key: ApiKey, *, now: datetime) -> bool:
+        if self._services.policies.api_keys.when_leaked == "quarantine":
+            return tx.api_keys.switch_off(key.id, now=now)
+        return tx.api_keys.revoke(key.id, reason="leaked", now=now)
+
+    def _facts(self, key: ApiKey, place: str | None, source: str | None) -> list[Fact]:
+        """Tell of the leak, and of the revocation to those who wait for that."""
+        response = self._services.policies.api_keys.when_leaked
+        more: dict[str, object] = {"response": response}
+        if place is not None:
+            more["url"] = place
+        if source:
+            more["source"] = escape_control(self._masked(source), limit=_LONGEST_SOURCE)
+        facts = [key_fact(types.API_KEY_LEAKED, key, **more)]
+        if response == "revoke":
+            facts.append(key_fact(types.API_KEY_REVOKED, key, reason="leaked"))
+        return facts
+
+    def _notices(
+        self, tx: Transaction, key: ApiKey, place: str | None, *, now: datetime
+    ) -> list[MailMessage]:
+        owner = tx.users.find(key.user_id)
+        if owner is None:
+            return []
+        response = self._services.policies.api_keys.when_leaked
+        return [
+            compose_api_key_leaked(
+                owner.mail_address, name=key.name, prefix=key.prefix, place=place, response=response, at=now
+            )
+        ]
+
+    def _place(self, url: str | None) -> str | None:
+        """
+        Make a reporter's address fit to keep: an http address, on one line, without credentials.
+
+        The key itself may stand in it (S20). What hides a token behind percent signs is not kept at all.
+        """
+        if not url or not url.startswith(("https://", "http://")):
+            return None
+        scheme, _, rest = url.partition("://")
+        authority, slash, path = rest.partition("/")
+        masked = self._masked(f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}")
+        plain = masked
+        while (decoded := unquote(plain)) != plain:
+            plain = decoded
+        if self._masked(plain) != plain:
+            return None
+        return escape_control(masked, limit=_LONGEST_PLACE)
+
+    def _masked(self, text: str) -> str:
+        return tokens.masked(text, api_key_prefix=self._services.policies.api_keys.prefix)

@@ -1,0 +1,87 @@
+"""What is asked of each use of a guarded key: where it comes from, and whether it comes too often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from czo_auth.core.api_keys.addresses import admits
+from czo_auth.core.api_keys.key import KeyGuard
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import IpAddressNotAllowed
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.principal import Principal
+
+ADDRESS_REFUSED: Final = "auth.apikey.address_refused"
+RECORDED_EVERY: Final = timedelta(hours=1)
+_MOST: Final = 10_000
+
+ClientAddress = Callable[[], str | None]
+"""Gives the canonical address that a request comes from, None when nobody knows; asked only where it matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedKey:
+    """Whose a key is, and what is asked of each use."""
+
+    principal: Principal
+    guard: KeyGuard
+
+
+class KeyGuards:
+    """
+    Enforces allow-lists and rate limits.
+
+    A refused address is recorded for each key at most once an hour in each process: a flood of requests must not
+    become a flood of audit records.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._recorded: dict[str, datetime] = {}
+
+    async def admit(self, key: GuardedKey, *, client: ClientAddress, now: datetime) -> None:
+        """
+        Let one use of a key pass.
+
+        The address comes first, so that strangers cannot use the rate up.
+
+        Raises:
+            IpAddressNotAllowed: The key has a list that the address is not on, or the address is not known.
+            ApiKeyRateLimited: It was used too often.
+        """
+        guard, key_id = key.guard, key.principal.api_key_id or ""
+        if guard.allowed_ips is not None:
+            address = client()
+            if not admits(guard.allowed_ips, address):
+                self._record(key.principal, address=address, now=now)
+                raise IpAddressNotAllowed
+        if guard.rate_limit is not None:
+            await self._services.key_limits.hit(key_id, guard.rate_limit)
+
+    def _record(self, principal: Principal, *, address: str | None, now: datetime) -> None:
+        key_id = principal.api_key_id or ""
+        last = self._recorded.get(key_id)
+        if last is not None and last <= now < last + RECORDED_EVERY:
+            return
+        if len(self._recorded) >= _MOST:
+            self._recorded.clear()
+        self._recorded[key_id] = now
+        fact = Fact(
+            action=ADDRESS_REFUSED,
+            user_id=principal.user_id,
+            organization_id=principal.organization_id,
+            outcome="denied",
+            details={"apiKeyId": key_id, "actorType": principal.actor_type},
+        )
+        provenance = Provenance(ip=address).of(principal)
+
+        async def keep() -> None:
+            await self._services.transactions.run(
+                lambda tx: tx.journal.record(fact, provenance=provenance, now=now)
+            )
+
+        self._services.background.spawn(keep())

@@ -1,0 +1,256 @@
+"""From a credential to a principal: the hot path of every request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
+from czo_auth.core.api_keys.last_used import LastUsed
+from czo_auth.core.errors import InvalidApiKey, InvalidToken, TwoFactorSetupRequired
+from czo_auth.core.flows.api_keys.restrictions import ClientAddress, GuardedKey, KeyGuards
+from czo_auth.core.flows.authentication.cache import ProvedCredentials, make_room
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.signing_keys import SigningKeys
+from czo_auth.core.ids import is_id
+from czo_auth.core.principal import TWO_FACTOR_SETUP, Principal
+from czo_auth.core.sessions.access_tokens import VerifiedToken
+from czo_auth.core.transaction import Standing
+from czo_auth.crypto import jwt, tokens
+
+_FAR = datetime.max.replace(tzinfo=UTC)
+
+
+class Authenticate:
+    """
+    Proves credentials.
+
+    The signature of an access token is verified once and remembered by digest. Whether the session lives, and every
+    right, is what the database says now: it is asked each time, or tells by its stamp that nothing changed (S9, S17,
+    S18).
+    """
+
+    def __init__(
+        self, services: Services, last_used: LastUsed, signing_keys: SigningKeys, *, most_remembered: int
+    ) -> None:
+        self._services = services
+        self._last_used = last_used
+        self._signing_keys = signing_keys
+        self._lookup = services.lookup
+        self._prefix = services.policies.api_keys.prefix
+        self._most_remembered = most_remembered
+        self._verified: dict[str, VerifiedToken] = {}
+        self._proved: ProvedCredentials[Principal] = ProvedCredentials(services.lookup, most=most_remembered)
+        # Apart from the others: what each use is asked for takes more than recalling.
+        self._guarded: ProvedCredentials[GuardedKey] = ProvedCredentials(
+            services.lookup, most=most_remembered
+        )
+        self._guards = KeyGuards(services)
+
+    def recall(self, token: bytes, *, clock: Callable[[], datetime]) -> Principal | None:
+        """
+        Recall whose *token* is, if it was proved and nothing has changed since.
+
+        A text with the digest of one that was proved is that text, so its form need not be looked at again.
+
+        Args:
+            token: Whatever stood behind ``Bearer``.
+            clock: Asked only for a token that is known.
+        """
+        if self._proved.is_empty:
+            return None
+        digest = tokens.digest_bytes(token)
+        if digest not in self._proved:
+            return None
+        now = clock()
+        principal = self._proved.find(digest, stamp=self._proved.stamp(), now=now)
+        if principal is not None and principal.api_key_id is not None:
+            self._last_used.saw(principal.api_key_id, stored=None, now=now)
+        return principal
+
+    async def api_key(self, key: str, *, client: ClientAddress, now: datetime) -> Principal:
+        """
+        Prove an API key, and count this as a use of it.
+
+        Args:
+            client: Where the request comes from; asked only when the key has an allow-list.
+
+        Raises:
+            InvalidApiKey: Unknown, revoked, expired, disabled, or its owner or organization is gone: one answer.
+            TwoFactorSetupRequired: The owner must have a second factor and has none.
+            IpAddressNotAllowed, ApiKeyRateLimited: This use is not allowed; the key lives.
+            StorageUnavailable: The database does not answer.
+        """
+        digest = self._digest(key)
+        stamp = self._proved.stamp()
+        principal = self._proved.find(digest, stamp=stamp, now=now)
+        if principal is not None:
+            self._last_used.saw(principal.api_key_id or "", stored=None, now=now)
+            return principal
+        guarded = self._guarded.find(digest, stamp=stamp, now=now)
+        if guarded is not None:
+            await self._guards.admit(guarded, client=client, now=now)
+            self._last_used.saw(guarded.principal.api_key_id or "", stored=None, now=now)
+            return guarded.principal
+        found = await self._lookup.find_api_key(digest)
+        if found is None:
+            raise InvalidApiKey
+        principal = self._owner(found, now=now)
+        is_lasting = self._services.policies.scopes.is_fixed or not found.scopes
+        if found.guard is not None:
+            guarded = GuardedKey(principal, found.guard)
+            if is_lasting:
+                self._guarded.keep(digest, guarded, stamp=stamp, until=_end(found), now=now)
+            await self._guards.admit(guarded, client=client, now=now)
+        elif is_lasting:
+            self._proved.keep(digest, principal, stamp=stamp, until=_end(found), now=now)
+        self._last_used.saw(found.id, stored=found.last_used_at, now=now)
+        return principal
+
+    async def check_owner(self, key: str, *, now: datetime) -> None:
+        """
+        Refuse an API key whose owner must enrol a second factor, where the key itself is not used.
+
+        Raises:
+            InvalidApiKey, TwoFactorSetupRequired, StorageUnavailable: As ``api_key``.
+        """
+        found = await self._lookup.find_api_key(self._digest(key))
+        if found is None:
+            raise InvalidApiKey
+        self._owner(found, now=now)
+
+    def _digest(self, key: str) -> str:
+        if not tokens.is_well_formed(key, self._prefix):
+            raise InvalidApiKey
+        return tokens.digest(key)
+
+    def _owner(self, found: Standing, *, now: datetime) -> Principal:
+        services = self._services
+        if found.banned or not found.enabled:
+            raise InvalidApiKey
+        if found.expires_at is not None and found.expires_at <= now:
+            raise InvalidApiKey
+        if found.organization_id is not None and found.organization_role is None:
+            raise InvalidApiKey
+        if not found.has_factor and services.actors.demand_two_factor(found.actor_types):
+            raise TwoFactorSetupRequired
+        # A hat that the owner lost falls back to the one that everybody wears: its rights went with it.
+        actor_type = (
+            found.actor_type if found.actor_type in found.actor_types else services.actors.default.name
+        )
+        administers = services.actors.administers(actor_type)
+        may_use = self._may_use(found, administers)
+        return Principal(
+            kind="api_key",
+            user_id=found.user_id,
+            actor_type=actor_type,
+            actor_types=found.actor_types,
+            may_use=may_use,
+            organization_id=found.organization_id,
+            organization_role=found.organization_role,
+            scopes=tuple([scope for scope in found.scopes if may_use(scope)]),
+            api_key_id=found.id,
+            administers=administers,
+        )
+
+    async def session_token(self, token: str, *, now: datetime) -> Principal:
+        """
+        Prove a session token.
+
+        Raises:
+            InvalidToken: Unknown, expired or revoked.
+            StorageUnavailable: The database does not answer.
+        """
+        if not tokens.is_well_formed(token, tokens.SESSION):
+            raise InvalidToken
+        digest = tokens.digest(token)
+        stamp = self._proved.stamp()
+        principal = self._proved.find(digest, stamp=stamp, now=now)
+        if principal is None:
+            found = await self._lookup.find_session(digest)
+            principal = self._session(found, now=now)
+            self._proved.keep(digest, principal, stamp=stamp, until=_end(found), now=now)
+        return principal
+
+    async def access_token(self, token: str, *, now: datetime) -> Principal:
+        """
+        Prove an access token: its signature, its time, and that its session lives.
+
+        Raises:
+            InvalidToken: It is not ours, over, or its session ended.
+            StorageUnavailable: The database does not answer.
+        """
+        try:
+            digest = tokens.digest(token)
+        except ValueError:
+            raise InvalidToken from None
+        stamp = self._proved.stamp()
+        principal = self._proved.find(digest, stamp=stamp, now=now)
+        if principal is not None:
+            return principal
+        verified = await self._verify(token, digest, now=now)
+        # PostgreSQL cannot compare with every text that a JSON string may hold, and that is no outage.
+        if not is_id(verified.session_id):
+            raise InvalidToken
+        found = await self._lookup.find_session_by_id(verified.session_id)
+        principal = self._session(found, now=now)
+        if principal.user_id != verified.user_id:
+            raise InvalidToken
+        until = min(_end(found), datetime.fromtimestamp(verified.expires_at, UTC))
+        self._proved.keep(digest, principal, stamp=stamp, until=until, now=now)
+        return principal
+
+    async def _verify(self, token: str, digest: str, *, now: datetime) -> VerifiedToken:
+        remembered = self._verified.get(digest)
+        if remembered is not None and remembered.valid_from <= now.timestamp() < remembered.expires_at:
+            return remembered
+        access_tokens = self._services.access_tokens
+        try:
+            verified = access_tokens.verify(token, now=now)
+        except jwt.UnknownSigningKey as unknown:
+            if not await self._signing_keys.look_for(unknown.kid, now=now):
+                raise InvalidToken from None
+            verified = access_tokens.verify(token, now=now)
+        if self._most_remembered:
+            make_room(self._verified, most=self._most_remembered)
+            self._verified[digest] = verified
+        return verified
+
+    def _session(self, found: Standing | None, *, now: datetime) -> Principal:
+        if found is None or found.banned or found.actor_type not in found.actor_types:
+            raise InvalidToken
+        if found.expires_at is not None and found.expires_at <= now:
+            raise InvalidToken
+        services = self._services
+        administers = services.actors.administers(found.actor_type)
+        must_enrol = not found.has_factor and services.actors.demand_two_factor(found.actor_types)
+        is_member = found.organization_role is not None
+        return Principal(
+            kind="session",
+            user_id=found.user_id,
+            actor_type=found.actor_type,
+            actor_types=found.actor_types,
+            may_use=self._may_use(found, administers),
+            organization_id=found.organization_id if is_member else None,
+            organization_role=found.organization_role,
+            aal=found.aal,
+            amr=found.amr,
+            session_id=found.id,
+            lineage_id=found.lineage_id,
+            restricted_to=TWO_FACTOR_SETUP if must_enrol else None,
+            administers=administers,
+            auth_time=found.auth_time,
+            factor_proved_at=found.factor_proved_at,
+        )
+
+    def _may_use(self, found: Standing, administers: bool) -> partial[bool]:
+        return partial(
+            self._services.policies.scopes.allows,
+            actor_types=found.actor_types,
+            organization_role=found.organization_role,
+            administers=administers,
+        )
+
+
+def _end(found: Standing | None) -> datetime:
+    return _FAR if found is None or found.expires_at is None else found.expires_at

@@ -1,0 +1,142 @@
+"""The step that founds an organization, and what it may be called; sign-up and the organization routes share it."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import OrganizationLimitReached, SlugTaken, ValidationFailed
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.ids import new_id
+from czo_auth.core.organizations import roles
+from czo_auth.core.organizations.organization import Organization, OrganizationPolicy
+from czo_auth.core.transaction import Transaction
+
+LONGEST_NAME: Final = 200
+LONGEST_LOGO: Final = 2048
+LARGEST_METADATA_BYTES: Final = 4096
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+def is_slug(text: str) -> bool:
+    """Say whether *text* can stand in an address: lower-case words of ASCII letters and digits, joined by dashes."""
+    return len(text) <= 64 and _SLUG.fullmatch(text) is not None
+
+
+def found_organization(
+    tx: Transaction,
+    user_id: str,
+    *,
+    name: str,
+    slug: str | None,
+    provenance: Provenance,
+    policy: OrganizationPolicy,
+    now: datetime,
+    logo: str | None = None,
+    metadata: Mapping[str, object] | None = None,
+) -> Organization:
+    """
+    Found an organization with *user_id*, a new or a locked user, as its owner.
+
+    Raises:
+        ValidationFailed: By name, slug, logo or metadata.
+        SlugTaken: The slug that was asked for is taken.
+        OrganizationLimitReached: The user owns as many organizations as are allowed.
+    """
+    owned = [role for _, role in tx.organizations.list_of(user_id) if role == roles.OWNER]
+    if len(owned) >= policy.limit:
+        raise OrganizationLimitReached
+    organization_id = new_id(now)
+    name = checked_name(name)
+    organization = Organization(
+        id=organization_id,
+        name=name,
+        slug=_own_slug(name, organization_id) if slug is None else checked_slug(slug),
+        logo=checked_logo(logo),
+        metadata=checked_metadata(metadata),
+        created_at=now,
+        updated_at=now,
+    )
+    if not tx.organizations.add(organization):
+        raise SlugTaken
+    tx.organizations.add_member(
+        new_id(now), organization_id=organization.id, user_id=user_id, role=roles.OWNER, now=now
+    )
+    for action, details in (
+        (types.ORGANIZATION_CREATED, {"name": name, "slug": organization.slug}),
+        (types.MEMBER_ADDED, {"role": roles.OWNER}),
+    ):
+        fact = Fact(action=action, user_id=user_id, organization_id=organization.id, details=details)
+        tx.journal.record(fact, provenance=provenance, now=now)
+    return organization
+
+
+def _own_slug(name: str, organization_id: str) -> str:
+    """Make a slug from the name that nobody else can have."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = re.findall(r"[a-z0-9]+", ascii_name)
+    stem = "-".join(words)[:48].strip("-") or "organization"
+    return f"{stem}-{organization_id[-8:]}"
+
+
+# --- what members may choose -----------------------------------------------------------------------------------------
+def checked_name(name: str) -> str:
+    """
+    Give *name* without the space around it.
+
+    Raises:
+        ValidationFailed: Nothing is left, or too much.
+    """
+    stripped = name.strip()
+    if not 1 <= len(stripped) <= LONGEST_NAME:
+        raise ValidationFailed(details=(("name", f"From 1 to {LONGEST_NAME} characters."),))
+    return stripped
+
+
+def checked_slug(slug: str) -> str:
+    """
+    Give *slug* back if it is one.
+
+    Raises:
+        ValidationFailed: It is none.
+    """
+    if not is_slug(slug):
+        raise ValidationFailed(
+            details=(
+                ("slug", "Lower-case letters and digits, joined by single dashes, at most 64 characters."),
+            )
+        )
+    return slug
+
+
+def checked_logo(logo: str | None) -> str | None:
+    """
+    Give the address of a picture back.
+
+    Raises:
+        ValidationFailed: It is too long.
+    """
+    if logo is not None and len(logo) > LONGEST_LOGO:
+        raise ValidationFailed(details=(("logo", f"At most {LONGEST_LOGO} characters."),))
+    return logo
+
+
+def checked_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    """
+    Give *metadata* back if it is small.
+
+    Raises:
+        ValidationFailed: As JSON it is too large.
+    """
+    if metadata is None:
+        return None
+    size = len(json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":")).encode())
+    if size > LARGEST_METADATA_BYTES:
+        raise ValidationFailed(details=(("metadata", f"At most {LARGEST_METADATA_BYTES} bytes of JSON."),))
+    return metadata

@@ -1,0 +1,489 @@
+"""Invitations to organizations: sent, listed, withdrawn by members; accepted or rejected by whom they were sent to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import (
+    AlreadyInvited,
+    AlreadyMember,
+    EmailNotVerified,
+    InvalidToken,
+    InvitationLimitReached,
+    InvitationNotFound,
+    MemberLimitReached,
+    NotTheRecipient,
+    RoleAboveOwn,
+    UnknownInvitation,
+    UnknownOrganization,
+    UnknownRole,
+)
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.organizations.membership import (
+    Membership,
+    hold_organization,
+    record,
+    require_session,
+    see_invitations,
+    see_organization,
+    session_of,
+)
+from czo_auth.core.flows.services import Services
+from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.mail import compose_invitation
+from czo_auth.core.organizations import roles
+from czo_auth.core.organizations.organization import Invitation, Member, Organization
+from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.email import canonical_email, deliverable_email
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+INVITED: Final = "auth.org.invited"
+INVITATION_CANCELED: Final = "auth.org.invitation_canceled"
+INVITATION_REJECTED: Final = "auth.org.invitation_rejected"
+MOST_PENDING: Final = 1000
+MOST_MEMBERS: Final = 1000
+
+FindInvitation = Callable[[Transaction], Invitation | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewInvitation:
+    """
+    Whom a member invites, and as what.
+
+    Attributes:
+        resends: Whether a pending invitation of the address gives way to this one, instead of being in its way.
+    """
+
+    email: str
+    role: str
+    resends: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentInvitation:
+    """An invitation with its token, shown this once beside the mail."""
+
+    invitation: Invitation
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedInvitation:
+    """An invitation as the invited person sees it."""
+
+    invitation: Invitation
+    organization: Organization
+    inviter: Member
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedInvitation:
+    """What came of an invitation."""
+
+    invitation: Invitation
+    membership: Membership
+
+
+class Invitations:
+    """
+    Lets members in.
+
+    An invitation lives as long as its inviter could send it again: one who was banned, left or was demoted takes it
+    along. Whoever sends or answers one holds the organization's row, so that it is answered once, by its rules of
+    that moment.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    # --- for members -------------------------------------------------------------------------------------------------
+    async def invite(
+        self,
+        principal: Principal,
+        organization_id: str,
+        new: NewInvitation,
+        *,
+        provenance: Provenance,
+        now: datetime,
+    ) -> SentInvitation:
+        """
+        Invite an address and mail it the token.
+
+        Raises:
+            ValidationFailed, UnknownRole: By the input.
+            UnknownOrganization: There is none, or the caller is not in it.
+            Forbidden, RoleAboveOwn: The caller's role may not invite, or not as that.
+            AlreadyMember, AlreadyInvited, InvitationLimitReached: By what there is.
+            RateLimited: The address was sent enough mail.
+        """
+        require_session(principal)
+        if not roles.is_role(new.role):
+            raise UnknownRole(details=(("role", UnknownRole.message),))
+        email = canonical_email(new.email)
+        token = tokens.new_token(tokens.INVITATION)
+        lifetime = self._services.policies.organizations.invitation_lifetime
+
+        def keep(tx: Transaction) -> tuple[Membership, Invitation]:
+            held = hold_organization(tx, principal, organization_id)
+            _check_inviter(held, new)
+            self._make_way(tx, held, email, new, provenance=provenance, now=now)
+            invitation = Invitation(
+                id=new_id(now),
+                organization_id=organization_id,
+                email=email,
+                role=new.role,
+                inviter_id=principal.user_id,
+                status="pending",
+                expires_at=now + lifetime,
+                created_at=now,
+            )
+            tx.organizations.add_invitation(invitation, digest=tokens.digest(token))
+            details = {"invitationId": invitation.id, "role": invitation.role}
+            record(tx, INVITED, held.member, provenance=provenance, now=now, details=details)
+            return held, invitation
+
+        # Only who may invite counts against what the address may be sent.
+        await self._services.transactions.read(
+            lambda tx: _check_inviter(see_organization(tx, principal, organization_id), new)
+        )
+        await self._services.limits.hit("mail", ip=provenance.ip, account=email)
+        held, invitation = await self._services.transactions.run(keep)
+        self._services.background.post(
+            compose_invitation(
+                deliverable_email(new.email),
+                token=token,
+                links=self._services.links,
+                organization=held.organization.name,
+                inviter=held.member.name,
+                valid_for=lifetime,
+            )
+        )
+        return SentInvitation(invitation=invitation, token=token)
+
+    def _make_way(
+        self,
+        tx: Transaction,
+        held: Membership,
+        email: str,
+        new: NewInvitation,
+        *,
+        provenance: Provenance,
+        now: datetime,
+    ) -> None:
+        """Refuse a needless invitation, and end the one that this one replaces."""
+        organization_id = held.organization.id
+        invited = tx.users.find_by_email(email)
+        if invited is not None and tx.organizations.find_member(organization_id, invited.id) is not None:
+            raise AlreadyMember
+        pending = tx.organizations.find_pending_invitation(organization_id, email, now=now)
+        if pending is not None:
+            if _find_inviter(tx, pending) is not None:
+                if not new.resends:
+                    raise AlreadyInvited
+                if held.stands_below(pending.role):
+                    raise RoleAboveOwn
+            _cancel(tx, held, pending, provenance=provenance, now=now)
+        others = tx.organizations.list_invitations(organization_id)
+        if len([other for other in others if _is_pending(other, now=now)]) >= MOST_PENDING:
+            raise InvitationLimitReached
+
+    async def list(self, principal: Principal, organization_id: str) -> Sequence[Invitation]:
+        """
+        List the invitations of an organization, newest first, answered ones too.
+
+        Raises:
+            SessionRequired: An API key asks.
+            UnknownOrganization: As ``ManageOrganizations.get``.
+            Forbidden: The caller's role may not.
+        """
+        require_session(principal)
+
+        def read(tx: Transaction) -> Sequence[Invitation]:
+            seen = see_organization(tx, principal, organization_id)
+            seen.require("invitation:read")
+            return see_invitations(tx, principal, seen)
+
+        return await self._services.transactions.read(read)
+
+    async def cancel(
+        self,
+        principal: Principal,
+        invitation_id: str,
+        *,
+        provenance: Provenance,
+        now: datetime,
+        organization_id: str | None = None,
+    ) -> Invitation:
+        """
+        Withdraw a pending invitation.
+
+        Args:
+            organization_id: The organization that the request names beside it.
+
+        Raises:
+            UnknownOrganization: The one that is named is unknown, or the caller is not in it.
+            UnknownInvitation: It is not there, not pending, or not the caller's to see.
+            Forbidden: The caller's role may not.
+        """
+        require_session(principal)
+
+        def keep(tx: Transaction) -> Invitation:
+            found = tx.organizations.find_invitation(invitation_id) if is_id(invitation_id) else None
+            held = self._hold_for_cancel(tx, principal, organization_id, found)
+            held.require("invitation:cancel")
+            if (
+                found is None
+                or found.organization_id != held.organization.id
+                or held.stands_below(found.role)
+            ):
+                raise UnknownInvitation
+            if not _cancel(tx, held, found, provenance=provenance, now=now):
+                raise UnknownInvitation
+            return replace(found, status="canceled")
+
+        return await self._services.transactions.run(keep)
+
+    def _hold_for_cancel(
+        self, tx: Transaction, principal: Principal, organization_id: str | None, found: Invitation | None
+    ) -> Membership:
+        if organization_id is not None:
+            return hold_organization(tx, principal, organization_id)
+        try:
+            return hold_organization(tx, principal, found.organization_id if found is not None else "")
+        except UnknownOrganization:
+            raise UnknownInvitation from None
+
+    # --- for the invited ---------------------------------------------------------------------------------------------
+    async def get(self, principal: Principal, invitation_id: str, *, now: datetime) -> ReceivedInvitation:
+        """
+        Read an invitation that was sent to the caller's confirmed address.
+
+        Raises:
+            InvitationNotFound: Unknown or dead.
+            NotTheRecipient: It was sent to somebody else.
+            EmailNotVerified: The address was not confirmed: the id proves no mailbox.
+        """
+        require_session(principal)
+
+        def read(tx: Transaction) -> ReceivedInvitation:
+            received = _live(tx, _by_id(invitation_id)(tx), now=now)
+            _check_verified(_check_recipient(tx.users.find(principal.user_id), received.invitation))
+            return received
+
+        return await self._services.transactions.read(read)
+
+    async def list_for(self, principal: Principal, *, now: datetime) -> Sequence[ReceivedInvitation]:
+        """
+        List the live invitations to the caller's address, newest first.
+
+        Whoever may list needs no token, so the address has to be the caller's own beyond doubt.
+
+        Raises:
+            EmailNotVerified: The address was not confirmed.
+        """
+        require_session(principal)
+
+        def read(tx: Transaction) -> Sequence[ReceivedInvitation]:
+            user = tx.users.find(principal.user_id)
+            if user is None:
+                raise InvalidToken
+            _check_verified(user)
+            found = tx.organizations.list_invitations_for(user.email, now=now)
+            received = (_find_live(tx, invitation, now=now) for invitation in found)
+            return [each for each in received if each is not None]
+
+        return await self._services.transactions.read(read)
+
+    async def accept_by_token(
+        self, principal: Principal, token: str, *, provenance: Provenance, now: datetime
+    ) -> AcceptedInvitation:
+        """
+        Accept the invitation that *token* was mailed for.
+
+        Raises:
+            InvitationNotFound: Used, expired, withdrawn, unknown, or its inviter may not invite any more.
+            NotTheRecipient: It was sent to somebody else.
+            AlreadyMember, MemberLimitReached: By what there is.
+        """
+        require_session(principal)
+        if not tokens.is_well_formed(token, tokens.INVITATION):
+            raise InvitationNotFound
+        digest = tokens.digest(token)
+        return await self._services.transactions.run(
+            lambda tx: _accept(
+                tx,
+                principal,
+                lambda tx: tx.organizations.find_invitation_by_digest(digest),
+                provenance=provenance,
+                now=now,
+            )
+        )
+
+    async def accept_by_id(
+        self, principal: Principal, invitation_id: str, *, provenance: Provenance, now: datetime
+    ) -> AcceptedInvitation:
+        """
+        Accept an invitation by its id, as better-auth's client does; the organization becomes the active one.
+
+        An id is no secret: lists, audit records and events hold it. So the address has to be the caller's own beyond
+        doubt, which only the token of the mail proves by itself.
+
+        Raises:
+            InvitationNotFound, NotTheRecipient, AlreadyMember, MemberLimitReached: As ``accept_by_token``.
+            EmailNotVerified: The address was not confirmed.
+        """
+        require_session(principal)
+
+        def keep(tx: Transaction) -> AcceptedInvitation:
+            accepted = _accept(
+                tx, principal, _by_id(invitation_id), needs_verified=True, provenance=provenance, now=now
+            )
+            tx.sessions.set_organization(session_of(principal), accepted.invitation.organization_id)
+            return accepted
+
+        return await self._services.transactions.run(keep)
+
+    async def reject(
+        self, principal: Principal, invitation_id: str, *, provenance: Provenance, now: datetime
+    ) -> Invitation:
+        """
+        Reject an invitation by its id. Declining gives nothing, so the address need not be confirmed.
+
+        Raises:
+            InvitationNotFound: Unknown or dead.
+            NotTheRecipient: It was sent to somebody else.
+        """
+        require_session(principal)
+
+        def keep(tx: Transaction) -> Invitation:
+            received = _hold(tx, _by_id(invitation_id), now=now)
+            invitation = received.invitation
+            user = _check_recipient(tx.users.lock(principal.user_id), invitation)
+            if not tx.organizations.close_invitation(invitation.id, status="rejected", now=now):
+                raise InvitationNotFound
+            fact = Fact(
+                action=INVITATION_REJECTED,
+                user_id=user.id,
+                organization_id=invitation.organization_id,
+                details={"invitationId": invitation.id, "role": invitation.role},
+            )
+            tx.journal.record(fact, provenance=provenance, now=now)
+            return replace(invitation, status="rejected")
+
+        return await self._services.transactions.run(keep)
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+def _check_inviter(seen: Membership, new: NewInvitation) -> None:
+    seen.require("invitation:create")
+    if seen.stands_below(new.role):
+        raise RoleAboveOwn
+
+
+def _accept(
+    tx: Transaction,
+    principal: Principal,
+    find: FindInvitation,
+    *,
+    needs_verified: bool = False,
+    provenance: Provenance,
+    now: datetime,
+) -> AcceptedInvitation:
+    received = _hold(tx, find, now=now)
+    invitation = received.invitation
+    user = _check_recipient(tx.users.lock(principal.user_id), invitation)
+    if needs_verified:
+        _check_verified(user)
+    if not tx.organizations.close_invitation(invitation.id, status="accepted", now=now):
+        raise InvitationNotFound
+    if len(tx.organizations.list_members(invitation.organization_id)) >= MOST_MEMBERS:
+        raise MemberLimitReached
+    added = tx.organizations.add_member(
+        new_id(now),
+        organization_id=invitation.organization_id,
+        user_id=user.id,
+        role=invitation.role,
+        now=now,
+    )
+    if not added:
+        raise AlreadyMember
+    membership = see_organization(tx, principal, invitation.organization_id)
+    details = {"role": invitation.role, "invitationId": invitation.id}
+    record(tx, types.MEMBER_ADDED, membership.member, provenance=provenance, now=now, details=details)
+    return AcceptedInvitation(invitation=replace(invitation, status="accepted"), membership=membership)
+
+
+def _by_id(invitation_id: str) -> FindInvitation:
+    return lambda tx: tx.organizations.find_invitation(invitation_id) if is_id(invitation_id) else None
+
+
+def _hold(tx: Transaction, find: FindInvitation, *, now: datetime) -> ReceivedInvitation:
+    """Find a live invitation and hold its organization; what it was before that was held does not count."""
+    found = find(tx)
+    if found is not None:
+        tx.organizations.lock(found.organization_id)
+    return _live(tx, find(tx), now=now)
+
+
+def _live(tx: Transaction, invitation: Invitation | None, *, now: datetime) -> ReceivedInvitation:
+    received = _find_live(tx, invitation, now=now) if invitation is not None else None
+    if received is None:
+        raise InvitationNotFound
+    return received
+
+
+def _find_live(tx: Transaction, invitation: Invitation, *, now: datetime) -> ReceivedInvitation | None:
+    """Find what belongs to an invitation that can still be answered; None when it is dead."""
+    if not _is_pending(invitation, now=now):
+        return None
+    organization = tx.organizations.find(invitation.organization_id)
+    inviter = _find_inviter(tx, invitation)
+    if organization is None or inviter is None:
+        return None
+    return ReceivedInvitation(invitation=invitation, organization=organization, inviter=inviter)
+
+
+def _is_pending(invitation: Invitation, *, now: datetime) -> bool:
+    return invitation.status == "pending" and invitation.expires_at > now
+
+
+def _find_inviter(tx: Transaction, invitation: Invitation) -> Member | None:
+    """Find the inviter as a member who could send this invitation now; None when it died with the right to."""
+    member = tx.organizations.find_member(invitation.organization_id, invitation.inviter_id)
+    if member is None or not roles.may(member.role, "invitation:create"):
+        return None
+    if roles.outranks(member.role, invitation.role):
+        return None
+    inviter = tx.users.find(invitation.inviter_id)
+    return member if inviter is not None and inviter.banned_at is None else None
+
+
+def _check_recipient(user: User | None, invitation: Invitation) -> User:
+    if user is None or user.banned_at is not None:
+        raise InvalidToken
+    if user.email != invitation.email:
+        raise NotTheRecipient
+    return user
+
+
+def _check_verified(user: User) -> None:
+    if not user.email_verified:
+        raise EmailNotVerified
+
+
+def _cancel(
+    tx: Transaction, held: Membership, invitation: Invitation, *, provenance: Provenance, now: datetime
+) -> bool:
+    if not tx.organizations.close_invitation(invitation.id, status="canceled", now=now):
+        return False
+    details = {"invitationId": invitation.id, "role": invitation.role}
+    record(tx, INVITATION_CANCELED, held.member, provenance=provenance, now=now, details=details)
+    return True

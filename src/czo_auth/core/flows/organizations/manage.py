@@ -1,0 +1,473 @@
+"""Organizations as their members see them: found, read, change, leave; and what members do to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from czo_auth.core.api_keys.lifetime import checked_days
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import (
+    CannotFoundOrganization,
+    Forbidden,
+    InvalidToken,
+    RoleAboveOwn,
+    SlugTaken,
+    UnknownOrganization,
+    UnknownRole,
+)
+from czo_auth.core.events import types
+from czo_auth.core.flows.api_keys.expiry import shorten_lives
+from czo_auth.core.flows.api_keys.manage import revoke_keys
+from czo_auth.core.flows.organizations.create import (
+    checked_logo,
+    checked_metadata,
+    checked_name,
+    checked_slug,
+    found_organization,
+)
+from czo_auth.core.flows.organizations.membership import (
+    Membership,
+    NamedBy,
+    acts_in,
+    dismiss,
+    find_member,
+    hold_organization,
+    keep_an_owner,
+    known_member,
+    record,
+    remove_member,
+    see_invitations,
+    see_organization,
+    session_of,
+    shown_member,
+)
+from czo_auth.core.flows.services import Services
+from czo_auth.core.organizations import roles
+from czo_auth.core.organizations.organization import Invitation, Member, Organization
+from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
+
+ORGANIZATION_UPDATED = "auth.org.updated"
+ORGANIZATION_DELETED = "auth.org.deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullOrganization:
+    """An organization with everything in it that the caller may see."""
+
+    membership: Membership
+    members: Sequence[Member]
+    invitations: Sequence[Invitation]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrganization:
+    """
+    What a user says about an organization to be founded.
+
+    Attributes:
+        slug: Made from the name when None.
+        activates: Whether it becomes the active one of the founder's session.
+    """
+
+    name: str
+    slug: str | None = None
+    logo: str | None = None
+    metadata: Mapping[str, object] | None = None
+    activates: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationChanges:
+    """What a member changes on an organization; *given* names the fields that were sent."""
+
+    given: frozenset[str]
+    name: str | None = None
+    slug: str | None = None
+    logo: str | None = None
+    metadata: Mapping[str, object] | None = None
+    api_key_max_days: int | None = None
+    api_key_unused_days: int | None = None
+
+
+class ManageOrganizations:
+    """
+    What users do with organizations.
+
+    Nobody grants, changes or removes a role above their own, and an organization keeps an owner. Whoever changes
+    members holds the organization's row first and the users' rows second, so that of two owners who remove each other
+    one stays, and nobody waits in a circle.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def create(
+        self,
+        principal: Principal,
+        new: NewOrganization,
+        *,
+        provenance: Provenance,
+        now: datetime,
+    ) -> Membership:
+        """
+        Found an organization; its founder is its owner.
+
+        Raises:
+            ValidationFailed, SlugTaken, OrganizationLimitReached: By the input and what there is.
+            CannotFoundOrganization: This deployment keeps it to certain actor types.
+        """
+        policy = self._services.policies.organizations
+        if (
+            not policy.founding_open
+            and not self._services.actors.get(principal.actor_type).founds_organization
+        ):
+            raise CannotFoundOrganization
+
+        def keep(tx: Transaction) -> Membership:
+            # Held while the organizations owned are counted, or two requests at once would pass the limit.
+            if tx.users.lock(principal.user_id) is None:
+                raise InvalidToken
+            organization = found_organization(
+                tx,
+                principal.user_id,
+                name=new.name,
+                slug=new.slug,
+                logo=new.logo,
+                metadata=new.metadata,
+                provenance=provenance,
+                policy=policy,
+                now=now,
+            )
+            if new.activates:
+                tx.sessions.set_organization(session_of(principal), organization.id)
+            return see_organization(tx, principal, organization.id)
+
+        return await self._services.transactions.run(keep)
+
+    async def list(self, principal: Principal) -> Sequence[tuple[Organization, str]]:
+        """List the caller's organizations with the role in each, oldest first; of a scoped key, the one it acts in."""
+        found = await self._services.transactions.read(lambda tx: tx.organizations.list_of(principal.user_id))
+        return [(organization, role) for organization, role in found if acts_in(principal, organization.id)]
+
+    async def get(self, principal: Principal, organization_id: str) -> Membership:
+        """
+        Read an organization.
+
+        Raises:
+            UnknownOrganization: There is none, or the caller is not in it.
+            OrganizationScopeMismatch: The API key acts in another one.
+        """
+        return await self._services.transactions.read(
+            lambda tx: see_organization(tx, principal, organization_id)
+        )
+
+    async def get_by_slug(self, principal: Principal, slug: str) -> Membership:
+        """
+        Read an organization by its slug.
+
+        Raises:
+            UnknownOrganization, OrganizationScopeMismatch: As ``get``.
+        """
+
+        def read(tx: Transaction) -> Membership:
+            organization = tx.organizations.find_by_slug(slug)
+            if organization is None:
+                raise UnknownOrganization
+            return see_organization(tx, principal, organization.id)
+
+        return await self._services.transactions.read(read)
+
+    async def get_full(self, principal: Principal, organization_id: str) -> FullOrganization:
+        """
+        Read an organization with its members and invitations, as far as the caller may see them.
+
+        An API key sees neither members' addresses nor invitations.
+
+        Raises:
+            UnknownOrganization, OrganizationScopeMismatch: As ``get``.
+        """
+
+        def read(tx: Transaction) -> FullOrganization:
+            seen = see_organization(tx, principal, organization_id)
+            members = (
+                tx.organizations.list_members(organization_id) if seen.may("member:read") else [seen.member]
+            )
+            sees_invitations = principal.kind == "session" and seen.may("invitation:read")
+            return FullOrganization(
+                membership=seen,
+                members=[shown_member(principal, member) for member in members],
+                invitations=see_invitations(tx, principal, seen) if sees_invitations else [],
+            )
+
+        return await self._services.transactions.read(read)
+
+    async def is_slug_free(self, slug: str) -> bool:
+        """
+        Say whether an organization could take *slug* now.
+
+        Raises:
+            ValidationFailed: It is no slug.
+        """
+        slug = checked_slug(slug)
+        return await self._services.transactions.read(lambda tx: tx.organizations.find_by_slug(slug)) is None
+
+    async def has_permissions(
+        self, principal: Principal, organization_id: str, permissions: Collection[str]
+    ) -> bool:
+        """
+        Say whether the caller has all of *permissions* there; asking for none is answered with no.
+
+        Raises:
+            UnknownOrganization, OrganizationScopeMismatch: As ``get``.
+        """
+        seen = await self.get(principal, organization_id)
+        return bool(permissions) and all(map(seen.may, permissions))
+
+    async def update(
+        self,
+        principal: Principal,
+        organization_id: str,
+        changes: OrganizationChanges,
+        *,
+        provenance: Provenance,
+        now: datetime,
+    ) -> Membership:
+        """
+        Change name, slug, logo, metadata, or the rules about its keys' lives.
+
+        A longest life that is set binds the keys that exist as well: those that would end later, or never, end when it
+        is over, counted from now (docs/decisions/0011).
+
+        Raises:
+            UnknownOrganization: There is none, or the caller is not in it.
+            Forbidden: The caller's role may not.
+            ValidationFailed, SlugTaken: By the input and what there is.
+        """
+
+        def keep(tx: Transaction) -> Membership:
+            held = hold_organization(tx, principal, organization_id)
+            held.require("organization:update")
+            changed = _apply(held.organization, changes)
+            if changed == held.organization:
+                return held
+            changed = replace(changed, updated_at=now)
+            if not tx.organizations.update(changed):
+                raise SlugTaken
+            if changed.api_key_max_days != held.organization.api_key_max_days:
+                shorten_lives(
+                    tx, organization_id, days=changed.api_key_max_days, provenance=provenance, now=now
+                )
+            details = {"changed": sorted(changes.given)}
+            record(tx, ORGANIZATION_UPDATED, held.member, provenance=provenance, now=now, details=details)
+            return replace(held, organization=changed)
+
+        return await self._services.transactions.run(keep)
+
+    async def delete(
+        self, principal: Principal, organization_id: str, *, provenance: Provenance, now: datetime
+    ) -> Organization:
+        """
+        Delete an organization: members and invitations go, API keys scoped to it end.
+
+        Raises:
+            UnknownOrganization: There is none, or the caller is not in it.
+            Forbidden: The caller's role may not.
+        """
+
+        def keep(tx: Transaction) -> Organization:
+            held = hold_organization(tx, principal, organization_id)
+            held.require("organization:delete")
+            members = sorted(
+                tx.organizations.list_members(organization_id), key=lambda member: member.user_id
+            )
+            for member in members:
+                # A key is created with its owner held: none can appear between here and the commit.
+                tx.users.lock(member.user_id)
+            for member in members:
+                dismiss(tx, member, reason="organization_deleted", provenance=provenance, now=now)
+            revoke_keys(
+                tx,
+                user_id=None,
+                organization_id=organization_id,
+                reason="organization_deleted",
+                provenance=provenance,
+                now=now,
+            )
+            tx.organizations.delete(organization_id, now=now)
+            details = {"name": held.organization.name, "slug": held.organization.slug}
+            record(tx, ORGANIZATION_DELETED, held.member, provenance=provenance, now=now, details=details)
+            return held.organization
+
+        return await self._services.transactions.run(keep)
+
+    async def activate(self, principal: Principal, organization_id: str) -> Membership:
+        """
+        Make an organization the active one of the caller's session.
+
+        Raises:
+            UnknownOrganization: There is none, or the caller is not in it.
+            SessionRequired: The caller has no session.
+        """
+
+        def keep(tx: Transaction) -> Membership:
+            seen = see_organization(tx, principal, organization_id)
+            tx.sessions.set_organization(session_of(principal), organization_id)
+            return seen
+
+        return await self._services.transactions.run(keep)
+
+    async def deactivate(self, principal: Principal) -> None:
+        """
+        Leave the caller's session without an active organization.
+
+        Raises:
+            SessionRequired: The caller has no session.
+        """
+        session_id = session_of(principal)
+        await self._services.transactions.run(lambda tx: tx.sessions.set_organization(session_id, None))
+
+    # --- members -----------------------------------------------------------------------------------------------------
+    async def list_members(self, principal: Principal, organization_id: str) -> Sequence[Member]:
+        """
+        List the members, oldest first.
+
+        Raises:
+            UnknownOrganization, OrganizationScopeMismatch: As ``get``.
+            Forbidden: The caller's role may not.
+        """
+
+        def read(tx: Transaction) -> Sequence[Member]:
+            see_organization(tx, principal, organization_id).require("member:read")
+            members = tx.organizations.list_members(organization_id)
+            return [shown_member(principal, member) for member in members]
+
+        return await self._services.transactions.read(read)
+
+    async def get_member(self, principal: Principal, organization_id: str, user_id: str) -> Member:
+        """
+        Read one member; everybody may read themselves.
+
+        Raises:
+            UnknownOrganization, OrganizationScopeMismatch: As ``get``.
+            UnknownMember: Nobody there has this user id.
+            Forbidden: The caller's role may not.
+        """
+
+        def read(tx: Transaction) -> Member:
+            seen = see_organization(tx, principal, organization_id)
+            if user_id == principal.user_id:
+                return seen.member
+            seen.require("member:read")
+            found = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
+            return shown_member(principal, found)
+
+        return await self._services.transactions.read(read)
+
+    async def change_role(
+        self,
+        principal: Principal,
+        organization_id: str,
+        member: str,
+        *,
+        role: str,
+        provenance: Provenance,
+        now: datetime,
+        named_by: NamedBy = "user_id",
+    ) -> Member:
+        """
+        Give a member another role. API keys stay: what the role no longer allows stops counting by itself (S17).
+
+        Raises:
+            UnknownRole: There is no such role.
+            UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
+            Forbidden: The present or the new role stands above the caller's own, or that may change nobody.
+            LastOwner: Nobody would own the organization.
+        """
+        if not roles.is_role(role):
+            raise UnknownRole(details=(("role", UnknownRole.message),))
+
+        def keep(tx: Transaction) -> Member:
+            held = hold_organization(tx, principal, organization_id)
+            held.require("member:update")
+            found = known_member(find_member(tx, organization_id, member, named_by=named_by))
+            if held.stands_below(found.role):
+                raise Forbidden
+            if held.stands_below(role):
+                raise RoleAboveOwn
+            if found.role == role:
+                return found
+            keep_an_owner(tx, found)
+            tx.organizations.set_role(organization_id, found.user_id, role=role)
+            details = {"role": role, "previousRole": found.role}
+            record(tx, types.ROLE_CHANGED, found, provenance=provenance, now=now, details=details)
+            return replace(found, role=role)
+
+        return await self._services.transactions.run(keep)
+
+    async def remove_member(
+        self,
+        principal: Principal,
+        organization_id: str,
+        member: str,
+        *,
+        provenance: Provenance,
+        now: datetime,
+        named_by: NamedBy = "user_id",
+    ) -> Member:
+        """
+        Remove a member, whose API keys for the organization end; everybody may remove themselves.
+
+        Raises:
+            UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
+            Forbidden: The member's role stands above the caller's own, or that may remove nobody.
+            LastOwner: Nobody would own the organization.
+        """
+
+        def keep(tx: Transaction) -> Member:
+            held = hold_organization(tx, principal, organization_id)
+            found = find_member(tx, organization_id, member, named_by=named_by)
+            leaves = found is not None and found.user_id == principal.user_id
+            if not leaves:
+                held.require("member:delete")
+            found = known_member(found)
+            if held.stands_below(found.role):
+                raise Forbidden
+            keep_an_owner(tx, found)
+            remove_member(tx, found, reason="left" if leaves else "removed", provenance=provenance, now=now)
+            return found
+
+        return await self._services.transactions.run(keep)
+
+    async def leave(
+        self, principal: Principal, organization_id: str, *, provenance: Provenance, now: datetime
+    ) -> Member:
+        """
+        Remove the caller.
+
+        Raises:
+            UnknownOrganization: There is none, or the caller is not in it.
+            LastOwner: Nobody would own the organization.
+        """
+        return await self.remove_member(
+            principal, organization_id, principal.user_id, provenance=provenance, now=now
+        )
+
+
+def _apply(organization: Organization, changes: OrganizationChanges) -> Organization:
+    given = changes.given
+    return replace(
+        organization,
+        name=checked_name(changes.name or "") if "name" in given else organization.name,
+        slug=checked_slug(changes.slug or "") if "slug" in given else organization.slug,
+        logo=checked_logo(changes.logo) if "logo" in given else organization.logo,
+        metadata=checked_metadata(changes.metadata) if "metadata" in given else organization.metadata,
+        api_key_max_days=checked_days(changes.api_key_max_days, field="apiKeyMaxDays")
+        if "api_key_max_days" in given
+        else organization.api_key_max_days,
+        api_key_unused_days=checked_days(changes.api_key_unused_days, field="apiKeyUnusedDays")
+        if "api_key_unused_days" in given
+        else organization.api_key_unused_days,
+    )

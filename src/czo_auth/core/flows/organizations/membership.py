@@ -1,0 +1,221 @@
+"""Steps about who is what in an organization; part of the transaction of whoever changes or reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, assert_never
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import (
+    Forbidden,
+    LastOwner,
+    OrganizationScopeMismatch,
+    SessionRequired,
+    UnknownMember,
+    UnknownOrganization,
+)
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.api_keys.manage import revoke_keys
+from czo_auth.core.ids import is_id
+from czo_auth.core.organizations import roles
+from czo_auth.core.organizations.organization import Invitation, Member, Organization
+from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.email import find_canonical_email
+
+NamedBy = Literal["user_id", "member_id", "email"]
+"""By what a request names a member."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """An organization and what the caller is in it."""
+
+    organization: Organization
+    member: Member
+
+    def may(self, permission: str) -> bool:
+        """Say whether the caller has *permission* here."""
+        return roles.may(self.member.role, permission)
+
+    def require(self, permission: str) -> None:
+        """
+        Refuse a caller without *permission*.
+
+        Raises:
+            Forbidden: The role does not have it.
+        """
+        if not self.may(permission):
+            raise Forbidden
+
+    def stands_below(self, role: str) -> bool:
+        """Say whether *role* stands above the caller's own, who therefore may not touch it."""
+        return roles.outranks(self.member.role, role)
+
+
+def see_organization(tx: Transaction, principal: Principal, organization_id: str) -> Membership:
+    """
+    Read an organization that the caller is in.
+
+    Raises:
+        UnknownOrganization: There is none, or the caller is not in it: nobody can tell which.
+        OrganizationScopeMismatch: The API key acts in another one.
+    """
+    member = (
+        tx.organizations.find_member(organization_id, principal.user_id) if is_id(organization_id) else None
+    )
+    organization = tx.organizations.find(organization_id) if member is not None else None
+    if member is None or organization is None:
+        raise UnknownOrganization
+    if not acts_in(principal, organization_id):
+        raise OrganizationScopeMismatch
+    return Membership(organization=organization, member=shown_member(principal, member))
+
+
+def shown_member(principal: Principal, member: Member) -> Member:
+    """Return *member* as *principal* may see it: an API key sees no addresses."""
+    return member if principal.kind == "session" else replace(member, email=None)
+
+
+def hold_organization(tx: Transaction, principal: Principal, organization_id: str) -> Membership:
+    """
+    Read an organization that the caller is in, and hold its row until the transaction ends.
+
+    What is read after it about its members and invitations stays true until then.
+
+    Raises:
+        UnknownOrganization, OrganizationScopeMismatch: As ``see_organization``.
+    """
+    if is_id(organization_id):
+        tx.organizations.lock(organization_id)
+    return see_organization(tx, principal, organization_id)
+
+
+def require_session(principal: Principal) -> None:
+    """
+    Refuse API keys.
+
+    Raises:
+        SessionRequired: The principal is an API key.
+    """
+    if principal.kind != "session":
+        raise SessionRequired
+
+
+def see_invitations(tx: Transaction, principal: Principal, seen: Membership) -> Sequence[Invitation]:
+    """
+    Read the invitations but those to a role above the caller's own, which are not the caller's to cancel.
+
+    Raises:
+        SessionRequired: The principal is an API key: an invitation names an address, and leads into the organization.
+    """
+    require_session(principal)
+    found = tx.organizations.list_invitations(seen.organization.id)
+    return [invitation for invitation in found if not seen.stands_below(invitation.role)]
+
+
+def record(
+    tx: Transaction,
+    action: str,
+    member: Member,
+    *,
+    provenance: Provenance,
+    now: datetime,
+    details: Mapping[str, object],
+) -> None:
+    """Record what happened to, or was done by, *member*."""
+    fact = Fact(
+        action=action, user_id=member.user_id, organization_id=member.organization_id, details=details
+    )
+    tx.journal.record(fact, provenance=provenance, now=now)
+
+
+def acts_in(principal: Principal, organization_id: str) -> bool:
+    """Say whether *principal* may look into the organization at all: a scoped API key acts in one only."""
+    return principal.kind != "api_key" or principal.organization_id in (None, organization_id)
+
+
+def session_of(principal: Principal) -> str:
+    """
+    Give the session of *principal*.
+
+    Raises:
+        SessionRequired: There is none.
+    """
+    if principal.session_id is None:
+        raise SessionRequired
+    return principal.session_id
+
+
+def find_member(tx: Transaction, organization_id: str, text: str, *, named_by: NamedBy) -> Member | None:
+    """Find a member of this organization, and of no other, by what a request calls them."""
+    match named_by:
+        case "user_id":
+            return tx.organizations.find_member(organization_id, text) if is_id(text) else None
+        case "member_id":
+            member = tx.organizations.find_member_by_id(text) if is_id(text) else None
+            return member if member is not None and member.organization_id == organization_id else None
+        case "email":
+            email = find_canonical_email(text)
+            user = tx.users.find_by_email(email) if email is not None else None
+            return tx.organizations.find_member(organization_id, user.id) if user is not None else None
+    assert_never(named_by)
+
+
+def known_member(member: Member | None) -> Member:
+    """
+    Refuse when nobody was found.
+
+    Raises:
+        UnknownMember: Nobody was.
+    """
+    if member is None:
+        raise UnknownMember
+    return member
+
+
+def keep_an_owner(tx: Transaction, member: Member) -> None:
+    """
+    Refuse to take the last owner away. Call it with the organization held.
+
+    Raises:
+        LastOwner: *member* is the last one.
+    """
+    if member.role == roles.OWNER and tx.organizations.count_owners(member.organization_id) <= 1:
+        raise LastOwner
+
+
+def remove_member(
+    tx: Transaction, member: Member, *, reason: str, provenance: Provenance, now: datetime
+) -> None:
+    """
+    Remove *member*, end their API keys for the organization, and record both. Call it with the organization held.
+
+    Raises:
+        UnknownMember: They are gone already.
+    """
+    # A key is created with its owner held: it was there before and ends now, or finds no membership.
+    tx.users.lock(member.user_id)
+    if not tx.organizations.remove_member(member.organization_id, member.user_id):
+        raise UnknownMember
+    revoke_keys(
+        tx,
+        user_id=member.user_id,
+        organization_id=member.organization_id,
+        reason=f"member_{reason}",
+        provenance=provenance,
+        now=now,
+    )
+    dismiss(tx, member, reason=reason, provenance=provenance, now=now)
+
+
+def dismiss(tx: Transaction, member: Member, *, reason: str, provenance: Provenance, now: datetime) -> None:
+    """Take the organization out of the sessions of a member who is none any more, and record it."""
+    for session in tx.sessions.list_live(member.user_id, now=now):
+        if session.organization_id == member.organization_id:
+            tx.sessions.set_organization(session.id, None)
+    details = {"role": member.role, "reason": reason}
+    record(tx, types.MEMBER_REMOVED, member, provenance=provenance, now=now, details=details)

@@ -1,0 +1,1 @@
+"""Issuing, refreshing and revoking sessions."""

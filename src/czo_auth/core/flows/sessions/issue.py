@@ -1,0 +1,194 @@
+"""Steps that issue, renew and end sessions; part of the transaction of whoever grants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import InvalidToken
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.ids import new_id
+from czo_auth.core.sessions.session import IssuedSession, Session, SessionPolicy
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """
+    Someone got in.
+
+    Attributes:
+        restricted: The session may only enrol a second factor (S9).
+        trusted_device_token: A new token for the browser's trusted-device cookie, if there is one.
+        spent_device_token: The one that it replaces, where the browser was trusted before.
+    """
+
+    user: User
+    issued: IssuedSession
+    access_token: str = field(repr=False)
+    restricted: bool
+    trusted_device_token: str | None = field(default=None, repr=False)
+    spent_device_token: str | None = field(default=None, repr=False)
+
+
+def signed_in(
+    services: Services,
+    user: User,
+    issued: IssuedSession,
+    *,
+    now: datetime,
+    trusted_device_token: str | None = None,
+    spent_device_token: str | None = None,
+) -> SignedIn:
+    """Sign the access token of a session whose transaction was committed."""
+    restricted = services.must_enrol(user)
+    return SignedIn(
+        user=user,
+        issued=issued,
+        access_token=services.access_tokens.sign(issued.session, restricted=restricted, now=now),
+        restricted=restricted,
+        trusted_device_token=trusted_device_token,
+        spent_device_token=spent_device_token,
+    )
+
+
+def issue_session(
+    tx: Transaction,
+    user: User,
+    *,
+    actor_type: str,
+    amr: tuple[str, ...],
+    auth_time: datetime,
+    factor_proved_at: datetime | None,
+    remembered: bool,
+    policy: SessionPolicy,
+    provenance: Provenance,
+    now: datetime,
+    organization_id: str | None = None,
+    lineage_id: str | None = None,
+    expires_at: datetime | None = None,
+) -> IssuedSession:
+    """
+    Issue a session with its first refresh token; assurance follows from *amr*.
+
+    Args:
+        lineage_id: Of the session that this one renews; a new lineage begins without it.
+        expires_at: When the session ends; by default after the lifetime of the policy.
+    """
+    lifetime = policy.lifetime if remembered else policy.short_lifetime
+    session_id = new_id(now)
+    session = Session(
+        id=session_id,
+        lineage_id=lineage_id or session_id,
+        user_id=user.id,
+        actor_type=actor_type,
+        organization_id=organization_id,
+        aal=2 if len(amr) > 1 else 1,
+        amr=amr,
+        auth_time=auth_time,
+        factor_proved_at=factor_proved_at,
+        remembered=remembered,
+        ip=provenance.ip,
+        user_agent=provenance.user_agent,
+        created_at=now,
+        expires_at=expires_at or now + lifetime,
+    )
+    session_token = tokens.new_token(tokens.SESSION)
+    refresh_token = tokens.new_token(tokens.REFRESH)
+    tx.sessions.add(session, token_digest=tokens.digest(session_token))
+    tx.sessions.add_refresh_token(
+        new_id(now), session=session, digest=tokens.digest(refresh_token), parent_id=None, now=now
+    )
+    tx.journal.record(
+        Fact(
+            action=types.SESSION_CREATED,
+            user_id=user.id,
+            details={"sessionId": session.id, "actorType": actor_type, "amr": list(amr)},
+        ),
+        provenance=provenance,
+        now=now,
+    )
+    return IssuedSession(session=session, session_token=session_token, refresh_token=refresh_token)
+
+
+def renew_session(
+    tx: Transaction,
+    user: User,
+    session_id: str | None,
+    *,
+    policy: SessionPolicy,
+    provenance: Provenance,
+    now: datetime,
+    proved: str | None = None,
+    actor_type: str | None = None,
+    extends: bool = True,
+) -> IssuedSession:
+    """
+    Replace a session by a new one with new secrets.
+
+    A token stolen before the second factor thus never becomes ``aal`` 2. The new session keeps the lineage, the time of
+    sign-in and whether it is remembered.
+
+    Args:
+        proved: The method by which a second factor was just proved, ``otp`` or ``bkp``.
+        actor_type: The actor type of the new session; that of the old one when None.
+        extends: Whether the new session lives for a whole lifetime, because something was proved for it. If not, it
+            ends when the old one would have.
+
+    Raises:
+        InvalidToken: The session ended meanwhile.
+    """
+    old = tx.sessions.find(session_id) if session_id is not None else None
+    if old is None or old.expires_at <= now or not tx.sessions.revoke(old.id, reason="renewed", now=now):
+        raise InvalidToken
+    record_revoked(tx, user.id, old.id, reason="renewed", provenance=provenance, now=now)
+    return issue_session(
+        tx,
+        user,
+        actor_type=actor_type or old.actor_type,
+        amr=old.amr if proved is None else ("pwd", proved),
+        auth_time=old.auth_time,
+        factor_proved_at=old.factor_proved_at if proved is None else now,
+        remembered=old.remembered,
+        organization_id=old.organization_id,
+        lineage_id=old.lineage_id,
+        expires_at=None if extends else old.expires_at,
+        policy=policy,
+        provenance=provenance,
+        now=now,
+    )
+
+
+def end_sessions(
+    tx: Transaction,
+    user_id: str,
+    *,
+    reason: str,
+    provenance: Provenance,
+    now: datetime,
+    keep: str | None = None,
+    actor_types: frozenset[str] | None = None,
+) -> None:
+    """End a user's sessions, refresh families and pending challenges at once (S23)."""
+    ended = tx.sessions.revoke_all(user_id, reason=reason, now=now, keep=keep, actor_types=actor_types)
+    tx.two_factor.drop_challenges(user_id)
+    for session_id in ended:
+        record_revoked(tx, user_id, session_id, reason=reason, provenance=provenance, now=now)
+
+
+def record_revoked(
+    tx: Transaction, user_id: str, session_id: str, *, reason: str, provenance: Provenance, now: datetime
+) -> None:
+    """Record that a session ended before its time."""
+    tx.journal.record(
+        Fact(
+            action=types.SESSION_REVOKED, user_id=user_id, details={"sessionId": session_id, "reason": reason}
+        ),
+        provenance=provenance,
+        now=now,
+    )

@@ -1,0 +1,107 @@
+"""Refresh: a rotating token buys a new access token, and theft is noticed (S22)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import InvalidRefreshToken, RefreshInProgress, Refusal
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import record_revoked
+from czo_auth.core.ids import new_id
+from czo_auth.core.sessions.session import RefreshToken, Session
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshed:
+    """A new pair of tokens."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+
+
+class Refresh:
+    """
+    Rotates refresh tokens.
+
+    A token just replaced is answered with 409 for a few seconds, because browsers race themselves; the successor is not
+    told again, so that there is never a second live leaf. After that its return means that somebody copied it.
+
+    Source: RFC 9700 section 4.14.2.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def refresh(self, refresh_token: str, *, provenance: Provenance, now: datetime) -> Refreshed:
+        """
+        Trade *refresh_token* for its successor and a new access token.
+
+        Raises:
+            InvalidRefreshToken: Unknown, expired, revoked, or reused: then the family is dead.
+            RefreshInProgress: It was replaced a moment ago; the family lives.
+        """
+        if not tokens.is_well_formed(refresh_token, tokens.REFRESH):
+            raise InvalidRefreshToken
+        digest = tokens.digest(refresh_token)
+        successor = tokens.new_token(tokens.REFRESH)
+
+        def rotate(tx: Transaction) -> tuple[User, Session] | Refusal:
+            found = tx.sessions.find_refresh_token(digest)
+            if found is None or found.revoked or found.expires_at <= now:
+                return InvalidRefreshToken()
+            # The lock makes the rotation and a simultaneous "end all sessions" take turns.
+            user = tx.users.lock(found.user_id)
+            session = tx.sessions.find(found.session_id)
+            if (
+                user is None
+                or session is None
+                or user.banned_at
+                or session.actor_type not in user.actor_types
+            ):
+                return InvalidRefreshToken()
+            if not tx.sessions.replace_refresh_token(found.id, now=now):
+                return self._replaced(tx, found, digest, provenance=provenance, now=now)
+            tx.sessions.add_refresh_token(
+                new_id(now), session=session, digest=tokens.digest(successor), parent_id=found.id, now=now
+            )
+            return user, session
+
+        match await self._services.transactions.run(rotate):
+            case Refusal() as refusal:
+                raise refusal
+            case user, session:
+                restricted = self._services.must_enrol(user)
+                access_token = self._services.access_tokens.sign(session, restricted=restricted, now=now)
+                return Refreshed(access_token=access_token, refresh_token=successor)
+
+    def _replaced(
+        self, tx: Transaction, found: RefreshToken, digest: str, *, provenance: Provenance, now: datetime
+    ) -> Refusal:
+        """Tell a race from a theft; a theft ends the family, and that is committed."""
+        fresh = tx.sessions.find_refresh_token(digest) or found
+        if (
+            fresh.replaced_at is not None
+            and now - fresh.replaced_at <= self._services.policies.sessions.refresh_grace
+        ):
+            return RefreshInProgress()
+        if tx.sessions.revoke(found.session_id, reason="refresh_reuse", now=now):
+            tx.journal.record(
+                Fact(
+                    action=types.REFRESH_REUSE_DETECTED,
+                    user_id=found.user_id,
+                    details={"sessionId": found.session_id},
+                ),
+                provenance=provenance,
+                now=now,
+            )
+            record_revoked(
+                tx, found.user_id, found.session_id, reason="refresh_reuse", provenance=provenance, now=now
+            )
+        return InvalidRefreshToken()

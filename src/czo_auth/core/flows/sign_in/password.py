@@ -1,0 +1,209 @@
+"""Sign-in, first half: the password, and what it leads to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEmailOrPassword
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, signed_in
+from czo_auth.core.flows.two_factor.trusted_devices import find_trusted_device, may_trust, renew_trust
+from czo_auth.core.ids import new_id
+from czo_auth.core.sessions.session import IssuedSession, Session
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import Challenge
+from czo_auth.core.users.email import deliverable_email, find_canonical_email, folded_email
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+SIGN_IN = "auth.sign_in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a person types to sign in, and what their browser adds."""
+
+    email: str
+    password: str = field(repr=False)
+    remember: bool = True
+    trusted_device: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondFactorRequired:
+    """
+    The password was right; a code finishes the sign-in.
+
+    Attributes:
+        may_trust: Whether the user may trust the browser at this second step.
+    """
+
+    challenge: str = field(repr=False)
+    expires_at: datetime
+    methods: tuple[str, ...] = ("totp", "backup-code")
+    may_trust: bool = False
+
+
+class SignIn:
+    """Checks a password and opens a session or a challenge."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def begin(
+        self, actor: str, given: Credentials, *, provenance: Provenance, now: datetime
+    ) -> SignedIn | SecondFactorRequired:
+        """
+        Sign in as *actor* with a password.
+
+        Unknown, wrong and banned take the same time and give the same answer (S24).
+
+        Raises:
+            UnknownActorType: There is no such actor type.
+            RateLimited: Too many tries from this address or for this account.
+            InvalidEmailOrPassword: Unknown user, wrong password or banned.
+            ActorTypeMismatch, EmailNotVerified: Only after the right password.
+        """
+        actor_type = self._services.actors.get(actor)
+        user = await self._prove_password(given, provenance=provenance, now=now)
+        if actor_type.name not in user.actor_types:
+            raise ActorTypeMismatch
+        if self._services.policies.require_email_verification and not user.email_verified:
+            raise EmailNotVerified
+        proved = provenance.by(user.id, "pwd")
+
+        def enter(
+            tx: Transaction,
+        ) -> tuple[User, IssuedSession, str | None, str | None] | SecondFactorRequired:
+            fresh = tx.users.lock(user.id)
+            if fresh is None or fresh.banned_at or fresh.credential_version != user.credential_version:
+                raise InvalidEmailOrPassword
+            device_token = spent_token = None
+            if fresh.has_factor:
+                device = find_trusted_device(self._services, tx, fresh, given.trusted_device, now=now)
+                if device is None:
+                    return self._challenge(tx, fresh, actor_type.name, given, now=now)
+                spent_token = device[1]
+                device_token = renew_trust(tx, device, policy=self._services.policies.two_factor, now=now)
+            issued = issue_session(
+                tx,
+                fresh,
+                actor_type=actor_type.name,
+                amr=("pwd",),
+                auth_time=now,
+                factor_proved_at=None,
+                remembered=given.remember,
+                policy=self._services.policies.sessions,
+                provenance=proved,
+                now=now,
+            )
+            return fresh, issued, device_token, spent_token
+
+        match await self._services.transactions.run(enter):
+            case SecondFactorRequired() as required:
+                return required
+            case fresh, issued, device_token, spent_token:
+                return signed_in(
+                    self._services,
+                    fresh,
+                    issued,
+                    now=now,
+                    trusted_device_token=device_token,
+                    spent_device_token=spent_token,
+                )
+
+    async def _prove_password(self, given: Credentials, *, provenance: Provenance, now: datetime) -> User:
+        """Find the user whose password was given, or refuse as if nobody could be told apart."""
+        email = find_canonical_email(given.email)
+        await self._services.limits.hit("sign_in", ip=provenance.ip, account=folded_email(given.email))
+        transactions = self._services.transactions
+        user = None if email is None else await self._find(email, given.email)
+        match = await self._services.hashing.verify_password(
+            user.password_hash if user else None, given.password
+        )
+        if user is None or not match.matches or user.banned_at is not None:
+            failure = Fact(action=SIGN_IN, user_id=user.id if user else None, outcome="failure")
+            await transactions.run(lambda tx: tx.journal.record(failure, provenance=provenance, now=now))
+            raise InvalidEmailOrPassword
+        if email is not None and user.email != email:
+            user = await self._restore_email(user, email, given.email, now=now)
+        if match.needs_rehash:
+            await self._rehash(user, given.password, now=now)
+        return user
+
+    async def _find(self, email: str, typed: str) -> User | None:
+        """Find the user of an address; also one of before revision 0007, whose address was folded into another."""
+        folded = folded_email(typed)
+
+        def find(tx: Transaction) -> User | None:
+            user = tx.users.find_by_email(email)
+            if user is not None or folded is None or folded == email:
+                return user
+            earlier = tx.users.find_by_email(folded)
+            return earlier if earlier is not None and earlier.mailbox is None else None
+
+        return await self._services.transactions.read(find)
+
+    async def _restore_email(self, user: User, email: str, typed: str, *, now: datetime) -> User:
+        """Give a user back the address that folding changed: the password proves whose it is."""
+
+        def restore(tx: Transaction) -> User | None:
+            mailbox = deliverable_email(typed)
+            tx.users.restore_email(user.id, folded=user.email, email=email, mailbox=mailbox, now=now)
+            return tx.users.find(user.id)
+
+        return await self._services.transactions.run(restore) or user
+
+    async def _rehash(self, user: User, password: str, *, now: datetime) -> None:
+        """Bring an imported or outdated hash up to today's parameters, unless the password changed meanwhile."""
+        password_hash = await self._services.hashing.hash_password(password)
+
+        def keep(tx: Transaction) -> None:
+            fresh = tx.users.lock(user.id)
+            if fresh is not None and fresh.password_hash == user.password_hash:
+                tx.users.set_password(user.id, password_hash=password_hash, now=now)
+
+        await self._services.transactions.run(keep)
+
+    def _challenge(
+        self, tx: Transaction, user: User, actor_type: str, given: Credentials, *, now: datetime
+    ) -> SecondFactorRequired:
+        return open_challenge(
+            self._services, tx, user, actor_type=actor_type, remembered=given.remember, now=now
+        )
+
+
+def open_challenge(
+    services: Services,
+    tx: Transaction,
+    user: User,
+    *,
+    actor_type: str,
+    remembered: bool,
+    renews: Session | None = None,
+    now: datetime,
+) -> SecondFactorRequired:
+    """
+    Open a challenge, bound to the user's present credentials (S3).
+
+    Args:
+        renews: The session that is replaced when the challenge is met; without it the password was just proved.
+    """
+    token = tokens.new_token(tokens.CHALLENGE)
+    expires_at = now + services.policies.two_factor.challenge_lifetime
+    challenge = Challenge(
+        id=new_id(now),
+        user_id=user.id,
+        actor_type=actor_type,
+        credential_version=user.credential_version,
+        attempts=0,
+        remembered=remembered,
+        renews=None if renews is None else renews.id,
+        auth_time=now if renews is None else renews.auth_time,
+        expires_at=expires_at,
+    )
+    tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=now)
+    return SecondFactorRequired(challenge=token, expires_at=expires_at, may_trust=may_trust(services, user))

@@ -1,0 +1,195 @@
+"""Passwords after sign-up: change, and reset by mail."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken, NotFound, UserIsBanned
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
+from czo_auth.core.flows.two_factor.reauthenticate import RecentProof
+from czo_auth.core.flows.users.password_choice import check_choice
+from czo_auth.core.ids import new_id
+from czo_auth.core.mail import compose_password_changed, compose_password_reset
+from czo_auth.core.principal import Principal
+from czo_auth.core.sessions.session import IssuedSession
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.email import find_canonical_email
+from czo_auth.core.users.store import MailPurpose, MailToken
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+RESET_LIFETIME = timedelta(hours=1)
+RESET_REQUESTED = "auth.password.reset_requested"
+RECOVERY_TOKEN_ISSUED = "auth.password.recovery_issued"  # noqa: S105 - the name of an action
+
+
+class Passwords:
+    """Changes and resets passwords; either ends the sessions that the old one opened (S23)."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._proof = RecentProof(services)
+
+    async def change(
+        self, principal: Principal, *, current: str, new: str, provenance: Provenance, now: datetime
+    ) -> SignedIn:
+        """
+        Change the password; the own session is renewed, all others end.
+
+        Raises:
+            InvalidPassword: *current* is wrong.
+            PasswordTooShort, PasswordTooLong, PasswordCompromised: *new* may not be chosen.
+        """
+        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
+        if user is None:
+            raise InvalidToken
+        await self._proof.password(user, current, provenance=provenance)
+        await check_choice(self._services, new)
+        password_hash = await self._services.hashing.hash_password(new)
+
+        def keep(tx: Transaction) -> tuple[User, IssuedSession]:
+            fresh = tx.users.lock(user.id)
+            if fresh is None or fresh.password_hash != user.password_hash:
+                raise InvalidPassword
+            issued = renew_session(
+                tx,
+                fresh,
+                principal.session_id,
+                policy=self._services.policies.sessions,
+                provenance=provenance,
+                now=now,
+            )
+            self._replace(tx, user.id, password_hash, keep=issued.session.id, provenance=provenance, now=now)
+            return tx.users.find(user.id) or fresh, issued
+
+        fresh, issued = await self._services.transactions.run(keep)
+        self._services.background.post(compose_password_changed(user.mail_address, at=now))
+        return signed_in(self._services, fresh, issued, now=now)
+
+    def _replace(
+        self,
+        tx: Transaction,
+        user_id: str,
+        password_hash: str,
+        *,
+        keep: str | None,
+        provenance: Provenance,
+        now: datetime,
+    ) -> None:
+        tx.users.set_password(user_id, password_hash=password_hash, now=now)
+        tx.users.bump_credential_version(user_id, now=now)
+        # A link that lies in a mailbox must not undo what the owner did since.
+        tx.users.drop_password_tokens(user_id)
+        tx.two_factor.drop_enrolment(user_id)
+        tx.two_factor.drop_trusted_devices(user_id)
+        end_sessions(tx, user_id, reason="password_changed", provenance=provenance, now=now, keep=keep)
+        tx.journal.record(
+            Fact(action=types.USER_UPDATED, user_id=user_id, details={"changed": ["password"]}),
+            provenance=provenance,
+            now=now,
+        )
+
+    async def request_reset(self, email: str, *, provenance: Provenance, now: datetime) -> None:
+        """Mail a reset link, if there is such a user; the answer is the same if there is not."""
+        canonical = find_canonical_email(email)
+        await self._services.limits.hit("mail", ip=provenance.ip, account=canonical)
+        if canonical is None:
+            return
+        token = tokens.new_token(tokens.MAIL)
+
+        def keep(tx: Transaction) -> str | None:
+            user = tx.users.find_by_email(canonical)
+            tx.journal.record(
+                Fact(action=RESET_REQUESTED, user_id=user.id if user else None),
+                provenance=provenance,
+                now=now,
+            )
+            if user is None or user.banned_at is not None:
+                return None
+            self._add_token(tx, user, token, purpose="reset_password", now=now)
+            return user.mail_address
+
+        if (address := await self._services.transactions.run(keep)) is not None:
+            message = compose_password_reset(
+                address, token=token, links=self._services.links, valid_for=RESET_LIFETIME
+            )
+            self._services.background.post(message)
+
+    async def issue_recovery_token(
+        self, user_id: str, *, reason: str, provenance: Provenance, now: datetime
+    ) -> str:
+        """
+        Issue a token for a new password to an operator, who hands it to a user whom no mail reaches.
+
+        It does what a mailed one does, but confirms no address.
+
+        Raises:
+            NotFound: There is no such user.
+            UserIsBanned: The user is banned.
+        """
+        token = tokens.new_token(tokens.MAIL)
+
+        def keep(tx: Transaction) -> None:
+            user = tx.users.find(user_id)
+            if user is None:
+                raise NotFound
+            if user.banned_at is not None:
+                raise UserIsBanned
+            self._add_token(tx, user, token, purpose="recover_password", now=now)
+            fact = Fact(action=RECOVERY_TOKEN_ISSUED, user_id=user.id, details={"reason": reason})
+            tx.journal.record(fact, provenance=provenance, now=now)
+
+        await self._services.transactions.run(keep)
+        return token
+
+    def _add_token(
+        self, tx: Transaction, user: User, token: str, *, purpose: MailPurpose, now: datetime
+    ) -> None:
+        kept = MailToken(
+            id=new_id(now),
+            user_id=user.id,
+            purpose=purpose,
+            email=user.email,
+            expires_at=now + RESET_LIFETIME,
+        )
+        tx.users.add_mail_token(kept, digest=tokens.digest(token), now=now)
+
+    async def reset(self, token: str, *, new: str, provenance: Provenance, now: datetime) -> None:
+        """
+        Set a new password with a token that was mailed, or handed over by an operator.
+
+        Signs nobody in, ends all sessions, leaves the second factor on, and lifts a stop of the second factor; a timed
+        lock stays, or a mailbox would buy unlimited guesses.
+
+        Raises:
+            InvalidMailToken: Unknown, used or expired; *new* is looked at first, so a bad choice spends no token.
+            PasswordTooShort, PasswordTooLong, PasswordCompromised: *new* may not be chosen.
+        """
+        await self._services.limits.hit("password", ip=provenance.ip, account=None)
+        if not tokens.is_well_formed(token, tokens.MAIL):
+            raise InvalidMailToken
+        await check_choice(self._services, new)
+        password_hash = await self._services.hashing.hash_password(new)
+
+        def keep(tx: Transaction) -> User:
+            digest = tokens.digest(token)
+            mailed = tx.users.take_mail_token(digest, purpose="reset_password", now=now)
+            taken = mailed or tx.users.take_mail_token(digest, purpose="recover_password", now=now)
+            user = tx.users.lock(taken.user_id) if taken else None
+            if taken is None or user is None or user.banned_at is not None or user.email != taken.email:
+                raise InvalidMailToken
+            by_user = provenance.by(user.id, "mail" if mailed else "operator")
+            self._replace(tx, user.id, password_hash, keep=None, provenance=by_user, now=now)
+            tx.two_factor.clear_stop(user.id)
+            if mailed and not user.email_verified:
+                tx.users.update_profile(
+                    user.id, name=user.name, image=user.image, email_verified=True, now=now
+                )
+            return user
+
+        user = await self._services.transactions.run(keep)
+        self._services.background.post(compose_password_changed(user.mail_address, at=now))

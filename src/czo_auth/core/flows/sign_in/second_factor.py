@@ -1,0 +1,152 @@
+"""Sign-in, second half, and step-up: a code for a challenge or for a session."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import InvalidChallenge, InvalidToken
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, renew_session, signed_in
+from czo_auth.core.flows.two_factor.trusted_devices import trust_device
+from czo_auth.core.flows.two_factor.verify_code import CodeKind, ProveCode, ProvedCode, spend
+from czo_auth.core.principal import Principal
+from czo_auth.core.sessions.session import IssuedSession
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import Challenge
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+STEP_UP = "auth.step_up"
+
+
+class SecondFactor:
+    """Turns a right code into a session with ``aal`` 2."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._prove = ProveCode(services)
+
+    async def complete_sign_in(
+        self,
+        challenge: str,
+        code: str,
+        kind: CodeKind,
+        *,
+        wants_trust: bool,
+        provenance: Provenance,
+        now: datetime,
+    ) -> SignedIn:
+        """
+        Finish the sign-in that *challenge* stands for.
+
+        The code is spent, the challenge consumed and the session created in one transaction: all or nothing (S30).
+
+        Raises:
+            InvalidChallenge, TooManyAttempts, AccountLocked, InvalidCode, InvalidBackupCode, SecretUnreadable
+        """
+        if not tokens.is_well_formed(challenge, tokens.CHALLENGE):
+            raise InvalidChallenge
+        await self._services.limits.hit("second_factor", ip=provenance.ip, account=None)
+        digest = tokens.digest(challenge)
+        proved = await self._prove.for_challenge(digest, code, kind, provenance=provenance, now=now)
+        user, issued, device_token = await self._services.transactions.run(
+            lambda tx: self._grant(tx, proved, wants_trust=wants_trust, provenance=provenance, now=now)
+        )
+        return signed_in(self._services, user, issued, now=now, trusted_device_token=device_token)
+
+    def _grant(
+        self, tx: Transaction, proved: ProvedCode, *, wants_trust: bool, provenance: Provenance, now: datetime
+    ) -> tuple[User, IssuedSession, str | None]:
+        challenge = proved.challenge
+        user = tx.users.lock(proved.user_id)
+        if challenge is None or user is None or user.banned_at is not None:
+            raise InvalidChallenge
+        if (
+            user.credential_version != challenge.credential_version
+            or challenge.actor_type not in user.actor_types
+        ):
+            raise InvalidChallenge
+        if not tx.two_factor.consume_challenge(challenge.id, now=now):
+            raise InvalidChallenge
+        by_user = provenance.by(user.id, proved.method)
+        spend(tx, proved, provenance=by_user, now=now)
+        issued = self._issue(tx, user, challenge, proved.method, provenance=by_user, now=now)
+        device = (
+            trust_device(self._services, tx, user, provenance=provenance, now=now) if wants_trust else None
+        )
+        return user, issued, device
+
+    def _issue(
+        self,
+        tx: Transaction,
+        user: User,
+        challenge: Challenge,
+        method: str,
+        *,
+        provenance: Provenance,
+        now: datetime,
+    ) -> IssuedSession:
+        policy = self._services.policies.sessions
+        if challenge.renews is None:
+            return issue_session(
+                tx,
+                user,
+                actor_type=challenge.actor_type,
+                amr=("pwd", method),
+                auth_time=challenge.auth_time,
+                factor_proved_at=now,
+                remembered=challenge.remembered,
+                policy=policy,
+                provenance=provenance,
+                now=now,
+            )
+        try:
+            return renew_session(
+                tx,
+                user,
+                challenge.renews,
+                policy=policy,
+                provenance=provenance,
+                now=now,
+                proved=method,
+                actor_type=challenge.actor_type,
+                extends=False,
+            )
+        except InvalidToken:
+            raise InvalidChallenge from None
+
+    async def step_up(
+        self, principal: Principal, code: str, kind: CodeKind, *, provenance: Provenance, now: datetime
+    ) -> SignedIn:
+        """
+        Prove a second factor in a session; the session is renewed with ``aal`` 2.
+
+        Raises:
+            TotpNotEnabled, AccountLocked, InvalidCode, InvalidBackupCode, SecretUnreadable
+            InvalidToken: The session ended meanwhile.
+        """
+        await self._services.limits.hit("second_factor", ip=provenance.ip, account=principal.user_id)
+        proved = await self._prove.for_user(principal.user_id, code, kind, provenance=provenance, now=now)
+
+        def grant(tx: Transaction) -> tuple[User, IssuedSession]:
+            user = tx.users.lock(principal.user_id)
+            if user is None or user.banned_at is not None:
+                raise InvalidToken
+            by_user = provenance.by(user.id, proved.method)
+            spend(tx, proved, provenance=by_user, now=now)
+            issued = renew_session(
+                tx,
+                user,
+                principal.session_id,
+                policy=self._services.policies.sessions,
+                provenance=by_user,
+                now=now,
+                proved=proved.method,
+            )
+            tx.journal.record(Fact(action=STEP_UP, user_id=user.id), provenance=by_user, now=now)
+            return user, issued
+
+        user, issued = await self._services.transactions.run(grant)
+        return signed_in(self._services, user, issued, now=now)

@@ -1,0 +1,167 @@
+"""Sessions as their owner sees them: list, revoke, sign out, switch the actor type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import ActorTypeMismatch, InvalidToken, NotFound
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import (
+    SignedIn,
+    end_sessions,
+    record_revoked,
+    renew_session,
+    signed_in,
+)
+from czo_auth.core.flows.sign_in.password import SecondFactorRequired, open_challenge
+from czo_auth.core.ids import is_id
+from czo_auth.core.principal import Principal
+from czo_auth.core.sessions.session import IssuedSession, Session
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+
+
+class ManageSessions:
+    """What a user does with their own sessions."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def current(self, principal: Principal) -> tuple[Session, User]:
+        """
+        Read the session and user behind *principal*.
+
+        Raises:
+            InvalidToken: They ended meanwhile.
+        """
+
+        def read(tx: Transaction) -> tuple[Session | None, User | None]:
+            session = tx.sessions.find(principal.session_id) if principal.session_id else None
+            return session, tx.users.find(principal.user_id)
+
+        session, user = await self._services.transactions.read(read)
+        if session is None or user is None:
+            raise InvalidToken
+        return session, user
+
+    async def list(self, principal: Principal, *, now: datetime) -> Sequence[Session]:
+        """List the user's live sessions, newest first."""
+        return await self._services.transactions.read(
+            lambda tx: tx.sessions.list_live(principal.user_id, now=now)
+        )
+
+    async def revoke(
+        self, principal: Principal, session_id: str, *, provenance: Provenance, now: datetime
+    ) -> None:
+        """
+        End one of the user's sessions with its refresh family.
+
+        Raises:
+            NotFound: There is none with this id, or it is somebody else's.
+        """
+
+        def end(tx: Transaction) -> None:
+            session = tx.sessions.find(session_id) if is_id(session_id) else None
+            if session is None or session.user_id != principal.user_id:
+                raise NotFound
+            if not tx.sessions.revoke(session.id, reason="revoked", now=now):
+                raise NotFound
+            record_revoked(
+                tx, principal.user_id, session.id, reason="revoked", provenance=provenance, now=now
+            )
+
+        await self._services.transactions.run(end)
+
+    async def revoke_others(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
+        """End all other sessions, their refresh families and all pending challenges."""
+
+        def end(tx: Transaction) -> None:
+            tx.users.lock(principal.user_id)
+            end_sessions(
+                tx,
+                principal.user_id,
+                reason="revoked",
+                provenance=provenance,
+                now=now,
+                keep=principal.session_id,
+            )
+
+        await self._services.transactions.run(end)
+
+    async def revoke_all(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
+        """End all sessions, the present one too."""
+
+        def end(tx: Transaction) -> None:
+            tx.users.lock(principal.user_id)
+            end_sessions(tx, principal.user_id, reason="revoked", provenance=provenance, now=now)
+
+        await self._services.transactions.run(end)
+
+    async def sign_out(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
+        """End the present session; ending it twice is no error."""
+        session_id = principal.session_id
+        if session_id is None:
+            return
+
+        def end(tx: Transaction) -> None:
+            if tx.sessions.revoke(session_id, reason="signed_out", now=now):
+                record_revoked(
+                    tx, principal.user_id, session_id, reason="signed_out", provenance=provenance, now=now
+                )
+
+        await self._services.transactions.run(end)
+
+    async def switch_actor(
+        self, principal: Principal, actor: str, *, provenance: Provenance, now: datetime
+    ) -> SignedIn | SecondFactorRequired:
+        """
+        Switch the actor type: a new session replaces the present one.
+
+        Nothing is proved by it, so the new session has the old one's time of sign-in and ends when that would have. A
+        session that has not proved the second factor of a user who has one gets a challenge, as at sign-in; the present
+        session is replaced when the challenge is met.
+
+        Raises:
+            UnknownActorType: There is no such actor type.
+            ActorTypeMismatch: The user does not hold it.
+        """
+        actor_type = self._services.actors.get(actor)
+
+        def switch(tx: Transaction) -> tuple[User, IssuedSession] | SecondFactorRequired:
+            user = tx.users.lock(principal.user_id)
+            if user is None or user.banned_at is not None:
+                raise InvalidToken
+            if actor_type.name not in user.actor_types:
+                raise ActorTypeMismatch
+            session = tx.sessions.find(principal.session_id) if principal.session_id else None
+            if session is None:
+                raise InvalidToken
+            if user.has_factor and principal.aal < 2:
+                return open_challenge(
+                    self._services,
+                    tx,
+                    user,
+                    actor_type=actor_type.name,
+                    remembered=session.remembered,
+                    renews=session,
+                    now=now,
+                )
+            issued = renew_session(
+                tx,
+                user,
+                principal.session_id,
+                policy=self._services.policies.sessions,
+                provenance=provenance,
+                now=now,
+                actor_type=actor_type.name,
+                extends=False,
+            )
+            return user, issued
+
+        match await self._services.transactions.run(switch):
+            case SecondFactorRequired() as required:
+                return required
+            case user, issued:
+                return signed_in(self._services, user, issued, now=now)

@@ -1,0 +1,121 @@
+"""Sign-up: a new user, and for some actor types their organization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from czo_auth.core.actors import ActorType
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import SignUpNotAllowed, UserAlreadyExists, ValidationFailed
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.organizations.create import found_organization
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sign_in.verify_email import VerifyEmail
+from czo_auth.core.flows.users.password_choice import check_choice
+from czo_auth.core.ids import new_id
+from czo_auth.core.organizations.organization import Organization
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.email import canonical_email, deliverable_email
+from czo_auth.core.users.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """What a person says about themselves when signing up."""
+
+    email: str
+    name: str
+    password: str = field(repr=False)
+    image: str | None = None
+    organization_name: str | None = None
+
+
+class SignUp:
+    """Creates users, by their own wish or an operator's."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._verify_email = VerifyEmail(services)
+
+    async def sign_up(
+        self, actor: str, new: NewUser, *, provenance: Provenance, now: datetime
+    ) -> tuple[User, Organization | None]:
+        """
+        Sign up for the actor type *actor*.
+
+        Raises:
+            UnknownActorType, SignUpNotAllowed: By the registry.
+            ValidationFailed, PasswordTooShort, PasswordTooLong, PasswordCompromised: By the input.
+            UserAlreadyExists: The address is taken.
+        """
+        await self._services.limits.hit("sign_up", ip=provenance.ip, account=None)
+        actor_type = self._services.actors.get(actor)
+        if not actor_type.sign_up_open:
+            raise SignUpNotAllowed
+        if new.organization_name is not None and not actor_type.founds_organization:
+            raise ValidationFailed(details=(("organizationName", "This actor type has no organization."),))
+        user, organization = await self.create(
+            new, actor_types=(actor_type,), email_verified=False, provenance=provenance, now=now
+        )
+        if self._services.policies.require_email_verification:
+            await self._verify_email.send(user.email, provenance=provenance, now=now)
+        return user, organization
+
+    async def create(
+        self,
+        new: NewUser,
+        *,
+        actor_types: tuple[ActorType, ...],
+        email_verified: bool,
+        provenance: Provenance,
+        now: datetime,
+    ) -> tuple[User, Organization | None]:
+        """Create a user whatever the registry says; for operators."""
+        email = canonical_email(new.email)
+        await check_choice(self._services, new.password)
+        held = frozenset({self._services.actors.default.name, *(actor.name for actor in actor_types)})
+        if await self._services.transactions.read(lambda tx: tx.users.find_by_email(email)) is not None:
+            raise UserAlreadyExists
+        password_hash = await self._services.hashing.hash_password(new.password)
+        user = User(
+            id=new_id(now),
+            email=email,
+            mailbox=deliverable_email(new.email),
+            name=new.name,
+            image=new.image,
+            email_verified=email_verified,
+            password_hash=password_hash,
+            actor_types=held,
+            credential_version=1,
+            has_factor=False,
+            banned_at=None,
+            created_at=now,
+            updated_at=now,
+        )
+
+        def keep(tx: Transaction) -> Organization | None:
+            if not tx.users.add(user):
+                raise UserAlreadyExists
+            by_themselves = (
+                provenance if provenance.user_id or provenance.method else provenance.by(user.id, "pwd")
+            )
+            tx.journal.record(
+                Fact(action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(held)}),
+                provenance=by_themselves,
+                now=now,
+            )
+            if new.organization_name is None:
+                return None
+            return found_organization(
+                tx,
+                user.id,
+                name=new.organization_name,
+                slug=None,
+                provenance=by_themselves,
+                policy=self._services.policies.organizations,
+                now=now,
+            )
+
+        return user, await self._services.transactions.run(keep)

@@ -1,0 +1,1 @@
+"""Enrolling, verifying and removing a second factor."""

@@ -1,0 +1,211 @@
+"""
+Recent proof: what a sensitive change asks of the person at the keyboard (S7).
+
+A flow that needs it asks before its transaction and consumes inside it::
+
+    proof = await self._proof.require(principal, password=password, code=code, provenance=provenance, now=now)
+
+    def change_address(tx: Transaction) -> None:
+        user = proof.consume(tx)
+        ...
+
+    await self._services.transactions.run(change_address)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import (
+    InvalidPassword,
+    InvalidToken,
+    ReauthenticationRequired,
+    SessionRequired,
+    TotpNotEnabled,
+    ValidationFailed,
+)
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.two_factor.verify_code import ProveCode, ProvedCode, spend
+from czo_auth.core.principal import Principal
+from czo_auth.core.sessions.session import Session
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+
+REAUTHENTICATED = "auth.reauthenticated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedProof:
+    """
+    A proof that was verified and counts once it is consumed.
+
+    Attributes:
+        user: The user as they were when the proof was verified.
+        code: The code that was sent along, if one was.
+    """
+
+    user: User
+    session_id: str
+    code: ProvedCode | None
+    provenance: Provenance
+    now: datetime
+
+    def consume(self, tx: Transaction) -> User:
+        """
+        Lock the user and spend the code; belongs at the beginning of the transaction of the change.
+
+        Returns:
+            The locked user.
+
+        Raises:
+            InvalidToken: The session ended meanwhile, or the user was banned.
+            ReauthenticationRequired: Password or second factor were changed meanwhile.
+            InvalidCode, InvalidBackupCode: Another request spent the code first.
+        """
+        fresh = tx.users.lock(self.user.id)
+        if fresh is None or fresh.banned_at is not None or tx.sessions.find(self.session_id) is None:
+            raise InvalidToken
+        if fresh.credential_version != self.user.credential_version:
+            raise ReauthenticationRequired
+        if self.code is not None:
+            spend(tx, self.code, provenance=self.provenance.by(fresh.id, self.code.method), now=self.now)
+        return fresh
+
+
+class RecentProof:
+    """Asks for password and second factor; the password first, so that a wrong one spends no code."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._prove = ProveCode(services)
+
+    async def require(
+        self,
+        principal: Principal,
+        *,
+        password: str | None = None,
+        code: str | None = None,
+        asks_password: bool = False,
+        provenance: Provenance,
+        now: datetime,
+    ) -> VerifiedProof:
+        """
+        Refuse unless the caller proved within ten minutes who they are (S7).
+
+        That is the password: typed at sign-in, at ``/reauthenticate``, or sent as *password*. Where the user has a
+        second factor it is that factor too: proved at sign-in, by step-up, at ``/reauthenticate``, or by *code*. What
+        is sent must be right, also when an older proof would have done. A user without a password (imported, or made
+        by an administrator) proves the factor alone; one with neither signs in again or sets a password by mail.
+
+        Args:
+            asks_password: Demand *password* in this request, however recently it was typed.
+
+        Returns:
+            What the transaction of the change consumes.
+
+        Raises:
+            SessionRequired: The caller is an API key.
+            InvalidToken: The user is gone.
+            RateLimited: Too many tries.
+            InvalidPassword: *password* is wrong; no code was looked at.
+            ReauthenticationRequired: A proof is too old, and nothing was sent in its place.
+            InvalidCode, AccountLocked, SecretUnreadable: *code* does not help.
+        """
+        session_id, user = await self._find_caller(principal)
+        if password is not None:
+            await self.password(user, password, provenance=provenance)
+        elif not self._has_proved_password(principal, user, asks_password=asks_password, now=now):
+            raise ReauthenticationRequired
+        proved = None
+        if user.has_factor and code is not None:
+            proved = await self._prove.for_user(user.id, code, "either", provenance=provenance, now=now)
+        elif user.has_factor and not self._is_recent(principal.factor_proved_at, now=now):
+            raise ReauthenticationRequired
+        return VerifiedProof(user=user, session_id=session_id, code=proved, provenance=provenance, now=now)
+
+    async def password(self, user: User, password: str, *, provenance: Provenance) -> None:
+        """
+        Refuse unless *password* is the user's.
+
+        Raises:
+            RateLimited: Too many tries.
+            InvalidPassword: It is not.
+        """
+        await self._services.limits.hit("password", ip=provenance.ip, account=user.id)
+        match = await self._services.hashing.verify_password(user.password_hash, password)
+        if not match.matches:
+            raise InvalidPassword
+
+    async def renew(
+        self,
+        principal: Principal,
+        *,
+        password: str | None,
+        code: str | None,
+        provenance: Provenance,
+        now: datetime,
+    ) -> Session:
+        """
+        Prove again in the present session; the session stays the same and has newer proof times.
+
+        Its ``aal`` is not raised: that takes a step-up, which renews the session's secrets.
+
+        Raises:
+            ValidationFailed: Neither a password nor a code was sent.
+            TotpNotEnabled: A code was sent and there is no second factor.
+            SessionRequired, InvalidToken, RateLimited, InvalidPassword, InvalidCode, AccountLocked: As ``require``.
+        """
+        if password is None and code is None:
+            raise ValidationFailed(details=(("body", "Send a password, a code, or both."),))
+        session_id, user = await self._find_caller(principal)
+        if password is not None:
+            await self.password(user, password, provenance=provenance)
+        proved = None
+        if code is not None:
+            if not user.has_factor:
+                raise TotpNotEnabled
+            proved = await self._prove.for_user(user.id, code, "either", provenance=provenance, now=now)
+        proof = VerifiedProof(user=user, session_id=session_id, code=proved, provenance=provenance, now=now)
+        methods = [*(("pwd",) if password is not None else ()), *((proved.method,) if proved else ())]
+
+        def renew_proof(tx: Transaction) -> Session:
+            proof.consume(tx)
+            tx.sessions.renew_proof(
+                session_id,
+                password_proved_at=None if password is None else now,
+                factor_proved_at=None if proved is None else now,
+            )
+            session = tx.sessions.find(session_id)
+            if session is None:
+                raise InvalidToken
+            fact = Fact(
+                action=REAUTHENTICATED,
+                user_id=user.id,
+                details={"sessionId": session_id, "methods": methods},
+            )
+            tx.journal.record(fact, provenance=provenance.by(user.id, methods[-1]), now=now)
+            return session
+
+        return await self._services.transactions.run(renew_proof)
+
+    async def _find_caller(self, principal: Principal) -> tuple[str, User]:
+        if principal.session_id is None:
+            raise SessionRequired
+        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
+        if user is None:
+            raise InvalidToken
+        return principal.session_id, user
+
+    def _has_proved_password(
+        self, principal: Principal, user: User, *, asks_password: bool, now: datetime
+    ) -> bool:
+        if user.password_hash is None and user.has_factor:
+            return True
+        return not asks_password and self._is_recent(principal.auth_time, now=now)
+
+    def _is_recent(self, proved_at: datetime | None, *, now: datetime) -> bool:
+        lifetime = self._services.policies.two_factor.proof_lifetime
+        return proved_at is not None and now - proved_at <= lifetime

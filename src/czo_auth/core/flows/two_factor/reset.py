@@ -1,0 +1,283 @@
+"""
+Resetting the second factor of somebody who lost it: at once, or after a wait in which it can be called off.
+
+The wait is the defence against whoever talks an administrator into a reset: the owner of the account is warned by mail,
+and can cancel by its link, in a session of theirs, or just by signing in with the factor that is said to be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from czo_auth.core.context import SYSTEM, Provenance
+from czo_auth.core.errors import (
+    InvalidMailToken,
+    NotFound,
+    OwnReset,
+    ResetAlreadyWaits,
+    TwoFactorNotEnabled,
+    UserIsBanned,
+)
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import end_sessions
+from czo_auth.core.flows.two_factor.cancel_reset import call_off
+from czo_auth.core.flows.two_factor.manage import remove_factor
+from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.mail import (
+    MailMessage,
+    compose_two_factor_reset,
+    compose_two_factor_reset_asked,
+    compose_two_factor_reset_cancelled,
+)
+from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.reset import Outcome, Reset
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+ADMINISTRATIVE_RESET = "auth.2fa.reset"
+AT_ONCE: Final = 100
+"""So many resets are carried out, or told of, in one turn of housekeeping."""
+
+
+class Recovery:
+    """Asks for, lists, cancels and carries out resets. Who may ask is decided before (``access.ADMINISTRATION``)."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+    async def ask(
+        self, principal: Principal, user_id: str, *, reason: str, provenance: Provenance, now: datetime
+    ) -> Reset | None:
+        """
+        Reset the second factor of a user who lost everything, for an administrator.
+
+        Without a waiting time, or where there is only a lock to lift, it is done at once; else it waits, and the user
+        gets a mail with a link that cancels it.
+
+        Returns:
+            The reset that waits, or None when it is done.
+
+        Raises:
+            OwnReset: The user is the administrator.
+            NotFound: There is no such user.
+            TwoFactorNotEnabled: There is nothing to reset, neither a factor nor a lock.
+            ResetAlreadyWaits: One waits for this user.
+            UserIsBanned: Nothing can wait for a user who is banned.
+        """
+        if user_id == principal.user_id:
+            raise OwnReset
+        wait = self._services.policies.two_factor.reset_wait
+        token = tokens.new_token(tokens.MAIL)
+
+        def apply(tx: Transaction) -> tuple[User, Reset | None]:
+            user = _lock(tx, user_id)
+            if not wait or not user.has_factor:
+                _reset_now(tx, user, reason=reason, provenance=provenance, now=now)
+                return user, None
+            if user.banned_at is not None:
+                raise UserIsBanned
+            reset = Reset(
+                id=new_id(now),
+                user_id=user.id,
+                asked_by=principal.user_id,
+                reason=reason,
+                asked_at=now,
+                due_at=now + wait,
+            )
+            if not tx.resets.add(reset, digest=tokens.digest(token)):
+                raise ResetAlreadyWaits
+            details = {"resetId": reset.id, "reason": reason, "waitSeconds": int(wait.total_seconds())}
+            fact = Fact(action=types.TWO_FACTOR_RESET_ASKED, user_id=user.id, details=details)
+            tx.journal.record(fact, provenance=provenance, now=now)
+            return user, reset
+
+        user, reset = await self._services.transactions.run(apply)
+        self._services.background.post(
+            compose_two_factor_reset(user.mail_address, at=now)
+            if reset is None
+            else compose_two_factor_reset_asked(
+                user.mail_address, token=token, links=self._services.links, at=now, due_at=reset.due_at
+            )
+        )
+        return reset
+
+    async def reset_now(self, user_id: str, *, reason: str, provenance: Provenance, now: datetime) -> None:
+        """
+        Reset a second factor at once, for an operator at a terminal; one that waits is superseded.
+
+        Raises:
+            NotFound: There is no such user.
+            TwoFactorNotEnabled: There is nothing to reset, neither a factor nor a lock.
+        """
+
+        def apply(tx: Transaction) -> User:
+            user = _lock(tx, user_id)
+            _reset_now(tx, user, reason=reason, provenance=provenance, now=now)
+            return user
+
+        user = await self._services.transactions.run(apply)
+        self._services.background.post(compose_two_factor_reset(user.mail_address, at=now))
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+    async def list_waiting(self, *, limit: int) -> tuple[Sequence[Reset], int]:
+        """Read the resets that wait, the soonest due first, and how many there are in all."""
+        return await self._services.transactions.read(
+            lambda tx: (tx.resets.list_waiting(limit=limit), tx.resets.count_waiting())
+        )
+
+    async def find(self, user_id: str) -> Reset | None:
+        """Read the reset that waits for a user."""
+        return await self._services.transactions.read(lambda tx: tx.resets.find_waiting(user_id))
+
+    # --- cancelling --------------------------------------------------------------------------------------------------
+    async def cancel(self, user_id: str, *, provenance: Provenance, now: datetime) -> None:
+        """
+        Cancel the reset that waits for a user, for any administrator or an operator.
+
+        Raises:
+            NotFound: None waits.
+        """
+        await self._cancel(user_id, "administrator_cancelled", provenance=provenance, now=now)
+
+    async def cancel_own(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
+        """
+        Cancel the reset that waits for oneself.
+
+        Raises:
+            NotFound: None waits.
+        """
+        await self._cancel(principal.user_id, "user_cancelled", provenance=provenance, now=now)
+
+    async def _cancel(self, user_id: str, outcome: Outcome, *, provenance: Provenance, now: datetime) -> None:
+        def cancel(tx: Transaction) -> None:
+            user = _lock(tx, user_id)
+            if not call_off(tx, user.id, outcome=outcome, provenance=provenance, now=now):
+                raise NotFound
+
+        await self._services.transactions.run(cancel)
+
+    async def cancel_by_token(self, token: str, *, provenance: Provenance, now: datetime) -> None:
+        """
+        Cancel with the token that was mailed to the user; it needs no session and counts until the reset is due.
+
+        Raises:
+            RateLimited: Too many tries.
+            InvalidMailToken: Unknown, used, or too late.
+        """
+        await self._services.limits.hit("password", ip=provenance.ip, account=None)
+        if not tokens.is_well_formed(token, tokens.MAIL):
+            raise InvalidMailToken
+        digest = tokens.digest(token)
+
+        def cancel(tx: Transaction) -> None:
+            found = tx.resets.find_by_token(digest, now=now)
+            user = tx.users.lock(found.user_id) if found else None
+            # Once more under the lock: whoever held it may have carried the reset out.
+            if user is None or tx.resets.find_by_token(digest, now=now) is None:
+                raise InvalidMailToken
+            by_user = provenance.by(user.id, "mail")
+            call_off(tx, user.id, outcome="link_used", provenance=by_user, now=now)
+
+        await self._services.transactions.run(cancel)
+
+    # --- when it is due ----------------------------------------------------------------------------------------------
+    async def carry_out_due(self, *, now: datetime) -> None:
+        """
+        Carry out the resets that are due, and tell users how theirs ended; safe in several processes at once.
+
+        A reset is carried out only if who asked for it could still ask for it now.
+        """
+        transactions = self._services.transactions
+        due, closed = await transactions.read(
+            lambda tx: (tx.resets.due(now=now, limit=AT_ONCE), tx.resets.closed(limit=AT_ONCE))
+        )
+        for reset in due:
+            await transactions.run(partial(self._carry_out, reset=reset, now=now))
+        if due:
+            closed = await transactions.read(lambda tx: tx.resets.closed(limit=AT_ONCE))
+        for reset in closed:
+            await self._tell(reset)
+
+    def _carry_out(self, tx: Transaction, *, reset: Reset, now: datetime) -> None:
+        user = tx.users.lock(reset.user_id)
+        waiting = tx.resets.find_waiting(reset.user_id)
+        if user is None or waiting is None or waiting.id != reset.id:
+            return
+        if not self._may_ask(tx.users.find(reset.asked_by)):
+            call_off(tx, user.id, outcome="asker_lost_rights", provenance=SYSTEM, now=now)
+            return
+        tx.resets.close(reset.id, outcome="carried_out", now=now)
+        more = {"resetId": reset.id, "askedBy": reset.asked_by}
+        _remove(tx, user, reason=reset.reason, more=more, provenance=SYSTEM, now=now)
+
+    def _may_ask(self, asker: User | None) -> bool:
+        if asker is None or asker.banned_at is not None or not asker.has_factor:
+            return False
+        return any(self._services.actors.administers(name) for name in asker.actor_types)
+
+    async def _tell(self, reset: Reset) -> None:
+        """Tell the user how a reset ended; of several processes one gets to forget it, and tells."""
+
+        def forget(tx: Transaction) -> User | None:
+            return tx.users.find(reset.user_id) if tx.resets.forget(reset.id) else None
+
+        user = await self._services.transactions.run(forget)
+        message = None if user is None else _notice(user, reset)
+        if message is not None:
+            self._services.background.post(message)
+
+
+def _notice(user: User, reset: Reset) -> MailMessage | None:
+    """Compose what the user is told; one that was superseded by a reset at once tells of that alone."""
+    closed_at = reset.closed_at or reset.due_at
+    match reset.outcome:
+        case "carried_out":
+            return compose_two_factor_reset(user.mail_address, at=closed_at)
+        case "superseded" | "user_banned":
+            return None
+        case _:
+            return compose_two_factor_reset_cancelled(
+                user.mail_address, asked_at=reset.asked_at, at=closed_at
+            )
+
+
+def _reset_now(tx: Transaction, user: User, *, reason: str, provenance: Provenance, now: datetime) -> None:
+    call_off(tx, user.id, outcome="superseded", provenance=provenance, now=now)
+    until, stopped = tx.two_factor.find_lock(user.id)
+    if not user.has_factor and until is None and not stopped:
+        raise TwoFactorNotEnabled
+    _remove(tx, user, reason=reason, more={}, provenance=provenance, now=now)
+
+
+def _remove(
+    tx: Transaction,
+    user: User,
+    *,
+    reason: str,
+    more: Mapping[str, object],
+    provenance: Provenance,
+    now: datetime,
+) -> None:
+    """Remove the factor and any lock, and end all sessions."""
+    removed = remove_factor(tx, user.id, now=now)
+    end_sessions(tx, user.id, reason="two_factor_reset", provenance=provenance, now=now)
+    facts = [Fact(action=ADMINISTRATIVE_RESET, user_id=user.id, details={"reason": reason, **more})]
+    if removed:
+        details = {"method": "totp", "reset": True}
+        facts.append(Fact(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details))
+    for fact in facts:
+        tx.journal.record(fact, provenance=provenance, now=now)
+
+
+def _lock(tx: Transaction, user_id: str) -> User:
+    user = tx.users.lock(user_id) if is_id(user_id) else None
+    if user is None:
+        raise NotFound
+    return user

@@ -1,0 +1,129 @@
+"""Trusted devices: browsers that may skip the second step for a while (S10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import NotFound
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import TrustedDevice
+from czo_auth.core.two_factor.policy import TwoFactorPolicy
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+TRUST_GIVEN = "auth.2fa.device_trusted"
+TRUST_REVOKED = "auth.2fa.device_revoked"
+
+
+class TrustedDevices:
+    """Lists and revokes a user's trusted devices."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def list(self, principal: Principal, *, now: datetime) -> Sequence[TrustedDevice]:
+        """List the live devices, newest first."""
+        return await self._services.transactions.read(
+            lambda tx: tx.two_factor.list_trusted_devices(principal.user_id, now=now)
+        )
+
+    async def revoke(
+        self, principal: Principal, device_id: str, *, provenance: Provenance, now: datetime
+    ) -> None:
+        """
+        Forget one device.
+
+        Raises:
+            NotFound: There is none with this id, or it is somebody else's.
+        """
+        if not is_id(device_id):
+            raise NotFound
+
+        def drop(tx: Transaction) -> None:
+            if not tx.two_factor.drop_trusted_device(principal.user_id, device_id):
+                raise NotFound
+            fact = Fact(action=TRUST_REVOKED, user_id=principal.user_id, details={"deviceId": device_id})
+            tx.journal.record(fact, provenance=provenance, now=now)
+
+        await self._services.transactions.run(drop)
+
+    async def revoke_all(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
+        """Forget all devices."""
+
+        def drop(tx: Transaction) -> None:
+            tx.two_factor.drop_trusted_devices(principal.user_id)
+            fact = Fact(action=TRUST_REVOKED, user_id=principal.user_id, details={"all": True})
+            tx.journal.record(fact, provenance=provenance, now=now)
+
+        await self._services.transactions.run(drop)
+
+
+def may_trust(services: Services, user: User) -> bool:
+    """Say whether *user* may trust devices: not where an actor type demands two factors, unless a setting says so."""
+    demanded = services.actors.demand_two_factor(user.actor_types)
+    return services.policies.two_factor.trust_mandatory_devices or not demanded
+
+
+def trust_device(
+    services: Services, tx: Transaction, user: User, *, provenance: Provenance, now: datetime
+) -> str | None:
+    """Trust the browser that just proved a second factor; None when this user may not."""
+    if not may_trust(services, user):
+        return None
+    token = tokens.new_token(tokens.TRUSTED_DEVICE)
+    device = TrustedDevice(
+        id=new_id(now),
+        user_id=user.id,
+        credential_version=user.credential_version,
+        user_agent=provenance.user_agent,
+        ip=provenance.ip,
+        created_at=now,
+        last_used_at=now,
+        expires_at=now + services.policies.two_factor.trusted_device_lifetime,
+    )
+    tx.two_factor.add_trusted_device(device, digest=tokens.digest(token))
+    fact = Fact(action=TRUST_GIVEN, user_id=user.id, details={"deviceId": device.id})
+    tx.journal.record(fact, provenance=provenance, now=now)
+    return token
+
+
+def find_trusted_device(
+    services: Services, tx: Transaction, user: User, held: str | None, *, now: datetime
+) -> tuple[TrustedDevice, str] | None:
+    """
+    Find the device of *user* whose token the browser holds, if it may stand in for the second factor now.
+
+    Args:
+        held: Tokens with dots between them, as the cookie has them: several users may trust one browser.
+
+    Returns:
+        The device and its token.
+    """
+    if not may_trust(services, user):
+        return None
+    for token in tokens.split_tokens(held or "", tokens.TRUSTED_DEVICE):
+        device = tx.two_factor.find_trusted_device(tokens.digest(token), now=now)
+        if device is not None and device.user_id == user.id:
+            is_current = device.credential_version == user.credential_version
+            return (device, token) if is_current else None
+    return None
+
+
+def renew_trust(
+    tx: Transaction, found: tuple[TrustedDevice, str], *, policy: TwoFactorPolicy, now: datetime
+) -> str | None:
+    """Give a used device a new token and a new term; None when a concurrent sign-in did so first."""
+    device, old_token = found
+    token = tokens.new_token(tokens.TRUSTED_DEVICE)
+    renewed = replace(device, last_used_at=now, expires_at=now + policy.trusted_device_lifetime)
+    done = tx.two_factor.rotate_trusted_device(
+        renewed, old_digest=tokens.digest(old_token), new_digest=tokens.digest(token)
+    )
+    return token if done else None

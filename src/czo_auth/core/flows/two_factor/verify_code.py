@@ -1,0 +1,336 @@
+"""
+Proving a second factor: count, check, spend.
+
+Counting is committed before the check, so that parallel guesses share one budget and a refusal cannot roll the count
+back (S4). Checking happens outside any transaction. Spending is part of the transaction that grants (S2, S5).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from czo_auth.core.context import Provenance
+from czo_auth.core.errors import (
+    AccountLocked,
+    InvalidBackupCode,
+    InvalidChallenge,
+    InvalidCode,
+    Refusal,
+    SecretUnreadable,
+    TooManyAttempts,
+    TotpNotEnabled,
+)
+from czo_auth.core.events import types
+from czo_auth.core.events.types import Fact
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.two_factor.cancel_reset import call_off
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import TOTP_SECRET, Challenge, StoredCode, TotpFactor
+from czo_auth.crypto import codes, totp
+from czo_auth.crypto.codes import BackupCode
+from czo_auth.crypto.sealing import KeyRing, OpenError
+
+_LOG = logging.getLogger("czo_auth.two_factor")
+CODE_REFUSED = "auth.2fa.code"
+CodeKind = Literal["totp", "backup", "either"]
+_LONGEST_LAG: Final = 20
+"""How far behind a phone's clock may be to be told so. Unit: steps."""
+
+
+class BehindTheClock(InvalidCode):
+    """
+    The code was right some minutes ago: the phone's clock is slow. For clients the same as any wrong code.
+
+    Only the past is looked at. To say that a code will be right in a few minutes would give a guesser many steps to
+    hit with one attempt, and then time to use what was hit; a code of the past is worth nothing to anybody.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvedCode:
+    """
+    A code that was right a moment ago; it counts once :func:`spend` says so.
+
+    Attributes:
+        method: ``otp`` or ``bkp``.
+        target: The factor whose step, or the code row, is to be spent.
+        step: The step that matched; None for a backup code.
+        challenge: The sign-in it belongs to, if any.
+    """
+
+    user_id: str
+    method: Literal["otp", "bkp"]
+    target: str
+    step: int | None
+    challenge: Challenge | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """One counted attempt, with what is needed to check it."""
+
+    user_id: str
+    failures: int
+    factor: TotpFactor
+    secret: bytes
+    code: StoredCode | None
+    challenge: Challenge | None
+
+
+class ProveCode:
+    """Checks TOTP and backup codes against one budget an account."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def for_challenge(
+        self, challenge_digest: str, code: str, kind: CodeKind, *, provenance: Provenance, now: datetime
+    ) -> ProvedCode:
+        """
+        Prove a code at sign-in.
+
+        Raises:
+            InvalidChallenge: Unknown, expired, used or outdated.
+            TooManyAttempts: The challenge was just exhausted.
+            AccountLocked: Too many failures; nothing was counted or spent.
+            InvalidCode, InvalidBackupCode: Wrong or spent.
+            SecretUnreadable: The sealed secret does not open; nothing was counted.
+        """
+        given = _Given.read(code, kind)
+        most = self._services.policies.two_factor.challenge_attempts
+
+        def count(tx: Transaction) -> _Attempt | Refusal:
+            challenge = tx.two_factor.claim_challenge(challenge_digest, now=now, most=most)
+            if challenge is None:
+                return InvalidChallenge()
+            user = tx.users.find(challenge.user_id)
+            if user is None or user.banned_at or user.credential_version != challenge.credential_version:
+                return InvalidChallenge()
+            if challenge.renews is not None and not _lives(tx, challenge.renews, now=now):
+                return InvalidChallenge()
+            if challenge.attempts > most:
+                return TooManyAttempts()
+            return self._count(tx, user.id, given, challenge, now=now)
+
+        return await self._check(
+            await self._services.transactions.run(count), given, provenance=provenance, now=now
+        )
+
+    async def for_user(
+        self, user_id: str, code: str, kind: CodeKind, *, provenance: Provenance, now: datetime
+    ) -> ProvedCode:
+        """
+        Prove a code within a session.
+
+        Raises:
+            TotpNotEnabled: There is no active factor.
+            AccountLocked, InvalidCode, InvalidBackupCode, SecretUnreadable: As at sign-in.
+        """
+        given = _Given.read(code, kind)
+        attempt = await self._services.transactions.run(
+            lambda tx: self._count(tx, user_id, given, None, now=now)
+        )
+        return await self._check(attempt, given, provenance=provenance, now=now)
+
+    def _count(
+        self, tx: Transaction, user_id: str, given: _Given, challenge: Challenge | None, *, now: datetime
+    ) -> _Attempt:
+        factor = tx.two_factor.find_factor(user_id)
+        if factor is None:
+            raise TotpNotEnabled
+        # Open before counting: an unreadable secret is an outage, and must not lock out the backup codes (S13).
+        secret = (
+            b""
+            if given.backup
+            else open_secret(self._services.key_ring, factor.id, user_id, factor.sealed_secret)
+        )
+        failures = reserve_attempt(self._services, tx, user_id, now=now)
+        code = tx.two_factor.find_code(user_id, given.backup.selector) if given.backup else None
+        return _Attempt(
+            user_id=user_id, failures=failures, factor=factor, secret=secret, code=code, challenge=challenge
+        )
+
+    async def _check(
+        self, attempt: _Attempt | Refusal, given: _Given, *, provenance: Provenance, now: datetime
+    ) -> ProvedCode:
+        if isinstance(attempt, Refusal):
+            raise attempt
+        proved = await self._verify(attempt, given, now=now)
+        if proved is None:
+            await record_wrong_code(
+                self._services,
+                attempt.user_id,
+                attempt.failures,
+                given.method,
+                provenance=provenance,
+                now=now,
+            )
+            raise self._refusal(attempt, given, now=now)
+        return proved
+
+    def _refusal(self, attempt: _Attempt, given: _Given, *, now: datetime) -> Refusal:
+        if given.method == "otp":
+            return wrong_totp(
+                attempt.secret, given.totp, now=now, drift=self._services.policies.two_factor.drift
+            )
+        return given.refusal()
+
+    async def _verify(self, attempt: _Attempt, given: _Given, *, now: datetime) -> ProvedCode | None:
+        if given.kind == "backup" or given.backup is not None:
+            return await self._verify_backup(attempt, given.backup)
+        step = totp.matching_step(
+            attempt.secret,
+            given.totp,
+            now=now,
+            drift=self._services.policies.two_factor.drift,
+            after=attempt.factor.last_step,
+        )
+        if step is None:
+            return None
+        return ProvedCode(
+            user_id=attempt.user_id,
+            method="otp",
+            target=attempt.factor.id,
+            step=step,
+            challenge=attempt.challenge,
+        )
+
+    async def _verify_backup(self, attempt: _Attempt, given: BackupCode | None) -> ProvedCode | None:
+        if given is None:
+            return None
+        stored = attempt.code
+        right = await self._services.hashing.verify_code(stored.hash if stored else None, given)
+        if stored is None or not right:
+            return None
+        return ProvedCode(
+            user_id=attempt.user_id, method="bkp", target=stored.id, step=None, challenge=attempt.challenge
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What was typed, read once."""
+
+    kind: CodeKind
+    totp: str
+    backup: BackupCode | None
+
+    @classmethod
+    def read(cls, text: str, kind: CodeKind) -> _Given:
+        backup = None if kind == "totp" else codes.parse(text)
+        return cls(kind=kind, totp=totp.normalise(text), backup=backup)
+
+    @property
+    def method(self) -> str:
+        return "bkp" if self.kind == "backup" or self.backup is not None else "otp"
+
+    def refusal(self) -> Refusal:
+        return InvalidBackupCode() if self.kind == "backup" else InvalidCode()
+
+
+def _lives(tx: Transaction, session_id: str, *, now: datetime) -> bool:
+    session = tx.sessions.find(session_id)
+    return session is not None and session.expires_at > now
+
+
+def open_secret(key_ring: KeyRing, enrolment_id: str, user_id: str, sealed: str) -> bytes:
+    """
+    Open a sealed TOTP secret.
+
+    Raises:
+        SecretUnreadable: It does not open; fails closed and sounds the alarm (S13).
+    """
+    try:
+        return key_ring.open(
+            sealed, purpose=TOTP_SECRET, bound_to={"user": user_id, "enrolment": enrolment_id}
+        )
+    except OpenError:
+        _LOG.critical("a sealed TOTP secret does not open: user=%s enrolment=%s", user_id, enrolment_id)
+        raise SecretUnreadable from None
+
+
+def wrong_totp(secret: bytes, code: str, *, now: datetime, drift: int) -> InvalidCode:
+    """Refuse a wrong code that was counted as an attempt; say so when it comes from a phone whose clock is slow."""
+    reach = _LONGEST_LAG // 2
+    middle = now - timedelta(seconds=totp.PERIOD) * (drift + 1 + reach)
+    return (
+        InvalidCode()
+        if totp.matching_step(secret, code, now=middle, drift=reach) is None
+        else BehindTheClock()
+    )
+
+
+def reserve_attempt(services: Services, tx: Transaction, user_id: str, *, now: datetime) -> int:
+    """
+    Count one attempt on the account before it is checked, and lock where the schedule says so.
+
+    Returns:
+        The consecutive failures, if this attempt turns out to be one.
+
+    Raises:
+        AccountLocked: The account's second factors are locked or stopped.
+    """
+    failures = tx.two_factor.reserve_attempt(user_id, now=now)
+    if failures is None:
+        until, stopped = tx.two_factor.find_lock(user_id)
+        if stopped or until is None:
+            raise AccountLocked("Second factors are stopped. Reset your password or ask an administrator.")
+        raise AccountLocked(retry_after=max(1, int((until - now).total_seconds() + 0.999)))
+    schedule = services.policies.two_factor.locks
+    until, stopped = schedule.locked_until(failures, now=now), schedule.stops(failures)
+    if until is not None or stopped:
+        tx.two_factor.lock_until(user_id, until=until, stopped=stopped)
+    return failures
+
+
+async def record_wrong_code(
+    services: Services, user_id: str, failures: int, method: str, *, provenance: Provenance, now: datetime
+) -> None:
+    """Record a wrong code in a transaction of its own, and the lock that it led to."""
+    schedule = services.policies.two_factor.locks
+    tried = provenance.by(user_id, method)
+
+    def record(tx: Transaction) -> None:
+        tx.journal.record(
+            Fact(action=CODE_REFUSED, user_id=user_id, outcome="failure", details={"failures": failures}),
+            provenance=tried,
+            now=now,
+        )
+        until, stopped = tx.two_factor.find_lock(user_id)
+        if failures % schedule.every == 0 and (stopped or until is not None):
+            details = {"failures": failures, "stopped": stopped}
+            tx.journal.record(
+                Fact(action=types.TWO_FACTOR_LOCKED, user_id=user_id, details=details),
+                provenance=tried,
+                now=now,
+            )
+
+    await services.transactions.run(record)
+
+
+def spend(tx: Transaction, proved: ProvedCode, *, provenance: Provenance, now: datetime) -> None:
+    """
+    Spend a proved code and forget the failures before it; belongs in the transaction that grants.
+
+    A reset that waits for the user is called off: what it calls lost was just used.
+
+    Raises:
+        InvalidCode, InvalidBackupCode: Somebody else spent it first.
+    """
+    if proved.step is not None:
+        if not tx.two_factor.spend_step(proved.target, step=proved.step):
+            raise InvalidCode
+    else:
+        if not tx.two_factor.spend_code(proved.target, now=now):
+            raise InvalidBackupCode
+        left = tx.two_factor.count_codes(proved.user_id)
+        tx.journal.record(
+            Fact(action=types.BACKUP_CODE_USED, user_id=proved.user_id, details={"remaining": left}),
+            provenance=provenance,
+            now=now,
+        )
+    tx.two_factor.clear_attempts(proved.user_id)
+    call_off(tx, proved.user_id, outcome="factor_proved", provenance=provenance, now=now)

@@ -1,0 +1,1 @@
+"""What users choose for themselves."""

@@ -1,0 +1,156 @@
+"""What the tables say: who is protected, whether the audit log is whole, what waits, how old the signing key is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from czo_auth.core.actors import ActorRegistry
+from czo_auth.core.flows.administration.overview import Survey
+from czo_auth.core.flows.sessions.signing_keys import ROTATION
+from czo_auth.doctor.finding import Check, Finding
+
+COVERAGE: Final = Check(
+    "two-factor-coverage",
+    "A password alone opens the account of whoever has no second factor.",
+    ("6.3.3",),
+)
+USERS: Final = Check("users", "Somebody whose codes are refused for good waits for help.", ("6.3.1",))
+OLD_HASHES: Final = Check(
+    "stored-hashes", "Imported or older hashes are replaced when their owners sign in.", ("11.4.2",)
+)
+SIGNING_KEY: Final = Check(
+    "signing-key",
+    "Access tokens are signed with it (ES256). It is replaced by itself while a server runs.",
+    ("9.1.1", "9.1.2", "13.3.4"),
+)
+AUDIT: Final = Check(
+    "audit-log", "A record that was changed or taken out breaks the chain of hashes.", ("16.4.2",)
+)
+EVENTS: Final = Check("events", "Events that wait or were refused have not reached those who act on them.")
+CHECKS: Final = (COVERAGE, USERS, OLD_HASHES, SIGNING_KEY, AUDIT, EVENTS)
+
+_LATE: Final = timedelta(days=1)
+_LONG_WAIT: Final = timedelta(minutes=5)
+
+
+def unknown_standing(why: str) -> Iterator[Finding]:
+    """Say of all of them that they could not be looked at."""
+    for check in CHECKS:
+        yield check.unknown(why)
+
+
+def check_standing(found: Survey, actors: ActorRegistry, *, now: datetime) -> Iterator[Finding]:
+    """Judge what was read."""
+    yield _coverage(found, actors)
+    yield _users(found)
+    yield _hashes(found)
+    yield _signing_key(found, now=now)
+    yield _audit(found)
+    yield _events(found, now=now)
+
+
+def _coverage(found: Survey, actors: ActorRegistry) -> Finding:
+    told = [f"{each.users} {each.actor_type}, {each.with_factor} with 2FA" for each in found.coverage]
+    administrators = [each for each in found.coverage if actors.administers(each.actor_type)]
+    text = "; ".join(told)
+    unasked = [each.actor_type for each in administrators if not each.demanded]
+    if unasked:
+        return COVERAGE.fail(
+            f"{text}; {', '.join(unasked)} administer without having to",
+            "Set requires_two_factor on every actor type that administers.",
+        )
+    without = sum(each.users - each.with_factor for each in found.coverage if each.demanded)
+    if without:
+        return COVERAGE.warn(
+            f"{text}; {without} of those who must have none yet, and may do nothing but enrol",
+            "Ask them to sign in and enrol, or take the actor type away from them.",
+        )
+    if not any(each.users for each in administrators):
+        return COVERAGE.warn(
+            f"{text}; nobody administers",
+            "czo-auth users create --email you@example.com --name You --actor-type admin",
+        )
+    return COVERAGE.ok(text)
+
+
+def _users(found: Survey) -> Finding:
+    counts = found.users
+    free = counts.users - counts.banned
+    text = (
+        f"{_many(counts.users, 'user')}, {counts.with_factor} with 2FA, {free - counts.with_factor} without, "
+        f"{counts.banned} banned, {found.locked} locked, {found.stopped} stopped"
+    )
+    if found.stopped:
+        return USERS.warn(
+            text,
+            "Fifty wrong codes in a row: `czo-auth audit tail --json | grep auth.2fa.locked` says who. Call them back "
+            "before `czo-auth users reset-2fa`.",
+        )
+    return USERS.ok(text)
+
+
+def _hashes(found: Survey) -> Finding:
+    if not found.foreign_hashes:
+        return OLD_HASHES.ok("all with today's parameters")
+    return OLD_HASHES.warn(
+        f"{_many(found.foreign_hashes, 'password')} hashed with other parameters",
+        "Ask their owners to sign in; those who never do can be banned or reset.",
+    )
+
+
+def _signing_key(found: Survey, *, now: datetime) -> Finding:
+    made_at = found.signing_key_made_at
+    if made_at is None:
+        return SIGNING_KEY.unknown("none yet: the first start makes one", "Run `czo-auth serve`.")
+    age, left = now - made_at, made_at + ROTATION - now
+    if left < -_LATE:
+        return SIGNING_KEY.warn(
+            f"{age.days} days old, its rotation is {_many((-left).days, 'day')} late",
+            "Is a server running? Rotation is part of its housekeeping.",
+        )
+    return SIGNING_KEY.ok(
+        f"{_many(max(age.days, 0), 'day')} old, the next in {_many(max(left.days, 0), 'day')}"
+    )
+
+
+def _audit(found: Survey) -> Finding:
+    audit = found.audit
+    if audit.broken_at is not None:
+        return AUDIT.fail(
+            f"broken at sequence {audit.broken_at}",
+            "Somebody changed the table. Keep a copy, and compare with a backup: `czo-auth audit verify`.",
+        )
+    return AUDIT.ok(
+        f"the last {_many(audit.records, 'record')} continue the chain; `czo-auth audit verify` follows all"
+    )
+
+
+def _events(found: Survey, *, now: datetime) -> Finding:
+    sinks = found.outbox.sinks
+    if not sinks:
+        return EVENTS.ok(f"{_many(found.outbox.events, 'event')} kept; nothing asks for them")
+    text = "; ".join(
+        f"{sink.name}: {sink.behind} waiting" + (f", {sink.parked} refused" if sink.parked else "")
+        for sink in sinks
+    )
+    late = [
+        sink.name
+        for sink in sinks
+        if sink.oldest_waiting_at is not None and now - sink.oldest_waiting_at > _LONG_WAIT
+    ]
+    if late:
+        return EVENTS.warn(text, f"Is what takes {_listed(late)} up, and a server running that serves it?")
+    refused = [sink.name for sink in sinks if sink.parked]
+    if refused:
+        return EVENTS.warn(text, f"The log says why {_listed(refused)} refused them; they are kept aside.")
+    return EVENTS.ok(text)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -1,0 +1,181 @@
+"""How the deployment is reached: addresses, cookies, other sites, proxies, and what is open beside the API."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from czo_auth.doctor.finding import Check, Finding
+from czo_auth.settings import Settings
+from czo_auth.storage.facts import is_local
+
+ENVIRONMENT: Final = Check(
+    "environment",
+    "Production closes the API docs and introspection, and never writes a mail's token to a log.",
+    ("13.4.2",),
+)
+OPEN_DOCS: Final = Check(
+    "open-docs", "API docs and introspection show a stranger what to attack.", ("4.3.2", "13.4.5")
+)
+METRICS: Final = Check("metrics", "Figures tell a stranger how busy the deployment is.", ("13.4.5",))
+HTTPS: Final = Check(
+    "https", "Without TLS anybody on the way reads passwords, codes and API keys.", ("12.2.1",)
+)
+COOKIES: Final = Check(
+    "cookies", "A cookie without `Secure` also travels over plain http, where it can be copied.", ("3.3.1",)
+)
+ORIGINS: Final = Check(
+    "trusted-origins",
+    "Pages of these origins may act with a visitor's session.",
+    ("3.4.2", "3.5.1"),
+)
+PROXIES: Final = Check(
+    "trusted-proxies",
+    "Whoever is believed about `X-Forwarded-For` chooses the address that limits count and the audit log names.",
+    ("4.1.3", "15.3.4"),
+)
+PAGES: Final = Check(
+    "pages",
+    "A strict Content-Security-Policy keeps foreign scripts and frames away from the account pages.",
+    ("3.4.3", "3.4.6"),
+)
+CHECKS: Final = (ENVIRONMENT, OPEN_DOCS, METRICS, HTTPS, COOKIES, ORIGINS, PROXIES, PAGES)
+
+_WIDEST_V4, _WIDEST_V6 = 8, 16
+"""Prefix lengths below which a network of proxies is hardly one's own."""
+
+
+def check_doors(settings: Settings) -> Iterator[Finding]:
+    """Look at *settings* alone; nothing is connected to."""
+    yield _environment(settings)
+    yield _open_docs(settings)
+    yield _metrics(settings)
+    yield _https(settings)
+    yield _cookies(settings)
+    yield _origins(settings)
+    yield _proxies(settings)
+    yield _pages(settings)
+
+
+def _environment(settings: Settings) -> Finding:
+    if settings.is_production:
+        return ENVIRONMENT.ok("production")
+    return ENVIRONMENT.warn("development", "Set CZO_AUTH_ENVIRONMENT=production before other people use it.")
+
+
+def _open_docs(settings: Settings) -> Finding:
+    open_doors = [
+        name
+        for name, is_open in (
+            ("API docs", settings.docs_are_open),
+            ("GraphQL introspection", settings.introspection_is_open),
+        )
+        if is_open
+    ]
+    if not open_doors:
+        return OPEN_DOCS.ok("closed")
+    found = f"open: {', '.join(open_doors)}"
+    if not settings.is_production:
+        return OPEN_DOCS.ok(f"{found}, as in development")
+    return OPEN_DOCS.warn(
+        found, "Unset CZO_AUTH_API_DOCS and CZO_AUTH_GRAPHQL_INTROSPECTION, unless the API is public."
+    )
+
+
+def _metrics(settings: Settings) -> Finding:
+    if not settings.metrics_enabled:
+        return METRICS.ok("off")
+    if is_local(settings.host):
+        return METRICS.ok(f"/metrics answers on {settings.host} only")
+    return METRICS.warn(
+        f"/metrics answers whoever reaches port {settings.port}",
+        "Let the proxy in front refuse /metrics from outside.",
+    )
+
+
+def _https(settings: Settings) -> Finding:
+    parts = urlsplit(settings.public_url)
+    if parts.scheme == "https":
+        return HTTPS.ok(settings.public_url)
+    advice = "Put a proxy with TLS in front, and set CZO_AUTH_BASE_URL to its https address."
+    if is_local(parts.hostname or "") and not settings.is_production:
+        return HTTPS.warn(f"{settings.public_url}: plain http, on this machine only", advice)
+    return HTTPS.fail(f"{settings.public_url}: plain http", advice)
+
+
+def _cookies(settings: Settings) -> Finding:
+    parts = urlsplit(settings.public_url)
+    if parts.scheme == "https":
+        return COOKIES.ok("Secure, HttpOnly, SameSite=Lax, named __Secure-…")
+    advice = "Set CZO_AUTH_BASE_URL to the https address; the rest follows."
+    if is_local(parts.hostname or "") and not settings.is_production:
+        return COOKIES.warn("not Secure, since the base URL is plain http", advice)
+    return COOKIES.fail("not Secure, since the base URL is plain http", advice)
+
+
+def _origins(settings: Settings) -> Finding:
+    trusted = settings.trusted_origins
+    if not trusted:
+        return ORIGINS.ok("only its own")
+    listed = ", ".join(trusted)
+    if any(_covers_strangers(origin) for origin in trusted):
+        return ORIGINS.fail(
+            f"{listed}: a pattern covers sites of strangers", "Name each origin of your own in full."
+        )
+    plain = [origin for origin in trusted if _is_plain(origin)]
+    if plain:
+        return ORIGINS.warn(
+            f"plain http: {', '.join(plain)}",
+            "Trust https origins only; plain ones can be forged on the way.",
+        )
+    if any("*" in origin for origin in trusted):
+        return ORIGINS.warn(
+            f"{listed}: every host under it, also those made later",
+            "Name each origin in full, or make sure that nobody else gets a host there.",
+        )
+    return ORIGINS.ok(listed)
+
+
+def _covers_strangers(origin: str) -> bool:
+    """Say whether the fixed end of a pattern is shorter than a domain: ``https://*``, ``https://*.com``."""
+    host = origin.partition("://")[2].partition(":")[0]
+    if "*" not in host:
+        return False
+    fixed_end = host.rpartition("*")[2]
+    # Without the dot, `*shop.example` is also somebody else's `myshop.example`.
+    return not fixed_end.startswith(".") or fixed_end.strip(".").count(".") < 1
+
+
+def _is_plain(origin: str) -> bool:
+    parts = urlsplit(origin.replace("*", "x"))
+    return parts.scheme != "https" and not is_local(parts.hostname or "")
+
+
+def _proxies(settings: Settings) -> Finding:
+    networks = [ipaddress.ip_network(text, strict=False) for text in settings.trusted_proxies]
+    listed = ", ".join(map(str, networks))
+    if any(network.prefixlen == 0 for network in networks):
+        return PROXIES.fail(
+            f"{listed}: `X-Forwarded-For` is believed from everywhere",
+            "Set CZO_AUTH_TRUSTED_PROXIES to the addresses of your own proxies.",
+        )
+    if any(network.prefixlen < (_WIDEST_V4 if network.version == 4 else _WIDEST_V6) for network in networks):
+        return PROXIES.warn(f"{listed}: wider than a network of your own", "Narrow it to your proxies.")
+    if networks:
+        return PROXIES.ok(listed)
+    if settings.public_url.startswith("https://"):
+        return PROXIES.warn(
+            "none, though TLS ends in front of this server: every client looks like the proxy",
+            "Set CZO_AUTH_TRUSTED_PROXIES to the proxy's address, as this server sees it.",
+        )
+    return PROXIES.ok("none: `X-Forwarded-For` is ignored")
+
+
+def _pages(settings: Settings) -> Finding:
+    if not settings.pages_enabled:
+        return PAGES.ok("off; what a host mounts itself is not seen here")
+    from czo_auth.web.renderer import POLICY
+
+    return PAGES.ok(f"{settings.pages_path}, with {POLICY.partition(';')[0]}, no inline script, no frame")

@@ -1,0 +1,80 @@
+"""Refusals in words: which sentence, and at which field it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from czo_auth.core.errors import Refusal, ValidationFailed
+from czo_auth.core.flows.two_factor.verify_code import BehindTheClock
+from czo_auth.web.forms import Form
+from czo_auth.web.translations import Words
+
+_FIELD = {
+    "ACCOUNT_TEMPORARILY_LOCKED": "code",
+    "INVALID_BACKUP_CODE": "code",
+    "INVALID_CODE": "code",
+    "INVALID_EMAIL_OR_PASSWORD": "email",
+    "INVALID_PASSWORD": "password",
+    "ORGANIZATION_SLUG_ALREADY_TAKEN": "slug",
+    "PASSWORD_COMPROMISED": "new_password",
+    "PASSWORD_TOO_LONG": "new_password",
+    "PASSWORD_TOO_SHORT": "new_password",
+    "REAUTHENTICATION_REQUIRED": "password",
+    "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL": "email",
+    "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION": "email",
+    "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION": "email",
+    "INSUFFICIENT_SCOPE": "scopes",
+}
+_OWN_NAME = {
+    "expiresAt": "expires",
+    "expiresIn": "expires",
+    "overlapSeconds": "overlap",
+    "allowedIps": "allowed_ips",
+    "rateLimitMax": "rate_max",
+    "rateLimitTimeWindow": "rate_window",
+    "apiKeyMaxDays": "max_days",
+    "apiKeyUnusedDays": "unused_days",
+    "organizationName": "organization_name",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """
+    A refusal as a page shows it.
+
+    Attributes:
+        field: The field of the form that it is about; None when it is about none.
+    """
+
+    code: str
+    text: str
+    hint: str | None
+    field: str | None
+
+
+def told(refusal: Refusal, words: Words, form: Form) -> Told:
+    """Put *refusal* into words for whoever sent *form*."""
+    where = _FIELD.get(refusal.code)
+    keys = [f"error.{refusal.code}"]
+    if isinstance(refusal, ValidationFailed) and refusal.details:
+        named = refusal.details[0][0]
+        where = _OWN_NAME.get(named, named)
+        keys.insert(0, f"error.VALIDATION_ERROR_{where}")
+    values: dict[str, object] = {}
+    if refusal.retry_after is not None:
+        keys.insert(0, f"error.{refusal.code}_wait")
+        values["minutes"] = -(-refusal.retry_after // 60)
+    sentence = words.find(*keys) or words("error.other")
+    return Told(
+        code=refusal.code,
+        text=sentence.format_map(values) if values else sentence,
+        hint=_hint(refusal, words),
+        field=where if where is not None and where in form else None,
+    )
+
+
+def _hint(refusal: Refusal, words: Words) -> str | None:
+    if isinstance(refusal, BehindTheClock):
+        return words("error.clock_is_behind")
+    return words.find(f"error.{refusal.code}_hint")

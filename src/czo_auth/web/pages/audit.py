@@ -1,0 +1,169 @@
+"""Administration: the audit log with its exports, and the events."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from czo_auth.asgi.timestamps import moment
+from czo_auth.core.access import ADMINISTRATION
+from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.events.types import EVENT_TYPES, OUTCOMES, AuditFilter, AuditRecord
+from czo_auth.web.routing import Pages, Visit
+
+pages = Pages()
+PAGE = 50
+MOST_EXPORTED = 10_000
+_BATCH = 500
+FILTERS = ("user", "action", "outcome", "since", "until")
+COLUMNS = (
+    "id",
+    "at",
+    "action",
+    "outcome",
+    "actorKind",
+    "actorUserId",
+    "userId",
+    "organizationId",
+    "method",
+    "ip",
+    "userAgent",
+    "requestId",
+    "details",
+)
+
+
+@pages.get("/admin/audit", access=ADMINISTRATION)
+async def audit(visit: Visit) -> Response:
+    """The audit log, newest first, some at a time, back and forth."""
+    matching, older, newer = _filter(visit), _cursor(visit, "cursor"), _cursor(visit, "newer")
+    administer = visit.admitted.runtime.administer
+    # One more than is shown says whether the way goes on.
+    found, total = await administer.audit(matching, before=older, above=newer, limit=PAGE + 1)
+    goes_on = len(found) > PAGE
+    if newer is None:
+        records, has_older, has_newer = found[:PAGE], goes_on, older is not None
+    else:
+        records, has_older, has_newer = found[-PAGE:], True, goes_on
+    return visit.show(
+        "admin_audit.html",
+        records=records,
+        total=total,
+        older=records[-1].sequence if records and has_older else None,
+        newer=records[0].sequence if records and has_newer else None,
+        is_newest=not has_newer,
+        filters=urlencode({name: visit.query.raw(name) for name in FILTERS if visit.query.raw(name)}),
+        outcomes=OUTCOMES,
+        fetches=True,
+    )
+
+
+@pages.get("/admin/audit.csv", access=ADMINISTRATION)
+async def audit_csv(visit: Visit) -> Response:
+    """The newest records that match, for a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for record in await _export(visit):
+        shaped = _shaped(record)
+        writer.writerow([_cell(shaped[column]) for column in COLUMNS])
+    return _download(visit, out.getvalue(), "text/csv; charset=utf-8", "audit.csv")
+
+
+@pages.get("/admin/audit.json", access=ADMINISTRATION)
+async def audit_json(visit: Visit) -> Response:
+    """The same for a program."""
+    shaped = [_shaped(record) for record in await _export(visit)]
+    return _download(visit, json.dumps({"audit": shaped}, indent=1), "application/json", "audit.json")
+
+
+@pages.get("/admin/events", access=ADMINISTRATION)
+async def events(visit: Visit) -> Response:
+    """The events that are still kept, newest first."""
+    found = await visit.admitted.runtime.administer.events(
+        event_type=visit.query.optional("type", most=64), before=_cursor(visit, "cursor"), limit=PAGE
+    )
+    return visit.show(
+        "admin_events.html",
+        events=[(event, json.dumps(dict(event.data), ensure_ascii=False)) for event in found],
+        types=sorted(EVENT_TYPES),
+        older=found[-1].sequence if len(found) == PAGE else None,
+        fetches=True,
+    )
+
+
+def _filter(visit: Visit) -> AuditFilter:
+    """
+    Read what the audit log is asked for.
+
+    Raises:
+        ValidationFailed: A time or an outcome is none.
+    """
+    query = visit.query
+    wanted = query.optional("outcome", most=16)
+    outcome = next((each for each in OUTCOMES if each == wanted), None)
+    if outcome is None and wanted is not None:
+        raise ValidationFailed(details=(("outcome", "There is no such outcome."),))
+    return AuditFilter(
+        user_id=query.optional("user", most=64),
+        action=query.optional("action", most=64),
+        outcome=outcome,
+        since=query.moment("since"),
+        until=query.moment("until"),
+    )
+
+
+async def _export(visit: Visit) -> list[AuditRecord]:
+    matching = _filter(visit)
+    found: list[AuditRecord] = []
+    before: int | None = None
+    while len(found) < MOST_EXPORTED:
+        batch, _ = await visit.admitted.runtime.administer.audit(matching, before=before, limit=_BATCH)
+        found += batch
+        if len(batch) < _BATCH:
+            break
+        before = batch[-1].sequence
+    return found
+
+
+def _shaped(record: AuditRecord) -> dict[str, object]:
+    who = record.provenance
+    return {
+        "id": record.id,
+        "at": moment(record.at),
+        "action": record.fact.action,
+        "outcome": record.fact.outcome,
+        "actorKind": who.actor_kind,
+        "actorUserId": who.user_id,
+        "userId": record.fact.user_id,
+        "organizationId": record.fact.organization_id,
+        "method": who.method,
+        "ip": who.ip,
+        "userAgent": who.user_agent,
+        "requestId": who.request_id,
+        "details": dict(record.fact.details),
+    }
+
+
+def _cell(value: object) -> str:
+    """Write a value for a spreadsheet, which must not take what strangers wrote for a formula."""
+    if value is None:
+        return ""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+    return f"'{text}" if re.match(r"[=+\-@\t\r]", text) else text
+
+
+def _download(visit: Visit, text: str, media_type: str, name: str) -> Response:
+    response = Response(text, media_type=media_type)
+    response.headers["content-disposition"] = f'attachment; filename="{name}"'
+    return visit.house.guarded(response, has_query=True)
+
+
+def _cursor(visit: Visit, name: str) -> int | None:
+    text = visit.query.optional(name, most=18)
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None

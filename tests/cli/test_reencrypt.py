@@ -1,0 +1,183 @@
+"""The rotation of encryption keys against writers that do not wait for it (S14)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
+from pydantic import SecretStr
+
+from czo_auth import Auth, Settings
+from czo_auth.core.context import SYSTEM
+from czo_auth.core.flows.administration import reencrypt
+from czo_auth.core.flows.administration.reencrypt import Reseal
+from czo_auth.core.flows.sign_in.sign_up import NewUser
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrolment, TotpFactor
+from czo_auth.crypto import totp
+from tests.cli.inside import LINEAGE, put_enrolment, put_factor
+from tests.cli.shell import PASSWORD
+
+T = TypeVar("T")
+K1 = "k1:NZ8cLu1Mn0ZQxkLgJgyE4M2QUjwpfHYGvPHGYlqUKxg="
+K2 = "k2:mY2H5yqL0c9vPnZk3nq6u8mJY0cQm2kqVYx2QzLrM7o="
+
+
+def deployment(url: str, ring: str) -> Auth:
+    return Auth(Settings(database_url=url, encryption_key=SecretStr(ring), refuse_common_passwords=False))
+
+
+@pytest.fixture
+async def old(database_url: str) -> AsyncIterator[Auth]:
+    """A server that seals with k1, and knows k2 already."""
+    auth = deployment(database_url, f"{K1},{K2}")
+    await auth.open()
+    yield auth
+    await auth.stop()
+
+
+@pytest.fixture
+async def new(database_url: str, old: Auth) -> AsyncIterator[Auth]:
+    """What rotates: its primary key is k2."""
+    auth = deployment(database_url, f"{K2},{K1}")
+    await auth.open()
+    yield auth
+    await auth.stop()
+
+
+async def user_id(auth: Auth, name: str) -> str:
+    user, _ = await auth.sign_up.create(
+        NewUser(email=f"{name}@example.com", name=name, password=PASSWORD),
+        actor_types=(),
+        email_verified=True,
+        provenance=SYSTEM,
+        now=auth.now(),
+    )
+    return user.id
+
+
+async def factor_of(auth: Auth, user: str) -> TotpFactor:
+    factor = await auth.services.transactions.read(lambda tx: tx.two_factor.find_factor(user))
+    assert factor is not None
+    return factor
+
+
+async def enrolment_of(auth: Auth, user: str) -> Enrolment:
+    enrolment = await auth.services.transactions.read(
+        lambda tx: tx.two_factor.find_enrolment(user, lineage_id=LINEAGE, now=auth.now())
+    )
+    assert enrolment is not None
+    return enrolment
+
+
+async def totals(auth: Auth) -> dict[str, int]:
+    return {rows.kid: rows.total for rows in await Reseal(auth.services).status()}
+
+
+async def test_every_row_moves_in_batches_and_still_opens(
+    old: Auth, new: Auth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reencrypt, "BATCH", 2)
+    secrets = {await user_id(old, f"user{number}"): totp.new_secret() for number in range(5)}
+    for user, secret in secrets.items():
+        await put_factor(old, user, secret)
+    enrolments = [
+        await put_enrolment(old, user, with_codes=number % 2 == 0) for number, user in enumerate(secrets)
+    ]
+    told: list[tuple[int, int]] = []
+
+    done = await Reseal(new.services).run(lambda moved, total: told.append((moved, total)))
+
+    assert (done.moved, done.left) == (11, 0)
+    assert told[-1] == (11, 11)
+    assert [moved for moved, _ in told] == sorted(moved for moved, _ in told)
+    assert await totals(new) == {"k2": 11, "k1": 0}
+    ring = new.services.key_ring
+    for user, secret in secrets.items():
+        factor = await factor_of(new, user)
+        bound_to = {"user": user, "enrolment": factor.id}
+        assert ring.open(factor.sealed_secret, purpose=TOTP_SECRET, bound_to=bound_to) == secret
+    for before in enrolments:
+        after = await enrolment_of(new, before.user_id)
+        bound_to = {"user": before.user_id, "enrolment": before.id}
+        ring.open(after.sealed_secret, purpose=TOTP_SECRET, bound_to=bound_to)
+        assert (after.sealed_codes is None) == (before.sealed_codes is None)
+        if after.sealed_codes is not None:
+            ring.open(after.sealed_codes, purpose=PENDING_CODES, bound_to=bound_to)
+    assert (await Reseal(new.services).run(lambda moved, total: None)).moved == 0
+
+
+class Between:
+    """Transactions that let somebody else write once, between a rotation's reading and its writing."""
+
+    def __init__(self, real: Any, meanwhile: Callable[[], Any]) -> None:
+        self._real = real
+        self._meanwhile: Callable[[], Any] | None = meanwhile
+
+    async def read(self, step: Callable[[Transaction], T]) -> T:
+        result: T = await self._real.read(step)
+        return result
+
+    async def run(self, step: Callable[[Transaction], T]) -> T:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        result: T = await self._real.run(step)
+        return result
+
+
+async def test_what_a_server_writes_meanwhile_is_not_lost(old: Auth, new: Auth) -> None:
+    ada = await user_id(old, "ada")
+    await put_factor(old, ada, totp.new_secret())
+    changed = totp.new_secret()
+
+    services = replace(
+        new.services, transactions=Between(new.services.transactions, lambda: put_factor(old, ada, changed))
+    )
+    done = await Reseal(services).run(lambda moved, total: None)
+
+    assert done.left == 0
+    factor = await factor_of(new, ada)
+    bound_to = {"user": ada, "enrolment": factor.id}
+    assert new.services.key_ring.open(factor.sealed_secret, purpose=TOTP_SECRET, bound_to=bound_to) == changed
+    assert new.services.key_ring.kid_of(factor.sealed_secret) == "k2"
+
+
+async def test_codes_that_are_hashed_meanwhile_do_not_come_back(old: Auth, new: Auth) -> None:
+    ada = await user_id(old, "ada")
+    enrolment = await put_enrolment(old, ada, with_codes=True)
+
+    async def hash_codes() -> None:
+        await old.services.transactions.run(lambda tx: tx.two_factor.put_pending_codes(enrolment.id, ada, []))
+
+    services = replace(new.services, transactions=Between(new.services.transactions, hash_codes))
+    done = await Reseal(services).run(lambda moved, total: None)
+
+    assert done.left == 0
+    after = await enrolment_of(new, ada)
+    assert after.sealed_codes is None
+    assert new.services.key_ring.kid_of(after.sealed_secret) == "k2"
+
+
+class PowerCut(Exception):
+    """What ends a rotation in the middle."""
+
+
+async def test_rotation_that_was_cut_off_goes_on(
+    old: Auth, new: Auth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reencrypt, "BATCH", 1)
+    for number in range(3):
+        await put_factor(old, await user_id(old, f"user{number}"), totp.new_secret())
+
+    def cut(moved: int, total: int) -> None:
+        if moved == 2:
+            raise PowerCut
+
+    with pytest.raises(PowerCut):
+        await Reseal(new.services).run(cut)
+    assert await totals(new) == {"k2": 2, "k1": 2}
+    assert (await Reseal(new.services).run(lambda moved, total: None)).moved == 2
+    assert await totals(new) == {"k2": 4, "k1": 0}

@@ -1,0 +1,152 @@
+"""A deployment with people in it, and its two doors: GraphQL and REST."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from czo_auth import Auth, Settings
+from czo_auth.core.context import Provenance
+from czo_auth.core.flows.api_keys.manage import NewApiKey
+from czo_auth.core.flows.organizations.manage import NewOrganization
+from czo_auth.core.flows.sessions.issue import issue_session
+from czo_auth.core.ids import new_id
+from czo_auth.core.organizations.organization import Organization
+from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+from czo_auth.crypto.sealing import new_key_text
+
+URL = "http://auth.test"
+FROM_HERE = Provenance(ip="192.0.2.7", user_agent="test", request_id="test")
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user who is signed in."""
+
+    id: str
+    token: str = field(repr=False)
+    principal: Principal
+
+
+class House:
+    """One deployment, reached through its applications."""
+
+    def __init__(self, auth: Auth, graphql: httpx.AsyncClient, rest: httpx.AsyncClient) -> None:
+        self.auth = auth
+        self.graphql = graphql
+        self.rest = rest
+        self.transactions = auth.services.transactions
+
+    async def ask(self, query: str, token: str | None, **more: Any) -> httpx.Response:
+        """Send a document with a credential as Bearer."""
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        return await self.graphql.post("/graphql", json={"query": query, **more}, headers=headers)
+
+    async def data(self, query: str, token: str, **more: Any) -> Any:
+        """Ask what must succeed."""
+        answer = await self.ask(query, token, **more)
+        body = answer.json()
+        assert (answer.status_code, "errors" in body) == (200, False), answer.text
+        return body["data"]
+
+    async def person(self, name: str) -> Person:
+        """Settle a user, `<name>@example.com`, and sign them in."""
+        now = self.auth.now()
+        user = User(
+            id=new_id(now),
+            email=f"{name}@example.com",
+            name=name,
+            image=None,
+            email_verified=False,
+            password_hash=None,
+            actor_types=frozenset({"customer"}),
+            credential_version=1,
+            has_factor=False,
+            banned_at=None,
+            created_at=now,
+            updated_at=now,
+        )
+        assert await self.transactions.run(lambda tx: tx.users.add(user))
+        return await self.sign_in(user)
+
+    async def sign_in(self, user: User) -> Person:
+        """Give *user* a new session."""
+        now = self.auth.now()
+
+        def issue(tx: Transaction) -> str:
+            return issue_session(
+                tx,
+                user,
+                actor_type="customer",
+                amr=("pwd",),
+                auth_time=now,
+                factor_proved_at=None,
+                remembered=True,
+                policy=self.auth.services.policies.sessions,
+                provenance=FROM_HERE,
+                now=now,
+            ).session_token
+
+        token = await self.transactions.run(issue)
+        principal = await self.auth.authenticate.session_token(token, now=now)
+        return Person(id=user.id, token=token, principal=principal)
+
+    async def organization(self, owner: Person, name: str = "Acme") -> Organization:
+        """Let *owner* found an organization."""
+        membership = await self.auth.organizations.create(
+            owner.principal, NewOrganization(name=name), provenance=FROM_HERE, now=self.auth.now()
+        )
+        return membership.organization
+
+    async def api_key(self, owner: Person, organization: Organization | None = None) -> str:
+        """Let *owner* create a key, scoped to *organization* if given."""
+        created = await self.auth.api_keys.create(
+            owner.principal,
+            NewApiKey(
+                name="deploy",
+                organization_id=organization.id if organization else None,
+                scopes=("orders:read",),
+            ),
+            provenance=FROM_HERE,
+            now=self.auth.now(),
+        )
+        return created.key
+
+    async def promote(self, person: Person) -> None:
+        """Make *person* an administrator, who must have a second factor and has none."""
+        await self.transactions.run(
+            lambda tx: tx.users.set_actor_types(
+                person.id, actor_types=frozenset({"customer", "admin"}), now=self.auth.now()
+            )
+        )
+
+
+@asynccontextmanager
+async def open_house(database_url: str, **settings: Any) -> AsyncIterator[House]:
+    """Open a deployment on *database_url*."""
+    auth = Auth(
+        Settings(
+            encryption_key=SecretStr(new_key_text()),
+            database_url=database_url,
+            base_url=URL,
+            rate_limit_enabled=False,
+            **settings,
+        )
+    )
+    await auth.start()
+    try:
+        async with _client(auth.graphql) as graphql, _client(auth.app) as rest:
+            yield House(auth, graphql, rest)
+    finally:
+        await auth.stop()
+
+
+def _client(app: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL)
