@@ -77,7 +77,7 @@ class Service:
         return person
 
     def enable(self, person: Person) -> None:
-        """Begin an enrolment."""
+        """Begin an enrollment."""
         shown, _ = self.post("/two-factor/enable", {"password": PASSWORD}, bearer=person.token)
         person.secret, person.codes = shown["secret"], shown["backupCodes"]
 

@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 
 FAILED = Path(".pytest_cache/v/cache/lastfailed")
-MOST = 25
+MAX_BATCH = 25
 
 
 def main() -> int:
     """Run them, without the others that pytest's own option would add when none of them is left."""
     tests = list(json.loads(FAILED.read_text())) if FAILED.exists() else []
     print(f"{len(tests)} tests failed", flush=True)
-    if not 0 < len(tests) <= MOST:
+    if not 0 < len(tests) <= MAX_BATCH:
         return 1
     # The browser's tests need a process without any others.
     apart = [

@@ -118,14 +118,14 @@ def doctor_page() -> str:
 
 def rest_page() -> str:
     """Tell every REST route with who may call it."""
-    from czo_auth.app import door_of
+    from czo_auth.app import build_app_state
     from czo_auth.crypto.sealing import new_key_text
     from czo_auth.rest.app import rest_app
     from czo_auth.runtime import Runtime
 
     with tempfile.TemporaryDirectory() as folder:
         runtime = Runtime(Settings(encryption_key=new_key_text(), data_dir=Path(folder)))  # type: ignore[arg-type]
-        paths = rest_app(door_of(runtime), version="0").openapi()["paths"]
+        paths = rest_app(build_app_state(runtime), version="0").openapi()["paths"]
     rows = []
     for path, methods in paths.items():
         for method, operation in methods.items():

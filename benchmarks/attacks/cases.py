@@ -12,13 +12,13 @@ from benchmarks.attacks.subjects import Account, Attacked, Pending, WithKeys, te
 from czo_auth.crypto import totp
 
 AT_ONCE = 32
-MOST_GUESSES = 30
+MAX_GUESSES = 30
 Case = Callable[[Attacked], Awaitable[str]]
 
 
 async def _enrolled(server: Attacked) -> Account:
     account = await server.sign_up()
-    await server.enrol(account)
+    await server.enroll(account)
     return account
 
 
@@ -31,8 +31,8 @@ async def replayed_code(server: Attacked) -> str:
     return f"{first.status_code}, then {second.status_code}"
 
 
-async def enrolment_code_again(server: Attacked) -> str:
-    """The code that confirmed the enrolment, again at the next sign-in"""
+async def enrollment_code_again(server: Attacked) -> str:
+    """The code that confirmed the enrollment, again at the next sign-in"""
     account = await server.sign_up()
     before = account.code
     sent: list[str] = []
@@ -42,7 +42,7 @@ async def enrolment_code_again(server: Attacked) -> str:
         return sent[-1]
 
     account.code = remember  # type: ignore[method-assign]
-    await server.enrol(account)
+    await server.enroll(account)
     return str((await server.totp(await server.begin(account), sent[0])).status_code)
 
 
@@ -78,7 +78,7 @@ async def guesses_at_one_challenge(server: Attacked) -> str:
     """Wrong codes at one challenge, up to 30, then a right backup code there"""
     account = await _enrolled(server)
     begun = await server.begin(account)
-    seen = [await server.totp(begun, _wrong(account, guess)) for guess in range(MOST_GUESSES)]
+    seen = [await server.totp(begun, _wrong(account, guess)) for guess in range(MAX_GUESSES)]
     last = await server.backup(begun, account.codes[0])
     return f"{_runs(seen)}; the right code: {last.status_code}"
 
@@ -87,7 +87,7 @@ async def guesses_at_an_account(server: Attacked) -> str:
     """Wrong codes, each at a new challenge, up to 30, then a right backup code at another"""
     account = await _enrolled(server)
     seen = []
-    for guess in range(MOST_GUESSES):
+    for guess in range(MAX_GUESSES):
         browser = server.browser()
         answer = await server.sign_in(account.email, account.password, browser)
         if answer.status_code >= 300:
@@ -118,7 +118,7 @@ async def session_after_second_factor(server: Attacked) -> str:
     other = server.browser()
     await server.sign_in(account.email, account.password, other)
     before = await server.is_signed_in(other)
-    await server.enrol(account)
+    await server.enroll(account)
     return f"{_alive(before)}, then {_alive(await server.is_signed_in(other))}"
 
 
@@ -175,7 +175,7 @@ async def telling_users_apart(server: Attacked) -> str:
 PASSWORD_OF_NOBODY = "nobody has this phrase"
 CASES: tuple[Case, ...] = (
     replayed_code,
-    enrolment_code_again,
+    enrollment_code_again,
     racing_code,
     racing_backup_code,
     finished_challenge,

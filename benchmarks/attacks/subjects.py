@@ -43,7 +43,7 @@ class Account:
     password: str = PASSWORD
 
     def code(self, ahead: int = 1) -> str:
-        """Give the code of the step *ahead* of the present one; the enrolment used the present one."""
+        """Give the code of the step *ahead* of the present one; the enrollment used the present one."""
         return totp.hotp(self.secret, int(time.time()) // totp.PERIOD + ahead)
 
 
@@ -89,7 +89,7 @@ class Attacked(ABC):
         """Sign somebody up and in, in a browser of their own."""
 
     @abstractmethod
-    async def enrol(self, account: Account) -> None:
+    async def enroll(self, account: Account) -> None:
         """Turn two-factor authentication on."""
 
     @abstractmethod
@@ -158,7 +158,7 @@ class BetterAuthWire(WithKeys):
         _good(await account.browser.post("/api/auth/sign-up/email", json=body))
         return account
 
-    async def enrol(self, account: Account) -> None:
+    async def enroll(self, account: Account) -> None:
         begun = _good(
             await account.browser.post("/api/auth/two-factor/enable", json={"password": account.password})
         ).json()
@@ -262,7 +262,7 @@ class Crudauth(Attacked):
         self._keep_csrf(account.browser, await self.sign_in(account.email, account.password, account.browser))
         return account
 
-    async def enrol(self, account: Account) -> None:
+    async def enroll(self, account: Account) -> None:
         begun = _good(
             await account.browser.post("/mfa/totp/setup", json={"password": account.password})
         ).json()

@@ -5,55 +5,55 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from czo_auth.asgi.admission import Door
+from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.body import UnreadBody
 from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.problems import refusal_of, send_refusal
-from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from czo_auth.rest.app import rest_app
 from czo_auth.runtime import Runtime
 from czo_auth.version import VERSION
 
 
-def door_of(runtime: Runtime) -> Door:
+def build_app_state(runtime: Runtime) -> AppState:
     """Put together what every request of *runtime* passes."""
     authenticator = Authenticator(runtime)
-    return Door(runtime=runtime, authenticator=authenticator, clients=authenticator.clients)
+    return AppState(runtime=runtime, authenticator=authenticator, clients=authenticator.clients)
 
 
-def mounted_app(runtime: Runtime, door: Door) -> ASGIApp:
+def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
     """
     Build the application that a host mounts at the base path.
 
     It finds its own path whichever way the host mounts it: with a ``root_path`` (Starlette), or with the prefix cut
     off already (Litestar, which adds a slash). Its lifespan never runs there, so the first request starts it.
     """
-    rest: ASGIApp = rest_app(door, version=VERSION)
-    return with_cors(Shell(rest, base_path=runtime.settings.base_path), door)
+    rest: ASGIApp = rest_app(app_state, version=VERSION)
+    return with_cors(FaultBarrier(rest, base_path=runtime.settings.base_path), app_state)
 
 
-def graphql_app_of(runtime: Runtime, door: Door) -> ASGIApp:
+def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
     """Build the application that answers GraphQL."""
     from czo_auth.graphql.app import graphql_app
 
-    return with_cors(Shell(graphql_app(door), base_path=""), door)
+    return with_cors(FaultBarrier(graphql_app(app_state), base_path=""), app_state)
 
 
-def pages_app_of(runtime: Runtime, door: Door) -> ASGIApp:
+def pages_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
     """Build the account pages. No other site reads them, so there is no CORS; they say themselves what is stored."""
     from czo_auth.web.app import pages_app
 
     base = runtime.settings.pages_path
-    return Shell(pages_app(door, base=base), base_path=base)
+    return FaultBarrier(pages_app(app_state, base=base), base_path=base)
 
 
-def with_cors(app: ASGIApp, door: Door) -> ASGIApp:
+def with_cors(app: ASGIApp, app_state: AppState) -> ASGIApp:
     """Answer preflights and let trusted origins read the answers, with credentials."""
     answering = _TrustedOrigins(
         app,
-        origins=door.authenticator.origins,
+        origins=app_state.authenticator.origins,
         allow_credentials=True,
         allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
         # Whatever a trusted page asks for: tracing libraries add headers of their own to every request.
@@ -91,7 +91,7 @@ class NeverStored:
         await self._app(scope, receive, send_marked)
 
 
-class Shell:
+class FaultBarrier:
     """Normalises the path, turns faults into clean answers, and lets no answer break off a request."""
 
     def __init__(self, app: ASGIApp, *, base_path: str) -> None:

@@ -7,13 +7,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from czo_auth.asgi.types import ASGIApp
+from starlette.types import ASGIApp
+
 from czo_auth.runtime import Runtime
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-    from czo_auth.asgi.admission import Door
+    from czo_auth.asgi.admission import AppState
     from czo_auth.core.principal import Principal
 
 S = TypeVar("S", bound=Callable[..., Any])
@@ -33,25 +34,25 @@ class Auth(Runtime):
     """
 
     @cached_property
-    def door(self) -> Door:
+    def app_state(self) -> AppState:
         """What every request passes."""
-        from czo_auth.app import door_of
+        from czo_auth.app import build_app_state
 
-        return door_of(self)
+        return build_app_state(self)
 
     @cached_property
     def app(self) -> ASGIApp:
         """The ASGI application to mount at ``settings.base_path``."""
         from czo_auth.app import mounted_app
 
-        return mounted_app(self, self.door)
+        return mounted_app(self, self.app_state)
 
     @cached_property
     def graphql(self) -> ASGIApp:
         """The ASGI application that answers ``POST /graphql``; mount it where you like."""
         from czo_auth.app import graphql_app_of
 
-        return graphql_app_of(self, self.door)
+        return graphql_app_of(self, self.app_state)
 
     @cached_property
     def pages(self) -> ASGIApp:
@@ -59,7 +60,7 @@ class Auth(Runtime):
         from czo_auth.app import pages_app_of
 
         self.pages_are_mounted = True
-        return pages_app_of(self, self.door)
+        return pages_app_of(self, self.app_state)
 
     def on(self, pattern: str) -> Callable[[S], S]:
         """

@@ -1,4 +1,4 @@
-"""Figures for Prometheus: how many requests each room of the server answered, how, and how fast."""
+"""Figures for Prometheus: how many requests each route answered, how, and how fast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from czo_auth.errors import StartRefused
 
 if TYPE_CHECKING:
@@ -32,17 +33,17 @@ class Meter:
         except ImportError:
             raise StartRefused("CZO_AUTH_METRICS_ENABLED needs czo-auth[metrics].") from None
         self._own: CollectorRegistry = CollectorRegistry()
-        self._answers = Counter(
-            "czo_auth_answers", "Requests answered.", ["room", "status"], registry=self._own
+        self._requests = Counter(
+            "czo_auth_requests", "Requests answered.", ["route", "status"], registry=self._own
         )
         self._seconds = Histogram(
-            "czo_auth_answer_seconds",
+            "czo_auth_request_seconds",
             "Time from request to the end of the answer.",
-            ["room"],
+            ["route"],
             registry=self._own,
         )
 
-    async def measure(self, room: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def measure(self, route: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """
         Let *app* answer, and count it under *room*.
 
@@ -60,8 +61,8 @@ class Meter:
         try:
             await app(scope, receive, send_noted)
         finally:
-            self._answers.labels(room, str(status)).inc()
-            self._seconds.labels(room).observe(time.perf_counter() - begun)
+            self._requests.labels(route, str(status)).inc()
+            self._seconds.labels(route).observe(time.perf_counter() - begun)
 
     async def answer(self, send: Send) -> None:
         """Write the figures in Prometheus's text format."""

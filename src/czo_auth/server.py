@@ -6,8 +6,9 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from czo_auth.asgi.problems import send_refusal
-from czo_auth.asgi.types import ASGIApp, Receive, Scope, Send
 from czo_auth.core.errors import MethodNotAllowed, NotFound, Refusal, Unavailable
 from czo_auth.errors import StartRefused
 
@@ -25,28 +26,28 @@ class Server:
         self._auth = auth
         self._base = auth.settings.base_path
         self._pages = auth.settings.pages_path if auth.settings.pages_enabled else None
-        self._rooms: dict[str, ASGIApp] = {
+        self._routes: dict[str, ASGIApp] = {
             "/graphql": auth.graphql,
             "/healthz": _only_get(self._healthy),
             "/readyz": _only_get(self._ready),
             "/.well-known/jwks.json": self._jwks,
         }
         if self._pages is not None:
-            self._rooms["/"] = _only_get(self._to_pages)
+            self._routes["/"] = _only_get(self._to_pages)
         self._meter: Meter | None = None
         if auth.settings.metrics_enabled:
             from czo_auth.metrics import Meter
 
             self._meter = Meter()
-            self._rooms["/metrics"] = _only_get(self._meter.answer)
+            self._routes["/metrics"] = _only_get(self._meter.answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._lifespan(receive, send)
-        name, room = self._find(scope["path"])
+        name, route = self._find(scope["path"])
         if self._meter is None:
-            return await room(scope, receive, send)
-        return await self._meter.measure(name, room, scope, receive, send)
+            return await route(scope, receive, send)
+        return await self._meter.measure(name, route, scope, receive, send)
 
     def _find(self, path: str) -> tuple[str, ASGIApp]:
         """Find the room for *path*, and the name under which it is counted."""
@@ -54,8 +55,8 @@ class Server:
             return "api", self._auth.app
         if self._pages is not None and (path.startswith(self._pages + "/") or path == self._pages):
             return "pages", self._auth.pages
-        room = self._rooms.get(path)
-        return ("none", _nothing_here) if room is None else (path, room)
+        route = self._routes.get(path)
+        return ("none", _nothing_here) if route is None else (path, route)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -105,12 +106,12 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _only_get(answer: object) -> ASGIApp:
-    async def room(scope: Scope, receive: Receive, send: Send) -> None:
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             return await send_refusal(send, MethodNotAllowed(), extra=[(b"allow", b"GET, HEAD")])
         return await answer(send)  # type: ignore[operator,no-any-return]
 
-    return room
+    return route
 
 
 async def _send_json(send: Send, status: int, value: object) -> None:

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorRegistry, ActorType
 from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
-from czo_auth.core.api_keys.lifetime import MOST_DAYS
+from czo_auth.core.api_keys.lifetime import MAX_DAYS
 from czo_auth.core.api_keys.scopes import ScopePolicy
 from czo_auth.core.events.types import AuditPolicy
 from czo_auth.core.mail import read_sender
@@ -197,14 +197,14 @@ class Settings(BaseSettings):
     api_key_max_days: int | None = Field(
         default=None,
         ge=1,
-        le=MOST_DAYS,
+        le=MAX_DAYS,
         description="Longest life of an API key; organizations may set a shorter one. A key without an expiry gets it, "
         "and keys of before end when it is over, counted from the first start with it. Unit: days.",
     )
     api_key_unused_days: int | None = Field(
         default=None,
         ge=1,
-        le=MOST_DAYS,
+        le=MAX_DAYS,
         description="After so long without use an API key expires, its owner warned a week before; organizations may "
         "set a shorter time. Off by default. Unit: days.",
     )

@@ -159,12 +159,12 @@ async def forget_attempts(live: Live, account: Account) -> None:
 
 
 @pytest.fixture
-async def loner(live: Live, monkeypatch: pytest.MonkeyPatch) -> tuple[Account, Session]:
+async def enrolled_user(live: Live, monkeypatch: pytest.MonkeyPatch) -> tuple[Account, Session]:
     """
     Somebody with a second factor whom no other attack knows, signed in.
 
     Enrolled beside the server, with backup codes that are hashed at bcrypt's least cost: ten at the real one take half
-    a second each time. The attacks on enrolment itself go through the server.
+    a second each time. The attacks on enrollment itself go through the server.
     """
     monkeypatch.setattr(codes, "COST", 4)
     account, session = await live.people.newcomer()
@@ -173,10 +173,10 @@ async def loner(live: Live, monkeypatch: pytest.MonkeyPatch) -> tuple[Account, S
     principal = await live.auth.authenticate.session_token(session.token, now=now)
     enable = live.auth.enable_two_factor
     shown = await enable.begin(
-        principal, password=None, code=None, replace=False, issuer=None, provenance=SYSTEM, now=now
+        principal, password=None, code=None, replace=False, issuer=None, context=SYSTEM, now=now
     )
     account.phone, account.codes = Phone(shown.secret, _now, drift=DRIFT), list(shown.backup_codes)
-    await enable.confirm(principal, account.has.at(0), provenance=SYSTEM, now=now)
+    await enable.confirm(principal, account.has.at(0), context=SYSTEM, now=now)
     await forget_attempts(live, account)
     return account, await live.people.sign_in(account)
 

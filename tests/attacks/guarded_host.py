@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from starlette.types import Receive, Scope, Send
+
 from czo_auth import Auth, AuthMiddleware
-from czo_auth.asgi.types import Receive, Scope, Send
 
 _auth = Auth()
 

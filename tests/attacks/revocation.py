@@ -27,7 +27,7 @@ from czo_auth.core.sessions.session import Session
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 from tests.attacks.history import Act, History, Operation, Outcome
-from tests.storage.rows import Things
+from tests.storage.rows import Rows
 from tests.support.ports import free_port
 from tests.support.tethered import tethered
 
@@ -95,7 +95,7 @@ async def prepare(database_url: str, each: int) -> list[Change]:
 class _People:
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
-        self._things = Things(auth.storage)
+        self._things = Rows(auth.storage)
 
     async def changes(self, each: int) -> list[Change]:
         administrator = await self._administrator()

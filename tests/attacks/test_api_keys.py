@@ -208,7 +208,7 @@ async def test_verification_agrees_with_the_door(
 async def test_right_kept_after_a_demotion(live: Live) -> None:
     """A reserved scope is worth nothing on the key of somebody who is no administrator any more."""
     account, session = await live.admin()
-    session = await live.people.enrol(account, session)
+    session = await live.people.enroll(account, session)
     key = (await create_key(live.api, session, scopes=["api-keys:verify", "orders:read"]))["key"]
     assert (await principal_of(live.api, key))["scopes"] == ["api-keys:verify", "orders:read"]
     path = f"/admin/users/{account.id}/actor-types"

@@ -48,7 +48,7 @@ async def test_backup_code_as_confirmation(live: Live, newcomer: Loner) -> None:
     assert (await live.people.two_factor(session))["enabled"] is False
 
 
-async def test_secret_of_an_enrolment_that_was_begun_anew(live: Live, newcomer: Loner) -> None:
+async def test_secret_of_an_enrollment_that_was_begun_anew(live: Live, newcomer: Loner) -> None:
     account, session = newcomer
     await live.people.enable(account, session)
     first = account.has
@@ -56,8 +56,8 @@ async def test_secret_of_an_enrolment_that_was_begun_anew(live: Live, newcomer: 
     refused(await live.people.verify(first.code(), bearer=session.token), 401, "INVALID_CODE")
 
 
-async def test_pending_replacement_at_sign_in(live: Live, loner: Loner) -> None:
-    account, session = loner
+async def test_pending_replacement_at_sign_in(live: Live, enrolled_user: Loner) -> None:
+    account, session = enrolled_user
     old_phone, old_codes = account.has, account.codes
     await live.people.enable(account, session, replace=True)
     challenge = await live.people.challenge(account)
@@ -68,7 +68,7 @@ async def test_pending_replacement_at_sign_in(live: Live, loner: Loner) -> None:
     Session.of(await live.people.redeem(old_codes[0], challenge=challenge))
 
 
-async def test_pending_enrolment_left_behind_by_a_thief(live: Live, newcomer: Loner) -> None:
+async def test_pending_enrollment_left_behind_by_a_thief(live: Live, newcomer: Loner) -> None:
     """Who held the session before a password change cannot confirm afterwards."""
     account, session = newcomer
     await live.people.enable(account, session)
@@ -81,7 +81,7 @@ async def test_pending_enrolment_left_behind_by_a_thief(live: Live, newcomer: Lo
     refused(await live.people.verify(account.has.code(), bearer=token), 400, "TOTP_NOT_ENABLED")
 
 
-async def test_expired_enrolment(live: Live, newcomer: Loner) -> None:
+async def test_expired_enrollment(live: Live, newcomer: Loner) -> None:
     account, session = newcomer
     await live.people.enable(account, session)
     url = live.served.database_url
@@ -188,7 +188,7 @@ async def test_session_stolen_before_the_second_factor(live: Live, newcomer: Lon
     """It never becomes one with two factors, nor does its refresh token or access token."""
     account, stolen = newcomer
     elsewhere = await live.people.sign_in(account)
-    renewed = await live.people.enrol(account, stolen)
+    renewed = await live.people.enroll(account, stolen)
     assert renewed.body["session"]["aal"] == 2
     for session in (stolen, elsewhere):
         assert not await live.people.is_alive(session)
@@ -256,8 +256,8 @@ async def test_reading_a_pending_secret_with_a_wrong_password(live: Live, newcom
     refused(answer, 400, "INVALID_PASSWORD")
 
 
-async def test_looking_for_secrets_in_what_the_server_writes(live: Live, loner: Loner) -> None:
-    account, session = loner
+async def test_looking_for_secrets_in_what_the_server_writes(live: Live, enrolled_user: Loner) -> None:
+    account, session = enrolled_user
     key = (await create_key(live.api, session))["key"]
     await live.api.http.get(f"/api/auth/whoami?key={key}&code={account.codes[0]}")
     await live.people.redeem(account.codes[1], challenge=await live.people.challenge(account))
@@ -273,16 +273,16 @@ async def test_looking_for_secrets_in_what_the_server_writes(live: Live, loner: 
     assert [secret for secret in secrets if secret in written] == []
 
 
-async def test_row_of_another_users_factor(live: Live, loner: Loner, victim: Account) -> None:
+async def test_row_of_another_users_factor(live: Live, enrolled_user: Loner, victim: Account) -> None:
     """Who can write to the database, but has no key, cannot give their own secret to somebody else (S12, S13)."""
     url = live.served.database_url
-    mine = await sql(url, "SELECT sealed_secret FROM {}factors WHERE user_id = $1", loner[0].id)
+    mine = await sql(url, "SELECT sealed_secret FROM {}factors WHERE user_id = $1", enrolled_user[0].id)
     theirs = await sql(url, "SELECT sealed_secret FROM {}factors WHERE user_id = $1", victim.id)
     put = "UPDATE {}factors SET sealed_secret = $1 WHERE user_id = $2"
     await sql(url, put, mine[0][0], victim.id)
     try:
         challenge = await live.people.challenge(victim)
-        phone = Phone(loner[0].has.secret, live.clock, drift=live.people.drift)
+        phone = Phone(enrolled_user[0].has.secret, live.clock, drift=live.people.drift)
         refused(await live.people.verify(phone.code(), challenge=challenge), 503, "SERVICE_UNAVAILABLE")
         Session.of(await live.people.redeem(victim.codes.pop(), challenge=challenge))
     finally:

@@ -286,10 +286,10 @@ async def test_token_of_a_banned_user(live: Live, root: Session) -> None:
 
 
 async def test_token_of_before_the_second_factor_turned_off(
-    live: Live, loner: tuple[Account, Session]
+    live: Live, enrolled_user: tuple[Account, Session]
 ) -> None:
     """Its claims still say two factors; the session does not."""
-    account, session = loner
+    account, session = enrolled_user
     body = {"password": account.password}
     accepted(await live.api.post("/two-factor/disable", body, bearer=session.token))
     assert part_of(session.access_token, 1)["aal"] == 2

@@ -151,7 +151,7 @@ async def test_id_of_an_invitation_lets_no_unconfirmed_address_in(timed: Timed) 
     auth, now = timed.runtime, timed.clock()
     principal = await auth.authenticate.session_token(thief.token, now=now)
     with pytest.raises(EmailNotVerified):
-        await auth.invitations.accept_by_id(principal, invitation, provenance=SYSTEM, now=now)
+        await auth.invitations.accept_by_id(principal, invitation, context=SYSTEM, now=now)
     listed = accepted(await timed.api.get("/organizations", bearer=thief.token))
     assert listed["organizations"] == []
 

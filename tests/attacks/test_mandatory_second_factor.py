@@ -25,7 +25,7 @@ FIELDS = [
     '_entities(representations: [{__typename: "User", id: "0195e0f0-0000-7000-8000-000000000000"}]) { __typename }',
     "__typename",
 ]
-MUST_ENROL = "TWO_FACTOR_SETUP_REQUIRED"
+MUST_ENROLL = "TWO_FACTOR_SETUP_REQUIRED"
 Promoted = tuple[Account, Session]
 
 
@@ -45,7 +45,7 @@ async def knock(live: Live, route: Route, **how: Any) -> Answer:
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-async def test_every_route_with_a_session_that_may_only_enrol(
+async def test_every_route_with_a_session_that_may_only_enroll(
     live: Live, promoted: Promoted, carrier: str
 ) -> None:
     let_in = []
@@ -53,7 +53,7 @@ async def test_every_route_with_a_session_that_may_only_enrol(
         if route.name in ENROLLING | PUBLIC:
             continue
         answer = await knock(live, route, **CARRIERS[carrier](promoted[1]))
-        if answer.status_code == 403 and answer.json()["code"] == MUST_ENROL:
+        if answer.status_code == 403 and answer.json()["code"] == MUST_ENROLL:
             continue
         let_in.append((route.name, answer.status_code, answer.text))
     # Without a challenge it asks for one with a session or without.
@@ -67,7 +67,7 @@ async def test_every_route_with_an_api_key_of_before(live: Live) -> None:
     await live.promote(account)
     for route in await every_route(live.api):
         answer = await knock(live, route, bearer=key)
-        assert (answer.status_code, answer.json()["code"]) == (403, MUST_ENROL), route.name
+        assert (answer.status_code, answer.json()["code"]) == (403, MUST_ENROLL), route.name
 
 
 @pytest.mark.parametrize("path", ["/session", "/whoami", "/organizations", "/api-keys", "/admin/users"])
@@ -76,11 +76,11 @@ async def test_every_route_without_credential(live: Live, path: str) -> None:
 
 
 @pytest.mark.parametrize("field", FIELDS)
-async def test_every_field_with_a_session_that_may_only_enrol(
+async def test_every_field_with_a_session_that_may_only_enroll(
     promoted: Promoted, graph: Graph, field: str
 ) -> None:
     for token in (promoted[1].token, promoted[1].access_token):
-        refused(await graph(f"{{ {field} }}", token), 403, MUST_ENROL)
+        refused(await graph(f"{{ {field} }}", token), 403, MUST_ENROLL)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -89,11 +89,11 @@ async def test_every_field_with_an_api_key_of_before(live: Live, graph: Graph, f
     key = (await create_key(live.api, session))["key"]
     accepted(await live.api.get("/whoami", bearer=key))
     await live.promote(account)
-    refused(await graph(f"{{ {field} }}", key), 403, MUST_ENROL)
+    refused(await graph(f"{{ {field} }}", key), 403, MUST_ENROLL)
 
 
 async def test_administrators_routes_with_every_lesser_caller(live: Live, victim: Account) -> None:
-    """Neither a customer, with two factors, nor a key, nor an administrator who wears another hat."""
+    """Neither a customer, with two factors, nor a key, nor an administrator who wears another actor type."""
     session = await live.people.sign_in(victim)
     key = (await create_key(live.api, session))["key"]
     routes = [route for route in await every_route(live.api) if route.path.startswith("/admin/")]
@@ -105,7 +105,7 @@ async def test_administrators_routes_with_every_lesser_caller(live: Live, victim
 
 async def test_administrator_in_a_lesser_hat(live: Live) -> None:
     account, session = await live.admin()
-    await live.people.enrol(account, session)
+    await live.people.enroll(account, session)
     customer = await live.people.sign_in(account, "customer")
     refused(await live.api.get("/admin/users", bearer=customer.token), 403, "FORBIDDEN")
     refused(
@@ -133,39 +133,39 @@ async def test_every_way_in(live: Live, promoted: Promoted, way: str) -> None:
     assert accepted(answer)["requires2FASetup"] is True
     session = Session.of(answer)
     assert session.body["session"]["restrictedTo"] == "two_factor_setup"
-    refused(await live.api.get("/api-keys", bearer=session.token), 403, MUST_ENROL)
+    refused(await live.api.get("/api-keys", bearer=session.token), 403, MUST_ENROLL)
 
 
 async def test_refreshing_out_of_it(live: Live, promoted: Promoted) -> None:
     body = {"refreshToken": promoted[1].refresh_token}
     token = accepted(await live.api.post("/token/refresh", body))["accessToken"]
-    refused(await live.api.get("/organizations", bearer=token), 403, MUST_ENROL)
+    refused(await live.api.get("/organizations", bearer=token), 403, MUST_ENROLL)
 
 
 async def test_switching_out_of_it(live: Live, promoted: Promoted) -> None:
     for hat in ("customer", "admin"):
         answer = await live.api.post("/switch-actor", {"actorType": hat}, bearer=promoted[1].token)
-        refused(answer, 403, MUST_ENROL)
+        refused(answer, 403, MUST_ENROLL)
 
 
 async def test_changing_the_password_out_of_it(live: Live, promoted: Promoted) -> None:
     account, session = promoted
     body = {"currentPassword": account.password, "newPassword": "another battery staple"}
-    refused(await live.api.post("/change-password", body, bearer=session.token), 403, MUST_ENROL)
+    refused(await live.api.post("/change-password", body, bearer=session.token), 403, MUST_ENROLL)
 
 
 async def test_step_up_with_a_backup_code_that_is_pending(live: Live, promoted: Promoted) -> None:
     account, session = promoted
     await live.people.enable(account, session)
-    refused(await live.people.redeem(account.codes[0], bearer=session.token), 403, MUST_ENROL)
-    refused(await live.api.get("/organizations", bearer=session.token), 403, MUST_ENROL)
+    refused(await live.people.redeem(account.codes[0], bearer=session.token), 403, MUST_ENROLL)
+    refused(await live.api.get("/organizations", bearer=session.token), 403, MUST_ENROLL)
 
 
-async def test_pending_enrolment_as_the_second_factor(live: Live, promoted: Promoted) -> None:
+async def test_pending_enrollment_as_the_second_factor(live: Live, promoted: Promoted) -> None:
     account, session = promoted
     await live.people.enable(account, session)
     again = Session.of(await live.people.begin(account, "admin"))
-    refused(await live.api.get("/organizations", bearer=again.token), 403, MUST_ENROL)
+    refused(await live.api.get("/organizations", bearer=again.token), 403, MUST_ENROLL)
 
 
 RESPELLED = [
@@ -194,7 +194,7 @@ async def test_guarded_route_under_another_spelling(live: Live, promoted: Promot
 async def test_guarded_route_by_a_header(live: Live, promoted: Promoted, header: str) -> None:
     for value in ("GET", "/api/auth/session"):
         answer = await live.api.get("/api-keys", bearer=promoted[1].token, headers={header: value})
-        refused(answer, 403, MUST_ENROL)
+        refused(answer, 403, MUST_ENROLL)
 
 
 async def test_promotion_reaches_a_credential_that_was_just_used(live: Live, graph: Graph) -> None:
@@ -207,8 +207,8 @@ async def test_promotion_reaches_a_credential_that_was_just_used(live: Live, gra
     await live.promote(account)
     for _ in range(8):
         for token in (key, session.token, session.access_token):
-            refused(await live.api.get("/organizations", bearer=token), 403, MUST_ENROL)
-            refused(await graph(bearer=token), 403, MUST_ENROL)
+            refused(await live.api.get("/organizations", bearer=token), 403, MUST_ENROLL)
+            refused(await graph(bearer=token), 403, MUST_ENROLL)
 
 
 async def test_signing_up_as_administrator(live: Live) -> None:

@@ -215,9 +215,9 @@ async def test_confirm_against_confirm_and_enable_against_disable(
     live: Live, attackers: Attackers, rounds: int
 ) -> None:
     """
-    An enrolment is confirmed once, by one of two sessions; and what was turned on is turned off once.
+    An enrollment is confirmed once, by one of two sessions; and what was turned on is turned off once.
 
-    Both in one, because both use up an enrolment, which costs ten hashes.
+    Both in one, because both use up an enrollment, which costs ten hashes.
     """
     for account, session in await newcomers(live, rounds):
         other = await live.people.sign_in(account)
@@ -234,7 +234,7 @@ async def test_confirm_against_confirm_and_enable_against_disable(
 
 
 async def enable_against_disable(live: Live, attackers: Attackers, account: Account, token: str) -> None:
-    """Whatever comes first: it is off in the end, once, and a new enrolment is at most pending."""
+    """Whatever comes first: it is off in the end, once, and a new enrollment is at most pending."""
     path, password = f"{BASE}/two-factor", {"password": account.password}
     requests = [
         request("POST", f"{path}/enable", {**password, "replace": True}, bearer=token)

@@ -100,7 +100,7 @@ async def test_refreshing_up_to_two_factors(live: Live, person: Person) -> None:
     """Turning on the second factor elsewhere raises nothing here: the family is dead."""
     account, session = person
     other = await live.people.sign_in(account)
-    await live.people.enrol(account, other)
+    await live.people.enroll(account, other)
     refused(await refresh(live, session.refresh_token), 401, "INVALID_REFRESH_TOKEN")
     refused(await refresh(live, other.refresh_token), 401, "INVALID_REFRESH_TOKEN")
 

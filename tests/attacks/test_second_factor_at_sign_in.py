@@ -96,14 +96,18 @@ async def test_other_credential_in_place_of_the_challenge(live: Live, victim: Ac
     refused(await live.people.verify(victim.has.code(), challenge=given), 401, DEAD)
 
 
-async def test_own_code_for_a_stolen_challenge(live: Live, victim: Account, loner: Loner) -> None:
+async def test_own_code_for_a_stolen_challenge(live: Live, victim: Account, enrolled_user: Loner) -> None:
     challenge = await live.people.challenge(victim)
-    refused(await live.people.verify(loner[0].has.code(), challenge=challenge), 401, "INVALID_CODE")
+    refused(await live.people.verify(enrolled_user[0].has.code(), challenge=challenge), 401, "INVALID_CODE")
 
 
-async def test_own_session_beside_a_stolen_challenge(live: Live, victim: Account, loner: Loner) -> None:
+async def test_own_session_beside_a_stolen_challenge(
+    live: Live, victim: Account, enrolled_user: Loner
+) -> None:
     challenge = await live.people.challenge(victim)
-    answer = await live.people.verify(loner[0].has.code(), challenge=challenge, bearer=loner[1].token)
+    answer = await live.people.verify(
+        enrolled_user[0].has.code(), challenge=challenge, bearer=enrolled_user[1].token
+    )
     refused(answer, 401, "INVALID_CODE")
 
 
@@ -148,7 +152,7 @@ async def test_earlier_code_after_a_later_one_was_spent(live: Live, victim: Acco
     )
 
 
-async def test_enrolment_code_used_again_at_sign_in(live: Live) -> None:
+async def test_enrollment_code_used_again_at_sign_in(live: Live) -> None:
     account, session = await live.people.newcomer()
     await live.people.enable(account, session)
     code = account.has.code()
@@ -239,9 +243,9 @@ async def lock(live: Live, account: Account) -> None:
             refused(await live.people.verify(account.has.wrong(), challenge=challenge), 401, "INVALID_CODE")
 
 
-async def test_new_challenges_for_more_guesses(live: Live, loner: Loner) -> None:
+async def test_new_challenges_for_more_guesses(live: Live, enrolled_user: Loner) -> None:
     """The account has a budget beside the challenge's; a right code is refused then too, and not spent."""
-    account, session = loner
+    account, session = enrolled_user
     await lock(live, account)
     code, backup = account.has.code(), account.codes[0]
     challenge = await live.people.challenge(account)
@@ -257,9 +261,9 @@ async def test_new_challenges_for_more_guesses(live: Live, loner: Loner) -> None
     assert (await live.people.two_factor(session))["backupCodesRemaining"] == 10
 
 
-async def test_guesses_moved_to_the_changes_that_take_a_code(live: Live, loner: Loner) -> None:
+async def test_guesses_moved_to_the_changes_that_take_a_code(live: Live, enrolled_user: Loner) -> None:
     """Step-up, disable and regenerate draw on the same budget."""
-    account, session = loner
+    account, session = enrolled_user
     for path in ("/two-factor/disable", "/two-factor/generate-backup-codes", "/two-factor/enable"):
         body: dict[str, object] = {"password": account.password, "code": account.has.wrong()}
         if path.endswith("enable"):
@@ -360,8 +364,8 @@ CHANGES = [change_password, revoke_others, ban, ban_and_unban, reset_two_factor,
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-async def test_challenge_from_before(live: Live, loner: Loner, root: Session, change: Any) -> None:
-    account, session = loner
+async def test_challenge_from_before(live: Live, enrolled_user: Loner, root: Session, change: Any) -> None:
+    account, session = enrolled_user
     old_phone, old_codes = account.has, list(account.codes)
     challenge = await live.people.challenge(account)
     await change(live, root, account, session)
@@ -370,8 +374,8 @@ async def test_challenge_from_before(live: Live, loner: Loner, root: Session, ch
     refused(await live.people.redeem(old_codes[0], challenge=challenge), 401, DEAD)
 
 
-async def test_challenge_of_a_hat_that_was_taken(live: Live, root: Session, loner: Loner) -> None:
-    account, _ = loner
+async def test_challenge_of_a_hat_that_was_taken(live: Live, root: Session, enrolled_user: Loner) -> None:
+    account, _ = enrolled_user
     path = f"/admin/users/{account.id}/actor-types"
     accepted(await live.api.post(path, {"add": ["merchant"]}, bearer=root.token))
     challenge = await live.people.challenge(account, "merchant")
@@ -379,9 +383,9 @@ async def test_challenge_of_a_hat_that_was_taken(live: Live, root: Session, lone
     refused(await live.people.verify(account.has.code(), challenge=challenge), 401, DEAD)
 
 
-async def test_challenge_of_a_lesser_hat(live: Live, root: Session, loner: Loner) -> None:
+async def test_challenge_of_a_lesser_hat(live: Live, root: Session, enrolled_user: Loner) -> None:
     """A customer's challenge never becomes a merchant's session."""
-    account, _ = loner
+    account, _ = enrolled_user
     path = f"/admin/users/{account.id}/actor-types"
     accepted(await live.api.post(path, {"add": ["merchant"]}, bearer=root.token))
     challenge = await live.people.challenge(account)
@@ -407,10 +411,10 @@ async def enters_with(live: Live, account: Account, device: str) -> bool:
     return not accepted(answer)["requires2FA"]
 
 
-async def test_device_of_somebody_else(live: Live, victim: Account, loner: Loner) -> None:
-    device = await trusted(live, loner[0])
+async def test_device_of_somebody_else(live: Live, victim: Account, enrolled_user: Loner) -> None:
+    device = await trusted(live, enrolled_user[0])
     assert not await enters_with(live, victim, device)
-    assert await enters_with(live, loner[0], device), "it would have worked for its owner"
+    assert await enters_with(live, enrolled_user[0], device), "it would have worked for its owner"
 
 
 async def test_made_up_device(live: Live, victim: Account) -> None:
@@ -418,8 +422,8 @@ async def test_made_up_device(live: Live, victim: Account) -> None:
 
 
 @pytest.mark.parametrize("change", [change_password, replace_the_phone], ids=lambda change: change.__name__)
-async def test_device_trusted_before(live: Live, loner: Loner, root: Session, change: Any) -> None:
-    account, session = loner
+async def test_device_trusted_before(live: Live, enrolled_user: Loner, root: Session, change: Any) -> None:
+    account, session = enrolled_user
     device = await trusted(live, account)
     await change(live, root, account, session)
     if change is change_password:
@@ -427,15 +431,15 @@ async def test_device_trusted_before(live: Live, loner: Loner, root: Session, ch
     assert not await enters_with(live, account, device)
 
 
-async def test_device_that_was_revoked(live: Live, loner: Loner) -> None:
-    account, session = loner
+async def test_device_that_was_revoked(live: Live, enrolled_user: Loner) -> None:
+    account, session = enrolled_user
     device = await trusted(live, account)
     accepted(await live.api.delete("/two-factor/trusted-devices", bearer=session.token), 204)
     assert not await enters_with(live, account, device)
 
 
-async def test_device_cookie_used_again_after_its_renewal(live: Live, loner: Loner) -> None:
-    account, _ = loner
+async def test_device_cookie_used_again_after_its_renewal(live: Live, enrolled_user: Loner) -> None:
+    account, _ = enrolled_user
     device = await trusted(live, account)
     assert await enters_with(live, account, device)
     assert not await enters_with(live, account, device)
@@ -443,15 +447,15 @@ async def test_device_cookie_used_again_after_its_renewal(live: Live, loner: Lon
 
 async def test_trusting_a_device_as_administrator(live: Live) -> None:
     account, session = await live.admin()
-    await live.people.enrol(account, session)
+    await live.people.enroll(account, session)
     challenge = await live.people.challenge(account, "admin")
     body = {"code": account.has.code(), "challenge": challenge, "trustDevice": True}
     assert DEVICE_COOKIE not in cookies_set_by(await live.api.post("/two-factor/verify", body))
 
 
-async def test_switching_hats_on_a_trusted_device(live: Live, root: Session, loner: Loner) -> None:
+async def test_switching_hats_on_a_trusted_device(live: Live, root: Session, enrolled_user: Loner) -> None:
     """What the device skipped is asked for when more is wanted."""
-    account, _ = loner
+    account, _ = enrolled_user
     path = f"/admin/users/{account.id}/actor-types"
     accepted(await live.api.post(path, {"add": ["merchant"]}, bearer=root.token))
     device = await trusted(live, account)

@@ -4,7 +4,7 @@ Does the time of an answer tell what the answer does not?
 For each pair of questions that must not be told apart, both are asked again and again over one connection each, in
 random order within every turn, so that load, a warm cache or a slow clock falls on both alike. Compared are the
 medians, which do not care for the tail that a busy machine makes. How sure the difference is says a bootstrap: turns
-are drawn anew with replacement 1000 times, which gives an interval that holds 99 of 100 of the differences. A
+are drawn again with replacement 1000 times, which gives an interval that holds 99 of 100 of the differences. A
 difference counts when the whole interval lies beyond what the pair is allowed.
 
 Run it: ``python -m tests.attacks.timing [TURNS]``; it starts a server of its own with one process.

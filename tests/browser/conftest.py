@@ -30,7 +30,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-PATIENCE_MILLISECONDS = 10_000
+TIMEOUT_MILLISECONDS = 10_000
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @dataclass
-class House:
+class Deployment:
     """The server, and what an operator can do beside it."""
 
     server: RunningServer
@@ -90,7 +90,7 @@ class House:
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The standalone server, with its pages."""
     directory: Path = tmp_path_factory.mktemp("browser")
     database_url = f"sqlite:///{directory / 'browser.sqlite3'}"
@@ -104,20 +104,20 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         },
     )
     server.start()
-    yield House(server, database_url)
+    yield Deployment(server, database_url)
     server.stop()
 
 
 @pytest.fixture
-def visit(chromium: Browser, house: House) -> Iterator[NewVisitor]:
+def visit(chromium: Browser, deployment: Deployment) -> Iterator[NewVisitor]:
     """Let somebody come, with a browser of their own; in the end no page may have complained on its console."""
     visitors: list[Visitor] = []
 
     def come(*, email: str | None = None, **browser: Any) -> Visitor:
         options = {"locale": "en-GB", "viewport": {"width": 1100, "height": 800}, **browser}
         context = chromium.new_context(**options)
-        context.set_default_timeout(PATIENCE_MILLISECONDS)
-        visitor = Visitor(context.new_page(), house.base, email=email or new_email())
+        context.set_default_timeout(TIMEOUT_MILLISECONDS)
+        visitor = Visitor(context.new_page(), deployment.base, email=email or new_email())
         visitors.append(visitor)
         return visitor
 

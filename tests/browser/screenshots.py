@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import House
+from tests.browser.conftest import Deployment
 from tests.browser.visitor import NewVisitor, Visitor
 from tests.contract.deployments import create_admin
 
 FOLDER = Path(__file__).parents[2] / "docs" / "assets" / "screenshots"
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 COLOURS = 256
 WINDOW = {"width": 960, "height": 640}
 PEOPLE = ("Grace Hopper", "Alan Turing", "Mary Somerville")
@@ -40,7 +40,7 @@ class Photographer:
         path.parent.mkdir(parents=True, exist_ok=True)
         shot = visitor.page.screenshot(full_page=full_page, animations="disabled", caret="hide")
         _with_palette(Image.open(BytesIO(shot)).convert("RGB")).save(path, optimize=True)
-        assert path.stat().st_size < MOST_BYTES, f"{path.name} has {path.stat().st_size} bytes"
+        assert path.stat().st_size < MAX_BYTES, f"{path.name} has {path.stat().st_size} bytes"
 
 
 def _with_palette(image: Image.Image) -> Image.Image:
@@ -65,7 +65,7 @@ def _with_palette(image: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pictures(visit: NewVisitor, house: House, scheme: str) -> None:
+def test_pictures(visit: NewVisitor, deployment: Deployment, scheme: str) -> None:
     camera = Photographer(scheme)
     domain = f"{scheme}.example"
     options = {"color_scheme": scheme, "viewport": WINDOW}
@@ -96,7 +96,7 @@ def test_pictures(visit: NewVisitor, house: House, scheme: str) -> None:
         other.name = name
         other.sign_up()
     root = visit(email=f"root@{domain}", **options)
-    house.operate(lambda auth: create_admin(auth, root.email, now=datetime.now(UTC)))
+    deployment.operate(lambda auth: create_admin(auth, root.email, now=datetime.now(UTC)))
     root.begin("admin")
     root.press("Begin")
     root.scan()

@@ -8,14 +8,14 @@ import json
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.browser.conftest import House
+from tests.browser.conftest import Deployment
 from tests.browser.visitor import NewVisitor, Visitor
 
 
 @pytest.fixture
-def admin(visit: NewVisitor, house: House) -> Visitor:
+def admin(visit: NewVisitor, deployment: Deployment) -> Visitor:
     """An administrator with a second factor."""
-    visitor = visit(email=house.new_admin())
+    visitor = visit(email=deployment.new_admin())
     visitor.begin("admin")
     visitor.press("Begin")
     visitor.scan()
@@ -28,7 +28,7 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     bob.name = "Bob the <b>Builder</b>"
     bob.sign_up()
     bob.sign_in()
-    bob.enrol()
+    bob.enroll()
     bob.open("/api-keys/new")
     bob.fill(name="Bob's key")
     bob.press("Create key")
@@ -92,8 +92,10 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-def test_anybodys_key_is_found_and_revoked(visit: NewVisitor, house: House, *, scripts: bool) -> None:
-    bob, admin = visit(), visit(email=house.new_admin(), java_script_enabled=scripts)
+def test_anybodys_key_is_found_and_revoked(
+    visit: NewVisitor, deployment: Deployment, *, scripts: bool
+) -> None:
+    bob, admin = visit(), visit(email=deployment.new_admin(), java_script_enabled=scripts)
     bob.sign_up()
     bob.sign_in()
     bob.open("/api-keys/new")

@@ -7,13 +7,13 @@ import re
 import httpx
 import pytest
 
-from tests.browser.conftest import House
+from tests.browser.conftest import Deployment
 from tests.browser.visitor import NewVisitor, Visitor
 
 
-def _bearer_answer(house: House, key: str) -> int:
+def _bearer_answer(deployment: Deployment, key: str) -> int:
     headers = {"authorization": f"Bearer {key}"}
-    return httpx.get(f"{house.server.url}/api/auth/whoami", headers=headers, trust_env=False).status_code
+    return httpx.get(f"{deployment.server.url}/api/auth/whoami", headers=headers, trust_env=False).status_code
 
 
 def _shown_key(visitor: Visitor) -> str:
@@ -24,7 +24,7 @@ def _shown_key(visitor: Visitor) -> str:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 def test_a_key_is_made_shown_once_narrowed_rotated_and_revoked(
-    visit: NewVisitor, house: House, *, scripts: bool
+    visit: NewVisitor, deployment: Deployment, *, scripts: bool
 ) -> None:
     ada = visit(java_script_enabled=scripts)
     ada.sign_up()
@@ -39,7 +39,7 @@ def test_a_key_is_made_shown_once_narrowed_rotated_and_revoked(
     ada.fill(scopes="orders:read orders:write")
     ada.press("Create key")
     key = _shown_key(ada)
-    assert _bearer_answer(house, key) == 200
+    assert _bearer_answer(deployment, key) == 200
     if scripts:
         ada.look("api-key-shown")
         ada.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -65,14 +65,14 @@ def test_a_key_is_made_shown_once_narrowed_rotated_and_revoked(
     ada.page.get_by_label("How long the old one goes on").select_option("0")
     ada.press("Make a successor")
     successor = _shown_key(ada)
-    assert _bearer_answer(house, key) == 401
-    assert _bearer_answer(house, successor) == 200
+    assert _bearer_answer(deployment, key) == 401
+    assert _bearer_answer(deployment, successor) == 200
     ada.open("/api-keys")
     ada.page.get_by_role("link", name="Nightly export").click()
     assert not ada.page.get_by_role("button", name="Yes, revoke").is_visible()
     ada.confirm_act("Revoke", "Yes, revoke")
     assert ada.sees("The key is revoked.")
-    assert _bearer_answer(house, successor) == 401
+    assert _bearer_answer(deployment, successor) == 401
 
 
 def test_people_are_invited_join_get_roles_and_leave(visit: NewVisitor) -> None:
@@ -157,7 +157,9 @@ def test_an_organization_is_renamed_and_deleted_by_its_name(visit: NewVisitor, *
     assert ada.sees("You are in no organization yet.")
 
 
-def test_invitations_to_me_are_listed_once_my_address_is_confirmed(visit: NewVisitor, house: House) -> None:
+def test_invitations_to_me_are_listed_once_my_address_is_confirmed(
+    visit: NewVisitor, deployment: Deployment
+) -> None:
     ada, bob = visit(), visit()
     bob.sign_up()
     bob.sign_in()
@@ -176,7 +178,7 @@ def test_invitations_to_me_are_listed_once_my_address_is_confirmed(visit: NewVis
     bob.press("Send the link")
     assert bob.path == "/security"
     assert bob.sees("a link is on its way")
-    bob.open(f"/verify-email?token={house.mailed(bob.email, 'verify-email')}")
+    bob.open(f"/verify-email?token={deployment.mailed(bob.email, 'verify-email')}")
     bob.press("Confirm")
 
     bob.open("/organizations")

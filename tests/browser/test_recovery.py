@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from czo_auth import Auth
 from czo_auth.core.context import SYSTEM
 from czo_auth.core.principal import Principal
-from tests.browser.conftest import House
+from tests.browser.conftest import Deployment
 from tests.browser.visitor import NewVisitor, Visitor
 from tests.contract.deployments import Mailbox
 
 
-def ask(house: House, admin: Visitor, user: Visitor) -> str:
+def ask(deployment: Deployment, admin: Visitor, user: Visitor) -> str:
     """Ask for a reset as on a server where it waits for a day; gives the mailed token."""
     mailbox = Mailbox()
 
     async def act(auth: Auth) -> None:
-        asker = await auth.administer.find_by_email(admin.email)
+        asker = await auth.administration.find_by_email(admin.email)
         reset = await auth.recovery.ask(
             Principal(
                 kind="session",
@@ -26,28 +26,30 @@ def ask(house: House, admin: Visitor, user: Visitor) -> str:
                 actor_types=asker.actor_types,
                 may_use=lambda _: True,
             ),
-            (await auth.administer.find_by_email(user.email)).id,
+            (await auth.administration.find_by_email(user.email)).id,
             reason="phone and codes lost",
-            provenance=SYSTEM,
+            context=SYSTEM,
             now=datetime.now(UTC),
         )
         assert reset is not None
 
-    house.operate(act, mail=mailbox, recovery_wait_seconds=86_400)
+    deployment.operate(act, mail=mailbox, recovery_wait_seconds=86_400)
     return mailbox.tokens(user.email, "two_factor_reset_asked")[-1]
 
 
-def test_a_reset_that_waits_is_seen_and_cancelled_by_all_who_may(visit: NewVisitor, house: House) -> None:
-    admin, bob, stranger = visit(email=house.new_admin()), visit(), visit(locale="fr-FR")
+def test_a_reset_that_waits_is_seen_and_cancelled_by_all_who_may(
+    visit: NewVisitor, deployment: Deployment
+) -> None:
+    admin, bob, stranger = visit(email=deployment.new_admin()), visit(), visit(locale="fr-FR")
     admin.begin("admin")
     admin.press("Begin")
     admin.scan()
     admin.confirm()
     bob.sign_up()
     bob.sign_in()
-    bob.enrol()
+    bob.enroll()
 
-    ask(house, admin, bob)
+    ask(deployment, admin, bob)
     bob.open("/security")
     assert bob.sees("Your second factor will be reset")
     bob.look("security-reset")
@@ -55,7 +57,7 @@ def test_a_reset_that_waits_is_seen_and_cancelled_by_all_who_may(visit: NewVisit
     assert bob.sees("The reset is cancelled.")
     assert not bob.sees("Your second factor will be reset")
 
-    ask(house, admin, bob)
+    ask(deployment, admin, bob)
     admin.open("/admin")
     assert admin.sees("Resets that wait")
     admin.look("admin-resets")
@@ -65,7 +67,7 @@ def test_a_reset_that_waits_is_seen_and_cancelled_by_all_who_may(visit: NewVisit
     admin.press("Cancel the reset")
     assert admin.sees("The reset is cancelled.")
 
-    token = ask(house, admin, bob)
+    token = ask(deployment, admin, bob)
     stranger.open(f"/cancel-reset?token={token}")
     stranger.look("cancel-reset")
     stranger.press("Annuler la réinitialisation")

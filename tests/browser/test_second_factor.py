@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.conftest import House
+from tests.browser.conftest import Deployment
 from tests.browser.visitor import NewVisitor
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-def test_a_person_signs_up_enrols_and_signs_in_with_either_kind_of_code(
+def test_a_person_signs_up_enrolls_and_signs_in_with_either_kind_of_code(
     visit: NewVisitor, *, scripts: bool
 ) -> None:
     ada = visit(java_script_enabled=scripts)
@@ -17,7 +17,7 @@ def test_a_person_signs_up_enrols_and_signs_in_with_either_kind_of_code(
     assert ada.sees("Your account is made")
     ada.sign_in()
     assert ada.path == "/security"
-    ada.enrol()
+    ada.enroll()
     assert ada.sees("Two-factor authentication is on")
 
     ada.page.get_by_role("button", name="Sign out").click()
@@ -33,8 +33,10 @@ def test_a_person_signs_up_enrols_and_signs_in_with_either_kind_of_code(
     assert ada.sees("Backup codes left: 9.")
 
 
-def test_an_administrator_is_led_to_enrolment_and_no_further(visit: NewVisitor, house: House) -> None:
-    ada = visit(email=house.new_admin())
+def test_an_administrator_is_led_to_enrollment_and_no_further(
+    visit: NewVisitor, deployment: Deployment
+) -> None:
+    ada = visit(email=deployment.new_admin())
     ada.begin("admin")
     assert ada.path == "/enrol"
     assert ada.sees("Your account must have a second factor.")
@@ -66,7 +68,7 @@ def test_the_second_step_says_why_it_refuses(visit: NewVisitor) -> None:
     ada.sign_up()
     ada.sign_in()
     ada.look("security-without")
-    ada.enrol()
+    ada.enroll()
     ada.page.context.clear_cookies()
 
     ada.open("/sign-in")
@@ -111,7 +113,7 @@ def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:
     ada = visit()
     ada.sign_up()
     ada.sign_in()
-    ada.enrol()
+    ada.enroll()
 
     ada.open("/security/backup-codes")
     ada.look("backup-codes-ask")
@@ -166,7 +168,9 @@ def test_sessions_are_listed_and_ended(visit: NewVisitor) -> None:
     assert elsewhere.path == "/sign-in"
 
 
-def test_a_password_is_changed_and_a_forgotten_one_replaced(visit: NewVisitor, house: House) -> None:
+def test_a_password_is_changed_and_a_forgotten_one_replaced(
+    visit: NewVisitor, deployment: Deployment
+) -> None:
     ada = visit()
     ada.sign_up()
     ada.sign_in()
@@ -186,7 +190,7 @@ def test_a_password_is_changed_and_a_forgotten_one_replaced(visit: NewVisitor, h
     ada.fill(email=ada.email)
     ada.submit()
     assert ada.sees("a link is on its way")
-    ada.open(f"/reset-password?token={house.mailed(ada.email, 'reset-password')}")
+    ada.open(f"/reset-password?token={deployment.mailed(ada.email, 'reset-password')}")
     ada.look("reset-password")
     ada.password = "a third one, quite long"
     ada.fill(new_password=ada.password)

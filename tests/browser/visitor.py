@@ -115,13 +115,13 @@ class Visitor:
             self.submit()
 
     def scan(self) -> None:
-        """Begin the enrolment and take down what is shown."""
+        """Begin the enrollment and take down what is shown."""
         secret = self.page.locator("#manual-key").inner_text().replace(" ", "")
         self.phone = Phone(secret, lambda: datetime.now(UTC), drift=DRIFT)
         self.codes = self.page.locator("#backup-codes li").all_inner_texts()
         assert len(self.codes) == 10
 
-    def enrol(self) -> None:
+    def enroll(self) -> None:
         """Turn two factors on, from a fresh sign-in."""
         self.open("/enrol")
         self.press("Begin")

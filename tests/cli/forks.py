@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import IO, NoReturn
 
-_LONGEST = 1 << 17
+_MAX_LENGTH = 1 << 17
 
 
 def run_forked(
@@ -83,7 +83,7 @@ def _fork_for_ever() -> None:
     # Whoever waits for a command is nobody's to wait for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        asked, fds, _, _ = socket.recv_fds(asking, _LONGEST, 4)
+        asked, fds, _, _ = socket.recv_fds(asking, _MAX_LENGTH, 4)
         if not asked:
             return
         if os.fork() == 0:

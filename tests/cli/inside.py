@@ -1,4 +1,4 @@
-"""What tests put into a deployment's database past HTTP: factors, keys, enrolments; and what they look up there."""
+"""What tests put into a deployment's database past HTTP: factors, keys, enrollments; and what they look up there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from czo_auth import Auth, Settings
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.ids import new_id
-from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrolment, TotpFactor
+from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
 from czo_auth.crypto import tokens, totp
 from czo_auth.settings import KEY_FILE
 
@@ -104,15 +104,15 @@ LINEAGE = "01900000-0000-7000-8000-00000000000a"
 """Of the session that begins an enrollment here."""
 
 
-async def put_enrolment(auth: Auth, user_id: str, *, with_codes: bool) -> Enrolment:
-    """Begin an enrolment, its codes not hashed yet or hashed already."""
+async def put_enrollment(auth: Auth, user_id: str, *, with_codes: bool) -> Enrollment:
+    """Begin an enrollment, its codes not hashed yet or hashed already."""
     now = auth.now()
-    enrolment_id = new_id(now)
-    bound_to = {"user": user_id, "enrolment": enrolment_id}
+    enrollment_id = new_id(now)
+    bound_to = {"user": user_id, "enrolment": enrollment_id}
     ring = auth.services.key_ring
     sealed_codes = ring.seal(b"SSSS-XXXXX-XXXXX-XXXX", purpose=PENDING_CODES, bound_to=bound_to)
-    enrolment = Enrolment(
-        id=enrolment_id,
+    enrollment = Enrollment(
+        id=enrollment_id,
         user_id=user_id,
         lineage_id=LINEAGE,
         sealed_secret=ring.seal(totp.new_secret(), purpose=TOTP_SECRET, bound_to=bound_to),
@@ -121,5 +121,5 @@ async def put_enrolment(auth: Auth, user_id: str, *, with_codes: bool) -> Enrolm
         created_at=now,
         expires_at=now + timedelta(minutes=10),
     )
-    await auth.services.transactions.run(lambda tx: tx.two_factor.put_enrolment(enrolment))
-    return enrolment
+    await auth.services.transactions.run(lambda tx: tx.two_factor.put_enrollment(enrollment))
+    return enrollment

@@ -16,7 +16,7 @@ from czo_auth.crypto.sealing import KeyRing
 from czo_auth.runtime import utc_now
 from czo_auth.settings import DATABASE_FILE, KEY_FILE
 from czo_auth.storage.migrations import HEAD
-from tests.cli.inside import Inside, put_enrolment
+from tests.cli.inside import Inside, put_enrollment
 from tests.cli.shell import PASSWORD, Shell
 from tests.conftest import StartServer
 
@@ -46,7 +46,7 @@ def test_generated_key_goes_on_from_the_key_file(shell: Shell) -> None:
 def test_status_counts_rows_by_key_and_kind(shell: Shell, inside: Inside) -> None:
     user = shell.create("ada@example.com")
     inside.give_factor(user["id"])
-    inside.run(lambda auth: put_enrolment(auth, user["id"], with_codes=True))
+    inside.run(lambda auth: put_enrollment(auth, user["id"], with_codes=True))
     (counted,) = shell.json("keys", "status")
     assert (counted["kid"], counted["primary"], counted["configured"]) == ("k1", True, True)
     assert (counted["factors"], counted["enrolments"], counted["signingKeys"], counted["total"]) == (
@@ -71,7 +71,7 @@ def test_everything_moves_to_the_primary_key_while_the_server_runs(
     ada = old.create("ada@example.com")
     bob = old.create("bob@example.com")
     secret = inside.give_factor(ada["id"])
-    inside.run(lambda auth: put_enrolment(auth, bob["id"], with_codes=True))
+    inside.run(lambda auth: put_enrollment(auth, bob["id"], with_codes=True))
     assert {key["kid"]: key["total"] for key in old.json("keys", "status")} == {"k1": 2, "k2": 1}
 
     codes = _codes(secret)
@@ -118,7 +118,7 @@ def test_row_that_does_not_open_is_left_as_it_is_and_said(fresh: Shell) -> None:
     Inside(fresh.data, key=K1).give_factor(user["id"])
     query = "SELECT sealed_secret FROM czo_auth_factors"
     with closing(sqlite3.connect(fresh.data / DATABASE_FILE, isolation_level=None)) as database:
-        # Sealed for another enrolment, as when rows are swapped.
+        # Sealed for another enrollment, as when rows are swapped.
         database.execute("UPDATE czo_auth_factors SET id = '01a20477-fa34-75d4-94b8-1094df51c696'")
         (before,) = database.execute(query).fetchone()
         done = fresh.run("keys", "rotate", env={"AUTH_ENCRYPTION_KEY": f"{K2},{K1}"}, code=1)

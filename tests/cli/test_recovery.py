@@ -35,7 +35,7 @@ def ask(inside: Inside, admin_id: str, user_id: str) -> None:
             may_use=lambda _: True,
         )
         waits = await auth.recovery.ask(
-            admin, user_id, reason="lost\tboth", provenance=SYSTEM.of(admin), now=auth.now()
+            admin, user_id, reason="lost\tboth", context=SYSTEM.of(admin), now=auth.now()
         )
         assert waits is not None
 
@@ -120,7 +120,7 @@ def test_link_for_a_new_password_is_printed_and_kept_nowhere(shell: Shell, insid
     assert token.encode() not in kept
 
     async def reset(auth: Auth) -> None:
-        await auth.passwords.reset(token, new=f"{PASSWORD} too", provenance=SYSTEM, now=auth.now())
+        await auth.passwords.reset(token, new=f"{PASSWORD} too", context=SYSTEM, now=auth.now())
 
     inside.run(reset)
     assert shell.one("users", "recover", "ada@example.com", "--reason", "again")["token"].startswith("czm_")

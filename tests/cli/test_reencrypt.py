@@ -12,12 +12,12 @@ from pydantic import SecretStr
 from czo_auth import Auth, Settings
 from czo_auth.core.context import SYSTEM
 from czo_auth.core.flows.administration import reencrypt
-from czo_auth.core.flows.administration.reencrypt import Reseal
+from czo_auth.core.flows.administration.reencrypt import Reencrypt
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrolment, TotpFactor
+from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
 from czo_auth.crypto import totp
-from tests.cli.inside import LINEAGE, put_enrolment, put_factor
+from tests.cli.inside import LINEAGE, put_enrollment, put_factor
 from tests.cli.shell import PASSWORD
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ async def user_id(auth: Auth, name: str) -> str:
         NewUser(email=f"{name}@example.com", name=name, password=PASSWORD),
         actor_types=(),
         email_verified=True,
-        provenance=SYSTEM,
+        context=SYSTEM,
         now=auth.now(),
     )
     return user.id
@@ -64,16 +64,16 @@ async def factor_of(auth: Auth, user: str) -> TotpFactor:
     return factor
 
 
-async def enrolment_of(auth: Auth, user: str) -> Enrolment:
-    enrolment = await auth.services.transactions.read(
-        lambda tx: tx.two_factor.find_enrolment(user, lineage_id=LINEAGE, now=auth.now())
+async def enrollment_of(auth: Auth, user: str) -> Enrollment:
+    enrollment = await auth.services.transactions.read(
+        lambda tx: tx.two_factor.find_enrollment(user, lineage_id=LINEAGE, now=auth.now())
     )
-    assert enrolment is not None
-    return enrolment
+    assert enrollment is not None
+    return enrollment
 
 
 async def totals(auth: Auth) -> dict[str, int]:
-    return {rows.kid: rows.total for rows in await Reseal(auth.services).status()}
+    return {rows.kid: rows.total for rows in await Reencrypt(auth.services).status()}
 
 
 async def test_every_row_moves_in_batches_and_still_opens(
@@ -83,12 +83,12 @@ async def test_every_row_moves_in_batches_and_still_opens(
     secrets = {await user_id(old, f"user{number}"): totp.new_secret() for number in range(5)}
     for user, secret in secrets.items():
         await put_factor(old, user, secret)
-    enrolments = [
-        await put_enrolment(old, user, with_codes=number % 2 == 0) for number, user in enumerate(secrets)
+    enrollments = [
+        await put_enrollment(old, user, with_codes=number % 2 == 0) for number, user in enumerate(secrets)
     ]
     told: list[tuple[int, int]] = []
 
-    done = await Reseal(new.services).run(lambda moved, total: told.append((moved, total)))
+    done = await Reencrypt(new.services).run(lambda moved, total: told.append((moved, total)))
 
     assert (done.moved, done.left) == (11, 0)
     assert told[-1] == (11, 11)
@@ -99,14 +99,14 @@ async def test_every_row_moves_in_batches_and_still_opens(
         factor = await factor_of(new, user)
         bound_to = {"user": user, "enrolment": factor.id}
         assert ring.open(factor.sealed_secret, purpose=TOTP_SECRET, bound_to=bound_to) == secret
-    for before in enrolments:
-        after = await enrolment_of(new, before.user_id)
+    for before in enrollments:
+        after = await enrollment_of(new, before.user_id)
         bound_to = {"user": before.user_id, "enrolment": before.id}
         ring.open(after.sealed_secret, purpose=TOTP_SECRET, bound_to=bound_to)
         assert (after.sealed_codes is None) == (before.sealed_codes is None)
         if after.sealed_codes is not None:
             ring.open(after.sealed_codes, purpose=PENDING_CODES, bound_to=bound_to)
-    assert (await Reseal(new.services).run(lambda moved, total: None)).moved == 0
+    assert (await Reencrypt(new.services).run(lambda moved, total: None)).moved == 0
 
 
 class Between:
@@ -136,7 +136,7 @@ async def test_what_a_server_writes_meanwhile_is_not_lost(old: Auth, new: Auth) 
     services = replace(
         new.services, transactions=Between(new.services.transactions, lambda: put_factor(old, ada, changed))
     )
-    done = await Reseal(services).run(lambda moved, total: None)
+    done = await Reencrypt(services).run(lambda moved, total: None)
 
     assert done.left == 0
     factor = await factor_of(new, ada)
@@ -147,16 +147,18 @@ async def test_what_a_server_writes_meanwhile_is_not_lost(old: Auth, new: Auth) 
 
 async def test_codes_that_are_hashed_meanwhile_do_not_come_back(old: Auth, new: Auth) -> None:
     ada = await user_id(old, "ada")
-    enrolment = await put_enrolment(old, ada, with_codes=True)
+    enrollment = await put_enrollment(old, ada, with_codes=True)
 
     async def hash_codes() -> None:
-        await old.services.transactions.run(lambda tx: tx.two_factor.put_pending_codes(enrolment.id, ada, []))
+        await old.services.transactions.run(
+            lambda tx: tx.two_factor.put_pending_codes(enrollment.id, ada, [])
+        )
 
     services = replace(new.services, transactions=Between(new.services.transactions, hash_codes))
-    done = await Reseal(services).run(lambda moved, total: None)
+    done = await Reencrypt(services).run(lambda moved, total: None)
 
     assert done.left == 0
-    after = await enrolment_of(new, ada)
+    after = await enrollment_of(new, ada)
     assert after.sealed_codes is None
     assert new.services.key_ring.kid_of(after.sealed_secret) == "k2"
 
@@ -177,7 +179,7 @@ async def test_rotation_that_was_cut_off_goes_on(
             raise PowerCut
 
     with pytest.raises(PowerCut):
-        await Reseal(new.services).run(cut)
+        await Reencrypt(new.services).run(cut)
     assert await totals(new) == {"k2": 2, "k1": 2}
-    assert (await Reseal(new.services).run(lambda moved, total: None)).moved == 2
+    assert (await Reencrypt(new.services).run(lambda moved, total: None)).moved == 2
     assert await totals(new) == {"k2": 4, "k1": 0}

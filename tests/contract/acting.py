@@ -62,7 +62,7 @@ def digest(key: str) -> str:
 
 # --- organizations ---------------------------------------------------------------------------------------------------
 async def found(api: Api, session: Session, name: str = "Acme") -> str:
-    """Found an organization; gives its id."""
+    """Create an organization; gives its id."""
     answer = await api.post("/organizations", {"name": name}, bearer=session.token)
     return str(accepted(answer, 201)["organization"]["id"])
 
@@ -89,7 +89,7 @@ async def administrator(here: Deployment) -> tuple[Account, Session]:
         account = Account(email=f"root-{uuid4().hex}@example.com")
         account.id = await create_admin(here.auth, account.email, now=here.clock())
         session = await here.people.sign_in(account, "admin")
-        _administrators[server] = account, await here.people.enrol(account, session)
+        _administrators[server] = account, await here.people.enroll(account, session)
     return _administrators[server]
 
 
@@ -97,8 +97,8 @@ async def change_hats(
     here: Deployment, account: Account, *, add: Sequence[str] = (), remove: Sequence[str] = ()
 ) -> None:
     """Do what an operator's command line does: give and take actor types."""
-    await here.auth.administer.change_actor_types(
-        account.id, add=add, remove=remove, provenance=SYSTEM, now=here.clock()
+    await here.auth.administration.change_actor_types(
+        account.id, add=add, remove=remove, context=SYSTEM, now=here.clock()
     )
 
 

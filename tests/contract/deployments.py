@@ -107,7 +107,7 @@ async def create_admin(auth: Auth, email: str, *, now: datetime) -> str:
     """Do what `czo-auth users create --actor-type admin` does; gives the user's id."""
     new = NewUser(email=email, name="Ada Lovelace", password=PASSWORD)
     user, _ = await auth.sign_up.create(
-        new, actor_types=(ADMIN,), email_verified=True, provenance=SYSTEM, now=now
+        new, actor_types=(ADMIN,), email_verified=True, context=SYSTEM, now=now
     )
     return user.id
 
@@ -127,20 +127,20 @@ class Deployment:
         raise NotImplementedError
 
     @property
-    def rested(self) -> Account:
+    def enrolled_user(self) -> Account:
         """The prepared customer with the most fresh codes; of the three, the second is for races."""
         return max(self.prepared.customers[::2], key=lambda account: account.has.left())
 
     async def admin(self) -> tuple[Account, Session]:
-        """Make an administrator; the session may only enrol."""
+        """Make an administrator; the session may only enroll."""
         account = Account(email=f"admin-{next(_numbers)}@example.com")
         account.id = await create_admin(self.auth, account.email, now=self.clock())
         return account, await self.people.sign_in(account, "admin")
 
     async def promote(self, account: Account) -> None:
         """Do what `czo-auth users grant --actor-type admin` does."""
-        await self.auth.administer.change_actor_types(
-            account.id, add=["admin"], remove=[], provenance=SYSTEM, now=self.clock()
+        await self.auth.administration.change_actor_types(
+            account.id, add=["admin"], remove=[], context=SYSTEM, now=self.clock()
         )
 
 
@@ -202,6 +202,6 @@ async def prepare(database_url: str) -> Prepared:
             made.customers.append(account)
         for _ in range(PREPARED_ADMINS):
             account, session = await here.admin()
-            await here.people.enrol(account, session)
+            await here.people.enroll(account, session)
             made.admins.append(account)
     return made

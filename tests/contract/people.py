@@ -156,7 +156,7 @@ class People:
         return account, await self.sign_in(account, actor)
 
     async def enable(self, account: Account, session: Session, **more: object) -> dict[str, Any]:
-        """Begin an enrolment; the account has a phone and codes from now on, which do not count yet."""
+        """Begin an enrollment; the account has a phone and codes from now on, which do not count yet."""
         body = {"password": account.password, **more}
         shown: dict[str, Any] = accepted(
             await self.api.post("/two-factor/enable", body, bearer=session.token)
@@ -165,7 +165,7 @@ class People:
         account.codes = list(shown["backupCodes"])
         return shown
 
-    async def enrol(self, account: Account, session: Session) -> Session:
+    async def enroll(self, account: Account, session: Session) -> Session:
         """Turn on the second factor; gives the renewed session."""
         await self.enable(account, session)
         answer = await self.verify(account.has.code(), bearer=session.token)
@@ -174,7 +174,7 @@ class People:
     async def enrolled(self, actor: str = "customer") -> tuple[Account, Session]:
         """Sign somebody up and in, with a second factor."""
         account, session = await self.newcomer(actor)
-        return account, await self.enrol(account, session)
+        return account, await self.enroll(account, session)
 
     async def verify(self, code: str, *, challenge: str | None = None, **how: Any) -> Answer:
         """Send a TOTP code."""

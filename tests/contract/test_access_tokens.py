@@ -65,7 +65,7 @@ async def test_claims_are_those_of_the_contract(live: Live) -> None:
 
 
 async def test_second_factor_shows_in_the_claims(live: Live) -> None:
-    account = live.rested
+    account = live.enrolled_user
     proved = await claims_of(live, await live.people.sign_in(account))
     assert (proved["amr"], proved["aal"]) == (["pwd", "otp"], 2)
     code = account.codes.pop()
@@ -75,7 +75,7 @@ async def test_second_factor_shows_in_the_claims(live: Live) -> None:
     assert proved["jti"] != redeemed["jti"]
 
 
-async def test_session_that_may_only_enrol_says_so(live: Live) -> None:
+async def test_session_that_may_only_enroll_says_so(live: Live) -> None:
     _, session = await live.admin()
     claims = await claims_of(live, session)
     assert claims["scp"] == ["two_factor_setup"]
@@ -177,10 +177,10 @@ async def test_forged_tokens_are_refused(timed: Timed) -> None:
 
 
 async def test_rights_come_from_the_database_not_from_the_token(live: Live) -> None:
-    """S9, S17: a hat that was taken away is gone at the next request, however fresh the token."""
+    """S9, S17: an actor type that was taken away is gone at the next request, however fresh the token."""
     account, session = await live.people.newcomer("merchant")
-    await live.auth.administer.change_actor_types(
-        account.id, add=[], remove=["merchant"], provenance=SYSTEM, now=live.clock()
+    await live.auth.administration.change_actor_types(
+        account.id, add=[], remove=["merchant"], context=SYSTEM, now=live.clock()
     )
     refused(await live.api.get("/session", bearer=session.access_token), 401, "INVALID_TOKEN")
 

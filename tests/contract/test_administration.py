@@ -247,7 +247,7 @@ async def actions_about(here: Deployment, admin: Session, account: Account) -> l
     return [record["action"] for record in body["audit"]]
 
 
-# --- hats ------------------------------------------------------------------------------------------------------------
+# --- actor types -----------------------------------------------------------------------------------------------------
 async def test_hat_that_demands_a_second_factor_restricts_live_sessions_at_the_next_request(
     timed: Timed,
 ) -> None:
@@ -340,14 +340,14 @@ async def test_reset_lifts_the_lock_of_somebody_without_a_factor_and_disables_no
     assert "auth.2fa.reset" in actions
     assert "auth.2fa.disabled" not in actions
     account.phone = None
-    await timed.people.enrol(account, await timed.people.sign_in(account))
+    await timed.people.enroll(account, await timed.people.sign_in(account))
 
 
-async def test_reset_of_an_administrator_leaves_a_session_that_may_only_enrol(timed_sqlite: Timed) -> None:
+async def test_reset_of_an_administrator_leaves_a_session_that_may_only_enroll(timed_sqlite: Timed) -> None:
     timed = timed_sqlite
     admin = await timed.people.sign_in(timed.ada, "admin")
     other, session = await timed.admin()
-    await timed.people.enrol(other, session)
+    await timed.people.enroll(other, session)
     path = f"/admin/users/{other.id}/two-factor"
     accepted(await timed.api.delete(path, {"reason": "lost"}, bearer=admin.token), 204)
     other.phone = None

@@ -191,7 +191,7 @@ async def test_key_of_somebody_who_must_have_a_second_factor_and_has_none_is_ref
     for path in ("/whoami", "/organizations", "/session", "/two-factor", "/jwks"):
         answer = await timed.api.get(path, bearer=key["key"])
         refused(answer, 403, "TWO_FACTOR_SETUP_REQUIRED")
-    await timed.people.enrol(account, session)
+    await timed.people.enroll(account, session)
     assert await is_accepted(timed.api, key["key"])
 
 

@@ -353,7 +353,7 @@ async def test_live_keys_are_limited_and_dead_ones_make_room(deploy: Deploy) -> 
 
 async def test_of_32_creations_at_once_one_fills_the_limit_of_a_hundred(live: Live) -> None:
     account, session = await live.people.newcomer()
-    await _hold_keys(live, account, 99)
+    await _lock_keys(live, account, 99)
     body = {"name": "one more"}
     answers = await asyncio.gather(
         *(live.api.post("/api-keys", body, bearer=session.token) for _ in range(32))
@@ -364,7 +364,7 @@ async def test_of_32_creations_at_once_one_fills_the_limit_of_a_hundred(live: Li
     refused(await live.api.post("/api-keys", body, bearer=session.token), 409, "API_KEY_LIMIT_REACHED")
 
 
-async def _hold_keys(here: Live, account: Account, count: int) -> None:
+async def _lock_keys(here: Live, account: Account, count: int) -> None:
     now = here.clock()
     keys = [
         ApiKey(

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidToken
 from czo_auth.core.flows.api_keys.manage import NewApiKey
 from czo_auth.core.principal import Principal
-from czo_auth.core.transaction import Standing
+from czo_auth.core.transaction import CredentialRecord
 from tests.contract.acting import (
     administrator,
     change_hats,
@@ -39,7 +39,7 @@ CACHE_SECONDS = 1.0
 
 
 @dataclass
-class Scene:
+class Scenario:
     """A key in an organization, its owner, and those who can do something about it."""
 
     api: Api
@@ -63,49 +63,49 @@ class Scene:
         return f"/admin/users/{self.account.id}"
 
 
-async def scene(here: Deployment, admin: Session) -> Scene:
+async def scenario(here: Deployment, admin: Session) -> Scenario:
     _, founder = await here.people.newcomer()
     account, session = await here.people.newcomer("merchant")
     organization = await found(here.api, founder)
     await join(here.api, founder, organization, (account, session))
     key = await create_key(here.api, session, organizationId=organization)
-    return Scene(here.api, key, account, session, founder, admin, organization)
+    return Scenario(here.api, key, account, session, founder, admin, organization)
 
 
-async def revoke(on: Scene) -> None:
+async def revoke(on: Scenario) -> None:
     accepted(await on.api.delete(on.at, bearer=on.session.token), 204)
 
 
-async def disable(on: Scene) -> None:
+async def disable(on: Scenario) -> None:
     accepted(await on.api.patch(on.at, {"enabled": False}, bearer=on.session.token))
 
 
-async def rotate(on: Scene) -> None:
+async def rotate(on: Scenario) -> None:
     accepted(await on.api.post(f"{on.at}/rotate", {}, bearer=on.session.token), 201)
 
 
-async def ban(on: Scene) -> None:
+async def ban(on: Scenario) -> None:
     accepted(await on.api.post(f"{on.user}/ban", {"reason": "test"}, bearer=on.admin.token))
 
 
-async def remove(on: Scene) -> None:
+async def remove(on: Scenario) -> None:
     accepted(await on.api.delete(on.member, bearer=on.founder.token), 204)
 
 
-async def leave(on: Scene) -> None:
+async def leave(on: Scenario) -> None:
     accepted(await on.api.delete(on.member, bearer=on.session.token), 204)
 
 
-async def delete_organization(on: Scene) -> None:
+async def delete_organization(on: Scenario) -> None:
     path = f"/organizations/{on.organization}"
     accepted(await on.api.delete(path, bearer=on.founder.token), 204)
 
 
-async def revoke_as_administrator(on: Scene) -> None:
+async def revoke_as_administrator(on: Scenario) -> None:
     accepted(await on.api.delete(f"/admin{on.at}", bearer=on.admin.token), 204)
 
 
-async def promote(on: Scene) -> None:
+async def promote(on: Scenario) -> None:
     accepted(await on.api.post(f"{on.user}/actor-types", {"add": ["admin"]}, bearer=on.admin.token))
 
 
@@ -114,7 +114,7 @@ ENDINGS = [
 ]
 by_ending = pytest.mark.parametrize("end", ENDINGS, ids=[end.__name__ for end in ENDINGS])
 IN_EACH_TABLE = [revoke, disable, ban, remove, promote]
-End = Callable[[Scene], Awaitable[None]]
+End = Callable[[Scenario], Awaitable[None]]
 
 
 def status_after(end: End) -> int:
@@ -124,7 +124,7 @@ def status_after(end: End) -> int:
 @by_ending
 async def test_every_process_refuses_the_key_at_the_next_request(live: Live, end: End) -> None:
     _, admin = await administrator(live)
-    on = await scene(live, admin)
+    on = await scenario(live, admin)
     async with doors(live.served.server) as every:
         for _ in range(2):
             for api in every:
@@ -136,7 +136,7 @@ async def test_every_process_refuses_the_key_at_the_next_request(live: Live, end
 
 async def test_unbanned_owner_gets_no_key_back_and_may_make_new_ones(live: Live) -> None:
     _, admin = await administrator(live)
-    on = await scene(live, admin)
+    on = await scenario(live, admin)
     await ban(on)
     accepted(await live.api.post(f"{on.user}/unban", {}, bearer=admin.token))
     assert not await is_accepted(live.api, on.key["key"])
@@ -151,12 +151,12 @@ async def test_owner_that_lost_a_mandatory_factor_loses_the_keys_until_there_is_
     session = await timed.people.sign_in(timed.ada, "admin")
     key = (await create_key(timed.api, session))["key"]
     assert await is_accepted(timed.api, key)
-    other = await timed.people.enrol(*await timed.admin())
+    other = await timed.people.enroll(*await timed.admin())
     reset = f"/admin/users/{timed.ada.id}/two-factor"
     accepted(await timed.api.delete(reset, {"reason": "lost"}, bearer=other.token), 204)
     refused(await timed.api.get("/whoami", bearer=key), 403, "TWO_FACTOR_SETUP_REQUIRED")
     timed.ada.phone = None
-    await timed.people.enrol(timed.ada, await timed.people.sign_in(timed.ada, "admin"))
+    await timed.people.enroll(timed.ada, await timed.people.sign_in(timed.ada, "admin"))
     assert await is_accepted(timed.api, key)
 
 
@@ -172,11 +172,11 @@ async def test_creation_that_began_before_makes_no_key_that_outlives_the_end(tim
 
     async def create(principal: Principal) -> None:
         await timed.auth.api_keys.create(
-            principal, NewApiKey(name="late"), provenance=Provenance(), now=timed.time.now
+            principal, NewApiKey(name="late"), context=Context(), now=timed.time.now
         )
 
     banned, _, principal = await proved()
-    await timed.auth.administer.ban(banned.id, reason="test", provenance=Provenance(), now=timed.time.now)
+    await timed.auth.administration.ban(banned.id, reason="test", context=Context(), now=timed.time.now)
     with pytest.raises(InvalidToken):
         await create(principal)
     _, signed_out, principal = await proved()
@@ -202,7 +202,7 @@ class Watched:
         self._find = timed.auth.storage.lookup.find_api_key
         monkeypatch.setattr(timed.auth.storage.lookup, "find_api_key", self.find)
 
-    async def find(self, digest: str) -> Standing | None:
+    async def find(self, digest: str) -> CredentialRecord | None:
         self.count += 1
         standing = await self._find(digest)
         if self.holds:
@@ -272,7 +272,7 @@ async def test_fill_that_began_before_the_end_does_not_bring_the_key_back(
     remembering: Callable[[], Awaitable[Timed]], monkeypatch: pytest.MonkeyPatch, end: End
 ) -> None:
     timed = await remembering()
-    on = await scene(timed, await timed.people.sign_in(timed.ada, "admin"))
+    on = await scenario(timed, await timed.people.sign_in(timed.ada, "admin"))
     watched = Watched(timed, monkeypatch)
     watched.holds = True
     filling = asyncio.create_task(timed.api.get("/whoami", bearer=on.key["key"]))

@@ -29,8 +29,8 @@ async def report(api: Api, key: str, **more: object) -> Answer:
 
 async def audited(here: Deployment, *actions: str) -> list[Any]:
     """Read the records of these actions, oldest first."""
-    found = await here.auth.services.transactions.read(lambda tx: tx.journal.audit_after(0, limit=100_000))
-    return [record for record in found if record.fact.action in actions]
+    found = await here.auth.services.transactions.read(lambda tx: tx.audit_log.audit_after(0, limit=100_000))
+    return [record for record in found if record.audit_event.action in actions]
 
 
 async def mailed(timed: Timed, to: str) -> list[Any]:
@@ -57,12 +57,12 @@ async def test_reported_key_is_dead_and_its_owner_knows(timed: Timed) -> None:
     assert "git . example" in message.text
     leaked, revoked = await audited(timed, LEAKED, REVOKED)
     for record in (leaked, revoked):
-        assert (record.fact.user_id, record.fact.details["apiKeyId"]) == (account.id, key["id"])
-        assert (record.provenance.actor_kind, record.provenance.ip) == ("anonymous", "127.0.0.1")
-    assert leaked.fact.details["url"] == PLACE
-    assert leaked.fact.details["response"] == "revoke"
-    assert revoked.fact.details["reason"] == "leaked"
-    events = await timed.auth.services.transactions.read(lambda tx: tx.journal.events_after(0, limit=10_000))
+        assert (record.audit_event.user_id, record.audit_event.details["apiKeyId"]) == (account.id, key["id"])
+        assert (record.context.actor_kind, record.context.ip) == ("anonymous", "127.0.0.1")
+    assert leaked.audit_event.details["url"] == PLACE
+    assert leaked.audit_event.details["response"] == "revoke"
+    assert revoked.audit_event.details["reason"] == "leaked"
+    events = await timed.auth.services.transactions.read(lambda tx: tx.outbox.events_after(0, limit=10_000))
     assert [one.type for one in events][-2:] == [LEAKED, REVOKED]
     assert events[-1].data["userId"] == account.id
 
@@ -78,7 +78,7 @@ async def test_quarantined_key_waits_for_its_owner(deploy: Deploy) -> None:
     assert shown["enabled"] is False
     assert len(await mailed(timed, account.email)) == 1, "who is told already is not told again"
     (leaked,) = await audited(timed, LEAKED, REVOKED)
-    assert leaked.fact.details["response"] == "quarantine"
+    assert leaked.audit_event.details["response"] == "quarantine"
 
     accepted(await timed.api.patch(f"/api-keys/{key['id']}", {"enabled": True}, bearer=session.token))
     assert await is_accepted(timed.api, key["key"])
@@ -97,7 +97,7 @@ async def test_answer_is_the_same_for_every_key(timed: Timed) -> None:
     assert {(answer.status_code, answer.content) for answer in answers} == {(200, b'{"status":true}')}
     assert len({tuple(sorted(answer.headers.items())) for answer in answers}) == 1
     records = await audited(timed, REPORTED)
-    assert [record.fact.details["acted"] for record in records] == [1, 0, 0, 1, 0]
+    assert [record.audit_event.details["acted"] for record in records] == [1, 0, 0, 1, 0]
 
 
 async def test_scanner_sends_its_finds_as_they_are(timed: Timed) -> None:
@@ -111,9 +111,9 @@ async def test_scanner_sends_its_finds_as_they_are(timed: Timed) -> None:
     accepted(await timed.api.post("/api-keys/report-leak", finds))
     assert [await is_accepted(timed.api, key["key"]) for key in keys] == [False, False, True]
     (record,) = await audited(timed, REPORTED)
-    assert record.fact.details == {"reported": 2, "acted": 2}
+    assert record.audit_event.details == {"reported": 2, "acted": 2}
     leaked = await audited(timed, LEAKED)
-    assert {one.fact.details["source"] for one in leaked} == {"commit"}
+    assert {one.audit_event.details["source"] for one in leaked} == {"commit"}
     accepted(await timed.api.post("/api-keys/report-leak", {"matches": [{"token": keys[2]["key"]}]}))
     assert not await is_accepted(timed.api, keys[2]["key"])
 
@@ -198,7 +198,7 @@ async def test_place_is_a_plain_address_on_one_line(timed_sqlite: Timed, told: s
     key = await create_key(timed_sqlite.api, session)
     accepted(await report(timed_sqlite.api, key["key"], url=told))
     (leaked,) = await audited(timed_sqlite, LEAKED)
-    assert leaked.fact.details.get("url") == kept
+    assert leaked.audit_event.details.get("url") == kept
     (message,) = await mailed(timed_sqlite, account.email)
     assert not any(line.startswith("Bcc") for line in message.text.splitlines())
 
@@ -220,5 +220,5 @@ async def test_reports_at_the_same_time_end_the_key_once(live: Live) -> None:
     key = await create_key(live.api, session)
     answers = await asyncio.gather(*[report(live.api, key["key"]) for _ in range(16)])
     assert {answer.status_code for answer in answers} == {200}
-    told = [one for one in await audited(live, LEAKED) if one.fact.user_id == account.id]
+    told = [one for one in await audited(live, LEAKED) if one.audit_event.user_id == account.id]
     assert len(told) == 1

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from czo_auth.asgi.authentication import PRINCIPAL, AuthMiddleware
-from czo_auth.asgi.types import Receive, Scope, Send
 from czo_auth.core.events.types import AuditFilter
 from tests.contract.acting import create_key, listed_keys
 from tests.contract.api import Answer, new_client
@@ -90,11 +90,11 @@ async def test_refused_use_is_no_use(guarded: Guarded) -> None:
 async def test_flood_from_elsewhere_is_recorded_once_an_hour(guarded: Guarded) -> None:
     async def recorded() -> int:
         await guarded.timed.runtime._background.finish()
-        found, _ = await guarded.timed.runtime.administer.audit(
+        found, _ = await guarded.timed.runtime.administration.audit(
             AuditFilter(action="auth.apikey.address_refused"), limit=100
         )
-        assert {record.provenance.ip for record in found} <= {STREET}
-        assert {record.fact.outcome for record in found} <= {"denied"}
+        assert {record.context.ip for record in found} <= {STREET}
+        assert {record.audit_event.outcome for record in found} <= {"denied"}
         return len(found)
 
     for _ in range(20):

@@ -54,7 +54,7 @@ async def test_rule_of_the_host_says_which_scopes_a_user_may_put_on_a_key(
     accepted(await grant(api, merchant, "orders:read", "orders:write", "orders:anything"), 201)
     refused(await grant(api, merchant, "reports:read"), 403, "INSUFFICIENT_SCOPE")
     refused(await grant(api, merchant, "admin:users"), 403, "INSUFFICIENT_SCOPE")
-    # The hats held count, whichever is worn.
+    # The actor types held count, whichever is worn.
     accepted(await grant(api, await timed.people.sign_in(account, "customer"), "orders:write"), 201)
     organization = await found(api, merchant)
     accepted(await grant(api, merchant, "reports:write", organizationId=organization), 201)

@@ -136,7 +136,7 @@ async def test_verdict_is_the_middlewares_about_scopes_organization_and_second_f
     assert await service.code(key, scopes=["api-keys:verify"]) == "INSUFFICIENT_SCOPE"
     await timed.promote(account)
     assert await service.code(key) == "TWO_FACTOR_SETUP_REQUIRED"
-    await timed.people.enrol(account, session)
+    await timed.people.enroll(account, session)
     assert await service.code(key) is None
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from czo_auth.core.flows.administration import audit_retention
-from czo_auth.core.flows.administration.audit import ChainVerdict, ReadJournal
+from czo_auth.core.flows.administration.audit import ChainVerdict, ReadAuditLog
 from tests.contract.acting import create_key
 from tests.contract.conftest import Deploy
 from tests.contract.database import sql
@@ -15,7 +15,7 @@ from tests.contract.deployments import Timed
 
 
 async def verify(here: Timed) -> ChainVerdict:
-    return await ReadJournal(here.auth.services).verify_audit()
+    return await ReadAuditLog(here.auth.services).verify_audit()
 
 
 async def retained(here: Timed) -> None:
@@ -47,7 +47,7 @@ async def test_old_records_are_cut_in_batches_and_the_rest_verifies(timed: Timed
     verdict = await verify(timed)
     assert verdict.broken_at is None
     assert verdict.cut_through > 3
-    records = await timed.auth.services.transactions.read(lambda tx: tx.journal.audit_after(0, limit=1000))
+    records = await timed.auth.services.transactions.read(lambda tx: tx.audit_log.audit_after(0, limit=1000))
     assert records[0].sequence == verdict.cut_through + 1
     await retained(timed)
     assert (await verify(timed)).cut_through == verdict.cut_through
@@ -80,10 +80,10 @@ async def test_addresses_leave_before_the_records(timed: Timed) -> None:
     await timed.people.newcomer()
     young = timed.clock()
     await retained(timed)
-    records = await timed.auth.services.transactions.read(lambda tx: tx.journal.audit_after(0, limit=1000))
-    assert not [one for one in records if one.at < young and one.provenance.ip]
-    assert [one for one in records if one.at >= young and one.provenance.ip]
-    assert [one for one in records if one.at < young and "name" in one.fact.details]
+    records = await timed.auth.services.transactions.read(lambda tx: tx.audit_log.audit_after(0, limit=1000))
+    assert not [one for one in records if one.at < young and one.context.ip]
+    assert [one for one in records if one.at >= young and one.context.ip]
+    assert [one for one in records if one.at < young and "name" in one.audit_event.details]
     assert (await verify(timed)).broken_at is None
 
 

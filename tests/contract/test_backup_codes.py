@@ -28,7 +28,7 @@ async def test_backup_code_signs_in_once(timed: Timed) -> None:
     for _ in range(2):
         answer = await people.redeem(carol.codes[0], challenge=await people.challenge(carol))
         refused(answer, 401, "INVALID_BACKUP_CODE")
-    records, _ = await timed.auth.administer.audit(
+    records, _ = await timed.auth.administration.audit(
         AuditFilter(user_id=carol.id, action="auth.2fa.backup_code_used"), limit=10
     )
     assert len(records) == 1
@@ -103,7 +103,7 @@ async def test_code_is_not_spent_when_the_sign_in_fails(timed: Timed) -> None:
 
 async def test_unknown_code_takes_the_time_of_a_known_one(live_sqlite: Live) -> None:
     """S5: exactly one bcrypt, on a dummy where there is no row. The shortest of several tries counts."""
-    account = live_sqlite.rested
+    account = live_sqlite.enrolled_user
     known = account.codes[0]
     wrong = known[:-1] + ("A" if known[-1] != "A" else "B")
     times: dict[str, list[float]] = {wrong: [], "0000-00000-00000-0000": []}
@@ -172,11 +172,11 @@ async def test_old_proof_needs_a_code(timed: Timed, how: str) -> None:
     refused(await generate(timed, carol, session, code=code), 401, "INVALID_CODE")
 
 
-async def test_sign_in_enrolment_and_step_up_count_as_proof(timed: Timed) -> None:
+async def test_sign_in_enrollment_and_step_up_count_as_proof(timed: Timed) -> None:
     """Contract 4."""
     people, carol = timed.people, timed.carol
     account, session = await people.newcomer()
-    enrolled = await people.enrol(account, session)
+    enrolled = await people.enroll(account, session)
     accepted(await generate(timed, account, enrolled))
     signed_in = await people.sign_in(carol)
     timed.time.advance(minutes=11)
@@ -208,7 +208,7 @@ async def test_codes_do_not_depend_on_the_encryption_key_being_readable(timed: T
 
     def damage(tx: Any) -> None:
         factor = tx.two_factor.find_factor(carol.id)
-        assert tx.two_factor.reseal_factor(
+        assert tx.two_factor.reencrypt_factor(
             factor.id, old=factor.sealed_secret, new=factor.sealed_secret[:-4] + "AAAA"
         )
 

@@ -119,7 +119,7 @@ def checked(route: Route, what: str, answer: Answer) -> None:
 async def trapper(live: Live) -> Session:
     """Sign in somebody who may do everything, and whom no other test needs."""
     account, session = await live.admin()
-    return await live.people.enrol(account, session)
+    return await live.people.enroll(account, session)
 
 
 async def test_every_field_of_every_route_survives_every_trap(live: Live) -> None:

@@ -64,7 +64,7 @@ async def test_sign_out_without_a_cookie_clears_none(live_sqlite: Live) -> None:
 
 
 async def test_challenge_cookie_finishes_the_sign_in_and_goes(live: Live) -> None:
-    account = live.rested
+    account = live.enrolled_user
     challenge = await live.people.challenge(account)
     cookie = {CHALLENGE_COOKIE: challenge}
     refused(

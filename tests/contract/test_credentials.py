@@ -49,7 +49,7 @@ async def test_unknown_token_of_each_kind_is_401(live: Live, prefix: str, code: 
 
 async def test_each_credential_is_itself_and_nothing_else(live: Live) -> None:
     """Dispatch on the full format, and no falling through: a refresh token or a challenge as Bearer is 401."""
-    account = live.rested
+    account = live.enrolled_user
     session = await live.people.sign_in(account)
     key = await new_key(live, session)
     api = live.api

@@ -56,7 +56,7 @@ async def test_enable_shows_secret_uri_picture_and_ten_codes(live_sqlite: Live) 
 
 
 async def test_nothing_is_active_before_the_first_code(live_sqlite: Live) -> None:
-    """S6: a pending enrolment is never accepted as a factor, nor are its codes."""
+    """S6: a pending enrollment is never accepted as a factor, nor are its codes."""
     account, session = await live_sqlite.people.newcomer()
     assert await live_sqlite.people.two_factor(session) == OFF
     await live_sqlite.people.enable(account, session)
@@ -96,7 +96,7 @@ async def test_first_code_turns_it_on_and_renews_the_session(live_sqlite: Live, 
 async def test_confirming_ends_all_other_sessions(live: Live) -> None:
     account, session = await live.people.newcomer()
     other = await live.people.sign_in(account)
-    renewed = await live.people.enrol(account, session)
+    renewed = await live.people.enroll(account, session)
     assert not await live.people.is_alive(other)
     refusal = await live.api.post("/token/refresh", {"refreshToken": other.refresh_token})
     refused(refusal, 401, "INVALID_REFRESH_TOKEN")
@@ -121,7 +121,7 @@ async def test_backup_code_does_not_confirm(live_sqlite: Live) -> None:
     assert (await live_sqlite.people.two_factor(session))["pending"] is True
 
 
-async def test_second_enable_replaces_the_pending_enrolment(live: Live) -> None:
+async def test_second_enable_replaces_the_pending_enrollment(live: Live) -> None:
     account, session = await live.people.newcomer()
     await live.people.enable(account, session)
     lost_phone, lost_codes = account.has, account.codes
@@ -145,13 +145,13 @@ async def test_codes_of_the_last_enable_are_the_ones_that_count(timed: Timed) ->
         accepted(await timed.people.redeem(code, challenge=challenge))
 
 
-async def test_pending_enrolment_expires_after_ten_minutes(timed: Timed) -> None:
+async def test_pending_enrollment_expires_after_ten_minutes(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
     await timed.people.enable(account, session)
     timed.time.advance(minutes=10)
     refused(await timed.people.verify(account.has.code(), bearer=session.token), 400, "TOTP_NOT_ENABLED")
     assert (await timed.people.two_factor(session))["pending"] is False
-    await timed.people.enrol(account, session)
+    await timed.people.enroll(account, session)
 
 
 async def test_password_may_be_left_out_for_ten_minutes_after_the_sign_in(timed_sqlite: Timed) -> None:
@@ -190,7 +190,7 @@ async def test_enable_needs_a_session(live_sqlite: Live) -> None:
 
 
 async def test_active_factor_is_not_enabled_twice(live_sqlite: Live) -> None:
-    account = live_sqlite.rested
+    account = live_sqlite.enrolled_user
     session = await live_sqlite.people.sign_in(account)
     refused(await enable(live_sqlite, session, password=account.password), 400, "TOTP_ALREADY_ENABLED")
     refused(await enable(live_sqlite, session), 400, "TOTP_ALREADY_ENABLED")
@@ -280,7 +280,7 @@ async def test_replacement_needs_the_step_up_of_disable(timed_sqlite: Timed) -> 
     accepted(await enable(timed_sqlite, session, **how, code=carol.has.code()))
 
 
-async def test_replacement_without_a_factor_is_a_first_enrolment(timed_sqlite: Timed) -> None:
+async def test_replacement_without_a_factor_is_a_first_enrollment(timed_sqlite: Timed) -> None:
     account, session = await timed_sqlite.people.newcomer()
     await timed_sqlite.people.enable(account, session, replace=True)
     Session.of(await timed_sqlite.people.verify(account.has.code(), bearer=session.token))
@@ -313,7 +313,7 @@ async def test_issuer_of_the_client_is_a_label_or_refused(live_sqlite: Live) -> 
         refused(answer, 400, "VALIDATION_ERROR")
 
 
-async def test_two_enrolments_share_no_secret(live_sqlite: Live) -> None:
+async def test_two_enrollments_share_no_secret(live_sqlite: Live) -> None:
     account, session = await live_sqlite.people.newcomer()
     seen = set()
     for _ in range(3):
@@ -322,7 +322,7 @@ async def test_two_enrolments_share_no_secret(live_sqlite: Live) -> None:
     assert len(seen) == 33
 
 
-async def test_flood_of_enrolments_leaves_the_codes_to_the_confirmation(deploy_sqlite: Deploy) -> None:
+async def test_flood_of_enrollments_leaves_the_codes_to_the_confirmation(deploy_sqlite: Deploy) -> None:
     """S5, S25: hashing is bounded; what was not hashed ahead is hashed when it is needed."""
     here = await deploy_sqlite(hash_threads=1, hash_queue=10)
     first, second = await here.people.newcomer(), await here.people.newcomer()

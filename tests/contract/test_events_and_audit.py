@@ -56,7 +56,7 @@ class Outbox:
         """Give the events since the last call, in the order of the commits."""
         after = self._read
         events = await self.here.auth.services.transactions.read(
-            lambda tx: list(tx.journal.events_after(after, limit=100_000))
+            lambda tx: list(tx.outbox.events_after(after, limit=100_000))
         )
         self._read = events[-1].sequence if events else after
         return events
@@ -78,7 +78,7 @@ async def outbox(timed: Timed) -> Outbox:
 
 async def audit_of(here: Deployment) -> list[AuditRecord]:
     return await here.auth.services.transactions.read(
-        lambda tx: list(tx.journal.audit_after(0, limit=100_000))
+        lambda tx: list(tx.audit_log.audit_after(0, limit=100_000))
     )
 
 
@@ -502,7 +502,11 @@ async def test_every_event_has_an_audit_record(timed: Timed) -> None:
     assert events
     for event in events:
         record = records[event.id]
-        assert (record.fact.action, record.fact.user_id, record.at) == (event.type, event.user_id, event.at)
+        assert (record.audit_event.action, record.audit_event.user_id, record.at) == (
+            event.type,
+            event.user_id,
+            event.at,
+        )
 
 
 async def test_records_written_at_once_by_several_processes_are_one_chain(live: Live) -> None:

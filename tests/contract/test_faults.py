@@ -35,7 +35,7 @@ ENV = {
 
 # --- a database that does not answer ---------------------------------------------------------------------------------
 @dataclass
-class Scene:
+class Scenario:
     """Somebody with everything that an outage could take away: sessions, a key, a challenge, codes."""
 
     api: Api
@@ -95,13 +95,13 @@ class Scene:
         await create_key(self.api, self.session)
 
 
-async def scene(api: Api, prepared: Prepared) -> Scene:
+async def scenario(api: Api, prepared: Prepared) -> Scenario:
     people = People(api, clock=lambda: datetime.now(UTC), drift=DRIFT)
     account = prepared.seen_by(people).customers[0]
     session, spare = await people.sign_in(account), await people.sign_in(account)
     challenge = await people.challenge(account)
     accepted(await people.redeem(account.codes[1], challenge=challenge))
-    return Scene(
+    return Scenario(
         api=api,
         people=people,
         account=account,
@@ -156,7 +156,7 @@ async def test_sqlite_that_cannot_be_written_refuses_writes_and_goes_on_reading(
     url = sqlite_databases.new()
     server = start_server(database_url=url, env=ENV)
     async with new_client(server.url) as http:
-        on = await scene(Api(http), sqlite_databases.prepared)
+        on = await scenario(Api(http), sqlite_databases.prepared)
         with fault(url, server):
             writing = asyncio.create_task(all_of(on.writes()))
             await asyncio.sleep(0.3)
@@ -184,11 +184,11 @@ def own_prepared(own_postgres: PostgresServer) -> Prepared:
 @asynccontextmanager
 async def on_own_postgres(
     own_postgres: PostgresServer, own_prepared: Prepared, start_server: StartServer
-) -> AsyncIterator[tuple[RunningServer, Scene]]:
+) -> AsyncIterator[tuple[RunningServer, Scenario]]:
     name = own_postgres.create_database(template="faults")
     server = start_server(database_url=own_postgres.url(name), env=ENV)
     async with new_client(server.url) as http:
-        yield server, await scene(Api(http), own_prepared)
+        yield server, await scenario(Api(http), own_prepared)
 
 
 async def test_postgres_that_hangs_is_an_outage_and_never_a_verdict(

@@ -99,7 +99,7 @@ async def test_every_place_that_takes_a_code_counts(timed: Timed) -> None:
     refused(await right(timed), 429, LOCKED)
 
 
-async def test_wrong_codes_at_enrolment_count_too(timed: Timed) -> None:
+async def test_wrong_codes_at_enrollment_count_too(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
     await timed.people.enable(account, session)
     for _ in range(10):
@@ -107,7 +107,7 @@ async def test_wrong_codes_at_enrolment_count_too(timed: Timed) -> None:
     body = refused(await timed.people.verify(account.has.code(), bearer=session.token), 429, LOCKED)
     assert body["retryAfter"] == 900
     timed.time.advance(minutes=15)
-    await timed.people.enrol(account, session)
+    await timed.people.enroll(account, session)
 
 
 async def test_code_that_was_spent_before_counts_as_a_wrong_one(timed: Timed) -> None:
@@ -212,17 +212,17 @@ async def test_administrator_lifts_the_stop_by_a_reset(timed: Timed) -> None:
     accepted(answer, 204)
     timed.carol.phone = None
     session = await timed.people.sign_in(timed.carol)
-    await timed.people.enrol(timed.carol, session)
+    await timed.people.enroll(timed.carol, session)
 
 
 async def test_lock_is_recorded_and_told_as_an_event(timed: Timed) -> None:
     """Contract 9: `auth.2fa.locked`."""
     await fail(timed)
-    records, _ = await timed.auth.administer.audit(
+    records, _ = await timed.auth.administration.audit(
         AuditFilter(user_id=timed.carol.id, action="auth.2fa.locked"), limit=10
     )
     assert len(records) == 1
-    wrong, _ = await timed.auth.administer.audit(
+    wrong, _ = await timed.auth.administration.audit(
         AuditFilter(user_id=timed.carol.id, action="auth.2fa.code"), limit=50
     )
     assert len(wrong) == 10

@@ -69,10 +69,11 @@ async def test_every_route_is_closed_to_strangers_but_the_public_ones(live: Live
 
 
 @pytest.mark.parametrize("promoted", [False, True], ids=["administrator", "promoted customer"])
-async def test_every_route_is_closed_to_a_session_that_may_only_enrol(
+async def test_every_route_is_closed_to_a_session_that_may_only_enroll(
     live: Live, carried: Any, promoted: bool
 ) -> None:
-    """Contract 4: except exactly the listed ones; for every way to carry a session, and a live session of any hat."""
+    """Contract 4: except exactly the listed ones; for every way to carry a session, and a live session of any
+    actor type."""
     if promoted:
         account, session = await live.people.newcomer("merchant")
         await live.promote(account)
@@ -92,7 +93,7 @@ async def test_every_route_is_closed_to_a_session_that_may_only_enrol(
             refused(answer, 403, SETUP)
 
 
-async def test_every_route_is_closed_to_an_api_key_whose_owner_must_enrol(live: Live) -> None:
+async def test_every_route_is_closed_to_an_api_key_whose_owner_must_enroll(live: Live) -> None:
     """Contract 4: the exceptions are for sessions; such a key is refused on every route."""
     account, session = await live.people.newcomer()
     key = await new_key(live, session)
@@ -156,7 +157,7 @@ async def test_graphql_is_closed_with_the_same_body(live: Live, carried: Any) ->
 
 
 # --- the ways in -----------------------------------------------------------------------------------------------------
-async def test_administrator_without_a_factor_gets_a_session_that_may_only_enrol(live: Live) -> None:
+async def test_administrator_without_a_factor_gets_a_session_that_may_only_enroll(live: Live) -> None:
     """Contract 4."""
     account, session = await live.admin()
     assert session.body["requires2FASetup"] is True
@@ -170,7 +171,7 @@ async def test_administrator_without_a_factor_gets_a_session_that_may_only_enrol
     assert accepted(await live.api.get("/whoami", bearer=session.token))["restrictedTo"] == "two_factor_setup"
     state = await live.people.two_factor(session)
     assert (state["enabled"], state["requiredByPolicy"]) == (False, True)
-    renewed = await live.people.enrol(account, session)
+    renewed = await live.people.enroll(account, session)
     assert renewed.body["requires2FASetup"] is False
     assert renewed.body["session"]["restrictedTo"] is None
     accepted(await live.api.get("/admin/users", bearer=renewed.token))
@@ -205,32 +206,32 @@ async def test_lost_hat_lifts_the_restriction(live: Live) -> None:
     account, session = await live.people.newcomer()
     await live.promote(account)
     refused(await live.api.get("/sessions", bearer=session.token), 403, SETUP)
-    await live.auth.administer.change_actor_types(
-        account.id, add=[], remove=["admin"], provenance=SYSTEM, now=live.clock()
+    await live.auth.administration.change_actor_types(
+        account.id, add=[], remove=["admin"], context=SYSTEM, now=live.clock()
     )
     accepted(await live.api.get("/sessions", bearer=session.token))
 
 
-async def test_enrolment_lifts_the_restriction_of_keys(live: Live) -> None:
+async def test_enrollment_lifts_the_restriction_of_keys(live: Live) -> None:
     account, session = await live.people.newcomer()
     key = await new_key(live, session)
     await live.promote(account)
     refused(await live.api.get("/whoami", bearer=key), 403, SETUP)
-    await live.people.enrol(account, session)
+    await live.people.enroll(account, session)
     accepted(await live.api.get("/whoami", bearer=key))
 
 
 async def test_restricted_session_with_a_challenge_of_somebody_else_finishes_that_sign_in(live: Live) -> None:
     """What needs no credential stays open, and a challenge in the body decides."""
     _, restricted = await live.admin()
-    account = live.rested
+    account = live.enrolled_user
     challenge = await live.people.challenge(account)
     answer = await live.people.redeem(account.codes.pop(), challenge=challenge, bearer=restricted.token)
     assert Session.of(answer).body["user"]["id"] == account.id
 
 
 async def test_factor_that_policy_demands_is_not_disabled(timed: Timed) -> None:
-    """Contract 4: 409, whichever hat is worn, and no code is spent."""
+    """Contract 4: 409, whichever actor type is worn, and no code is spent."""
     ada = timed.ada
     for actor in ("admin", "customer"):
         session = await timed.people.sign_in(ada, actor)
@@ -250,7 +251,7 @@ async def test_administration_needs_the_hat_and_a_proved_factor(live: Live) -> N
     ada = live.prepared.admins[0]
     as_customer = await live.people.sign_in(ada, "customer")
     refused(await live.api.get("/admin/users", bearer=as_customer.token), 403, "FORBIDDEN")
-    customer = await live.people.sign_in(live.rested)
+    customer = await live.people.sign_in(live.enrolled_user)
     refused(await live.api.get("/admin/users", bearer=customer.token), 403, "FORBIDDEN")
     as_admin = await live.people.sign_in(ada, "admin")
     accepted(await live.api.get("/admin/users", bearer=as_admin.token))
@@ -290,7 +291,7 @@ async def test_host_routes_are_closed_too(deploy: Deploy, carried: Any) -> None:
 
 
 async def test_administrator_resets_a_factor_and_the_user_is_told(timed: Timed) -> None:
-    """Contract 8: ends sessions; the next sign-in of somebody who must have one may only enrol."""
+    """Contract 8: ends sessions; the next sign-in of somebody who must have one may only enroll."""
     carol: Account = timed.carol
     session = await timed.people.sign_in(carol)
     admin = await timed.people.sign_in(timed.ada, "admin")

@@ -224,7 +224,7 @@ async def test_one_refresh_token_rotates_once(live: Live) -> None:
     assert await live.people.is_alive(session)
 
 
-async def test_enrolment_is_confirmed_once(live: Live) -> None:
+async def test_enrollment_is_confirmed_once(live: Live) -> None:
     account, session = await live.people.newcomer()
     await live.people.enable(account, session)
     # The codes are hashed ahead in this time; else every runner would hash them, which costs and shows nothing.

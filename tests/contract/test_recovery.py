@@ -100,11 +100,11 @@ async def test_reset_waits_changes_nothing_and_is_carried_out_when_due(waiting: 
     assert await waiting.mails() == ["two_factor_reset_asked", "two_factor_reset"]
 
 
-async def test_administrator_who_was_reset_may_only_enrol(deploy_sqlite: Deploy) -> None:
+async def test_administrator_who_was_reset_may_only_enroll(deploy_sqlite: Deploy) -> None:
     here = await deploy_sqlite(recovery_wait_seconds=DAY)
     admin = await here.people.sign_in(here.ada, "admin")
     other, session = await here.admin()
-    await here.people.enrol(other, session)
+    await here.people.enroll(other, session)
     path = f"/admin/users/{other.id}/two-factor"
     accepted(await here.api.delete(path, {"reason": REASON}, bearer=admin.token), 202)
     here.time.advance(seconds=DAY)
@@ -114,7 +114,7 @@ async def test_administrator_who_was_reset_may_only_enrol(deploy_sqlite: Deploy)
     assert restricted.body["requires2FASetup"] is True
     answer = await here.api.get("/admin/users", bearer=restricted.token)
     refused(answer, 403, "TWO_FACTOR_SETUP_REQUIRED")
-    await here.people.enrol(other, restricted)
+    await here.people.enroll(other, restricted)
 
 
 # --- what calls it off -----------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ async def test_factor_that_its_owner_turned_off_needs_no_reset(deploy_sqlite: De
     assert not await waiting.waits()
     here.carol.phone = None
     again = await here.people.sign_in(here.carol)
-    await here.people.enrol(here.carol, again)
+    await here.people.enroll(here.carol, again)
     here.time.advance(seconds=DAY)
     await waiting.housekeeping()
     assert accepted(await here.people.begin(here.carol))["requires2FA"] is True
@@ -196,7 +196,7 @@ async def test_user_sees_the_reset_in_a_session_and_cancels_it(deploy_sqlite: De
 async def test_another_administrator_cancels(waiting_sqlite: Waiting) -> None:
     waiting, here = waiting_sqlite, waiting_sqlite.here
     other, session = await here.admin()
-    session = await here.people.enrol(other, session)
+    session = await here.people.enroll(other, session)
     accepted(await here.api.delete(f"{waiting.path}/reset", bearer=session.token), 204)
     refused(await here.api.delete(f"{waiting.path}/reset", bearer=session.token), 404, "NOT_FOUND")
     assert not await waiting.waits()
@@ -299,7 +299,7 @@ async def test_operators_link_sets_a_password_once_and_confirms_no_address(timed
     account, session = await here.people.newcomer()
     issued = [
         await here.auth.passwords.issue_recovery_token(
-            account.id, reason="no mail", provenance=SYSTEM, now=here.clock()
+            account.id, reason="no mail", context=SYSTEM, now=here.clock()
         )
         for _ in range(2)
     ]

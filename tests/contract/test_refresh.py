@@ -38,7 +38,7 @@ async def test_refresh_gives_a_new_pair(live: Live) -> None:
 
 async def test_refresh_raises_nothing(live: Live) -> None:
     """S22: `amr` is kept, never raised, and so is everything else about the session."""
-    session = await live.people.sign_in(live.rested)
+    session = await live.people.sign_in(live.enrolled_user)
     _, plain = await live.people.newcomer()
     for one, amr, aal in ((session, ["pwd", "otp"], 2), (plain, ["pwd"], 1)):
         body = accepted(await refresh(live, one.refresh_token))
@@ -72,7 +72,7 @@ async def test_token_used_again_after_the_grace_kills_the_family(timed: Timed) -
     assert await is_dead(timed, pair["refreshToken"])
     assert not await timed.people.is_alive(session)
     refused(await timed.api.get("/session", bearer=pair["accessToken"]), 401, "INVALID_TOKEN")
-    records, _ = await timed.auth.administer.audit(
+    records, _ = await timed.auth.administration.audit(
         AuditFilter(user_id=account.id, action="auth.refresh.reuse_detected"), limit=10
     )
     assert len(records) == 1
@@ -112,7 +112,7 @@ async def test_family_lives_seven_days_however_often_it_is_refreshed(timed: Time
 
 async def test_refresh_of_somebody_banned_is_refused(live: Live) -> None:
     account, session = await live.people.newcomer()
-    await live.auth.administer.ban(account.id, reason="test", provenance=SYSTEM, now=live.clock())
+    await live.auth.administration.ban(account.id, reason="test", context=SYSTEM, now=live.clock())
     assert await is_dead(live, session.refresh_token)
 
 
@@ -130,6 +130,6 @@ async def test_renewed_session_has_a_family_of_its_own(live: Live) -> None:
     account, session = await live.people.newcomer()
     pair = accepted(await refresh(live, session.refresh_token))
     current = Session(body={**session.body, **pair}, token=session.token)
-    renewed = await live.people.enrol(account, current)
+    renewed = await live.people.enroll(account, current)
     assert await is_dead(live, pair["refreshToken"])
     accepted(await refresh(live, renewed.refresh_token))

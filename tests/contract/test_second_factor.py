@@ -25,7 +25,7 @@ async def disable(here: Deployment, account: Account, session: Session, **more: 
 @pytest.mark.parametrize("path", ["/two-factor/verify", "/two-factor/verify-totp"])
 async def test_right_code_finishes_the_sign_in(live: Live, path: str) -> None:
     """Contract 4: the same body as a plain sign-in, and `verified: true`."""
-    account = live.rested
+    account = live.enrolled_user
     challenge = await live.people.challenge(account)
     answer = await live.api.post(path, {"code": account.has.code(), "challenge": challenge})
     session = Session.of(answer)
@@ -40,14 +40,14 @@ async def test_right_code_finishes_the_sign_in(live: Live, path: str) -> None:
 
 async def test_challenge_keeps_the_actor_type_of_the_route(live: Live) -> None:
     account, session = await live.people.newcomer("merchant")
-    await live.people.enrol(account, session)
+    await live.people.enroll(account, session)
     for actor in ("merchant", "customer"):
         session = await live.people.sign_in(account, actor)
         assert session.body["session"]["actorType"] == actor
 
 
 async def test_challenge_is_used_once(live: Live) -> None:
-    account = live.rested
+    account = live.enrolled_user
     challenge = await live.people.challenge(account)
     accepted(await live.people.verify(account.has.code(), challenge=challenge))
     for _ in range(2):
@@ -79,7 +79,7 @@ async def test_neither_session_nor_challenge_is_401(live_sqlite: Live) -> None:
 
 async def test_challenge_in_the_body_decides_over_a_session_sent_along(live: Live, carried: Any) -> None:
     """Contract 4."""
-    account = live.rested
+    account = live.enrolled_user
     stranger, theirs = await live.people.newcomer()
     challenge = await live.people.challenge(account)
     session = Session.of(await live.people.verify(account.has.code(), challenge=challenge, **carried(theirs)))
@@ -91,7 +91,7 @@ async def test_challenge_in_the_body_decides_over_a_session_sent_along(live: Liv
 
 
 async def test_challenge_in_the_body_decides_over_the_cookie(live: Live) -> None:
-    account = live.rested
+    account = live.enrolled_user
     fresh, stale = await live.people.challenge(account), {CHALLENGE_COOKIE: UNKNOWN}
     accepted(await live.people.verify(account.has.code(), challenge=fresh, cookies=stale))
 
@@ -100,9 +100,9 @@ async def test_changed_credentials_kill_pending_challenges(timed: Timed) -> None
     """S3: password change, 2FA change and ban bump the version that a challenge is bound to."""
     people, carol, now = timed.people, timed.carol, timed.clock()
     challenge = await people.challenge(carol)
-    await timed.auth.administer.ban(carol.id, reason="test", provenance=SYSTEM, now=now)
+    await timed.auth.administration.ban(carol.id, reason="test", context=SYSTEM, now=now)
     refused(await people.verify(carol.has.at(0), challenge=challenge), 401, "INVALID_TWO_FACTOR_COOKIE")
-    await timed.auth.administer.unban(carol.id, provenance=SYSTEM, now=now)
+    await timed.auth.administration.unban(carol.id, context=SYSTEM, now=now)
     refused(await people.verify(carol.has.at(0), challenge=challenge), 401, "INVALID_TWO_FACTOR_COOKIE")
 
     session = await people.sign_in(carol)
@@ -114,8 +114,8 @@ async def test_changed_credentials_kill_pending_challenges(timed: Timed) -> None
 async def test_hat_that_was_lost_meanwhile_is_not_put_on(timed: Timed) -> None:
     account = timed.ada
     challenge = await timed.people.challenge(account, "admin")
-    await timed.auth.administer.change_actor_types(
-        account.id, add=[], remove=["admin"], provenance=SYSTEM, now=timed.clock()
+    await timed.auth.administration.change_actor_types(
+        account.id, add=[], remove=["admin"], context=SYSTEM, now=timed.clock()
     )
     answer = await timed.people.verify(account.has.code(), challenge=challenge)
     refused(answer, 401, "INVALID_TWO_FACTOR_COOKIE")
@@ -226,7 +226,7 @@ async def test_digits_of_other_scripts_are_no_digits(timed_sqlite: Timed) -> Non
 
 
 async def test_backup_code_is_no_totp_code_and_the_other_way_round(live: Live) -> None:
-    account = live.rested
+    account = live.enrolled_user
     challenge = await live.people.challenge(account)
     refused(await live.people.verify(account.codes[0], challenge=challenge), 401, "INVALID_CODE")
     refused(await live.people.redeem(account.has.at(0), challenge=challenge), 401, "INVALID_BACKUP_CODE")
@@ -360,11 +360,11 @@ async def test_switching_hats_does_not_make_an_old_proof_young(timed: Timed) -> 
     refused(answer, 403, "REAUTHENTICATION_REQUIRED")
 
 
-async def test_new_enrolment_after_a_disable_starts_from_nothing(live: Live) -> None:
+async def test_new_enrollment_after_a_disable_starts_from_nothing(live: Live) -> None:
     account, session = await live.people.enrolled()
     old_phone, old_codes = account.has, account.codes
     accepted(await disable(live, account, session))
-    session = await live.people.enrol(account, session)
+    session = await live.people.enroll(account, session)
     challenge = await live.people.challenge(account)
     refused(await live.people.verify(old_phone.code(), challenge=challenge), 401, "INVALID_CODE")
     refused(await live.people.redeem(old_codes[0], challenge=challenge), 401, "INVALID_BACKUP_CODE")

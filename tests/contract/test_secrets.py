@@ -165,7 +165,7 @@ async def test_server_writes_and_keeps_no_secret(live: Live) -> None:
         secrets.none_in("the events file", events)
     else:
         await told(live, account, secrets)
-    records, _ = await live.auth.administer.audit(AuditFilter(user_id=account.id), limit=200)
+    records, _ = await live.auth.administration.audit(AuditFilter(user_id=account.id), limit=200)
     assert len(records) > 10
     secrets.none_in("the audit log", str(records))
     secrets.none_in("the database", await everything(served.database_url))

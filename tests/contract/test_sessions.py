@@ -1,4 +1,4 @@
-"""Sessions: what they show, how they end, and changing hats (contract section 3; better-auth-wire, Core)."""
+"""Sessions: what they show, how they end, and changing actor types (contract section 3; better-auth-wire, Core)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_session_that_is_not_yours_is_404_like_one_that_does_not_exist(liv
 
 async def test_all_others_end_with_their_refresh_families_and_challenges(live: Live) -> None:
     """Contract 3: `DELETE /sessions`; S23."""
-    account = live.rested
+    account = live.enrolled_user
     mine, other = await live.people.sign_in(account), await live.people.sign_in(account)
     challenge = await live.people.challenge(account)
     accepted(await live.api.delete("/sessions", bearer=mine.token), 204)
@@ -125,13 +125,13 @@ async def test_expired_session_is_not_listed(timed_sqlite: Timed) -> None:
 async def test_ban_ends_everything_at_once(live: Live) -> None:
     """S23."""
     account, session = await live.people.newcomer()
-    await live.auth.administer.ban(account.id, reason="test", provenance=SYSTEM, now=live.clock())
+    await live.auth.administration.ban(account.id, reason="test", context=SYSTEM, now=live.clock())
     assert not await live.people.is_alive(session)
     answer = await live.api.post("/token/refresh", {"refreshToken": session.refresh_token})
     refused(answer, 401, "INVALID_REFRESH_TOKEN")
 
 
-# --- changing hats ---------------------------------------------------------------------------------------------------
+# --- changing actor types --------------------------------------------------------------------------------------------
 async def switch(live: Live, session: Session, actor: str) -> Any:
     return await live.api.post("/switch-actor", {"actorType": actor}, bearer=session.token)
 
@@ -160,7 +160,7 @@ async def test_other_hat_is_not_a_way_past_the_second_factor(live: Live) -> None
     """Contract 3: the target's 2FA rule applies as if signing in."""
     account, session = await live.people.newcomer("merchant")
     other = await live.people.sign_in(account)
-    proved = await live.people.enrol(account, session)
+    proved = await live.people.enroll(account, session)
     assert not await live.people.is_alive(other)
     changed = Session.of(await switch(live, proved, "customer"))
     assert (changed.body["session"]["aal"], changed.body["session"]["amr"]) == (2, ["pwd", "otp"])

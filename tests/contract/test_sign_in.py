@@ -78,7 +78,7 @@ async def test_session_lives_seven_days_and_a_forgotten_one_as_long_as_the_brows
 
 async def test_right_password_with_a_second_factor_gives_a_challenge_and_nothing_else(live: Live) -> None:
     """Contract 4: no session row, no access, refresh or session token in body or cookies."""
-    account = live.rested
+    account = live.enrolled_user
     watcher = await live.people.sign_in(account)
     before = accepted(await live.api.get("/sessions", bearer=watcher.token))["total"]
     answer = await live.people.begin(account)
@@ -102,7 +102,7 @@ async def test_right_password_with_a_second_factor_gives_a_challenge_and_nothing
 async def test_unknown_wrong_and_banned_look_the_same(live: Live) -> None:
     """S24: status, body and headers."""
     known, banned = await live.people.sign_up(), await live.people.sign_up()
-    await live.auth.administer.ban(banned.id, reason="test", provenance=SYSTEM, now=live.clock())
+    await live.auth.administration.ban(banned.id, reason="test", context=SYSTEM, now=live.clock())
     known.password = "not the password"
     strangers = [
         Account("nobody@example.com"),
@@ -170,7 +170,7 @@ async def test_better_auths_sign_in_has_its_fields_and_the_native_ones(live: Liv
     assert "url" not in plain
     assert plain["session"]["actorType"] == "customer"
 
-    enrolled = live.rested
+    enrolled = live.enrolled_user
     answer = await live.api.post("/sign-in/email", {"email": enrolled.email, "password": enrolled.password})
     asked = accepted(answer)
     assert (asked["twoFactorRedirect"], asked["twoFactorMethods"]) == (True, ["totp", "backup-code"])
@@ -179,7 +179,7 @@ async def test_better_auths_sign_in_has_its_fields_and_the_native_ones(live: Liv
 
 async def test_old_session_cookie_goes_when_another_sign_in_waits_for_its_code(live_sqlite: Live) -> None:
     """Else the old session would answer for the new sign-in when the code arrives without a challenge in the body."""
-    account = live_sqlite.rested
+    account = live_sqlite.enrolled_user
     _, other = await live_sqlite.people.newcomer()
     answer = await live_sqlite.api.post(
         "/sign-in/email",

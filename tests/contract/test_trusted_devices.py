@@ -95,7 +95,7 @@ async def test_skipped_step_is_no_proof_for_changes(timed: Timed) -> None:
 
 
 async def test_administrators_trust_no_browser(timed: Timed) -> None:
-    """S10: never for admins by default, whichever hat signs in."""
+    """S10: never for admins by default, whichever actor type signs in."""
     for actor in ("admin", "customer"):
         _, device = await trust(timed, timed.ada, actor)
         assert device is None
@@ -154,7 +154,7 @@ async def test_change_of_credentials_ends_the_trust(timed: Timed, change: str) -
         case "disable and enable":
             body = {"password": carol.password}
             accepted(await api.post("/two-factor/disable", body, bearer=session.token))
-            await people.enrol(carol, session)
+            await people.enroll(carol, session)
         case "revoke one":
             one = listed["trustedDevices"][0]["id"]
             _, stranger = await people.newcomer()

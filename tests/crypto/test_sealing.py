@@ -289,20 +289,20 @@ def test_the_key_id_of_an_envelope_is_read_without_the_key() -> None:
 # Moving to another key
 
 
-def test_resealing_moves_an_envelope_to_the_primary_key() -> None:
+def test_reencrypting_moves_an_envelope_to_the_primary_key() -> None:
     ring = KeyRing({"k2": OTHER, "k1": KEY})
-    moved = ring.reseal(ENVELOPE, purpose="totp", bound_to=PLACE)
+    moved = ring.reencrypt(ENVELOPE, purpose="totp", bound_to=PLACE)
     assert moved is not None
     assert KeyRing({"k2": OTHER}).open(moved, purpose="totp", bound_to=PLACE) == SECRET
-    assert ring.reseal(moved, purpose="totp", bound_to=PLACE) is None
+    assert ring.reencrypt(moved, purpose="totp", bound_to=PLACE) is None
 
 
-def test_resealing_refuses_what_does_not_open() -> None:
+def test_reencrypting_refuses_what_does_not_open() -> None:
     ring = KeyRing({"k2": OTHER, "k1": KEY})
     with pytest.raises(OpenError):
-        ring.reseal(ENVELOPE, purpose="totp", bound_to={})
+        ring.reencrypt(ENVELOPE, purpose="totp", bound_to={})
     with pytest.raises(UnknownKeyId):
-        ring.reseal(ENVELOPE.replace(".k1.", ".k0."), purpose="totp", bound_to=PLACE)
+        ring.reencrypt(ENVELOPE.replace(".k1.", ".k0."), purpose="totp", bound_to=PLACE)
 
 
 # Derived values

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from czo_auth.core.actors import ADMIN, CUSTOMER, ActorRegistry, ActorType
 from czo_auth.core.events.store import OutboxState, SinkState
 from czo_auth.core.flows.administration.coverage import Coverage
-from czo_auth.core.flows.administration.overview import AuditTail, Survey
+from czo_auth.core.flows.administration.overview import AuditTail, DeploymentOverview
 from czo_auth.core.users.store import UserCounts
 from czo_auth.crypto.sealing import KeyRing, new_key_text
 from czo_auth.doctor import data, database, network, rules, secrets_at_rest
@@ -81,7 +81,7 @@ def test_checks_have_distinct_ids_and_say_why() -> None:
     ],
 )
 def test_doors(chosen: dict[str, Any], check: Check, state: State) -> None:
-    assert found(network.check_doors(Settings(**chosen)), check).state == state
+    assert found(network.check_network(Settings(**chosen)), check).state == state
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_clock(facts: DatabaseFacts, ahead: timedelta | None, state: State) -> N
 
 
 # --- standing --------------------------------------------------------------------------------------------------------
-FINE = Survey(
+FINE = DeploymentOverview(
     users=UserCounts(users=4, banned=1, with_factor=2),
     coverage=[
         Coverage(actor_type="customer", demanded=False, users=3, with_factor=2),
@@ -312,7 +312,7 @@ FINE = Survey(
 
 
 def _sink(**changes: Any) -> OutboxState:
-    sink = SinkState(name="file", behind=0, oldest_waiting_at=None, leased_until=None, parked=0)
+    sink = SinkState(name="file", behind=0, oldest_waiting_at=None, leased_until=None, dead_lettered=0)
     return OutboxState(events=3, sinks=[replace(sink, **changes)])
 
 
@@ -341,17 +341,17 @@ def _sink(**changes: Any) -> OutboxState:
             "ok",
         ),
         ({"outbox": _sink(behind=2, oldest_waiting_at=NOW - DAY)}, data.EVENTS, "warn"),
-        ({"outbox": _sink(parked=1)}, data.EVENTS, "warn"),
+        ({"outbox": _sink(dead_lettered=1)}, data.EVENTS, "warn"),
     ],
 )
 def test_standing(changes: dict[str, Any], check: Check, state: State) -> None:
     actors = ActorRegistry((CUSTOMER, ADMIN))
-    assert found(data.check_standing(replace(FINE, **changes), actors, now=NOW), check).state == state
+    assert found(data.check_data(replace(FINE, **changes), actors, now=NOW), check).state == state
 
 
 def test_coverage_counts_as_people_say_it() -> None:
     actors = ActorRegistry((ActorType(name="customer"), ADMIN))
-    said = found(data.check_standing(FINE, actors, now=NOW), data.COVERAGE).found
+    said = found(data.check_data(FINE, actors, now=NOW), data.COVERAGE).found
     assert said == "3 customer, 2 with 2FA; 2 admin, 2 with 2FA"
 
 

@@ -14,29 +14,29 @@ from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.context import SYSTEM
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
-from czo_auth.core.flows.administration.overview import survey
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.administration.overview import read_overview
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import passwords
 from czo_auth.storage import Storage, open_storage
 from czo_auth.storage.facts import sqlite_facts
 from czo_auth.storage.postgresql import PostgresStorage
 from czo_auth.storage.sqlite import SqliteStorage
-from tests.storage.conftest import storage, things  # noqa: F401 - fixtures
-from tests.storage.rows import HOUR, NOW, Things
+from tests.storage.conftest import rows, storage  # noqa: F401 - fixtures
+from tests.storage.rows import HOUR, NOW, Rows
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def test_everything_is_counted(storage: Storage, things: Things) -> None:  # noqa: F811
+async def test_everything_is_counted(storage: Storage, rows: Rows) -> None:  # noqa: F811
     admin = frozenset({"customer", "admin"})
-    protected = await things.user(actor_types=admin, password_hash=passwords.hash_password("x" * 12))
-    await things.factor(protected, sealed_secret="v1.k2.nonce.text")
-    await things.factor(await things.user(banned_at=NOW), sealed_secret="v1.k1.nonce.text")
-    imported = await things.user(password_hash="$2b$12$imported")
-    locked, stopped, free = await things.user(), await things.user(), await things.user()
+    protected = await rows.user(actor_types=admin, password_hash=passwords.hash_password("x" * 12))
+    await rows.factor(protected, sealed_secret="v1.k2.nonce.text")
+    await rows.factor(await rows.user(banned_at=NOW), sealed_secret="v1.k1.nonce.text")
+    imported = await rows.user(password_hash="$2b$12$imported")
+    locked, stopped, free = await rows.user(), await rows.user(), await rows.user()
 
     def step(tx: Transaction) -> None:
         for user, until, is_stopped in (
@@ -47,13 +47,15 @@ async def test_everything_is_counted(storage: Storage, things: Things) -> None: 
             tx.two_factor.reserve_attempt(user.id, now=NOW - 2 * HOUR)
             tx.two_factor.lock_until(user.id, until=until, stopped=is_stopped)
         for at in (NOW - HOUR, NOW):
-            tx.journal.record(Fact(action=types.USER_UPDATED, user_id=imported.id), provenance=SYSTEM, now=at)
+            tx.audit_log.record(
+                AuditEvent(action=types.USER_UPDATED, user_id=imported.id), context=SYSTEM, now=at
+            )
 
-    await things.run(step)
-    await things.run(lambda tx: tx.journal.claim_sink("file", owner="me", until=NOW + HOUR, now=NOW))
-    await things.run(lambda tx: tx.journal.advance_sink("file", owner="me", sequence=1))
+    await rows.run(step)
+    await rows.run(lambda tx: tx.outbox.claim_sink("file", owner="me", until=NOW + HOUR, now=NOW))
+    await rows.run(lambda tx: tx.outbox.advance_sink("file", owner="me", sequence=1))
 
-    seen = await survey(storage.transactions, ActorRegistry(), now=NOW)
+    seen = await read_overview(storage.transactions, ActorRegistry(), now=NOW)
     assert (seen.users.users, seen.users.banned, seen.users.with_factor) == (6, 1, 1)
     assert [(each.actor_type, each.users, each.with_factor) for each in seen.coverage] == [
         ("customer", 5, 1),
@@ -64,28 +66,28 @@ async def test_everything_is_counted(storage: Storage, things: Things) -> None: 
     assert seen.sealed == {"k1": 1, "k2": 1}
     assert (seen.audit.records, seen.audit.broken_at, seen.audit.last_at) == (2, None, NOW)
     (sink,) = seen.outbox.sinks
-    assert (sink.name, sink.behind, sink.oldest_waiting_at, sink.parked) == ("file", 1, NOW, 0)
+    assert (sink.name, sink.behind, sink.oldest_waiting_at, sink.dead_lettered) == ("file", 1, NOW, 0)
     assert sink.leased_until == NOW + HOUR
 
 
 async def test_changed_record_is_seen_in_the_tail(
     storage: SqliteStorage | PostgresStorage,  # noqa: F811
-    things: Things,  # noqa: F811
+    rows: Rows,  # noqa: F811
 ) -> None:
     def step(tx: Transaction) -> None:
         for _ in range(3):
-            tx.journal.record(Fact(action=types.USER_BANNED), provenance=SYSTEM, now=NOW)
+            tx.audit_log.record(AuditEvent(action=types.USER_BANNED), context=SYSTEM, now=NOW)
 
-    await things.run(step)
+    await rows.run(step)
     audit = storage.tables.audit
     change = update(audit).where(audit.c.sequence == 2).values(ip="192.0.2.9")
-    await things.run(lambda tx: tx.connection.execute(change))  # type: ignore[attr-defined]
-    seen = await survey(storage.transactions, ActorRegistry(), now=NOW)
+    await rows.run(lambda tx: tx.connection.execute(change))  # type: ignore[attr-defined]
+    seen = await read_overview(storage.transactions, ActorRegistry(), now=NOW)
     assert seen.audit.broken_at == 2
 
 
 async def test_empty_database_is_surveyed(storage: Storage) -> None:  # noqa: F811
-    seen = await survey(storage.transactions, ActorRegistry(), now=NOW)
+    seen = await read_overview(storage.transactions, ActorRegistry(), now=NOW)
     assert (seen.users.users, seen.audit.records, seen.audit.broken_at) == (0, 0, None)
     assert seen.signing_key_made_at is None
     assert seen.outbox.sinks == []

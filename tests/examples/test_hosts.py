@@ -24,7 +24,7 @@ from tests.integrations.acting import (
     Person,
     body_of,
     create_key,
-    enrol,
+    enroll,
     refused,
     revoke_key,
     settle_administrator,
@@ -136,7 +136,7 @@ async def test_scope_outside_the_hosts_rule_cannot_be_granted(client: httpx.Asyn
 
 
 async def test_customer_is_no_administrator(client: httpx.AsyncClient) -> None:
-    person = await enrol(client, await sign_up(client))
+    person = await enroll(client, await sign_up(client))
     answer = await client.get("/admin/customers", headers=person.bearer)
     refused(answer, status=403, code="ACTOR_TYPE_MISMATCH")
 
@@ -160,7 +160,7 @@ async def test_administrator_does_nothing_before_the_second_factor_and_then_ente
             answer = await client.request(method, path, headers=headers)
             refused(answer, status=403, code="TWO_FACTOR_SETUP_REQUIRED")
     body_of(await client.get("/"), status=200)
-    administrator = await enrol(client, restricted)
+    administrator = await enroll(client, restricted)
     seen = body_of(await client.get("/admin/customers", headers=administrator.bearer), status=200)
     assert seen["customers"] == [["ada@shop.example", 120]]
     refused(await client.get("/admin/customers", headers=restricted.bearer), status=401, code="INVALID_TOKEN")

@@ -30,7 +30,7 @@ PAIRS = {
     ),
     "a challenge that is spent and its session": (
         "SELECT user_id, count(*) FROM {}challenges WHERE consumed_at IS NOT NULL GROUP BY user_id",
-        # The session that the enrolment renewed has a second factor, and had no challenge.
+        # The session that the enrollment renewed has a second factor, and had no challenge.
         "SELECT user_id, count(*) - 1 FROM {}sessions WHERE aal = 2 GROUP BY user_id HAVING count(*) > 1",
     ),
     "a factor and the event of it": (
@@ -72,7 +72,7 @@ EMPTY = {
     "a session without a refresh family": "SELECT id FROM {}sessions WHERE id NOT IN"
     " (SELECT session_id FROM {}refresh_tokens)",
     "an event that is not in the audit log": "SELECT id FROM {}events WHERE id NOT IN (SELECT id FROM {}audit)",
-    "a factor whose enrolment is still pending": "SELECT user_id FROM {}factors WHERE user_id IN"
+    "a factor whose enrollment is still pending": "SELECT user_id FROM {}factors WHERE user_id IN"
     " (SELECT user_id FROM {}enrolments)",
     "a parked event": "SELECT id FROM {}parked_events",
 }
@@ -97,7 +97,7 @@ async def faults_of(url: str, memory: Memory) -> list[str]:
 async def _chain(url: str) -> list[str]:
     storage = open_storage(url)
     try:
-        records = await storage.transactions.read(lambda tx: tx.journal.audit_after(0, limit=1_000_000))
+        records = await storage.transactions.read(lambda tx: tx.audit_log.audit_after(0, limit=1_000_000))
     finally:
         await storage.close()
     broken = verify_chain(records)

@@ -29,7 +29,7 @@ from tests.contract.databases import Databases
 from tests.contract.deployments import KEY, Prepared
 from tests.contract.people import People
 from tests.faults.books import faults_of
-from tests.faults.users import Crowd
+from tests.faults.users import Users
 from tests.support.server import RunningServer
 
 IN_FULL = "FAULT_KILLS" in os.environ
@@ -42,7 +42,7 @@ OURS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'czo-auth' AND
 
 
 @dataclass
-class Ground:
+class Deployment:
     """A deployment that is killed again and again."""
 
     url: str
@@ -79,7 +79,7 @@ class Ground:
 
 
 @pytest.fixture(params=list(WORKERS))
-def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
     name: str = request.param
     databases: Databases = request.getfixturevalue(f"{name.partition('-')[0]}_databases")
     url = databases.new()
@@ -93,75 +93,75 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
     server = RunningServer(tmp_path, database_url=url, workers=WORKERS[name], env=env)
     server.start()
     try:
-        yield Ground(url, server, tmp_path / "events.jsonl", WORKERS[name], databases.prepared)
+        yield Deployment(url, server, tmp_path / "events.jsonl", WORKERS[name], databases.prepared)
         server.stop()
     finally:
         server.kill()
 
 
-def test_nothing_is_lost_or_half_done_when_the_server_is_killed(ground: Ground) -> None:
+def test_nothing_is_lost_or_half_done_when_the_server_is_killed(deployment: Deployment) -> None:
     seed = int(os.environ.get("FAULT_SEED", random.getrandbits(32)))
     print(f"FAULT_SEED={seed}")
     random.seed(seed)
-    asyncio.run(kill_again_and_again(ground))
-    assert "Traceback" not in ground.server.output()
+    asyncio.run(kill_again_and_again(deployment))
+    assert "Traceback" not in deployment.server.output()
 
 
-async def kill_again_and_again(ground: Ground) -> None:
-    async with scattering_client(ground.server.url) as http:
+async def kill_again_and_again(deployment: Deployment) -> None:
+    async with scattering_client(deployment.server.url) as http:
         people = People(Api(http), lambda: datetime.now(UTC), drift=DRIFT)
-        crowd = Crowd(people, ground.prepared.seen_by(people).customers)
-        await crowd.gather()
+        users = Users(people, deployment.prepared.seen_by(people).customers)
+        await users.gather()
         unanswered = 0
         for round_number in range(KILLS):
             all_are_gone = False
 
             async def kill() -> None:
                 nonlocal all_are_gone
-                all_are_gone = await ground.kill()
+                all_are_gone = await deployment.kill()
 
-            await crowd.act(kill())
-            memory = crowd.memory
+            await users.act(kill())
+            memory = users.memory
             unanswered += len(memory.unanswered)
             if all_are_gone:
-                await ground.settle()
-                found = await faults_of(ground.url, memory)
+                await deployment.settle()
+                found = await faults_of(deployment.url, memory)
                 assert (found, memory.wrong) == ([], []), f"after kill {round_number + 1}"
-                ground.server.start()
-            await crowd.try_again()
-            await still_counts(crowd)
+                deployment.server.start()
+            await users.try_again()
+            await still_counts(users)
             assert memory.wrong == [], f"after kill {round_number + 1}"
         if IN_FULL:
-            await every_event_arrives(ground)
-        found = await faults_of(ground.url, crowd.memory)
+            await every_event_arrives(deployment)
+        found = await faults_of(deployment.url, users.memory)
         assert found == []
-        print(f"{KILLS} kills, {crowd.memory.answered} acknowledged writes, {unanswered} unanswered")
+        print(f"{KILLS} kills, {users.memory.answered} acknowledged writes, {unanswered} unanswered")
         # Or the kills fell where nothing was going on.
         assert unanswered >= KILLS / 4
-        assert crowd.memory.answered > 5 * KILLS
+        assert users.memory.answered > 5 * KILLS
 
 
-async def still_counts(crowd: Crowd) -> None:
+async def still_counts(users: Users) -> None:
     """Ask the server itself about the newest of what it had acknowledged."""
-    memory = crowd.memory
+    memory = users.memory
     for text, (_, lives) in list(memory.keys.items())[-6:]:
-        assert await is_accepted(crowd.api, text) is lives
+        assert await is_accepted(users.api, text) is lives
     for session in list(memory.sessions.values())[-3:]:
-        assert await crowd.people.is_alive(session)
+        assert await users.people.is_alive(session)
 
 
-async def every_event_arrives(ground: Ground) -> None:
+async def every_event_arrives(deployment: Deployment) -> None:
     """S34: each at least once, and in order for each user at its first coming."""
-    recorded = await sql(ground.url, "SELECT id, user_id FROM {}events ORDER BY sequence")
+    recorded = await sql(deployment.url, "SELECT id, user_id FROM {}events ORDER BY sequence")
 
     async def all_arrived() -> bool:
-        ((recorded_to,),) = await sql(ground.url, "SELECT max(sequence) FROM {}events")
-        ((delivered_to,),) = await sql(ground.url, "SELECT max(sequence) FROM {}sinks")
+        ((recorded_to,),) = await sql(deployment.url, "SELECT max(sequence) FROM {}events")
+        ((delivered_to,),) = await sql(deployment.url, "SELECT max(sequence) FROM {}sinks")
         return bool(delivered_to >= recorded_to)
 
     # Who died may have held the sink, for as long as its lease lasts.
     await eventually(all_arrived, within=60, every=0.2)
-    lines = [line for line in ground.events.read_text().splitlines() if is_whole(line)]
+    lines = [line for line in deployment.events.read_text().splitlines() if is_whole(line)]
     arrived = list(dict.fromkeys(json.loads(line)["id"] for line in lines))
     assert arrived == [event for event, _ in recorded]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from czo_auth.storage import migrations
 from tests.contract.database import is_sqlite, sql
 from tests.contract.deployments import KEY
-from tests.migrations.databases import execute, rows, table_names
+from tests.migrations.databases import execute, fetch_rows, table_names
 from tests.support.server import INHERITED, RunningServer
 
 KILLS = int(os.environ.get("FAULT_MIGRATIONS", "2"))
@@ -51,8 +51,8 @@ def completed(url: str) -> float:
 
 
 async def host_is_untouched(url: str) -> None:
-    assert await rows(url, "SELECT version_num FROM alembic_version") == [("host42",)]
-    assert await rows(url, "SELECT id, name FROM users") == [(1, "Ada")]
+    assert await fetch_rows(url, "SELECT version_num FROM alembic_version") == [("host42",)]
+    assert await fetch_rows(url, "SELECT id, name FROM users") == [(1, "Ada")]
 
 
 async def make_empty(url: str) -> None:
@@ -62,7 +62,7 @@ async def make_empty(url: str) -> None:
         # A connection that does not ask for them has no foreign keys in SQLite.
         await execute(url, f"DROP TABLE {name}{cascade}")
     if not is_sqlite(url):
-        for (function,) in await rows(
+        for (function,) in await fetch_rows(
             url, "SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE 'czo_auth_%'"
         ):
             await execute(url, f"DROP FUNCTION {function} CASCADE")
@@ -84,7 +84,9 @@ async def test_killed_migration_is_completed_by_the_next_one(database_url: str) 
         assert await table_names(database_url) in (ours, {"alembic_version", "users"})
         completed(database_url)
         assert await table_names(database_url) == ours
-        assert await rows(database_url, "SELECT version_num FROM czo_auth_version") == [(migrations.HEAD,)]
+        assert await fetch_rows(database_url, "SELECT version_num FROM czo_auth_version") == [
+            (migrations.HEAD,)
+        ]
         await host_is_untouched(database_url)
     if is_sqlite(database_url):
         assert await sql(database_url, "PRAGMA integrity_check") == [("ok",)]
@@ -104,7 +106,9 @@ async def test_servers_that_start_together_migrate_once_and_all_serve(
             server.launch()
         for server in servers:
             server.wait_until_ready()
-        assert await rows(database_url, "SELECT version_num FROM czo_auth_version") == [(migrations.HEAD,)]
+        assert await fetch_rows(database_url, "SELECT version_num FROM czo_auth_version") == [
+            (migrations.HEAD,)
+        ]
         # And one signing key, which all of them found or made.
         assert await sql(database_url, "SELECT count(*) FROM {}signing_keys") == [(1,)]
         await host_is_untouched(database_url)

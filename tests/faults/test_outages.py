@@ -29,7 +29,7 @@ from tests.contract.people import People
 from tests.contract.test_faults import ENV, all_of, all_unavailable, scene
 from tests.faults.books import faults_of
 from tests.faults.test_kills import IN_FULL, still_counts
-from tests.faults.users import Crowd, Person
+from tests.faults.users import Person, Users
 from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer
 
@@ -38,7 +38,7 @@ CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_
 
 
 @dataclass
-class Ground:
+class Deployment:
     """A deployment under outages, which the cases of one database share."""
 
     url: str
@@ -47,15 +47,15 @@ class Ground:
 
 
 # --- what may happen ---------------------------------------------------------------------------------------------
-async def locked(ground: Ground) -> None:
-    with closing(sqlite3.connect(sqlite_file(ground.url), isolation_level=None, timeout=10)) as other:
+async def locked(deployment: Deployment) -> None:
+    with closing(sqlite3.connect(sqlite_file(deployment.url), isolation_level=None, timeout=10)) as other:
         other.execute("BEGIN IMMEDIATE")
         await asyncio.sleep(LONGER_THAN_ANYBODY_WAITS)
         other.execute("ROLLBACK")
 
 
-async def full(ground: Ground) -> None:
-    processes = ground.server.processes
+async def full(deployment: Deployment) -> None:
+    processes = deployment.server.processes
     limits = [process.rlimit(psutil.RLIMIT_FSIZE) for process in processes]
     for process, (_, hard) in zip(processes, limits, strict=True):
         process.rlimit(psutil.RLIMIT_FSIZE, (4096, hard))
@@ -64,24 +64,24 @@ async def full(ground: Ground) -> None:
         process.rlimit(psutil.RLIMIT_FSIZE, before)
 
 
-async def paused(ground: Ground) -> None:
-    assert ground.postgres is not None
-    ground.postgres.pause()
+async def paused(deployment: Deployment) -> None:
+    assert deployment.postgres is not None
+    deployment.postgres.pause()
     try:
         await asyncio.sleep(LONGER_THAN_ANYBODY_WAITS)
     finally:
-        ground.postgres.resume()
+        deployment.postgres.resume()
 
 
-async def restarted(ground: Ground) -> None:
+async def restarted(deployment: Deployment) -> None:
     # Not in a thread: the new server would end with it.
-    assert ground.postgres is not None
-    ground.postgres.restart()
+    assert deployment.postgres is not None
+    deployment.postgres.restart()
 
 
-async def cut(ground: Ground) -> None:
+async def cut(deployment: Deployment) -> None:
     for _ in range(10):
-        await sql(ground.url, CUT)
+        await sql(deployment.url, CUT)
         await asyncio.sleep(0.1)
 
 
@@ -96,52 +96,54 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
     databases: Databases = request.getfixturevalue(f"{request.param}_databases")
     url = databases.new()
     directory: Path = tmp_path_factory.mktemp(f"outages-{request.param}")
     env = ENV | {"CZO_AUTH_API_KEY_LIMIT": "100000"}
     server = RunningServer(directory, database_url=url, workers=2, env=env)
     server.start()
-    yield Ground(url, server, getattr(databases, "server", None))
+    yield Deployment(url, server, getattr(databases, "server", None))
     server.stop()
 
 
 @pytest.mark.parametrize(("ground", "fault"), CASES, indirect=["ground"])
-async def test_writes_during_an_outage_are_done_or_refused(ground: Ground, fault: Any) -> None:
+async def test_writes_during_an_outage_are_done_or_refused(deployment: Deployment, fault: Any) -> None:
     if fault is full and not hasattr(psutil, "RLIMIT_FSIZE"):
         pytest.skip("needs a system that limits files per process from outside")
-    async with scattering_client(ground.server.url) as http:
+    async with scattering_client(deployment.server.url) as http:
         people = People(Api(http), lambda: datetime.now(UTC), drift=DRIFT)
         # People of its own, as the prepared ones run out of codes.
-        crowd = Crowd(people, [])
-        crowd.known = [Person(*await people.enrolled()) for _ in range(2)]
+        users = Users(people, [])
+        users.known = [Person(*await people.enrolled()) for _ in range(2)]
         statuses: set[int] = set()
 
         async def outage() -> None:
             await asyncio.sleep(0.3)
-            async with reading(crowd, statuses):
-                await fault(ground)
+            async with reading(users, statuses):
+                await fault(deployment)
                 await asyncio.sleep(0.5)
 
-        await crowd.act_through(outage())
-        assert crowd.outages > 0 or fault is cut
+        await users.act_through(outage())
+        assert users.outages > 0 or fault is cut
         # Reads go on where they can, and an outage is never a verdict.
-        assert statuses <= ({200} if is_sqlite(ground.url) else {200, 503})
-        await crowd.try_again()
-        await still_counts(crowd)
-        assert (crowd.memory.wrong, await faults_of(ground.url, crowd.memory)) == ([], [])
-    assert "Traceback" not in ground.server.output()
+        assert statuses <= ({200} if is_sqlite(deployment.url) else {200, 503})
+        await users.try_again()
+        await still_counts(users)
+        assert (users.memory.wrong, await faults_of(deployment.url, users.memory)) == ([], [])
+    assert "Traceback" not in deployment.server.output()
 
 
 @asynccontextmanager
-async def reading(crowd: Crowd, statuses: set[int]) -> AsyncIterator[None]:
+async def reading(users: Users, statuses: set[int]) -> AsyncIterator[None]:
     """Read with a session all the while."""
-    token = crowd.known[0].session.token
+    token = users.known[0].session.token
 
     async def read() -> None:
         while True:
-            answer = await crowd.api.get("/api-keys", bearer=token)
+            answer = await users.api.get("/api-keys", bearer=token)
             statuses.add(answer.status_code)
             await asyncio.sleep(0.05)
 

@@ -18,7 +18,7 @@ from tests.contract.api import Answer, Api
 from tests.contract.checks import refused
 from tests.contract.people import Account, People, Phone, Session
 
-MOST_PEOPLE = 12
+MAX_PEOPLE = 12
 """So many are kept for signing in; the newest, for they have the most codes left."""
 
 
@@ -71,7 +71,7 @@ class Memory:
     """Writes that were acknowledged."""
 
 
-class Crowd:
+class Users:
     """
     The people, and what each kind of them does again and again.
 
@@ -191,7 +191,7 @@ class Crowd:
         session = Session.of(confirmed)
         self.memory.factors.add(account.id)
         self.memory.sessions[session.id] = session
-        self.known = [*self.known, Person(account, session)][-MOST_PEOPLE:]
+        self.known = [*self.known, Person(account, session)][-MAX_PEOPLE:]
 
     async def _signed_in(self, account: Account) -> Answer:
         body = {"email": account.email, "password": account.password}

@@ -30,7 +30,7 @@ LATEST = Path("tests/fuzz/latest.json")
 PATHS = ("/api/auth/openapi.json", "/graphql")
 WALK_SECONDS = dict(zip(PATHS, (25, 5), strict=True))
 """How long one caller walks, each time."""
-MOST_GROWTH = 1.25
+MAX_GROWTH = 1.25
 """By how much the server's memory may grow after the first round, which loads what is loaded late."""
 
 
@@ -106,7 +106,7 @@ def _walk_all(explored: Any, database: str, *, most: int) -> dict[str, Any]:
         if statuses.total() >= most and seed > 1:
             break
     after = explored.memory
-    if after > before * MOST_GROWTH:
+    if after > before * MAX_GROWTH:
         grown = f"{database}: memory grew from {before:,} to {after:,} bytes"
         findings[grown] = grown
     return {

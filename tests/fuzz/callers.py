@@ -81,5 +81,5 @@ class Callers:
             account.id = await create_admin(operator, account.email, now=now())
         finally:
             await operator.stop()
-        session = await people.enrol(account, await people.sign_in(account, "admin"))
+        session = await people.enroll(account, await people.sign_in(account, "admin"))
         return session.token

@@ -20,7 +20,7 @@ import atheris
 with atheris.instrument_imports(include=["czo_auth"]):
     from tests.fuzz.parsers import TARGETS
 
-LONGEST = 4096
+MAX_LENGTH = 4096
 CORPUS = Path(".fuzz-corpus")
 _COUNTS = {"accepted": 0, "refused": 0}
 
@@ -44,7 +44,7 @@ def main(name: str, runs: int) -> None:
             os._exit(0)
 
     options = [
-        f"-max_len={LONGEST}",
+        f"-max_len={MAX_LENGTH}",
         "-timeout=10",
         "-rss_limit_mb=1500",
         f"-dict={dictionary}",

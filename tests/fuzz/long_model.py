@@ -40,7 +40,7 @@ def run_for(seconds: int) -> list[dict[str, Any]]:
 
 
 def _run(name: str, where: Place, *, seconds: float) -> dict[str, Any]:
-    class Here(Machine):
+    class CurrentRequest(Machine):
         place = where
         answers: Counter[int] = Counter()  # noqa: RUF012 - counted over all runs
 
@@ -48,7 +48,7 @@ def _run(name: str, where: Place, *, seconds: float) -> dict[str, Any]:
     runs = 0
     while time.monotonic() - began < seconds:
         run_state_machine_as_test(
-            Here,
+            CurrentRequest,
             settings=settings(
                 max_examples=3,
                 stateful_step_count=STEPS,
@@ -63,8 +63,8 @@ def _run(name: str, where: Place, *, seconds: float) -> dict[str, Any]:
     return {
         "place": name,
         "runs": runs,
-        "steps": Here.steps,
-        "requests": Here.answers.total(),
-        "answers": {str(status): times for status, times in sorted(Here.answers.items())},
+        "steps": CurrentRequest.steps,
+        "requests": CurrentRequest.answers.total(),
+        "answers": {str(status): times for status, times in sorted(CurrentRequest.answers.items())},
         "seconds": round(time.monotonic() - began),
     }

@@ -89,10 +89,10 @@ def a_ban_that_is_lifted(machine: Machine) -> None:
     holds_everything(machine, CAROL)
     machine.enable(0, replace=True)
     enters(machine, ADA)
-    machine.administer(CAROL, 0, "ban")
+    machine.administration(CAROL, 0, "ban")
     machine.look()
     machine.follow_a_link(0)
-    machine.administer(CAROL, 0, "unban")
+    machine.administration(CAROL, 0, "unban")
     machine.look()
     enters(machine, CAROL)
     machine.verify(0, "old phone")
@@ -137,7 +137,7 @@ def a_new_phone(machine: Machine) -> None:
         machine.finish(0, kind)
 
 
-def a_late_enrolment(machine: Machine) -> None:
+def a_late_enrollment(machine: Machine) -> None:
     enters(machine, EVE)
     machine.enable(0)
     machine.wait(601)
@@ -163,10 +163,10 @@ def a_factor_that_is_turned_off(machine: Machine) -> None:
 
 def a_factor_that_is_reset(machine: Machine) -> None:
     holds_everything(machine, CAROL)
-    machine.administer(CAROL, 0, "reset")
+    machine.administration(CAROL, 0, "reset")
     enters(machine, ADA)
-    machine.administer(ADA, 0, "reset")
-    machine.administer(CAROL, 0, "reset")
+    machine.administration(ADA, 0, "reset")
+    machine.administration(CAROL, 0, "reset")
     machine.look()
     enters(machine, CAROL)
     machine.enable(0)
@@ -204,10 +204,10 @@ def a_hat_that_is_taken(machine: Machine) -> None:
     machine.create_key(0, reserved=True)
     machine.turn_off(0)
     machine.sign_in(EVE)
-    machine.administer(EVE, 0, "demote")
+    machine.administration(EVE, 0, "demote")
     machine.look()
     machine.finish(0)
-    machine.administer(ADA, 0, "demote")
+    machine.administration(ADA, 0, "demote")
     machine.operate(EVE, "promote")
     machine.look()
 
@@ -282,7 +282,7 @@ STORIES: tuple[Story, ...] = (
     a_password_that_is_changed,
     a_late_link,
     a_new_phone,
-    a_late_enrolment,
+    a_late_enrollment,
     a_factor_that_is_turned_off,
     a_factor_that_is_reset,
     a_browser_that_is_trusted,

@@ -16,11 +16,11 @@ STEPS = int(os.environ.get("FUZZ_STEPS", "20"))
 
 
 def test_every_answer_is_the_one_of_the_model(databases: Databases) -> None:
-    class Here(Machine):
+    class CurrentRequest(Machine):
         place = InProcess(databases)
 
     run_state_machine_as_test(
-        Here,
+        CurrentRequest,
         settings=settings(
             max_examples=RUNS,
             stateful_step_count=STEPS,

@@ -12,10 +12,10 @@ from tests.fuzz.stories import STORIES, Story
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_story_comes_out_as_the_model_says(databases: Databases, story: Story) -> None:
-    class Here(Machine):
+    class CurrentRequest(Machine):
         place = InProcess(databases)
 
-    machine = Here()
+    machine = CurrentRequest()
     try:
         machine.sign_up()
         machine.meet()

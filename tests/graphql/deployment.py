@@ -11,7 +11,7 @@ import httpx
 from pydantic import SecretStr
 
 from czo_auth import Auth, Settings
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.flows.api_keys.manage import NewApiKey
 from czo_auth.core.flows.organizations.manage import NewOrganization
 from czo_auth.core.flows.sessions.issue import issue_session
@@ -23,7 +23,7 @@ from czo_auth.core.users.user import User
 from czo_auth.crypto.sealing import new_key_text
 
 URL = "http://auth.test"
-FROM_HERE = Provenance(ip="192.0.2.7", user_agent="test", request_id="test")
+FROM_HERE = Context(ip="192.0.2.7", user_agent="test", request_id="test")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Person:
     principal: Principal
 
 
-class House:
+class Deployment:
     """One deployment, reached through its applications."""
 
     def __init__(self, auth: Auth, graphql: httpx.AsyncClient, rest: httpx.AsyncClient) -> None:
@@ -90,7 +90,7 @@ class House:
                 factor_proved_at=None,
                 remembered=True,
                 policy=self.auth.services.policies.sessions,
-                provenance=FROM_HERE,
+                context=FROM_HERE,
                 now=now,
             ).session_token
 
@@ -99,9 +99,9 @@ class House:
         return Person(id=user.id, token=token, principal=principal)
 
     async def organization(self, owner: Person, name: str = "Acme") -> Organization:
-        """Let *owner* found an organization."""
+        """Let *owner* create an organization."""
         membership = await self.auth.organizations.create(
-            owner.principal, NewOrganization(name=name), provenance=FROM_HERE, now=self.auth.now()
+            owner.principal, NewOrganization(name=name), context=FROM_HERE, now=self.auth.now()
         )
         return membership.organization
 
@@ -114,7 +114,7 @@ class House:
                 organization_id=organization.id if organization else None,
                 scopes=("orders:read",),
             ),
-            provenance=FROM_HERE,
+            context=FROM_HERE,
             now=self.auth.now(),
         )
         return created.key
@@ -129,7 +129,7 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(database_url: str, **settings: Any) -> AsyncIterator[House]:
+async def open_house(database_url: str, **settings: Any) -> AsyncIterator[Deployment]:
     """Open a deployment on *database_url*."""
     auth = Auth(
         Settings(
@@ -143,7 +143,7 @@ async def open_house(database_url: str, **settings: Any) -> AsyncIterator[House]
     await auth.start()
     try:
         async with _client(auth.graphql) as graphql, _client(auth.app) as rest:
-            yield House(auth, graphql, rest)
+            yield Deployment(auth, graphql, rest)
     finally:
         await auth.stop()
 

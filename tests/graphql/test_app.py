@@ -15,9 +15,9 @@ from starlette.routing import Mount
 
 from czo_auth.core.errors import InvalidToken, StorageUnavailable
 from czo_auth.crypto.sealing import new_key_text
-from czo_auth.graphql.app import LARGEST
+from czo_auth.graphql.app import MAX_BYTES
 from czo_auth.graphql.schema import SCHEMA
-from tests.graphql.deployment import URL, House
+from tests.graphql.deployment import URL, Deployment
 
 SECRET = "hunter2-5f1c"
 ARGUMENTS = {
@@ -56,40 +56,44 @@ def test_the_walk_finds_the_fields() -> None:
 
 
 # --- who may enter ---------------------------------------------------------------------------------------------------
-async def test_nobody_asks_anonymously(house: House) -> None:
+async def test_nobody_asks_anonymously(deployment: Deployment) -> None:
     for document in [*EVERY_FIELD, "{", SECRET]:
-        answer = await house.ask(document, None)
+        answer = await deployment.ask(document, None)
         assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHORIZED")
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_every_field_is_answered_to_a_session(house: House) -> None:
+async def test_every_field_is_answered_to_a_session(deployment: Deployment) -> None:
     """Without this, the walk over what a restricted session may not would prove nothing."""
-    ada = await house.person("ada")
+    ada = await deployment.person("ada")
     for document in EVERY_FIELD:
-        await house.data(document, ada.token)
+        await deployment.data(document, ada.token)
 
 
-async def test_a_restricted_session_gets_no_field(house: House) -> None:
+async def test_a_restricted_session_gets_no_field(deployment: Deployment) -> None:
     """S9: default-deny, from database state; promotion restricts a live session at its next request."""
-    ada = await house.person("ada")
-    await house.data("{me{id}}", ada.token)
-    await house.promote(ada)
-    elsewhere = await house.rest.get("/api/auth/sessions", headers={"authorization": f"Bearer {ada.token}"})
+    ada = await deployment.person("ada")
+    await deployment.data("{me{id}}", ada.token)
+    await deployment.promote(ada)
+    elsewhere = await deployment.rest.get(
+        "/api/auth/sessions", headers={"authorization": f"Bearer {ada.token}"}
+    )
     assert elsewhere.status_code == 403
     for document in [*EVERY_FIELD, "{", "{nothing}"]:
-        answer = await house.ask(document, ada.token)
+        answer = await deployment.ask(document, ada.token)
         assert answer.status_code == 403, document
         assert answer.json() == elsewhere.json()
         assert answer.json()["code"] == "TWO_FACTOR_SETUP_REQUIRED"
 
 
-async def test_the_key_of_an_administrator_without_second_factor_gets_no_field(house: House) -> None:
-    ada = await house.person("ada")
-    key = await house.api_key(ada)
-    await house.promote(ada)
+async def test_the_key_of_an_administrator_without_second_factor_gets_no_field(
+    deployment: Deployment,
+) -> None:
+    ada = await deployment.person("ada")
+    key = await deployment.api_key(ada)
+    await deployment.promote(ada)
     for document in EVERY_FIELD:
-        answer = await house.ask(document, key)
+        answer = await deployment.ask(document, key)
         assert (answer.status_code, answer.json()["code"]) == (403, "TWO_FACTOR_SETUP_REQUIRED")
 
 
@@ -104,8 +108,8 @@ async def test_the_key_of_an_administrator_without_second_factor_gets_no_field(h
         ("nonsense", "INVALID_TOKEN"),
     ],
 )
-async def test_a_wrong_credential_is_refused(house: House, token: str, code: str) -> None:
-    answer = await house.ask("{me{id}}", token)
+async def test_a_wrong_credential_is_refused(deployment: Deployment, token: str, code: str) -> None:
+    answer = await deployment.ask("{me{id}}", token)
     assert (answer.status_code, answer.json()["code"]) == (401, code)
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
@@ -121,11 +125,11 @@ async def test_a_wrong_credential_is_refused(house: House, token: str, code: str
     ],
 )
 async def test_a_cookie_counts_only_from_a_trusted_page(
-    house: House, headers: dict[str, str], code: str | None
+    deployment: Deployment, headers: dict[str, str], code: str | None
 ) -> None:
-    ada = await house.person("ada")
+    ada = await deployment.person("ada")
     cookie = {"cookie": f"better-auth.session_token={ada.token}"}
-    answer = await house.graphql.post("/graphql", json={"query": "{me{id}}"}, headers=cookie | headers)
+    answer = await deployment.graphql.post("/graphql", json={"query": "{me{id}}"}, headers=cookie | headers)
     if code is None:
         assert answer.json() == {"data": {"me": {"id": ada.id}}}
     else:
@@ -134,21 +138,23 @@ async def test_a_cookie_counts_only_from_a_trusted_page(
 
 # --- the shape of a request ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"])
-async def test_only_post_is_answered(house: House, method: str) -> None:
-    ada = await house.person("ada")
+async def test_only_post_is_answered(deployment: Deployment, method: str) -> None:
+    ada = await deployment.person("ada")
     headers = {"authorization": f"Bearer {ada.token}"}
-    answer = await house.graphql.request(method, "/graphql", params={"query": "{me{id}}"}, headers=headers)
+    answer = await deployment.graphql.request(
+        method, "/graphql", params={"query": "{me{id}}"}, headers=headers
+    )
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST"
     assert method == "HEAD" or answer.json()["code"] == "METHOD_NOT_ALLOWED"
 
 
 @pytest.mark.parametrize("path", ["/", "/graphql", "/api/graphql/", "/some/where/else"])
-async def test_every_path_below_the_mount_is_answered(house: House, path: str) -> None:
-    ada = await house.person("ada")
+async def test_every_path_below_the_mount_is_answered(deployment: Deployment, path: str) -> None:
+    ada = await deployment.person("ada")
     headers = {"authorization": f"Bearer {ada.token}"}
-    inside = await house.graphql.post(path, json={"query": "{me{id}}"}, headers=headers)
-    host = Starlette(routes=[Mount("/host", app=house.auth.graphql)])
+    inside = await deployment.graphql.post(path, json={"query": "{me{id}}"}, headers=headers)
+    host = Starlette(routes=[Mount("/host", app=deployment.auth.graphql)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url=URL) as client:
         mounted = await client.post(f"/host{path}", json={"query": "{me{id}}"}, headers=headers)
     assert inside.json() == mounted.json() == {"data": {"me": {"id": ada.id}}}
@@ -172,21 +178,23 @@ async def test_every_path_below_the_mount_is_answered(house: House, path: str) -
         (None, "body"),
     ],
 )
-async def test_a_request_of_another_shape_is_refused(house: House, body: object, where: str) -> None:
-    ada = await house.person("ada")
-    answer = await house.graphql.post("/", json=body, headers={"authorization": f"Bearer {ada.token}"})
+async def test_a_request_of_another_shape_is_refused(
+    deployment: Deployment, body: object, where: str
+) -> None:
+    ada = await deployment.person("ada")
+    answer = await deployment.graphql.post("/", json=body, headers={"authorization": f"Bearer {ada.token}"})
     content = json.dumps(body)
     if body is None:
         headers = {"authorization": f"Bearer {ada.token}", "content-type": "application/json"}
-        answer = await house.graphql.post("/", content=content, headers=headers)
+        answer = await deployment.graphql.post("/", content=content, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "VALIDATION_ERROR")
     assert [detail["loc"] for detail in answer.json()["details"]] == [where]
 
 
-async def test_null_fields_and_extensions_are_as_good_as_none(house: House) -> None:
-    ada = await house.person("ada")
+async def test_null_fields_and_extensions_are_as_good_as_none(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
     more = {"variables": None, "operationName": None, "extensions": {"persistedQuery": {"version": 1}}}
-    assert await house.data("{me{id}}", ada.token, **more) == {"me": {"id": ada.id}}
+    assert await deployment.data("{me{id}}", ada.token, **more) == {"me": {"id": ada.id}}
 
 
 @pytest.mark.parametrize(
@@ -203,17 +211,19 @@ async def test_null_fields_and_extensions_are_as_good_as_none(house: House) -> N
         ('{"query":"{me{id}}","variables":' + '{"a":' * 40 + "1" + "}" * 41, "application/json", 400),
     ],
 )
-async def test_bodies_are_strict_json(house: House, content: str, content_type: str, status: int) -> None:
-    ada = await house.person("ada")
+async def test_bodies_are_strict_json(
+    deployment: Deployment, content: str, content_type: str, status: int
+) -> None:
+    ada = await deployment.person("ada")
     headers = {"authorization": f"Bearer {ada.token}", "content-type": content_type}
-    answer = await house.graphql.post("/", content=content, headers=headers)
+    answer = await deployment.graphql.post("/", content=content, headers=headers)
     assert answer.status_code == status
     assert "data" not in answer.json()
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_of_sixteen_kibibytes_is_the_largest(house: House, chunked: bool) -> None:
-    ada = await house.person("ada")
+async def test_a_body_of_sixteen_kibibytes_is_the_largest(deployment: Deployment, chunked: bool) -> None:
+    ada = await deployment.person("ada")
     headers = {"authorization": f"Bearer {ada.token}", "content-type": "application/json"}
 
     async def post(size: int) -> httpx.Response:
@@ -225,11 +235,11 @@ async def test_a_body_of_sixteen_kibibytes_is_the_largest(house: House, chunked:
             yield content[:1000]
             yield content[1000:]
 
-        return await house.graphql.post("/", content=chunks() if chunked else content, headers=headers)
+        return await deployment.graphql.post("/", content=chunks() if chunked else content, headers=headers)
 
-    assert LARGEST == 16 * 1024
-    assert (await post(LARGEST)).json() == {"data": {"me": {"id": ada.id}}}
-    refused = await post(LARGEST + 1)
+    assert MAX_BYTES == 16 * 1024
+    assert (await post(MAX_BYTES)).json() == {"data": {"me": {"id": ada.id}}}
+    refused = await post(MAX_BYTES + 1)
     assert refused.status_code == 413
     assert "data" not in refused.json()
 
@@ -249,9 +259,11 @@ async def test_a_body_of_sixteen_kibibytes_is_the_largest(house: House, chunked:
         ("query A{me{id}}query B{me{id}}", "OPERATION_RESOLUTION_FAILURE"),
     ],
 )
-async def test_a_refused_document_is_400_with_a_code(house: House, document: str, code: str) -> None:
-    ada = await house.person("ada")
-    answer = await house.ask(document, ada.token)
+async def test_a_refused_document_is_400_with_a_code(
+    deployment: Deployment, document: str, code: str
+) -> None:
+    ada = await deployment.person("ada")
+    answer = await deployment.ask(document, ada.token)
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
@@ -259,21 +271,23 @@ async def test_a_refused_document_is_400_with_a_code(house: House, document: str
     assert {error["extensions"]["code"] for error in body["errors"]} == {code}
 
 
-async def test_a_wrong_variable_is_not_quoted(house: House) -> None:
-    ada = await house.person("ada")
+async def test_a_wrong_variable_is_not_quoted(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
     document = "query($id:ID!){organization(id:$id){id}}"
-    answer = await house.ask(document, ada.token, variables={"id": {"password": SECRET}})
+    answer = await deployment.ask(document, ada.token, variables={"id": {"password": SECRET}})
     assert answer.status_code == 400
     assert SECRET not in answer.text
 
 
-async def test_the_named_operation_is_carried_out(house: House) -> None:
-    ada = await house.person("ada")
+async def test_the_named_operation_is_carried_out(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
     document = "query A{me{id}}query B{me{email}}"
-    assert await house.data(document, ada.token, operationName="B") == {"me": {"email": "ada@example.com"}}
+    assert await deployment.data(document, ada.token, operationName="B") == {
+        "me": {"email": "ada@example.com"}
+    }
 
 
-async def test_in_production_the_schema_is_not_told(closed_house: House) -> None:
+async def test_in_production_the_schema_is_not_told(closed_house: Deployment) -> None:
     ada = await closed_house.person("ada")
     for document in (
         "{__schema{queryType{name}}}",
@@ -288,12 +302,12 @@ async def test_in_production_the_schema_is_not_told(closed_house: House) -> None
     assert await closed_house.data("{me{__typename}}", ada.token) == {"me": {"__typename": "User"}}
 
 
-async def test_answers_are_not_stored(house: House) -> None:
-    ada = await house.person("ada")
+async def test_answers_are_not_stored(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
     for answer in (
-        await house.ask("{me{id}}", ada.token),
-        await house.ask("{", ada.token),
-        await house.ask("{", None),
+        await deployment.ask("{me{id}}", ada.token),
+        await deployment.ask("{", ada.token),
+        await deployment.ask("{", None),
     ):
         assert answer.headers["cache-control"] == "no-store"
 
@@ -306,29 +320,33 @@ def failing(error: Exception) -> Any:
     return fail
 
 
-async def test_an_outage_is_503_for_the_whole_request(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    ada = await house.person("ada")
-    monkeypatch.setattr(house.auth.organizations, "list", failing(StorageUnavailable()))
-    answer = await house.ask("{me{id} myOrganizations{id}}", ada.token)
+async def test_an_outage_is_503_for_the_whole_request(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await deployment.person("ada")
+    monkeypatch.setattr(deployment.auth.organizations, "list", failing(StorageUnavailable()))
+    answer = await deployment.ask("{me{id} myOrganizations{id}}", ada.token)
     assert (answer.status_code, answer.json()["code"]) == (503, "SERVICE_UNAVAILABLE")
     assert answer.headers["retry-after"] == "2"
     assert "data" not in answer.json()
 
 
-async def test_a_session_that_ends_meanwhile_is_401(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    ada = await house.person("ada")
-    monkeypatch.setattr(house.auth.sessions, "list", failing(InvalidToken()))
-    answer = await house.ask("{mySessions{id}}", ada.token)
+async def test_a_session_that_ends_meanwhile_is_401(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await deployment.person("ada")
+    monkeypatch.setattr(deployment.auth.sessions, "list", failing(InvalidToken()))
+    answer = await deployment.ask("{mySessions{id}}", ada.token)
     assert (answer.status_code, answer.json()["code"]) == (401, "INVALID_TOKEN")
 
 
 async def test_an_unexpected_fault_is_masked(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ada = await house.person("ada")
-    monkeypatch.setattr(house.auth.organizations, "get", failing(RuntimeError("SELECT broke")))
+    ada = await deployment.person("ada")
+    monkeypatch.setattr(deployment.auth.organizations, "get", failing(RuntimeError("SELECT broke")))
     document = f'{{me{{id}} {SECRET.replace("-", "_")}: organization(id:"{SECRET}"){{id}}}}'
-    answer = await house.ask(document, ada.token)
+    answer = await deployment.ask(document, ada.token)
     assert answer.status_code == 200
     body = answer.json()
     assert body["data"]["me"] == {"id": ada.id}
@@ -339,17 +357,19 @@ async def test_an_unexpected_fault_is_masked(
     assert SECRET not in caplog.text
 
 
-async def test_no_log_quotes_what_was_asked(house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_log_quotes_what_was_asked(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    ada = await house.person("ada")
-    key = await house.api_key(ada)
+    ada = await deployment.person("ada")
+    key = await deployment.api_key(ada)
     variables = {"id": SECRET}
     for token in (ada.token, key):
-        await house.ask(f'{{organization(id:"{SECRET}"){{id}} mySessions{{id}}}}', token)
-        await house.ask("query($id:ID!){organization(id:$id){id} mySessions{id}}", token, variables=variables)
-        await house.ask(f'{{organization(id:{{a:"{SECRET}"}}){{id}}}}', token)
-        await house.ask(f'{{me "{SECRET}"}}', token)
-        await house.ask("query($id:Int!){organization(id:$id){id}}", token, variables=variables)
+        await deployment.ask(f'{{organization(id:"{SECRET}"){{id}} mySessions{{id}}}}', token)
+        await deployment.ask(
+            "query($id:ID!){organization(id:$id){id} mySessions{id}}", token, variables=variables
+        )
+        await deployment.ask(f'{{organization(id:{{a:"{SECRET}"}}){{id}}}}', token)
+        await deployment.ask(f'{{me "{SECRET}"}}', token)
+        await deployment.ask("query($id:Int!){organization(id:$id){id}}", token, variables=variables)
     for hidden in (SECRET, ada.token, key):
         assert hidden not in caplog.text
 

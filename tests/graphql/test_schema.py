@@ -8,7 +8,7 @@ import pytest
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLNamedType, GraphQLObjectType, print_type
 
 from czo_auth.graphql.schema import SCHEMA
-from tests.graphql.deployment import House
+from tests.graphql.deployment import Deployment
 
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
 NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -74,16 +74,16 @@ def test_no_name_in_the_schema_speaks_of_a_secret() -> None:
     assert not {name for name in names if secret.search(name)}
 
 
-async def test_federation_is_told_the_keys(house: House) -> None:
-    person = await house.person("ada")
-    sdl = (await house.data("{_service{sdl}}", person.token))["_service"]["sdl"]
+async def test_federation_is_told_the_keys(deployment: Deployment) -> None:
+    person = await deployment.person("ada")
+    sdl = (await deployment.data("{_service{sdl}}", person.token))["_service"]["sdl"]
     assert 'type User @key(fields: "id")' in sdl
     assert 'type Organization @key(fields: "id")' in sdl
     assert "https://specs.apollo.dev/federation/v2." in sdl
 
 
 # --- what a session sees ---------------------------------------------------------------------------------------------
-async def test_me_is_the_caller(any_house: House) -> None:
+async def test_me_is_the_caller(any_house: Deployment) -> None:
     ada, _ = await any_house.person("ada"), await any_house.person("bob")
     me = (
         await any_house.data(
@@ -104,19 +104,19 @@ async def test_me_is_the_caller(any_house: House) -> None:
     }
 
 
-async def test_me_is_what_rest_says(house: House) -> None:
-    ada = await house.person("ada")
+async def test_me_is_what_rest_says(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
     me = (
-        await house.data(
+        await deployment.data(
             "{me{id email name emailVerified image twoFactorEnabled actorTypes createdAt updatedAt}}",
             ada.token,
         )
     )["me"]
-    answer = await house.rest.get("/api/auth/session", headers={"authorization": f"Bearer {ada.token}"})
+    answer = await deployment.rest.get("/api/auth/session", headers={"authorization": f"Bearer {ada.token}"})
     assert me == answer.json()["user"]
 
 
-async def test_my_sessions_are_mine_and_one_is_the_current(any_house: House) -> None:
+async def test_my_sessions_are_mine_and_one_is_the_current(any_house: Deployment) -> None:
     ada, bob = await any_house.person("ada"), await any_house.person("bob")
     user = await any_house.transactions.read(lambda tx: tx.users.find(ada.id))
     assert user is not None
@@ -145,7 +145,7 @@ async def test_my_sessions_are_mine_and_one_is_the_current(any_house: House) -> 
     }
 
 
-async def test_my_api_keys_come_without_the_key(any_house: House) -> None:
+async def test_my_api_keys_come_without_the_key(any_house: Deployment) -> None:
     ada, bob = await any_house.person("ada"), await any_house.person("bob")
     organization = await any_house.organization(ada)
     own, scoped = await any_house.api_key(ada), await any_house.api_key(ada, organization)
@@ -170,23 +170,27 @@ async def test_my_api_keys_come_without_the_key(any_house: House) -> None:
 
 
 @pytest.mark.parametrize("how", ["argument", "variable"])
-async def test_my_api_keys_can_be_narrowed_to_an_organization(house: House, how: str) -> None:
-    ada = await house.person("ada")
-    organization = await house.organization(ada)
-    await house.api_key(ada)
-    scoped = await house.api_key(ada, organization)
+async def test_my_api_keys_can_be_narrowed_to_an_organization(deployment: Deployment, how: str) -> None:
+    ada = await deployment.person("ada")
+    organization = await deployment.organization(ada)
+    await deployment.api_key(ada)
+    scoped = await deployment.api_key(ada, organization)
     if how == "argument":
-        found = await house.data(f'{{myApiKeys(organizationId:"{organization.id}"){{prefix}}}}', ada.token)
+        found = await deployment.data(
+            f'{{myApiKeys(organizationId:"{organization.id}"){{prefix}}}}', ada.token
+        )
     else:
         document = "query($id:ID){myApiKeys(organizationId:$id){prefix}}"
-        found = await house.data(document, ada.token, variables={"id": organization.id})
-        everything = await house.data(document, ada.token, variables={"id": None})
+        found = await deployment.data(document, ada.token, variables={"id": organization.id})
+        everything = await deployment.data(document, ada.token, variables={"id": None})
         assert len(everything["myApiKeys"]) == 2
     assert found == {"myApiKeys": [{"prefix": scoped[:8]}]}
-    assert await house.data(f'{{myApiKeys(organizationId:"{NOBODY}"){{id}}}}', ada.token) == {"myApiKeys": []}
+    assert await deployment.data(f'{{myApiKeys(organizationId:"{NOBODY}"){{id}}}}', ada.token) == {
+        "myApiKeys": []
+    }
 
 
-async def test_my_organizations_are_those_that_the_caller_is_in(any_house: House) -> None:
+async def test_my_organizations_are_those_that_the_caller_is_in(any_house: Deployment) -> None:
     ada, bob = await any_house.person("ada"), await any_house.person("bob")
     acme = await any_house.organization(ada, "Acme")
     await any_house.organization(bob, "Bobs")
@@ -197,7 +201,9 @@ async def test_my_organizations_are_those_that_the_caller_is_in(any_house: House
     assert found == {"id": acme.id, "name": "Acme", "slug": acme.slug, "role": "owner"}
 
 
-async def test_an_organization_that_is_not_mine_is_null_as_one_that_does_not_exist(any_house: House) -> None:
+async def test_an_organization_that_is_not_mine_is_null_as_one_that_does_not_exist(
+    any_house: Deployment,
+) -> None:
     ada, bob = await any_house.person("ada"), await any_house.person("bob")
     acme, bobs = await any_house.organization(ada, "Acme"), await any_house.organization(bob, "Bobs")
     document = "query($id:ID!){organization(id:$id){id role}}"
@@ -209,7 +215,7 @@ async def test_an_organization_that_is_not_mine_is_null_as_one_that_does_not_exi
 
 # --- what an API key sees --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("field", ["mySessions", "myApiKeys"])
-async def test_an_api_key_never_sees_sessions_or_keys(any_house: House, field: str) -> None:
+async def test_an_api_key_never_sees_sessions_or_keys(any_house: Deployment, field: str) -> None:
     ada = await any_house.person("ada")
     answer = await any_house.ask(f"{{{field}{{id}}}}", await any_house.api_key(ada))
     assert answer.status_code == 200
@@ -220,14 +226,14 @@ async def test_an_api_key_never_sees_sessions_or_keys(any_house: House, field: s
     assert error["path"] == [field]
 
 
-async def test_an_api_key_sees_its_owner_and_their_organizations(any_house: House) -> None:
+async def test_an_api_key_sees_its_owner_and_their_organizations(any_house: Deployment) -> None:
     ada = await any_house.person("ada")
     acme = await any_house.organization(ada)
     seen = await any_house.data("{me{id} myOrganizations{id}}", await any_house.api_key(ada))
     assert seen == {"me": {"id": ada.id}, "myOrganizations": [{"id": acme.id}]}
 
 
-async def test_a_scoped_api_key_acts_in_its_organization_only(any_house: House) -> None:
+async def test_a_scoped_api_key_acts_in_its_organization_only(any_house: Deployment) -> None:
     ada = await any_house.person("ada")
     acme, other = await any_house.organization(ada, "Acme"), await any_house.organization(ada, "Other")
     key = await any_house.api_key(ada, acme)
@@ -241,14 +247,16 @@ async def test_a_scoped_api_key_acts_in_its_organization_only(any_house: House) 
     assert error["extensions"] == {"code": "ORGANIZATION_SCOPE_MISMATCH"}
 
 
-async def test_a_revoked_key_is_refused_at_once(house: House) -> None:
-    ada = await house.person("ada")
-    key = await house.api_key(ada)
-    await house.data("{me{id}}", key)
-    [listed] = (await house.data("{myApiKeys{id}}", ada.token))["myApiKeys"]
-    now = house.auth.now() + timedelta(milliseconds=1)
-    assert await house.transactions.run(lambda tx: tx.api_keys.revoke(listed["id"], reason="test", now=now))
-    answer = await house.ask("{me{id}}", key)
+async def test_a_revoked_key_is_refused_at_once(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    key = await deployment.api_key(ada)
+    await deployment.data("{me{id}}", key)
+    [listed] = (await deployment.data("{myApiKeys{id}}", ada.token))["myApiKeys"]
+    now = deployment.auth.now() + timedelta(milliseconds=1)
+    assert await deployment.transactions.run(
+        lambda tx: tx.api_keys.revoke(listed["id"], reason="test", now=now)
+    )
+    answer = await deployment.ask("{me{id}}", key)
     assert (answer.status_code, answer.json()["code"]) == (401, "INVALID_API_KEY")
 
 
@@ -258,7 +266,7 @@ ENTITIES = """query($them: [_Any!]!) {
 }"""
 
 
-async def test_entities_are_the_callers_own_and_null_otherwise(any_house: House) -> None:
+async def test_entities_are_the_callers_own_and_null_otherwise(any_house: Deployment) -> None:
     ada, bob = await any_house.person("ada"), await any_house.person("bob")
     acme, bobs = await any_house.organization(ada, "Acme"), await any_house.organization(bob, "Bobs")
     asked = [
@@ -282,8 +290,8 @@ async def test_entities_are_the_callers_own_and_null_otherwise(any_house: House)
     ]
 
 
-async def test_entities_that_make_no_sense_are_null(house: House) -> None:
-    ada = await house.person("ada")
+async def test_entities_that_make_no_sense_are_null(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
     odd: list[object] = [
         1,
         "User",
@@ -298,13 +306,13 @@ async def test_entities_that_make_no_sense_are_null(house: House) -> None:
         {"__typename": "User", "id": 1},
         {"id": ada.id},
     ]
-    found = await house.data(ENTITIES, ada.token, variables={"them": odd})
+    found = await deployment.data(ENTITIES, ada.token, variables={"them": odd})
     assert found["_entities"] == [None] * len(odd)
 
 
-async def test_entities_through_a_scoped_api_key_are_those_that_it_may_see(house: House) -> None:
-    ada = await house.person("ada")
-    acme, other = await house.organization(ada, "Acme"), await house.organization(ada, "Other")
+async def test_entities_through_a_scoped_api_key_are_those_that_it_may_see(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme, other = await deployment.organization(ada, "Acme"), await deployment.organization(ada, "Other")
     asked = [{"__typename": "Organization", "id": id} for id in (acme.id, other.id)]
-    found = await house.data(ENTITIES, await house.api_key(ada, acme), variables={"them": asked})
+    found = await deployment.data(ENTITIES, await deployment.api_key(ada, acme), variables={"them": asked})
     assert found["_entities"] == [{"__typename": "Organization", "id": acme.id, "role": "owner"}, None]

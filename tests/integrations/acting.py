@@ -12,7 +12,7 @@ import httpx
 import pyotp
 
 from czo_auth.auth import Auth
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 
 PASSWORD = "correct horse battery staple"
@@ -83,7 +83,7 @@ async def sign_in(client: httpx.AsyncClient, email: str, *, actor: str = "custom
     return _person(email, answer)
 
 
-async def enrol(client: httpx.AsyncClient, person: Person) -> Person:
+async def enroll(client: httpx.AsyncClient, person: Person) -> Person:
     """Turn the second factor on; gives the renewed session."""
     begun = await client.post(f"{BASE}/two-factor/enable", json={"password": PASSWORD}, headers=person.bearer)
     code = pyotp.TOTP(body_of(begun, status=200)["secret"]).now()
@@ -113,7 +113,7 @@ async def settle_administrator(auth: Auth) -> str:
         NewUser(email=email, name="Root", password=PASSWORD),
         actor_types=(auth.services.actors.get("admin"),),
         email_verified=True,
-        provenance=Provenance(ip=None, request_id="test", method="cli"),
+        context=Context(ip=None, request_id="test", method="cli"),
         now=auth.now(),
     )
     return email

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp, Message, Scope
 
-from czo_auth.asgi.types import ASGIApp, Message, Scope
 from tests.integrations.acting import NoCookies
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from litestar import Litestar, Request, Response, WebSocket, get, websocket
+from starlette.types import ASGIApp
 
 from czo_auth import Auth, AuthMiddleware, Refusal
-from czo_auth.asgi.types import ASGIApp
 from czo_auth.integrations.litestar import CzoAuth, mounted, principal_of, requires
 from tests.integrations.acting import BASE, body_of, create_key, refused, sign_up
 from tests.integrations.raw import alive, client_of, handshake

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
 
 from czo_auth import Auth, AuthMiddleware, Settings
 from czo_auth.asgi.authentication import PRINCIPAL
-from czo_auth.asgi.types import Receive, Scope, Send
 from czo_auth.core.errors import AccountLocked, InsufficientScope, StorageUnavailable
 from czo_auth.crypto.sealing import new_key_text
 from tests.integrations.acting import BASE, refused, settle_administrator, sign_in, sign_up

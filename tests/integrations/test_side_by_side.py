@@ -17,9 +17,9 @@ from django.urls import path  # type: ignore[import-untyped]
 from django.views import View  # type: ignore[import-untyped]
 from flask import Flask
 from pydantic import SecretStr
+from starlette.types import ASGIApp
 
 from czo_auth import Auth, Refusal, Settings
-from czo_auth.asgi.types import ASGIApp
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.integrations import django as for_django
 from czo_auth.integrations import flask as for_flask

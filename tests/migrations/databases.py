@@ -30,7 +30,7 @@ async def execute(url: str, *statements: str) -> None:
         await server.close()
 
 
-async def rows(url: str, question: str) -> Rows:
+async def fetch_rows(url: str, question: str) -> Rows:
     """Read what *question* asks for."""
     if url.startswith("sqlite:"):
         with closing(sqlite3.connect(database_path(url))) as connection:
@@ -56,4 +56,4 @@ async def table_names(url: str) -> set[str]:
         question = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     else:
         question = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'"
-    return {name for (name,) in await rows(url, question)}
+    return {name for (name,) in await fetch_rows(url, question)}

@@ -6,27 +6,27 @@ from collections.abc import Sequence
 
 import pytest
 
-from czo_auth.core.context import SYSTEM, Provenance
+from czo_auth.core.context import SYSTEM, Context
 from czo_auth.core.events.chain import GENESIS, chain_hash, verify_chain
 from czo_auth.core.events.store import Erasure
-from czo_auth.core.events.types import AUDIT_VERSION_1_CLOSED, AuditRecord, Fact
+from czo_auth.core.events.types import AUDIT_VERSION_1_CLOSED, AuditEvent, AuditRecord
 from czo_auth.storage import migrate, open_storage
-from tests.migrations.databases import execute, rows
+from tests.migrations.databases import execute, fetch_rows
 from tests.migrations.test_first_database import first_url  # noqa: F401 - a fixture
-from tests.storage.rows import NOW, Things
+from tests.storage.rows import NOW, Rows
 
 
 async def audit(url: str) -> Sequence[AuditRecord]:
     storage = open_storage(url)
     await storage.start()
     try:
-        return await storage.transactions.read(lambda tx: tx.journal.audit_after(0, limit=10_000))
+        return await storage.transactions.read(lambda tx: tx.audit_log.audit_after(0, limit=10_000))
     finally:
         await storage.close()
 
 
 async def ada_of(url: str) -> str:
-    ((user_id,),) = await rows(url, "SELECT id FROM czo_auth_users WHERE email = 'ada@example.com'")
+    ((user_id,),) = await fetch_rows(url, "SELECT id FROM czo_auth_users WHERE email = 'ada@example.com'")
     return str(user_id)
 
 
@@ -34,22 +34,25 @@ async def erase(url: str, user_id: str) -> None:
     storage = open_storage(url)
     await storage.start()
     try:
-        things = Things(storage)
-        await things.run(lambda tx: tx.audit_removal.begin_erasure(Erasure(user_id=user_id, erased_at=NOW)))
-        await things.run(lambda tx: tx.audit_removal.erase_from_audit(user_id, after=0, limit=10_000))
+        rows = Rows(storage)
+        await rows.run(lambda tx: tx.audit_removal.begin_erasure(Erasure(user_id=user_id, erased_at=NOW)))
+        await rows.run(lambda tx: tx.audit_removal.erase_from_audit(user_id, after=0, limit=10_000))
     finally:
         await storage.close()
 
 
 async def test_old_records_verify_and_are_closed_by_one_record(first_url: str) -> None:  # noqa: F811
-    (before,) = await rows(first_url, "SELECT count(*), max(sequence) FROM czo_auth_audit")
-    (last,) = await rows(first_url, "SELECT hash FROM czo_auth_audit ORDER BY sequence DESC LIMIT 1")
+    (before,) = await fetch_rows(first_url, "SELECT count(*), max(sequence) FROM czo_auth_audit")
+    (last,) = await fetch_rows(first_url, "SELECT hash FROM czo_auth_audit ORDER BY sequence DESC LIMIT 1")
     await migrate.upgrade(first_url)
     records = await audit(first_url)
     assert verify_chain(records) is None
     closing = records[before[1]]
-    assert closing.fact.action == AUDIT_VERSION_1_CLOSED
-    assert (closing.fact.details["records"], closing.fact.details["lastHash"]) == (before[0], last[0])
+    assert closing.audit_event.action == AUDIT_VERSION_1_CLOSED
+    assert (closing.audit_event.details["records"], closing.audit_event.details["lastHash"]) == (
+        before[0],
+        last[0],
+    )
     assert {record.version for record in records[: before[0]]} == {1}
     assert closing.version == 2
 
@@ -57,15 +60,15 @@ async def test_old_records_verify_and_are_closed_by_one_record(first_url: str) -
 async def test_old_records_lose_a_persons_parts_and_the_chain_verifies(first_url: str) -> None:  # noqa: F811
     await migrate.upgrade(first_url)
     ada, before = await ada_of(first_url), await audit(first_url)
-    assert any(record.provenance.ip for record in before if record.provenance.user_id == ada)
-    assert any("name" in record.fact.details for record in before if record.fact.user_id == ada)
+    assert any(record.context.ip for record in before if record.context.user_id == ada)
+    assert any("name" in record.audit_event.details for record in before if record.audit_event.user_id == ada)
     await erase(first_url, ada)
     after = await audit(first_url)
     assert verify_chain(after) is None
-    concerned = [record for record in after if ada in (record.provenance.user_id, record.fact.user_id)]
+    concerned = [record for record in after if ada in (record.context.user_id, record.audit_event.user_id)]
     assert concerned
-    assert not any("name" in record.fact.details for record in concerned)
-    assert not any(record.provenance.ip for record in concerned if record.provenance.user_id == ada)
+    assert not any("name" in record.audit_event.details for record in concerned)
+    assert not any(record.context.ip for record in concerned if record.context.user_id == ada)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ async def test_old_record_that_was_marked_as_removed_and_changed_is_noticed(
     await migrate.upgrade(first_url)
     await execute(first_url, "UPDATE czo_auth_audit SET personal_removed = true", forgery)
     records = await audit(first_url)
-    closing = next(record for record in records if record.fact.action == AUDIT_VERSION_1_CLOSED)
+    closing = next(record for record in records if record.audit_event.action == AUDIT_VERSION_1_CLOSED)
     assert verify_chain(records) == closing.sequence
 
 
@@ -91,26 +94,31 @@ async def test_process_of_before_writes_on_while_it_is_replaced(migrated_url: st
     storage = open_storage(migrated_url)
     await storage.start()
     try:
-        things = Things(storage)
-        await things.run(
-            lambda tx: tx.journal.record(Fact(action="auth.sign_in"), provenance=SYSTEM, now=NOW)
+        rows = Rows(storage)
+        await rows.run(
+            lambda tx: tx.audit_log.record(AuditEvent(action="auth.sign_in"), context=SYSTEM, now=NOW)
         )
-        (first,) = await things.run(lambda tx: tx.journal.audit_after(0, limit=10))
-        old = Provenance(actor_kind="system", ip="192.0.2.1")
+        (first,) = await rows.run(lambda tx: tx.audit_log.audit_after(0, limit=10))
+        old = Context(actor_kind="system", ip="192.0.2.1")
         own = chain_hash(
-            first.hash, sequence=2, record_id="old", at=NOW, fact=Fact(action="auth.sign_in"), provenance=old
+            first.hash,
+            sequence=2,
+            record_id="old",
+            at=NOW,
+            audit_event=AuditEvent(action="auth.sign_in"),
+            context=old,
         )
-        stamp = int(NOW.timestamp() * 1000)
+        change_token = int(NOW.timestamp() * 1000)
         await execute(
             migrated_url,
             "INSERT INTO czo_auth_audit (sequence, id, at, action, outcome, details, actor_kind, ip, previous_hash, "
-            f"hash) VALUES (2, 'old', {stamp}, 'auth.sign_in', 'success', '{{}}', 'system', '192.0.2.1', "
+            f"hash) VALUES (2, 'old', {change_token}, 'auth.sign_in', 'success', '{{}}', 'system', '192.0.2.1', "
             f"'{first.hash}', '{own}')",
         )
-        await things.run(
-            lambda tx: tx.journal.record(Fact(action="auth.sign_in"), provenance=SYSTEM, now=NOW)
+        await rows.run(
+            lambda tx: tx.audit_log.record(AuditEvent(action="auth.sign_in"), context=SYSTEM, now=NOW)
         )
-        records = await things.run(lambda tx: tx.journal.audit_after(0, limit=10))
+        records = await rows.run(lambda tx: tx.audit_log.audit_after(0, limit=10))
         assert [record.version for record in records] == [2, 1, 2]
         assert verify_chain(records, GENESIS) is None
     finally:
@@ -122,4 +130,4 @@ async def test_log_that_was_broken_before_stays_broken_there(first_url: str) -> 
     await migrate.upgrade(first_url)
     records = await audit(first_url)
     assert verify_chain(records) == 4
-    assert not any(record.fact.action == AUDIT_VERSION_1_CLOSED for record in records)
+    assert not any(record.audit_event.action == AUDIT_VERSION_1_CLOSED for record in records)

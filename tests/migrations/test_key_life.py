@@ -9,7 +9,7 @@ import pytest
 
 from czo_auth.storage import migrate, open_storage
 from czo_auth.storage.migrate import current_revision, upgrade
-from tests.migrations.databases import execute, rows
+from tests.migrations.databases import execute, fetch_rows
 
 USER, ORGANIZATION = "01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"
 KEY, DIGEST = "01900000-0000-7000-8000-000000000003", "d" * 64
@@ -41,18 +41,18 @@ async def test_rows_of_0001_survive_and_nothing_new_binds_them(
     assert await current_revision(database_url, prefix) == "0001"
     await fill_at_0001(database_url, prefix)
     everything = f"SELECT id, email, name, email_verified, actor_types, credential_version FROM {prefix}users"
-    before = await rows(database_url, everything)
+    before = await fetch_rows(database_url, everything)
 
     await upgrade(database_url, prefix)
 
-    assert await rows(database_url, everything) == before
+    assert await fetch_rows(database_url, everything) == before
     fresh = "allowed_ips, rate_limit_max, rate_limit_window_seconds, noticed_days, unused_noticed_at"
-    kept = await rows(
+    kept = await fetch_rows(
         database_url, f"SELECT id, digest, scopes, expires_at, last_used_at, {fresh} FROM {prefix}api_keys"
     )
     assert kept == [(KEY, DIGEST, "a:read b:write", 4102444800000, 2000, None, None, None, None, None)]
     rules = "SELECT name, api_key_max_days, api_key_unused_days FROM"
-    assert await rows(database_url, f"{rules} {prefix}organizations") == [("Acme", None, None)]
+    assert await fetch_rows(database_url, f"{rules} {prefix}organizations") == [("Acme", None, None)]
 
     storage = open_storage(database_url, table_prefix=prefix)
     await storage.start()

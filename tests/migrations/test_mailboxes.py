@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from czo_auth.core.flows.administration.users import Administer
+from czo_auth.core.flows.administration.users import Administration
 from czo_auth.runtime import Runtime
 from czo_auth.storage import migrate
 from czo_auth.storage.migrate import upgrade
 from tests.contract.deployments import settings
-from tests.migrations.databases import execute, rows
+from tests.migrations.databases import execute, fetch_rows
 
 FOLDED = {
     "gross@example.de": "gross@example.de",
@@ -33,11 +33,11 @@ async def test_folded_addresses_come_back(database_url: str, monkeypatch: pytest
             f"{USERS.format(prefix)} VALUES ('{number:036}', '{email}', 'A', true, 'customer', 1, 1000, 1000)",
         )
     await upgrade(database_url)
-    found = await rows(database_url, f"SELECT email, mailbox FROM {prefix}users ORDER BY id")
+    found = await fetch_rows(database_url, f"SELECT email, mailbox FROM {prefix}users ORDER BY id")
     assert found == [(email, None) for email in FOLDED.values()]
 
     runtime = Runtime(settings(database_url))
-    listed = await Administer(runtime.services).list_folded(after=None, limit=10)
+    listed = await Administration(runtime.services).list_folded(after=None, limit=10)
     assert [user.email for user in listed] == ["gross@example.de", "grossé@example.com"]
     await runtime.storage.close()
 
@@ -54,7 +54,7 @@ async def test_address_that_somebody_has_stays_as_it_is(
             f"{USERS.format('czo_auth_')} VALUES ('{number:036}', '{email}', 'A', true, 'customer', 1, 1000, 1000)",
         )
     await upgrade(database_url)
-    assert await rows(database_url, "SELECT email FROM czo_auth_users ORDER BY id") == [
+    assert await fetch_rows(database_url, "SELECT email FROM czo_auth_users ORDER BY id") == [
         ("σοφοσ@example.com",),
         ("σοφος@example.com",),
     ]

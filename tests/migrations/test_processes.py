@@ -11,8 +11,8 @@ import pytest
 
 from czo_auth.storage import migrations, open_storage
 from czo_auth.storage.migrate import current_revision, upgrade
-from tests.migrations.databases import own_tables, rows, table_names
-from tests.storage.rows import Things
+from tests.migrations.databases import fetch_rows, own_tables, table_names
+from tests.storage.rows import Rows
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 6
@@ -72,7 +72,7 @@ async def test_processes_that_start_together_migrate_once(database_url: str) -> 
         for process in processes:
             process.kill()
             process.communicate()
-    assert await rows(database_url, "SELECT version_num FROM czo_auth_version") == [(migrations.HEAD,)]
+    assert await fetch_rows(database_url, "SELECT version_num FROM czo_auth_version") == [(migrations.HEAD,)]
 
 
 async def test_killed_migration_leaves_nothing_and_the_next_start_completes_it(database_url: str) -> None:
@@ -90,7 +90,7 @@ async def test_killed_migration_leaves_nothing_and_the_next_start_completes_it(d
     assert time.monotonic() - begun < 5
     assert await table_names(database_url) == own_tables(database_url)
     storage = open_storage(database_url)
-    await Things(storage).user()
+    await Rows(storage).user()
     await storage.close()
 
 

@@ -7,10 +7,10 @@ import pytest
 from czo_auth.storage import migrate, open_storage
 from czo_auth.storage.column_types import from_milliseconds
 from czo_auth.storage.migrate import current_revision, upgrade
-from tests.migrations.databases import execute, rows
+from tests.migrations.databases import execute, fetch_rows
 
 USER, SESSION = "01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"
-LATER, ENROLMENT = "01900000-0000-7000-8000-000000000006", "01900000-0000-7000-8000-000000000004"
+LATER, ENROLLMENT = "01900000-0000-7000-8000-000000000006", "01900000-0000-7000-8000-000000000004"
 OTHER = "01900000-0000-7000-8000-000000000005"
 FAR = 4102444800000
 
@@ -23,7 +23,7 @@ async def fill_before(url: str, prefix: str) -> None:
         f"updated_at) VALUES ('{USER}', 'ada@example.com', 'Ada', true, 'customer', 1, 1000, 1000)",
         session_of_0005(prefix, SESSION, "a" * 64),
         f"INSERT INTO {prefix}enrolments (id, user_id, sealed_secret, replaces, created_at, expires_at) "
-        f"VALUES ('{ENROLMENT}', '{USER}', 'v1.k1.nonce.sealed', false, 1000, {FAR})",
+        f"VALUES ('{ENROLLMENT}', '{USER}', 'v1.k1.nonce.sealed', false, 1000, {FAR})",
     )
 
 
@@ -47,7 +47,7 @@ async def test_sessions_of_0005_live_on_with_a_lineage(
     if sessions == 2:
         await execute(database_url, session_of_0005(prefix, OTHER, "c" * 64))
     await upgrade(database_url, prefix)
-    lineages = await rows(database_url, f"SELECT id, lineage_id FROM {prefix}sessions ORDER BY id")
+    lineages = await fetch_rows(database_url, f"SELECT id, lineage_id FROM {prefix}sessions ORDER BY id")
     assert lineages == [(SESSION, SESSION), (OTHER, OTHER)][:sessions]
 
     # A process of the version before goes on during the roll-out.
@@ -61,7 +61,7 @@ async def test_sessions_of_0005_live_on_with_a_lineage(
             assert (found.id, found.lineage_id) == (session_id, session_id)
         for lineage_id in (SESSION, OTHER, LATER):
             pending = await storage.transactions.read(
-                lambda tx, lineage=lineage_id: tx.two_factor.find_enrolment(  # type: ignore[misc]
+                lambda tx, lineage=lineage_id: tx.two_factor.find_enrollment(  # type: ignore[misc]
                     USER, lineage_id=lineage, now=from_milliseconds(2000)
                 )
             )

@@ -24,8 +24,8 @@ from czo_auth.storage.migrate import NewerSchema, current_revision, is_current, 
 from czo_auth.storage.postgresql_server import PostgresServer
 from czo_auth.storage.sqlite_file import connect_to_write, database_path
 from czo_auth.storage.tables import Tables
-from tests.migrations.databases import execute, own_tables, rows, table_names
-from tests.storage.rows import Things
+from tests.migrations.databases import execute, fetch_rows, own_tables, table_names
+from tests.storage.rows import Rows
 
 SCRIPTS = Path(migrations.__file__).parent
 
@@ -75,7 +75,7 @@ async def test_comparison_would_notice(database_url: str) -> None:
 async def test_upgrade_of_what_is_current_changes_nothing(database_url: str) -> None:
     await upgrade(database_url)
     storage = open_storage(database_url)
-    user = await Things(storage).user()
+    user = await Rows(storage).user()
     await upgrade(database_url)
     assert await storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
     await storage.close()
@@ -94,7 +94,7 @@ async def test_two_prefixes_live_side_by_side(database_url: str) -> None:
         open_storage(database_url, table_prefix="a_"),
         open_storage(database_url, table_prefix="b_"),
     )
-    user = await Things(first).user()
+    user = await Rows(first).user()
     assert await second.transactions.read(lambda tx: tx.users.find(user.id)) is None
     await first.close()
     await second.close()
@@ -111,8 +111,8 @@ async def test_tables_and_alembic_version_of_the_host_are_left_alone(database_ur
         "CREATE TABLE sessions (id INTEGER PRIMARY KEY REFERENCES users)",
     )
     await upgrade(database_url)
-    assert await rows(database_url, "SELECT version_num FROM alembic_version") == [("host42",)]
-    assert await rows(database_url, "SELECT id, name FROM users") == [(1, "Ada")]
+    assert await fetch_rows(database_url, "SELECT version_num FROM alembic_version") == [("host42",)]
+    assert await fetch_rows(database_url, "SELECT id, name FROM users") == [(1, "Ada")]
     theirs = {"alembic_version", "users", "sessions"}
     assert await table_names(database_url) == own_tables(database_url) | theirs
 
@@ -160,7 +160,7 @@ async def test_unreachable_database_is_an_outage(url: str) -> None:
 async def test_another_process_that_migrates_for_too_long_is_an_outage(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrate, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(migrate, "TIMEOUT_SECONDS", 0.3)
     if database_url.startswith("sqlite:"):
         with closing(sqlite3.connect(database_path(database_url), isolation_level=None)) as other:
             other.execute("PRAGMA journal_mode = WAL")
@@ -200,10 +200,10 @@ async def test_rows_survive_a_migration_that_makes_their_parents_table_anew(
     """On SQLite such a table is dropped on the way; foreign keys must not empty those that refer to it."""
     await upgrade(database_url)
     storage = open_storage(database_url)
-    things = Things(storage)
-    user = await things.user()
-    session = await things.session(user)
-    await things.refresh_token(session)
+    rows = Rows(storage)
+    user = await rows.user()
+    session = await rows.session(user)
+    await rows.refresh_token(session)
     await storage.close()
 
     scripts = tmp_path / "scripts"
@@ -213,9 +213,9 @@ async def test_rows_survive_a_migration_that_makes_their_parents_table_anew(
     monkeypatch.setattr(migrate, "HEAD", "next")
     await upgrade(database_url)
     assert await current_revision(database_url) == "next"
-    assert await rows(database_url, "SELECT full_name, phone FROM czo_auth_users") == [("Ada", None)]
+    assert await fetch_rows(database_url, "SELECT full_name, phone FROM czo_auth_users") == [("Ada", None)]
     for table in ("sessions", "refresh_tokens"):
-        assert await rows(database_url, f"SELECT count(*) FROM czo_auth_{table}") == [(1,)]
+        assert await fetch_rows(database_url, f"SELECT count(*) FROM czo_auth_{table}") == [(1,)]
 
 
 async def test_migration_that_breaks_a_reference_is_undone(

@@ -203,10 +203,10 @@ def test_serve_works(installed: Installed) -> None:
             account = {"name": "Bo", "email": "bo@example.com", "password": "correct horse battery staple"}
             signed_up = client.post("/api/auth/sign-up/email", json=account)
             assert signed_up.status_code == 200, signed_up.text
-            enrolment = client.post(
+            enrollment = client.post(
                 "/api/auth/two-factor/enable", json={"password": account["password"]}, headers={"origin": url}
             )
-            assert enrolment.json()["qrCode"].startswith("data:image/svg+xml")
+            assert enrollment.json()["qrCode"].startswith("data:image/svg+xml")
             assert client.post(
                 "/graphql", json={"query": "{ me { email } }"}, headers={"origin": url}
             ).json() == {"data": {"me": {"email": "bo@example.com"}}}

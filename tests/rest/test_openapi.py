@@ -15,7 +15,7 @@ from czo_auth.rest.openapi.answers import ANSWERS, OPENS_SESSION
 @pytest.fixture(scope="module")
 def operations() -> dict[str, dict[str, Any]]:
     auth = Auth(Settings(encryption_key=new_key_text(), database_url="sqlite:///nowhere.sqlite3"))
-    document = rest_app(auth.door, version="1").openapi()
+    document = rest_app(auth.app_state, version="1").openapi()
     return {
         f"{method.upper()} {path}": operation
         for path, methods in document["paths"].items()

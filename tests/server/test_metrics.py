@@ -17,7 +17,7 @@ def test_figures_count_the_answers_of_all_workers(start_server: StartServer, wor
         assert httpx.get(f"{server.url}/api/auth/session").status_code == 401
     figures = httpx.get(f"{server.url}/metrics")
     assert figures.status_code == 200
-    found = re.search(r'czo_auth_answers_total\{room="api",status="401"\} ([0-9.]+)', figures.text)
+    found = re.search(r'czo_auth_requests_total\{route="api",status="401"\} ([0-9.]+)', figures.text)
     assert found is not None
     assert float(found[1]) == 20
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from czo_auth.storage import Storage, open_storage
-from tests.storage.rows import Things
+from tests.storage.rows import Rows
 
 
 @pytest.fixture
@@ -20,6 +20,6 @@ async def storage(migrated_url: str) -> AsyncIterator[Storage]:
 
 
 @pytest.fixture
-def things(storage: Storage) -> Things:
+def rows(storage: Storage) -> Rows:
     """Put rows into `storage`."""
-    return Things(storage)
+    return Rows(storage)

@@ -9,10 +9,10 @@ from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TotpFactor
 from czo_auth.core.users.store import MailToken
-from tests.storage.rows import HOUR, NOW, Things, a_digest, a_user, an_id, an_organization, some_codes
+from tests.storage.rows import HOUR, NOW, Rows, a_digest, a_user, an_id, an_organization, some_codes
 
 Result = bool | int | None
-MOST = 5
+MAX_BATCH = 5
 
 _FACTOR = TotpFactor(id="", user_id="", sealed_secret="v1.k1.nonce.sealed", last_step=10, enabled_at=NOW)
 _SIGNING_KEY = StoredSigningKey(
@@ -37,7 +37,7 @@ def all_are_counted(results: Sequence[Result]) -> bool:
 
 def counted_to_the_most(results: Sequence[Result]) -> bool:
     """Say whether the first ``MOST + 1`` calls got a number of their own, and the others nothing."""
-    return sorted(result for result in results if result is not None) == list(range(1, MOST + 2))
+    return sorted(result for result in results if result is not None) == list(range(1, MAX_BATCH + 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,86 +49,86 @@ class Contest:
         judge: Whether the results of all contenders are as promised.
     """
 
-    prepare: Callable[[Things], Awaitable[str]]
+    prepare: Callable[[Rows], Awaitable[str]]
     act: Callable[[Transaction, str], Result]
     judge: Callable[[Sequence[Result]], bool] = one_wins
 
 
-async def _factor(things: Things) -> str:
-    return (await things.factor(await things.user(), last_step=10)).id
+async def _factor(rows: Rows) -> str:
+    return (await rows.factor(await rows.user(), last_step=10)).id
 
 
-async def _code(things: Things) -> str:
-    user, set_id, codes = await things.user(), an_id(), some_codes()
-    await things.run(lambda tx: tx.two_factor.put_codes(user.id, set_id=set_id, codes=codes, now=NOW))
-    found = await things.run(lambda tx: tx.two_factor.find_code(user.id, codes[1].selector))
+async def _code(rows: Rows) -> str:
+    user, set_id, codes = await rows.user(), an_id(), some_codes()
+    await rows.run(lambda tx: tx.two_factor.put_codes(user.id, set_id=set_id, codes=codes, now=NOW))
+    found = await rows.run(lambda tx: tx.two_factor.find_code(user.id, codes[1].selector))
     assert found is not None
     return found.id
 
 
-async def _challenge(things: Things) -> str:
-    return (await things.challenge(await things.user())).id
+async def _challenge(rows: Rows) -> str:
+    return (await rows.challenge(await rows.user())).id
 
 
-async def _challenge_digest(things: Things) -> str:
+async def _challenge_digest(rows: Rows) -> str:
     digest = a_digest()
-    await things.challenge(await things.user(), digest=digest)
+    await rows.challenge(await rows.user(), digest=digest)
     return digest
 
 
-async def _enrolment(things: Things) -> str:
-    return (await things.enrolment(await things.user())).id
+async def _enrollment(rows: Rows) -> str:
+    return (await rows.enrollment(await rows.user())).id
 
 
-async def _user(things: Things) -> str:
-    return (await things.user()).id
+async def _user(rows: Rows) -> str:
+    return (await rows.user()).id
 
 
-async def _session(things: Things) -> str:
-    return (await things.session(await things.user())).id
+async def _session(rows: Rows) -> str:
+    return (await rows.session(await rows.user())).id
 
 
-async def _refresh_token(things: Things) -> str:
-    return await things.refresh_token(await things.session(await things.user()))
+async def _refresh_token(rows: Rows) -> str:
+    return await rows.refresh_token(await rows.session(await rows.user()))
 
 
-async def _mail_token(things: Things) -> str:
-    user, digest = await things.user(), a_digest()
+async def _mail_token(rows: Rows) -> str:
+    user, digest = await rows.user(), a_digest()
     token = MailToken(
         id=an_id(), user_id=user.id, purpose="reset_password", email=user.email, expires_at=NOW + HOUR
     )
-    await things.run(lambda tx: tx.users.add_mail_token(token, digest=digest, now=NOW))
+    await rows.run(lambda tx: tx.users.add_mail_token(token, digest=digest, now=NOW))
     return digest
 
 
-async def _key(things: Things) -> str:
-    return (await things.key(await things.user())).id
+async def _key(rows: Rows) -> str:
+    return (await rows.key(await rows.user())).id
 
 
-async def _invitation(things: Things) -> str:
-    return (await things.invitation(await things.organization(), await things.user())).id
+async def _invitation(rows: Rows) -> str:
+    return (await rows.invitation(await rows.organization(), await rows.user())).id
 
 
-async def _organization_and_user(things: Things) -> str:
-    return f"{(await things.organization()).id} {(await things.user()).id}"
+async def _organization_and_user(rows: Rows) -> str:
+    return f"{(await rows.organization()).id} {(await rows.user()).id}"
 
 
-async def _organization(things: Things) -> str:
-    return (await things.organization()).id
+async def _organization(rows: Rows) -> str:
+    return (await rows.organization()).id
 
 
-async def _device_digest(things: Things) -> str:
+async def _device_digest(rows: Rows) -> str:
     digest = a_digest()
-    await things.device(await things.user(), digest=digest)
+    await rows.device(await rows.user(), digest=digest)
     return digest
 
 
-async def _free_name(things: Things) -> str:
+async def _free_name(rows: Rows) -> str:
     return an_id()
 
 
 def _claim(tx: Transaction, digest: str) -> int | None:
-    claimed = tx.two_factor.claim_challenge(digest, now=NOW, most=MOST)
+    claimed = tx.two_factor.claim_challenge(digest, now=NOW, most=MAX_BATCH)
     return None if claimed is None else claimed.attempts
 
 
@@ -139,8 +139,10 @@ def _rotate_device(tx: Transaction, digest: str) -> bool:
     )
 
 
-def _reseal(tx: Transaction, factor_id: str) -> bool:
-    return tx.two_factor.reseal_factor(factor_id, old="v1.k1.nonce.sealed", new=f"v1.k2.{a_digest()}.sealed")
+def _reencrypt(tx: Transaction, factor_id: str) -> bool:
+    return tx.two_factor.reencrypt_factor(
+        factor_id, old="v1.k1.nonce.sealed", new=f"v1.k2.{a_digest()}.sealed"
+    )
 
 
 def _add_member(tx: Transaction, names: str) -> bool:
@@ -151,7 +153,7 @@ def _add_member(tx: Transaction, names: str) -> bool:
 
 
 def _claim_sink(tx: Transaction, sink: str) -> bool:
-    return tx.journal.claim_sink(sink, owner=an_id(), until=NOW + HOUR, now=NOW) is not None
+    return tx.outbox.claim_sink(sink, owner=an_id(), until=NOW + HOUR, now=NOW) is not None
 
 
 def _count_under_lock(tx: Transaction, user_id: str) -> int:
@@ -206,9 +208,9 @@ CONTESTS = {
         act=lambda tx, name: tx.two_factor.reserve_attempt(name, now=NOW),
         judge=all_are_counted,
     ),
-    "take_enrolment": Contest(prepare=_enrolment, act=lambda tx, name: tx.two_factor.take_enrolment(name)),
+    "take_enrollment": Contest(prepare=_enrollment, act=lambda tx, name: tx.two_factor.take_enrollment(name)),
     "rotate_trusted_device": Contest(prepare=_device_digest, act=_rotate_device),
-    "reseal_factor": Contest(prepare=_factor, act=_reseal),
+    "reencrypt_factor": Contest(prepare=_factor, act=_reencrypt),
     "replace_refresh_token": Contest(
         prepare=_refresh_token, act=lambda tx, name: tx.sessions.replace_refresh_token(name, now=NOW)
     ),

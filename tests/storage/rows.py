@@ -13,7 +13,7 @@ from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Invitation, Organization
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.two_factor.factor import Challenge, Enrolment, HashedCode, TotpFactor, TrustedDevice
+from czo_auth.core.two_factor.factor import Challenge, Enrollment, HashedCode, TotpFactor, TrustedDevice
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 from czo_auth.storage import Storage
@@ -139,8 +139,8 @@ def a_factor(user: User, **changes: Any) -> TotpFactor:
     return replace(factor, **changes)
 
 
-def an_enrolment(user: User, **changes: Any) -> Enrolment:
-    enrolment = Enrolment(
+def an_enrollment(user: User, **changes: Any) -> Enrollment:
+    enrollment = Enrollment(
         id=an_id(),
         user_id=user.id,
         lineage_id=LINEAGE,
@@ -150,7 +150,7 @@ def an_enrolment(user: User, **changes: Any) -> Enrolment:
         created_at=NOW,
         expires_at=NOW + HOUR / 6,
     )
-    return replace(enrolment, **changes)
+    return replace(enrollment, **changes)
 
 
 def a_challenge(user: User, **changes: Any) -> Challenge:
@@ -182,7 +182,7 @@ def a_device(user: User, **changes: Any) -> TrustedDevice:
     return replace(device, **changes)
 
 
-class Things:
+class Rows:
     """Keeps things in a storage, each in a transaction of its own."""
 
     def __init__(self, storage: Storage) -> None:
@@ -246,10 +246,10 @@ class Things:
         await self.run(lambda tx: tx.two_factor.put_factor(factor))
         return factor
 
-    async def enrolment(self, user: User, **changes: Any) -> Enrolment:
-        enrolment = an_enrolment(user, **changes)
-        await self.run(lambda tx: tx.two_factor.put_enrolment(enrolment))
-        return enrolment
+    async def enrollment(self, user: User, **changes: Any) -> Enrollment:
+        enrollment = an_enrollment(user, **changes)
+        await self.run(lambda tx: tx.two_factor.put_enrollment(enrollment))
+        return enrollment
 
     async def codes(self, user: User, amount: int = 3) -> list[HashedCode]:
         codes = some_codes(amount)

@@ -9,17 +9,17 @@ import pytest
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.errors import StorageFault
-from tests.storage.rows import HOUR, NOW, SECOND, Things, a_digest, a_key, an_id
+from czo_auth.storage.errors import StorageError
+from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, a_key, an_id
 
 
-async def revoke(things: Things, key: ApiKey) -> bool:
-    return await things.run(lambda tx: tx.api_keys.revoke(key.id, reason="test", now=NOW))
+async def revoke(rows: Rows, key: ApiKey) -> bool:
+    return await rows.run(lambda tx: tx.api_keys.revoke(key.id, reason="test", now=NOW))
 
 
-async def test_key_comes_back_as_kept(things: Things) -> None:
-    user = await things.user()
-    key = await things.key(
+async def test_key_comes_back_as_kept(rows: Rows) -> None:
+    user = await rows.user()
+    key = await rows.key(
         user,
         organization_id=an_id(),
         scopes=("b:read", "a:write"),
@@ -28,66 +28,66 @@ async def test_key_comes_back_as_kept(things: Things) -> None:
         last_used_at=NOW,
         enabled=False,
     )
-    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == key
-    bare = await things.key(user, scopes=(), metadata=None)
-    assert await things.run(lambda tx: tx.api_keys.find(bare.id)) == bare
-    assert await things.run(lambda tx: tx.api_keys.find(an_id())) is None
+    assert await rows.run(lambda tx: tx.api_keys.find(key.id)) == key
+    bare = await rows.key(user, scopes=(), metadata=None)
+    assert await rows.run(lambda tx: tx.api_keys.find(bare.id)) == bare
+    assert await rows.run(lambda tx: tx.api_keys.find(an_id())) is None
 
 
-async def test_times_are_cut_to_milliseconds_and_given_in_utc(things: Things) -> None:
+async def test_times_are_cut_to_milliseconds_and_given_in_utc(rows: Rows) -> None:
     east = timezone(timedelta(hours=5))
     at = datetime(2026, 7, 1, 17, 30, 15, 123999, tzinfo=east)
-    key = await things.key(await things.user(), expires_at=at)
-    found = await things.run(lambda tx: tx.api_keys.find(key.id))
+    key = await rows.key(await rows.user(), expires_at=at)
+    found = await rows.run(lambda tx: tx.api_keys.find(key.id))
     assert found is not None
     assert found.expires_at == NOW
     assert found.expires_at.utcoffset() == timedelta(0)
 
 
-async def test_two_keys_never_share_a_digest(things: Things) -> None:
-    user, digest = await things.user(), a_digest()
-    await things.key(user, digest=digest)
-    with pytest.raises(StorageFault) as caught:
-        await things.key(user, digest=digest)
+async def test_two_keys_never_share_a_digest(rows: Rows) -> None:
+    user, digest = await rows.user(), a_digest()
+    await rows.key(user, digest=digest)
+    with pytest.raises(StorageError) as caught:
+        await rows.key(user, digest=digest)
     assert digest not in str(caught.value)
 
 
 @pytest.mark.parametrize("scope", ["a b", "", "a\tb", "a\u00a0b"])
-async def test_scope_that_would_be_read_as_others_is_not_kept(things: Things, scope: str) -> None:
-    user = await things.user()
-    with pytest.raises(StorageFault):
-        await things.key(user, scopes=(scope,))
+async def test_scope_that_would_be_read_as_others_is_not_kept(rows: Rows, scope: str) -> None:
+    user = await rows.user()
+    with pytest.raises(StorageError):
+        await rows.key(user, scopes=(scope,))
 
 
-async def test_keys_are_listed_newest_first_with_expired_but_without_dead_ones(things: Things) -> None:
-    user = await things.user()
-    await things.key(await things.user())
-    old = await things.key(user, created_at=NOW - HOUR)
-    expired = await things.key(user, expires_at=NOW - HOUR)
-    revoked = await things.key(user)
-    assert await revoke(things, revoked)
-    rotated = await things.key(user, created_at=NOW + SECOND)
+async def test_keys_are_listed_newest_first_with_expired_but_without_dead_ones(rows: Rows) -> None:
+    user = await rows.user()
+    await rows.key(await rows.user())
+    old = await rows.key(user, created_at=NOW - HOUR)
+    expired = await rows.key(user, expires_at=NOW - HOUR)
+    revoked = await rows.key(user)
+    assert await revoke(rows, revoked)
+    rotated = await rows.key(user, created_at=NOW + SECOND)
     end = NOW + HOUR
-    assert await things.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=end, now=NOW))
-    ids = [key.id for key in await things.run(lambda tx: tx.api_keys.list_live(user.id, now=NOW))]
+    assert await rows.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=end, now=NOW))
+    ids = [key.id for key in await rows.run(lambda tx: tx.api_keys.list_live(user.id, now=NOW))]
     assert ids == [rotated.id, expired.id, old.id]
-    ids = [key.id for key in await things.run(lambda tx: tx.api_keys.list_live(user.id, now=end))]
+    ids = [key.id for key in await rows.run(lambda tx: tx.api_keys.list_live(user.id, now=end))]
     assert ids == [expired.id, old.id]
 
 
-async def test_everybodys_keys_are_found_by_owner_and_by_what_they_begin_with(things: Things) -> None:
-    ada = await things.user(email="ada_1@example.com", name="Ada")
-    eve = await things.user(email="eve@example.com", name="Eve % Ada")
-    old = await things.key(ada, prefix="czo_AAAA")
-    other = await things.key(eve, prefix="czo_aaaa")
-    assert await revoke(things, await things.key(ada, prefix="czo_AAAA"))
+async def test_everybodys_keys_are_found_by_owner_and_by_what_they_begin_with(rows: Rows) -> None:
+    ada = await rows.user(email="ada_1@example.com", name="Ada")
+    eve = await rows.user(email="eve@example.com", name="Eve % Ada")
+    old = await rows.key(ada, prefix="czo_AAAA")
+    other = await rows.key(eve, prefix="czo_aaaa")
+    assert await revoke(rows, await rows.key(ada, prefix="czo_AAAA"))
 
     async def search(text: str | None, before: str | None = None, limit: int = 10) -> list[tuple[str, str]]:
         def read(tx: Transaction) -> tuple[list[OwnedApiKey], int]:
             found = tx.api_keys.search(text=text, before=before, limit=limit, now=NOW)
             return list(found), tx.api_keys.count_found(text=text, now=NOW)
 
-        found, total = await things.run(read)
+        found, total = await rows.run(read)
         assert total == len(found) or before is not None or limit == 1
         return [(each.key.id, each.owner_email) for each in found]
 
@@ -103,20 +103,20 @@ async def test_everybodys_keys_are_found_by_owner_and_by_what_they_begin_with(th
     assert await search(None, before=both[0][0]) == both[1:]
 
 
-async def test_expired_rotated_and_revoked_keys_do_not_count(things: Things) -> None:
-    user = await things.user()
-    await things.key(await things.user())
-    await things.key(user)
-    await things.key(user, expires_at=NOW + SECOND, enabled=False)
-    await things.key(user, expires_at=NOW)
-    assert await revoke(things, await things.key(user))
-    rotated = await things.key(user)
-    await things.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=NOW + HOUR, now=NOW))
-    assert await things.run(lambda tx: tx.api_keys.count_live(user.id, now=NOW)) == 2
+async def test_expired_rotated_and_revoked_keys_do_not_count(rows: Rows) -> None:
+    user = await rows.user()
+    await rows.key(await rows.user())
+    await rows.key(user)
+    await rows.key(user, expires_at=NOW + SECOND, enabled=False)
+    await rows.key(user, expires_at=NOW)
+    assert await revoke(rows, await rows.key(user))
+    rotated = await rows.key(user)
+    await rows.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=NOW + HOUR, now=NOW))
+    assert await rows.run(lambda tx: tx.api_keys.count_live(user.id, now=NOW)) == 2
 
 
-async def test_update_replaces_what_the_owner_may_change(things: Things) -> None:
-    key = await things.key(await things.user(), metadata={"a": 1})
+async def test_update_replaces_what_the_owner_may_change(rows: Rows) -> None:
+    key = await rows.key(await rows.user(), metadata={"a": 1})
     changed = replace(
         key,
         name="new",
@@ -130,18 +130,18 @@ async def test_update_replaces_what_the_owner_may_change(things: Things) -> None
         noticed_days=1,
         updated_at=NOW + SECOND,
     )
-    assert await things.run(lambda tx: tx.api_keys.update(changed))
-    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == changed
-    assert await revoke(things, key)
-    assert not await things.run(lambda tx: tx.api_keys.update(changed))
-    assert not await things.run(lambda tx: tx.api_keys.update(replace(changed, id=an_id())))
+    assert await rows.run(lambda tx: tx.api_keys.update(changed))
+    assert await rows.run(lambda tx: tx.api_keys.find(key.id)) == changed
+    assert await revoke(rows, key)
+    assert not await rows.run(lambda tx: tx.api_keys.update(changed))
+    assert not await rows.run(lambda tx: tx.api_keys.update(replace(changed, id=an_id())))
 
 
-async def test_update_leaves_what_its_owner_may_not_change(things: Things) -> None:
-    key = await things.key(await things.user())
+async def test_update_leaves_what_its_owner_may_not_change(rows: Rows) -> None:
+    key = await rows.key(await rows.user())
     foreign = replace(
         key,
-        user_id=(await things.user()).id,
+        user_id=(await rows.user()).id,
         organization_id=an_id(),
         actor_type="admin",
         last_used_at=NOW,
@@ -149,74 +149,72 @@ async def test_update_leaves_what_its_owner_may_not_change(things: Things) -> No
         unused_noticed_at=NOW,
         created_at=NOW + HOUR,
     )
-    assert await things.run(lambda tx: tx.api_keys.update(foreign))
-    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == key
+    assert await rows.run(lambda tx: tx.api_keys.update(foreign))
+    assert await rows.run(lambda tx: tx.api_keys.find(key.id)) == key
 
 
-async def test_update_that_leaves_the_expiry_leaves_the_notice(things: Things) -> None:
-    key = await things.key(await things.user(), expires_at=NOW + HOUR)
-    assert await things.run(lambda tx: tx.api_keys.mark_noticed(key, days=7))
-    assert await things.run(lambda tx: tx.api_keys.update(replace(key, name="new", noticed_days=1)))
-    found = await things.run(lambda tx: tx.api_keys.find(key.id))
+async def test_update_that_leaves_the_expiry_leaves_the_notice(rows: Rows) -> None:
+    key = await rows.key(await rows.user(), expires_at=NOW + HOUR)
+    assert await rows.run(lambda tx: tx.api_keys.mark_noticed(key, days=7))
+    assert await rows.run(lambda tx: tx.api_keys.update(replace(key, name="new", noticed_days=1)))
+    found = await rows.run(lambda tx: tx.api_keys.find(key.id))
     assert found is not None
     assert (found.name, found.noticed_days) == ("new", 7)
     moved = replace(key, expires_at=NOW + 2 * HOUR, noticed_days=1)
-    assert await things.run(lambda tx: tx.api_keys.update(moved))
-    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == moved
+    assert await rows.run(lambda tx: tx.api_keys.update(moved))
+    assert await rows.run(lambda tx: tx.api_keys.find(key.id)) == moved
 
 
-async def test_key_gets_one_successor(things: Things) -> None:
-    key, end = await things.key(await things.user()), NOW + HOUR
-    assert await things.run(lambda tx: tx.api_keys.mark_rotated(key.id, expires_at=end, now=NOW))
-    assert not await things.run(lambda tx: tx.api_keys.mark_rotated(key.id, expires_at=end + HOUR, now=NOW))
-    assert await things.run(lambda tx: tx.api_keys.find(key.id)) == replace(
-        key, rotated_at=NOW, expires_at=end
-    )
+async def test_key_gets_one_successor(rows: Rows) -> None:
+    key, end = await rows.key(await rows.user()), NOW + HOUR
+    assert await rows.run(lambda tx: tx.api_keys.mark_rotated(key.id, expires_at=end, now=NOW))
+    assert not await rows.run(lambda tx: tx.api_keys.mark_rotated(key.id, expires_at=end + HOUR, now=NOW))
+    assert await rows.run(lambda tx: tx.api_keys.find(key.id)) == replace(key, rotated_at=NOW, expires_at=end)
 
 
-async def test_revoked_key_gets_no_successor(things: Things) -> None:
-    key = await things.key(await things.user())
-    assert await revoke(things, key)
-    assert not await things.run(lambda tx: tx.api_keys.mark_rotated(key.id, expires_at=NOW, now=NOW))
+async def test_revoked_key_gets_no_successor(rows: Rows) -> None:
+    key = await rows.key(await rows.user())
+    assert await revoke(rows, key)
+    assert not await rows.run(lambda tx: tx.api_keys.mark_rotated(key.id, expires_at=NOW, now=NOW))
 
 
-async def test_keys_are_found_by_digest_unless_they_were_revoked(things: Things) -> None:
-    user, digests = await things.user(), [a_digest() for _ in range(3)]
-    keys = [await things.key(user, digest=digest, scopes=("a:b",)) for digest in digests]
-    assert await revoke(things, keys[2])
-    found = await things.run(lambda tx: tx.api_keys.find_by_digests({*digests, a_digest()}))
+async def test_keys_are_found_by_digest_unless_they_were_revoked(rows: Rows) -> None:
+    user, digests = await rows.user(), [a_digest() for _ in range(3)]
+    keys = [await rows.key(user, digest=digest, scopes=("a:b",)) for digest in digests]
+    assert await revoke(rows, keys[2])
+    found = await rows.run(lambda tx: tx.api_keys.find_by_digests({*digests, a_digest()}))
     assert found == dict(zip(digests[:2], keys[:2], strict=True))
-    assert await things.run(lambda tx: tx.api_keys.find_by_digests(())) == {}
+    assert await rows.run(lambda tx: tx.api_keys.find_by_digests(())) == {}
 
 
-async def test_key_is_switched_off_once(things: Things) -> None:
-    key, later = await things.key(await things.user()), NOW + SECOND
-    assert await things.run(lambda tx: tx.api_keys.switch_off(key.id, now=later))
-    assert not await things.run(lambda tx: tx.api_keys.switch_off(key.id, now=later))
-    found = await things.run(lambda tx: tx.api_keys.find(key.id))
+async def test_key_is_switched_off_once(rows: Rows) -> None:
+    key, later = await rows.key(await rows.user()), NOW + SECOND
+    assert await rows.run(lambda tx: tx.api_keys.switch_off(key.id, now=later))
+    assert not await rows.run(lambda tx: tx.api_keys.switch_off(key.id, now=later))
+    found = await rows.run(lambda tx: tx.api_keys.find(key.id))
     assert found == replace(key, enabled=False, updated_at=later)
-    revoked = await things.key(await things.user())
-    assert await revoke(things, revoked)
-    assert not await things.run(lambda tx: tx.api_keys.switch_off(revoked.id, now=later))
+    revoked = await rows.key(await rows.user())
+    assert await revoke(rows, revoked)
+    assert not await rows.run(lambda tx: tx.api_keys.switch_off(revoked.id, now=later))
 
 
-async def test_key_is_revoked_once(things: Things) -> None:
-    key = await things.key(await things.user())
-    assert await revoke(things, key)
-    assert not await revoke(things, key)
-    assert await things.run(lambda tx: tx.api_keys.find(key.id)) is None
+async def test_key_is_revoked_once(rows: Rows) -> None:
+    key = await rows.key(await rows.user())
+    assert await revoke(rows, key)
+    assert not await revoke(rows, key)
+    assert await rows.run(lambda tx: tx.api_keys.find(key.id)) is None
 
 
-async def test_revoking_all_takes_user_and_organization_as_conditions(things: Things) -> None:
-    user, other = await things.user(), await things.user()
+async def test_revoking_all_takes_user_and_organization_as_conditions(rows: Rows) -> None:
+    user, other = await rows.user(), await rows.user()
     acme, globex = an_id(), an_id()
-    both = await things.key(user, organization_id=acme)
-    own = await things.key(user)
-    elsewhere = await things.key(user, organization_id=globex)
-    foreign = await things.key(other, organization_id=acme)
+    both = await rows.key(user, organization_id=acme)
+    own = await rows.key(user)
+    elsewhere = await rows.key(user, organization_id=globex)
+    foreign = await rows.key(other, organization_id=acme)
 
     async def revoke_all(user_id: str | None, organization_id: str | None) -> list[str]:
-        ended = await things.run(
+        ended = await rows.run(
             lambda tx: tx.api_keys.revoke_all(
                 user_id=user_id, organization_id=organization_id, reason="test", now=NOW
             )
@@ -231,33 +229,31 @@ async def test_revoking_all_takes_user_and_organization_as_conditions(things: Th
         await revoke_all(None, None)
 
 
-async def test_last_use_moves_forward_only(things: Things) -> None:
-    user = await things.user()
+async def test_last_use_moves_forward_only(rows: Rows) -> None:
+    user = await rows.user()
     first, second, third = (
-        await things.key(user),
-        await things.key(user),
-        await things.key(user, last_used_at=NOW),
+        await rows.key(user),
+        await rows.key(user),
+        await rows.key(user, last_used_at=NOW),
     )
     seen = {first.id: NOW, third.id: NOW - SECOND, an_id(): NOW}
-    await things.run(lambda tx: tx.api_keys.touch(seen))
-    await things.run(lambda tx: tx.api_keys.touch({}))
-    found = [await things.run(lambda tx: tx.api_keys.find(key.id)) for key in (first, second, third)]  # noqa: B023
+    await rows.run(lambda tx: tx.api_keys.touch(seen))
+    await rows.run(lambda tx: tx.api_keys.touch({}))
+    found = [await rows.run(lambda tx: tx.api_keys.find(key.id)) for key in (first, second, third)]  # noqa: B023
     assert found == [replace(first, last_used_at=NOW), second, third]
-    await things.run(lambda tx: tx.api_keys.touch({third.id: NOW + SECOND}))
-    assert await things.run(lambda tx: tx.api_keys.find(third.id)) == replace(
-        third, last_used_at=NOW + SECOND
-    )
+    await rows.run(lambda tx: tx.api_keys.touch({third.id: NOW + SECOND}))
+    assert await rows.run(lambda tx: tx.api_keys.find(third.id)) == replace(third, last_used_at=NOW + SECOND)
 
 
-async def test_pruning_deletes_dead_keys_and_leaves_expired_ones(things: Things) -> None:
-    user = await things.user()
-    live, expired = await things.key(user), await things.key(user, expires_at=NOW - HOUR)
+async def test_pruning_deletes_dead_keys_and_leaves_expired_ones(rows: Rows) -> None:
+    user = await rows.user()
+    live, expired = await rows.key(user), await rows.key(user, expires_at=NOW - HOUR)
     digest = a_digest()
-    assert await revoke(things, await things.key(user, digest=digest))
-    rotated = await things.key(user)
-    await things.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=NOW, now=NOW))
-    assert await things.run(lambda tx: tx.api_keys.prune_expired(before=NOW)) == 0
-    assert await things.run(lambda tx: tx.api_keys.prune_expired(before=NOW + SECOND)) == 2
-    listed = await things.run(lambda tx: tx.api_keys.list_live(user.id, now=NOW))
+    assert await revoke(rows, await rows.key(user, digest=digest))
+    rotated = await rows.key(user)
+    await rows.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=NOW, now=NOW))
+    assert await rows.run(lambda tx: tx.api_keys.prune_expired(before=NOW)) == 0
+    assert await rows.run(lambda tx: tx.api_keys.prune_expired(before=NOW + SECOND)) == 2
+    listed = await rows.run(lambda tx: tx.api_keys.list_live(user.id, now=NOW))
     assert {key.id for key in listed} == {live.id, expired.id}
-    assert await things.run(lambda tx: tx.api_keys.add(a_key(user), digest=digest)) is None  # type: ignore[func-returns-value]
+    assert await rows.run(lambda tx: tx.api_keys.add(a_key(user), digest=digest)) is None  # type: ignore[func-returns-value]

@@ -10,37 +10,39 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.context import SYSTEM, Provenance
+from czo_auth.core.context import SYSTEM, Context
 from czo_auth.core.events import types
 from czo_auth.core.events.chain import GENESIS, verify_chain
-from czo_auth.core.events.types import AuditFilter, AuditRecord, Event, Fact
+from czo_auth.core.events.types import AuditEvent, AuditFilter, AuditRecord, Event
 from czo_auth.core.transaction import Transaction
-from tests.storage.rows import HOUR, NOW, SECOND, Things, a_user, an_id
+from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_user, an_id
 
-KEY_CREATED = Fact(action=types.API_KEY_CREATED, user_id=an_id(), details={"keyId": "k", "n": [1, None]})
+KEY_CREATED = AuditEvent(
+    action=types.API_KEY_CREATED, user_id=an_id(), details={"keyId": "k", "n": [1, None]}
+)
 
 
-async def record(things: Things, *facts: Fact, provenance: Provenance = SYSTEM, now: datetime = NOW) -> None:
+async def record(rows: Rows, *facts: AuditEvent, context: Context = SYSTEM, now: datetime = NOW) -> None:
     def step(tx: Transaction) -> None:
-        for fact in facts:
-            tx.journal.record(fact, provenance=provenance, now=now)
+        for audit_event in facts:
+            tx.audit_log.record(audit_event, context=context, now=now)
 
-    await things.run(step)
-
-
-async def events(things: Things, after: int = 0, limit: int = 1000) -> list[Event]:
-    return list(await things.run(lambda tx: tx.journal.events_after(after, limit=limit)))
+    await rows.run(step)
 
 
-async def audit(things: Things, after: int = 0, limit: int = 1000) -> list[AuditRecord]:
-    return list(await things.run(lambda tx: tx.journal.audit_after(after, limit=limit)))
+async def events(rows: Rows, after: int = 0, limit: int = 1000) -> list[Event]:
+    return list(await rows.run(lambda tx: tx.outbox.events_after(after, limit=limit)))
+
+
+async def audit(rows: Rows, after: int = 0, limit: int = 1000) -> list[AuditRecord]:
+    return list(await rows.run(lambda tx: tx.audit_log.audit_after(after, limit=limit)))
 
 
 # recording
-async def test_fact_becomes_event_and_audit_record(things: Things) -> None:
+async def test_fact_becomes_event_and_audit_record(rows: Rows) -> None:
     organization_id = an_id()
-    fact = replace(KEY_CREATED, organization_id=organization_id)
-    provenance = Provenance(
+    audit_event = replace(KEY_CREATED, organization_id=organization_id)
+    context = Context(
         actor_kind="user",
         user_id=an_id(),
         organization_id=an_id(),
@@ -49,19 +51,19 @@ async def test_fact_becomes_event_and_audit_record(things: Things) -> None:
         user_agent="test",
         request_id="r1",
     )
-    await record(things, fact, provenance=provenance)
-    (event,) = await events(things)
-    data = {"userId": fact.user_id, "organizationId": organization_id, "keyId": "k", "n": [1, None]}
+    await record(rows, audit_event, context=context)
+    (event,) = await events(rows)
+    data = {"userId": audit_event.user_id, "organizationId": organization_id, "keyId": "k", "n": [1, None]}
     assert event == Event(
-        sequence=1, id=event.id, type=types.API_KEY_CREATED, user_id=fact.user_id, at=NOW, data=data
+        sequence=1, id=event.id, type=types.API_KEY_CREATED, user_id=audit_event.user_id, at=NOW, data=data
     )
-    (kept,) = await audit(things)
+    (kept,) = await audit(rows)
     assert kept == AuditRecord(
         sequence=1,
         id=event.id,
         at=NOW,
-        fact=fact,
-        provenance=provenance,
+        audit_event=audit_event,
+        context=context,
         previous_hash=GENESIS,
         hash=kept.hash,
         version=2,
@@ -81,59 +83,59 @@ async def test_fact_becomes_event_and_audit_record(things: Things) -> None:
     ],
 )
 async def test_outbox_gets_what_subscribers_want_and_audit_gets_all(
-    things: Things, action: str, outcome: types.Outcome, is_told: bool
+    rows: Rows, action: str, outcome: types.Outcome, is_told: bool
 ) -> None:
-    await record(things, Fact(action=action, outcome=outcome))
-    assert len(await events(things)) == is_told
-    assert len(await audit(things)) == 1
+    await record(rows, AuditEvent(action=action, outcome=outcome))
+    assert len(await events(rows)) == is_told
+    assert len(await audit(rows)) == 1
 
 
-async def test_details_do_not_replace_whom_an_event_is_about(things: Things) -> None:
-    await record(things, replace(KEY_CREATED, details={"userId": "another"}))
-    (event,) = await events(things)
+async def test_details_do_not_replace_whom_an_event_is_about(rows: Rows) -> None:
+    await record(rows, replace(KEY_CREATED, details={"userId": "another"}))
+    (event,) = await events(rows)
     assert event.data == {"userId": KEY_CREATED.user_id}
 
 
-async def test_step_that_fails_leaves_no_trace(things: Things) -> None:
+async def test_step_that_fails_leaves_no_trace(rows: Rows) -> None:
     def step(tx: Transaction) -> None:
         tx.users.add(a_user())
-        tx.journal.record(KEY_CREATED, provenance=SYSTEM, now=NOW)
+        tx.audit_log.record(KEY_CREATED, context=SYSTEM, now=NOW)
         raise LookupError
 
     with pytest.raises(LookupError):
-        await things.run(step)
-    assert await events(things) == []
-    assert await audit(things) == []
-    assert await things.run(lambda tx: tx.users.count(text=None)) == 0
+        await rows.run(step)
+    assert await events(rows) == []
+    assert await audit(rows) == []
+    assert await rows.run(lambda tx: tx.users.count(text=None)) == 0
 
 
-async def test_details_are_kept_as_they_were_when_recorded(things: Things) -> None:
+async def test_details_are_kept_as_they_were_when_recorded(rows: Rows) -> None:
     details = {"a": ("x", "y")}
 
     def step(tx: Transaction) -> None:
-        tx.journal.record(replace(KEY_CREATED, details=details), provenance=SYSTEM, now=NOW)
+        tx.audit_log.record(replace(KEY_CREATED, details=details), context=SYSTEM, now=NOW)
         details.clear()
 
-    await things.run(step)
-    (kept,) = await audit(things)
-    assert kept.fact.details == {"a": ["x", "y"]}
+    await rows.run(step)
+    (kept,) = await audit(rows)
+    assert kept.audit_event.details == {"a": ["x", "y"]}
     assert verify_chain([kept]) is None
 
 
 @pytest.mark.parametrize("value", [NOW, {1, 2}, float("nan"), object()])
-async def test_details_that_are_no_json_are_refused(things: Things, value: object) -> None:
+async def test_details_that_are_no_json_are_refused(rows: Rows, value: object) -> None:
     with pytest.raises((TypeError, ValueError)):
-        await record(things, replace(KEY_CREATED, details={"a": value}))
-    assert await audit(things) == []
+        await record(rows, replace(KEY_CREATED, details={"a": value}))
+    assert await audit(rows) == []
 
 
 # the chain
-async def test_chain_holds_over_transactions(things: Things) -> None:
+async def test_chain_holds_over_transactions(rows: Rows) -> None:
     for number in range(3):
         at = NOW + timedelta(microseconds=number * 777_777)
-        fact = Fact(action="auth.sign_in", details={"é": number, "big": 2**60, "half": 0.5})
-        await record(things, fact, KEY_CREATED, now=at)
-    records = await audit(things)
+        audit_event = AuditEvent(action="auth.sign_in", details={"é": number, "big": 2**60, "half": 0.5})
+        await record(rows, audit_event, KEY_CREATED, now=at)
+    records = await audit(rows)
     assert [kept.sequence for kept in records] == [1, 2, 3, 4, 5, 6]
     assert verify_chain(records) is None
     assert verify_chain(records[2:], records[1].hash) is None
@@ -143,9 +145,9 @@ async def test_chain_holds_over_transactions(things: Things) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda kept: replace(kept, fact=replace(kept.fact, outcome="denied")),
-        lambda kept: replace(kept, fact=replace(kept.fact, details={})),
-        lambda kept: replace(kept, provenance=replace(kept.provenance, ip="192.0.2.9")),
+        lambda kept: replace(kept, audit_event=replace(kept.audit_event, outcome="denied")),
+        lambda kept: replace(kept, audit_event=replace(kept.audit_event, details={})),
+        lambda kept: replace(kept, context=replace(kept.context, ip="192.0.2.9")),
         lambda kept: replace(kept, at=kept.at + timedelta(milliseconds=1)),
         lambda kept: replace(kept, id=an_id()),
         lambda kept: replace(kept, sequence=9),
@@ -154,10 +156,10 @@ async def test_chain_holds_over_transactions(things: Things) -> None:
     ],
 )
 async def test_changed_record_breaks_the_chain(
-    things: Things, change: Callable[[AuditRecord], AuditRecord]
+    rows: Rows, change: Callable[[AuditRecord], AuditRecord]
 ) -> None:
-    await record(things, *[KEY_CREATED] * 4)
-    records = await audit(things)
+    await record(rows, *[KEY_CREATED] * 4)
+    records = await audit(rows)
     changed = [*records[:2], change(records[2]), records[3]]
     assert verify_chain(changed) == changed[2].sequence
     assert verify_chain([records[0], records[2], records[3]]) == 3
@@ -165,7 +167,7 @@ async def test_changed_record_breaks_the_chain(
 
 
 # order
-async def test_numbers_grow_in_the_order_of_the_commits(things: Things) -> None:
+async def test_numbers_grow_in_the_order_of_the_commits(rows: Rows) -> None:
     """A reader that remembers the last number it saw misses nothing, though writers overlap."""
     seen: list[int] = []
     writing = True
@@ -173,36 +175,36 @@ async def test_numbers_grow_in_the_order_of_the_commits(things: Things) -> None:
     async def read() -> None:
         while True:
             last_round = not writing
-            while batch := await events(things, after=seen[-1] if seen else 0, limit=7):
+            while batch := await events(rows, after=seen[-1] if seen else 0, limit=7):
                 seen.extend(event.sequence for event in batch)
             if last_round:
                 return
             await asyncio.sleep(0)
 
     reader = asyncio.create_task(read())
-    await asyncio.gather(*(record(things, KEY_CREATED, KEY_CREATED) for _ in range(32)))
+    await asyncio.gather(*(record(rows, KEY_CREATED, KEY_CREATED) for _ in range(32)))
     writing = False
     await reader
     assert len(seen) == 64
     assert seen == sorted(set(seen))
-    assert verify_chain(await audit(things)) is None
+    assert verify_chain(await audit(rows)) is None
 
 
-async def test_reading_goes_in_pages(things: Things) -> None:
-    await record(things, *[KEY_CREATED] * 5)
-    assert [event.sequence for event in await events(things, after=2, limit=2)] == [3, 4]
-    assert [kept.sequence for kept in await audit(things, after=2, limit=2)] == [3, 4]
+async def test_reading_goes_in_pages(rows: Rows) -> None:
+    await record(rows, *[KEY_CREATED] * 5)
+    assert [event.sequence for event in await events(rows, after=2, limit=2)] == [3, 4]
+    assert [kept.sequence for kept in await audit(rows, after=2, limit=2)] == [3, 4]
 
 
-async def test_audit_is_read_backwards_by_user_and_action(things: Things) -> None:
+async def test_audit_is_read_backwards_by_user_and_action(rows: Rows) -> None:
     user_id = an_id()
-    mine, sign_in = replace(KEY_CREATED, user_id=user_id), Fact(action="auth.sign_in", user_id=user_id)
-    await record(things, mine, KEY_CREATED, sign_in, mine)
+    mine, sign_in = replace(KEY_CREATED, user_id=user_id), AuditEvent(action="auth.sign_in", user_id=user_id)
+    await record(rows, mine, KEY_CREATED, sign_in, mine)
 
     async def read(before: int | None, user_id: str | None, action: str | None) -> list[int]:
         matching = AuditFilter(user_id=user_id, action=action)
-        records = await things.run(lambda tx: tx.journal.audit_before(before, matching, limit=10))
-        counted = await things.run(lambda tx: tx.journal.count_audit(matching))
+        records = await rows.run(lambda tx: tx.audit_log.audit_before(before, matching, limit=10))
+        counted = await rows.run(lambda tx: tx.audit_log.count_audit(matching))
         assert before is not None or counted == len(records)
         return [kept.sequence for kept in records]
 
@@ -214,15 +216,15 @@ async def test_audit_is_read_backwards_by_user_and_action(things: Things) -> Non
     assert await read(4, user_id, types.API_KEY_CREATED) == [1]
 
 
-async def test_audit_is_read_by_outcome_and_time(things: Things) -> None:
-    failed = Fact(action="auth.sign_in", outcome="failure")
-    for hour, fact in enumerate((KEY_CREATED, failed, KEY_CREATED, failed)):
-        await record(things, fact, now=NOW + hour * HOUR)
+async def test_audit_is_read_by_outcome_and_time(rows: Rows) -> None:
+    failed = AuditEvent(action="auth.sign_in", outcome="failure")
+    for hour, audit_event in enumerate((KEY_CREATED, failed, KEY_CREATED, failed)):
+        await record(rows, audit_event, now=NOW + hour * HOUR)
 
     async def read(**wanted: Any) -> list[int]:
         matching = AuditFilter(**wanted)
-        records = await things.run(lambda tx: tx.journal.audit_before(None, matching, limit=10))
-        assert await things.run(lambda tx: tx.journal.count_audit(matching)) == len(records)
+        records = await rows.run(lambda tx: tx.audit_log.audit_before(None, matching, limit=10))
+        assert await rows.run(lambda tx: tx.audit_log.count_audit(matching)) == len(records)
         return [kept.sequence for kept in records]
 
     assert await read(outcome="failure") == [4, 2]
@@ -231,13 +233,13 @@ async def test_audit_is_read_by_outcome_and_time(things: Things) -> None:
     assert await read(outcome="failure", since=NOW, until=NOW + 2 * HOUR) == [2]
 
 
-async def test_audit_is_read_forwards_from_a_place(things: Things) -> None:
-    failed = Fact(action="auth.sign_in", outcome="failure")
-    await record(things, KEY_CREATED, failed, KEY_CREATED, failed, KEY_CREATED)
+async def test_audit_is_read_forwards_from_a_place(rows: Rows) -> None:
+    failed = AuditEvent(action="auth.sign_in", outcome="failure")
+    await record(rows, KEY_CREATED, failed, KEY_CREATED, failed, KEY_CREATED)
 
     async def read(above: int, limit: int, **wanted: Any) -> list[int]:
-        records = await things.run(
-            lambda tx: tx.journal.audit_above(above, AuditFilter(**wanted), limit=limit)
+        records = await rows.run(
+            lambda tx: tx.audit_log.audit_above(above, AuditFilter(**wanted), limit=limit)
         )
         return [kept.sequence for kept in records]
 
@@ -247,64 +249,64 @@ async def test_audit_is_read_forwards_from_a_place(things: Things) -> None:
 
 
 # sinks
-async def claim(things: Things, owner: str, now: datetime = NOW) -> int | None:
-    return await things.run(lambda tx: tx.journal.claim_sink("s", owner=owner, until=now + HOUR, now=now))
+async def claim(rows: Rows, owner: str, now: datetime = NOW) -> int | None:
+    return await rows.run(lambda tx: tx.outbox.claim_sink("s", owner=owner, until=now + HOUR, now=now))
 
 
-async def test_sink_has_one_owner_at_a_time(things: Things) -> None:
-    assert await claim(things, "a") == 0
-    assert await claim(things, "b") is None
-    assert await claim(things, "a", NOW + SECOND) == 0
-    assert await claim(things, "b", NOW + HOUR) is None
-    assert await claim(things, "b", NOW + HOUR + SECOND) == 0
-    assert await claim(things, "a", NOW + HOUR + SECOND) is None
+async def test_sink_has_one_owner_at_a_time(rows: Rows) -> None:
+    assert await claim(rows, "a") == 0
+    assert await claim(rows, "b") is None
+    assert await claim(rows, "a", NOW + SECOND) == 0
+    assert await claim(rows, "b", NOW + HOUR) is None
+    assert await claim(rows, "b", NOW + HOUR + SECOND) == 0
+    assert await claim(rows, "a", NOW + HOUR + SECOND) is None
 
 
-async def test_sink_moves_forward_for_its_owner_only(things: Things) -> None:
-    await claim(things, "a")
+async def test_sink_moves_forward_for_its_owner_only(rows: Rows) -> None:
+    await claim(rows, "a")
 
     async def advance(owner: str, sequence: int) -> bool:
-        return await things.run(lambda tx: tx.journal.advance_sink("s", owner=owner, sequence=sequence))
+        return await rows.run(lambda tx: tx.outbox.advance_sink("s", owner=owner, sequence=sequence))
 
     assert await advance("a", 5)
     assert not await advance("b", 9)
     assert await advance("a", 3)
-    assert await claim(things, "a") == 5
-    await things.run(lambda tx: tx.journal.release_sink("s", owner="b"))
-    assert await claim(things, "b") is None
-    await things.run(lambda tx: tx.journal.release_sink("s", owner="a"))
+    assert await claim(rows, "a") == 5
+    await rows.run(lambda tx: tx.outbox.release_sink("s", owner="b"))
+    assert await claim(rows, "b") is None
+    await rows.run(lambda tx: tx.outbox.release_sink("s", owner="a"))
     assert not await advance("a", 7)
-    assert await claim(things, "b") == 5
+    assert await claim(rows, "b") == 5
 
 
-async def test_parked_event_is_kept_once_for_each_sink(things: Things) -> None:
-    await record(things, KEY_CREATED, KEY_CREATED)
-    first, second = await events(things)
+async def test_parked_event_is_kept_once_for_each_sink(rows: Rows) -> None:
+    await record(rows, KEY_CREATED, KEY_CREATED)
+    first, second = await events(rows)
     for sink, event in (("b", first), ("a", first), ("a", first), ("a", second)):
-        await things.run(lambda tx: tx.journal.park(sink, event, error="too long", now=NOW))  # noqa: B023
-    parked = await things.run(lambda tx: tx.journal.parked(limit=10))
+        await rows.run(lambda tx: tx.outbox.dead_letter(sink, event, error="too long", now=NOW))  # noqa: B023
+    parked = await rows.run(lambda tx: tx.outbox.dead_letters(limit=10))
     assert parked == [("a", first, "too long"), ("b", first, "too long"), ("a", second, "too long")]
-    assert len(await things.run(lambda tx: tx.journal.parked(limit=1))) == 1
+    assert len(await rows.run(lambda tx: tx.outbox.dead_letters(limit=1))) == 1
 
 
-async def test_events_are_pruned_when_every_sink_has_had_them(things: Things) -> None:
-    await record(things, *[KEY_CREATED] * 3)
-    await record(things, KEY_CREATED, now=NOW + HOUR)
+async def test_events_are_pruned_when_every_sink_has_had_them(rows: Rows) -> None:
+    await record(rows, *[KEY_CREATED] * 3)
+    await record(rows, KEY_CREATED, now=NOW + HOUR)
     for sink, sequence in (("slow", 2), ("fast", 4)):
 
         def step(tx: Transaction) -> None:
-            tx.journal.claim_sink(sink, owner="a", until=NOW, now=NOW)  # noqa: B023
-            tx.journal.advance_sink(sink, owner="a", sequence=sequence)  # noqa: B023
+            tx.outbox.claim_sink(sink, owner="a", until=NOW, now=NOW)  # noqa: B023
+            tx.outbox.advance_sink(sink, owner="a", sequence=sequence)  # noqa: B023
 
-        await things.run(step)
-    assert await things.run(lambda tx: tx.journal.prune_events(before=NOW)) == 0
-    assert await things.run(lambda tx: tx.journal.prune_events(before=NOW + SECOND)) == 2
-    assert [event.sequence for event in await events(things)] == [3, 4]
-    assert len(await audit(things)) == 4
+        await rows.run(step)
+    assert await rows.run(lambda tx: tx.outbox.prune_events(before=NOW)) == 0
+    assert await rows.run(lambda tx: tx.outbox.prune_events(before=NOW + SECOND)) == 2
+    assert [event.sequence for event in await events(rows)] == [3, 4]
+    assert len(await audit(rows)) == 4
 
 
-async def test_number_is_not_given_again_after_the_newest_events_were_pruned(things: Things) -> None:
-    await record(things, KEY_CREATED, KEY_CREATED)
-    assert await things.run(lambda tx: tx.journal.prune_events(before=NOW + SECOND)) == 2
-    await record(things, KEY_CREATED)
-    assert [event.sequence for event in await events(things)] == [3]
+async def test_number_is_not_given_again_after_the_newest_events_were_pruned(rows: Rows) -> None:
+    await record(rows, KEY_CREATED, KEY_CREATED)
+    assert await rows.run(lambda tx: tx.outbox.prune_events(before=NOW + SECOND)) == 2
+    await record(rows, KEY_CREATED)
+    assert [event.sequence for event in await events(rows)] == [3]

@@ -18,7 +18,7 @@ from czo_auth.storage.sqlite import SqliteStorage
 from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.tables import Tables
 from tests.migrations.databases import execute
-from tests.storage.rows import NOW, Things
+from tests.storage.rows import NOW, Rows
 
 Moved = Callable[[], Awaitable[bool]]
 
@@ -58,19 +58,19 @@ TAKES_NOTHING = [
 
 
 @pytest.fixture
-async def moved(things: Things, migrated_url: str) -> AsyncIterator[Moved]:
+async def moved(rows: Rows, migrated_url: str) -> AsyncIterator[Moved]:
     """Whether the token moved since the last question, with a user who has one of everything."""
-    ada = await things.user()
-    organization = await things.organization({ada: "owner"})
-    await things.session(ada, organization_id=organization.id)
-    await things.key(ada, organization_id=organization.id)
-    await things.factor(ada)
-    if isinstance(things.storage, SqliteStorage):
-        lookup = things.storage.lookup
-        last = [lookup.stamp()]
+    ada = await rows.user()
+    organization = await rows.organization({ada: "owner"})
+    await rows.session(ada, organization_id=organization.id)
+    await rows.key(ada, organization_id=organization.id)
+    await rows.factor(ada)
+    if isinstance(rows.storage, SqliteStorage):
+        lookup = rows.storage.lookup
+        last = [lookup.change_token()]
 
         async def moved_on_sqlite() -> bool:
-            before, last[0] = last[0], lookup.stamp()
+            before, last[0] = last[0], lookup.change_token()
             return last[0] is not before
 
         # The first comes from a question to SQLite, the next ones from the header.
@@ -109,29 +109,29 @@ async def test_what_takes_nothing_away_leaves_the_token(
     assert not await moved()
 
 
-async def test_new_rows_leave_the_token(moved: Moved, things: Things) -> None:
+async def test_new_rows_leave_the_token(moved: Moved, rows: Rows) -> None:
     """Sign-ins, new keys and sign-ups cost nobody's memory."""
-    bob = await things.user()
-    await things.session(bob)
-    await things.key(bob)
-    await things.challenge(bob)
+    bob = await rows.user()
+    await rows.session(bob)
+    await rows.key(bob)
+    await rows.challenge(bob)
     assert not await moved()
 
 
-async def test_new_factor_or_membership_moves_the_token(moved: Moved, things: Things) -> None:
+async def test_new_factor_or_membership_moves_the_token(moved: Moved, rows: Rows) -> None:
     """A restricted session is remembered as restricted, and the role of a member is remembered too."""
-    bob = await things.user()
-    await things.factor(bob)
+    bob = await rows.user()
+    await rows.factor(bob)
     assert await moved()
-    await things.organization({bob: "member"})
+    await rows.organization({bob: "member"})
     assert await moved()
 
 
-async def test_organization_that_goes_takes_its_memberships_along(moved: Moved, things: Things) -> None:
+async def test_organization_that_goes_takes_its_memberships_along(moved: Moved, rows: Rows) -> None:
     """By the foreign key, whose deletions fire the triggers of the rows that go."""
-    organization = await things.organization({await things.user(): "member"})
+    organization = await rows.organization({await rows.user(): "member"})
     assert await moved()
-    await things.run(lambda tx: tx.organizations.delete(organization.id, now=NOW))
+    await rows.run(lambda tx: tx.organizations.delete(organization.id, now=NOW))
     assert await moved()
 
 
@@ -151,9 +151,9 @@ async def test_nothing_is_remembered_without_a_trigger(migrated_sqlite_url: str)
     storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_")
     await storage.start()
     try:
-        assert storage.lookup.stamp() is None
-        await Things(storage).user()
-        assert storage.lookup.stamp() is None
+        assert storage.lookup.change_token() is None
+        await Rows(storage).user()
+        assert storage.lookup.change_token() is None
     finally:
         await storage.close()
 
@@ -162,11 +162,11 @@ async def test_trigger_that_goes_while_the_server_runs_ends_the_memory(migrated_
     storage: Storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_")
     await storage.start()
     try:
-        await Things(storage).user()
-        storage.lookup.stamp()
-        assert storage.lookup.stamp() is not None
+        await Rows(storage).user()
+        storage.lookup.change_token()
+        assert storage.lookup.change_token() is not None
         await execute(migrated_sqlite_url, "DROP TRIGGER czo_auth_changed_sessions_update")
-        assert storage.lookup.stamp() is None
+        assert storage.lookup.change_token() is None
     finally:
         await storage.close()
 

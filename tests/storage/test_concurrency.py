@@ -14,7 +14,7 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailToken
 from czo_auth.core.users.user import User
 from tests.storage.contests import CONTESTS, Result
-from tests.storage.rows import HOUR, NOW, Things, a_digest, an_id
+from tests.storage.rows import HOUR, NOW, Rows, a_digest, an_id
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 32
@@ -23,19 +23,19 @@ ROWS = 5
 
 
 @pytest.mark.parametrize("name", CONTESTS)
-async def test_promise_holds_for_many_calls_at_once(things: Things, name: str) -> None:
+async def test_promise_holds_for_many_calls_at_once(rows: Rows, name: str) -> None:
     contest = CONTESTS[name]
-    row = await contest.prepare(things)
-    calls = [things.run(lambda tx: contest.act(tx, row)) for _ in range(AT_ONCE)]
+    row = await contest.prepare(rows)
+    calls = [rows.run(lambda tx: contest.act(tx, row)) for _ in range(AT_ONCE)]
     assert contest.judge(await asyncio.gather(*calls))
 
 
-async def test_promises_hold_across_processes(things: Things) -> None:
-    work = {name: [await contest.prepare(things) for _ in range(ROWS)] for name, contest in CONTESTS.items()}
-    answers = await asyncio.to_thread(fight, things.storage.url, json.dumps(work))
+async def test_promises_hold_across_processes(rows: Rows) -> None:
+    work = {name: [await contest.prepare(rows) for _ in range(ROWS)] for name, contest in CONTESTS.items()}
+    answers = await asyncio.to_thread(fight, rows.storage.url, json.dumps(work))
     wrong = {}
-    for name, rows in work.items():
-        for row in rows:
+    for name, found_rows in work.items():
+        for row in found_rows:
             results = [result for answer in answers for result in answer[name][row]]
             assert len(results) == AT_ONCE
             if not CONTESTS[name].judge(results):
@@ -67,26 +67,26 @@ def fight(url: str, work: str) -> list[dict[str, dict[str, list[Result]]]]:
             contender.communicate()
 
 
-async def test_only_the_last_of_many_mail_tokens_lives(things: Things) -> None:
-    user, digests = await things.user(), [a_digest() for _ in range(AT_ONCE)]
+async def test_only_the_last_of_many_mail_tokens_lives(rows: Rows) -> None:
+    user, digests = await rows.user(), [a_digest() for _ in range(AT_ONCE)]
 
     async def add(digest: str) -> None:
         token = MailToken(
             id=an_id(), user_id=user.id, purpose="reset_password", email="a@b.c", expires_at=NOW + HOUR
         )
-        await things.run(lambda tx: tx.users.add_mail_token(token, digest=digest, now=NOW))
+        await rows.run(lambda tx: tx.users.add_mail_token(token, digest=digest, now=NOW))
 
     await asyncio.gather(*(add(digest) for digest in digests))
     taken = [
-        await things.run(lambda tx: tx.users.take_mail_token(digest, purpose="reset_password", now=NOW))  # noqa: B023
+        await rows.run(lambda tx: tx.users.take_mail_token(digest, purpose="reset_password", now=NOW))  # noqa: B023
         for digest in digests
     ]
     assert sum(token is not None for token in taken) == 1
 
 
-async def test_steps_that_lock_in_opposite_order_both_succeed(things: Things) -> None:
+async def test_steps_that_lock_in_opposite_order_both_succeed(rows: Rows) -> None:
     """PostgreSQL ends one of two that wait for each other; it is run again from the start."""
-    first, second = await things.user(), await things.user()
+    first, second = await rows.user(), await rows.user()
     runs = 0
 
     async def change(*users: User) -> None:
@@ -96,15 +96,15 @@ async def test_steps_that_lock_in_opposite_order_both_succeed(things: Things) ->
             for user in users:
                 assert tx.users.lock(user.id) is not None
                 tx.users.bump_credential_version(user.id, now=NOW)
-                if things.storage.dialect == "postgresql":
+                if rows.storage.dialect == "postgresql":
                     # Long enough for the other to hold its first lock too.
                     tx.connection.exec_driver_sql("SELECT pg_sleep(0.5)")  # type: ignore[attr-defined]
 
-        await things.run(step)
+        await rows.run(step)
 
     await asyncio.gather(change(first, second), change(second, first))
     for user in (first, second):
-        found = await things.run(lambda tx: tx.users.find(user.id))  # noqa: B023
+        found = await rows.run(lambda tx: tx.users.find(user.id))  # noqa: B023
         assert found is not None
         assert found.credential_version == 3
-    assert runs == (2 if things.storage.dialect == "sqlite" else 3)
+    assert runs == (2 if rows.storage.dialect == "sqlite" else 3)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from czo_auth.core.events.chain import verify_chain
-from tests.storage.rows import Things
+from tests.storage.rows import Rows
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 3
@@ -26,7 +26,7 @@ storage = open_storage(sys.argv[1])
 def keep(tx):
     user = a_user()
     assert tx.users.add(user)
-    tx.journal.record(Fact(action=types.USER_REGISTERED, user_id=user.id), provenance=SYSTEM, now=NOW)
+    tx.audit_log.record(Fact(action=types.USER_REGISTERED, user_id=user.id), provenance=SYSTEM, now=NOW)
     return user.id
 
 async def write():
@@ -41,19 +41,19 @@ asyncio.run(main())
 
 
 async def test_acknowledged_writes_survive_a_killed_process_together_with_their_events(
-    things: Things,
+    rows: Rows,
 ) -> None:
     acknowledged: set[str] = set()
     for _ in range(ROUNDS):
-        acknowledged |= await asyncio.to_thread(write_until_killed, things.storage.url)
+        acknowledged |= await asyncio.to_thread(write_until_killed, rows.storage.url)
 
-    users = await things.run(lambda tx: tx.users.search(text=None, after=None, limit=100_000))
-    events = await things.run(lambda tx: tx.journal.events_after(0, limit=100_000))
+    users = await rows.run(lambda tx: tx.users.search(text=None, after=None, limit=100_000))
+    events = await rows.run(lambda tx: tx.outbox.events_after(0, limit=100_000))
     kept = {user.id for user in users}
     assert len(acknowledged) >= 40 * ROUNDS
     assert acknowledged <= kept
     assert kept == {event.user_id for event in events}
-    assert verify_chain(await things.run(lambda tx: tx.journal.audit_after(0, limit=100_000))) is None
+    assert verify_chain(await rows.run(lambda tx: tx.audit_log.audit_after(0, limit=100_000))) is None
 
 
 def write_until_killed(url: str) -> set[str]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from czo_auth.core.api_keys.key import KeyGuard
+from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.throttle import RateLimit
-from czo_auth.core.transaction import Standing
-from tests.storage.rows import HOUR, NOW, Things, a_digest, an_id
+from czo_auth.core.transaction import CredentialRecord
+from tests.storage.rows import HOUR, NOW, Rows, a_digest, an_id
 
 
-async def test_key_comes_with_its_owners_standing(things: Things) -> None:
-    user, digest = await things.user(actor_types=frozenset({"customer", "merchant"})), a_digest()
-    acme = await things.organization({user: "admin"})
-    key = await things.key(
+async def test_key_comes_with_its_owners_standing(rows: Rows) -> None:
+    user, digest = await rows.user(actor_types=frozenset({"customer", "merchant"})), a_digest()
+    acme = await rows.organization({user: "admin"})
+    key = await rows.key(
         user,
         digest=digest,
         organization_id=acme.id,
@@ -22,8 +22,8 @@ async def test_key_comes_with_its_owners_standing(things: Things) -> None:
         last_used_at=NOW,
         enabled=False,
     )
-    lookup = things.storage.lookup
-    expected = Standing(
+    lookup = rows.storage.lookup
+    expected = CredentialRecord(
         id=key.id,
         user_id=user.id,
         actor_type="merchant",
@@ -46,11 +46,11 @@ async def test_key_comes_with_its_owners_standing(things: Things) -> None:
     assert await lookup.find_session(digest) is None
 
 
-async def test_session_comes_with_its_owners_standing(things: Things) -> None:
-    user, digest = await things.user(), a_digest()
-    session = await things.session(user, digest=digest)
-    lookup = things.storage.lookup
-    expected = Standing(
+async def test_session_comes_with_its_owners_standing(rows: Rows) -> None:
+    user, digest = await rows.user(), a_digest()
+    session = await rows.session(user, digest=digest)
+    lookup = rows.storage.lookup
+    expected = CredentialRecord(
         id=session.id,
         user_id=user.id,
         actor_type="customer",
@@ -75,20 +75,20 @@ async def test_session_comes_with_its_owners_standing(things: Things) -> None:
     assert await lookup.find_session_by_id(an_id()) is None
 
 
-async def test_key_without_scopes_has_none(things: Things) -> None:
+async def test_key_without_scopes_has_none(rows: Rows) -> None:
     digest = a_digest()
-    await things.key(await things.user(), digest=digest, scopes=())
-    found = await things.storage.lookup.find_api_key(digest)
+    await rows.key(await rows.user(), digest=digest, scopes=())
+    found = await rows.storage.lookup.find_api_key(digest)
     assert found is not None
     assert (found.scopes, found.expires_at, found.last_used_at, found.enabled) == ((), None, None, True)
 
 
-async def test_every_change_shows_at_the_next_lookup(things: Things) -> None:
-    user, key_digest, session_digest = await things.user(), a_digest(), a_digest()
-    acme = await things.organization({user: "owner"})
-    await things.key(user, digest=key_digest, organization_id=acme.id)
-    await things.session(user, digest=session_digest, organization_id=acme.id)
-    lookup = things.storage.lookup
+async def test_every_change_shows_at_the_next_lookup(rows: Rows) -> None:
+    user, key_digest, session_digest = await rows.user(), a_digest(), a_digest()
+    acme = await rows.organization({user: "owner"})
+    await rows.key(user, digest=key_digest, organization_id=acme.id)
+    await rows.session(user, digest=session_digest, organization_id=acme.id)
+    lookup = rows.storage.lookup
     key, session = await lookup.find_api_key(key_digest), await lookup.find_session(session_digest)
     assert key is not None
     assert session is not None
@@ -102,92 +102,95 @@ async def test_every_change_shows_at_the_next_lookup(things: Things) -> None:
         assert await lookup.find_session(session_digest) == session
 
     hats = frozenset({"admin", "customer"})
-    await things.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=hats, now=NOW))
+    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=hats, now=NOW))
     await both_become(actor_types=hats)
-    await things.run(lambda tx: tx.users.set_ban(user.id, banned_at=NOW, reason="spam", now=NOW))
+    await rows.run(lambda tx: tx.users.set_ban(user.id, banned_at=NOW, reason="spam", now=NOW))
     await both_become(banned=True)
-    await things.factor(user)
+    await rows.factor(user)
     await both_become(has_factor=True)
-    await things.run(lambda tx: tx.two_factor.drop_factor(user.id))
+    await rows.run(lambda tx: tx.two_factor.drop_factor(user.id))
     await both_become(has_factor=False)
-    await things.run(lambda tx: tx.organizations.set_role(acme.id, user.id, role="viewer"))
+    await rows.run(lambda tx: tx.organizations.set_role(acme.id, user.id, role="viewer"))
     await both_become(organization_role="viewer")
-    await things.run(lambda tx: tx.organizations.remove_member(acme.id, user.id))
+    await rows.run(lambda tx: tx.organizations.remove_member(acme.id, user.id))
     await both_become(organization_role=None)
-    await things.member(acme, user, role="member")
+    await rows.member(acme, user, role="member")
     await both_become(organization_role="member")
-    await things.run(lambda tx: tx.organizations.delete(acme.id, now=NOW))
+    await rows.run(lambda tx: tx.organizations.delete(acme.id, now=NOW))
     await both_become(organization_role=None)
 
 
-async def test_pending_enrolment_is_no_factor(things: Things) -> None:
-    user, digest = await things.user(), a_digest()
-    await things.session(user, digest=digest)
-    await things.enrolment(user)
-    found = await things.storage.lookup.find_session(digest)
+async def test_pending_enrollment_is_no_factor(rows: Rows) -> None:
+    user, digest = await rows.user(), a_digest()
+    await rows.session(user, digest=digest)
+    await rows.enrollment(user)
+    found = await rows.storage.lookup.find_session(digest)
     assert found is not None
     assert not found.has_factor
 
 
-async def test_role_is_that_of_the_credentials_own_organization(things: Things) -> None:
-    user, digest = await things.user(), a_digest()
-    await things.organization({user: "owner"})
-    other = await things.organization()
-    await things.key(user, digest=digest, organization_id=other.id)
-    found = await things.storage.lookup.find_api_key(digest)
+async def test_role_is_that_of_the_credentials_own_organization(rows: Rows) -> None:
+    user, digest = await rows.user(), a_digest()
+    await rows.organization({user: "owner"})
+    other = await rows.organization()
+    await rows.key(user, digest=digest, organization_id=other.id)
+    found = await rows.storage.lookup.find_api_key(digest)
     assert found is not None
     assert (found.organization_id, found.organization_role) == (other.id, None)
 
 
-async def test_role_is_that_of_the_credentials_own_user(things: Things) -> None:
-    users = {await things.user(): role for role in ("viewer", "owner", "admin")}
-    acme = await things.organization(users)
+async def test_role_is_that_of_the_credentials_own_user(rows: Rows) -> None:
+    users = {await rows.user(): role for role in ("viewer", "owner", "admin")}
+    acme = await rows.organization(users)
     for user, role in users.items():
         digest = a_digest()
-        await things.session(user, digest=digest, organization_id=acme.id)
-        found = await things.storage.lookup.find_session(digest)
+        await rows.session(user, digest=digest, organization_id=acme.id)
+        found = await rows.storage.lookup.find_session(digest)
         assert found is not None
         assert found.organization_role == role
 
 
-async def test_revoked_credentials_are_not_found(things: Things) -> None:
-    user, key_digest, session_digest = await things.user(), a_digest(), a_digest()
-    key = await things.key(user, digest=key_digest)
-    session = await things.session(user, digest=session_digest)
-    lookup = things.storage.lookup
+async def test_revoked_credentials_are_not_found(rows: Rows) -> None:
+    user, key_digest, session_digest = await rows.user(), a_digest(), a_digest()
+    key = await rows.key(user, digest=key_digest)
+    session = await rows.session(user, digest=session_digest)
+    lookup = rows.storage.lookup
     assert await lookup.find_api_key(key_digest) is not None
     assert await lookup.find_session(session_digest) is not None
-    await things.run(lambda tx: tx.api_keys.revoke(key.id, reason="test", now=NOW))
-    await things.run(lambda tx: tx.sessions.revoke(session.id, reason="test", now=NOW))
+    await rows.run(lambda tx: tx.api_keys.revoke(key.id, reason="test", now=NOW))
+    await rows.run(lambda tx: tx.sessions.revoke(session.id, reason="test", now=NOW))
     assert await lookup.find_api_key(key_digest) is None
     assert await lookup.find_session(session_digest) is None
     assert await lookup.find_session_by_id(session.id) is None
 
 
-async def test_expired_credentials_are_found_with_their_end(things: Things) -> None:
-    user, key_digest, session_digest = await things.user(), a_digest(), a_digest()
-    await things.key(user, digest=key_digest, expires_at=NOW - HOUR)
-    await things.session(user, digest=session_digest, expires_at=NOW - HOUR)
+async def test_expired_credentials_are_found_with_their_end(rows: Rows) -> None:
+    user, key_digest, session_digest = await rows.user(), a_digest(), a_digest()
+    await rows.key(user, digest=key_digest, expires_at=NOW - HOUR)
+    await rows.session(user, digest=session_digest, expires_at=NOW - HOUR)
     for found in (
-        await things.storage.lookup.find_api_key(key_digest),
-        await things.storage.lookup.find_session(session_digest),
+        await rows.storage.lookup.find_api_key(key_digest),
+        await rows.storage.lookup.find_session(session_digest),
     ):
         assert found is not None
         assert found.expires_at == NOW - HOUR
 
 
-async def test_lookup_gives_the_guard_of_a_key_that_has_one(things: Things) -> None:
-    user = await things.user()
-    for fields, guard in (
+async def test_lookup_gives_the_guard_of_a_key_that_has_one(rows: Rows) -> None:
+    user = await rows.user()
+    for fields, restrictions in (
         ({}, None),
-        ({"allowed_ips": ("::1", "192.0.2.7")}, KeyGuard(allowed_ips=("::1", "192.0.2.7"), rate_limit=None)),
+        (
+            {"allowed_ips": ("::1", "192.0.2.7")},
+            KeyRestrictions(allowed_ips=("::1", "192.0.2.7"), rate_limit=None),
+        ),
         (
             {"rate_limit_max": 5, "rate_limit_window_seconds": 60},
-            KeyGuard(allowed_ips=None, rate_limit=RateLimit(requests=5, window_seconds=60)),
+            KeyRestrictions(allowed_ips=None, rate_limit=RateLimit(requests=5, window_seconds=60)),
         ),
     ):
         digest = a_digest()
-        await things.key(user, digest=digest, **fields)
-        found = await things.storage.lookup.find_api_key(digest)
+        await rows.key(user, digest=digest, **fields)
+        found = await rows.storage.lookup.find_api_key(digest)
         assert found is not None
-        assert found.guard == guard
+        assert found.restrictions == restrictions

@@ -9,7 +9,7 @@ import pytest
 
 from czo_auth.core.organizations.organization import InvitationStatus, Member, Organization
 from czo_auth.core.transaction import Transaction
-from tests.storage.rows import HOUR, NOW, SECOND, Things, a_digest, an_id, an_organization
+from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id, an_organization
 
 
 def update(tx: Transaction, organization: Organization, *, slug: str) -> bool:
@@ -27,26 +27,26 @@ def update(tx: Transaction, organization: Organization, *, slug: str) -> bool:
     )
 
 
-async def test_organization_comes_back_as_kept(things: Things) -> None:
-    acme = await things.organization(logo="l", metadata={"b": 1, "a": [None]})
-    assert await things.run(lambda tx: tx.organizations.find(acme.id)) == acme
-    assert await things.run(lambda tx: tx.organizations.find_by_slug(acme.slug)) == acme
-    assert await things.run(lambda tx: tx.organizations.lock(acme.id)) == acme
-    assert await things.run(lambda tx: tx.organizations.find(an_id())) is None
-    assert await things.run(lambda tx: tx.organizations.find_by_slug("none")) is None
-    assert await things.run(lambda tx: tx.organizations.lock(an_id())) is None
+async def test_organization_comes_back_as_kept(rows: Rows) -> None:
+    acme = await rows.organization(logo="l", metadata={"b": 1, "a": [None]})
+    assert await rows.run(lambda tx: tx.organizations.find(acme.id)) == acme
+    assert await rows.run(lambda tx: tx.organizations.find_by_slug(acme.slug)) == acme
+    assert await rows.run(lambda tx: tx.organizations.lock(acme.id)) == acme
+    assert await rows.run(lambda tx: tx.organizations.find(an_id())) is None
+    assert await rows.run(lambda tx: tx.organizations.find_by_slug("none")) is None
+    assert await rows.run(lambda tx: tx.organizations.lock(an_id())) is None
 
 
-async def test_slug_is_taken_once(things: Things) -> None:
-    acme = await things.organization()
-    assert not await things.run(lambda tx: tx.organizations.add(an_organization(slug=acme.slug)))
-    other = await things.organization()
+async def test_slug_is_taken_once(rows: Rows) -> None:
+    acme = await rows.organization()
+    assert not await rows.run(lambda tx: tx.organizations.add(an_organization(slug=acme.slug)))
+    other = await rows.organization()
 
     def both(tx: Transaction) -> tuple[bool, bool]:
         return update(tx, other, slug=acme.slug), update(tx, other, slug="free")
 
-    assert await things.run(both) == (False, True)
-    assert await things.run(lambda tx: tx.organizations.find(other.id)) == replace(
+    assert await rows.run(both) == (False, True)
+    assert await rows.run(lambda tx: tx.organizations.find(other.id)) == replace(
         other,
         name="New",
         slug="free",
@@ -56,36 +56,36 @@ async def test_slug_is_taken_once(things: Things) -> None:
         api_key_max_days=90,
         api_key_unused_days=30,
     )
-    assert await things.run(lambda tx: tx.organizations.list_unused_rules()) == [(other.id, 30)]
-    assert await things.run(lambda tx: tx.organizations.find(acme.id)) == acme
-    assert await things.run(lambda tx: update(tx, other, slug="free"))
+    assert await rows.run(lambda tx: tx.organizations.list_unused_rules()) == [(other.id, 30)]
+    assert await rows.run(lambda tx: tx.organizations.find(acme.id)) == acme
+    assert await rows.run(lambda tx: update(tx, other, slug="free"))
 
 
-async def test_deleted_organization_is_gone_with_members_and_invitations(things: Things) -> None:
-    user = await things.user()
-    acme, other = await things.organization({user: "owner"}), await things.organization({user: "member"})
+async def test_deleted_organization_is_gone_with_members_and_invitations(rows: Rows) -> None:
+    user = await rows.user()
+    acme, other = await rows.organization({user: "owner"}), await rows.organization({user: "member"})
     digest = a_digest()
-    invitation = await things.invitation(acme, user, digest=digest)
-    await things.run(lambda tx: tx.organizations.delete(acme.id, now=NOW))
-    assert await things.run(lambda tx: tx.organizations.find(acme.id)) is None
-    assert await things.run(lambda tx: tx.organizations.find_member(acme.id, user.id)) is None
-    assert await things.run(lambda tx: tx.organizations.find_invitation(invitation.id)) is None
-    assert await things.run(lambda tx: tx.organizations.find_invitation_by_digest(digest)) is None
-    assert await things.run(lambda tx: tx.organizations.list_of(user.id)) == [(other, "member")]
-    await things.organization(slug=acme.slug)
+    invitation = await rows.invitation(acme, user, digest=digest)
+    await rows.run(lambda tx: tx.organizations.delete(acme.id, now=NOW))
+    assert await rows.run(lambda tx: tx.organizations.find(acme.id)) is None
+    assert await rows.run(lambda tx: tx.organizations.find_member(acme.id, user.id)) is None
+    assert await rows.run(lambda tx: tx.organizations.find_invitation(invitation.id)) is None
+    assert await rows.run(lambda tx: tx.organizations.find_invitation_by_digest(digest)) is None
+    assert await rows.run(lambda tx: tx.organizations.list_of(user.id)) == [(other, "member")]
+    await rows.organization(slug=acme.slug)
 
 
-async def test_organizations_of_a_user_come_oldest_first(things: Things) -> None:
-    user, other = await things.user(), await things.user()
-    new = await things.organization({user: "member"})
-    old = await things.organization({user: "owner"}, created_at=NOW - HOUR)
-    await things.organization({other: "owner"})
-    assert await things.run(lambda tx: tx.organizations.list_of(user.id)) == [(old, "owner"), (new, "member")]
+async def test_organizations_of_a_user_come_oldest_first(rows: Rows) -> None:
+    user, other = await rows.user(), await rows.user()
+    new = await rows.organization({user: "member"})
+    old = await rows.organization({user: "owner"}, created_at=NOW - HOUR)
+    await rows.organization({other: "owner"})
+    assert await rows.run(lambda tx: tx.organizations.list_of(user.id)) == [(old, "owner"), (new, "member")]
 
 
-async def test_member_comes_with_name_and_address(things: Things) -> None:
-    user, acme = await things.user(name="Bea", image="i"), await things.organization()
-    member_id = await things.member(acme, user, role="viewer")
+async def test_member_comes_with_name_and_address(rows: Rows) -> None:
+    user, acme = await rows.user(name="Bea", image="i"), await rows.organization()
+    member_id = await rows.member(acme, user, role="viewer")
     expected = Member(
         id=member_id,
         organization_id=acme.id,
@@ -96,88 +96,85 @@ async def test_member_comes_with_name_and_address(things: Things) -> None:
         image="i",
         created_at=NOW,
     )
-    assert await things.run(lambda tx: tx.organizations.find_member(acme.id, user.id)) == expected
-    assert await things.run(lambda tx: tx.organizations.find_member_by_id(member_id)) == expected
-    assert await things.run(lambda tx: tx.organizations.list_members(acme.id)) == [expected]
-    assert await things.run(lambda tx: tx.organizations.find_member(acme.id, an_id())) is None
-    assert await things.run(lambda tx: tx.organizations.find_member_by_id(an_id())) is None
+    assert await rows.run(lambda tx: tx.organizations.find_member(acme.id, user.id)) == expected
+    assert await rows.run(lambda tx: tx.organizations.find_member_by_id(member_id)) == expected
+    assert await rows.run(lambda tx: tx.organizations.list_members(acme.id)) == [expected]
+    assert await rows.run(lambda tx: tx.organizations.find_member(acme.id, an_id())) is None
+    assert await rows.run(lambda tx: tx.organizations.find_member_by_id(an_id())) is None
 
 
-async def test_user_is_a_member_once(things: Things) -> None:
-    user = await things.user()
-    acme = await things.organization({user: "owner"})
-    again = await things.run(
+async def test_user_is_a_member_once(rows: Rows) -> None:
+    user = await rows.user()
+    acme = await rows.organization({user: "owner"})
+    again = await rows.run(
         lambda tx: tx.organizations.add_member(
             an_id(), organization_id=acme.id, user_id=user.id, role="viewer", now=NOW
         )
     )
     assert not again
-    found = await things.run(lambda tx: tx.organizations.find_member(acme.id, user.id))
+    found = await rows.run(lambda tx: tx.organizations.find_member(acme.id, user.id))
     assert found is not None
     assert found.role == "owner"
 
 
-async def test_members_are_changed_counted_and_removed(things: Things) -> None:
-    owner, other = await things.user(), await things.user()
-    acme = await things.organization({owner: "owner", other: "member"})
-    await things.organization({other: "owner"})
-    assert await things.run(lambda tx: tx.organizations.count_owners(acme.id)) == 1
-    await things.run(lambda tx: tx.organizations.set_role(acme.id, other.id, role="owner"))
-    assert await things.run(lambda tx: tx.organizations.count_owners(acme.id)) == 2
-    assert await things.run(lambda tx: tx.organizations.remove_member(acme.id, owner.id))
-    assert not await things.run(lambda tx: tx.organizations.remove_member(acme.id, owner.id))
-    members = await things.run(lambda tx: tx.organizations.list_members(acme.id))
+async def test_members_are_changed_counted_and_removed(rows: Rows) -> None:
+    owner, other = await rows.user(), await rows.user()
+    acme = await rows.organization({owner: "owner", other: "member"})
+    await rows.organization({other: "owner"})
+    assert await rows.run(lambda tx: tx.organizations.count_owners(acme.id)) == 1
+    await rows.run(lambda tx: tx.organizations.set_role(acme.id, other.id, role="owner"))
+    assert await rows.run(lambda tx: tx.organizations.count_owners(acme.id)) == 2
+    assert await rows.run(lambda tx: tx.organizations.remove_member(acme.id, owner.id))
+    assert not await rows.run(lambda tx: tx.organizations.remove_member(acme.id, owner.id))
+    members = await rows.run(lambda tx: tx.organizations.list_members(acme.id))
     assert [member.user_id for member in members] == [other.id]
 
 
-async def test_invitation_is_found_by_id_digest_and_address(things: Things) -> None:
-    inviter, digest = await things.user(), a_digest()
-    acme, other = await things.organization(), await things.organization()
-    kept = await things.invitation(acme, inviter, digest=digest)
-    foreign = await things.invitation(other, inviter, created_at=NOW + SECOND)
+async def test_invitation_is_found_by_id_digest_and_address(rows: Rows) -> None:
+    inviter, digest = await rows.user(), a_digest()
+    acme, other = await rows.organization(), await rows.organization()
+    kept = await rows.invitation(acme, inviter, digest=digest)
+    foreign = await rows.invitation(other, inviter, created_at=NOW + SECOND)
     email, end = kept.email, kept.expires_at
-    assert await things.run(lambda tx: tx.organizations.find_invitation(kept.id)) == kept
-    assert await things.run(lambda tx: tx.organizations.find_invitation_by_digest(digest)) == kept
-    found = await things.run(lambda tx: tx.organizations.find_pending_invitation(acme.id, email, now=NOW))
+    assert await rows.run(lambda tx: tx.organizations.find_invitation(kept.id)) == kept
+    assert await rows.run(lambda tx: tx.organizations.find_invitation_by_digest(digest)) == kept
+    found = await rows.run(lambda tx: tx.organizations.find_pending_invitation(acme.id, email, now=NOW))
     assert found == kept
     assert (
-        await things.run(lambda tx: tx.organizations.find_pending_invitation(acme.id, email, now=end)) is None
+        await rows.run(lambda tx: tx.organizations.find_pending_invitation(acme.id, email, now=end)) is None
     )
     assert (
-        await things.run(lambda tx: tx.organizations.find_pending_invitation(acme.id, "x@y.z", now=NOW))
-        is None
+        await rows.run(lambda tx: tx.organizations.find_pending_invitation(acme.id, "x@y.z", now=NOW)) is None
     )
-    assert await things.run(lambda tx: tx.organizations.list_invitations(acme.id)) == [kept]
-    mine = await things.run(lambda tx: tx.organizations.list_invitations_for(email, now=NOW))
+    assert await rows.run(lambda tx: tx.organizations.list_invitations(acme.id)) == [kept]
+    mine = await rows.run(lambda tx: tx.organizations.list_invitations_for(email, now=NOW))
     assert mine == [foreign, kept]
-    assert await things.run(lambda tx: tx.organizations.list_invitations_for(email, now=end)) == []
+    assert await rows.run(lambda tx: tx.organizations.list_invitations_for(email, now=end)) == []
 
 
 @pytest.mark.parametrize("status", ["accepted", "rejected", "canceled"])
-async def test_invitation_is_closed_once_and_in_time(things: Things, status: InvitationStatus) -> None:
-    acme, inviter = await things.organization(), await things.user()
-    kept, late = await things.invitation(acme, inviter), await things.invitation(acme, inviter)
+async def test_invitation_is_closed_once_and_in_time(rows: Rows, status: InvitationStatus) -> None:
+    acme, inviter = await rows.organization(), await rows.user()
+    kept, late = await rows.invitation(acme, inviter), await rows.invitation(acme, inviter)
 
     async def close(invitation_id: str, now: datetime = NOW) -> bool:
-        return await things.run(
+        return await rows.run(
             lambda tx: tx.organizations.close_invitation(invitation_id, status=status, now=now)
         )
 
     assert not await close(late.id, late.expires_at)
     assert await close(kept.id)
     assert not await close(kept.id)
-    assert await things.run(lambda tx: tx.organizations.find_invitation(kept.id)) == replace(
+    assert await rows.run(lambda tx: tx.organizations.find_invitation(kept.id)) == replace(
         kept, status=status
     )
-    found = await things.run(
-        lambda tx: tx.organizations.find_pending_invitation(acme.id, kept.email, now=NOW)
-    )
+    found = await rows.run(lambda tx: tx.organizations.find_pending_invitation(acme.id, kept.email, now=NOW))
     assert found == late
 
 
-async def test_pruning_deletes_expired_invitations(things: Things) -> None:
-    acme, inviter = await things.organization(), await things.user()
-    await things.invitation(acme, inviter)
-    kept = await things.invitation(acme, inviter, expires_at=NOW + 100 * HOUR)
-    assert await things.run(lambda tx: tx.organizations.prune_expired(before=NOW + 49 * HOUR)) == 1
-    assert await things.run(lambda tx: tx.organizations.list_invitations(acme.id)) == [kept]
+async def test_pruning_deletes_expired_invitations(rows: Rows) -> None:
+    acme, inviter = await rows.organization(), await rows.user()
+    await rows.invitation(acme, inviter)
+    kept = await rows.invitation(acme, inviter, expires_at=NOW + 100 * HOUR)
+    assert await rows.run(lambda tx: tx.organizations.prune_expired(before=NOW + 49 * HOUR)) == 1
+    assert await rows.run(lambda tx: tx.organizations.list_invitations(acme.id)) == [kept]

@@ -13,20 +13,20 @@ import pytest
 
 from czo_auth.core.errors import SlugTaken, StorageUnavailable
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.errors import StorageFault, TablesMissing
+from czo_auth.storage.errors import StorageError, TablesMissing
 from czo_auth.storage.lookup_sql import lookup_sql
 from czo_auth.storage.postgresql import PostgresStorage
 from czo_auth.storage.postgresql_server import PostgresServer as PostgresAddress
-from tests.storage.rows import Things, a_digest, a_user, an_id
+from tests.storage.rows import Rows, a_digest, a_user, an_id
 from tests.support.postgres import PostgresServer
 
-PATIENCE = 0.7
+TIMEOUT = 0.7
 
 
 @pytest.fixture
 async def storage(migrated_postgres_url: str) -> AsyncIterator[PostgresStorage]:
     storage = PostgresStorage(
-        migrated_postgres_url, table_prefix="czo_auth_", pool_size=2, lookup_pool_size=1, patience=PATIENCE
+        migrated_postgres_url, table_prefix="czo_auth_", pool_size=2, lookup_pool_size=1, timeout=TIMEOUT
     )
     await storage.start()
     yield storage
@@ -34,8 +34,8 @@ async def storage(migrated_postgres_url: str) -> AsyncIterator[PostgresStorage]:
 
 
 @pytest.fixture
-def things(storage: PostgresStorage) -> Things:
-    return Things(storage)
+def rows(storage: PostgresStorage) -> Rows:
+    return Rows(storage)
 
 
 @pytest.fixture
@@ -47,13 +47,13 @@ def server(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
         postgres_server.restart()
 
 
-async def everything_refuses(things: Things, *, within: float) -> None:
+async def everything_refuses(rows: Rows, *, within: float) -> None:
     """All three ways in say that it is an outage, and say it soon."""
     for call in (
-        lambda: things.run(lambda tx: tx.users.add(a_user())),
-        lambda: things.storage.transactions.read(lambda tx: tx.users.count(text=None)),
-        lambda: things.storage.lookup.find_api_key(a_digest()),
-        things.storage.ping,
+        lambda: rows.run(lambda tx: tx.users.add(a_user())),
+        lambda: rows.storage.transactions.read(lambda tx: tx.users.count(text=None)),
+        lambda: rows.storage.lookup.find_api_key(a_digest()),
+        rows.storage.ping,
     ):
         begun = time.monotonic()
         with pytest.raises(StorageUnavailable):
@@ -61,13 +61,13 @@ async def everything_refuses(things: Things, *, within: float) -> None:
         assert time.monotonic() - begun < within
 
 
-async def everything_works(things: Things) -> None:
+async def everything_works(rows: Rows) -> None:
     digest = a_digest()
-    session = await things.session(await things.user(), digest=digest)
-    found = await things.storage.lookup.find_session(digest)
+    session = await rows.session(await rows.user(), digest=digest)
+    found = await rows.storage.lookup.find_session(digest)
     assert found is not None
     assert found.id == session.id
-    await things.storage.ping()
+    await rows.storage.ping()
 
 
 # addresses
@@ -80,7 +80,7 @@ async def test_address_of_each_kind_works(
     url = postgres_server.url(database, over=over).replace("postgresql:", f"{scheme}:")
     storage = PostgresStorage(url, table_prefix="czo_auth_")
     await storage.start()
-    await everything_works(Things(storage))
+    await everything_works(Rows(storage))
     await storage.close()
 
 
@@ -108,27 +108,27 @@ async def test_missing_tables_are_an_outage_that_says_so(postgres_url: str) -> N
 
 
 # faults
-async def test_stopped_server_is_an_outage_that_ends(things: Things, server: PostgresServer) -> None:
-    await everything_works(things)
+async def test_stopped_server_is_an_outage_that_ends(rows: Rows, server: PostgresServer) -> None:
+    await everything_works(rows)
     server._halt()
-    await everything_refuses(things, within=PATIENCE * 4)
+    await everything_refuses(rows, within=TIMEOUT * 4)
     server.restart()
-    await everything_works(things)
+    await everything_works(rows)
 
 
-async def test_restarted_server_is_not_even_noticed(things: Things, server: PostgresServer) -> None:
+async def test_restarted_server_is_not_even_noticed(rows: Rows, server: PostgresServer) -> None:
     for _ in range(2):
-        await asyncio.gather(everything_works(things), everything_works(things))
+        await asyncio.gather(everything_works(rows), everything_works(rows))
         server.restart()
-    await everything_works(things)
+    await everything_works(rows)
 
 
-async def test_frozen_server_is_an_outage_that_ends(things: Things, server: PostgresServer) -> None:
-    await everything_works(things)
+async def test_frozen_server_is_an_outage_that_ends(rows: Rows, server: PostgresServer) -> None:
+    await everything_works(rows)
     server.pause()
-    await everything_refuses(things, within=PATIENCE * 6)
+    await everything_refuses(rows, within=TIMEOUT * 6)
     server.resume()
-    await everything_works(things)
+    await everything_works(rows)
 
 
 async def test_server_without_free_connections_is_an_outage_that_ends(server: PostgresServer) -> None:
@@ -144,48 +144,48 @@ async def test_server_without_free_connections_is_an_outage_that_ends(server: Po
     await storage.close()
 
 
-async def test_server_that_is_read_only_can_be_read(things: Things, server: PostgresServer) -> None:
-    user, digest = await things.user(), a_digest()
-    await things.session(user, digest=digest)
-    database = things.storage.url.rpartition("/")[2]
-    await things.storage.close()
+async def test_server_that_is_read_only_can_be_read(rows: Rows, server: PostgresServer) -> None:
+    user, digest = await rows.user(), a_digest()
+    await rows.session(user, digest=digest)
+    database = rows.storage.url.rpartition("/")[2]
+    await rows.storage.close()
     server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     try:
         with pytest.raises(StorageUnavailable):
-            await things.user()
-        assert await things.storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
-        assert await things.storage.lookup.find_session(digest) is not None
+            await rows.user()
+        assert await rows.storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
+        assert await rows.storage.lookup.find_session(digest) is not None
     finally:
         server.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
-    await things.storage.close()
-    await everything_works(things)
+    await rows.storage.close()
+    await everything_works(rows)
 
 
-async def test_row_held_by_another_for_too_long_is_an_outage(things: Things) -> None:
-    user = await things.user()
-    other = await asyncpg.connect(things.storage.url)
+async def test_row_held_by_another_for_too_long_is_an_outage(rows: Rows) -> None:
+    user = await rows.user()
+    other = await asyncpg.connect(rows.storage.url)
     async with other.transaction():
         await other.execute("SELECT 1 FROM czo_auth_users FOR UPDATE")
         with pytest.raises(StorageUnavailable):
-            await things.run(lambda tx: tx.users.lock(user.id))
-        assert await things.storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
+            await rows.run(lambda tx: tx.users.lock(user.id))
+        assert await rows.storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
     await other.close()
-    assert await things.run(lambda tx: tx.users.lock(user.id)) == user
+    assert await rows.run(lambda tx: tx.users.lock(user.id)) == user
 
 
-async def test_all_connections_in_use_for_too_long_is_an_outage(things: Things) -> None:
-    user = await things.user()
-    other = await asyncpg.connect(things.storage.url)
+async def test_all_connections_in_use_for_too_long_is_an_outage(rows: Rows) -> None:
+    user = await rows.user()
+    other = await asyncpg.connect(rows.storage.url)
     async with other.transaction():
         await other.execute("SELECT 1 FROM czo_auth_users FOR UPDATE")
-        waiting = [things.run(lambda tx: tx.users.lock(user.id)) for _ in range(6)]
+        waiting = [rows.run(lambda tx: tx.users.lock(user.id)) for _ in range(6)]
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     await other.close()
     assert {type(outcome) for outcome in outcomes} == {StorageUnavailable}
-    await everything_works(things)
+    await everything_works(rows)
 
 
-async def test_step_runs_again_when_its_connection_dies_before_the_commit(things: Things) -> None:
+async def test_step_runs_again_when_its_connection_dies_before_the_commit(rows: Rows) -> None:
     user, runs = a_user(), []
 
     def step(tx: Transaction) -> bool:
@@ -195,22 +195,22 @@ async def test_step_runs_again_when_its_connection_dies_before_the_commit(things
             tx.connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")  # type: ignore[attr-defined]
         return added
 
-    assert await things.run(step)
+    assert await rows.run(step)
     assert len(runs) == 2
-    assert await things.run(lambda tx: tx.users.find(user.id)) == user
+    assert await rows.run(lambda tx: tx.users.find(user.id)) == user
 
 
-async def test_lookup_asks_again_when_its_connection_dies(things: Things, server: PostgresServer) -> None:
-    user, digest = await things.user(), a_digest()
-    await things.session(user, digest=digest)
+async def test_lookup_asks_again_when_its_connection_dies(rows: Rows, server: PostgresServer) -> None:
+    user, digest = await rows.user(), a_digest()
+    await rows.session(user, digest=digest)
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'czo-auth'"
     for _ in range(5):
-        assert await things.storage.lookup.find_session(digest) is not None
+        assert await rows.storage.lookup.find_session(digest) is not None
         server.execute(kill)
 
 
 async def test_connections_that_the_server_ends_are_not_even_noticed(
-    things: Things, migrated_postgres_url: str
+    rows: Rows, migrated_postgres_url: str
 ) -> None:
     """The server's last word comes a moment before the end of the connection; whoever asks in between asks again."""
     ended, stop = 0, asyncio.Event()
@@ -233,64 +233,62 @@ async def test_connections_that_the_server_ends_are_not_even_noticed(
 
     async def ask() -> None:
         while not stop.is_set():
-            assert await things.storage.lookup.find_session(a_digest()) is None
-            await things.storage.transactions.read(lambda tx: tx.users.count(text=None))
+            assert await rows.storage.lookup.find_session(a_digest()) is None
+            await rows.storage.transactions.read(lambda tx: tx.users.count(text=None))
             await asyncio.sleep(0)
 
     await asyncio.gather(end_them(), ask(), ask())
     assert ended > 10
 
 
-async def test_refusal_of_a_step_passes_with_its_cause(things: Things) -> None:
+async def test_refusal_of_a_step_passes_with_its_cause(rows: Rows) -> None:
     def step(tx: Transaction) -> None:
         tx.users.add(a_user())
         raise SlugTaken from LookupError("why")
 
     with pytest.raises(SlugTaken) as caught:
-        await things.run(step)
+        await rows.run(step)
     assert isinstance(caught.value.__cause__, LookupError)
-    assert await things.run(lambda tx: tx.users.count(text=None)) == 0
+    assert await rows.run(lambda tx: tx.users.count(text=None)) == 0
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
-async def test_text_that_postgresql_cannot_hold_is_our_fault_and_stays_unsaid(
-    things: Things, name: str
-) -> None:
-    with pytest.raises((StorageFault, UnicodeEncodeError)) as caught:
-        await things.user(name=name, email="hunter2@example.com")
+async def test_text_that_postgresql_cannot_hold_is_our_fault_and_stays_unsaid(rows: Rows, name: str) -> None:
+    with pytest.raises((StorageError, UnicodeEncodeError)) as caught:
+        await rows.user(name=name, email="hunter2@example.com")
     assert "hunter2" not in str(caught.value)
-    await everything_works(things)
+    await everything_works(rows)
 
 
-async def test_callers_who_go_away_take_no_connection_along(things: Things) -> None:
-    user = await things.user()
-    other = await asyncpg.connect(things.storage.url)
+async def test_callers_who_go_away_take_no_connection_along(rows: Rows) -> None:
+    user = await rows.user()
+    other = await asyncpg.connect(rows.storage.url)
     async with other.transaction():
         await other.execute("SELECT 1 FROM czo_auth_users FOR UPDATE")
         for _ in range(6):
-            waiting = asyncio.create_task(things.run(lambda tx: tx.users.lock(user.id)))
+            waiting = asyncio.create_task(rows.run(lambda tx: tx.users.lock(user.id)))
             await asyncio.sleep(0.05)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
     await other.close()
-    await everything_works(things)
+    await everything_works(rows)
 
 
-async def test_lookups_who_go_away_take_no_connection_along(things: Things) -> None:
+async def test_lookups_who_go_away_take_no_connection_along(rows: Rows) -> None:
     for _ in range(20):
-        looking = asyncio.create_task(things.storage.lookup.find_api_key(a_digest()))
+        looking = asyncio.create_task(rows.storage.lookup.find_api_key(a_digest()))
         await asyncio.sleep(0)
         looking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await looking
-    await everything_works(things)
+    await everything_works(rows)
 
 
 # levels
-async def test_reading_step_sees_one_moment_and_cannot_write(things: Things) -> None:
-    user = await things.user()
-    other = await asyncpg.connect(things.storage.url)
+async def test_reading_step_sees_one_moment_and_cannot_write(rows: Rows) -> None:
+    user = await rows.user()
+    other = await asyncpg.connect(rows.storage.url)
     read: list[Any] = []
 
     def step(tx: Transaction) -> None:
@@ -298,24 +296,24 @@ async def test_reading_step_sees_one_moment_and_cannot_write(things: Things) -> 
         tx.connection.exec_driver_sql("SELECT pg_sleep(0.3)")  # type: ignore[attr-defined]
         read.append(tx.users.count(text=None))
 
-    reading = asyncio.create_task(things.storage.transactions.read(step))
+    reading = asyncio.create_task(rows.storage.transactions.read(step))
     await asyncio.sleep(0.1)
     await other.execute("DELETE FROM czo_auth_users WHERE id = $1", user.id)
     await other.close()
     await reading
     assert read == [1, 1]
     with pytest.raises(StorageUnavailable):
-        await things.storage.transactions.read(lambda tx: tx.users.add(a_user()))
+        await rows.storage.transactions.read(lambda tx: tx.users.add(a_user()))
     # The connection goes back as it came.
-    await asyncio.gather(*(things.user() for _ in range(4)))
+    await asyncio.gather(*(rows.user() for _ in range(4)))
 
 
-async def test_rows_that_refer_to_a_locked_user_can_be_added(things: Things) -> None:
-    user = await things.user()
-    other = await asyncpg.connect(things.storage.url)
+async def test_rows_that_refer_to_a_locked_user_can_be_added(rows: Rows) -> None:
+    user = await rows.user()
+    other = await asyncpg.connect(rows.storage.url)
     async with other.transaction():
         await other.execute("SELECT 1 FROM czo_auth_users FOR NO KEY UPDATE")
-        await things.session(user)
+        await rows.session(user)
     await other.close()
 
 
@@ -325,7 +323,7 @@ def test_one_storage_serves_one_loop_after_another(migrated_postgres_url: str) -
 
     async def use() -> None:
         await storage.start()
-        await everything_works(Things(storage))
+        await everything_works(Rows(storage))
         await storage.close()
         await storage.close()
 
@@ -339,7 +337,7 @@ def test_one_storage_serves_loops_in_several_threads(migrated_postgres_url: str)
 
     async def use(*, closes: bool) -> None:
         for _ in range(10):
-            await everything_works(Things(storage))
+            await everything_works(Rows(storage))
         await asyncio.to_thread(all_done.wait)
         if closes:
             await storage.close()
@@ -356,8 +354,8 @@ def test_one_storage_serves_loops_in_several_threads(migrated_postgres_url: str)
         thread.join()
 
 
-async def test_prefix_keeps_two_products_in_one_database_apart(things: Things) -> None:
-    other = PostgresStorage(things.storage.url, table_prefix="other_")
+async def test_prefix_keeps_two_products_in_one_database_apart(rows: Rows) -> None:
+    other = PostgresStorage(rows.storage.url, table_prefix="other_")
     with pytest.raises(TablesMissing):
         await other.lookup.find_session_by_id(an_id())
     await other.close()

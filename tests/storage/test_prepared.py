@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Connection, Select, bindparam, select
 
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.errors import StorageFault
+from czo_auth.storage.errors import StorageError
 from czo_auth.storage.prepared import prepared, prepared_insert
 from czo_auth.storage.tables import Tables
-from tests.storage.rows import NOW, Things, a_digest, a_key, a_session
+from tests.storage.rows import NOW, Rows, a_digest, a_key, a_session
 
 
 def connection_of(tx: Transaction) -> tuple[Connection, Tables]:
@@ -22,9 +22,9 @@ def all_of_a_key(tables: Tables) -> Select[Any]:
     return select(tables.api_keys).where(tables.api_keys.c.id == bindparam("id"))
 
 
-async def test_every_column_type_comes_back_as_sqlalchemy_reads_it(things: Things) -> None:
-    user = await things.user()
-    key = await things.key(user, metadata={"a": [1, None, "ü"]}, expires_at=NOW, allowed_ips=("192.0.2.1",))
+async def test_every_column_type_comes_back_as_sqlalchemy_reads_it(rows: Rows) -> None:
+    user = await rows.user()
+    key = await rows.key(user, metadata={"a": [1, None, "ü"]}, expires_at=NOW, allowed_ips=("192.0.2.1",))
 
     def read_both_ways(tx: Transaction) -> tuple[dict[str, Any], dict[str, Any]]:
         connection, tables = connection_of(tx)
@@ -33,43 +33,43 @@ async def test_every_column_type_comes_back_as_sqlalchemy_reads_it(things: Thing
         theirs = connection.execute(all_of_a_key(tables), {"id": key.id}).one()
         return dict(zip(statement.names, ours, strict=True)), dict(theirs._mapping)
 
-    ours, theirs = await things.run(read_both_ways)
+    ours, theirs = await rows.run(read_both_ways)
     assert ours == theirs
 
 
-async def test_statement_is_compiled_once_for_each_set_of_tables(things: Things) -> None:
+async def test_statement_is_compiled_once_for_each_set_of_tables(rows: Rows) -> None:
     def look(tx: Transaction) -> None:
         connection, tables = connection_of(tx)
         first = prepared(tables, all_of_a_key, connection.dialect)
         assert prepared(tables, all_of_a_key, connection.dialect) is first
         assert prepared(Tables("other_"), all_of_a_key, connection.dialect) is not first
 
-    await things.run(look)
+    await rows.run(look)
 
 
-async def test_value_that_cannot_be_stored_is_a_fault_and_not_shown(things: Things) -> None:
-    user = await things.user()
-    with pytest.raises(StorageFault) as caught:
-        await things.session(user, created_at="yesterday")
+async def test_value_that_cannot_be_stored_is_a_fault_and_not_shown(rows: Rows) -> None:
+    user = await rows.user()
+    with pytest.raises(StorageError) as caught:
+        await rows.session(user, created_at="yesterday")
     assert "yesterday" not in str(caught.value)
-    with pytest.raises(StorageFault):
-        await things.run(lambda tx: tx.api_keys.add(a_key(user, scopes=("a b",)), digest=a_digest()))
+    with pytest.raises(StorageError):
+        await rows.run(lambda tx: tx.api_keys.add(a_key(user, scopes=("a b",)), digest=a_digest()))
 
 
-async def test_many_rows_are_inserted_in_one_call(things: Things) -> None:
-    user = await things.user()
+async def test_many_rows_are_inserted_in_one_call(rows: Rows) -> None:
+    user = await rows.user()
 
     def add_many(tx: Transaction) -> int:
         connection, tables = connection_of(tx)
-        rows = [
+        found_rows = [
             {"id": one.id, "digest": a_digest(), "session_id": one.id, "parent_id": None, "created_at": NOW}
             for one in sessions
         ]
-        statement = prepared_insert(tables.refresh_tokens, rows[0], tables, connection.dialect)
-        statement.insert(connection, rows)
+        statement = prepared_insert(tables.refresh_tokens, found_rows[0], tables, connection.dialect)
+        statement.insert(connection, found_rows)
         return len(connection.execute(select(tables.refresh_tokens)).all())
 
     sessions = [a_session(user) for _ in range(3)]
     for session in sessions:
-        await things.run(lambda tx, one=session: tx.sessions.add(one, token_digest=a_digest()))  # type: ignore[misc]
-    assert await things.run(add_many) == 3
+        await rows.run(lambda tx, one=session: tx.sessions.add(one, token_digest=a_digest()))  # type: ignore[misc]
+    assert await rows.run(add_many) == 3

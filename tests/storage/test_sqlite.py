@@ -23,24 +23,24 @@ from czo_auth.storage.errors import TablesMissing
 from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.sqlite import SqliteStorage
 from czo_auth.storage.sqlite_file import database_path
-from tests.storage.rows import NOW, Things, a_digest, a_user
+from tests.storage.rows import NOW, Rows, a_digest, a_user
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 0.4
+TIMEOUT = 0.4
 NOBODY = 65534
 
 
 @pytest.fixture
 async def storage(migrated_sqlite_url: str) -> AsyncIterator[SqliteStorage]:
-    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", patience=PATIENCE)
+    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", timeout=TIMEOUT)
     await storage.start()
     yield storage
     await storage.close()
 
 
 @pytest.fixture
-def things(storage: SqliteStorage) -> Things:
-    return Things(storage)
+def rows(storage: SqliteStorage) -> Rows:
+    return Rows(storage)
 
 
 def mode(path: Path | str) -> int:
@@ -104,44 +104,44 @@ async def test_connection_that_writes_is_set_up_for_safety(storage: SqliteStorag
 
 
 # faults
-async def test_step_that_reads_cannot_write(things: Things) -> None:
+async def test_step_that_reads_cannot_write(rows: Rows) -> None:
     with pytest.raises(StorageUnavailable):
-        await things.storage.transactions.read(lambda tx: tx.users.add(a_user()))
-    assert await things.run(lambda tx: tx.users.count(text=None)) == 0
+        await rows.storage.transactions.read(lambda tx: tx.users.add(a_user()))
+    assert await rows.run(lambda tx: tx.users.count(text=None)) == 0
 
 
-async def test_file_locked_by_another_is_an_outage_for_writes_only(things: Things) -> None:
-    user, digest = await things.user(), a_digest()
-    await things.session(user, digest=digest)
-    with closing(sqlite3.connect(database_path(things.storage.url), isolation_level=None)) as other:
+async def test_file_locked_by_another_is_an_outage_for_writes_only(rows: Rows) -> None:
+    user, digest = await rows.user(), a_digest()
+    await rows.session(user, digest=digest)
+    with closing(sqlite3.connect(database_path(rows.storage.url), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         begun = time.monotonic()
-        writes = [things.run(lambda tx: tx.users.add(a_user())) for _ in range(8)]
+        writes = [rows.run(lambda tx: tx.users.add(a_user())) for _ in range(8)]
         outcomes = await asyncio.gather(*writes, return_exceptions=True)
         took = time.monotonic() - begun
         assert all(isinstance(outcome, StorageUnavailable) for outcome in outcomes)
         # All wait together: one after the other they would take this long on the calmest machine.
-        assert PATIENCE <= took < len(writes) * PATIENCE
-        assert await things.storage.lookup.find_session(digest) is not None
-        assert await things.storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
-        await things.storage.ping()
+        assert TIMEOUT <= took < len(writes) * TIMEOUT
+        assert await rows.storage.lookup.find_session(digest) is not None
+        assert await rows.storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
+        await rows.storage.ping()
         other.execute("ROLLBACK")
-    assert await things.run(lambda tx: tx.users.count(text=None)) == 1
-    await things.user()
+    assert await rows.run(lambda tx: tx.users.count(text=None)) == 1
+    await rows.user()
 
 
-async def test_write_waits_for_a_lock_that_is_given_back_in_time(things: Things) -> None:
-    with closing(sqlite3.connect(database_path(things.storage.url), isolation_level=None)) as other:
+async def test_write_waits_for_a_lock_that_is_given_back_in_time(rows: Rows) -> None:
+    with closing(sqlite3.connect(database_path(rows.storage.url), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        writing = asyncio.create_task(things.user())
-        await asyncio.sleep(PATIENCE / 4)
+        writing = asyncio.create_task(rows.user())
+        await asyncio.sleep(TIMEOUT / 4)
         assert not writing.done()
         other.execute("ROLLBACK")
         await writing
 
 
-async def test_full_disk_is_an_outage_that_ends(things: Things) -> None:
-    await things.user()
+async def test_full_disk_is_an_outage_that_ends(rows: Rows) -> None:
+    await rows.user()
 
     def fill(tx: Transaction) -> None:
         connection = tx.connection  # type: ignore[attr-defined]
@@ -151,9 +151,9 @@ async def test_full_disk_is_an_outage_that_ends(things: Things) -> None:
         tx.users.add(a_user(name="x" * 100_000))
 
     with pytest.raises(StorageUnavailable):
-        await things.run(fill)
-    assert await things.run(lambda tx: tx.users.count(text=None)) == 1
-    await things.user(name="x" * 100_000)
+        await rows.run(fill)
+    assert await rows.run(lambda tx: tx.users.count(text=None)) == 1
+    await rows.user(name="x" * 100_000)
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def write_protected(migrated_sqlite_url: str) -> Iterator[str]:
 
 
 async def test_write_protected_file_can_be_read(write_protected: str) -> None:
-    storage = SqliteStorage(write_protected, table_prefix="czo_auth_", patience=PATIENCE)
+    storage = SqliteStorage(write_protected, table_prefix="czo_auth_", timeout=TIMEOUT)
     await storage.start()
     await storage.ping()
     assert await storage.lookup.find_api_key(a_digest()) is None
@@ -187,15 +187,15 @@ async def test_write_protected_file_can_be_read(write_protected: str) -> None:
 async def test_file_that_comes_late_needs_no_restart(tmp_path: Path) -> None:
     folder = tmp_path / "mounted"
     url = f"sqlite:///{folder}/a.sqlite3"
-    storage = SqliteStorage(url, table_prefix="czo_auth_", patience=PATIENCE)
-    things = Things(storage)
+    storage = SqliteStorage(url, table_prefix="czo_auth_", timeout=TIMEOUT)
+    rows = Rows(storage)
     with pytest.raises(StorageUnavailable):
         await storage.start()
     with pytest.raises(StorageUnavailable):
-        await things.user()
+        await rows.user()
     folder.mkdir()
     await upgrade(url)
-    user = await things.user()
+    user = await rows.user()
     assert await storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
     await storage.close()
 
@@ -209,7 +209,7 @@ async def test_wrong_path_is_an_outage(tmp_path: Path, what: str) -> None:
         path.write_bytes(b"This is no database." * 1000)
     if what == "a folder":
         path.mkdir()
-    storage = SqliteStorage(f"sqlite:///{path}", table_prefix="a_", patience=PATIENCE)
+    storage = SqliteStorage(f"sqlite:///{path}", table_prefix="a_", timeout=TIMEOUT)
     with pytest.raises(StorageUnavailable):
         await storage.ping()
     with pytest.raises(StorageUnavailable):
@@ -229,22 +229,22 @@ async def test_missing_tables_are_an_outage_that_says_so(sqlite_url: str) -> Non
     await storage.close()
 
 
-async def test_refusal_of_a_step_passes_with_its_cause(things: Things) -> None:
+async def test_refusal_of_a_step_passes_with_its_cause(rows: Rows) -> None:
     def step(tx: Transaction) -> None:
         tx.users.add(a_user())
         raise SlugTaken from LookupError("why")
 
     with pytest.raises(SlugTaken) as caught:
-        await things.run(step)
+        await rows.run(step)
     assert isinstance(caught.value.__cause__, LookupError)
-    assert await things.run(lambda tx: tx.users.count(text=None)) == 0
+    assert await rows.run(lambda tx: tx.users.count(text=None)) == 0
 
 
-async def test_caller_who_goes_away_leaves_the_rest_in_order(things: Things) -> None:
-    with closing(sqlite3.connect(database_path(things.storage.url), isolation_level=None)) as other:
+async def test_caller_who_goes_away_leaves_the_rest_in_order(rows: Rows) -> None:
+    with closing(sqlite3.connect(database_path(rows.storage.url), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        waiting = [asyncio.create_task(things.user()) for _ in range(3)]
-        await asyncio.sleep(PATIENCE / 8)
+        waiting = [asyncio.create_task(rows.user()) for _ in range(3)]
+        await asyncio.sleep(TIMEOUT / 8)
         for task in waiting[:2]:
             task.cancel()
         other.execute("ROLLBACK")
@@ -252,17 +252,17 @@ async def test_caller_who_goes_away_leaves_the_rest_in_order(things: Things) -> 
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(outcome).__name__ for outcome in outcomes] == ["CancelledError", "CancelledError", "User"]
     # The first was in hand already; whether it was kept is not promised. The second never began.
-    assert await things.run(lambda tx: tx.users.count(text=None)) in (1, 2)
+    assert await rows.run(lambda tx: tx.users.count(text=None)) in (1, 2)
 
 
 # threads, loops and processes
 def test_one_storage_serves_one_loop_after_another(migrated_sqlite_url: str) -> None:
     storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_")
-    things = Things(storage)
+    rows = Rows(storage)
 
     async def use(count: int) -> None:
         await storage.start()
-        await things.user()
+        await rows.user()
         assert await storage.transactions.read(lambda tx: tx.users.count(text=None)) == count
         await storage.close()
         await storage.close()
@@ -273,11 +273,11 @@ def test_one_storage_serves_one_loop_after_another(migrated_sqlite_url: str) -> 
 
 def test_many_threads_look_up_at_once(migrated_sqlite_url: str) -> None:
     storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_")
-    things, digest = Things(storage), a_digest()
+    rows, digest = Rows(storage), a_digest()
     wrong: list[object] = []
 
     async def prepare() -> str:
-        session = await things.session(await things.user(), digest=digest)
+        session = await rows.session(await rows.user(), digest=digest)
         return session.id
 
     async def look(session_id: str) -> None:
@@ -300,23 +300,23 @@ def test_many_threads_look_up_at_once(migrated_sqlite_url: str) -> None:
     asyncio.run(storage.close())
 
 
-async def test_lookup_sees_what_another_process_just_committed(things: Things) -> None:
-    user, digest = await things.user(), a_digest()
-    await things.session(user, digest=digest)
-    with closing(sqlite3.connect(database_path(things.storage.url), isolation_level=None)) as other:
+async def test_lookup_sees_what_another_process_just_committed(rows: Rows) -> None:
+    user, digest = await rows.user(), a_digest()
+    await rows.session(user, digest=digest)
+    with closing(sqlite3.connect(database_path(rows.storage.url), isolation_level=None)) as other:
         for number in range(50):
             other.execute("UPDATE czo_auth_users SET banned_at = ?", (None if number % 2 else 1,))
-            found = await things.storage.lookup.find_session(digest)
+            found = await rows.storage.lookup.find_session(digest)
             assert found is not None
             assert found.banned is (number % 2 == 0)
 
 
-async def test_lookup_leaves_no_snapshot_behind(things: Things) -> None:
+async def test_lookup_leaves_no_snapshot_behind(rows: Rows) -> None:
     """A query that stays open would keep the write-ahead log from being folded in, and it would grow for ever."""
-    user, digest = await things.user(), a_digest()
-    await things.session(user, digest=digest)
-    assert await things.storage.lookup.find_session(digest) is not None
-    with closing(sqlite3.connect(database_path(things.storage.url))) as other:
+    user, digest = await rows.user(), a_digest()
+    await rows.session(user, digest=digest)
+    assert await rows.storage.lookup.find_session(digest) is not None
+    with closing(sqlite3.connect(database_path(rows.storage.url))) as other:
         assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
 
 
@@ -360,10 +360,10 @@ def test_storage_that_was_open_before_a_fork_works_in_both(migrated_sqlite_url: 
         assert connection.execute("SELECT count(*) FROM czo_auth_users").fetchone() == (4,)
 
 
-async def test_time_of_a_lookup_does_not_depend_on_a_busy_writer(things: Things) -> None:
+async def test_time_of_a_lookup_does_not_depend_on_a_busy_writer(rows: Rows) -> None:
     """The lookup stays in its thread, so a step that takes its time does not hold it up."""
-    user, digest = await things.user(), a_digest()
-    await things.session(user, digest=digest)
+    user, digest = await rows.user(), a_digest()
+    await rows.session(user, digest=digest)
     begun = threading.Event()
     release = threading.Event()
 
@@ -372,14 +372,14 @@ async def test_time_of_a_lookup_does_not_depend_on_a_busy_writer(things: Things)
         begun.set()
         release.wait(5)
 
-    writing = asyncio.create_task(things.run(slow))
+    writing = asyncio.create_task(rows.run(slow))
     await asyncio.to_thread(begun.wait, 5)
-    found = await things.storage.lookup.find_session(digest)
+    found = await rows.storage.lookup.find_session(digest)
     assert found is not None
     assert not found.banned
     release.set()
     await writing
-    found = await things.storage.lookup.find_session(digest)
+    found = await rows.storage.lookup.find_session(digest)
     assert found is not None
     assert found.banned
 
@@ -387,8 +387,8 @@ async def test_time_of_a_lookup_does_not_depend_on_a_busy_writer(things: Things)
 @pytest.mark.parametrize(
     ("name", "text"), [("Élodie Ünal", "éLODIE"), ("Élodie Ünal", "ünal"), ("ŁUKASZ", "łuk"), ("Ωmega", "ωM")]
 )
-async def test_search_ignores_case_beyond_ascii(things: Things, name: str, text: str) -> None:
-    user = await things.user(name=name)
-    found = await things.run(lambda tx: tx.users.search(text=text, after=None, limit=10))
+async def test_search_ignores_case_beyond_ascii(rows: Rows, name: str, text: str) -> None:
+    user = await rows.user(name=name)
+    found = await rows.run(lambda tx: tx.users.search(text=text, after=None, limit=10))
     assert [each.id for each in found] == [user.id]
-    assert await things.run(lambda tx: tx.users.count(text=text)) == 1
+    assert await rows.run(lambda tx: tx.users.count(text=text)) == 1

@@ -16,7 +16,7 @@ import pytest
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.errors import StorageFault
+from czo_auth.storage.errors import StorageError
 from czo_auth.storage.sqlite import SqliteStorage
 from czo_auth.storage.sqlite_batch import MAX_BATCH
 from czo_auth.storage.sqlite_file import database_path
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 async def storage(migrated_sqlite_url: str) -> AsyncIterator[SqliteStorage]:
-    opened = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", patience=20.0)
+    opened = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", timeout=20.0)
     await opened.start()
     yield opened
     await opened.close()
@@ -126,7 +126,7 @@ def violate_a_constraint(tx: Transaction) -> None:
 async def test_step_that_fails_hurts_no_other(storage: SqliteStorage) -> None:
     outcomes, held = await run_together(storage, add("a"), refuse, add("b"), violate_a_constraint, add("c"))
     kinds = [outcome if isinstance(outcome, bool) else type(outcome) for outcome in outcomes]
-    assert kinds == [True, LookupError, True, StorageFault, True]
+    assert kinds == [True, LookupError, True, StorageError, True]
     assert held.count("COMMIT") == 1
     assert await names(storage) == {"a", "b", "c"}
 
@@ -144,7 +144,7 @@ def break_the_commit(tx: Transaction) -> None:
 
 async def test_commit_that_fails_fails_all(storage: SqliteStorage) -> None:
     outcomes, _ = await run_together(storage, add("a"), break_the_commit, refuse, add("b"))
-    assert all(isinstance(outcome, StorageFault) for outcome in outcomes), outcomes
+    assert all(isinstance(outcome, StorageError) for outcome in outcomes), outcomes
     assert len({id(outcome) for outcome in outcomes}) == len(outcomes)
     assert await names(storage) == set()
     assert await storage.transactions.run(add("afterwards"))
@@ -186,7 +186,7 @@ async def test_refusal_is_answered_after_the_commit_only(storage: SqliteStorage)
 
 
 async def test_step_whose_time_is_over_is_not_run(migrated_sqlite_url: str) -> None:
-    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", patience=0.2)
+    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", timeout=0.2)
     await storage.start()
     run = threading.Event()
     async with held_thread(storage):
@@ -212,17 +212,17 @@ async def test_caller_who_left_the_queue_is_passed_over(storage: SqliteStorage) 
 
 async def test_audit_chain_holds_across_a_batch(storage: SqliteStorage) -> None:
     from czo_auth.core.context import SYSTEM
-    from czo_auth.core.events.types import Fact
+    from czo_auth.core.events.types import AuditEvent
 
     def record(tx: Transaction) -> None:
-        tx.journal.record(Fact(action="test.happened", user_id=an_id()), provenance=SYSTEM, now=NOW)
+        tx.audit_log.record(AuditEvent(action="test.happened", user_id=an_id()), context=SYSTEM, now=NOW)
 
     def record_and_refuse(tx: Transaction) -> None:
         record(tx)
         raise LookupError
 
     await run_together(storage, record, record_and_refuse, record, record)
-    records = await storage.transactions.read(lambda tx: tx.journal.audit_after(0, limit=10))
+    records = await storage.transactions.read(lambda tx: tx.audit_log.audit_after(0, limit=10))
     assert [one.sequence for one in records] == [1, 2, 3]
     assert [two.previous_hash for two in records[1:]] == [one.hash for one in records[:-1]]
 

@@ -12,7 +12,7 @@ import pytest
 from czo_auth.storage import sqlite_watch
 from czo_auth.storage.sqlite import SqliteLookup, SqliteStorage
 from czo_auth.storage.tables import Tables
-from tests.storage.rows import Things, a_digest
+from tests.storage.rows import Rows, a_digest
 
 OTHER_WRITES = """
 import sqlite3, sys
@@ -32,9 +32,9 @@ def migrated_url(migrated_sqlite_url: str) -> str:
     return migrated_sqlite_url
 
 
-def storage_of(things: Things) -> SqliteStorage:
-    assert isinstance(things.storage, SqliteStorage)
-    return things.storage
+def storage_of(rows: Rows) -> SqliteStorage:
+    assert isinstance(rows.storage, SqliteStorage)
+    return rows.storage
 
 
 def other_process_writes(path: str) -> str:
@@ -44,59 +44,59 @@ def other_process_writes(path: str) -> str:
 
 def settled(lookup: SqliteLookup) -> object:
     """Give a stamp that comes from the header: the first one comes from a question to SQLite."""
-    lookup.stamp()
-    stamp = lookup.stamp()
-    assert stamp is not None
+    lookup.change_token()
+    change_token = lookup.change_token()
+    assert change_token is not None
     assert lookup._here.reader.header is not None
-    return stamp
+    return change_token
 
 
-async def test_stamp_changes_with_commits_and_with_nothing_else(things: Things) -> None:
-    await things.user()
-    lookup = storage_of(things).lookup
-    stamp = settled(lookup)
+async def test_stamp_changes_with_commits_and_with_nothing_else(rows: Rows) -> None:
+    await rows.user()
+    lookup = storage_of(rows).lookup
+    change_token = settled(lookup)
     await lookup.find_api_key(a_digest())
-    assert lookup.stamp() is stamp
-    assert other_process_writes(storage_of(things).path) == ""
-    after = lookup.stamp()
-    assert after is not stamp
-    await things.user()
-    assert lookup.stamp() is after
-    assert other_process_writes(storage_of(things).path) == ""
-    assert lookup.stamp() not in (stamp, after)
+    assert lookup.change_token() is change_token
+    assert other_process_writes(storage_of(rows).path) == ""
+    after = lookup.change_token()
+    assert after is not change_token
+    await rows.user()
+    assert lookup.change_token() is after
+    assert other_process_writes(storage_of(rows).path) == ""
+    assert lookup.change_token() not in (change_token, after)
 
 
-async def test_commit_is_seen_after_the_log_was_folded_in(things: Things) -> None:
-    await things.user()
-    lookup, path = storage_of(things).lookup, storage_of(things).path
+async def test_commit_is_seen_after_the_log_was_folded_in(rows: Rows) -> None:
+    await rows.user()
+    lookup, path = storage_of(rows).lookup, storage_of(rows).path
     seen = []
     for _ in range(3):
         connection = sqlite3.connect(path)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         connection.close()
-        stamp = settled(lookup)
+        change_token = settled(lookup)
         other_process_writes(path)
-        assert lookup.stamp() is not stamp
-        seen.append(lookup.stamp())
+        assert lookup.change_token() is not change_token
+        seen.append(lookup.change_token())
     assert len(set(map(id, seen))) == 3
 
 
-async def test_closed_and_opened_again_looks_at_the_new_file(things: Things) -> None:
-    await things.user()
-    storage = storage_of(things)
-    stamp = settled(storage.lookup)
+async def test_closed_and_opened_again_looks_at_the_new_file(rows: Rows) -> None:
+    await rows.user()
+    storage = storage_of(rows)
+    change_token = settled(storage.lookup)
     await storage.close()
     assert sqlite_watch.header_of(storage.path) is None
     await storage.start()
     fresh = settled(storage.lookup)
-    assert fresh is not stamp
+    assert fresh is not change_token
     other_process_writes(storage.path)
-    assert storage.lookup.stamp() is not fresh
+    assert storage.lookup.change_token() is not fresh
 
 
-async def test_looking_takes_no_lock_away(things: Things) -> None:
-    await things.user()
-    path = storage_of(things).path
+async def test_looking_takes_no_lock_away(rows: Rows) -> None:
+    await rows.user()
+    path = storage_of(rows).path
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     for _ in range(3):

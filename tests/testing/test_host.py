@@ -230,7 +230,7 @@ async def test_deployment_that_serves_is_not_taken_over(tmp_path: Path) -> None:
 
 async def test_hashes_are_as_weak_as_they_can_be(auth_host: AuthHost) -> None:
     ada = await auth_host.person()
-    user = await auth_host.auth.administer.get(ada.id)
+    user = await auth_host.auth.administration.get(ada.id)
     assert user.password_hash is not None
     assert user.password_hash.startswith("$argon2id$v=19$m=8,t=1,p=1$")
 

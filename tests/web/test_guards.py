@@ -76,7 +76,7 @@ async def test_a_link_on_another_site_signs_nobody_in(pages: Pages) -> None:
     assert answer.status_code == 403
 
 
-async def test_a_restricted_session_is_led_to_enrolment_from_every_page(pages: Pages) -> None:
+async def test_a_restricted_session_is_led_to_enrollment_from_every_page(pages: Pages) -> None:
     _, session = await pages.here.admin()
     for method, ask in (("GET", pages.get), ("POST", pages.post)):
         for path in set(PATHS[method]) - WHILE_ENROLLING:
@@ -84,7 +84,7 @@ async def test_a_restricted_session_is_led_to_enrolment_from_every_page(pages: P
             assert (answer.status_code, answer.headers.get("location")) == (303, "/account/enrol"), path
 
 
-async def test_promotion_leads_a_live_session_to_enrolment(pages: Pages) -> None:
+async def test_promotion_leads_a_live_session_to_enrollment(pages: Pages) -> None:
     account, session = await pages.here.people.newcomer()
     assert (await pages.get("/security", session=session.token)).status_code == 200
     await pages.here.promote(account)

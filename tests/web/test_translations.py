@@ -39,16 +39,16 @@ def test_all_catalogues_have_the_same_keys_and_values_to_put_in() -> None:
 
 
 def test_every_refusal_has_words() -> None:
-    words = catalogue("en")
+    translations = catalogue("en")
     codes = {kind.code for kind in _kinds(Refusal)} - {Refusal.code}
-    assert not [code for code in codes if f"error.{code}" not in words.entries]
+    assert not [code for code in codes if f"error.{code}" not in translations.entries]
 
 
 def test_every_word_of_a_template_is_in_the_catalogue() -> None:
-    words = catalogue("en")
+    translations = catalogue("en")
     for name, text in TEMPLATES.items():
         for key in re.findall(r"\bt\(\"([a-z_.0-9]+)\"[,)]", text):
-            assert key in words.entries, (name, key)
+            assert key in translations.entries, (name, key)
 
 
 @pytest.mark.parametrize(

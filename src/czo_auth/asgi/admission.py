@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.credentials import Credential
 from czo_auth.asgi.origins import SAFE_METHODS
-from czo_auth.asgi.types import Scope
 from czo_auth.core.access import Access, admit
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import Forbidden, Refusal, TwoFactorSetupRequired, Unauthorized, Unavailable
 from czo_auth.core.principal import Principal
 from czo_auth.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class AppState:
     """What every request of one deployment passes; put into the application's state once."""
 
     runtime: Runtime
@@ -33,7 +33,7 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class RequestContext:
     """
     One admitted request.
 
@@ -45,7 +45,7 @@ class Call:
     runtime: Runtime
     authenticator: Authenticator
     caller: Principal | None
-    provenance: Provenance
+    context: Context
     now: datetime
     cookies: dict[str, str]
     origin_refusal: Refusal | None = None
@@ -75,7 +75,9 @@ class Call:
         return value
 
 
-async def enter(door: Door, request: Request, access: Access, *, opens_session: bool) -> Call:
+async def admit_request(
+    app_state: AppState, request: Request, access: Access, *, opens_session: bool
+) -> RequestContext:
     """
     Let a request in, or refuse it.
 
@@ -83,10 +85,10 @@ async def enter(door: Door, request: Request, access: Access, *, opens_session: 
         InvalidRequest, Unauthorized, InvalidToken, InvalidApiKey, TwoFactorSetupRequired, SessionRequired, Forbidden,
         SecondFactorNeeded, MissingOrNullOrigin, InvalidOrigin, CrossSiteNavigationBlocked, StorageUnavailable
     """
-    runtime, authenticator, scope = door.runtime, door.authenticator, request.scope
+    runtime, authenticator, scope = app_state.runtime, app_state.authenticator, request.scope
     await runtime.start()
     now = runtime.now()
-    provenance = door.clients.provenance(scope, now=now)
+    context = app_state.clients.context(scope, now=now)
     cookies = authenticator.cookies.read(scope["headers"])
     credential = authenticator.read(scope)
     if opens_session:
@@ -94,11 +96,11 @@ async def enter(door: Door, request: Request, access: Access, *, opens_session: 
     origin_refusal = _origin_refusal(authenticator, request, credential, cookies)
     if access.credential == "none":
         await _refuse_blocked_key(runtime, credential, now=now)
-        return Call(
+        return RequestContext(
             runtime=runtime,
             authenticator=authenticator,
             caller=None,
-            provenance=provenance,
+            context=context,
             now=now,
             cookies=cookies,
             origin_refusal=origin_refusal,
@@ -106,12 +108,12 @@ async def enter(door: Door, request: Request, access: Access, *, opens_session: 
     caller = None
     if credential is not None:
         caller = await _prove(authenticator, credential, access, origin_refusal, scope)
-    admitted = await _admit(runtime, caller, access, provenance=provenance, now=now)
-    return Call(
+    admitted = await _admit(runtime, caller, access, context=context, now=now)
+    return RequestContext(
         runtime=runtime,
         authenticator=authenticator,
         caller=admitted,
-        provenance=provenance if admitted is None else provenance.of(admitted),
+        context=context if admitted is None else context.of(admitted),
         now=now,
         cookies=cookies,
         origin_refusal=origin_refusal,
@@ -119,13 +121,13 @@ async def enter(door: Door, request: Request, access: Access, *, opens_session: 
 
 
 async def _admit(
-    runtime: Runtime, caller: Principal | None, access: Access, *, provenance: Provenance, now: datetime
+    runtime: Runtime, caller: Principal | None, access: Access, *, context: Context, now: datetime
 ) -> Principal | None:
     try:
         return admit(caller, access)
     except Forbidden as refusal:
         if access.administers and caller is not None:
-            await runtime.administer.record_denied(refusal.code, provenance=provenance.of(caller), now=now)
+            await runtime.administration.record_denied(refusal.code, context=context.of(caller), now=now)
         raise
 
 
@@ -153,7 +155,7 @@ async def _prove(
 
 
 async def _refuse_blocked_key(runtime: Runtime, credential: Credential | None, *, now: datetime) -> None:
-    """An API key whose owner must enrol is refused even where no credential is needed; other ones are ignored."""
+    """An API key whose owner must enroll is refused even where no credential is needed; other ones are ignored."""
     if credential is None or credential.kind != "api_key":
         return
     try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from functools import partial
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.cookies import Cookies
 from czo_auth.asgi.credentials import Credential, authorization_in, kind_of, read_authorization
 from czo_auth.asgi.origins import SAFE_METHODS, Origins
 from czo_auth.asgi.problems import refusal_of, send_refusal
-from czo_auth.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from czo_auth.core.errors import (
     InvalidToken,
     NotAuthenticated,
@@ -67,7 +68,7 @@ class Authenticator:
         token = self.cookies.read(headers).get(self.cookies.session)
         return None if token is None else Credential(kind="session", value=token, from_cookie=True)
 
-    def recall(self, scope: Scope) -> Principal | None:
+    def get_cached(self, scope: Scope) -> Principal | None:
         """
         Recall whose Bearer credential a request carries, if it was proved and nothing has changed since.
 
@@ -81,7 +82,7 @@ class Authenticator:
         sent = authorization_in(scope["headers"])
         if sent is None or not sent.startswith(_BEARER) or not runtime.is_started:
             return None
-        return runtime.authenticate.recall(sent[len(_BEARER) :], clock=runtime.now)
+        return runtime.authenticate.get_cached(sent[len(_BEARER) :], clock=runtime.now)
 
     async def prove(self, credential: Credential, scope: Scope) -> Principal:
         """
@@ -150,7 +151,7 @@ class AuthMiddleware:
             return send(message)
 
         try:
-            principal = self._authenticator.recall(scope)
+            principal = self._authenticator.get_cached(scope)
             if principal is None or principal.restricted_to is not None:
                 principal = await self._admit(scope)
             scope.setdefault("state", {})[PRINCIPAL] = principal

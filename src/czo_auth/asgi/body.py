@@ -9,13 +9,13 @@ import re
 from typing import Any, NoReturn
 
 from starlette.requests import Request
+from starlette.types import Message, Receive, Scope
 
-from czo_auth.asgi.types import Message, Receive, Scope
 from czo_auth.core.errors import MalformedBody, TooLarge, UnsupportedMediaType, ValidationFailed
 
-LARGEST = 64 * 1024
-DEEPEST = 32
-MOST_UNREAD = 1024 * 1024
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 32
+MAX_UNREAD = 1024 * 1024
 """So much of a body that is refused is read all the same. Unit: bytes."""
 
 _UNREAD_SECONDS = 2.0
@@ -45,7 +45,7 @@ class UnreadBody:
 
     async def discard(self) -> None:
         """Read to the end, within the bounds."""
-        left = MOST_UNREAD
+        left = MAX_UNREAD
         try:
             async with asyncio.timeout(_UNREAD_SECONDS):
                 while left > 0 and not self._is_over:
@@ -58,13 +58,13 @@ class UnreadBody:
 def _is_worth_reading(scope: Scope) -> bool:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return value.isdigit() and 0 < int(value[:18]) <= MOST_UNREAD
+            return value.isdigit() and 0 < int(value[:18]) <= MAX_UNREAD
         if name == b"transfer-encoding":
             return True
     return False
 
 
-async def read_body(request: Request, *, largest: int = LARGEST, takes_array: bool = False) -> bytes:
+async def read_body(request: Request, *, largest: int = MAX_BYTES, takes_array: bool = False) -> bytes:
     """
     Read the body of *request* up to *largest* bytes and check that it is acceptable JSON.
 
@@ -141,7 +141,7 @@ def _check(value: Any, *, depth: int) -> None:
         if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise MalformedBody
     elif isinstance(value, (dict, list)):
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise MalformedBody
         for part in [*value, *value.values()] if isinstance(value, dict) else value:
             _check(part, depth=depth + 1)

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from czo_auth.asgi.types import Scope
-from czo_auth.core.context import Provenance
+from starlette.types import Scope
+
+from czo_auth.core.context import Context
 from czo_auth.core.ids import new_id
 from czo_auth.core.text import escape_control
 
@@ -28,7 +29,7 @@ class Clients:
     def __init__(self, trusted_proxies: Iterable[str]) -> None:
         self._trusted: list[Network] = [ipaddress.ip_network(text, strict=False) for text in trusted_proxies]
 
-    def provenance(self, scope: Scope, *, now: datetime) -> Provenance:
+    def context(self, scope: Scope, *, now: datetime) -> Context:
         """Describe the origin of a request, with everything user-supplied escaped (S29)."""
         agent = forwarded = request_id = None
         for name, value in scope["headers"]:
@@ -40,7 +41,7 @@ class Clients:
                 request_id = value.decode("latin-1")
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = new_id(now)
-        return Provenance(ip=self.address(scope, forwarded), user_agent=agent, request_id=request_id)
+        return Context(ip=self.address(scope, forwarded), user_agent=agent, request_id=request_id)
 
     def address_of(self, scope: Scope) -> str | None:
         """Give the canonical address that a request comes from; None when nobody knows."""

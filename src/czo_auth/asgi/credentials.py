@@ -10,7 +10,7 @@ from typing import Literal
 from czo_auth.core.errors import InvalidRequest
 
 CredentialKind = Literal["api_key", "session", "access_token", "unknown"]
-LONGEST = 4096
+MAX_LENGTH = 4096
 _BEARER = re.compile(rb"[A-Za-z0-9._~+/=-]+")
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -45,7 +45,7 @@ def read_authorization(headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix
             raise InvalidRequest("The Authorization header is malformed.")
         return None
     token = rest.strip(b" ")
-    if not _BEARER.fullmatch(token) or len(token) > LONGEST:
+    if not _BEARER.fullmatch(token) or len(token) > MAX_LENGTH:
         raise InvalidRequest("The Authorization header is malformed.")
     text = token.decode("ascii")
     return Credential(kind=kind_of(text, api_key_prefix=api_key_prefix), value=text)

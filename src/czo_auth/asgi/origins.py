@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-from czo_auth.asgi.types import Scope
+from starlette.types import Scope
+
 from czo_auth.core.errors import CrossSiteNavigationBlocked, InvalidOrigin, MissingOrNullOrigin
 from czo_auth.core.origins import LOOPBACK_NAMES, canonical_origin, host_of, is_loopback, port_of
 from czo_auth.core.text import escape_control

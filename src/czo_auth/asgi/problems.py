@@ -6,7 +6,8 @@ import json
 import logging
 from collections.abc import Sequence
 
-from czo_auth.asgi.types import Send
+from starlette.types import Send
+
 from czo_auth.core import errors
 from czo_auth.core.errors import Refusal, Unavailable
 from czo_auth.errors import StartRefused

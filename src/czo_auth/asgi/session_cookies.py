@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from czo_auth.asgi.admission import Call
+from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.flows.sign_in.password import SecondFactorRequired
 from czo_auth.crypto import tokens
 
 
-def set_session_cookies(call: Call, response: Response, outcome: SignedIn) -> None:
+def set_session_cookies(call: RequestContext, response: Response, outcome: SignedIn) -> None:
     """Add the session's cookie, and the trusted device's where there is one; a finished challenge's is removed."""
     cookies, issued = call.authenticator.cookies, outcome.issued
     until = issued.session.expires_at if issued.session.remembered else None
@@ -25,7 +25,7 @@ def set_session_cookies(call: Call, response: Response, outcome: SignedIn) -> No
         _add(response, cookies.set(cookies.device, value, until=end, now=call.now))
 
 
-def set_challenge_cookie(call: Call, response: Response, required: SecondFactorRequired) -> None:
+def set_challenge_cookie(call: RequestContext, response: Response, required: SecondFactorRequired) -> None:
     """Add the challenge's cookie; an old session must not answer for the new sign-in when the code arrives."""
     cookies = call.authenticator.cookies
     _add(
@@ -36,7 +36,7 @@ def set_challenge_cookie(call: Call, response: Response, required: SecondFactorR
         _add(response, cookies.clear(cookies.session))
 
 
-def clear_session_cookies(call: Call, response: Response) -> None:
+def clear_session_cookies(call: RequestContext, response: Response) -> None:
     """Remove the cookies of a session that ended, if they came along: else another site's page asked."""
     cookies = call.authenticator.cookies
     for name in (cookies.session, cookies.challenge):

@@ -32,14 +32,14 @@ def list_keys(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List a user's API keys, newest first. The keys themselves are not stored anywhere."""
-    from czo_auth.asgi.timestamps import moment, moment_or_none
+    from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.rest import shapes
 
     async def act(auth: Auth) -> Sequence[ApiKey]:
-        user = await auth.administer.find_by_email(email)
-        return await auth.administer.list_api_keys(user.id, now=auth.now())
+        user = await auth.administration.find_by_email(email)
+        return await auth.administration.list_api_keys(user.id, now=auth.now())
 
     keys = run(
         act,
@@ -56,7 +56,11 @@ def list_keys(
         (
             (
                 *(key.prefix, key.name, key.organization_id, key.scopes, key.enabled),
-                *(moment_or_none(key.expires_at), moment_or_none(key.last_used_at), moment(key.created_at)),
+                *(
+                    format_timestamp_or_none(key.expires_at),
+                    format_timestamp_or_none(key.last_used_at),
+                    format_timestamp(key.created_at),
+                ),
                 *(key.allowed_ips, _rate(key)),
                 key.id,
             )
@@ -72,14 +76,14 @@ def revoke(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Revoke an API key, whoever owns it. It is refused at its next request, in every process."""
+    """Revoke an API key, no matter who owns it. It is refused at its next request, in every process."""
     from czo_auth.cli.output import print_json
     from czo_auth.cli.session import OPERATOR, run
     from czo_auth.core.text import escape_control
     from czo_auth.rest import shapes
 
     async def act(auth: Auth) -> ApiKey:
-        return await auth.administer.revoke_api_key(key_id, provenance=OPERATOR, now=auth.now())
+        return await auth.administration.revoke_api_key(key_id, context=OPERATOR, now=auth.now())
 
     key = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
     if as_json:
@@ -95,13 +99,13 @@ def show(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Show an API key, whoever owns it: its rights, its end, and what limits its use."""
+    """Show an API key, no matter who owns it: its rights, its end, and what limits its use."""
     from czo_auth.cli.output import print_fields, print_json
     from czo_auth.cli.session import run
     from czo_auth.rest import shapes
 
     async def act(auth: Auth) -> ApiKey:
-        return await auth.administer.get_api_key(key_id)
+        return await auth.administration.get_api_key(key_id)
 
     key = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
     shaped = {**shapes.api_key(key), "userId": key.user_id, "actorType": key.actor_type}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from czo_auth.auth import Auth
     from czo_auth.core.events.types import AuditRecord, Event
-    from czo_auth.core.flows.administration.audit import ChainVerdict, ReadJournal
+    from czo_auth.core.flows.administration.audit import ChainVerdict, ReadAuditLog
 
     R = TypeVar("R", Event, AuditRecord)
 
@@ -37,20 +37,20 @@ def tail_events(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Print all events, oldest first; as CloudEvents with --json."""
-    from czo_auth.asgi.timestamps import moment
+    from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.core.events.cloudevents import to_cloudevent
 
     def shape(auth: Auth, event: Event) -> dict[str, object]:
         return to_cloudevent(event, source=auth.settings.public_url)
 
     def cells(event: Event) -> tuple[object, ...]:
-        return moment(event.at), event.type, event.user_id, json.dumps(dict(event.data))
+        return format_timestamp(event.at), event.type, event.user_id, json.dumps(dict(event.data))
 
-    def read(journal: ReadJournal, after: int) -> AsyncIterator[Sequence[Event]]:
-        return journal.events(after)
+    def read_batches(audit_log: ReadAuditLog, after: int) -> AsyncIterator[Sequence[Event]]:
+        return audit_log.events(after)
 
     _tail(
-        read,
+        read_batches,
         shape if as_json else None,
         ("at", "type", "user", "data"),
         cells,
@@ -68,25 +68,25 @@ def tail_audit(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Print the whole audit log, oldest first."""
-    from czo_auth.asgi.timestamps import moment
+    from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.rest import shapes
 
     def shape(auth: Auth, record: AuditRecord) -> dict[str, object]:
         return shapes.audit_record(record)
 
     def cells(record: AuditRecord) -> tuple[object, ...]:
-        fact, by = record.fact, record.provenance
+        audit_event, by = record.audit_event, record.context
         who = (by.actor_kind, by.user_id, by.method, by.ip)
         return (
-            *(moment(record.at), fact.action, fact.outcome, fact.user_id),
-            *(who, json.dumps(dict(fact.details))),
+            *(format_timestamp(record.at), audit_event.action, audit_event.outcome, audit_event.user_id),
+            *(who, json.dumps(dict(audit_event.details))),
         )
 
-    def read(journal: ReadJournal, after: int) -> AsyncIterator[Sequence[AuditRecord]]:
-        return journal.audit(after)
+    def read_batches(audit_log: ReadAuditLog, after: int) -> AsyncIterator[Sequence[AuditRecord]]:
+        return audit_log.audit(after)
 
     _tail(
-        read,
+        read_batches,
         shape if as_json else None,
         ("at", "action", "outcome", "user", "by", "details"),
         cells,
@@ -97,7 +97,7 @@ def tail_audit(
 
 
 def _tail(
-    read: Callable[[ReadJournal, int], AsyncIterator[Sequence[R]]],
+    read: Callable[[ReadAuditLog, int], AsyncIterator[Sequence[R]]],
     shape: Callable[[Auth, R], dict[str, object]] | None,
     columns: Sequence[str],
     cells: Callable[[R], tuple[object, ...]],
@@ -113,13 +113,13 @@ def _tail(
     from czo_auth.cli.session import run
 
     async def act(auth: Auth) -> None:
-        from czo_auth.core.flows.administration.audit import ReadJournal
+        from czo_auth.core.flows.administration.audit import ReadAuditLog
 
-        journal, last = ReadJournal(auth.services), 0
+        audit_log, last = ReadAuditLog(auth.services), 0
         if shape is None:
             print_line(columns)
         while True:
-            async for batch in read(journal, last):
+            async for batch in read(audit_log, last):
                 last = batch[-1].sequence
                 for record in batch:
                     if shape is None:
@@ -148,11 +148,11 @@ def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     """
     from czo_auth.cli.output import print_json, progress
     from czo_auth.cli.session import REFUSED, fail, run
-    from czo_auth.core.flows.administration.audit import ReadJournal
+    from czo_auth.core.flows.administration.audit import ReadAuditLog
 
     async def act(auth: Auth) -> ChainVerdict:
         with progress("following the chain") as advance:
-            return await ReadJournal(auth.services).verify_audit(advance)
+            return await ReadAuditLog(auth.services).verify_audit(advance)
 
     verdict = run(act, data_dir=data_dir, database_url=database_url)
     if as_json:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from czo_auth.core.flows.administration.import_users import KnownUser
 
 EXAMPLE = examples("czo-auth users import < users.jsonl")
-_LONGEST_LINE = 64 * 1024
+_MAX_LINE = 64 * 1024
 
 
 def import_users(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
@@ -39,7 +39,7 @@ def import_users(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> 
             try:
                 if isinstance(known, str):
                     raise _Unreadable(known)
-                await importing.add(known, provenance=OPERATOR, now=auth.now())
+                await importing.add(known, context=OPERATOR, now=auth.now())
             except Unavailable:
                 raise
             except (_Unreadable, Refusal) as error:
@@ -67,8 +67,8 @@ def _lines() -> Iterator[tuple[int, KnownUser | str]]:
 
     line_of = _line_model()
     for number, line in enumerate(_lines_of(sys.stdin.buffer), start=1):
-        if len(line) > _LONGEST_LINE:
-            yield number, f"it has more than {_LONGEST_LINE} bytes."
+        if len(line) > _MAX_LINE:
+            yield number, f"it has more than {_MAX_LINE} bytes."
             continue
         if not line.strip():
             continue
@@ -84,13 +84,13 @@ def _lines() -> Iterator[tuple[int, KnownUser | str]]:
 def _lines_of(stream: BinaryIO) -> Iterator[bytes]:
     """Read lines, of each a little more than may be in it: what is too long counts as one line all the same."""
     first = True
-    while line := stream.readline(_LONGEST_LINE + 1):
+    while line := stream.readline(_MAX_LINE + 1):
         if first:
             # A byte-order mark, as some editors and spreadsheets write it.
             line, first = line.removeprefix(codecs.BOM_UTF8), False
         rest = line
-        while len(rest) > _LONGEST_LINE and not rest.endswith(b"\n"):
-            rest = stream.readline(_LONGEST_LINE + 1)
+        while len(rest) > _MAX_LINE and not rest.endswith(b"\n"):
+            rest = stream.readline(_MAX_LINE + 1)
         yield line
 
 

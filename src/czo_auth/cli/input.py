@@ -7,7 +7,7 @@ from typing import Any
 
 from czo_auth.cli.session import CANNOT_START, fail
 
-_LONGEST_LINE = 64 * 1024
+_MAX_LINE = 64 * 1024
 
 
 def new_password(*, from_stdin: bool) -> str:
@@ -26,7 +26,7 @@ def new_password(*, from_stdin: bool) -> str:
 
 
 def _line() -> str:
-    line = sys.stdin.buffer.readline(_LONGEST_LINE)
+    line = sys.stdin.buffer.readline(_MAX_LINE)
     try:
         # Only the end of the line: spaces may belong to the password.
         password = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")

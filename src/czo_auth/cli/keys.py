@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from czo_auth.auth import Auth
-    from czo_auth.core.flows.administration.reencrypt import Resealed, SealedRows
+    from czo_auth.core.flows.administration.reencrypt import Reencrypted, SealedRows
 
 app = typer.Typer(
     help="Make, count and rotate encryption keys (AUTH_ENCRYPTION_KEY).",
@@ -79,10 +79,10 @@ def status(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     """Count the rows that each key seals. A key without rows can be taken out of AUTH_ENCRYPTION_KEY."""
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
-    from czo_auth.core.flows.administration.reencrypt import Reseal
+    from czo_auth.core.flows.administration.reencrypt import Reencrypt
 
     async def act(auth: Auth) -> Sequence[SealedRows]:
-        return await Reseal(auth.services).status()
+        return await Reencrypt(auth.services).status()
 
     keys = run(act, data_dir=data_dir, database_url=database_url)
     if as_json:
@@ -98,7 +98,7 @@ def _shaped(key: SealedRows) -> dict[str, object]:
         "primary": key.primary,
         "configured": key.configured,
         "factors": key.factors,
-        "enrolments": key.enrolments,
+        "enrolments": key.enrollments,
         "signingKeys": key.signing_keys,
         "total": key.total,
     }
@@ -114,11 +114,11 @@ def rotate(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     """
     from czo_auth.cli.output import print_json, progress
     from czo_auth.cli.session import REFUSED, fail, run
-    from czo_auth.core.flows.administration.reencrypt import Reseal
+    from czo_auth.core.flows.administration.reencrypt import Reencrypt
 
-    async def act(auth: Auth) -> tuple[Resealed, str]:
+    async def act(auth: Auth) -> tuple[Reencrypted, str]:
         with progress("sealing anew") as advance:
-            done = await Reseal(auth.services).run(advance)
+            done = await Reencrypt(auth.services).run(advance)
         return done, auth.services.key_ring.primary
 
     done, primary = run(act, data_dir=data_dir, database_url=database_url)

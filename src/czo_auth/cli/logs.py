@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from czo_auth.core.text import escape_control
 
-_LONGEST_LINE = 8192
+_MAX_LINE = 8192
 _CONTINUED = "\n    "
 
 
@@ -26,7 +26,7 @@ class PlainFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         lines = super().format(record).rstrip("\n").split("\n")
-        return _CONTINUED.join(escape_control(line, limit=_LONGEST_LINE) for line in lines)
+        return _CONTINUED.join(escape_control(line, limit=_MAX_LINE) for line in lines)
 
 
 def logging_config(level: Literal["INFO", "WARNING"]) -> dict[str, Any]:

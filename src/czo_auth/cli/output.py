@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from czo_auth.core.text import escape_control
 
-_LONGEST_CELL = 4096
+_MAX_CELL = 4096
 
 
 def print_json(thing: Mapping[str, object]) -> None:
@@ -72,7 +72,7 @@ def print_lines(lines: Iterable[str]) -> None:
     """Print sentences, each as it is but for what a terminal would take for a command; those of a pipe go to stderr."""
     stream = sys.stdout if sys.stdout.isatty() else sys.stderr
     for line in lines:
-        print("\n".join(escape_control(part, limit=_LONGEST_CELL) for part in line.split("\n")), file=stream)
+        print("\n".join(escape_control(part, limit=_MAX_CELL) for part in line.split("\n")), file=stream)
 
 
 @contextmanager
@@ -101,4 +101,4 @@ def _cell(value: object) -> str:
         case list() | tuple():
             return ", ".join(_cell(each) for each in value) or "-"
         case _:
-            return escape_control(str(value), limit=_LONGEST_CELL)
+            return escape_control(str(value), limit=_MAX_CELL)

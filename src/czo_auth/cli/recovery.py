@@ -21,7 +21,7 @@ LIST_EXAMPLE = examples("czo-auth users resets --json")
 CANCEL_EXAMPLE = examples("czo-auth users cancel-reset ada@example.com")
 RECOVER_EXAMPLE = examples("czo-auth users recover ada@example.com --reason 'Password lost, no mail here'")
 _COLUMNS = ("email", "asked by", "reason", "asked", "due")
-_MOST = 200
+_MAX_COUNT = 200
 
 
 def reset_two_factor(
@@ -48,8 +48,8 @@ def reset_two_factor(
         _confirm(email)
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
-        await auth.recovery.reset_now(user.id, reason=why, provenance=OPERATOR, now=now)
-        return await auth.administer.get(user.id)
+        await auth.recovery.reset_now(user.id, reason=why, context=OPERATOR, now=now)
+        return await auth.administration.get(user.id)
 
     change_user(
         email, change, "reset two factors of", as_json=as_json, data_dir=data_dir, database_url=database_url
@@ -67,7 +67,7 @@ def _confirm(email: str) -> None:
 
 def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """List the resets of second factors that wait, the soonest due first."""
-    from czo_auth.asgi.timestamps import moment
+    from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.core.errors import NotFound
@@ -75,12 +75,12 @@ def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url:
 
     async def email_of(auth: Auth, user_id: str) -> str | None:
         try:
-            return (await auth.administer.get(user_id)).email
+            return (await auth.administration.get(user_id)).email
         except NotFound:
             return None
 
     async def act(auth: Auth) -> None:
-        resets, total = await auth.recovery.list_waiting(limit=_MOST)
+        resets, total = await auth.recovery.list_waiting(limit=_MAX_COUNT)
         rows = [
             (reset, await email_of(auth, reset.user_id), await email_of(auth, reset.asked_by))
             for reset in resets
@@ -92,7 +92,7 @@ def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url:
         print_table(
             _COLUMNS,
             (
-                (email, asker, reset.reason, moment(reset.asked_at), moment(reset.due_at))
+                (email, asker, reset.reason, format_timestamp(reset.asked_at), format_timestamp(reset.due_at))
                 for reset, email, asker in rows
             ),
         )
@@ -111,7 +111,7 @@ def cancel_reset(
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
         try:
-            await auth.recovery.cancel(user.id, provenance=OPERATOR, now=now)
+            await auth.recovery.cancel(user.id, context=OPERATOR, now=now)
         except NotFound:
             raise Conflict(f"no reset waits for {user.email}.") from None
         return user
@@ -141,9 +141,9 @@ def recover(
     why = checked_reason(reason)
 
     async def act(auth: Auth) -> tuple[str, str]:
-        user = await auth.administer.find_by_email(email)
+        user = await auth.administration.find_by_email(email)
         token = await auth.passwords.issue_recovery_token(
-            user.id, reason=why, provenance=OPERATOR, now=auth.now()
+            user.id, reason=why, context=OPERATOR, now=auth.now()
         )
         links = auth.services.links
         return token, links.to_page(links.reset_password, token)

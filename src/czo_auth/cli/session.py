@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound, Refusal, Unavailable, ValidationFailed
 from czo_auth.core.text import escape_control
 from czo_auth.errors import StartRefused
@@ -27,7 +27,7 @@ REFUSED = 1
 CANNOT_START = 2
 DATABASE_UNAVAILABLE = os.EX_TEMPFAIL
 
-OPERATOR = Provenance(actor_kind="operator", method="cli")
+OPERATOR = Context(actor_kind="operator", method="cli")
 """Who acts: somebody with a shell on this machine, who is no user of the product."""
 
 

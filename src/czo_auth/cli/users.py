@@ -69,13 +69,13 @@ def create(
     async def act(auth: Auth) -> tuple[User, bool]:
         types = tuple(auth.services.actors.get(each) for each in actor_type or ())
         user, _ = await auth.sign_up.create(
-            new, actor_types=types, email_verified=True, provenance=OPERATOR, now=auth.now()
+            new, actor_types=types, email_verified=True, context=OPERATOR, now=auth.now()
         )
-        return user, auth.services.must_enrol(user)
+        return user, auth.services.must_enroll(user)
 
-    user, must_enrol = run(act, data_dir=data_dir, database_url=database_url)
+    user, must_enroll = run(act, data_dir=data_dir, database_url=database_url)
     _tell(user, "created", as_json=as_json)
-    if must_enrol and not as_json:
+    if must_enroll and not as_json:
         print("Their first sign-in asks them to set up two-factor authentication.")
 
 
@@ -96,7 +96,7 @@ def list_users(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List users, oldest first."""
-    from czo_auth.asgi.timestamps import moment
+    from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.rest import shapes
@@ -114,7 +114,7 @@ def list_users(
             (
                 (
                     *(user.email, user.name, sorted(user.actor_types), user.has_factor),
-                    *(user.banned_at is not None, moment(user.created_at), user.id),
+                    *(user.banned_at is not None, format_timestamp(user.created_at), user.id),
                 )
                 for user in users
             ),
@@ -126,7 +126,7 @@ def list_users(
 async def _pages(auth: Auth, search: str | None) -> AsyncIterator[Sequence[User]]:
     cursor: str | None = None
     while True:
-        page = await auth.administer.search(text=search, cursor=cursor, limit=_PAGE)
+        page = await auth.administration.search(text=search, cursor=cursor, limit=_PAGE)
         yield page.users
         cursor = page.next_cursor
         if cursor is None:
@@ -135,7 +135,7 @@ async def _pages(auth: Auth, search: str | None) -> AsyncIterator[Sequence[User]
 
 async def _folded_pages(auth: Auth) -> AsyncIterator[Sequence[User]]:
     after: str | None = None
-    while page := await auth.administer.list_folded(after=after, limit=_PAGE):
+    while page := await auth.administration.list_folded(after=after, limit=_PAGE):
         yield page
         after = page[-1].id
 
@@ -163,18 +163,18 @@ def show(
 
 
 def _shaped(overview: UserOverview) -> dict[str, object]:
-    from czo_auth.asgi.timestamps import moment_or_none
+    from czo_auth.asgi.timestamps import format_timestamp_or_none
     from czo_auth.rest import shapes
 
     return {
         **shapes.administered_user(overview.user),
         "twoFactor": {
             "enabled": overview.enabled_at is not None,
-            "enabledAt": moment_or_none(overview.enabled_at),
+            "enabledAt": format_timestamp_or_none(overview.enabled_at),
             "pending": overview.pending,
             "requiredByPolicy": overview.required_by_policy,
             "backupCodesRemaining": overview.backup_codes_remaining,
-            "lockedUntil": moment_or_none(overview.locked_until),
+            "lockedUntil": format_timestamp_or_none(overview.locked_until),
             "stopped": overview.stopped,
         },
         "apiKeys": overview.api_keys,
@@ -199,8 +199,8 @@ def grant(
     from czo_auth.cli.session import OPERATOR
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
-        return await auth.administer.change_actor_types(
-            user.id, add=actor_type, remove=(), provenance=OPERATOR, now=now
+        return await auth.administration.change_actor_types(
+            user.id, add=actor_type, remove=(), context=OPERATOR, now=now
         )
 
     change_user(email, change, "granted", as_json=as_json, data_dir=data_dir, database_url=database_url)
@@ -221,7 +221,7 @@ def ban(
     why = checked_reason(reason)
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
-        return await auth.administer.ban(user.id, reason=why, provenance=OPERATOR, now=now)
+        return await auth.administration.ban(user.id, reason=why, context=OPERATOR, now=now)
 
     change_user(email, change, "banned", as_json=as_json, data_dir=data_dir, database_url=database_url)
 
@@ -234,7 +234,7 @@ def unban(
     from czo_auth.cli.session import OPERATOR
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
-        return await auth.administer.unban(user.id, provenance=OPERATOR, now=now)
+        return await auth.administration.unban(user.id, context=OPERATOR, now=now)
 
     change_user(email, change, "unbanned", as_json=as_json, data_dir=data_dir, database_url=database_url)
 
@@ -252,7 +252,7 @@ def change_user(
     from czo_auth.cli.session import run
 
     async def act(auth: Auth) -> User:
-        return await change(auth, await auth.administer.find_by_email(email), auth.now())
+        return await change(auth, await auth.administration.find_by_email(email), auth.now())
 
     user = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
     _tell(user, done, as_json=as_json)

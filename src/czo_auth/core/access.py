@@ -25,19 +25,19 @@ class Access:
     """
     Attributes:
         credential: ``none`` (not needed, ignored), ``optional_session``, ``session`` or ``any``.
-        during_enrolment: Whether a session that may only enrol is let through.
+        during_enrolment: Whether a session that may only enroll is let through.
         administers: Whether an administrator's session with a proved second factor is needed.
     """
 
     credential: Literal["none", "optional_session", "session", "any"]
-    during_enrolment: bool = False
+    during_enrollment: bool = False
     administers: bool = False
 
 
 PUBLIC = Access(credential="none")
-ENROLLING_OR_SIGNING_IN = Access(credential="optional_session", during_enrolment=True)
-ENROLLING = Access(credential="session", during_enrolment=True)
-ANYONE_KNOWN = Access(credential="any", during_enrolment=True)
+ENROLLING_OR_SIGNING_IN = Access(credential="optional_session", during_enrollment=True)
+ENROLLING = Access(credential="session", during_enrollment=True)
+ANYONE_KNOWN = Access(credential="any", during_enrollment=True)
 ACCOUNT = Access(credential="session")
 SERVICE = Access(credential="any")
 ADMINISTRATION = Access(credential="session", administers=True)
@@ -52,7 +52,7 @@ def admit(principal: Principal | None, access: Access) -> Principal | None:
 
     Raises:
         Unauthorized: Someone is needed and nobody is there.
-        TwoFactorSetupRequired: The session may only enrol (S9).
+        TwoFactorSetupRequired: The session may only enroll (S9).
         SessionRequired: An API key where only a session will do (S16).
         Forbidden: Not an administrator.
         SecondFactorNeeded: An administrator without a proved second factor.
@@ -63,7 +63,7 @@ def admit(principal: Principal | None, access: Access) -> Principal | None:
         if access.credential == "optional_session":
             return None
         raise Unauthorized
-    if principal.restricted_to is not None and not access.during_enrolment:
+    if principal.restricted_to is not None and not access.during_enrollment:
         raise TwoFactorSetupRequired
     if principal.kind == "api_key" and access.credential != "any":
         raise SessionRequired

@@ -1,4 +1,4 @@
-"""Actor types: the hats a user may wear, and what each demands. Frozen when the product starts."""
+"""Actor types: what a user may act as, and what each demands. Frozen when the product starts."""
 
 from __future__ import annotations
 

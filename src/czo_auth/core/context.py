@@ -11,7 +11,7 @@ ActorKind = Literal["anonymous", "user", "api_key", "operator", "system"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
+class Context:
     """
     Attributes:
         actor_kind: ``anonymous``, ``user``, ``api_key``, ``operator`` (command line) or ``system``.
@@ -29,7 +29,7 @@ class Provenance:
     user_agent: str | None = None
     request_id: str | None = None
 
-    def of(self, principal: Principal) -> Provenance:
+    def of(self, principal: Principal) -> Context:
         """Add who the request turned out to act for."""
         is_key = principal.kind == "api_key"
         return replace(
@@ -40,9 +40,9 @@ class Provenance:
             method="apikey" if is_key else "session",
         )
 
-    def by(self, user_id: str, method: str) -> Provenance:
+    def by(self, user_id: str, method: str) -> Context:
         """Add that *user_id* just proved who they are by *method*."""
         return replace(self, actor_kind="user", user_id=user_id, method=method)
 
 
-SYSTEM = Provenance(actor_kind="system")
+SYSTEM = Context(actor_kind="system")

@@ -25,15 +25,15 @@ class Principal:
 
     Attributes:
         kind: ``session`` or ``api_key``.
-        actor_type: The hat worn: the session's, or that of the session that created the key.
-        actor_types: All the hats the user holds now.
+        actor_type: The actor type in use: the session's, or that of the session that created the key.
+        actor_types: All actor types the user holds now.
         organization_id: The active organization, or the one the key is scoped to.
         organization_role: The user's role there now.
         aal: 1, or 2 when a second factor was proved in this session. An API key is 1.
         amr: Authentication methods (RFC 8176 names): ``pwd``, ``otp``, ``bkp``.
         scopes: An API key's scopes that still count; empty for a session, which is bounded by ``may_use`` alone.
         may_use: Whether the user may use a scope now (the host's scope policy).
-        restricted_to: ``two_factor_setup`` on a session that may only enrol a second factor, else None.
+        restricted_to: ``two_factor_setup`` on a session that may only enroll a second factor, else None.
         lineage_id: What a session shares with its renewals; bind to it what belongs to a session.
         auth_time: When the password was last proved.
         factor_proved_at: When a second factor was last proved in this session.
@@ -73,7 +73,7 @@ class Principal:
         Refuse unless everything asked for holds.
 
         Raises:
-            TwoFactorSetupRequired: The session may only enrol.
+            TwoFactorSetupRequired: The session may only enroll.
             ActorTypeMismatch: Another actor type is asked for.
             SecondFactorNeeded: More assurance is asked for.
             InsufficientScope: A scope is missing.

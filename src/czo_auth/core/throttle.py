@@ -36,7 +36,7 @@ class LockSchedule:
         return failures >= self.stop_after
 
 
-Effort = Literal["sign_in", "sign_up", "second_factor", "password", "mail", "leak"]
+LimitedAction = Literal["sign_in", "sign_up", "second_factor", "password", "mail", "leak"]
 """What is being tried; each has limits of its own."""
 
 
@@ -47,7 +47,7 @@ class RateLimits(Protocol):
     They soften floods and may be lost with a process; what must hold is in the database (attempt caps and locks).
     """
 
-    async def hit(self, effort: Effort, *, ip: str | None, account: str | None) -> None:
+    async def hit(self, effort: LimitedAction, *, ip: str | None, account: str | None) -> None:
         """
         Count one try.
 

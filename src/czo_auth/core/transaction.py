@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from czo_auth.core.api_keys.key import KeyGuard
+from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.api_keys.store import ApiKeys
-from czo_auth.core.events.store import AuditRemoval, Journal
+from czo_auth.core.events.store import AuditLog, AuditRemoval
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.sealing_store import KeyChecks
 from czo_auth.core.sessions.store import Sessions
@@ -42,7 +42,9 @@ class Transaction(Protocol):
     @property
     def organizations(self) -> Organizations: ...
     @property
-    def journal(self) -> Journal: ...
+    def audit_log(self) -> AuditLog: ...
+    @property
+    def outbox(self) -> AuditLog: ...
     @property
     def audit_removal(self) -> AuditRemoval: ...
     @property
@@ -65,7 +67,7 @@ class Transactions(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CredentialRecord:
     """
     What a credential and its owner are worth now: one row, read by digest or id.
 
@@ -96,7 +98,7 @@ class Standing:
     factor_proved_at: datetime | None
     last_used_at: datetime | None
     lineage_id: str | None = None
-    guard: KeyGuard | None = None
+    restrictions: KeyRestrictions | None = None
 
 
 class Lookup(Protocol):
@@ -110,7 +112,7 @@ class Lookup(Protocol):
     def bound(self) -> timedelta | None:
         """How long after a change an old stamp may still be given; None when never, so that memory of it is exact."""
 
-    def stamp(self) -> object | None:
+    def change_token(self) -> object | None:
         """
         Give an object that stays the same only while nothing that a lookup reads was changed.
 
@@ -121,11 +123,11 @@ class Lookup(Protocol):
             The stamp, or None when nothing may be remembered at present.
         """
 
-    async def find_api_key(self, digest: str) -> Standing | None:
+    async def find_api_key(self, digest: str) -> CredentialRecord | None:
         """Read a key by its digest with its owner's standing."""
 
-    async def find_session(self, digest: str) -> Standing | None:
+    async def find_session(self, digest: str) -> CredentialRecord | None:
         """Read a session by the digest of its token."""
 
-    async def find_session_by_id(self, session_id: str) -> Standing | None:
+    async def find_session_by_id(self, session_id: str) -> CredentialRecord | None:
         """Read a session by the ``sid`` of an access token."""

@@ -107,7 +107,7 @@ def hash_password(password: str) -> str:
 
 def verify_password(stored: str, password: str) -> PasswordMatch:
     """
-    Say whether *password* is the one behind *stored*, and whether it should be hashed anew.
+    Say whether *password* is the one behind *stored*, and whether it should be hashed again.
 
     Understands Argon2 with any parameters inside the bounds, and the formats of `imported_hashes`. What it
     does not understand matches nothing, after the time of one hash, so that such an account does not stand

@@ -37,7 +37,7 @@ def terminal(text: str) -> str:
 
 
 def _code(text: str) -> "QRCode":
-    # Imported late: 60 ms that no request but an enrolment needs.
+    # Imported late: 60 ms that no request but an enrollment needs.
     import segno
 
     # Trying all eight masks takes 5 of 6 ms on the event loop. Every scanner reads each; the chequered one leaves no

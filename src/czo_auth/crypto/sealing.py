@@ -108,7 +108,7 @@ class KeyRing:
         Args:
             plaintext: The secret.
             purpose: What it is for; selects the sub-key.
-            bound_to: Names and values that say where the envelope lives, such as user and enrolment. They
+            bound_to: Names and values that say where the envelope lives, such as user and enrollment. They
                 are not stored in it; opening needs the same ones, so that swapping two rows fails.
 
         Returns:
@@ -137,7 +137,7 @@ class KeyRing:
         except InvalidTag:
             raise OpenError("The envelope does not open here.") from None
 
-    def reseal(self, envelope: str, *, purpose: str, bound_to: Mapping[str, str]) -> str | None:
+    def reencrypt(self, envelope: str, *, purpose: str, bound_to: Mapping[str, str]) -> str | None:
         """
         Move *envelope* to the primary key, or give None if it is there already.
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from czo_auth.core.actors import ActorRegistry
-from czo_auth.core.flows.administration.overview import Survey
+from czo_auth.core.flows.administration.overview import DeploymentOverview
 from czo_auth.core.flows.sessions.signing_keys import ROTATION
 from czo_auth.doctor.finding import Check, Finding
 
@@ -35,13 +35,13 @@ _LATE: Final = timedelta(days=1)
 _LONG_WAIT: Final = timedelta(minutes=5)
 
 
-def unknown_standing(why: str) -> Iterator[Finding]:
+def unknown_data(why: str) -> Iterator[Finding]:
     """Say of all of them that they could not be looked at."""
     for check in CHECKS:
         yield check.unknown(why)
 
 
-def check_standing(found: Survey, actors: ActorRegistry, *, now: datetime) -> Iterator[Finding]:
+def check_data(found: DeploymentOverview, actors: ActorRegistry, *, now: datetime) -> Iterator[Finding]:
     """Judge what was read."""
     yield _coverage(found, actors)
     yield _users(found)
@@ -51,7 +51,7 @@ def check_standing(found: Survey, actors: ActorRegistry, *, now: datetime) -> It
     yield _events(found, now=now)
 
 
-def _coverage(found: Survey, actors: ActorRegistry) -> Finding:
+def _coverage(found: DeploymentOverview, actors: ActorRegistry) -> Finding:
     told = [f"{each.users} {each.actor_type}, {each.with_factor} with 2FA" for each in found.coverage]
     administrators = [each for each in found.coverage if actors.administers(each.actor_type)]
     text = "; ".join(told)
@@ -64,8 +64,8 @@ def _coverage(found: Survey, actors: ActorRegistry) -> Finding:
     without = sum(each.users - each.with_factor for each in found.coverage if each.demanded)
     if without:
         return COVERAGE.warn(
-            f"{text}; {without} of those who must have none yet, and may do nothing but enrol",
-            "Ask them to sign in and enrol, or take the actor type away from them.",
+            f"{text}; {without} of those who must have none yet, and may do nothing but enroll",
+            "Ask them to sign in and enroll, or take the actor type away from them.",
         )
     if not any(each.users for each in administrators):
         return COVERAGE.warn(
@@ -75,7 +75,7 @@ def _coverage(found: Survey, actors: ActorRegistry) -> Finding:
     return COVERAGE.ok(text)
 
 
-def _users(found: Survey) -> Finding:
+def _users(found: DeploymentOverview) -> Finding:
     counts = found.users
     free = counts.users - counts.banned
     text = (
@@ -91,7 +91,7 @@ def _users(found: Survey) -> Finding:
     return USERS.ok(text)
 
 
-def _hashes(found: Survey) -> Finding:
+def _hashes(found: DeploymentOverview) -> Finding:
     if not found.foreign_hashes:
         return OLD_HASHES.ok("all with today's parameters")
     return OLD_HASHES.warn(
@@ -100,7 +100,7 @@ def _hashes(found: Survey) -> Finding:
     )
 
 
-def _signing_key(found: Survey, *, now: datetime) -> Finding:
+def _signing_key(found: DeploymentOverview, *, now: datetime) -> Finding:
     made_at = found.signing_key_made_at
     if made_at is None:
         return SIGNING_KEY.unknown("none yet: the first start makes one", "Run `czo-auth serve`.")
@@ -115,7 +115,7 @@ def _signing_key(found: Survey, *, now: datetime) -> Finding:
     )
 
 
-def _audit(found: Survey) -> Finding:
+def _audit(found: DeploymentOverview) -> Finding:
     audit = found.audit
     if audit.broken_at is not None:
         return AUDIT.fail(
@@ -127,12 +127,13 @@ def _audit(found: Survey) -> Finding:
     )
 
 
-def _events(found: Survey, *, now: datetime) -> Finding:
+def _events(found: DeploymentOverview, *, now: datetime) -> Finding:
     sinks = found.outbox.sinks
     if not sinks:
         return EVENTS.ok(f"{_many(found.outbox.events, 'event')} kept; nothing asks for them")
     text = "; ".join(
-        f"{sink.name}: {sink.behind} waiting" + (f", {sink.parked} refused" if sink.parked else "")
+        f"{sink.name}: {sink.behind} waiting"
+        + (f", {sink.dead_lettered} refused" if sink.dead_lettered else "")
         for sink in sinks
     )
     late = [
@@ -142,7 +143,7 @@ def _events(found: Survey, *, now: datetime) -> Finding:
     ]
     if late:
         return EVENTS.warn(text, f"Is what takes {_listed(late)} up, and a server running that serves it?")
-    refused = [sink.name for sink in sinks if sink.parked]
+    refused = [sink.name for sink in sinks if sink.dead_lettered]
     if refused:
         return EVENTS.warn(text, f"The log says why {_listed(refused)} refused them; they are kept aside.")
     return EVENTS.ok(text)

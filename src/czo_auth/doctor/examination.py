@@ -10,7 +10,7 @@ from typing import Final
 
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.errors import StorageUnavailable
-from czo_auth.core.flows.administration.overview import survey
+from czo_auth.core.flows.administration.overview import read_overview
 from czo_auth.doctor import data, database, environment, network, rules, secrets_at_rest
 from czo_auth.doctor.finding import Check, Finding
 from czo_auth.settings import Settings
@@ -39,7 +39,7 @@ async def examine(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIt
         now: This machine's clock.
     """
     completed = secrets_at_rest.with_key_of_file(settings)
-    for finding in network.check_doors(settings):
+    for finding in network.check_network(settings):
         yield finding
     for finding in secrets_at_rest.check_secrets(settings, completed):
         yield finding
@@ -92,7 +92,7 @@ async def _ask(
     try:
         actors = ActorRegistry(settings.actor_types)
         read_at = now()
-        found = await survey(storage.transactions, actors, now=read_at)
+        found = await read_overview(storage.transactions, actors, now=read_at)
     except StorageUnavailable:
         yield database.check_clock(facts, ahead_of_record=None)
         for finding in _unread("its tables cannot be read"):
@@ -103,9 +103,9 @@ async def _ask(
     yield secrets_at_rest.check_sealed(
         secrets_at_rest.find_key_ring(settings), check_values=found.check_values, sealed=found.sealed
     )
-    for finding in data.check_standing(found, actors, now=read_at):
+    for finding in data.check_data(found, actors, now=read_at):
         yield finding
 
 
 def _unread(why: str) -> Sequence[Finding]:
-    return (secrets_at_rest.SEALED.unknown(why), *data.unknown_standing(why))
+    return (secrets_at_rest.SEALED.unknown(why), *data.unknown_data(why))

@@ -47,7 +47,7 @@ _WIDEST_V4, _WIDEST_V6 = 8, 16
 """Prefix lengths below which a network of proxies is hardly one's own."""
 
 
-def check_doors(settings: Settings) -> Iterator[Finding]:
+def check_network(settings: Settings) -> Iterator[Finding]:
     """Look at *settings* alone; nothing is connected to."""
     yield _environment(settings)
     yield _open_docs(settings)

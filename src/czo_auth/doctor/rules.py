@@ -53,8 +53,8 @@ CHECKS: Final = (
     *(COMMON_PASSWORDS, BREACHED_PASSWORDS, HASHING, CODES, DEVICES, SESSIONS, TOKENS, CACHE, LIMITS),
 )
 
-_LONGEST_SESSION_DAYS: Final = 30
-_LONGEST_TOKEN_MINUTES: Final = 15
+_MAX_SESSION_DAYS: Final = 30
+_MAX_TOKEN_MINUTES: Final = 15
 _LATEST_REVOCATION: Final = timedelta(seconds=5)
 _SLOW_HASH: Final = timedelta(milliseconds=500)
 
@@ -130,16 +130,16 @@ def _devices(settings: Settings) -> Finding:
 def _sessions(settings: Settings) -> Finding:
     days = settings.session_days
     found = f"{days} day{'s' if days > 1 else ''} at most, whatever happens meanwhile"
-    if days > _LONGEST_SESSION_DAYS:
-        return SESSIONS.warn(found, f"Set CZO_AUTH_SESSION_DAYS to {_LONGEST_SESSION_DAYS} or less.")
+    if days > _MAX_SESSION_DAYS:
+        return SESSIONS.warn(found, f"Set CZO_AUTH_SESSION_DAYS to {_MAX_SESSION_DAYS} or less.")
     return SESSIONS.ok(found)
 
 
 def _tokens(settings: Settings) -> Finding:
     minutes = settings.access_token_minutes
     found = f"{minutes} minute{'s' if minutes > 1 else ''}"
-    if minutes > _LONGEST_TOKEN_MINUTES:
-        return TOKENS.warn(found, f"Set CZO_AUTH_ACCESS_TOKEN_MINUTES to {_LONGEST_TOKEN_MINUTES} or less.")
+    if minutes > _MAX_TOKEN_MINUTES:
+        return TOKENS.warn(found, f"Set CZO_AUTH_ACCESS_TOKEN_MINUTES to {_MAX_TOKEN_MINUTES} or less.")
     return TOKENS.ok(found)
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from czo_auth.asgi.admission import Door, enter
+from czo_auth.asgi.admission import AppState, admit_request
 from czo_auth.asgi.body import read_body
 from czo_auth.asgi.problems import send_refusal
-from czo_auth.asgi.types import ASGIApp, Receive, Scope, Send
 from czo_auth.core.access import SERVICE
 from czo_auth.core.errors import MethodNotAllowed, ValidationFailed
 from czo_auth.graphql.problems import DocumentRefused
@@ -20,18 +20,18 @@ from czo_auth.graphql.problems import DocumentRefused
 if TYPE_CHECKING:
     from czo_auth.graphql.engine import Engine
 
-LARGEST = 16 * 1024
+MAX_BYTES = 16 * 1024
 """Bytes of a body (S28)."""
 
 
-def graphql_app(door: Door) -> ASGIApp:
+def graphql_app(app_state: AppState) -> ASGIApp:
     """Build the application for one deployment; it answers on every path below its mount."""
-    return _GraphQL(door)
+    return _GraphQL(app_state)
 
 
 class _GraphQL:
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, app_state: AppState) -> None:
+        self._app_state = app_state
         self._engine: Engine | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,8 +49,8 @@ class _GraphQL:
             await self._answer(Request(scope, receive), send)
 
     async def _answer(self, request: Request, send: Send) -> None:
-        call = await enter(self._door, request, SERVICE, opens_session=False)
-        asked = _read(json.loads(await read_body(request, largest=LARGEST)))
+        call = await admit_request(self._app_state, request, SERVICE, opens_session=False)
+        asked = _read(json.loads(await read_body(request, largest=MAX_BYTES)))
         engine = self._engine or await self._start()
         try:
             answer = await engine.answer(
@@ -63,19 +63,19 @@ class _GraphQL:
 
     async def _start(self) -> Engine:
         """Load the engine beside the event loop: other requests go on meanwhile."""
-        engine = await asyncio.to_thread(_load, self._door)
+        engine = await asyncio.to_thread(_load, self._app_state)
         self._engine = self._engine or engine
         return self._engine
 
 
-def _load(door: Door) -> Engine:
+def _load(app_state: AppState) -> Engine:
     from czo_auth.graphql.engine import Engine
 
-    return Engine(introspection_is_open=door.runtime.settings.introspection_is_open)
+    return Engine(introspection_is_open=app_state.runtime.settings.introspection_is_open)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _GraphQLRequest:
     """What a request holds; the document may hold anything and does not show in ``repr``."""
 
     query: str = field(repr=False)
@@ -91,7 +91,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def _read(body: dict[str, Any]) -> _Asked:
+def _read(body: dict[str, Any]) -> _GraphQLRequest:
     """
     Read what is asked. ``extensions`` are ignored, as the GraphQL-over-HTTP specification wants it.
 
@@ -106,7 +106,7 @@ def _read(body: dict[str, Any]) -> _Asked:
         details.append(("query", "This field is required."))
     if details:
         raise ValidationFailed(details=details[:20])
-    return _Asked(
+    return _GraphQLRequest(
         query=body["query"], variables=body.get("variables"), operation_name=body.get("operationName")
     )
 

@@ -36,7 +36,7 @@ from czo_auth.graphql.problems import (
 REMEMBERED = 64
 """Accepted documents that are kept parsed; unit: documents."""
 
-MOST_PROBLEMS = 20
+MAX_PROBLEMS = 20
 
 
 class Documents:
@@ -82,10 +82,10 @@ class Documents:
         except RecursionError:
             raise DocumentRefused(problem(TOO_COMPLEX, "The document is nested too deeply.")) from None
         errors = validate(
-            self._schema, document, self._rules, MOST_PROBLEMS, hide_suggestions=not self._is_open
+            self._schema, document, self._rules, MAX_PROBLEMS, hide_suggestions=not self._is_open
         )
         if errors:
-            raise DocumentRefused(*map(_invalid, errors[:MOST_PROBLEMS]))
+            raise DocumentRefused(*map(_invalid, errors[:MAX_PROBLEMS]))
         return document
 
 

@@ -13,11 +13,11 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from czo_auth.asgi.admission import Call
+from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.errors import NotAuthenticated, Refusal, Unavailable
 from czo_auth.graphql.documents import Documents, locations_of
 from czo_auth.graphql.problems import BAD_INPUT, INTERNAL, DocumentRefused, Problem, problem
-from czo_auth.graphql.schema import SCHEMA, Asked
+from czo_auth.graphql.schema import SCHEMA, GraphQLContext
 
 _LOG = logging.getLogger("czo_auth")
 
@@ -29,7 +29,12 @@ class Engine:
         self._documents = Documents(SCHEMA._schema, introspection_is_open=introspection_is_open)
 
     async def answer(
-        self, call: Call, query: str, *, variables: dict[str, Any] | None, operation_name: str | None
+        self,
+        call: RequestContext,
+        query: str,
+        *,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
     ) -> dict[str, object]:
         """
         Carry a document out for an admitted caller.
@@ -41,7 +46,7 @@ class Engine:
         result = await SCHEMA.execute(
             None,
             variable_values=variables,
-            context_value=Asked(
+            context_value=GraphQLContext(
                 call=call, document=self._documents.accept(query, operation_name=operation_name)
             ),
             operation_name=operation_name,

@@ -25,14 +25,14 @@ from graphql import (
 
 from czo_auth.graphql.problems import TOO_COMPLEX, VALIDATION_FAILED, DocumentRefused, problem
 
-MOST_TOKENS = 500
-DEEPEST = 8
-MOST_ALIASES = 20
-MOST_FIELDS = 200
-MOST_INTROSPECTED = 1000
+MAX_TOKENS = 500
+MAX_DEPTH = 8
+MAX_ALIASES = 20
+MAX_FIELDS = 200
+MAX_INTROSPECTED = 1000
 """Fields below ``__schema`` and ``__type``, where introspection is open; the usual tools ask for some 400."""
 
-DEEPEST_NESTING = 32
+MAX_NESTING = 32
 """Selection sets within each other, inline fragments and spreads included: it bounds our own recursion."""
 
 _ENOUGH = 1_000_000
@@ -53,14 +53,14 @@ def check_tokens(text: str) -> None:
     Refuse a text of too many tokens before anything is built from it.
 
     Raises:
-        DocumentRefused: There are more than ``MOST_TOKENS``.
+        DocumentRefused: There are more than ``MAX_TOKENS``.
         GraphQLSyntaxError: It does not even fall into tokens.
     """
     lexer = Lexer(Source(text))
-    for _ in range(MOST_TOKENS + 1):
+    for _ in range(MAX_TOKENS + 1):
         if lexer.advance().kind is TokenKind.EOF:
             return
-    raise _too_complex(f"The document has more than {MOST_TOKENS} tokens.")
+    raise _too_complex(f"The document has more than {MAX_TOKENS} tokens.")
 
 
 def check_limits(document: DocumentNode, *, introspection_is_open: bool) -> None:
@@ -72,11 +72,11 @@ def check_limits(document: DocumentNode, *, introspection_is_open: bool) -> None
     """
     meter = _Meter(document, apart=_INTROSPECTION if introspection_is_open else frozenset())
     cost = meter.whole(document)
-    if cost.depth > DEEPEST:
-        raise _too_complex(f"The document is deeper than {DEEPEST} levels.")
-    if cost.aliases > MOST_ALIASES:
-        raise _too_complex(f"The document has more than {MOST_ALIASES} aliases.")
-    if cost.fields > MOST_FIELDS or cost.introspected > MOST_INTROSPECTED:
+    if cost.depth > MAX_DEPTH:
+        raise _too_complex(f"The document is deeper than {MAX_DEPTH} levels.")
+    if cost.aliases > MAX_ALIASES:
+        raise _too_complex(f"The document has more than {MAX_ALIASES} aliases.")
+    if cost.fields > MAX_FIELDS or cost.introspected > MAX_INTROSPECTED:
         raise _too_complex("The document asks for too many fields.")
 
 
@@ -116,7 +116,7 @@ class _Meter:
     def _selections(self, selection_set: SelectionSetNode | None, *, nesting: int) -> _Cost:
         if selection_set is None:
             return _Cost()
-        if nesting > DEEPEST_NESTING:
+        if nesting > MAX_NESTING:
             raise _too_complex("The document is nested too deeply.")
         total = _Cost()
         for selection in selection_set.selections:

@@ -19,8 +19,8 @@ from strawberry.federation.schema import FederationAny
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, Info
 
-from czo_auth.asgi.admission import Call
-from czo_auth.asgi.timestamps import moment
+from czo_auth.asgi.admission import RequestContext
+from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.api_keys import key
 from czo_auth.core.errors import SessionRequired, UnknownOrganization
 from czo_auth.core.flows.users.profile import get_user
@@ -30,14 +30,14 @@ from czo_auth.core.users import user as users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class GraphQLContext:
     """One request on its way through the schema."""
 
-    call: Call
+    call: RequestContext
     document: DocumentNode
 
 
-Here = Info[Asked, None]
+CurrentRequest = Info[GraphQLContext, None]
 
 
 @strawberry.federation.type(keys=["id"], description="A person.")
@@ -166,7 +166,7 @@ class Organization:
 Entity = Annotated[Organization | User, strawberry.union("_Entity")]
 
 
-async def _entities(info: Here, representations: list[FederationAny]) -> list[Entity | None]:
+async def _entities(info: CurrentRequest, representations: list[FederationAny]) -> list[Entity | None]:
     """Resolve the caller's own user and organizations for a gateway; anything else is null."""
     named = [_named(representation) for representation in representations]
     call = info.context.call
@@ -182,13 +182,13 @@ async def _entities(info: Here, representations: list[FederationAny]) -> list[En
 @strawberry.type
 class Query:
     @strawberry.field
-    async def me(self, info: Here) -> User:
+    async def me(self, info: CurrentRequest) -> User:
         call = info.context.call
         return User.of(await get_user(call.runtime.services, call.principal))
 
     @strawberry.field
     async def my_api_keys(
-        self, info: Here, organization_id: strawberry.ID | None = strawberry.UNSET
+        self, info: CurrentRequest, organization_id: strawberry.ID | None = strawberry.UNSET
     ) -> list[ApiKey]:
         call = _with_session(info)
         chosen = None if organization_id is strawberry.UNSET else organization_id
@@ -196,17 +196,17 @@ class Query:
         return [ApiKey.of(api_key) for api_key in found]
 
     @strawberry.field
-    async def my_sessions(self, info: Here) -> list[Session]:
+    async def my_sessions(self, info: CurrentRequest) -> list[Session]:
         call = _with_session(info)
         found = await call.runtime.sessions.list(call.principal, now=call.now)
         return [Session.of(session, current=call.principal.session_id) for session in found]
 
     @strawberry.field
-    async def my_organizations(self, info: Here) -> list[Organization]:
+    async def my_organizations(self, info: CurrentRequest) -> list[Organization]:
         return await _organizations(info.context.call)
 
     @strawberry.field
-    async def organization(self, info: Here, id: strawberry.ID) -> Organization | None:
+    async def organization(self, info: CurrentRequest, id: strawberry.ID) -> Organization | None:
         call = info.context.call
         try:
             seen = await call.runtime.organizations.get(call.principal, id)
@@ -217,19 +217,19 @@ class Query:
     entities: list[Entity | None] = strawberry.field(resolver=_entities, name="_entities")
 
 
-async def _organizations(call: Call) -> list[Organization]:
+async def _organizations(call: RequestContext) -> list[Organization]:
     found = await call.runtime.organizations.list(call.principal)
     return [Organization.of(organization, role=role) for organization, role in found]
 
 
-def _with_session(info: Here) -> Call:
+def _with_session(info: CurrentRequest) -> RequestContext:
     """
     Give the call of a field that only a session may ask for (S16).
 
     Raises:
         SessionRequired: An API key asks.
     """
-    call: Call = info.context.call
+    call: RequestContext = info.context.call
     if call.principal.kind != "session":
         raise SessionRequired
     return call
@@ -276,7 +276,7 @@ SCHEMA = _Schema(
             datetime: strawberry.scalar(
                 name="DateTime",
                 description="A time like 2026-01-31T12:00:00.000Z.",
-                serialize=moment,
+                serialize=format_timestamp,
                 parse_value=_not_taken,
             )
         }

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse, JsonResponse  # type: ignore[import-untyped]
 from django.utils.decorators import sync_and_async_middleware  # type: ignore[import-untyped]
+from starlette.types import ASGIApp
 
 from czo_auth.asgi.problems import body_of, headers_of, status_of
-from czo_auth.asgi.types import ASGIApp
 from czo_auth.core.errors import Refusal
 from czo_auth.core.principal import Principal
 from czo_auth.integrations.requirement import Requirement, principal_in
-from czo_auth.integrations.side_by_side import Beside
+from czo_auth.integrations.side_by_side import SideBySide
 
 if TYPE_CHECKING:
     from czo_auth.auth import Auth
@@ -33,7 +33,7 @@ def with_auth(application: ASGIApp, auth: Auth) -> ASGIApp:
 
     >>> application = with_auth(get_asgi_application(), auth)
     """
-    return Beside(application, auth=auth)
+    return SideBySide(application, auth=auth)
 
 
 def principal_of(request: HttpRequest) -> Principal | None:

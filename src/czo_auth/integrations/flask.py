@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from a2wsgi import WSGIMiddleware
 from flask import Response, request
+from starlette.types import ASGIApp
 
 from czo_auth.asgi.problems import body_of, headers_of, status_of
-from czo_auth.asgi.types import ASGIApp
 from czo_auth.core.errors import Refusal
 from czo_auth.core.principal import Principal
 from czo_auth.integrations.requirement import Requirement, principal_in
-from czo_auth.integrations.side_by_side import Beside
+from czo_auth.integrations.side_by_side import SideBySide
 
 if TYPE_CHECKING:
     from czo_auth.auth import Auth
@@ -39,7 +39,7 @@ def with_auth(wsgi_application: Callable[..., Any], auth: Auth, *, threads: int 
         threads: Requests that the WSGI application answers at once.
     """
     adapted: Any = WSGIMiddleware(wsgi_application, workers=threads)
-    return Beside(adapted, auth=auth)
+    return SideBySide(adapted, auth=auth)
 
 
 def principal_of(environ: Mapping[str, Any] | None = None) -> Principal | None:

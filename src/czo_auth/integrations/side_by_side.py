@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from czo_auth.asgi.authentication import AuthMiddleware, path_within
-from czo_auth.asgi.types import ASGIApp, Receive, Scope, Send
 from czo_auth.core.errors import Refusal
 from czo_auth.errors import StartRefused
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("czo_auth")
 
 
-class Beside:
+class SideBySide:
     """
     One ASGI application of two: czo-auth at its base path, and everything else to the guarded host.
 

@@ -11,37 +11,35 @@ from czo_auth.core.organizations import roles
 from czo_auth.rest import organization_shapes, shapes
 from czo_auth.rest.answers import entered, signed_out
 from czo_auth.rest.models import Body, Email, Identifier, Name, Password
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Accounts")
 
 
-class SignUpBody(Body):
+class SignUpRequest(Body):
     email: Email
     password: Password
     name: Name
     organization_name: Name | None = None
 
 
-class SignInBody(Body):
+class SignInRequest(Body):
     email: Email
     password: Password
     remember_me: bool = True
 
 
-class SwitchActorBody(Body):
+class SwitchActorRequest(Body):
     actor_type: Identifier
 
 
 @routes.add("POST", "/{actor}/sign-up", access=PUBLIC, status=201, opens_session=True)
-async def sign_up(actor: str, body: SignUpBody, call: Here) -> Response:
+async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> Response:
     """Sign up for an actor type. Nobody is signed in by it."""
     new = NewUser(
         email=body.email, password=body.password, name=body.name, organization_name=body.organization_name
     )
-    user, organization = await call.runtime.sign_up.sign_up(
-        actor, new, provenance=call.provenance, now=call.now
-    )
+    user, organization = await call.runtime.sign_up.sign_up(actor, new, context=call.context, now=call.now)
     answer: shapes.Json = {"user": shapes.user(user)}
     if organization is not None:
         answer["organization"] = organization_shapes.organization(organization, role=roles.OWNER)
@@ -49,7 +47,7 @@ async def sign_up(actor: str, body: SignUpBody, call: Here) -> Response:
 
 
 @routes.add("POST", "/{actor}/sign-in/email", access=PUBLIC, opens_session=True)
-async def sign_in(actor: str, body: SignInBody, call: Here) -> Response:
+async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> Response:
     """Sign in with a password: a session, or the question for the second factor."""
     given = Credentials(
         email=body.email,
@@ -57,31 +55,29 @@ async def sign_in(actor: str, body: SignInBody, call: Here) -> Response:
         remember=body.remember_me,
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
     )
-    return entered(
-        call, await call.runtime.sign_in.begin(actor, given, provenance=call.provenance, now=call.now)
-    )
+    return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context, now=call.now))
 
 
 @routes.add("POST", "/sign-out", access=ENROLLING_OR_SIGNING_IN, ignores_unknown_fields=True)
-async def sign_out(call: Here) -> Response:
-    """End the present session. Never fails for want of one; another site's page cannot end it."""
+async def sign_out(call: CurrentRequest) -> Response:
+    """End the present session. Never fails without one; another site's page cannot end it."""
     call.cookie(call.authenticator.cookies.session)
     if call.caller is not None:
-        await call.runtime.sessions.sign_out(call.caller, provenance=call.provenance, now=call.now)
+        await call.runtime.sessions.sign_out(call.caller, context=call.context, now=call.now)
     return signed_out(call, {"success": True})
 
 
 @routes.add("POST", "/switch-actor", access=ACCOUNT)
-async def switch_actor(body: SwitchActorBody, call: Here) -> Response:
+async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> Response:
     """Switch the actor type. Issues a new session, which ends when the present one would have, and revokes that."""
     outcome = await call.runtime.sessions.switch_actor(
-        call.principal, body.actor_type, provenance=call.provenance, now=call.now
+        call.principal, body.actor_type, context=call.context, now=call.now
     )
     return entered(call, outcome)
 
 
 @routes.add("GET", "/session", access=ENROLLING)
-async def current_session(call: Here) -> Response:
+async def current_session(call: CurrentRequest) -> Response:
     """The present session and its user."""
     session, user = await call.runtime.sessions.current(call.principal)
     return JSONResponse(
@@ -93,6 +89,6 @@ async def current_session(call: Here) -> Response:
 
 
 @routes.add("GET", "/whoami", access=ANYONE_KNOWN)
-async def whoami(call: Here) -> Response:
+async def whoami(call: CurrentRequest) -> Response:
     """What the credential turned out to be."""
     return JSONResponse(shapes.principal(call.principal))

@@ -14,7 +14,7 @@ from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Identifier, Moment, Reason
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Administration")
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -22,19 +22,21 @@ Text = Annotated[str | None, Query(max_length=254)]
 Cursor = Annotated[str | None, Query(max_length=64)]
 
 
-class ReasonBody(Body):
+class ReasonRequest(Body):
     reason: Reason
 
 
-class ActorTypesBody(Body):
+class ActorTypesRequest(Body):
     add: Annotated[list[Identifier], Field(max_length=32, default_factory=list)]
     remove: Annotated[list[Identifier], Field(max_length=32, default_factory=list)]
 
 
 @routes.add("GET", "/admin/users", access=ADMINISTRATION)
-async def list_users(call: Here, search: Text = None, limit: Limit = 50, cursor: Text = None) -> Response:
+async def list_users(
+    call: CurrentRequest, search: Text = None, limit: Limit = 50, cursor: Text = None
+) -> Response:
     """Users by id, some at a time."""
-    page = await call.runtime.administer.search(text=search or None, cursor=cursor, limit=limit)
+    page = await call.runtime.administration.search(text=search or None, cursor=cursor, limit=limit)
     return JSONResponse(
         {
             "users": [shapes.administered_user(user) for user in page.users],
@@ -45,44 +47,44 @@ async def list_users(call: Here, search: Text = None, limit: Limit = 50, cursor:
 
 
 @routes.add("GET", "/admin/users/{user_id}", access=ADMINISTRATION)
-async def get_user(user_id: str, call: Here) -> Response:
+async def get_user(user_id: str, call: CurrentRequest) -> Response:
     """One user."""
-    return JSONResponse({"user": shapes.administered_user(await call.runtime.administer.get(user_id))})
+    return JSONResponse({"user": shapes.administered_user(await call.runtime.administration.get(user_id))})
 
 
 @routes.add("POST", "/admin/users/{user_id}/ban", access=ADMINISTRATION)
-async def ban(user_id: str, body: ReasonBody, call: Here) -> Response:
+async def ban(user_id: str, body: ReasonRequest, call: CurrentRequest) -> Response:
     """Ban a user: everything they hold ends at once."""
-    user = await call.runtime.administer.ban(
-        user_id, reason=body.reason, provenance=call.provenance, now=call.now
+    user = await call.runtime.administration.ban(
+        user_id, reason=body.reason, context=call.context, now=call.now
     )
     return JSONResponse({"user": shapes.administered_user(user)})
 
 
 @routes.add("POST", "/admin/users/{user_id}/unban", access=ADMINISTRATION)
-async def unban(user_id: str, call: Here) -> Response:
+async def unban(user_id: str, call: CurrentRequest) -> Response:
     """Lift a ban. Keys and sessions stay dead."""
-    user = await call.runtime.administer.unban(user_id, provenance=call.provenance, now=call.now)
+    user = await call.runtime.administration.unban(user_id, context=call.context, now=call.now)
     return JSONResponse({"user": shapes.administered_user(user)})
 
 
 @routes.add("POST", "/admin/users/{user_id}/actor-types", access=ADMINISTRATION)
-async def change_actor_types(user_id: str, body: ActorTypesBody, call: Here) -> Response:
+async def change_actor_types(user_id: str, body: ActorTypesRequest, call: CurrentRequest) -> Response:
     """Give and take actor types, effective at the next request."""
-    user = await call.runtime.administer.change_actor_types(
-        user_id, add=body.add, remove=body.remove, provenance=call.provenance, now=call.now
+    user = await call.runtime.administration.change_actor_types(
+        user_id, add=body.add, remove=body.remove, context=call.context, now=call.now
     )
     return JSONResponse({"user": shapes.administered_user(user)})
 
 
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor", access=ADMINISTRATION, status=204)
-async def reset_two_factor(user_id: str, body: ReasonBody, call: Here) -> Response:
+async def reset_two_factor(user_id: str, body: ReasonRequest, call: CurrentRequest) -> Response:
     """
     Remove the second factor of a user who lost everything; ends their sessions and tells them. Where a waiting time is
     set, 202 with the reset that waits.
     """
     waits = await call.runtime.recovery.ask(
-        call.principal, user_id, reason=body.reason, provenance=call.provenance, now=call.now
+        call.principal, user_id, reason=body.reason, context=call.context, now=call.now
     )
     if waits is None:
         return no_content()
@@ -90,29 +92,29 @@ async def reset_two_factor(user_id: str, body: ReasonBody, call: Here) -> Respon
 
 
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor/reset", access=ADMINISTRATION, status=204)
-async def cancel_reset(user_id: str, call: Here) -> Response:
+async def cancel_reset(user_id: str, call: CurrentRequest) -> Response:
     """Cancel the reset that waits for a user, whoever asked for it."""
-    await call.runtime.recovery.cancel(user_id, provenance=call.provenance, now=call.now)
+    await call.runtime.recovery.cancel(user_id, context=call.context, now=call.now)
     return no_content()
 
 
 @routes.add("GET", "/admin/two-factor-resets", access=ADMINISTRATION)
-async def list_resets(call: Here, limit: Limit = 100) -> Response:
+async def list_resets(call: CurrentRequest, limit: Limit = 100) -> Response:
     """The resets that wait, the soonest due first."""
     resets, total = await call.runtime.recovery.list_waiting(limit=limit)
     return JSONResponse({"resets": [shapes.administered_reset(reset) for reset in resets], "total": total})
 
 
 @routes.add("GET", "/admin/users/{user_id}/api-keys", access=ADMINISTRATION)
-async def list_api_keys(user_id: str, call: Here) -> Response:
+async def list_api_keys(user_id: str, call: CurrentRequest) -> Response:
     """A user's API keys, without the keys themselves."""
-    keys = await call.runtime.administer.list_api_keys(user_id, now=call.now)
+    keys = await call.runtime.administration.list_api_keys(user_id, now=call.now)
     return JSONResponse({"apiKeys": [shapes.api_key(key) for key in keys], "total": len(keys)})
 
 
 @routes.add("GET", "/admin/api-keys", access=ADMINISTRATION)
 async def find_api_keys(
-    call: Here, search: Text = None, limit: Limit = 50, cursor: Cursor = None
+    call: CurrentRequest, search: Text = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """Everybody's API keys, newest first: by what a key begins with, or by its owner's address or name."""
     page = await search_api_keys(
@@ -128,15 +130,15 @@ async def find_api_keys(
 
 
 @routes.add("DELETE", "/admin/api-keys/{key_id}", access=ADMINISTRATION, status=204)
-async def revoke_api_key(key_id: str, call: Here) -> Response:
+async def revoke_api_key(key_id: str, call: CurrentRequest) -> Response:
     """End anybody's API key."""
-    await call.runtime.administer.revoke_api_key(key_id, provenance=call.provenance, now=call.now)
+    await call.runtime.administration.revoke_api_key(key_id, context=call.context, now=call.now)
     return no_content()
 
 
 @routes.add("GET", "/admin/audit", access=ADMINISTRATION)
 async def audit(
-    call: Here,
+    call: CurrentRequest,
     user_id: Annotated[str | None, Query(alias="userId", max_length=64)] = None,
     action: Annotated[str | None, Query(max_length=64)] = None,
     outcome: Outcome | None = None,
@@ -148,7 +150,7 @@ async def audit(
     """The audit log, newest first: records at `since` or later, and before `until`."""
     matching = AuditFilter(user_id=user_id, action=action, outcome=outcome, since=since, until=until)
     # One more than is given says whether the way goes on.
-    found, total = await call.runtime.administer.audit(matching, before=cursor, limit=limit + 1)
+    found, total = await call.runtime.administration.audit(matching, before=cursor, limit=limit + 1)
     records = found[:limit]
     return JSONResponse(
         {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.admission import Call
+from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.session_cookies import clear_session_cookies, set_challenge_cookie, set_session_cookies
-from czo_auth.asgi.timestamps import moment
+from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.flows.sign_in.password import SecondFactorRequired
 from czo_auth.core.principal import TWO_FACTOR_SETUP
@@ -21,7 +21,7 @@ def no_content() -> Response:
     return Response(status_code=204)
 
 
-def session_body(call: Call, outcome: SignedIn) -> Json:
+def session_body(call: RequestContext, outcome: SignedIn) -> Json:
     """Shape the body of a successful sign-in or renewal, contract section 4."""
     issued = outcome.issued
     lifetime = call.runtime.services.access_tokens.lifetime
@@ -41,14 +41,16 @@ def session_body(call: Call, outcome: SignedIn) -> Json:
     }
 
 
-def set_session(call: Call, response: Response, outcome: SignedIn) -> Response:
+def set_session(call: RequestContext, response: Response, outcome: SignedIn) -> Response:
     """Add the session's secrets to *response*: the cookie and the header for Bearer front ends."""
     response.headers[AUTH_TOKEN_HEADER] = outcome.issued.session_token
     set_session_cookies(call, response, outcome)
     return response
 
 
-def entered(call: Call, outcome: SignedIn | SecondFactorRequired, *, verified: bool = False) -> Response:
+def entered(
+    call: RequestContext, outcome: SignedIn | SecondFactorRequired, *, verified: bool = False
+) -> Response:
     """Answer a sign-in: a session, or the question for the second factor."""
     if isinstance(outcome, SecondFactorRequired):
         return _challenge(call, outcome)
@@ -58,21 +60,21 @@ def entered(call: Call, outcome: SignedIn | SecondFactorRequired, *, verified: b
     return set_session(call, JSONResponse(body), outcome)
 
 
-def _challenge(call: Call, outcome: SecondFactorRequired) -> Response:
+def _challenge(call: RequestContext, outcome: SecondFactorRequired) -> Response:
     response = JSONResponse(
         {
             "requires2FA": True,
             "twoFactorRedirect": True,
             "twoFactorMethods": list(outcome.methods),
             "challenge": outcome.challenge,
-            "expiresAt": moment(outcome.expires_at),
+            "expiresAt": format_timestamp(outcome.expires_at),
         }
     )
     set_challenge_cookie(call, response, outcome)
     return response
 
 
-def signed_out(call: Call, body: Json) -> Response:
+def signed_out(call: RequestContext, body: Json) -> Response:
     """Answer that the session ended, and remove its cookies, if they came along: else another site's page asked."""
     response = JSONResponse(body)
     clear_session_cookies(call, response)

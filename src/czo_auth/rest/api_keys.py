@@ -9,26 +9,26 @@ from pydantic import Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.core.access import ACCOUNT, PUBLIC, SERVICE
-from czo_auth.core.api_keys.addresses import LONGEST_ADDRESS
-from czo_auth.core.api_keys.rate_limit import RateLimitWish
+from czo_auth.core.api_keys.addresses import MAX_ADDRESS_LENGTH
+from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, NewApiKey
-from czo_auth.core.flows.api_keys.report_leak import Sighting
+from czo_auth.core.flows.api_keys.report_leak import LeakReport
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Identifier, Metadata, Moment, Name, Token, TolerantBody
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("API keys")
 Seconds = Annotated[int, Field(ge=-(10**12), le=10**12)]
 Number = Annotated[int, Field(ge=-(10**12), le=10**12)]
-Address = Annotated[str, Field(min_length=1, max_length=LONGEST_ADDRESS)]
+Address = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_LENGTH)]
 Addresses = Annotated[list[Address], Field(max_length=64)]
 Scopes = Annotated[list[Annotated[str, Field(max_length=130)]], Field(max_length=64)]
 Place = Annotated[str, Field(max_length=2048)]
 NoScopes = Annotated[Scopes, Field(default_factory=list)]
 
 
-class GuardedBody(Body):
+class RestrictionsRequest(Body):
     """What both calls may say about the uses of a key."""
 
     allowed_ips: Addresses | None = None
@@ -37,9 +37,9 @@ class GuardedBody(Body):
     rate_limit_time_window: Number | None = None
 
     @property
-    def rate_limit(self) -> RateLimitWish:
+    def rate_limit(self) -> RateLimitUpdate:
         """What was said about the rate limit."""
-        return RateLimitWish(
+        return RateLimitUpdate(
             enabled=self.rate_limit_enabled,
             requests=self.rate_limit_max,
             window_ms=self.rate_limit_time_window,
@@ -51,7 +51,7 @@ class GuardedBody(Body):
         return None if self.allowed_ips is None else tuple(self.allowed_ips)
 
 
-class CreateBody(GuardedBody):
+class CreateApiKeyRequest(RestrictionsRequest):
     name: Name
     organization_id: Identifier | None = None
     expires_at: Moment | None = None
@@ -60,7 +60,7 @@ class CreateBody(GuardedBody):
     metadata: Metadata | None = None
 
 
-class ChangeBody(GuardedBody):
+class UpdateApiKeyRequest(RestrictionsRequest):
     name: Name | None = None
     enabled: bool | None = None
     scopes: Scopes | None = None
@@ -68,7 +68,7 @@ class ChangeBody(GuardedBody):
     metadata: Metadata | None = None
 
 
-class RotateBody(Body):
+class RotateApiKeyRequest(Body):
     overlap_seconds: Seconds = 0
 
 
@@ -80,7 +80,7 @@ class LeakMatch(TolerantBody):
     source: Annotated[str, Field(max_length=64)] | None = None
 
 
-class LeakBody(Body):
+class ReportLeakRequest(Body):
     """
     One key with the place where it was seen, or a scanner's finds.
 
@@ -106,7 +106,7 @@ class LeakBody(Body):
         return self
 
 
-class VerifyBody(Body):
+class VerifyApiKeyRequest(Body):
     key: Token
     scopes: NoScopes
     organization_id: Identifier | None = None
@@ -125,7 +125,7 @@ def seconds(count: int) -> timedelta:
 
 
 @routes.add("POST", "/api-keys", access=ACCOUNT, status=201)
-async def create(body: CreateBody, call: Here) -> Response:
+async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> Response:
     """Create a key. The key itself is in this answer and nowhere else, ever."""
     new = NewApiKey(
         name=body.name,
@@ -138,13 +138,14 @@ async def create(body: CreateBody, call: Here) -> Response:
         rate_limit=body.rate_limit,
     )
     return _created(
-        await call.runtime.api_keys.create(call.principal, new, provenance=call.provenance, now=call.now)
+        await call.runtime.api_keys.create(call.principal, new, context=call.context, now=call.now)
     )
 
 
 @routes.add("GET", "/api-keys", access=ACCOUNT)
 async def list_keys(
-    call: Here, organization_id: Annotated[str | None, Field(alias="organizationId", max_length=64)] = None
+    call: CurrentRequest,
+    organization_id: Annotated[str | None, Field(alias="organizationId", max_length=64)] = None,
 ) -> Response:
     """The user's keys, newest first, without the keys themselves."""
     keys = await call.runtime.api_keys.list(call.principal, organization_id=organization_id, now=call.now)
@@ -152,7 +153,7 @@ async def list_keys(
 
 
 @routes.add("POST", "/api-keys/verify", access=SERVICE)
-async def verify(body: VerifyBody, call: Here) -> Response:
+async def verify(body: VerifyApiKeyRequest, call: CurrentRequest) -> Response:
     """Decide about a key for another service, as the middleware would. Needs the scope `api-keys:verify`."""
     verdict = await call.runtime.verify_api_key.verify(
         call.principal,
@@ -175,7 +176,7 @@ async def verify(body: VerifyBody, call: Here) -> Response:
 
 
 @routes.add("POST", "/api-keys/report-leak", access=PUBLIC, takes_array=True)
-async def report_leak(body: LeakBody, call: Here) -> Response:
+async def report_leak(body: ReportLeakRequest, call: CurrentRequest) -> Response:
     """
     End or quarantine keys that leaked, and tell their owners. The answer is always the same.
 
@@ -183,22 +184,22 @@ async def report_leak(body: LeakBody, call: Here) -> Response:
     """
     if body.key is not None:
         await call.runtime.report_leak.one(
-            Sighting(key=body.key, url=body.url), provenance=call.provenance, now=call.now
+            LeakReport(key=body.key, url=body.url), context=call.context, now=call.now
         )
     else:
-        matches = [Sighting(key=one.token, url=one.url, source=one.source) for one in body.matches or ()]
-        await call.runtime.report_leak.many(matches, provenance=call.provenance, now=call.now)
+        matches = [LeakReport(key=one.token, url=one.url, source=one.source) for one in body.matches or ()]
+        await call.runtime.report_leak.many(matches, context=call.context, now=call.now)
     return JSONResponse({"status": True})
 
 
 @routes.add("GET", "/api-keys/{key_id}", access=ACCOUNT)
-async def get(key_id: str, call: Here) -> Response:
+async def get(key_id: str, call: CurrentRequest) -> Response:
     """One of the user's keys."""
     return JSONResponse({"apiKey": shapes.api_key(await call.runtime.api_keys.get(call.principal, key_id))})
 
 
 @routes.add("PATCH", "/api-keys/{key_id}", access=ACCOUNT)
-async def change(key_id: str, body: ChangeBody, call: Here) -> Response:
+async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -> Response:
     """Rename, narrow, switch off or on, move the expiry. Scopes, allow-list and rate limit only get tighter."""
     changes = ApiKeyChanges(
         given=frozenset(body.model_fields_set),
@@ -211,26 +212,26 @@ async def change(key_id: str, body: ChangeBody, call: Here) -> Response:
         rate_limit=body.rate_limit,
     )
     changed = await call.runtime.api_keys.change(
-        call.principal, key_id, changes, provenance=call.provenance, now=call.now
+        call.principal, key_id, changes, context=call.context, now=call.now
     )
     return JSONResponse({"apiKey": shapes.api_key(changed)})
 
 
 @routes.add("POST", "/api-keys/{key_id}/rotate", access=ACCOUNT, status=201)
-async def rotate(key_id: str, body: RotateBody, call: Here) -> Response:
+async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -> Response:
     """Give a key a successor; the old one dies after the overlap."""
     rotated = await call.runtime.api_keys.rotate(
         call.principal,
         key_id,
         overlap=seconds(body.overlap_seconds),
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
     return _created(rotated)
 
 
 @routes.add("DELETE", "/api-keys/{key_id}", access=ACCOUNT, status=204)
-async def revoke(key_id: str, call: Here) -> Response:
+async def revoke(key_id: str, call: CurrentRequest) -> Response:
     """End a key for good, effective at the next request everywhere."""
-    await call.runtime.api_keys.revoke(call.principal, key_id, provenance=call.provenance, now=call.now)
+    await call.runtime.api_keys.revoke(call.principal, key_id, context=call.context, now=call.now)
     return no_content()

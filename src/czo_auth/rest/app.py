@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from czo_auth.asgi.admission import Door
+from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.problems import body_of, headers_of, status_of
 from czo_auth.core.errors import MethodNotAllowed, NotFound, Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
@@ -47,9 +47,9 @@ NATIVE = (
 BETTER_AUTH = (better_auth_account, better_auth_api_key, better_auth_organization)
 
 
-def rest_app(door: Door, *, title: str = "czo-auth", version: str) -> FastAPI:
+def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> FastAPI:
     """Build the application for one deployment; its routes are relative to the mount."""
-    settings = door.runtime.settings
+    settings = app_state.runtime.settings
     app = _Rest(
         title=title,
         version=version,
@@ -59,7 +59,7 @@ def rest_app(door: Door, *, title: str = "czo-auth", version: str) -> FastAPI:
         redirect_slashes=False,
         servers=[{"url": settings.base_path}],
     )
-    app.state.door = door
+    app.state.app_state = app_state
     for module in (*BETTER_AUTH, *NATIVE):
         app.include_router(module.routes.router)
     app.add_exception_handler(Refusal, _refusal)
@@ -76,8 +76,10 @@ class _Rest(FastAPI):
             # Read late: a server is hardly ever asked for it.
             from czo_auth.rest.openapi.document import openapi_document
 
-            door: Door = self.state.door
-            self.openapi_schema = openapi_document(self, session_cookie=door.authenticator.cookies.session)
+            app_state: AppState = self.state.app_state
+            self.openapi_schema = openapi_document(
+                self, session_cookie=app_state.authenticator.cookies.session
+            )
         return self.openapi_schema
 
 

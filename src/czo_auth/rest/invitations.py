@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.timestamps import moment
+from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.organizations.organization import Invitation
@@ -12,19 +12,19 @@ from czo_auth.rest import organization_shapes as shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Email, Token
 from czo_auth.rest.organizations import Role, shaped_member
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.rest.shapes import Json
 
 routes = Routes("Invitations")
 
 
-class InviteBody(Body):
+class CreateInvitationRequest(Body):
     email: Email
     role: Role
     resend: bool = False
 
 
-class AcceptBody(Body):
+class AcceptInvitationRequest(Body):
     token: Token
 
 
@@ -37,19 +37,19 @@ def shaped_invitation(of: Invitation) -> Json:
         "role": of.role,
         "status": of.status,
         "inviterId": of.inviter_id,
-        "expiresAt": moment(of.expires_at),
-        "createdAt": moment(of.created_at),
+        "expiresAt": format_timestamp(of.expires_at),
+        "createdAt": format_timestamp(of.created_at),
     }
 
 
 @routes.add("POST", "/organizations/{organization_id}/invitations", access=ACCOUNT, status=201)
-async def invite(organization_id: str, body: InviteBody, call: Here) -> Response:
+async def invite(organization_id: str, body: CreateInvitationRequest, call: CurrentRequest) -> Response:
     """Invite an address. The token is in this answer and in the mail, and nowhere else."""
     sent = await call.runtime.invitations.invite(
         call.principal,
         organization_id,
         NewInvitation(email=body.email, role=body.role, resends=body.resend),
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
     answer = {"invitation": shaped_invitation(sent.invitation), "token": sent.token}
@@ -57,7 +57,7 @@ async def invite(organization_id: str, body: InviteBody, call: Here) -> Response
 
 
 @routes.add("GET", "/organizations/{organization_id}/invitations", access=ACCOUNT)
-async def list_invitations(organization_id: str, call: Here) -> Response:
+async def list_invitations(organization_id: str, call: CurrentRequest) -> Response:
     """The invitations of an organization, newest first, answered ones too."""
     invitations = await call.runtime.invitations.list(call.principal, organization_id)
     shaped = [shaped_invitation(each) for each in invitations]
@@ -67,23 +67,23 @@ async def list_invitations(organization_id: str, call: Here) -> Response:
 @routes.add(
     "DELETE", "/organizations/{organization_id}/invitations/{invitation_id}", access=ACCOUNT, status=204
 )
-async def cancel(organization_id: str, invitation_id: str, call: Here) -> Response:
+async def cancel(organization_id: str, invitation_id: str, call: CurrentRequest) -> Response:
     """Withdraw a pending invitation."""
     await call.runtime.invitations.cancel(
         call.principal,
         invitation_id,
         organization_id=organization_id,
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
     return no_content()
 
 
 @routes.add("POST", "/invitations/accept", access=ACCOUNT)
-async def accept(body: AcceptBody, call: Here) -> Response:
+async def accept(body: AcceptInvitationRequest, call: CurrentRequest) -> Response:
     """Accept an invitation with the token from the mail, as the user whom it was sent to."""
     accepted = await call.runtime.invitations.accept_by_token(
-        call.principal, body.token, provenance=call.provenance, now=call.now
+        call.principal, body.token, context=call.context, now=call.now
     )
     membership = accepted.membership
     return JSONResponse(

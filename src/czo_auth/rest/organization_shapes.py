@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from czo_auth.asgi.timestamps import moment
+from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.rest.shapes import Json
 
@@ -18,6 +18,6 @@ def organization(of: Organization, *, role: str | None) -> Json:
         "role": role,
         "apiKeyMaxDays": of.api_key_max_days,
         "apiKeyUnusedDays": of.api_key_unused_days,
-        "createdAt": moment(of.created_at),
-        "updatedAt": moment(of.updated_at),
+        "createdAt": format_timestamp(of.created_at),
+        "updatedAt": format_timestamp(of.updated_at),
     }

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.timestamps import moment
+from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.membership import Membership
@@ -15,7 +15,7 @@ from czo_auth.core.organizations.organization import Member
 from czo_auth.rest import organization_shapes as shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Image, Metadata, Name
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.rest.shapes import Json
 
 routes = Routes("Organizations")
@@ -24,14 +24,14 @@ Days = Annotated[int, Field(ge=-(10**6), le=10**6)]
 Role = Annotated[str, Field(min_length=1, max_length=32)]
 
 
-class CreateBody(Body):
+class CreateOrganizationRequest(Body):
     name: Name
     slug: Slug | None = None
     logo: Image | None = None
     metadata: Metadata | None = None
 
 
-class ChangeBody(Body):
+class UpdateOrganizationRequest(Body):
     name: Name | None = None
     slug: Slug | None = None
     logo: Image | None = None
@@ -40,7 +40,7 @@ class ChangeBody(Body):
     api_key_unused_days: Days | None = None
 
 
-class RoleBody(Body):
+class ChangeRoleRequest(Body):
     role: Role
 
 
@@ -54,7 +54,7 @@ def shaped_member(of: Member) -> Json:
         "user": {"id": of.user_id, "name": of.name, "email": of.email, "image": of.image},
         "name": of.name,
         "email": of.email,
-        "createdAt": moment(of.created_at),
+        "createdAt": format_timestamp(of.created_at),
     }
 
 
@@ -64,17 +64,15 @@ def _answer(membership: Membership, *, status: int = 200) -> Response:
 
 
 @routes.add("POST", "/organizations", access=ACCOUNT, status=201)
-async def create(body: CreateBody, call: Here) -> Response:
-    """Found an organization; its founder is its owner."""
+async def create(body: CreateOrganizationRequest, call: CurrentRequest) -> Response:
+    """Create an organization; its founder is its owner."""
     new = NewOrganization(name=body.name, slug=body.slug, logo=body.logo, metadata=body.metadata)
-    created = await call.runtime.organizations.create(
-        call.principal, new, provenance=call.provenance, now=call.now
-    )
+    created = await call.runtime.organizations.create(call.principal, new, context=call.context, now=call.now)
     return _answer(created, status=201)
 
 
 @routes.add("GET", "/organizations", access=SERVICE)
-async def list_organizations(call: Here) -> Response:
+async def list_organizations(call: CurrentRequest) -> Response:
     """The caller's organizations, oldest first; of an API key that is scoped to one, that one."""
     found = await call.runtime.organizations.list(call.principal)
     shaped = [shapes.organization(organization, role=role) for organization, role in found]
@@ -82,13 +80,13 @@ async def list_organizations(call: Here) -> Response:
 
 
 @routes.add("GET", "/organizations/{organization_id}", access=SERVICE)
-async def get(organization_id: str, call: Here) -> Response:
+async def get(organization_id: str, call: CurrentRequest) -> Response:
     """One of the caller's organizations."""
     return _answer(await call.runtime.organizations.get(call.principal, organization_id))
 
 
 @routes.add("PATCH", "/organizations/{organization_id}", access=ACCOUNT)
-async def change(organization_id: str, body: ChangeBody, call: Here) -> Response:
+async def change(organization_id: str, body: UpdateOrganizationRequest, call: CurrentRequest) -> Response:
     """
     Change name, slug, logo, metadata, or the rules about the lives of its API keys. Owners and admins may.
 
@@ -104,46 +102,48 @@ async def change(organization_id: str, body: ChangeBody, call: Here) -> Response
         api_key_unused_days=body.api_key_unused_days,
     )
     changed = await call.runtime.organizations.update(
-        call.principal, organization_id, changes, provenance=call.provenance, now=call.now
+        call.principal, organization_id, changes, context=call.context, now=call.now
     )
     return _answer(changed)
 
 
 @routes.add("DELETE", "/organizations/{organization_id}", access=ACCOUNT, status=204)
-async def delete(organization_id: str, call: Here) -> Response:
+async def delete(organization_id: str, call: CurrentRequest) -> Response:
     """Delete an organization; API keys that are scoped to it end. Owners may."""
     await call.runtime.organizations.delete(
-        call.principal, organization_id, provenance=call.provenance, now=call.now
+        call.principal, organization_id, context=call.context, now=call.now
     )
     return no_content()
 
 
 @routes.add("POST", "/organizations/{organization_id}/activate", access=ACCOUNT)
-async def activate(organization_id: str, call: Here) -> Response:
+async def activate(organization_id: str, call: CurrentRequest) -> Response:
     """Make it the active organization of this session."""
     return _answer(await call.runtime.organizations.activate(call.principal, organization_id))
 
 
 @routes.add("GET", "/organizations/{organization_id}/members", access=SERVICE)
-async def list_members(organization_id: str, call: Here) -> Response:
+async def list_members(organization_id: str, call: CurrentRequest) -> Response:
     """The members, oldest first."""
     members = await call.runtime.organizations.list_members(call.principal, organization_id)
     return JSONResponse({"members": [shaped_member(each) for each in members], "total": len(members)})
 
 
 @routes.add("PATCH", "/organizations/{organization_id}/members/{user_id}", access=ACCOUNT)
-async def change_role(organization_id: str, user_id: str, body: RoleBody, call: Here) -> Response:
+async def change_role(
+    organization_id: str, user_id: str, body: ChangeRoleRequest, call: CurrentRequest
+) -> Response:
     """Give a member another role: owner, admin, member or viewer, none above the caller's own."""
     changed = await call.runtime.organizations.change_role(
-        call.principal, organization_id, user_id, role=body.role, provenance=call.provenance, now=call.now
+        call.principal, organization_id, user_id, role=body.role, context=call.context, now=call.now
     )
     return JSONResponse({"member": shaped_member(changed)})
 
 
 @routes.add("DELETE", "/organizations/{organization_id}/members/{user_id}", access=ACCOUNT, status=204)
-async def remove_member(organization_id: str, user_id: str, call: Here) -> Response:
+async def remove_member(organization_id: str, user_id: str, call: CurrentRequest) -> Response:
     """Remove a member, or leave; API keys of theirs that are scoped to the organization end."""
     await call.runtime.organizations.remove_member(
-        call.principal, organization_id, user_id, provenance=call.provenance, now=call.now
+        call.principal, organization_id, user_id, context=call.context, now=call.now
     )
     return no_content()

@@ -8,31 +8,31 @@ from czo_auth.core.access import ACCOUNT, PUBLIC
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Token
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Recovery")
 
 
-class CancelResetBody(Body):
+class CancelResetRequest(Body):
     token: Token
 
 
 @routes.add("GET", "/two-factor/reset", access=ACCOUNT)
-async def find_reset(call: Here) -> Response:
+async def find_reset(call: CurrentRequest) -> Response:
     """The reset that waits for one's own second factor; null when there is none."""
     reset = await call.runtime.recovery.find(call.principal.user_id)
     return JSONResponse({"reset": None if reset is None else shapes.own_reset(reset)})
 
 
 @routes.add("DELETE", "/two-factor/reset", access=ACCOUNT, status=204)
-async def cancel_reset(call: Here) -> Response:
+async def cancel_reset(call: CurrentRequest) -> Response:
     """Cancel the reset that waits for one's own second factor."""
-    await call.runtime.recovery.cancel_own(call.principal, provenance=call.provenance, now=call.now)
+    await call.runtime.recovery.cancel_own(call.principal, context=call.context, now=call.now)
     return no_content()
 
 
 @routes.add("POST", "/two-factor/reset/cancel", access=PUBLIC)
-async def cancel_reset_by_token(body: CancelResetBody, call: Here) -> Response:
+async def cancel_reset_by_token(body: CancelResetRequest, call: CurrentRequest) -> Response:
     """Cancel a reset with the token that was mailed to its user. It counts until the reset is due."""
-    await call.runtime.recovery.cancel_by_token(body.token, provenance=call.provenance, now=call.now)
+    await call.runtime.recovery.cancel_by_token(body.token, context=call.context, now=call.now)
     return JSONResponse({"status": True})

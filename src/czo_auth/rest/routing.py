@@ -17,12 +17,12 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message
 
-from czo_auth.asgi.admission import Call, Door, enter
+from czo_auth.asgi.admission import AppState, RequestContext, admit_request
 from czo_auth.asgi.body import read_body
 from czo_auth.asgi.origins import SAFE_METHODS
 from czo_auth.asgi.problems import refusal_of
-from czo_auth.asgi.types import Message
 from czo_auth.core.access import Access
 from czo_auth.core.errors import Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
@@ -31,12 +31,12 @@ from czo_auth.rest.models import Body, EmptyBody, IgnoredBody
 Endpoint = Callable[..., Awaitable[Response]]
 
 
-async def _call(request: Request) -> Call:
-    call: Call = request.state.call
+async def _call(request: Request) -> RequestContext:
+    call: RequestContext = request.state.call
     return call
 
 
-Here = Annotated[Call, Depends(_call)]
+CurrentRequest = Annotated[RequestContext, Depends(_call)]
 
 
 class GuardedRoute(APIRoute):
@@ -65,8 +65,8 @@ class GuardedRoute(APIRoute):
                 raise refusal_of(error) from None
 
         async def enter_and_answer(request: Request) -> Response:
-            door: Door = request.app.state.door
-            call = await enter(door, request, access, opens_session=opens_session)
+            app_state: AppState = request.app.state.app_state
+            call = await admit_request(app_state, request, access, opens_session=opens_session)
             request.state.call = call
             _check_query(request)
             if request.method in SAFE_METHODS:

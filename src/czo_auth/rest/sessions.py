@@ -8,7 +8,7 @@ from czo_auth.core.access import ACCOUNT, PUBLIC
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Code, Password, Token
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Sessions")
 
@@ -18,12 +18,12 @@ class ReauthenticateRequest(Body):
     code: Code | None = None
 
 
-class RefreshBody(Body):
+class RefreshRequest(Body):
     refresh_token: Token
 
 
 @routes.add("GET", "/sessions", access=ACCOUNT)
-async def list_sessions(call: Here) -> Response:
+async def list_sessions(call: CurrentRequest) -> Response:
     """The user's live sessions, newest first."""
     principal = call.principal
     sessions = await call.runtime.sessions.list(principal, now=call.now)
@@ -41,38 +41,36 @@ async def list_sessions(call: Here) -> Response:
 
 
 @routes.add("DELETE", "/sessions/{session_id}", access=ACCOUNT, status=204)
-async def revoke_session(session_id: str, call: Here) -> Response:
+async def revoke_session(session_id: str, call: CurrentRequest) -> Response:
     """End one session with its refresh family."""
-    await call.runtime.sessions.revoke(call.principal, session_id, provenance=call.provenance, now=call.now)
+    await call.runtime.sessions.revoke(call.principal, session_id, context=call.context, now=call.now)
     return no_content()
 
 
 @routes.add("DELETE", "/sessions", access=ACCOUNT, status=204)
-async def revoke_other_sessions(call: Here) -> Response:
+async def revoke_other_sessions(call: CurrentRequest) -> Response:
     """End all other sessions, their refresh families and all pending challenges."""
-    await call.runtime.sessions.revoke_others(call.principal, provenance=call.provenance, now=call.now)
+    await call.runtime.sessions.revoke_others(call.principal, context=call.context, now=call.now)
     return no_content()
 
 
 @routes.add("POST", "/reauthenticate", access=ACCOUNT)
-async def reauthenticate(body: ReauthenticateRequest, call: Here) -> Response:
+async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> Response:
     """Prove the password, the second factor or both again: the same session, with newer proof times."""
     session = await call.runtime.recent_proof.renew(
         call.principal,
         password=body.password,
         code=body.code,
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
     return JSONResponse({"session": shapes.session(session, restricted_to=call.principal.restricted_to)})
 
 
 @routes.add("POST", "/token/refresh", access=PUBLIC)
-async def refresh(body: RefreshBody, call: Here) -> Response:
+async def refresh(body: RefreshRequest, call: CurrentRequest) -> Response:
     """Trade a refresh token for its successor and a new access token."""
-    refreshed = await call.runtime.refresh.refresh(
-        body.refresh_token, provenance=call.provenance, now=call.now
-    )
+    refreshed = await call.runtime.refresh.refresh(body.refresh_token, context=call.context, now=call.now)
     lifetime = call.runtime.services.access_tokens.lifetime
     return JSONResponse(
         {
@@ -85,6 +83,6 @@ async def refresh(body: RefreshBody, call: Here) -> Response:
 
 
 @routes.add("GET", "/jwks", access=PUBLIC)
-async def jwks(call: Here) -> Response:
+async def jwks(call: CurrentRequest) -> Response:
     """The public keys of access tokens (RFC 7517)."""
     return JSONResponse(await call.runtime.signing_keys.published(now=call.now))

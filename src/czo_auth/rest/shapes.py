@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from czo_auth.asgi.timestamps import moment, moment_or_none
+from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.core.events.types import AuditRecord
 from czo_auth.core.principal import Principal
@@ -24,14 +24,18 @@ def user(of: User) -> Json:
         "image": of.image,
         "twoFactorEnabled": of.has_factor,
         "actorTypes": sorted(of.actor_types),
-        "createdAt": moment(of.created_at),
-        "updatedAt": moment(of.updated_at),
+        "createdAt": format_timestamp(of.created_at),
+        "updatedAt": format_timestamp(of.updated_at),
     }
 
 
 def administered_user(of: User) -> Json:
     """Shape a user for an administrator."""
-    return {**user(of), "banned": of.banned_at is not None, "bannedAt": moment_or_none(of.banned_at)}
+    return {
+        **user(of),
+        "banned": of.banned_at is not None,
+        "bannedAt": format_timestamp_or_none(of.banned_at),
+    }
 
 
 def session(of: Session, *, restricted_to: str | None) -> Json:
@@ -42,10 +46,10 @@ def session(of: Session, *, restricted_to: str | None) -> Json:
         "organizationId": of.organization_id,
         "aal": of.aal,
         "amr": list(of.amr),
-        "authTime": moment(of.auth_time),
+        "authTime": format_timestamp(of.auth_time),
         "restrictedTo": restricted_to,
-        "createdAt": moment(of.created_at),
-        "expiresAt": moment(of.expires_at),
+        "createdAt": format_timestamp(of.created_at),
+        "expiresAt": format_timestamp(of.expires_at),
     }
 
 
@@ -65,9 +69,9 @@ def client_session(of: Session) -> Json:
         "id": of.id,
         "token": of.id,
         "userId": of.user_id,
-        "expiresAt": moment(of.expires_at),
-        "createdAt": moment(of.created_at),
-        "updatedAt": moment(of.created_at),
+        "expiresAt": format_timestamp(of.expires_at),
+        "createdAt": format_timestamp(of.created_at),
+        "updatedAt": format_timestamp(of.created_at),
         "ipAddress": of.ip,
         "userAgent": of.user_agent,
         "activeOrganizationId": of.organization_id,
@@ -103,11 +107,11 @@ def api_key(of: ApiKey) -> Json:
         "scopes": list(of.scopes),
         "metadata": None if of.metadata is None else dict(of.metadata),
         "enabled": of.enabled,
-        "expiresAt": moment_or_none(of.expires_at),
-        "lastUsedAt": moment_or_none(of.last_used_at),
-        "createdAt": moment(of.created_at),
-        "updatedAt": moment(of.updated_at),
-        "rotatedAt": moment_or_none(of.rotated_at),
+        "expiresAt": format_timestamp_or_none(of.expires_at),
+        "lastUsedAt": format_timestamp_or_none(of.last_used_at),
+        "createdAt": format_timestamp(of.created_at),
+        "updatedAt": format_timestamp(of.updated_at),
+        "rotatedAt": format_timestamp_or_none(of.rotated_at),
         "allowedIps": None if of.allowed_ips is None else list(of.allowed_ips),
         **rate_limit(of),
     }
@@ -134,15 +138,15 @@ def trusted_device(of: TrustedDevice) -> Json:
         "id": of.id,
         "userAgent": of.user_agent,
         "ipAddress": of.ip,
-        "createdAt": moment(of.created_at),
-        "lastUsedAt": moment(of.last_used_at),
-        "expiresAt": moment(of.expires_at),
+        "createdAt": format_timestamp(of.created_at),
+        "lastUsedAt": format_timestamp(of.last_used_at),
+        "expiresAt": format_timestamp(of.expires_at),
     }
 
 
 def own_reset(of: Reset) -> Json:
     """Shape the reset that waits for the caller: not who asked, nor why, which administrators tell each other."""
-    return {"id": of.id, "askedAt": moment(of.asked_at), "dueAt": moment(of.due_at)}
+    return {"id": of.id, "askedAt": format_timestamp(of.asked_at), "dueAt": format_timestamp(of.due_at)}
 
 
 def administered_reset(of: Reset) -> Json:
@@ -152,21 +156,21 @@ def administered_reset(of: Reset) -> Json:
 
 def audit_record(of: AuditRecord) -> Json:
     """Shape an audit record; ``userId`` is the user concerned, ``actorUserId`` the one who acted."""
-    by = of.provenance
+    by = of.context
     return {
         "id": of.id,
         "sequence": of.sequence,
-        "at": moment(of.at),
-        "action": of.fact.action,
-        "outcome": of.fact.outcome,
+        "at": format_timestamp(of.at),
+        "action": of.audit_event.action,
+        "outcome": of.audit_event.outcome,
         "actorKind": by.actor_kind,
         "actorUserId": by.user_id,
-        "userId": of.fact.user_id,
-        "organizationId": of.fact.organization_id or by.organization_id,
+        "userId": of.audit_event.user_id,
+        "organizationId": of.audit_event.organization_id or by.organization_id,
         "method": by.method,
         "ip": by.ip,
         "userAgent": by.user_agent,
         "requestId": by.request_id,
-        "details": dict(of.fact.details),
+        "details": dict(of.audit_event.details),
         "hash": of.hash,
     }

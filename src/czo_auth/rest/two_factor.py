@@ -1,4 +1,4 @@
-"""Two factors: enrolment, verification, backup codes, trusted devices."""
+"""Two factors: enrollment, verification, backup codes, trusted devices."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import asyncio
 from pydantic import ConfigDict
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.admission import Call
-from czo_auth.asgi.timestamps import moment, moment_or_none
+from czo_auth.asgi.admission import RequestContext
+from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.access import ACCOUNT, ENROLLING, ENROLLING_OR_SIGNING_IN
 from czo_auth.core.errors import InvalidChallenge, TwoFactorSetupRequired
 from czo_auth.core.flows.sessions.issue import SignedIn
@@ -16,42 +16,42 @@ from czo_auth.crypto import qr
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import entered, no_content
 from czo_auth.rest.models import Body, Code, Issuer, Password, Token, TolerantBody
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Two factors")
 
 
-class EnableBody(TolerantBody):
+class EnableTwoFactorRequest(TolerantBody):
     password: Password | None = None
     code: Code | None = None
     replace: bool = False
     issuer: Issuer | None = None
 
 
-class VerifyBody(Body):
+class VerifyCodeRequest(Body):
     code: Code
     challenge: Token | None = None
     trust_device: bool = False
 
 
-class ClientVerifyBody(TolerantBody, VerifyBody):
+class ClientVerifyCodeRequest(TolerantBody, VerifyCodeRequest):
     """The same from better-auth's client."""
 
     # Said again, because of two bases the last one's would count.
     model_config = ConfigDict(extra="ignore")
 
 
-class PasswordBody(TolerantBody):
+class PasswordRequest(TolerantBody):
     password: Password | None = None
 
 
-class ProofBody(TolerantBody):
+class ReauthenticationRequest(TolerantBody):
     password: Password | None = None
     code: Code | None = None
 
 
 @routes.add("GET", "/two-factor", access=ENROLLING)
-async def status(call: Here) -> Response:
+async def status(call: CurrentRequest) -> Response:
     """The state of the second factor, without any secret."""
     state = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
     return JSONResponse(
@@ -60,14 +60,14 @@ async def status(call: Here) -> Response:
             "pending": state.pending,
             "requiredByPolicy": state.required_by_policy,
             "backupCodesRemaining": state.backup_codes_remaining,
-            "enabledAt": moment_or_none(state.enabled_at),
+            "enabledAt": format_timestamp_or_none(state.enabled_at),
             "methods": list(state.methods),
         }
     )
 
 
 @routes.add("POST", "/two-factor/enable", access=ENROLLING)
-async def enable(body: EnableBody, call: Here) -> Response:
+async def enable(body: EnableTwoFactorRequest, call: CurrentRequest) -> Response:
     """Make a secret and ten backup codes, shown this once. Nothing is active until the first code."""
     pending = await call.runtime.enable_two_factor.begin(
         call.principal,
@@ -75,7 +75,7 @@ async def enable(body: EnableBody, call: Here) -> Response:
         code=body.code,
         replace=body.replace,
         issuer=body.issuer,
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
     return JSONResponse(
@@ -85,24 +85,24 @@ async def enable(body: EnableBody, call: Here) -> Response:
             "totpURI": pending.totp_uri,
             "qrCode": await asyncio.to_thread(qr.svg_data_uri, pending.totp_uri),
             "backupCodes": list(pending.backup_codes),
-            "expiresAt": moment(pending.expires_at),
+            "expiresAt": format_timestamp(pending.expires_at),
         }
     )
 
 
 @routes.add("POST", "/two-factor/verify", access=ENROLLING_OR_SIGNING_IN)
-async def verify(body: VerifyBody, call: Here) -> Response:
-    """Finish a sign-in, confirm an enrolment, or prove the factor again in a session."""
+async def verify(body: VerifyCodeRequest, call: CurrentRequest) -> Response:
+    """Finish a sign-in, confirm an enrollment, or prove the factor again in a session."""
     return await _verify(call, body)
 
 
 @routes.add("POST", "/two-factor/verify-totp", access=ENROLLING_OR_SIGNING_IN)
-async def verify_totp(body: ClientVerifyBody, call: Here) -> Response:
+async def verify_totp(body: ClientVerifyCodeRequest, call: CurrentRequest) -> Response:
     """The same under better-auth's name."""
     return await _verify(call, body)
 
 
-async def _verify(call: Call, body: VerifyBody) -> Response:
+async def _verify(call: RequestContext, body: VerifyCodeRequest) -> Response:
     runtime = call.runtime
     challenge = body.challenge or (_challenge_cookie(call) if call.caller is None else None)
     outcome: SignedIn | None
@@ -112,24 +112,24 @@ async def _verify(call: Call, body: VerifyBody) -> Response:
             body.code,
             "totp",
             wants_trust=body.trust_device,
-            provenance=call.provenance,
+            context=call.context,
             now=call.now,
         )
     else:
         if call.caller is None:
             raise call.origin_refusal or InvalidChallenge()
         outcome = await runtime.enable_two_factor.confirm(
-            call.caller, body.code, provenance=call.provenance, now=call.now
+            call.caller, body.code, context=call.context, now=call.now
         )
         if outcome is None:
             outcome = await runtime.second_factor.step_up(
-                call.caller, body.code, "totp", provenance=call.provenance, now=call.now
+                call.caller, body.code, "totp", context=call.context, now=call.now
             )
     return entered(call, outcome, verified=True)
 
 
 @routes.add("POST", "/two-factor/verify-backup-code", access=ENROLLING_OR_SIGNING_IN)
-async def verify_backup_code(body: ClientVerifyBody, call: Here) -> Response:
+async def verify_backup_code(body: ClientVerifyCodeRequest, call: CurrentRequest) -> Response:
     """Finish a sign-in or prove the factor again with a backup code, which is used up by it."""
     challenge = body.challenge or (_challenge_cookie(call) if call.caller is None else None)
     if challenge is not None:
@@ -138,7 +138,7 @@ async def verify_backup_code(body: ClientVerifyBody, call: Here) -> Response:
             body.code,
             "backup",
             wants_trust=body.trust_device,
-            provenance=call.provenance,
+            context=call.context,
             now=call.now,
         )
     elif call.caller is None:
@@ -147,44 +147,44 @@ async def verify_backup_code(body: ClientVerifyBody, call: Here) -> Response:
         raise TwoFactorSetupRequired
     else:
         outcome = await call.runtime.second_factor.step_up(
-            call.caller, body.code, "backup", provenance=call.provenance, now=call.now
+            call.caller, body.code, "backup", context=call.context, now=call.now
         )
     return entered(call, outcome, verified=True)
 
 
-def _challenge_cookie(call: Call) -> str | None:
+def _challenge_cookie(call: RequestContext) -> str | None:
     return call.cookie(call.authenticator.cookies.challenge)
 
 
 @routes.add("POST", "/two-factor/get-totp-uri", access=ENROLLING)
-async def get_totp_uri(body: PasswordBody, call: Here) -> Response:
-    """The URI of a pending enrolment. An active secret is never shown again."""
+async def get_totp_uri(body: PasswordRequest, call: CurrentRequest) -> Response:
+    """The URI of a pending enrollment. An active secret is never shown again."""
     uri = await call.runtime.enable_two_factor.pending_uri(
-        call.principal, password=body.password, provenance=call.provenance, now=call.now
+        call.principal, password=body.password, context=call.context, now=call.now
     )
     return JSONResponse({"totpURI": uri})
 
 
 @routes.add("POST", "/two-factor/generate-backup-codes", access=ACCOUNT)
-async def generate_backup_codes(body: ProofBody, call: Here) -> Response:
+async def generate_backup_codes(body: ReauthenticationRequest, call: CurrentRequest) -> Response:
     """Replace the backup codes; shown this once."""
     codes = await call.runtime.manage_two_factor.regenerate_codes(
-        call.principal, password=body.password, code=body.code, provenance=call.provenance, now=call.now
+        call.principal, password=body.password, code=body.code, context=call.context, now=call.now
     )
     return JSONResponse({"status": True, "backupCodes": list(codes)})
 
 
 @routes.add("POST", "/two-factor/disable", access=ACCOUNT)
-async def disable(body: ProofBody, call: Here) -> Response:
+async def disable(body: ReauthenticationRequest, call: CurrentRequest) -> Response:
     """Turn the second factor off."""
     await call.runtime.manage_two_factor.disable(
-        call.principal, password=body.password, code=body.code, provenance=call.provenance, now=call.now
+        call.principal, password=body.password, code=body.code, context=call.context, now=call.now
     )
     return JSONResponse({"status": True})
 
 
 @routes.add("GET", "/two-factor/trusted-devices", access=ACCOUNT)
-async def list_trusted_devices(call: Here) -> Response:
+async def list_trusted_devices(call: CurrentRequest) -> Response:
     """The browsers that may skip the second step."""
     devices = await call.runtime.trusted_devices.list(call.principal, now=call.now)
     return JSONResponse(
@@ -193,16 +193,14 @@ async def list_trusted_devices(call: Here) -> Response:
 
 
 @routes.add("DELETE", "/two-factor/trusted-devices/{device_id}", access=ACCOUNT, status=204)
-async def revoke_trusted_device(device_id: str, call: Here) -> Response:
+async def revoke_trusted_device(device_id: str, call: CurrentRequest) -> Response:
     """Forget one trusted device."""
-    await call.runtime.trusted_devices.revoke(
-        call.principal, device_id, provenance=call.provenance, now=call.now
-    )
+    await call.runtime.trusted_devices.revoke(call.principal, device_id, context=call.context, now=call.now)
     return no_content()
 
 
 @routes.add("DELETE", "/two-factor/trusted-devices", access=ACCOUNT, status=204)
-async def revoke_trusted_devices(call: Here) -> Response:
+async def revoke_trusted_devices(call: CurrentRequest) -> Response:
     """Forget all trusted devices."""
-    await call.runtime.trusted_devices.revoke_all(call.principal, provenance=call.provenance, now=call.now)
+    await call.runtime.trusted_devices.revoke_all(call.principal, context=call.context, now=call.now)
     return no_content()

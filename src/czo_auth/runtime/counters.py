@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _LOG = logging.getLogger("czo_auth.runtime.rate_limits")
 _PING_SECONDS: Final = 3.0
-_PATIENCE_SECONDS: Final = 0.5
+_TIMEOUT_SECONDS: Final = 0.5
 """How long a request waits for the shared counters."""
 _REST_SECONDS: Final = 5.0
 """How long nobody asks for the shared counters after they did not answer."""
@@ -59,7 +59,7 @@ class Counters:
         if self._shared is None or now() < self._rest_until:
             return await question(self._own)
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 answer = await question(self._shared)
         except Exception as error:
             if not self._rest_until:

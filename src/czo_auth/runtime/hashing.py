@@ -65,7 +65,7 @@ class HashingPool:
     ) -> None:
         """Take codes off *left* until there are none, or somebody waits for them."""
         if self._codes_pending + len(left) > self._most:
-            raise RateLimited("Too many enrolments at once. Try again shortly.", retry_after=2)
+            raise RateLimited("Too many enrollments at once. Try again shortly.", retry_after=2)
         most = len(left)
         self._codes_pending += most
         waiting = asyncio.create_task(awaited.wait())

@@ -10,7 +10,7 @@ from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.flows.administration.audit_retention import AuditRetention
-from czo_auth.core.flows.api_keys.expiry import KeyLife
+from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
 from czo_auth.core.flows.two_factor.reset import Recovery
 from czo_auth.core.transaction import Transaction, Transactions
@@ -19,7 +19,7 @@ FLUSH_EVERY: Final = timedelta(seconds=5)
 RESETS_EVERY: Final = timedelta(seconds=5)
 TIDY_EVERY: Final = timedelta(minutes=10)
 RETENTION_EVERY: Final = timedelta(minutes=10)
-KEY_LIVES_EVERY: Final = timedelta(minutes=10)
+KEY_EXPIRY_EVERY: Final = timedelta(minutes=10)
 KEEP_EXPIRED: Final = timedelta(days=1)
 KEEP_EVENTS: Final = timedelta(days=30)
 
@@ -34,7 +34,7 @@ class Housekeeping:
         last_used: LastUsed,
         signing_keys: SigningKeys,
         recovery: Recovery,
-        key_life: KeyLife,
+        key_expiry: KeyExpiry,
         audit_retention: AuditRetention,
         now: Callable[[], datetime],
     ) -> None:
@@ -42,7 +42,7 @@ class Housekeeping:
         self._last_used = last_used
         self._signing_keys = signing_keys
         self._recovery = recovery
-        self._key_life = key_life
+        self._key_expiry = key_expiry
         self._audit_retention = audit_retention
         self._now = now
         self._failed_at: datetime | None = None
@@ -63,7 +63,7 @@ class Housekeeping:
         """Carry out the resets of second factors that are due, and tell users how theirs ended."""
         await self._recovery.carry_out_due(now=self._now())
 
-    async def keep_key_lives(self) -> None:
+    async def enforce_key_expiry(self) -> None:
         """
         Tell owners of keys that end soon, and end those that nobody uses.
 
@@ -71,11 +71,11 @@ class Housekeeping:
         """
         await self.flush_last_used()
         now = self._now()
-        await self._key_life.cap(now=now)
-        await self._key_life.remind(now=now)
-        await self._key_life.warn_unused(now=now)
+        await self._key_expiry.cap(now=now)
+        await self._key_expiry.remind(now=now)
+        await self._key_expiry.warn_unused(now=now)
         if self._failed_at is None or now - self._failed_at > UNUSED_MARGIN:
-            await self._key_life.expire_unused(now=now)
+            await self._key_expiry.expire_unused(now=now)
 
     async def tidy(self) -> None:
         """Rotate signing keys where due, and delete what nobody can use any more."""
@@ -87,7 +87,7 @@ class Housekeeping:
         await self._prune(lambda tx: tx.users.prune_expired(before=before))
         await self._prune(lambda tx: tx.organizations.prune_expired(before=before))
         await self._prune(lambda tx: tx.api_keys.prune_expired(before=before))
-        await self._prune(lambda tx: tx.journal.prune_events(before=now - KEEP_EVENTS))
+        await self._prune(lambda tx: tx.outbox.prune_events(before=now - KEEP_EVENTS))
 
     async def keep_retention(self) -> None:
         """Remove what the audit log keeps no longer, and finish erasures that were interrupted."""

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from czo_auth.core.errors import ApiKeyRateLimited, RateLimited
-from czo_auth.core.throttle import Effort, RateLimit
+from czo_auth.core.throttle import LimitedAction, RateLimit
 from czo_auth.runtime.counters import Counters
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
 
-_PER_ADDRESS: Final[dict[Effort, str]] = {
+_PER_ADDRESS: Final[dict[LimitedAction, str]] = {
     "sign_in": "300/minute",
     "sign_up": "200/minute",
     "second_factor": "600/minute",
@@ -23,7 +23,7 @@ _PER_ADDRESS: Final[dict[Effort, str]] = {
     "mail": "60/minute",
     "leak": "60/minute",
 }
-_PER_ACCOUNT: Final[dict[Effort, str]] = {
+_PER_ACCOUNT: Final[dict[LimitedAction, str]] = {
     "sign_in": "100/5 minutes",
     "second_factor": "100/5 minutes",
     "password": "100/5 minutes",
@@ -34,7 +34,7 @@ _PER_ACCOUNT: Final[dict[Effort, str]] = {
 class NoRateLimits:
     """The coarse limits are switched off."""
 
-    async def hit(self, effort: Effort, *, ip: str | None, account: str | None) -> None:
+    async def hit(self, effort: LimitedAction, *, ip: str | None, account: str | None) -> None:
         """Let everything pass."""
 
 
@@ -53,7 +53,7 @@ class CoarseLimits:
         self._per_address = {effort: parse(text) for effort, text in _PER_ADDRESS.items()}
         self._per_account = {effort: parse(text) for effort, text in _PER_ACCOUNT.items()}
 
-    async def hit(self, effort: Effort, *, ip: str | None, account: str | None) -> None:
+    async def hit(self, effort: LimitedAction, *, ip: str | None, account: str | None) -> None:
         """Count one try; see ``core.throttle.RateLimits``."""
         if ip is not None:
             await self._count(self._per_address.get(effort), effort, "ip", _network(ip))

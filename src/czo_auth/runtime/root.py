@@ -19,8 +19,8 @@ from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.errors import Refusal, SecretUnreadable, StorageUnavailable
 from czo_auth.core.events.deliver import Relay, Sink
 from czo_auth.core.flows.administration.audit_retention import AuditRetention
-from czo_auth.core.flows.administration.users import Administer
-from czo_auth.core.flows.api_keys.expiry import KeyLife
+from czo_auth.core.flows.administration.users import Administration
+from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.api_keys.manage import ManageApiKeys
 from czo_auth.core.flows.api_keys.report_leak import ReportLeak
 from czo_auth.core.flows.authentication.authenticate import Authenticate
@@ -38,7 +38,7 @@ from czo_auth.core.flows.sign_in.sign_up import SignUp
 from czo_auth.core.flows.sign_in.verify_email import VerifyEmail
 from czo_auth.core.flows.two_factor.enroll import EnableTwoFactor
 from czo_auth.core.flows.two_factor.manage import ManageTwoFactor
-from czo_auth.core.flows.two_factor.reauthenticate import RecentProof
+from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.flows.two_factor.reset import Recovery
 from czo_auth.core.flows.two_factor.trusted_devices import TrustedDevices
 from czo_auth.core.hashing import Hashing
@@ -53,7 +53,7 @@ from czo_auth.runtime.background import BackgroundTasks
 from czo_auth.runtime.hashing import HashingPool
 from czo_auth.runtime.housekeeping import (
     FLUSH_EVERY,
-    KEY_LIVES_EVERY,
+    KEY_EXPIRY_EVERY,
     RESETS_EVERY,
     RETENTION_EVERY,
     TIDY_EVERY,
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("czo_auth")
 PAUSE_SECONDS = 1.0
-"""After a start that failed for want of the database."""
+"""After a start that failed without the database."""
 
 # Each request reads the clock, and taking one of these off costs a third of `replace`.
 _BELOW_A_MILLISECOND = tuple(timedelta(microseconds=number) for number in range(1000))
@@ -123,7 +123,7 @@ class Pool(Hashing, Protocol):
         """Stop; work that waits is dropped."""
 
 
-class Beside(Background, Protocol):
+class BackgroundWork(Background, Protocol):
     """What is done beside the requests."""
 
     def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
@@ -156,7 +156,7 @@ class Runtime:
         self.now = clock
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)
-        self._background: Beside = BackgroundTasks(mail or mail_of(self.settings, now=clock))
+        self._background: BackgroundWork = BackgroundTasks(mail or mail_of(self.settings, now=clock))
         self._hashing: Pool = HashingPool(threads=self.settings.hash_threads, queue=self.settings.hash_queue)
         self._works_beside = True
         self._relay: Relay | None = None
@@ -196,14 +196,14 @@ class Runtime:
         _refuse_unreachable(settings)
         self.signing_keys = SigningKeys(services)
         self.recovery = Recovery(services)
-        self.key_life = KeyLife(services)
+        self.key_expiry = KeyExpiry(services)
         self.audit_retention = AuditRetention(services)
         self._housekeeping = Housekeeping(
             services.transactions,
             last_used=last_used,
             signing_keys=self.signing_keys,
             recovery=self.recovery,
-            key_life=self.key_life,
+            key_expiry=self.key_expiry,
             audit_retention=self.audit_retention,
             now=self.now,
         )
@@ -218,7 +218,7 @@ class Runtime:
         self.trusted_devices = TrustedDevices(services)
         self.refresh = Refresh(services)
         self.sessions = ManageSessions(services)
-        self.recent_proof = RecentProof(services)
+        self.recent_proof = Reauthentication(services)
         self.passwords = Passwords(services)
         self.verify_email = VerifyEmail(services)
         self.api_keys = ManageApiKeys(services)
@@ -226,11 +226,16 @@ class Runtime:
         self.report_leak = ReportLeak(services)
         self.organizations = ManageOrganizations(services)
         self.invitations = Invitations(services)
-        self.administer = Administer(services)
+        self.administration = Administration(services)
 
     @contextmanager
     def replaced(
-        self, settings: Settings, *, clock: Callable[[], datetime], insecure_hashing: Pool, background: Beside
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime],
+        insecure_hashing: Pool,
+        background: BackgroundWork,
     ) -> Iterator[None]:
         """
         Be another deployment inside the block, for ``czo_auth.testing`` and nothing else.
@@ -352,7 +357,7 @@ class Runtime:
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
         self._background.repeat(self._housekeeping.keep_retention, every=RETENTION_EVERY)
-        self._background.repeat(self._housekeeping.keep_key_lives, every=KEY_LIVES_EVERY)
+        self._background.repeat(self._housekeeping.enforce_key_expiry, every=KEY_EXPIRY_EVERY)
 
     def _all_sinks(self) -> list[Sink]:
         sinks = list(self._sinks)

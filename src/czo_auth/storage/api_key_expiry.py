@@ -13,7 +13,7 @@ from czo_auth.storage.column_types import Instant
 from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, made
 
 
-class SqlApiKeyLife(Store):
+class SqlApiKeyExpiry(Store):
     """The part of `czo_auth.core.api_keys.store.ApiKeys` that the housekeeping calls."""
 
     def list_owners_due(self, *, now: datetime, limit: int) -> Sequence[str]:

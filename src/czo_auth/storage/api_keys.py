@@ -1,4 +1,4 @@
-"""API keys, in SQL; the read for a request stands in `lookup_sql`, what time does to them in `api_key_life`."""
+"""API keys, in SQL; the read for a request stands in `lookup_sql`, what time does to them in `api_key_expiry`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from sqlalchemy import (
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.crypto.tokens import SHOWN_CHARACTERS
-from czo_auth.storage.api_key_expiry import SqlApiKeyLife
+from czo_auth.storage.api_key_expiry import SqlApiKeyExpiry
 from czo_auth.storage.column_types import Instant
 from czo_auth.storage.store import PRUNED_AT_ONCE, columns, made, values
 
 
-class SqlApiKeys(SqlApiKeyLife):
+class SqlApiKeys(SqlApiKeyExpiry):
     """Implements `czo_auth.core.api_keys.store.ApiKeys`."""
 
     def add(self, key: ApiKey, *, digest: str) -> None:

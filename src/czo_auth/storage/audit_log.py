@@ -23,21 +23,21 @@ from sqlalchemy import (
     update,
 )
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.events.chain import GENESIS
 from czo_auth.core.events.store import OutboxState, SinkState
 from czo_auth.core.events.types import (
     EVENT_TYPES,
     REFRESH_REUSE_DETECTED,
     TWO_FACTOR_LOCKED,
+    AuditEvent,
     AuditFilter,
     AuditRecord,
     Event,
-    Fact,
 )
 from czo_auth.core.ids import new_id
 from czo_auth.storage.audit_rows import Entry, audit_record, chained_row, without_erased
-from czo_auth.storage.locks import hold_lock
+from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns
 from czo_auth.storage.tables import Tables
 
@@ -45,7 +45,7 @@ ALARMS = frozenset({TWO_FACTOR_LOCKED, REFRESH_REUSE_DETECTED})
 """Events that are about a failure, and so are delivered whatever the outcome says."""
 
 
-class SqlJournal(Store):
+class SqlAuditLog(Store):
     """
     Implements `czo_auth.core.events.store.Journal`.
 
@@ -57,11 +57,11 @@ class SqlJournal(Store):
         super().__init__(connection, tables)
         self._entries: list[Entry] = []
 
-    def record(self, fact: Fact, *, provenance: Provenance, now: datetime) -> None:
+    def record(self, audit_event: AuditEvent, *, context: Context, now: datetime) -> None:
         # As it will be read back: what cannot be JSON fails here, and a later change of the mapping changes nothing.
-        details = json.loads(json.dumps(dict(fact.details), allow_nan=False))
-        kept = replace(fact, details=details)
-        self._entries.append(Entry(id=new_id(now), at=now, fact=kept, provenance=provenance))
+        details = json.loads(json.dumps(dict(audit_event.details), allow_nan=False))
+        kept = replace(audit_event, details=details)
+        self._entries.append(Entry(id=new_id(now), at=now, audit_event=kept, context=context))
 
     def flush(self) -> None:
         """Write what was recorded; who holds the transaction commits right after."""
@@ -69,7 +69,7 @@ class SqlJournal(Store):
             return
         entries, self._entries = self._entries, []
         audit, events = self._tables.audit, self._tables.events
-        hold_lock(self._connection, audit.name)
+        acquire_lock(self._connection, audit.name)
         newest, previous, erased = self._newest(entries)
         if erased:
             entries = [without_erased(entry, erased) for entry in entries]
@@ -78,8 +78,8 @@ class SqlJournal(Store):
             rows.append(chained_row(entry, previous=previous, sequence=sequence))
             previous = rows[-1]["hash"]
         self._add(audit, *rows)
-        if told := [_event_row(entry) for entry in entries if _is_told(entry.fact)]:
-            self._add(events, *told)
+        if delivered := [_event_row(entry) for entry in entries if _is_delivered(entry.audit_event)]:
+            self._add(events, *delivered)
 
     def events_after(self, sequence: int, *, limit: int) -> Sequence[Event]:
         events = self._tables.events
@@ -136,9 +136,9 @@ class SqlJournal(Store):
         statement = update(sinks).where(sinks.c.name == sink, sinks.c.owner == owner)
         self._connection.execute(statement.values(owner=None, leased_until=None))
 
-    def park(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
+    def dead_letter(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
         events, parked = self._tables.events, self._tables.parked_events
-        # Copied where it lies: what makes it poison may be that its data cannot be written anew.
+        # Copied where it lies: what makes it poison may be that its data cannot be written again.
         copied = select(
             literal(sink).label("sink"),
             *columns(events, Event),
@@ -152,7 +152,7 @@ class SqlJournal(Store):
             .on_conflict_do_nothing(index_elements=["sink", "sequence"])
         )
 
-    def parked(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
+    def dead_letters(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
         parked = self._tables.parked_events
         statement = select(*columns(parked, Event), parked.c.sink, parked.c.error)
         found = []
@@ -164,7 +164,7 @@ class SqlJournal(Store):
             found.append((sink, Event(**fields), error))
         return found
 
-    def outbox(self) -> OutboxState:
+    def state(self) -> OutboxState:
         events, sinks, parked = self._tables.events, self._tables.sinks, self._tables.parked_events
         waiting = (
             select(sinks.c.name, sinks.c.leased_until, func.count(events.c.sequence), func.min(events.c.at))
@@ -183,7 +183,7 @@ class SqlJournal(Store):
                     behind=behind,
                     oldest_waiting_at=oldest,
                     leased_until=leased_until,
-                    parked=aside.get(name, 0),
+                    dead_lettered=aside.get(name, 0),
                 )
                 for name, leased_until, behind, oldest in self._connection.execute(waiting)
             ],
@@ -200,8 +200,8 @@ class SqlJournal(Store):
     def _newest(self, entries: Sequence[Entry]) -> tuple[int, str, frozenset[str]]:
         """Read where the chain ends, and which of the users in *entries* were deleted, in one statement."""
         audit, erasures = self._tables.audit, self._tables.erasures
-        concerned = {entry.fact.user_id for entry in entries} | {
-            entry.provenance.user_id for entry in entries
+        concerned = {entry.audit_event.user_id for entry in entries} | {
+            entry.context.user_id for entry in entries
         }
         known = sorted(user_id for user_id in concerned if user_id is not None)
         erased = select(func.aggregate_strings(erasures.c.user_id, " ")).where(erasures.c.user_id.in_(known))
@@ -229,13 +229,21 @@ class SqlJournal(Store):
         return [audit_record(row) for row in self._connection.execute(statement)]
 
 
-def _is_told(fact: Fact) -> bool:
-    return fact.action in ALARMS or (fact.action in EVENT_TYPES and fact.outcome == "success")
+def _is_delivered(audit_event: AuditEvent) -> bool:
+    return audit_event.action in ALARMS or (
+        audit_event.action in EVENT_TYPES and audit_event.outcome == "success"
+    )
 
 
 def _event_row(entry: Entry) -> dict[str, Any]:
-    fact = entry.fact
-    data = {**fact.details, "userId": fact.user_id}
-    if fact.organization_id is not None:
-        data["organizationId"] = fact.organization_id
-    return {"id": entry.id, "type": fact.action, "user_id": fact.user_id, "at": entry.at, "data": data}
+    audit_event = entry.audit_event
+    data = {**audit_event.details, "userId": audit_event.user_id}
+    if audit_event.organization_id is not None:
+        data["organizationId"] = audit_event.organization_id
+    return {
+        "id": entry.id,
+        "type": audit_event.action,
+        "user_id": audit_event.user_id,
+        "at": entry.at,
+        "data": data,
+    }

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Table, bindparam, delete, or_, select, update
 
 from czo_auth.core.events.personal import PERSONAL_IN_VERSION_1, split_details
 from czo_auth.core.events.store import Erasure
-from czo_auth.storage.locks import hold_lock
+from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, values
 
 _REMOVABLE = ("ip", "user_agent", "origin_salt", "personal", "personal_salt", "details", "personal_removed")
@@ -20,7 +20,7 @@ class SqlAuditRemoval(Store):
     """Implements `czo_auth.core.events.store.AuditRemoval`."""
 
     def lock_audit(self) -> None:
-        hold_lock(self._connection, self._tables.audit.name)
+        acquire_lock(self._connection, self._tables.audit.name)
 
     def cut_audit(self, *, through: int) -> int:
         audit = self._tables.audit

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.events.chain import VERSION, committed_hash
 from czo_auth.core.events.personal import Commitment, origin_of, split_details
-from czo_auth.core.events.types import AuditRecord, Fact
+from czo_auth.core.events.types import AuditEvent, AuditRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,24 +21,24 @@ class Entry:
 
     id: str
     at: datetime
-    fact: Fact
-    provenance: Provenance
+    audit_event: AuditEvent
+    context: Context
 
 
 def without_erased(entry: Entry, erased: Collection[str]) -> Entry:
     """Return *entry* without the personal parts of users who were deleted meanwhile."""
-    fact, by = entry.fact, entry.provenance
-    if by.user_id in erased or (by.user_id is None and fact.user_id in erased):
+    audit_event, by = entry.audit_event, entry.context
+    if by.user_id in erased or (by.user_id is None and audit_event.user_id in erased):
         by = replace(by, ip=None, user_agent=None)
-    if by.user_id in erased or fact.user_id in erased:
-        fact = replace(fact, details=split_details(fact.details)[0])
-    return replace(entry, fact=fact, provenance=by)
+    if by.user_id in erased or audit_event.user_id in erased:
+        audit_event = replace(audit_event, details=split_details(audit_event.details)[0])
+    return replace(entry, audit_event=audit_event, context=by)
 
 
 def chained_row(entry: Entry, *, previous: str, sequence: int) -> dict[str, Any]:
     """Return the row of *entry* behind the record whose hash is *previous*."""
-    fact, by = entry.fact, entry.provenance
-    stay, personal_details = split_details(fact.details)
+    audit_event, by = entry.audit_event, entry.context
+    stay, personal_details = split_details(audit_event.details)
     origin = Commitment.of(origin_of(by.ip, by.user_agent))
     personal = Commitment.of(personal_details)
     own = committed_hash(
@@ -46,8 +46,8 @@ def chained_row(entry: Entry, *, previous: str, sequence: int) -> dict[str, Any]
         sequence=sequence,
         record_id=entry.id,
         at=entry.at,
-        fact=replace(fact, details=stay),
-        provenance=by,
+        audit_event=replace(audit_event, details=stay),
+        context=by,
         origin=origin,
         personal=personal,
     )
@@ -55,10 +55,10 @@ def chained_row(entry: Entry, *, previous: str, sequence: int) -> dict[str, Any]
         "sequence": sequence,
         "id": entry.id,
         "at": entry.at,
-        "action": fact.action,
-        "outcome": fact.outcome,
-        "user_id": fact.user_id,
-        "organization_id": fact.organization_id,
+        "action": audit_event.action,
+        "outcome": audit_event.outcome,
+        "user_id": audit_event.user_id,
+        "organization_id": audit_event.organization_id,
         "details": stay,
         "actor_kind": by.actor_kind,
         "actor_user_id": by.user_id,
@@ -85,14 +85,14 @@ def audit_record(row: Row[Any]) -> AuditRecord:
         sequence=row.sequence,
         id=row.id,
         at=row.at,
-        fact=Fact(
+        audit_event=AuditEvent(
             action=row.action,
             user_id=row.user_id,
             organization_id=row.organization_id,
             outcome=row.outcome,
             details={**row.details, **personal_details},
         ),
-        provenance=Provenance(
+        context=Context(
             actor_kind=row.actor_kind,
             user_id=row.actor_user_id,
             organization_id=row.actor_organization_id,

@@ -68,7 +68,7 @@ WATCHED: Final[dict[str, WatchedTable]] = {
 
 def install_change_triggers(connection: Connection, tables: Tables) -> None:
     """
-    Make the triggers anew; part of every migration, since SQLite drops them with a table that is rebuilt.
+    Make the triggers again; part of every migration, since SQLite drops them with a table that is rebuilt.
 
     Columns that a schema on its way does not have yet are left out.
     """

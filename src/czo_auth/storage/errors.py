@@ -22,10 +22,10 @@ log = logging.getLogger("czo_auth.storage")
 MAX_LOGGED_CAUSES: Final = 100
 _logged: set[str] = set()
 
-OUR_FAULTS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
+OUR_ERRORS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 
 
-class StorageFault(Exception):
+class StorageError(Exception):
     """
     The database refused a statement for what it says: a bug, and never the caller's doing.
 
@@ -54,7 +54,7 @@ class DatabaseMisconfigured(StorageUnavailable):
         self.advice = advice
 
 
-def sqlite_fault(error: Exception) -> Exception:
+def sqlite_error(error: Exception) -> Exception:
     """Say what *error*, from sqlite3 or from SQLAlchemy over it, means to the caller."""
     original = error.orig if isinstance(error, DBAPIError) else error
     text = first_line(original)
@@ -62,14 +62,14 @@ def sqlite_fault(error: Exception) -> Exception:
         return unavailable(TablesMissing(), text)
     if "closed database" in text:
         return unavailable(StorageUnavailable(), text)
-    if isinstance(error, DBAPIError | sqlite3.Error) and not isinstance(error, OUR_FAULTS):
+    if isinstance(error, DBAPIError | sqlite3.Error) and not isinstance(error, OUR_ERRORS):
         return unavailable(StorageUnavailable(), text)
-    return StorageFault(text) if isinstance(error, SQLAlchemyError) else error
+    return StorageError(text) if isinstance(error, SQLAlchemyError) else error
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether *error* says that the database itself fails: neither a statement of ours nor another writer's lock."""
-    if not isinstance(error, DBAPIError | sqlite3.Error) or isinstance(error, OUR_FAULTS):
+    if not isinstance(error, DBAPIError | sqlite3.Error) or isinstance(error, OUR_ERRORS):
         return False
     code = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)
     return code & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

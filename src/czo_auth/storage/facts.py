@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from czo_auth.storage.errors import sqlite_fault
+from czo_auth.storage.errors import sqlite_error
 from czo_auth.storage.postgresql_address import read_address
 from czo_auth.storage.sqlite_file import connect_to_read, connect_to_write
 
 _SYNCHRONOUS: Final = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
-_PATIENCE_SECONDS: Final = 1.0
+_TIMEOUT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,13 @@ def sqlite_facts(path: str) -> DatabaseFacts:
         StorageUnavailable: It cannot be read.
     """
     try:
-        with closing(connect_to_read(path, patience=_PATIENCE_SECONDS)) as reader:
+        with closing(connect_to_read(path, timeout=_TIMEOUT_SECONDS)) as reader:
             begun = time.perf_counter()
             reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
             round_trip = timedelta(seconds=time.perf_counter() - begun)
             (journal_mode,) = reader.execute("PRAGMA journal_mode").fetchone()
     except sqlite3.Error as error:
-        raise sqlite_fault(error) from None
+        raise sqlite_error(error) from None
     durability = {"journal_mode": str(journal_mode)}
     # A connection that writes turns the write-ahead log on, which whoever only looks must not do.
     synchronous = _try_to_write(path) if journal_mode == "wal" else None
@@ -73,7 +73,7 @@ def sqlite_facts(path: str) -> DatabaseFacts:
 def _try_to_write(path: str) -> str | None:
     """Begin to write and take it back; gives how carefully commits are written, or None when nothing can be."""
     try:
-        with closing(connect_to_write(path, patience=_PATIENCE_SECONDS)) as writer:
+        with closing(connect_to_write(path, timeout=_TIMEOUT_SECONDS)) as writer:
             writer.execute("BEGIN IMMEDIATE")
             writer.execute("ROLLBACK")
             (level,) = writer.execute("PRAGMA synchronous").fetchone()
@@ -92,7 +92,7 @@ async def postgres_facts(url: str, *, now: Callable[[], datetime]) -> DatabaseFa
     Raises:
         StorageUnavailable: It does not answer.
     """
-    from czo_auth.storage.postgresql_server import PostgresServer, postgres_fault
+    from czo_auth.storage.postgresql_server import PostgresServer, postgres_error
 
     try:
         connection = await PostgresServer(url).connect()
@@ -103,9 +103,9 @@ async def postgres_facts(url: str, *, now: Callable[[], datetime]) -> DatabaseFa
             round_trip = timedelta(seconds=time.perf_counter() - begun)
             row = await connection.fetchrow(_POSTGRES_FACTS)
         finally:
-            await connection.close(timeout=PATIENCE_TO_CLOSE)
+            await connection.close(timeout=CLOSE_TIMEOUT_SECONDS)
     except Exception as error:
-        known = postgres_fault(error)
+        known = postgres_error(error)
         if known is error:
             raise
         raise known from None
@@ -122,7 +122,7 @@ async def postgres_facts(url: str, *, now: Callable[[], datetime]) -> DatabaseFa
     )
 
 
-PATIENCE_TO_CLOSE: Final = 5.0
+CLOSE_TIMEOUT_SECONDS: Final = 5.0
 _POSTGRES_FACTS: Final = """
 SELECT current_setting('server_version_num')::int AS version,
        current_setting('fsync') AS fsync,

@@ -11,7 +11,7 @@ from czo_auth.crypto import tokens
 _HOLD: Final = select(func.pg_advisory_xact_lock(bindparam("number", type_=BigInteger)))
 
 
-def hold_lock(connection: Connection, name: str) -> None:
+def acquire_lock(connection: Connection, name: str) -> None:
     """
     Wait until no other transaction holds the lock *name*, and hold it until this one ends.
 

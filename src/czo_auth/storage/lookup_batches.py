@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-MOST: Final = 64
+MAX_BATCH: Final = 64
 """Values in one question; more only make the first of them wait."""
 
 Ask = Callable[[str, Sequence[str]], Awaitable[Sequence[Any]]]
@@ -53,8 +53,8 @@ class LookupBatches:
         """Ask until nobody waits."""
         try:
             while waiting := self._waiting.get(sql):
-                batch = [(value, answer) for value, answer in waiting[:MOST] if not answer.done()]
-                del waiting[:MOST]
+                batch = [(value, answer) for value, answer in waiting[:MAX_BATCH] if not answer.done()]
+                del waiting[:MAX_BATCH]
                 if batch:
                     await self._answer_batch(sql, batch)
         finally:

@@ -2,7 +2,8 @@
 The three reads of the hot path, as one SQL text for both databases, and the row that they give.
 
 Written out instead of built, because SQLAlchemy would cost more than the query. Each begins at a unique index and
-joins what is true of the owner now: ban, hats, second factor, membership. A member's row goes with its organization,
+joins what is true of the owner now: ban, actor types, second factor, membership. A member's row goes with its
+organization,
 so whoever has one belongs to an organization that exists.
 """
 
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from czo_auth.core.api_keys.key import KeyGuard, rate_limit_of
-from czo_auth.core.transaction import Standing
+from czo_auth.core.api_keys.key import KeyRestrictions, rate_limit_of
+from czo_auth.core.transaction import CredentialRecord
 from czo_auth.storage.column_types import from_milliseconds
 from czo_auth.storage.tables import checked_prefix
 
@@ -64,9 +65,9 @@ def lookup_sql(prefix: str, *, mark: str) -> LookupSql:
     )
 
 
-def api_key_standing(row: Any) -> Standing:
+def api_key_record(row: Any) -> CredentialRecord:
     """Read a row of `LookupSql.api_key`."""
-    return Standing(
+    return CredentialRecord(
         id=row[0],
         user_id=row[1],
         actor_type=row[2],
@@ -83,20 +84,20 @@ def api_key_standing(row: Any) -> Standing:
         auth_time=None,
         factor_proved_at=None,
         last_used_at=_time(row[11]),
-        guard=None if row[12] is None and row[13] is None else _guard(row),
+        restrictions=None if row[12] is None and row[13] is None else _restrictions(row),
     )
 
 
-def _guard(row: Any) -> KeyGuard:
-    return KeyGuard(
+def _restrictions(row: Any) -> KeyRestrictions:
+    return KeyRestrictions(
         allowed_ips=None if row[12] is None else tuple(row[12].split()),
         rate_limit=rate_limit_of(row[13], row[14]),
     )
 
 
-def session_standing(row: Any) -> Standing:
+def session_record(row: Any) -> CredentialRecord:
     """Read a row of `LookupSql.session` or `LookupSql.session_by_id`."""
-    return Standing(
+    return CredentialRecord(
         id=row[0],
         user_id=row[1],
         actor_type=row[2],

@@ -19,13 +19,13 @@ from sqlalchemy.pool import NullPool
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.storage.change_triggers import install_change_triggers
-from czo_auth.storage.errors import first_line, sqlite_fault, unavailable
-from czo_auth.storage.locks import hold_lock
+from czo_auth.storage.errors import first_line, sqlite_error, unavailable
+from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.migrations import HEAD
 from czo_auth.storage.sqlite_file import connect_to_read, connect_to_write, create_private, database_path
 from czo_auth.storage.tables import DEFAULT_PREFIX, Tables
 
-PATIENCE_SECONDS: Final = 120.0
+TIMEOUT_SECONDS: Final = 120.0
 """How long a process waits while another one migrates."""
 
 _SCRIPTS: Final = "czo_auth.storage:migrations"
@@ -101,7 +101,7 @@ def _ask_sqlite(path: str, question: str) -> str | None:
     except sqlite3.Error as error:
         if "no such table" in str(error):
             return None
-        raise sqlite_fault(error) from None
+        raise sqlite_error(error) from None
     return None if row is None else str(row[0])
 
 
@@ -117,15 +117,15 @@ def _upgrade_sqlite(path: str, tables: Tables) -> None:
             _migrate(connection, tables)
             _check_references(connection)
     except Exception as error:
-        known = sqlite_fault(error)
+        known = sqlite_error(error)
         if known is error:
             raise
         raise known from None
 
 
 def _connect_to_migrate(path: str) -> sqlite3.Connection:
-    connection = connect_to_write(path, patience=PATIENCE_SECONDS)
-    # Batch mode makes a table anew and drops the old one; with foreign keys on, that empties those that refer to it.
+    connection = connect_to_write(path, timeout=TIMEOUT_SECONDS)
+    # Batch mode makes a table again and drops the old one; with foreign keys on, that empties those that refer to it.
     connection.execute("PRAGMA foreign_keys = OFF")
     return connection
 
@@ -136,14 +136,14 @@ def _check_references(connection: Connection) -> None:
 
 
 async def _upgrade_postgres(url: str, tables: Tables) -> None:
-    from czo_auth.storage.postgresql_server import PostgresServer, postgres_fault
+    from czo_auth.storage.postgresql_server import PostgresServer, postgres_error
 
-    engine = PostgresServer(url, patience=PATIENCE_SECONDS).engine(pool_size=1)
+    engine = PostgresServer(url, timeout=TIMEOUT_SECONDS).engine(pool_size=1)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_migrate_alone, tables)
     except Exception as error:
-        known = postgres_fault(error)
+        known = postgres_error(error)
         if known is error:
             raise
         raise known from None
@@ -152,7 +152,7 @@ async def _upgrade_postgres(url: str, tables: Tables) -> None:
 
 
 def _migrate_alone(connection: Connection, tables: Tables) -> None:
-    hold_lock(connection, tables.version_table)
+    acquire_lock(connection, tables.version_table)
     _migrate(connection, tables)
 
 

@@ -11,15 +11,15 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
-from czo_auth.core.transaction import Standing, Transaction
+from czo_auth.core.transaction import CredentialRecord, Transaction
 from czo_auth.storage.lookup_batches import LookupBatches
-from czo_auth.storage.lookup_sql import api_key_standing, lookup_sql, session_standing
+from czo_auth.storage.lookup_sql import api_key_record, lookup_sql, session_record
 from czo_auth.storage.postgresql_server import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     PostgresServer,
     is_broken_connection,
     is_retryable,
-    postgres_fault,
+    postgres_error,
 )
 from czo_auth.storage.postgresql_watch import ChangeWatch
 from czo_auth.storage.tables import Tables
@@ -68,7 +68,7 @@ class _Connections:
 
     async def _ask_once(self, sql: str, values: Sequence[str]) -> Sequence[Any]:
         pool = await self.pool()
-        connection = await pool.acquire(timeout=self._server.patience)
+        connection = await pool.acquire(timeout=self._server.timeout)
         try:
             return await connection.fetch(sql, values)
         except TimeoutError:
@@ -82,7 +82,7 @@ class _Connections:
         await self.engine.dispose()
         if pool is not None:
             try:
-                await asyncio.wait_for(pool.close(), self._server.patience)
+                await asyncio.wait_for(pool.close(), self._server.timeout)
             except TimeoutError:
                 pool.terminate()
 
@@ -95,7 +95,7 @@ class _PerLoop:
     """
 
     def __init__(self, server: PostgresServer, *, pool_size: int, lookup_pool_size: int) -> None:
-        self.patience = server.patience
+        self.timeout = server.timeout
         self._make: Callable[[], _Connections] = lambda: _Connections(
             server, pool_size=pool_size, lookup_pool_size=lookup_pool_size
         )
@@ -154,7 +154,7 @@ class PostgresTransactions:
                 if again and tried < TRIES:
                     await asyncio.sleep(_PAUSE_SECONDS * tried)
                     continue
-                known = postgres_fault(error)
+                known = postgres_error(error)
                 if known is error:
                     raise
                 raise known from None
@@ -219,27 +219,27 @@ class PostgresLookup:
         """How long a change may take to be heard."""
         return self._bound
 
-    def stamp(self) -> object | None:
+    def change_token(self) -> object | None:
         """Give the stamp of the watch; without one nothing may be remembered."""
-        return None if self._watch is None else self._watch.stamp()
+        return None if self._watch is None else self._watch.change_token()
 
-    async def find_api_key(self, digest: str) -> Standing | None:
+    async def find_api_key(self, digest: str) -> CredentialRecord | None:
         row = await self._row(self._sql.api_key, digest)
-        return None if row is None else api_key_standing(row)
+        return None if row is None else api_key_record(row)
 
-    async def find_session(self, digest: str) -> Standing | None:
+    async def find_session(self, digest: str) -> CredentialRecord | None:
         row = await self._row(self._sql.session, digest)
-        return None if row is None else session_standing(row)
+        return None if row is None else session_record(row)
 
-    async def find_session_by_id(self, session_id: str) -> Standing | None:
+    async def find_session_by_id(self, session_id: str) -> CredentialRecord | None:
         row = await self._row(self._sql.session_by_id, session_id)
-        return None if row is None else session_standing(row)
+        return None if row is None else session_record(row)
 
     async def _row(self, sql: str, value: str) -> Any | None:
         try:
             return await self._connections.here().lookups.find(sql, value)
         except Exception as error:
-            known = postgres_fault(error)
+            known = postgres_error(error)
             if known is error:
                 raise
             raise known from None
@@ -263,11 +263,11 @@ class PostgresStorage:
         pool_size: int = 8,
         lookup_pool_size: int = 4,
         cache_bound: timedelta | None = None,
-        patience: float = PATIENCE_SECONDS,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self.url = url
         self.tables = Tables(table_prefix)
-        server = PostgresServer(url, patience=patience)
+        server = PostgresServer(url, timeout=timeout)
         self._connections = _PerLoop(server, pool_size=pool_size, lookup_pool_size=lookup_pool_size)
         self._watch = (
             None

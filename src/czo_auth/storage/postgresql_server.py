@@ -13,7 +13,7 @@ from czo_auth.core.errors import StorageUnavailable
 from czo_auth.storage.column_types import json_text
 from czo_auth.storage.errors import (
     DatabaseMisconfigured,
-    StorageFault,
+    StorageError,
     TablesMissing,
     first_line,
     misconfigured,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 
-PATIENCE_SECONDS: Final = 5.0
+TIMEOUT_SECONDS: Final = 5.0
 _RETRYABLE: Final = frozenset({"40001", "40P01"})
 _OUTAGES: Final = frozenset({"40001", "40P01", "55P03", "57014"})
 _OUTAGE_CLASSES: Final = frozenset({"08", "53", "57", "58", "XX"})
@@ -85,13 +85,13 @@ class PostgresServer:
         ValueError: The address is not one.
     """
 
-    def __init__(self, url: str, *, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
         address = read_address(url)
-        self.patience = patience
+        self.timeout = timeout
         self._arguments: dict[str, Any] = {
             **address.arguments,
-            "timeout": address.connect_timeout or patience,
-            "command_timeout": patience,
+            "timeout": address.connect_timeout or timeout,
+            "command_timeout": timeout,
             "server_settings": dict(address.server_settings),
         }
 
@@ -112,7 +112,7 @@ class PostgresServer:
             isolation_level="READ COMMITTED",
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=self.patience,
+            pool_timeout=self.timeout,
             json_serializer=json_text,
             hide_parameters=True,
         )
@@ -141,18 +141,18 @@ async def ask(url: str, question: str) -> str | None:
         try:
             answer = await connection.fetchval(question)
         finally:
-            await connection.close(timeout=PATIENCE_SECONDS)
+            await connection.close(timeout=TIMEOUT_SECONDS)
     except Exception as error:
         if isinstance(error, asyncpg.UndefinedTableError):
             return None
-        known = postgres_fault(error)
+        known = postgres_error(error)
         if known is error:
             raise
         raise known from None
     return None if answer is None else str(answer)
 
 
-def postgres_fault(error: Exception) -> Exception:
+def postgres_error(error: Exception) -> Exception:
     """Say what *error*, from asyncpg, from SQLAlchemy over it or from a socket, means to the caller."""
     original = _driver_error(error)
     if isinstance(original, DatabaseMisconfigured):
@@ -174,7 +174,7 @@ def postgres_fault(error: Exception) -> Exception:
     if isinstance(error, SQLAlchemyError) or isinstance(
         original, asyncpg.PostgresError | asyncpg.InterfaceError
     ):
-        return StorageFault(first_line(original))
+        return StorageError(first_line(original))
     return error
 
 
@@ -229,7 +229,7 @@ async def _plan_once(connection: Any) -> None:
     """
     Plan each lookup once, and by its indexes.
 
-    Left to itself PostgreSQL plans the list of values anew each time, which takes several times as long as the answer,
+    Left to itself PostgreSQL plans the list of values again each time, which takes several times as long as the answer,
     and may hash all users for the sake of thirty keys. A set-up of its own instead of start-up options, which
     connection poolers refuse.
     """
@@ -244,10 +244,10 @@ async def _leave_as_it_is(connection: Any) -> None:
 
 
 __all__ = [
-    "PATIENCE_SECONDS",
+    "TIMEOUT_SECONDS",
     "PostgresServer",
     "ask",
     "is_broken_connection",
     "is_retryable",
-    "postgres_fault",
+    "postgres_error",
 ]

@@ -31,15 +31,15 @@ class ChangeWatch:
     def __init__(self, server: PostgresServer, *, channel: str, bound: timedelta) -> None:
         self._server = server
         self._channel = channel
-        self._patience = bound.total_seconds() / 2
-        self._stamp: object | None = None
+        self._timeout = bound.total_seconds() / 2
+        self._change_token: object | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
 
-    def stamp(self) -> object | None:
+    def change_token(self) -> object | None:
         """Give the stamp of this moment; None while nothing is heard, or on another event loop than the listener's."""
-        return self._stamp if asyncio.get_running_loop() is self._loop else None
+        return self._change_token if asyncio.get_running_loop() is self._loop else None
 
     async def start(self) -> None:
         """Begin to listen, and return once it is known whether that works."""
@@ -49,7 +49,7 @@ class ChangeWatch:
         ready = asyncio.Event()
         self._task = asyncio.create_task(self._listen_for_ever(ready))
         with suppress(TimeoutError):
-            await asyncio.wait_for(ready.wait(), self._patience + 1)
+            await asyncio.wait_for(ready.wait(), self._timeout + 1)
 
     async def stop(self) -> None:
         """Stop listening; from then on there is no stamp."""
@@ -67,7 +67,7 @@ class ChangeWatch:
                     "changes are not heard (%s); nothing is remembered meanwhile", type(error).__name__
                 )
             finally:
-                self._stamp = None
+                self._change_token = None
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _listen(self, ready: asyncio.Event) -> None:
@@ -76,7 +76,7 @@ class ChangeWatch:
         try:
             connection.add_termination_listener(self._hang_up)
             await connection.add_listener(self._channel, self._changed)
-            self._stamp = object()
+            self._change_token = object()
             ready.set()
             await self._hold(connection)
         finally:
@@ -85,13 +85,13 @@ class ChangeWatch:
     async def _hold(self, connection: Connection) -> None:
         while not self._lost.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), self._patience)
+                await asyncio.wait_for(self._lost.wait(), self._timeout)
             if not self._lost.is_set():
-                await asyncio.wait_for(connection.fetchval("SELECT 1"), self._patience)
+                await asyncio.wait_for(connection.fetchval("SELECT 1"), self._timeout)
 
     def _changed(self, *_: Any) -> None:
-        self._stamp = object()
+        self._change_token = object()
 
     def _hang_up(self, _: Any) -> None:
-        self._stamp = None
+        self._change_token = None
         self._lost.set()

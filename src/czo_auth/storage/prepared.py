@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, insert
 from sqlalchemy.sql import Delete
 
-from czo_auth.storage.errors import StorageFault, first_line
+from czo_auth.storage.errors import StorageError, first_line
 from czo_auth.storage.tables import Tables
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class PreparedStatement:
         try:
             return tuple(value if convert is None else convert(value) for value, convert in given)
         except Exception as error:
-            raise StorageFault(first_line(error)) from None
+            raise StorageError(first_line(error)) from None
 
 
 def prepared(tables: Tables, build: Build, dialect: Dialect) -> PreparedStatement:

@@ -10,7 +10,7 @@ from sqlalchemy import Select, bindparam, delete, func, select, update
 
 from czo_auth.core.sessions.session import RefreshToken, Session
 from czo_auth.core.sessions.store import StoredSigningKey
-from czo_auth.storage.locks import hold_lock
+from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, values
 from czo_auth.storage.tables import Tables
 
@@ -124,7 +124,7 @@ class SqlSessions(Store):
         return self._all(StoredSigningKey, statement.order_by(keys.c.created_at.desc(), keys.c.kid.desc()))
 
     def lock_signing_keys(self) -> None:
-        hold_lock(self._connection, self._tables.signing_keys.name)
+        acquire_lock(self._connection, self._tables.signing_keys.name)
 
     def add_signing_key(self, key: StoredSigningKey) -> None:
         self._add(self._tables.signing_keys, values(key))
@@ -134,7 +134,7 @@ class SqlSessions(Store):
         statement = update(keys).where(keys.c.kid == kid, keys.c.retired_at.is_(None))
         self._connection.execute(statement.values(retired_at=now, expires_at=expires_at))
 
-    def reseal_signing_key(self, kid: str, *, old: str, new: str) -> bool:
+    def reencrypt_signing_key(self, kid: str, *, old: str, new: str) -> bool:
         keys = self._tables.signing_keys
         statement = update(keys).where(keys.c.kid == kid, keys.c.sealed_private_key == old)
         return self._count(statement.values(sealed_private_key=new)) == 1

@@ -13,22 +13,22 @@ from mmap import mmap
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from czo_auth.core.errors import StorageUnavailable
-from czo_auth.core.transaction import Standing, Transaction
+from czo_auth.core.transaction import CredentialRecord, Transaction
 from czo_auth.storage.change_triggers import change_count_sql, has_all_change_triggers
-from czo_auth.storage.errors import first_line, log, sqlite_fault, unavailable
-from czo_auth.storage.lookup_sql import api_key_standing, lookup_sql, session_standing
+from czo_auth.storage.errors import first_line, log, sqlite_error, unavailable
+from czo_auth.storage.lookup_sql import api_key_record, lookup_sql, session_record
 from czo_auth.storage.sqlite_batch import MAX_BATCH
 from czo_auth.storage.sqlite_file import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     connect_to_read,
     connect_to_write,
     create_private,
     database_path,
+    inherited,
     is_busy,
-    left_to_parent,
 )
 from czo_auth.storage.sqlite_watch import HEADER_BYTES, header_of
-from czo_auth.storage.sqlite_worker import Lane
+from czo_auth.storage.sqlite_worker import SqliteWorker
 from czo_auth.storage.tables import Tables
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOOKUP_PATIENCE_SECONDS: Final = 0.1
+LOOKUP_TIMEOUT_SECONDS: Final = 0.1
 """Short, because a lookup waits on the event loop. In a write-ahead log readers wait for nobody, but for recovery."""
 
 _storages: weakref.WeakSet[SqliteStorage] = weakref.WeakSet()
@@ -45,21 +45,21 @@ _storages: weakref.WeakSet[SqliteStorage] = weakref.WeakSet()
 class SqliteTransactions:
     """Implements `czo_auth.core.transaction.Transactions`."""
 
-    def __init__(self, path: str, tables: Tables, *, patience: float) -> None:
-        self.writing = Lane(
+    def __init__(self, path: str, tables: Tables, *, timeout: float) -> None:
+        self.writing = SqliteWorker(
             "czo-auth-write",
             connect=lambda: connect_to_write(path),
             begin="BEGIN IMMEDIATE",
             tables=tables,
-            patience=patience,
+            timeout=timeout,
             max_batch=MAX_BATCH,
         )
-        self.reading = Lane(
+        self.reading = SqliteWorker(
             "czo-auth-read",
             connect=lambda: connect_to_read(path),
             begin="BEGIN",
             tables=tables,
-            patience=patience,
+            timeout=timeout,
         )
 
     async def run(self, step: Callable[[Transaction], T]) -> T:
@@ -85,7 +85,7 @@ class SqliteLookup:
 
     bound: Final = None
 
-    def stamp(self) -> object | None:
+    def change_token(self) -> object | None:
         """
         Look whether a connection committed, and then whether what it changed may have taken a right away.
 
@@ -103,22 +103,22 @@ class SqliteLookup:
                 reader.version = version
                 if count is None or count != reader.count:
                     reader.count = count
-                    reader.stamp = None if count is None else object()
+                    reader.change_token = None if count is None else object()
         except (sqlite3.Error, ValueError):
             return None
-        return reader.stamp  # type: ignore[no-any-return]
+        return reader.change_token  # type: ignore[no-any-return]
 
-    async def find_api_key(self, digest: str) -> Standing | None:
+    async def find_api_key(self, digest: str) -> CredentialRecord | None:
         row = self._row(self._sql.api_key, digest)
-        return None if row is None else api_key_standing(row)
+        return None if row is None else api_key_record(row)
 
-    async def find_session(self, digest: str) -> Standing | None:
+    async def find_session(self, digest: str) -> CredentialRecord | None:
         row = self._row(self._sql.session, digest)
-        return None if row is None else session_standing(row)
+        return None if row is None else session_record(row)
 
-    async def find_session_by_id(self, session_id: str) -> Standing | None:
+    async def find_session_by_id(self, session_id: str) -> CredentialRecord | None:
         row = self._row(self._sql.session_by_id, session_id)
-        return None if row is None else session_standing(row)
+        return None if row is None else session_record(row)
 
     def close(self) -> None:
         """Close the connections of all threads; a later lookup opens a new one."""
@@ -128,9 +128,9 @@ class SqliteLookup:
         for reader in readers:
             reader.close()
 
-    def leave_to_parent(self) -> None:
+    def leave_inherited(self) -> None:
         """Forget, in a forked child, the parent's connections."""
-        left_to_parent.append((self._here, list(self._readers)))
+        inherited.append((self._here, list(self._readers)))
         self._forget()
 
     def _forget(self) -> None:
@@ -149,16 +149,16 @@ class SqliteLookup:
             if not is_busy(error):
                 del self._here.reader
                 reader.close()
-            raise sqlite_fault(error) from None
+            raise sqlite_error(error) from None
         return rows[0] if rows else None
 
     def _open(self) -> _Reader:
         try:
             reader = _Reader(
-                connect_to_read(self._path, patience=LOOKUP_PATIENCE_SECONDS), self._path, self._tables
+                connect_to_read(self._path, timeout=LOOKUP_TIMEOUT_SECONDS), self._path, self._tables
             )
         except sqlite3.Error as error:
-            raise sqlite_fault(error) from None
+            raise sqlite_error(error) from None
         self._here.reader = reader
         self._readers.add(reader)
         return reader
@@ -177,7 +177,7 @@ class _Reader:
         self.cursor = connection.cursor()
         self.version: int | bytes | None = None
         self.count: int | None = None
-        self.stamp: object | None = None
+        self.change_token: object | None = None
         self.header: mmap | None = None
         self.close = weakref.finalize(self, connection.close)
         self._connection = connection
@@ -222,11 +222,11 @@ class SqliteStorage:
 
     dialect: Final[Literal["sqlite"]] = "sqlite"
 
-    def __init__(self, url: str, *, table_prefix: str, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, url: str, *, table_prefix: str, timeout: float = TIMEOUT_SECONDS) -> None:
         self.url = url
         self.path = database_path(url)
         self.tables = Tables(table_prefix)
-        self.transactions = SqliteTransactions(self.path, self.tables, patience=patience)
+        self.transactions = SqliteTransactions(self.path, self.tables, timeout=timeout)
         self.lookup = SqliteLookup(self.path, self.tables)
         _storages.add(self)
 
@@ -255,15 +255,15 @@ class SqliteStorage:
     async def ping(self) -> None:
         await self.transactions.read(lambda tx: tx.key_checks.find_all())
 
-    def leave_to_parent(self) -> None:
-        self.transactions.writing.leave_to_parent()
-        self.transactions.reading.leave_to_parent()
-        self.lookup.leave_to_parent()
+    def leave_inherited(self) -> None:
+        self.transactions.writing.leave_inherited()
+        self.transactions.reading.leave_inherited()
+        self.lookup.leave_inherited()
 
 
 def _after_fork() -> None:
     for storage in list(_storages):
-        storage.leave_to_parent()
+        storage.leave_inherited()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.errors import is_outage, sqlite_fault
+from czo_auth.storage.errors import is_outage, sqlite_error
 
 MAX_BATCH: Final = 64
 """Steps in one transaction at most."""
@@ -96,7 +96,7 @@ class StepQueue:
 class BatchConnection(Protocol):
     """What a batch needs of the connection that it runs on."""
 
-    def begin(self, *, patience: float) -> sqlite3.Connection:
+    def begin(self, *, timeout: float) -> sqlite3.Connection:
         """
         Begin a transaction, and return the driver's connection.
 
@@ -146,7 +146,7 @@ def perform_batch(
     """
     outcomes: list[_Outcome] = []
     try:
-        raw = connection.begin(patience=first.seconds_left())
+        raw = connection.begin(timeout=first.seconds_left())
     except BaseException as error:
         first.future.set_exception(connection.roll_back(error))
         return
@@ -186,7 +186,7 @@ def _undo_step(raw: sqlite3.Connection, error: BaseException) -> BaseException:
     """
     if not raw.in_transaction or is_outage(error):
         raise _TransactionLost(error)
-    known = sqlite_fault(error) if isinstance(error, Exception) else error
+    known = sqlite_error(error) if isinstance(error, Exception) else error
     try:
         raw.execute(f"ROLLBACK TO {_SAVEPOINT}")
         raw.execute(f"RELEASE {_SAVEPOINT}")
@@ -205,7 +205,7 @@ def _answer_without(
     failed.future.set_exception(connection.roll_back(cause))
     for other in others:
         try:
-            connection.begin(patience=other.waiting.seconds_left())
+            connection.begin(timeout=other.waiting.seconds_left())
             result = connection.perform(other.waiting.step)
             connection.commit()
         except BaseException as error:

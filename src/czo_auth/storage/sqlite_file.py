@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 SCHEME: Final = "sqlite:///"
-PATIENCE_SECONDS: Final = 5.0
+TIMEOUT_SECONDS: Final = 5.0
 """How long a step may wait for its turn, in the queue and for other processes' writes together."""
 
 # What other programs write after the path. A folder may have a question mark in its name all the same.
@@ -18,7 +18,7 @@ _PARAMETERS: Final = re.compile(r"\?[A-Za-z_]+=[^/?]*$")
 _PAUSE_SECONDS: Final = 0.005
 TURN_SECONDS: Final = 0.001
 
-left_to_parent: Final[list[object]] = []
+inherited: Final[list[object]] = []
 """Connections that a fork copied. Closing one in the child would take the parent's locks away (SQLite's manual)."""
 
 
@@ -56,7 +56,7 @@ def create_private(path: str) -> None:
         return
 
 
-def connect_to_write(path: str, *, patience: float = PATIENCE_SECONDS) -> sqlite3.Connection:
+def connect_to_write(path: str, *, timeout: float = TIMEOUT_SECONDS) -> sqlite3.Connection:
     """
     Open a connection that may write; BEGIN and COMMIT are the caller's.
 
@@ -65,9 +65,9 @@ def connect_to_write(path: str, *, patience: float = PATIENCE_SECONDS) -> sqlite
     Raises:
         sqlite3.Error: It cannot be opened, or not with a write-ahead log.
     """
-    connection = _connect(path, mode="rw", patience=patience)
+    connection = _connect(path, mode="rw", timeout=timeout)
     try:
-        use_write_ahead_log(connection, patience=patience)
+        use_write_ahead_log(connection, timeout=timeout)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
@@ -76,17 +76,17 @@ def connect_to_write(path: str, *, patience: float = PATIENCE_SECONDS) -> sqlite
     return connection
 
 
-def connect_to_read(path: str, *, patience: float = PATIENCE_SECONDS) -> sqlite3.Connection:
+def connect_to_read(path: str, *, timeout: float = TIMEOUT_SECONDS) -> sqlite3.Connection:
     """
     Open a connection that cannot write.
 
     Raises:
         sqlite3.Error: It cannot be opened.
     """
-    return _connect(path, mode="ro", patience=patience)
+    return _connect(path, mode="ro", timeout=timeout)
 
 
-def use_write_ahead_log(connection: sqlite3.Connection, *, patience: float) -> None:
+def use_write_ahead_log(connection: sqlite3.Connection, *, timeout: float) -> None:
     """
     Turn the write-ahead log on; the file remembers it.
 
@@ -95,7 +95,7 @@ def use_write_ahead_log(connection: sqlite3.Connection, *, patience: float) -> N
     Raises:
         sqlite3.Error: The file or its folder does not allow it.
     """
-    give_up_at = time.monotonic() + patience
+    give_up_at = time.monotonic() + timeout
     while True:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -109,7 +109,7 @@ def use_write_ahead_log(connection: sqlite3.Connection, *, patience: float) -> N
         return
 
 
-def begin_when_free(connection: sqlite3.Connection, begin: str, *, patience: float) -> None:
+def begin_when_free(connection: sqlite3.Connection, begin: str, *, timeout: float) -> None:
     """
     Run *begin* as soon as no other connection is in the way.
 
@@ -122,7 +122,7 @@ def begin_when_free(connection: sqlite3.Connection, begin: str, *, patience: flo
     Raises:
         sqlite3.Error: Not in time, or the file does not work.
     """
-    give_up_at = time.monotonic() + patience
+    give_up_at = time.monotonic() + timeout
     connection.execute("PRAGMA busy_timeout = 0")
     while True:
         try:
@@ -132,7 +132,7 @@ def begin_when_free(connection: sqlite3.Connection, begin: str, *, patience: flo
             if not is_busy(error) or time.monotonic() > give_up_at:
                 raise
         time.sleep(TURN_SECONDS)
-    connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+    connection.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
 
 
 def is_busy(error: BaseException) -> bool:
@@ -142,12 +142,12 @@ def is_busy(error: BaseException) -> bool:
     return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def _connect(path: str, *, mode: str, patience: float) -> sqlite3.Connection:
+def _connect(path: str, *, mode: str, timeout: float) -> sqlite3.Connection:
     # Other threads may close it, and only that; two never use it at once.
     connection = sqlite3.connect(
         f"file:{quote(path)}?mode={mode}",
         uri=True,
-        timeout=patience,
+        timeout=timeout,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,

@@ -16,9 +16,9 @@ from sqlalchemy.pool import NullPool
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.column_types import json_text
-from czo_auth.storage.errors import sqlite_fault
+from czo_auth.storage.errors import sqlite_error
 from czo_auth.storage.sqlite_batch import StepQueue, WaitingCall, WaitingStep, perform_batch
-from czo_auth.storage.sqlite_file import TURN_SECONDS, begin_when_free, is_busy, left_to_parent
+from czo_auth.storage.sqlite_file import TURN_SECONDS, begin_when_free, inherited, is_busy
 from czo_auth.storage.tables import Tables
 from czo_auth.storage.transaction import perform
 
@@ -28,7 +28,7 @@ SHARED_SECONDS: Final = 1.0
 """How long after another connection's write the file counts as shared."""
 
 
-class Lane:
+class SqliteWorker:
     """
     Steps in a thread, each between *begin* and COMMIT.
 
@@ -48,13 +48,13 @@ class Lane:
         connect: Callable[[], sqlite3.Connection],
         begin: str,
         tables: Tables,
-        patience: float,
+        timeout: float,
         max_batch: int = 1,
     ) -> None:
         self._name = name
         self._begin = begin
         self._tables = tables
-        self._patience = patience
+        self._timeout = timeout
         self._max_batch = max_batch
         self._may_write = begin != "BEGIN"
         self._data_version: int | None = None
@@ -75,7 +75,7 @@ class Lane:
             StorageUnavailable: Its turn did not come in time, or the database does not work.
         """
         future: Future[T] = Future()
-        self._submit(WaitingStep(step, future, time.monotonic() + self._patience))
+        self._submit(WaitingStep(step, future, time.monotonic() + self._timeout))
         return await asyncio.wrap_future(future)
 
     async def open(self) -> None:
@@ -101,23 +101,23 @@ class Lane:
         await asyncio.wrap_future(done)
         thread.join()
 
-    def leave_to_parent(self) -> None:
+    def leave_inherited(self) -> None:
         """Forget, in a forked child, the parent's thread and connection."""
-        left_to_parent.append(self._connection)
+        inherited.append(self._connection)
         self._connection = None
         self._guard = threading.Lock()
         self._queue = StepQueue()
         self._thread = None
 
-    def begin(self, *, patience: float) -> sqlite3.Connection:
+    def begin(self, *, timeout: float) -> sqlite3.Connection:
         """Begin a transaction; part of `BatchConnection`."""
-        if patience <= 0:
+        if timeout <= 0:
             raise StorageUnavailable
         connection = self._opened()
         connection.begin()
         raw: Any = connection.connection.driver_connection
         self._give_others_a_turn()
-        begin_when_free(raw, self._begin, patience=patience)
+        begin_when_free(raw, self._begin, timeout=timeout)
         self._look_for_others(raw)
         return raw  # type: ignore[no-any-return]
 
@@ -131,7 +131,7 @@ class Lane:
 
     def roll_back(self, error: BaseException) -> BaseException:
         """Bring the connection back to a clean state, or give it up; part of `BatchConnection`."""
-        known = sqlite_fault(error) if isinstance(error, Exception) else error
+        known = sqlite_error(error) if isinstance(error, Exception) else error
         if isinstance(known, StorageUnavailable) and known is not error and not is_busy(error):
             self._drop()
             return known
@@ -188,7 +188,7 @@ class Lane:
             try:
                 self._connection = self._engine.connect()
             except Exception as error:
-                raise sqlite_fault(error) from None
+                raise sqlite_error(error) from None
         return self._connection
 
     def _drop(self) -> None:

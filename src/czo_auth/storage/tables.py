@@ -82,7 +82,7 @@ class Tables:
         self._add_sign_in()
         self._add_organizations()
         self._add_api_keys()
-        self._add_journal()
+        self._add_audit_log()
 
     @property
     def version_table(self) -> str:
@@ -191,7 +191,7 @@ class Tables:
             Column("enabled_at", Instant, nullable=False),
             UniqueConstraint("user_id"),
         )
-        self.enrolments = self._table(
+        self.enrollments = self._table(
             "enrolments",
             _id(),
             self._user_id(),
@@ -203,7 +203,7 @@ class Tables:
             Column("expires_at", Instant, nullable=False, index=True),
             UniqueConstraint("user_id"),
         )
-        # Pending while activated_at is null. The set outlives the enrolment it came from, hence no foreign key.
+        # Pending while activated_at is null. The set outlives the enrollment it came from, hence no foreign key.
         self.backup_codes = self._table(
             "backup_codes",
             Column("id", String(80), primary_key=True),
@@ -349,7 +349,7 @@ class Tables:
             UniqueConstraint("digest"),
         )
 
-    def _add_journal(self) -> None:
+    def _add_audit_log(self) -> None:
         # AUTOINCREMENT: a number is never given twice, even after the newest events were pruned.
         self.events = self._table(
             "events",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.api_keys import SqlApiKeys
-from czo_auth.storage.audit_log import SqlJournal
+from czo_auth.storage.audit_log import SqlAuditLog
 from czo_auth.storage.audit_removal import SqlAuditRemoval
 from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.organizations import SqlOrganizations
@@ -55,8 +55,12 @@ class SqlTransaction:
         return SqlOrganizations(self.connection, self.tables)
 
     @cached_property
-    def journal(self) -> SqlJournal:
-        return SqlJournal(self.connection, self.tables)
+    def audit_log(self) -> SqlAuditLog:
+        return SqlAuditLog(self.connection, self.tables)
+
+    @property
+    def outbox(self) -> SqlAuditLog:
+        return self.audit_log
 
     @cached_property
     def audit_removal(self) -> SqlAuditRemoval:
@@ -71,5 +75,5 @@ def perform(step: Callable[[Transaction], T], connection: Connection, tables: Ta
     """Run *step* and write its journal, so that all that is left is the commit."""
     transaction = SqlTransaction(connection, tables)
     result = step(transaction)
-    transaction.journal.flush()
+    transaction.audit_log.flush()
     return result

@@ -1,4 +1,4 @@
-"""Factors, enrolments and backup codes, in SQL."""
+"""Factors, enrollments and backup codes, in SQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from czo_auth.core.two_factor.factor import Enrolment, HashedCode, StoredCode, TotpFactor
+from czo_auth.core.two_factor.factor import Enrollment, HashedCode, StoredCode, TotpFactor
 from czo_auth.storage.challenges import SqlChallenges
 from czo_auth.storage.store import PRUNED_AT_ONCE, columns, values
 
@@ -40,7 +40,7 @@ class SqlTwoFactor(SqlChallenges):
         statement = update(factors).where(factors.c.id == factor_id, factors.c.last_step < step)
         return self._count(statement.values(last_step=step)) == 1
 
-    def reseal_factor(self, factor_id: str, *, old: str, new: str) -> bool:
+    def reencrypt_factor(self, factor_id: str, *, old: str, new: str) -> bool:
         factors = self._tables.factors
         statement = update(factors).where(factors.c.id == factor_id, factors.c.sealed_secret == old)
         return self._count(statement.values(sealed_secret=new)) == 1
@@ -50,67 +50,69 @@ class SqlTwoFactor(SqlChallenges):
         statement = select(*columns(factors, TotpFactor)).where(factors.c.id > factor_id)
         return self._all(TotpFactor, statement.order_by(factors.c.id).limit(limit))
 
-    # enrolments
-    def put_enrolment(self, enrolment: Enrolment) -> None:
-        row = values(enrolment)
-        statement = self._insert(self._tables.enrolments).values(**row)
+    # enrollments
+    def put_enrollment(self, enrollment: Enrollment) -> None:
+        row = values(enrollment)
+        statement = self._insert(self._tables.enrollments).values(**row)
         self._connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=row))
-        self._drop_pending_codes(enrolment.user_id)
+        self._drop_pending_codes(enrollment.user_id)
 
-    def find_enrolment(self, user_id: str, *, lineage_id: str | None, now: datetime) -> Enrolment | None:
+    def find_enrollment(self, user_id: str, *, lineage_id: str | None, now: datetime) -> Enrollment | None:
         if lineage_id is None:
             return None
-        enrolments = self._tables.enrolments
-        statement = select(*columns(enrolments, Enrolment)).where(
-            enrolments.c.user_id == user_id,
-            enrolments.c.lineage_id == lineage_id,
-            enrolments.c.expires_at > now,
+        enrollments = self._tables.enrollments
+        statement = select(*columns(enrollments, Enrollment)).where(
+            enrollments.c.user_id == user_id,
+            enrollments.c.lineage_id == lineage_id,
+            enrollments.c.expires_at > now,
         )
-        return self._one(Enrolment, statement)
+        return self._one(Enrollment, statement)
 
-    def has_enrolment(self, user_id: str, *, now: datetime) -> bool:
-        enrolments = self._tables.enrolments
-        statement = select(enrolments.c.id).where(
-            enrolments.c.user_id == user_id, enrolments.c.expires_at > now
+    def has_enrollment(self, user_id: str, *, now: datetime) -> bool:
+        enrollments = self._tables.enrollments
+        statement = select(enrollments.c.id).where(
+            enrollments.c.user_id == user_id, enrollments.c.expires_at > now
         )
         return self._connection.execute(statement).one_or_none() is not None
 
-    def take_enrolment(self, enrolment_id: str) -> bool:
-        enrolments = self._tables.enrolments
-        return self._count(delete(enrolments).where(enrolments.c.id == enrolment_id)) == 1
+    def take_enrollment(self, enrollment_id: str) -> bool:
+        enrollments = self._tables.enrollments
+        return self._count(delete(enrollments).where(enrollments.c.id == enrollment_id)) == 1
 
-    def enrolments_after(self, enrolment_id: str, *, limit: int) -> Sequence[Enrolment]:
-        enrolments = self._tables.enrolments
-        statement = select(*columns(enrolments, Enrolment)).where(enrolments.c.id > enrolment_id)
-        return self._all(Enrolment, statement.order_by(enrolments.c.id).limit(limit))
+    def enrollments_after(self, enrollment_id: str, *, limit: int) -> Sequence[Enrollment]:
+        enrollments = self._tables.enrollments
+        statement = select(*columns(enrollments, Enrollment)).where(enrollments.c.id > enrollment_id)
+        return self._all(Enrollment, statement.order_by(enrollments.c.id).limit(limit))
 
-    def reseal_enrolment(self, old: Enrolment, *, sealed_secret: str, sealed_codes: str | None) -> bool:
-        enrolments = self._tables.enrolments
-        statement = update(enrolments).where(
-            enrolments.c.id == old.id,
-            enrolments.c.sealed_secret == old.sealed_secret,
-            enrolments.c.sealed_codes.is_not_distinct_from(old.sealed_codes),
+    def reencrypt_enrollment(self, old: Enrollment, *, sealed_secret: str, sealed_codes: str | None) -> bool:
+        enrollments = self._tables.enrollments
+        statement = update(enrollments).where(
+            enrollments.c.id == old.id,
+            enrollments.c.sealed_secret == old.sealed_secret,
+            enrollments.c.sealed_codes.is_not_distinct_from(old.sealed_codes),
         )
         return self._count(statement.values(sealed_secret=sealed_secret, sealed_codes=sealed_codes)) == 1
 
-    def drop_enrolment(self, user_id: str) -> None:
-        enrolments = self._tables.enrolments
-        self._connection.execute(delete(enrolments).where(enrolments.c.user_id == user_id))
+    def drop_enrollment(self, user_id: str) -> None:
+        enrollments = self._tables.enrollments
+        self._connection.execute(delete(enrollments).where(enrollments.c.user_id == user_id))
         self._drop_pending_codes(user_id)
 
-    def put_pending_codes(self, enrolment_id: str, user_id: str, codes: Sequence[HashedCode]) -> bool:
-        enrolments = self._tables.enrolments
-        statement = update(enrolments).where(enrolments.c.id == enrolment_id, enrolments.c.user_id == user_id)
+    def put_pending_codes(self, enrollment_id: str, user_id: str, codes: Sequence[HashedCode]) -> bool:
+        enrollments = self._tables.enrollments
+        statement = update(enrollments).where(
+            enrollments.c.id == enrollment_id, enrollments.c.user_id == user_id
+        )
         if self._count(statement.values(sealed_codes=None)) == 0:
             return False
         # Of two that hashed the same codes, the second changes nothing: either one's hashes are as good.
-        if not self.has_pending_codes(enrolment_id):
-            self._add_codes(user_id, set_id=enrolment_id, codes=codes, activated_at=None)
+        if not self.has_pending_codes(enrollment_id):
+            self._add_codes(user_id, set_id=enrollment_id, codes=codes, activated_at=None)
         return True
 
-    def has_pending_codes(self, enrolment_id: str) -> bool:
+    def has_pending_codes(self, enrollment_id: str) -> bool:
         codes = self._tables.backup_codes
-        statement = select(codes.c.id).where(codes.c.set_id == enrolment_id, codes.c.activated_at.is_(None))
+        statement = select(codes.c.id).where(codes.c.set_id == enrollment_id, codes.c.activated_at.is_(None))
         return self._connection.execute(statement.limit(1)).one_or_none() is not None
 
     # backup codes
@@ -162,7 +164,7 @@ class SqlTwoFactor(SqlChallenges):
         counted: dict[str, dict[str, int]] = {}
         for kind, sealed in (
             ("factors", tables.factors.c.sealed_secret),
-            ("enrolments", tables.enrolments.c.sealed_secret),
+            ("enrolments", tables.enrollments.c.sealed_secret),
             ("signing_keys", tables.signing_keys.c.sealed_private_key),
         ):
             kid = kid_of(sealed).label("kid")
@@ -175,7 +177,7 @@ class SqlTwoFactor(SqlChallenges):
         return (
             self._prune(challenges, challenges.c.expires_at, before)
             + self._prune(devices, devices.c.expires_at, before)
-            + self._prune_enrolments(before)
+            + self._prune_enrollments(before)
         )
 
     # --- how ---
@@ -202,7 +204,7 @@ class SqlTwoFactor(SqlChallenges):
             self._add(self._tables.backup_codes, *rows)
 
     def _drop_unused_codes(self, user_id: str) -> None:
-        # Used rows stay (S5), and so do the pending codes of an enrolment: they are not valid yet.
+        # Used rows stay (S5), and so do the pending codes of an enrollment: they are not valid yet.
         codes = self._tables.backup_codes
         self._connection.execute(delete(codes).where(codes.c.user_id == user_id, self._live()))
 
@@ -212,16 +214,16 @@ class SqlTwoFactor(SqlChallenges):
             delete(codes).where(codes.c.user_id == user_id, codes.c.activated_at.is_(None))
         )
 
-    def _prune_enrolments(self, before: datetime) -> int:
-        enrolments, codes = self._tables.enrolments, self._tables.backup_codes
-        due = select(enrolments.c.id).where(enrolments.c.expires_at < before).limit(PRUNED_AT_ONCE)
+    def _prune_enrollments(self, before: datetime) -> int:
+        enrollments, codes = self._tables.enrollments, self._tables.backup_codes
+        due = select(enrollments.c.id).where(enrollments.c.expires_at < before).limit(PRUNED_AT_ONCE)
         expired = self._connection.execute(due).scalars().all()
         if not expired:
             return 0
         self._connection.execute(
             delete(codes).where(codes.c.set_id.in_(expired), codes.c.activated_at.is_(None))
         )
-        return self._count(delete(enrolments).where(enrolments.c.id.in_(expired)))
+        return self._count(delete(enrollments).where(enrollments.c.id.in_(expired)))
 
 
 class kid_of(GenericFunction[str]):

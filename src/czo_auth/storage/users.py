@@ -40,7 +40,7 @@ class SqlUsers(Store):
         return self._prepared(_user_by_email).one(self._connection, User, email=email)
 
     def lock(self, user_id: str) -> User | None:
-        # Two statements: PostgreSQL reads a row anew after waiting for it, but not what was joined to it, so
+        # Two statements: PostgreSQL reads a row again after waiting for it, but not what was joined to it, so
         # has_factor would be as old as the wait. NO KEY: rows that refer to the user can be added meanwhile.
         # SQLite has no such lock and needs none: whoever may write is alone.
         is_alone = self._connection.dialect.name == "sqlite"
@@ -108,7 +108,7 @@ class SqlUsers(Store):
 
     def count_factors(self, actor_type: str) -> tuple[int, int]:
         users, factors = self._tables.users, self._tables.factors
-        # The hats are words with spaces between; a space at either end lets each be found as a whole.
+        # The actor types are words with spaces between; a space at either end lets each be found as a whole.
         hats = literal(" ").concat(cast(users.c.actor_types, Text)).concat(" ")
         statement = (
             select(func.count(), func.count(factors.c.user_id))
@@ -118,7 +118,7 @@ class SqlUsers(Store):
         held, with_factor = self._connection.execute(statement).one()
         return held, with_factor
 
-    def count_standing(self) -> UserCounts:
+    def count_by_state(self) -> UserCounts:
         users, factors = self._tables.users, self._tables.factors
         free = users.c.banned_at.is_(None)
         statement = select(

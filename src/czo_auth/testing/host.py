@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from pydantic import SecretStr
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.events.types import Event
-from czo_auth.core.flows.administration.audit import ReadJournal
+from czo_auth.core.flows.administration.audit import ReadAuditLog
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.mail import MailMessage
 from czo_auth.crypto.sealing import new_key_text
@@ -27,10 +27,11 @@ from czo_auth.testing.people import PASSWORD, Machine, Person
 from czo_auth.testing.stand_ins import CapturedMails, InsecureHashing
 
 if TYPE_CHECKING:
-    from czo_auth.asgi.types import ASGIApp
+    from starlette.types import ASGIApp
+
     from czo_auth.auth import Auth
 
-_OPERATOR = Provenance(actor_kind="operator", method="test")
+_OPERATOR = Context(actor_kind="operator", method="test")
 
 
 class AuthHost:
@@ -82,7 +83,7 @@ class AuthHost:
         new = NewUser(email=email or f"person{self._people}@example.com", name=name, password=password)
         types = tuple(auth.services.actors.get(each) for each in actor_types)
         user, _ = await auth.sign_up.create(
-            new, actor_types=types, email_verified=True, provenance=_OPERATOR, now=auth.now()
+            new, actor_types=types, email_verified=True, context=_OPERATOR, now=auth.now()
         )
         person = Person(
             host=self,
@@ -110,7 +111,7 @@ class AuthHost:
         return await self.person(email=email, name="Root", actor_types=[name], two_factor=True)
 
     async def organization(self, owner: Person, *, name: str = "Acme") -> str:
-        """Found an organization; gives its id."""
+        """Create an organization; gives its id."""
         answer = await self.ask("POST", "/organizations", json={"name": name}, headers=owner.client.headers)
         return str(answer.json()["organization"]["id"])
 
@@ -138,7 +139,7 @@ class AuthHost:
     async def events(self, event_type: str | None = None) -> list[Event]:
         """Give what was recorded so far, oldest first, of one type if given."""
         await self.auth.start()
-        found = [event async for batch in ReadJournal(self.auth.services).events() for event in batch]
+        found = [event async for batch in ReadAuditLog(self.auth.services).events() for event in batch]
         return [event for event in found if event_type in (None, event.type)]
 
     async def deliver_events(self) -> list[Event]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from czo_auth.asgi.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message
 
 
 @asynccontextmanager

@@ -55,7 +55,7 @@ class Person:
 
     async def sign_in(self) -> None:
         """
-        Sign in anew, with the second factor if they have one; ``client`` sends the new session from now on.
+        Sign in again, with the second factor if they have one; ``client`` sends the new session from now on.
 
         Raises:
             AssertionError: It was refused; the message says how.
@@ -71,7 +71,7 @@ class Person:
 
     async def turn_on_two_factor(self) -> None:
         """
-        Enrol an authenticator as a person does; ends their other sessions.
+        Enroll an authenticator as a person does; ends their other sessions.
 
         Raises:
             AssertionError: It was refused; the message says how.

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from czo_auth.asgi.types import ASGIApp
+    from starlette.types import ASGIApp
+
     from czo_auth.auth import Auth
     from czo_auth.testing.clock import MovableClock
     from czo_auth.testing.host import AuthHost

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from czo_auth.asgi.admission import Door
+from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.problems import status_of
 from czo_auth.core.errors import MethodNotAllowed, NotFound
 from czo_auth.web.forms import Form
@@ -22,8 +22,8 @@ from czo_auth.web.pages import (
     security,
     sign_in,
 )
-from czo_auth.web.renderer import STATIC, House
-from czo_auth.web.routing import Visit
+from czo_auth.web.renderer import STATIC, PageRenderer
+from czo_auth.web.routing import PageRequest
 from czo_auth.web.translations import best_language, catalogue
 
 GROUPS = (
@@ -38,7 +38,7 @@ GROUPS = (
 )
 
 
-def pages_app(door: Door, *, base: str) -> Starlette:
+def pages_app(app_state: AppState, *, base: str) -> Starlette:
     """
     Build the pages of one deployment.
 
@@ -51,17 +51,17 @@ def pages_app(door: Door, *, base: str) -> Starlette:
         exception_handlers={HTTPException: _missing},
     )
     app.router.redirect_slashes = False
-    app.state.door = door
-    app.state.house = House(door.runtime, base=base)
+    app.state.app_state = app_state
+    app.state.renderer = PageRenderer(app_state.runtime, base=base)
     return app
 
 
 async def _static(request: Request) -> Response:
-    house: House = request.app.state.house
+    renderer: PageRenderer = request.app.state.renderer
     name = request.path_params["name"]
     if name not in STATIC:
         raise HTTPException(404)
-    response = house.guarded(Response(house.static[name], media_type=STATIC[name]), has_query=False)
+    response = renderer.guarded(Response(renderer.static[name], media_type=STATIC[name]), has_query=False)
     # The address changes with the content.
     response.headers["cache-control"] = "public, max-age=31536000, immutable"
     return response
@@ -71,13 +71,13 @@ async def _missing(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     refusal = MethodNotAllowed() if error.status_code == 405 else NotFound()
-    visit = Visit(
-        house=request.app.state.house,
+    page = PageRequest(
+        renderer=request.app.state.renderer,
         request=request,
-        words=catalogue(best_language(request.headers.get("accept-language", ""))),
-        call=None,
+        translations=catalogue(best_language(request.headers.get("accept-language", ""))),
+        call_or_none=None,
         query=Form(),
         form=Form(),
         refusal=refusal,
     )
-    return visit.show("refused.html", http_status=status_of(refusal))
+    return page.show("refused.html", http_status=status_of(refusal))

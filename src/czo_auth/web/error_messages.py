@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from czo_auth.core.errors import Refusal, ValidationFailed
 from czo_auth.core.flows.two_factor.verify_code import BehindTheClock
 from czo_auth.web.forms import Form
-from czo_auth.web.translations import Words
+from czo_auth.web.translations import Translations
 
 _FIELD = {
     "ACCOUNT_TEMPORARILY_LOCKED": "code",
@@ -39,7 +39,7 @@ _OWN_NAME = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ErrorMessage:
     """
     A refusal as a page shows it.
 
@@ -53,7 +53,7 @@ class Told:
     field: str | None
 
 
-def told(refusal: Refusal, words: Words, form: Form) -> Told:
+def error_message(refusal: Refusal, translations: Translations, form: Form) -> ErrorMessage:
     """Put *refusal* into words for whoever sent *form*."""
     where = _FIELD.get(refusal.code)
     keys = [f"error.{refusal.code}"]
@@ -65,16 +65,16 @@ def told(refusal: Refusal, words: Words, form: Form) -> Told:
     if refusal.retry_after is not None:
         keys.insert(0, f"error.{refusal.code}_wait")
         values["minutes"] = -(-refusal.retry_after // 60)
-    sentence = words.find(*keys) or words("error.other")
-    return Told(
+    sentence = translations.find(*keys) or translations("error.other")
+    return ErrorMessage(
         code=refusal.code,
         text=sentence.format_map(values) if values else sentence,
-        hint=_hint(refusal, words),
+        hint=_hint(refusal, translations),
         field=where if where is not None and where in form else None,
     )
 
 
-def _hint(refusal: Refusal, words: Words) -> str | None:
+def _hint(refusal: Refusal, translations: Translations) -> str | None:
     if isinstance(refusal, BehindTheClock):
-        return words("error.clock_is_behind")
-    return words.find(f"error.{refusal.code}_hint")
+        return translations("error.clock_is_behind")
+    return translations.find(f"error.{refusal.code}_hint")

@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from czo_auth.asgi.body import LARGEST
+from czo_auth.asgi.body import MAX_BYTES
 from czo_auth.core.errors import InvalidRequest, TooLarge, UnsupportedMediaType, ValidationFailed
 
 _FORM_TYPE = re.compile(r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
-_MOST_FIELDS = 200
+_MAX_FIELDS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ async def read_form(request: Request) -> Form:
     chunks = bytearray()
     async for chunk in request.stream():
         chunks += chunk
-        if len(chunks) > LARGEST:
+        if len(chunks) > MAX_BYTES:
             raise TooLarge
     if chunks and not _FORM_TYPE.fullmatch(request.headers.get("content-type", "")):
         raise UnsupportedMediaType
@@ -116,13 +116,13 @@ def read_query(request: Request) -> Form:
         InvalidRequest
     """
     query: bytes = request.scope.get("query_string", b"")
-    return _parsed(query[:LARGEST])
+    return _parsed(query[:MAX_BYTES])
 
 
 def _parsed(body: bytes) -> Form:
     try:
         pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS
         )
     except ValueError:
         raise InvalidRequest from None

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from czo_auth.runtime import Runtime
 from czo_auth.web.browsers import browser_name
-from czo_auth.web.translations import Words
+from czo_auth.web.translations import Translations
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; "
@@ -29,7 +29,7 @@ STATIC = {
 }
 
 
-class House:
+class PageRenderer:
     """
     Renders pages for one deployment.
 
@@ -62,11 +62,17 @@ class House:
         return {name: hashlib.sha256(body).hexdigest()[:12] for name, body in self.static.items()}
 
     def render(
-        self, template: str, *, status: int, words: Words, has_query: bool, values: Mapping[str, object]
+        self,
+        template: str,
+        *,
+        status: int,
+        translations: Translations,
+        has_query: bool,
+        values: Mapping[str, object],
     ) -> Response:
         """Render *template*."""
         text = self._templates.get_template(template).render(
-            t=words,
+            t=translations,
             base=self.base,
             brand=self._brand,
             fetches=values.get("fetches", False),
@@ -74,7 +80,7 @@ class House:
             **{name: value for name, value in values.items() if name != "fetches"},
         )
         response = HTMLResponse(text, status_code=status)
-        response.headers["content-language"] = words.language
+        response.headers["content-language"] = translations.language
         response.headers["vary"] = "accept-language"
         return self.guarded(response, has_query=has_query, fetches=bool(values.get("fetches")))
 

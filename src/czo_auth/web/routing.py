@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from czo_auth.asgi.admission import Call, Door, enter
+from czo_auth.asgi.admission import AppState, RequestContext, admit_request
 from czo_auth.asgi.problems import refusal_of, status_of
 from czo_auth.asgi.session_cookies import clear_session_cookies
 from czo_auth.core.access import Access
@@ -30,45 +30,45 @@ from czo_auth.core.errors import (
 from czo_auth.core.ids import is_id
 from czo_auth.core.principal import Principal
 from czo_auth.web.addresses import is_own_page
-from czo_auth.web.error_messages import told
+from czo_auth.web.error_messages import error_message
 from czo_auth.web.forms import Form, read_form, read_query
-from czo_auth.web.renderer import House
-from czo_auth.web.translations import Words, best_language, catalogue
+from czo_auth.web.renderer import PageRenderer
+from czo_auth.web.translations import Translations, best_language, catalogue
 
-VISITING = Access(credential="optional_session")
-"""Pages for people who are not signed in; who is, and may only enrol, is led to do so."""
+SIGNED_OUT = Access(credential="optional_session")
+"""Pages for people who are not signed in; who is, and may only enroll, is led to do so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class PageRequest:
     """
     One request for a page.
 
     Attributes:
-        call: None when the visitor was not let in, and sees why.
+        call_or_none: None when the visitor was not let in, and sees why.
         query, form: What stands in the address, and what was submitted.
         refusal: Why the form is shown again.
     """
 
-    house: House
+    renderer: PageRenderer
     request: Request
-    words: Words
-    call: Call | None
+    translations: Translations
+    call_or_none: RequestContext | None
     query: Form
     form: Form
     refusal: Refusal | None = None
 
     @property
-    def admitted(self) -> Call:
+    def call(self) -> RequestContext:
         """The call of a visitor who was let in."""
-        if self.call is None:
+        if self.call_or_none is None:
             raise Unauthorized
-        return self.call
+        return self.call_or_none
 
     @property
     def caller(self) -> Principal | None:
         """Who is signed in, if somebody is."""
-        return None if self.call is None else self.call.caller
+        return None if self.call_or_none is None else self.call_or_none.caller
 
     def id(self, name: str) -> str:
         """
@@ -84,11 +84,11 @@ class Visit:
 
     def show(self, template: str, *, http_status: int = 200, **values: object) -> Response:
         """Answer with a page."""
-        error = None if self.refusal is None else told(self.refusal, self.words, self.form)
-        return self.house.render(
+        error = None if self.refusal is None else error_message(self.refusal, self.translations, self.form)
+        return self.renderer.render(
             template,
             status=http_status,
-            words=self.words,
+            translations=self.translations,
             has_query=bool(self.request.scope.get("query_string")),
             values={
                 **values,
@@ -97,7 +97,7 @@ class Visit:
                 "query": self.query,
                 "me": self.caller,
                 "path": self.request.scope["path"],
-                "now": None if self.call is None else self.call.now,
+                "now": None if self.call_or_none is None else self.call_or_none.now,
             },
         )
 
@@ -105,7 +105,7 @@ class Visit:
         """Send the browser to another page, with GET; *done* is what it says there, a word of ``done.*``."""
         if done is not None:
             query["done"] = done
-        address = self.house.base + path
+        address = self.renderer.base + path
         if query:
             address += ("&" if "?" in path else "?") + urlencode(query)
         if self.request.headers.get("hx-request") == "true":
@@ -113,7 +113,7 @@ class Visit:
             leading = Response(status_code=204, headers={"hx-redirect": address})
         else:
             leading = RedirectResponse(address, status_code=303)
-        return self.house.guarded(leading, has_query=True)
+        return self.renderer.guarded(leading, has_query=True)
 
     def go_on(self, *, done: str | None = None) -> Response:
         """Send the browser to where its visitor wanted to go."""
@@ -121,7 +121,7 @@ class Visit:
         return self.go(wanted if is_own_page(wanted) else "/", done=done)
 
 
-Show = Callable[[Visit], Awaitable[Response]]
+View = Callable[[PageRequest], Awaitable[Response]]
 
 
 class Pages:
@@ -130,18 +130,18 @@ class Pages:
     def __init__(self) -> None:
         self.routes: list[Route] = []
 
-    def get(self, path: str, *, access: Access) -> Callable[[Show], Show]:
+    def get(self, path: str, *, access: Access) -> Callable[[View], View]:
         """Register the decorated page."""
 
-        def register(show: Show) -> Show:
+        def register(show: View) -> View:
             self._add("GET", path, show, access=access, again=None, opens_session=False)
             return show
 
         return register
 
     def post(
-        self, path: str, *, access: Access, again: Show, opens_session: bool = False
-    ) -> Callable[[Show], Show]:
+        self, path: str, *, access: Access, again: View, opens_session: bool = False
+    ) -> Callable[[View], View]:
         """
         Register what the decorated function does with a form.
 
@@ -150,79 +150,79 @@ class Pages:
             opens_session: Whether it signs somebody in or up.
         """
 
-        def register(act: Show) -> Show:
+        def register(act: View) -> View:
             self._add("POST", path, act, access=access, again=again, opens_session=opens_session)
             return act
 
         return register
 
     def _add(
-        self, method: str, path: str, show: Show, *, access: Access, again: Show | None, opens_session: bool
+        self, method: str, path: str, show: View, *, access: Access, again: View | None, opens_session: bool
     ) -> None:
-        page = _Page(show=show, access=access, again=again, opens_session=opens_session)
-        route = Route(path, page.answer, methods=[method], name=f"{method} {path}")
+        shown_page = _Page(show=show, access=access, again=again, opens_session=opens_session)
+        route = Route(path, shown_page.answer, methods=[method], name=f"{method} {path}")
         route.czo_access = access  # type: ignore[attr-defined]
         self.routes.append(route)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Page:
-    show: Show
+    show: View
     access: Access
-    again: Show | None
+    again: View | None
     opens_session: bool
 
     async def answer(self, request: Request) -> Response:
-        house: House = request.app.state.house
-        visit = Visit(
-            house=house,
+        renderer: PageRenderer = request.app.state.renderer
+        page = PageRequest(
+            renderer=renderer,
             request=request,
-            words=catalogue(best_language(request.headers.get("accept-language", ""))),
-            call=None,
+            translations=catalogue(best_language(request.headers.get("accept-language", ""))),
+            call_or_none=None,
             query=Form(),
             form=Form(),
         )
         try:
-            visit = await self._enter(request.app.state.door, visit)
-            return await self._shown(visit)
+            page = await self._enter(request.app.state.app_state, page)
+            return await self._shown(page)
         except Exception as error:
-            return self._refused(visit, refusal_of(error))
+            return self._refused(page, refusal_of(error))
 
-    async def _enter(self, door: Door, visit: Visit) -> Visit:
+    async def _enter(self, app_state: AppState, page: PageRequest) -> PageRequest:
         """Admit the visitor; a form must come from a page of ours even when no cookie came with it."""
-        request = visit.request
+        request = page.request
         is_form = self.again is not None
         if is_form:
-            door.authenticator.origins.check_cookie_request(request.scope)
-        call = await enter(door, request, self.access, opens_session=self.opens_session)
+            app_state.authenticator.origins.check_cookie_request(request.scope)
+        call = await admit_request(app_state, request, self.access, opens_session=self.opens_session)
         form = await read_form(request) if is_form else Form()
-        return replace(visit, call=call, query=read_query(request), form=form)
+        return replace(page, call_or_none=call, query=read_query(request), form=form)
 
-    async def _shown(self, visit: Visit) -> Response:
+    async def _shown(self, page: PageRequest) -> Response:
         try:
-            return await self.show(visit)
+            return await self.show(page)
         except (Unauthorized, InvalidToken, TwoFactorSetupRequired):
             raise
         except Refusal as refusal:
             if self.again is None:
                 raise
-            return _with_status(await self.again(replace(visit, refusal=refusal)), refusal)
+            return _with_status(await self.again(replace(page, refusal=refusal)), refusal)
 
-    def _refused(self, visit: Visit, refusal: Refusal) -> Response:
+    def _refused(self, page: PageRequest, refusal: Refusal) -> Response:
         """Lead to the page that helps, or say why not."""
         match refusal:
             case TwoFactorSetupRequired():
-                return visit.go("/enrol")
+                return page.go("/enrol")
             case SecondFactorNeeded():
-                return visit.go("/prove", next=self._way_back(visit))
+                return page.go("/prove", next=self._way_back(page))
             case Unauthorized() | InvalidToken():
-                return visit.go("/sign-in", next=self._way_back(visit))
+                return page.go("/sign-in", next=self._way_back(page))
             case _:
-                page = replace(visit, refusal=refusal).show("refused.html")
-                return _with_status(page, refusal)
+                shown_page = replace(page, refusal=refusal).show("refused.html")
+                return _with_status(shown_page, refusal)
 
-    def _way_back(self, visit: Visit) -> str:
-        scope = visit.request.scope
+    def _way_back(self, page: PageRequest) -> str:
+        scope = page.request.scope
         if self.again is not None:
             return "/"
         query: bytes = scope.get("query_string", b"")
@@ -237,8 +237,8 @@ def _with_status(response: Response, refusal: Refusal) -> Response:
     return response
 
 
-def signed_out(visit: Visit) -> Response:
+def signed_out(page: PageRequest) -> Response:
     """Lead to the sign-in, without the cookies of the session that ended."""
-    response = visit.go("/sign-in", done="signed_out")
-    clear_session_cookies(visit.admitted, response)
+    response = page.go("/sign-in", done="signed_out")
+    clear_session_cookies(page.call, response)
     return response

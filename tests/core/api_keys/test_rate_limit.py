@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from czo_auth.core.api_keys.rate_limit import RateLimitWish, is_as_tight
+from czo_auth.core.api_keys.rate_limit import RateLimitUpdate, is_as_tight
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.throttle import RateLimit
 
@@ -15,21 +15,21 @@ OWN = RateLimit(requests=5, window_seconds=3600)
 @pytest.mark.parametrize(
     ("wish", "present", "limit"),
     [
-        (RateLimitWish(), None, None),
-        (RateLimitWish(), OWN, OWN),
-        (RateLimitWish(enabled=False), OWN, None),
-        (RateLimitWish(enabled=True), None, DEFAULT),
-        (RateLimitWish(enabled=True), OWN, OWN),
-        (RateLimitWish(requests=10), None, RateLimit(requests=10, window_seconds=60)),
-        (RateLimitWish(requests=1_000_000), None, RateLimit(requests=1_000_000, window_seconds=60)),
-        (RateLimitWish(requests=1), None, RateLimit(requests=1, window_seconds=60)),
-        (RateLimitWish(window_ms=2000), OWN, RateLimit(requests=5, window_seconds=2)),
-        (RateLimitWish(window_ms=1000), OWN, RateLimit(requests=5, window_seconds=1)),
-        (RateLimitWish(window_ms=86_400_000), OWN, RateLimit(requests=5, window_seconds=86_400)),
+        (RateLimitUpdate(), None, None),
+        (RateLimitUpdate(), OWN, OWN),
+        (RateLimitUpdate(enabled=False), OWN, None),
+        (RateLimitUpdate(enabled=True), None, DEFAULT),
+        (RateLimitUpdate(enabled=True), OWN, OWN),
+        (RateLimitUpdate(requests=10), None, RateLimit(requests=10, window_seconds=60)),
+        (RateLimitUpdate(requests=1_000_000), None, RateLimit(requests=1_000_000, window_seconds=60)),
+        (RateLimitUpdate(requests=1), None, RateLimit(requests=1, window_seconds=60)),
+        (RateLimitUpdate(window_ms=2000), OWN, RateLimit(requests=5, window_seconds=2)),
+        (RateLimitUpdate(window_ms=1000), OWN, RateLimit(requests=5, window_seconds=1)),
+        (RateLimitUpdate(window_ms=86_400_000), OWN, RateLimit(requests=5, window_seconds=86_400)),
     ],
 )
 def test_what_is_left_out_stays_or_is_the_default(
-    wish: RateLimitWish, present: RateLimit | None, limit: RateLimit | None
+    wish: RateLimitUpdate, present: RateLimit | None, limit: RateLimit | None
 ) -> None:
     assert wish.on(present) == limit
 
@@ -37,17 +37,17 @@ def test_what_is_left_out_stays_or_is_the_default(
 @pytest.mark.parametrize(
     ("wish", "field"),
     [
-        (RateLimitWish(requests=0), "rateLimitMax"),
-        (RateLimitWish(requests=1_000_001), "rateLimitMax"),
-        (RateLimitWish(window_ms=0), "rateLimitTimeWindow"),
-        (RateLimitWish(window_ms=999), "rateLimitTimeWindow"),
-        (RateLimitWish(window_ms=1500), "rateLimitTimeWindow"),
-        (RateLimitWish(window_ms=86_401_000), "rateLimitTimeWindow"),
-        (RateLimitWish(window_ms=-1000), "rateLimitTimeWindow"),
-        (RateLimitWish(enabled=False, requests=1), "rateLimitEnabled"),
+        (RateLimitUpdate(requests=0), "rateLimitMax"),
+        (RateLimitUpdate(requests=1_000_001), "rateLimitMax"),
+        (RateLimitUpdate(window_ms=0), "rateLimitTimeWindow"),
+        (RateLimitUpdate(window_ms=999), "rateLimitTimeWindow"),
+        (RateLimitUpdate(window_ms=1500), "rateLimitTimeWindow"),
+        (RateLimitUpdate(window_ms=86_401_000), "rateLimitTimeWindow"),
+        (RateLimitUpdate(window_ms=-1000), "rateLimitTimeWindow"),
+        (RateLimitUpdate(enabled=False, requests=1), "rateLimitEnabled"),
     ],
 )
-def test_numbers_out_of_bounds_are_refused(wish: RateLimitWish, field: str) -> None:
+def test_numbers_out_of_bounds_are_refused(wish: RateLimitUpdate, field: str) -> None:
     with pytest.raises(ValidationFailed) as caught:
         wish.on(None)
     assert caught.value.details[0][0] == field

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from czo_auth.core.api_keys.scopes import MOST_SCOPES, VERIFY_KEYS, ScopePolicy, check_form, check_grant
+from czo_auth.core.api_keys.scopes import MAX_SCOPES, VERIFY_KEYS, ScopePolicy, check_form, check_grant
 from czo_auth.core.errors import InsufficientScope, ValidationFailed
 
 CUSTOMER = frozenset({"customer"})
@@ -20,7 +20,7 @@ def test_scopes_are_kept_once_each_and_sorted() -> None:
 
 
 def test_sixty_four_scopes_are_the_most() -> None:
-    assert MOST_SCOPES == 64
+    assert MAX_SCOPES == 64
     assert len(check_form([f"orders:read{number}" for number in range(64)])) == 64
     with pytest.raises(ValidationFailed) as refused:
         check_form([f"orders:read{number}" for number in range(65)])

@@ -11,7 +11,7 @@ from typing import Any
 from czo_auth.core.context import SYSTEM
 from czo_auth.core.events import types
 from czo_auth.core.events.deliver import DeliveryPolicy, Relay, Sink
-from czo_auth.core.events.types import Event, Fact
+from czo_auth.core.events.types import AuditEvent, Event
 from czo_auth.core.transaction import Transaction, Transactions
 
 
@@ -70,19 +70,21 @@ async def record(transactions: Transactions, *marks: str) -> list[str]:
     for mark in marks:
 
         def step(tx: Transaction, mark: str = mark) -> None:
-            fact = Fact(action=types.USER_UPDATED, user_id=mark.partition(":")[0], details={"mark": mark})
-            tx.journal.record(fact, provenance=SYSTEM, now=datetime.now(UTC))
+            audit_event = AuditEvent(
+                action=types.USER_UPDATED, user_id=mark.partition(":")[0], details={"mark": mark}
+            )
+            tx.audit_log.record(audit_event, context=SYSTEM, now=datetime.now(UTC))
 
         await transactions.run(step)
     return [event.id for event in await outbox(transactions)][before:]
 
 
 async def outbox(transactions: Transactions) -> Sequence[Event]:
-    return await transactions.read(lambda tx: tx.journal.events_after(0, limit=1000))
+    return await transactions.read(lambda tx: tx.outbox.events_after(0, limit=1000))
 
 
 async def parked(transactions: Transactions) -> list[tuple[str, str, str]]:
-    found = await transactions.read(lambda tx: tx.journal.parked(limit=100))
+    found = await transactions.read(lambda tx: tx.outbox.dead_letters(limit=100))
     return [(sink, event.id, error) for sink, event, error in found]
 
 
@@ -90,7 +92,7 @@ async def claim(transactions: Transactions, owner: str, sink: str = "notebook") 
     """Try to get the lease as another process would."""
     now = datetime.now(UTC)
     until = now + timedelta(seconds=60)
-    return await transactions.run(lambda tx: tx.journal.claim_sink(sink, owner=owner, until=until, now=now))
+    return await transactions.run(lambda tx: tx.outbox.claim_sink(sink, owner=owner, until=until, now=now))
 
 
 @asynccontextmanager

@@ -281,7 +281,7 @@ async def recorded_at_last(transactions: Transactions, mark: str) -> list[str]:
 
 async def test_event_whose_delivery_could_not_be_noted_is_not_delivered_again(sqlite_url: str) -> None:
     await upgrade(sqlite_url)
-    storage = SqliteStorage(sqlite_url, table_prefix=DEFAULT_TABLE_PREFIX, patience=0.1)
+    storage = SqliteStorage(sqlite_url, table_prefix=DEFAULT_TABLE_PREFIX, timeout=0.1)
     # Reads go on while another program holds the right to write, as they do on a full disk.
     with closing(sqlite3.connect(storage.path, isolation_level=None)) as other:
 

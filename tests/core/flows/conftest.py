@@ -7,18 +7,21 @@ from collections.abc import AsyncIterator
 import pytest
 
 from czo_auth.crypto.sealing import new_key_text
-from tests.core.flows.deployment import Town, open_town
+from tests.core.flows.deployment import Deployment, open_deployment
 
 
 @pytest.fixture
-async def town(migrated_url: str) -> AsyncIterator[Town]:
-    async with open_town(migrated_url) as opened:
+async def deployment(migrated_url: str) -> AsyncIterator[Deployment]:
+    async with open_deployment(migrated_url) as opened:
         yield opened
 
 
 @pytest.fixture
-async def two_doors(migrated_url: str) -> AsyncIterator[tuple[Town, Town]]:
+async def two_doors(migrated_url: str) -> AsyncIterator[tuple[Deployment, Deployment]]:
     """Two processes' worth of the same deployment: nothing but the database keeps their acts apart."""
     key = new_key_text()
-    async with open_town(migrated_url, key=key) as first, open_town(migrated_url, key=key) as second:
+    async with (
+        open_deployment(migrated_url, key=key) as first,
+        open_deployment(migrated_url, key=key) as second,
+    ):
         yield first, second

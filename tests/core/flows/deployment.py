@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import Refusal
 from czo_auth.core.events.types import AuditRecord, Event
 from czo_auth.core.flows.api_keys.manage import CreatedApiKey, NewApiKey
@@ -29,7 +29,7 @@ from czo_auth.runtime import Runtime
 from czo_auth.settings import Settings
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
-FROM_HERE = Provenance(ip="192.0.2.7", request_id="test")
+FROM_HERE = Context(ip="192.0.2.7", request_id="test")
 
 
 def nowhere() -> None:
@@ -55,7 +55,7 @@ class Postbox:
         self.messages.append(message)
 
 
-class Town:
+class Deployment:
     """People and what they need to act; every act happens at `NOW` unless a test says otherwise."""
 
     def __init__(self, runtime: Runtime, postbox: Postbox) -> None:
@@ -96,7 +96,7 @@ class Town:
                 factor_proved_at=None,
                 remembered=True,
                 policy=self.runtime.services.policies.sessions,
-                provenance=FROM_HERE,
+                context=FROM_HERE,
                 now=NOW,
             )
         )
@@ -115,9 +115,9 @@ class Town:
         return await self.proved(await self.sign_in(user))
 
     async def organization(self, owner: Principal, name: str = "Acme") -> Organization:
-        """Let *owner* found an organization."""
+        """Let *owner* create an organization."""
         membership = await self.organizations.create(
-            owner, NewOrganization(name=name), provenance=FROM_HERE, now=NOW
+            owner, NewOrganization(name=name), context=FROM_HERE, now=NOW
         )
         return membership.organization
 
@@ -155,12 +155,12 @@ class Town:
 
     async def ban(self, person: Principal) -> None:
         """Ban *person*."""
-        await self.runtime.administer.ban(person.user_id, reason="test", provenance=FROM_HERE, now=NOW)
+        await self.runtime.administration.ban(person.user_id, reason="test", context=FROM_HERE, now=NOW)
 
     async def api_key(self, owner: Principal, organization: Organization | None = None) -> CreatedApiKey:
         """Let *owner* create a key, scoped to *organization* if given."""
         new = NewApiKey(name="key", organization_id=organization.id if organization else None)
-        return await self.runtime.api_keys.create(owner, new, provenance=FROM_HERE, now=NOW)
+        return await self.runtime.api_keys.create(owner, new, context=FROM_HERE, now=NOW)
 
     async def live_keys(self, person: Principal) -> list[ApiKey]:
         """Read the keys of *person* that were not revoked."""
@@ -168,17 +168,19 @@ class Town:
 
     async def events(self, *types: str) -> list[Event]:
         """Read the events of these types, oldest first."""
-        found = await self.transactions.read(lambda tx: tx.journal.events_after(0, limit=10_000))
+        found = await self.transactions.read(lambda tx: tx.outbox.events_after(0, limit=10_000))
         return [event for event in found if event.type in types]
 
     async def audit(self, *actions: str) -> list[AuditRecord]:
         """Read the audit records of these actions, oldest first; all of them when none is named."""
-        found = await self.transactions.read(lambda tx: tx.journal.audit_after(0, limit=10_000))
-        return [record for record in found if not actions or record.fact.action in actions]
+        found = await self.transactions.read(lambda tx: tx.audit_log.audit_after(0, limit=10_000))
+        return [record for record in found if not actions or record.audit_event.action in actions]
 
 
 @asynccontextmanager
-async def open_town(database_url: str, *, key: str | None = None, **more: Any) -> AsyncIterator[Town]:
+async def open_deployment(
+    database_url: str, *, key: str | None = None, **more: Any
+) -> AsyncIterator[Deployment]:
     """Open a deployment on *database_url*; a second one on the same database needs the same *key*."""
     postbox = Postbox()
     settings = Settings(
@@ -190,6 +192,6 @@ async def open_town(database_url: str, *, key: str | None = None, **more: Any) -
     runtime = Runtime(settings, clock=lambda: NOW, mail=postbox)
     await runtime.open()
     try:
-        yield Town(runtime, postbox)
+        yield Deployment(runtime, postbox)
     finally:
         await runtime.stop()

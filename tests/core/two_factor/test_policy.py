@@ -13,7 +13,7 @@ def test_numbers_are_those_of_the_requirements() -> None:
     assert policy.drift == 1
     assert policy.challenge_lifetime == timedelta(minutes=5)
     assert policy.challenge_attempts == 5
-    assert policy.enrolment_lifetime == timedelta(minutes=10)
+    assert policy.enrollment_lifetime == timedelta(minutes=10)
     assert policy.proof_lifetime == timedelta(minutes=10)
     assert policy.backup_codes == 10
     assert policy.trusted_device_lifetime == timedelta(days=30)

@@ -101,7 +101,7 @@ class Acting(RuleBasedStateMachine):
             leaf=body["refreshToken"],
             **{"expires_at": now + LIFE, **more},
         )
-        assert body["requires2FASetup"] == person.must_enrol
+        assert body["requires2FASetup"] == person.must_enroll
         assert shown["aal"] == (2 if session.proved_at else 1)
         self.world.after_issue(session)
         return session

@@ -8,7 +8,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant
 
-from czo_auth.core.flows.administration.audit import ReadJournal
+from czo_auth.core.flows.administration.audit import ReadAuditLog
 from tests.contract.deployments import Timed
 from tests.fuzz.model.keys import Keys
 from tests.fuzz.model.operators import Operators
@@ -66,7 +66,7 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators):
         if self._holds(answer, world.enters(session, now=now, enrolling=True)):
             shown = answer.json()
             assert (shown["userId"], shown["aal"]) == (session.person.id, session.aal)
-            assert (shown["restrictedTo"] is not None) == session.person.must_enrol
+            assert (shown["restrictedTo"] is not None) == session.person.must_enroll
         self._holds(
             self._ask("GET", "/admin/users?limit=1", bearer=session.token),
             world.administers(session, now=now),
@@ -106,7 +106,7 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators):
         lacking, surplus = self.world.events - told, told - self.world.events
         assert not lacking, lacking
         assert not surplus, surplus
-        verdict = self._run(ReadJournal(self._here.auth.services).verify_audit())
+        verdict = self._run(ReadAuditLog(self._here.auth.services).verify_audit())
         assert verdict.broken_at is None
 
     def close(self) -> None:
@@ -150,6 +150,6 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators):
 
     async def _told(self) -> Counter[tuple[str | None, str]]:
         found: Counter[tuple[str | None, str]] = Counter()
-        async for batch in ReadJournal(self._here.auth.services).events():
+        async for batch in ReadAuditLog(self._here.auth.services).events():
             found.update((event.user_id, event.type) for event in batch)
         return found

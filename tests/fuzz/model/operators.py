@@ -21,24 +21,24 @@ class Operators(Acting):
     def operate(self, pick: int, deed: str) -> None:
         """Act as the command line does, beside the server."""
         person: Person = self._one(self.world.people, pick)
-        administer, recovery = self._here.auth.administer, self._here.auth.recovery
+        administration, recovery = self._here.auth.administration, self._here.auth.recovery
         if deed == "reset" and self.world.lacks_a_reset(person):
             return
         how = {"provenance": SYSTEM, "now": self._now}
         add, remove = (["admin"], []) if deed == "promote" else ([], ["admin"])
         if deed == "ban":
-            self._run(administer.ban(person.id, reason="the model", **how))
+            self._run(administration.ban(person.id, reason="the model", **how))
         elif deed == "unban":
-            self._run(administer.unban(person.id, **how))
+            self._run(administration.unban(person.id, **how))
         elif deed == "reset":
             self._run(recovery.reset_now(person.id, reason="the model", **how))
         else:
-            self._run(administer.change_actor_types(person.id, add=add, remove=remove, **how))
+            self._run(administration.change_actor_types(person.id, add=add, remove=remove, **how))
         self._done(person, deed)
 
     @rule(pick=PICK, by=PICK, deed=DEEDS)
     @precondition(lambda self: self.world.sessions)
-    def administer(self, pick: int, by: int, deed: str) -> None:
+    def administration(self, pick: int, by: int, deed: str) -> None:
         """Act, or try to, as an administrator does."""
         person: Person = self._one(self.world.people, pick)
         session = self._session(by)

@@ -44,7 +44,7 @@ class Passwords(Acting):
             if person.is_banned:
                 return
             issue = here.auth.passwords.issue_recovery_token
-            token = self._run(issue(person.id, reason="the model", provenance=SYSTEM, now=now))
+            token = self._run(issue(person.id, reason="the model", context=SYSTEM, now=now))
             self.world.after_link(Link(person, token, "operator", expires_at=now + LINK_LIFE))
             return
         mailed = here.mail.tokens

@@ -106,7 +106,7 @@ class SecondFactors(Sessions):
     def enable(
         self, pick: int, password: str | None = "right", replace: bool = False, kind: str | None = None
     ) -> None:
-        """Begin an enrolment, beside the factor that there is if it is to be replaced."""
+        """Begin an enrollment, beside the factor that there is if it is to be replaced."""
         session = self._session(pick)
         person, now = session.person, self._now
         body: dict[str, Any] = {"replace": replace}
@@ -140,7 +140,7 @@ class SecondFactors(Sessions):
     @rule(pick=PICK, kind=CODES, of_present=st.booleans())
     @precondition(lambda self: self.world.sessions)
     def verify(self, pick: int, kind: str = "right", of_present: bool = False) -> None:
-        """Confirm an enrolment if one is pending, else, or with the present phone, prove the factor again."""
+        """Confirm an enrollment if one is pending, else, or with the present phone, prove the factor again."""
         session = self._session(pick)
         self._verify(session, kind, of_present=of_present)
 
@@ -160,7 +160,7 @@ class SecondFactors(Sessions):
         confirms = pending is not None and (step is not None or person.factor is None)
         if not world.is_alive(session, now=now):
             refused = NO_CHALLENGE
-        elif is_backup and person.must_enrol:
+        elif is_backup and person.must_enroll:
             refused = (403, "TWO_FACTOR_SETUP_REQUIRED")
         elif not confirms or is_backup:
             refused = world.tries(person, code, "backup" if is_backup else "totp", now=now)

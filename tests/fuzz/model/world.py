@@ -25,7 +25,7 @@ RANKS = ("viewer", "member", "admin", "owner")
 LOCKS = (15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 60 * MINUTE)
 DEAD: Refused = (401, "INVALID_TOKEN")
 NO_KEY: Refused = (401, "INVALID_API_KEY")
-MUST_ENROL: Refused = (403, "TWO_FACTOR_SETUP_REQUIRED")
+MUST_ENROLL: Refused = (403, "TWO_FACTOR_SETUP_REQUIRED")
 NO_CHALLENGE: Refused = (401, "INVALID_TWO_FACTOR_COOKIE")
 LOCKED: Refused = (429, "ACCOUNT_TEMPORARILY_LOCKED")
 
@@ -65,7 +65,7 @@ class Person:
         return self.account.id
 
     @property
-    def must_enrol(self) -> bool:
+    def must_enroll(self) -> bool:
         return self.is_admin and self.factor is None
 
 
@@ -189,7 +189,7 @@ class World:
         """Say how a session is let in, to what only asks for one."""
         if not self.is_alive(session, now=now):
             return DEAD
-        return MUST_ENROL if session.person.must_enrol and not enrolling else None
+        return MUST_ENROLL if session.person.must_enroll and not enrolling else None
 
     def administers(self, session: Session, *, now: datetime) -> Refused:
         """Say how a session is let in to the administration."""
@@ -387,10 +387,10 @@ class World:
             return NO_KEY
         if key.expires_at is not None and key.expires_at <= now:
             return NO_KEY
-        return MUST_ENROL if key.person.must_enrol else None
+        return MUST_ENROLL if key.person.must_enroll else None
 
     def rights(self, key: Key) -> list[str]:
-        """Give the scopes that count now: reserved ones only while the owner wears an administrator's hat."""
+        """Give the scopes that count now: reserved ones only while the owner wears an administrator's actor type."""
         administers = key.actor == "admin" and key.person.is_admin
         return [scope for scope in key.scopes if administers or not scope.startswith("admin:")]
 

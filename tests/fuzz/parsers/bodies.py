@@ -8,7 +8,7 @@ from typing import Any
 import pydantic_core
 from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, print_ast
 
-from czo_auth.asgi.body import DEEPEST, parse_strictly
+from czo_auth.asgi.body import MAX_DEPTH, parse_strictly
 from czo_auth.core.errors import MalformedBody
 from czo_auth.graphql import limits
 from czo_auth.graphql.documents import Documents
@@ -29,7 +29,7 @@ def json_body(data: bytes) -> bool:
     if not _has_large_number(value):
         assert value == pydantic_core.from_json(data, allow_inf_nan=False), data
     assert parse_strictly(json.dumps(value).encode()) == value
-    assert _depth(value) <= DEEPEST
+    assert _depth(value) <= MAX_DEPTH
     return True
 
 
@@ -47,7 +47,7 @@ def _is_plain(data: bytes) -> bool:
         not any(pairs)
         and "\\u0000" not in dumped
         and "\\ud8" not in dumped.lower()
-        and _depth(value) < DEEPEST
+        and _depth(value) < MAX_DEPTH
     )
 
 
@@ -85,9 +85,9 @@ def graphql_document(data: bytes) -> bool:
         assert all(len(str(problem["message"])) < 400 for problem in refused.problems)
         return False
     depth, aliases, fields = _spread_out(document)
-    assert depth <= limits.DEEPEST or documents is _OPEN, data
-    assert aliases <= limits.MOST_ALIASES, data
-    assert fields <= limits.MOST_FIELDS + (limits.MOST_INTROSPECTED if documents is _OPEN else 0), data
+    assert depth <= limits.MAX_DEPTH or documents is _OPEN, data
+    assert aliases <= limits.MAX_ALIASES, data
+    assert fields <= limits.MAX_FIELDS + (limits.MAX_INTROSPECTED if documents is _OPEN else 0), data
     assert documents is _OPEN or not any(name in text for name in ("__schema", "__type(", _FEDERATION)), data
     documents.accept(print_ast(document), operation_name=None)
     return True

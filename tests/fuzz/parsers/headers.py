@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.cookies import Cookies
-from czo_auth.asgi.credentials import LONGEST, Credential, read_authorization
+from czo_auth.asgi.credentials import MAX_LENGTH, Credential, read_authorization
 from czo_auth.asgi.origins import Origins
 from czo_auth.core.errors import (
     CrossSiteNavigationBlocked,
@@ -55,7 +55,7 @@ def _expected_credential(values: list[bytes]) -> Credential | str | None:
     if not (scheme.isascii() and scheme.lower() == "bearer"):
         return None if scheme and rest.strip("\t\n\x0b\x0c\r ") else "malformed"
     token = rest.strip(" ")
-    if not token or len(token) > LONGEST or not set(token) <= TOKEN68:
+    if not token or len(token) > MAX_LENGTH or not set(token) <= TOKEN68:
         return "malformed"
     if token.startswith("czo_"):
         return Credential(kind="api_key", value=token)
@@ -138,7 +138,7 @@ def forwarded(data: bytes) -> bool:
             (b"x-request-id", last),
         ],
     }
-    origin = _CLIENTS.provenance(scope, now=NOW)
+    origin = _CLIENTS.context(scope, now=NOW)
     text = ",".join(value.decode("latin-1") for value in before) if before else None
     assert origin.ip == _expected_address(peer or None, text), data
     assert origin.ip is None or len(origin.ip) <= 39

@@ -1,4 +1,4 @@
-"""Who takes part in the demo, and what several acts do: sign in, enrol a second factor."""
+"""Who takes part in the demo, and what several acts do: sign in, enroll a second factor."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def first_factor(cast: Cast, person: Person) -> str:
     return str(answer["challenge"])
 
 
-def enrol(cast: Cast, person: Person, *, draw: bool) -> None:
+def enroll(cast: Cast, person: Person, *, draw: bool) -> None:
     """Turn two factors on: a secret, ten codes, and the first code from the phone."""
     narrator = cast.narrator
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from czo_auth.core.text import escape_control
 
 _SHOWN: Final = 8
-_LONGEST: Final = 400
+_MAX_LENGTH: Final = 400
 _TICK_SECONDS: Final = 0.25
 
 
@@ -91,4 +91,4 @@ class Narrator:
 
 def clean(text: str) -> str:
     """Make an answer fit for a line."""
-    return escape_control(text, limit=_LONGEST)
+    return escape_control(text, limit=_MAX_LENGTH)

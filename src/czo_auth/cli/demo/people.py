@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from czo_auth.cli.demo.cast import Cast, Person, enrol, first_factor, sign_in, signed_in
+from czo_auth.cli.demo.cast import Cast, Person, enroll, first_factor, sign_in, signed_in
 from czo_auth.cli.demo.client import same
 
 _SETUP = "TWO_FACTOR_SETUP_REQUIRED"
@@ -36,7 +36,7 @@ def sign_up(cast: Cast, ada: Person) -> None:
 def turn_on(cast: Cast, person: Person) -> None:
     """Play act 2."""
     cast.narrator.chapter(f"{person.name} turns on two-factor authentication")
-    enrol(cast, person, draw=True)
+    enroll(cast, person, draw=True)
     cast.client.ask(
         "never sees the secret again",
         "POST",
@@ -148,7 +148,7 @@ def administrator(cast: Cast, root: Person) -> None:
         status=403,
         code=_SETUP,
     )
-    enrol(cast, root, draw=False)
+    enroll(cast, root, draw=False)
     ask(
         "sees the users now",
         "GET",

@@ -19,11 +19,11 @@ _OF_LIVE_KEYS = frozenset(
         (429, "RATE_LIMIT_EXCEEDED"),
     }
 )
-"""Refusals of this use of a key: its owner must enrol first, it may not come from here, or comes too often."""
+"""Refusals of this use of a key: its owner must enroll first, it may not come from here, or comes too often."""
 BASE_PATH = "/api/auth"
 _TOGETHER = 100
 _TRIES = 3
-_LONGEST_WAIT_SECONDS = 60
+_MAX_WAIT_SECONDS = 60
 _SECONDS = 30
 _SOME_SECONDS = re.compile(r"[0-9]{1,6}")
 
@@ -108,7 +108,7 @@ class Server:
             if (answer.status_code, _code(answer)) in _OF_LIVE_KEYS:
                 return answer
             wait = answer.headers.get("retry-after", "")
-            time.sleep(min(int(wait), _LONGEST_WAIT_SECONDS) if _SOME_SECONDS.fullmatch(wait) else 1)
+            time.sleep(min(int(wait), _MAX_WAIT_SECONDS) if _SOME_SECONDS.fullmatch(wait) else 1)
 
 
 def _json(answer: httpx.Response) -> dict[str, object]:

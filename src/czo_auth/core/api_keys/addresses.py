@@ -17,8 +17,8 @@ from typing import Final
 
 from czo_auth.core.errors import ValidationFailed
 
-MOST_ADDRESSES: Final = 20
-LONGEST_ADDRESS: Final = 64
+MAX_ADDRESSES: Final = 20
+MAX_ADDRESS_LENGTH: Final = 64
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 Network = IPv4Network | IPv6Network
 
@@ -52,8 +52,8 @@ def canonical_allow_list(texts: Iterable[str]) -> tuple[str, ...]:
     given = list(texts)
     if not given:
         raise _refused("Name at least one address, or leave the list out.")
-    if len(given) > MOST_ADDRESSES:
-        raise _refused(f"At most {MOST_ADDRESSES} addresses and networks.")
+    if len(given) > MAX_ADDRESSES:
+        raise _refused(f"At most {MAX_ADDRESSES} addresses and networks.")
     networks = {_network(text) for text in given}
     ordered = sorted(networks, key=lambda one: (one.version, int(one.network_address), one.prefixlen))
     return tuple(_text(network) for network in ordered)
@@ -85,7 +85,7 @@ def _refused(sentence: str) -> ValidationFailed:
 
 def _network(text: str) -> Network:
     wrong = _refused("Each is an IPv4 or IPv6 address, or a network like 192.0.2.0/24 or 2001:db8::/32.")
-    if len(text) > LONGEST_ADDRESS or "%" in text:
+    if len(text) > MAX_ADDRESS_LENGTH or "%" in text:
         raise wrong
     address, _, length = text.partition("/")
     try:

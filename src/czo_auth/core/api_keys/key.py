@@ -49,7 +49,7 @@ class ApiKey:
     """
     Attributes:
         prefix: The first eight characters, for people to recognise it.
-        actor_type: The hat of the session that created it.
+        actor_type: The actor type of the session that created it.
         rotated_at: When a successor was made; from then on it does not count against the limit.
         allowed_ips: Addresses and networks that it may be used from, in canonical form; None for everywhere.
         rate_limit_max, rate_limit_window_seconds: Uses in a window; both None for no limit.
@@ -93,7 +93,7 @@ class OwnedApiKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyGuard:
+class KeyRestrictions:
     """What is asked of each use of a key besides its rights; most keys have none."""
 
     allowed_ips: tuple[str, ...] | None

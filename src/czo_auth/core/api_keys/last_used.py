@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 RESOLUTION = timedelta(minutes=1)
-_MOST = 100_000
+_MAX_COUNT = 100_000
 
 
 class LastUsed:
@@ -32,16 +32,16 @@ class LastUsed:
         self._seen[key_id] = now
 
     def _note(self, key_id: str, at: datetime) -> None:
-        if len(self._noted) >= _MOST:
+        if len(self._noted) >= _MAX_COUNT:
             self._noted.clear()
         self._noted[key_id] = at
 
     def take(self) -> dict[str, datetime]:
-        """Hand over what was gathered, and begin anew."""
+        """Hand over what was gathered, and begin again."""
         seen, self._seen = self._seen, {}
         return seen
 
     def give_back(self, seen: dict[str, datetime]) -> None:
         """Take back what could not be written; newer uses win."""
-        if len(self._seen) < _MOST:
+        if len(self._seen) < _MAX_COUNT:
             self._seen = seen | self._seen

@@ -11,14 +11,14 @@ from czo_auth.core.errors import ValidationFailed
 NOTICE_DAYS: Final = (30, 7, 1)
 """Days before its expiry on which the owner of a key is told, the farthest first."""
 
-MOST_DAYS: Final = 3650
+MAX_DAYS: Final = 3650
 """The longest that a maximum or a time of disuse may be set to."""
 
 UNUSED_MARGIN: Final = timedelta(hours=1)
 """What a use may take to reach the database from the memory of any process; usually it is seconds."""
 
 _DAY: Final = timedelta(days=1)
-_LONGEST_WARNING: Final = timedelta(days=7)
+_MAX_WARNING: Final = timedelta(days=7)
 
 
 class LifetimeTooLong(ValidationFailed):
@@ -67,7 +67,7 @@ def days_left(end: datetime, *, now: datetime) -> int:
 
 def warning_before_disuse(unused_days: int) -> timedelta:
     """Say how long before the end for disuse the owner is told: a week, or half of a time shorter than two."""
-    return min(_LONGEST_WARNING, timedelta(days=unused_days) / 2)
+    return min(_MAX_WARNING, timedelta(days=unused_days) / 2)
 
 
 def checked_days(days: int | None, *, field: str) -> int | None:
@@ -77,6 +77,6 @@ def checked_days(days: int | None, *, field: str) -> int | None:
     Raises:
         ValidationFailed: It is out of bounds.
     """
-    if days is not None and not 1 <= days <= MOST_DAYS:
-        raise ValidationFailed(details=((field, f"From 1 to {MOST_DAYS} days, or null for no bound."),))
+    if days is not None and not 1 <= days <= MAX_DAYS:
+        raise ValidationFailed(details=((field, f"From 1 to {MAX_DAYS} days, or null for no bound."),))
     return days

@@ -12,12 +12,12 @@ DEFAULT_REQUESTS: Final = 600
 DEFAULT_WINDOW_SECONDS: Final = 60
 """Ten a second on average: what a program in good order does not reach, and one that loops does at once."""
 
-MOST_REQUESTS: Final = 1_000_000
-LONGEST_WINDOW_SECONDS: Final = 86_400
+MAX_REQUESTS: Final = 1_000_000
+MAX_WINDOW_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimitWish:
+class RateLimitUpdate:
     """
     What was said about the limit of a key; None where nothing was.
 
@@ -57,16 +57,16 @@ def is_as_tight(new: RateLimit | None, old: RateLimit | None) -> bool:
 
 
 def _requests(number: int) -> int:
-    if not 1 <= number <= MOST_REQUESTS:
-        raise _refused("rateLimitMax", f"From 1 to {MOST_REQUESTS}.")
+    if not 1 <= number <= MAX_REQUESTS:
+        raise _refused("rateLimitMax", f"From 1 to {MAX_REQUESTS}.")
     return number
 
 
 def _seconds(milliseconds: int) -> int:
     seconds, rest = divmod(milliseconds, 1000)
-    if rest or not 1 <= seconds <= LONGEST_WINDOW_SECONDS:
+    if rest or not 1 <= seconds <= MAX_WINDOW_SECONDS:
         raise _refused(
-            "rateLimitTimeWindow", f"Whole seconds in milliseconds, from 1000 to {LONGEST_WINDOW_SECONDS}000."
+            "rateLimitTimeWindow", f"Whole seconds in milliseconds, from 1000 to {MAX_WINDOW_SECONDS}000."
         )
     return seconds
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from czo_auth.core.errors import InsufficientScope, ValidationFailed
 
 SCOPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}:[A-Za-z][A-Za-z0-9_.-]{0,63}")
-MOST_SCOPES = 64
+MAX_SCOPES = 64
 VERIFY_KEYS = "api-keys:verify"
 _RESERVED = ("api-keys:", "admin:")
 
@@ -25,7 +25,8 @@ class ScopePolicy:
     actions of a resource and ``*`` for everything that is not reserved.
 
     Attributes:
-        is_fixed: Whether the answers change only with hats and roles; those of the host's function may at any time.
+        is_fixed: Whether the answers change only with actor types and roles; those of the host's function may
+        at any time.
     """
 
     def __init__(self, rule: ScopeRule | Mapping[str, Collection[str]] | None = None) -> None:
@@ -35,7 +36,7 @@ class ScopePolicy:
     def allows(
         self, scope: str, *, actor_types: frozenset[str], organization_role: str | None, administers: bool
     ) -> bool:
-        """Say whether a user with these hats may use *scope* now; *administers* is about the hat worn."""
+        """Say whether a user of these actor types may use *scope* now; *administers* is about the one in use."""
         if scope.startswith(_RESERVED):
             return administers
         if self._rule is None:
@@ -61,8 +62,8 @@ def check_form(scopes: Collection[str]) -> tuple[str, ...]:
     Raises:
         ValidationFailed: One is not ``resource:action``, or there are too many.
     """
-    if len(scopes) > MOST_SCOPES:
-        raise ValidationFailed(details=(("scopes", f"At most {MOST_SCOPES} scopes."),))
+    if len(scopes) > MAX_SCOPES:
+        raise ValidationFailed(details=(("scopes", f"At most {MAX_SCOPES} scopes."),))
     if not all(SCOPE.fullmatch(scope) for scope in scopes):
         raise ValidationFailed(details=(("scopes", "A scope has the form resource:action."),))
     return tuple(sorted(set(scopes)))

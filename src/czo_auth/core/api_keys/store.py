@@ -16,7 +16,7 @@ class ApiKeys(Protocol):
         """Keep a new key."""
 
     def find(self, key_id: str) -> ApiKey | None:
-        """Read a key that was not revoked, whoever owns it."""
+        """Read a key that was not revoked, no matter who owns it."""
 
     def find_by_digests(self, digests: Collection[str]) -> Mapping[str, ApiKey]:
         """Read those keys that were not revoked, by digest, in the order of their ids; what is unknown is left out."""

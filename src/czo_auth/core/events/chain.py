@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.events.personal import (
     PERSONAL_IN_VERSION_1,
     Commitment,
     origin_of,
     split_details,
 )
-from czo_auth.core.events.types import AUDIT_CUT, AUDIT_VERSION_1_CLOSED, AuditRecord, Fact
+from czo_auth.core.events.types import AUDIT_CUT, AUDIT_VERSION_1_CLOSED, AuditEvent, AuditRecord
 from czo_auth.crypto import tokens
 
 GENESIS: Final = "0" * 64
@@ -51,7 +51,7 @@ class ChainState:
 
 
 def chain_hash(
-    previous: str, *, sequence: int, record_id: str, at: datetime, fact: Fact, provenance: Provenance
+    previous: str, *, sequence: int, record_id: str, at: datetime, audit_event: AuditEvent, context: Context
 ) -> str:
     """
     Hash a record of version 1 together with the hash of the one before.
@@ -63,8 +63,8 @@ def chain_hash(
     Returns:
         SHA-256 over *previous* and the record as canonical JSON (sorted keys, no spaces, ASCII); 64 hex digits.
     """
-    origin = {"ip": provenance.ip, "userAgent": provenance.user_agent}
-    record = _said(sequence, record_id, at, fact, fact.details, provenance) | origin
+    origin = {"ip": context.ip, "userAgent": context.user_agent}
+    record = _said(sequence, record_id, at, audit_event, audit_event.details, context) | origin
     return _linked(previous, record)
 
 
@@ -74,8 +74,8 @@ def committed_hash(
     sequence: int,
     record_id: str,
     at: datetime,
-    fact: Fact,
-    provenance: Provenance,
+    audit_event: AuditEvent,
+    context: Context,
     origin: Commitment,
     personal: Commitment,
 ) -> str:
@@ -85,7 +85,7 @@ def committed_hash(
     Returns:
         As `chain_hash`.
     """
-    record = _said(sequence, record_id, at, fact, fact.details, provenance)
+    record = _said(sequence, record_id, at, audit_event, audit_event.details, context)
     return _linked(previous, {**record, "version": 2, "origin": origin.digest, "personal": personal.digest})
 
 
@@ -120,14 +120,14 @@ def follow_chain(records: Iterable[AuditRecord], state: ChainState) -> tuple[Cha
 
 def public_digest(previous: str, record: AuditRecord) -> str:
     """Hash what a record of version 1 says besides its personal parts, together with those before it."""
-    stay, _ = split_details(record.fact.details, personal=PERSONAL_IN_VERSION_1)
-    said = _said(record.sequence, record.id, record.at, record.fact, stay, record.provenance)
+    stay, _ = split_details(record.audit_event.details, personal=PERSONAL_IN_VERSION_1)
+    said = _said(record.sequence, record.id, record.at, record.audit_event, stay, record.context)
     return _linked(previous, {**said, "hash": record.hash})
 
 
 def state_after_cut(record: AuditRecord) -> tuple[int, ChainState]:
     """Read from a record of retention up to which sequence records were removed, and the state after them."""
-    details = record.fact.details
+    details = record.audit_event.details
     through, last, digest = details.get("through"), details.get("lastHash"), details.get("publicDigest")
     return (
         through if isinstance(through, int) else 0,
@@ -135,18 +135,18 @@ def state_after_cut(record: AuditRecord) -> tuple[int, ChainState]:
     )
 
 
-def cut_fact(through: int, records: int, state: ChainState) -> Fact:
+def cut_fact(through: int, records: int, state: ChainState) -> AuditEvent:
     """Return what the chain says about its own cut."""
     details: dict[str, object] = {"through": through, "records": records, "lastHash": state.hash}
     if state.public_digest is not None:
         details["publicDigest"] = state.public_digest
-    return Fact(action=AUDIT_CUT, details=details)
+    return AuditEvent(action=AUDIT_CUT, details=details)
 
 
-def closing_fact(records: int, state: ChainState) -> Fact:
+def closing_fact(records: int, state: ChainState) -> AuditEvent:
     """Return the record that closes version 1."""
     details = {"records": records, "lastHash": state.hash, "publicDigest": state.public_digest}
-    return Fact(action=AUDIT_VERSION_1_CLOSED, details=details)
+    return AuditEvent(action=AUDIT_VERSION_1_CLOSED, details=details)
 
 
 def _continues(record: AuditRecord, state: ChainState) -> bool:
@@ -159,17 +159,19 @@ def _continues(record: AuditRecord, state: ChainState) -> bool:
 
 
 def _is_committed(record: AuditRecord, state: ChainState) -> bool:
-    origin = origin_of(record.provenance.ip, record.provenance.user_agent)
+    origin = origin_of(record.context.ip, record.context.user_agent)
     if not (record.origin.fits(origin) and record.personal.fits(record.personal_details)):
         return False
-    stay = {key: value for key, value in record.fact.details.items() if key not in record.personal_details}
+    stay = {
+        key: value for key, value in record.audit_event.details.items() if key not in record.personal_details
+    }
     own = committed_hash(
         state.hash,
         sequence=record.sequence,
         record_id=record.id,
         at=record.at,
-        fact=replace(record.fact, details=stay),
-        provenance=record.provenance,
+        audit_event=replace(record.audit_event, details=stay),
+        context=record.context,
         origin=record.origin,
         personal=record.personal,
     )
@@ -178,9 +180,9 @@ def _is_committed(record: AuditRecord, state: ChainState) -> bool:
 
 def _closes(record: AuditRecord, state: ChainState) -> bool:
     """Whether *record*, where it closes version 1, holds what came before it."""
-    if record.fact.action != AUDIT_VERSION_1_CLOSED:
+    if record.audit_event.action != AUDIT_VERSION_1_CLOSED:
         return True
-    details = record.fact.details
+    details = record.audit_event.details
     return (
         details.get("records") == record.sequence - 1
         and details.get("lastHash") == state.hash
@@ -194,8 +196,8 @@ def _version_1_hash(record: AuditRecord, state: ChainState) -> str:
         sequence=record.sequence,
         record_id=record.id,
         at=record.at,
-        fact=record.fact,
-        provenance=record.provenance,
+        audit_event=record.audit_event,
+        context=record.context,
     )
 
 
@@ -203,25 +205,25 @@ def _said(
     sequence: int,
     record_id: str,
     at: datetime,
-    fact: Fact,
+    audit_event: AuditEvent,
     details: Mapping[str, object],
-    provenance: Provenance,
+    context: Context,
 ) -> dict[str, object]:
     """Return what a record says, without its origin."""
     return {
         "sequence": sequence,
         "id": record_id,
         "at": (at - _EPOCH) // _MILLISECOND,
-        "action": fact.action,
-        "outcome": fact.outcome,
-        "userId": fact.user_id,
-        "organizationId": fact.organization_id,
+        "action": audit_event.action,
+        "outcome": audit_event.outcome,
+        "userId": audit_event.user_id,
+        "organizationId": audit_event.organization_id,
         "details": dict(details),
-        "actorKind": provenance.actor_kind,
-        "actorUserId": provenance.user_id,
-        "actorOrganizationId": provenance.organization_id,
-        "method": provenance.method,
-        "requestId": provenance.request_id,
+        "actorKind": context.actor_kind,
+        "actorUserId": context.user_id,
+        "actorOrganizationId": context.organization_id,
+        "method": context.method,
+        "requestId": context.request_id,
     }
 
 

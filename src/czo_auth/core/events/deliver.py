@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from czo_auth.core.errors import StorageUnavailable
-from czo_auth.core.events.store import Journal
+from czo_auth.core.events.store import AuditLog
 from czo_auth.core.events.types import Event
 from czo_auth.core.text import escape_control
 from czo_auth.crypto import tokens
@@ -34,7 +34,7 @@ class Sink(Protocol):
 
     @property
     def name(self) -> str:
-        """Names the sink's place in the outbox; another name begins anew."""
+        """Names the sink's place in the outbox; another name begins again."""
 
     async def deliver(self, event: Event) -> None:
         """
@@ -46,20 +46,20 @@ class Sink(Protocol):
         """
 
 
-class JournalHolder(Protocol):
+class OutboxHolder(Protocol):
     """The part of a transaction that the relay needs."""
 
     @property
-    def journal(self) -> Journal: ...
+    def outbox(self) -> AuditLog: ...
 
 
 class Outbox(Protocol):
     """The part of ``Transactions`` that the relay needs; named here because events lie below transactions."""
 
-    async def run(self, step: Callable[[JournalHolder], T]) -> T:
+    async def run(self, step: Callable[[OutboxHolder], T]) -> T:
         """Run a step that may write."""
 
-    async def read(self, step: Callable[[JournalHolder], T]) -> T:
+    async def read(self, step: Callable[[OutboxHolder], T]) -> T:
         """Run a step that only reads."""
 
 
@@ -224,7 +224,7 @@ class _Line:
         if not await self._hold():
             return _Rest(self._policy.poll, self._stop)
         position, limit = self._position, self._policy.batch_size
-        events = await self._outbox.read(lambda tx: tx.journal.events_after(position, limit=limit))
+        events = await self._outbox.read(lambda tx: tx.outbox.events_after(position, limit=limit))
         for event in events:
             # A batch ends when it is time to renew the lease; the next pass does.
             if self._stop.is_set() or not self._holds():
@@ -286,11 +286,11 @@ class _Line:
     async def _park(self, event: Event, error: str) -> bool:
         now = self._now()
 
-        def step(tx: JournalHolder) -> bool:
+        def step(tx: OutboxHolder) -> bool:
             # First, so that a process that lost the lease does not park what the next one may well deliver.
-            if not tx.journal.advance_sink(self._sink.name, owner=self._owner, sequence=event.sequence):
+            if not tx.outbox.advance_sink(self._sink.name, owner=self._owner, sequence=event.sequence):
                 return False
-            tx.journal.park(self._sink.name, event, error=error, now=now)
+            tx.outbox.dead_letter(self._sink.name, event, error=error, now=now)
             return True
 
         return self._saved_or_lost(event.sequence, saved=await self._outbox.run(step))
@@ -309,11 +309,11 @@ class _Line:
         position, now = self._position, self._now()
         until = now + self._policy.lease
 
-        def step(tx: JournalHolder) -> int | None:
+        def step(tx: OutboxHolder) -> int | None:
             if unsaved:
                 # Its answer does not matter: the claim below says where things stand.
-                tx.journal.advance_sink(sink, owner=owner, sequence=position)
-            return tx.journal.claim_sink(sink, owner=owner, until=until, now=now)
+                tx.outbox.advance_sink(sink, owner=owner, sequence=position)
+            return tx.outbox.claim_sink(sink, owner=owner, until=until, now=now)
 
         place = await self._outbox.run(step)
         self._position_is_saved = True
@@ -326,7 +326,7 @@ class _Line:
             return
         position = self._position
         saved = await self._outbox.run(
-            lambda tx: tx.journal.advance_sink(self._sink.name, owner=self._owner, sequence=position)
+            lambda tx: tx.outbox.advance_sink(self._sink.name, owner=self._owner, sequence=position)
         )
         self._saved_or_lost(position, saved=saved)
 
@@ -341,10 +341,10 @@ class _Line:
         sink, owner = self._sink.name, self._owner
         position, unsaved = self._position, not self._position_is_saved
 
-        def step(tx: JournalHolder) -> None:
+        def step(tx: OutboxHolder) -> None:
             if unsaved:
-                tx.journal.advance_sink(sink, owner=owner, sequence=position)
-            tx.journal.release_sink(sink, owner=owner)
+                tx.outbox.advance_sink(sink, owner=owner, sequence=position)
+            tx.outbox.release_sink(sink, owner=owner)
 
         try:
             await self._outbox.run(step)

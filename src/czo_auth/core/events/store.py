@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from czo_auth.core.context import Provenance
-from czo_auth.core.events.types import AuditFilter, AuditRecord, Event, Fact
+from czo_auth.core.context import Context
+from czo_auth.core.events.types import AuditEvent, AuditFilter, AuditRecord, Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +20,14 @@ class SinkState:
         behind: How many events wait for it.
         oldest_waiting_at: When the first of them was recorded; None when none waits.
         leased_until: Until when a process serves it; None when none does.
-        parked: How many events it refused.
+        dead_lettered: How many events it refused.
     """
 
     name: str
     behind: int
     oldest_waiting_at: datetime | None
     leased_until: datetime | None
-    parked: int
+    dead_lettered: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class AuditRemoval(Protocol):
         """Delete a batch of the erasures that were finished before *before*; answer how many."""
 
 
-class Journal(Protocol):
+class AuditLog(Protocol):
     """
     The outbox and the audit log, written in the transaction of the change (S34, S35).
 
@@ -109,7 +109,7 @@ class Journal(Protocol):
     order of the commits, so that a reader that remembers the last number it saw misses nothing.
     """
 
-    def record(self, fact: Fact, *, provenance: Provenance, now: datetime) -> None:
+    def record(self, audit_event: AuditEvent, *, context: Context, now: datetime) -> None:
         """Write *fact* to the audit log and, when its action is an event type, to the outbox."""
 
     def events_after(self, sequence: int, *, limit: int) -> Sequence[Event]:
@@ -148,13 +148,13 @@ class Journal(Protocol):
     def release_sink(self, sink: str, *, owner: str) -> None:
         """Give the lease back, so that another process may take over at once."""
 
-    def park(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
+    def dead_letter(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
         """Put aside an event that *sink* refuses for its content, so that those behind it go on."""
 
-    def parked(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
+    def dead_letters(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
         """Read the events put aside, as ``(sink, event, error)``."""
 
-    def outbox(self) -> OutboxState:
+    def state(self) -> OutboxState:
         """Tell how far each sink has come, and what was put aside."""
 
     def prune_events(self, *, before: datetime) -> int:

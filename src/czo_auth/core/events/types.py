@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.events.personal import NO_COMMITMENT, Commitment
 
 TWO_FACTOR_ENABLED = "auth.2fa.enabled"
@@ -74,7 +74,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class AuditEvent:
     """
     Something that happened, to be recorded.
 
@@ -158,8 +158,8 @@ class AuditRecord:
     sequence: int
     id: str
     at: datetime
-    fact: Fact
-    provenance: Provenance
+    audit_event: AuditEvent
+    context: Context
     previous_hash: str
     hash: str
     version: int = 1

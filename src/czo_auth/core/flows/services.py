@@ -48,6 +48,6 @@ class Services:
     policies: Policies
     links: Links
 
-    def must_enrol(self, user: User) -> bool:
-        """Say whether *user* may do nothing but enrol a second factor (S9)."""
+    def must_enroll(self, user: User) -> bool:
+        """Say whether *user* may do nothing but enroll a second factor (S9)."""
         return not user.has_factor and self.actors.demand_two_factor(user.actor_types)

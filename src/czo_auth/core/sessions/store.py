@@ -87,7 +87,7 @@ class Sessions(Protocol):
     def retire_signing_key(self, kid: str, *, now: datetime, expires_at: datetime) -> None:
         """Stop signing with a key; verifiers drop it at *expires_at*."""
 
-    def reseal_signing_key(self, kid: str, *, old: str, new: str) -> bool:
+    def reencrypt_signing_key(self, kid: str, *, old: str, new: str) -> bool:
         """Replace a sealed key if it is still *old* (S14)."""
 
     def drop_signing_keys(self, *, before: datetime) -> int:

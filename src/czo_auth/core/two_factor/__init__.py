@@ -1,1 +1,1 @@
-"""The second factor: enrolment, challenges, attempts, backup codes."""
+"""The second factor: enrollment, challenges, attempts, backup codes."""

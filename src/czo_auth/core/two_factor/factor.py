@@ -1,4 +1,4 @@
-"""What the database holds of a second factor: the factor, a pending enrolment, a challenge, a backup code."""
+"""What the database holds of a second factor: the factor, a pending enrollment, a challenge, a backup code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TotpFactor:
     The active authenticator of a user.
 
     Attributes:
-        id: The enrolment it came from; the sealed secret is bound to it.
+        id: The enrollment it came from; the sealed secret is bound to it.
         last_step: The last step that was spent; only later ones are accepted (S2).
     """
 
@@ -28,7 +28,7 @@ class TotpFactor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enrolment:
+class Enrollment:
     """
     A secret that was shown and not yet confirmed (S6).
 

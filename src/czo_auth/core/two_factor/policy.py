@@ -30,7 +30,7 @@ class TwoFactorPolicy:
     drift: int = 1
     challenge_lifetime: timedelta = timedelta(minutes=5)
     challenge_attempts: int = 5
-    enrolment_lifetime: timedelta = timedelta(minutes=10)
+    enrollment_lifetime: timedelta = timedelta(minutes=10)
     proof_lifetime: timedelta = timedelta(minutes=10)
     backup_codes: int = 10
     locks: LockSchedule = field(default_factory=LockSchedule)

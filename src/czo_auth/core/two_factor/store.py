@@ -8,7 +8,7 @@ from typing import Protocol
 
 from czo_auth.core.two_factor.factor import (
     Challenge,
-    Enrolment,
+    Enrollment,
     HashedCode,
     StoredCode,
     TotpFactor,
@@ -17,7 +17,7 @@ from czo_auth.core.two_factor.factor import (
 
 
 class TwoFactor(Protocol):
-    """Factors, enrolments, challenges, attempts, backup codes and trusted devices."""
+    """Factors, enrollments, challenges, attempts, backup codes and trusted devices."""
 
     # factors
     def find_factor(self, user_id: str) -> TotpFactor | None:
@@ -36,46 +36,46 @@ class TwoFactor(Protocol):
         One atomic statement: two concurrent calls with the same step never both get True (S2).
         """
 
-    def reseal_factor(self, factor_id: str, *, old: str, new: str) -> bool:
+    def reencrypt_factor(self, factor_id: str, *, old: str, new: str) -> bool:
         """Replace a sealed secret if it is still *old* (S14)."""
 
     def sealed_after(self, factor_id: str, *, limit: int) -> Sequence[TotpFactor]:
         """Read factors by id beyond *factor_id*, to re-encrypt them in batches."""
 
-    # enrolments
-    def put_enrolment(self, enrolment: Enrolment) -> None:
-        """Keep an enrolment; an earlier pending one of the user is replaced."""
+    # enrollments
+    def put_enrollment(self, enrollment: Enrollment) -> None:
+        """Keep an enrollment; an earlier pending one of the user is replaced."""
 
-    def find_enrolment(self, user_id: str, *, lineage_id: str | None, now: datetime) -> Enrolment | None:
-        """Read the pending enrolment of a session's lineage, unless it expired; None for every other lineage."""
+    def find_enrollment(self, user_id: str, *, lineage_id: str | None, now: datetime) -> Enrollment | None:
+        """Read the pending enrollment of a session's lineage, unless it expired; None for every other lineage."""
 
-    def has_enrolment(self, user_id: str, *, now: datetime) -> bool:
-        """Whether an enrolment is pending, of whichever session: for those who look after the user."""
+    def has_enrollment(self, user_id: str, *, now: datetime) -> bool:
+        """Whether an enrollment is pending, of whichever session: for those who look after the user."""
 
-    def take_enrolment(self, enrolment_id: str) -> bool:
-        """Remove a pending enrolment. One atomic statement: of two concurrent confirmations one gets True."""
+    def take_enrollment(self, enrollment_id: str) -> bool:
+        """Remove a pending enrollment. One atomic statement: of two concurrent confirmations one gets True."""
 
-    def enrolments_after(self, enrolment_id: str, *, limit: int) -> Sequence[Enrolment]:
-        """Read enrolments by id beyond *enrolment_id*, expired ones too, to re-encrypt them in batches."""
+    def enrollments_after(self, enrollment_id: str, *, limit: int) -> Sequence[Enrollment]:
+        """Read enrollments by id beyond *enrolment_id*, expired ones too, to re-encrypt them in batches."""
 
-    def reseal_enrolment(self, old: Enrolment, *, sealed_secret: str, sealed_codes: str | None) -> bool:
-        """Replace what is sealed in an enrolment if both are still as in *old* (S14)."""
+    def reencrypt_enrollment(self, old: Enrollment, *, sealed_secret: str, sealed_codes: str | None) -> bool:
+        """Replace what is sealed in an enrollment if both are still as in *old* (S14)."""
 
-    def drop_enrolment(self, user_id: str) -> None:
-        """Forget a pending enrolment and its codes."""
+    def drop_enrollment(self, user_id: str) -> None:
+        """Forget a pending enrollment and its codes."""
 
-    def put_pending_codes(self, enrolment_id: str, user_id: str, codes: Sequence[HashedCode]) -> bool:
-        """Keep the hashed codes of an enrolment that is still pending and forget the sealed ones; False otherwise."""
+    def put_pending_codes(self, enrollment_id: str, user_id: str, codes: Sequence[HashedCode]) -> bool:
+        """Keep the hashed codes of an enrollment that is still pending and forget the sealed ones; False otherwise."""
 
-    def has_pending_codes(self, enrolment_id: str) -> bool:
-        """Say whether the codes of an enrolment are hashed already."""
+    def has_pending_codes(self, enrollment_id: str) -> bool:
+        """Say whether the codes of an enrollment are hashed already."""
 
     # backup codes
     def put_codes(self, user_id: str, *, set_id: str, codes: Sequence[HashedCode], now: datetime) -> None:
         """Make *codes* the user's only live set."""
 
     def activate_pending_codes(self, user_id: str, *, set_id: str, now: datetime) -> None:
-        """Make the codes of the enrolment *set_id* the user's only live set."""
+        """Make the codes of the enrollment *set_id* the user's only live set."""
 
     def selectors(self, user_id: str) -> Collection[str]:
         """Read all selectors in use by the user, used codes included."""
@@ -153,14 +153,14 @@ class TwoFactor(Protocol):
         """Forget all devices of a user."""
 
     def count_by_kid(self) -> dict[str, int]:
-        """Count sealed rows (factors, enrolments, signing keys) by the id of the key that sealed them (S14)."""
+        """Count sealed rows (factors, enrollments, signing keys) by the id of the key that sealed them (S14)."""
 
     def count_sealed(self) -> dict[str, dict[str, int]]:
-        """Count the same by key id, and then by kind: ``factors``, ``enrolments``, ``signing_keys``."""
+        """Count the same by key id, and then by kind: ``factors``, ``enrollments``, ``signing_keys``."""
 
     def prune_expired(self, *, before: datetime) -> int:
         """
-        Delete challenges, enrolments and trusted devices that expired before *before*.
+        Delete challenges, enrollments and trusted devices that expired before *before*.
 
         At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
         """

@@ -1,1 +1,1 @@
-"""People: their address, their password, the hats they wear."""
+"""People: their address, their password, the actor types they wear."""

@@ -74,7 +74,7 @@ class Users(Protocol):
         """Replace the password's hash."""
 
     def set_actor_types(self, user_id: str, *, actor_types: frozenset[str], now: datetime) -> None:
-        """Replace the hats held."""
+        """Replace the actor types held."""
 
     def set_ban(self, user_id: str, *, banned_at: datetime | None, reason: str | None, now: datetime) -> None:
         """Ban, or lift the ban with None."""
@@ -91,7 +91,7 @@ class Users(Protocol):
     def count_factors(self, actor_type: str) -> tuple[int, int]:
         """Count the users who hold *actor_type* and are not banned, and those of them who have a second factor."""
 
-    def count_standing(self) -> UserCounts:
+    def count_by_state(self) -> UserCounts:
         """Count all users, the banned ones, and those who are not and have a second factor."""
 
     def count_foreign_hashes(self, current: str) -> int:

@@ -15,7 +15,7 @@ class User:
         email: Canonical form; unique.
         mailbox: The address as it was typed; None for a user who was made before revision 0007.
         password_hash: PHC string, or None for a user who has no password yet. Never shown (hidden from ``repr``).
-        actor_types: The hats held, the default one included.
+        actor_types: The actor types held, the default one included.
         credential_version: Grows whenever password, second factor or ban change; challenges are bound to it (S3).
         has_factor: Whether a second factor is active. A fact about rows, not about their readability (S13).
     """

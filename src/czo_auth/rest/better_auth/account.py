@@ -14,12 +14,12 @@ from czo_auth.core.flows.sign_in.verify_email import update_profile
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import entered
 from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("better-auth: accounts", ignores_unknown_fields=True)
 
 
-class SignUpBody(TolerantBody):
+class ClientSignUpRequest(TolerantBody):
     email: Email
     password: Password
     name: Name
@@ -27,36 +27,36 @@ class SignUpBody(TolerantBody):
     remember_me: bool = True
 
 
-class SignInBody(TolerantBody):
+class ClientSignInRequest(TolerantBody):
     email: Email
     password: Password
     remember_me: bool = True
 
 
-class RevokeSessionBody(TolerantBody):
+class ClientRevokeSessionRequest(TolerantBody):
     token: Token
 
 
-class UpdateUserBody(TolerantBody):
+class ClientUpdateUserRequest(TolerantBody):
     name: Name | None = None
     image: Image | None = None
 
 
 @routes.add("POST", "/sign-up/email", access=PUBLIC, opens_session=True)
-async def sign_up_email(body: SignUpBody, call: Here) -> Response:
+async def sign_up_email(body: ClientSignUpRequest, call: CurrentRequest) -> Response:
     """Sign up for the default actor type, and in, unless the address must be confirmed first."""
     runtime = call.runtime
     actor = runtime.services.actors.default.name
     new = NewUser(email=body.email, password=body.password, name=body.name, image=body.image)
-    user, _ = await runtime.sign_up.sign_up(actor, new, provenance=call.provenance, now=call.now)
+    user, _ = await runtime.sign_up.sign_up(actor, new, context=call.context, now=call.now)
     if runtime.services.policies.require_email_verification:
         return JSONResponse({"token": None, "user": shapes.user(user)})
     given = Credentials(email=body.email, password=body.password, remember=body.remember_me)
-    return entered(call, await runtime.sign_in.begin(actor, given, provenance=call.provenance, now=call.now))
+    return entered(call, await runtime.sign_in.begin(actor, given, context=call.context, now=call.now))
 
 
 @routes.add("POST", "/sign-in/email", access=PUBLIC, opens_session=True)
-async def sign_in_email(body: SignInBody, call: Here) -> Response:
+async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> Response:
     """Sign in as the default actor type."""
     given = Credentials(
         email=body.email,
@@ -65,13 +65,11 @@ async def sign_in_email(body: SignInBody, call: Here) -> Response:
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
     )
     actor = call.runtime.services.actors.default.name
-    return entered(
-        call, await call.runtime.sign_in.begin(actor, given, provenance=call.provenance, now=call.now)
-    )
+    return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context, now=call.now))
 
 
 @routes.add("GET", "/get-session", access=ENROLLING_OR_SIGNING_IN)
-async def get_session(call: Here) -> Response:
+async def get_session(call: CurrentRequest) -> Response:
     """The present session and its user, or `null`."""
     if call.caller is None:
         return JSONResponse(None)
@@ -80,38 +78,36 @@ async def get_session(call: Here) -> Response:
 
 
 @routes.add("GET", "/list-sessions", access=ACCOUNT)
-async def list_sessions(call: Here) -> Response:
+async def list_sessions(call: CurrentRequest) -> Response:
     """The user's live sessions."""
     sessions = await call.runtime.sessions.list(call.principal, now=call.now)
     return JSONResponse([shapes.client_session(one) for one in sessions])
 
 
 @routes.add("POST", "/revoke-session", access=ACCOUNT)
-async def revoke_session(body: RevokeSessionBody, call: Here) -> Response:
+async def revoke_session(body: ClientRevokeSessionRequest, call: CurrentRequest) -> Response:
     """End one session by its public handle; the answer tells nothing about it."""
     with suppress(NotFound):
-        await call.runtime.sessions.revoke(
-            call.principal, body.token, provenance=call.provenance, now=call.now
-        )
+        await call.runtime.sessions.revoke(call.principal, body.token, context=call.context, now=call.now)
     return JSONResponse({"status": True})
 
 
 @routes.add("POST", "/revoke-sessions", access=ACCOUNT)
-async def revoke_sessions(call: Here) -> Response:
+async def revoke_sessions(call: CurrentRequest) -> Response:
     """End all sessions, the present one too."""
-    await call.runtime.sessions.revoke_all(call.principal, provenance=call.provenance, now=call.now)
+    await call.runtime.sessions.revoke_all(call.principal, context=call.context, now=call.now)
     return JSONResponse({"status": True})
 
 
 @routes.add("POST", "/revoke-other-sessions", access=ACCOUNT)
-async def revoke_other_sessions(call: Here) -> Response:
+async def revoke_other_sessions(call: CurrentRequest) -> Response:
     """End all other sessions."""
-    await call.runtime.sessions.revoke_others(call.principal, provenance=call.provenance, now=call.now)
+    await call.runtime.sessions.revoke_others(call.principal, context=call.context, now=call.now)
     return JSONResponse({"status": True})
 
 
 @routes.add("POST", "/update-user", access=ACCOUNT)
-async def update_user(body: UpdateUserBody, call: Here) -> Response:
+async def update_user(body: ClientUpdateUserRequest, call: CurrentRequest) -> Response:
     """Change the name or the picture."""
     await update_profile(
         call.runtime.services,
@@ -119,7 +115,7 @@ async def update_user(body: UpdateUserBody, call: Here) -> Response:
         name=body.name,
         image=body.image,
         clears_image="image" in body.model_fields_set and body.image is None,
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
     return JSONResponse({"status": True})

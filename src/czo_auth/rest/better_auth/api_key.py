@@ -11,8 +11,8 @@ from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.admission import Call
-from czo_auth.asgi.timestamps import moment, moment_or_none
+from czo_auth.asgi.admission import RequestContext
+from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.lifetime import LifetimeTooLong
@@ -31,7 +31,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
 from czo_auth.rest.api_keys import Seconds, seconds
 from czo_auth.rest.models import SERVER_SIDE, Body, Identifier, Metadata
-from czo_auth.rest.routing import GuardedRoute, Here, Routes
+from czo_auth.rest.routing import CurrentRequest, GuardedRoute, Routes
 from czo_auth.rest.shapes import Json, rate_limit
 
 routes = Routes("better-auth: API keys")
@@ -43,7 +43,7 @@ _SERVER_ONLY = frozenset({"remaining", "refillAmount", "refillInterval", "permis
 )
 
 
-class ClientBody(Body):
+class ClientApiKeyRequest(Body):
     model_config = ConfigDict(extra="allow")
 
     def refuse_server_side(self) -> None:
@@ -61,7 +61,7 @@ class ClientBody(Body):
             raise ServerOnlyProperty
 
 
-class CreateBody(ClientBody):
+class ClientCreateApiKeyRequest(ClientApiKeyRequest):
     name: str | None = None
     prefix: str | None = None
     expires_in: Seconds | None = None
@@ -69,7 +69,7 @@ class CreateBody(ClientBody):
     organization_id: Identifier | None = None
 
 
-class UpdateBody(ClientBody):
+class ClientUpdateApiKeyRequest(ClientApiKeyRequest):
     key_id: Identifier
     name: str | None = None
     enabled: bool | None = None
@@ -77,7 +77,7 @@ class UpdateBody(ClientBody):
     metadata: Metadata | None = None
 
 
-class DeleteBody(ClientBody):
+class ClientDeleteApiKeyRequest(ClientApiKeyRequest):
     key_id: Identifier
 
 
@@ -94,10 +94,10 @@ def record(of: ApiKey) -> Json:
         "configId": "default",
         "organizationId": of.organization_id,
         "enabled": of.enabled,
-        "expiresAt": moment_or_none(of.expires_at),
-        "createdAt": moment(of.created_at),
-        "updatedAt": moment(of.updated_at),
-        "lastRequest": moment_or_none(of.last_used_at),
+        "expiresAt": format_timestamp_or_none(of.expires_at),
+        "createdAt": format_timestamp(of.created_at),
+        "updatedAt": format_timestamp(of.updated_at),
+        "lastRequest": format_timestamp_or_none(of.last_used_at),
         "requestCount": 0,
         **rate_limit(of),
         "permissions": None,
@@ -106,7 +106,7 @@ def record(of: ApiKey) -> Json:
     }
 
 
-def _lifetime(count: int | None, call: Call) -> timedelta | None:
+def _lifetime(count: int | None, call: RequestContext) -> timedelta | None:
     if count is None:
         return None
     lifetime = seconds(count)
@@ -145,7 +145,7 @@ creation.router.route_class = CreationRoute
 
 
 @creation.add("POST", "/api-key/create", access=ACCOUNT)
-async def create(body: CreateBody, call: Here) -> Response:
+async def create(body: ClientCreateApiKeyRequest, call: CurrentRequest) -> Response:
     """Create a key; its text is in this answer only."""
     body.refuse_server_side()
     if body.prefix is not None and body.prefix != call.runtime.services.policies.api_keys.prefix:
@@ -157,9 +157,7 @@ async def create(body: CreateBody, call: Here) -> Response:
         metadata=body.metadata,
     )
     try:
-        created = await call.runtime.api_keys.create(
-            call.principal, new, provenance=call.provenance, now=call.now
-        )
+        created = await call.runtime.api_keys.create(call.principal, new, context=call.context, now=call.now)
     except LifetimeTooLong:
         raise ExpiresInTooLarge from None
     return JSONResponse({**record(created.api_key), "key": created.key})
@@ -170,7 +168,7 @@ routes.router.routes.extend(creation.router.routes)
 
 @routes.add("GET", "/api-key/list", access=ACCOUNT)
 async def list_keys(
-    call: Here,
+    call: CurrentRequest,
     limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
     offset: Annotated[int, Query(ge=0, le=10**6)] = 0,
     sort_by: Annotated[
@@ -201,7 +199,7 @@ def _end(key: ApiKey) -> float:
 
 
 @routes.add("GET", "/api-key/get", access=ACCOUNT)
-async def get(call: Here, id: Annotated[str, Query(max_length=64)]) -> Response:
+async def get(call: CurrentRequest, id: Annotated[str, Query(max_length=64)]) -> Response:
     """One of the user's keys."""
     try:
         return JSONResponse(record(await call.runtime.api_keys.get(call.principal, id)))
@@ -210,10 +208,10 @@ async def get(call: Here, id: Annotated[str, Query(max_length=64)]) -> Response:
 
 
 @routes.add("POST", "/api-key/update", access=ACCOUNT)
-async def update(body: UpdateBody, call: Here) -> Response:
+async def update(body: ClientUpdateApiKeyRequest, call: CurrentRequest) -> Response:
     """Change one of the user's keys."""
     body.refuse_server_side()
-    given = (body.model_fields_set & UpdateBody.model_fields.keys()) - {"key_id"}
+    given = (body.model_fields_set & ClientUpdateApiKeyRequest.model_fields.keys()) - {"key_id"}
     if not given:
         raise NoValuesToUpdate
     lifetime = _lifetime(body.expires_in, call)
@@ -226,7 +224,7 @@ async def update(body: UpdateBody, call: Here) -> Response:
     )
     try:
         changed = await call.runtime.api_keys.change(
-            call.principal, body.key_id, changes, provenance=call.provenance, now=call.now
+            call.principal, body.key_id, changes, context=call.context, now=call.now
         )
     except LifetimeTooLong:
         raise ExpiresInTooLarge from None
@@ -236,13 +234,11 @@ async def update(body: UpdateBody, call: Here) -> Response:
 
 
 @routes.add("POST", "/api-key/delete", access=ACCOUNT)
-async def delete(body: DeleteBody, call: Here) -> Response:
+async def delete(body: ClientDeleteApiKeyRequest, call: CurrentRequest) -> Response:
     """End one of the user's keys for good."""
     body.refuse_server_side()
     try:
-        await call.runtime.api_keys.revoke(
-            call.principal, body.key_id, provenance=call.provenance, now=call.now
-        )
+        await call.runtime.api_keys.revoke(call.principal, body.key_id, context=call.context, now=call.now)
     except NotFound:
         raise KeyNotFound from None
     return JSONResponse({"success": True})

@@ -10,8 +10,8 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.admission import Call
-from czo_auth.asgi.timestamps import moment
+from czo_auth.asgi.admission import RequestContext
+from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core import errors
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.errors import Refusal
@@ -21,7 +21,7 @@ from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.rest.invitations import shaped_invitation
 from czo_auth.rest.models import Email, Identifier, Image, Metadata, Name, TolerantBody
 from czo_auth.rest.organizations import Role, Slug, shaped_member
-from czo_auth.rest.routing import Here, Routes
+from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.rest.shapes import Json
 
 routes = Routes("better-auth: organizations")
@@ -74,7 +74,7 @@ Count = Annotated[int | None, Query(ge=0, le=10**6)]
 Roles = Role | Annotated[list[Role], Field(min_length=1, max_length=8)]
 
 
-class CreateBody(TolerantBody):
+class ClientCreateOrganizationRequest(TolerantBody):
     name: Name
     slug: Slug
     logo: Image | None = None
@@ -82,54 +82,54 @@ class CreateBody(TolerantBody):
     keep_current_active_organization: bool = False
 
 
-class SlugBody(TolerantBody):
+class ClientCheckSlugRequest(TolerantBody):
     slug: Slug
 
 
-class Changes(TolerantBody):
+class ClientOrganizationChanges(TolerantBody):
     name: Name | None = None
     slug: Slug | None = None
     logo: Image | None = None
     metadata: Metadata | None = None
 
 
-class UpdateBody(TolerantBody):
-    data: Changes
+class ClientUpdateOrganizationRequest(TolerantBody):
+    data: ClientOrganizationChanges
     organization_id: Identifier | None = None
 
 
-class OrganizationBody(TolerantBody):
+class ClientOrganizationRequest(TolerantBody):
     organization_id: Identifier
 
 
-class ActivateBody(TolerantBody):
+class ClientActivateOrganizationRequest(TolerantBody):
     organization_id: Identifier | None = None
     organization_slug: Slug | None = None
 
 
-class RemoveBody(TolerantBody):
+class ClientRemoveMemberRequest(TolerantBody):
     member_id_or_email: Email
     organization_id: Identifier | None = None
 
 
-class RoleBody(TolerantBody):
+class ClientChangeRoleRequest(TolerantBody):
     member_id: Identifier
     role: Roles
     organization_id: Identifier | None = None
 
 
-class InviteBody(TolerantBody):
+class ClientCreateInvitationRequest(TolerantBody):
     email: Email
     role: Roles
     organization_id: Identifier | None = None
     resend: bool = False
 
 
-class InvitationBody(TolerantBody):
+class ClientInvitationRequest(TolerantBody):
     invitation_id: Identifier
 
 
-class PermissionsBody(TolerantBody):
+class ClientPermissionsRequest(TolerantBody):
     permissions: dict[str, list[str]] | None = None
     permission: dict[str, list[str]] | None = None
     organization_id: Identifier | None = None
@@ -148,7 +148,10 @@ def _named_for(call: str) -> Iterator[None]:
 
 
 def _active(
-    call: Call, organization_id: str | None, *, otherwise: type[Refusal] = errors.NoActiveOrganization
+    call: RequestContext,
+    organization_id: str | None,
+    *,
+    otherwise: type[Refusal] = errors.NoActiveOrganization,
 ) -> str:
     """Take the organization that was named, or the active one."""
     chosen = organization_id or call.principal.organization_id
@@ -157,7 +160,7 @@ def _active(
     return chosen
 
 
-async def _chosen(call: Call, organization_id: str | None, slug: str | None) -> str | None:
+async def _chosen(call: RequestContext, organization_id: str | None, slug: str | None) -> str | None:
     """Take the organization that a query names, by slug before id, or the active one, if there is one."""
     if slug:
         return (await call.runtime.organizations.get_by_slug(call.principal, slug)).organization.id
@@ -178,7 +181,7 @@ def _organization(of: Organization) -> Json:
         "slug": of.slug,
         "logo": of.logo,
         "metadata": None if of.metadata is None else dict(of.metadata),
-        "createdAt": moment(of.created_at),
+        "createdAt": format_timestamp(of.created_at),
     }
 
 
@@ -193,8 +196,8 @@ def _received(of: ReceivedInvitation) -> Json:
 
 # --- organizations ---------------------------------------------------------------------------------------------------
 @routes.add("POST", "/organization/create", access=ACCOUNT)
-async def create(body: CreateBody, call: Here) -> Response:
-    """Found an organization and make it the active one, unless the body says otherwise."""
+async def create(body: ClientCreateOrganizationRequest, call: CurrentRequest) -> Response:
+    """Create an organization and make it the active one, unless the body says otherwise."""
     new = NewOrganization(
         name=body.name,
         slug=body.slug,
@@ -204,13 +207,13 @@ async def create(body: CreateBody, call: Here) -> Response:
     )
     with _named_for("create"):
         created = await call.runtime.organizations.create(
-            call.principal, new, provenance=call.provenance, now=call.now
+            call.principal, new, context=call.context, now=call.now
         )
     return JSONResponse({**_organization(created.organization), "members": [shaped_member(created.member)]})
 
 
 @routes.add("POST", "/organization/check-slug", access=ACCOUNT)
-async def check_slug(body: SlugBody, call: Here) -> Response:
+async def check_slug(body: ClientCheckSlugRequest, call: CurrentRequest) -> Response:
     """Say whether a slug is free."""
     if not await call.runtime.organizations.is_slug_free(body.slug):
         raise errors.SlugNotAvailable
@@ -218,7 +221,7 @@ async def check_slug(body: SlugBody, call: Here) -> Response:
 
 
 @routes.add("GET", "/organization/list", access=SERVICE)
-async def list_organizations(call: Here) -> Response:
+async def list_organizations(call: CurrentRequest) -> Response:
     """The caller's organizations, oldest first."""
     found = await call.runtime.organizations.list(call.principal)
     return JSONResponse([_organization(organization) for organization, _ in found])
@@ -226,7 +229,7 @@ async def list_organizations(call: Here) -> Response:
 
 @routes.add("GET", "/organization/get-organization", access=SERVICE)
 async def get_organization(
-    call: Here, organization_id: OrganizationId = None, organization_slug: OrganizationSlug = None
+    call: CurrentRequest, organization_id: OrganizationId = None, organization_slug: OrganizationSlug = None
 ) -> Response:
     """An organization, by default the active one; `null` when none is."""
     with _named_for("get-organization"):
@@ -239,7 +242,7 @@ async def get_organization(
 
 @routes.add("GET", "/organization/get-full-organization", access=SERVICE)
 async def get_full_organization(
-    call: Here,
+    call: CurrentRequest,
     organization_id: OrganizationId = None,
     organization_slug: OrganizationSlug = None,
     members_limit: Annotated[int, Query(alias="membersLimit", ge=0, le=10**6)] = MEMBERS_SHOWN,
@@ -260,7 +263,7 @@ async def get_full_organization(
 
 
 @routes.add("POST", "/organization/set-active", access=ACCOUNT)
-async def set_active(body: ActivateBody, call: Here) -> Response:
+async def set_active(body: ClientActivateOrganizationRequest, call: CurrentRequest) -> Response:
     """Make an organization the active one of this session; `organizationId: null` leaves it without one."""
     organizations = call.runtime.organizations
     if body.organization_id is None and "organization_id" in body.model_fields_set:
@@ -276,7 +279,7 @@ async def set_active(body: ActivateBody, call: Here) -> Response:
 
 
 @routes.add("POST", "/organization/update", access=ACCOUNT)
-async def update(body: UpdateBody, call: Here) -> Response:
+async def update(body: ClientUpdateOrganizationRequest, call: CurrentRequest) -> Response:
     """Change an organization, by default the active one."""
     data = body.data
     changes = OrganizationChanges(
@@ -289,23 +292,23 @@ async def update(body: UpdateBody, call: Here) -> Response:
     chosen = _active(call, body.organization_id, otherwise=errors.OrganizationNotFound)
     with _named_for("update"):
         changed = await call.runtime.organizations.update(
-            call.principal, chosen, changes, provenance=call.provenance, now=call.now
+            call.principal, chosen, changes, context=call.context, now=call.now
         )
     return JSONResponse(_organization(changed.organization))
 
 
 @routes.add("POST", "/organization/delete", access=ACCOUNT)
-async def delete(body: OrganizationBody, call: Here) -> Response:
+async def delete(body: ClientOrganizationRequest, call: CurrentRequest) -> Response:
     """Delete an organization."""
     with _named_for("delete"):
         deleted = await call.runtime.organizations.delete(
-            call.principal, body.organization_id, provenance=call.provenance, now=call.now
+            call.principal, body.organization_id, context=call.context, now=call.now
         )
     return JSONResponse(_organization(deleted))
 
 
 @routes.add("POST", "/organization/has-permission", access=ACCOUNT)
-async def has_permission(body: PermissionsBody, call: Here) -> Response:
+async def has_permission(body: ClientPermissionsRequest, call: CurrentRequest) -> Response:
     """Say whether the caller's role has all of these permissions, each resource with at least one action."""
     wanted = body.permissions if body.permissions is not None else body.permission or {}
     names = [f"{resource}:{action}" for resource, actions in wanted.items() for action in actions or [""]]
@@ -319,7 +322,7 @@ async def has_permission(body: PermissionsBody, call: Here) -> Response:
 # --- members ---------------------------------------------------------------------------------------------------------
 @routes.add("GET", "/organization/list-members", access=SERVICE)
 async def list_members(
-    call: Here,
+    call: CurrentRequest,
     organization_id: OrganizationId = None,
     organization_slug: OrganizationSlug = None,
     limit: Count = None,
@@ -352,7 +355,7 @@ def _text_of(member: Member, field: str) -> str:
 
 
 @routes.add("GET", "/organization/get-active-member", access=SERVICE)
-async def get_active_member(call: Here) -> Response:
+async def get_active_member(call: CurrentRequest) -> Response:
     """What the caller is in the active organization."""
     with _named_for("get-active-member"):
         found = await call.runtime.organizations.get(call.principal, _active(call, None))
@@ -361,7 +364,7 @@ async def get_active_member(call: Here) -> Response:
 
 @routes.add("GET", "/organization/get-active-member-role", access=SERVICE)
 async def get_active_member_role(
-    call: Here,
+    call: CurrentRequest,
     user_id: Annotated[str | None, Query(alias="userId", max_length=64)] = None,
     organization_id: OrganizationId = None,
     organization_slug: OrganizationSlug = None,
@@ -376,7 +379,7 @@ async def get_active_member_role(
 
 
 @routes.add("POST", "/organization/update-member-role", access=ACCOUNT)
-async def update_member_role(body: RoleBody, call: Here) -> Response:
+async def update_member_role(body: ClientChangeRoleRequest, call: CurrentRequest) -> Response:
     """Give a member another role."""
     chosen = _active(call, body.organization_id)
     with _named_for("update-member-role"):
@@ -386,14 +389,14 @@ async def update_member_role(body: RoleBody, call: Here) -> Response:
             body.member_id,
             named_by="member_id",
             role=_one_role(body.role),
-            provenance=call.provenance,
+            context=call.context,
             now=call.now,
         )
     return JSONResponse(shaped_member(changed))
 
 
 @routes.add("POST", "/organization/remove-member", access=ACCOUNT)
-async def remove_member(body: RemoveBody, call: Here) -> Response:
+async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -> Response:
     """Remove a member, named by membership or address."""
     chosen = _active(call, body.organization_id)
     with _named_for("remove-member"):
@@ -402,25 +405,25 @@ async def remove_member(body: RemoveBody, call: Here) -> Response:
             chosen,
             body.member_id_or_email,
             named_by="email" if "@" in body.member_id_or_email else "member_id",
-            provenance=call.provenance,
+            context=call.context,
             now=call.now,
         )
     return JSONResponse({"member": shaped_member(removed)})
 
 
 @routes.add("POST", "/organization/leave", access=ACCOUNT)
-async def leave(body: OrganizationBody, call: Here) -> Response:
+async def leave(body: ClientOrganizationRequest, call: CurrentRequest) -> Response:
     """Leave an organization."""
     with _named_for("leave"):
         left = await call.runtime.organizations.leave(
-            call.principal, body.organization_id, provenance=call.provenance, now=call.now
+            call.principal, body.organization_id, context=call.context, now=call.now
         )
     return JSONResponse(shaped_member(left))
 
 
 # --- invitations -----------------------------------------------------------------------------------------------------
 @routes.add("POST", "/organization/invite-member", access=ACCOUNT)
-async def invite_member(body: InviteBody, call: Here) -> Response:
+async def invite_member(body: ClientCreateInvitationRequest, call: CurrentRequest) -> Response:
     """Invite an address. The token is in the mail only."""
     chosen = _active(call, body.organization_id, otherwise=errors.OrganizationNotFound)
     with _named_for("invite-member"):
@@ -428,14 +431,14 @@ async def invite_member(body: InviteBody, call: Here) -> Response:
             call.principal,
             chosen,
             NewInvitation(email=body.email, role=_one_role(body.role), resends=body.resend),
-            provenance=call.provenance,
+            context=call.context,
             now=call.now,
         )
     return JSONResponse(shaped_invitation(sent.invitation))
 
 
 @routes.add("GET", "/organization/get-invitation", access=ACCOUNT)
-async def get_invitation(call: Here, id: Annotated[str, Query(max_length=64)]) -> Response:
+async def get_invitation(call: CurrentRequest, id: Annotated[str, Query(max_length=64)]) -> Response:
     """An invitation that was sent to the caller's confirmed address."""
     with _named_for("get-invitation"):
         received = await call.runtime.invitations.get(call.principal, id, now=call.now)
@@ -443,7 +446,7 @@ async def get_invitation(call: Here, id: Annotated[str, Query(max_length=64)]) -
 
 
 @routes.add("GET", "/organization/list-invitations", access=ACCOUNT)
-async def list_invitations(call: Here, organization_id: OrganizationId = None) -> Response:
+async def list_invitations(call: CurrentRequest, organization_id: OrganizationId = None) -> Response:
     """The invitations of an organization, by default the active one, newest first."""
     chosen = _active(call, organization_id)
     with _named_for("list-invitations"):
@@ -452,7 +455,7 @@ async def list_invitations(call: Here, organization_id: OrganizationId = None) -
 
 
 @routes.add("GET", "/organization/list-user-invitations", access=ACCOUNT)
-async def list_user_invitations(call: Here) -> Response:
+async def list_user_invitations(call: CurrentRequest) -> Response:
     """The live invitations to the caller's confirmed address."""
     with _named_for("list-user-invitations"):
         received = await call.runtime.invitations.list_for(call.principal, now=call.now)
@@ -460,11 +463,11 @@ async def list_user_invitations(call: Here) -> Response:
 
 
 @routes.add("POST", "/organization/accept-invitation", access=ACCOUNT)
-async def accept_invitation(body: InvitationBody, call: Here) -> Response:
+async def accept_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> Response:
     """Accept an invitation to the caller's confirmed address; its organization becomes the active one."""
     with _named_for("accept-invitation"):
         accepted = await call.runtime.invitations.accept_by_id(
-            call.principal, body.invitation_id, provenance=call.provenance, now=call.now
+            call.principal, body.invitation_id, context=call.context, now=call.now
         )
     return JSONResponse(
         {
@@ -475,19 +478,19 @@ async def accept_invitation(body: InvitationBody, call: Here) -> Response:
 
 
 @routes.add("POST", "/organization/reject-invitation", access=ACCOUNT)
-async def reject_invitation(body: InvitationBody, call: Here) -> Response:
+async def reject_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> Response:
     """Reject an invitation."""
     rejected = await call.runtime.invitations.reject(
-        call.principal, body.invitation_id, provenance=call.provenance, now=call.now
+        call.principal, body.invitation_id, context=call.context, now=call.now
     )
     return JSONResponse({"invitation": shaped_invitation(rejected), "member": None})
 
 
 @routes.add("POST", "/organization/cancel-invitation", access=ACCOUNT)
-async def cancel_invitation(body: InvitationBody, call: Here) -> Response:
+async def cancel_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> Response:
     """Withdraw a pending invitation."""
     with _named_for("cancel-invitation"):
         canceled = await call.runtime.invitations.cancel(
-            call.principal, body.invitation_id, provenance=call.provenance, now=call.now
+            call.principal, body.invitation_id, context=call.context, now=call.now
         )
     return JSONResponse(shaped_invitation(canceled))

@@ -7,72 +7,72 @@ from starlette.responses import Response
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.administration.user_overview import user_overview
-from czo_auth.web.routing import Pages, Visit
+from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 PAGE = 50
-LONGEST_REASON = 500
+MAX_REASON_LENGTH = 500
 
 
 @pages.get("/admin", access=ADMINISTRATION)
-async def policy(visit: Visit) -> Response:
+async def policy(page: PageRequest) -> Response:
     """Who must have a second factor, and who has; which resets wait."""
-    runtime = visit.admitted.runtime
+    runtime = page.call.runtime
     resets, total = await runtime.recovery.list_waiting(limit=PAGE)
-    return visit.show(
+    return page.show(
         "admin_policy.html",
-        coverage=await runtime.administer.policy_overview(),
-        resets=[(reset, await runtime.administer.get(reset.user_id)) for reset in resets],
+        coverage=await runtime.administration.policy_overview(),
+        resets=[(reset, await runtime.administration.get(reset.user_id)) for reset in resets],
         more_resets=total - len(resets),
     )
 
 
 @pages.get("/admin/users", access=ADMINISTRATION)
-async def users(visit: Visit) -> Response:
+async def users(page: PageRequest) -> Response:
     """Users, some at a time."""
-    found = await visit.admitted.runtime.administer.search(
-        text=visit.query.optional("search", most=254),
-        cursor=visit.query.optional("cursor", most=64),
+    found = await page.call.runtime.administration.search(
+        text=page.query.optional("search", most=254),
+        cursor=page.query.optional("cursor", most=64),
         limit=PAGE,
     )
-    return visit.show("admin_users.html", page=found, fetches=True)
+    return page.show("admin_users.html", page=found, fetches=True)
 
 
 @pages.get("/admin/api-keys", access=ADMINISTRATION)
-async def api_keys(visit: Visit) -> Response:
+async def api_keys(page: PageRequest) -> Response:
     """Everybody's API keys, some at a time."""
-    call = visit.admitted
-    page = await search_api_keys(
+    call = page.call
+    shown_page = await search_api_keys(
         call.runtime.services,
-        text=visit.query.optional("search", most=254),
-        cursor=visit.query.optional("cursor", most=64),
+        text=page.query.optional("search", most=254),
+        cursor=page.query.optional("cursor", most=64),
         limit=PAGE,
         now=call.now,
     )
-    return visit.show("admin_api_keys.html", page=page, fetches=True)
+    return page.show("admin_api_keys.html", page=shown_page, fetches=True)
 
 
 @pages.post("/admin/api-keys/{id}/revoke", access=ADMINISTRATION, again=api_keys)
-async def revoke_found_key(visit: Visit) -> Response:
+async def revoke_found_key(page: PageRequest) -> Response:
     """End a key from the list of everybody's."""
-    call = visit.admitted
-    await call.runtime.administer.revoke_api_key(visit.id("id"), provenance=call.provenance, now=call.now)
-    return visit.go("/admin/api-keys", done="key_revoked")
+    call = page.call
+    await call.runtime.administration.revoke_api_key(page.id("id"), context=call.context, now=call.now)
+    return page.go("/admin/api-keys", done="key_revoked")
 
 
 @pages.get("/admin/users/{id}", access=ADMINISTRATION)
-async def one_user(visit: Visit) -> Response:
+async def one_user(page: PageRequest) -> Response:
     """One user, what protects them, and their keys."""
-    call = visit.admitted
-    user = await call.runtime.administer.get(visit.id("id"))
+    call = page.call
+    user = await call.runtime.administration.get(page.id("id"))
     reset = await call.runtime.recovery.find(user.id)
-    return visit.show(
+    return page.show(
         "admin_user.html",
         user=user,
         overview=await user_overview(call.runtime.services, user.email, now=call.now),
-        keys=await call.runtime.administer.list_api_keys(user.id, now=call.now),
+        keys=await call.runtime.administration.list_api_keys(user.id, now=call.now),
         reset=reset,
-        asker=None if reset is None else await call.runtime.administer.get(reset.asked_by),
+        asker=None if reset is None else await call.runtime.administration.get(reset.asked_by),
         waits=bool(call.runtime.services.policies.two_factor.reset_wait),
         actors=list(call.runtime.services.actors),
         default_actor=call.runtime.services.actors.default.name,
@@ -80,61 +80,61 @@ async def one_user(visit: Visit) -> Response:
 
 
 @pages.post("/admin/users/{id}/ban", access=ADMINISTRATION, again=one_user)
-async def ban(visit: Visit) -> Response:
+async def ban(page: PageRequest) -> Response:
     """Ban a user: everything they hold ends at once."""
-    call = visit.admitted
-    reason = visit.form.text("reason", most=LONGEST_REASON)
-    await call.runtime.administer.ban(visit.id("id"), reason=reason, provenance=call.provenance, now=call.now)
-    return visit.go(f"/admin/users/{visit.id('id')}", done="user_banned")
+    call = page.call
+    reason = page.form.text("reason", most=MAX_REASON_LENGTH)
+    await call.runtime.administration.ban(page.id("id"), reason=reason, context=call.context, now=call.now)
+    return page.go(f"/admin/users/{page.id('id')}", done="user_banned")
 
 
 @pages.post("/admin/users/{id}/unban", access=ADMINISTRATION, again=one_user)
-async def unban(visit: Visit) -> Response:
+async def unban(page: PageRequest) -> Response:
     """Lift a ban."""
-    call = visit.admitted
-    await call.runtime.administer.unban(visit.id("id"), provenance=call.provenance, now=call.now)
-    return visit.go(f"/admin/users/{visit.id('id')}", done="user_unbanned")
+    call = page.call
+    await call.runtime.administration.unban(page.id("id"), context=call.context, now=call.now)
+    return page.go(f"/admin/users/{page.id('id')}", done="user_unbanned")
 
 
 @pages.post("/admin/users/{id}/reset-two-factor", access=ADMINISTRATION, again=one_user)
-async def reset_two_factor(visit: Visit) -> Response:
+async def reset_two_factor(page: PageRequest) -> Response:
     """Remove the second factor of a user who lost everything."""
-    call = visit.admitted
-    reason = visit.form.text("reset_reason", most=LONGEST_REASON)
+    call = page.call
+    reason = page.form.text("reset_reason", most=MAX_REASON_LENGTH)
     waits = await call.runtime.recovery.ask(
-        call.principal, visit.id("id"), reason=reason, provenance=call.provenance, now=call.now
+        call.principal, page.id("id"), reason=reason, context=call.context, now=call.now
     )
     done = "two_factor_reset" if waits is None else "reset_asked"
-    return visit.go(f"/admin/users/{visit.id('id')}", done=done)
+    return page.go(f"/admin/users/{page.id('id')}", done=done)
 
 
 @pages.post("/admin/users/{id}/cancel-reset", access=ADMINISTRATION, again=one_user)
-async def cancel_reset(visit: Visit) -> Response:
+async def cancel_reset(page: PageRequest) -> Response:
     """Cancel the reset that waits for a user."""
-    call = visit.admitted
-    await call.runtime.recovery.cancel(visit.id("id"), provenance=call.provenance, now=call.now)
-    return visit.go(f"/admin/users/{visit.id('id')}", done="reset_cancelled")
+    call = page.call
+    await call.runtime.recovery.cancel(page.id("id"), context=call.context, now=call.now)
+    return page.go(f"/admin/users/{page.id('id')}", done="reset_cancelled")
 
 
 @pages.post("/admin/users/{id}/actor-types", access=ADMINISTRATION, again=one_user)
-async def change_actor_types(visit: Visit) -> Response:
+async def change_actor_types(page: PageRequest) -> Response:
     """Give and take actor types, effective at the next request."""
-    call = visit.admitted
+    call = page.call
     actors = call.runtime.services.actors
-    kept = {*visit.form.all("actor"), actors.default.name}
-    await call.runtime.administer.change_actor_types(
-        visit.id("id"),
+    kept = {*page.form.all("actor"), actors.default.name}
+    await call.runtime.administration.change_actor_types(
+        page.id("id"),
         add=sorted(kept),
         remove=[actor.name for actor in actors if actor.name not in kept],
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
-    return visit.go(f"/admin/users/{visit.id('id')}", done="actor_types_changed")
+    return page.go(f"/admin/users/{page.id('id')}", done="actor_types_changed")
 
 
 @pages.post("/admin/users/{id}/api-keys/{key}/revoke", access=ADMINISTRATION, again=one_user)
-async def revoke_key(visit: Visit) -> Response:
+async def revoke_key(page: PageRequest) -> Response:
     """End anybody's key."""
-    call = visit.admitted
-    await call.runtime.administer.revoke_api_key(visit.id("key"), provenance=call.provenance, now=call.now)
-    return visit.go(f"/admin/users/{visit.id('id')}", done="key_revoked")
+    call = page.call
+    await call.runtime.administration.revoke_api_key(page.id("key"), context=call.context, now=call.now)
+    return page.go(f"/admin/users/{page.id('id')}", done="key_revoked")

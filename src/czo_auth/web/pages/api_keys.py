@@ -7,76 +7,76 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.api_keys.addresses import LONGEST_ADDRESS, MOST_ADDRESSES
-from czo_auth.core.api_keys.rate_limit import RateLimitWish
+from czo_auth.core.api_keys.addresses import MAX_ADDRESS_LENGTH, MAX_ADDRESSES
+from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, NewApiKey
 from czo_auth.web.forms import Form
-from czo_auth.web.routing import Pages, Visit
+from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 EXPIRY_DAYS = (7, 30, 90, 365)
 OVERLAP_SECONDS = (0, 3600, 86400)
 RATE_WINDOWS = (1, 60, 3600, 86400)
-_LONGEST_SCOPES = 64 * 131
-_LONGEST_ALLOW_LIST = 4 * MOST_ADDRESSES * (LONGEST_ADDRESS + 1)
+_MAX_SCOPES_LENGTH = 64 * 131
+_MAX_ALLOW_LIST_LENGTH = 4 * MAX_ADDRESSES * (MAX_ADDRESS_LENGTH + 1)
 
 
 @pages.get("/api-keys", access=ACCOUNT)
-async def list_keys(visit: Visit) -> Response:
+async def list_keys(page: PageRequest) -> Response:
     """The keys by prefix."""
-    call = visit.admitted
+    call = page.call
     keys = await call.runtime.api_keys.list(call.principal, organization_id=None, now=call.now)
-    return visit.show("api_keys.html", keys=keys, organizations=await _organization_names(visit))
+    return page.show("api_keys.html", keys=keys, organizations=await _organization_names(page))
 
 
 @pages.get("/api-keys/new", access=ACCOUNT)
-async def new_form(visit: Visit) -> Response:
+async def new_form(page: PageRequest) -> Response:
     """Ask for name, scopes, expiry and organization."""
-    return visit.show(
+    return page.show(
         "api_key_new.html",
-        organizations=await _organization_names(visit),
+        organizations=await _organization_names(page),
         expiry_days=EXPIRY_DAYS,
         windows=RATE_WINDOWS,
     )
 
 
 @pages.post("/api-keys/new", access=ACCOUNT, again=new_form)
-async def create(visit: Visit) -> Response:
+async def create(page: PageRequest) -> Response:
     """Create a key and show it this once."""
-    call, form = visit.admitted, visit.form
+    call, form = page.call, page.form
     days = form.number("expires")
     new = NewApiKey(
         name=form.text("name"),
         organization_id=form.optional("organization", most=64),
         expires_in=timedelta(days=min(days, 100_000)) if days else None,
-        scopes=_words(form.optional("scopes", most=_LONGEST_SCOPES)),
+        scopes=_words(form.optional("scopes", most=_MAX_SCOPES_LENGTH)),
         allowed_ips=_allow_list(form),
         rate_limit=_rate_limit(form),
     )
     return _shown_once(
-        visit,
-        await call.runtime.api_keys.create(call.principal, new, provenance=call.provenance, now=call.now),
+        page,
+        await call.runtime.api_keys.create(call.principal, new, context=call.context, now=call.now),
     )
 
 
 @pages.get("/api-keys/{id}", access=ACCOUNT)
-async def one_key(visit: Visit) -> Response:
+async def one_key(page: PageRequest) -> Response:
     """One key and what can be done with it."""
-    call = visit.admitted
-    key = await call.runtime.api_keys.get(call.principal, visit.id("id"))
-    return visit.show(
+    call = page.call
+    key = await call.runtime.api_keys.get(call.principal, page.id("id"))
+    return page.show(
         "api_key.html",
         key=key,
-        organizations=await _organization_names(visit),
+        organizations=await _organization_names(page),
         overlaps=OVERLAP_SECONDS,
         windows=RATE_WINDOWS,
     )
 
 
 @pages.post("/api-keys/{id}", access=ACCOUNT, again=one_key)
-async def change(visit: Visit) -> Response:
+async def change(page: PageRequest) -> Response:
     """Rename, switch off or on, take scopes away, or tighten the limits."""
-    call, form = visit.admitted, visit.form
+    call, form = page.call, page.form
     changes = ApiKeyChanges(
         given=frozenset({"name", "enabled", "scopes", "allowed_ips"}),
         name=form.text("name"),
@@ -86,56 +86,54 @@ async def change(visit: Visit) -> Response:
         rate_limit=_rate_limit(form),
     )
     await call.runtime.api_keys.change(
-        call.principal, visit.id("id"), changes, provenance=call.provenance, now=call.now
+        call.principal, page.id("id"), changes, context=call.context, now=call.now
     )
-    return visit.go(f"/api-keys/{visit.id('id')}", done="key_changed")
+    return page.go(f"/api-keys/{page.id('id')}", done="key_changed")
 
 
 @pages.post("/api-keys/{id}/rotate", access=ACCOUNT, again=one_key)
-async def rotate(visit: Visit) -> Response:
+async def rotate(page: PageRequest) -> Response:
     """Give a key a successor and show that this once."""
-    call = visit.admitted
+    call = page.call
     rotated = await call.runtime.api_keys.rotate(
         call.principal,
-        visit.id("id"),
-        overlap=timedelta(seconds=min(visit.form.number("overlap"), 10**6)),
-        provenance=call.provenance,
+        page.id("id"),
+        overlap=timedelta(seconds=min(page.form.number("overlap"), 10**6)),
+        context=call.context,
         now=call.now,
     )
-    return _shown_once(visit, rotated)
+    return _shown_once(page, rotated)
 
 
 @pages.post("/api-keys/{id}/revoke", access=ACCOUNT, again=one_key)
-async def revoke(visit: Visit) -> Response:
+async def revoke(page: PageRequest) -> Response:
     """End a key for good."""
-    call = visit.admitted
-    await call.runtime.api_keys.revoke(
-        call.principal, visit.id("id"), provenance=call.provenance, now=call.now
-    )
-    return visit.go("/api-keys", done="key_revoked")
+    call = page.call
+    await call.runtime.api_keys.revoke(call.principal, page.id("id"), context=call.context, now=call.now)
+    return page.go("/api-keys", done="key_revoked")
 
 
-def _shown_once(visit: Visit, created: CreatedApiKey) -> Response:
-    return visit.show("api_key_shown.html", key=created.api_key, secret=created.key)
+def _shown_once(page: PageRequest, created: CreatedApiKey) -> Response:
+    return page.show("api_key_shown.html", key=created.api_key, secret=created.key)
 
 
-async def _organization_names(visit: Visit) -> dict[str, str]:
-    call = visit.admitted
+async def _organization_names(page: PageRequest) -> dict[str, str]:
+    call = page.call
     found = await call.runtime.organizations.list(call.principal)
     return {organization.id: organization.name for organization, _ in found}
 
 
 def _allow_list(form: Form) -> tuple[str, ...] | None:
     """Read the allow-list; an empty field is none."""
-    return _words(form.optional("allowed_ips", most=_LONGEST_ALLOW_LIST)) or None
+    return _words(form.optional("allowed_ips", most=_MAX_ALLOW_LIST_LENGTH)) or None
 
 
-def _rate_limit(form: Form) -> RateLimitWish:
+def _rate_limit(form: Form) -> RateLimitUpdate:
     """Read the rate limit; an empty field is none, so that emptying it is refused where there is one."""
     if form.optional("rate_max") is None:
-        return RateLimitWish(enabled=False)
+        return RateLimitUpdate(enabled=False)
     window_ms = form.number("rate_window", default=60) * 1000
-    return RateLimitWish(requests=form.number("rate_max"), window_ms=window_ms)
+    return RateLimitUpdate(requests=form.number("rate_max"), window_ms=window_ms)
 
 
 def _words(text: str | None) -> tuple[str, ...]:

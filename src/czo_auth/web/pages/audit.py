@@ -10,15 +10,15 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from czo_auth.asgi.timestamps import moment
+from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events.types import EVENT_TYPES, OUTCOMES, AuditFilter, AuditRecord
-from czo_auth.web.routing import Pages, Visit
+from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 PAGE = 50
-MOST_EXPORTED = 10_000
+MAX_EXPORTED = 10_000
 _BATCH = 500
 FILTERS = ("user", "action", "outcome", "since", "until")
 COLUMNS = (
@@ -39,56 +39,56 @@ COLUMNS = (
 
 
 @pages.get("/admin/audit", access=ADMINISTRATION)
-async def audit(visit: Visit) -> Response:
+async def audit(page: PageRequest) -> Response:
     """The audit log, newest first, some at a time, back and forth."""
-    matching, older, newer = _filter(visit), _cursor(visit, "cursor"), _cursor(visit, "newer")
-    administer = visit.admitted.runtime.administer
+    matching, older, newer = _filter(page), _cursor(page, "cursor"), _cursor(page, "newer")
+    administration = page.call.runtime.administration
     # One more than is shown says whether the way goes on.
-    found, total = await administer.audit(matching, before=older, above=newer, limit=PAGE + 1)
+    found, total = await administration.audit(matching, before=older, above=newer, limit=PAGE + 1)
     goes_on = len(found) > PAGE
     if newer is None:
         records, has_older, has_newer = found[:PAGE], goes_on, older is not None
     else:
         records, has_older, has_newer = found[-PAGE:], True, goes_on
-    return visit.show(
+    return page.show(
         "admin_audit.html",
         records=records,
         total=total,
         older=records[-1].sequence if records and has_older else None,
         newer=records[0].sequence if records and has_newer else None,
         is_newest=not has_newer,
-        filters=urlencode({name: visit.query.raw(name) for name in FILTERS if visit.query.raw(name)}),
+        filters=urlencode({name: page.query.raw(name) for name in FILTERS if page.query.raw(name)}),
         outcomes=OUTCOMES,
         fetches=True,
     )
 
 
 @pages.get("/admin/audit.csv", access=ADMINISTRATION)
-async def audit_csv(visit: Visit) -> Response:
+async def audit_csv(page: PageRequest) -> Response:
     """The newest records that match, for a spreadsheet."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    for record in await _export(visit):
+    for record in await _export(page):
         shaped = _shaped(record)
         writer.writerow([_cell(shaped[column]) for column in COLUMNS])
-    return _download(visit, out.getvalue(), "text/csv; charset=utf-8", "audit.csv")
+    return _download(page, out.getvalue(), "text/csv; charset=utf-8", "audit.csv")
 
 
 @pages.get("/admin/audit.json", access=ADMINISTRATION)
-async def audit_json(visit: Visit) -> Response:
+async def audit_json(page: PageRequest) -> Response:
     """The same for a program."""
-    shaped = [_shaped(record) for record in await _export(visit)]
-    return _download(visit, json.dumps({"audit": shaped}, indent=1), "application/json", "audit.json")
+    shaped = [_shaped(record) for record in await _export(page)]
+    return _download(page, json.dumps({"audit": shaped}, indent=1), "application/json", "audit.json")
 
 
 @pages.get("/admin/events", access=ADMINISTRATION)
-async def events(visit: Visit) -> Response:
+async def events(page: PageRequest) -> Response:
     """The events that are still kept, newest first."""
-    found = await visit.admitted.runtime.administer.events(
-        event_type=visit.query.optional("type", most=64), before=_cursor(visit, "cursor"), limit=PAGE
+    found = await page.call.runtime.administration.events(
+        event_type=page.query.optional("type", most=64), before=_cursor(page, "cursor"), limit=PAGE
     )
-    return visit.show(
+    return page.show(
         "admin_events.html",
         events=[(event, json.dumps(dict(event.data), ensure_ascii=False)) for event in found],
         types=sorted(EVENT_TYPES),
@@ -97,14 +97,14 @@ async def events(visit: Visit) -> Response:
     )
 
 
-def _filter(visit: Visit) -> AuditFilter:
+def _filter(page: PageRequest) -> AuditFilter:
     """
     Read what the audit log is asked for.
 
     Raises:
         ValidationFailed: A time or an outcome is none.
     """
-    query = visit.query
+    query = page.query
     wanted = query.optional("outcome", most=16)
     outcome = next((each for each in OUTCOMES if each == wanted), None)
     if outcome is None and wanted is not None:
@@ -118,12 +118,12 @@ def _filter(visit: Visit) -> AuditFilter:
     )
 
 
-async def _export(visit: Visit) -> list[AuditRecord]:
-    matching = _filter(visit)
+async def _export(page: PageRequest) -> list[AuditRecord]:
+    matching = _filter(page)
     found: list[AuditRecord] = []
     before: int | None = None
-    while len(found) < MOST_EXPORTED:
-        batch, _ = await visit.admitted.runtime.administer.audit(matching, before=before, limit=_BATCH)
+    while len(found) < MAX_EXPORTED:
+        batch, _ = await page.call.runtime.administration.audit(matching, before=before, limit=_BATCH)
         found += batch
         if len(batch) < _BATCH:
             break
@@ -132,21 +132,21 @@ async def _export(visit: Visit) -> list[AuditRecord]:
 
 
 def _shaped(record: AuditRecord) -> dict[str, object]:
-    who = record.provenance
+    who = record.context
     return {
         "id": record.id,
-        "at": moment(record.at),
-        "action": record.fact.action,
-        "outcome": record.fact.outcome,
+        "at": format_timestamp(record.at),
+        "action": record.audit_event.action,
+        "outcome": record.audit_event.outcome,
         "actorKind": who.actor_kind,
         "actorUserId": who.user_id,
-        "userId": record.fact.user_id,
-        "organizationId": record.fact.organization_id,
+        "userId": record.audit_event.user_id,
+        "organizationId": record.audit_event.organization_id,
         "method": who.method,
         "ip": who.ip,
         "userAgent": who.user_agent,
         "requestId": who.request_id,
-        "details": dict(record.fact.details),
+        "details": dict(record.audit_event.details),
     }
 
 
@@ -158,12 +158,12 @@ def _cell(value: object) -> str:
     return f"'{text}" if re.match(r"[=+\-@\t\r]", text) else text
 
 
-def _download(visit: Visit, text: str, media_type: str, name: str) -> Response:
+def _download(page: PageRequest, text: str, media_type: str, name: str) -> Response:
     response = Response(text, media_type=media_type)
     response.headers["content-disposition"] = f'attachment; filename="{name}"'
-    return visit.house.guarded(response, has_query=True)
+    return page.renderer.guarded(response, has_query=True)
 
 
-def _cursor(visit: Visit, name: str) -> int | None:
-    text = visit.query.optional(name, most=18)
+def _cursor(page: PageRequest, name: str) -> int | None:
+    text = page.query.optional(name, most=18)
     return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None

@@ -11,43 +11,43 @@ from czo_auth.asgi.session_cookies import set_session_cookies
 from czo_auth.core.access import ENROLLING
 from czo_auth.core.errors import InvalidCode
 from czo_auth.crypto import qr
-from czo_auth.web.pages.sign_in import LONGEST_CODE
-from czo_auth.web.routing import Pages, Visit
+from czo_auth.web.pages.sign_in import MAX_CODE_LENGTH
+from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 
 
 @pages.get("/enrol", access=ENROLLING)
-async def enrol_form(visit: Visit) -> Response:
+async def enroll_form(page: PageRequest) -> Response:
     """Say what is about to happen, and ask for proof where it is needed."""
-    call = visit.admitted
+    call = page.call
     status = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
     proof_lifetime = call.runtime.services.policies.two_factor.proof_lifetime
     auth_time = call.principal.auth_time
     fresh = auth_time is not None and call.now - auth_time <= proof_lifetime
     # What is asked here is only a convenience; the flow decides what it needs.
-    return visit.show(
+    return page.show(
         "enrol.html",
         status=status,
-        asks_password=status.enabled or not fresh or visit.refusal is not None,
+        asks_password=status.enabled or not fresh or page.refusal is not None,
         asks_code=status.enabled,
     )
 
 
-@pages.post("/enrol", access=ENROLLING, again=enrol_form)
-async def enrol(visit: Visit) -> Response:
+@pages.post("/enrol", access=ENROLLING, again=enroll_form)
+async def enroll(page: PageRequest) -> Response:
     """Make a secret and backup codes, and show them this once."""
-    call, form = visit.admitted, visit.form
+    call, form = page.call, page.form
     pending = await call.runtime.enable_two_factor.begin(
         call.principal,
         password=form.raw("password") or None,
-        code=form.optional("code", most=LONGEST_CODE),
+        code=form.optional("code", most=MAX_CODE_LENGTH),
         replace=True,
         issuer=None,
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
-    return visit.show(
+    return page.show(
         "enrol_secret.html",
         qr_code=await asyncio.to_thread(qr.svg_data_uri, pending.totp_uri),
         totp_uri=pending.totp_uri,
@@ -58,32 +58,32 @@ async def enrol(visit: Visit) -> Response:
 
 
 @pages.get("/enrol/confirm", access=ENROLLING)
-async def confirm_form(visit: Visit) -> Response:
+async def confirm_form(page: PageRequest) -> Response:
     """Ask for the first code again, without what was shown."""
-    return visit.show("enrol_confirm.html", old_authenticator=False)
+    return page.show("enrol_confirm.html", old_authenticator=False)
 
 
 @pages.post("/enrol/confirm", access=ENROLLING, again=confirm_form)
-async def confirm(visit: Visit) -> Response:
+async def confirm(page: PageRequest) -> Response:
     """Turn two factors on with the first code."""
-    call = visit.admitted
-    code = visit.form.text("code", most=LONGEST_CODE)
+    call = page.call
+    code = page.form.text("code", most=MAX_CODE_LENGTH)
     outcome = await call.runtime.enable_two_factor.confirm(
-        call.principal, code, provenance=call.provenance, now=call.now
+        call.principal, code, context=call.context, now=call.now
     )
     if outcome is not None:
-        response = visit.go("/security", done="two_factor_on")
+        response = page.go("/security", done="two_factor_on")
         set_session_cookies(call, response, outcome)
         return response
-    return await _not_the_new_one(visit, code)
+    return await _not_the_new_one(page, code)
 
 
-async def _not_the_new_one(visit: Visit, code: str) -> Response:
+async def _not_the_new_one(page: PageRequest, code: str) -> Response:
     """The code is wrong, or of the authenticator that was to be replaced: counted, and in the latter case said so."""
-    call = visit.admitted
+    call = page.call
     outcome = await call.runtime.second_factor.step_up(
-        call.principal, code, "totp", provenance=call.provenance, now=call.now
+        call.principal, code, "totp", context=call.context, now=call.now
     )
-    response = visit.show("enrol_confirm.html", http_status=status_of(InvalidCode()), old_authenticator=True)
+    response = page.show("enrol_confirm.html", http_status=status_of(InvalidCode()), old_authenticator=True)
     set_session_cookies(call, response, outcome)
     return response

@@ -9,22 +9,22 @@ from czo_auth.core.errors import EmailNotVerified, ValidationFailed
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.organizations import roles
-from czo_auth.web.pages.passwords import LONGEST_TOKEN
-from czo_auth.web.pages.sign_in import LONGEST_EMAIL
-from czo_auth.web.routing import Pages, Visit
+from czo_auth.web.pages.passwords import MAX_TOKEN_LENGTH
+from czo_auth.web.pages.sign_in import MAX_EMAIL_LENGTH
+from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 
 
 @pages.get("/organizations", access=ACCOUNT)
-async def list_organizations(visit: Visit) -> Response:
+async def list_organizations(page: PageRequest) -> Response:
     """The caller's organizations, the invitations to them, and a form to found one."""
-    call = visit.admitted
+    call = page.call
     try:
         received = await call.runtime.invitations.list_for(call.principal, now=call.now)
     except EmailNotVerified:
         received = None
-    return visit.show(
+    return page.show(
         "organizations.html",
         organizations=await call.runtime.organizations.list(call.principal),
         received=received,
@@ -32,25 +32,25 @@ async def list_organizations(visit: Visit) -> Response:
 
 
 @pages.post("/organizations", access=ACCOUNT, again=list_organizations)
-async def create(visit: Visit) -> Response:
-    """Found an organization."""
-    call = visit.admitted
+async def create(page: PageRequest) -> Response:
+    """Create an organization."""
+    call = page.call
     created = await call.runtime.organizations.create(
         call.principal,
-        NewOrganization(name=visit.form.text("name"), slug=visit.form.optional("slug", most=64)),
-        provenance=call.provenance,
+        NewOrganization(name=page.form.text("name"), slug=page.form.optional("slug", most=64)),
+        context=call.context,
         now=call.now,
     )
-    return visit.go(f"/organizations/{created.organization.id}", done="organization_created")
+    return page.go(f"/organizations/{created.organization.id}", done="organization_created")
 
 
 @pages.get("/organizations/{id}", access=ACCOUNT)
-async def one_organization(visit: Visit) -> Response:
+async def one_organization(page: PageRequest) -> Response:
     """Members and invitations, as far as the caller may see them."""
-    call = visit.admitted
-    full = await call.runtime.organizations.get_full(call.principal, visit.id("id"))
+    call = page.call
+    full = await call.runtime.organizations.get_full(call.principal, page.id("id"))
     role = full.membership.member.role
-    return visit.show(
+    return page.show(
         "organization.html",
         organization=full.membership.organization,
         mine=full.membership,
@@ -61,98 +61,96 @@ async def one_organization(visit: Visit) -> Response:
 
 
 @pages.post("/organizations/{id}/rename", access=ACCOUNT, again=one_organization)
-async def rename(visit: Visit) -> Response:
+async def rename(page: PageRequest) -> Response:
     """Change the name and the short name."""
-    call = visit.admitted
+    call = page.call
     changes = OrganizationChanges(
         given=frozenset({"name", "slug"}),
-        name=visit.form.text("name"),
-        slug=visit.form.text("slug", most=64),
+        name=page.form.text("name"),
+        slug=page.form.text("slug", most=64),
     )
     await call.runtime.organizations.update(
-        call.principal, visit.id("id"), changes, provenance=call.provenance, now=call.now
+        call.principal, page.id("id"), changes, context=call.context, now=call.now
     )
-    return visit.go(f"/organizations/{visit.id('id')}", done="organization_changed")
+    return page.go(f"/organizations/{page.id('id')}", done="organization_changed")
 
 
 @pages.post("/organizations/{id}/delete", access=ACCOUNT, again=one_organization)
-async def delete(visit: Visit) -> Response:
+async def delete(page: PageRequest) -> Response:
     """Delete an organization whose name was typed to confirm it."""
-    call = visit.admitted
-    seen = await call.runtime.organizations.get(call.principal, visit.id("id"))
-    if visit.form.optional("typed_name") != seen.organization.name.strip():
+    call = page.call
+    seen = await call.runtime.organizations.get(call.principal, page.id("id"))
+    if page.form.optional("typed_name") != seen.organization.name.strip():
         raise ValidationFailed(details=(("typed_name", "This is not the name of the organization."),))
     await call.runtime.organizations.delete(
-        call.principal, seen.organization.id, provenance=call.provenance, now=call.now
+        call.principal, seen.organization.id, context=call.context, now=call.now
     )
-    return visit.go("/organizations", done="organization_deleted")
+    return page.go("/organizations", done="organization_deleted")
 
 
 @pages.post("/organizations/{id}/key-lives", access=ACCOUNT, again=one_organization)
-async def change_key_lives(visit: Visit) -> Response:
+async def change_key_lives(page: PageRequest) -> Response:
     """Set how long the organization's API keys may live, and after how long without use they expire."""
-    call, form = visit.admitted, visit.form
+    call, form = page.call, page.form
     changes = OrganizationChanges(
         given=frozenset({"api_key_max_days", "api_key_unused_days"}),
         api_key_max_days=form.number("max_days") if form.optional("max_days") else None,
         api_key_unused_days=form.number("unused_days") if form.optional("unused_days") else None,
     )
     await call.runtime.organizations.update(
-        call.principal, visit.id("id"), changes, provenance=call.provenance, now=call.now
+        call.principal, page.id("id"), changes, context=call.context, now=call.now
     )
-    return visit.go(f"/organizations/{visit.id('id')}", done="organization_changed")
+    return page.go(f"/organizations/{page.id('id')}", done="organization_changed")
 
 
 @pages.post("/organizations/{id}/members/{user}/role", access=ACCOUNT, again=one_organization)
-async def change_role(visit: Visit) -> Response:
+async def change_role(page: PageRequest) -> Response:
     """Give a member another role."""
-    call = visit.admitted
+    call = page.call
     await call.runtime.organizations.change_role(
         call.principal,
-        visit.id("id"),
-        visit.id("user"),
-        role=visit.form.text("role", most=32),
-        provenance=call.provenance,
+        page.id("id"),
+        page.id("user"),
+        role=page.form.text("role", most=32),
+        context=call.context,
         now=call.now,
     )
-    return visit.go(f"/organizations/{visit.id('id')}", done="role_changed")
+    return page.go(f"/organizations/{page.id('id')}", done="role_changed")
 
 
 @pages.post("/organizations/{id}/members/{user}/remove", access=ACCOUNT, again=one_organization)
-async def remove_member(visit: Visit) -> Response:
+async def remove_member(page: PageRequest) -> Response:
     """Remove a member."""
-    call = visit.admitted
+    call = page.call
     await call.runtime.organizations.remove_member(
-        call.principal, visit.id("id"), visit.id("user"), provenance=call.provenance, now=call.now
+        call.principal, page.id("id"), page.id("user"), context=call.context, now=call.now
     )
-    return visit.go(f"/organizations/{visit.id('id')}", done="member_removed")
+    return page.go(f"/organizations/{page.id('id')}", done="member_removed")
 
 
 @pages.post("/organizations/{id}/leave", access=ACCOUNT, again=one_organization)
-async def leave(visit: Visit) -> Response:
+async def leave(page: PageRequest) -> Response:
     """Leave."""
-    call = visit.admitted
-    await call.runtime.organizations.leave(
-        call.principal, visit.id("id"), provenance=call.provenance, now=call.now
-    )
-    return visit.go("/organizations", done="organization_left")
+    call = page.call
+    await call.runtime.organizations.leave(call.principal, page.id("id"), context=call.context, now=call.now)
+    return page.go("/organizations", done="organization_left")
 
 
 @pages.post("/organizations/{id}/invitations", access=ACCOUNT, again=one_organization)
-async def invite(visit: Visit) -> Response:
+async def invite(page: PageRequest) -> Response:
     """Invite an address; the link is mailed, and shown this once."""
-    call = visit.admitted
+    call = page.call
     sent = await call.runtime.invitations.invite(
         call.principal,
-        visit.id("id"),
+        page.id("id"),
         NewInvitation(
-            email=visit.form.text("email", most=LONGEST_EMAIL), role=visit.form.text("role", most=32)
+            email=page.form.text("email", most=MAX_EMAIL_LENGTH), role=page.form.text("role", most=32)
         ),
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
     links = call.runtime.services.links
-    return visit.show(
+    return page.show(
         "invited.html",
         invitation=sent.invitation,
         link=links.to_page(links.accept_invitation, sent.token),
@@ -160,54 +158,52 @@ async def invite(visit: Visit) -> Response:
 
 
 @pages.post("/organizations/{id}/invitations/{invitation}/cancel", access=ACCOUNT, again=one_organization)
-async def cancel(visit: Visit) -> Response:
+async def cancel(page: PageRequest) -> Response:
     """Withdraw an invitation."""
-    call = visit.admitted
+    call = page.call
     await call.runtime.invitations.cancel(
         call.principal,
-        visit.id("invitation"),
-        organization_id=visit.id("id"),
-        provenance=call.provenance,
+        page.id("invitation"),
+        organization_id=page.id("id"),
+        context=call.context,
         now=call.now,
     )
-    return visit.go(f"/organizations/{visit.id('id')}", done="invitation_canceled")
+    return page.go(f"/organizations/{page.id('id')}", done="invitation_canceled")
 
 
 @pages.post("/invitations/{id}/accept", access=ACCOUNT, again=list_organizations)
-async def accept_received(visit: Visit) -> Response:
+async def accept_received(page: PageRequest) -> Response:
     """Accept an invitation to the caller's own address."""
-    call = visit.admitted
+    call = page.call
     accepted = await call.runtime.invitations.accept_by_id(
-        call.principal, visit.id("id"), provenance=call.provenance, now=call.now
+        call.principal, page.id("id"), context=call.context, now=call.now
     )
-    return visit.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
+    return page.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
 
 
 @pages.post("/invitations/{id}/decline", access=ACCOUNT, again=list_organizations)
-async def decline(visit: Visit) -> Response:
+async def decline(page: PageRequest) -> Response:
     """Decline an invitation to the caller's own address."""
-    call = visit.admitted
-    await call.runtime.invitations.reject(
-        call.principal, visit.id("id"), provenance=call.provenance, now=call.now
-    )
-    return visit.go("/organizations", done="invitation_declined")
+    call = page.call
+    await call.runtime.invitations.reject(call.principal, page.id("id"), context=call.context, now=call.now)
+    return page.go("/organizations", done="invitation_declined")
 
 
 @pages.get("/accept-invitation", access=ACCOUNT)
-async def accept_form(visit: Visit) -> Response:
+async def accept_form(page: PageRequest) -> Response:
     """Ask whether the invitation shall be accepted; looking accepts nothing."""
-    return visit.show("accept_invitation.html", token=_token(visit))
+    return page.show("accept_invitation.html", token=_token(page))
 
 
 @pages.post("/accept-invitation", access=ACCOUNT, again=accept_form)
-async def accept(visit: Visit) -> Response:
+async def accept(page: PageRequest) -> Response:
     """Accept an invitation with the token from the mail."""
-    call = visit.admitted
+    call = page.call
     accepted = await call.runtime.invitations.accept_by_token(
-        call.principal, _token(visit), provenance=call.provenance, now=call.now
+        call.principal, _token(page), context=call.context, now=call.now
     )
-    return visit.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
+    return page.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
 
 
-def _token(visit: Visit) -> str:
-    return (visit.form.raw("token") or visit.query.raw("token"))[:LONGEST_TOKEN]
+def _token(page: PageRequest) -> str:
+    return (page.form.raw("token") or page.query.raw("token"))[:MAX_TOKEN_LENGTH]

@@ -6,19 +6,19 @@ from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.sign_in.verify_email import update_profile
-from czo_auth.web.pages.sign_in import LONGEST_CODE
-from czo_auth.web.routing import Pages, Visit
+from czo_auth.web.pages.sign_in import MAX_CODE_LENGTH
+from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 
 
 @pages.get("/security", access=ACCOUNT)
-async def overview(visit: Visit) -> Response:
+async def overview(page: PageRequest) -> Response:
     """All of it on one page."""
-    call = visit.admitted
+    call = page.call
     runtime, principal, now = call.runtime, call.principal, call.now
     session, user = await runtime.sessions.current(principal)
-    return visit.show(
+    return page.show(
         "security.html",
         user=user,
         current=session,
@@ -30,100 +30,98 @@ async def overview(visit: Visit) -> Response:
 
 
 @pages.post("/security/profile", access=ACCOUNT, again=overview)
-async def change_profile(visit: Visit) -> Response:
+async def change_profile(page: PageRequest) -> Response:
     """Change one's name."""
-    call = visit.admitted
+    call = page.call
     await update_profile(
         call.runtime.services,
         call.principal,
-        name=visit.form.text("name"),
+        name=page.form.text("name"),
         image=None,
         clears_image=False,
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
-    return visit.go("/security", done="profile_changed")
+    return page.go("/security", done="profile_changed")
 
 
 @pages.get("/security/backup-codes", access=ACCOUNT)
-async def backup_codes_form(visit: Visit) -> Response:
+async def backup_codes_form(page: PageRequest) -> Response:
     """Ask whether the old codes shall die."""
-    return visit.show("backup_codes.html", codes=None)
+    return page.show("backup_codes.html", codes=None)
 
 
 @pages.post("/security/backup-codes", access=ACCOUNT, again=backup_codes_form)
-async def backup_codes(visit: Visit) -> Response:
+async def backup_codes(page: PageRequest) -> Response:
     """Replace the backup codes and show the new ones this once."""
-    call = visit.admitted
+    call = page.call
     codes = await call.runtime.manage_two_factor.regenerate_codes(
         call.principal,
-        password=visit.form.raw("password") or None,
-        code=visit.form.optional("code", most=LONGEST_CODE),
-        provenance=call.provenance,
+        password=page.form.raw("password") or None,
+        code=page.form.optional("code", most=MAX_CODE_LENGTH),
+        context=call.context,
         now=call.now,
     )
-    return visit.show("backup_codes.html", codes=codes)
+    return page.show("backup_codes.html", codes=codes)
 
 
 @pages.get("/security/disable", access=ACCOUNT)
-async def disable_form(visit: Visit) -> Response:
+async def disable_form(page: PageRequest) -> Response:
     """Ask whether the second factor shall go."""
-    return visit.show("disable.html")
+    return page.show("disable.html")
 
 
 @pages.post("/security/disable", access=ACCOUNT, again=disable_form)
-async def disable(visit: Visit) -> Response:
+async def disable(page: PageRequest) -> Response:
     """Turn the second factor off."""
-    call = visit.admitted
+    call = page.call
     await call.runtime.manage_two_factor.disable(
         call.principal,
-        password=visit.form.raw("password") or None,
-        code=visit.form.optional("code", most=LONGEST_CODE),
-        provenance=call.provenance,
+        password=page.form.raw("password") or None,
+        code=page.form.optional("code", most=MAX_CODE_LENGTH),
+        context=call.context,
         now=call.now,
     )
-    return visit.go("/security", done="two_factor_off")
+    return page.go("/security", done="two_factor_off")
 
 
 @pages.post("/security/cancel-reset", access=ACCOUNT, again=overview)
-async def cancel_own_reset(visit: Visit) -> Response:
+async def cancel_own_reset(page: PageRequest) -> Response:
     """Cancel the reset that waits for one's own second factor."""
-    call = visit.admitted
-    await call.runtime.recovery.cancel_own(call.principal, provenance=call.provenance, now=call.now)
-    return visit.go("/security", done="reset_cancelled")
+    call = page.call
+    await call.runtime.recovery.cancel_own(call.principal, context=call.context, now=call.now)
+    return page.go("/security", done="reset_cancelled")
 
 
 @pages.post("/security/devices/{id}/revoke", access=ACCOUNT, again=overview)
-async def revoke_device(visit: Visit) -> Response:
+async def revoke_device(page: PageRequest) -> Response:
     """Forget one trusted device."""
-    call = visit.admitted
+    call = page.call
     await call.runtime.trusted_devices.revoke(
-        call.principal, visit.id("id"), provenance=call.provenance, now=call.now
+        call.principal, page.id("id"), context=call.context, now=call.now
     )
-    return visit.go("/security", done="device_forgotten")
+    return page.go("/security", done="device_forgotten")
 
 
 @pages.post("/security/devices/revoke", access=ACCOUNT, again=overview)
-async def revoke_devices(visit: Visit) -> Response:
+async def revoke_devices(page: PageRequest) -> Response:
     """Forget all trusted devices."""
-    call = visit.admitted
-    await call.runtime.trusted_devices.revoke_all(call.principal, provenance=call.provenance, now=call.now)
-    return visit.go("/security", done="device_forgotten")
+    call = page.call
+    await call.runtime.trusted_devices.revoke_all(call.principal, context=call.context, now=call.now)
+    return page.go("/security", done="device_forgotten")
 
 
 @pages.post("/security/sessions/{id}/revoke", access=ACCOUNT, again=overview)
-async def revoke_session(visit: Visit) -> Response:
+async def revoke_session(page: PageRequest) -> Response:
     """End one session."""
-    call = visit.admitted
-    await call.runtime.sessions.revoke(
-        call.principal, visit.id("id"), provenance=call.provenance, now=call.now
-    )
-    return visit.go("/security", done="session_ended")
+    call = page.call
+    await call.runtime.sessions.revoke(call.principal, page.id("id"), context=call.context, now=call.now)
+    return page.go("/security", done="session_ended")
 
 
 @pages.post("/security/sessions/revoke", access=ACCOUNT, again=overview)
-async def revoke_sessions(visit: Visit) -> Response:
+async def revoke_sessions(page: PageRequest) -> Response:
     """End all other sessions."""
-    call = visit.admitted
-    await call.runtime.sessions.revoke_others(call.principal, provenance=call.provenance, now=call.now)
-    return visit.go("/security", done="session_ended")
+    call = page.call
+    await call.runtime.sessions.revoke_others(call.principal, context=call.context, now=call.now)
+    return page.go("/security", done="session_ended")

@@ -13,153 +13,153 @@ from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.flows.sign_in.password import Credentials, SecondFactorRequired
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.web.addresses import is_own_page
-from czo_auth.web.routing import VISITING, Pages, Visit, signed_out
+from czo_auth.web.routing import SIGNED_OUT, PageRequest, Pages, signed_out
 
 pages = Pages()
-LONGEST_EMAIL = 320
-LONGEST_CODE = 64
+MAX_EMAIL_LENGTH = 320
+MAX_CODE_LENGTH = 64
 
 
 @pages.get("/", access=ACCOUNT)
-async def home(visit: Visit) -> Response:
+async def home(page: PageRequest) -> Response:
     """The first page of who is signed in."""
-    return visit.go("/security")
+    return page.go("/security")
 
 
-@pages.get("/sign-up", access=VISITING)
-async def sign_up_form(visit: Visit) -> Response:
+@pages.get("/sign-up", access=SIGNED_OUT)
+async def sign_up_form(page: PageRequest) -> Response:
     """Ask for what an account needs."""
-    actors = visit.admitted.runtime.services.actors
-    asked = visit.form.raw("as") or visit.query.raw("as")
+    actors = page.call.runtime.services.actors
+    asked = page.form.raw("as") or page.query.raw("as")
     open_ones = [actor for actor in actors if actor.sign_up_open]
     chosen = next((actor for actor in open_ones if actor.name == asked), actors.default)
-    return visit.show("sign_up.html", actor=chosen, actors=open_ones, next=_wanted(visit))
+    return page.show("sign_up.html", actor=chosen, actors=open_ones, next=_wanted(page))
 
 
-@pages.post("/sign-up", access=VISITING, again=sign_up_form, opens_session=True)
-async def sign_up(visit: Visit) -> Response:
+@pages.post("/sign-up", access=SIGNED_OUT, again=sign_up_form, opens_session=True)
+async def sign_up(page: PageRequest) -> Response:
     """Make an account; nobody is signed in by it."""
-    call, form = visit.admitted, visit.form
+    call, form = page.call, page.form
     new = NewUser(
-        email=form.text("email", most=LONGEST_EMAIL),
+        email=form.text("email", most=MAX_EMAIL_LENGTH),
         password=form.raw("new_password"),
         name=form.text("name"),
         organization_name=form.optional("organization_name"),
     )
     actor = form.text("as", most=64)
-    await call.runtime.sign_up.sign_up(actor, new, provenance=call.provenance, now=call.now)
-    return visit.go(
-        "/sign-in", done="signed_up", **{"as": actor}, **({"next": _wanted(visit)} if _wanted(visit) else {})
+    await call.runtime.sign_up.sign_up(actor, new, context=call.context, now=call.now)
+    return page.go(
+        "/sign-in", done="signed_up", **{"as": actor}, **({"next": _wanted(page)} if _wanted(page) else {})
     )
 
 
-@pages.get("/sign-in", access=VISITING)
-async def sign_in_form(visit: Visit) -> Response:
+@pages.get("/sign-in", access=SIGNED_OUT)
+async def sign_in_form(page: PageRequest) -> Response:
     """Ask for address and password."""
-    actors = visit.admitted.runtime.services.actors
-    asked = visit.form.raw("as") or visit.query.raw("as")
+    actors = page.call.runtime.services.actors
+    asked = page.form.raw("as") or page.query.raw("as")
     chosen = next((actor for actor in actors if actor.name == asked), actors.default)
-    return visit.show("sign_in.html", actor=chosen, actors=list(actors), next=_wanted(visit))
+    return page.show("sign_in.html", actor=chosen, actors=list(actors), next=_wanted(page))
 
 
-@pages.post("/sign-in", access=VISITING, again=sign_in_form, opens_session=True)
-async def sign_in(visit: Visit) -> Response:
+@pages.post("/sign-in", access=SIGNED_OUT, again=sign_in_form, opens_session=True)
+async def sign_in(page: PageRequest) -> Response:
     """Prove the password: a session, or the question for the second factor."""
-    call, form = visit.admitted, visit.form
+    call, form = page.call, page.form
     given = Credentials(
-        email=form.text("email", most=LONGEST_EMAIL),
+        email=form.text("email", most=MAX_EMAIL_LENGTH),
         password=form.raw("password"),
         remember="remember" in form,
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
     )
     outcome = await call.runtime.sign_in.begin(
-        form.text("as", most=64), given, provenance=call.provenance, now=call.now
+        form.text("as", most=64), given, context=call.context, now=call.now
     )
-    return _entered(visit, outcome)
+    return _entered(page, outcome)
 
 
-def _entered(visit: Visit, outcome: SignedIn | SecondFactorRequired) -> Response:
+def _entered(page: PageRequest, outcome: SignedIn | SecondFactorRequired) -> Response:
     match outcome:
         case SignedIn():
-            response = visit.go_on()
-            set_session_cookies(visit.admitted, response, outcome)
+            response = page.go_on()
+            set_session_cookies(page.call, response, outcome)
         case SecondFactorRequired():
-            wanted = _wanted(visit)
+            wanted = _wanted(page)
             query = ({"trust": "1"} if outcome.may_trust else {}) | ({"next": wanted} if wanted else {})
-            response = visit.go("/sign-in/code", **query)
-            set_challenge_cookie(visit.admitted, response, outcome)
+            response = page.go("/sign-in/code", **query)
+            set_challenge_cookie(page.call, response, outcome)
         case _:
             assert_never(outcome)
     return response
 
 
-@pages.get("/sign-in/code", access=VISITING)
-async def code_form(visit: Visit) -> Response:
+@pages.get("/sign-in/code", access=SIGNED_OUT)
+async def code_form(page: PageRequest) -> Response:
     """Ask for the second factor; one field takes either kind of code."""
-    may_trust = "trust" in visit.query or "trust" in visit.form
-    return visit.show("sign_in_code.html", may_trust=may_trust, next=_wanted(visit))
+    may_trust = "trust" in page.query or "trust" in page.form
+    return page.show("sign_in_code.html", may_trust=may_trust, next=_wanted(page))
 
 
-@pages.post("/sign-in/code", access=VISITING, again=code_form, opens_session=True)
-async def prove_code(visit: Visit) -> Response:
+@pages.post("/sign-in/code", access=SIGNED_OUT, again=code_form, opens_session=True)
+async def verify_code(page: PageRequest) -> Response:
     """Finish the sign-in."""
-    call, form = visit.admitted, visit.form
+    call, form = page.call, page.form
     challenge = call.cookie(call.authenticator.cookies.challenge)
     if challenge is None:
         raise InvalidChallenge
     outcome = await call.runtime.second_factor.complete_sign_in(
         challenge,
-        form.text("code", most=LONGEST_CODE),
+        form.text("code", most=MAX_CODE_LENGTH),
         "either",
         wants_trust="trust_device" in form,
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
-    return _entered(visit, outcome)
+    return _entered(page, outcome)
 
 
 @pages.get("/prove", access=ACCOUNT)
-async def prove_form(visit: Visit) -> Response:
+async def prove_form(page: PageRequest) -> Response:
     """Ask for the second factor again, where a page needs one that is proved."""
-    return visit.show("prove.html", next=_wanted(visit))
+    return page.show("prove.html", next=_wanted(page))
 
 
 @pages.post("/prove", access=ACCOUNT, again=prove_form)
-async def prove(visit: Visit) -> Response:
+async def prove(page: PageRequest) -> Response:
     """Prove the second factor in a session, and go on."""
-    call = visit.admitted
+    call = page.call
     outcome = await call.runtime.second_factor.step_up(
         call.principal,
-        visit.form.text("code", most=LONGEST_CODE),
+        page.form.text("code", most=MAX_CODE_LENGTH),
         "either",
-        provenance=call.provenance,
+        context=call.context,
         now=call.now,
     )
-    response = visit.go_on()
+    response = page.go_on()
     set_session_cookies(call, response, outcome)
     return response
 
 
 @pages.post("/switch-actor", access=ACCOUNT, again=home)
-async def switch_actor(visit: Visit) -> Response:
-    """Put on another hat."""
-    call = visit.admitted
+async def switch_actor(page: PageRequest) -> Response:
+    """Switch the actor type."""
+    call = page.call
     outcome = await call.runtime.sessions.switch_actor(
-        call.principal, visit.form.text("as", most=64), provenance=call.provenance, now=call.now
+        call.principal, page.form.text("as", most=64), context=call.context, now=call.now
     )
-    return _entered(visit, outcome)
+    return _entered(page, outcome)
 
 
 @pages.post("/sign-out", access=ENROLLING_OR_SIGNING_IN, again=sign_in_form)
-async def sign_out(visit: Visit) -> Response:
-    """End the session; never fails for want of one."""
-    call = visit.admitted
+async def sign_out(page: PageRequest) -> Response:
+    """End the session; never fails without one."""
+    call = page.call
     call.cookie(call.authenticator.cookies.session)
     if call.caller is not None:
-        await call.runtime.sessions.sign_out(call.caller, provenance=call.provenance, now=call.now)
-    return signed_out(visit)
+        await call.runtime.sessions.sign_out(call.caller, context=call.context, now=call.now)
+    return signed_out(page)
 
 
-def _wanted(visit: Visit) -> str:
-    wanted = visit.form.raw("next") or visit.query.raw("next")
+def _wanted(page: PageRequest) -> str:
+    wanted = page.form.raw("next") or page.query.raw("next")
     return wanted if is_own_page(wanted) else ""

@@ -14,11 +14,11 @@ LANGUAGES = ("en", "fr")
 """The default first."""
 
 _RANGE = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]*)?\s*(?:;\s*q=\s*([01](?:\.[0-9]{0,3})?)\s*)?")
-_LONGEST_HEADER = 1000
+_MAX_HEADER = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class Translations:
     """One language's catalogue."""
 
     language: str
@@ -49,11 +49,11 @@ class Words:
 
 
 @cache
-def catalogue(language: str) -> Words:
+def catalogue(language: str) -> Translations:
     """Read the catalogue of *language*, one of `LANGUAGES`."""
     tree = tomllib.loads(files(__package__).joinpath(f"{language}.toml").read_text("utf-8"))
     entries = {f"{group}.{key}": text for group, texts in tree.items() for key, text in texts.items()}
-    return Words(language=language, entries=entries)
+    return Translations(language=language, entries=entries)
 
 
 def best_language(accepted: str) -> str:
@@ -63,7 +63,7 @@ def best_language(accepted: str) -> str:
     Source: RFC 9110 section 12.5.4.
     """
     wishes: list[tuple[float, int, str]] = []
-    for place, part in enumerate(accepted[:_LONGEST_HEADER].split(",")):
+    for place, part in enumerate(accepted[:_MAX_HEADER].split(",")):
         found = _RANGE.fullmatch(part)
         if found is not None:
             wishes.append((-float(found[2] or 1), place, found[1].lower()))

@@ -11,56 +11,58 @@ from typing import Any, Literal
 import pytest
 
 from czo_auth.core.api_keys.last_used import LastUsed
-from czo_auth.core.api_keys.rate_limit import RateLimitWish
+from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
 from czo_auth.core.errors import InvalidApiKey, InvalidToken
 from czo_auth.core.flows.api_keys.manage import CreatedApiKey, NewApiKey
 from czo_auth.core.flows.authentication.authenticate import Authenticate
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
-from czo_auth.core.transaction import Standing
+from czo_auth.core.transaction import CredentialRecord
 from czo_auth.crypto import tokens
-from tests.core.flows.deployment import FROM_HERE, NOW, Town, nowhere, open_town
+from tests.core.flows.deployment import FROM_HERE, NOW, Deployment, nowhere, open_deployment
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-async def remembering(migrated_url: str) -> AsyncIterator[Town]:
+async def remembering(migrated_url: str) -> AsyncIterator[Deployment]:
     """A town that remembers what it proved on PostgreSQL too."""
-    async with open_town(migrated_url, cache_seconds=60.0) as town:
-        yield town
+    async with open_deployment(migrated_url, cache_seconds=60.0) as deployment:
+        yield deployment
 
 
-async def signed_in(town: Town) -> IssuedSession:
-    return await town.session_of(await town.user("ada"))
+async def signed_in(deployment: Deployment) -> IssuedSession:
+    return await deployment.session_of(await deployment.user("ada"))
 
 
 @pytest.mark.parametrize("by", ["session_token", "access_token"])
 async def test_read_that_began_before_the_end_of_a_session_is_not_remembered(
-    remembering: Town, monkeypatch: pytest.MonkeyPatch, by: Literal["session_token", "access_token"]
+    remembering: Deployment, monkeypatch: pytest.MonkeyPatch, by: Literal["session_token", "access_token"]
 ) -> None:
-    town, services = remembering, remembering.runtime.services
-    issued = await signed_in(town)
+    deployment, services = remembering, remembering.runtime.services
+    issued = await signed_in(deployment)
     access_token = services.access_tokens.sign(issued.session, restricted=False, now=NOW)
     was_read, may_go = asyncio.Event(), asyncio.Event()
     name = "find_session" if by == "session_token" else "find_session_by_id"
     find = getattr(services.lookup, name)
 
-    async def find_and_linger(value: str) -> Standing | None:
-        found: Standing | None = await find(value)
+    async def find_and_linger(value: str) -> CredentialRecord | None:
+        found: CredentialRecord | None = await find(value)
         was_read.set()
         await may_go.wait()
         return found
 
     async def prove() -> Principal:
         if by == "session_token":
-            return await town.runtime.authenticate.session_token(issued.session_token, now=NOW)
-        return await town.runtime.authenticate.access_token(access_token, now=NOW)
+            return await deployment.runtime.authenticate.session_token(issued.session_token, now=NOW)
+        return await deployment.runtime.authenticate.access_token(access_token, now=NOW)
 
     monkeypatch.setattr(services.lookup, name, find_and_linger)
     proving = asyncio.create_task(prove())
     await was_read.wait()
-    await town.transactions.run(lambda tx: tx.sessions.revoke(issued.session.id, reason="test", now=NOW))
+    await deployment.transactions.run(
+        lambda tx: tx.sessions.revoke(issued.session.id, reason="test", now=NOW)
+    )
     # PostgreSQL's notification takes a millisecond; SQLite needs none.
     await asyncio.sleep(0.1)
     may_go.set()
@@ -69,25 +71,25 @@ async def test_read_that_began_before_the_end_of_a_session_is_not_remembered(
         await prove()
 
 
-async def test_token_of_the_future_is_refused_however_often_it_was_verified(town: Town) -> None:
+async def test_token_of_the_future_is_refused_however_often_it_was_verified(deployment: Deployment) -> None:
     """A clock that is set back (S33) must not find it in the memory of verified signatures."""
-    issued, later = await signed_in(town), NOW + timedelta(hours=1)
-    token = town.runtime.services.access_tokens.sign(issued.session, restricted=False, now=later)
-    await town.runtime.authenticate.access_token(token, now=later)
+    issued, later = await signed_in(deployment), NOW + timedelta(hours=1)
+    token = deployment.runtime.services.access_tokens.sign(issued.session, restricted=False, now=later)
+    await deployment.runtime.authenticate.access_token(token, now=later)
     with pytest.raises(InvalidToken):
-        await town.runtime.authenticate.access_token(token, now=NOW)
-    await town.runtime.authenticate.access_token(token, now=later)
+        await deployment.runtime.authenticate.access_token(token, now=NOW)
+    await deployment.runtime.authenticate.access_token(token, now=later)
 
 
 # --- what is remembered, and for how long ----------------------------------------------------------------------------
 class Memory:
     """An `Authenticate`, with what it noted, and how often it asked the database and verified a signature."""
 
-    def __init__(self, town: Town, monkeypatch: pytest.MonkeyPatch, *, most: int = 10) -> None:
-        services = town.runtime.services
+    def __init__(self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *, most: int = 10) -> None:
+        services = deployment.runtime.services
         self.last_used = LastUsed()
         self.authenticate = Authenticate(
-            services, self.last_used, town.runtime.signing_keys, most_remembered=most
+            services, self.last_used, deployment.runtime.signing_keys, most_remembered=most
         )
         self.lookups = 0
         self.verified = 0
@@ -112,19 +114,19 @@ class Memory:
         return await self.authenticate.api_key(key, client=nowhere, now=now)
 
 
-async def key_of(town: Town, owner: Principal, **more: Any) -> CreatedApiKey:
+async def key_of(deployment: Deployment, owner: Principal, **more: Any) -> CreatedApiKey:
     new = NewApiKey(name="key", **more)
-    return await town.runtime.api_keys.create(owner, new, provenance=FROM_HERE, now=NOW)
+    return await deployment.runtime.api_keys.create(owner, new, context=FROM_HERE, now=NOW)
 
 
 async def test_what_was_proved_is_recalled_without_a_look_into_the_database(
-    remembering: Town, monkeypatch: pytest.MonkeyPatch
+    remembering: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    town, memory = remembering, Memory(remembering, monkeypatch)
-    issued = await signed_in(town)
-    access_token = town.runtime.services.access_tokens.sign(issued.session, restricted=False, now=NOW)
+    deployment, memory = remembering, Memory(remembering, monkeypatch)
+    issued = await signed_in(deployment)
+    access_token = deployment.runtime.services.access_tokens.sign(issued.session, restricted=False, now=NOW)
     # The first read of all gives the first stamp.
-    await town.proved(issued.session_token)
+    await deployment.proved(issued.session_token)
     memory.lookups = 0
     by_session = await memory.authenticate.session_token(issued.session_token, now=NOW)
     by_token = await memory.authenticate.access_token(access_token, now=NOW)
@@ -133,42 +135,44 @@ async def test_what_was_proved_is_recalled_without_a_look_into_the_database(
     for _ in range(2):
         assert await memory.authenticate.session_token(issued.session_token, now=NOW) is by_session
         assert await memory.authenticate.access_token(access_token, now=NOW) is by_token
-        assert memory.authenticate.recall(issued.session_token.encode(), clock=lambda: NOW) is by_session
-        assert memory.authenticate.recall(access_token.encode(), clock=lambda: NOW) is by_token
+        assert memory.authenticate.get_cached(issued.session_token.encode(), clock=lambda: NOW) is by_session
+        assert memory.authenticate.get_cached(access_token.encode(), clock=lambda: NOW) is by_token
     assert memory.lookups == 2
     assert memory.last_used.take() == {}
 
 
 async def test_nothing_is_recalled_of_what_was_not_proved_or_has_changed(
-    remembering: Town, monkeypatch: pytest.MonkeyPatch
+    remembering: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    town, memory = remembering, Memory(remembering, monkeypatch)
-    issued = await signed_in(town)
+    deployment, memory = remembering, Memory(remembering, monkeypatch)
+    issued = await signed_in(deployment)
 
     def no_clock() -> datetime:
         raise AssertionError("the clock is asked for what is known only")
 
     token = issued.session_token.encode()
-    assert memory.authenticate.recall(token, clock=no_clock) is None
+    assert memory.authenticate.get_cached(token, clock=no_clock) is None
     await memory.authenticate.session_token(issued.session_token, now=NOW)
-    assert memory.authenticate.recall(b"another", clock=no_clock) is None
-    await town.transactions.run(lambda tx: tx.sessions.revoke(issued.session.id, reason="test", now=NOW))
+    assert memory.authenticate.get_cached(b"another", clock=no_clock) is None
+    await deployment.transactions.run(
+        lambda tx: tx.sessions.revoke(issued.session.id, reason="test", now=NOW)
+    )
     # PostgreSQL's notification takes a millisecond; SQLite needs none.
     await asyncio.sleep(0.1)
-    assert memory.authenticate.recall(token, clock=lambda: NOW) is None
+    assert memory.authenticate.get_cached(token, clock=lambda: NOW) is None
 
 
 async def test_key_that_is_recalled_is_used(
     migrated_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On SQLite, where memory has no bound: uses are noted a minute apart."""
-    async with open_town(migrated_sqlite_url) as town:
-        memory = Memory(town, monkeypatch)
-        created = await key_of(town, await town.person("ada"))
+    async with open_deployment(migrated_sqlite_url) as deployment:
+        memory = Memory(deployment, monkeypatch)
+        created = await key_of(deployment, await deployment.person("ada"))
         memory.lookups = 0
         await memory.key(created.key)
         assert memory.last_used.take() == {created.api_key.id: NOW}
-        assert memory.authenticate.recall(created.key.encode(), clock=lambda: NOW + MINUTE) is not None
+        assert memory.authenticate.get_cached(created.key.encode(), clock=lambda: NOW + MINUTE) is not None
         assert memory.last_used.take() == {created.api_key.id: NOW + MINUTE}
         await memory.key(created.key, now=NOW + 2 * MINUTE)
         assert memory.last_used.take() == {created.api_key.id: NOW + 2 * MINUTE}
@@ -191,10 +195,10 @@ async def test_key_is_remembered_unless_the_host_decides_on_its_scopes(
 ) -> None:
     if rule == "function":
         rule = lambda actor_types, role: {"*"}  # noqa: E731
-    limit = RateLimitWish(enabled=True) if is_guarded else RateLimitWish()
-    async with open_town(migrated_sqlite_url, scope_rule=rule) as town:
-        memory = Memory(town, monkeypatch)
-        created = await key_of(town, await town.person("ada"), scopes=scopes, rate_limit=limit)
+    limit = RateLimitUpdate(enabled=True) if is_guarded else RateLimitUpdate()
+    async with open_deployment(migrated_sqlite_url, scope_rule=rule) as deployment:
+        memory = Memory(deployment, monkeypatch)
+        created = await key_of(deployment, await deployment.person("ada"), scopes=scopes, rate_limit=limit)
         memory.lookups = 0
         for minutes in range(3):
             principal = await memory.key(created.key, now=NOW + minutes * MINUTE)
@@ -204,16 +208,16 @@ async def test_key_is_remembered_unless_the_host_decides_on_its_scopes(
 
 
 async def test_signature_is_verified_once_however_often_the_database_changes(
-    remembering: Town, monkeypatch: pytest.MonkeyPatch
+    remembering: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    town, memory = remembering, Memory(remembering, monkeypatch)
-    issued = await signed_in(town)
-    token = town.runtime.services.access_tokens.sign(issued.session, restricted=False, now=NOW)
-    eve = await town.user("eve")
+    deployment, memory = remembering, Memory(remembering, monkeypatch)
+    issued = await signed_in(deployment)
+    token = deployment.runtime.services.access_tokens.sign(issued.session, restricted=False, now=NOW)
+    eve = await deployment.user("eve")
     for number in range(3):
         # With its leeway it counts from a minute before.
         await memory.authenticate.access_token(token, now=NOW - MINUTE)
-        await town.transactions.run(
+        await deployment.transactions.run(
             lambda tx, at=NOW + number * MINUTE: tx.users.set_ban(  # type: ignore[misc]
                 eve.id, banned_at=at, reason="test", now=at
             )
@@ -223,9 +227,9 @@ async def test_signature_is_verified_once_however_often_the_database_changes(
     assert memory.lookups == 3
 
 
-async def test_token_ends_though_its_signature_is_remembered(town: Town) -> None:
-    issued = await signed_in(town)
-    services, authenticate = town.runtime.services, town.runtime.authenticate
+async def test_token_ends_though_its_signature_is_remembered(deployment: Deployment) -> None:
+    issued = await signed_in(deployment)
+    services, authenticate = deployment.runtime.services, deployment.runtime.authenticate
     token = services.access_tokens.sign(issued.session, restricted=False, now=NOW)
     await authenticate.access_token(token, now=NOW + timedelta(minutes=15, seconds=59))
     with pytest.raises(InvalidToken):
@@ -236,14 +240,14 @@ async def test_token_ends_though_its_signature_is_remembered(town: Town) -> None
 async def test_memory_of_signatures_is_bounded(
     migrated_sqlite_url: str, monkeypatch: pytest.MonkeyPatch, most: int, verified: int
 ) -> None:
-    async with open_town(migrated_sqlite_url) as town:
-        memory = Memory(town, monkeypatch, most=most)
-        issued = await signed_in(town)
-        sign = town.runtime.services.access_tokens.sign
+    async with open_deployment(migrated_sqlite_url) as deployment:
+        memory = Memory(deployment, monkeypatch, most=most)
+        issued = await signed_in(deployment)
+        sign = deployment.runtime.services.access_tokens.sign
         one, other = (sign(issued.session, restricted=False, now=NOW) for _ in range(2))
         for token in (one, other):
             await memory.authenticate.access_token(token, now=NOW)
-        await town.user("somebody")
+        await deployment.user("somebody")
         await memory.authenticate.access_token(one, now=NOW)
         assert memory.verified == verified
 
@@ -251,9 +255,9 @@ async def test_memory_of_signatures_is_bounded(
 # --- what is refused -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("text", ["", "é" * 47, tokens.SESSION + "A" * 44, tokens.CHALLENGE + "A" * 43])
 async def test_text_of_another_form_is_refused_without_a_look_into_the_database(
-    town: Town, monkeypatch: pytest.MonkeyPatch, text: str
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    memory = Memory(town, monkeypatch)
+    memory = Memory(deployment, monkeypatch)
     with pytest.raises(InvalidToken):
         await memory.authenticate.session_token(text, now=NOW)
     with pytest.raises(InvalidToken):
@@ -266,43 +270,45 @@ async def test_text_of_another_form_is_refused_without_a_look_into_the_database(
 
 
 async def test_access_token_whose_session_has_no_id_is_refused_without_a_look_into_the_database(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL cannot compare with every text, and that is no outage."""
-    memory, issued = Memory(town, monkeypatch), await signed_in(town)
+    memory, issued = Memory(deployment, monkeypatch), await signed_in(deployment)
     strange = replace(issued.session, id="a\0b")
-    token = town.runtime.services.access_tokens.sign(strange, restricted=False, now=NOW)
+    token = deployment.runtime.services.access_tokens.sign(strange, restricted=False, now=NOW)
     with pytest.raises(InvalidToken):
         await memory.authenticate.access_token(token, now=NOW)
     assert memory.lookups == 0
 
 
-async def test_access_token_of_another_users_session_is_refused(town: Town) -> None:
-    issued = await signed_in(town)
-    strange = replace(issued.session, user_id=(await town.user("eve")).id)
-    token = town.runtime.services.access_tokens.sign(strange, restricted=False, now=NOW)
+async def test_access_token_of_another_users_session_is_refused(deployment: Deployment) -> None:
+    issued = await signed_in(deployment)
+    strange = replace(issued.session, user_id=(await deployment.user("eve")).id)
+    token = deployment.runtime.services.access_tokens.sign(strange, restricted=False, now=NOW)
     with pytest.raises(InvalidToken):
-        await town.runtime.authenticate.access_token(token, now=NOW)
+        await deployment.runtime.authenticate.access_token(token, now=NOW)
 
 
-async def test_unknown_key_has_no_owner_to_check(town: Town) -> None:
-    authenticate = town.runtime.authenticate
-    created = await key_of(town, await town.person("ada"))
+async def test_unknown_key_has_no_owner_to_check(deployment: Deployment) -> None:
+    authenticate = deployment.runtime.authenticate
+    created = await key_of(deployment, await deployment.person("ada"))
     await authenticate.check_owner(created.key, now=NOW)
     with pytest.raises(InvalidApiKey):
         await authenticate.check_owner(tokens.new_token("czo_"), now=NOW)
 
 
-async def test_key_of_an_organization_dies_with_the_membership_alone(town: Town) -> None:
+async def test_key_of_an_organization_dies_with_the_membership_alone(deployment: Deployment) -> None:
     """S17, without what else a removal does: the key itself is not revoked here."""
-    owner = await town.person("ada")
-    organization = await town.organization(owner)
-    member = await town.member(organization, "bob", "admin")
-    created = await town.api_key(member, organization)
-    authenticate = town.runtime.authenticate
+    owner = await deployment.person("ada")
+    organization = await deployment.organization(owner)
+    member = await deployment.member(organization, "bob", "admin")
+    created = await deployment.api_key(member, organization)
+    authenticate = deployment.runtime.authenticate
     principal = await authenticate.api_key(created.key, client=nowhere, now=NOW)
     assert (principal.organization_id, principal.organization_role) == (organization.id, "admin")
-    await town.transactions.run(lambda tx: tx.organizations.remove_member(organization.id, member.user_id))
+    await deployment.transactions.run(
+        lambda tx: tx.organizations.remove_member(organization.id, member.user_id)
+    )
     with pytest.raises(InvalidApiKey):
         await authenticate.api_key(created.key, client=nowhere, now=NOW)
     with pytest.raises(InvalidApiKey):

@@ -26,82 +26,86 @@ from czo_auth.core.flows.organizations.manage import ManageOrganizations, NewOrg
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Organization, OrganizationPolicy
 from czo_auth.core.principal import Principal
-from tests.core.flows.deployment import FROM_HERE, NOW, Town, nowhere, open_town, outcome
+from tests.core.flows.deployment import FROM_HERE, NOW, Deployment, nowhere, open_deployment, outcome
 
 ROLES = ("viewer", "member", "admin", "owner")
 ROUNDS = 12
 
 
 def change_role(
-    town: Town, by: Principal, organization: Organization, of: Principal, role: str
+    deployment: Deployment, by: Principal, organization: Organization, of: Principal, role: str
 ) -> Awaitable[object]:
-    return town.organizations.change_role(
-        by, organization.id, of.user_id, role=role, provenance=FROM_HERE, now=NOW
+    return deployment.organizations.change_role(
+        by, organization.id, of.user_id, role=role, context=FROM_HERE, now=NOW
     )
 
 
-def remove(town: Town, by: Principal, organization: Organization, of: Principal) -> Awaitable[object]:
-    return town.organizations.remove_member(by, organization.id, of.user_id, provenance=FROM_HERE, now=NOW)
+def remove(
+    deployment: Deployment, by: Principal, organization: Organization, of: Principal
+) -> Awaitable[object]:
+    return deployment.organizations.remove_member(by, organization.id, of.user_id, context=FROM_HERE, now=NOW)
 
 
-def update(town: Town, by: Principal, organization: Organization, **values: object) -> Awaitable[object]:
+def update(
+    deployment: Deployment, by: Principal, organization: Organization, **values: object
+) -> Awaitable[object]:
     changes = OrganizationChanges(given=frozenset(values), **values)  # type: ignore[arg-type]
-    return town.organizations.update(by, organization.id, changes, provenance=FROM_HERE, now=NOW)
+    return deployment.organizations.update(by, organization.id, changes, context=FROM_HERE, now=NOW)
 
 
-def delete(town: Town, by: Principal, organization: Organization) -> Awaitable[object]:
-    return town.organizations.delete(by, organization.id, provenance=FROM_HERE, now=NOW)
+def delete(deployment: Deployment, by: Principal, organization: Organization) -> Awaitable[object]:
+    return deployment.organizations.delete(by, organization.id, context=FROM_HERE, now=NOW)
 
 
 # --- founding --------------------------------------------------------------------------------------------------------
-async def test_founder_is_owner_and_the_events_say_so(town: Town) -> None:
-    ada = await town.person("ada")
+async def test_founder_is_owner_and_the_events_say_so(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
 
-    made = await town.organizations.create(
+    made = await deployment.organizations.create(
         ada,
         NewOrganization(name="  Ada & Sons ", slug="ada-sons", metadata={"tier": 1}),
-        provenance=FROM_HERE,
+        context=FROM_HERE,
         now=NOW,
     )
 
     assert (made.organization.name, made.organization.slug) == ("Ada & Sons", "ada-sons")
     assert made.member.role == "owner"
-    assert await town.organizations.list(ada) == [(made.organization, "owner")]
-    created, added = await town.events(types.ORGANIZATION_CREATED, types.MEMBER_ADDED)
+    assert await deployment.organizations.list(ada) == [(made.organization, "owner")]
+    created, added = await deployment.events(types.ORGANIZATION_CREATED, types.MEMBER_ADDED)
     assert (created.type, added.type) == (types.ORGANIZATION_CREATED, types.MEMBER_ADDED)
     assert created.user_id == added.user_id == ada.user_id
     assert created.data["organizationId"] == added.data["organizationId"] == made.organization.id
     assert added.data["role"] == "owner"
 
 
-async def test_founding_activates_only_where_it_was_asked_for(town: Town) -> None:
-    user = await town.user("ada")
-    token = await town.sign_in(user)
-    ada = await town.proved(token)
-    await town.organization(ada, "Quiet")
-    assert (await town.proved(token)).organization_id is None
+async def test_founding_activates_only_where_it_was_asked_for(deployment: Deployment) -> None:
+    user = await deployment.user("ada")
+    token = await deployment.sign_in(user)
+    ada = await deployment.proved(token)
+    await deployment.organization(ada, "Quiet")
+    assert (await deployment.proved(token)).organization_id is None
 
-    made = await town.organizations.create(
-        ada, NewOrganization(name="Loud", activates=True), provenance=FROM_HERE, now=NOW
+    made = await deployment.organizations.create(
+        ada, NewOrganization(name="Loud", activates=True), context=FROM_HERE, now=NOW
     )
 
-    now_active = await town.proved(token)
+    now_active = await deployment.proved(token)
     assert (now_active.organization_id, now_active.organization_role) == (made.organization.id, "owner")
 
 
-async def test_slug_belongs_to_one_organization_until_it_is_deleted(town: Town) -> None:
-    ada, bob = await town.person("ada"), await town.person("bob")
+async def test_slug_belongs_to_one_organization_until_it_is_deleted(deployment: Deployment) -> None:
+    ada, bob = await deployment.person("ada"), await deployment.person("bob")
     taken = NewOrganization(name="Acme", slug="acme")
-    first = await town.organizations.create(ada, taken, provenance=FROM_HERE, now=NOW)
-    assert not await town.organizations.is_slug_free("acme")
+    first = await deployment.organizations.create(ada, taken, context=FROM_HERE, now=NOW)
+    assert not await deployment.organizations.is_slug_free("acme")
     with pytest.raises(SlugTaken):
-        await town.organizations.create(bob, taken, provenance=FROM_HERE, now=NOW)
-    assert await town.organizations.list(bob) == []
+        await deployment.organizations.create(bob, taken, context=FROM_HERE, now=NOW)
+    assert await deployment.organizations.list(bob) == []
 
-    await delete(town, ada, first.organization)
+    await delete(deployment, ada, first.organization)
 
-    assert await town.organizations.is_slug_free("acme")
-    await town.organizations.create(bob, taken, provenance=FROM_HERE, now=NOW)
+    assert await deployment.organizations.is_slug_free("acme")
+    await deployment.organizations.create(bob, taken, context=FROM_HERE, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -119,15 +123,15 @@ async def test_slug_belongs_to_one_organization_until_it_is_deleted(town: Town) 
     ],
 )
 async def test_odd_input_founds_nothing(migrated_sqlite_url: str, new: NewOrganization) -> None:
-    async with open_town(migrated_sqlite_url) as town:
-        ada = await town.person("ada")
+    async with open_deployment(migrated_sqlite_url) as deployment:
+        ada = await deployment.person("ada")
         with pytest.raises(ValidationFailed):
-            await town.organizations.create(ada, new, provenance=FROM_HERE, now=NOW)
-        assert await town.organizations.list(ada) == []
+            await deployment.organizations.create(ada, new, context=FROM_HERE, now=NOW)
+        assert await deployment.organizations.list(ada) == []
 
 
 async def test_limit_of_organizations_owned_holds_against_requests_at_once(
-    two_doors: tuple[Town, Town],
+    two_doors: tuple[Deployment, Deployment],
 ) -> None:
     first, second = two_doors
     ada = await first.person("ada")
@@ -135,18 +139,17 @@ async def test_limit_of_organizations_owned_holds_against_requests_at_once(
     doors = [
         ManageOrganizations(
             replace(
-                town.runtime.services, policies=replace(town.runtime.services.policies, organizations=policy)
+                deployment.runtime.services,
+                policies=replace(deployment.runtime.services.policies, organizations=policy),
             )
         )
-        for town in (first, second)
+        for deployment in (first, second)
     ]
 
     outcomes = await asyncio.gather(
         *(
             outcome(
-                doors[number % 2].create(
-                    ada, NewOrganization(name=f"O{number}"), provenance=FROM_HERE, now=NOW
-                )
+                doors[number % 2].create(ada, NewOrganization(name=f"O{number}"), context=FROM_HERE, now=NOW)
             )
             for number in range(6)
         )
@@ -157,36 +160,36 @@ async def test_limit_of_organizations_owned_holds_against_requests_at_once(
     assert len(await first.organizations.list(ada)) == 2
 
 
-async def test_founding_can_be_kept_to_actor_types_that_found(town: Town) -> None:
-    services = town.runtime.services
+async def test_founding_can_be_kept_to_actor_types_that_found(deployment: Deployment) -> None:
+    services = deployment.runtime.services
     policy = OrganizationPolicy(founding_open=False)
     closed = ManageOrganizations(replace(services, policies=replace(services.policies, organizations=policy)))
-    ada = await town.person("ada")
+    ada = await deployment.person("ada")
 
     with pytest.raises(CannotFoundOrganization):
-        await closed.create(ada, NewOrganization(name="Acme"), provenance=FROM_HERE, now=NOW)
+        await closed.create(ada, NewOrganization(name="Acme"), context=FROM_HERE, now=NOW)
 
     merchant = replace(ada, actor_type="merchant")
-    await closed.create(merchant, NewOrganization(name="Acme"), provenance=FROM_HERE, now=NOW)
+    await closed.create(merchant, NewOrganization(name="Acme"), context=FROM_HERE, now=NOW)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-async def test_stranger_cannot_tell_an_organization_from_none(town: Town) -> None:
-    ada, stranger = await town.person("ada"), await town.person("stranger")
-    acme = await town.organization(ada)
+async def test_stranger_cannot_tell_an_organization_from_none(deployment: Deployment) -> None:
+    ada, stranger = await deployment.person("ada"), await deployment.person("stranger")
+    acme = await deployment.organization(ada)
     acts: list[Callable[[Organization], Awaitable[object]]] = [
-        lambda of: town.organizations.get(stranger, of.id),
-        lambda of: town.organizations.get_full(stranger, of.id),
-        lambda of: town.organizations.get_by_slug(stranger, of.slug),
-        lambda of: town.organizations.list_members(stranger, of.id),
-        lambda of: town.organizations.get_member(stranger, of.id, ada.user_id),
-        lambda of: town.organizations.has_permissions(stranger, of.id, ["organization:read"]),
-        lambda of: town.organizations.activate(stranger, of.id),
-        lambda of: update(town, stranger, of, name="Mine"),
-        lambda of: delete(town, stranger, of),
-        lambda of: change_role(town, stranger, of, ada, "viewer"),
-        lambda of: remove(town, stranger, of, ada),
-        lambda of: town.organizations.leave(stranger, of.id, provenance=FROM_HERE, now=NOW),
+        lambda of: deployment.organizations.get(stranger, of.id),
+        lambda of: deployment.organizations.get_full(stranger, of.id),
+        lambda of: deployment.organizations.get_by_slug(stranger, of.slug),
+        lambda of: deployment.organizations.list_members(stranger, of.id),
+        lambda of: deployment.organizations.get_member(stranger, of.id, ada.user_id),
+        lambda of: deployment.organizations.has_permissions(stranger, of.id, ["organization:read"]),
+        lambda of: deployment.organizations.activate(stranger, of.id),
+        lambda of: update(deployment, stranger, of, name="Mine"),
+        lambda of: delete(deployment, stranger, of),
+        lambda of: change_role(deployment, stranger, of, ada, "viewer"),
+        lambda of: remove(deployment, stranger, of, ada),
+        lambda of: deployment.organizations.leave(stranger, of.id, context=FROM_HERE, now=NOW),
     ]
     unknown = [replace(acme, id=new_id(NOW), slug="nothing"), replace(acme, id="not-an-id", slug="no slug")]
 
@@ -199,36 +202,36 @@ async def test_stranger_cannot_tell_an_organization_from_none(town: Town) -> Non
                 NotFound.code,
                 NotFound.message,
             )
-    assert await town.role_of(acme, ada) == "owner"
+    assert await deployment.role_of(acme, ada) == "owner"
 
 
-async def test_viewer_sees_the_organization_and_no_members(town: Town) -> None:
-    ada = await town.person("ada")
-    acme = await town.organization(ada)
-    viewer = await town.member(acme, "vic", "viewer")
-    member = await town.member(acme, "mel", "member")
+async def test_viewer_sees_the_organization_and_no_members(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme = await deployment.organization(ada)
+    viewer = await deployment.member(acme, "vic", "viewer")
+    member = await deployment.member(acme, "mel", "member")
 
     with pytest.raises(Forbidden):
-        await town.organizations.list_members(viewer, acme.id)
+        await deployment.organizations.list_members(viewer, acme.id)
     with pytest.raises(Forbidden):
-        await town.organizations.get_member(viewer, acme.id, ada.user_id)
-    assert (await town.organizations.get_member(viewer, acme.id, viewer.user_id)).role == "viewer"
-    full = await town.organizations.get_full(viewer, acme.id)
+        await deployment.organizations.get_member(viewer, acme.id, ada.user_id)
+    assert (await deployment.organizations.get_member(viewer, acme.id, viewer.user_id)).role == "viewer"
+    full = await deployment.organizations.get_full(viewer, acme.id)
     assert [each.user_id for each in full.members] == [viewer.user_id]
-    assert {each.user_id for each in await town.organizations.list_members(member, acme.id)} == {
+    assert {each.user_id for each in await deployment.organizations.list_members(member, acme.id)} == {
         ada.user_id,
         viewer.user_id,
         member.user_id,
     }
     with pytest.raises(UnknownMember):
-        await town.organizations.get_member(member, acme.id, (await town.person("eve")).user_id)
+        await deployment.organizations.get_member(member, acme.id, (await deployment.person("eve")).user_id)
 
 
-async def test_permissions_are_asked_of_the_present_role(town: Town) -> None:
-    ada = await town.person("ada")
-    acme = await town.organization(ada)
-    admin = await town.member(acme, "adm", "admin")
-    may = town.organizations.has_permissions
+async def test_permissions_are_asked_of_the_present_role(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme = await deployment.organization(ada)
+    admin = await deployment.member(acme, "adm", "admin")
+    may = deployment.organizations.has_permissions
 
     assert await may(ada, acme.id, ["organization:delete", "invitation:create"])
     assert await may(admin, acme.id, ["organization:update", "invitation:create"])
@@ -237,182 +240,190 @@ async def test_permissions_are_asked_of_the_present_role(town: Town) -> None:
     assert not await may(ada, acme.id, ["spaceship:launch"])
 
 
-async def test_scoped_key_reads_its_own_organization_only(town: Town) -> None:
-    ada, bob = await town.person("ada"), await town.person("bob")
-    acme, other = await town.organization(ada, "Acme"), await town.organization(ada, "Other")
-    foreign = await town.organization(bob, "Foreign")
-    key = await town.api_key(ada, acme)
-    machine = await town.runtime.authenticate.api_key(key.key, client=nowhere, now=NOW)
+async def test_scoped_key_reads_its_own_organization_only(deployment: Deployment) -> None:
+    ada, bob = await deployment.person("ada"), await deployment.person("bob")
+    acme, other = await deployment.organization(ada, "Acme"), await deployment.organization(ada, "Other")
+    foreign = await deployment.organization(bob, "Foreign")
+    key = await deployment.api_key(ada, acme)
+    machine = await deployment.runtime.authenticate.api_key(key.key, client=nowhere, now=NOW)
 
-    assert [of.id for of, _ in await town.organizations.list(machine)] == [acme.id]
-    assert (await town.organizations.get(machine, acme.id)).organization == acme
-    assert len(await town.organizations.list_members(machine, acme.id)) == 1
-    for act in (town.organizations.get, town.organizations.get_full, town.organizations.list_members):
+    assert [of.id for of, _ in await deployment.organizations.list(machine)] == [acme.id]
+    assert (await deployment.organizations.get(machine, acme.id)).organization == acme
+    assert len(await deployment.organizations.list_members(machine, acme.id)) == 1
+    for act in (
+        deployment.organizations.get,
+        deployment.organizations.get_full,
+        deployment.organizations.list_members,
+    ):
         with pytest.raises(OrganizationScopeMismatch):
             await act(machine, other.id)
         with pytest.raises(UnknownOrganization):
             await act(machine, foreign.id)
 
 
-async def test_unscoped_key_reads_all_organizations_of_its_owner(town: Town) -> None:
-    ada, bob = await town.person("ada"), await town.person("bob")
-    acme, other = await town.organization(ada, "Acme"), await town.organization(ada, "Other")
-    foreign = await town.organization(bob, "Foreign")
-    machine = await town.runtime.authenticate.api_key((await town.api_key(ada)).key, client=nowhere, now=NOW)
+async def test_unscoped_key_reads_all_organizations_of_its_owner(deployment: Deployment) -> None:
+    ada, bob = await deployment.person("ada"), await deployment.person("bob")
+    acme, other = await deployment.organization(ada, "Acme"), await deployment.organization(ada, "Other")
+    foreign = await deployment.organization(bob, "Foreign")
+    machine = await deployment.runtime.authenticate.api_key(
+        (await deployment.api_key(ada)).key, client=nowhere, now=NOW
+    )
 
-    assert {of.id for of, _ in await town.organizations.list(machine)} == {acme.id, other.id}
-    assert (await town.organizations.get(machine, other.id)).member.role == "owner"
+    assert {of.id for of, _ in await deployment.organizations.list(machine)} == {acme.id, other.id}
+    assert (await deployment.organizations.get(machine, other.id)).member.role == "owner"
     with pytest.raises(UnknownOrganization):
-        await town.organizations.get(machine, foreign.id)
+        await deployment.organizations.get(machine, foreign.id)
 
 
 # --- changing --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("role", ROLES)
-async def test_owners_and_admins_change_and_only_owners_delete(town: Town, role: str) -> None:
-    ada = await town.person("ada")
-    acme = await town.organization(ada)
-    someone = await town.member(acme, "someone", role)
+async def test_owners_and_admins_change_and_only_owners_delete(deployment: Deployment, role: str) -> None:
+    ada = await deployment.person("ada")
+    acme = await deployment.organization(ada)
+    someone = await deployment.member(acme, "someone", role)
 
-    renamed = await outcome(update(town, someone, acme, name="Renamed"))
-    deleted = await outcome(delete(town, someone, acme))
+    renamed = await outcome(update(deployment, someone, acme, name="Renamed"))
+    deleted = await outcome(delete(deployment, someone, acme))
 
     assert renamed == ("done" if role in ("admin", "owner") else "Forbidden")
     assert deleted == ("done" if role == "owner" else "Forbidden")
 
 
-async def test_only_what_was_sent_is_changed(town: Town) -> None:
-    ada = await town.person("ada")
+async def test_only_what_was_sent_is_changed(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
     new = NewOrganization(name="Acme", slug="acme", logo="https://example.com/a.svg", metadata={"a": 1})
-    acme = (await town.organizations.create(ada, new, provenance=FROM_HERE, now=NOW)).organization
+    acme = (await deployment.organizations.create(ada, new, context=FROM_HERE, now=NOW)).organization
 
-    await update(town, ada, acme, name="Acme 2")
-    assert (await town.organizations.get(ada, acme.id)).organization == replace(acme, name="Acme 2")
-    await update(town, ada, acme, logo=None, metadata=None, slug="acme-2")
-    assert (await town.organizations.get(ada, acme.id)).organization == replace(
+    await update(deployment, ada, acme, name="Acme 2")
+    assert (await deployment.organizations.get(ada, acme.id)).organization == replace(acme, name="Acme 2")
+    await update(deployment, ada, acme, logo=None, metadata=None, slug="acme-2")
+    assert (await deployment.organizations.get(ada, acme.id)).organization == replace(
         acme, name="Acme 2", slug="acme-2", logo=None, metadata=None
     )
-    await update(town, ada, acme)
-    await update(town, ada, acme, slug="acme-2")
-    changed = [record.fact.details["changed"] for record in await town.audit("auth.org.updated")]
+    await update(deployment, ada, acme)
+    await update(deployment, ada, acme, slug="acme-2")
+    changed = [record.audit_event.details["changed"] for record in await deployment.audit("auth.org.updated")]
     assert changed == [["name"], ["logo", "metadata", "slug"]]
 
 
 @pytest.mark.parametrize("values", [{"name": " "}, {"name": None}, {"slug": None}, {"slug": "Not A Slug"}])
 async def test_odd_changes_are_refused(migrated_sqlite_url: str, values: dict[str, object]) -> None:
-    async with open_town(migrated_sqlite_url) as town:
-        ada = await town.person("ada")
-        acme = await town.organization(ada)
+    async with open_deployment(migrated_sqlite_url) as deployment:
+        ada = await deployment.person("ada")
+        acme = await deployment.organization(ada)
         with pytest.raises(ValidationFailed):
-            await update(town, ada, acme, **values)
+            await update(deployment, ada, acme, **values)
 
 
-async def test_slug_of_another_organization_cannot_be_taken(town: Town) -> None:
-    ada = await town.person("ada")
-    acme, other = await town.organization(ada, "Acme"), await town.organization(ada, "Other")
+async def test_slug_of_another_organization_cannot_be_taken(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme, other = await deployment.organization(ada, "Acme"), await deployment.organization(ada, "Other")
 
     with pytest.raises(SlugTaken):
-        await update(town, ada, acme, slug=other.slug, name="Renamed")
+        await update(deployment, ada, acme, slug=other.slug, name="Renamed")
 
-    assert (await town.organizations.get(ada, acme.id)).organization == acme
+    assert (await deployment.organizations.get(ada, acme.id)).organization == acme
 
 
-async def test_deletion_ends_what_leaned_on_the_organization(town: Town) -> None:
-    ada_token = await town.sign_in(await town.user("ada"))
-    ada = await town.proved(ada_token)
-    acme = await town.organization(ada)
-    admin = await town.member(acme, "adm", "admin")
-    keys = [await town.api_key(ada, acme), await town.api_key(admin, acme)]
-    untouched = await town.api_key(ada)
-    await town.organizations.activate(ada, acme.id)
+async def test_deletion_ends_what_leaned_on_the_organization(deployment: Deployment) -> None:
+    ada_token = await deployment.sign_in(await deployment.user("ada"))
+    ada = await deployment.proved(ada_token)
+    acme = await deployment.organization(ada)
+    admin = await deployment.member(acme, "adm", "admin")
+    keys = [await deployment.api_key(ada, acme), await deployment.api_key(admin, acme)]
+    untouched = await deployment.api_key(ada)
+    await deployment.organizations.activate(ada, acme.id)
 
-    await delete(town, ada, acme)
+    await delete(deployment, ada, acme)
 
-    assert [key.id for key in await town.live_keys(ada)] == [untouched.api_key.id]
-    assert await town.live_keys(admin) == []
-    revoked = await town.events(types.API_KEY_REVOKED)
+    assert [key.id for key in await deployment.live_keys(ada)] == [untouched.api_key.id]
+    assert await deployment.live_keys(admin) == []
+    revoked = await deployment.events(types.API_KEY_REVOKED)
     assert {event.data["apiKeyId"] for event in revoked} == {key.api_key.id for key in keys}
-    removed = await town.events(types.MEMBER_REMOVED)
+    removed = await deployment.events(types.MEMBER_REMOVED)
     assert {event.user_id for event in removed} == {ada.user_id, admin.user_id}
     assert {event.data["reason"] for event in removed} == {"organization_deleted"}
-    assert [record.fact.organization_id for record in await town.audit("auth.org.deleted")] == [acme.id]
-    session, _ = await town.runtime.sessions.current(await town.proved(ada_token))
+    assert [record.audit_event.organization_id for record in await deployment.audit("auth.org.deleted")] == [
+        acme.id
+    ]
+    session, _ = await deployment.runtime.sessions.current(await deployment.proved(ada_token))
     assert session.organization_id is None
     with pytest.raises(UnknownOrganization):
-        await delete(town, ada, acme)
+        await delete(deployment, ada, acme)
 
 
-async def test_active_organization_is_one_of_the_users_own(town: Town) -> None:
-    token = await town.sign_in(await town.user("ada"))
-    ada = await town.proved(token)
-    acme = await town.organization(ada)
+async def test_active_organization_is_one_of_the_users_own(deployment: Deployment) -> None:
+    token = await deployment.sign_in(await deployment.user("ada"))
+    ada = await deployment.proved(token)
+    acme = await deployment.organization(ada)
 
-    await town.organizations.activate(ada, acme.id)
-    assert (await town.proved(token)).organization_id == acme.id
-    await town.organizations.deactivate(ada)
-    assert (await town.proved(token)).organization_id is None
+    await deployment.organizations.activate(ada, acme.id)
+    assert (await deployment.proved(token)).organization_id == acme.id
+    await deployment.organizations.deactivate(ada)
+    assert (await deployment.proved(token)).organization_id is None
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------
-async def test_nobody_grants_or_changes_a_role_above_their_own(town: Town) -> None:
-    ada = await town.person("ada")
-    acme = await town.organization(ada)
-    actor, target = await town.person("actor"), await town.person("target")
+async def test_nobody_grants_or_changes_a_role_above_their_own(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme = await deployment.organization(ada)
+    actor, target = await deployment.person("actor"), await deployment.person("target")
     expected, seen = {}, {}
 
     for own, present, wanted in product(ROLES, repeat=3):
-        await town.join(acme, actor, own)
-        await town.join(acme, target, present)
-        seen[own, present, wanted] = await outcome(change_role(town, actor, acme, target, wanted))
+        await deployment.join(acme, actor, own)
+        await deployment.join(acme, target, present)
+        seen[own, present, wanted] = await outcome(change_role(deployment, actor, acme, target, wanted))
         if own == "owner" or (own == "admin" and "owner" not in (present, wanted)):
             expected[own, present, wanted] = "done"
-            assert await town.role_of(acme, target) == wanted
+            assert await deployment.role_of(acme, target) == wanted
         else:
             above = own == "admin" and present != "owner"
             expected[own, present, wanted] = "RoleAboveOwn" if above else "Forbidden"
-            assert await town.role_of(acme, target) == present
+            assert await deployment.role_of(acme, target) == present
 
     assert seen == expected
 
 
-async def test_nobody_removes_a_role_above_their_own_and_everybody_may_leave(town: Town) -> None:
-    ada = await town.person("ada")
-    acme = await town.organization(ada)
-    actor, target = await town.person("actor"), await town.person("target")
+async def test_nobody_removes_a_role_above_their_own_and_everybody_may_leave(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme = await deployment.organization(ada)
+    actor, target = await deployment.person("actor"), await deployment.person("target")
 
     for own, present in product(ROLES, repeat=2):
-        await town.join(acme, actor, own)
-        await town.join(acme, target, present)
+        await deployment.join(acme, actor, own)
+        await deployment.join(acme, target, present)
         may = own == "owner" or (own == "admin" and present != "owner")
-        assert await outcome(remove(town, actor, acme, target)) == ("done" if may else "Forbidden"), (
+        assert await outcome(remove(deployment, actor, acme, target)) == ("done" if may else "Forbidden"), (
             own,
             present,
         )
-        assert (await town.role_of(acme, target) is None) == may
-        assert await outcome(remove(town, actor, acme, actor)) == "done"
-        assert await town.role_of(acme, actor) is None
+        assert (await deployment.role_of(acme, target) is None) == may
+        assert await outcome(remove(deployment, actor, acme, actor)) == "done"
+        assert await deployment.role_of(acme, actor) is None
 
 
-async def test_who_may_remove_nobody_learns_nothing_about_who_is_there(town: Town) -> None:
-    ada = await town.person("ada")
-    acme = await town.organization(ada)
-    viewer = await town.member(acme, "vic", "viewer")
-    stranger = await town.person("stranger")
+async def test_who_may_remove_nobody_learns_nothing_about_who_is_there(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme = await deployment.organization(ada)
+    viewer = await deployment.member(acme, "vic", "viewer")
+    stranger = await deployment.person("stranger")
 
-    assert await outcome(remove(town, viewer, acme, ada)) == "Forbidden"
-    assert await outcome(remove(town, viewer, acme, stranger)) == "Forbidden"
-    assert await outcome(change_role(town, viewer, acme, stranger, "viewer")) == "Forbidden"
-    assert await outcome(remove(town, ada, acme, stranger)) == "UnknownMember"
+    assert await outcome(remove(deployment, viewer, acme, ada)) == "Forbidden"
+    assert await outcome(remove(deployment, viewer, acme, stranger)) == "Forbidden"
+    assert await outcome(change_role(deployment, viewer, acme, stranger, "viewer")) == "Forbidden"
+    assert await outcome(remove(deployment, ada, acme, stranger)) == "UnknownMember"
 
 
-async def test_change_of_role_is_told_once_with_the_role_before(town: Town) -> None:
-    ada = await town.person("ada")
-    acme = await town.organization(ada)
-    bob = await town.member(acme, "bob", "member")
+async def test_change_of_role_is_told_once_with_the_role_before(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme = await deployment.organization(ada)
+    bob = await deployment.member(acme, "bob", "member")
 
-    await change_role(town, ada, acme, bob, "admin")
-    await change_role(town, ada, acme, bob, "admin")
+    await change_role(deployment, ada, acme, bob, "admin")
+    await change_role(deployment, ada, acme, bob, "admin")
 
-    (event,) = await town.events(types.ROLE_CHANGED)
+    (event,) = await deployment.events(types.ROLE_CHANGED)
     assert event.user_id == bob.user_id
     assert {name: event.data[name] for name in ("role", "previousRole", "organizationId")} == {
         "role": "admin",
@@ -423,59 +434,63 @@ async def test_change_of_role_is_told_once_with_the_role_before(town: Town) -> N
 
 @pytest.mark.parametrize("role", ["", "Owner", "root", "owner,admin"])
 async def test_unknown_role_is_refused(migrated_sqlite_url: str, role: str) -> None:
-    async with open_town(migrated_sqlite_url) as town:
-        ada = await town.person("ada")
-        acme = await town.organization(ada)
-        bob = await town.member(acme, "bob", "member")
+    async with open_deployment(migrated_sqlite_url) as deployment:
+        ada = await deployment.person("ada")
+        acme = await deployment.organization(ada)
+        bob = await deployment.member(acme, "bob", "member")
         with pytest.raises(UnknownRole):
-            await change_role(town, ada, acme, bob, role)
+            await change_role(deployment, ada, acme, bob, role)
 
 
-async def test_demotion_leaves_the_keys_alone(town: Town) -> None:
-    ada = await town.person("ada")
-    acme = await town.organization(ada)
-    bob = await town.member(acme, "bob", "admin")
-    key = await town.api_key(bob, acme)
+async def test_demotion_leaves_the_keys_alone(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme = await deployment.organization(ada)
+    bob = await deployment.member(acme, "bob", "admin")
+    key = await deployment.api_key(bob, acme)
 
-    await change_role(town, ada, acme, bob, "viewer")
+    await change_role(deployment, ada, acme, bob, "viewer")
 
-    machine = await town.runtime.authenticate.api_key(key.key, client=nowhere, now=NOW)
+    machine = await deployment.runtime.authenticate.api_key(key.key, client=nowhere, now=NOW)
     assert machine.organization_role == "viewer"
-    assert await town.events(types.API_KEY_REVOKED) == []
+    assert await deployment.events(types.API_KEY_REVOKED) == []
 
 
 # --- the last owner --------------------------------------------------------------------------------------------------
-async def test_last_owner_stays_owner(town: Town) -> None:
-    ada = await town.person("ada")
-    acme = await town.organization(ada)
-    bob = await town.member(acme, "bob", "admin")
+async def test_last_owner_stays_owner(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme = await deployment.organization(ada)
+    bob = await deployment.member(acme, "bob", "admin")
 
     with pytest.raises(LastOwner):
-        await remove(town, ada, acme, ada)
+        await remove(deployment, ada, acme, ada)
     with pytest.raises(LastOwner):
-        await town.organizations.leave(ada, acme.id, provenance=FROM_HERE, now=NOW)
+        await deployment.organizations.leave(ada, acme.id, context=FROM_HERE, now=NOW)
     with pytest.raises(LastOwner):
-        await change_role(town, ada, acme, ada, "admin")
-    assert await town.role_of(acme, ada) == "owner"
+        await change_role(deployment, ada, acme, ada, "admin")
+    assert await deployment.role_of(acme, ada) == "owner"
 
-    await change_role(town, ada, acme, bob, "owner")
-    await town.organizations.leave(ada, acme.id, provenance=FROM_HERE, now=NOW)
-    assert await town.role_of(acme, ada) is None
+    await change_role(deployment, ada, acme, bob, "owner")
+    await deployment.organizations.leave(ada, acme.id, context=FROM_HERE, now=NOW)
+    assert await deployment.role_of(acme, ada) is None
     with pytest.raises(LastOwner):
-        await change_role(town, bob, acme, bob, "viewer")
+        await change_role(deployment, bob, acme, bob, "viewer")
 
 
-Race = Callable[[Town, Organization, Principal, Principal], Awaitable[object]]
+Race = Callable[[Deployment, Organization, Principal, Principal], Awaitable[object]]
 RACES: dict[str, Race] = {
-    "remove each other": lambda town, acme, own, other: remove(town, own, acme, other),
-    "leave": lambda town, acme, own, other: remove(town, own, acme, own),
-    "demote each other": lambda town, acme, own, other: change_role(town, own, acme, other, "viewer"),
-    "demote themselves": lambda town, acme, own, other: change_role(town, own, acme, own, "member"),
+    "remove each other": lambda deployment, acme, own, other: remove(deployment, own, acme, other),
+    "leave": lambda deployment, acme, own, other: remove(deployment, own, acme, own),
+    "demote each other": lambda deployment, acme, own, other: change_role(
+        deployment, own, acme, other, "viewer"
+    ),
+    "demote themselves": lambda deployment, acme, own, other: change_role(
+        deployment, own, acme, own, "member"
+    ),
 }
 
 
 @pytest.mark.parametrize("name", RACES)
-async def test_of_two_owners_at_once_one_stays(two_doors: tuple[Town, Town], name: str) -> None:
+async def test_of_two_owners_at_once_one_stays(two_doors: tuple[Deployment, Deployment], name: str) -> None:
     first, second = two_doors
     act = RACES[name]
     ada, bob = await first.person("ada"), await first.person("bob")
@@ -492,37 +507,41 @@ async def test_of_two_owners_at_once_one_stays(two_doors: tuple[Town, Town], nam
 
 # --- what goes with a member -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("leaves", [True, False])
-async def test_removed_member_loses_keys_and_active_organization_for_good(town: Town, leaves: bool) -> None:
-    ada = await town.person("ada")
-    acme, other = await town.organization(ada, "Acme"), await town.organization(ada, "Other")
-    token = await town.sign_in(await town.user("bob"))
-    bob = await town.proved(token)
-    await town.join(acme, bob, "admin")
-    await town.join(other, bob, "admin")
+async def test_removed_member_loses_keys_and_active_organization_for_good(
+    deployment: Deployment, leaves: bool
+) -> None:
+    ada = await deployment.person("ada")
+    acme, other = await deployment.organization(ada, "Acme"), await deployment.organization(ada, "Other")
+    token = await deployment.sign_in(await deployment.user("bob"))
+    bob = await deployment.proved(token)
+    await deployment.join(acme, bob, "admin")
+    await deployment.join(other, bob, "admin")
     key, kept, foreign = (
-        await town.api_key(bob, acme),
-        await town.api_key(bob, other),
-        await town.api_key(ada, acme),
+        await deployment.api_key(bob, acme),
+        await deployment.api_key(bob, other),
+        await deployment.api_key(ada, acme),
     )
-    unscoped = await town.api_key(bob)
-    await town.organizations.activate(bob, acme.id)
+    unscoped = await deployment.api_key(bob)
+    await deployment.organizations.activate(bob, acme.id)
 
-    await remove(town, bob if leaves else ada, acme, bob)
+    await remove(deployment, bob if leaves else ada, acme, bob)
 
-    assert {each.id for each in await town.live_keys(bob)} == {kept.api_key.id, unscoped.api_key.id}
-    assert [each.id for each in await town.live_keys(ada)] == [foreign.api_key.id]
-    (revoked,) = await town.events(types.API_KEY_REVOKED)
+    assert {each.id for each in await deployment.live_keys(bob)} == {kept.api_key.id, unscoped.api_key.id}
+    assert [each.id for each in await deployment.live_keys(ada)] == [foreign.api_key.id]
+    (revoked,) = await deployment.events(types.API_KEY_REVOKED)
     assert (revoked.user_id, revoked.data["apiKeyId"]) == (bob.user_id, key.api_key.id)
-    (removed,) = await town.events(types.MEMBER_REMOVED)
+    (removed,) = await deployment.events(types.MEMBER_REMOVED)
     assert (removed.user_id, removed.data["organizationId"]) == (bob.user_id, acme.id)
     assert (removed.data["role"], removed.data["reason"]) == ("admin", "left" if leaves else "removed")
 
-    await town.join(acme, bob, "admin")
-    assert {each.id for each in await town.live_keys(bob)} == {kept.api_key.id, unscoped.api_key.id}
-    assert (await town.proved(token)).organization_id is None
+    await deployment.join(acme, bob, "admin")
+    assert {each.id for each in await deployment.live_keys(bob)} == {kept.api_key.id, unscoped.api_key.id}
+    assert (await deployment.proved(token)).organization_id is None
 
 
-async def test_key_created_during_the_removal_does_not_survive_it(two_doors: tuple[Town, Town]) -> None:
+async def test_key_created_during_the_removal_does_not_survive_it(
+    two_doors: tuple[Deployment, Deployment],
+) -> None:
     first, second = two_doors
     ada, bob = await first.person("ada"), await first.person("bob")
     acme = await first.organization(ada)
@@ -537,7 +556,9 @@ async def test_key_created_during_the_removal_does_not_survive_it(two_doors: tup
         assert await first.live_keys(bob) == []
 
 
-async def test_key_created_during_the_deletion_does_not_survive_it(two_doors: tuple[Town, Town]) -> None:
+async def test_key_created_during_the_deletion_does_not_survive_it(
+    two_doors: tuple[Deployment, Deployment],
+) -> None:
     first, second = two_doors
     ada, bob = await first.person("ada"), await first.person("bob")
 
@@ -551,35 +572,35 @@ async def test_key_created_during_the_deletion_does_not_survive_it(two_doors: tu
 
 
 # --- naming members --------------------------------------------------------------------------------------------------
-async def test_member_can_be_named_by_membership_or_address(town: Town) -> None:
-    ada = await town.person("ada")
-    acme = await town.organization(ada)
-    bob, eve = await town.person("bob"), await town.person("eve")
-    member = await town.join(acme, bob, "member")
-    await town.join(acme, eve, "member")
+async def test_member_can_be_named_by_membership_or_address(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    acme = await deployment.organization(ada)
+    bob, eve = await deployment.person("bob"), await deployment.person("eve")
+    member = await deployment.join(acme, bob, "member")
+    await deployment.join(acme, eve, "member")
 
-    changed = await town.organizations.change_role(
-        ada, acme.id, member.id, role="viewer", named_by="member_id", provenance=FROM_HERE, now=NOW
+    changed = await deployment.organizations.change_role(
+        ada, acme.id, member.id, role="viewer", named_by="member_id", context=FROM_HERE, now=NOW
     )
     assert (changed.user_id, changed.role) == (bob.user_id, "viewer")
-    removed = await town.organizations.remove_member(
-        ada, acme.id, " EVE@Example.com", named_by="email", provenance=FROM_HERE, now=NOW
+    removed = await deployment.organizations.remove_member(
+        ada, acme.id, " EVE@Example.com", named_by="email", context=FROM_HERE, now=NOW
     )
     assert removed.user_id == eve.user_id
 
 
-async def test_membership_of_another_organization_is_unknown_here(town: Town) -> None:
-    ada, bob = await town.person("ada"), await town.person("bob")
-    acme, foreign = await town.organization(ada, "Acme"), await town.organization(bob, "Foreign")
-    member = await town.join(foreign, await town.person("eve"), "member")
+async def test_membership_of_another_organization_is_unknown_here(deployment: Deployment) -> None:
+    ada, bob = await deployment.person("ada"), await deployment.person("bob")
+    acme, foreign = await deployment.organization(ada, "Acme"), await deployment.organization(bob, "Foreign")
+    member = await deployment.join(foreign, await deployment.person("eve"), "member")
 
     for named_by, text in (("member_id", member.id), ("user_id", member.user_id), ("email", member.email)):
         with pytest.raises(UnknownMember):
-            await town.organizations.remove_member(
+            await deployment.organizations.remove_member(
                 ada,
                 acme.id,
                 text,
                 named_by=named_by,  # type: ignore[arg-type]
-                provenance=FROM_HERE,
+                context=FROM_HERE,
                 now=NOW,
             )

@@ -1,4 +1,4 @@
-"""A refresh looks at the owner of the family anew, whatever ended beside it or did not (S22)."""
+"""A refresh looks at the owner of the family again, whatever ended beside it or did not (S22)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from czo_auth.core.events import types
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
-from tests.core.flows.deployment import FROM_HERE, NOW, Town
+from tests.core.flows.deployment import FROM_HERE, NOW, Deployment
 
 BOTH = frozenset({"customer", "merchant"})
 
 
-async def merchant(town: Town) -> tuple[User, IssuedSession]:
-    user = await town.user("ada")
-    await town.transactions.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=BOTH, now=NOW))
-    return user, await town.session_of(user, actor_type="merchant")
+async def merchant(deployment: Deployment) -> tuple[User, IssuedSession]:
+    user = await deployment.user("ada")
+    await deployment.transactions.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=BOTH, now=NOW))
+    return user, await deployment.session_of(user, actor_type="merchant")
 
 
-async def test_family_of_a_session_that_lives_goes_on(town: Town) -> None:
-    _, issued = await merchant(town)
-    refreshed = await town.runtime.refresh.refresh(issued.refresh_token, provenance=FROM_HERE, now=NOW)
-    again = await town.runtime.refresh.refresh(refreshed.refresh_token, provenance=FROM_HERE, now=NOW)
+async def test_family_of_a_session_that_lives_goes_on(deployment: Deployment) -> None:
+    _, issued = await merchant(deployment)
+    refreshed = await deployment.runtime.refresh.refresh(issued.refresh_token, context=FROM_HERE, now=NOW)
+    again = await deployment.runtime.refresh.refresh(refreshed.refresh_token, context=FROM_HERE, now=NOW)
     assert len({issued.refresh_token, refreshed.refresh_token, again.refresh_token}) == 3
 
 
@@ -41,42 +41,44 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_family_buys_nothing_when_its_owner_may_not_sign_in_so(town: Town, change: Change) -> None:
-    """Each by itself: that whoever bans or takes a hat away ends the sessions too is a second lock."""
-    user, issued = await merchant(town)
-    await town.transactions.run(lambda tx: change(tx, user, issued))
+async def test_family_buys_nothing_when_its_owner_may_not_sign_in_so(
+    deployment: Deployment, change: Change
+) -> None:
+    """Each by itself: that whoever bans or takes an actor type away ends the sessions too is a second lock."""
+    user, issued = await merchant(deployment)
+    await deployment.transactions.run(lambda tx: change(tx, user, issued))
     with pytest.raises(InvalidRefreshToken):
-        await town.runtime.refresh.refresh(issued.refresh_token, provenance=FROM_HERE, now=NOW)
+        await deployment.runtime.refresh.refresh(issued.refresh_token, context=FROM_HERE, now=NOW)
 
 
-async def test_family_ends_with_its_session_however_often_it_was_refreshed(town: Town) -> None:
-    _, issued = await merchant(town)
+async def test_family_ends_with_its_session_however_often_it_was_refreshed(deployment: Deployment) -> None:
+    _, issued = await merchant(deployment)
     end = issued.session.expires_at
     almost = end - (end - NOW) / 100
-    refreshed = await town.runtime.refresh.refresh(issued.refresh_token, provenance=FROM_HERE, now=almost)
+    refreshed = await deployment.runtime.refresh.refresh(issued.refresh_token, context=FROM_HERE, now=almost)
     with pytest.raises(InvalidRefreshToken):
-        await town.runtime.refresh.refresh(refreshed.refresh_token, provenance=FROM_HERE, now=end)
+        await deployment.runtime.refresh.refresh(refreshed.refresh_token, context=FROM_HERE, now=end)
 
 
-async def test_new_tokens_do_not_show(town: Town) -> None:
-    _, issued = await merchant(town)
-    refreshed = await town.runtime.refresh.refresh(issued.refresh_token, provenance=FROM_HERE, now=NOW)
+async def test_new_tokens_do_not_show(deployment: Deployment) -> None:
+    _, issued = await merchant(deployment)
+    refreshed = await deployment.runtime.refresh.refresh(issued.refresh_token, context=FROM_HERE, now=NOW)
     for secret in (refreshed.access_token, refreshed.refresh_token):
         assert secret not in repr(refreshed)
 
 
-async def test_token_that_comes_back_is_told_as_a_theft_once(town: Town) -> None:
+async def test_token_that_comes_back_is_told_as_a_theft_once(deployment: Deployment) -> None:
     """S22: the grace has ten seconds, the last moment included."""
-    user, issued = await merchant(town)
-    refresh = town.runtime.refresh.refresh
-    await refresh(issued.refresh_token, provenance=FROM_HERE, now=NOW)
+    user, issued = await merchant(deployment)
+    refresh = deployment.runtime.refresh.refresh
+    await refresh(issued.refresh_token, context=FROM_HERE, now=NOW)
     with pytest.raises(RefreshInProgress):
-        await refresh(issued.refresh_token, provenance=FROM_HERE, now=NOW + timedelta(seconds=10))
-    assert await town.events(types.REFRESH_REUSE_DETECTED) == []
+        await refresh(issued.refresh_token, context=FROM_HERE, now=NOW + timedelta(seconds=10))
+    assert await deployment.events(types.REFRESH_REUSE_DETECTED) == []
     for seconds in (11, 12):
         with pytest.raises(InvalidRefreshToken):
-            await refresh(issued.refresh_token, provenance=FROM_HERE, now=NOW + timedelta(seconds=seconds))
-    told = await town.events(types.REFRESH_REUSE_DETECTED, types.SESSION_REVOKED)
+            await refresh(issued.refresh_token, context=FROM_HERE, now=NOW + timedelta(seconds=seconds))
+    told = await deployment.events(types.REFRESH_REUSE_DETECTED, types.SESSION_REVOKED)
     assert [(event.type, dict(event.data)) for event in told] == [
         (types.REFRESH_REUSE_DETECTED, {"userId": user.id, "sessionId": issued.session.id}),
         (
@@ -86,7 +88,7 @@ async def test_token_that_comes_back_is_told_as_a_theft_once(town: Town) -> None
     ]
 
 
-async def test_text_of_another_form_is_no_refresh_token(town: Town) -> None:
+async def test_text_of_another_form_is_no_refresh_token(deployment: Deployment) -> None:
     for text in ("", "é" * 47, "czs_" + "A" * 43):
         with pytest.raises(InvalidRefreshToken):
-            await town.runtime.refresh.refresh(text, provenance=FROM_HERE, now=NOW)
+            await deployment.runtime.refresh.refresh(text, context=FROM_HERE, now=NOW)

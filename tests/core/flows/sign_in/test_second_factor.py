@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidChallenge, InvalidToken, RateLimited
 from czo_auth.core.events.types import AuditFilter
 from czo_auth.core.flows.sign_in.second_factor import SecondFactor
-from czo_auth.core.flows.two_factor.verify_code import ProveCode, ProvedCode
+from czo_auth.core.flows.two_factor.verify_code import VerifiedCode, VerifyCode
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
 from tests.contract.databases import SqliteDatabases
 from tests.contract.deployments import Timed, timed_deployment
 
-FROM_HERE = Provenance(ip="192.0.2.7", request_id="test")
+FROM_HERE = Context(ip="192.0.2.7", request_id="test")
 UNKNOWN = "czc_" + "A" * 43
 
 
@@ -33,13 +33,13 @@ async def here(sqlite_databases: SqliteDatabases) -> AsyncIterator[Timed]:
 
 async def complete(here: Timed, challenge: str, code: str) -> None:
     await SecondFactor(here.runtime.services).complete_sign_in(
-        challenge, code, "totp", wants_trust=False, provenance=FROM_HERE, now=here.clock()
+        challenge, code, "totp", wants_trust=False, context=FROM_HERE, now=here.clock()
     )
 
 
 async def step_up(here: Timed, principal: Principal, code: str) -> None:
     await SecondFactor(here.runtime.services).step_up(
-        principal, code, "totp", provenance=FROM_HERE, now=here.clock()
+        principal, code, "totp", context=FROM_HERE, now=here.clock()
     )
 
 
@@ -60,17 +60,17 @@ def happens_after_the_proof(
     monkeypatch: pytest.MonkeyPatch, here: Timed, proof: str, change: Callable[[Transaction, Any], object]
 ) -> None:
     """Let something be committed between the proof of a code and the transaction that grants."""
-    prove = getattr(ProveCode, proof)
+    prove = getattr(VerifyCode, proof)
 
-    async def prove_and_lose_the_race(*args: Any, **more: Any) -> ProvedCode:
-        proved: ProvedCode = await prove(*args, **more)
+    async def prove_and_lose_the_race(*args: Any, **more: Any) -> VerifiedCode:
+        proved: VerifiedCode = await prove(*args, **more)
         await here.runtime.services.transactions.run(lambda tx: change(tx, proved))
         return proved
 
-    monkeypatch.setattr(ProveCode, proof, prove_and_lose_the_race)
+    monkeypatch.setattr(VerifyCode, proof, prove_and_lose_the_race)
 
 
-CHANGES: dict[str, Callable[[Transaction, ProvedCode, Timed], object]] = {
+CHANGES: dict[str, Callable[[Transaction, VerifiedCode, Timed], object]] = {
     "banned": lambda tx, proved, here: tx.users.set_ban(
         proved.user_id, banned_at=here.clock(), reason="test", now=here.clock()
     ),
@@ -90,7 +90,7 @@ CHANGES: dict[str, Callable[[Transaction, ProvedCode, Timed], object]] = {
 async def test_what_changed_after_the_proof_refuses_the_sign_in_and_spends_nothing(
     here: Timed,
     monkeypatch: pytest.MonkeyPatch,
-    change: Callable[[Transaction, ProvedCode, Timed], object],
+    change: Callable[[Transaction, VerifiedCode, Timed], object],
 ) -> None:
     challenge, before = await here.people.challenge(here.carol), await spent_step(here)
     happens_after_the_proof(monkeypatch, here, "for_challenge", lambda tx, proved: change(tx, proved, here))
@@ -117,10 +117,10 @@ async def test_step_up_is_recorded_under_its_name(here: Timed) -> None:
     principal = await signed_in(here)
     here.time.advance(minutes=1)
     await step_up(here, principal, here.carol.has.code())
-    (record,), _ = await here.runtime.administer.audit(
+    (record,), _ = await here.runtime.administration.audit(
         AuditFilter(user_id=here.carol.id, action="auth.step_up"), limit=10
     )
-    assert (record.provenance.method, record.fact.outcome) == ("otp", "success")
+    assert (record.context.method, record.audit_event.outcome) == ("otp", "success")
 
 
 @pytest.mark.parametrize("text", ["", "x", "é" * 47, UNKNOWN + "A", tokens.SESSION + "A" * 43])

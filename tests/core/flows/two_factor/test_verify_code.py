@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AccountLocked,
     InvalidBackupCode,
@@ -22,11 +22,11 @@ from czo_auth.core.events.types import AuditRecord, Event
 from czo_auth.core.flows.two_factor.verify_code import (
     BehindTheClock,
     CodeKind,
-    ProveCode,
-    ProvedCode,
+    VerifiedCode,
+    VerifyCode,
+    consume_code,
     open_secret,
     record_wrong_code,
-    spend,
 )
 from czo_auth.core.ids import new_id
 from czo_auth.core.transaction import Transaction
@@ -36,7 +36,7 @@ from czo_auth.crypto.sealing import KeyRing, new_key_text
 from tests.contract.databases import SqliteDatabases
 from tests.contract.deployments import Timed, timed_deployment
 
-FROM_HERE = Provenance(ip="192.0.2.7", request_id="test")
+FROM_HERE = Context(ip="192.0.2.7", request_id="test")
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ async def here(sqlite_databases: SqliteDatabases) -> AsyncIterator[Timed]:
         yield opened
 
 
-async def prove(here: Timed, code: str, kind: CodeKind) -> ProvedCode:
-    proving = ProveCode(here.runtime.services)
-    return await proving.for_user(here.carol.id, code, kind, provenance=FROM_HERE, now=here.clock())
+async def prove(here: Timed, code: str, kind: CodeKind) -> VerifiedCode:
+    proving = VerifyCode(here.runtime.services)
+    return await proving.for_user(here.carol.id, code, kind, context=FROM_HERE, now=here.clock())
 
 
 async def refusal(here: Timed, code: str, kind: CodeKind) -> type[Refusal]:
@@ -57,21 +57,21 @@ async def refusal(here: Timed, code: str, kind: CodeKind) -> type[Refusal]:
     return type(caught.value)
 
 
-async def spent(here: Timed, proved: ProvedCode) -> None:
+async def spent(here: Timed, proved: VerifiedCode) -> None:
     await here.runtime.services.transactions.run(
-        lambda tx: spend(tx, proved, provenance=FROM_HERE, now=here.clock())
+        lambda tx: consume_code(tx, proved, context=FROM_HERE, now=here.clock())
     )
 
 
 async def audit(here: Timed, action: str) -> list[AuditRecord]:
     records = await here.runtime.services.transactions.read(
-        lambda tx: tx.journal.audit_after(0, limit=10_000)
+        lambda tx: tx.audit_log.audit_after(0, limit=10_000)
     )
-    return [record for record in records if record.fact.action == action]
+    return [record for record in records if record.audit_event.action == action]
 
 
 async def events(here: Timed, kind: str) -> list[Event]:
-    found = await here.runtime.services.transactions.read(lambda tx: tx.journal.events_after(0, limit=10_000))
+    found = await here.runtime.services.transactions.read(lambda tx: tx.outbox.events_after(0, limit=10_000))
     return [event for event in found if event.type == kind and event.user_id == here.carol.id]
 
 
@@ -99,9 +99,11 @@ async def test_wrong_code_is_recorded_with_its_kind_and_the_count(here: Timed) -
     ):
         await refusal(here, code, kind)  # type: ignore[arg-type]
     records = await audit(here, "auth.2fa.code")
-    assert [record.provenance.method for record in records] == ["otp", "bkp", "bkp", "bkp"]
-    assert [record.fact.details for record in records] == [{"failures": count} for count in (1, 2, 3, 4)]
-    assert {record.fact.outcome for record in records} == {"failure"}
+    assert [record.context.method for record in records] == ["otp", "bkp", "bkp", "bkp"]
+    assert [record.audit_event.details for record in records] == [
+        {"failures": count} for count in (1, 2, 3, 4)
+    ]
+    assert {record.audit_event.outcome for record in records} == {"failure"}
 
 
 async def test_slow_phone_is_told_in_a_session_too(here: Timed) -> None:
@@ -122,8 +124,8 @@ async def test_outdated_challenge_is_refused_before_anything_is_counted(here: Ti
     services = here.runtime.services
     await services.transactions.run(happen)
     with pytest.raises(InvalidChallenge):
-        await ProveCode(services).for_challenge(
-            tokens.digest(challenge), here.carol.has.wrong(), "totp", provenance=FROM_HERE, now=now
+        await VerifyCode(services).for_challenge(
+            tokens.digest(challenge), here.carol.has.wrong(), "totp", context=FROM_HERE, now=now
         )
     assert await services.transactions.run(lambda tx: tx.two_factor.reserve_attempt(user_id, now=now)) == 1
 
@@ -146,15 +148,15 @@ async def test_lock_is_told_once_with_the_count(here: Timed) -> None:
     for _ in range(10):
         await refusal(here, here.carol.has.wrong(), "totp")
     assert await refusal(here, here.carol.has.wrong(), "totp") is AccountLocked
-    await record_wrong_code(services, user_id, 9, "otp", provenance=FROM_HERE, now=now)
+    await record_wrong_code(services, user_id, 9, "otp", context=FROM_HERE, now=now)
     locked = await audit(here, types.TWO_FACTOR_LOCKED)
-    assert [record.fact.details for record in locked] == [{"failures": 10, "stopped": False}]
+    assert [record.audit_event.details for record in locked] == [{"failures": 10, "stopped": False}]
     assert len(await events(here, types.TWO_FACTOR_LOCKED)) == 1
 
 
 async def test_lock_that_was_lifted_meanwhile_is_not_told(here: Timed) -> None:
     services = here.runtime.services
-    await record_wrong_code(services, here.carol.id, 10, "otp", provenance=FROM_HERE, now=here.clock())
+    await record_wrong_code(services, here.carol.id, 10, "otp", context=FROM_HERE, now=here.clock())
     assert await events(here, types.TWO_FACTOR_LOCKED) == []
 
 
@@ -198,4 +200,4 @@ def test_secret_that_does_not_open_sounds_the_alarm(caplog: pytest.LogCaptureFix
         open_secret(ring, "e2", "u1", sealed)
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("czo_auth.two_factor", logging.CRITICAL)
-    assert record.getMessage() == "a sealed TOTP secret does not open: user=u1 enrolment=e2"
+    assert record.getMessage() == "a sealed TOTP secret does not open: user=u1 enrollment=e2"

@@ -32,7 +32,7 @@ class ChainVerdict:
     cut_through: int = 0
 
 
-class ReadJournal:
+class ReadAuditLog:
     """Reads in batches, so that a long log neither fills the memory nor holds a snapshot."""
 
     def __init__(self, services: Services) -> None:
@@ -59,7 +59,7 @@ class ReadJournal:
         Args:
             advance: Told how many records were followed, and how many there were at first.
         """
-        total = await self._services.transactions.read(lambda tx: tx.journal.count_audit(AuditFilter()))
+        total = await self._services.transactions.read(lambda tx: tx.audit_log.count_audit(AuditFilter()))
         records, last, cut_through, state = 0, 0, 0, ChainState()
         async for batch in self.audit():
             if batch[0].sequence != last + 1:
@@ -79,8 +79,8 @@ class ReadJournal:
 
 
 def _events(after: int, tx: Transaction) -> Sequence[Event]:
-    return tx.journal.events_after(after, limit=BATCH)
+    return tx.outbox.events_after(after, limit=BATCH)
 
 
 def _audit(after: int, tx: Transaction) -> Sequence[AuditRecord]:
-    return tx.journal.audit_after(after, limit=BATCH)
+    return tx.audit_log.audit_after(after, limit=BATCH)

@@ -14,7 +14,13 @@ from typing import Final
 
 from czo_auth.core.context import SYSTEM
 from czo_auth.core.events.chain import ChainState, cut_fact, follow_chain, state_after_cut
-from czo_auth.core.events.types import AUDIT_ADDRESSES_REMOVED, AUDIT_CUT, AuditFilter, AuditRecord, Fact
+from czo_auth.core.events.types import (
+    AUDIT_ADDRESSES_REMOVED,
+    AUDIT_CUT,
+    AuditEvent,
+    AuditFilter,
+    AuditRecord,
+)
 from czo_auth.core.flows.services import Services
 from czo_auth.core.transaction import Transaction
 
@@ -66,7 +72,7 @@ class AuditRetention:
 
 def newest_cut(tx: Transaction) -> tuple[int, ChainState]:
     """Return up to which sequence the log was cut, and the state of the chain after that; 0 when it never was."""
-    found = tx.journal.audit_before(None, AuditFilter(action=AUDIT_CUT), limit=1)
+    found = tx.audit_log.audit_before(None, AuditFilter(action=AUDIT_CUT), limit=1)
     return state_after_cut(found[0]) if found else (0, ChainState())
 
 
@@ -75,7 +81,7 @@ def _cut(tx: Transaction, *, before: datetime, now: datetime) -> bool:
     tx.audit_removal.lock_audit()
     through, state = newest_cut(tx)
     # The newest record stays: the next one continues it.
-    oldest = tx.journal.audit_after(through, limit=BATCH + 1)
+    oldest = tx.audit_log.audit_after(through, limit=BATCH + 1)
     due = _older(oldest[:-1], before)
     if not due:
         return False
@@ -84,7 +90,7 @@ def _cut(tx: Transaction, *, before: datetime, now: datetime) -> bool:
         _LOG.error("the audit log is broken at sequence %d: retention leaves it as it is", broken_at)
         return False
     removed = tx.audit_removal.cut_audit(through=due[-1].sequence)
-    tx.journal.record(cut_fact(due[-1].sequence, removed, state), provenance=SYSTEM, now=now)
+    tx.audit_log.record(cut_fact(due[-1].sequence, removed, state), context=SYSTEM, now=now)
     return len(due) == BATCH
 
 
@@ -96,14 +102,14 @@ def _older(records: Sequence[AuditRecord], before: datetime) -> Sequence[AuditRe
 
 def _remove_addresses(tx: Transaction, *, before: datetime, now: datetime) -> bool:
     tx.audit_removal.lock_audit()
-    newest = tx.journal.audit_before(None, AuditFilter(action=AUDIT_ADDRESSES_REMOVED), limit=1)
-    done = newest[0].fact.details.get("through") if newest else 0
+    newest = tx.audit_log.audit_before(None, AuditFilter(action=AUDIT_ADDRESSES_REMOVED), limit=1)
+    done = newest[0].audit_event.details.get("through") if newest else 0
     after = done if isinstance(done, int) else 0
     records, through = tx.audit_removal.remove_addresses(after=after, before=before, limit=BATCH)
     if not records:
         return False
-    fact = Fact(action=AUDIT_ADDRESSES_REMOVED, details={"through": through, "records": records})
-    tx.journal.record(fact, provenance=SYSTEM, now=now)
+    audit_event = AuditEvent(action=AUDIT_ADDRESSES_REMOVED, details={"through": through, "records": records})
+    tx.audit_log.record(audit_event, context=SYSTEM, now=now)
     return records == BATCH
 
 

@@ -12,10 +12,10 @@ from czo_auth.core.transaction import Transaction
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """
-    How far second factors reach among those who wear one hat.
+    How far second factors reach among those who have one actor type.
 
     Attributes:
-        demanded: Whether the actor type demands a second factor; who has none may do nothing but enrol.
+        demanded: Whether the actor type demands a second factor; who has none may do nothing but enroll.
         users, with_factor: Banned users are not counted.
     """
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import UserAlreadyExists, ValidationFailed
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.transaction import Transaction
@@ -42,7 +42,7 @@ class ImportUsers:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def add(self, known: KnownUser, *, provenance: Provenance, now: datetime) -> User:
+    async def add(self, known: KnownUser, *, context: Context, now: datetime) -> User:
         """
         Create the user. Their first sign-in replaces the hash by one of ours.
 
@@ -73,15 +73,15 @@ class ImportUsers:
             updated_at=now,
         )
 
-        def keep(tx: Transaction) -> None:
+        def store_user(tx: Transaction) -> None:
             if not tx.users.add(user):
                 raise UserAlreadyExists
-            fact = Fact(
+            audit_event = AuditEvent(
                 action=types.USER_REGISTERED,
                 user_id=user.id,
                 details={"actorTypes": sorted(held), "imported": True},
             )
-            tx.journal.record(fact, provenance=provenance, now=now)
+            tx.audit_log.record(audit_event, context=context, now=now)
 
-        await self._services.transactions.run(keep)
+        await self._services.transactions.run(store_user)
         return user

@@ -36,7 +36,7 @@ class AuditTail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class DeploymentOverview:
     """
     A deployment as of one moment. Nothing in it is secret.
 
@@ -61,7 +61,9 @@ class Survey:
     outbox: OutboxState
 
 
-async def survey(transactions: Transactions, actors: ActorRegistry, *, now: datetime) -> Survey:
+async def read_overview(
+    transactions: Transactions, actors: ActorRegistry, *, now: datetime
+) -> DeploymentOverview:
     """
     Read all of it. Needs no encryption key, and writes nothing.
 
@@ -69,10 +71,10 @@ async def survey(transactions: Transactions, actors: ActorRegistry, *, now: date
         StorageUnavailable: The database does not answer, or its migrations have not run.
     """
 
-    def read(tx: Transaction) -> Survey:
+    def read_all(tx: Transaction) -> DeploymentOverview:
         locked, stopped = tx.two_factor.count_locks(now=now)
-        return Survey(
-            users=tx.users.count_standing(),
+        return DeploymentOverview(
+            users=tx.users.count_by_state(),
             coverage=count_coverage(tx, actors),
             locked=locked,
             stopped=stopped,
@@ -83,14 +85,14 @@ async def survey(transactions: Transactions, actors: ActorRegistry, *, now: date
                 (key.created_at for key in tx.sessions.signing_keys() if key.retired_at is None), default=None
             ),
             audit=_audit_tail(tx),
-            outbox=tx.journal.outbox(),
+            outbox=tx.outbox.state(),
         )
 
-    return await transactions.read(read)
+    return await transactions.read(read_all)
 
 
 def _audit_tail(tx: Transaction) -> AuditTail:
-    newest = tx.journal.audit_before(None, AuditFilter(), limit=AUDIT_TAIL)
+    newest = tx.audit_log.audit_before(None, AuditFilter(), limit=AUDIT_TAIL)
     records = newest[::-1]
     # What stands before the oldest of them is taken at its word, unless it is the first of all.
     previous = (

@@ -11,7 +11,7 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.sessions.access_tokens import SIGNING_KEY
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrolment, TotpFactor
+from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
 from czo_auth.crypto.sealing import KeyRing, OpenError
 
 BATCH: Final = 100
@@ -32,17 +32,17 @@ class SealedRows:
     primary: bool
     configured: bool
     factors: int
-    enrolments: int
+    enrollments: int
     signing_keys: int
 
     @property
     def total(self) -> int:
         """Rows of all kinds."""
-        return self.factors + self.enrolments + self.signing_keys
+        return self.factors + self.enrollments + self.signing_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resealed:
+class Reencrypted:
     """
     What a rotation did.
 
@@ -64,7 +64,7 @@ class _Reading(Protocol):
         """Read a batch beyond *after*, in order: each row's place, and its step if it has to move."""
 
 
-class Reseal:
+class Reencrypt:
     """
     Counts what each key seals, and moves it to the primary one.
 
@@ -82,7 +82,7 @@ class Reseal:
         kids = [*ring.kids, *sorted(set(counted) - set(ring.kids))]
         return [_rows_of(kid, counted.get(kid, {}), ring) for kid in kids]
 
-    async def run(self, on_progress: Callable[[int, int], None]) -> Resealed:
+    async def run(self, on_progress: Callable[[int, int], None]) -> Reencrypted:
         """
         Move every row.
 
@@ -93,7 +93,7 @@ class Reseal:
         moved = passes = 0
         while left and passes < _PASSES:
             passes, before = passes + 1, moved
-            for read in (_factors, _enrolments, _signing_keys):
+            for read in (_factors, _enrollments, _signing_keys):
                 after: str | None = ""
                 while after is not None:
                     more, after = await self._batch(read, after)
@@ -102,7 +102,7 @@ class Reseal:
             left = await self._count_left()
             if moved == before:
                 break
-        return Resealed(moved=moved, left=left)
+        return Reencrypted(moved=moved, left=left)
 
     async def _count_left(self) -> int:
         return sum(rows.total for rows in await self.status() if not rows.primary)
@@ -132,21 +132,21 @@ def _factor_step(factor: TotpFactor, ring: KeyRing) -> _Step | None:
     bound_to = {"user": factor.user_id, "enrolment": factor.id}
     old = factor.sealed_secret
     new = _moved(ring, old, purpose=TOTP_SECRET, bound_to=bound_to)
-    return None if new == old else lambda tx: tx.two_factor.reseal_factor(factor.id, old=old, new=new)
+    return None if new == old else lambda tx: tx.two_factor.reencrypt_factor(factor.id, old=old, new=new)
 
 
-def _enrolments(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tuple[str, _Step | None]]:
-    for enrolment in tx.two_factor.enrolments_after(after, limit=BATCH):
-        yield enrolment.id, _enrolment_step(enrolment, ring)
+def _enrollments(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tuple[str, _Step | None]]:
+    for enrollment in tx.two_factor.enrollments_after(after, limit=BATCH):
+        yield enrollment.id, _enrollment_step(enrollment, ring)
 
 
-def _enrolment_step(old: Enrolment, ring: KeyRing) -> _Step | None:
+def _enrollment_step(old: Enrollment, ring: KeyRing) -> _Step | None:
     bound_to = {"user": old.user_id, "enrolment": old.id}
     secret = _moved(ring, old.sealed_secret, purpose=TOTP_SECRET, bound_to=bound_to)
     codes = old.sealed_codes and _moved(ring, old.sealed_codes, purpose=PENDING_CODES, bound_to=bound_to)
     if (secret, codes) == (old.sealed_secret, old.sealed_codes):
         return None
-    return lambda tx: tx.two_factor.reseal_enrolment(old, sealed_secret=secret, sealed_codes=codes)
+    return lambda tx: tx.two_factor.reencrypt_enrollment(old, sealed_secret=secret, sealed_codes=codes)
 
 
 def _signing_keys(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tuple[str, _Step | None]]:
@@ -158,13 +158,13 @@ def _signing_keys(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tup
 def _signing_key_step(key: StoredSigningKey, ring: KeyRing) -> _Step | None:
     old = key.sealed_private_key
     new = _moved(ring, old, purpose=SIGNING_KEY, bound_to={"kid": key.kid})
-    return None if new == old else lambda tx: tx.sessions.reseal_signing_key(key.kid, old=old, new=new)
+    return None if new == old else lambda tx: tx.sessions.reencrypt_signing_key(key.kid, old=old, new=new)
 
 
 def _moved(ring: KeyRing, envelope: str, *, purpose: str, bound_to: Mapping[str, str]) -> str:
     """Give the envelope under the primary key; itself when it is there already, or does not open."""
     try:
-        return ring.reseal(envelope, purpose=purpose, bound_to=bound_to) or envelope
+        return ring.reencrypt(envelope, purpose=purpose, bound_to=bound_to) or envelope
     except OpenError:
         return envelope
 
@@ -175,6 +175,6 @@ def _rows_of(kid: str, counted: Mapping[str, int], ring: KeyRing) -> SealedRows:
         primary=kid == ring.primary,
         configured=kid in ring.kids,
         factors=counted.get("factors", 0),
-        enrolments=counted.get("enrolments", 0),
+        enrollments=counted.get("enrolments", 0),
         signing_keys=counted.get("signing_keys", 0),
     )

@@ -33,7 +33,7 @@ async def search_api_keys(
         limit: Unit: keys.
     """
 
-    def read(tx: Transaction) -> ApiKeyPage:
+    def find_page(tx: Transaction) -> ApiKeyPage:
         found = tx.api_keys.search(text=text, before=cursor, limit=limit + 1, now=now)
         return ApiKeyPage(
             keys=found[:limit],
@@ -41,4 +41,4 @@ async def search_api_keys(
             next_cursor=found[limit - 1].key.id if len(found) > limit else None,
         )
 
-    return await services.transactions.read(read)
+    return await services.transactions.read(find_page)

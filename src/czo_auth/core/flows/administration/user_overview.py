@@ -16,7 +16,7 @@ from czo_auth.core.users.user import User
 class UserOverview:
     """
     Attributes:
-        pending: Whether an enrolment waits for its first code.
+        pending: Whether an enrollment waits for its first code.
         locked_until: Until when second factors are refused after wrong codes; None when they are not.
         stopped: Whether they are refused until a password reset or an operator's reset.
         api_keys, sessions: How many live ones.
@@ -43,7 +43,7 @@ async def user_overview(services: Services, email: str, *, now: datetime) -> Use
     """
     canonical = canonical_email(email)
 
-    def read(tx: Transaction) -> UserOverview:
+    def read_user(tx: Transaction) -> UserOverview:
         user = tx.users.find_by_email(canonical)
         if user is None:
             raise NotFound
@@ -52,7 +52,7 @@ async def user_overview(services: Services, email: str, *, now: datetime) -> Use
         return UserOverview(
             user=user,
             enabled_at=factor.enabled_at if factor else None,
-            pending=tx.two_factor.has_enrolment(user.id, now=now),
+            pending=tx.two_factor.has_enrollment(user.id, now=now),
             required_by_policy=services.actors.demand_two_factor(user.actor_types),
             backup_codes_remaining=tx.two_factor.count_codes(user.id) if factor else 0,
             locked_until=locked_until if locked_until is not None and locked_until > now else None,
@@ -61,4 +61,4 @@ async def user_overview(services: Services, email: str, *, now: datetime) -> Use
             sessions=len(tx.sessions.list_live(user.id, now=now)),
         )
 
-    return await services.transactions.read(read)
+    return await services.transactions.read(read_user)

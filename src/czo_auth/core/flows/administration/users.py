@@ -1,4 +1,4 @@
-"""What administrators and operators do to users: find, ban, change hats, revoke keys."""
+"""What administrators and operators do to users: find, ban, change actor types, revoke keys."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound, ValidationFailed
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditFilter, AuditRecord, Event, Fact
+from czo_auth.core.events.types import AuditEvent, AuditFilter, AuditRecord, Event
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
 from czo_auth.core.flows.api_keys.manage import revoke_key, revoke_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
-from czo_auth.core.flows.two_factor.cancel_reset import call_off
+from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.ids import is_id
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
@@ -34,7 +34,7 @@ class UserPage:
     next_cursor: str | None
 
 
-class Administer:
+class Administration:
     """Acts on other people's accounts. Who may is decided before (``access.ADMINISTRATION``, or a shell)."""
 
     def __init__(self, services: Services) -> None:
@@ -43,7 +43,7 @@ class Administer:
     async def search(self, *, text: str | None, cursor: str | None, limit: int) -> UserPage:
         """Find users whose address or name contains *text*, by id."""
 
-        def read(tx: Transaction) -> UserPage:
+        def find_page(tx: Transaction) -> UserPage:
             found = tx.users.search(text=text, after=cursor, limit=limit + 1)
             more = len(found) > limit
             return UserPage(
@@ -52,7 +52,7 @@ class Administer:
                 next_cursor=found[limit - 1].id if more else None,
             )
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(find_page)
 
     async def list_folded(self, *, after: str | None, limit: int) -> Sequence[User]:
         """List users, by id, whose address an earlier version may have changed (revision 0007)."""
@@ -83,7 +83,7 @@ class Administer:
         """
         return await self._services.transactions.read(lambda tx: _find(tx, user_id))
 
-    async def ban(self, user_id: str, *, reason: str, provenance: Provenance, now: datetime) -> User:
+    async def ban(self, user_id: str, *, reason: str, context: Context, now: datetime) -> User:
         """
         Ban a user: sessions, refresh families, challenges and API keys end at once, the keys for good.
 
@@ -91,29 +91,27 @@ class Administer:
             NotFound: There is no such user.
         """
 
-        def apply(tx: Transaction) -> User:
+        def ban_user(tx: Transaction) -> User:
             user = _lock(tx, user_id)
             if user.banned_at is not None:
                 return user
             tx.users.set_ban(user.id, banned_at=now, reason=reason, now=now)
             tx.users.bump_credential_version(user.id, now=now)
-            tx.two_factor.drop_enrolment(user.id)
+            tx.two_factor.drop_enrollment(user.id)
             tx.two_factor.drop_trusted_devices(user.id)
-            call_off(tx, user.id, outcome="user_banned", provenance=provenance, now=now)
-            end_sessions(tx, user.id, reason="banned", provenance=provenance, now=now)
-            revoke_keys(
-                tx, user_id=user.id, organization_id=None, reason="banned", provenance=provenance, now=now
-            )
-            tx.journal.record(
-                Fact(action=types.USER_BANNED, user_id=user.id, details={"reason": reason}),
-                provenance=provenance,
+            cancel_reset(tx, user.id, outcome="user_banned", context=context, now=now)
+            end_sessions(tx, user.id, reason="banned", context=context, now=now)
+            revoke_keys(tx, user_id=user.id, organization_id=None, reason="banned", context=context, now=now)
+            tx.audit_log.record(
+                AuditEvent(action=types.USER_BANNED, user_id=user.id, details={"reason": reason}),
+                context=context,
                 now=now,
             )
             return _known(tx.users.find(user.id))
 
-        return await self._services.transactions.run(apply)
+        return await self._services.transactions.run(ban_user)
 
-    async def unban(self, user_id: str, *, provenance: Provenance, now: datetime) -> User:
+    async def unban(self, user_id: str, *, context: Context, now: datetime) -> User:
         """
         Lift a ban. Keys and sessions stay dead.
 
@@ -121,15 +119,15 @@ class Administer:
             NotFound: There is no such user.
         """
 
-        def apply(tx: Transaction) -> User:
+        def unban_user(tx: Transaction) -> User:
             user = _lock(tx, user_id)
             if user.banned_at is None:
                 return user
             tx.users.set_ban(user.id, banned_at=None, reason=None, now=now)
-            tx.journal.record(Fact(action=USER_UNBANNED, user_id=user.id), provenance=provenance, now=now)
+            tx.audit_log.record(AuditEvent(action=USER_UNBANNED, user_id=user.id), context=context, now=now)
             return _known(tx.users.find(user.id))
 
-        return await self._services.transactions.run(apply)
+        return await self._services.transactions.run(unban_user)
 
     async def change_actor_types(
         self,
@@ -137,15 +135,16 @@ class Administer:
         *,
         add: Sequence[str],
         remove: Sequence[str],
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> User:
         """
-        Give and take hats. Sessions that wear a taken hat end; a given one that demands 2FA acts at the next request.
+        Give and take actor types. Sessions that wear a taken actor type end; a given one that demands 2FA acts
+        at the next request.
 
         Raises:
             UnknownActorType: A name is not in the registry.
-            ValidationFailed: The default hat cannot be taken, nor one given and taken at once.
+            ValidationFailed: The default actor type cannot be taken, nor one given and taken at once.
             NotFound: There is no such user.
         """
         registry = self._services.actors
@@ -154,7 +153,7 @@ class Administer:
         if registry.default.name in taken or given & taken:
             raise ValidationFailed(details=(("remove", "This actor type cannot be taken away."),))
 
-        def apply(tx: Transaction) -> User:
+        def set_actor_types(tx: Transaction) -> User:
             user = _lock(tx, user_id)
             held = (user.actor_types | given) - taken
             if held == user.actor_types:
@@ -163,21 +162,21 @@ class Administer:
             lost = user.actor_types - held
             if lost:
                 end_sessions(
-                    tx, user.id, reason="actor_type_lost", provenance=provenance, now=now, actor_types=lost
+                    tx, user.id, reason="actor_type_lost", context=context, now=now, actor_types=lost
                 )
             details = {
                 "added": sorted(held - user.actor_types),
                 "removed": sorted(lost),
                 "actorTypes": sorted(held),
             }
-            tx.journal.record(
-                Fact(action=types.ROLE_CHANGED, user_id=user.id, details=details),
-                provenance=provenance,
+            tx.audit_log.record(
+                AuditEvent(action=types.ROLE_CHANGED, user_id=user.id, details=details),
+                context=context,
                 now=now,
             )
             return _known(tx.users.find(user.id))
 
-        return await self._services.transactions.run(apply)
+        return await self._services.transactions.run(set_actor_types)
 
     async def list_api_keys(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
         """
@@ -187,14 +186,14 @@ class Administer:
             NotFound: There is no such user.
         """
 
-        def read(tx: Transaction) -> Sequence[ApiKey]:
+        def list_live_keys(tx: Transaction) -> Sequence[ApiKey]:
             return tx.api_keys.list_live(_find(tx, user_id).id, now=now)
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(list_live_keys)
 
     async def get_api_key(self, key_id: str) -> ApiKey:
         """
-        Read a key, whoever owns it.
+        Read a key, no matter who owns it.
 
         Raises:
             NotFound: There is none with this id, or it was revoked.
@@ -206,7 +205,7 @@ class Administer:
             raise NotFound
         return key
 
-    async def revoke_api_key(self, key_id: str, *, provenance: Provenance, now: datetime) -> ApiKey:
+    async def revoke_api_key(self, key_id: str, *, context: Context, now: datetime) -> ApiKey:
         """
         End anybody's key.
 
@@ -218,7 +217,7 @@ class Administer:
             key = tx.api_keys.find(key_id) if is_id(key_id) else None
             if key is None:
                 raise NotFound
-            revoke_key(tx, key, reason="revoked_by_administrator", provenance=provenance, now=now)
+            revoke_key(tx, key, reason="revoked_by_administrator", context=context, now=now)
             return key
 
         return await self._services.transactions.run(end)
@@ -232,16 +231,16 @@ class Administer:
     async def events(self, *, event_type: str | None, before: int | None, limit: int) -> Sequence[Event]:
         """Read the events that are still kept, newest first."""
         return await self._services.transactions.read(
-            lambda tx: tx.journal.events_before(before, limit=limit, event_type=event_type)
+            lambda tx: tx.outbox.events_before(before, limit=limit, event_type=event_type)
         )
 
-    async def record_denied(self, code: str, *, provenance: Provenance, now: datetime) -> None:
-        """Record that somebody knocked at the administrators' door and was refused."""
-        fact = Fact(
-            action=ADMINISTRATION_DENIED, user_id=provenance.user_id, outcome="denied", details={"code": code}
+    async def record_denied(self, code: str, *, context: Context, now: datetime) -> None:
+        """Record a refused request to an administration route."""
+        audit_event = AuditEvent(
+            action=ADMINISTRATION_DENIED, user_id=context.user_id, outcome="denied", details={"code": code}
         )
         await self._services.transactions.run(
-            lambda tx: tx.journal.record(fact, provenance=provenance, now=now)
+            lambda tx: tx.audit_log.record(audit_event, context=context, now=now)
         )
 
     async def audit(
@@ -256,14 +255,14 @@ class Administer:
             limit: Unit: records.
         """
 
-        def read(tx: Transaction) -> tuple[Sequence[AuditRecord], int]:
+        def read_page(tx: Transaction) -> tuple[Sequence[AuditRecord], int]:
             if above is not None:
-                found = tx.journal.audit_above(above, matching, limit=limit)
+                found = tx.audit_log.audit_above(above, matching, limit=limit)
             else:
-                found = tx.journal.audit_before(before, matching, limit=limit)
-            return found, tx.journal.count_audit(matching)
+                found = tx.audit_log.audit_before(before, matching, limit=limit)
+            return found, tx.audit_log.count_audit(matching)
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read_page)
 
 
 def _known(user: User | None) -> User:

@@ -10,28 +10,28 @@ from typing import Final
 
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN, days_left, notice_within, warning_before_disuse
-from czo_auth.core.context import SYSTEM, Provenance
+from czo_auth.core.context import SYSTEM, Context
 from czo_auth.core.events import types
-from czo_auth.core.flows.api_keys.manage import AUDIT_CHANGED, key_fact
+from czo_auth.core.flows.api_keys.manage import AUDIT_CHANGED, key_event
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import EndingKey, MailMessage, compose_keys_expiring, compose_keys_unused
 from czo_auth.core.transaction import Transaction
 
-TOLD_TOGETHER: Final = timedelta(days=1)
+NOTICED_TOGETHER: Final = timedelta(days=1)
 """Keys of one owner whose notices lie no farther apart are told in one mail."""
 
 _AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
+class _Notice:
     """To whom the mail of one transaction goes, and about what; an owner who is gone has none."""
 
     to: str | None
     keys: Sequence[EndingKey]
 
 
-class KeyLife:
+class KeyExpiry:
     """
     Does what is due; safe to run in several processes at once.
 
@@ -51,25 +51,25 @@ class KeyLife:
                 await self._remind(owner, now=now)
 
     async def _remind(self, user_id: str, *, now: datetime) -> None:
-        def tell(tx: Transaction) -> _Told:
-            told = []
-            for key in tx.api_keys.list_due(user_id, now=now, until=now + TOLD_TOGETHER):
-                days = notice_within(key.expires_at, now=now + TOLD_TOGETHER)
+        def record_notices(tx: Transaction) -> _Notice:
+            noticed = []
+            for key in tx.api_keys.list_due(user_id, now=now, until=now + NOTICED_TOGETHER):
+                days = notice_within(key.expires_at, now=now + NOTICED_TOGETHER)
                 if key.expires_at is None or days is None:
                     continue
                 # What is due only tomorrow is told as that notice, never as a nearer one.
                 if tx.api_keys.mark_noticed(key, days=days):
-                    told.append(_record_ending(tx, key, end=key.expires_at, reason="expiry", now=now))
-            return _told(tx, user_id, told)
+                    noticed.append(_record_ending(tx, key, end=key.expires_at, reason="expiry", now=now))
+            return _notice(tx, user_id, noticed)
 
-        self._post(await self._services.transactions.run(tell), compose=compose_keys_expiring)
+        self._post(await self._services.transactions.run(record_notices), compose=compose_keys_expiring)
 
     async def cap(self, *, now: datetime) -> None:
         """Let keys of before a deployment-wide longest life was set end when it is over, counted from now."""
         days = self._services.policies.api_keys.longest_days
         if days is not None:
             await self._services.transactions.run(
-                lambda tx: shorten_lives(tx, None, days=days, provenance=SYSTEM, now=now)
+                lambda tx: shorten_lives(tx, None, days=days, context=SYSTEM, now=now)
             )
 
     async def warn_unused(self, *, now: datetime) -> None:
@@ -83,16 +83,16 @@ class KeyLife:
                     await self._warn(user_id, list(keys), days=days, now=now)
 
     async def _warn(self, user_id: str, keys: Sequence[ApiKey], *, days: int, now: datetime) -> None:
-        def tell(tx: Transaction) -> _Told:
+        def record_notices(tx: Transaction) -> _Notice:
             end = now + warning_before_disuse(days)
-            told = [
+            noticed = [
                 _record_ending(tx, key, end=end, reason="unused", now=now)
                 for key in keys
                 if tx.api_keys.mark_unused_noticed(key, now=now)
             ]
-            return _told(tx, user_id, told)
+            return _notice(tx, user_id, noticed)
 
-        self._post(await self._services.transactions.run(tell), compose=compose_keys_unused)
+        self._post(await self._services.transactions.run(record_notices), compose=compose_keys_unused)
 
     async def expire_unused(self, *, now: datetime) -> None:
         """
@@ -115,8 +115,8 @@ class KeyLife:
                     organization_id, before=before, noticed_before=warned, now=now
                 )
                 for key in ended:
-                    fact = key_fact(types.API_KEY_EXPIRED, key, reason="unused")
-                    tx.journal.record(fact, provenance=SYSTEM, now=now)
+                    audit_event = key_event(types.API_KEY_EXPIRED, key, reason="unused")
+                    tx.audit_log.record(audit_event, context=SYSTEM, now=now)
                 return len(ended)
 
             while await self._services.transactions.run(end):
@@ -129,13 +129,13 @@ class KeyLife:
         rules += await self._services.transactions.read(lambda tx: tx.organizations.list_unused_rules())
         return rules
 
-    def _post(self, told: _Told, *, compose: Callable[[str, Sequence[EndingKey]], MailMessage]) -> None:
-        if told.to is not None and told.keys:
-            self._services.background.post(compose(told.to, told.keys))
+    def _post(self, noticed: _Notice, *, compose: Callable[[str, Sequence[EndingKey]], MailMessage]) -> None:
+        if noticed.to is not None and noticed.keys:
+            self._services.background.post(compose(noticed.to, noticed.keys))
 
 
 def shorten_lives(
-    tx: Transaction, organization_id: str | None, *, days: int | None, provenance: Provenance, now: datetime
+    tx: Transaction, organization_id: str | None, *, days: int | None, context: Context, now: datetime
 ) -> None:
     """
     Let live keys end at most *days* from now, and record each that is shortened; None shortens nothing.
@@ -148,16 +148,16 @@ def shorten_lives(
     end = now + timedelta(days=days)
     while shortened := tx.api_keys.cap_ends(organization_id, end=end, now=now):
         for key in shortened:
-            fact = key_fact(AUDIT_CHANGED, key, changed=["expires_at"], reason="longest_life")
-            tx.journal.record(fact, provenance=provenance, now=now)
+            audit_event = key_event(AUDIT_CHANGED, key, changed=["expires_at"], reason="longest_life")
+            tx.audit_log.record(audit_event, context=context, now=now)
 
 
 def _record_ending(tx: Transaction, key: ApiKey, *, end: datetime, reason: str, now: datetime) -> EndingKey:
-    fact = key_fact(types.API_KEY_EXPIRING, key, reason=reason, daysLeft=days_left(end, now=now))
-    tx.journal.record(fact, provenance=SYSTEM, now=now)
+    audit_event = key_event(types.API_KEY_EXPIRING, key, reason=reason, daysLeft=days_left(end, now=now))
+    tx.audit_log.record(audit_event, context=SYSTEM, now=now)
     return EndingKey(name=key.name, prefix=key.prefix, ends_at=end)
 
 
-def _told(tx: Transaction, user_id: str, keys: Sequence[EndingKey]) -> _Told:
+def _notice(tx: Transaction, user_id: str, keys: Sequence[EndingKey]) -> _Notice:
     owner = tx.users.find(user_id) if keys else None
-    return _Told(to=None if owner is None else owner.mail_address, keys=keys)
+    return _Notice(to=None if owner is None else owner.mail_address, keys=keys)

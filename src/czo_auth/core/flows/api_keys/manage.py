@@ -10,9 +10,9 @@ from functools import partial
 from czo_auth.core.api_keys.addresses import canonical_allow_list, is_within
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.lifetime import LifetimeTooLong, bounded_end, notice_within, shorter
-from czo_auth.core.api_keys.rate_limit import RateLimitWish, is_as_tight
+from czo_auth.core.api_keys.rate_limit import RateLimitUpdate, is_as_tight
 from czo_auth.core.api_keys.scopes import check_form, check_grant
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     ApiKeyAlreadyRotated,
     ApiKeyLimitReached,
@@ -23,7 +23,7 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.organizations import roles
@@ -45,7 +45,7 @@ class NewApiKey:
     scopes: tuple[str, ...] = ()
     metadata: Mapping[str, object] | None = None
     allowed_ips: tuple[str, ...] | None = None
-    rate_limit: RateLimitWish = field(default_factory=RateLimitWish)
+    rate_limit: RateLimitUpdate = field(default_factory=RateLimitUpdate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class ApiKeyChanges:
     expires_at: datetime | None = None
     metadata: Mapping[str, object] | None = None
     allowed_ips: tuple[str, ...] | None = None
-    rate_limit: RateLimitWish = field(default_factory=RateLimitWish)
+    rate_limit: RateLimitUpdate = field(default_factory=RateLimitUpdate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class ManageApiKeys:
         self._services = services
 
     async def create(
-        self, principal: Principal, new: NewApiKey, *, provenance: Provenance, now: datetime
+        self, principal: Principal, new: NewApiKey, *, context: Context, now: datetime
     ) -> CreatedApiKey:
         """
         Create a key. Where a longest life is set, a key without an expiry gets it (docs/decisions/0011).
@@ -114,9 +114,9 @@ class ManageApiKeys:
             rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
         )
 
-        def keep(tx: Transaction) -> ApiKey:
-            longest_days = self._hold_longest_days(tx, new.organization_id)
-            owner = _hold_owner(tx, principal)
+        def store_key(tx: Transaction) -> ApiKey:
+            longest_days = self._lock_longest_days(tx, new.organization_id)
+            owner = _lock_owner(tx, principal)
             role = self._check_organization(tx, principal, new.organization_id)
             may_use = partial(
                 self._services.policies.scopes.allows,
@@ -130,12 +130,12 @@ class ManageApiKeys:
             end = bounded_end(wished_end, longest_days=longest_days, since=now)
             made = replace(api_key, expires_at=end, noticed_days=notice_within(end, now=now))
             tx.api_keys.add(made, digest=tokens.digest(key))
-            tx.journal.record(key_fact(types.API_KEY_CREATED, made), provenance=provenance, now=now)
+            tx.audit_log.record(key_event(types.API_KEY_CREATED, made), context=context, now=now)
             return made
 
-        return CreatedApiKey(api_key=await self._services.transactions.run(keep), key=key)
+        return CreatedApiKey(api_key=await self._services.transactions.run(store_key), key=key)
 
-    def _hold_longest_days(self, tx: Transaction, organization_id: str | None) -> int | None:
+    def _lock_longest_days(self, tx: Transaction, organization_id: str | None) -> int | None:
         """
         Read the longest life of a key, and hold the organization's row: no key slips by while it is being set.
 
@@ -200,7 +200,7 @@ class ManageApiKeys:
         key_id: str,
         changes: ApiKeyChanges,
         *,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> ApiKey:
         """
@@ -212,18 +212,18 @@ class ManageApiKeys:
             LifetimeTooLong: The expiry lies beyond the longest life, counted from the key's creation.
         """
 
-        def keep(tx: Transaction) -> ApiKey:
-            longest_days = self._hold_longest_days(tx, _own(tx, principal, key_id).organization_id)
+        def update_key(tx: Transaction) -> ApiKey:
+            longest_days = self._lock_longest_days(tx, _own(tx, principal, key_id).organization_id)
             tx.users.lock(principal.user_id)
             key = _own(tx, principal, key_id)
             changed = self._apply(key, changes, longest_days=longest_days, now=now)
             if not tx.api_keys.update(changed):
                 raise NotFound
-            fact = key_fact(AUDIT_CHANGED, changed, changed=sorted(changes.given))
-            tx.journal.record(fact, provenance=provenance, now=now)
+            audit_event = key_event(AUDIT_CHANGED, changed, changed=sorted(changes.given))
+            tx.audit_log.record(audit_event, context=context, now=now)
             return changed
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(update_key)
 
     def _apply(
         self, key: ApiKey, changes: ApiKeyChanges, *, longest_days: int | None, now: datetime
@@ -270,7 +270,7 @@ class ManageApiKeys:
         return bounded_end(wished, longest_days=longest_days, since=key.created_at)
 
     async def rotate(
-        self, principal: Principal, key_id: str, *, overlap: timedelta, provenance: Provenance, now: datetime
+        self, principal: Principal, key_id: str, *, overlap: timedelta, context: Context, now: datetime
     ) -> CreatedApiKey:
         """
         Give a key a successor with the same rights; the old one dies after *overlap*.
@@ -285,9 +285,9 @@ class ManageApiKeys:
             raise ValidationFailed(details=(("overlapSeconds", "From 0 to 86400 seconds."),))
         text = tokens.new_token(self._services.policies.api_keys.prefix)
 
-        def keep(tx: Transaction) -> ApiKey:
-            longest_days = self._hold_longest_days(tx, _own(tx, principal, key_id).organization_id)
-            _hold_owner(tx, principal)
+        def replace_key(tx: Transaction) -> ApiKey:
+            longest_days = self._lock_longest_days(tx, _own(tx, principal, key_id).organization_id)
+            _lock_owner(tx, principal)
             old = _own(tx, principal, key_id)
             if old.rotated_at is not None:
                 raise ApiKeyAlreadyRotated
@@ -314,15 +314,13 @@ class ManageApiKeys:
                 updated_at=now,
             )
             tx.api_keys.add(successor, digest=tokens.digest(text))
-            fact = key_fact(types.API_KEY_ROTATED, successor, replaces=old.id)
-            tx.journal.record(fact, provenance=provenance, now=now)
+            audit_event = key_event(types.API_KEY_ROTATED, successor, replaces=old.id)
+            tx.audit_log.record(audit_event, context=context, now=now)
             return successor
 
-        return CreatedApiKey(api_key=await self._services.transactions.run(keep), key=text)
+        return CreatedApiKey(api_key=await self._services.transactions.run(replace_key), key=text)
 
-    async def revoke(
-        self, principal: Principal, key_id: str, *, provenance: Provenance, now: datetime
-    ) -> None:
+    async def revoke(self, principal: Principal, key_id: str, *, context: Context, now: datetime) -> None:
         """
         End a key for good.
 
@@ -332,7 +330,7 @@ class ManageApiKeys:
 
         def end(tx: Transaction) -> None:
             key = _own(tx, principal, key_id)
-            revoke_key(tx, key, reason="revoked", provenance=provenance, now=now)
+            revoke_key(tx, key, reason="revoked", context=context, now=now)
 
         await self._services.transactions.run(end)
 
@@ -353,7 +351,7 @@ def _tightened_list(key: ApiKey, changes: ApiKeyChanges) -> tuple[str, ...] | No
     return new
 
 
-def _tightened_rate(key: ApiKey, wish: RateLimitWish) -> RateLimit | None:
+def _tightened_rate(key: ApiKey, wish: RateLimitUpdate) -> RateLimit | None:
     """
     Give the rate limit that a change leaves.
 
@@ -370,7 +368,7 @@ def _died_at_rotation(key: ApiKey) -> bool:
     return key.rotated_at is not None and key.expires_at is not None and key.expires_at <= key.rotated_at
 
 
-def revoke_key(tx: Transaction, key: ApiKey, *, reason: str, provenance: Provenance, now: datetime) -> None:
+def revoke_key(tx: Transaction, key: ApiKey, *, reason: str, context: Context, now: datetime) -> None:
     """
     End a key and record it.
 
@@ -379,7 +377,7 @@ def revoke_key(tx: Transaction, key: ApiKey, *, reason: str, provenance: Provena
     """
     if not tx.api_keys.revoke(key.id, reason=reason, now=now):
         raise NotFound
-    tx.journal.record(key_fact(types.API_KEY_REVOKED, key, reason=reason), provenance=provenance, now=now)
+    tx.audit_log.record(key_event(types.API_KEY_REVOKED, key, reason=reason), context=context, now=now)
 
 
 def revoke_keys(
@@ -388,20 +386,20 @@ def revoke_keys(
     user_id: str | None,
     organization_id: str | None,
     reason: str,
-    provenance: Provenance,
+    context: Context,
     now: datetime,
 ) -> None:
     """End all keys of a user, of an organization, or of a user in one, and record each."""
     ended = tx.api_keys.revoke_all(user_id=user_id, organization_id=organization_id, reason=reason, now=now)
     for key in ended:
-        tx.journal.record(key_fact(types.API_KEY_REVOKED, key, reason=reason), provenance=provenance, now=now)
+        tx.audit_log.record(key_event(types.API_KEY_REVOKED, key, reason=reason), context=context, now=now)
 
 
-def _hold_owner(tx: Transaction, principal: Principal) -> User:
+def _lock_owner(tx: Transaction, principal: Principal) -> User:
     """
     Hold the owner of a key to be, and look again whether the session lives that was proved a moment ago.
 
-    A ban, a lost hat or a new password may have ended it in between, and no key may outlive them by that.
+    A ban, a lost actor type or a new password may have ended it in between, and no key may outlive them by that.
 
     Raises:
         InvalidToken: It ended.
@@ -420,7 +418,7 @@ def _own(tx: Transaction, principal: Principal, key_id: str) -> ApiKey:
     return key
 
 
-def key_fact(action: str, key: ApiKey, **more: object) -> Fact:
+def key_event(action: str, key: ApiKey, **more: object) -> AuditEvent:
     """Say what happened to a key, by id and prefix."""
     details = {
         "apiKeyId": key.id,
@@ -429,4 +427,6 @@ def key_fact(action: str, key: ApiKey, **more: object) -> Fact:
         "name": key.name,
         **more,
     }
-    return Fact(action=action, user_id=key.user_id, organization_id=key.organization_id, details=details)
+    return AuditEvent(
+        action=action, user_id=key.user_id, organization_id=key.organization_id, details=details
+    )

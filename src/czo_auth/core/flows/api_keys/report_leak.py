@@ -9,11 +9,11 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
-from czo_auth.core.flows.api_keys.manage import key_fact
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.api_keys.manage import key_event
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import MailMessage, compose_api_key_leaked
 from czo_auth.core.text import escape_control
@@ -22,12 +22,12 @@ from czo_auth.crypto import tokens
 
 REPORTED = "auth.apikey.leak_reported"
 BEAT_SECONDS = 0.05
-_LONGEST_PLACE = 512
-_LONGEST_SOURCE = 64
+_MAX_PLACE_LENGTH = 512
+_MAX_SOURCE_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class LeakReport:
     """
     One key, and where it was seen.
 
@@ -54,7 +54,7 @@ class ReportLeak:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def one(self, sighting: Sighting, *, provenance: Provenance, now: datetime) -> None:
+    async def one(self, sighting: LeakReport, *, context: Context, now: datetime) -> None:
         """
         Take a report of one key.
 
@@ -62,69 +62,69 @@ class ReportLeak:
             ValidationFailed: It is not a whole key; no key of anybody has such a form, so this tells nothing.
             RateLimited: By address.
         """
-        await self._services.limits.hit("leak", ip=provenance.ip, account=None)
+        await self._services.limits.hit("leak", ip=context.ip, account=None)
         if not self._is_key(sighting.key):
             raise ValidationFailed(details=(("key", "This is not a whole API key."),))
-        await self._take([sighting], provenance=provenance, now=now)
+        await self._take([sighting], context=context, now=now)
 
-    async def many(self, sightings: Sequence[Sighting], *, provenance: Provenance, now: datetime) -> None:
+    async def many(self, sightings: Sequence[LeakReport], *, context: Context, now: datetime) -> None:
         """
         Take what a scanner found. Tokens that have not the form of a key are passed over.
 
         Raises:
             RateLimited: By address.
         """
-        await self._services.limits.hit("leak", ip=provenance.ip, account=None)
+        await self._services.limits.hit("leak", ip=context.ip, account=None)
         keys = [sighting for sighting in sightings if self._is_key(sighting.key)]
-        await self._take(keys, provenance=provenance, now=now)
+        await self._take(keys, context=context, now=now)
 
     def _is_key(self, text: str) -> bool:
         return tokens.is_well_formed(text, self._services.policies.api_keys.prefix)
 
-    async def _take(self, sightings: Sequence[Sighting], *, provenance: Provenance, now: datetime) -> None:
+    async def _take(self, sightings: Sequence[LeakReport], *, context: Context, now: datetime) -> None:
         clock = asyncio.get_running_loop().time
         began = clock()
-        for message in await self._services.transactions.run(self._step(sightings, provenance, now=now)):
+        for message in await self._services.transactions.run(self._step(sightings, context, now=now)):
             self._services.background.post(message)
         await asyncio.sleep(BEAT_SECONDS - (clock() - began) % BEAT_SECONDS)
 
     def _step(
-        self, sightings: Sequence[Sighting], provenance: Provenance, *, now: datetime
+        self, sightings: Sequence[LeakReport], context: Context, *, now: datetime
     ) -> Callable[[Transaction], list[MailMessage]]:
         # Of a key that was seen in several places, the first one is told.
         seen = {tokens.digest(sighting.key): sighting for sighting in reversed(sightings)}
 
-        def keep(tx: Transaction) -> list[MailMessage]:
+        def end_keys(tx: Transaction) -> list[MailMessage]:
             found = tx.api_keys.find_by_digests(seen.keys())
             ended = {digest: key for digest, key in found.items() if self._end(tx, key, now=now)}
             counts = {"reported": len(seen), "acted": len(ended)}
-            tx.journal.record(Fact(action=REPORTED, details=counts), provenance=provenance, now=now)
+            tx.audit_log.record(AuditEvent(action=REPORTED, details=counts), context=context, now=now)
             messages = []
             for digest, key in ended.items():
                 place = self._place(seen[digest].url)
-                for fact in self._facts(key, place, seen[digest].source):
-                    tx.journal.record(fact, provenance=provenance, now=now)
+                for audit_event in self._facts(key, place, seen[digest].source):
+                    tx.audit_log.record(audit_event, context=context, now=now)
                 messages += self._notices(tx, key, place, now=now)
             return messages
 
-        return keep
+        return end_keys
 
     def _end(self, tx: Transaction, key: ApiKey, *, now: datetime) -> bool:
         if self._services.policies.api_keys.when_leaked == "quarantine":
             return tx.api_keys.switch_off(key.id, now=now)
         return tx.api_keys.revoke(key.id, reason="leaked", now=now)
 
-    def _facts(self, key: ApiKey, place: str | None, source: str | None) -> list[Fact]:
+    def _facts(self, key: ApiKey, place: str | None, source: str | None) -> list[AuditEvent]:
         """Tell of the leak, and of the revocation to those who wait for that."""
         response = self._services.policies.api_keys.when_leaked
         more: dict[str, object] = {"response": response}
         if place is not None:
             more["url"] = place
         if source:
-            more["source"] = escape_control(self._masked(source), limit=_LONGEST_SOURCE)
-        facts = [key_fact(types.API_KEY_LEAKED, key, **more)]
+            more["source"] = escape_control(self._masked(source), limit=_MAX_SOURCE_LENGTH)
+        facts = [key_event(types.API_KEY_LEAKED, key, **more)]
         if response == "revoke":
-            facts.append(key_fact(types.API_KEY_REVOKED, key, reason="leaked"))
+            facts.append(key_event(types.API_KEY_REVOKED, key, reason="leaked"))
         return facts
 
     def _notices(
@@ -156,7 +156,7 @@ class ReportLeak:
             plain = decoded
         if self._masked(plain) != plain:
             return None
-        return escape_control(masked, limit=_LONGEST_PLACE)
+        return escape_control(masked, limit=_MAX_PLACE_LENGTH)
 
     def _masked(self, text: str) -> str:
         return tokens.masked(text, api_key_prefix=self._services.policies.api_keys.prefix)

@@ -8,30 +8,30 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from czo_auth.core.api_keys.addresses import admits
-from czo_auth.core.api_keys.key import KeyGuard
-from czo_auth.core.context import Provenance
+from czo_auth.core.api_keys.key import KeyRestrictions
+from czo_auth.core.context import Context
 from czo_auth.core.errors import IpAddressNotAllowed
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.principal import Principal
 
 ADDRESS_REFUSED: Final = "auth.apikey.address_refused"
 RECORDED_EVERY: Final = timedelta(hours=1)
-_MOST: Final = 10_000
+_MAX_COUNT: Final = 10_000
 
 ClientAddress = Callable[[], str | None]
 """Gives the canonical address that a request comes from, None when nobody knows; asked only where it matters."""
 
 
 @dataclass(frozen=True, slots=True)
-class GuardedKey:
+class RestrictedKey:
     """Whose a key is, and what is asked of each use."""
 
     principal: Principal
-    guard: KeyGuard
+    restrictions: KeyRestrictions
 
 
-class KeyGuards:
+class EnforceRestrictions:
     """
     Enforces allow-lists and rate limits.
 
@@ -43,7 +43,7 @@ class KeyGuards:
         self._services = services
         self._recorded: dict[str, datetime] = {}
 
-    async def admit(self, key: GuardedKey, *, client: ClientAddress, now: datetime) -> None:
+    async def admit(self, key: RestrictedKey, *, client: ClientAddress, now: datetime) -> None:
         """
         Let one use of a key pass.
 
@@ -53,35 +53,35 @@ class KeyGuards:
             IpAddressNotAllowed: The key has a list that the address is not on, or the address is not known.
             ApiKeyRateLimited: It was used too often.
         """
-        guard, key_id = key.guard, key.principal.api_key_id or ""
-        if guard.allowed_ips is not None:
+        restrictions, key_id = key.restrictions, key.principal.api_key_id or ""
+        if restrictions.allowed_ips is not None:
             address = client()
-            if not admits(guard.allowed_ips, address):
+            if not admits(restrictions.allowed_ips, address):
                 self._record(key.principal, address=address, now=now)
                 raise IpAddressNotAllowed
-        if guard.rate_limit is not None:
-            await self._services.key_limits.hit(key_id, guard.rate_limit)
+        if restrictions.rate_limit is not None:
+            await self._services.key_limits.hit(key_id, restrictions.rate_limit)
 
     def _record(self, principal: Principal, *, address: str | None, now: datetime) -> None:
         key_id = principal.api_key_id or ""
         last = self._recorded.get(key_id)
         if last is not None and last <= now < last + RECORDED_EVERY:
             return
-        if len(self._recorded) >= _MOST:
+        if len(self._recorded) >= _MAX_COUNT:
             self._recorded.clear()
         self._recorded[key_id] = now
-        fact = Fact(
+        audit_event = AuditEvent(
             action=ADDRESS_REFUSED,
             user_id=principal.user_id,
             organization_id=principal.organization_id,
             outcome="denied",
             details={"apiKeyId": key_id, "actorType": principal.actor_type},
         )
-        provenance = Provenance(ip=address).of(principal)
+        context = Context(ip=address).of(principal)
 
-        async def keep() -> None:
+        async def record_denied() -> None:
             await self._services.transactions.run(
-                lambda tx: tx.journal.record(fact, provenance=provenance, now=now)
+                lambda tx: tx.audit_log.record(audit_event, context=context, now=now)
             )
 
-        self._services.background.spawn(keep())
+        self._services.background.spawn(record_denied())

@@ -8,14 +8,14 @@ from functools import partial
 
 from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.errors import InvalidApiKey, InvalidToken, TwoFactorSetupRequired
-from czo_auth.core.flows.api_keys.restrictions import ClientAddress, GuardedKey, KeyGuards
-from czo_auth.core.flows.authentication.cache import ProvedCredentials, make_room
+from czo_auth.core.flows.api_keys.restrictions import ClientAddress, EnforceRestrictions, RestrictedKey
+from czo_auth.core.flows.authentication.cache import CredentialCache, make_room
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
 from czo_auth.core.ids import is_id
 from czo_auth.core.principal import TWO_FACTOR_SETUP, Principal
 from czo_auth.core.sessions.access_tokens import VerifiedToken
-from czo_auth.core.transaction import Standing
+from czo_auth.core.transaction import CredentialRecord
 from czo_auth.crypto import jwt, tokens
 
 _FAR = datetime.max.replace(tzinfo=UTC)
@@ -40,14 +40,14 @@ class Authenticate:
         self._prefix = services.policies.api_keys.prefix
         self._most_remembered = most_remembered
         self._verified: dict[str, VerifiedToken] = {}
-        self._proved: ProvedCredentials[Principal] = ProvedCredentials(services.lookup, most=most_remembered)
+        self._cache: CredentialCache[Principal] = CredentialCache(services.lookup, most=most_remembered)
         # Apart from the others: what each use is asked for takes more than recalling.
-        self._guarded: ProvedCredentials[GuardedKey] = ProvedCredentials(
+        self._restricted: CredentialCache[RestrictedKey] = CredentialCache(
             services.lookup, most=most_remembered
         )
-        self._guards = KeyGuards(services)
+        self._restrictions = EnforceRestrictions(services)
 
-    def recall(self, token: bytes, *, clock: Callable[[], datetime]) -> Principal | None:
+    def get_cached(self, token: bytes, *, clock: Callable[[], datetime]) -> Principal | None:
         """
         Recall whose *token* is, if it was proved and nothing has changed since.
 
@@ -57,13 +57,13 @@ class Authenticate:
             token: Whatever stood behind ``Bearer``.
             clock: Asked only for a token that is known.
         """
-        if self._proved.is_empty:
+        if self._cache.is_empty:
             return None
         digest = tokens.digest_bytes(token)
-        if digest not in self._proved:
+        if digest not in self._cache:
             return None
         now = clock()
-        principal = self._proved.find(digest, stamp=self._proved.stamp(), now=now)
+        principal = self._cache.get(digest, change_token=self._cache.change_token(), now=now)
         if principal is not None and principal.api_key_id is not None:
             self._last_used.saw(principal.api_key_id, stored=None, now=now)
         return principal
@@ -82,34 +82,36 @@ class Authenticate:
             StorageUnavailable: The database does not answer.
         """
         digest = self._digest(key)
-        stamp = self._proved.stamp()
-        principal = self._proved.find(digest, stamp=stamp, now=now)
+        change_token = self._cache.change_token()
+        principal = self._cache.get(digest, change_token=change_token, now=now)
         if principal is not None:
             self._last_used.saw(principal.api_key_id or "", stored=None, now=now)
             return principal
-        guarded = self._guarded.find(digest, stamp=stamp, now=now)
-        if guarded is not None:
-            await self._guards.admit(guarded, client=client, now=now)
-            self._last_used.saw(guarded.principal.api_key_id or "", stored=None, now=now)
-            return guarded.principal
+        restricted = self._restricted.get(digest, change_token=change_token, now=now)
+        if restricted is not None:
+            await self._restrictions.admit(restricted, client=client, now=now)
+            self._last_used.saw(restricted.principal.api_key_id or "", stored=None, now=now)
+            return restricted.principal
         found = await self._lookup.find_api_key(digest)
         if found is None:
             raise InvalidApiKey
         principal = self._owner(found, now=now)
         is_lasting = self._services.policies.scopes.is_fixed or not found.scopes
-        if found.guard is not None:
-            guarded = GuardedKey(principal, found.guard)
+        if found.restrictions is not None:
+            restricted = RestrictedKey(principal, found.restrictions)
             if is_lasting:
-                self._guarded.keep(digest, guarded, stamp=stamp, until=_end(found), now=now)
-            await self._guards.admit(guarded, client=client, now=now)
+                self._restricted.put(
+                    digest, restricted, change_token=change_token, until=_end(found), now=now
+                )
+            await self._restrictions.admit(restricted, client=client, now=now)
         elif is_lasting:
-            self._proved.keep(digest, principal, stamp=stamp, until=_end(found), now=now)
+            self._cache.put(digest, principal, change_token=change_token, until=_end(found), now=now)
         self._last_used.saw(found.id, stored=found.last_used_at, now=now)
         return principal
 
     async def check_owner(self, key: str, *, now: datetime) -> None:
         """
-        Refuse an API key whose owner must enrol a second factor, where the key itself is not used.
+        Refuse an API key whose owner must enroll a second factor, where the key itself is not used.
 
         Raises:
             InvalidApiKey, TwoFactorSetupRequired, StorageUnavailable: As ``api_key``.
@@ -124,7 +126,7 @@ class Authenticate:
             raise InvalidApiKey
         return tokens.digest(key)
 
-    def _owner(self, found: Standing, *, now: datetime) -> Principal:
+    def _owner(self, found: CredentialRecord, *, now: datetime) -> Principal:
         services = self._services
         if found.banned or not found.enabled:
             raise InvalidApiKey
@@ -134,7 +136,7 @@ class Authenticate:
             raise InvalidApiKey
         if not found.has_factor and services.actors.demand_two_factor(found.actor_types):
             raise TwoFactorSetupRequired
-        # A hat that the owner lost falls back to the one that everybody wears: its rights went with it.
+        # An actor type that the owner lost falls back to the one that everybody has: its rights went with it.
         actor_type = (
             found.actor_type if found.actor_type in found.actor_types else services.actors.default.name
         )
@@ -164,12 +166,12 @@ class Authenticate:
         if not tokens.is_well_formed(token, tokens.SESSION):
             raise InvalidToken
         digest = tokens.digest(token)
-        stamp = self._proved.stamp()
-        principal = self._proved.find(digest, stamp=stamp, now=now)
+        change_token = self._cache.change_token()
+        principal = self._cache.get(digest, change_token=change_token, now=now)
         if principal is None:
             found = await self._lookup.find_session(digest)
             principal = self._session(found, now=now)
-            self._proved.keep(digest, principal, stamp=stamp, until=_end(found), now=now)
+            self._cache.put(digest, principal, change_token=change_token, until=_end(found), now=now)
         return principal
 
     async def access_token(self, token: str, *, now: datetime) -> Principal:
@@ -184,8 +186,8 @@ class Authenticate:
             digest = tokens.digest(token)
         except ValueError:
             raise InvalidToken from None
-        stamp = self._proved.stamp()
-        principal = self._proved.find(digest, stamp=stamp, now=now)
+        change_token = self._cache.change_token()
+        principal = self._cache.get(digest, change_token=change_token, now=now)
         if principal is not None:
             return principal
         verified = await self._verify(token, digest, now=now)
@@ -197,7 +199,7 @@ class Authenticate:
         if principal.user_id != verified.user_id:
             raise InvalidToken
         until = min(_end(found), datetime.fromtimestamp(verified.expires_at, UTC))
-        self._proved.keep(digest, principal, stamp=stamp, until=until, now=now)
+        self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
         return principal
 
     async def _verify(self, token: str, digest: str, *, now: datetime) -> VerifiedToken:
@@ -216,14 +218,14 @@ class Authenticate:
             self._verified[digest] = verified
         return verified
 
-    def _session(self, found: Standing | None, *, now: datetime) -> Principal:
+    def _session(self, found: CredentialRecord | None, *, now: datetime) -> Principal:
         if found is None or found.banned or found.actor_type not in found.actor_types:
             raise InvalidToken
         if found.expires_at is not None and found.expires_at <= now:
             raise InvalidToken
         services = self._services
         administers = services.actors.administers(found.actor_type)
-        must_enrol = not found.has_factor and services.actors.demand_two_factor(found.actor_types)
+        must_enroll = not found.has_factor and services.actors.demand_two_factor(found.actor_types)
         is_member = found.organization_role is not None
         return Principal(
             kind="session",
@@ -237,13 +239,13 @@ class Authenticate:
             amr=found.amr,
             session_id=found.id,
             lineage_id=found.lineage_id,
-            restricted_to=TWO_FACTOR_SETUP if must_enrol else None,
+            restricted_to=TWO_FACTOR_SETUP if must_enroll else None,
             administers=administers,
             auth_time=found.auth_time,
             factor_proved_at=found.factor_proved_at,
         )
 
-    def _may_use(self, found: Standing, administers: bool) -> partial[bool]:
+    def _may_use(self, found: CredentialRecord, administers: bool) -> partial[bool]:
         return partial(
             self._services.policies.scopes.allows,
             actor_types=found.actor_types,
@@ -252,5 +254,5 @@ class Authenticate:
         )
 
 
-def _end(found: Standing | None) -> datetime:
+def _end(found: CredentialRecord | None) -> datetime:
     return _FAR if found is None or found.expires_at is None else found.expires_at

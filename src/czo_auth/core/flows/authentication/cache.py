@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Proved(Generic[T]):
+class _Entry(Generic[T]):
     proved: T
-    stamp: object
+    change_token: object
     since: datetime
     until: datetime
 
 
-class ProvedCredentials(Generic[T]):
+class CredentialCache(Generic[T]):
     """
     What credentials turned out to be, principals that is, by the digest of the credential.
 
@@ -35,8 +35,8 @@ class ProvedCredentials(Generic[T]):
         self._lookup = lookup
         self._bound = lookup.bound
         self._most = most
-        self._stamp: object | None = None
-        self._known: dict[str, _Proved[T]] = {}
+        self._change_token: object | None = None
+        self._known: dict[str, _Entry[T]] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -47,30 +47,32 @@ class ProvedCredentials(Generic[T]):
         """Say whether the credential may be remembered; only `find` knows whether that still counts."""
         return digest in self._known
 
-    def stamp(self) -> object | None:
+    def change_token(self) -> object | None:
         """Give the stamp to read under; None when nothing may be remembered."""
-        return self._lookup.stamp() if self._most else None
+        return self._lookup.change_token() if self._most else None
 
-    def find(self, digest: str, *, stamp: object | None, now: datetime) -> T | None:
+    def get(self, digest: str, *, change_token: object | None, now: datetime) -> T | None:
         """Recall what a credential turned out to be, if nothing has changed since."""
         found = self._known.get(digest)
         # By the entry's own stamp: threads have stamps of their own, and may clear and keep at the same time.
-        if stamp is None or found is None or found.stamp is not stamp:
+        if change_token is None or found is None or found.change_token is not change_token:
             return None
         # A clock that was set back must not stretch what was to be forgotten.
         return found.proved if found.since <= now < found.until else None
 
-    def keep(self, digest: str, proved: T, *, stamp: object | None, until: datetime, now: datetime) -> None:
+    def put(
+        self, digest: str, proved: T, *, change_token: object | None, until: datetime, now: datetime
+    ) -> None:
         """Remember what was read after *stamp* was given, at most until *until*."""
-        if stamp is None:
+        if change_token is None:
             return
-        if stamp is not self._stamp:
+        if change_token is not self._change_token:
             self._known.clear()
-            self._stamp = stamp
+            self._change_token = change_token
         self._known.pop(digest, None)
         make_room(self._known, most=self._most)
         end = until if self._bound is None else min(until, now + self._bound)
-        self._known[digest] = _Proved(proved, stamp, now, end)
+        self._known[digest] = _Entry(proved, change_token, now, end)
 
 
 def make_room(known: dict[str, Any], *, most: int) -> None:

@@ -1,4 +1,4 @@
-"""The step that founds an organization, and what it may be called; sign-up and the organization routes share it."""
+"""The step that creates an organization, and what it may be called; sign-up and the organization routes share it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import OrganizationLimitReached, SlugTaken, ValidationFailed
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Organization, OrganizationPolicy
 from czo_auth.core.transaction import Transaction
 
-LONGEST_NAME: Final = 200
-LONGEST_LOGO: Final = 2048
-LARGEST_METADATA_BYTES: Final = 4096
+MAX_NAME_LENGTH: Final = 200
+MAX_LOGO_LENGTH: Final = 2048
+MAX_METADATA_BYTES: Final = 4096
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -29,20 +29,20 @@ def is_slug(text: str) -> bool:
     return len(text) <= 64 and _SLUG.fullmatch(text) is not None
 
 
-def found_organization(
+def create_organization(
     tx: Transaction,
     user_id: str,
     *,
     name: str,
     slug: str | None,
-    provenance: Provenance,
+    context: Context,
     policy: OrganizationPolicy,
     now: datetime,
     logo: str | None = None,
     metadata: Mapping[str, object] | None = None,
 ) -> Organization:
     """
-    Found an organization with *user_id*, a new or a locked user, as its owner.
+    Create an organization with *user_id*, a new or a locked user, as its owner.
 
     Raises:
         ValidationFailed: By name, slug, logo or metadata.
@@ -72,8 +72,10 @@ def found_organization(
         (types.ORGANIZATION_CREATED, {"name": name, "slug": organization.slug}),
         (types.MEMBER_ADDED, {"role": roles.OWNER}),
     ):
-        fact = Fact(action=action, user_id=user_id, organization_id=organization.id, details=details)
-        tx.journal.record(fact, provenance=provenance, now=now)
+        audit_event = AuditEvent(
+            action=action, user_id=user_id, organization_id=organization.id, details=details
+        )
+        tx.audit_log.record(audit_event, context=context, now=now)
     return organization
 
 
@@ -94,8 +96,8 @@ def checked_name(name: str) -> str:
         ValidationFailed: Nothing is left, or too much.
     """
     stripped = name.strip()
-    if not 1 <= len(stripped) <= LONGEST_NAME:
-        raise ValidationFailed(details=(("name", f"From 1 to {LONGEST_NAME} characters."),))
+    if not 1 <= len(stripped) <= MAX_NAME_LENGTH:
+        raise ValidationFailed(details=(("name", f"From 1 to {MAX_NAME_LENGTH} characters."),))
     return stripped
 
 
@@ -122,8 +124,8 @@ def checked_logo(logo: str | None) -> str | None:
     Raises:
         ValidationFailed: It is too long.
     """
-    if logo is not None and len(logo) > LONGEST_LOGO:
-        raise ValidationFailed(details=(("logo", f"At most {LONGEST_LOGO} characters."),))
+    if logo is not None and len(logo) > MAX_LOGO_LENGTH:
+        raise ValidationFailed(details=(("logo", f"At most {MAX_LOGO_LENGTH} characters."),))
     return logo
 
 
@@ -137,6 +139,6 @@ def checked_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, obje
     if metadata is None:
         return None
     size = len(json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":")).encode())
-    if size > LARGEST_METADATA_BYTES:
-        raise ValidationFailed(details=(("metadata", f"At most {LARGEST_METADATA_BYTES} bytes of JSON."),))
+    if size > MAX_METADATA_BYTES:
+        raise ValidationFailed(details=(("metadata", f"At most {MAX_METADATA_BYTES} bytes of JSON."),))
     return metadata

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -23,10 +23,10 @@ from czo_auth.core.errors import (
     UnknownRole,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.organizations.membership import (
     Membership,
-    hold_organization,
+    lock_organization,
     record,
     require_session,
     see_invitations,
@@ -47,8 +47,8 @@ from czo_auth.crypto import tokens
 INVITED: Final = "auth.org.invited"
 INVITATION_CANCELED: Final = "auth.org.invitation_canceled"
 INVITATION_REJECTED: Final = "auth.org.invitation_rejected"
-MOST_PENDING: Final = 1000
-MOST_MEMBERS: Final = 1000
+MAX_PENDING: Final = 1000
+MAX_MEMBERS: Final = 1000
 
 FindInvitation = Callable[[Transaction], Invitation | None]
 
@@ -111,7 +111,7 @@ class Invitations:
         organization_id: str,
         new: NewInvitation,
         *,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> SentInvitation:
         """
@@ -131,10 +131,10 @@ class Invitations:
         token = tokens.new_token(tokens.INVITATION)
         lifetime = self._services.policies.organizations.invitation_lifetime
 
-        def keep(tx: Transaction) -> tuple[Membership, Invitation]:
-            held = hold_organization(tx, principal, organization_id)
+        def store_invitation(tx: Transaction) -> tuple[Membership, Invitation]:
+            held = lock_organization(tx, principal, organization_id)
             _check_inviter(held, new)
-            self._make_way(tx, held, email, new, provenance=provenance, now=now)
+            self._make_way(tx, held, email, new, context=context, now=now)
             invitation = Invitation(
                 id=new_id(now),
                 organization_id=organization_id,
@@ -147,15 +147,15 @@ class Invitations:
             )
             tx.organizations.add_invitation(invitation, digest=tokens.digest(token))
             details = {"invitationId": invitation.id, "role": invitation.role}
-            record(tx, INVITED, held.member, provenance=provenance, now=now, details=details)
+            record(tx, INVITED, held.member, context=context, now=now, details=details)
             return held, invitation
 
         # Only who may invite counts against what the address may be sent.
         await self._services.transactions.read(
             lambda tx: _check_inviter(see_organization(tx, principal, organization_id), new)
         )
-        await self._services.limits.hit("mail", ip=provenance.ip, account=email)
-        held, invitation = await self._services.transactions.run(keep)
+        await self._services.limits.hit("mail", ip=context.ip, account=email)
+        held, invitation = await self._services.transactions.run(store_invitation)
         self._services.background.post(
             compose_invitation(
                 deliverable_email(new.email),
@@ -175,7 +175,7 @@ class Invitations:
         email: str,
         new: NewInvitation,
         *,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> None:
         """Refuse a needless invitation, and end the one that this one replaces."""
@@ -190,9 +190,9 @@ class Invitations:
                     raise AlreadyInvited
                 if held.stands_below(pending.role):
                     raise RoleAboveOwn
-            _cancel(tx, held, pending, provenance=provenance, now=now)
+            _cancel(tx, held, pending, context=context, now=now)
         others = tx.organizations.list_invitations(organization_id)
-        if len([other for other in others if _is_pending(other, now=now)]) >= MOST_PENDING:
+        if len([other for other in others if _is_pending(other, now=now)]) >= MAX_PENDING:
             raise InvitationLimitReached
 
     async def list(self, principal: Principal, organization_id: str) -> Sequence[Invitation]:
@@ -206,19 +206,19 @@ class Invitations:
         """
         require_session(principal)
 
-        def read(tx: Transaction) -> Sequence[Invitation]:
+        def read_invitations(tx: Transaction) -> Sequence[Invitation]:
             seen = see_organization(tx, principal, organization_id)
             seen.require("invitation:read")
             return see_invitations(tx, principal, seen)
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read_invitations)
 
     async def cancel(
         self,
         principal: Principal,
         invitation_id: str,
         *,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
         organization_id: str | None = None,
     ) -> Invitation:
@@ -235,9 +235,9 @@ class Invitations:
         """
         require_session(principal)
 
-        def keep(tx: Transaction) -> Invitation:
+        def cancel_invitation(tx: Transaction) -> Invitation:
             found = tx.organizations.find_invitation(invitation_id) if is_id(invitation_id) else None
-            held = self._hold_for_cancel(tx, principal, organization_id, found)
+            held = self._lock_for_cancel(tx, principal, organization_id, found)
             held.require("invitation:cancel")
             if (
                 found is None
@@ -245,19 +245,19 @@ class Invitations:
                 or held.stands_below(found.role)
             ):
                 raise UnknownInvitation
-            if not _cancel(tx, held, found, provenance=provenance, now=now):
+            if not _cancel(tx, held, found, context=context, now=now):
                 raise UnknownInvitation
             return replace(found, status="canceled")
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(cancel_invitation)
 
-    def _hold_for_cancel(
+    def _lock_for_cancel(
         self, tx: Transaction, principal: Principal, organization_id: str | None, found: Invitation | None
     ) -> Membership:
         if organization_id is not None:
-            return hold_organization(tx, principal, organization_id)
+            return lock_organization(tx, principal, organization_id)
         try:
-            return hold_organization(tx, principal, found.organization_id if found is not None else "")
+            return lock_organization(tx, principal, found.organization_id if found is not None else "")
         except UnknownOrganization:
             raise UnknownInvitation from None
 
@@ -273,12 +273,12 @@ class Invitations:
         """
         require_session(principal)
 
-        def read(tx: Transaction) -> ReceivedInvitation:
+        def read_received(tx: Transaction) -> ReceivedInvitation:
             received = _live(tx, _by_id(invitation_id)(tx), now=now)
             _check_verified(_check_recipient(tx.users.find(principal.user_id), received.invitation))
             return received
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read_received)
 
     async def list_for(self, principal: Principal, *, now: datetime) -> Sequence[ReceivedInvitation]:
         """
@@ -291,7 +291,7 @@ class Invitations:
         """
         require_session(principal)
 
-        def read(tx: Transaction) -> Sequence[ReceivedInvitation]:
+        def read_received(tx: Transaction) -> Sequence[ReceivedInvitation]:
             user = tx.users.find(principal.user_id)
             if user is None:
                 raise InvalidToken
@@ -300,10 +300,10 @@ class Invitations:
             received = (_find_live(tx, invitation, now=now) for invitation in found)
             return [each for each in received if each is not None]
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read_received)
 
     async def accept_by_token(
-        self, principal: Principal, token: str, *, provenance: Provenance, now: datetime
+        self, principal: Principal, token: str, *, context: Context, now: datetime
     ) -> AcceptedInvitation:
         """
         Accept the invitation that *token* was mailed for.
@@ -322,13 +322,13 @@ class Invitations:
                 tx,
                 principal,
                 lambda tx: tx.organizations.find_invitation_by_digest(digest),
-                provenance=provenance,
+                context=context,
                 now=now,
             )
         )
 
     async def accept_by_id(
-        self, principal: Principal, invitation_id: str, *, provenance: Provenance, now: datetime
+        self, principal: Principal, invitation_id: str, *, context: Context, now: datetime
     ) -> AcceptedInvitation:
         """
         Accept an invitation by its id, as better-auth's client does; the organization becomes the active one.
@@ -342,17 +342,17 @@ class Invitations:
         """
         require_session(principal)
 
-        def keep(tx: Transaction) -> AcceptedInvitation:
+        def accept_invitation(tx: Transaction) -> AcceptedInvitation:
             accepted = _accept(
-                tx, principal, _by_id(invitation_id), needs_verified=True, provenance=provenance, now=now
+                tx, principal, _by_id(invitation_id), needs_verified=True, context=context, now=now
             )
             tx.sessions.set_organization(session_of(principal), accepted.invitation.organization_id)
             return accepted
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(accept_invitation)
 
     async def reject(
-        self, principal: Principal, invitation_id: str, *, provenance: Provenance, now: datetime
+        self, principal: Principal, invitation_id: str, *, context: Context, now: datetime
     ) -> Invitation:
         """
         Reject an invitation by its id. Declining gives nothing, so the address need not be confirmed.
@@ -363,22 +363,22 @@ class Invitations:
         """
         require_session(principal)
 
-        def keep(tx: Transaction) -> Invitation:
+        def reject_invitation(tx: Transaction) -> Invitation:
             received = _hold(tx, _by_id(invitation_id), now=now)
             invitation = received.invitation
             user = _check_recipient(tx.users.lock(principal.user_id), invitation)
             if not tx.organizations.close_invitation(invitation.id, status="rejected", now=now):
                 raise InvitationNotFound
-            fact = Fact(
+            audit_event = AuditEvent(
                 action=INVITATION_REJECTED,
                 user_id=user.id,
                 organization_id=invitation.organization_id,
                 details={"invitationId": invitation.id, "role": invitation.role},
             )
-            tx.journal.record(fact, provenance=provenance, now=now)
+            tx.audit_log.record(audit_event, context=context, now=now)
             return replace(invitation, status="rejected")
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(reject_invitation)
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def _accept(
     find: FindInvitation,
     *,
     needs_verified: bool = False,
-    provenance: Provenance,
+    context: Context,
     now: datetime,
 ) -> AcceptedInvitation:
     received = _hold(tx, find, now=now)
@@ -404,7 +404,7 @@ def _accept(
         _check_verified(user)
     if not tx.organizations.close_invitation(invitation.id, status="accepted", now=now):
         raise InvitationNotFound
-    if len(tx.organizations.list_members(invitation.organization_id)) >= MOST_MEMBERS:
+    if len(tx.organizations.list_members(invitation.organization_id)) >= MAX_MEMBERS:
         raise MemberLimitReached
     added = tx.organizations.add_member(
         new_id(now),
@@ -417,7 +417,7 @@ def _accept(
         raise AlreadyMember
     membership = see_organization(tx, principal, invitation.organization_id)
     details = {"role": invitation.role, "invitationId": invitation.id}
-    record(tx, types.MEMBER_ADDED, membership.member, provenance=provenance, now=now, details=details)
+    record(tx, types.MEMBER_ADDED, membership.member, context=context, now=now, details=details)
     return AcceptedInvitation(invitation=replace(invitation, status="accepted"), membership=membership)
 
 
@@ -480,10 +480,10 @@ def _check_verified(user: User) -> None:
 
 
 def _cancel(
-    tx: Transaction, held: Membership, invitation: Invitation, *, provenance: Provenance, now: datetime
+    tx: Transaction, held: Membership, invitation: Invitation, *, context: Context, now: datetime
 ) -> bool:
     if not tx.organizations.close_invitation(invitation.id, status="canceled", now=now):
         return False
     details = {"invitationId": invitation.id, "role": invitation.role}
-    record(tx, INVITATION_CANCELED, held.member, provenance=provenance, now=now, details=details)
+    record(tx, INVITATION_CANCELED, held.member, context=context, now=now, details=details)
     return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from czo_auth.core.api_keys.lifetime import checked_days
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     CannotFoundOrganization,
     Forbidden,
@@ -25,17 +25,17 @@ from czo_auth.core.flows.organizations.create import (
     checked_metadata,
     checked_name,
     checked_slug,
-    found_organization,
+    create_organization,
 )
 from czo_auth.core.flows.organizations.membership import (
+    MemberKey,
     Membership,
-    NamedBy,
     acts_in,
     dismiss,
     find_member,
-    hold_organization,
     keep_an_owner,
     known_member,
+    lock_organization,
     record,
     remove_member,
     see_invitations,
@@ -109,11 +109,11 @@ class ManageOrganizations:
         principal: Principal,
         new: NewOrganization,
         *,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> Membership:
         """
-        Found an organization; its founder is its owner.
+        Create an organization; its founder is its owner.
 
         Raises:
             ValidationFailed, SlugTaken, OrganizationLimitReached: By the input and what there is.
@@ -126,18 +126,18 @@ class ManageOrganizations:
         ):
             raise CannotFoundOrganization
 
-        def keep(tx: Transaction) -> Membership:
+        def store_organization(tx: Transaction) -> Membership:
             # Held while the organizations owned are counted, or two requests at once would pass the limit.
             if tx.users.lock(principal.user_id) is None:
                 raise InvalidToken
-            organization = found_organization(
+            organization = create_organization(
                 tx,
                 principal.user_id,
                 name=new.name,
                 slug=new.slug,
                 logo=new.logo,
                 metadata=new.metadata,
-                provenance=provenance,
+                context=context,
                 policy=policy,
                 now=now,
             )
@@ -145,7 +145,7 @@ class ManageOrganizations:
                 tx.sessions.set_organization(session_of(principal), organization.id)
             return see_organization(tx, principal, organization.id)
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(store_organization)
 
     async def list(self, principal: Principal) -> Sequence[tuple[Organization, str]]:
         """List the caller's organizations with the role in each, oldest first; of a scoped key, the one it acts in."""
@@ -172,13 +172,13 @@ class ManageOrganizations:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
         """
 
-        def read(tx: Transaction) -> Membership:
+        def find_organization(tx: Transaction) -> Membership:
             organization = tx.organizations.find_by_slug(slug)
             if organization is None:
                 raise UnknownOrganization
             return see_organization(tx, principal, organization.id)
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(find_organization)
 
     async def get_full(self, principal: Principal, organization_id: str) -> FullOrganization:
         """
@@ -190,7 +190,7 @@ class ManageOrganizations:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
         """
 
-        def read(tx: Transaction) -> FullOrganization:
+        def read_organization(tx: Transaction) -> FullOrganization:
             seen = see_organization(tx, principal, organization_id)
             members = (
                 tx.organizations.list_members(organization_id) if seen.may("member:read") else [seen.member]
@@ -202,7 +202,7 @@ class ManageOrganizations:
                 invitations=see_invitations(tx, principal, seen) if sees_invitations else [],
             )
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read_organization)
 
     async def is_slug_free(self, slug: str) -> bool:
         """
@@ -232,7 +232,7 @@ class ManageOrganizations:
         organization_id: str,
         changes: OrganizationChanges,
         *,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> Membership:
         """
@@ -247,8 +247,8 @@ class ManageOrganizations:
             ValidationFailed, SlugTaken: By the input and what there is.
         """
 
-        def keep(tx: Transaction) -> Membership:
-            held = hold_organization(tx, principal, organization_id)
+        def update_organization(tx: Transaction) -> Membership:
+            held = lock_organization(tx, principal, organization_id)
             held.require("organization:update")
             changed = _apply(held.organization, changes)
             if changed == held.organization:
@@ -257,17 +257,15 @@ class ManageOrganizations:
             if not tx.organizations.update(changed):
                 raise SlugTaken
             if changed.api_key_max_days != held.organization.api_key_max_days:
-                shorten_lives(
-                    tx, organization_id, days=changed.api_key_max_days, provenance=provenance, now=now
-                )
+                shorten_lives(tx, organization_id, days=changed.api_key_max_days, context=context, now=now)
             details = {"changed": sorted(changes.given)}
-            record(tx, ORGANIZATION_UPDATED, held.member, provenance=provenance, now=now, details=details)
+            record(tx, ORGANIZATION_UPDATED, held.member, context=context, now=now, details=details)
             return replace(held, organization=changed)
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(update_organization)
 
     async def delete(
-        self, principal: Principal, organization_id: str, *, provenance: Provenance, now: datetime
+        self, principal: Principal, organization_id: str, *, context: Context, now: datetime
     ) -> Organization:
         """
         Delete an organization: members and invitations go, API keys scoped to it end.
@@ -277,8 +275,8 @@ class ManageOrganizations:
             Forbidden: The caller's role may not.
         """
 
-        def keep(tx: Transaction) -> Organization:
-            held = hold_organization(tx, principal, organization_id)
+        def delete_organization(tx: Transaction) -> Organization:
+            held = lock_organization(tx, principal, organization_id)
             held.require("organization:delete")
             members = sorted(
                 tx.organizations.list_members(organization_id), key=lambda member: member.user_id
@@ -287,21 +285,21 @@ class ManageOrganizations:
                 # A key is created with its owner held: none can appear between here and the commit.
                 tx.users.lock(member.user_id)
             for member in members:
-                dismiss(tx, member, reason="organization_deleted", provenance=provenance, now=now)
+                dismiss(tx, member, reason="organization_deleted", context=context, now=now)
             revoke_keys(
                 tx,
                 user_id=None,
                 organization_id=organization_id,
                 reason="organization_deleted",
-                provenance=provenance,
+                context=context,
                 now=now,
             )
             tx.organizations.delete(organization_id, now=now)
             details = {"name": held.organization.name, "slug": held.organization.slug}
-            record(tx, ORGANIZATION_DELETED, held.member, provenance=provenance, now=now, details=details)
+            record(tx, ORGANIZATION_DELETED, held.member, context=context, now=now, details=details)
             return held.organization
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(delete_organization)
 
     async def activate(self, principal: Principal, organization_id: str) -> Membership:
         """
@@ -312,12 +310,12 @@ class ManageOrganizations:
             SessionRequired: The caller has no session.
         """
 
-        def keep(tx: Transaction) -> Membership:
+        def activate_organization(tx: Transaction) -> Membership:
             seen = see_organization(tx, principal, organization_id)
             tx.sessions.set_organization(session_of(principal), organization_id)
             return seen
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(activate_organization)
 
     async def deactivate(self, principal: Principal) -> None:
         """
@@ -339,12 +337,12 @@ class ManageOrganizations:
             Forbidden: The caller's role may not.
         """
 
-        def read(tx: Transaction) -> Sequence[Member]:
+        def read_members(tx: Transaction) -> Sequence[Member]:
             see_organization(tx, principal, organization_id).require("member:read")
             members = tx.organizations.list_members(organization_id)
             return [shown_member(principal, member) for member in members]
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read_members)
 
     async def get_member(self, principal: Principal, organization_id: str, user_id: str) -> Member:
         """
@@ -356,7 +354,7 @@ class ManageOrganizations:
             Forbidden: The caller's role may not.
         """
 
-        def read(tx: Transaction) -> Member:
+        def read_member(tx: Transaction) -> Member:
             seen = see_organization(tx, principal, organization_id)
             if user_id == principal.user_id:
                 return seen.member
@@ -364,7 +362,7 @@ class ManageOrganizations:
             found = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             return shown_member(principal, found)
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read_member)
 
     async def change_role(
         self,
@@ -373,9 +371,9 @@ class ManageOrganizations:
         member: str,
         *,
         role: str,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
-        named_by: NamedBy = "user_id",
+        named_by: MemberKey = "user_id",
     ) -> Member:
         """
         Give a member another role. API keys stay: what the role no longer allows stops counting by itself (S17).
@@ -389,8 +387,8 @@ class ManageOrganizations:
         if not roles.is_role(role):
             raise UnknownRole(details=(("role", UnknownRole.message),))
 
-        def keep(tx: Transaction) -> Member:
-            held = hold_organization(tx, principal, organization_id)
+        def set_role(tx: Transaction) -> Member:
+            held = lock_organization(tx, principal, organization_id)
             held.require("member:update")
             found = known_member(find_member(tx, organization_id, member, named_by=named_by))
             if held.stands_below(found.role):
@@ -402,10 +400,10 @@ class ManageOrganizations:
             keep_an_owner(tx, found)
             tx.organizations.set_role(organization_id, found.user_id, role=role)
             details = {"role": role, "previousRole": found.role}
-            record(tx, types.ROLE_CHANGED, found, provenance=provenance, now=now, details=details)
+            record(tx, types.ROLE_CHANGED, found, context=context, now=now, details=details)
             return replace(found, role=role)
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(set_role)
 
     async def remove_member(
         self,
@@ -413,9 +411,9 @@ class ManageOrganizations:
         organization_id: str,
         member: str,
         *,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
-        named_by: NamedBy = "user_id",
+        named_by: MemberKey = "user_id",
     ) -> Member:
         """
         Remove a member, whose API keys for the organization end; everybody may remove themselves.
@@ -426,8 +424,8 @@ class ManageOrganizations:
             LastOwner: Nobody would own the organization.
         """
 
-        def keep(tx: Transaction) -> Member:
-            held = hold_organization(tx, principal, organization_id)
+        def end_membership(tx: Transaction) -> Member:
+            held = lock_organization(tx, principal, organization_id)
             found = find_member(tx, organization_id, member, named_by=named_by)
             leaves = found is not None and found.user_id == principal.user_id
             if not leaves:
@@ -436,13 +434,13 @@ class ManageOrganizations:
             if held.stands_below(found.role):
                 raise Forbidden
             keep_an_owner(tx, found)
-            remove_member(tx, found, reason="left" if leaves else "removed", provenance=provenance, now=now)
+            remove_member(tx, found, reason="left" if leaves else "removed", context=context, now=now)
             return found
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(end_membership)
 
     async def leave(
-        self, principal: Principal, organization_id: str, *, provenance: Provenance, now: datetime
+        self, principal: Principal, organization_id: str, *, context: Context, now: datetime
     ) -> Member:
         """
         Remove the caller.
@@ -452,7 +450,7 @@ class ManageOrganizations:
             LastOwner: Nobody would own the organization.
         """
         return await self.remove_member(
-            principal, organization_id, principal.user_id, provenance=provenance, now=now
+            principal, organization_id, principal.user_id, context=context, now=now
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, assert_never
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     Forbidden,
     LastOwner,
@@ -17,7 +17,7 @@ from czo_auth.core.errors import (
     UnknownOrganization,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.api_keys.manage import revoke_keys
 from czo_auth.core.ids import is_id
 from czo_auth.core.organizations import roles
@@ -26,7 +26,7 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
 
-NamedBy = Literal["user_id", "member_id", "email"]
+MemberKey = Literal["user_id", "member_id", "email"]
 """By what a request names a member."""
 
 
@@ -80,7 +80,7 @@ def shown_member(principal: Principal, member: Member) -> Member:
     return member if principal.kind == "session" else replace(member, email=None)
 
 
-def hold_organization(tx: Transaction, principal: Principal, organization_id: str) -> Membership:
+def lock_organization(tx: Transaction, principal: Principal, organization_id: str) -> Membership:
     """
     Read an organization that the caller is in, and hold its row until the transaction ends.
 
@@ -122,15 +122,15 @@ def record(
     action: str,
     member: Member,
     *,
-    provenance: Provenance,
+    context: Context,
     now: datetime,
     details: Mapping[str, object],
 ) -> None:
     """Record what happened to, or was done by, *member*."""
-    fact = Fact(
+    audit_event = AuditEvent(
         action=action, user_id=member.user_id, organization_id=member.organization_id, details=details
     )
-    tx.journal.record(fact, provenance=provenance, now=now)
+    tx.audit_log.record(audit_event, context=context, now=now)
 
 
 def acts_in(principal: Principal, organization_id: str) -> bool:
@@ -150,7 +150,7 @@ def session_of(principal: Principal) -> str:
     return principal.session_id
 
 
-def find_member(tx: Transaction, organization_id: str, text: str, *, named_by: NamedBy) -> Member | None:
+def find_member(tx: Transaction, organization_id: str, text: str, *, named_by: MemberKey) -> Member | None:
     """Find a member of this organization, and of no other, by what a request calls them."""
     match named_by:
         case "user_id":
@@ -188,9 +188,7 @@ def keep_an_owner(tx: Transaction, member: Member) -> None:
         raise LastOwner
 
 
-def remove_member(
-    tx: Transaction, member: Member, *, reason: str, provenance: Provenance, now: datetime
-) -> None:
+def remove_member(tx: Transaction, member: Member, *, reason: str, context: Context, now: datetime) -> None:
     """
     Remove *member*, end their API keys for the organization, and record both. Call it with the organization held.
 
@@ -206,16 +204,16 @@ def remove_member(
         user_id=member.user_id,
         organization_id=member.organization_id,
         reason=f"member_{reason}",
-        provenance=provenance,
+        context=context,
         now=now,
     )
-    dismiss(tx, member, reason=reason, provenance=provenance, now=now)
+    dismiss(tx, member, reason=reason, context=context, now=now)
 
 
-def dismiss(tx: Transaction, member: Member, *, reason: str, provenance: Provenance, now: datetime) -> None:
+def dismiss(tx: Transaction, member: Member, *, reason: str, context: Context, now: datetime) -> None:
     """Take the organization out of the sessions of a member who is none any more, and record it."""
     for session in tx.sessions.list_live(member.user_id, now=now):
         if session.organization_id == member.organization_id:
             tx.sessions.set_organization(session.id, None)
     details = {"role": member.role, "reason": reason}
-    record(tx, types.MEMBER_REMOVED, member, provenance=provenance, now=now, details=details)
+    record(tx, types.MEMBER_REMOVED, member, context=context, now=now, details=details)

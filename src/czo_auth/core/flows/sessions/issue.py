@@ -1,14 +1,14 @@
-"""Steps that issue, renew and end sessions; part of the transaction of whoever grants."""
+"""Issue, renew and revoke sessions inside the caller's transaction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidToken
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.sessions.session import IssuedSession, Session, SessionPolicy
@@ -23,7 +23,7 @@ class SignedIn:
     Someone got in.
 
     Attributes:
-        restricted: The session may only enrol a second factor (S9).
+        restricted: The session may only enroll a second factor (S9).
         trusted_device_token: A new token for the browser's trusted-device cookie, if there is one.
         spent_device_token: The one that it replaces, where the browser was trusted before.
     """
@@ -46,7 +46,7 @@ def signed_in(
     spent_device_token: str | None = None,
 ) -> SignedIn:
     """Sign the access token of a session whose transaction was committed."""
-    restricted = services.must_enrol(user)
+    restricted = services.must_enroll(user)
     return SignedIn(
         user=user,
         issued=issued,
@@ -67,7 +67,7 @@ def issue_session(
     factor_proved_at: datetime | None,
     remembered: bool,
     policy: SessionPolicy,
-    provenance: Provenance,
+    context: Context,
     now: datetime,
     organization_id: str | None = None,
     lineage_id: str | None = None,
@@ -93,8 +93,8 @@ def issue_session(
         auth_time=auth_time,
         factor_proved_at=factor_proved_at,
         remembered=remembered,
-        ip=provenance.ip,
-        user_agent=provenance.user_agent,
+        ip=context.ip,
+        user_agent=context.user_agent,
         created_at=now,
         expires_at=expires_at or now + lifetime,
     )
@@ -104,13 +104,13 @@ def issue_session(
     tx.sessions.add_refresh_token(
         new_id(now), session=session, digest=tokens.digest(refresh_token), parent_id=None, now=now
     )
-    tx.journal.record(
-        Fact(
+    tx.audit_log.record(
+        AuditEvent(
             action=types.SESSION_CREATED,
             user_id=user.id,
             details={"sessionId": session.id, "actorType": actor_type, "amr": list(amr)},
         ),
-        provenance=provenance,
+        context=context,
         now=now,
     )
     return IssuedSession(session=session, session_token=session_token, refresh_token=refresh_token)
@@ -122,7 +122,7 @@ def renew_session(
     session_id: str | None,
     *,
     policy: SessionPolicy,
-    provenance: Provenance,
+    context: Context,
     now: datetime,
     proved: str | None = None,
     actor_type: str | None = None,
@@ -146,7 +146,7 @@ def renew_session(
     old = tx.sessions.find(session_id) if session_id is not None else None
     if old is None or old.expires_at <= now or not tx.sessions.revoke(old.id, reason="renewed", now=now):
         raise InvalidToken
-    record_revoked(tx, user.id, old.id, reason="renewed", provenance=provenance, now=now)
+    record_revoked(tx, user.id, old.id, reason="renewed", context=context, now=now)
     return issue_session(
         tx,
         user,
@@ -159,7 +159,7 @@ def renew_session(
         lineage_id=old.lineage_id,
         expires_at=None if extends else old.expires_at,
         policy=policy,
-        provenance=provenance,
+        context=context,
         now=now,
     )
 
@@ -169,7 +169,7 @@ def end_sessions(
     user_id: str,
     *,
     reason: str,
-    provenance: Provenance,
+    context: Context,
     now: datetime,
     keep: str | None = None,
     actor_types: frozenset[str] | None = None,
@@ -178,17 +178,17 @@ def end_sessions(
     ended = tx.sessions.revoke_all(user_id, reason=reason, now=now, keep=keep, actor_types=actor_types)
     tx.two_factor.drop_challenges(user_id)
     for session_id in ended:
-        record_revoked(tx, user_id, session_id, reason=reason, provenance=provenance, now=now)
+        record_revoked(tx, user_id, session_id, reason=reason, context=context, now=now)
 
 
 def record_revoked(
-    tx: Transaction, user_id: str, session_id: str, *, reason: str, provenance: Provenance, now: datetime
+    tx: Transaction, user_id: str, session_id: str, *, reason: str, context: Context, now: datetime
 ) -> None:
     """Record that a session ended before its time."""
-    tx.journal.record(
-        Fact(
+    tx.audit_log.record(
+        AuditEvent(
             action=types.SESSION_REVOKED, user_id=user_id, details={"sessionId": session_id, "reason": reason}
         ),
-        provenance=provenance,
+        context=context,
         now=now,
     )

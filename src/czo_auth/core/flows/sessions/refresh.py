@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidRefreshToken, RefreshInProgress, Refusal
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import record_revoked
 from czo_auth.core.ids import new_id
@@ -39,7 +39,7 @@ class Refresh:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def refresh(self, refresh_token: str, *, provenance: Provenance, now: datetime) -> Refreshed:
+    async def refresh(self, refresh_token: str, *, context: Context, now: datetime) -> Refreshed:
         """
         Trade *refresh_token* for its successor and a new access token.
 
@@ -67,7 +67,7 @@ class Refresh:
             ):
                 return InvalidRefreshToken()
             if not tx.sessions.replace_refresh_token(found.id, now=now):
-                return self._replaced(tx, found, digest, provenance=provenance, now=now)
+                return self._replaced(tx, found, digest, context=context, now=now)
             tx.sessions.add_refresh_token(
                 new_id(now), session=session, digest=tokens.digest(successor), parent_id=found.id, now=now
             )
@@ -77,12 +77,12 @@ class Refresh:
             case Refusal() as refusal:
                 raise refusal
             case user, session:
-                restricted = self._services.must_enrol(user)
+                restricted = self._services.must_enroll(user)
                 access_token = self._services.access_tokens.sign(session, restricted=restricted, now=now)
                 return Refreshed(access_token=access_token, refresh_token=successor)
 
     def _replaced(
-        self, tx: Transaction, found: RefreshToken, digest: str, *, provenance: Provenance, now: datetime
+        self, tx: Transaction, found: RefreshToken, digest: str, *, context: Context, now: datetime
     ) -> Refusal:
         """Tell a race from a theft; a theft ends the family, and that is committed."""
         fresh = tx.sessions.find_refresh_token(digest) or found
@@ -92,16 +92,16 @@ class Refresh:
         ):
             return RefreshInProgress()
         if tx.sessions.revoke(found.session_id, reason="refresh_reuse", now=now):
-            tx.journal.record(
-                Fact(
+            tx.audit_log.record(
+                AuditEvent(
                     action=types.REFRESH_REUSE_DETECTED,
                     user_id=found.user_id,
                     details={"sessionId": found.session_id},
                 ),
-                provenance=provenance,
+                context=context,
                 now=now,
             )
             record_revoked(
-                tx, found.user_id, found.session_id, reason="refresh_reuse", provenance=provenance, now=now
+                tx, found.user_id, found.session_id, reason="refresh_reuse", context=context, now=now
             )
         return InvalidRefreshToken()

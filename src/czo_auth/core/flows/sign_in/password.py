@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEmailOrPassword
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, signed_in
 from czo_auth.core.flows.two_factor.trusted_devices import find_trusted_device, may_trust, renew_trust
@@ -54,7 +54,7 @@ class SignIn:
         self._services = services
 
     async def begin(
-        self, actor: str, given: Credentials, *, provenance: Provenance, now: datetime
+        self, actor: str, given: Credentials, *, context: Context, now: datetime
     ) -> SignedIn | SecondFactorRequired:
         """
         Sign in as *actor* with a password.
@@ -68,12 +68,12 @@ class SignIn:
             ActorTypeMismatch, EmailNotVerified: Only after the right password.
         """
         actor_type = self._services.actors.get(actor)
-        user = await self._prove_password(given, provenance=provenance, now=now)
+        user = await self._prove_password(given, context=context, now=now)
         if actor_type.name not in user.actor_types:
             raise ActorTypeMismatch
         if self._services.policies.require_email_verification and not user.email_verified:
             raise EmailNotVerified
-        proved = provenance.by(user.id, "pwd")
+        proved = context.by(user.id, "pwd")
 
         def enter(
             tx: Transaction,
@@ -97,7 +97,7 @@ class SignIn:
                 factor_proved_at=None,
                 remembered=given.remember,
                 policy=self._services.policies.sessions,
-                provenance=proved,
+                context=proved,
                 now=now,
             )
             return fresh, issued, device_token, spent_token
@@ -115,18 +115,18 @@ class SignIn:
                     spent_device_token=spent_token,
                 )
 
-    async def _prove_password(self, given: Credentials, *, provenance: Provenance, now: datetime) -> User:
+    async def _prove_password(self, given: Credentials, *, context: Context, now: datetime) -> User:
         """Find the user whose password was given, or refuse as if nobody could be told apart."""
         email = find_canonical_email(given.email)
-        await self._services.limits.hit("sign_in", ip=provenance.ip, account=folded_email(given.email))
+        await self._services.limits.hit("sign_in", ip=context.ip, account=folded_email(given.email))
         transactions = self._services.transactions
         user = None if email is None else await self._find(email, given.email)
         match = await self._services.hashing.verify_password(
             user.password_hash if user else None, given.password
         )
         if user is None or not match.matches or user.banned_at is not None:
-            failure = Fact(action=SIGN_IN, user_id=user.id if user else None, outcome="failure")
-            await transactions.run(lambda tx: tx.journal.record(failure, provenance=provenance, now=now))
+            failure = AuditEvent(action=SIGN_IN, user_id=user.id if user else None, outcome="failure")
+            await transactions.run(lambda tx: tx.audit_log.record(failure, context=context, now=now))
             raise InvalidEmailOrPassword
         if email is not None and user.email != email:
             user = await self._restore_email(user, email, given.email, now=now)
@@ -161,12 +161,12 @@ class SignIn:
         """Bring an imported or outdated hash up to today's parameters, unless the password changed meanwhile."""
         password_hash = await self._services.hashing.hash_password(password)
 
-        def keep(tx: Transaction) -> None:
+        def store_hash(tx: Transaction) -> None:
             fresh = tx.users.lock(user.id)
             if fresh is not None and fresh.password_hash == user.password_hash:
                 tx.users.set_password(user.id, password_hash=password_hash, now=now)
 
-        await self._services.transactions.run(keep)
+        await self._services.transactions.run(store_hash)
 
     def _challenge(
         self, tx: Transaction, user: User, actor_type: str, given: Credentials, *, now: datetime

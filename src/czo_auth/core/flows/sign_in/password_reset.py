@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken, NotFound, UserIsBanned
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
-from czo_auth.core.flows.two_factor.reauthenticate import RecentProof
+from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.flows.users.password_choice import check_choice
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import compose_password_changed, compose_password_reset
@@ -32,10 +32,10 @@ class Passwords:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._proof = RecentProof(services)
+        self._proof = Reauthentication(services)
 
     async def change(
-        self, principal: Principal, *, current: str, new: str, provenance: Provenance, now: datetime
+        self, principal: Principal, *, current: str, new: str, context: Context, now: datetime
     ) -> SignedIn:
         """
         Change the password; the own session is renewed, all others end.
@@ -47,11 +47,11 @@ class Passwords:
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
         if user is None:
             raise InvalidToken
-        await self._proof.password(user, current, provenance=provenance)
+        await self._proof.password(user, current, context=context)
         await check_choice(self._services, new)
         password_hash = await self._services.hashing.hash_password(new)
 
-        def keep(tx: Transaction) -> tuple[User, IssuedSession]:
+        def store_password(tx: Transaction) -> tuple[User, IssuedSession]:
             fresh = tx.users.lock(user.id)
             if fresh is None or fresh.password_hash != user.password_hash:
                 raise InvalidPassword
@@ -60,13 +60,13 @@ class Passwords:
                 fresh,
                 principal.session_id,
                 policy=self._services.policies.sessions,
-                provenance=provenance,
+                context=context,
                 now=now,
             )
-            self._replace(tx, user.id, password_hash, keep=issued.session.id, provenance=provenance, now=now)
+            self._replace(tx, user.id, password_hash, keep=issued.session.id, context=context, now=now)
             return tx.users.find(user.id) or fresh, issued
 
-        fresh, issued = await self._services.transactions.run(keep)
+        fresh, issued = await self._services.transactions.run(store_password)
         self._services.background.post(compose_password_changed(user.mail_address, at=now))
         return signed_in(self._services, fresh, issued, now=now)
 
@@ -77,35 +77,35 @@ class Passwords:
         password_hash: str,
         *,
         keep: str | None,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> None:
         tx.users.set_password(user_id, password_hash=password_hash, now=now)
         tx.users.bump_credential_version(user_id, now=now)
         # A link that lies in a mailbox must not undo what the owner did since.
         tx.users.drop_password_tokens(user_id)
-        tx.two_factor.drop_enrolment(user_id)
+        tx.two_factor.drop_enrollment(user_id)
         tx.two_factor.drop_trusted_devices(user_id)
-        end_sessions(tx, user_id, reason="password_changed", provenance=provenance, now=now, keep=keep)
-        tx.journal.record(
-            Fact(action=types.USER_UPDATED, user_id=user_id, details={"changed": ["password"]}),
-            provenance=provenance,
+        end_sessions(tx, user_id, reason="password_changed", context=context, now=now, keep=keep)
+        tx.audit_log.record(
+            AuditEvent(action=types.USER_UPDATED, user_id=user_id, details={"changed": ["password"]}),
+            context=context,
             now=now,
         )
 
-    async def request_reset(self, email: str, *, provenance: Provenance, now: datetime) -> None:
+    async def request_reset(self, email: str, *, context: Context, now: datetime) -> None:
         """Mail a reset link, if there is such a user; the answer is the same if there is not."""
         canonical = find_canonical_email(email)
-        await self._services.limits.hit("mail", ip=provenance.ip, account=canonical)
+        await self._services.limits.hit("mail", ip=context.ip, account=canonical)
         if canonical is None:
             return
         token = tokens.new_token(tokens.MAIL)
 
-        def keep(tx: Transaction) -> str | None:
+        def store_token(tx: Transaction) -> str | None:
             user = tx.users.find_by_email(canonical)
-            tx.journal.record(
-                Fact(action=RESET_REQUESTED, user_id=user.id if user else None),
-                provenance=provenance,
+            tx.audit_log.record(
+                AuditEvent(action=RESET_REQUESTED, user_id=user.id if user else None),
+                context=context,
                 now=now,
             )
             if user is None or user.banned_at is not None:
@@ -113,14 +113,14 @@ class Passwords:
             self._add_token(tx, user, token, purpose="reset_password", now=now)
             return user.mail_address
 
-        if (address := await self._services.transactions.run(keep)) is not None:
+        if (address := await self._services.transactions.run(store_token)) is not None:
             message = compose_password_reset(
                 address, token=token, links=self._services.links, valid_for=RESET_LIFETIME
             )
             self._services.background.post(message)
 
     async def issue_recovery_token(
-        self, user_id: str, *, reason: str, provenance: Provenance, now: datetime
+        self, user_id: str, *, reason: str, context: Context, now: datetime
     ) -> str:
         """
         Issue a token for a new password to an operator, who hands it to a user whom no mail reaches.
@@ -133,17 +133,19 @@ class Passwords:
         """
         token = tokens.new_token(tokens.MAIL)
 
-        def keep(tx: Transaction) -> None:
+        def store_token(tx: Transaction) -> None:
             user = tx.users.find(user_id)
             if user is None:
                 raise NotFound
             if user.banned_at is not None:
                 raise UserIsBanned
             self._add_token(tx, user, token, purpose="recover_password", now=now)
-            fact = Fact(action=RECOVERY_TOKEN_ISSUED, user_id=user.id, details={"reason": reason})
-            tx.journal.record(fact, provenance=provenance, now=now)
+            audit_event = AuditEvent(
+                action=RECOVERY_TOKEN_ISSUED, user_id=user.id, details={"reason": reason}
+            )
+            tx.audit_log.record(audit_event, context=context, now=now)
 
-        await self._services.transactions.run(keep)
+        await self._services.transactions.run(store_token)
         return token
 
     def _add_token(
@@ -158,7 +160,7 @@ class Passwords:
         )
         tx.users.add_mail_token(kept, digest=tokens.digest(token), now=now)
 
-    async def reset(self, token: str, *, new: str, provenance: Provenance, now: datetime) -> None:
+    async def reset(self, token: str, *, new: str, context: Context, now: datetime) -> None:
         """
         Set a new password with a token that was mailed, or handed over by an operator.
 
@@ -169,21 +171,21 @@ class Passwords:
             InvalidMailToken: Unknown, used or expired; *new* is looked at first, so a bad choice spends no token.
             PasswordTooShort, PasswordTooLong, PasswordCompromised: *new* may not be chosen.
         """
-        await self._services.limits.hit("password", ip=provenance.ip, account=None)
+        await self._services.limits.hit("password", ip=context.ip, account=None)
         if not tokens.is_well_formed(token, tokens.MAIL):
             raise InvalidMailToken
         await check_choice(self._services, new)
         password_hash = await self._services.hashing.hash_password(new)
 
-        def keep(tx: Transaction) -> User:
+        def replace_password(tx: Transaction) -> User:
             digest = tokens.digest(token)
             mailed = tx.users.take_mail_token(digest, purpose="reset_password", now=now)
             taken = mailed or tx.users.take_mail_token(digest, purpose="recover_password", now=now)
             user = tx.users.lock(taken.user_id) if taken else None
             if taken is None or user is None or user.banned_at is not None or user.email != taken.email:
                 raise InvalidMailToken
-            by_user = provenance.by(user.id, "mail" if mailed else "operator")
-            self._replace(tx, user.id, password_hash, keep=None, provenance=by_user, now=now)
+            by_user = context.by(user.id, "mail" if mailed else "operator")
+            self._replace(tx, user.id, password_hash, keep=None, context=by_user, now=now)
             tx.two_factor.clear_stop(user.id)
             if mailed and not user.email_verified:
                 tx.users.update_profile(
@@ -191,5 +193,5 @@ class Passwords:
                 )
             return user
 
-        user = await self._services.transactions.run(keep)
+        user = await self._services.transactions.run(replace_password)
         self._services.background.post(compose_password_changed(user.mail_address, at=now))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidChallenge, InvalidToken
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, renew_session, signed_in
 from czo_auth.core.flows.two_factor.trusted_devices import trust_device
-from czo_auth.core.flows.two_factor.verify_code import CodeKind, ProveCode, ProvedCode, spend
+from czo_auth.core.flows.two_factor.verify_code import CodeKind, VerifiedCode, VerifyCode, consume_code
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
@@ -26,7 +26,7 @@ class SecondFactor:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._prove = ProveCode(services)
+        self._prove = VerifyCode(services)
 
     async def complete_sign_in(
         self,
@@ -35,7 +35,7 @@ class SecondFactor:
         kind: CodeKind,
         *,
         wants_trust: bool,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> SignedIn:
         """
@@ -48,16 +48,16 @@ class SecondFactor:
         """
         if not tokens.is_well_formed(challenge, tokens.CHALLENGE):
             raise InvalidChallenge
-        await self._services.limits.hit("second_factor", ip=provenance.ip, account=None)
+        await self._services.limits.hit("second_factor", ip=context.ip, account=None)
         digest = tokens.digest(challenge)
-        proved = await self._prove.for_challenge(digest, code, kind, provenance=provenance, now=now)
+        proved = await self._prove.for_challenge(digest, code, kind, context=context, now=now)
         user, issued, device_token = await self._services.transactions.run(
-            lambda tx: self._grant(tx, proved, wants_trust=wants_trust, provenance=provenance, now=now)
+            lambda tx: self._grant(tx, proved, wants_trust=wants_trust, context=context, now=now)
         )
         return signed_in(self._services, user, issued, now=now, trusted_device_token=device_token)
 
     def _grant(
-        self, tx: Transaction, proved: ProvedCode, *, wants_trust: bool, provenance: Provenance, now: datetime
+        self, tx: Transaction, proved: VerifiedCode, *, wants_trust: bool, context: Context, now: datetime
     ) -> tuple[User, IssuedSession, str | None]:
         challenge = proved.challenge
         user = tx.users.lock(proved.user_id)
@@ -70,12 +70,10 @@ class SecondFactor:
             raise InvalidChallenge
         if not tx.two_factor.consume_challenge(challenge.id, now=now):
             raise InvalidChallenge
-        by_user = provenance.by(user.id, proved.method)
-        spend(tx, proved, provenance=by_user, now=now)
-        issued = self._issue(tx, user, challenge, proved.method, provenance=by_user, now=now)
-        device = (
-            trust_device(self._services, tx, user, provenance=provenance, now=now) if wants_trust else None
-        )
+        by_user = context.by(user.id, proved.method)
+        consume_code(tx, proved, context=by_user, now=now)
+        issued = self._issue(tx, user, challenge, proved.method, context=by_user, now=now)
+        device = trust_device(self._services, tx, user, context=context, now=now) if wants_trust else None
         return user, issued, device
 
     def _issue(
@@ -85,7 +83,7 @@ class SecondFactor:
         challenge: Challenge,
         method: str,
         *,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> IssuedSession:
         policy = self._services.policies.sessions
@@ -99,7 +97,7 @@ class SecondFactor:
                 factor_proved_at=now,
                 remembered=challenge.remembered,
                 policy=policy,
-                provenance=provenance,
+                context=context,
                 now=now,
             )
         try:
@@ -108,7 +106,7 @@ class SecondFactor:
                 user,
                 challenge.renews,
                 policy=policy,
-                provenance=provenance,
+                context=context,
                 now=now,
                 proved=method,
                 actor_type=challenge.actor_type,
@@ -118,7 +116,7 @@ class SecondFactor:
             raise InvalidChallenge from None
 
     async def step_up(
-        self, principal: Principal, code: str, kind: CodeKind, *, provenance: Provenance, now: datetime
+        self, principal: Principal, code: str, kind: CodeKind, *, context: Context, now: datetime
     ) -> SignedIn:
         """
         Prove a second factor in a session; the session is renewed with ``aal`` 2.
@@ -127,25 +125,25 @@ class SecondFactor:
             TotpNotEnabled, AccountLocked, InvalidCode, InvalidBackupCode, SecretUnreadable
             InvalidToken: The session ended meanwhile.
         """
-        await self._services.limits.hit("second_factor", ip=provenance.ip, account=principal.user_id)
-        proved = await self._prove.for_user(principal.user_id, code, kind, provenance=provenance, now=now)
+        await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
+        proved = await self._prove.for_user(principal.user_id, code, kind, context=context, now=now)
 
         def grant(tx: Transaction) -> tuple[User, IssuedSession]:
             user = tx.users.lock(principal.user_id)
             if user is None or user.banned_at is not None:
                 raise InvalidToken
-            by_user = provenance.by(user.id, proved.method)
-            spend(tx, proved, provenance=by_user, now=now)
+            by_user = context.by(user.id, proved.method)
+            consume_code(tx, proved, context=by_user, now=now)
             issued = renew_session(
                 tx,
                 user,
                 principal.session_id,
                 policy=self._services.policies.sessions,
-                provenance=by_user,
+                context=by_user,
                 now=now,
                 proved=proved.method,
             )
-            tx.journal.record(Fact(action=STEP_UP, user_id=user.id), provenance=by_user, now=now)
+            tx.audit_log.record(AuditEvent(action=STEP_UP, user_id=user.id), context=by_user, now=now)
             return user, issued
 
         user, issued = await self._services.transactions.run(grant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, InvalidToken, NotFound
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import (
@@ -37,11 +37,11 @@ class ManageSessions:
             InvalidToken: They ended meanwhile.
         """
 
-        def read(tx: Transaction) -> tuple[Session | None, User | None]:
+        def read_session(tx: Transaction) -> tuple[Session | None, User | None]:
             session = tx.sessions.find(principal.session_id) if principal.session_id else None
             return session, tx.users.find(principal.user_id)
 
-        session, user = await self._services.transactions.read(read)
+        session, user = await self._services.transactions.read(read_session)
         if session is None or user is None:
             raise InvalidToken
         return session, user
@@ -52,9 +52,7 @@ class ManageSessions:
             lambda tx: tx.sessions.list_live(principal.user_id, now=now)
         )
 
-    async def revoke(
-        self, principal: Principal, session_id: str, *, provenance: Provenance, now: datetime
-    ) -> None:
+    async def revoke(self, principal: Principal, session_id: str, *, context: Context, now: datetime) -> None:
         """
         End one of the user's sessions with its refresh family.
 
@@ -68,13 +66,11 @@ class ManageSessions:
                 raise NotFound
             if not tx.sessions.revoke(session.id, reason="revoked", now=now):
                 raise NotFound
-            record_revoked(
-                tx, principal.user_id, session.id, reason="revoked", provenance=provenance, now=now
-            )
+            record_revoked(tx, principal.user_id, session.id, reason="revoked", context=context, now=now)
 
         await self._services.transactions.run(end)
 
-    async def revoke_others(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
+    async def revoke_others(self, principal: Principal, *, context: Context, now: datetime) -> None:
         """End all other sessions, their refresh families and all pending challenges."""
 
         def end(tx: Transaction) -> None:
@@ -83,23 +79,23 @@ class ManageSessions:
                 tx,
                 principal.user_id,
                 reason="revoked",
-                provenance=provenance,
+                context=context,
                 now=now,
                 keep=principal.session_id,
             )
 
         await self._services.transactions.run(end)
 
-    async def revoke_all(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
+    async def revoke_all(self, principal: Principal, *, context: Context, now: datetime) -> None:
         """End all sessions, the present one too."""
 
         def end(tx: Transaction) -> None:
             tx.users.lock(principal.user_id)
-            end_sessions(tx, principal.user_id, reason="revoked", provenance=provenance, now=now)
+            end_sessions(tx, principal.user_id, reason="revoked", context=context, now=now)
 
         await self._services.transactions.run(end)
 
-    async def sign_out(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
+    async def sign_out(self, principal: Principal, *, context: Context, now: datetime) -> None:
         """End the present session; ending it twice is no error."""
         session_id = principal.session_id
         if session_id is None:
@@ -108,13 +104,13 @@ class ManageSessions:
         def end(tx: Transaction) -> None:
             if tx.sessions.revoke(session_id, reason="signed_out", now=now):
                 record_revoked(
-                    tx, principal.user_id, session_id, reason="signed_out", provenance=provenance, now=now
+                    tx, principal.user_id, session_id, reason="signed_out", context=context, now=now
                 )
 
         await self._services.transactions.run(end)
 
     async def switch_actor(
-        self, principal: Principal, actor: str, *, provenance: Provenance, now: datetime
+        self, principal: Principal, actor: str, *, context: Context, now: datetime
     ) -> SignedIn | SecondFactorRequired:
         """
         Switch the actor type: a new session replaces the present one.
@@ -153,7 +149,7 @@ class ManageSessions:
                 user,
                 principal.session_id,
                 policy=self._services.policies.sessions,
-                provenance=provenance,
+                context=context,
                 now=now,
                 actor_type=actor_type.name,
                 extends=False,

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from czo_auth.core.actors import ActorType
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import SignUpNotAllowed, UserAlreadyExists, ValidationFailed
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
-from czo_auth.core.flows.organizations.create import found_organization
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.organizations.create import create_organization
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sign_in.verify_email import VerifyEmail
 from czo_auth.core.flows.users.password_choice import check_choice
@@ -40,7 +40,7 @@ class SignUp:
         self._verify_email = VerifyEmail(services)
 
     async def sign_up(
-        self, actor: str, new: NewUser, *, provenance: Provenance, now: datetime
+        self, actor: str, new: NewUser, *, context: Context, now: datetime
     ) -> tuple[User, Organization | None]:
         """
         Sign up for the actor type *actor*.
@@ -50,17 +50,17 @@ class SignUp:
             ValidationFailed, PasswordTooShort, PasswordTooLong, PasswordCompromised: By the input.
             UserAlreadyExists: The address is taken.
         """
-        await self._services.limits.hit("sign_up", ip=provenance.ip, account=None)
+        await self._services.limits.hit("sign_up", ip=context.ip, account=None)
         actor_type = self._services.actors.get(actor)
         if not actor_type.sign_up_open:
             raise SignUpNotAllowed
         if new.organization_name is not None and not actor_type.founds_organization:
             raise ValidationFailed(details=(("organizationName", "This actor type has no organization."),))
         user, organization = await self.create(
-            new, actor_types=(actor_type,), email_verified=False, provenance=provenance, now=now
+            new, actor_types=(actor_type,), email_verified=False, context=context, now=now
         )
         if self._services.policies.require_email_verification:
-            await self._verify_email.send(user.email, provenance=provenance, now=now)
+            await self._verify_email.send(user.email, context=context, now=now)
         return user, organization
 
     async def create(
@@ -69,7 +69,7 @@ class SignUp:
         *,
         actor_types: tuple[ActorType, ...],
         email_verified: bool,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> tuple[User, Organization | None]:
         """Create a user whatever the registry says; for operators."""
@@ -95,27 +95,27 @@ class SignUp:
             updated_at=now,
         )
 
-        def keep(tx: Transaction) -> Organization | None:
+        def store_user(tx: Transaction) -> Organization | None:
             if not tx.users.add(user):
                 raise UserAlreadyExists
-            by_themselves = (
-                provenance if provenance.user_id or provenance.method else provenance.by(user.id, "pwd")
-            )
-            tx.journal.record(
-                Fact(action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(held)}),
-                provenance=by_themselves,
+            by_themselves = context if context.user_id or context.method else context.by(user.id, "pwd")
+            tx.audit_log.record(
+                AuditEvent(
+                    action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(held)}
+                ),
+                context=by_themselves,
                 now=now,
             )
             if new.organization_name is None:
                 return None
-            return found_organization(
+            return create_organization(
                 tx,
                 user.id,
                 name=new.organization_name,
                 slug=None,
-                provenance=by_themselves,
+                context=by_themselves,
                 policy=self._services.policies.organizations,
                 now=now,
             )
 
-        return user, await self._services.transactions.run(keep)
+        return user, await self._services.transactions.run(store_user)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, InvalidToken
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import compose_verification
@@ -27,7 +27,7 @@ class VerifyEmail:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def send(self, email: str, *, provenance: Provenance, now: datetime) -> None:
+    async def send(self, email: str, *, context: Context, now: datetime) -> None:
         """
         Mail a confirmation link, if there is such a user and the address is not confirmed.
 
@@ -35,12 +35,12 @@ class VerifyEmail:
             RateLimited: Too many mails were asked for.
         """
         canonical = find_canonical_email(email)
-        await self._services.limits.hit("mail", ip=provenance.ip, account=canonical)
+        await self._services.limits.hit("mail", ip=context.ip, account=canonical)
         if canonical is None:
             return
         token = tokens.new_token(tokens.MAIL)
 
-        def keep(tx: Transaction) -> str | None:
+        def store_token(tx: Transaction) -> str | None:
             user = tx.users.find_by_email(canonical)
             if user is None or user.email_verified or user.banned_at is not None:
                 return None
@@ -54,13 +54,13 @@ class VerifyEmail:
             tx.users.add_mail_token(mail_token, digest=tokens.digest(token), now=now)
             return user.mail_address
 
-        if (address := await self._services.transactions.run(keep)) is not None:
+        if (address := await self._services.transactions.run(store_token)) is not None:
             message = compose_verification(
                 address, token=token, links=self._services.links, valid_for=VERIFICATION_LIFETIME
             )
             self._services.background.post(message)
 
-    async def verify(self, token: str, *, provenance: Provenance, now: datetime) -> User:
+    async def verify(self, token: str, *, context: Context, now: datetime) -> User:
         """
         Confirm the address that *token* was mailed to.
 
@@ -70,20 +70,22 @@ class VerifyEmail:
         if not tokens.is_well_formed(token, tokens.MAIL):
             raise InvalidMailToken
 
-        def keep(tx: Transaction) -> User:
+        def confirm_email(tx: Transaction) -> User:
             taken = tx.users.take_mail_token(tokens.digest(token), purpose="verify_email", now=now)
             user = tx.users.lock(taken.user_id) if taken else None
             if taken is None or user is None or user.email != taken.email:
                 raise InvalidMailToken
             tx.users.update_profile(user.id, name=user.name, image=user.image, email_verified=True, now=now)
-            tx.journal.record(
-                Fact(action=types.USER_UPDATED, user_id=user.id, details={"changed": ["emailVerified"]}),
-                provenance=provenance.by(user.id, "mail"),
+            tx.audit_log.record(
+                AuditEvent(
+                    action=types.USER_UPDATED, user_id=user.id, details={"changed": ["emailVerified"]}
+                ),
+                context=context.by(user.id, "mail"),
                 now=now,
             )
             return tx.users.find(user.id) or user
 
-        return await self._services.transactions.run(keep)
+        return await self._services.transactions.run(confirm_email)
 
 
 async def update_profile(
@@ -93,12 +95,12 @@ async def update_profile(
     name: str | None,
     image: str | None,
     clears_image: bool,
-    provenance: Provenance,
+    context: Context,
     now: datetime,
 ) -> None:
     """Change the name or the picture; what is None stays, unless *clears_image*."""
 
-    def keep(tx: Transaction) -> None:
+    def store_profile(tx: Transaction) -> None:
         user = tx.users.lock(principal.user_id)
         if user is None:
             raise InvalidToken
@@ -110,14 +112,14 @@ async def update_profile(
             email_verified=user.email_verified,
             now=now,
         )
-        tx.journal.record(
-            Fact(
+        tx.audit_log.record(
+            AuditEvent(
                 action=types.USER_UPDATED,
                 user_id=user.id,
                 details={"changed": [*changed, *(["image"] if clears_image else [])]},
             ),
-            provenance=provenance,
+            context=context,
             now=now,
         )
 
-    await services.transactions.run(keep)
+    await services.transactions.run(store_profile)

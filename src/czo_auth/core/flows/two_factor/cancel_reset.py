@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.reset import Outcome
 
 
-def call_off(
-    tx: Transaction, user_id: str, *, outcome: Outcome, provenance: Provenance, now: datetime
-) -> bool:
+def cancel_reset(tx: Transaction, user_id: str, *, outcome: Outcome, context: Context, now: datetime) -> bool:
     """
     End the reset that waits for a user without carrying it out; part of the transaction of what ends it.
 
@@ -25,13 +23,13 @@ def call_off(
     reset = tx.resets.find_waiting(user_id)
     if reset is None or not tx.resets.close(reset.id, outcome=outcome, now=now):
         return False
-    tx.journal.record(
-        Fact(
+    tx.audit_log.record(
+        AuditEvent(
             action=types.TWO_FACTOR_RESET_CANCELLED,
             user_id=user_id,
             details={"resetId": reset.id, "reason": outcome},
         ),
-        provenance=provenance,
+        context=context,
         now=now,
     )
     return True

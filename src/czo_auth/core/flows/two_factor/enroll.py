@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     InvalidToken,
     Refusal,
@@ -17,11 +17,11 @@ from czo_auth.core.errors import (
     TotpNotEnabled,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
-from czo_auth.core.flows.two_factor.cancel_reset import call_off
-from czo_auth.core.flows.two_factor.reauthenticate import RecentProof, VerifiedProof
+from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
+from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication, VerifiedProof
 from czo_auth.core.flows.two_factor.verify_code import (
     open_secret,
     record_wrong_code,
@@ -32,7 +32,7 @@ from czo_auth.core.ids import new_id
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrolment, HashedCode, TotpFactor
+from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, HashedCode, TotpFactor
 from czo_auth.core.users.user import User
 from czo_auth.crypto import codes, totp
 from czo_auth.crypto.codes import BackupCode
@@ -40,7 +40,7 @@ from czo_auth.crypto.sealing import OpenError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PendingEnrolment:
+class PendingEnrollment:
     """What is shown once, and never again (S8)."""
 
     secret: str = field(repr=False)
@@ -53,7 +53,7 @@ class PendingEnrolment:
 class _HashingAhead:
     """The hashing of one user's codes that this process has under way."""
 
-    enrolment_id: str
+    enrollment_id: str
     loop: asyncio.AbstractEventLoop
     task: asyncio.Task[object] | None
     awaited: asyncio.Event
@@ -61,11 +61,11 @@ class _HashingAhead:
 
 
 class EnableTwoFactor:
-    """Begins and confirms enrolments."""
+    """Begins and confirms enrollments."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._proof = RecentProof(services)
+        self._proof = Reauthentication(services)
         self._ahead: dict[str, _HashingAhead] = {}
 
     async def begin(
@@ -76,16 +76,16 @@ class EnableTwoFactor:
         code: str | None,
         replace: bool,
         issuer: str | None,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
-    ) -> PendingEnrolment:
+    ) -> PendingEnrollment:
         """
         Make a secret and ten codes and show them; nothing is active yet.
 
         The codes are hashed while the person scans; until then they rest sealed, so a restart loses nothing.
 
         Args:
-            replace: Start an enrolment beside an active factor; that one works until the new one is confirmed.
+            replace: Start an enrollment beside an active factor; that one works until the new one is confirmed.
             code: Proves the active factor, where *replace* needs it and the session has no recent proof.
 
         Raises:
@@ -94,7 +94,7 @@ class EnableTwoFactor:
             InvalidPassword: The password is wrong.
             ReauthenticationRequired: Neither password nor sign-in is recent enough.
         """
-        await self._services.limits.hit("second_factor", ip=provenance.ip, account=principal.user_id)
+        await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
         if user is None:
             raise InvalidToken
@@ -105,29 +105,29 @@ class EnableTwoFactor:
             password=password,
             code=code,
             asks_password=user.has_factor,
-            provenance=provenance,
+            context=context,
             now=now,
         )
         return await self._store_enrollment(principal, proof, issuer=issuer, now=now)
 
     async def _store_enrollment(
         self, principal: Principal, proof: VerifiedProof, *, issuer: str | None, now: datetime
-    ) -> PendingEnrolment:
+    ) -> PendingEnrollment:
         user = proof.user
         policy = self._services.policies.two_factor
         secret = totp.new_secret()
-        enrolment_id = new_id(now)
-        expires_at = now + policy.enrolment_lifetime
+        enrollment_id = new_id(now)
+        expires_at = now + policy.enrollment_lifetime
         ring = self._services.key_ring
-        bound_to = {"user": user.id, "enrolment": enrolment_id}
+        bound_to = {"user": user.id, "enrolment": enrollment_id}
 
         def store_enrollment(tx: Transaction) -> list[BackupCode]:
             fresh = proof.consume(tx)
             fresh_codes = codes.new_codes(policy.backup_codes, taken=tx.two_factor.selectors(user.id))
             shown = "\n".join(code.text for code in fresh_codes).encode()
-            tx.two_factor.put_enrolment(
-                Enrolment(
-                    id=enrolment_id,
+            tx.two_factor.put_enrollment(
+                Enrollment(
+                    id=enrollment_id,
                     user_id=user.id,
                     lineage_id=principal.lineage_id,
                     sealed_secret=ring.seal(secret, purpose=TOTP_SECRET, bound_to=bound_to),
@@ -140,22 +140,22 @@ class EnableTwoFactor:
             return fresh_codes
 
         new_codes = await self._services.transactions.run(store_enrollment)
-        self._services.background.spawn(self._hash_ahead(enrolment_id, user.id, new_codes))
-        return PendingEnrolment(
+        self._services.background.spawn(self._hash_ahead(enrollment_id, user.id, new_codes))
+        return PendingEnrollment(
             secret=totp.encode_secret(secret),
             totp_uri=totp.otpauth_uri(secret, account=user.email, issuer=issuer or policy.issuer),
             backup_codes=tuple(code.text for code in new_codes),
             expires_at=expires_at,
         )
 
-    async def _hash_ahead(self, enrolment_id: str, user_id: str, new_codes: Sequence[BackupCode]) -> None:
-        """Hash codes before they are needed. A later enrolment stops this: repeating it costs one set, not many."""
+    async def _hash_ahead(self, enrollment_id: str, user_id: str, new_codes: Sequence[BackupCode]) -> None:
+        """Hash codes before they are needed. A later enrollment stops this: repeating it costs one set, not many."""
         loop = asyncio.get_running_loop()
         before = self._ahead.get(user_id)
         if before is not None and before.loop is loop and before.task is not None:
             before.task.cancel()
         mine = self._ahead[user_id] = _HashingAhead(
-            enrolment_id=enrolment_id,
+            enrollment_id=enrollment_id,
             loop=loop,
             task=asyncio.current_task(),
             awaited=asyncio.Event(),
@@ -164,7 +164,7 @@ class EnableTwoFactor:
         try:
             hashed = await self._services.hashing.hash_codes(new_codes, until_awaited=mine.awaited)
             await self._services.transactions.run(
-                lambda tx: tx.two_factor.put_pending_codes(enrolment_id, user_id, hashed)
+                lambda tx: tx.two_factor.put_pending_codes(enrollment_id, user_id, hashed)
             )
         finally:
             if self._ahead.get(user_id) is mine:
@@ -172,10 +172,10 @@ class EnableTwoFactor:
             mine.over.set()
 
     async def confirm(
-        self, principal: Principal, code: str, *, provenance: Provenance, now: datetime
+        self, principal: Principal, code: str, *, context: Context, now: datetime
     ) -> SignedIn | None:
         """
-        Confirm the pending enrolment of this session, or of one that it renews, with its first code.
+        Confirm the pending enrollment of this session, or of one that it renews, with its first code.
 
         Activates the factor and its codes, ends all other sessions and challenges, and renews the session.
 
@@ -185,91 +185,91 @@ class EnableTwoFactor:
 
         Raises:
             AccountLocked, InvalidCode, SecretUnreadable: As at sign-in.
-            TotpNotEnabled: The enrolment was confirmed or replaced meanwhile.
+            TotpNotEnabled: The enrollment was confirmed or replaced meanwhile.
         """
-        await self._services.limits.hit("second_factor", ip=provenance.ip, account=principal.user_id)
+        await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
         attempt = await self._services.transactions.run(lambda tx: self._count(tx, principal, code, now=now))
         if attempt is None:
             return None
-        enrolment, step, failures, hashed_already = attempt
+        enrollment, step, failures, hashed_already = attempt
         if step is None:
             await record_wrong_code(
-                self._services, principal.user_id, failures, "otp", provenance=provenance, now=now
+                self._services, principal.user_id, failures, "otp", context=context, now=now
             )
-            raise self._wrong(enrolment, code, now=now)
-        hashed = None if hashed_already else await self._hash_now(enrolment)
+            raise self._wrong(enrollment, code, now=now)
+        hashed = None if hashed_already else await self._hash_now(enrollment)
 
         def activate(tx: Transaction) -> tuple[User, IssuedSession]:
-            return self._activate(tx, principal, enrolment, step, hashed, provenance=provenance, now=now)
+            return self._activate(tx, principal, enrollment, step, hashed, context=context, now=now)
 
         user, issued = await self._services.transactions.run(activate)
         return signed_in(self._services, user, issued, now=now)
 
     def _count(
         self, tx: Transaction, principal: Principal, code: str, *, now: datetime
-    ) -> tuple[Enrolment, int | None, int, bool] | None:
+    ) -> tuple[Enrollment, int | None, int, bool] | None:
         """Count the attempt, and find the step for which *code* is right."""
         user_id = principal.user_id
-        enrolment = tx.two_factor.find_enrolment(user_id, lineage_id=principal.lineage_id, now=now)
-        if enrolment is None:
+        enrollment = tx.two_factor.find_enrollment(user_id, lineage_id=principal.lineage_id, now=now)
+        if enrollment is None:
             return None
-        secret = open_secret(self._services.key_ring, enrolment.id, user_id, enrolment.sealed_secret)
+        secret = open_secret(self._services.key_ring, enrollment.id, user_id, enrollment.sealed_secret)
         step = totp.matching_step(
             secret, totp.normalise(code), now=now, drift=self._services.policies.two_factor.drift
         )
-        if step is None and enrolment.replaces:
+        if step is None and enrollment.replaces:
             return None
         failures = reserve_attempt(self._services, tx, user_id, now=now)
-        return enrolment, step, failures, tx.two_factor.has_pending_codes(enrolment.id)
+        return enrollment, step, failures, tx.two_factor.has_pending_codes(enrollment.id)
 
-    def _wrong(self, enrolment: Enrolment, code: str, *, now: datetime) -> Refusal:
+    def _wrong(self, enrollment: Enrollment, code: str, *, now: datetime) -> Refusal:
         secret = open_secret(
-            self._services.key_ring, enrolment.id, enrolment.user_id, enrolment.sealed_secret
+            self._services.key_ring, enrollment.id, enrollment.user_id, enrollment.sealed_secret
         )
         drift = self._services.policies.two_factor.drift
         return wrong_totp(secret, totp.normalise(code), now=now, drift=drift)
 
-    async def _hash_now(self, enrolment: Enrolment) -> list[HashedCode] | None:
-        """Hash the codes of an enrolment whose hashing was cut off, or runs elsewhere; None when it is done."""
-        if await self._is_hashed_ahead(enrolment):
+    async def _hash_now(self, enrollment: Enrollment) -> list[HashedCode] | None:
+        """Hash the codes of an enrollment whose hashing was cut off, or runs elsewhere; None when it is done."""
+        if await self._is_hashed_ahead(enrollment):
             return None
-        if enrolment.sealed_codes is None:
+        if enrollment.sealed_codes is None:
             # They were hashed, and somebody else confirmed meanwhile.
             return None
-        bound_to = {"user": enrolment.user_id, "enrolment": enrolment.id}
+        bound_to = {"user": enrollment.user_id, "enrolment": enrollment.id}
         try:
             shown = self._services.key_ring.open(
-                enrolment.sealed_codes, purpose=PENDING_CODES, bound_to=bound_to
+                enrollment.sealed_codes, purpose=PENDING_CODES, bound_to=bound_to
             )
         except OpenError:
             raise SecretUnreadable from None
         parsed = [code for text in shown.decode().split("\n") if (code := codes.parse(text)) is not None]
         return await self._services.hashing.hash_codes(parsed)
 
-    async def _is_hashed_ahead(self, enrolment: Enrolment) -> bool:
+    async def _is_hashed_ahead(self, enrollment: Enrollment) -> bool:
         """Hurry and await the hashing that this process has under way, rather than doing the work beside it."""
-        ahead = self._ahead.get(enrolment.user_id)
+        ahead = self._ahead.get(enrollment.user_id)
         if (
             ahead is None
-            or ahead.enrolment_id != enrolment.id
+            or ahead.enrollment_id != enrollment.id
             or ahead.loop is not asyncio.get_running_loop()
         ):
             return False
         ahead.awaited.set()
         await ahead.over.wait()
         return await self._services.transactions.read(
-            lambda tx: tx.two_factor.has_pending_codes(enrolment.id)
+            lambda tx: tx.two_factor.has_pending_codes(enrollment.id)
         )
 
     def _activate(
         self,
         tx: Transaction,
         principal: Principal,
-        enrolment: Enrolment,
+        enrollment: Enrollment,
         step: int,
         hashed: Sequence[HashedCode] | None,
         *,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> tuple[User, IssuedSession]:
         user = tx.users.lock(principal.user_id)
@@ -277,16 +277,16 @@ class EnableTwoFactor:
             raise InvalidToken
         two_factor = tx.two_factor
         if hashed is None:
-            two_factor.activate_pending_codes(user.id, set_id=enrolment.id, now=now)
-        if not two_factor.take_enrolment(enrolment.id):
+            two_factor.activate_pending_codes(user.id, set_id=enrollment.id, now=now)
+        if not two_factor.take_enrollment(enrollment.id):
             raise TotpNotEnabled
         if hashed is not None:
-            two_factor.put_codes(user.id, set_id=enrolment.id, codes=hashed, now=now)
+            two_factor.put_codes(user.id, set_id=enrollment.id, codes=hashed, now=now)
         two_factor.put_factor(
             TotpFactor(
-                id=enrolment.id,
+                id=enrollment.id,
                 user_id=user.id,
-                sealed_secret=enrolment.sealed_secret,
+                sealed_secret=enrollment.sealed_secret,
                 last_step=step,
                 enabled_at=now,
             )
@@ -294,40 +294,40 @@ class EnableTwoFactor:
         two_factor.clear_attempts(user.id)
         two_factor.drop_trusted_devices(user.id)
         tx.users.bump_credential_version(user.id, now=now)
-        by_user = provenance.by(user.id, "otp")
-        call_off(tx, user.id, outcome="factor_proved", provenance=by_user, now=now)
+        by_user = context.by(user.id, "otp")
+        cancel_reset(tx, user.id, outcome="factor_proved", context=by_user, now=now)
         issued = renew_session(
             tx,
             user,
             principal.session_id,
             policy=self._services.policies.sessions,
-            provenance=by_user,
+            context=by_user,
             now=now,
             proved="otp",
         )
         end_sessions(
-            tx, user.id, reason="two_factor_enabled", provenance=by_user, now=now, keep=issued.session.id
+            tx, user.id, reason="two_factor_enabled", context=by_user, now=now, keep=issued.session.id
         )
-        tx.journal.record(
-            Fact(
+        tx.audit_log.record(
+            AuditEvent(
                 action=types.TWO_FACTOR_ENABLED,
                 user_id=user.id,
                 details={
                     "method": "totp",
-                    "replaced": enrolment.replaces,
+                    "replaced": enrollment.replaces,
                     "actorType": issued.session.actor_type,
                 },
             ),
-            provenance=by_user,
+            context=by_user,
             now=now,
         )
         return tx.users.find(user.id) or user, issued
 
     async def pending_uri(
-        self, principal: Principal, *, password: str | None, provenance: Provenance, now: datetime
+        self, principal: Principal, *, password: str | None, context: Context, now: datetime
     ) -> str:
         """
-        Show the URI of the pending enrolment again, to the session that began it and its renewals.
+        Show the URI of the pending enrollment again, to the session that began it and its renewals.
 
         Raises:
             TotpAlreadyEnabled: The secret is active; it is never shown again (S8).
@@ -335,17 +335,17 @@ class EnableTwoFactor:
             InvalidPassword: A password was sent and is wrong.
         """
         read = self._services.transactions.read
-        user, enrolment = await read(
+        user, enrollment = await read(
             lambda tx: (
                 tx.users.find(principal.user_id),
-                tx.two_factor.find_enrolment(principal.user_id, lineage_id=principal.lineage_id, now=now),
+                tx.two_factor.find_enrollment(principal.user_id, lineage_id=principal.lineage_id, now=now),
             )
         )
         if user is None:
             raise InvalidToken
-        if enrolment is None:
+        if enrollment is None:
             raise SecretAlreadyShown if user.has_factor else TotpNotEnabled
         if password is not None:
-            await self._proof.password(user, password, provenance=provenance)
-        secret = open_secret(self._services.key_ring, enrolment.id, user.id, enrolment.sealed_secret)
+            await self._proof.password(user, password, context=context)
+        secret = open_secret(self._services.key_ring, enrollment.id, user.id, enrollment.sealed_secret)
         return totp.otpauth_uri(secret, account=user.email, issuer=self._services.policies.two_factor.issuer)

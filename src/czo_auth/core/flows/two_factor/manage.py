@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     InvalidToken,
     TwoFactorNotEnabled,
     TwoFactorRequiredByPolicy,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
-from czo_auth.core.flows.two_factor.cancel_reset import call_off
-from czo_auth.core.flows.two_factor.reauthenticate import RecentProof, VerifiedProof
+from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
+from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication, VerifiedProof
 from czo_auth.core.ids import new_id
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
@@ -40,14 +40,14 @@ class ManageTwoFactor:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._proof = RecentProof(services)
+        self._proof = Reauthentication(services)
 
     async def status(self, principal: Principal, *, now: datetime) -> TwoFactorStatus:
         """Read the state of the user's second factor."""
 
-        def read(tx: Transaction) -> TwoFactorStatus:
+        def read_status(tx: Transaction) -> TwoFactorStatus:
             factor = tx.two_factor.find_factor(principal.user_id)
-            pending = tx.two_factor.find_enrolment(
+            pending = tx.two_factor.find_enrollment(
                 principal.user_id, lineage_id=principal.lineage_id, now=now
             )
             return TwoFactorStatus(
@@ -59,7 +59,7 @@ class ManageTwoFactor:
                 methods=("totp", "backup-code") if factor else (),
             )
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read_status)
 
     async def regenerate_codes(
         self,
@@ -67,7 +67,7 @@ class ManageTwoFactor:
         *,
         password: str | None,
         code: str | None,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> tuple[str, ...]:
         """
@@ -75,9 +75,9 @@ class ManageTwoFactor:
 
         Raises:
             TwoFactorNotEnabled: There is no active factor.
-            InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``RecentProof``.
+            InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
-        proof = await self._prove(principal, password, code, provenance=provenance, now=now)
+        proof = await self._prove(principal, password, code, context=context, now=now)
         user = proof.user
         taken = await self._services.transactions.read(lambda tx: tx.two_factor.selectors(user.id))
         fresh_codes = codes.new_codes(self._services.policies.two_factor.backup_codes, taken=taken)
@@ -86,9 +86,11 @@ class ManageTwoFactor:
         def replace(tx: Transaction) -> None:
             proof.consume(tx)
             tx.two_factor.put_codes(user.id, set_id=new_id(now), codes=hashed, now=now)
-            tx.journal.record(
-                Fact(action=types.BACKUP_CODES_REGENERATED, user_id=user.id, details={"count": len(hashed)}),
-                provenance=provenance,
+            tx.audit_log.record(
+                AuditEvent(
+                    action=types.BACKUP_CODES_REGENERATED, user_id=user.id, details={"count": len(hashed)}
+                ),
+                context=context,
                 now=now,
             )
 
@@ -101,7 +103,7 @@ class ManageTwoFactor:
         *,
         password: str | None,
         code: str | None,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> None:
         """
@@ -110,11 +112,11 @@ class ManageTwoFactor:
         Raises:
             TwoFactorNotEnabled: There is no active factor.
             TwoFactorRequiredByPolicy: An actor type that the user holds demands it; no code is spent.
-            InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``RecentProof``.
+            InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
         if self._services.actors.demand_two_factor(principal.actor_types):
             raise TwoFactorRequiredByPolicy
-        proof = await self._prove(principal, password, code, provenance=provenance, now=now)
+        proof = await self._prove(principal, password, code, context=context, now=now)
 
         user = proof.user
 
@@ -123,23 +125,23 @@ class ManageTwoFactor:
             if self._services.actors.demand_two_factor(fresh.actor_types):
                 raise TwoFactorRequiredByPolicy
             remove_factor(tx, user.id, now=now)
-            call_off(tx, user.id, outcome="factor_disabled", provenance=provenance, now=now)
+            cancel_reset(tx, user.id, outcome="factor_disabled", context=context, now=now)
             tx.sessions.lower_assurance(proof.session_id)
             end_sessions(
                 tx,
                 user.id,
                 reason="two_factor_disabled",
-                provenance=provenance,
+                context=context,
                 now=now,
                 keep=proof.session_id,
             )
-            tx.journal.record(
-                Fact(
+            tx.audit_log.record(
+                AuditEvent(
                     action=types.TWO_FACTOR_DISABLED,
                     user_id=user.id,
                     details={"actorType": principal.actor_type},
                 ),
-                provenance=provenance,
+                context=context,
                 now=now,
             )
 
@@ -151,7 +153,7 @@ class ManageTwoFactor:
         password: str | None,
         code: str | None,
         *,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> VerifiedProof:
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
@@ -160,14 +162,14 @@ class ManageTwoFactor:
         if not user.has_factor:
             raise TwoFactorNotEnabled
         return await self._proof.require(
-            principal, password=password, code=code, asks_password=True, provenance=provenance, now=now
+            principal, password=password, code=code, asks_password=True, context=context, now=now
         )
 
 
 def remove_factor(tx: Transaction, user_id: str, *, now: datetime) -> bool:
     """Remove a user's factor with everything that hangs on it; False when there was none."""
     removed = tx.two_factor.drop_factor(user_id)
-    tx.two_factor.drop_enrolment(user_id)
+    tx.two_factor.drop_enrollment(user_id)
     tx.two_factor.drop_trusted_devices(user_id)
     tx.two_factor.clear_attempts(user_id)
     tx.users.bump_credential_version(user_id, now=now)

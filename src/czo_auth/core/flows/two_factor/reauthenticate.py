@@ -3,7 +3,7 @@ Recent proof: what a sensitive change asks of the person at the keyboard (S7).
 
 A flow that needs it asks before its transaction and consumes inside it::
 
-    proof = await self._proof.require(principal, password=password, code=code, provenance=provenance, now=now)
+    proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
 
     def change_address(tx: Transaction) -> None:
         user = proof.consume(tx)
@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     InvalidPassword,
     InvalidToken,
@@ -26,9 +26,9 @@ from czo_auth.core.errors import (
     TotpNotEnabled,
     ValidationFailed,
 )
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
-from czo_auth.core.flows.two_factor.verify_code import ProveCode, ProvedCode, spend
+from czo_auth.core.flows.two_factor.verify_code import VerifiedCode, VerifyCode, consume_code
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.transaction import Transaction
@@ -49,8 +49,8 @@ class VerifiedProof:
 
     user: User
     session_id: str
-    code: ProvedCode | None
-    provenance: Provenance
+    code: VerifiedCode | None
+    context: Context
     now: datetime
 
     def consume(self, tx: Transaction) -> User:
@@ -71,16 +71,16 @@ class VerifiedProof:
         if fresh.credential_version != self.user.credential_version:
             raise ReauthenticationRequired
         if self.code is not None:
-            spend(tx, self.code, provenance=self.provenance.by(fresh.id, self.code.method), now=self.now)
+            consume_code(tx, self.code, context=self.context.by(fresh.id, self.code.method), now=self.now)
         return fresh
 
 
-class RecentProof:
+class Reauthentication:
     """Asks for password and second factor; the password first, so that a wrong one spends no code."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._prove = ProveCode(services)
+        self._prove = VerifyCode(services)
 
     async def require(
         self,
@@ -89,7 +89,7 @@ class RecentProof:
         password: str | None = None,
         code: str | None = None,
         asks_password: bool = False,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> VerifiedProof:
         """
@@ -116,17 +116,17 @@ class RecentProof:
         """
         session_id, user = await self._find_caller(principal)
         if password is not None:
-            await self.password(user, password, provenance=provenance)
+            await self.password(user, password, context=context)
         elif not self._has_proved_password(principal, user, asks_password=asks_password, now=now):
             raise ReauthenticationRequired
         proved = None
         if user.has_factor and code is not None:
-            proved = await self._prove.for_user(user.id, code, "either", provenance=provenance, now=now)
+            proved = await self._prove.for_user(user.id, code, "either", context=context, now=now)
         elif user.has_factor and not self._is_recent(principal.factor_proved_at, now=now):
             raise ReauthenticationRequired
-        return VerifiedProof(user=user, session_id=session_id, code=proved, provenance=provenance, now=now)
+        return VerifiedProof(user=user, session_id=session_id, code=proved, context=context, now=now)
 
-    async def password(self, user: User, password: str, *, provenance: Provenance) -> None:
+    async def password(self, user: User, password: str, *, context: Context) -> None:
         """
         Refuse unless *password* is the user's.
 
@@ -134,7 +134,7 @@ class RecentProof:
             RateLimited: Too many tries.
             InvalidPassword: It is not.
         """
-        await self._services.limits.hit("password", ip=provenance.ip, account=user.id)
+        await self._services.limits.hit("password", ip=context.ip, account=user.id)
         match = await self._services.hashing.verify_password(user.password_hash, password)
         if not match.matches:
             raise InvalidPassword
@@ -145,7 +145,7 @@ class RecentProof:
         *,
         password: str | None,
         code: str | None,
-        provenance: Provenance,
+        context: Context,
         now: datetime,
     ) -> Session:
         """
@@ -162,13 +162,13 @@ class RecentProof:
             raise ValidationFailed(details=(("body", "Send a password, a code, or both."),))
         session_id, user = await self._find_caller(principal)
         if password is not None:
-            await self.password(user, password, provenance=provenance)
+            await self.password(user, password, context=context)
         proved = None
         if code is not None:
             if not user.has_factor:
                 raise TotpNotEnabled
-            proved = await self._prove.for_user(user.id, code, "either", provenance=provenance, now=now)
-        proof = VerifiedProof(user=user, session_id=session_id, code=proved, provenance=provenance, now=now)
+            proved = await self._prove.for_user(user.id, code, "either", context=context, now=now)
+        proof = VerifiedProof(user=user, session_id=session_id, code=proved, context=context, now=now)
         methods = [*(("pwd",) if password is not None else ()), *((proved.method,) if proved else ())]
 
         def renew_proof(tx: Transaction) -> Session:
@@ -181,12 +181,12 @@ class RecentProof:
             session = tx.sessions.find(session_id)
             if session is None:
                 raise InvalidToken
-            fact = Fact(
+            audit_event = AuditEvent(
                 action=REAUTHENTICATED,
                 user_id=user.id,
                 details={"sessionId": session_id, "methods": methods},
             )
-            tx.journal.record(fact, provenance=provenance.by(user.id, methods[-1]), now=now)
+            tx.audit_log.record(audit_event, context=context.by(user.id, methods[-1]), now=now)
             return session
 
         return await self._services.transactions.run(renew_proof)

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from czo_auth.core.context import SYSTEM, Provenance
+from czo_auth.core.context import SYSTEM, Context
 from czo_auth.core.errors import (
     InvalidMailToken,
     NotFound,
@@ -22,10 +22,10 @@ from czo_auth.core.errors import (
     UserIsBanned,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
-from czo_auth.core.flows.two_factor.cancel_reset import call_off
+from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.manage import remove_factor
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.mail import (
@@ -53,7 +53,7 @@ class Recovery:
 
     # --- asking ------------------------------------------------------------------------------------------------------
     async def ask(
-        self, principal: Principal, user_id: str, *, reason: str, provenance: Provenance, now: datetime
+        self, principal: Principal, user_id: str, *, reason: str, context: Context, now: datetime
     ) -> Reset | None:
         """
         Reset the second factor of a user who lost everything, for an administrator.
@@ -76,10 +76,10 @@ class Recovery:
         wait = self._services.policies.two_factor.reset_wait
         token = tokens.new_token(tokens.MAIL)
 
-        def apply(tx: Transaction) -> tuple[User, Reset | None]:
+        def store_reset(tx: Transaction) -> tuple[User, Reset | None]:
             user = _lock(tx, user_id)
             if not wait or not user.has_factor:
-                _reset_now(tx, user, reason=reason, provenance=provenance, now=now)
+                _reset_now(tx, user, reason=reason, context=context, now=now)
                 return user, None
             if user.banned_at is not None:
                 raise UserIsBanned
@@ -94,11 +94,11 @@ class Recovery:
             if not tx.resets.add(reset, digest=tokens.digest(token)):
                 raise ResetAlreadyWaits
             details = {"resetId": reset.id, "reason": reason, "waitSeconds": int(wait.total_seconds())}
-            fact = Fact(action=types.TWO_FACTOR_RESET_ASKED, user_id=user.id, details=details)
-            tx.journal.record(fact, provenance=provenance, now=now)
+            audit_event = AuditEvent(action=types.TWO_FACTOR_RESET_ASKED, user_id=user.id, details=details)
+            tx.audit_log.record(audit_event, context=context, now=now)
             return user, reset
 
-        user, reset = await self._services.transactions.run(apply)
+        user, reset = await self._services.transactions.run(store_reset)
         self._services.background.post(
             compose_two_factor_reset(user.mail_address, at=now)
             if reset is None
@@ -108,7 +108,7 @@ class Recovery:
         )
         return reset
 
-    async def reset_now(self, user_id: str, *, reason: str, provenance: Provenance, now: datetime) -> None:
+    async def reset_now(self, user_id: str, *, reason: str, context: Context, now: datetime) -> None:
         """
         Reset a second factor at once, for an operator at a terminal; one that waits is superseded.
 
@@ -117,12 +117,12 @@ class Recovery:
             TwoFactorNotEnabled: There is nothing to reset, neither a factor nor a lock.
         """
 
-        def apply(tx: Transaction) -> User:
+        def reset_factor(tx: Transaction) -> User:
             user = _lock(tx, user_id)
-            _reset_now(tx, user, reason=reason, provenance=provenance, now=now)
+            _reset_now(tx, user, reason=reason, context=context, now=now)
             return user
 
-        user = await self._services.transactions.run(apply)
+        user = await self._services.transactions.run(reset_factor)
         self._services.background.post(compose_two_factor_reset(user.mail_address, at=now))
 
     # --- looking -----------------------------------------------------------------------------------------------------
@@ -137,33 +137,33 @@ class Recovery:
         return await self._services.transactions.read(lambda tx: tx.resets.find_waiting(user_id))
 
     # --- cancelling --------------------------------------------------------------------------------------------------
-    async def cancel(self, user_id: str, *, provenance: Provenance, now: datetime) -> None:
+    async def cancel(self, user_id: str, *, context: Context, now: datetime) -> None:
         """
         Cancel the reset that waits for a user, for any administrator or an operator.
 
         Raises:
             NotFound: None waits.
         """
-        await self._cancel(user_id, "administrator_cancelled", provenance=provenance, now=now)
+        await self._cancel(user_id, "administrator_cancelled", context=context, now=now)
 
-    async def cancel_own(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
+    async def cancel_own(self, principal: Principal, *, context: Context, now: datetime) -> None:
         """
         Cancel the reset that waits for oneself.
 
         Raises:
             NotFound: None waits.
         """
-        await self._cancel(principal.user_id, "user_cancelled", provenance=provenance, now=now)
+        await self._cancel(principal.user_id, "user_cancelled", context=context, now=now)
 
-    async def _cancel(self, user_id: str, outcome: Outcome, *, provenance: Provenance, now: datetime) -> None:
+    async def _cancel(self, user_id: str, outcome: Outcome, *, context: Context, now: datetime) -> None:
         def cancel(tx: Transaction) -> None:
             user = _lock(tx, user_id)
-            if not call_off(tx, user.id, outcome=outcome, provenance=provenance, now=now):
+            if not cancel_reset(tx, user.id, outcome=outcome, context=context, now=now):
                 raise NotFound
 
         await self._services.transactions.run(cancel)
 
-    async def cancel_by_token(self, token: str, *, provenance: Provenance, now: datetime) -> None:
+    async def cancel_by_token(self, token: str, *, context: Context, now: datetime) -> None:
         """
         Cancel with the token that was mailed to the user; it needs no session and counts until the reset is due.
 
@@ -171,7 +171,7 @@ class Recovery:
             RateLimited: Too many tries.
             InvalidMailToken: Unknown, used, or too late.
         """
-        await self._services.limits.hit("password", ip=provenance.ip, account=None)
+        await self._services.limits.hit("password", ip=context.ip, account=None)
         if not tokens.is_well_formed(token, tokens.MAIL):
             raise InvalidMailToken
         digest = tokens.digest(token)
@@ -182,8 +182,8 @@ class Recovery:
             # Once more under the lock: whoever held it may have carried the reset out.
             if user is None or tx.resets.find_by_token(digest, now=now) is None:
                 raise InvalidMailToken
-            by_user = provenance.by(user.id, "mail")
-            call_off(tx, user.id, outcome="link_used", provenance=by_user, now=now)
+            by_user = context.by(user.id, "mail")
+            cancel_reset(tx, user.id, outcome="link_used", context=by_user, now=now)
 
         await self._services.transactions.run(cancel)
 
@@ -211,11 +211,11 @@ class Recovery:
         if user is None or waiting is None or waiting.id != reset.id:
             return
         if not self._may_ask(tx.users.find(reset.asked_by)):
-            call_off(tx, user.id, outcome="asker_lost_rights", provenance=SYSTEM, now=now)
+            cancel_reset(tx, user.id, outcome="asker_lost_rights", context=SYSTEM, now=now)
             return
         tx.resets.close(reset.id, outcome="carried_out", now=now)
         more = {"resetId": reset.id, "askedBy": reset.asked_by}
-        _remove(tx, user, reason=reset.reason, more=more, provenance=SYSTEM, now=now)
+        _remove(tx, user, reason=reset.reason, more=more, context=SYSTEM, now=now)
 
     def _may_ask(self, asker: User | None) -> bool:
         if asker is None or asker.banned_at is not None or not asker.has_factor:
@@ -248,12 +248,12 @@ def _notice(user: User, reset: Reset) -> MailMessage | None:
             )
 
 
-def _reset_now(tx: Transaction, user: User, *, reason: str, provenance: Provenance, now: datetime) -> None:
-    call_off(tx, user.id, outcome="superseded", provenance=provenance, now=now)
+def _reset_now(tx: Transaction, user: User, *, reason: str, context: Context, now: datetime) -> None:
+    cancel_reset(tx, user.id, outcome="superseded", context=context, now=now)
     until, stopped = tx.two_factor.find_lock(user.id)
     if not user.has_factor and until is None and not stopped:
         raise TwoFactorNotEnabled
-    _remove(tx, user, reason=reason, more={}, provenance=provenance, now=now)
+    _remove(tx, user, reason=reason, more={}, context=context, now=now)
 
 
 def _remove(
@@ -262,18 +262,18 @@ def _remove(
     *,
     reason: str,
     more: Mapping[str, object],
-    provenance: Provenance,
+    context: Context,
     now: datetime,
 ) -> None:
     """Remove the factor and any lock, and end all sessions."""
     removed = remove_factor(tx, user.id, now=now)
-    end_sessions(tx, user.id, reason="two_factor_reset", provenance=provenance, now=now)
-    facts = [Fact(action=ADMINISTRATIVE_RESET, user_id=user.id, details={"reason": reason, **more})]
+    end_sessions(tx, user.id, reason="two_factor_reset", context=context, now=now)
+    facts = [AuditEvent(action=ADMINISTRATIVE_RESET, user_id=user.id, details={"reason": reason, **more})]
     if removed:
         details = {"method": "totp", "reset": True}
-        facts.append(Fact(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details))
-    for fact in facts:
-        tx.journal.record(fact, provenance=provenance, now=now)
+        facts.append(AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details))
+    for audit_event in facts:
+        tx.audit_log.record(audit_event, context=context, now=now)
 
 
 def _lock(tx: Transaction, user_id: str) -> User:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.principal import Principal
@@ -34,9 +34,7 @@ class TrustedDevices:
             lambda tx: tx.two_factor.list_trusted_devices(principal.user_id, now=now)
         )
 
-    async def revoke(
-        self, principal: Principal, device_id: str, *, provenance: Provenance, now: datetime
-    ) -> None:
+    async def revoke(self, principal: Principal, device_id: str, *, context: Context, now: datetime) -> None:
         """
         Forget one device.
 
@@ -49,18 +47,20 @@ class TrustedDevices:
         def drop(tx: Transaction) -> None:
             if not tx.two_factor.drop_trusted_device(principal.user_id, device_id):
                 raise NotFound
-            fact = Fact(action=TRUST_REVOKED, user_id=principal.user_id, details={"deviceId": device_id})
-            tx.journal.record(fact, provenance=provenance, now=now)
+            audit_event = AuditEvent(
+                action=TRUST_REVOKED, user_id=principal.user_id, details={"deviceId": device_id}
+            )
+            tx.audit_log.record(audit_event, context=context, now=now)
 
         await self._services.transactions.run(drop)
 
-    async def revoke_all(self, principal: Principal, *, provenance: Provenance, now: datetime) -> None:
+    async def revoke_all(self, principal: Principal, *, context: Context, now: datetime) -> None:
         """Forget all devices."""
 
         def drop(tx: Transaction) -> None:
             tx.two_factor.drop_trusted_devices(principal.user_id)
-            fact = Fact(action=TRUST_REVOKED, user_id=principal.user_id, details={"all": True})
-            tx.journal.record(fact, provenance=provenance, now=now)
+            audit_event = AuditEvent(action=TRUST_REVOKED, user_id=principal.user_id, details={"all": True})
+            tx.audit_log.record(audit_event, context=context, now=now)
 
         await self._services.transactions.run(drop)
 
@@ -72,7 +72,7 @@ def may_trust(services: Services, user: User) -> bool:
 
 
 def trust_device(
-    services: Services, tx: Transaction, user: User, *, provenance: Provenance, now: datetime
+    services: Services, tx: Transaction, user: User, *, context: Context, now: datetime
 ) -> str | None:
     """Trust the browser that just proved a second factor; None when this user may not."""
     if not may_trust(services, user):
@@ -82,15 +82,15 @@ def trust_device(
         id=new_id(now),
         user_id=user.id,
         credential_version=user.credential_version,
-        user_agent=provenance.user_agent,
-        ip=provenance.ip,
+        user_agent=context.user_agent,
+        ip=context.ip,
         created_at=now,
         last_used_at=now,
         expires_at=now + services.policies.two_factor.trusted_device_lifetime,
     )
     tx.two_factor.add_trusted_device(device, digest=tokens.digest(token))
-    fact = Fact(action=TRUST_GIVEN, user_id=user.id, details={"deviceId": device.id})
-    tx.journal.record(fact, provenance=provenance, now=now)
+    audit_event = AuditEvent(action=TRUST_GIVEN, user_id=user.id, details={"deviceId": device.id})
+    tx.audit_log.record(audit_event, context=context, now=now)
     return token
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from czo_auth.core.context import Provenance
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AccountLocked,
     InvalidBackupCode,
@@ -24,9 +24,9 @@ from czo_auth.core.errors import (
     TotpNotEnabled,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import Fact
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
-from czo_auth.core.flows.two_factor.cancel_reset import call_off
+from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TOTP_SECRET, Challenge, StoredCode, TotpFactor
 from czo_auth.crypto import codes, totp
@@ -36,7 +36,7 @@ from czo_auth.crypto.sealing import KeyRing, OpenError
 _LOG = logging.getLogger("czo_auth.two_factor")
 CODE_REFUSED = "auth.2fa.code"
 CodeKind = Literal["totp", "backup", "either"]
-_LONGEST_LAG: Final = 20
+_MAX_LAG: Final = 20
 """How far behind a phone's clock may be to be told so. Unit: steps."""
 
 
@@ -50,7 +50,7 @@ class BehindTheClock(InvalidCode):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProvedCode:
+class VerifiedCode:
     """
     A code that was right a moment ago; it counts once :func:`spend` says so.
 
@@ -80,15 +80,15 @@ class _Attempt:
     challenge: Challenge | None
 
 
-class ProveCode:
+class VerifyCode:
     """Checks TOTP and backup codes against one budget an account."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def for_challenge(
-        self, challenge_digest: str, code: str, kind: CodeKind, *, provenance: Provenance, now: datetime
-    ) -> ProvedCode:
+        self, challenge_digest: str, code: str, kind: CodeKind, *, context: Context, now: datetime
+    ) -> VerifiedCode:
         """
         Prove a code at sign-in.
 
@@ -99,7 +99,7 @@ class ProveCode:
             InvalidCode, InvalidBackupCode: Wrong or spent.
             SecretUnreadable: The sealed secret does not open; nothing was counted.
         """
-        given = _Given.read(code, kind)
+        given = _SubmittedCode.parse(code, kind)
         most = self._services.policies.two_factor.challenge_attempts
 
         def count(tx: Transaction) -> _Attempt | Refusal:
@@ -116,12 +116,12 @@ class ProveCode:
             return self._count(tx, user.id, given, challenge, now=now)
 
         return await self._check(
-            await self._services.transactions.run(count), given, provenance=provenance, now=now
+            await self._services.transactions.run(count), given, context=context, now=now
         )
 
     async def for_user(
-        self, user_id: str, code: str, kind: CodeKind, *, provenance: Provenance, now: datetime
-    ) -> ProvedCode:
+        self, user_id: str, code: str, kind: CodeKind, *, context: Context, now: datetime
+    ) -> VerifiedCode:
         """
         Prove a code within a session.
 
@@ -129,14 +129,20 @@ class ProveCode:
             TotpNotEnabled: There is no active factor.
             AccountLocked, InvalidCode, InvalidBackupCode, SecretUnreadable: As at sign-in.
         """
-        given = _Given.read(code, kind)
+        given = _SubmittedCode.parse(code, kind)
         attempt = await self._services.transactions.run(
             lambda tx: self._count(tx, user_id, given, None, now=now)
         )
-        return await self._check(attempt, given, provenance=provenance, now=now)
+        return await self._check(attempt, given, context=context, now=now)
 
     def _count(
-        self, tx: Transaction, user_id: str, given: _Given, challenge: Challenge | None, *, now: datetime
+        self,
+        tx: Transaction,
+        user_id: str,
+        given: _SubmittedCode,
+        challenge: Challenge | None,
+        *,
+        now: datetime,
     ) -> _Attempt:
         factor = tx.two_factor.find_factor(user_id)
         if factor is None:
@@ -154,8 +160,8 @@ class ProveCode:
         )
 
     async def _check(
-        self, attempt: _Attempt | Refusal, given: _Given, *, provenance: Provenance, now: datetime
-    ) -> ProvedCode:
+        self, attempt: _Attempt | Refusal, given: _SubmittedCode, *, context: Context, now: datetime
+    ) -> VerifiedCode:
         if isinstance(attempt, Refusal):
             raise attempt
         proved = await self._verify(attempt, given, now=now)
@@ -165,20 +171,22 @@ class ProveCode:
                 attempt.user_id,
                 attempt.failures,
                 given.method,
-                provenance=provenance,
+                context=context,
                 now=now,
             )
             raise self._refusal(attempt, given, now=now)
         return proved
 
-    def _refusal(self, attempt: _Attempt, given: _Given, *, now: datetime) -> Refusal:
+    def _refusal(self, attempt: _Attempt, given: _SubmittedCode, *, now: datetime) -> Refusal:
         if given.method == "otp":
             return wrong_totp(
                 attempt.secret, given.totp, now=now, drift=self._services.policies.two_factor.drift
             )
         return given.refusal()
 
-    async def _verify(self, attempt: _Attempt, given: _Given, *, now: datetime) -> ProvedCode | None:
+    async def _verify(
+        self, attempt: _Attempt, given: _SubmittedCode, *, now: datetime
+    ) -> VerifiedCode | None:
         if given.kind == "backup" or given.backup is not None:
             return await self._verify_backup(attempt, given.backup)
         step = totp.matching_step(
@@ -190,7 +198,7 @@ class ProveCode:
         )
         if step is None:
             return None
-        return ProvedCode(
+        return VerifiedCode(
             user_id=attempt.user_id,
             method="otp",
             target=attempt.factor.id,
@@ -198,20 +206,20 @@ class ProveCode:
             challenge=attempt.challenge,
         )
 
-    async def _verify_backup(self, attempt: _Attempt, given: BackupCode | None) -> ProvedCode | None:
+    async def _verify_backup(self, attempt: _Attempt, given: BackupCode | None) -> VerifiedCode | None:
         if given is None:
             return None
         stored = attempt.code
         right = await self._services.hashing.verify_code(stored.hash if stored else None, given)
         if stored is None or not right:
             return None
-        return ProvedCode(
+        return VerifiedCode(
             user_id=attempt.user_id, method="bkp", target=stored.id, step=None, challenge=attempt.challenge
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
+class _SubmittedCode:
     """What was typed, read once."""
 
     kind: CodeKind
@@ -219,7 +227,7 @@ class _Given:
     backup: BackupCode | None
 
     @classmethod
-    def read(cls, text: str, kind: CodeKind) -> _Given:
+    def parse(cls, text: str, kind: CodeKind) -> _SubmittedCode:
         backup = None if kind == "totp" else codes.parse(text)
         return cls(kind=kind, totp=totp.normalise(text), backup=backup)
 
@@ -236,7 +244,7 @@ def _lives(tx: Transaction, session_id: str, *, now: datetime) -> bool:
     return session is not None and session.expires_at > now
 
 
-def open_secret(key_ring: KeyRing, enrolment_id: str, user_id: str, sealed: str) -> bytes:
+def open_secret(key_ring: KeyRing, enrollment_id: str, user_id: str, sealed: str) -> bytes:
     """
     Open a sealed TOTP secret.
 
@@ -245,16 +253,16 @@ def open_secret(key_ring: KeyRing, enrolment_id: str, user_id: str, sealed: str)
     """
     try:
         return key_ring.open(
-            sealed, purpose=TOTP_SECRET, bound_to={"user": user_id, "enrolment": enrolment_id}
+            sealed, purpose=TOTP_SECRET, bound_to={"user": user_id, "enrolment": enrollment_id}
         )
     except OpenError:
-        _LOG.critical("a sealed TOTP secret does not open: user=%s enrolment=%s", user_id, enrolment_id)
+        _LOG.critical("a sealed TOTP secret does not open: user=%s enrollment=%s", user_id, enrollment_id)
         raise SecretUnreadable from None
 
 
 def wrong_totp(secret: bytes, code: str, *, now: datetime, drift: int) -> InvalidCode:
     """Refuse a wrong code that was counted as an attempt; say so when it comes from a phone whose clock is slow."""
-    reach = _LONGEST_LAG // 2
+    reach = _MAX_LAG // 2
     middle = now - timedelta(seconds=totp.PERIOD) * (drift + 1 + reach)
     return (
         InvalidCode()
@@ -287,31 +295,33 @@ def reserve_attempt(services: Services, tx: Transaction, user_id: str, *, now: d
 
 
 async def record_wrong_code(
-    services: Services, user_id: str, failures: int, method: str, *, provenance: Provenance, now: datetime
+    services: Services, user_id: str, failures: int, method: str, *, context: Context, now: datetime
 ) -> None:
     """Record a wrong code in a transaction of its own, and the lock that it led to."""
     schedule = services.policies.two_factor.locks
-    tried = provenance.by(user_id, method)
+    tried = context.by(user_id, method)
 
     def record(tx: Transaction) -> None:
-        tx.journal.record(
-            Fact(action=CODE_REFUSED, user_id=user_id, outcome="failure", details={"failures": failures}),
-            provenance=tried,
+        tx.audit_log.record(
+            AuditEvent(
+                action=CODE_REFUSED, user_id=user_id, outcome="failure", details={"failures": failures}
+            ),
+            context=tried,
             now=now,
         )
         until, stopped = tx.two_factor.find_lock(user_id)
         if failures % schedule.every == 0 and (stopped or until is not None):
             details = {"failures": failures, "stopped": stopped}
-            tx.journal.record(
-                Fact(action=types.TWO_FACTOR_LOCKED, user_id=user_id, details=details),
-                provenance=tried,
+            tx.audit_log.record(
+                AuditEvent(action=types.TWO_FACTOR_LOCKED, user_id=user_id, details=details),
+                context=tried,
                 now=now,
             )
 
     await services.transactions.run(record)
 
 
-def spend(tx: Transaction, proved: ProvedCode, *, provenance: Provenance, now: datetime) -> None:
+def consume_code(tx: Transaction, proved: VerifiedCode, *, context: Context, now: datetime) -> None:
     """
     Spend a proved code and forget the failures before it; belongs in the transaction that grants.
 
@@ -327,10 +337,10 @@ def spend(tx: Transaction, proved: ProvedCode, *, provenance: Provenance, now: d
         if not tx.two_factor.spend_code(proved.target, now=now):
             raise InvalidBackupCode
         left = tx.two_factor.count_codes(proved.user_id)
-        tx.journal.record(
-            Fact(action=types.BACKUP_CODE_USED, user_id=proved.user_id, details={"remaining": left}),
-            provenance=provenance,
+        tx.audit_log.record(
+            AuditEvent(action=types.BACKUP_CODE_USED, user_id=proved.user_id, details={"remaining": left}),
+            context=context,
             now=now,
         )
     tx.two_factor.clear_attempts(proved.user_id)
-    call_off(tx, proved.user_id, outcome="factor_proved", provenance=provenance, now=now)
+    cancel_reset(tx, proved.user_id, outcome="factor_proved", context=context, now=now)

@@ -13,13 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import context, op
 
-from czo_auth.core.context import SYSTEM, Provenance
+from czo_auth.core.context import SYSTEM, Context
 from czo_auth.core.events.chain import ChainState, closing_fact, follow_chain
-from czo_auth.core.events.types import AuditRecord, Fact
+from czo_auth.core.events.types import AuditEvent, AuditRecord
 from czo_auth.core.ids import new_id
 from czo_auth.storage.audit_rows import Entry, chained_row
 from czo_auth.storage.column_types import Instant
-from czo_auth.storage.locks import hold_lock
+from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.tables import Tables
 
 revision = "0005"
@@ -39,7 +39,7 @@ def upgrade() -> None:
     tables: Tables = context.config.attributes["tables"]
     audit, events, erasures = (f"{tables.prefix}{name}" for name in ("audit", "events", "erasures"))
     # A process of before may be writing: the last record must stay the last until this is over.
-    hold_lock(op.get_bind(), audit)
+    acquire_lock(op.get_bind(), audit)
     for column in (
         sa.Column("version", sa.Integer()),
         sa.Column("origin_commitment", sa.String(64)),
@@ -88,7 +88,7 @@ def _close_version_1(connection: sa.Connection, name: str) -> None:
     if records == 0:
         return
     now = datetime.now(UTC)  # noqa: TID251 - nobody hands a migration the time
-    entry = Entry(id=new_id(now), at=now, fact=closing_fact(records, state), provenance=SYSTEM)
+    entry = Entry(id=new_id(now), at=now, audit_event=closing_fact(records, state), context=SYSTEM)
     row = chained_row(entry, previous=state.hash, sequence=records + 1)
     connection.execute(sa.insert(audit), [{key: value for key, value in row.items() if key != "personal"}])
 
@@ -106,14 +106,14 @@ def _version_1(row: sa.Row[Any]) -> AuditRecord:
         sequence=row.sequence,
         id=row.id,
         at=row.at,
-        fact=Fact(
+        audit_event=AuditEvent(
             action=row.action,
             user_id=row.user_id,
             organization_id=row.organization_id,
             outcome=row.outcome,
             details=row.details,
         ),
-        provenance=Provenance(
+        context=Context(
             actor_kind=row.actor_kind,
             user_id=row.actor_user_id,
             organization_id=row.actor_organization_id,
