@@ -116,7 +116,7 @@ async def test_flows_refuse_a_key_in_process_as_well(timed: Timed) -> None:
     auth, now = timed.runtime, timed.clock()
     principal = await auth.authenticate.api_key(key, client=lambda: None, now=now)
     invitation = sent["invitation"]["id"]
-    how: dict[str, Any] = {"provenance": SYSTEM, "now": now}
+    how: dict[str, Any] = {"context": SYSTEM, "now": now}
     new = NewInvitation(email="eve@example.com", role="owner")
     for attempt in (
         auth.invitations.list(principal, organization),

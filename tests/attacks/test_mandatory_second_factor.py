@@ -143,8 +143,8 @@ async def test_refreshing_out_of_it(live: Live, promoted: Promoted) -> None:
 
 
 async def test_switching_out_of_it(live: Live, promoted: Promoted) -> None:
-    for hat in ("customer", "admin"):
-        answer = await live.api.post("/switch-actor", {"actorType": hat}, bearer=promoted[1].token)
+    for actor in ("customer", "admin"):
+        answer = await live.api.post("/switch-actor", {"actorType": actor}, bearer=promoted[1].token)
         refused(answer, 403, MUST_ENROLL)
 
 

@@ -104,7 +104,7 @@ async def change_hats(
 
 # --- several processes -----------------------------------------------------------------------------------------------
 @asynccontextmanager
-async def doors(server: RunningServer, *, count: int = 16) -> AsyncIterator[list[Api]]:
+async def clients(server: RunningServer, *, count: int = 16) -> AsyncIterator[list[Api]]:
     """Open connections to a server; each stays with the worker that took it, and every worker has some."""
     async with AsyncExitStack() as stack:
         apis = [Api(await stack.enter_async_context(new_client(server.url))) for _ in range(count)]

@@ -19,8 +19,8 @@ from czo_auth.core.transaction import CredentialRecord
 from tests.contract.acting import (
     administrator,
     change_hats,
+    clients,
     create_key,
-    doors,
     eventually,
     found,
     is_accepted,
@@ -125,7 +125,7 @@ def status_after(end: End) -> int:
 async def test_every_process_refuses_the_key_at_the_next_request(live: Live, end: End) -> None:
     _, admin = await administrator(live)
     on = await scenario(live, admin)
-    async with doors(live.served.server) as every:
+    async with clients(live.served.server) as every:
         for _ in range(2):
             for api in every:
                 assert (await api.get("/whoami", bearer=on.key["key"])).status_code == 200
@@ -360,7 +360,7 @@ async def test_revocation_is_heard_in_every_process_and_never_later_than_the_bou
 ) -> None:
     async with (
         _cached(postgres_databases, tmp_path) as cached,
-        doors(cached.server) as every,
+        clients(cached.server) as every,
     ):
         key = cached.key["key"]
 

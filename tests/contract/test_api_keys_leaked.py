@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from czo_auth.crypto import tokens
-from tests.contract.acting import create_key, doors, is_accepted, listed_keys
+from tests.contract.acting import clients, create_key, is_accepted, listed_keys
 from tests.contract.api import Answer, Api
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
@@ -206,7 +206,7 @@ async def test_place_is_a_plain_address_on_one_line(timed_sqlite: Timed, told: s
 async def test_report_acts_at_the_next_request_of_every_process(live: Live) -> None:
     _, session = await live.people.newcomer()
     keys = [await create_key(live.api, session) for _ in range(5)]
-    async with doors(live.served.server) as apis:
+    async with clients(live.served.server) as apis:
         for key in keys:
             assert all(await asyncio.gather(*[is_accepted(api, key["key"]) for api in apis]))
             accepted(await report(apis[0], key["key"], url=PLACE))

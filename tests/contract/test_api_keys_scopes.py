@@ -70,12 +70,12 @@ async def test_scopes_that_the_owner_loses_stop_counting_at_the_next_request(
     account, merchant = await timed.people.newcomer("merchant")
     key = await create_key(api, merchant, scopes=["orders:read", "orders:write"])
     assert await scopes_of(api, key) == ["orders:read", "orders:write"]
-    hats = f"/admin/users/{account.id}/actor-types"
-    accepted(await api.post(hats, {"remove": ["merchant"]}, bearer=admin.token))
+    path = f"/admin/users/{account.id}/actor-types"
+    accepted(await api.post(path, {"remove": ["merchant"]}, bearer=admin.token))
     assert await scopes_of(api, key) == ["orders:read"]
     assert (await principal_of(api, key["key"]))["actorType"] == "customer"
     # What counts no longer was not taken off the key: given back, it counts again.
-    accepted(await api.post(hats, {"add": ["merchant"]}, bearer=admin.token))
+    accepted(await api.post(path, {"add": ["merchant"]}, bearer=admin.token))
     assert await scopes_of(api, key) == ["orders:read", "orders:write"]
 
 

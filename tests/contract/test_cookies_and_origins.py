@@ -21,7 +21,7 @@ STRANGERS = [
     "https://evil.example/.shop.example",
     "https://shop.example",
 ]
-DOORS = ["/customer/sign-in/email", "/sign-in/email", "/customer/sign-up", "/sign-up/email"]
+ENTRIES = ["/customer/sign-in/email", "/sign-in/email", "/customer/sign-up", "/sign-up/email"]
 
 
 async def test_session_cookie_is_out_of_reach_of_scripts_and_other_sites(live_sqlite: Live) -> None:
@@ -160,7 +160,7 @@ async def test_cookie_that_is_no_session_is_no_credential(live_sqlite: Live) -> 
 
 
 # --- signing in and up at another site's wish ------------------------------------------------------------------------
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", ENTRIES)
 async def test_sign_in_and_up_ask_for_the_origin_of_every_browser(live_sqlite: Live, path: str) -> None:
     """better-auth-wire: demanded as soon as any `Sec-Fetch-*` or `Origin` header is there."""
     api = live_sqlite.api

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, ActorRegistry, ActorType
-from czo_auth.core.events.store import OutboxState, SinkState
+from czo_auth.core.events.outbox import OutboxState, SinkState
 from czo_auth.core.flows.administration.coverage import Coverage
 from czo_auth.core.flows.administration.overview import AuditTail, DeploymentOverview
 from czo_auth.core.users.store import UserCounts

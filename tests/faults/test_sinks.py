@@ -25,7 +25,7 @@ def arrived(path: Path) -> list[str]:
     return [str(json.loads(line)["id"]) for line in lines]
 
 
-async def test_sink_that_is_down_loses_nothing_and_a_poison_event_is_parked(
+async def test_sink_that_is_down_loses_nothing_and_a_poison_event_is_dead_lettered(
     sqlite_databases: SqliteDatabases, start_server: StartServer, tmp_path: Path
 ) -> None:
     url = sqlite_databases.new()

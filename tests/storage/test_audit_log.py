@@ -279,13 +279,13 @@ async def test_sink_moves_forward_for_its_owner_only(rows: Rows) -> None:
     assert await claim(rows, "b") == 5
 
 
-async def test_parked_event_is_kept_once_for_each_sink(rows: Rows) -> None:
+async def test_dead_lettered_event_is_kept_once_for_each_sink(rows: Rows) -> None:
     await record(rows, KEY_CREATED, KEY_CREATED)
     first, second = await events(rows)
     for sink, event in (("b", first), ("a", first), ("a", first), ("a", second)):
         await rows.run(lambda tx: tx.outbox.dead_letter(sink, event, error="too long", now=NOW))  # noqa: B023
-    parked = await rows.run(lambda tx: tx.outbox.dead_letters(limit=10))
-    assert parked == [("a", first, "too long"), ("b", first, "too long"), ("a", second, "too long")]
+    dead_lettered = await rows.run(lambda tx: tx.outbox.dead_letters(limit=10))
+    assert dead_lettered == [("a", first, "too long"), ("b", first, "too long"), ("a", second, "too long")]
     assert len(await rows.run(lambda tx: tx.outbox.dead_letters(limit=1))) == 1
 
 

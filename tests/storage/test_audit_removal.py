@@ -63,14 +63,14 @@ async def test_person_leaves_and_the_administrator_who_acted_stays(rows: Rows) -
     assert other.context == ADMINISTRATOR
 
 
-async def test_outbox_and_parked_events_lose_the_names(rows: Rows) -> None:
+async def test_outbox_and_dead_lettered_events_lose_the_names(rows: Rows) -> None:
     await record(rows, KEY, OWN)
     event: Event = (await rows.run(lambda tx: tx.outbox.events_after(0, limit=1)))[0]
     await rows.run(lambda tx: tx.outbox.dead_letter("sink", event, error="no", now=NOW))
     await erase(rows)
     (kept,) = await rows.run(lambda tx: tx.outbox.events_after(0, limit=10))
-    ((_, parked, _),) = await rows.run(lambda tx: tx.outbox.dead_letters(limit=10))
-    assert kept.data == parked.data == {"apiKeyId": "k", "userId": PERSON}
+    ((_, dead_lettered, _),) = await rows.run(lambda tx: tx.outbox.dead_letters(limit=10))
+    assert kept.data == dead_lettered.data == {"apiKeyId": "k", "userId": PERSON}
 
 
 async def test_request_that_is_still_under_way_records_nothing_personal(rows: Rows) -> None:

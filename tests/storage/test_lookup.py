@@ -101,9 +101,9 @@ async def test_every_change_shows_at_the_next_lookup(rows: Rows) -> None:
         assert await lookup.find_api_key(key_digest) == key
         assert await lookup.find_session(session_digest) == session
 
-    hats = frozenset({"admin", "customer"})
-    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=hats, now=NOW))
-    await both_become(actor_types=hats)
+    held = frozenset({"admin", "customer"})
+    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, now=NOW))
+    await both_become(actor_types=held)
     await rows.run(lambda tx: tx.users.set_ban(user.id, banned_at=NOW, reason="spam", now=NOW))
     await both_become(banned=True)
     await rows.factor(user)

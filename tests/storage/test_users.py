@@ -80,9 +80,9 @@ async def test_changes_change_what_they_say_and_nothing_else(rows: Rows) -> None
     expected = replace(expected, password_hash="new")
     assert await rows.run(lambda tx: tx.users.find(user.id)) == expected
 
-    hats = frozenset({"customer", "admin"})
-    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=hats, now=later))
-    expected = replace(expected, actor_types=hats)
+    held = frozenset({"customer", "admin"})
+    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, now=later))
+    expected = replace(expected, actor_types=held)
     assert await rows.run(lambda tx: tx.users.find(user.id)) == expected
 
     await rows.run(lambda tx: tx.users.bump_credential_version(user.id, now=later))

@@ -186,7 +186,7 @@ def test_nothing_of_the_test_stays_and_nothing_of_before_is_written_to(tmp_path:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert vars(auth) is before
-    assert before.keys() - kept.keys() <= {"app", "door"}, "what was asked for before the block"
+    assert before.keys() - kept.keys() <= {"app", "app_state"}, "what was asked for before the block"
     assert all(before[name] is value for name, value in kept.items())
 
 

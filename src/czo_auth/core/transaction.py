@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.api_keys.store import ApiKeys
+from czo_auth.core.events.outbox import Outbox
 from czo_auth.core.events.store import AuditLog, AuditRemoval
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.sealing_store import KeyChecks
@@ -44,7 +45,7 @@ class Transaction(Protocol):
     @property
     def audit_log(self) -> AuditLog: ...
     @property
-    def outbox(self) -> AuditLog: ...
+    def outbox(self) -> Outbox: ...
     @property
     def audit_removal(self) -> AuditRemoval: ...
     @property

@@ -29,7 +29,8 @@ class Subscribers:
     They share one place in the outbox: an event is done with when all that asked for it have returned. Each process
     that runs a relay must register the same ones, for only one of them is served at a time.
 
-    A subscriber that raises gets the event again a few times, and the others do not. After that the event is parked.
+    A subscriber that raises gets the event again a few times, and the others do not. After that the event is
+    dead-lettered.
 
     Args:
         time_limit: How long one subscriber may take with one event before that counts as an error. Less than the

@@ -66,7 +66,7 @@ def _environment(settings: Settings) -> Finding:
 
 
 def _open_docs(settings: Settings) -> Finding:
-    open_doors = [
+    opened = [
         name
         for name, is_open in (
             ("API docs", settings.docs_are_open),
@@ -74,9 +74,9 @@ def _open_docs(settings: Settings) -> Finding:
         )
         if is_open
     ]
-    if not open_doors:
+    if not opened:
         return OPEN_DOCS.ok("closed")
-    found = f"open: {', '.join(open_doors)}"
+    found = f"open: {', '.join(opened)}"
     if not settings.is_production:
         return OPEN_DOCS.ok(f"{found}, as in development")
     return OPEN_DOCS.warn(

@@ -122,7 +122,7 @@ class SqliteWorker:
         return raw  # type: ignore[no-any-return]
 
     def perform(self, step: Callable[[Transaction], Any]) -> Any:
-        """Run *step* and write its journal; part of `BatchConnection`."""
+        """Run *step* and write what it recorded; part of `BatchConnection`."""
         return perform(step, self._opened(), self._tables)
 
     def commit(self) -> None:

@@ -14,6 +14,7 @@ from czo_auth.storage.audit_log import SqlAuditLog
 from czo_auth.storage.audit_removal import SqlAuditRemoval
 from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.organizations import SqlOrganizations
+from czo_auth.storage.outbox import SqlOutbox
 from czo_auth.storage.resets import SqlResets
 from czo_auth.storage.sessions import SqlSessions
 from czo_auth.storage.tables import Tables
@@ -58,9 +59,9 @@ class SqlTransaction:
     def audit_log(self) -> SqlAuditLog:
         return SqlAuditLog(self.connection, self.tables)
 
-    @property
-    def outbox(self) -> SqlAuditLog:
-        return self.audit_log
+    @cached_property
+    def outbox(self) -> SqlOutbox:
+        return SqlOutbox(self.connection, self.tables)
 
     @cached_property
     def audit_removal(self) -> SqlAuditRemoval:
@@ -72,7 +73,7 @@ class SqlTransaction:
 
 
 def perform(step: Callable[[Transaction], T], connection: Connection, tables: Tables) -> T:
-    """Run *step* and write its journal, so that all that is left is the commit."""
+    """Run *step* and write what it recorded, so that all that is left is the commit."""
     transaction = SqlTransaction(connection, tables)
     result = step(transaction)
     transaction.audit_log.flush()

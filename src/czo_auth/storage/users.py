@@ -109,11 +109,11 @@ class SqlUsers(Store):
     def count_factors(self, actor_type: str) -> tuple[int, int]:
         users, factors = self._tables.users, self._tables.factors
         # The actor types are words with spaces between; a space at either end lets each be found as a whole.
-        hats = literal(" ").concat(cast(users.c.actor_types, Text)).concat(" ")
+        given_types = literal(" ").concat(cast(users.c.actor_types, Text)).concat(" ")
         statement = (
             select(func.count(), func.count(factors.c.user_id))
             .select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
-            .where(users.c.banned_at.is_(None), hats.contains(f" {actor_type} ", autoescape=True))
+            .where(users.c.banned_at.is_(None), given_types.contains(f" {actor_type} ", autoescape=True))
         )
         held, with_factor = self._connection.execute(statement).one()
         return held, with_factor

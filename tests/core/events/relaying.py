@@ -83,7 +83,7 @@ async def outbox(transactions: Transactions) -> Sequence[Event]:
     return await transactions.read(lambda tx: tx.outbox.events_after(0, limit=1000))
 
 
-async def parked(transactions: Transactions) -> list[tuple[str, str, str]]:
+async def dead_letters(transactions: Transactions) -> list[tuple[str, str, str]]:
     found = await transactions.read(lambda tx: tx.outbox.dead_letters(limit=100))
     return [(sink, event.id, error) for sink, event, error in found]
 

@@ -11,7 +11,7 @@ import pytest
 from czo_auth.core.events.deliver import DeliveryPolicy, Relay, SinkUnavailable
 from czo_auth.core.events.types import Event
 from czo_auth.core.transaction import Transactions
-from tests.core.events.relaying import Clock, Notebook, milliseconds, parked, policy, record, running
+from tests.core.events.relaying import Clock, Notebook, dead_letters, milliseconds, policy, record, running
 from tests.delivery.waiting import until
 
 
@@ -87,7 +87,7 @@ async def test_outage_loses_nothing_and_keeps_every_users_order(transactions: Tr
         assert [e.data["mark"] for e in notebook.got if e.user_id == user] == [
             mark for mark in marks if mark.startswith(f"{user}:")
         ]
-    assert await parked(transactions) == []
+    assert await dead_letters(transactions) == []
 
 
 async def test_outage_is_logged_once_and_so_is_its_end(
@@ -132,7 +132,7 @@ async def test_what_was_delivered_before_the_outage_is_not_delivered_again(
     assert (first.ids, second.ids) == (ids[:2], ids[2:])
 
 
-async def test_sink_that_hangs_is_down_and_nothing_is_parked(transactions: Transactions) -> None:
+async def test_sink_that_hangs_is_down_and_nothing_is_dead_lettered(transactions: Transactions) -> None:
     hangs = True
 
     async def ask(event: Event) -> None:
@@ -146,7 +146,7 @@ async def test_sink_that_hangs_is_down_and_nothing_is_parked(transactions: Trans
         hangs = False
         await until(lambda: len(notebook.got) == 2)
     assert notebook.ids == ids
-    assert await parked(transactions) == []
+    assert await dead_letters(transactions) == []
 
 
 async def test_neither_an_idle_relay_nor_one_that_waits_for_a_sink_is_busy(
@@ -170,7 +170,7 @@ async def test_neither_an_idle_relay_nor_one_that_waits_for_a_sink_is_busy(
 
 
 # --- an event that is refused ----------------------------------------------------------------------------------------
-async def test_refused_event_is_parked_after_five_tries_and_those_behind_go_on(
+async def test_refused_event_is_dead_lettered_after_five_tries_and_those_behind_go_on(
     transactions: Transactions, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = await record(transactions, "a:1", "b:2", "a:3", "b:4", "a:5")
@@ -184,7 +184,7 @@ async def test_refused_event_is_parked_after_five_tries_and_those_behind_go_on(
         await until(lambda: len(notebook.got) == 4)
     assert notebook.ids == [ids[0], ids[1], ids[3], ids[4]]
     assert Counter(notebook.offered) == Counter(dict.fromkeys(ids, 1)) + Counter({ids[2]: 4})
-    assert await parked(transactions) == [
+    assert await dead_letters(transactions) == [
         ("notebook", ids[2], "ValueError: cannot digest this\\u000d\\u000aat all")
     ]
     # Each single refusal is an INFO, which another test's logging may let through.
@@ -192,7 +192,9 @@ async def test_refused_event_is_parked_after_five_tries_and_those_behind_go_on(
     assert [entry.levelname for entry in told if ids[2] in entry.getMessage()] == ["ERROR"]
 
 
-async def test_parked_event_stays_behind_when_the_relay_starts_again(transactions: Transactions) -> None:
+async def test_dead_lettered_event_stays_behind_when_the_relay_starts_again(
+    transactions: Transactions,
+) -> None:
     async def never(event: Event) -> None:
         raise ValueError
 
@@ -206,7 +208,7 @@ async def test_parked_event_stays_behind_when_the_relay_starts_again(transaction
     assert second.ids == ids
 
 
-async def test_event_that_is_taken_at_last_is_not_parked(transactions: Transactions) -> None:
+async def test_event_that_is_taken_at_last_is_not_dead_lettered(transactions: Transactions) -> None:
     async def ask(event: Event) -> None:
         if len(notebook.offered) < 5:
             raise ValueError
@@ -216,7 +218,7 @@ async def test_event_that_is_taken_at_last_is_not_parked(transactions: Transacti
     async with running(transactions, notebook):
         await until(lambda: notebook.got)
     assert notebook.ids == ids
-    assert await parked(transactions) == []
+    assert await dead_letters(transactions) == []
 
 
 async def test_outages_do_not_count_against_the_event(transactions: Transactions) -> None:
@@ -228,7 +230,7 @@ async def test_outages_do_not_count_against_the_event(transactions: Transactions
     await record(transactions, "u:1")
     async with running(transactions, notebook):
         await until(lambda: notebook.got)
-    assert await parked(transactions) == []
+    assert await dead_letters(transactions) == []
 
 
 async def test_delivery_that_was_cancelled_from_within_counts_against_the_event(
@@ -244,7 +246,7 @@ async def test_delivery_that_was_cancelled_from_within_counts_against_the_event(
     async with running(transactions, notebook):
         await until(lambda: notebook.got)
     assert notebook.ids == ids[1:]
-    assert [event_id for _, event_id, _ in await parked(transactions)] == ids[:1]
+    assert [event_id for _, event_id, _ in await dead_letters(transactions)] == ids[:1]
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------

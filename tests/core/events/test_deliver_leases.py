@@ -22,7 +22,16 @@ from czo_auth.delivery.jsonlines import JsonLines
 from czo_auth.storage import DEFAULT_TABLE_PREFIX, open_storage
 from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.sqlite import SqliteStorage
-from tests.core.events.relaying import Clock, Notebook, claim, milliseconds, parked, policy, record, running
+from tests.core.events.relaying import (
+    Clock,
+    Notebook,
+    claim,
+    dead_letters,
+    milliseconds,
+    policy,
+    record,
+    running,
+)
 from tests.delivery.waiting import until
 from tests.support.postgres import PostgresServer
 
@@ -167,7 +176,7 @@ async def test_relay_that_overslept_its_lease_leaves_the_sink_to_the_new_owner(
     assert set(sleeper.ids) <= set(ids[:3])
 
 
-async def test_relay_that_lost_its_lease_parks_nothing(
+async def test_relay_that_lost_its_lease_dead_letters_nothing(
     transactions: Transactions, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -187,7 +196,7 @@ async def test_relay_that_lost_its_lease_parks_nothing(
             go_on.set()
             await until(lambda: "took over" in caplog.text)
     assert heir.ids == ids
-    assert await parked(transactions) == []
+    assert await dead_letters(transactions) == []
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------

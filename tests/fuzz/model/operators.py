@@ -24,7 +24,7 @@ class Operators(Acting):
         administration, recovery = self._here.auth.administration, self._here.auth.recovery
         if deed == "reset" and self.world.lacks_a_reset(person):
             return
-        how = {"provenance": SYSTEM, "now": self._now}
+        how = {"context": SYSTEM, "now": self._now}
         add, remove = (["admin"], []) if deed == "promote" else ([], ["admin"])
         if deed == "ban":
             self._run(administration.ban(person.id, reason="the model", **how))

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from czo_auth.core.errors import StorageUnavailable
-from czo_auth.core.events.store import AuditLog
+from czo_auth.core.events.outbox import Outbox
 from czo_auth.core.events.types import Event
 from czo_auth.core.text import escape_control
 from czo_auth.crypto import tokens
@@ -21,7 +21,7 @@ _log = logging.getLogger("czo_auth.events")
 
 
 class SinkUnavailable(Exception):
-    """A sink cannot take any event at present. Says nothing about the event, which waits and is never parked."""
+    """A sink cannot take any event at present. Says nothing about the event, which waits and is never dead-lettered."""
 
 
 class Sink(Protocol):
@@ -42,7 +42,7 @@ class Sink(Protocol):
 
         Raises:
             SinkUnavailable: An outage. The sink waits and then goes on with this event.
-            Exception: Anything else counts against the event, which is parked after a few tries.
+            Exception: Anything else counts against the event, which is dead-lettered after a few tries.
         """
 
 
@@ -50,10 +50,10 @@ class OutboxHolder(Protocol):
     """The part of a transaction that the relay needs."""
 
     @property
-    def outbox(self) -> AuditLog: ...
+    def outbox(self) -> Outbox: ...
 
 
-class Outbox(Protocol):
+class OutboxTransactions(Protocol):
     """The part of ``Transactions`` that the relay needs; named here because events lie below transactions."""
 
     async def run(self, step: Callable[[OutboxHolder], T]) -> T:
@@ -72,7 +72,7 @@ class DeliveryPolicy:
         time_limit: How long one delivery may take before it counts as an outage; at most half the lease, so that no
             delivery outlives the lease under which it began.
         poll: How often to look for events that other processes recorded.
-        tries: How often an event is offered before it is parked.
+        tries: How often an event is offered before it is dead-lettered.
         first_pause, longest_pause: After a failure; doubled each time, with jitter.
 
     Raises:
@@ -111,7 +111,7 @@ class Relay:
     again.
 
     Args:
-        outbox: The ``Transactions`` of the storage.
+        transactions: The ``Transactions`` of the storage.
         sinks: Where events go; their names are distinct.
         owner: Names this process among those that share the database; no two may have the same.
         now: Gives the present, aware.
@@ -123,7 +123,7 @@ class Relay:
 
     def __init__(
         self,
-        outbox: Outbox,
+        transactions: OutboxTransactions,
         sinks: Sequence[Sink],
         *,
         owner: str,
@@ -135,7 +135,8 @@ class Relay:
         self._stop = asyncio.Event()
         policy = policy or DeliveryPolicy()
         self._lines = [
-            _Line(sink, outbox=outbox, owner=owner, now=now, policy=policy, stop=self._stop) for sink in sinks
+            _Line(sink, transactions=transactions, owner=owner, now=now, policy=policy, stop=self._stop)
+            for sink in sinks
         ]
 
     async def run(self) -> None:
@@ -171,7 +172,7 @@ class _Line:
         self,
         sink: Sink,
         *,
-        outbox: Outbox,
+        transactions: OutboxTransactions,
         owner: str,
         now: Callable[[], datetime],
         policy: DeliveryPolicy,
@@ -179,7 +180,7 @@ class _Line:
     ) -> None:
         self.wake = asyncio.Event()
         self._sink = sink
-        self._outbox = outbox
+        self._transactions = transactions
         self._owner = owner
         self._now = now
         self._policy = policy
@@ -224,7 +225,7 @@ class _Line:
         if not await self._hold():
             return _Rest(self._policy.poll, self._stop)
         position, limit = self._position, self._policy.batch_size
-        events = await self._outbox.read(lambda tx: tx.outbox.events_after(position, limit=limit))
+        events = await self._transactions.read(lambda tx: tx.outbox.events_after(position, limit=limit))
         for event in events:
             # A batch ends when it is time to renew the lease; the next pass does.
             if self._stop.is_set() or not self._holds():
@@ -276,24 +277,24 @@ class _Line:
             _log.info("sink %s refused event %s: %s", self._sink.name, event.id, _described(fault))
             await self._save()
             return self._policy.pause_after(count)
-        if await self._park(event, _described(fault)):
+        if await self._dead_letter(event, _described(fault)):
             _log.error(
-                "sink %s refused event %s (%s) %d times, it is parked: %s",
+                "sink %s refused event %s (%s) %d times, it is dead-lettered: %s",
                 *(self._sink.name, event.id, event.type, count, _described(fault)),
             )
         return None
 
-    async def _park(self, event: Event, error: str) -> bool:
+    async def _dead_letter(self, event: Event, error: str) -> bool:
         now = self._now()
 
         def step(tx: OutboxHolder) -> bool:
-            # First, so that a process that lost the lease does not park what the next one may well deliver.
+            # First, so that a process that lost the lease does not dead-letter what the next one may well deliver.
             if not tx.outbox.advance_sink(self._sink.name, owner=self._owner, sequence=event.sequence):
                 return False
             tx.outbox.dead_letter(self._sink.name, event, error=error, now=now)
             return True
 
-        return self._saved_or_lost(event.sequence, saved=await self._outbox.run(step))
+        return self._saved_or_lost(event.sequence, saved=await self._transactions.run(step))
 
     # --- the lease and the place ---
 
@@ -315,7 +316,7 @@ class _Line:
                 tx.outbox.advance_sink(sink, owner=owner, sequence=position)
             return tx.outbox.claim_sink(sink, owner=owner, until=until, now=now)
 
-        place = await self._outbox.run(step)
+        place = await self._transactions.run(step)
         self._position_is_saved = True
         self._held_until = None if place is None else until
         self._position = self._position if place is None else place
@@ -325,7 +326,7 @@ class _Line:
         if self._position_is_saved:
             return
         position = self._position
-        saved = await self._outbox.run(
+        saved = await self._transactions.run(
             lambda tx: tx.outbox.advance_sink(self._sink.name, owner=self._owner, sequence=position)
         )
         self._saved_or_lost(position, saved=saved)
@@ -347,7 +348,7 @@ class _Line:
             tx.outbox.release_sink(sink, owner=owner)
 
         try:
-            await self._outbox.run(step)
+            await self._transactions.run(step)
         except StorageUnavailable:
             _log.warning("the lease on sink %s could not be given back; it runs out by itself", sink)
 

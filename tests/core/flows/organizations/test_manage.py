@@ -136,7 +136,7 @@ async def test_limit_of_organizations_owned_holds_against_requests_at_once(
     first, second = two_doors
     ada = await first.person("ada")
     policy = OrganizationPolicy(limit=2)
-    doors = [
+    processes = [
         ManageOrganizations(
             replace(
                 deployment.runtime.services,
@@ -149,7 +149,9 @@ async def test_limit_of_organizations_owned_holds_against_requests_at_once(
     outcomes = await asyncio.gather(
         *(
             outcome(
-                doors[number % 2].create(ada, NewOrganization(name=f"O{number}"), context=FROM_HERE, now=NOW)
+                processes[number % 2].create(
+                    ada, NewOrganization(name=f"O{number}"), context=FROM_HERE, now=NOW
+                )
             )
             for number in range(6)
         )

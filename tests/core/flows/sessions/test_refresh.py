@@ -32,7 +32,7 @@ async def test_family_of_a_session_that_lives_goes_on(deployment: Deployment) ->
 
 Change = Callable[[Transaction, User, IssuedSession], object]
 CHANGES: dict[str, Change] = {
-    "lost the hat": lambda tx, user, _: tx.users.set_actor_types(
+    "lost the actor type": lambda tx, user, _: tx.users.set_actor_types(
         user.id, actor_types=frozenset({"customer"}), now=NOW
     ),
     "banned": lambda tx, user, _: tx.users.set_ban(user.id, banned_at=NOW, reason="test", now=NOW),

@@ -77,7 +77,7 @@ CHANGES: dict[str, Callable[[Transaction, VerifiedCode, Timed], object]] = {
     "credentials changed": lambda tx, proved, here: tx.users.bump_credential_version(
         proved.user_id, now=here.clock()
     ),
-    "lost the hat": lambda tx, proved, here: tx.users.set_actor_types(
+    "lost the actor type": lambda tx, proved, here: tx.users.set_actor_types(
         proved.user_id, actor_types=frozenset({"merchant"}), now=here.clock()
     ),
     "challenge consumed": lambda tx, proved, here: tx.two_factor.consume_challenge(

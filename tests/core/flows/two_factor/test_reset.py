@@ -33,7 +33,7 @@ async def deployment(migrated_url: str) -> AsyncIterator[Deployment]:
 
 
 @pytest.fixture
-async def two_doors(migrated_url: str) -> AsyncIterator[tuple[Deployment, Deployment]]:
+async def two_processes(migrated_url: str) -> AsyncIterator[tuple[Deployment, Deployment]]:
     """Two processes' worth of the same deployment: nothing but the database keeps their acts apart."""
     key, wait = new_key_text(), int(WAIT.total_seconds())
     async with (
@@ -122,13 +122,13 @@ async def test_reset_is_carried_out_when_it_is_due_and_not_before(deployment: De
     assert await mails(deployment) == ["two_factor_reset_asked", "two_factor_reset"]
 
 
-@pytest.mark.parametrize("lost", ["hat", "factor", "ban"])
+@pytest.mark.parametrize("lost", ["actor_type", "factor", "ban"])
 async def test_reset_dies_when_who_asked_could_not_ask_any_more(deployment: Deployment, lost: str) -> None:
     admin, carol = await administrator(deployment), await protected(deployment)
     await ask(deployment, admin, carol)
     administration = deployment.runtime.administration
     match lost:
-        case "hat":
+        case "actor_type":
             await administration.change_actor_types(
                 admin.user_id, add=(), remove=("admin",), context=OPERATOR, now=NOW
             )
@@ -181,10 +181,10 @@ async def test_lock_alone_is_lifted_at_once(deployment: Deployment) -> None:
 
 
 async def test_a_reset_that_fails_does_not_hold_up_the_next_turn(
-    two_doors: tuple[Deployment, Deployment],
+    two_processes: tuple[Deployment, Deployment],
 ) -> None:
     """A wait that was shortened to nothing leaves what waits already; housekeeping needs no setting."""
-    first, _ = two_doors
+    first, _ = two_processes
     admin = await administrator(first)
     people = [await protected(first, f"user{number}") for number in range(3)]
     for user in people:
@@ -195,8 +195,10 @@ async def test_a_reset_that_fails_does_not_hold_up_the_next_turn(
 
 
 # --- races -----------------------------------------------------------------------------------------------------------
-async def test_of_a_due_reset_and_its_cancellation_one_wins(two_doors: tuple[Deployment, Deployment]) -> None:
-    first, second = two_doors
+async def test_of_a_due_reset_and_its_cancellation_one_wins(
+    two_processes: tuple[Deployment, Deployment],
+) -> None:
+    first, second = two_processes
     admin = await administrator(first)
     for number in range(ROUNDS):
         user = await protected(first, f"user{number}")
@@ -215,22 +217,22 @@ async def test_of_a_due_reset_and_its_cancellation_one_wins(two_doors: tuple[Dep
 
 
 async def test_processes_that_carry_out_together_do_it_once_and_tell_once(
-    two_doors: tuple[Deployment, Deployment],
+    two_processes: tuple[Deployment, Deployment],
 ) -> None:
-    admin = await administrator(two_doors[0])
-    people = [await protected(two_doors[0], f"user{number}") for number in range(ROUNDS)]
+    admin = await administrator(two_processes[0])
+    people = [await protected(two_processes[0], f"user{number}") for number in range(ROUNDS)]
     for user in people:
-        await ask(two_doors[0], admin, user)
+        await ask(two_processes[0], admin, user)
     await asyncio.gather(
-        *(deployment.runtime.recovery.carry_out_due(now=DUE) for deployment in two_doors for _ in "ab")
+        *(deployment.runtime.recovery.carry_out_due(now=DUE) for deployment in two_processes for _ in "ab")
     )
-    assert len(await two_doors[0].audit(ADMINISTRATIVE_RESET)) == ROUNDS
-    kinds = [kind for deployment in two_doors for kind in await mails(deployment)]
+    assert len(await two_processes[0].audit(ADMINISTRATIVE_RESET)) == ROUNDS
+    kinds = [kind for deployment in two_processes for kind in await mails(deployment)]
     assert kinds.count("two_factor_reset") == ROUNDS
 
 
-async def test_a_link_cancels_once(two_doors: tuple[Deployment, Deployment]) -> None:
-    first, second = two_doors
+async def test_a_link_cancels_once(two_processes: tuple[Deployment, Deployment]) -> None:
+    first, second = two_processes
     admin, carol = await administrator(first), await protected(first)
     await ask(first, admin, carol)
     await asyncio.sleep(0.05)
@@ -238,7 +240,7 @@ async def test_a_link_cancels_once(two_doors: tuple[Deployment, Deployment]) -> 
     results = await asyncio.gather(
         *(
             done(deployment.runtime.recovery.cancel_by_token(token, context=FROM_HERE, now=NOW))
-            for deployment in two_doors
+            for deployment in two_processes
             for _ in range(8)
         )
     )

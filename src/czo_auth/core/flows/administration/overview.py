@@ -9,7 +9,7 @@ from typing import Final
 
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.events.chain import GENESIS, verify_chain
-from czo_auth.core.events.store import OutboxState
+from czo_auth.core.events.outbox import OutboxState
 from czo_auth.core.events.types import AuditFilter
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
 from czo_auth.core.transaction import Transaction, Transactions

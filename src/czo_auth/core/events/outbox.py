@@ -1,0 +1,80 @@
+"""The port of the outbox: events on their way to sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from czo_auth.core.events.types import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkState:
+    """
+    How far one sink has come.
+
+    Attributes:
+        behind: How many events wait for it.
+        oldest_waiting_at: When the first of them was recorded; None when none waits.
+        leased_until: Until when a process serves it; None when none does.
+        dead_lettered: How many events it refused.
+    """
+
+    name: str
+    behind: int
+    oldest_waiting_at: datetime | None
+    leased_until: datetime | None
+    dead_lettered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxState:
+    """The events that are kept, and every sink that was ever served."""
+
+    events: int
+    sinks: Sequence[SinkState]
+
+
+class Outbox(Protocol):
+    """
+    Events that wait for delivery. The audit log fills it, in the transaction of the change (S34).
+
+    Promise: sequence numbers grow in the order of the commits, so that a reader that remembers the last number it saw
+    misses nothing.
+    """
+
+    def events_after(self, sequence: int, *, limit: int) -> Sequence[Event]:
+        """Read events beyond *sequence*, oldest first."""
+
+    def events_before(self, sequence: int | None, *, limit: int, event_type: str | None) -> Sequence[Event]:
+        """Read events below *sequence* (None: from the end), newest first, of one type if given."""
+
+    def claim_sink(self, sink: str, *, owner: str, until: datetime, now: datetime) -> int | None:
+        """
+        Take or extend the lease on *sink* for *owner*.
+
+        One atomic statement: two owners never hold it at once.
+
+        Returns:
+            The last sequence delivered, or None when another owner holds an unexpired lease.
+        """
+
+    def advance_sink(self, sink: str, *, owner: str, sequence: int) -> bool:
+        """Remember that *sink* has everything up to *sequence*; False when the lease was lost."""
+
+    def release_sink(self, sink: str, *, owner: str) -> None:
+        """Give the lease back, so that another process may take over at once."""
+
+    def dead_letter(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
+        """Put aside an event that *sink* refuses for its content, so that those behind it go on."""
+
+    def dead_letters(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
+        """Read the events put aside, as ``(sink, event, error)``."""
+
+    def state(self) -> OutboxState:
+        """Tell how far each sink has come, and what was put aside."""
+
+    def prune_events(self, *, before: datetime) -> int:
+        """Delete events older than *before* that every known sink has had; answer how many."""
