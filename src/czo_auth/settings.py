@@ -18,6 +18,7 @@ from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
 from czo_auth.core.api_keys.lifetime import MAX_DAYS
 from czo_auth.core.api_keys.scopes import ScopePolicy
 from czo_auth.core.events.types import AuditPolicy
+from czo_auth.core.limits import MAX_API_KEYS_A_DAY
 from czo_auth.core.mail import read_sender
 from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.origins import canonical_origin, is_loopback
@@ -194,6 +195,12 @@ class Settings(BaseSettings):
     # API keys
     api_key_prefix: str = Field(default=tokens.DEFAULT_API_KEY, description="What every API key begins with.")
     api_key_limit: int = Field(default=100, ge=1, description="Live API keys that a user may have.")
+    api_key_daily_limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="API keys that a user may make or rotate in a day, those that ended since included; by default "
+        "five times the limit of live ones, and 500 at least.",
+    )
     api_key_max_days: int | None = Field(
         default=None,
         ge=1,
@@ -428,6 +435,7 @@ class Settings(BaseSettings):
             api_keys=ApiKeyPolicy(
                 prefix=self.api_key_prefix,
                 limit=self.api_key_limit,
+                daily_limit=self.api_key_daily_limit or max(MAX_API_KEYS_A_DAY, 5 * self.api_key_limit),
                 longest_days=self.api_key_max_days,
                 unused_days=self.api_key_unused_days,
                 when_leaked=self.leaked_api_keys,

@@ -13,7 +13,7 @@ import pytest
 from czo_auth.core.context import SYSTEM
 from czo_auth.core.errors import EmailNotVerified, SessionRequired
 from czo_auth.core.flows.organizations.invitations import NewInvitation
-from tests.contract.acting import create_key, found, join
+from tests.contract.acting import create_key, found, graphql, join
 from tests.contract.checks import accepted, refused
 from tests.contract.database import sql
 from tests.contract.deployments import Timed
@@ -32,12 +32,6 @@ async def confirm(timed: Timed, account: Account) -> None:
 async def invite(timed: Timed, by: Session, organization: str, email: str, role: str = "owner") -> Any:
     path = f"/organizations/{organization}/invitations"
     return accepted(await timed.api.post(path, {"email": email, "role": role}, bearer=by.token), 201)
-
-
-async def graphql(timed: Timed, query: str, bearer: str) -> str:
-    headers = {"authorization": f"Bearer {bearer}"}
-    answer = await timed.api.http.post("/graphql", json={"query": query}, headers=headers)
-    return answer.text
 
 
 # --- keys ------------------------------------------------------------------------------------------------------------
@@ -81,8 +75,9 @@ async def test_key_sees_no_invitation_and_no_address(timed: Timed, bound: bool, 
     assert [one["email"] for one in members] == [one["user"]["email"] for one in members] == [None, None]
     assert {one["userId"] for one in members} == {owner.id, member[0].id}
     assert seen[3].json()["invitations"] == []
-    text = await graphql(timed, f'{{ organization(id: "{organization}") {{ id name role }} }}', key)
-    assert INVITED not in text
+    answer = await graphql(timed, f'{{ organization(id: "{organization}") {{ id name role }} }}', key)
+    assert answer.json()["data"]["organization"]["role"] == "owner"
+    assert INVITED not in answer.text
 
 
 async def test_active_member_of_a_bound_key_has_no_address(timed: Timed) -> None:

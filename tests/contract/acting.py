@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import psutil
 
 from czo_auth.core.context import SYSTEM
 from tests.contract.api import Api, new_client
 from tests.contract.checks import accepted, refused
-from tests.contract.deployments import Deployment, create_admin
+from tests.contract.deployments import Deployment, Timed, create_admin
 from tests.contract.people import Account, Session
 from tests.support.server import RunningServer
 
@@ -79,6 +80,14 @@ async def join(
     )
     token = accepted(invited, 201)["token"]
     accepted(await api.post("/invitations/accept", {"token": token}, bearer=session.token))
+
+
+# --- GraphQL ---------------------------------------------------------------------------------------------------------
+async def graphql(timed: Timed, query: str, bearer: str) -> httpx.Response:
+    """Ask the GraphQL application of a deployment that runs in this process."""
+    async with new_client(timed.api.origin, transport=httpx.ASGITransport(timed.runtime.graphql)) as http:
+        headers = {"authorization": f"Bearer {bearer}"}
+        return await http.post("/graphql", json={"query": query}, headers=headers)
 
 
 # --- administrators --------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ async def test_reset_waits_changes_nothing_and_is_carried_out_when_due(waiting: 
     assert (asked["userId"], asked["askedBy"]) == (waiting.carol.id, here.ada.id)
     assert asked["reason"] == REASON
     listed = accepted(await here.api.get("/admin/two-factor-resets", bearer=waiting.admin.token))
-    assert listed == {"resets": [asked], "total": 1}
+    assert listed == {"resets": [asked], "total": 1, "nextCursor": None}
     again = await here.api.delete(waiting.path, {"reason": "again"}, bearer=waiting.admin.token)
     refused(again, 409, "TWO_FACTOR_RESET_PENDING")
 

@@ -321,5 +321,5 @@ def plainly(document: DocumentNode) -> tuple[int, int, int]:
 @given(documents())
 def test_the_measure_is_what_spreading_everything_out_would_count(text: str) -> None:
     document = parse(text)
-    cost = limits._Meter(document, apart=frozenset()).whole(document)
+    cost = limits._Meter(document, apart=frozenset(), lists=()).whole(document)
     assert (cost.depth, cost.aliases, cost.fields) == plainly(document)

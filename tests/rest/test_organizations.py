@@ -145,7 +145,7 @@ def test_life_of_an_organization(person: Any) -> None:
     assert (made["name"], made["slug"], made["role"], made["logo"]) == ("Acme", "acme-life", "owner", None)
     assert made["metadata"] == {"tier": "gold"}
     assert TIME.fullmatch(made["createdAt"])
-    assert ok(ada.get("/organizations")) == {"organizations": [made], "total": 1}
+    assert ok(ada.get("/organizations")) == {"organizations": [made], "total": 1, "nextCursor": None}
     path = f"/organizations/{made['id']}"
     assert ok(ada.get(path)) == {"organization": made}
 
@@ -158,7 +158,7 @@ def test_life_of_an_organization(person: Any) -> None:
 
     ok(ada.call("DELETE", path), 204)
     refused(ada.call("DELETE", path), 404, "NOT_FOUND")
-    assert ok(ada.get("/organizations")) == {"organizations": [], "total": 0}
+    assert ok(ada.get("/organizations")) == {"organizations": [], "total": 0, "nextCursor": None}
     assert ok(ada.get("/whoami"))["organizationId"] is None
 
 
@@ -230,7 +230,7 @@ def test_invitation_from_mail_to_membership(person: Any) -> None:
     assert {"id", "organizationId", "email", "role", "status", "expiresAt", "createdAt"} <= set(invitation)
     assert (invitation["email"], invitation["status"]) == (bob.user["email"], "pending")
     assert TIME.fullmatch(invitation["expiresAt"])
-    assert ok(ada.get(path)) == {"invitations": [invitation], "total": 1}
+    assert ok(ada.get(path)) == {"invitations": [invitation], "total": 1, "nextCursor": None}
     again = {"email": bob.user["email"], "role": "member"}
     refused(ada.post(path, again), 409, "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION")
 
@@ -321,7 +321,7 @@ def test_scoped_key_sees_one_organization_and_unscoped_ones_all(person: Any) -> 
     acme, other, foreign = ada.found("Acme"), ada.found("Other"), bob.found("Foreign")
     scoped, unscoped = ada.key(acme["id"]), ada.key()
 
-    assert ok(scoped.get("/organizations")) == {"organizations": [acme], "total": 1}
+    assert ok(scoped.get("/organizations")) == {"organizations": [acme], "total": 1, "nextCursor": None}
     assert ok(unscoped.get("/organizations"))["total"] == 2
     assert ok(scoped.get(f"/organizations/{acme['id']}")) == {"organization": acme}
     assert ok(scoped.get("/organization/get-active-member-role")) == {"role": "owner"}

@@ -69,9 +69,9 @@ async def test_keys_are_listed_newest_first_with_expired_but_without_dead_ones(r
     rotated = await rows.key(user, created_at=NOW + SECOND)
     end = NOW + HOUR
     assert await rows.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=end, now=NOW))
-    ids = [key.id for key in await rows.run(lambda tx: tx.api_keys.list_live(user.id, now=NOW))]
+    ids = [key.id for key in await rows.run(lambda tx: tx.api_keys.list_live(user.id, limit=9, now=NOW))]
     assert ids == [rotated.id, expired.id, old.id]
-    ids = [key.id for key in await rows.run(lambda tx: tx.api_keys.list_live(user.id, now=end))]
+    ids = [key.id for key in await rows.run(lambda tx: tx.api_keys.list_live(user.id, limit=9, now=end))]
     assert ids == [expired.id, old.id]
 
 
@@ -245,15 +245,20 @@ async def test_last_use_moves_forward_only(rows: Rows) -> None:
     assert await rows.run(lambda tx: tx.api_keys.find(third.id)) == replace(third, last_used_at=NOW + SECOND)
 
 
-async def test_pruning_deletes_dead_keys_and_leaves_expired_ones(rows: Rows) -> None:
+async def test_pruning_deletes_dead_keys_and_leaves_expired_ones_for_a_while(rows: Rows) -> None:
     user = await rows.user()
+    await rows.key(user, expires_at=NOW - 3 * HOUR)
+    old = NOW - 2 * HOUR
     live, expired = await rows.key(user), await rows.key(user, expires_at=NOW - HOUR)
     digest = a_digest()
     assert await revoke(rows, await rows.key(user, digest=digest))
     rotated = await rows.key(user)
     await rows.run(lambda tx: tx.api_keys.mark_rotated(rotated.id, expires_at=NOW, now=NOW))
-    assert await rows.run(lambda tx: tx.api_keys.prune_expired(before=NOW)) == 0
-    assert await rows.run(lambda tx: tx.api_keys.prune_expired(before=NOW + SECOND)) == 2
-    listed = await rows.run(lambda tx: tx.api_keys.list_live(user.id, now=NOW))
+    assert await rows.run(lambda tx: tx.api_keys.prune_expired(before=NOW, expired=old)) == 1
+    assert await rows.run(lambda tx: tx.api_keys.prune_expired(before=NOW, expired=old)) == 0
+    due = NOW + SECOND
+    pruned = [await rows.run(lambda tx: tx.api_keys.prune_expired(before=due, expired=old)) for _ in range(3)]
+    assert pruned == [1, 1, 0]
+    listed = await rows.run(lambda tx: tx.api_keys.list_live(user.id, limit=9, now=NOW))
     assert {key.id for key in listed} == {live.id, expired.id}
     assert await rows.run(lambda tx: tx.api_keys.add(a_key(user), digest=digest)) is None  # type: ignore[func-returns-value]

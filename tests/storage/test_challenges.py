@@ -124,11 +124,16 @@ async def test_trusted_devices_are_listed_newest_first_and_dropped(rows: Rows) -
     old = await rows.device(user, created_at=NOW - HOUR)
     new = await rows.device(user)
     await rows.device(user, expires_at=NOW)
-    assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(user.id, now=NOW)) == [new, old]
+    assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(user.id, limit=9, now=NOW)) == [
+        new,
+        old,
+    ]
     assert not await rows.run(lambda tx: tx.two_factor.drop_trusted_device(user.id, foreign.id))
     assert await rows.run(lambda tx: tx.two_factor.drop_trusted_device(user.id, new.id))
     assert not await rows.run(lambda tx: tx.two_factor.drop_trusted_device(user.id, new.id))
-    assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(user.id, now=NOW)) == [old]
+    assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(user.id, limit=9, now=NOW)) == [old]
     await rows.run(lambda tx: tx.two_factor.drop_trusted_devices(user.id))
-    assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(user.id, now=NOW)) == []
-    assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(other.id, now=NOW)) == [foreign]
+    assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(user.id, limit=9, now=NOW)) == []
+    assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(other.id, limit=9, now=NOW)) == [
+        foreign
+    ]

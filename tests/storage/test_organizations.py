@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from czo_auth.core.organizations.organization import InvitationStatus, Member, Organization
+from czo_auth.core.organizations.roles import RANK
 from czo_auth.core.transaction import Transaction
 from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id, an_organization
 
@@ -71,7 +72,7 @@ async def test_deleted_organization_is_gone_with_members_and_invitations(rows: R
     assert await rows.run(lambda tx: tx.organizations.find_member(acme.id, user.id)) is None
     assert await rows.run(lambda tx: tx.organizations.find_invitation(invitation.id)) is None
     assert await rows.run(lambda tx: tx.organizations.find_invitation_by_digest(digest)) is None
-    assert await rows.run(lambda tx: tx.organizations.list_of(user.id)) == [(other, "member")]
+    assert await rows.run(lambda tx: tx.organizations.list_of(user.id, limit=9)) == [(other, "member")]
     await rows.organization(slug=acme.slug)
 
 
@@ -80,7 +81,10 @@ async def test_organizations_of_a_user_come_oldest_first(rows: Rows) -> None:
     new = await rows.organization({user: "member"})
     old = await rows.organization({user: "owner"}, created_at=NOW - HOUR)
     await rows.organization({other: "owner"})
-    assert await rows.run(lambda tx: tx.organizations.list_of(user.id)) == [(old, "owner"), (new, "member")]
+    assert await rows.run(lambda tx: tx.organizations.list_of(user.id, limit=9)) == [
+        (old, "owner"),
+        (new, "member"),
+    ]
 
 
 async def test_member_comes_with_name_and_address(rows: Rows) -> None:
@@ -98,7 +102,7 @@ async def test_member_comes_with_name_and_address(rows: Rows) -> None:
     )
     assert await rows.run(lambda tx: tx.organizations.find_member(acme.id, user.id)) == expected
     assert await rows.run(lambda tx: tx.organizations.find_member_by_id(member_id)) == expected
-    assert await rows.run(lambda tx: tx.organizations.list_members(acme.id)) == [expected]
+    assert await rows.run(lambda tx: tx.organizations.list_members(acme.id, limit=9)) == [expected]
     assert await rows.run(lambda tx: tx.organizations.find_member(acme.id, an_id())) is None
     assert await rows.run(lambda tx: tx.organizations.find_member_by_id(an_id())) is None
 
@@ -126,7 +130,7 @@ async def test_members_are_changed_counted_and_removed(rows: Rows) -> None:
     assert await rows.run(lambda tx: tx.organizations.count_owners(acme.id)) == 2
     assert await rows.run(lambda tx: tx.organizations.remove_member(acme.id, owner.id))
     assert not await rows.run(lambda tx: tx.organizations.remove_member(acme.id, owner.id))
-    members = await rows.run(lambda tx: tx.organizations.list_members(acme.id))
+    members = await rows.run(lambda tx: tx.organizations.list_members(acme.id, limit=9))
     assert [member.user_id for member in members] == [other.id]
 
 
@@ -146,10 +150,12 @@ async def test_invitation_is_found_by_id_digest_and_address(rows: Rows) -> None:
     assert (
         await rows.run(lambda tx: tx.organizations.find_pending_invitation(acme.id, "x@y.z", now=NOW)) is None
     )
-    assert await rows.run(lambda tx: tx.organizations.list_invitations(acme.id)) == [kept]
-    mine = await rows.run(lambda tx: tx.organizations.list_invitations_for(email, now=NOW))
+    assert await rows.run(lambda tx: tx.organizations.list_invitations(acme.id, roles=RANK, limit=9)) == [
+        kept
+    ]
+    mine = await rows.run(lambda tx: tx.organizations.list_invitations_for(email, limit=9, now=NOW))
     assert mine == [foreign, kept]
-    assert await rows.run(lambda tx: tx.organizations.list_invitations_for(email, now=end)) == []
+    assert await rows.run(lambda tx: tx.organizations.list_invitations_for(email, limit=9, now=end)) == []
 
 
 @pytest.mark.parametrize("status", ["accepted", "rejected", "canceled"])
@@ -177,4 +183,6 @@ async def test_pruning_deletes_expired_invitations(rows: Rows) -> None:
     await rows.invitation(acme, inviter)
     kept = await rows.invitation(acme, inviter, expires_at=NOW + 100 * HOUR)
     assert await rows.run(lambda tx: tx.organizations.prune_expired(before=NOW + 49 * HOUR)) == 1
-    assert await rows.run(lambda tx: tx.organizations.list_invitations(acme.id)) == [kept]
+    assert await rows.run(lambda tx: tx.organizations.list_invitations(acme.id, roles=RANK, limit=9)) == [
+        kept
+    ]

@@ -35,11 +35,21 @@ def list_keys(
     from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
+    from czo_auth.core.limits import MAX_PAGE
+    from czo_auth.core.paging import PageQuery
     from czo_auth.rest import shapes
 
     async def act(auth: Auth) -> Sequence[ApiKey]:
         user = await auth.administration.find_by_email(email)
-        return await auth.administration.list_api_keys(user.id, now=auth.now())
+        found: list[ApiKey] = []
+        cursor: str | None = None
+        while True:
+            request = PageQuery(limit=MAX_PAGE, cursor=cursor)
+            page = await auth.administration.list_api_keys(user.id, page=request, now=auth.now())
+            found.extend(page.items)
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
 
     keys = run(
         act,

@@ -71,6 +71,7 @@ def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url:
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.core.errors import NotFound
+    from czo_auth.core.paging import PageQuery
     from czo_auth.rest import shapes
 
     async def email_of(auth: Auth, user_id: str) -> str | None:
@@ -80,10 +81,10 @@ def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url:
             return None
 
     async def act(auth: Auth) -> None:
-        resets, total = await auth.recovery.list_waiting(limit=_MAX_COUNT)
+        page = await auth.recovery.list_waiting(PageQuery(limit=_MAX_COUNT))
         rows = [
             (reset, await email_of(auth, reset.user_id), await email_of(auth, reset.asked_by))
-            for reset in resets
+            for reset in page.items
         ]
         if as_json:
             for reset, email, asker in rows:
@@ -96,8 +97,8 @@ def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url:
                 for reset, email, asker in rows
             ),
         )
-        if total > len(rows):
-            print(f"and {total - len(rows)} more", file=sys.stderr)
+        if page.total > len(rows):
+            print(f"and {page.total - len(rows)} more", file=sys.stderr)
 
     run(act, data_dir=data_dir, database_url=database_url)
 

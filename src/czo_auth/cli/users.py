@@ -124,10 +124,12 @@ def list_users(
 
 
 async def _pages(auth: Auth, search: str | None) -> AsyncIterator[Sequence[User]]:
+    from czo_auth.core.paging import PageQuery
+
     cursor: str | None = None
     while True:
-        page = await auth.administration.search(text=search, cursor=cursor, limit=_PAGE)
-        yield page.users
+        page = await auth.administration.search(text=search, page=PageQuery(limit=_PAGE, cursor=cursor))
+        yield page.items
         cursor = page.next_cursor
         if cursor is None:
             return

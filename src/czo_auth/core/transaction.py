@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.api_keys.store import ApiKeys
+from czo_auth.core.budgets import Budgets
 from czo_auth.core.events.outbox import Outbox
 from czo_auth.core.events.store import AuditLog, AuditRemoval
 from czo_auth.core.organizations.store import Organizations
@@ -42,6 +43,8 @@ class Transaction(Protocol):
     def api_keys(self) -> ApiKeys: ...
     @property
     def organizations(self) -> Organizations: ...
+    @property
+    def budgets(self) -> Budgets: ...
     @property
     def audit_log(self) -> AuditLog: ...
     @property

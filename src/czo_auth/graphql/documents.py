@@ -11,11 +11,16 @@ from graphql import (
     DocumentNode,
     FieldNode,
     GraphQLError,
+    GraphQLObjectType,
     GraphQLSchema,
     ValidationRule,
     ValueNode,
     VariableNode,
+    get_named_type,
+    get_nullable_type,
     get_operation_ast,
+    is_composite_type,
+    is_list_type,
     parse,
     specified_rules,
     validate,
@@ -55,6 +60,7 @@ class Documents:
         self._rules: Sequence[type[ASTValidationRule]] = (
             specified_rules if introspection_is_open else (*specified_rules, NoWordOnTheSchema)
         )
+        self._list_fields = _list_fields(schema)
         self._accept = lru_cache(maxsize=REMEMBERED)(self._read)
 
     def accept(self, text: str, *, operation_name: str | None) -> DocumentNode:
@@ -73,7 +79,7 @@ class Documents:
         try:
             check_tokens(text)
             document = parse(text)
-            check_limits(document, introspection_is_open=self._is_open)
+            check_limits(document, introspection_is_open=self._is_open, list_fields=self._list_fields)
         except GraphQLError as error:
             # Its own message quotes the text, which may hold what nobody should read over a shoulder.
             raise DocumentRefused(
@@ -87,6 +93,17 @@ class Documents:
         if errors:
             raise DocumentRefused(*map(_invalid, errors[:MAX_PROBLEMS]))
         return document
+
+
+def _list_fields(schema: GraphQLSchema) -> frozenset[str]:
+    """Name the fields that give a list of objects, wherever in the schema; lists of words cost nothing."""
+    return frozenset(
+        name
+        for kind_name, kind in schema.type_map.items()
+        if isinstance(kind, GraphQLObjectType) and not kind_name.startswith("__")
+        for name, field in kind.fields.items()
+        if is_list_type(get_nullable_type(field.type)) and is_composite_type(get_named_type(field.type))
+    )
 
 
 class NoWordOnTheSchema(ValidationRule):

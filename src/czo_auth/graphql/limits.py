@@ -7,6 +7,7 @@ fragment is measured once, so the cost is linear in the document, however large 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from graphql import (
@@ -29,6 +30,9 @@ MAX_TOKENS = 500
 MAX_DEPTH = 8
 MAX_ALIASES = 20
 MAX_FIELDS = 200
+MAX_LISTS = 10
+"""Fields that give a list of objects: each may cost a page of rows, under however many names."""
+
 MAX_INTROSPECTED = 1000
 """Fields below ``__schema`` and ``__type``, where introspection is open; the usual tools ask for some 400."""
 
@@ -46,6 +50,7 @@ class _Cost(NamedTuple):
     aliases: int = 0
     fields: int = 0
     introspected: int = 0
+    lists: int = 0
 
 
 def check_tokens(text: str) -> None:
@@ -63,19 +68,28 @@ def check_tokens(text: str) -> None:
     raise _too_complex(f"The document has more than {MAX_TOKENS} tokens.")
 
 
-def check_limits(document: DocumentNode, *, introspection_is_open: bool) -> None:
+def check_limits(
+    document: DocumentNode, *, introspection_is_open: bool, list_fields: Collection[str] = ()
+) -> None:
     """
     Refuse a document that asks for too much. Comes before validation, which is not linear.
+
+    Args:
+        list_fields: Names of the fields that give a list of objects.
 
     Raises:
         DocumentRefused: By depth, aliases, fields, or fragments that go round in a circle.
     """
-    meter = _Meter(document, apart=_INTROSPECTION if introspection_is_open else frozenset())
+    meter = _Meter(
+        document, apart=_INTROSPECTION if introspection_is_open else frozenset(), lists=list_fields
+    )
     cost = meter.whole(document)
     if cost.depth > MAX_DEPTH:
         raise _too_complex(f"The document is deeper than {MAX_DEPTH} levels.")
     if cost.aliases > MAX_ALIASES:
         raise _too_complex(f"The document has more than {MAX_ALIASES} aliases.")
+    if cost.lists > MAX_LISTS:
+        raise _too_complex(f"The document asks for more than {MAX_LISTS} lists.")
     if cost.fields > MAX_FIELDS or cost.introspected > MAX_INTROSPECTED:
         raise _too_complex("The document asks for too many fields.")
 
@@ -86,10 +100,12 @@ class _Meter:
 
     Args:
         apart: Fields below which other limits hold.
+        lists: Fields that give a list of objects.
     """
 
-    def __init__(self, document: DocumentNode, *, apart: frozenset[str]) -> None:
+    def __init__(self, document: DocumentNode, *, apart: frozenset[str], lists: Collection[str]) -> None:
         self._apart = apart
+        self._lists = lists
         self._fragments: dict[str, FragmentDefinitionNode] = {}
         self._measured: dict[str, _Cost] = {}
         self._under_way: set[str] = set()
@@ -135,7 +151,8 @@ class _Meter:
         aliases = below.aliases + (field.alias is not None)
         if field.name.value in self._apart:
             return _Cost(depth=1, aliases=aliases, fields=1, introspected=below.fields + below.introspected)
-        return _Cost(below.depth + 1, aliases, below.fields + 1, below.introspected)
+        lists = below.lists + (field.name.value in self._lists)
+        return _Cost(below.depth + 1, aliases, below.fields + 1, below.introspected, lists)
 
     def _fragment(self, name: str, *, nesting: int) -> _Cost:
         known = self._measured.get(name)
@@ -160,6 +177,7 @@ def _together(one: _Cost, other: _Cost) -> _Cost:
         aliases=min(one.aliases + other.aliases, _ENOUGH),
         fields=min(one.fields + other.fields, _ENOUGH),
         introspected=min(one.introspected + other.introspected, _ENOUGH),
+        lists=min(one.lists + other.lists, _ENOUGH),
     )
 
 

@@ -22,8 +22,9 @@ from strawberry.types import ExecutionContext, Info
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.api_keys import key
-from czo_auth.core.errors import SessionRequired, UnknownOrganization
+from czo_auth.core.errors import SessionRequired, UnknownOrganization, ValidationFailed
 from czo_auth.core.flows.users.profile import get_user
+from czo_auth.core.limits import MAX_PAGE
 from czo_auth.core.organizations import organization as organizations
 from czo_auth.core.sessions import session as sessions
 from czo_auth.core.users import user as users
@@ -167,7 +168,14 @@ Entity = Annotated[Organization | User, strawberry.union("_Entity")]
 
 
 async def _entities(info: CurrentRequest, representations: list[FederationAny]) -> list[Entity | None]:
-    """Resolve the caller's own user and organizations for a gateway; anything else is null."""
+    """
+    Resolve the caller's own user and organizations for a gateway; anything else is null.
+
+    Raises:
+        ValidationFailed: There are too many.
+    """
+    if len(representations) > MAX_PAGE:
+        raise ValidationFailed(details=(("representations", f"At most {MAX_PAGE}."),))
     named = [_named(representation) for representation in representations]
     call = info.context.call
     own: dict[tuple[str, str], Organization | User] = {}
@@ -175,7 +183,9 @@ async def _entities(info: CurrentRequest, representations: list[FederationAny]) 
         user = await get_user(call.runtime.services, call.principal)
         own["User", user.id] = User.of(user)
     if any(type_name == "Organization" for type_name, _ in named):
-        own |= {("Organization", found.id): found for found in await _organizations(call)}
+        ids = [id_ for type_name, id_ in named if type_name == "Organization"]
+        for found, role in await call.runtime.organizations.find(call.principal, ids):
+            own["Organization", found.id] = Organization.of(found, role=role)
     return [own.get(name) for name in named]
 
 
@@ -193,7 +203,7 @@ class Query:
         call = _with_session(info)
         chosen = None if organization_id is strawberry.UNSET else organization_id
         found = await call.runtime.api_keys.list(call.principal, organization_id=chosen, now=call.now)
-        return [ApiKey.of(api_key) for api_key in found]
+        return [ApiKey.of(api_key) for api_key in found.items]
 
     @strawberry.field
     async def my_sessions(self, info: CurrentRequest) -> list[Session]:
@@ -218,8 +228,8 @@ class Query:
 
 
 async def _organizations(call: RequestContext) -> list[Organization]:
-    found = await call.runtime.organizations.list(call.principal)
-    return [Organization.of(organization, role=role) for organization, role in found]
+    found = await call.runtime.organizations.list(call.principal, newest_first=True)
+    return [Organization.of(organization, role=role) for organization, role in found.items]
 
 
 def _with_session(info: CurrentRequest) -> RequestContext:

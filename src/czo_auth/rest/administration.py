@@ -11,15 +11,15 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.events.types import AuditFilter, Outcome
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
+from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.paging import PageQuery
 from czo_auth.rest import shapes
-from czo_auth.rest.answers import no_content
-from czo_auth.rest.models import Body, Identifier, Moment, Reason
+from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest.models import Body, Cursor, Identifier, Limit, Moment, OrganizationFilter, Reason
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Administration")
-Limit = Annotated[int, Query(ge=1, le=200)]
 Text = Annotated[str | None, Query(max_length=254)]
-Cursor = Annotated[str | None, Query(max_length=64)]
 
 
 class ReasonRequest(Body):
@@ -33,17 +33,13 @@ class ActorTypesRequest(Body):
 
 @routes.add("GET", "/admin/users", access=ADMINISTRATION)
 async def list_users(
-    call: CurrentRequest, search: Text = None, limit: Limit = 50, cursor: Text = None
+    call: CurrentRequest, search: Text = None, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> Response:
     """Users by id, some at a time."""
-    page = await call.runtime.administration.search(text=search or None, cursor=cursor, limit=limit)
-    return JSONResponse(
-        {
-            "users": [shapes.administered_user(user) for user in page.users],
-            "total": page.total,
-            "nextCursor": page.next_cursor,
-        }
+    page = await call.runtime.administration.search(
+        text=search or None, page=PageQuery(limit=limit, cursor=cursor)
     )
+    return page_response("users", page, shapes.administered_user)
 
 
 @routes.add("GET", "/admin/users/{user_id}", access=ADMINISTRATION)
@@ -99,34 +95,47 @@ async def cancel_reset(user_id: str, call: CurrentRequest) -> Response:
 
 
 @routes.add("GET", "/admin/two-factor-resets", access=ADMINISTRATION)
-async def list_resets(call: CurrentRequest, limit: Limit = 100) -> Response:
+async def list_resets(call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None) -> Response:
     """The resets that wait, the soonest due first."""
-    resets, total = await call.runtime.recovery.list_waiting(limit=limit)
-    return JSONResponse({"resets": [shapes.administered_reset(reset) for reset in resets], "total": total})
+    page = await call.runtime.recovery.list_waiting(PageQuery(limit=limit, cursor=cursor))
+    return page_response("resets", page, shapes.administered_reset)
 
 
 @routes.add("GET", "/admin/users/{user_id}/api-keys", access=ADMINISTRATION)
-async def list_api_keys(user_id: str, call: CurrentRequest) -> Response:
-    """A user's API keys, without the keys themselves."""
-    keys = await call.runtime.administration.list_api_keys(user_id, now=call.now)
-    return JSONResponse({"apiKeys": [shapes.api_key(key) for key in keys], "total": len(keys)})
+async def list_api_keys(
+    user_id: str,
+    call: CurrentRequest,
+    organization_id: OrganizationFilter = None,
+    limit: Limit = DEFAULT_PAGE,
+    cursor: Cursor = None,
+) -> Response:
+    """A user's API keys, newest first, without the keys themselves."""
+    page = await call.runtime.administration.list_api_keys(
+        user_id,
+        organization_id=organization_id,
+        page=PageQuery(limit=limit, cursor=cursor),
+        now=call.now,
+    )
+    return page_response("apiKeys", page, shapes.api_key)
 
 
 @routes.add("GET", "/admin/api-keys", access=ADMINISTRATION)
 async def find_api_keys(
-    call: CurrentRequest, search: Text = None, limit: Limit = 50, cursor: Cursor = None
+    call: CurrentRequest,
+    search: Text = None,
+    organization_id: OrganizationFilter = None,
+    limit: Limit = DEFAULT_PAGE,
+    cursor: Cursor = None,
 ) -> Response:
     """Everybody's API keys, newest first: by what a key begins with, or by its owner's address or name."""
     page = await search_api_keys(
-        call.runtime.services, text=search or None, cursor=cursor, limit=limit, now=call.now
+        call.runtime.services,
+        text=search or None,
+        organization_id=organization_id,
+        page=PageQuery(limit=limit, cursor=cursor),
+        now=call.now,
     )
-    return JSONResponse(
-        {
-            "apiKeys": [shapes.owned_api_key(each) for each in page.keys],
-            "total": page.total,
-            "nextCursor": page.next_cursor,
-        }
-    )
+    return page_response("apiKeys", page, shapes.owned_api_key)
 
 
 @routes.add("DELETE", "/admin/api-keys/{key_id}", access=ADMINISTRATION, status=204)
@@ -144,7 +153,7 @@ async def audit(
     outcome: Outcome | None = None,
     since: Moment | None = None,
     until: Moment | None = None,
-    limit: Limit = 100,
+    limit: Limit = DEFAULT_PAGE,
     cursor: Annotated[int | None, Query(ge=1, le=2**62)] = None,
 ) -> Response:
     """The audit log, newest first: records at `since` or later, and before `until`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.admission import RequestContext
@@ -9,11 +12,20 @@ from czo_auth.asgi.session_cookies import clear_session_cookies, set_challenge_c
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.flows.sign_in.password import SecondFactorRequired
+from czo_auth.core.paging import Page
 from czo_auth.core.principal import TWO_FACTOR_SETUP
 from czo_auth.rest import shapes
 from czo_auth.rest.shapes import Json
 
+T = TypeVar("T")
 AUTH_TOKEN_HEADER = "set-auth-token"  # noqa: S105 - the name of a header
+
+
+def page_response(name: str, page: Page[T], shape: Callable[[T], Json]) -> Response:
+    """Answer a page of a list."""
+    return JSONResponse(
+        {name: [shape(item) for item in page.items], "total": page.total, "nextCursor": page.next_cursor}
+    )
 
 
 def no_content() -> Response:

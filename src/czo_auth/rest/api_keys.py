@@ -13,9 +13,22 @@ from czo_auth.core.api_keys.addresses import MAX_ADDRESS_LENGTH
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, NewApiKey
 from czo_auth.core.flows.api_keys.report_leak import LeakReport
+from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.paging import PageQuery
 from czo_auth.rest import shapes
-from czo_auth.rest.answers import no_content
-from czo_auth.rest.models import Body, Identifier, Metadata, Moment, Name, Token, TolerantBody
+from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest.models import (
+    Body,
+    Cursor,
+    Identifier,
+    Limit,
+    Metadata,
+    Moment,
+    Name,
+    OrganizationFilter,
+    Token,
+    TolerantBody,
+)
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("API keys")
@@ -145,11 +158,18 @@ async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> Response:
 @routes.add("GET", "/api-keys", access=ACCOUNT)
 async def list_keys(
     call: CurrentRequest,
-    organization_id: Annotated[str | None, Field(alias="organizationId", max_length=64)] = None,
+    organization_id: OrganizationFilter = None,
+    limit: Limit = DEFAULT_PAGE,
+    cursor: Cursor = None,
 ) -> Response:
     """The user's keys, newest first, without the keys themselves."""
-    keys = await call.runtime.api_keys.list(call.principal, organization_id=organization_id, now=call.now)
-    return JSONResponse({"apiKeys": [shapes.api_key(key) for key in keys], "total": len(keys)})
+    page = await call.runtime.api_keys.list(
+        call.principal,
+        organization_id=organization_id,
+        page=PageQuery(limit=limit, cursor=cursor),
+        now=call.now,
+    )
+    return page_response("apiKeys", page, shapes.api_key)
 
 
 @routes.add("POST", "/api-keys/verify", access=SERVICE)

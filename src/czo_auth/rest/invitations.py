@@ -7,10 +7,12 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.organizations.invitations import NewInvitation
+from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.organizations.organization import Invitation
+from czo_auth.core.paging import PageQuery
 from czo_auth.rest import organization_shapes as shapes
-from czo_auth.rest.answers import no_content
-from czo_auth.rest.models import Body, Email, Token
+from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest.models import Body, Cursor, Email, Limit, Token
 from czo_auth.rest.organizations import Role, shaped_member
 from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.rest.shapes import Json
@@ -57,11 +59,14 @@ async def invite(organization_id: str, body: CreateInvitationRequest, call: Curr
 
 
 @routes.add("GET", "/organizations/{organization_id}/invitations", access=ACCOUNT)
-async def list_invitations(organization_id: str, call: CurrentRequest) -> Response:
+async def list_invitations(
+    organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+) -> Response:
     """The invitations of an organization, newest first, answered ones too."""
-    invitations = await call.runtime.invitations.list(call.principal, organization_id)
-    shaped = [shaped_invitation(each) for each in invitations]
-    return JSONResponse({"invitations": shaped, "total": len(shaped)})
+    page = await call.runtime.invitations.list(
+        call.principal, organization_id, PageQuery(limit=limit, cursor=cursor)
+    )
+    return page_response("invitations", page, shaped_invitation)
 
 
 @routes.add(

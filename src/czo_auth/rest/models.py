@@ -6,8 +6,11 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+from fastapi import Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 from pydantic.alias_generators import to_camel
+
+from czo_auth.core.limits import MAX_CURSOR, MAX_PAGE
 
 SERVER_SIDE = frozenset(
     {"userId", "user_id", "ownerId", "owner_id", "id", "referenceId", "digest", "keyHash", "hash", "secret"}
@@ -111,4 +114,7 @@ Reason = Annotated[str, Field(max_length=500), AfterValidator(_not_blank)]
 Issuer = Annotated[str, Field(max_length=64), AfterValidator(_label)]
 Image = Annotated[str, Field(max_length=2048)]
 Moment = Annotated[datetime, Strict(strict=False), BeforeValidator(_moment)]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR)]
+OrganizationFilter = Annotated[str | None, Query(alias="organizationId", min_length=1, max_length=64)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_json_size)]

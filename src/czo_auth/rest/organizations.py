@@ -11,10 +11,12 @@ from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.membership import Membership
+from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.organizations.organization import Member
+from czo_auth.core.paging import PageQuery
 from czo_auth.rest import organization_shapes as shapes
-from czo_auth.rest.answers import no_content
-from czo_auth.rest.models import Body, Image, Metadata, Name
+from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest.models import Body, Cursor, Image, Limit, Metadata, Name
 from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.rest.shapes import Json
 
@@ -72,11 +74,12 @@ async def create(body: CreateOrganizationRequest, call: CurrentRequest) -> Respo
 
 
 @routes.add("GET", "/organizations", access=SERVICE)
-async def list_organizations(call: CurrentRequest) -> Response:
+async def list_organizations(
+    call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+) -> Response:
     """The caller's organizations, oldest first; of an API key that is scoped to one, that one."""
-    found = await call.runtime.organizations.list(call.principal)
-    shaped = [shapes.organization(organization, role=role) for organization, role in found]
-    return JSONResponse({"organizations": shaped, "total": len(shaped)})
+    page = await call.runtime.organizations.list(call.principal, PageQuery(limit=limit, cursor=cursor))
+    return page_response("organizations", page, lambda each: shapes.organization(each[0], role=each[1]))
 
 
 @routes.add("GET", "/organizations/{organization_id}", access=SERVICE)
@@ -123,10 +126,14 @@ async def activate(organization_id: str, call: CurrentRequest) -> Response:
 
 
 @routes.add("GET", "/organizations/{organization_id}/members", access=SERVICE)
-async def list_members(organization_id: str, call: CurrentRequest) -> Response:
-    """The members, oldest first."""
-    members = await call.runtime.organizations.list_members(call.principal, organization_id)
-    return JSONResponse({"members": [shaped_member(each) for each in members], "total": len(members)})
+async def list_members(
+    organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+) -> Response:
+    """The members, oldest first. An API key sees no addresses."""
+    page = await call.runtime.organizations.list_members(
+        call.principal, organization_id, PageQuery(limit=limit, cursor=cursor)
+    )
+    return page_response("members", page, shaped_member)
 
 
 @routes.add("PATCH", "/organizations/{organization_id}/members/{user_id}", access=ACCOUNT)

@@ -62,7 +62,7 @@ async def send_verification_email(body: EmailRequest, call: CurrentRequest) -> R
     return JSONResponse({"status": True})
 
 
-@routes.add("GET", "/verify-email", access=PUBLIC)
+@routes.add("GET", "/verify-email", access=PUBLIC, ignores_unknown_fields=True)
 async def verify_email(token: str, call: CurrentRequest) -> Response:
     """Confirm the address that the token was mailed to."""
     user = await call.runtime.verify_email.verify(token, context=call.context, now=call.now)

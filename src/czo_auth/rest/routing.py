@@ -26,7 +26,7 @@ from czo_auth.asgi.problems import refusal_of
 from czo_auth.core.access import Access
 from czo_auth.core.errors import Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
-from czo_auth.rest.models import Body, EmptyBody, IgnoredBody
+from czo_auth.rest.models import Body, EmptyBody, IgnoredBody, TolerantBody
 
 Endpoint = Callable[..., Awaitable[Response]]
 
@@ -48,12 +48,23 @@ class GuardedRoute(APIRoute):
         access: Access = getattr(self.endpoint, "czo_access")  # noqa: B009 - set by ``Routes.add``
         return access
 
+    @property
+    def ignores_unknown(self) -> bool:
+        """Whether fields and parameters that the route does not know are ignored: better-auth's client adds some."""
+        if getattr(self.endpoint, "czo_ignores_unknown_fields", False):
+            return True
+        bodies = [each.field_info.annotation for each in self.dependant.body_params]
+        return any(isinstance(body, type) and issubclass(body, TolerantBody) for body in bodies)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
         access = self.access
         opens_session = bool(getattr(self.endpoint, "czo_opens_session", False))
         takes_array = bool(getattr(self.endpoint, "czo_takes_array", False))
         no_fields = None if self.body_field else _no_fields(self.endpoint)
+        parameters = (
+            None if self.ignores_unknown else frozenset(each.alias for each in self.dependant.query_params)
+        )
 
         async def handle(request: Request) -> Response:
             try:
@@ -68,7 +79,7 @@ class GuardedRoute(APIRoute):
             app_state: AppState = request.app.state.app_state
             call = await admit_request(app_state, request, access, opens_session=opens_session)
             request.state.call = call
-            _check_query(request)
+            _check_query(request, parameters)
             if request.method in SAFE_METHODS:
                 return await inner(request)
             body = await read_body(request, takes_array=takes_array)
@@ -79,12 +90,26 @@ class GuardedRoute(APIRoute):
         return handle
 
 
-def _check_query(request: Request) -> None:
-    """Refuse the character that no JSON body may hold either, and that PostgreSQL cannot compare with."""
+def _check_query(request: Request, parameters: frozenset[str] | None) -> None:
+    """
+    Refuse what a query may not hold, before anything of it is obeyed.
+
+    Args:
+        parameters: The ones that the route knows; None where others are ignored.
+
+    Raises:
+        ValidationFailed: A parameter is unknown: a filter with a typing mistake must not answer everything. Or it holds
+            the character that no JSON body may hold either, and that PostgreSQL cannot compare with.
+    """
+    details = []
     for name, value in request.query_params.multi_items():
+        where = escape_control(name, limit=64)
         if "\x00" in name or "\x00" in value:
-            where = escape_control(name, limit=64)
-            raise ValidationFailed(details=((where, "A character in it is not allowed."),))
+            details.append((where, "A character in it is not allowed."))
+        elif parameters is not None and name not in parameters:
+            details.append((where, "This parameter is not known."))
+    if details:
+        raise ValidationFailed(details=details[:20])
 
 
 def _no_fields(endpoint: Endpoint) -> type[Body]:
@@ -114,8 +139,8 @@ class Routes:
     A group of routes; each says its access, and none has a default.
 
     Args:
-        ignores_unknown_fields: Whether routes without a body ignore what better-auth's client adds. Models say it for
-            the others.
+        ignores_unknown_fields: Whether routes without a body ignore what better-auth's client adds, and all of them
+            parameters that they do not know. Models say it for the bodies of the others.
     """
 
     def __init__(self, tag: str, *, ignores_unknown_fields: bool = False) -> None:

@@ -12,10 +12,12 @@ from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.access import ACCOUNT, ENROLLING, ENROLLING_OR_SIGNING_IN
 from czo_auth.core.errors import InvalidChallenge, TwoFactorSetupRequired
 from czo_auth.core.flows.sessions.issue import SignedIn
+from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.paging import PageQuery
 from czo_auth.crypto import qr
 from czo_auth.rest import shapes
-from czo_auth.rest.answers import entered, no_content
-from czo_auth.rest.models import Body, Code, Issuer, Password, Token, TolerantBody
+from czo_auth.rest.answers import entered, no_content, page_response
+from czo_auth.rest.models import Body, Code, Cursor, Issuer, Limit, Password, Token, TolerantBody
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Two factors")
@@ -184,12 +186,14 @@ async def disable(body: ReauthenticationRequest, call: CurrentRequest) -> Respon
 
 
 @routes.add("GET", "/two-factor/trusted-devices", access=ACCOUNT)
-async def list_trusted_devices(call: CurrentRequest) -> Response:
-    """The browsers that may skip the second step."""
-    devices = await call.runtime.trusted_devices.list(call.principal, now=call.now)
-    return JSONResponse(
-        {"trustedDevices": [shapes.trusted_device(device) for device in devices], "total": len(devices)}
+async def list_trusted_devices(
+    call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+) -> Response:
+    """The browsers that may skip the second step, newest first."""
+    page = await call.runtime.trusted_devices.list(
+        call.principal, PageQuery(limit=limit, cursor=cursor), now=call.now
     )
+    return page_response("trustedDevices", page, shapes.trusted_device)
 
 
 @routes.add("DELETE", "/two-factor/trusted-devices/{device_id}", access=ACCOUNT, status=204)

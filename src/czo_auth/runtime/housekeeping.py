@@ -21,6 +21,9 @@ TIDY_EVERY: Final = timedelta(minutes=10)
 RETENTION_EVERY: Final = timedelta(minutes=10)
 KEY_EXPIRY_EVERY: Final = timedelta(minutes=10)
 KEEP_EXPIRED: Final = timedelta(days=1)
+KEEP_ENDED_KEYS: Final = timedelta(days=30)
+"""After it a key that expired is deleted; until then its owner sees when it ended."""
+
 KEEP_EVENTS: Final = timedelta(days=30)
 
 
@@ -86,7 +89,9 @@ class Housekeeping:
         await self._prune(lambda tx: tx.two_factor.prune_expired(before=before))
         await self._prune(lambda tx: tx.users.prune_expired(before=before))
         await self._prune(lambda tx: tx.organizations.prune_expired(before=before))
-        await self._prune(lambda tx: tx.api_keys.prune_expired(before=before))
+        ended = now - KEEP_ENDED_KEYS
+        await self._prune(lambda tx: tx.api_keys.prune_expired(before=before, expired=ended))
+        await self._prune(lambda tx: tx.budgets.prune_expired(before=now))
         await self._prune(lambda tx: tx.outbox.prune_events(before=now - KEEP_EVENTS))
 
     async def keep_retention(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal,
     not_,
     or_,
     select,
@@ -22,10 +24,14 @@ from sqlalchemy import (
 )
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
+from czo_auth.core.api_keys.store import KeyOrder
+from czo_auth.core.paging import Position
 from czo_auth.crypto.tokens import SHOWN_CHARACTERS
 from czo_auth.storage.api_key_expiry import SqlApiKeyExpiry
 from czo_auth.storage.column_types import Instant
-from czo_auth.storage.store import PRUNED_AT_ONCE, columns, made, values
+from czo_auth.storage.store import PRUNED_AT_ONCE, columns, values
+
+_NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class SqlApiKeys(SqlApiKeyExpiry):
@@ -49,17 +55,56 @@ class SqlApiKeys(SqlApiKeyExpiry):
         rows = [dict(row._mapping) for row in self._connection.execute(statement)]
         return {row.pop("digest"): ApiKey(**row) for row in rows}
 
-    def list_live(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
+    def list_live(
+        self,
+        user_id: str,
+        *,
+        organization_id: str | None = None,
+        after: Position | None = None,
+        limit: int,
+        now: datetime,
+    ) -> Sequence[ApiKey]:
         keys = self._tables.api_keys
-        statement = (
-            select(*columns(keys, ApiKey))
-            .where(keys.c.user_id == user_id, self._is_listed(now))
-            .order_by(keys.c.created_at.desc(), keys.c.id.desc())
+        statement = select(*columns(keys, ApiKey)).where(
+            keys.c.user_id == user_id, self._is_of(organization_id), self._is_listed(now)
         )
-        return self._all(ApiKey, statement)
+        return self._all(ApiKey, self._page(statement, keys, after, limit=limit))
+
+    def list_sorted(
+        self,
+        user_id: str,
+        *,
+        organization_id: str | None = None,
+        by: KeyOrder,
+        descending: bool,
+        offset: int,
+        limit: int,
+        now: datetime,
+    ) -> Sequence[ApiKey]:
+        keys = self._tables.api_keys
+        value: ColumnElement[Any] = keys.c[by]
+        if by == "expires_at":
+            value = func.coalesce(value, literal(_NEVER, Instant))
+        order = (value.desc(), keys.c.id.desc()) if descending else (value, keys.c.id)
+        statement = select(*columns(keys, ApiKey)).where(
+            keys.c.user_id == user_id, self._is_of(organization_id), self._is_listed(now)
+        )
+        return self._all(ApiKey, statement.order_by(*order).offset(offset).limit(limit))
+
+    def count_listed(self, user_id: str, *, organization_id: str | None = None, now: datetime) -> int:
+        keys = self._tables.api_keys
+        return self._how_many(
+            keys, keys.c.user_id == user_id, self._is_of(organization_id), self._is_listed(now)
+        )
 
     def search(
-        self, *, text: str | None, before: str | None, limit: int, now: datetime
+        self,
+        *,
+        text: str | None,
+        organization_id: str | None = None,
+        before: str | None = None,
+        limit: int,
+        now: datetime,
     ) -> Sequence[OwnedApiKey]:
         keys, users = self._tables.api_keys, self._tables.users
         statement = (
@@ -67,7 +112,7 @@ class SqlApiKeys(SqlApiKeyExpiry):
                 *columns(keys, ApiKey), users.c.email.label("owner_email"), users.c.name.label("owner_name")
             )
             .join_from(keys, users, users.c.id == keys.c.user_id)
-            .where(self._is_listed(now), self._matches(text))
+            .where(self._is_listed(now), self._is_of(organization_id), self._matches(text))
             .order_by(keys.c.id.desc())
             .limit(limit)
         )
@@ -75,25 +120,24 @@ class SqlApiKeys(SqlApiKeyExpiry):
             statement = statement.where(keys.c.id < before)
         return [_owned(row) for row in self._connection.execute(statement).mappings()]
 
-    def count_found(self, *, text: str | None, now: datetime) -> int:
+    def count_found(self, *, text: str | None, organization_id: str | None = None, now: datetime) -> int:
         keys, users = self._tables.api_keys, self._tables.users
-        joined = select(func.count()).select_from(keys.join(users, users.c.id == keys.c.user_id))
-        statement = joined.where(self._is_listed(now), self._matches(text))
-        return self._connection.execute(statement).scalar_one()
+        joined = keys if text is None else keys.join(users, users.c.id == keys.c.user_id)
+        return self._how_many(joined, self._is_listed(now), self._is_of(organization_id), self._matches(text))
 
     def count_live(self, user_id: str, *, now: datetime) -> int:
         keys = self._tables.api_keys
-        statement = (
-            select(func.count())
-            .select_from(keys)
-            .where(
-                keys.c.user_id == user_id,
-                keys.c.revoked_at.is_(None),
-                keys.c.rotated_at.is_(None),
-                or_(keys.c.expires_at.is_(None), keys.c.expires_at > now),
-            )
-        )
-        return self._connection.execute(statement).scalar_one()
+        return self._count_unexpired(user_id, keys.c.rotated_at.is_(None), now=now)
+
+    def count_overlapping(self, user_id: str, *, now: datetime) -> int:
+        keys = self._tables.api_keys
+        return self._count_unexpired(user_id, keys.c.rotated_at.is_not(None), now=now)
+
+    def _count_unexpired(self, user_id: str, condition: ColumnElement[bool], *, now: datetime) -> int:
+        keys = self._tables.api_keys
+        own = (keys.c.user_id == user_id, keys.c.revoked_at.is_(None), condition)
+        ends = keys.c.expires_at
+        return sum(self._how_many(keys, *own, lives) for lives in (ends.is_(None), ends > now))
 
     def update(self, changed: ApiKey) -> bool:
         keys = self._tables.api_keys
@@ -141,14 +185,22 @@ class SqlApiKeys(SqlApiKeyExpiry):
         if user_id is None and organization_id is None:
             raise ValueError("neither a user nor an organization was named")
         keys = self._tables.api_keys
-        statement = update(keys).where(keys.c.revoked_at.is_(None))
-        if user_id is not None:
-            statement = statement.where(keys.c.user_id == user_id)
-        if organization_id is not None:
-            statement = statement.where(keys.c.organization_id == organization_id)
-        ended = statement.values(revoked_at=now, revoked_reason=reason, updated_at=now)
-        rows = self._connection.execute(ended.returning(*columns(keys, ApiKey)))
-        return sorted((made(ApiKey, row) for row in rows), key=lambda key: key.id)
+        ends = keys.c.expires_at
+        revoked = update(keys).values(revoked_at=now, revoked_reason=reason, updated_at=now)
+        if user_id is None:
+            # Nothing that an index on the end could serve: it is the organization's that has to.
+            theirs: ColumnElement[bool] = true()
+            ways_to_live = [func.coalesce(ends, literal(_NEVER, Instant)) > now]
+        else:
+            # Asked one after the other, each is a range of an index; by OR, all the keys of a user may be read, and
+            # most of those can be dead.
+            theirs = keys.c.user_id == user_id
+            ways_to_live = [ends.is_(None), ends > now]
+        for may_live in ways_to_live:
+            condition = and_(theirs, self._is_of(organization_id), keys.c.revoked_at.is_(None), may_live)
+            if ended := self._changed(condition, revoked):
+                return ended
+        return []
 
     def touch(self, seen: Mapping[str, datetime]) -> None:
         if not seen:
@@ -165,13 +217,15 @@ class SqlApiKeys(SqlApiKeyExpiry):
             statement, [{"key_id": key, "seen_at": at} for key, at in sorted(seen.items())]
         )
 
-    def prune_expired(self, *, before: datetime) -> int:
+    def prune_expired(self, *, before: datetime, expired: datetime) -> int:
         keys = self._tables.api_keys
-        over = or_(
-            keys.c.revoked_at < before, and_(keys.c.rotated_at.is_not(None), keys.c.expires_at < before)
-        )
-        batch = select(keys.c.id).where(over).limit(PRUNED_AT_ONCE)
-        return self._count(delete(keys).where(keys.c.id.in_(batch)))
+        rotated = and_(keys.c.rotated_at.is_not(None), keys.c.expires_at < before)
+        # One condition at a time: each is a range of an index, however many keys live.
+        for over in (keys.c.revoked_at < before, keys.c.expires_at < expired, rotated):
+            batch = select(keys.c.id).where(over).limit(PRUNED_AT_ONCE)
+            if deleted := self._count(delete(keys).where(keys.c.id.in_(batch))):
+                return deleted
+        return 0
 
     def _is_listed(self, now: datetime) -> ColumnElement[bool]:
         keys = self._tables.api_keys

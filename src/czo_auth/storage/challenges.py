@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import and_, case, delete, func, not_, or_, select, update
 
+from czo_auth.core.paging import Position
 from czo_auth.core.two_factor.factor import Challenge, TrustedDevice
-from czo_auth.storage.store import Store, columns, values
+from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
 
 
 class SqlChallenges(Store):
@@ -119,14 +120,29 @@ class SqlChallenges(Store):
         )
         return self._count(renewed) == 1
 
-    def list_trusted_devices(self, user_id: str, *, now: datetime) -> Sequence[TrustedDevice]:
+    def drop_surplus_devices(self, user_id: str, *, most: int) -> None:
         devices = self._tables.trusted_devices
-        statement = (
-            select(*columns(devices, TrustedDevice))
-            .where(devices.c.user_id == user_id, devices.c.expires_at > now)
-            .order_by(devices.c.created_at.desc(), devices.c.id.desc())
+        surplus = (
+            select(devices.c.id)
+            .where(devices.c.user_id == user_id)
+            .order_by(devices.c.last_used_at.desc(), devices.c.id.desc())
+            .offset(most)
+            .limit(PRUNED_AT_ONCE)
         )
-        return self._all(TrustedDevice, statement)
+        self._connection.execute(delete(devices).where(devices.c.id.in_(surplus)))
+
+    def list_trusted_devices(
+        self, user_id: str, *, after: Position | None = None, limit: int, now: datetime
+    ) -> Sequence[TrustedDevice]:
+        devices = self._tables.trusted_devices
+        statement = select(*columns(devices, TrustedDevice)).where(
+            devices.c.user_id == user_id, devices.c.expires_at > now
+        )
+        return self._all(TrustedDevice, self._page(statement, devices, after, limit=limit))
+
+    def count_trusted_devices(self, user_id: str, *, now: datetime) -> int:
+        devices = self._tables.trusted_devices
+        return self._how_many(devices, devices.c.user_id == user_id, devices.c.expires_at > now)
 
     def drop_trusted_device(self, user_id: str, device_id: str) -> bool:
         devices = self._tables.trusted_devices

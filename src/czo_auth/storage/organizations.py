@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from czo_auth.core.organizations.organization import Invitation, InvitationStatus, Member, Organization
 from czo_auth.core.organizations.roles import OWNER
+from czo_auth.core.paging import Position
 from czo_auth.storage.store import Store, columns, values
 
 
@@ -35,20 +37,35 @@ class SqlOrganizations(Store):
     def lock(self, organization_id: str) -> Organization | None:
         return self._one(Organization, self._organization(organization_id).with_for_update(key_share=True))
 
-    def list_of(self, user_id: str) -> Sequence[tuple[Organization, str]]:
+    def list_of(
+        self,
+        user_id: str,
+        *,
+        only: Collection[str] | None = None,
+        after: Position | None = None,
+        limit: int,
+        newest_first: bool = False,
+    ) -> Sequence[tuple[Organization, str]]:
         organizations, members = self._tables.organizations, self._tables.members
         statement = (
             select(*columns(organizations, Organization), members.c.role)
             .join_from(organizations, members, members.c.organization_id == organizations.c.id)
             .where(members.c.user_id == user_id)
-            .order_by(organizations.c.created_at, organizations.c.id)
         )
+        if only is not None:
+            statement = statement.where(organizations.c.id.in_(only))
+        page = self._page(statement, organizations, after, limit=limit, newest_first=newest_first)
         found = []
-        for row in self._connection.execute(statement):
+        for row in self._connection.execute(page):
             fields = dict(row._mapping)
             role = fields.pop("role")
             found.append((Organization(**fields), role))
         return found
+
+    def count_of(self, user_id: str, *, role: str | None = None) -> int:
+        members = self._tables.members
+        has_role = members.c.role == role if role is not None else true()
+        return self._how_many(members, members.c.user_id == user_id, has_role)
 
     def update(self, changed: Organization) -> bool:
         organizations = self._tables.organizations
@@ -96,19 +113,20 @@ class SqlOrganizations(Store):
     def find_member_by_id(self, member_id: str) -> Member | None:
         return self._one(Member, self._members().where(self._tables.members.c.id == member_id))
 
-    def list_members(self, organization_id: str) -> Sequence[Member]:
+    def list_members(
+        self, organization_id: str, *, after: Position | None = None, limit: int
+    ) -> Sequence[Member]:
         members = self._tables.members
         statement = self._members().where(members.c.organization_id == organization_id)
-        return self._all(Member, statement.order_by(members.c.created_at, members.c.id))
+        return self._all(Member, self._page(statement, members, after, limit=limit, newest_first=False))
+
+    def count_members(self, organization_id: str) -> int:
+        members = self._tables.members
+        return self._how_many(members, members.c.organization_id == organization_id)
 
     def count_owners(self, organization_id: str) -> int:
         members = self._tables.members
-        statement = (
-            select(func.count())
-            .select_from(members)
-            .where(members.c.organization_id == organization_id, members.c.role == OWNER)
-        )
-        return self._connection.execute(statement).scalar_one()
+        return self._how_many(members, members.c.organization_id == organization_id, members.c.role == OWNER)
 
     def set_role(self, organization_id: str, user_id: str, *, role: str) -> None:
         members = self._tables.members
@@ -142,15 +160,32 @@ class SqlOrganizations(Store):
         statement = self._pending(email, now).where(invitations.c.organization_id == organization_id).limit(1)
         return self._one(Invitation, statement)
 
-    def list_invitations(self, organization_id: str) -> Sequence[Invitation]:
+    def list_invitations(
+        self, organization_id: str, *, roles: Collection[str], after: Position | None = None, limit: int
+    ) -> Sequence[Invitation]:
         invitations = self._tables.invitations
-        statement = self._invitations().where(invitations.c.organization_id == organization_id)
-        return self._all(
-            Invitation, statement.order_by(invitations.c.created_at.desc(), invitations.c.id.desc())
+        statement = self._invitations().where(
+            invitations.c.organization_id == organization_id, invitations.c.role.in_(roles)
+        )
+        return self._all(Invitation, self._page(statement, invitations, after, limit=limit))
+
+    def count_invitations(self, organization_id: str, *, roles: Collection[str]) -> int:
+        invitations = self._tables.invitations
+        return self._how_many(
+            invitations, invitations.c.organization_id == organization_id, invitations.c.role.in_(roles)
         )
 
-    def list_invitations_for(self, email: str, *, now: datetime) -> Sequence[Invitation]:
-        return self._all(Invitation, self._pending(email, now))
+    def count_pending_invitations(self, organization_id: str, *, now: datetime) -> int:
+        invitations = self._tables.invitations
+        return self._how_many(
+            invitations,
+            invitations.c.organization_id == organization_id,
+            invitations.c.status == "pending",
+            invitations.c.expires_at > now,
+        )
+
+    def list_invitations_for(self, email: str, *, limit: int, now: datetime) -> Sequence[Invitation]:
+        return self._all(Invitation, self._pending(email, now).limit(limit))
 
     def close_invitation(self, invitation_id: str, *, status: InvitationStatus, now: datetime) -> bool:
         invitations = self._tables.invitations
@@ -165,21 +200,21 @@ class SqlOrganizations(Store):
         invitations = self._tables.invitations
         return self._prune(invitations, invitations.c.expires_at, before)
 
-    def _organization(self, organization_id: str) -> Select[*tuple[object, ...]]:
+    def _organization(self, organization_id: str) -> Select[Any]:
         organizations = self._tables.organizations
         return select(*columns(organizations, Organization)).where(organizations.c.id == organization_id)
 
-    def _members(self) -> Select[*tuple[object, ...]]:
+    def _members(self) -> Select[Any]:
         members, users = self._tables.members, self._tables.users
         own = columns(members, Member, but=["email", "name", "image"])
         return select(*own, users.c.email, users.c.name, users.c.image).join_from(
             members, users, users.c.id == members.c.user_id
         )
 
-    def _invitations(self) -> Select[*tuple[object, ...]]:
+    def _invitations(self) -> Select[Any]:
         return select(*columns(self._tables.invitations, Invitation))
 
-    def _pending(self, email: str, now: datetime) -> Select[*tuple[object, ...]]:
+    def _pending(self, email: str, now: datetime) -> Select[Any]:
         invitations = self._tables.invitations
         return (
             self._invitations()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Select, delete, func, select, update
 
+from czo_auth.core.paging import Position
 from czo_auth.core.two_factor.reset import Outcome, Reset
 from czo_auth.storage.store import Store, columns, values
 
@@ -31,9 +33,16 @@ class SqlResets(Store):
         resets = self._tables.factor_resets
         return self._one(Reset, self._waiting().where(resets.c.digest == digest, resets.c.due_at > now))
 
-    def list_waiting(self, *, limit: int) -> Sequence[Reset]:
-        resets = self._tables.factor_resets
-        return self._all(Reset, self._waiting().order_by(resets.c.due_at, resets.c.id).limit(limit))
+    def list_waiting(self, *, after: Position | None = None, limit: int) -> Sequence[Reset]:
+        page = self._page(
+            self._waiting(),
+            self._tables.factor_resets,
+            after,
+            limit=limit,
+            newest_first=False,
+            sorted_by="due_at",
+        )
+        return self._all(Reset, page)
 
     def count_waiting(self) -> int:
         resets = self._tables.factor_resets
@@ -60,6 +69,6 @@ class SqlResets(Store):
         statement = delete(resets).where(resets.c.id == reset_id, resets.c.closed_at.is_not(None))
         return self._count(statement) == 1
 
-    def _waiting(self) -> Select[*tuple[object, ...]]:
+    def _waiting(self) -> Select[Any]:
         resets = self._tables.factor_resets
         return select(*columns(resets, Reset)).where(resets.c.closed_at.is_(None))

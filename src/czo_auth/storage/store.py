@@ -7,8 +7,25 @@ from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Column, Connection, Delete, Executable, Row, Table, Update, delete, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Delete,
+    Executable,
+    FromClause,
+    Row,
+    Select,
+    Table,
+    Update,
+    delete,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 
+from czo_auth.core.paging import Position
 from czo_auth.storage.prepared import Build, PreparedStatement, prepared, prepared_insert
 from czo_auth.storage.tables import Tables
 
@@ -68,6 +85,30 @@ class Store:
             .returning(*table.primary_key)
         )
         return self._connection.execute(statement).one_or_none() is not None
+
+    def _page(
+        self,
+        statement: Select[Any],
+        table: Table,
+        after: Position | None,
+        *,
+        limit: int,
+        newest_first: bool = True,
+        sorted_by: str = "created_at",
+    ) -> Select[Any]:
+        """Sort by a time and the id, and take the rows that follow *after*; see `czo_auth.core.paging`."""
+        created, row_id = table.c[sorted_by], table.c.id
+        if after is not None:
+            row = tuple_(created, row_id)
+            bound = tuple_(literal(after[0], created.type), literal(after[1], row_id.type))
+            statement = statement.where(row < bound if newest_first else row > bound)
+        order = (created.desc(), row_id.desc()) if newest_first else (created, row_id)
+        return statement.order_by(*order).limit(limit)
+
+    def _how_many(self, table: FromClause, *conditions: ColumnElement[bool]) -> int:
+        """Count rows."""
+        statement = select(func.count()).select_from(table).where(*conditions)
+        return self._connection.execute(statement).scalar_one()
 
     def _prune(self, table: Table, due: Column[Any], before: datetime) -> int:
         """Delete a batch of the rows whose time *due* lies before *before*."""

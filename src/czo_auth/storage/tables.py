@@ -82,6 +82,7 @@ class Tables:
         self._add_sign_in()
         self._add_organizations()
         self._add_api_keys()
+        self._add_budgets()
         self._add_audit_log()
 
     @property
@@ -326,8 +327,8 @@ class Tables:
             "api_keys",
             _id(),
             _digest(),
-            self._user_id(index=True),
-            Column("organization_id", String(36), index=True),
+            self._user_id(),
+            Column("organization_id", String(36)),
             Column("actor_type", Text, nullable=False),
             Column("name", Text, nullable=False),
             Column("prefix", Text, nullable=False),
@@ -347,6 +348,18 @@ class Tables:
             Column("noticed_days", Integer),
             Column("unused_noticed_at", Instant),
             UniqueConstraint("digest"),
+        )
+        keys = self.api_keys.c
+        Index(None, keys.user_id, keys.created_at)
+        Index(None, keys.user_id, keys.expires_at)
+        Index(None, keys.organization_id, keys.created_at)
+
+    def _add_budgets(self) -> None:
+        self.budgets = self._table(
+            "budgets",
+            Column("name", Text, primary_key=True),
+            Column("used", Integer, nullable=False),
+            Column("expires_at", Instant, nullable=False, index=True),
         )
 
     def _add_audit_log(self) -> None:

@@ -12,6 +12,7 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.storage.api_keys import SqlApiKeys
 from czo_auth.storage.audit_log import SqlAuditLog
 from czo_auth.storage.audit_removal import SqlAuditRemoval
+from czo_auth.storage.budgets import SqlBudgets
 from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.organizations import SqlOrganizations
 from czo_auth.storage.outbox import SqlOutbox
@@ -54,6 +55,10 @@ class SqlTransaction:
     @cached_property
     def organizations(self) -> SqlOrganizations:
         return SqlOrganizations(self.connection, self.tables)
+
+    @cached_property
+    def budgets(self) -> SqlBudgets:
+        return SqlBudgets(self.connection, self.tables)
 
     @cached_property
     def audit_log(self) -> SqlAuditLog:

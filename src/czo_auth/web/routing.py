@@ -28,6 +28,8 @@ from czo_auth.core.errors import (
     Unauthorized,
 )
 from czo_auth.core.ids import is_id
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_CURSOR
+from czo_auth.core.paging import PageQuery
 from czo_auth.core.principal import Principal
 from czo_auth.web.addresses import is_own_page
 from czo_auth.web.error_messages import error_message
@@ -81,6 +83,10 @@ class PageRequest:
         if not is_id(text):
             raise NotFound
         return text
+
+    def page_query(self, limit: int = DEFAULT_PAGE) -> PageQuery:
+        """Read from the address which part of a list is wanted."""
+        return PageQuery(limit=limit, cursor=self.query.optional("cursor", most=MAX_CURSOR))
 
     def show(self, template: str, *, http_status: int = 200, **values: object) -> Response:
         """Answer with a page."""

@@ -164,7 +164,9 @@ class Deployment:
 
     async def live_keys(self, person: Principal) -> list[ApiKey]:
         """Read the keys of *person* that were not revoked."""
-        return list(await self.transactions.read(lambda tx: tx.api_keys.list_live(person.user_id, now=NOW)))
+        return list(
+            await self.transactions.read(lambda tx: tx.api_keys.list_live(person.user_id, limit=500, now=NOW))
+        )
 
     async def events(self, *types: str) -> list[Event]:
         """Read the events of these types, oldest first."""

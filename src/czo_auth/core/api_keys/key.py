@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from czo_auth.core.limits import MAX_API_KEYS_A_DAY
 from czo_auth.core.throttle import RateLimit
 
 LeakResponse = Literal["revoke", "quarantine"]
@@ -18,7 +19,8 @@ class ApiKeyPolicy:
     """
     Attributes:
         prefix: What every key starts with; secret scanners look for it.
-        limit: Live keys that a user may have.
+        limit: Live keys that a user may have; as many again may live on after a rotation.
+        daily_limit: Keys that a user may make in a day, whatever became of them.
         longest_years: The farthest ``expiresAt``, in years by the calendar.
         longest_overlap: How long a rotated key may go on.
         when_leaked: What a report of a leak does to a key.
@@ -28,6 +30,7 @@ class ApiKeyPolicy:
 
     prefix: str = "czo_"
     limit: int = 100
+    daily_limit: int = MAX_API_KEYS_A_DAY
     longest_years: int = 10
     longest_overlap: timedelta = timedelta(days=1)
     when_leaked: LeakResponse = "revoke"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
+from czo_auth.core.paging import Position
+
+KeyOrder = Literal["created_at", "name", "expires_at", "updated_at"]
 
 
 class ApiKeys(Protocol):
@@ -21,11 +24,46 @@ class ApiKeys(Protocol):
     def find_by_digests(self, digests: Collection[str]) -> Mapping[str, ApiKey]:
         """Read those keys that were not revoked, by digest, in the order of their ids; what is unknown is left out."""
 
-    def list_live(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
-        """Read a user's keys that were not revoked, newest first; expired ones too, but not rotated ones that died."""
+    def list_live(
+        self,
+        user_id: str,
+        *,
+        organization_id: str | None = None,
+        after: Position | None = None,
+        limit: int,
+        now: datetime,
+    ) -> Sequence[ApiKey]:
+        """
+        Read a user's keys that were not revoked, newest first; expired ones too, but not rotated ones that died.
+
+        Args:
+            organization_id: Keys of this organization only; None for all.
+        """
+
+    def list_sorted(
+        self,
+        user_id: str,
+        *,
+        organization_id: str | None = None,
+        by: KeyOrder,
+        descending: bool,
+        offset: int,
+        limit: int,
+        now: datetime,
+    ) -> Sequence[ApiKey]:
+        """Read the keys of ``list_live`` in another order; those without an end count as the last to end."""
+
+    def count_listed(self, user_id: str, *, organization_id: str | None = None, now: datetime) -> int:
+        """Count the keys that ``list_live`` would read without a limit."""
 
     def search(
-        self, *, text: str | None, before: str | None, limit: int, now: datetime
+        self,
+        *,
+        text: str | None,
+        organization_id: str | None = None,
+        before: str | None = None,
+        limit: int,
+        now: datetime,
     ) -> Sequence[OwnedApiKey]:
         """
         Read everybody's keys as ``list_live`` would, by id below *before*, newest first.
@@ -35,11 +73,14 @@ class ApiKeys(Protocol):
                 literal, not a pattern.
         """
 
-    def count_found(self, *, text: str | None, now: datetime) -> int:
+    def count_found(self, *, text: str | None, organization_id: str | None = None, now: datetime) -> int:
         """Count the keys that match."""
 
     def count_live(self, user_id: str, *, now: datetime) -> int:
         """Count a user's keys that are neither revoked nor expired nor rotated. Call it with the user locked."""
+
+    def count_overlapping(self, user_id: str, *, now: datetime) -> int:
+        """Count a user's keys that have a successor and still live. Call it with the user locked."""
 
     def update(self, changed: ApiKey) -> bool:
         """
@@ -64,7 +105,12 @@ class ApiKeys(Protocol):
     def revoke_all(
         self, *, user_id: str | None, organization_id: str | None, reason: str, now: datetime
     ) -> Sequence[ApiKey]:
-        """End all keys of a user, of an organization, or of a user in an organization; answer those that ended."""
+        """
+        End all keys of a user, of an organization, or of a user in an organization; answer those that ended.
+
+        Keys that cannot live any more are left alone. At most a thousand rows a call; call it again while it answers
+        any.
+        """
 
     def touch(self, seen: Mapping[str, datetime]) -> None:
         """Move ``last_used_at`` of several keys forward, never back (S19)."""
@@ -115,9 +161,9 @@ class ApiKeys(Protocol):
             organization_id: Keys of this organization only; None for all.
         """
 
-    def prune_expired(self, *, before: datetime) -> int:
+    def prune_expired(self, *, before: datetime, expired: datetime) -> int:
         """
-        Delete keys that were revoked, or died after a rotation, before *before*.
+        Delete keys that were revoked, or died after a rotation, before *before*, or that expired before *expired*.
 
         At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
         """

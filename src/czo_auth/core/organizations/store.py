@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from czo_auth.core.organizations.organization import Invitation, InvitationStatus, Member, Organization
+from czo_auth.core.paging import Position
 
 
 class Organizations(Protocol):
@@ -24,8 +25,24 @@ class Organizations(Protocol):
     def lock(self, organization_id: str) -> Organization | None:
         """Read an organization and hold its row until the transaction ends, so that changes to its members queue."""
 
-    def list_of(self, user_id: str) -> Sequence[tuple[Organization, str]]:
-        """Read the organizations of a user with the user's role, oldest first."""
+    def list_of(
+        self,
+        user_id: str,
+        *,
+        only: Collection[str] | None = None,
+        after: Position | None = None,
+        limit: int,
+        newest_first: bool = False,
+    ) -> Sequence[tuple[Organization, str]]:
+        """
+        Read the organizations of a user with the user's role.
+
+        Args:
+            only: Ids of those that are wanted; None for all.
+        """
+
+    def count_of(self, user_id: str, *, role: str | None = None) -> int:
+        """Count the organizations of a user; with *role*, those where the user has it."""
 
     def update(self, changed: Organization) -> bool:
         """Replace what members may change; False when the slug is taken."""
@@ -47,8 +64,13 @@ class Organizations(Protocol):
     def find_member_by_id(self, member_id: str) -> Member | None:
         """Read a membership by its own id."""
 
-    def list_members(self, organization_id: str) -> Sequence[Member]:
+    def list_members(
+        self, organization_id: str, *, after: Position | None = None, limit: int
+    ) -> Sequence[Member]:
         """Read the members, oldest first."""
+
+    def count_members(self, organization_id: str) -> int:
+        """Count the members."""
 
     def count_owners(self, organization_id: str) -> int:
         """Count the owners. Call it with the organization locked."""
@@ -73,10 +95,18 @@ class Organizations(Protocol):
     ) -> Invitation | None:
         """Read the live invitation of an address."""
 
-    def list_invitations(self, organization_id: str) -> Sequence[Invitation]:
-        """Read all invitations of an organization, newest first."""
+    def list_invitations(
+        self, organization_id: str, *, roles: Collection[str], after: Position | None = None, limit: int
+    ) -> Sequence[Invitation]:
+        """Read the invitations of an organization to one of *roles*, newest first, whatever became of them."""
 
-    def list_invitations_for(self, email: str, *, now: datetime) -> Sequence[Invitation]:
+    def count_invitations(self, organization_id: str, *, roles: Collection[str]) -> int:
+        """Count the invitations of an organization to one of *roles*."""
+
+    def count_pending_invitations(self, organization_id: str, *, now: datetime) -> int:
+        """Count the invitations of an organization that can still be answered."""
+
+    def list_invitations_for(self, email: str, *, limit: int, now: datetime) -> Sequence[Invitation]:
         """Read the live invitations of an address, newest first."""
 
     def close_invitation(self, invitation_id: str, *, status: InvitationStatus, now: datetime) -> bool:

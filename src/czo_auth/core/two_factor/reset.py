@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from czo_auth.core.paging import Position
+
 Outcome = Literal[
     "carried_out",
     "link_used",
@@ -54,7 +56,7 @@ class Resets(Protocol):
     def find_by_token(self, digest: str, *, now: datetime) -> Reset | None:
         """Read a waiting reset by its cancel token, which counts until the reset is due."""
 
-    def list_waiting(self, *, limit: int) -> Sequence[Reset]:
+    def list_waiting(self, *, after: Position | None = None, limit: int) -> Sequence[Reset]:
         """Read what waits, the soonest due first."""
 
     def count_waiting(self) -> int:

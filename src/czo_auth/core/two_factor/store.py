@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from czo_auth.core.paging import Position
 from czo_auth.core.two_factor.factor import (
     Challenge,
     Enrollment,
@@ -137,14 +138,22 @@ class TwoFactor(Protocol):
     def add_trusted_device(self, device: TrustedDevice, *, digest: str) -> None:
         """Keep a trusted device."""
 
+    def drop_surplus_devices(self, user_id: str, *, most: int) -> None:
+        """Forget the devices of a user that were used longest ago, until *most* are left."""
+
     def find_trusted_device(self, digest: str, *, now: datetime) -> TrustedDevice | None:
         """Read a live trusted device by the digest of its token."""
 
     def rotate_trusted_device(self, device: TrustedDevice, *, old_digest: str, new_digest: str) -> bool:
         """Replace the token of a device if it is still the old one. One atomic statement."""
 
-    def list_trusted_devices(self, user_id: str, *, now: datetime) -> Sequence[TrustedDevice]:
+    def list_trusted_devices(
+        self, user_id: str, *, after: Position | None = None, limit: int, now: datetime
+    ) -> Sequence[TrustedDevice]:
         """Read the live trusted devices of a user, newest first."""
+
+    def count_trusted_devices(self, user_id: str, *, now: datetime) -> int:
+        """Count the live trusted devices of a user."""
 
     def drop_trusted_device(self, user_id: str, device_id: str) -> bool:
         """Forget one device of a user; False when there is none."""

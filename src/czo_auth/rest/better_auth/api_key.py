@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from datetime import datetime, timedelta
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import ConfigDict
@@ -16,6 +16,7 @@ from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.lifetime import LifetimeTooLong
+from czo_auth.core.api_keys.store import KeyOrder
 from czo_auth.core.errors import (
     ExpiresInTooLarge,
     ExpiresInTooSmall,
@@ -29,13 +30,20 @@ from czo_auth.core.errors import (
     UnauthorizedSession,
 )
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_OFFSET, MAX_PAGE
 from czo_auth.rest.api_keys import Seconds, seconds
-from czo_auth.rest.models import SERVER_SIDE, Body, Identifier, Metadata
+from czo_auth.rest.models import SERVER_SIDE, Body, Identifier, Metadata, OrganizationFilter
 from czo_auth.rest.routing import CurrentRequest, GuardedRoute, Routes
 from czo_auth.rest.shapes import Json, rate_limit
 
-routes = Routes("better-auth: API keys")
+routes = Routes("better-auth: API keys", ignores_unknown_fields=True)
 DEFAULT_NAME = "API key"
+_COLUMNS: dict[str, KeyOrder] = {
+    "createdAt": "created_at",
+    "name": "name",
+    "expiresAt": "expires_at",
+    "updatedAt": "updated_at",
+}
 SHORTEST_LIFE = timedelta(days=1)
 _OWNERS = frozenset({"userId", "user_id", "ownerId", "owner_id", "referenceId"})
 _SERVER_ONLY = frozenset({"remaining", "refillAmount", "refillInterval", "permissions"}) | frozenset(
@@ -140,7 +148,7 @@ class CreationRoute(GuardedRoute):
         return handle
 
 
-creation = Routes("better-auth: API keys")
+creation = Routes("better-auth: API keys", ignores_unknown_fields=True)
 creation.router.route_class = CreationRoute
 
 
@@ -169,33 +177,28 @@ routes.router.routes.extend(creation.router.routes)
 @routes.add("GET", "/api-key/list", access=ACCOUNT)
 async def list_keys(
     call: CurrentRequest,
+    organization_id: OrganizationFilter = None,
     limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
-    offset: Annotated[int, Query(ge=0, le=10**6)] = 0,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     sort_by: Annotated[
-        str, Query(alias="sortBy", pattern="^(createdAt|name|expiresAt|updatedAt)$")
+        Literal["createdAt", "name", "expiresAt", "updatedAt"], Query(alias="sortBy")
     ] = "createdAt",
-    sort_direction: Annotated[str, Query(alias="sortDirection", pattern="^(asc|desc)$")] = "desc",
+    sort_direction: Annotated[Literal["asc", "desc"], Query(alias="sortDirection")] = "desc",
 ) -> Response:
-    """The user's keys."""
-    keys = list(await call.runtime.api_keys.list(call.principal, organization_id=None, now=call.now))
-    order = {
-        "name": lambda key: key.name,
-        "createdAt": lambda key: key.created_at,
-        "updatedAt": lambda key: key.updated_at,
-        "expiresAt": _end,
-    }[sort_by]
-    keys.sort(key=order, reverse=sort_direction == "desc")
-    shown = keys[offset : None if limit is None else offset + limit]
-    answer: Json = {"apiKeys": [record(key) for key in shown], "total": len(keys)}
+    """The user's keys, 100 at a time when no `limit` is given, never more than 500."""
+    page = await call.runtime.api_keys.list_sorted(
+        call.principal,
+        organization_id=organization_id,
+        by=_COLUMNS[sort_by],
+        descending=sort_direction == "desc",
+        offset=offset,
+        limit=min(limit or DEFAULT_PAGE, MAX_PAGE),
+        now=call.now,
+    )
+    answer: Json = {"apiKeys": [record(key) for key in page.items], "total": page.total}
     if limit is not None:
         answer |= {"limit": limit, "offset": offset}
     return JSONResponse(answer)
-
-
-def _end(key: ApiKey) -> float:
-    """Order keys by their end; those without one come last."""
-    end: datetime | None = key.expires_at
-    return float("inf") if end is None else end.timestamp()
 
 
 @routes.add("GET", "/api-key/get", access=ACCOUNT)

@@ -17,15 +17,16 @@ from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.errors import Refusal
 from czo_auth.core.flows.organizations.invitations import NewInvitation, ReceivedInvitation
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_OFFSET, MAX_PAGE
 from czo_auth.core.organizations.organization import Member, Organization
+from czo_auth.core.paging import PageQuery
 from czo_auth.rest.invitations import shaped_invitation
 from czo_auth.rest.models import Email, Identifier, Image, Metadata, Name, TolerantBody
 from czo_auth.rest.organizations import Role, Slug, shaped_member
 from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.rest.shapes import Json
 
-routes = Routes("better-auth: organizations")
-MEMBERS_SHOWN: Final = 100
+routes = Routes("better-auth: organizations", ignores_unknown_fields=True)
 
 Renaming = dict[type[Refusal], type[Refusal]]
 _EVERYWHERE: Final[Renaming] = {
@@ -70,7 +71,7 @@ _BY_CALL: Final[dict[str, Renaming]] = {
 
 OrganizationId = Annotated[str | None, Query(alias="organizationId", max_length=64)]
 OrganizationSlug = Annotated[str | None, Query(alias="organizationSlug", max_length=64)]
-Count = Annotated[int | None, Query(ge=0, le=10**6)]
+Count = Annotated[int | None, Query(ge=0, le=MAX_OFFSET)]
 Roles = Role | Annotated[list[Role], Field(min_length=1, max_length=8)]
 
 
@@ -222,9 +223,9 @@ async def check_slug(body: ClientCheckSlugRequest, call: CurrentRequest) -> Resp
 
 @routes.add("GET", "/organization/list", access=SERVICE)
 async def list_organizations(call: CurrentRequest) -> Response:
-    """The caller's organizations, oldest first."""
-    found = await call.runtime.organizations.list(call.principal)
-    return JSONResponse([_organization(organization) for organization, _ in found])
+    """The caller's organizations, the newest ones first and at most 100; `GET /organizations` has pages."""
+    page = await call.runtime.organizations.list(call.principal, newest_first=True)
+    return JSONResponse([_organization(organization) for organization, _ in page.items])
 
 
 @routes.add("GET", "/organization/get-organization", access=SERVICE)
@@ -245,18 +246,24 @@ async def get_full_organization(
     call: CurrentRequest,
     organization_id: OrganizationId = None,
     organization_slug: OrganizationSlug = None,
-    members_limit: Annotated[int, Query(alias="membersLimit", ge=0, le=10**6)] = MEMBERS_SHOWN,
+    members_limit: Annotated[int, Query(alias="membersLimit", ge=0, le=MAX_OFFSET)] = DEFAULT_PAGE,
 ) -> Response:
-    """An organization with members and invitations, by default the active one; `null` when none is."""
+    """
+    An organization, by default the active one, with its first members and newest invitations; `null` when none is.
+
+    At most 100 of each: `GET /organization/list-members` and the native lists have pages.
+    """
     with _named_for("get-full-organization"):
         chosen = await _chosen(call, organization_id, organization_slug)
         if chosen is None:
             return JSONResponse(None)
-        found = await call.runtime.organizations.get_full(call.principal, chosen)
+        found = await call.runtime.organizations.get_full(
+            call.principal, chosen, members_limit=min(members_limit or DEFAULT_PAGE, DEFAULT_PAGE)
+        )
     return JSONResponse(
         {
             **_organization(found.membership.organization),
-            "members": [shaped_member(each) for each in found.members[: members_limit or MEMBERS_SHOWN]],
+            "members": [shaped_member(each) for each in found.members],
             "invitations": [shaped_invitation(each) for each in found.invitations],
         }
     )
@@ -336,7 +343,10 @@ async def list_members(
     """The members of an organization, by default the active one."""
     with _named_for("list-members"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
-        members = list(await call.runtime.organizations.list_members(call.principal, chosen))
+        page = await call.runtime.organizations.list_members(
+            call.principal, chosen, PageQuery(limit=MAX_MEMBERS)
+        )
+        members = list(page.items)
     if filter_field is not None:
         equal = filter_operator == "eq"
         members = [each for each in members if (_text_of(each, filter_field) == filter_value) == equal]
@@ -346,7 +356,7 @@ async def list_members(
     if sort_direction == "desc":
         members.reverse()
     start = offset or 0
-    shown = members[start : start + (limit or MEMBERS_SHOWN)]
+    shown = members[start : start + min(limit or DEFAULT_PAGE, MAX_PAGE)]
     return JSONResponse({"members": [shaped_member(each) for each in shown], "total": len(members)})
 
 
@@ -447,11 +457,11 @@ async def get_invitation(call: CurrentRequest, id: Annotated[str, Query(max_leng
 
 @routes.add("GET", "/organization/list-invitations", access=ACCOUNT)
 async def list_invitations(call: CurrentRequest, organization_id: OrganizationId = None) -> Response:
-    """The invitations of an organization, by default the active one, newest first."""
+    """The invitations of an organization, by default the active one, newest first, at most 100."""
     chosen = _active(call, organization_id)
     with _named_for("list-invitations"):
-        invitations = await call.runtime.invitations.list(call.principal, chosen)
-    return JSONResponse([shaped_invitation(each) for each in invitations])
+        page = await call.runtime.invitations.list(call.principal, chosen)
+    return JSONResponse([shaped_invitation(each) for each in page.items])
 
 
 @routes.add("GET", "/organization/list-user-invitations", access=ACCOUNT)

@@ -53,8 +53,8 @@ def plain(optionals: dict[str, Schema] | None = None, /, **fields: Schema) -> Sc
 
 
 def listed(name: str, schema: Schema) -> Schema:
-    """Describe the answer of a list: the records and their number."""
-    return plain(**{name: each(schema), "total": COUNT})
+    """Describe the answer of a list: the records, the number of all of them, and where the next page begins."""
+    return plain({"nextCursor": optional(TEXT)}, **{name: each(schema), "total": COUNT})
 
 
 def record(name: str, optionals: dict[str, Schema] | None = None, /, **fields: Schema) -> Schema:

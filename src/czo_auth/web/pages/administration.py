@@ -7,6 +7,7 @@ from starlette.responses import Response
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.administration.user_overview import user_overview
+from czo_auth.core.paging import PageQuery
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -18,12 +19,12 @@ MAX_REASON_LENGTH = 500
 async def policy(page: PageRequest) -> Response:
     """Who must have a second factor, and who has; which resets wait."""
     runtime = page.call.runtime
-    resets, total = await runtime.recovery.list_waiting(limit=PAGE)
+    resets = await runtime.recovery.list_waiting(PageQuery(limit=PAGE))
     return page.show(
         "admin_policy.html",
         coverage=await runtime.administration.policy_overview(),
-        resets=[(reset, await runtime.administration.get(reset.user_id)) for reset in resets],
-        more_resets=total - len(resets),
+        resets=[(reset, await runtime.administration.get(reset.user_id)) for reset in resets.items],
+        more_resets=resets.total - len(resets.items),
     )
 
 
@@ -31,9 +32,7 @@ async def policy(page: PageRequest) -> Response:
 async def users(page: PageRequest) -> Response:
     """Users, some at a time."""
     found = await page.call.runtime.administration.search(
-        text=page.query.optional("search", most=254),
-        cursor=page.query.optional("cursor", most=64),
-        limit=PAGE,
+        text=page.query.optional("search", most=254), page=page.page_query(PAGE)
     )
     return page.show("admin_users.html", page=found, fetches=True)
 
@@ -45,8 +44,7 @@ async def api_keys(page: PageRequest) -> Response:
     shown_page = await search_api_keys(
         call.runtime.services,
         text=page.query.optional("search", most=254),
-        cursor=page.query.optional("cursor", most=64),
-        limit=PAGE,
+        page=page.page_query(PAGE),
         now=call.now,
     )
     return page.show("admin_api_keys.html", page=shown_page, fetches=True)
@@ -70,7 +68,7 @@ async def one_user(page: PageRequest) -> Response:
         "admin_user.html",
         user=user,
         overview=await user_overview(call.runtime.services, user.email, now=call.now),
-        keys=await call.runtime.administration.list_api_keys(user.id, now=call.now),
+        keys=await call.runtime.administration.list_api_keys(user.id, page=page.page_query(), now=call.now),
         reset=reset,
         asker=None if reset is None else await call.runtime.administration.get(reset.asked_by),
         waits=bool(call.runtime.services.policies.two_factor.reset_wait),

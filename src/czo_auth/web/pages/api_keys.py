@@ -10,6 +10,8 @@ from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.addresses import MAX_ADDRESS_LENGTH, MAX_ADDRESSES
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, NewApiKey
+from czo_auth.core.limits import MAX_PAGE
+from czo_auth.core.paging import PageQuery
 from czo_auth.web.forms import Form
 from czo_auth.web.routing import PageRequest, Pages
 
@@ -25,8 +27,10 @@ _MAX_ALLOW_LIST_LENGTH = 4 * MAX_ADDRESSES * (MAX_ADDRESS_LENGTH + 1)
 async def list_keys(page: PageRequest) -> Response:
     """The keys by prefix."""
     call = page.call
-    keys = await call.runtime.api_keys.list(call.principal, organization_id=None, now=call.now)
-    return page.show("api_keys.html", keys=keys, organizations=await _organization_names(page))
+    shown_page = await call.runtime.api_keys.list(
+        call.principal, organization_id=None, page=page.page_query(), now=call.now
+    )
+    return page.show("api_keys.html", page=shown_page, organizations=await _organization_names(page))
 
 
 @pages.get("/api-keys/new", access=ACCOUNT)
@@ -119,8 +123,8 @@ def _shown_once(page: PageRequest, created: CreatedApiKey) -> Response:
 
 async def _organization_names(page: PageRequest) -> dict[str, str]:
     call = page.call
-    found = await call.runtime.organizations.list(call.principal)
-    return {organization.id: organization.name for organization, _ in found}
+    found = await call.runtime.organizations.list(call.principal, PageQuery(limit=MAX_PAGE))
+    return {organization.id: organization.name for organization, _ in found.items}
 
 
 def _allow_list(form: Form) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ from czo_auth.core.access import ACCOUNT
 from czo_auth.core.errors import EmailNotVerified, ValidationFailed
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
+from czo_auth.core.limits import MAX_PAGE
 from czo_auth.core.organizations import roles
 from czo_auth.web.pages.passwords import MAX_TOKEN_LENGTH
 from czo_auth.web.pages.sign_in import MAX_EMAIL_LENGTH
@@ -26,7 +27,7 @@ async def list_organizations(page: PageRequest) -> Response:
         received = None
     return page.show(
         "organizations.html",
-        organizations=await call.runtime.organizations.list(call.principal),
+        page=await call.runtime.organizations.list(call.principal, page.page_query()),
         received=received,
     )
 
@@ -48,13 +49,14 @@ async def create(page: PageRequest) -> Response:
 async def one_organization(page: PageRequest) -> Response:
     """Members and invitations, as far as the caller may see them."""
     call = page.call
-    full = await call.runtime.organizations.get_full(call.principal, page.id("id"))
+    full = await call.runtime.organizations.get_full(call.principal, page.id("id"), members_limit=MAX_PAGE)
     role = full.membership.member.role
     return page.show(
         "organization.html",
         organization=full.membership.organization,
         mine=full.membership,
         members=full.members,
+        more_members=full.members_total - len(full.members),
         invitations=[each for each in full.invitations if each.status == "pending"],
         roles=[name for name in roles.RANK if not roles.outranks(role, name)],
     )

@@ -24,7 +24,7 @@ async def overview(page: PageRequest) -> Response:
         current=session,
         status=await runtime.manage_two_factor.status(principal, now=now),
         reset=await runtime.recovery.find(principal.user_id),
-        devices=await runtime.trusted_devices.list(principal, now=now),
+        devices=(await runtime.trusted_devices.list(principal, now=now)).items,
         sessions=await runtime.sessions.list(principal, now=now),
     )
 

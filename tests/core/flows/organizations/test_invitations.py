@@ -209,11 +209,11 @@ async def test_admin_cannot_replace_the_invitation_of_an_owner_to_be(deployment:
     with pytest.raises(RoleAboveOwn):
         await invite(deployment, admin, acme, role="viewer", resends=True)
 
-    assert await deployment.invitations.list(ada, acme.id) == [sent.invitation]
+    assert (await deployment.invitations.list(ada, acme.id)).items == [sent.invitation]
 
 
 async def test_open_invitations_are_bounded(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invitations_module, "MAX_PENDING", 2)
+    monkeypatch.setattr(invitations_module, "MAX_PENDING_INVITATIONS", 2)
     ada = await deployment.person("ada")
     acme = await deployment.organization(ada)
     first = await invite(deployment, ada, acme, "one@example.com")
@@ -250,8 +250,8 @@ async def test_invitations_are_listed_to_those_who_may_send_them(deployment: Dep
     lower = await invite(deployment, ada, acme, "low@example.com", "admin")
     upper = await invite(deployment, ada, acme, "high@example.com", "owner", now=NOW + MILLISECOND)
 
-    assert await deployment.invitations.list(ada, acme.id) == [upper.invitation, lower.invitation]
-    assert await deployment.invitations.list(admin, acme.id) == [lower.invitation]
+    assert (await deployment.invitations.list(ada, acme.id)).items == [upper.invitation, lower.invitation]
+    assert (await deployment.invitations.list(admin, acme.id)).items == [lower.invitation]
     assert (await deployment.organizations.get_full(admin, acme.id)).invitations == [lower.invitation]
     assert (await deployment.organizations.get_full(member, acme.id)).invitations == []
     with pytest.raises(Forbidden):
@@ -273,7 +273,7 @@ async def test_withdrawn_invitation_is_dead_and_is_withdrawn_once(deployment: De
         await accept_by_id(deployment, bob, sent.invitation.id)
     with pytest.raises(UnknownInvitation):
         await cancel(deployment, ada, sent.invitation.id, acme)
-    assert [each.status for each in await deployment.invitations.list(ada, acme.id)] == ["canceled"]
+    assert [each.status for each in (await deployment.invitations.list(ada, acme.id)).items] == ["canceled"]
 
 
 async def test_only_those_who_may_withdraw_do(deployment: Deployment) -> None:

@@ -70,7 +70,7 @@ async def test_founder_is_owner_and_the_events_say_so(deployment: Deployment) ->
 
     assert (made.organization.name, made.organization.slug) == ("Ada & Sons", "ada-sons")
     assert made.member.role == "owner"
-    assert await deployment.organizations.list(ada) == [(made.organization, "owner")]
+    assert (await deployment.organizations.list(ada)).items == [(made.organization, "owner")]
     created, added = await deployment.events(types.ORGANIZATION_CREATED, types.MEMBER_ADDED)
     assert (created.type, added.type) == (types.ORGANIZATION_CREATED, types.MEMBER_ADDED)
     assert created.user_id == added.user_id == ada.user_id
@@ -100,7 +100,7 @@ async def test_slug_belongs_to_one_organization_until_it_is_deleted(deployment: 
     assert not await deployment.organizations.is_slug_free("acme")
     with pytest.raises(SlugTaken):
         await deployment.organizations.create(bob, taken, context=FROM_HERE, now=NOW)
-    assert await deployment.organizations.list(bob) == []
+    assert (await deployment.organizations.list(bob)).items == []
 
     await delete(deployment, ada, first.organization)
 
@@ -127,7 +127,7 @@ async def test_odd_input_founds_nothing(migrated_sqlite_url: str, new: NewOrgani
         ada = await deployment.person("ada")
         with pytest.raises(ValidationFailed):
             await deployment.organizations.create(ada, new, context=FROM_HERE, now=NOW)
-        assert await deployment.organizations.list(ada) == []
+        assert (await deployment.organizations.list(ada)).items == []
 
 
 async def test_limit_of_organizations_owned_holds_against_requests_at_once(
@@ -159,7 +159,7 @@ async def test_limit_of_organizations_owned_holds_against_requests_at_once(
 
     assert outcomes.count("done") == 2
     assert outcomes.count(OrganizationLimitReached.__name__) == 4
-    assert len(await first.organizations.list(ada)) == 2
+    assert (await first.organizations.list(ada)).total == 2
 
 
 async def test_founding_can_be_kept_to_actor_types_that_found(deployment: Deployment) -> None:
@@ -220,7 +220,9 @@ async def test_viewer_sees_the_organization_and_no_members(deployment: Deploymen
     assert (await deployment.organizations.get_member(viewer, acme.id, viewer.user_id)).role == "viewer"
     full = await deployment.organizations.get_full(viewer, acme.id)
     assert [each.user_id for each in full.members] == [viewer.user_id]
-    assert {each.user_id for each in await deployment.organizations.list_members(member, acme.id)} == {
+    assert {
+        each.user_id for each in (await deployment.organizations.list_members(member, acme.id)).items
+    } == {
         ada.user_id,
         viewer.user_id,
         member.user_id,
@@ -249,9 +251,9 @@ async def test_scoped_key_reads_its_own_organization_only(deployment: Deployment
     key = await deployment.api_key(ada, acme)
     machine = await deployment.runtime.authenticate.api_key(key.key, client=nowhere, now=NOW)
 
-    assert [of.id for of, _ in await deployment.organizations.list(machine)] == [acme.id]
+    assert [of.id for of, _ in (await deployment.organizations.list(machine)).items] == [acme.id]
     assert (await deployment.organizations.get(machine, acme.id)).organization == acme
-    assert len(await deployment.organizations.list_members(machine, acme.id)) == 1
+    assert (await deployment.organizations.list_members(machine, acme.id)).total == 1
     for act in (
         deployment.organizations.get,
         deployment.organizations.get_full,
@@ -271,7 +273,7 @@ async def test_unscoped_key_reads_all_organizations_of_its_owner(deployment: Dep
         (await deployment.api_key(ada)).key, client=nowhere, now=NOW
     )
 
-    assert {of.id for of, _ in await deployment.organizations.list(machine)} == {acme.id, other.id}
+    assert {of.id for of, _ in (await deployment.organizations.list(machine)).items} == {acme.id, other.id}
     assert (await deployment.organizations.get(machine, other.id)).member.role == "owner"
     with pytest.raises(UnknownOrganization):
         await deployment.organizations.get(machine, foreign.id)

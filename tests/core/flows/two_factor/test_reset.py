@@ -12,6 +12,7 @@ from czo_auth.core.errors import InvalidMailToken, NotFound, Refusal, TwoFactorN
 from czo_auth.core.events import types
 from czo_auth.core.flows.two_factor.reset import ADMINISTRATIVE_RESET
 from czo_auth.core.ids import new_id
+from czo_auth.core.paging import Page
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TotpFactor
@@ -258,12 +259,12 @@ async def test_reset_that_was_replaced_while_housekeeping_came_is_not_the_new_on
     admin, carol = await administrator(deployment), await protected(deployment)
     recovery = deployment.runtime.recovery
     await ask(deployment, admin, carol)
-    ((seen,), _) = await recovery.list_waiting(limit=1)
+    (seen,) = (await recovery.list_waiting()).items
     await recovery.cancel(carol.id, context=OPERATOR, now=NOW)
     await ask(deployment, admin, carol)
     await deployment.transactions.run(lambda tx: recovery._carry_out(tx, reset=seen, now=DUE))
     assert await has_factor(deployment, carol)
-    assert (await recovery.list_waiting(limit=1))[1] == 1
+    assert (await recovery.list_waiting()).total == 1
 
 
 async def test_user_that_is_gone_takes_the_reset_along(deployment: Deployment) -> None:
@@ -277,4 +278,4 @@ async def test_user_that_is_gone_takes_the_reset_along(deployment: Deployment) -
 
     await deployment.transactions.run(delete)
     await deployment.runtime.recovery.carry_out_due(now=DUE)
-    assert await deployment.runtime.recovery.list_waiting(limit=5) == ([], 0)
+    assert (await deployment.runtime.recovery.list_waiting()) == Page(items=[], total=0)

@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from czo_auth.core.api_keys.key import OwnedApiKey
 from czo_auth.core.flows.services import Services
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKeyPage:
-    """Some keys, how many there are in all, and where to go on."""
-
-    keys: Sequence[OwnedApiKey]
-    total: int
-    next_cursor: str | None
-
-
 async def search_api_keys(
-    services: Services, *, text: str | None, cursor: str | None, limit: int, now: datetime
-) -> ApiKeyPage:
+    services: Services,
+    *,
+    text: str | None,
+    organization_id: str | None = None,
+    page: PageQuery = FIRST_PAGE,
+    now: datetime,
+) -> Page[OwnedApiKey]:
     """
     Find keys that were not revoked, newest first. Who may is decided before (``access.ADMINISTRATION``).
 
     Args:
         text: What the owner's address or name contains, or what the key begins with; of a whole key only the
             characters that are stored count. None for all.
-        cursor: The `next_cursor` of the page before.
-        limit: Unit: keys.
-    """
+        organization_id: Keys of this organization only; None for all.
 
-    def find_page(tx: Transaction) -> ApiKeyPage:
-        found = tx.api_keys.search(text=text, before=cursor, limit=limit + 1, now=now)
-        return ApiKeyPage(
-            keys=found[:limit],
-            total=tx.api_keys.count_found(text=text, now=now),
-            next_cursor=found[limit - 1].key.id if len(found) > limit else None,
+    Raises:
+        ValidationFailed: By the cursor.
+    """
+    before = page.last_id
+
+    def find_page(tx: Transaction) -> Page[OwnedApiKey]:
+        found = tx.api_keys.search(
+            text=text, organization_id=organization_id, before=before, limit=page.limit + 1, now=now
         )
+        total = tx.api_keys.count_found(text=text, organization_id=organization_id, now=now)
+        return page_by_id(found, page, total=total, id_of=lambda each: each.key.id)
 
     return await services.transactions.read(find_page)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from czo_auth.core.api_keys.key import ApiKey
@@ -12,11 +11,12 @@ from czo_auth.core.errors import NotFound, ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent, AuditFilter, AuditRecord, Event
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
-from czo_auth.core.flows.api_keys.manage import revoke_key, revoke_keys
+from czo_auth.core.flows.api_keys.manage import list_keys_of, revoke_key, revoke_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.ids import is_id
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
 from czo_auth.core.users.user import User
@@ -25,32 +25,24 @@ USER_UNBANNED = "auth.user.unbanned"
 ADMINISTRATION_DENIED = "auth.admin.access"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserPage:
-    """Some users, how many there are in all, and where to go on."""
-
-    users: Sequence[User]
-    total: int
-    next_cursor: str | None
-
-
 class Administration:
     """Acts on other people's accounts. Who may is decided before (``access.ADMINISTRATION``, or a shell)."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def search(self, *, text: str | None, cursor: str | None, limit: int) -> UserPage:
-        """Find users whose address or name contains *text*, by id."""
+    async def search(self, *, text: str | None, page: PageQuery = FIRST_PAGE) -> Page[User]:
+        """
+        Find users whose address or name contains *text*, by id.
 
-        def find_page(tx: Transaction) -> UserPage:
-            found = tx.users.search(text=text, after=cursor, limit=limit + 1)
-            more = len(found) > limit
-            return UserPage(
-                users=found[:limit],
-                total=tx.users.count(text=text),
-                next_cursor=found[limit - 1].id if more else None,
-            )
+        Raises:
+            ValidationFailed: By the cursor.
+        """
+        after = page.last_id
+
+        def find_page(tx: Transaction) -> Page[User]:
+            found = tx.users.search(text=text, after=after, limit=page.limit + 1)
+            return page_by_id(found, page, total=tx.users.count(text=text), id_of=lambda user: user.id)
 
         return await self._services.transactions.read(find_page)
 
@@ -178,18 +170,25 @@ class Administration:
 
         return await self._services.transactions.run(set_actor_types)
 
-    async def list_api_keys(self, user_id: str, *, now: datetime) -> Sequence[ApiKey]:
+    async def list_api_keys(
+        self,
+        user_id: str,
+        *,
+        organization_id: str | None = None,
+        page: PageQuery = FIRST_PAGE,
+        now: datetime,
+    ) -> Page[ApiKey]:
         """
-        List a user's keys.
+        List a user's keys, newest first.
 
         Raises:
             NotFound: There is no such user.
+            ValidationFailed: By the cursor.
         """
-
-        def list_live_keys(tx: Transaction) -> Sequence[ApiKey]:
-            return tx.api_keys.list_live(_find(tx, user_id).id, now=now)
-
-        return await self._services.transactions.read(list_live_keys)
+        user = await self.get(user_id)
+        return await list_keys_of(
+            self._services, user.id, organization_id=organization_id, page=page, now=now
+        )
 
     async def get_api_key(self, key_id: str) -> ApiKey:
         """

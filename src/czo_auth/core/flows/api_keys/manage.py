@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,6 +12,8 @@ from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.lifetime import LifetimeTooLong, bounded_end, notice_within, shorter
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate, is_as_tight
 from czo_auth.core.api_keys.scopes import check_form, check_grant
+from czo_auth.core.api_keys.store import KeyOrder
+from czo_auth.core.budgets import Budget, spend
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     ApiKeyAlreadyRotated,
@@ -27,6 +29,7 @@ from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.organizations import roles
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.principal import Principal
 from czo_auth.core.throttle import RateLimit
 from czo_auth.core.transaction import Transaction
@@ -88,6 +91,7 @@ class ManageApiKeys:
             NotMemberOfOrganization, InsufficientApiKeyPermissions: By the organization.
             InsufficientScope: More than the creator may use is asked for.
             ApiKeyLimitReached: The user has as many live keys as are allowed.
+            RateLimited: The user made as many today as are allowed, those that ended since included.
         """
         scopes = check_form(new.scopes)
         wished_end = self._expiry(new, now=now)
@@ -127,6 +131,7 @@ class ManageApiKeys:
             check_grant(scopes, may_use=may_use)
             if tx.api_keys.count_live(principal.user_id, now=now) >= self._services.policies.api_keys.limit:
                 raise ApiKeyLimitReached
+            self._spend_creation(tx, principal, now=now)
             end = bounded_end(wished_end, longest_days=longest_days, since=now)
             made = replace(api_key, expires_at=end, noticed_days=notice_within(end, now=now))
             tx.api_keys.add(made, digest=tokens.digest(key))
@@ -134,6 +139,11 @@ class ManageApiKeys:
             return made
 
         return CreatedApiKey(api_key=await self._services.transactions.run(store_key), key=key)
+
+    def _spend_creation(self, tx: Transaction, principal: Principal, *, now: datetime) -> None:
+        """Count a new key: short lives must not make a user's rows grow without end."""
+        limit = self._services.policies.api_keys.daily_limit
+        spend(tx, Budget(name=f"api_keys/{principal.user_id}", limit=limit), now=now)
 
     def _lock_longest_days(self, tx: Transaction, organization_id: str | None) -> int | None:
         """
@@ -177,13 +187,50 @@ class ManageApiKeys:
             raise ValidationFailed(details=(("expiresAt", "The expiry is too far away."),))
 
     async def list(
-        self, principal: Principal, *, organization_id: str | None, now: datetime
-    ) -> Sequence[ApiKey]:
-        """List the user's keys, newest first; those of one organization if given."""
-        keys = await self._services.transactions.read(
-            lambda tx: tx.api_keys.list_live(principal.user_id, now=now)
+        self,
+        principal: Principal,
+        *,
+        organization_id: str | None,
+        page: PageQuery = FIRST_PAGE,
+        now: datetime,
+    ) -> Page[ApiKey]:
+        """
+        List the user's keys, newest first; those of one organization if given.
+
+        Raises:
+            ValidationFailed: By the cursor.
+        """
+        return await list_keys_of(
+            self._services, principal.user_id, organization_id=organization_id, page=page, now=now
         )
-        return [key for key in keys if organization_id is None or key.organization_id == organization_id]
+
+    async def list_sorted(
+        self,
+        principal: Principal,
+        *,
+        organization_id: str | None = None,
+        by: KeyOrder,
+        descending: bool,
+        offset: int,
+        limit: int,
+        now: datetime,
+    ) -> Page[ApiKey]:
+        """List the user's keys in another order, from the row *offset* on."""
+
+        def read(tx: Transaction) -> Page[ApiKey]:
+            found = tx.api_keys.list_sorted(
+                principal.user_id,
+                organization_id=organization_id,
+                by=by,
+                descending=descending,
+                offset=offset,
+                limit=limit,
+                now=now,
+            )
+            total = tx.api_keys.count_listed(principal.user_id, organization_id=organization_id, now=now)
+            return Page(items=found, total=total)
+
+        return await self._services.transactions.read(read)
 
     async def get(self, principal: Principal, key_id: str) -> ApiKey:
         """
@@ -278,6 +325,8 @@ class ManageApiKeys:
         Raises:
             NotFound: Not one of the user's keys, or it expired.
             ApiKeyAlreadyRotated: It has a successor.
+            ApiKeyLimitReached: As many rotated keys live on as the user may have live ones.
+            RateLimited: As ``create``.
             ValidationFailed: The overlap is out of bounds.
             NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not create it now.
         """
@@ -294,6 +343,9 @@ class ManageApiKeys:
             if old.expires_at is not None and old.expires_at <= now:
                 raise NotFound
             self._check_organization(tx, principal, old.organization_id)
+            if overlap and self._has_most_overlapping(tx, principal, now=now):
+                raise ApiKeyLimitReached
+            self._spend_creation(tx, principal, now=now)
             end = now + overlap
             if old.expires_at is not None:
                 end = min(end, old.expires_at)
@@ -319,6 +371,12 @@ class ManageApiKeys:
             return successor
 
         return CreatedApiKey(api_key=await self._services.transactions.run(replace_key), key=text)
+
+    def _has_most_overlapping(self, tx: Transaction, principal: Principal, *, now: datetime) -> bool:
+        return (
+            tx.api_keys.count_overlapping(principal.user_id, now=now)
+            >= self._services.policies.api_keys.limit
+        )
 
     async def revoke(self, principal: Principal, key_id: str, *, context: Context, now: datetime) -> None:
         """
@@ -389,10 +447,38 @@ def revoke_keys(
     context: Context,
     now: datetime,
 ) -> None:
-    """End all keys of a user, of an organization, or of a user in one, and record each."""
-    ended = tx.api_keys.revoke_all(user_id=user_id, organization_id=organization_id, reason=reason, now=now)
-    for key in ended:
-        tx.audit_log.record(key_event(types.API_KEY_REVOKED, key, reason=reason), context=context, now=now)
+    """
+    End all keys of a user, of an organization, or of a user in one, and record each.
+
+    Keys that expired are dead already: they are neither read nor written, however many there are.
+    """
+    while ended := tx.api_keys.revoke_all(
+        user_id=user_id, organization_id=organization_id, reason=reason, now=now
+    ):
+        for key in ended:
+            audit_event = key_event(types.API_KEY_REVOKED, key, reason=reason)
+            tx.audit_log.record(audit_event, context=context, now=now)
+
+
+async def list_keys_of(
+    services: Services, user_id: str, *, organization_id: str | None, page: PageQuery, now: datetime
+) -> Page[ApiKey]:
+    """
+    List a user's keys, newest first. Who may is decided before.
+
+    Raises:
+        ValidationFailed: By the cursor.
+    """
+    after = page.position
+
+    def read(tx: Transaction) -> Page[ApiKey]:
+        found = tx.api_keys.list_live(
+            user_id, organization_id=organization_id, after=after, limit=page.limit + 1, now=now
+        )
+        total = tx.api_keys.count_listed(user_id, organization_id=organization_id, now=now)
+        return page_of(found, page, total=total, position=lambda key: (key.created_at, key.id))
+
+    return await services.transactions.read(read)
 
 
 def _lock_owner(tx: Transaction, principal: Principal) -> User:

@@ -49,8 +49,7 @@ def create_organization(
         SlugTaken: The slug that was asked for is taken.
         OrganizationLimitReached: The user owns as many organizations as are allowed.
     """
-    owned = [role for _, role in tx.organizations.list_of(user_id) if role == roles.OWNER]
-    if len(owned) >= policy.limit:
+    if tx.organizations.count_of(user_id, role=roles.OWNER) >= policy.limit:
         raise OrganizationLimitReached
     organization_id = new_id(now)
     name = checked_name(name)

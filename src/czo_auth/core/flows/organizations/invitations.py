@@ -35,9 +35,11 @@ from czo_auth.core.flows.organizations.membership import (
 )
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_PENDING_INVITATIONS
 from czo_auth.core.mail import compose_invitation
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email, deliverable_email
@@ -47,8 +49,6 @@ from czo_auth.crypto import tokens
 INVITED: Final = "auth.org.invited"
 INVITATION_CANCELED: Final = "auth.org.invitation_canceled"
 INVITATION_REJECTED: Final = "auth.org.invitation_rejected"
-MAX_PENDING: Final = 1000
-MAX_MEMBERS: Final = 1000
 
 FindInvitation = Callable[[Transaction], Invitation | None]
 
@@ -191,11 +191,12 @@ class Invitations:
                 if held.stands_below(pending.role):
                     raise RoleAboveOwn
             _cancel(tx, held, pending, context=context, now=now)
-        others = tx.organizations.list_invitations(organization_id)
-        if len([other for other in others if _is_pending(other, now=now)]) >= MAX_PENDING:
+        if tx.organizations.count_pending_invitations(organization_id, now=now) >= MAX_PENDING_INVITATIONS:
             raise InvitationLimitReached
 
-    async def list(self, principal: Principal, organization_id: str) -> Sequence[Invitation]:
+    async def list(
+        self, principal: Principal, organization_id: str, page: PageQuery = FIRST_PAGE
+    ) -> Page[Invitation]:
         """
         List the invitations of an organization, newest first, answered ones too.
 
@@ -206,10 +207,10 @@ class Invitations:
         """
         require_session(principal)
 
-        def read_invitations(tx: Transaction) -> Sequence[Invitation]:
+        def read_invitations(tx: Transaction) -> Page[Invitation]:
             seen = see_organization(tx, principal, organization_id)
             seen.require("invitation:read")
-            return see_invitations(tx, principal, seen)
+            return see_invitations(tx, principal, seen, page)
 
         return await self._services.transactions.read(read_invitations)
 
@@ -282,7 +283,7 @@ class Invitations:
 
     async def list_for(self, principal: Principal, *, now: datetime) -> Sequence[ReceivedInvitation]:
         """
-        List the live invitations to the caller's address, newest first.
+        List the live invitations to the caller's address, newest first, at most `DEFAULT_PAGE` of them.
 
         Whoever may list needs no token, so the address has to be the caller's own beyond doubt.
 
@@ -296,7 +297,7 @@ class Invitations:
             if user is None:
                 raise InvalidToken
             _check_verified(user)
-            found = tx.organizations.list_invitations_for(user.email, now=now)
+            found = tx.organizations.list_invitations_for(user.email, limit=DEFAULT_PAGE, now=now)
             received = (_find_live(tx, invitation, now=now) for invitation in found)
             return [each for each in received if each is not None]
 
@@ -404,7 +405,7 @@ def _accept(
         _check_verified(user)
     if not tx.organizations.close_invitation(invitation.id, status="accepted", now=now):
         raise InvitationNotFound
-    if len(tx.organizations.list_members(invitation.organization_id)) >= MAX_MEMBERS:
+    if tx.organizations.count_members(invitation.organization_id) >= MAX_MEMBERS:
         raise MemberLimitReached
     added = tx.organizations.add_member(
         new_id(now),

@@ -44,8 +44,11 @@ from czo_auth.core.flows.organizations.membership import (
     shown_member,
 )
 from czo_auth.core.flows.services import Services
+from czo_auth.core.ids import is_id
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_PAGE
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 
@@ -55,10 +58,18 @@ ORGANIZATION_DELETED = "auth.org.deleted"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullOrganization:
-    """An organization with everything in it that the caller may see."""
+    """
+    An organization with what is in it and the caller may see.
+
+    Attributes:
+        members: The first ones, the oldest first.
+        members_total: How many there are in all.
+        invitations: The newest ones.
+    """
 
     membership: Membership
     members: Sequence[Member]
+    members_total: int
     invitations: Sequence[Invitation]
 
 
@@ -147,10 +158,41 @@ class ManageOrganizations:
 
         return await self._services.transactions.run(store_organization)
 
-    async def list(self, principal: Principal) -> Sequence[tuple[Organization, str]]:
-        """List the caller's organizations with the role in each, oldest first; of a scoped key, the one it acts in."""
-        found = await self._services.transactions.read(lambda tx: tx.organizations.list_of(principal.user_id))
-        return [(organization, role) for organization, role in found if acts_in(principal, organization.id)]
+    async def list(
+        self, principal: Principal, page: PageQuery = FIRST_PAGE, *, newest_first: bool = False
+    ) -> Page[tuple[Organization, str]]:
+        """
+        List the caller's organizations with the role in each, oldest first; of a scoped key, the one it acts in.
+
+        Raises:
+            ValidationFailed: By the cursor.
+        """
+        after = page.position
+        bound_to = principal.organization_id if principal.kind == "api_key" else None
+
+        def read(tx: Transaction) -> Page[tuple[Organization, str]]:
+            found = tx.organizations.list_of(
+                principal.user_id,
+                only=None if bound_to is None else [bound_to],
+                after=after,
+                limit=page.limit + 1,
+                newest_first=newest_first,
+            )
+            total = len(found) if bound_to is not None else tx.organizations.count_of(principal.user_id)
+            return page_of(found, page, total=total, position=lambda each: (each[0].created_at, each[0].id))
+
+        return await self._services.transactions.read(read)
+
+    async def find(
+        self, principal: Principal, organization_ids: Collection[str]
+    ) -> Sequence[tuple[Organization, str]]:
+        """Read those of the caller's organizations that are named, at most `MAX_PAGE` of them."""
+        wanted = sorted(each for each in set(organization_ids) if is_id(each) and acts_in(principal, each))
+        if not wanted:
+            return []
+        return await self._services.transactions.read(
+            lambda tx: tx.organizations.list_of(principal.user_id, only=wanted[:MAX_PAGE], limit=MAX_PAGE)
+        )
 
     async def get(self, principal: Principal, organization_id: str) -> Membership:
         """
@@ -180,9 +222,11 @@ class ManageOrganizations:
 
         return await self._services.transactions.read(find_organization)
 
-    async def get_full(self, principal: Principal, organization_id: str) -> FullOrganization:
+    async def get_full(
+        self, principal: Principal, organization_id: str, *, members_limit: int = DEFAULT_PAGE
+    ) -> FullOrganization:
         """
-        Read an organization with its members and invitations, as far as the caller may see them.
+        Read an organization with its first members and newest invitations, as far as the caller may see them.
 
         An API key sees neither members' addresses nor invitations.
 
@@ -192,14 +236,17 @@ class ManageOrganizations:
 
         def read_organization(tx: Transaction) -> FullOrganization:
             seen = see_organization(tx, principal, organization_id)
-            members = (
-                tx.organizations.list_members(organization_id) if seen.may("member:read") else [seen.member]
-            )
+            members: Sequence[Member] = [seen.member]
+            total = 1
+            if seen.may("member:read"):
+                members = tx.organizations.list_members(organization_id, limit=members_limit)
+                total = tx.organizations.count_members(organization_id)
             sees_invitations = principal.kind == "session" and seen.may("invitation:read")
             return FullOrganization(
                 membership=seen,
                 members=[shown_member(principal, member) for member in members],
-                invitations=see_invitations(tx, principal, seen) if sees_invitations else [],
+                members_total=total,
+                invitations=see_invitations(tx, principal, seen).items if sees_invitations else [],
             )
 
         return await self._services.transactions.read(read_organization)
@@ -279,7 +326,8 @@ class ManageOrganizations:
             held = lock_organization(tx, principal, organization_id)
             held.require("organization:delete")
             members = sorted(
-                tx.organizations.list_members(organization_id), key=lambda member: member.user_id
+                tx.organizations.list_members(organization_id, limit=MAX_MEMBERS),
+                key=lambda member: member.user_id,
             )
             for member in members:
                 # A key is created with its owner held: none can appear between here and the commit.
@@ -328,19 +376,25 @@ class ManageOrganizations:
         await self._services.transactions.run(lambda tx: tx.sessions.set_organization(session_id, None))
 
     # --- members -----------------------------------------------------------------------------------------------------
-    async def list_members(self, principal: Principal, organization_id: str) -> Sequence[Member]:
+    async def list_members(
+        self, principal: Principal, organization_id: str, page: PageQuery = FIRST_PAGE
+    ) -> Page[Member]:
         """
         List the members, oldest first.
 
         Raises:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
             Forbidden: The caller's role may not.
+            ValidationFailed: By the cursor.
         """
+        after = page.position
 
-        def read_members(tx: Transaction) -> Sequence[Member]:
+        def read_members(tx: Transaction) -> Page[Member]:
             see_organization(tx, principal, organization_id).require("member:read")
-            members = tx.organizations.list_members(organization_id)
-            return [shown_member(principal, member) for member in members]
+            found = tx.organizations.list_members(organization_id, after=after, limit=page.limit + 1)
+            members = [shown_member(principal, member) for member in found]
+            total = tx.organizations.count_members(organization_id)
+            return page_of(members, page, total=total, position=lambda each: (each.created_at, each.id))
 
         return await self._services.transactions.read(read_members)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, assert_never
@@ -22,6 +22,7 @@ from czo_auth.core.flows.api_keys.manage import revoke_keys
 from czo_auth.core.ids import is_id
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
@@ -105,16 +106,26 @@ def require_session(principal: Principal) -> None:
         raise SessionRequired
 
 
-def see_invitations(tx: Transaction, principal: Principal, seen: Membership) -> Sequence[Invitation]:
+def see_invitations(
+    tx: Transaction, principal: Principal, seen: Membership, page: PageQuery = FIRST_PAGE
+) -> Page[Invitation]:
     """
-    Read the invitations but those to a role above the caller's own, which are not the caller's to cancel.
+    Read the invitations, newest first.
+
+    Those to a role above the caller's own are left out: they are not the caller's to cancel.
 
     Raises:
         SessionRequired: The principal is an API key: an invitation names an address, and leads into the organization.
+        ValidationFailed: By the cursor.
     """
     require_session(principal)
-    found = tx.organizations.list_invitations(seen.organization.id)
-    return [invitation for invitation in found if not seen.stands_below(invitation.role)]
+    visible = [role for role in roles.RANK if not seen.stands_below(role)]
+    organization_id = seen.organization.id
+    found = tx.organizations.list_invitations(
+        organization_id, roles=visible, after=page.position, limit=page.limit + 1
+    )
+    total = tx.organizations.count_invitations(organization_id, roles=visible)
+    return page_of(found, page, total=total, position=lambda each: (each.created_at, each.id))
 
 
 def record(

@@ -7,7 +7,7 @@ and can cancel by its link, in a session of theirs, or just by signing in with t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -34,6 +34,7 @@ from czo_auth.core.mail import (
     compose_two_factor_reset_asked,
     compose_two_factor_reset_cancelled,
 )
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.reset import Outcome, Reset
@@ -126,11 +127,21 @@ class Recovery:
         self._services.background.post(compose_two_factor_reset(user.mail_address, at=now))
 
     # --- looking -----------------------------------------------------------------------------------------------------
-    async def list_waiting(self, *, limit: int) -> tuple[Sequence[Reset], int]:
-        """Read the resets that wait, the soonest due first, and how many there are in all."""
-        return await self._services.transactions.read(
-            lambda tx: (tx.resets.list_waiting(limit=limit), tx.resets.count_waiting())
-        )
+    async def list_waiting(self, page: PageQuery = FIRST_PAGE) -> Page[Reset]:
+        """
+        Read the resets that wait, the soonest due first.
+
+        Raises:
+            ValidationFailed: By the cursor.
+        """
+        after = page.position
+
+        def read(tx: Transaction) -> Page[Reset]:
+            found = tx.resets.list_waiting(after=after, limit=page.limit + 1)
+            total = tx.resets.count_waiting()
+            return page_of(found, page, total=total, position=lambda reset: (reset.due_at, reset.id))
+
+        return await self._services.transactions.read(read)
 
     async def find(self, user_id: str) -> Reset | None:
         """Read the reset that waits for a user."""

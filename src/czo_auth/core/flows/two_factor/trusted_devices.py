@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,6 +10,8 @@ from czo_auth.core.errors import NotFound
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.limits import MAX_TRUSTED_DEVICES
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TrustedDevice
@@ -28,11 +29,25 @@ class TrustedDevices:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def list(self, principal: Principal, *, now: datetime) -> Sequence[TrustedDevice]:
-        """List the live devices, newest first."""
-        return await self._services.transactions.read(
-            lambda tx: tx.two_factor.list_trusted_devices(principal.user_id, now=now)
-        )
+    async def list(
+        self, principal: Principal, page: PageQuery = FIRST_PAGE, *, now: datetime
+    ) -> Page[TrustedDevice]:
+        """
+        List the live devices, newest first.
+
+        Raises:
+            ValidationFailed: By the cursor.
+        """
+        after = page.position
+
+        def read(tx: Transaction) -> Page[TrustedDevice]:
+            found = tx.two_factor.list_trusted_devices(
+                principal.user_id, after=after, limit=page.limit + 1, now=now
+            )
+            total = tx.two_factor.count_trusted_devices(principal.user_id, now=now)
+            return page_of(found, page, total=total, position=lambda each: (each.created_at, each.id))
+
+        return await self._services.transactions.read(read)
 
     async def revoke(self, principal: Principal, device_id: str, *, context: Context, now: datetime) -> None:
         """
@@ -89,6 +104,7 @@ def trust_device(
         expires_at=now + services.policies.two_factor.trusted_device_lifetime,
     )
     tx.two_factor.add_trusted_device(device, digest=tokens.digest(token))
+    tx.two_factor.drop_surplus_devices(user.id, most=MAX_TRUSTED_DEVICES)
     audit_event = AuditEvent(action=TRUST_GIVEN, user_id=user.id, details={"deviceId": device.id})
     tx.audit_log.record(audit_event, context=context, now=now)
     return token

@@ -1,0 +1,114 @@
+"""
+Lists in parts: what is asked for, and what is answered.
+
+A list sorts by the time of creation, then by id. A cursor names the last row of the page before by both, so that rows
+that come or go in between neither repeat nor hide others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.ids import is_id
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_CURSOR
+
+T = TypeVar("T")
+
+Position = tuple[datetime, str]
+"""When a row was created, and its id."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_MILLISECONDS = 10**14
+_BAD_CURSOR = "This is not the cursor of a page before."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageQuery:
+    """
+    Which part of a list is asked for.
+
+    Attributes:
+        limit: Rows; who takes it from a client bounds it by `limits.MAX_PAGE`.
+        cursor: The `next_cursor` of the page before; None for the first page.
+    """
+
+    limit: int = DEFAULT_PAGE
+    cursor: str | None = None
+
+    @property
+    def position(self) -> Position | None:
+        """
+        The row after which the page begins; None for the first page.
+
+        Raises:
+            ValidationFailed: The cursor is not one of ours.
+        """
+        return None if self.cursor is None else _read(self.cursor)
+
+    @property
+    def last_id(self) -> str | None:
+        """
+        The id after which the page begins, in lists that sort by id alone; None for the first page.
+
+        Raises:
+            ValidationFailed: The cursor is no id.
+        """
+        if self.cursor is not None and not is_id(self.cursor):
+            raise ValidationFailed(details=(("cursor", _BAD_CURSOR),))
+        return self.cursor
+
+
+FIRST_PAGE = PageQuery()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """
+    A part of a list.
+
+    Attributes:
+        total: Rows of the whole list.
+        next_cursor: Where the next page begins; None at the end.
+    """
+
+    items: Sequence[T]
+    total: int
+    next_cursor: str | None = None
+
+
+def page_of(
+    found: Sequence[T], request: PageQuery, *, total: int, position: Callable[[T], Position]
+) -> Page[T]:
+    """
+    Make a page.
+
+    Args:
+        found: The rows of the page, and one more when there is a next one.
+        position: Gives when a row was created, and its id.
+    """
+    items = found[: request.limit]
+    goes_on = len(found) > request.limit and bool(items)
+    return Page(items=items, total=total, next_cursor=_write(position(items[-1])) if goes_on else None)
+
+
+def page_by_id(found: Sequence[T], request: PageQuery, *, total: int, id_of: Callable[[T], str]) -> Page[T]:
+    """Make a page of a list that sorts by id alone; as ``page_of``."""
+    items = found[: request.limit]
+    goes_on = len(found) > request.limit and bool(items)
+    return Page(items=items, total=total, next_cursor=id_of(items[-1]) if goes_on else None)
+
+
+def _write(position: Position) -> str:
+    at, row_id = position
+    return f"{(at - _EPOCH) // timedelta(milliseconds=1)}.{row_id}"
+
+
+def _read(cursor: str) -> Position:
+    milliseconds, _, row_id = cursor[: MAX_CURSOR + 1].partition(".")
+    if not (milliseconds.isascii() and milliseconds.isdigit() and len(milliseconds) <= 14 and is_id(row_id)):
+        raise ValidationFailed(details=(("cursor", _BAD_CURSOR),))
+    return _EPOCH + timedelta(milliseconds=min(int(milliseconds), _MAX_MILLISECONDS)), row_id
