@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from starlette.types import ASGIApp
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from czo_auth.asgi.admission import AppState
     from czo_auth.core.principal import Principal
+    from czo_auth.integrations.requirement import Demands
 
 S = TypeVar("S", bound=Callable[..., Any])
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
@@ -71,25 +72,23 @@ class Auth(Runtime):
         """
         return self.subscribers.on(pattern)
 
-    def require(
-        self,
-        *,
-        actor: str | None = None,
-        scopes: Collection[str] = (),
-        aal: int = 1,
-        organization_id: str | None = None,
-    ) -> Callable[[HTTPConnection], Awaitable[Principal]]:
+    def require(self, **demands: Unpack[Demands]) -> Callable[[HTTPConnection], Awaitable[Principal]]:
         """
         Make a dependency for FastAPI: ``principal: Principal = Depends(auth.require(scopes=["orders:read"]))``.
 
         The host needs ``AuthMiddleware``. Refusals become the product's JSON errors.
+
+        Args:
+            demands: ``actor``, ``scopes``, ``aal``, ``organization_id``, ``role``, ``organization_parameter`` and
+                ``fresh_minutes``; see ``czo_auth.integrations.requirement.Demands``.
+
+        Raises:
+            TypeError, ValueError: Nobody could ever meet it, as with an unknown actor type.
         """
         from czo_auth.integrations.fastapi import RequirePrincipal
         from czo_auth.integrations.requirement import Requirement
 
-        return RequirePrincipal(
-            Requirement(actor=actor, scopes=tuple(scopes), aal=aal, organization_id=organization_id)
-        )
+        return RequirePrincipal(Requirement.of(self, **demands))
 
     def lifespan(self, inner: Lifespan | None = None) -> Lifespan:
         """Make a lifespan that starts and stops czo-auth around *inner*, the host's own."""

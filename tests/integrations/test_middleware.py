@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from pathlib import Path
 
@@ -101,7 +102,7 @@ async def test_paths_that_only_look_like_the_products_are_guarded(
 ) -> None:
     echo = Echo()
     async with client_of(AuthMiddleware(echo, auth=auth), root_path=root_path) as client:
-        answer = await client.get(path, headers={"authorization": "Bearer wrong"})
+        answer = await client.get(path, headers={"authorization": "Bearer czs_wrong"})
     refused(answer, status=401, code="INVALID_TOKEN")
     assert echo.seen == []
 
@@ -167,3 +168,50 @@ async def test_start_that_is_refused_is_an_outage_and_no_verdict(
         refused(await client.get("/orders", headers=cookie), status=503, code="SERVICE_UNAVAILABLE")
     assert "AUTH_ENCRYPTION_KEY" in caplog.text
     await other_key.stop()
+
+
+def b64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def foreign_tokens() -> dict[str, str]:
+    """Bearer values of others: opaque ones, and JWTs of other issuers."""
+    header = b64url(b'{"alg":"RS256"}')
+    issuers = {"another issuer": b'{"iss":"https://idp.example"}', "no issuer": b"{}", "no object": b"[1]"}
+    return {
+        "opaque": "whsec_abc123",
+        "with odd characters": "secret:of:a:webhook",
+        "too long for ours": "x" * 5000,
+        "no JSON": f"{header}.AAAA.AAAA",
+        **{name: f"{header}.{b64url(claims)}.c2ln" for name, claims in issuers.items()},
+    }
+
+
+@pytest.mark.parametrize("name", foreign_tokens())
+async def test_foreign_bearer_value_is_anonymous_on_routes_of_the_host(auth: Auth, name: str) -> None:
+    headers = {"authorization": f"Bearer {foreign_tokens()[name]}"}
+    echo = Echo()
+    async with client_of(AuthMiddleware(echo, auth=auth)) as client:
+        assert (await client.get("/webhooks/payments", headers=headers)).status_code == 200
+    assert echo.seen == [None]
+    async with client_of(AuthMiddleware(echo, auth=auth, required=True)) as client:
+        refused(await client.get("/orders", headers=headers), status=401, code="INVALID_TOKEN")
+    async with client_of(auth.app) as client:
+        assert (await client.get(f"{BASE}/whoami", headers=headers)).status_code in (400, 401)
+
+
+@pytest.mark.parametrize("prefix", ["czo_", "czs_", "czr_", "czc_", "czi_", "czm_", "czd_"])
+async def test_value_that_begins_like_ours_is_ours(auth: Auth, prefix: str) -> None:
+    echo = Echo()
+    async with client_of(AuthMiddleware(echo, auth=auth)) as client:
+        answer = await client.get("/orders", headers={"authorization": f"Bearer {prefix}wrong"})
+    assert answer.status_code == 401
+    assert echo.seen == []
+
+
+async def test_forged_token_of_our_issuer_is_refused(auth: Auth) -> None:
+    claims = f'{{"iss":"{auth.settings.public_url}"}}'.encode()
+    forged = f"{b64url(b'{}')}.{b64url(claims)}.c2ln"
+    async with client_of(AuthMiddleware(Echo(), auth=auth)) as client:
+        answer = await client.get("/orders", headers={"authorization": f"Bearer {forged}"})
+    refused(answer, status=401, code="INVALID_TOKEN")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from functools import partial
 
@@ -9,7 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.cookies import Cookies
-from czo_auth.asgi.credentials import Credential, authorization_in, kind_of, read_authorization
+from czo_auth.asgi.credentials import (
+    Credential,
+    authorization_in,
+    kind_of,
+    read_authorization,
+    unverified_issuer,
+)
 from czo_auth.asgi.origins import SAFE_METHODS, Origins
 from czo_auth.asgi.problems import refusal_of, send_refusal
 from czo_auth.core.errors import (
@@ -21,6 +28,7 @@ from czo_auth.core.errors import (
     Unavailable,
 )
 from czo_auth.core.principal import Principal
+from czo_auth.crypto.tokens import RESERVED_PREFIXES
 from czo_auth.errors import StartRefused
 from czo_auth.runtime import Runtime
 
@@ -28,6 +36,10 @@ _BEARER = b"Bearer "
 
 PRINCIPAL = "czo_auth.principal"
 """Key in the ASGI scope's ``state`` under which the middleware leaves the principal, or None."""
+
+
+DEPLOYMENT = "czo_auth.deployment"
+"""Key beside it, under which the middleware leaves its deployment and the event loop that serves the request."""
 
 
 class Authenticator:
@@ -41,6 +53,7 @@ class Authenticator:
         settings = runtime.settings
         self._runtime = runtime
         self._prefix = settings.api_key_prefix
+        self._issuer = settings.issuer or settings.public_url
         self._reads_key_header = settings.api_key_header
         self.cookies = Cookies(secure=settings.public_url.startswith("https://"))
         self.origins = Origins(
@@ -48,15 +61,18 @@ class Authenticator:
         )
         self.clients = Clients(settings.trusted_proxies)
 
-    def read(self, scope: Scope) -> Credential | None:
+    def read(self, scope: Scope, *, is_host: bool = False) -> Credential | None:
         """
         Read the credential, without proving it.
+
+        Args:
+            is_host: Whether a route of the host is asked for, where a malformed header is none of ours.
 
         Raises:
             InvalidRequest: Two ``Authorization`` headers, or a malformed one.
         """
         headers = scope["headers"]
-        credential = read_authorization(headers, api_key_prefix=self._prefix)
+        credential = read_authorization(headers, api_key_prefix=self._prefix, is_strict=not is_host)
         if credential is not None:
             return credential
         if self._reads_key_header:
@@ -83,6 +99,16 @@ class Authenticator:
         if sent is None or not sent.startswith(_BEARER) or not runtime.is_started:
             return None
         return runtime.authenticate.get_cached(sent[len(_BEARER) :], clock=runtime.now)
+
+    def is_foreign(self, credential: Credential) -> bool:
+        """Whether a credential has none of our formats: prefixes, and tokens of our issuer."""
+        match credential.kind:
+            case "unknown":
+                return not credential.value.startswith(tuple(RESERVED_PREFIXES))
+            case "access_token":
+                return unverified_issuer(credential.value) != self._issuer
+            case _:
+                return False
 
     async def prove(self, credential: Credential, scope: Scope) -> Principal:
         """
@@ -122,10 +148,11 @@ class AuthMiddleware:
     """
     Guards a host application's routes: proves the credential, applies the two-factor rule, leaves the principal.
 
-    A wrong Bearer credential is refused here. A session cookie that is no good any more counts as none, or a visitor
-    with an old cookie could not see a public page. The product's own mount decides for itself and is passed through.
-    A refusal that the host lets pass becomes the product's JSON error, unless the answer has begun; any other
-    exception is the host's.
+    A wrong Bearer credential is refused here. A Bearer value that is none of ours, another issuer's token or a
+    webhook's, counts as none: the host's routes may have a use for it. A session cookie that is no good any more counts
+    as none, or a visitor with an old cookie could not see a public page. The product's own mount decides for itself and
+    is passed through. A refusal that the host lets pass becomes the product's JSON error, unless the answer has begun;
+    any other exception is the host's.
 
     Args:
         app: The host application.
@@ -154,7 +181,9 @@ class AuthMiddleware:
             principal = self._authenticator.get_cached(scope)
             if principal is None or principal.restricted_to is not None:
                 principal = await self._admit(scope)
-            scope.setdefault("state", {})[PRINCIPAL] = principal
+            state = scope.setdefault("state", {})
+            state[PRINCIPAL] = principal
+            state[DEPLOYMENT] = (self._auth, asyncio.get_running_loop())
             await self._app(scope, receive, send_noted)
         except Refusal as refusal:
             if begun:
@@ -169,9 +198,12 @@ class AuthMiddleware:
         return auth.pages_are_mounted and path_within(scope, auth.settings.pages_path) is not None
 
     async def _admit(self, scope: Scope) -> Principal | None:
-        credential = self._authenticator.read(scope)
+        credential = self._authenticator.read(scope, is_host=True)
         principal = None
-        if credential is not None:
+        if credential is not None and self._authenticator.is_foreign(credential):
+            if self._required:
+                raise InvalidToken
+        elif credential is not None:
             try:
                 principal = await self._prove(scope, credential)
             except StartRefused as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from czo_auth.core.errors import InvalidRequest
+from czo_auth.crypto import base64url
 
 CredentialKind = Literal["api_key", "session", "access_token", "unknown"]
 MAX_LENGTH = 4096
@@ -24,9 +26,14 @@ class Credential:
     from_cookie: bool = False
 
 
-def read_authorization(headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix: str) -> Credential | None:
+def read_authorization(
+    headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix: str, is_strict: bool = True
+) -> Credential | None:
     """
     Read the ``Authorization`` header of a raw ASGI header list.
+
+    Args:
+        is_strict: Whether a malformed header is refused; otherwise it is a credential of an unknown kind.
 
     Returns:
         The credential, or None when there is no header or its scheme is not ours (``Basic`` and the like).
@@ -41,11 +48,13 @@ def read_authorization(headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix
         return None
     scheme, _, rest = found.partition(b" ")
     if scheme != b"Bearer" and scheme.lower() != b"bearer":
-        if not scheme or not rest.strip():
+        if is_strict and (not scheme or not rest.strip()):
             raise InvalidRequest("The Authorization header is malformed.")
         return None
     token = rest.strip(b" ")
     if not _BEARER.fullmatch(token) or len(token) > MAX_LENGTH:
+        if not is_strict:
+            return Credential(kind="unknown", value=token.decode("latin-1"))
         raise InvalidRequest("The Authorization header is malformed.")
     text = token.decode("ascii")
     return Credential(kind=kind_of(text, api_key_prefix=api_key_prefix), value=text)
@@ -74,3 +83,12 @@ def kind_of(token: str, *, api_key_prefix: str) -> CredentialKind:
     if token.startswith("czs_"):
         return "session"
     return "access_token" if _JWT.fullmatch(token) else "unknown"
+
+
+def unverified_issuer(token: str) -> object:
+    """Return what a JWT says of its issuer; proves nothing, and is None where there is nothing to read."""
+    try:
+        claims = json.loads(base64url.decode(token.split(".")[1]))
+    except (ValueError, IndexError, RecursionError):
+        return None
+    return claims.get("iss") if isinstance(claims, dict) else None

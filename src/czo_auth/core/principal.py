@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from czo_auth.core.errors import (
     ActorTypeMismatch,
     InsufficientScope,
     OrganizationScopeMismatch,
+    ReauthenticationRequired,
     SecondFactorNeeded,
+    SessionRequired,
     TwoFactorSetupRequired,
 )
 
@@ -35,6 +37,7 @@ class Principal:
         may_use: Whether the user may use a scope now (the host's scope policy).
         restricted_to: ``two_factor_setup`` on a session that may only enroll a second factor, else None.
         lineage_id: What a session shares with its renewals; bind to it what belongs to a session.
+        has_factor: Whether the user has a second factor, proved or not.
         auth_time: When the password was last proved.
         factor_proved_at: When a second factor was last proved in this session.
     """
@@ -54,6 +57,7 @@ class Principal:
     api_key_id: str | None = None
     restricted_to: str | None = None
     administers: bool = False
+    has_factor: bool = False
     auth_time: datetime | None = None
     factor_proved_at: datetime | None = None
 
@@ -89,3 +93,17 @@ class Principal:
             raise InsufficientScope
         if organization_id is not None and self.organization_id != organization_id:
             raise OrganizationScopeMismatch
+
+    def require_fresh(self, age: timedelta, *, now: datetime) -> None:
+        """
+        Refuse unless password and, where the user has one, second factor were proved at most *age* ago.
+
+        Raises:
+            SessionRequired: An API key proves neither.
+            ReauthenticationRequired: One of them is older.
+        """
+        if self.kind != "session":
+            raise SessionRequired
+        proofs = [self.auth_time, self.factor_proved_at] if self.has_factor else [self.auth_time]
+        if not all(proved_at is not None and now - proved_at <= age for proved_at in proofs):
+            raise ReauthenticationRequired

@@ -7,8 +7,8 @@ Django does not pass exceptions on to ASGI middleware, so refusals are answered 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse, JsonResponse  # type: ignore[import-untyped]
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from czo_auth.asgi.problems import body_of, headers_of, status_of
 from czo_auth.core.errors import Refusal
 from czo_auth.core.principal import Principal
-from czo_auth.integrations.requirement import Requirement, principal_in
+from czo_auth.integrations.requirement import Demands, Requirement, principal_in
 from czo_auth.integrations.side_by_side import SideBySide
 
 if TYPE_CHECKING:
@@ -46,23 +46,25 @@ def principal_of(request: HttpRequest) -> Principal | None:
     return principal_in(getattr(request, "scope", {}))
 
 
-def requires(
-    *,
-    actor: str | None = None,
-    scopes: Collection[str] = (),
-    aal: int = 1,
-    organization_id: str | None = None,
-) -> Callable[[View], View]:
+def requires(**demands: Unpack[Demands]) -> Callable[[View], View]:
     """
     Guard the decorated view, async or not; it finds the principal in ``request.czo_principal``.
 
     Of a view class it decorates what ``as_view()`` gives: ``path("orders", requires(...)(Orders.as_view()))``.
     """
-    requirement = Requirement(actor=actor, scopes=tuple(scopes), aal=aal, organization_id=organization_id)
+    requirement = Requirement.of(**demands)
 
-    def admit(request: HttpRequest) -> HttpResponse | None:
+    async def admit(request: HttpRequest, parameters: dict[str, Any]) -> HttpResponse | None:
         try:
-            request.czo_principal = requirement.check(getattr(request, "scope", {}))
+            request.czo_principal = await requirement.admit(getattr(request, "scope", {}), parameters)
+        except Refusal as refusal:
+            return answer(refusal)
+        return None
+
+    def admit_blocking(request: HttpRequest, parameters: dict[str, Any]) -> HttpResponse | None:
+        try:
+            scope = getattr(request, "scope", {})
+            request.czo_principal = requirement.admit_blocking(scope, parameters)
         except Refusal as refusal:
             return answer(refusal)
         return None
@@ -72,14 +74,14 @@ def requires(
 
             @functools.wraps(view)
             async def guarded_coroutine(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                refusal = admit(request)
+                refusal = await admit(request, kwargs)
                 return await view(request, *args, **kwargs) if refusal is None else refusal
 
             return guarded_coroutine  # type: ignore[return-value]
 
         @functools.wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            refusal = admit(request)
+            refusal = admit_blocking(request, kwargs)
             return view(request, *args, **kwargs) if refusal is None else refusal
 
         return guarded  # type: ignore[return-value]

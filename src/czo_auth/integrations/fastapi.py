@@ -26,4 +26,4 @@ class RequirePrincipal(SecurityBase):
         self.scheme_name = "czo-auth"
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
-        return demand(self._requirement, connection)
+        return await demand(self._requirement, connection)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from a2wsgi import WSGIMiddleware
 from flask import Response, request
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from czo_auth.asgi.problems import body_of, headers_of, status_of
 from czo_auth.core.errors import Refusal
 from czo_auth.core.principal import Principal
-from czo_auth.integrations.requirement import Requirement, principal_in
+from czo_auth.integrations.requirement import Demands, Requirement, principal_in
 from czo_auth.integrations.side_by_side import SideBySide
 
 if TYPE_CHECKING:
@@ -55,13 +55,7 @@ def principal_of(environ: Mapping[str, Any] | None = None) -> Principal | None:
     return principal_in(_scope(environ))
 
 
-def requires(
-    *,
-    actor: str | None = None,
-    scopes: Collection[str] = (),
-    aal: int = 1,
-    organization_id: str | None = None,
-) -> Callable[[View], View]:
+def requires(**demands: Unpack[Demands]) -> Callable[[View], View]:
     """
     Guard the decorated view; below ``@app.get(...)``, which registers what it is given.
 
@@ -69,11 +63,11 @@ def requires(
     ... @requires(scopes=["orders:read"])
     ... def orders(): ...
     """
-    requirement = Requirement(actor=actor, scopes=tuple(scopes), aal=aal, organization_id=organization_id)
+    requirement = Requirement.of(**demands)
 
     def admit() -> Response | None:
         try:
-            requirement.check(_scope(None))
+            requirement.admit_blocking(_scope(None), request.view_args or {})
         except Refusal as refusal:
             return refused(refusal)
         return None

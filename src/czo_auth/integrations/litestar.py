@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from litestar import Request, Response, asgi
 from litestar.config.app import AppConfig
@@ -17,7 +16,7 @@ from litestar.types import Guard, Receive, Scope, Send
 from czo_auth.asgi.problems import body_of, headers_of, status_of
 from czo_auth.core.errors import NotAuthenticated, Refusal
 from czo_auth.core.principal import Principal
-from czo_auth.integrations.requirement import Requirement, principal_in
+from czo_auth.integrations.requirement import Demands, Requirement, principal_in
 
 if TYPE_CHECKING:
     from czo_auth.auth import Auth
@@ -67,19 +66,13 @@ def principal_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal | 
     return principal_in(connection.scope)
 
 
-def requires(
-    *,
-    actor: str | None = None,
-    scopes: Collection[str] = (),
-    aal: int = 1,
-    organization_id: str | None = None,
-) -> Guard:
+def requires(**demands: Unpack[Demands]) -> Guard:
     """Make a guard: ``@get("/orders", guards=[requires(scopes=["orders:read"])])``."""
-    requirement = Requirement(actor=actor, scopes=tuple(scopes), aal=aal, organization_id=organization_id)
+    requirement = Requirement.of(**demands)
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         try:
-            requirement.check(connection.scope)
+            await requirement.admit(connection.scope)
         except Refusal as refusal:
             if connection.scope["type"] == ScopeType.HTTP:
                 raise

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Collection
-from typing import Any, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -16,7 +17,7 @@ from czo_auth.asgi.authentication import refuse
 from czo_auth.asgi.problems import body_of, headers_of, status_of
 from czo_auth.core.errors import Refusal
 from czo_auth.core.principal import Principal
-from czo_auth.integrations.requirement import Requirement, principal_in
+from czo_auth.integrations.requirement import Demands, Requirement, principal_in
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,34 +37,30 @@ def principal_of(connection: HTTPConnection) -> Principal | None:
     return principal_in(connection.scope)
 
 
-def requires(
-    *,
-    actor: str | None = None,
-    scopes: Collection[str] = (),
-    aal: int = 1,
-    organization_id: str | None = None,
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def requires(**demands: Unpack[Demands]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
     Guard the decorated endpoint (a function, or a method of an endpoint class; async or not; HTTP or WebSocket).
 
     >>> @requires(scopes=["orders:read"])
     ... async def orders(request): ...
     """
-    requirement = Requirement(actor=actor, scopes=tuple(scopes), aal=aal, organization_id=organization_id)
+    requirement = Requirement.of(**demands)
 
     def guard(endpoint: Callable[P, R]) -> Callable[P, R]:
         if inspect.iscoroutinefunction(endpoint):
 
             @functools.wraps(endpoint)
             async def guarded_coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
-                demand(requirement, _connection_among(args, kwargs))
+                await demand(requirement, _connection_among(args, kwargs))
                 return await endpoint(*args, **kwargs)
 
             return guarded_coroutine  # type: ignore[return-value]
 
         @functools.wraps(endpoint)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            demand(requirement, _connection_among(args, kwargs))
+            connection = _connection_among(args, kwargs)
+            with _answering(connection):
+                requirement.admit_blocking(connection.scope)
             return endpoint(*args, **kwargs)
 
         return guarded
@@ -71,15 +68,22 @@ def requires(
     return guard
 
 
-def demand(requirement: Requirement, connection: HTTPConnection) -> Principal:
+async def demand(requirement: Requirement, connection: HTTPConnection) -> Principal:
+    """Give the principal of *connection* if it meets *requirement*."""
+    with _answering(connection):
+        return await requirement.admit(connection.scope)
+
+
+@contextmanager
+def _answering(connection: HTTPConnection) -> Iterator[None]:
     """
-    Give the principal of *connection* if it meets *requirement*.
+    Let the application that serves the request answer a refusal.
 
     A refusal is answered by the application that serves the request: one mounted into another would make it an
     internal error before ``AuthMiddleware`` could see it.
     """
     try:
-        return requirement.check(connection.scope)
+        yield
     except Refusal:
         handlers, _ = connection.scope.get(HANDLERS, ({}, {}))
         handlers.setdefault(Refusal, refused)

@@ -241,6 +241,7 @@ class Authenticate:
             lineage_id=found.lineage_id,
             restricted_to=TWO_FACTOR_SETUP if must_enroll else None,
             administers=administers,
+            has_factor=found.has_factor,
             auth_time=found.auth_time,
             factor_proved_at=found.factor_proved_at,
         )

@@ -1,0 +1,38 @@
+"""Which organization a request acts in, where its address names one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from czo_auth.core.errors import OrganizationScopeMismatch
+from czo_auth.core.flows.services import Services
+from czo_auth.core.ids import is_id
+from czo_auth.core.principal import Principal
+
+
+async def act_in_organization(services: Services, principal: Principal, organization_id: str) -> Principal:
+    """
+    Return *principal* as it acts in an organization: with the role that the user has there now.
+
+    An API key acts in its own organization and in no other.
+
+    Raises:
+        OrganizationScopeMismatch: There is none, the user is no member, or the key belongs elsewhere.
+    """
+    if principal.organization_id == organization_id:
+        return principal
+    if principal.kind != "session" or not is_id(organization_id):
+        raise OrganizationScopeMismatch("You do not act in this organization.")
+    member = await services.transactions.read(
+        lambda tx: tx.organizations.find_member(organization_id, principal.user_id)
+    )
+    if member is None:
+        raise OrganizationScopeMismatch("You do not act in this organization.")
+    may_use = partial(
+        services.policies.scopes.allows,
+        actor_types=principal.actor_types,
+        organization_role=member.role,
+        administers=principal.administers,
+    )
+    return replace(principal, organization_id=organization_id, organization_role=member.role, may_use=may_use)
