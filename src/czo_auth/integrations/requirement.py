@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from czo_auth.asgi.authentication import DEPLOYMENT, PRINCIPAL
 from czo_auth.core.api_keys.scopes import SCOPE
 from czo_auth.core.errors import Forbidden, OrganizationScopeMismatch, Unauthorized
-from czo_auth.core.flows.act_in_organization import act_in_organization
+from czo_auth.core.flows.organizations.act_in import act_in_organization
 from czo_auth.core.organizations import roles
 from czo_auth.core.principal import Principal
 
