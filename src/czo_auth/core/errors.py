@@ -79,6 +79,20 @@ class Unprocessable(Refusal):
     """The request is well-formed and cannot be carried out."""
 
 
+class IdempotencyKeyReused(Unprocessable):
+    """The idempotency key belongs to a request with another body."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    message = "This Idempotency-Key was used for another request."
+
+
+class RequestInProgress(Conflict):
+    """A request with the same idempotency key runs still."""
+
+    code = "REQUEST_IN_PROGRESS"
+    message = "The first request with this Idempotency-Key is still running."
+
+
 class TooMany(Refusal):
     """A limit was reached."""
 

@@ -18,6 +18,7 @@ from czo_auth.core.api_keys.store import ApiKeys
 from czo_auth.core.budgets import Budgets
 from czo_auth.core.events.outbox import Outbox
 from czo_auth.core.events.store import AuditLog, AuditRemoval
+from czo_auth.core.idempotency.store import KeptAnswers
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.sealing_store import KeyChecks
 from czo_auth.core.sessions.store import Sessions
@@ -51,6 +52,8 @@ class Transaction(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def audit_removal(self) -> AuditRemoval: ...
+    @property
+    def kept_answers(self) -> KeptAnswers: ...
     @property
     def key_checks(self) -> KeyChecks: ...
 

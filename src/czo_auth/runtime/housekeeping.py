@@ -17,6 +17,7 @@ from czo_auth.core.transaction import Transaction, Transactions
 
 FLUSH_EVERY: Final = timedelta(seconds=5)
 RESETS_EVERY: Final = timedelta(seconds=5)
+ANSWERS_EVERY: Final = timedelta(seconds=30)
 TIDY_EVERY: Final = timedelta(minutes=10)
 RETENTION_EVERY: Final = timedelta(minutes=10)
 KEY_EXPIRY_EVERY: Final = timedelta(minutes=10)
@@ -93,6 +94,11 @@ class Housekeeping:
         await self._prune(lambda tx: tx.api_keys.prune_expired(before=before, expired=ended))
         await self._prune(lambda tx: tx.budgets.prune_expired(before=now))
         await self._prune(lambda tx: tx.outbox.prune_events(before=now - KEEP_EVENTS))
+
+    async def forget_answers(self) -> None:
+        """Delete kept answers on time: they hold what was shown once (S42)."""
+        now = self._now()
+        await self._prune(lambda tx: tx.kept_answers.prune_expired(before=now))
 
     async def keep_retention(self) -> None:
         """Remove what the audit log keeps no longer, and finish erasures that were interrupted."""

@@ -25,6 +25,7 @@ from czo_auth.core.flows.api_keys.manage import ManageApiKeys
 from czo_auth.core.flows.api_keys.report_leak import ReportLeak
 from czo_auth.core.flows.authentication.authenticate import Authenticate
 from czo_auth.core.flows.authentication.verify_api_key import VerifyApiKey
+from czo_auth.core.flows.idempotency import IdempotentRequests
 from czo_auth.core.flows.organizations.invitations import Invitations
 from czo_auth.core.flows.organizations.manage import ManageOrganizations
 from czo_auth.core.flows.services import Background, Services
@@ -52,6 +53,7 @@ from czo_auth.errors import StartRefused
 from czo_auth.runtime.background import BackgroundTasks
 from czo_auth.runtime.hashing import HashingPool
 from czo_auth.runtime.housekeeping import (
+    ANSWERS_EVERY,
     FLUSH_EVERY,
     KEY_EXPIRY_EVERY,
     RESETS_EVERY,
@@ -224,6 +226,7 @@ class Runtime:
         self.api_keys = ManageApiKeys(services)
         self.verify_api_key = VerifyApiKey(services, self.authenticate)
         self.report_leak = ReportLeak(services)
+        self.idempotency = IdempotentRequests(services)
         self.organizations = ManageOrganizations(services)
         self.invitations = Invitations(services)
         self.administration = Administration(services)
@@ -355,6 +358,7 @@ class Runtime:
             self._relaying = asyncio.create_task(self._relay.run())
         self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
+        self._background.repeat(self._housekeeping.forget_answers, every=ANSWERS_EVERY)
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
         self._background.repeat(self._housekeeping.keep_retention, every=RETENTION_EVERY)
         self._background.repeat(self._housekeeping.enforce_key_expiry, every=KEY_EXPIRY_EVERY)

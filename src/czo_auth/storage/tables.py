@@ -80,6 +80,7 @@ class Tables:
         self._add_sessions()
         self._add_factors()
         self._add_sign_in()
+        self._add_kept_answers()
         self._add_organizations()
         self._add_api_keys()
         self._add_budgets()
@@ -239,6 +240,24 @@ class Tables:
             sqlite_where=waits,
             postgresql_where=waits,
         )
+
+    def _add_kept_answers(self) -> None:
+        self.kept_answers = self._table(
+            "kept_answers",
+            _id(),
+            self._user_id(),
+            Column("lineage_id", String(36), nullable=False),
+            Column("route", Text, nullable=False),
+            Column("name_digest", String(64), nullable=False),
+            Column("body_kid", Text, nullable=False),
+            Column("body_mac", String(64), nullable=False),
+            Column("shows_enrollment", Boolean, nullable=False),
+            Column("sealed", Text),
+            Column("created_at", Instant, nullable=False),
+            Column("expires_at", Instant, nullable=False, index=True),
+            UniqueConstraint("lineage_id", "route", "name_digest"),
+        )
+        Index(None, self.kept_answers.c.user_id)
 
     def _add_sign_in(self) -> None:
         self.attempts = self._table(

@@ -13,6 +13,7 @@ from czo_auth.storage.api_keys import SqlApiKeys
 from czo_auth.storage.audit_log import SqlAuditLog
 from czo_auth.storage.audit_removal import SqlAuditRemoval
 from czo_auth.storage.budgets import SqlBudgets
+from czo_auth.storage.idempotency import SqlKeptAnswers
 from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.organizations import SqlOrganizations
 from czo_auth.storage.outbox import SqlOutbox
@@ -71,6 +72,10 @@ class SqlTransaction:
     @cached_property
     def audit_removal(self) -> SqlAuditRemoval:
         return SqlAuditRemoval(self.connection, self.tables)
+
+    @cached_property
+    def kept_answers(self) -> SqlKeptAnswers:
+        return SqlKeptAnswers(self.connection, self.tables)
 
     @cached_property
     def key_checks(self) -> SqlKeyChecks:

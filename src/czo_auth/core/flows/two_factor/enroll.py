@@ -125,6 +125,7 @@ class EnableTwoFactor:
             fresh = proof.consume(tx)
             fresh_codes = codes.new_codes(policy.backup_codes, taken=tx.two_factor.selectors(user.id))
             shown = "\n".join(code.text for code in fresh_codes).encode()
+            tx.kept_answers.forget_enrollment(user.id)
             tx.two_factor.put_enrollment(
                 Enrollment(
                     id=enrollment_id,
@@ -280,6 +281,7 @@ class EnableTwoFactor:
             two_factor.activate_pending_codes(user.id, set_id=enrollment.id, now=now)
         if not two_factor.take_enrollment(enrollment.id):
             raise TotpNotEnabled
+        tx.kept_answers.forget_enrollment(user.id)
         if hashed is not None:
             two_factor.put_codes(user.id, set_id=enrollment.id, codes=hashed, now=now)
         two_factor.put_factor(

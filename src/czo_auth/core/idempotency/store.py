@@ -1,0 +1,40 @@
+"""The port through which answers to repeatable requests are kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from czo_auth.core.idempotency.answer import RequestMark, StoredAnswer
+
+
+class KeptAnswers(Protocol):
+    """Answers by session lineage, route and name."""
+
+    def begin(self, mark: RequestMark) -> bool:
+        """
+        Take the name for a request that begins now; an expired row with the same name is replaced.
+
+        One atomic statement: of concurrent requests with one name, exactly one gets True.
+        """
+
+    def find(self, *, lineage_id: str, route: str, name_digest: str, now: datetime) -> StoredAnswer | None:
+        """Read what is kept under a name, unless it expired."""
+
+    def find_by_id(self, answer_id: str, *, lineage_id: str, now: datetime) -> StoredAnswer | None:
+        """Read one of a lineage's answers, unless it expired."""
+
+    def keep(self, answer_id: str, *, sealed: str) -> bool:
+        """Keep the answer of a request that ran; False when its row is gone."""
+
+    def forget(self, answer_id: str) -> None:
+        """Free the name of a request that was refused."""
+
+    def forget_enrollment(self, user_id: str) -> int:
+        """Delete the user's answers that hold what an enrollment showed, of every session (S8)."""
+
+    def forget_oldest(self, lineage_id: str, *, keep: int) -> int:
+        """Delete the oldest answers of a lineage, so that at most *keep* are left."""
+
+    def prune_expired(self, *, before: datetime) -> int:
+        """Delete a batch of the answers that expired before *before*; gives how many."""

@@ -1,0 +1,77 @@
+"""Answers to repeatable requests, in SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+
+from czo_auth.core.idempotency.answer import RequestMark, StoredAnswer
+from czo_auth.core.idempotency.store import KeptAnswers
+from czo_auth.core.ids import is_id
+from czo_auth.storage.store import Store, columns, values
+
+
+class SqlKeptAnswers(Store, KeptAnswers):
+    """Implements `czo_auth.core.idempotency.store.KeptAnswers`."""
+
+    def begin(self, mark: RequestMark) -> bool:
+        answers = self._tables.kept_answers
+        fresh = self._insert(answers).values(sealed=None, **values(mark))
+        taken = ["lineage_id", "route", "name_digest"]
+        replaced = {
+            column.name: fresh.excluded[column.name] for column in answers.c if column.name not in taken
+        }
+        statement = fresh.on_conflict_do_update(
+            index_elements=taken, set_=replaced, where=answers.c.expires_at <= mark.created_at
+        ).returning(answers.c.id)
+        return self._connection.execute(statement).one_or_none() is not None
+
+    def find(self, *, lineage_id: str, route: str, name_digest: str, now: datetime) -> StoredAnswer | None:
+        answers = self._tables.kept_answers
+        statement = select(*columns(answers, StoredAnswer)).where(
+            answers.c.lineage_id == lineage_id,
+            answers.c.route == route,
+            answers.c.name_digest == name_digest,
+            answers.c.expires_at > now,
+        )
+        return self._one(StoredAnswer, statement)
+
+    def find_by_id(self, answer_id: str, *, lineage_id: str, now: datetime) -> StoredAnswer | None:
+        if not is_id(answer_id):
+            return None
+        answers = self._tables.kept_answers
+        statement = select(*columns(answers, StoredAnswer)).where(
+            answers.c.id == answer_id, answers.c.lineage_id == lineage_id, answers.c.expires_at > now
+        )
+        return self._one(StoredAnswer, statement)
+
+    def keep(self, answer_id: str, *, sealed: str) -> bool:
+        answers = self._tables.kept_answers
+        statement = update(answers).where(answers.c.id == answer_id, answers.c.sealed.is_(None))
+        return self._count(statement.values(sealed=sealed)) == 1
+
+    def forget(self, answer_id: str) -> None:
+        answers = self._tables.kept_answers
+        self._connection.execute(delete(answers).where(answers.c.id == answer_id))
+
+    def forget_enrollment(self, user_id: str) -> int:
+        answers = self._tables.kept_answers
+        # Not the request that runs: it is the one that replaces what was shown before.
+        shown = delete(answers).where(answers.c.user_id == user_id, answers.c.sealed.is_not(None))
+        return self._count(shown.where(answers.c.shows_enrollment))
+
+    def forget_oldest(self, lineage_id: str, *, keep: int) -> int:
+        answers = self._tables.kept_answers
+        newest = (
+            select(answers.c.id)
+            .where(answers.c.lineage_id == lineage_id)
+            .order_by(answers.c.id.desc())
+            .limit(keep)
+        )
+        return self._count(
+            delete(answers).where(answers.c.lineage_id == lineage_id, answers.c.id.not_in(newest))
+        )
+
+    def prune_expired(self, *, before: datetime) -> int:
+        return self._prune(self._tables.kept_answers, self._tables.kept_answers.c.expires_at, before)

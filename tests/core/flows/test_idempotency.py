@@ -1,0 +1,180 @@
+"""Requests that may be repeated: one of them acts, the others are told what it was answered."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from czo_auth.core.errors import (
+    IdempotencyKeyReused,
+    NotFound,
+    RequestInProgress,
+    SessionRequired,
+    ValidationFailed,
+)
+from czo_auth.core.flows.idempotency import IdempotentRequests, KeptAnswer, RunningRequest
+from czo_auth.core.idempotency.answer import ANSWER_LIFETIME, MAX_ANSWERS_PER_LINEAGE
+from czo_auth.core.principal import Principal
+from tests.core.flows.deployment import NOW, Deployment
+
+ROUTE = "POST /api-keys"
+
+
+def requests_of(deployment: Deployment) -> IdempotentRequests:
+    return deployment.runtime.idempotency
+
+
+async def run_once(deployment: Deployment, person: Principal, *, name: str = "n", body: bytes = b"{}") -> str:
+    requests = requests_of(deployment)
+    running = await requests.begin(person, name=name, route=ROUTE, body=body, now=NOW)
+    assert isinstance(running, RunningRequest)
+    return await requests.keep(running, b'{"key": "czo_secret"}')
+
+
+async def test_repeated_request_gets_the_answer_of_the_first(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    answer_id = await run_once(deployment, ada)
+    again = await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+    assert again == KeptAnswer(id=answer_id, answer=b'{"key": "czo_secret"}')
+    assert await requests_of(deployment).read(ada, answer_id, now=NOW) == again
+
+
+async def test_answer_rests_sealed(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    await run_once(deployment, ada, body=b'{"password": "hunter2hunter2"}')
+    lineage = ada.lineage_id or ""
+
+    def rows(tx: object) -> str:
+        connection, tables = tx.connection, tx.tables  # type: ignore[attr-defined]
+        return str(connection.execute(tables.kept_answers.select()).all())
+
+    stored = await deployment.transactions.read(rows)
+    assert lineage in stored
+    assert "czo_secret" not in stored
+    assert "hunter2" not in stored
+
+
+async def test_running_request_is_told_apart(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+    with pytest.raises(RequestInProgress):
+        await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+
+
+async def test_another_body_is_refused(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    await run_once(deployment, ada)
+    with pytest.raises(IdempotencyKeyReused):
+        await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b'{"a":1}', now=NOW)
+
+
+@pytest.mark.parametrize("other", ["route", "name", "session"])
+async def test_another_route_name_or_session_is_another_request(deployment: Deployment, other: str) -> None:
+    ada = await deployment.person("ada")
+    answer_id = await run_once(deployment, ada)
+    user = await deployment.transactions.read(lambda tx: tx.users.find(ada.user_id))
+    assert user is not None
+    who = await deployment.proved(await deployment.sign_in(user)) if other == "session" else ada
+    name = "other" if other == "name" else "n"
+    route = "POST /other" if other == "route" else ROUTE
+    begun = await requests_of(deployment).begin(who, name=name, route=route, body=b"{}", now=NOW)
+    assert isinstance(begun, RunningRequest)
+    if other == "session":
+        with pytest.raises(NotFound):
+            await requests_of(deployment).read(who, answer_id, now=NOW)
+
+
+async def test_renewal_of_the_session_keeps_the_name(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    await run_once(deployment, ada)
+    renewed = replace(ada, session_id="another")
+    again = await requests_of(deployment).begin(renewed, name="n", route=ROUTE, body=b"{}", now=NOW)
+    assert isinstance(again, KeptAnswer)
+
+
+async def test_refused_request_frees_its_name(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    running = await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+    assert isinstance(running, RunningRequest)
+    await requests_of(deployment).abandon(running)
+    again = await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"other", now=NOW)
+    assert isinstance(again, RunningRequest)
+
+
+async def test_name_is_free_after_ten_minutes_and_the_answer_is_gone(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    answer_id = await run_once(deployment, ada)
+    later = NOW + ANSWER_LIFETIME
+    with pytest.raises(NotFound):
+        await requests_of(deployment).read(ada, answer_id, now=later)
+    begun = await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"other", now=later)
+    assert isinstance(begun, RunningRequest)
+
+
+async def test_expired_answers_are_pruned(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    await run_once(deployment, ada)
+    late = NOW + ANSWER_LIFETIME + timedelta(milliseconds=1)
+    assert await deployment.transactions.run(lambda tx: tx.kept_answers.prune_expired(before=NOW)) == 0
+    assert await deployment.transactions.run(lambda tx: tx.kept_answers.prune_expired(before=late)) == 1
+
+
+async def test_one_of_many_concurrent_requests_runs(two_doors: tuple[Deployment, Deployment]) -> None:
+    first, second = two_doors
+    ada = await first.person("ada")
+
+    async def begin(deployment: Deployment) -> str:
+        try:
+            begun = await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+        except RequestInProgress:
+            return "in progress"
+        return type(begun).__name__
+
+    outcomes = await asyncio.gather(*(begin(deployment) for _ in range(8) for deployment in (first, second)))
+    assert sorted(outcomes) == ["RunningRequest"] + ["in progress"] * 15
+
+
+async def test_a_session_keeps_a_bounded_number_of_answers(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    for number in range(MAX_ANSWERS_PER_LINEAGE + 5):
+        await run_once(deployment, ada, name=f"n{number}")
+
+    def count(tx: object) -> int:
+        connection, tables = tx.connection, tx.tables  # type: ignore[attr-defined]
+        return len(connection.execute(tables.kept_answers.select()).all())
+
+    assert await deployment.transactions.read(count) == MAX_ANSWERS_PER_LINEAGE
+
+
+@pytest.mark.parametrize("name", ["", " ", "a" * 256, "tab\there", "ünïcode", "line\n", " lead", "trail "])
+async def test_name_of_another_form_is_refused(deployment: Deployment, name: str) -> None:
+    ada = await deployment.person("ada")
+    with pytest.raises(ValidationFailed):
+        await requests_of(deployment).begin(ada, name=name, route=ROUTE, body=b"{}", now=NOW)
+
+
+async def test_caller_without_a_session_has_no_names(deployment: Deployment) -> None:
+    ada = replace(await deployment.person("ada"), lineage_id=None)
+    with pytest.raises(SessionRequired):
+        await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+
+
+async def test_what_an_enrollment_showed_is_gone_once_it_is_replaced_or_confirmed(
+    deployment: Deployment,
+) -> None:
+    ada = await deployment.person("ada")
+    requests = requests_of(deployment)
+    for name in ("first", "second"):
+        running = await requests.begin(
+            ada, name=name, route="POST /two-factor/enable", body=b"{}", shows_enrollment=True, now=NOW
+        )
+        assert isinstance(running, RunningRequest)
+        await deployment.transactions.run(lambda tx: tx.kept_answers.forget_enrollment(ada.user_id))
+        await requests.keep(running, b"a secret")
+    begun = await requests.begin(
+        ada, name="first", route="POST /two-factor/enable", body=b"{}", shows_enrollment=True, now=NOW
+    )
+    assert isinstance(begun, RunningRequest), "the answer of the enrollment that was replaced is gone"
