@@ -26,10 +26,12 @@ from czo_auth.core.policies import Policies
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
 from czo_auth.core.users.password_policy import PasswordPolicy
+from czo_auth.core.webhooks.webhook import WebhookPolicy
 from czo_auth.crypto import tokens
 from czo_auth.setting_sources import Files
 
 _PREFIX = re.compile(r"[a-z][a-z0-9]{1,14}_")
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _TABLE_PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
 # The last is libpq's other form: host=db.example dbname=shop.
 _DATABASE_URL: Final = re.compile(r"sqlite:///|postgres(ql)?://|\s*[a-z_]+\s*=")
@@ -42,6 +44,7 @@ DATABASE_FILE = "czo-auth.db"
 KEY_FILE = "encryption.key"
 
 Words = Annotated[tuple[str, ...], NoDecode]
+Numbers = Annotated[tuple[float, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -264,6 +267,26 @@ class Settings(BaseSettings):
     events_file: Path | None = Field(
         default=None, description="File that gets every event as one CloudEvents JSON line."
     )
+    webhook_allowed_hosts: Words = Field(
+        default=(),
+        description="Hosts, without port, that administrators' webhook endpoints may use although they are not "
+        "reachable from everywhere; over http too. Literal addresses are named as such, IPv6 without brackets.",
+    )
+    organization_webhook_allowed_hosts: Words = Field(
+        default=(),
+        description="The same for the webhook endpoints of organizations, whose owners are strangers.",
+    )
+    webhook_retry_seconds: Numbers = Field(
+        default=(1, 5, 30, 300, 1800, 7200, 18_000, 36_000, 36_000),
+        description="How long to wait after each failed attempt at a webhook endpoint; after one attempt more a "
+        "delivery is dead. The default spreads ten attempts over 28 hours. Unit: seconds.",
+    )
+    webhook_timeout_seconds: float = Field(
+        default=10.0,
+        gt=0.0,
+        le=10.0,
+        description="How long an attempt at a webhook endpoint may take. Unit: seconds.",
+    )
 
     # what is kept
     audit_retention_days: int | None = Field(
@@ -298,7 +321,14 @@ class Settings(BaseSettings):
     pages_path: str = Field(default="/account", description="Path that the account pages are mounted at.")
     metrics_enabled: bool = Field(default=False, description="Whether the server answers `GET /metrics`.")
 
-    @field_validator("trusted_origins", "trusted_proxies", mode="before")
+    @field_validator(
+        "trusted_origins",
+        "trusted_proxies",
+        "webhook_allowed_hosts",
+        "organization_webhook_allowed_hosts",
+        "webhook_retry_seconds",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
@@ -323,6 +353,20 @@ class Settings(BaseSettings):
         for text in value:
             if canonical_origin(text) is None:
                 raise ValueError("must be origins, like https://shop.example.com or https://*.example.com")
+        return value
+
+    @field_validator("webhook_allowed_hosts", "organization_webhook_allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_HOST.fullmatch(host) for host in value):
+            raise ValueError("must be hosts without scheme and port, like hooks.internal,10.0.0.5,fd00::5")
+        return tuple(host.lower() for host in value)
+
+    @field_validator("webhook_retry_seconds")
+    @classmethod
+    def _pauses(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not 1 <= len(value) <= 20 or not all(0 < seconds <= 7 * 86_400 for seconds in value):
+            raise ValueError("must be 1 to 20 numbers of seconds, each more than 0 and at most a week")
         return value
 
     @field_validator("api_key_prefix")
@@ -444,6 +488,12 @@ class Settings(BaseSettings):
             organizations=OrganizationPolicy(limit=self.organization_limit),
             audit=AuditPolicy(
                 keep_records=_days(self.audit_retention_days), keep_addresses=_days(self.audit_address_days)
+            ),
+            webhooks=WebhookPolicy(
+                pauses=tuple(timedelta(seconds=seconds) for seconds in self.webhook_retry_seconds),
+                time_limit=timedelta(seconds=self.webhook_timeout_seconds),
+                allowed_hosts=frozenset(self.webhook_allowed_hosts),
+                organization_allowed_hosts=frozenset(self.organization_webhook_allowed_hosts),
             ),
             require_email_verification=self.require_email_verification,
         )

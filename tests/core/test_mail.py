@@ -32,6 +32,9 @@ COMPOSED: dict[str, Callable[[Language], MailMessage]] = {
     "two_factor_reset_asked": lambda language: mail.compose_two_factor_reset_asked(
         TO, token=TOKEN, links=LINKS, at=AT - HOUR, due_at=AT, language=language
     ),
+    "webhook_switched_off": lambda language: mail.compose_webhook_switched_off(
+        TO, host="https://hooks.example", since=AT - HOUR, at=AT, language=language
+    ),
     "two_factor_reset_cancelled": lambda language: mail.compose_two_factor_reset_cancelled(
         TO, asked_at=AT - HOUR, at=AT, language=language
     ),
@@ -106,6 +109,7 @@ def test_link_stands_alone_on_its_line_and_carries_the_token(
         "api_key_expiring",
         "api_key_unused",
         "api_key_leaked",
+        "webhook_switched_off",
     ],
 )
 def test_notice_carries_no_link_and_says_when(kind: str) -> None:

@@ -578,6 +578,21 @@ class InvitationLimitReached(Conflict):
     message = "The organization has as many open invitations as are allowed."
 
 
+class WebhookLimitReached(Conflict):
+    code = "WEBHOOK_LIMIT_REACHED"
+    message = "There are as many webhook endpoints as are allowed."
+
+
+class WebhookSecretLimitReached(Conflict):
+    code = "WEBHOOK_SECRET_LIMIT_REACHED"
+    message = "As many secrets of this endpoint sign at present as are allowed. The oldest ends within a day."
+
+
+class WebhookDisabled(Conflict):
+    code = "WEBHOOK_DISABLED"
+    message = "The webhook endpoint is off."
+
+
 class UserAlreadyExists(Unprocessable):
     code = "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"
     message = "An account with this email address exists."

@@ -26,4 +26,14 @@ MAX_PENDING_INVITATIONS: Final = 1000
 MAX_TRUSTED_DEVICES: Final = 100
 """Beyond it the device that was used longest ago is forgotten."""
 
+MAX_WEBHOOKS: Final = 20
+"""Endpoints of an organization, and of the administrators."""
+MAX_WEBHOOK_PATTERNS: Final = 50
+MAX_WEBHOOK_URL: Final = 2048
+MAX_WEBHOOK_DESCRIPTION: Final = 500
+MAX_WEBHOOK_SECRETS: Final = 10
+"""Secrets of one endpoint that sign at the same time."""
+MAX_WEBHOOK_TESTS: Final = 100
+"""Deliveries of tests to one endpoint that are kept; beyond it the oldest is forgotten."""
+
 MAX_REVOKED_AT_ONCE: Final = 1000

@@ -29,6 +29,7 @@ MailKind = Literal[
     "api_keys_expiring",
     "api_key_unused",
     "api_keys_unused",
+    "webhook_switched_off",
 ]
 Language = Literal["en", "fr"]
 DEFAULT_LANGUAGE: Language = "en"
@@ -309,6 +310,26 @@ def compose_api_key_leaked(
         at=_time(at),
         place=told,
         response=LEAK_RESPONSES[response, language],
+    )
+
+
+def compose_webhook_switched_off(
+    to: str, *, host: str, since: datetime | None, at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """
+    Compose the notice that a webhook endpoint was switched off.
+
+    Args:
+        host: Of its address; text that a stranger chose.
+        since: When its first delivery was given up.
+    """
+    return _compose(
+        to,
+        "webhook_switched_off",
+        language=language,
+        host=_name(host),
+        since=_time(since or at),
+        at=_time(at),
     )
 
 

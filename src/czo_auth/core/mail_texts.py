@@ -249,4 +249,21 @@ Où elle a été vue, selon le signalement : {place}
 Vérifiez dans le journal d'audit ce qui a été fait avec la clé, et retirez-la de l'endroit où elle a été vue.
 """,
     ),
+    ("webhook_switched_off", "en"): (
+        "A webhook endpoint was switched off",
+        """No event could be delivered to your webhook endpoint at “{host}” since {since}.
+It was switched off on {at}.
+
+Once it works again, switch it on and ask for the events of that time: they are kept for 30 days.
+""",
+    ),
+    ("webhook_switched_off", "fr"): (
+        "Un point de terminaison webhook a été désactivé",
+        """Depuis le {since}, aucun événement n'a pu être livré à votre point de terminaison webhook
+« {host} ». Il a été désactivé le {at}.
+
+Dès qu'il fonctionne de nouveau, réactivez-le et demandez les événements de cette période : ils sont
+conservés 30 jours.
+""",
+    ),
 }

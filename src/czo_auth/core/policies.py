@@ -11,6 +11,7 @@ from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
 from czo_auth.core.users.password_policy import PasswordPolicy
+from czo_auth.core.webhooks.webhook import WebhookPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,4 +28,5 @@ class Policies:
     scopes: ScopePolicy = field(default_factory=ScopePolicy)
     organizations: OrganizationPolicy = field(default_factory=OrganizationPolicy)
     audit: AuditPolicy = field(default_factory=AuditPolicy)
+    webhooks: WebhookPolicy = field(default_factory=WebhookPolicy)
     require_email_verification: bool = False

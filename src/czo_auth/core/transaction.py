@@ -25,6 +25,7 @@ from czo_auth.core.sessions.store import Sessions
 from czo_auth.core.two_factor.reset import Resets
 from czo_auth.core.two_factor.store import TwoFactor
 from czo_auth.core.users.store import Users
+from czo_auth.core.webhooks.store import Webhooks
 
 T = TypeVar("T")
 
@@ -56,6 +57,8 @@ class Transaction(Protocol):
     def kept_answers(self) -> KeptAnswers: ...
     @property
     def key_checks(self) -> KeyChecks: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
 
 
 class Transactions(Protocol):

@@ -27,6 +27,7 @@ from czo_auth.rest import (
     recovery,
     sessions,
     two_factor,
+    webhooks,
 )
 from czo_auth.rest.better_auth import account as better_auth_account
 from czo_auth.rest.better_auth import api_key as better_auth_api_key
@@ -43,6 +44,7 @@ NATIVE = (
     organizations,
     invitations,
     administration,
+    webhooks,
 )
 BETTER_AUTH = (better_auth_account, better_auth_api_key, better_auth_organization)
 

@@ -94,6 +94,7 @@ class Housekeeping:
         await self._prune(lambda tx: tx.api_keys.prune_expired(before=before, expired=ended))
         await self._prune(lambda tx: tx.budgets.prune_expired(before=now))
         await self._prune(lambda tx: tx.outbox.prune_events(before=now - KEEP_EVENTS))
+        await self._prune(lambda tx: tx.webhooks.prune_deliveries(before=now - KEEP_EVENTS))
 
     async def forget_answers(self) -> None:
         """Delete kept answers on time: they hold what was shown once (S42)."""

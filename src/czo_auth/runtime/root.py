@@ -42,6 +42,8 @@ from czo_auth.core.flows.two_factor.manage import ManageTwoFactor
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.flows.two_factor.reset import Recovery
 from czo_auth.core.flows.two_factor.trusted_devices import TrustedDevices
+from czo_auth.core.flows.webhooks.deliver import WebhookDispatcher, WebhookSender
+from czo_auth.core.flows.webhooks.manage import ManageWebhooks
 from czo_auth.core.hashing import Hashing
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import Links, Mail
@@ -163,6 +165,8 @@ class Runtime:
         self._works_beside = True
         self._relay: Relay | None = None
         self._relaying: asyncio.Task[None] | None = None
+        self._dispatcher: WebhookDispatcher | None = None
+        self._dispatching: asyncio.Task[None] | None = None
         self._try_again_at = 0.0
         self._starting = asyncio.Lock()
         self.is_started = False
@@ -230,6 +234,7 @@ class Runtime:
         self.organizations = ManageOrganizations(services)
         self.invitations = Invitations(services)
         self.administration = Administration(services)
+        self.webhooks = ManageWebhooks(services)
 
     @contextmanager
     def replaced(
@@ -352,8 +357,10 @@ class Runtime:
         if not self._works_beside:
             return
         sinks = self._all_sinks()
+        owner = f"{os.getpid()}-{new_id(self.now())}"
+        self._dispatcher = self._webhook_dispatcher(owner)
+        self._dispatching = asyncio.create_task(self._dispatcher.run())
         if sinks:
-            owner = f"{os.getpid()}-{new_id(self.now())}"
             self._relay = Relay(self.services.transactions, sinks, owner=owner, now=self.now)
             self._relaying = asyncio.create_task(self._relay.run())
         self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
@@ -362,6 +369,21 @@ class Runtime:
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
         self._background.repeat(self._housekeeping.keep_retention, every=RETENTION_EVERY)
         self._background.repeat(self._housekeeping.enforce_key_expiry, every=KEY_EXPIRY_EVERY)
+
+    def _webhook_dispatcher(self, owner: str) -> WebhookDispatcher:
+        def sender() -> WebhookSender:
+            # Read late: most deployments begin without an endpoint.
+            from czo_auth.delivery.webhooks import HttpWebhookSender
+
+            return HttpWebhookSender(time_limit=self.services.policies.webhooks.time_limit)
+
+        return WebhookDispatcher(
+            self.services,
+            sender,
+            owner=owner,
+            source=self.settings.public_url,
+            now=self.now,
+        )
 
     def _all_sinks(self) -> list[Sink]:
         sinks = list(self._sinks)
@@ -398,6 +420,9 @@ class Runtime:
         if self._relay is not None and self._relaying is not None:
             self._relay.stop()
             await asyncio.gather(self._relaying, return_exceptions=True)
+        if self._dispatcher is not None and self._dispatching is not None:
+            self._dispatcher.stop()
+            await asyncio.gather(self._dispatching, return_exceptions=True)
         await self._background.finish()
         if self.is_started:
             with suppress(StorageUnavailable):
@@ -406,4 +431,5 @@ class Runtime:
         self._hashing.close()
         await self.storage.close()
         self._relay = self._relaying = None
+        self._dispatcher = self._dispatching = None
         self.is_started = False

@@ -85,6 +85,7 @@ class Tables:
         self._add_api_keys()
         self._add_budgets()
         self._add_audit_log()
+        self._add_webhooks()
 
     @property
     def version_table(self) -> str:
@@ -452,6 +453,80 @@ class Tables:
             Column("data", _JSON, nullable=False),
             Column("error", Text, nullable=False),
             Column("parked_at", Instant, nullable=False),
+        )
+
+    def _add_webhooks(self) -> None:
+        self.webhooks = self._table(
+            "webhooks",
+            _id(),
+            # Without one it belongs to the administrators.
+            Column(
+                "organization_id",
+                String(36),
+                ForeignKey(f"{self.prefix}organizations.id", ondelete="CASCADE"),
+                index=True,
+            ),
+            Column("url", Text, nullable=False),
+            Column("events", WordList, nullable=False),
+            Column("description", Text),
+            Column("enabled", Boolean, nullable=False),
+            Column("disabled_reason", Text),
+            # Events up to here were recorded before it was made or switched on.
+            Column("from_sequence", BigInteger, nullable=False),
+            Column("replay_after", BigInteger),
+            Column("replay_until", BigInteger),
+            Column("due_at", Instant, index=True),
+            Column("owner", Text),
+            Column("leased_until", Instant),
+            Column("failing_since", Instant),
+            Column("dead_since", Instant),
+            # No foreign key: an endpoint of the administrators outlives the one who made it.
+            Column("created_by", String(36)),
+            Column("created_at", Instant, nullable=False),
+            Column("updated_at", Instant, nullable=False),
+        )
+        self.webhook_secrets = self._table(
+            "webhook_secrets",
+            _id(),
+            self._reference("webhook_id", "webhooks", index=True),
+            Column("sealed_secret", Text, nullable=False),
+            Column("created_at", Instant, nullable=False),
+            Column("expires_at", Instant, index=True),
+        )
+        # A copy of no event: the outbox keeps it as long as a delivery can be sent.
+        self.webhook_deliveries = self._table(
+            "webhook_deliveries",
+            Column("number", _SEQUENCE, primary_key=True, autoincrement=True),
+            Column("id", String(36), nullable=False),
+            self._reference("webhook_id", "webhooks"),
+            Column("event_id", String(36), nullable=False),
+            Column("sequence", BigInteger, nullable=False),
+            Column("type", Text, nullable=False),
+            Column("user_id", String(36)),
+            Column("status", Text, nullable=False),
+            Column("attempts", Integer, nullable=False),
+            Column("response_status", Integer),
+            Column("error", Text),
+            Column("next_at", Instant),
+            Column("created_at", Instant, nullable=False, index=True),
+            Column("finished_at", Instant),
+            UniqueConstraint("id"),
+            UniqueConstraint("webhook_id", "event_id"),
+            sqlite_autoincrement=True,
+        )
+        deliveries = self.webhook_deliveries.c
+        Index(None, deliveries.webhook_id, deliveries.number)
+        pending = deliveries.status == "pending"
+        Index(
+            f"{self.prefix}webhook_deliveries_pending_ix",
+            *(deliveries.webhook_id, deliveries.user_id, deliveries.sequence),
+            sqlite_where=pending,
+            postgresql_where=pending,
+        )
+        self.webhook_cursors = self._table(
+            "webhook_cursors",
+            Column("name", Text, primary_key=True),
+            Column("sequence", BigInteger, nullable=False),
         )
 
     def _table(self, name: str, *parts: Any, **options: Any) -> Table:

@@ -22,6 +22,7 @@ from czo_auth.storage.sessions import SqlSessions
 from czo_auth.storage.tables import Tables
 from czo_auth.storage.two_factor import SqlTwoFactor
 from czo_auth.storage.users import SqlUsers
+from czo_auth.storage.webhooks import SqlWebhooks
 
 T = TypeVar("T")
 
@@ -80,6 +81,10 @@ class SqlTransaction:
     @cached_property
     def key_checks(self) -> SqlKeyChecks:
         return SqlKeyChecks(self.connection, self.tables)
+
+    @cached_property
+    def webhooks(self) -> SqlWebhooks:
+        return SqlWebhooks(self.connection, self.tables)
 
 
 def perform(step: Callable[[Transaction], T], connection: Connection, tables: Tables) -> T:

@@ -38,6 +38,15 @@ ROLE_CHANGED = "auth.role.changed"
 AUDIT_VERSION_1_CLOSED = "auth.audit.version_1_closed"
 AUDIT_CUT = "auth.audit.cut"
 AUDIT_ADDRESSES_REMOVED = "auth.audit.addresses_removed"
+# Actions of the audit log only.
+WEBHOOK_CREATED = "auth.webhook.created"
+WEBHOOK_UPDATED = "auth.webhook.updated"
+WEBHOOK_DELETED = "auth.webhook.deleted"
+WEBHOOK_SECRET_ROTATED = "auth.webhook.secret_rotated"  # noqa: S105 - an audit action
+WEBHOOK_TESTED = "auth.webhook.tested"
+WEBHOOK_REPLAYED = "auth.webhook.replayed"
+WEBHOOK_DISABLED = "auth.webhook.disabled"
+WEBHOOK_SWITCHED_OFF = "auth.webhook.switched_off"
 
 EVENT_TYPES = frozenset(
     {

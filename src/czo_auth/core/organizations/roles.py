@@ -21,7 +21,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         | {"apiKey:create", "apiKey:read", "apiKey:delete"}
     ),
     OWNER: frozenset(
-        {"organization:read", "organization:update", "organization:delete"}
+        {"organization:read", "organization:update", "organization:delete", "webhook:manage"}
         | {"member:read", "member:create", "member:update", "member:delete"}
         | {"invitation:create", "invitation:cancel", "invitation:read"}
         | {"apiKey:create", "apiKey:read", "apiKey:delete"}

@@ -12,6 +12,14 @@ _ENTERED: Final[Schema] = {"anyOf": [r.SIGNED_IN, r.SECOND_FACTOR_REQUIRED]}
 _ORGANIZATION: Final[Schema] = plain(organization=r.ORGANIZATION)
 _API_KEY: Final[Schema] = plain(apiKey=r.API_KEY)
 _ADMINISTERED: Final[Schema] = plain(user=r.ADMINISTERED_USER)
+_WEBHOOK: Final[Schema] = plain(webhook=r.WEBHOOK)
+_WEBHOOK_SECRET: Final[Schema] = plain(secret=r.SIGNING_SECRET)
+_CREATED_WEBHOOK: Final[Schema] = plain(webhook=r.WEBHOOK, secret=r.SIGNING_SECRET)
+_WEBHOOK_DELIVERY: Final[Schema] = plain(delivery=r.WEBHOOK_DELIVERY)
+_WEBHOOKS: Final[Schema] = plain(webhooks=each(r.WEBHOOK), total=r.COUNT, nextCursor=optional(r.ID))
+_WEBHOOK_DELIVERIES: Final[Schema] = plain(
+    deliveries=each(r.WEBHOOK_DELIVERY), total=r.COUNT, nextCursor=optional(r.TEXT)
+)
 
 ANSWERS: Final[dict[str, Schema]] = {
     # accounts
@@ -103,6 +111,23 @@ ANSWERS: Final[dict[str, Schema]] = {
     "GET /admin/api-keys": plain(apiKeys=each(r.OWNED_API_KEY), total=r.COUNT, nextCursor=optional(r.TEXT)),
     "GET /admin/two-factor-resets": listed("resets", r.ADMINISTERED_RESET),
     "GET /admin/audit": plain(audit=each(r.AUDIT_RECORD), total=r.COUNT, nextCursor=optional(r.COUNT)),
+    # webhooks
+    "POST /admin/webhooks": _CREATED_WEBHOOK,
+    "GET /admin/webhooks": _WEBHOOKS,
+    "GET /admin/webhooks/{webhook_id}": _WEBHOOK,
+    "PATCH /admin/webhooks/{webhook_id}": _WEBHOOK,
+    "POST /admin/webhooks/{webhook_id}/secret": _WEBHOOK_SECRET,
+    "POST /admin/webhooks/{webhook_id}/test": _WEBHOOK_DELIVERY,
+    "GET /admin/webhooks/{webhook_id}/deliveries": _WEBHOOK_DELIVERIES,
+    "POST /admin/webhooks/{webhook_id}/replay": _STATUS,
+    "POST /organizations/{organization_id}/webhooks": _CREATED_WEBHOOK,
+    "GET /organizations/{organization_id}/webhooks": _WEBHOOKS,
+    "GET /organizations/{organization_id}/webhooks/{webhook_id}": _WEBHOOK,
+    "PATCH /organizations/{organization_id}/webhooks/{webhook_id}": _WEBHOOK,
+    "POST /organizations/{organization_id}/webhooks/{webhook_id}/secret": _WEBHOOK_SECRET,
+    "POST /organizations/{organization_id}/webhooks/{webhook_id}/test": _WEBHOOK_DELIVERY,
+    "GET /organizations/{organization_id}/webhooks/{webhook_id}/deliveries": _WEBHOOK_DELIVERIES,
+    "POST /organizations/{organization_id}/webhooks/{webhook_id}/replay": _STATUS,
     # better-auth: accounts
     "POST /sign-up/email": {
         "anyOf": [r.SIGNED_IN, r.SECOND_FACTOR_REQUIRED, plain(token=r.NULL, user=r.USER)]

@@ -21,6 +21,7 @@ OBJECT: Final[Schema] = {"type": "object"}
 NULL: Final[Schema] = {"type": "null"}
 TRUE: Final[Schema] = {"const": True}
 JWT: Final[Schema] = {"type": "string", "pattern": r"^[\w-]+\.[\w-]+\.[\w-]+$"}
+SIGNING_SECRET: Final[Schema] = {"type": "string", "pattern": "^whsec_[A-Za-z0-9+/]{43}=$"}
 ROLE: Final[Schema] = {"enum": list(roles.RANK)}
 
 components: dict[str, Schema] = {}
@@ -254,6 +255,28 @@ TRUSTED_DEVICE = record(
 RESET = record("Reset", id=ID, askedAt=TIME, dueAt=TIME)
 ADMINISTERED_RESET = record(
     "AdministeredReset", **_fields_of(RESET), userId=ID, askedBy=optional(TEXT), reason=TEXT
+)
+WEBHOOK = record(
+    "Webhook",
+    id=ID,
+    url=TEXT,
+    events=each(TEXT),
+    description=optional(TEXT),
+    enabled=FLAG,
+    disabledReason=optional({"enum": ["dead", "operator"]}),
+    createdAt=TIME,
+)
+WEBHOOK_DELIVERY = record(
+    "WebhookDelivery",
+    id=ID,
+    eventId=ID,
+    type=TEXT,
+    attempts=COUNT,
+    status={"enum": ["pending", "delivered", "dead"]},
+    responseStatus=optional(COUNT),
+    error=optional(TEXT),
+    createdAt=TIME,
+    nextAt=optional(TIME),
 )
 AUDIT_RECORD = record(
     "AuditRecord",

@@ -1,0 +1,1 @@
+"""Webhooks: how they are managed, and how events get to them."""

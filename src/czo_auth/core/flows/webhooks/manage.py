@@ -1,0 +1,538 @@
+"""How administrators and owners of organizations manage their webhook endpoints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, TypeVar
+
+from czo_auth.core.context import Context
+from czo_auth.core.errors import (
+    Forbidden,
+    NotFound,
+    SecretUnreadable,
+    ValidationFailed,
+    WebhookDisabled,
+    WebhookLimitReached,
+    WebhookSecretLimitReached,
+)
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.organizations.membership import lock_organization, see_organization
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
+from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.limits import (
+    MAX_WEBHOOK_DESCRIPTION,
+    MAX_WEBHOOK_PATTERNS,
+    MAX_WEBHOOK_SECRETS,
+    MAX_WEBHOOKS,
+)
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
+from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.webhooks.destination import host_of, parse_destination
+from czo_auth.core.webhooks.webhook import (
+    WEBHOOK_SECRET,
+    Delivery,
+    DeliveryStatus,
+    Webhook,
+    WebhookSecret,
+    is_pattern,
+)
+from czo_auth.crypto import webhook_signatures
+from czo_auth.crypto.sealing import OpenError
+
+T = TypeVar("T")
+
+WEBHOOK_PERMISSION: Final = "webhook:manage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What was sent along to prove who asks: a password, a code, both, or neither where an older proof will do."""
+
+    password: str | None = None
+    code: str | None = None
+
+
+NO_PROOF: Final = Proof()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewWebhook:
+    """What its owner says about an endpoint to be made."""
+
+    url: str
+    events: Sequence[str]
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookChanges:
+    """What its owner changes on an endpoint; *given* names the fields that were sent."""
+
+    given: frozenset[str]
+    url: str | None = None
+    events: Sequence[str] | None = None
+    description: str | None = None
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedWebhook:
+    """A new endpoint, and its secret in the one form that receivers are given; it is not shown again."""
+
+    webhook: Webhook
+    secret: str
+
+
+class ManageWebhooks:
+    """
+    Endpoints of administrators (``organization_id`` None, admitted by the route) and of an organization's owners.
+
+    Every change asks for a recent proof and is recorded. What is not the caller's is unknown.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._proof = Reauthentication(services)
+
+    # --- reading ---
+
+    async def list(
+        self, principal: Principal, organization_id: str | None, query: PageQuery = FIRST_PAGE
+    ) -> Page[Webhook]:
+        """
+        List the endpoints, oldest first, some at a time.
+
+        Raises:
+            UnknownOrganization: There is none, or the caller is not in it.
+            Forbidden: The caller is not its owner.
+        """
+
+        after = query.last_id
+
+        def read(tx: Transaction) -> Page[Webhook]:
+            _check_owner(tx, principal, organization_id)
+            # There are few: `MAX_WEBHOOKS`.
+            found = tx.webhooks.list_of(organization_id)
+            rest = [each for each in found if after is None or each.id > after]
+            return page_by_id(rest, query, total=len(found), id_of=lambda webhook: webhook.id)
+
+        return await self._services.transactions.read(read)
+
+    async def get(self, principal: Principal, organization_id: str | None, webhook_id: str) -> Webhook:
+        """
+        Read one endpoint.
+
+        Raises:
+            NotFound: There is none, or it is not the caller's.
+            Forbidden: As `list`.
+        """
+
+        def read(tx: Transaction) -> Webhook:
+            _check_owner(tx, principal, organization_id)
+            return _known(tx, webhook_id, organization_id)
+
+        return await self._services.transactions.read(read)
+
+    async def deliveries(
+        self,
+        principal: Principal,
+        organization_id: str | None,
+        webhook_id: str,
+        *,
+        status: DeliveryStatus | None = None,
+        query: PageQuery = FIRST_PAGE,
+    ) -> Page[Delivery]:
+        """
+        Read the log of deliveries to an endpoint, some at a time.
+
+        Raises:
+            NotFound, Forbidden: As `get`.
+        """
+
+        before = _number_of(query.cursor)
+
+        def read(tx: Transaction) -> Page[Delivery]:
+            _check_owner(tx, principal, organization_id)
+            webhook = _known(tx, webhook_id, organization_id)
+            # One more than is asked for says whether there is another page.
+            found = tx.webhooks.deliveries_of(webhook.id, status=status, before=before, limit=query.limit + 1)
+            return page_by_id(
+                found,
+                query,
+                total=tx.webhooks.count_deliveries(webhook.id, status=status),
+                id_of=lambda delivery: str(delivery.number),
+            )
+
+        return await self._services.transactions.read(read)
+
+    # --- changing ---
+
+    async def create(
+        self,
+        principal: Principal,
+        organization_id: str | None,
+        new: NewWebhook,
+        *,
+        proof: Proof = NO_PROOF,
+        context: Context,
+        now: datetime,
+    ) -> CreatedWebhook:
+        """
+        Make an endpoint; it gets the events that are recorded from now on.
+
+        Raises:
+            NotFound, Forbidden: As `list`.
+            ReauthenticationRequired and the like: As ``Reauthentication.require``.
+            ValidationFailed: The address, a pattern or the description.
+            WebhookLimitReached: There are enough.
+        """
+        webhook = Webhook(
+            id=new_id(now),
+            organization_id=organization_id,
+            url=new.url,
+            events=_checked_patterns(new.events),
+            description=_checked_description(new.description),
+            enabled=True,
+            disabled_reason=None,
+            failing_since=None,
+            dead_since=None,
+            created_by=principal.user_id,
+            created_at=now,
+            updated_at=now,
+        )
+        self._check_url(webhook)
+        secret, text = self._new_secret(webhook.id, now=now)
+
+        def add(tx: Transaction) -> CreatedWebhook:
+            tx.webhooks.lock(organization_id)
+            if tx.webhooks.count(organization_id) >= MAX_WEBHOOKS:
+                raise WebhookLimitReached
+            tx.webhooks.add(webhook, secret)
+            details = {"events": list(webhook.events)}
+            _record(tx, types.WEBHOOK_CREATED, webhook, principal, details, context=context, now=now)
+            return CreatedWebhook(webhook=webhook, secret=text)
+
+        return await self._change(principal, organization_id, add, proof=proof, context=context, now=now)
+
+    async def update(
+        self,
+        principal: Principal,
+        organization_id: str | None,
+        webhook_id: str,
+        changes: WebhookChanges,
+        *,
+        proof: Proof = NO_PROOF,
+        context: Context,
+        now: datetime,
+    ) -> Webhook:
+        """
+        Change address, patterns or description, or switch an endpoint on or off.
+
+        One that is off gets nothing; what was recorded meanwhile it gets by `replay` only.
+
+        Raises:
+            NotFound, Forbidden, ReauthenticationRequired, ValidationFailed: As `create`.
+        """
+        _check_not_null(changes)
+
+        def change(tx: Transaction) -> Webhook:
+            present = _known(tx, webhook_id, organization_id)
+            changed = _apply(present, changes)
+            if "url" in changes.given:
+                self._check_url(changed)
+            if changed == present:
+                return present
+            tx.webhooks.update(replace(changed, updated_at=now))
+            if changed.enabled and not present.enabled:
+                tx.webhooks.switch_on(present.id, now=now)
+            details = {"changed": sorted(changes.given), "enabled": changed.enabled}
+            _record(tx, types.WEBHOOK_UPDATED, changed, principal, details, context=context, now=now)
+            return _known(tx, webhook_id, organization_id)
+
+        return await self._change(principal, organization_id, change, proof=proof, context=context, now=now)
+
+    async def delete(
+        self,
+        principal: Principal,
+        organization_id: str | None,
+        webhook_id: str,
+        *,
+        proof: Proof = NO_PROOF,
+        context: Context,
+        now: datetime,
+    ) -> None:
+        """
+        Delete an endpoint with its log; an attempt in hand may still arrive.
+
+        Raises:
+            NotFound, Forbidden, ReauthenticationRequired: As `create`.
+        """
+
+        def remove(tx: Transaction) -> None:
+            webhook = _known(tx, webhook_id, organization_id)
+            if not tx.webhooks.remove(webhook.id):
+                raise NotFound
+            _record(tx, types.WEBHOOK_DELETED, webhook, principal, {}, context=context, now=now)
+
+        await self._change(principal, organization_id, remove, proof=proof, context=context, now=now)
+
+    async def rotate_secret(
+        self,
+        principal: Principal,
+        organization_id: str | None,
+        webhook_id: str,
+        *,
+        proof: Proof = NO_PROOF,
+        context: Context,
+        now: datetime,
+    ) -> str:
+        """
+        Give an endpoint a new secret; the one before signs too for 24 hours.
+
+        Raises:
+            NotFound, Forbidden, ReauthenticationRequired: As `create`.
+            WebhookSecretLimitReached: Too many secrets sign already.
+        """
+        secret, text = self._new_secret(webhook_id, now=now)
+        ends_at = now + self._services.policies.webhooks.secret_overlap
+
+        def rotate(tx: Transaction) -> str:
+            webhook = _known(tx, webhook_id, organization_id)
+            tx.webhooks.lock(organization_id)
+            if len(tx.webhooks.secrets_of(webhook.id, now=now)) >= MAX_WEBHOOK_SECRETS:
+                raise WebhookSecretLimitReached
+            tx.webhooks.add_secret(secret, previous_expires_at=ends_at)
+            _record(tx, types.WEBHOOK_SECRET_ROTATED, webhook, principal, {}, context=context, now=now)
+            return text
+
+        return await self._change(principal, organization_id, rotate, proof=proof, context=context, now=now)
+
+    async def test(
+        self,
+        principal: Principal,
+        organization_id: str | None,
+        webhook_id: str,
+        *,
+        proof: Proof = NO_PROOF,
+        context: Context,
+        now: datetime,
+    ) -> Delivery:
+        """
+        Send an event of type ``auth.webhook.test`` to this endpoint alone.
+
+        Raises:
+            NotFound, Forbidden, ReauthenticationRequired: As `create`.
+            WebhookDisabled: It is off.
+        """
+
+        def send(tx: Transaction) -> Delivery:
+            webhook = _known(tx, webhook_id, organization_id)
+            if not webhook.enabled:
+                raise WebhookDisabled
+            delivery = tx.webhooks.add_test(webhook.id, event_id=new_id(now), now=now)
+            details = {"eventId": delivery.event_id}
+            _record(tx, types.WEBHOOK_TESTED, webhook, principal, details, context=context, now=now)
+            return delivery
+
+        return await self._change(principal, organization_id, send, proof=proof, context=context, now=now)
+
+    async def replay(
+        self,
+        principal: Principal,
+        organization_id: str | None,
+        webhook_id: str,
+        *,
+        since: datetime | None,
+        delivery_id: str | None,
+        proof: Proof = NO_PROOF,
+        context: Context,
+        now: datetime,
+    ) -> None:
+        """
+        Send one delivery again, or every event since a time that is still kept and that the endpoint wants.
+
+        Raises:
+            NotFound: There is no such endpoint or delivery, or the event of that delivery is no longer kept.
+            Forbidden, ReauthenticationRequired: As `create`.
+            ValidationFailed: Both or neither were named.
+        """
+        if (since is None) == (delivery_id is None):
+            raise ValidationFailed(details=(("since", "Name a time or one delivery."),))
+
+        def send_again(tx: Transaction) -> None:
+            webhook = _known(tx, webhook_id, organization_id)
+            details: dict[str, object] = {}
+            if delivery_id is not None:
+                if not (is_id(delivery_id) and tx.webhooks.replay_delivery(webhook.id, delivery_id, now=now)):
+                    raise NotFound
+                details["deliveryId"] = delivery_id
+            elif since is not None:
+                tx.webhooks.replay_since(webhook.id, since)
+                details["since"] = since.isoformat(timespec="milliseconds")
+            _record(tx, types.WEBHOOK_REPLAYED, webhook, principal, details, context=context, now=now)
+
+        await self._change(principal, organization_id, send_again, proof=proof, context=context, now=now)
+
+    # --- the operator ---
+
+    async def list_all(self) -> Sequence[Webhook]:
+        """List every endpoint; for the command line."""
+        return await self._services.transactions.read(lambda tx: tx.webhooks.list_all())
+
+    async def disable(self, webhook_id: str, *, context: Context, now: datetime) -> Webhook:
+        """
+        Switch any endpoint off; for the command line.
+
+        Raises:
+            NotFound: There is none.
+        """
+
+        def switch_off(tx: Transaction) -> Webhook:
+            found = tx.webhooks.find_any(webhook_id) if is_id(webhook_id) else None
+            if found is None:
+                raise NotFound
+            changed = replace(found, enabled=False, disabled_reason="operator", updated_at=now)
+            tx.webhooks.update(changed)
+            audit_event = AuditEvent(
+                action=types.WEBHOOK_DISABLED,
+                organization_id=found.organization_id,
+                details={"webhookId": found.id, "host": host_of(found.url)},
+            )
+            tx.audit_log.record(audit_event, context=context, now=now)
+            return changed
+
+        return await self._services.transactions.run(switch_off)
+
+    # --- how ---
+
+    async def _change(
+        self,
+        principal: Principal,
+        organization_id: str | None,
+        step: Callable[[Transaction], T],
+        *,
+        proof: Proof,
+        context: Context,
+        now: datetime,
+    ) -> T:
+        """Run *step* for an owner who proved recently who they are."""
+        await self._services.transactions.read(lambda tx: _check_owner(tx, principal, organization_id))
+        verified = await self._proof.require(
+            principal, password=proof.password, code=proof.code, context=context, now=now
+        )
+
+        def checked(tx: Transaction) -> T:
+            # Organizations are held before users everywhere, so that nobody waits in a circle.
+            if organization_id is not None:
+                _require_owner(lock_organization(tx, principal, organization_id).may(WEBHOOK_PERMISSION))
+            verified.consume(tx)
+            return step(tx)
+
+        return await self._services.transactions.run(checked)
+
+    def _check_url(self, webhook: Webhook) -> None:
+        allowed = self._services.policies.webhooks.hosts_allowed_for(webhook.organization_id)
+        parse_destination(webhook.url, allowed_hosts=allowed)
+
+    def _new_secret(self, webhook_id: str, *, now: datetime) -> tuple[WebhookSecret, str]:
+        secret_id, secret = new_id(now), webhook_signatures.new_secret()
+        try:
+            sealed = self._services.key_ring.seal(
+                secret, purpose=WEBHOOK_SECRET, bound_to={"webhook": webhook_id, "secret": secret_id}
+            )
+        except (OpenError, ValueError):
+            raise SecretUnreadable from None
+        kept = WebhookSecret(
+            id=secret_id, webhook_id=webhook_id, sealed_secret=sealed, created_at=now, expires_at=None
+        )
+        return kept, webhook_signatures.secret_text(secret)
+
+
+def _check_owner(tx: Transaction, principal: Principal, organization_id: str | None) -> None:
+    """Refuse a caller who is not an owner; routes for administrators admit nobody else by themselves."""
+    if organization_id is not None:
+        _require_owner(see_organization(tx, principal, organization_id).may(WEBHOOK_PERMISSION))
+
+
+def _require_owner(is_owner: bool) -> None:
+    if not is_owner:
+        raise Forbidden
+
+
+def _known(tx: Transaction, webhook_id: str, organization_id: str | None) -> Webhook:
+    found = tx.webhooks.find(webhook_id, organization_id) if is_id(webhook_id) else None
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _number_of(cursor: str | None) -> int | None:
+    """Read the cursor of a page of deliveries."""
+    if cursor is None:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", cursor):
+        raise ValidationFailed(details=(("cursor", "This is not the cursor of a page before."),))
+    return int(cursor)
+
+
+def _checked_patterns(events: Sequence[str]) -> tuple[str, ...]:
+    patterns = tuple(dict.fromkeys(events))
+    if not 1 <= len(patterns) <= MAX_WEBHOOK_PATTERNS:
+        raise ValidationFailed(
+            details=(("events", f"Name 1 to {MAX_WEBHOOK_PATTERNS} types or groups of events."),)
+        )
+    if not all(map(is_pattern, patterns)):
+        raise ValidationFailed(details=(("events", "There is no such type or group of events."),))
+    return patterns
+
+
+def _checked_description(description: str | None) -> str | None:
+    if description is not None and len(description) > MAX_WEBHOOK_DESCRIPTION:
+        raise ValidationFailed(details=(("description", f"At most {MAX_WEBHOOK_DESCRIPTION} characters."),))
+    return description
+
+
+def _check_not_null(changes: WebhookChanges) -> None:
+    for name, value in (("url", changes.url), ("events", changes.events), ("enabled", changes.enabled)):
+        if name in changes.given and value is None:
+            raise ValidationFailed(details=((name, "This must not be null."),))
+
+
+def _apply(webhook: Webhook, changes: WebhookChanges) -> Webhook:
+    given = changes.given
+    changed = webhook
+    if "url" in given and changes.url is not None:
+        changed = replace(changed, url=changes.url)
+    if "events" in given and changes.events is not None:
+        changed = replace(changed, events=_checked_patterns(changes.events))
+    if "description" in given:
+        changed = replace(changed, description=_checked_description(changes.description))
+    if "enabled" in given and changes.enabled is not None:
+        changed = replace(changed, enabled=changes.enabled)
+    return changed
+
+
+def _record(
+    tx: Transaction,
+    action: str,
+    webhook: Webhook,
+    principal: Principal,
+    details: Mapping[str, object],
+    *,
+    context: Context,
+    now: datetime,
+) -> None:
+    """Record a change; of the address only the host, as its path may be a secret of the receiver's."""
+    audit_event = AuditEvent(
+        action=action,
+        user_id=principal.user_id,
+        organization_id=webhook.organization_id,
+        details={"webhookId": webhook.id, "host": host_of(webhook.url), **details},
+    )
+    tx.audit_log.record(audit_event, context=context, now=now)

@@ -1,0 +1,61 @@
+"""Switching off endpoints that have been dead for days, and telling their owners."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from czo_auth.core.context import SYSTEM
+from czo_auth.core.events.types import WEBHOOK_SWITCHED_OFF, AuditEvent
+from czo_auth.core.flows.services import Services
+from czo_auth.core.limits import MAX_MEMBERS
+from czo_auth.core.mail import compose_webhook_switched_off
+from czo_auth.core.organizations import roles
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.webhooks.destination import host_of
+from czo_auth.core.webhooks.webhook import Webhook
+
+_LOG = logging.getLogger("czo_auth.webhooks")
+
+
+class SwitchOffDead:
+    """Switches off what has been dead for too long; several processes may do so at once, and each is told once."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def run(self, *, now: datetime) -> None:
+        """Switch off, record and mail."""
+        dead_before = now - self._services.policies.webhooks.switch_off_after
+
+        def switch_off(tx: Transaction) -> list[tuple[Webhook, Sequence[str]]]:
+            found = [
+                (webhook, _owners_of(tx, webhook))
+                for webhook in tx.webhooks.switch_off_dead(dead_before=dead_before, now=now)
+            ]
+            for webhook, _ in found:
+                details = {"webhookId": webhook.id, "host": host_of(webhook.url)}
+                audit_event = AuditEvent(
+                    action=WEBHOOK_SWITCHED_OFF, organization_id=webhook.organization_id, details=details
+                )
+                tx.audit_log.record(audit_event, context=SYSTEM, now=now)
+            return found
+
+        for webhook, owners in await self._services.transactions.run(switch_off):
+            _LOG.warning("webhook %s was dead for days and is switched off", webhook.id)
+            for email in owners:
+                self._services.background.post(
+                    compose_webhook_switched_off(
+                        email, host=host_of(webhook.url), since=webhook.dead_since, at=now
+                    )
+                )
+
+
+def _owners_of(tx: Transaction, webhook: Webhook) -> Sequence[str]:
+    """Return the addresses of who is told: an organization's owners, or the administrator who made the endpoint."""
+    if webhook.organization_id is not None:
+        members = tx.organizations.list_members(webhook.organization_id, limit=MAX_MEMBERS)
+        return [each.email for each in members if each.role == roles.OWNER and each.email is not None]
+    maker = tx.users.find(webhook.created_by) if webhook.created_by is not None else None
+    return [maker.email] if maker is not None and maker.banned_at is None else []

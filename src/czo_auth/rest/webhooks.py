@@ -1,0 +1,334 @@
+"""Webhook endpoints of administrators and of organizations' owners."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
+from czo_auth.core.access import ACCOUNT, ADMINISTRATION
+from czo_auth.core.flows.webhooks.manage import NewWebhook, Proof, WebhookChanges
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_WEBHOOK_PATTERNS
+from czo_auth.core.paging import PageQuery
+from czo_auth.core.webhooks.webhook import Delivery, DeliveryStatus, Webhook
+from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest.models import Body, Code, Cursor, Identifier, Limit, Moment, Password
+from czo_auth.rest.routing import CurrentRequest, Routes
+from czo_auth.rest.shapes import Json
+
+routes = Routes("Webhooks")
+ADMIN = "/admin/webhooks"
+OWNER = "/organizations/{organization_id}/webhooks"
+
+Url = Annotated[str, Field(min_length=1, max_length=4096)]
+Patterns = Annotated[list[Identifier], Field(max_length=MAX_WEBHOOK_PATTERNS)]
+Description = Annotated[str, Field(max_length=2000)]
+Status = Annotated[DeliveryStatus | None, Query()]
+
+
+class ProofRequest(Body):
+    """Every change asks for a recent proof; what is missing of it may be sent along."""
+
+    password: Password | None = None
+    code: Code | None = None
+
+    @property
+    def proof(self) -> Proof:
+        """What was sent."""
+        return Proof(password=self.password, code=self.code)
+
+
+class CreateRequest(ProofRequest):
+    url: Url
+    events: Patterns
+    description: Description | None = None
+
+
+class ChangeRequest(ProofRequest):
+    url: Url | None = None
+    events: Patterns | None = None
+    enabled: bool | None = None
+    description: Description | None = None
+
+
+class ReplayRequest(ProofRequest):
+    since: Moment | None = None
+    delivery_id: Identifier | None = None
+
+
+def shaped_webhook(of: Webhook) -> Json:
+    """Shape an endpoint without its secret."""
+    return {
+        "id": of.id,
+        "url": of.url,
+        "events": list(of.events),
+        "description": of.description,
+        "enabled": of.enabled,
+        "disabledReason": of.disabled_reason,
+        "createdAt": format_timestamp(of.created_at),
+    }
+
+
+def shaped_delivery(of: Delivery) -> Json:
+    """Shape a line of the log of deliveries."""
+    return {
+        "id": of.id,
+        "eventId": of.event_id,
+        "type": of.type,
+        "attempts": of.attempts,
+        "status": of.status,
+        "responseStatus": of.response_status,
+        "error": of.error,
+        "createdAt": format_timestamp(of.created_at),
+        "nextAt": format_timestamp_or_none(of.next_at),
+    }
+
+
+async def _create(call: CurrentRequest, organization_id: str | None, body: CreateRequest) -> Response:
+    new = NewWebhook(url=body.url, events=body.events, description=body.description)
+    created = await call.runtime.webhooks.create(
+        call.principal, organization_id, new, proof=body.proof, context=call.context, now=call.now
+    )
+    shaped = {"webhook": shaped_webhook(created.webhook), "secret": created.secret}
+    return JSONResponse(shaped, status_code=201)
+
+
+async def _list(call: CurrentRequest, organization_id: str | None, query: PageQuery) -> Response:
+    page = await call.runtime.webhooks.list(call.principal, organization_id, query)
+    return page_response("webhooks", page, shaped_webhook)
+
+
+async def _get(call: CurrentRequest, organization_id: str | None, webhook_id: str) -> Response:
+    found = await call.runtime.webhooks.get(call.principal, organization_id, webhook_id)
+    return JSONResponse({"webhook": shaped_webhook(found)})
+
+
+async def _change(
+    call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ChangeRequest
+) -> Response:
+    changes = WebhookChanges(
+        given=frozenset(body.model_fields_set) - {"password", "code"},
+        url=body.url,
+        events=body.events,
+        description=body.description,
+        enabled=body.enabled,
+    )
+    changed = await call.runtime.webhooks.update(
+        call.principal,
+        organization_id,
+        webhook_id,
+        changes,
+        proof=body.proof,
+        context=call.context,
+        now=call.now,
+    )
+    return JSONResponse({"webhook": shaped_webhook(changed)})
+
+
+async def _delete(
+    call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ProofRequest
+) -> Response:
+    await call.runtime.webhooks.delete(
+        call.principal,
+        organization_id,
+        webhook_id,
+        proof=body.proof,
+        context=call.context,
+        now=call.now,
+    )
+    return no_content()
+
+
+async def _rotate(
+    call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ProofRequest
+) -> Response:
+    secret = await call.runtime.webhooks.rotate_secret(
+        call.principal,
+        organization_id,
+        webhook_id,
+        proof=body.proof,
+        context=call.context,
+        now=call.now,
+    )
+    return JSONResponse({"secret": secret}, status_code=201)
+
+
+async def _test(
+    call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ProofRequest
+) -> Response:
+    delivery = await call.runtime.webhooks.test(
+        call.principal,
+        organization_id,
+        webhook_id,
+        proof=body.proof,
+        context=call.context,
+        now=call.now,
+    )
+    return JSONResponse({"delivery": shaped_delivery(delivery)}, status_code=202)
+
+
+async def _deliveries(
+    call: CurrentRequest,
+    organization_id: str | None,
+    webhook_id: str,
+    status: DeliveryStatus | None,
+    query: PageQuery,
+) -> Response:
+    page = await call.runtime.webhooks.deliveries(
+        call.principal, organization_id, webhook_id, status=status, query=query
+    )
+    return page_response("deliveries", page, shaped_delivery)
+
+
+async def _replay(
+    call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ReplayRequest
+) -> Response:
+    await call.runtime.webhooks.replay(
+        call.principal,
+        organization_id,
+        webhook_id,
+        since=body.since,
+        delivery_id=body.delivery_id,
+        proof=body.proof,
+        context=call.context,
+        now=call.now,
+    )
+    return JSONResponse({"status": True}, status_code=202)
+
+
+# --- administrators ---
+@routes.add("POST", ADMIN, access=ADMINISTRATION, status=201)
+async def admin_create(body: CreateRequest, call: CurrentRequest) -> Response:
+    """Make a webhook endpoint of the administrators. The secret is shown this once."""
+    return await _create(call, None, body)
+
+
+@routes.add("GET", ADMIN, access=ADMINISTRATION)
+async def admin_list(call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None) -> Response:
+    """The webhook endpoints of the administrators, oldest first."""
+    return await _list(call, None, PageQuery(limit=limit, cursor=cursor))
+
+
+@routes.add("GET", ADMIN + "/{webhook_id}", access=ADMINISTRATION)
+async def admin_get(webhook_id: str, call: CurrentRequest) -> Response:
+    """One webhook endpoint."""
+    return await _get(call, None, webhook_id)
+
+
+@routes.add("PATCH", ADMIN + "/{webhook_id}", access=ADMINISTRATION)
+async def admin_change(webhook_id: str, body: ChangeRequest, call: CurrentRequest) -> Response:
+    """Change a webhook endpoint. One that is off gets nothing of that time unless it is replayed."""
+    return await _change(call, None, webhook_id, body)
+
+
+@routes.add("DELETE", ADMIN + "/{webhook_id}", access=ADMINISTRATION, status=204)
+async def admin_delete(webhook_id: str, body: ProofRequest, call: CurrentRequest) -> Response:
+    """Delete a webhook endpoint with its log of deliveries."""
+    return await _delete(call, None, webhook_id, body)
+
+
+@routes.add("POST", ADMIN + "/{webhook_id}/secret", access=ADMINISTRATION, status=201)
+async def admin_rotate(webhook_id: str, body: ProofRequest, call: CurrentRequest) -> Response:
+    """Make a new secret, shown this once. The one before signs too for 24 hours."""
+    return await _rotate(call, None, webhook_id, body)
+
+
+@routes.add("POST", ADMIN + "/{webhook_id}/test", access=ADMINISTRATION, status=202)
+async def admin_test(webhook_id: str, body: ProofRequest, call: CurrentRequest) -> Response:
+    """Send an event of type `auth.webhook.test` to this endpoint."""
+    return await _test(call, None, webhook_id, body)
+
+
+@routes.add("GET", ADMIN + "/{webhook_id}/deliveries", access=ADMINISTRATION)
+async def admin_deliveries(
+    webhook_id: str,
+    call: CurrentRequest,
+    status: Status = None,
+    limit: Limit = DEFAULT_PAGE,
+    cursor: Cursor = None,
+) -> Response:
+    """The log of deliveries, newest first."""
+    return await _deliveries(call, None, webhook_id, status, PageQuery(limit=limit, cursor=cursor))
+
+
+@routes.add("POST", ADMIN + "/{webhook_id}/replay", access=ADMINISTRATION, status=202)
+async def admin_replay(webhook_id: str, body: ReplayRequest, call: CurrentRequest) -> Response:
+    """Send one delivery again, or everything since a time, as far as it is kept: 30 days."""
+    return await _replay(call, None, webhook_id, body)
+
+
+# --- owners of an organization ---
+@routes.add("POST", OWNER, access=ACCOUNT, status=201)
+async def owner_create(organization_id: str, body: CreateRequest, call: CurrentRequest) -> Response:
+    """Make a webhook endpoint of an organization; its owners may. The secret is shown this once."""
+    return await _create(call, organization_id, body)
+
+
+@routes.add("GET", OWNER, access=ACCOUNT)
+async def owner_list(
+    organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+) -> Response:
+    """The webhook endpoints of an organization; its owners may, oldest first."""
+    return await _list(call, organization_id, PageQuery(limit=limit, cursor=cursor))
+
+
+@routes.add("GET", OWNER + "/{webhook_id}", access=ACCOUNT)
+async def owner_get(organization_id: str, webhook_id: str, call: CurrentRequest) -> Response:
+    """One webhook endpoint."""
+    return await _get(call, organization_id, webhook_id)
+
+
+@routes.add("PATCH", OWNER + "/{webhook_id}", access=ACCOUNT)
+async def owner_change(
+    organization_id: str, webhook_id: str, body: ChangeRequest, call: CurrentRequest
+) -> Response:
+    """Change a webhook endpoint. One that is off gets nothing of that time unless it is replayed."""
+    return await _change(call, organization_id, webhook_id, body)
+
+
+@routes.add("DELETE", OWNER + "/{webhook_id}", access=ACCOUNT, status=204)
+async def owner_delete(
+    organization_id: str, webhook_id: str, body: ProofRequest, call: CurrentRequest
+) -> Response:
+    """Delete a webhook endpoint with its log of deliveries."""
+    return await _delete(call, organization_id, webhook_id, body)
+
+
+@routes.add("POST", OWNER + "/{webhook_id}/secret", access=ACCOUNT, status=201)
+async def owner_rotate(
+    organization_id: str, webhook_id: str, body: ProofRequest, call: CurrentRequest
+) -> Response:
+    """Make a new secret, shown this once. The one before signs too for 24 hours."""
+    return await _rotate(call, organization_id, webhook_id, body)
+
+
+@routes.add("POST", OWNER + "/{webhook_id}/test", access=ACCOUNT, status=202)
+async def owner_test(
+    organization_id: str, webhook_id: str, body: ProofRequest, call: CurrentRequest
+) -> Response:
+    """Send an event of type `auth.webhook.test` to this endpoint."""
+    return await _test(call, organization_id, webhook_id, body)
+
+
+@routes.add("GET", OWNER + "/{webhook_id}/deliveries", access=ACCOUNT)
+async def owner_deliveries(
+    organization_id: str,
+    webhook_id: str,
+    call: CurrentRequest,
+    status: Status = None,
+    limit: Limit = DEFAULT_PAGE,
+    cursor: Cursor = None,
+) -> Response:
+    """The log of deliveries, newest first."""
+    return await _deliveries(call, organization_id, webhook_id, status, PageQuery(limit=limit, cursor=cursor))
+
+
+@routes.add("POST", OWNER + "/{webhook_id}/replay", access=ACCOUNT, status=202)
+async def owner_replay(
+    organization_id: str, webhook_id: str, body: ReplayRequest, call: CurrentRequest
+) -> Response:
+    """Send one delivery again, or everything since a time, as far as it is kept: 30 days."""
+    return await _replay(call, organization_id, webhook_id, body)
