@@ -101,6 +101,7 @@ check: $(VENV)/.dev-installed $(VENV)/.audit-installed
 	$(IN)/mypy --strict src tools tests/support
 	$(IN)/lint-imports --no-logo
 	$(IN)/python tools/check_tree.py
+	$(IN)/python tools/check_words.py
 	$(IN)/python tools/check_advisories.py requirements/base.txt requirements/dev.txt
 
 reference: $(VENV)/.dev-installed

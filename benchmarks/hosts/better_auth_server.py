@@ -35,7 +35,7 @@ app = FastAPI(lifespan=_lifespan)
 
 @app.get("/", response_class=PlainTextResponse)
 async def hello(request: Request) -> str:
-    """Answer whoever has a key, which is read and written as the plugin does."""
+    """Answer callers with a key, which is read and written as the plugin does."""
     key = request.headers["authorization"].removeprefix("Bearer ")
     asked = AuthRequest(
         method="GET", path="/", headers={}, query={}, body=b"", client_ip="127.0.0.1", url="/"

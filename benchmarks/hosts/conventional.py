@@ -107,13 +107,13 @@ app = FastAPI()
 
 @app.get("/", response_class=PlainTextResponse)
 async def hello(user: Annotated[User, Depends(user_of_key)]) -> str:
-    """Answer whoever has a key."""
+    """Answer callers with a key."""
     return "hello"
 
 
 @app.get("/token", response_class=PlainTextResponse)
 async def hello_token(user: Annotated[User, Depends(user_of_token)]) -> str:
-    """Answer whoever has an access token."""
+    """Answer callers with an access token."""
     return "hello"
 
 

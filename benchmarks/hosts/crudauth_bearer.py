@@ -70,5 +70,5 @@ app = FastAPI(lifespan=_lifespan)
 
 @app.get("/", response_class=PlainTextResponse)
 async def hello(me: Annotated[Principal, Depends(_auth.current_user())]) -> str:
-    """Answer whoever has an access token."""
+    """Answer callers with an access token."""
     return "hello"

@@ -12,7 +12,7 @@ _guarded = AuthMiddleware(hello.app, auth=_auth, required=True)
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer hello to whoever has a credential."""
+    """Answer hello to callers with a credential."""
     if scope["type"] != "lifespan":
         await _guarded(scope, receive, send)
         return

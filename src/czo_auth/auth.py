@@ -1,4 +1,4 @@
-"""``Auth``: what a host application holds. The composition root with its doors."""
+"""``Auth``: what a host application holds. The composition root with its ASGI applications."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Meter:
     """
     Counts requests, and writes what it counted.
 
-    With several workers each keeps its figures in a shared folder, and whoever is asked answers for all.
+    With several workers each keeps its figures in a shared folder, and any of them answers for all.
 
     Raises:
         StartRefused: The extra that brings prometheus-client is not installed.

@@ -304,7 +304,7 @@ class Settings(BaseSettings):
         "default. Unit: days.",
     )
 
-    # doors
+    # interfaces
     api_docs: bool | None = Field(
         default=None,
         description="Whether `/openapi.json` and `/docs` are open; by default outside production.",

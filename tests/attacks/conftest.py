@@ -141,7 +141,8 @@ def _pool(served: Served) -> Iterator[Account]:
 @pytest.fixture
 async def victim(live: Live, _pool: Iterator[Account]) -> Account:
     """
-    Somebody with a second factor, shared in turn: whoever changes more than sessions and a code takes `loner`.
+    Somebody with a second factor, shared in turn. A test that changes more than sessions and a code takes
+    `enrolled_user`.
 
     Their failures and the last spent step are forgotten first, or one attack would use up the codes of the next.
     """

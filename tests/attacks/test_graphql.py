@@ -1,4 +1,4 @@
-"""Attacks on the GraphQL door: without a name, with too much, and past its rules (S28)."""
+"""Attacks on the GraphQL endpoint: without a name, with too much, and past its rules (S28)."""
 
 from __future__ import annotations
 

@@ -423,7 +423,7 @@ async def two_owners(
     rows = await sql(
         live.served.database_url, "SELECT role FROM {}members WHERE organization_id = $1", organization
     )
-    # Both cannot have won: whoever lost the role had no right to answer with.
+    # Both cannot have won: the one who lost the role had no right to answer with.
     assert not (won(shots[::2]) and won(shots[1::2])), outcomes(shots)
     return sorted(role for (role,) in rows)
 

@@ -176,7 +176,7 @@ async function twoFactor() {
   await step("2fa: codes before enable", bo, bo.client.twoFactor.generateBackupCodes({ password: PASSWORD }));
   await step("2fa: enable: wrong password", bo, bo.client.twoFactor.enable({ password: OTHER_PASSWORD }));
   await step("2fa: enable", bo, bo.client.twoFactor.enable({ password: PASSWORD }));
-  const begun = await step("2fa: enable anew", bo, bo.client.twoFactor.enable({ password: PASSWORD }));
+  const begun = await step("2fa: enable again", bo, bo.client.twoFactor.enable({ password: PASSWORD }));
   note("backup codes", begun.backupCodes.length);
   note("enabled before the first code", (await bo.client.getSession()).data.user.twoFactorEnabled);
   await step("2fa: URI: wrong password", bo, bo.client.twoFactor.getTotpUri({ password: OTHER_PASSWORD }));

@@ -80,7 +80,7 @@ def _fork_for_ever() -> None:
     import czo_auth.storage.sqlite  # noqa: F401 - all of it for the children
 
     asking = socket.socket(fileno=0)
-    # Whoever waits for a command is nobody's to wait for.
+    # A process that waits for a command is not waited for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         asked, fds, _, _ = socket.recv_fds(asking, _MAX_LENGTH, 4)

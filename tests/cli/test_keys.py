@@ -122,7 +122,7 @@ def test_row_that_does_not_open_is_left_as_it_is_and_said(fresh: Shell) -> None:
         database.execute("UPDATE czo_auth_factors SET id = '01a20477-fa34-75d4-94b8-1094df51c696'")
         (before,) = database.execute(query).fetchone()
         done = fresh.run("keys", "rotate", env={"AUTH_ENCRYPTION_KEY": f"{K2},{K1}"}, code=1)
-        assert "1 rows were sealed anew with k2, 1 are left" in done.stdout
+        assert "1 rows were re-encrypted with k2, 1 are left" in done.stdout
         assert "left as they are" in done.stderr
         assert database.execute(query).fetchone() == (before,)
 

@@ -29,7 +29,7 @@ class Acme:
         return await self.api.post("/api-keys", body, bearer=session.token)
 
     async def key(self) -> dict[str, Any]:
-        """Give a key of whoever joined."""
+        """Return a key of the member who joined."""
         return await create_key(self.api, self.session, organizationId=self.id, scopes=["a:b"])
 
     @property

@@ -49,7 +49,7 @@ async def guarded(deploy: Deploy) -> Guarded:
 
 
 async def host(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 200 to whoever is known, 401 to others."""
+    """Answer 200 to known callers, 401 to others."""
     status = 401 if scope["state"][PRINCIPAL] is None else 200
     await send({"type": "http.response.start", "status": status, "headers": []})
     await send({"type": "http.response.body", "body": b""})

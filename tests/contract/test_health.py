@@ -66,7 +66,7 @@ async def test_server_gives_figures_when_asked_to_and_is_ready_with_its_migratio
         answer = await http.get("/readyz")
         assert answer.json()["status"] == "not ready"
         assert int(answer.headers["retry-after"]) >= 1
-        # It goes on with what it has: being ready is for whoever sends it traffic.
+        # It goes on with what it has: being ready is for what sends it traffic.
         assert (await http.get("/healthz")).status_code == 200
         await sql(url, "UPDATE {}key_checks SET check_value = $1 WHERE kid = $2", check, kid)
         assert await checks() == (200, READY)

@@ -1,4 +1,4 @@
-"""A reset that waits, as its user, administrators and whoever gets at the link see it."""
+"""A reset that waits, as its user, administrators and holders of the link see it."""
 
 from __future__ import annotations
 

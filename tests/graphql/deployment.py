@@ -1,4 +1,4 @@
-"""A deployment with people in it, and its two doors: GraphQL and REST."""
+"""A deployment with users, and its two APIs: GraphQL and REST."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ async def settle_administrator(auth: Auth) -> str:
 
 def _person(email: str, answer: httpx.Response) -> Person:
     body = body_of(answer, status=200)
-    # Whoever wants the cookie sends it; a client must not mix people up.
+    # A test that wants the cookie sends it; a client must not mix people up.
     return Person(
         email=email, session_token=answer.headers["set-auth-token"], access_token=body["accessToken"]
     )

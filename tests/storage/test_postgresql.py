@@ -212,7 +212,7 @@ async def test_lookup_asks_again_when_its_connection_dies(rows: Rows, server: Po
 async def test_connections_that_the_server_ends_are_not_even_noticed(
     rows: Rows, migrated_postgres_url: str
 ) -> None:
-    """The server's last word comes a moment before the end of the connection; whoever asks in between asks again."""
+    """The server's last word comes a moment before the end of the connection; a caller in between asks again."""
     ended, stop = 0, asyncio.Event()
 
     async def end_them() -> None:

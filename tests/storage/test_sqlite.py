@@ -323,14 +323,14 @@ async def test_lookup_leaves_no_snapshot_behind(rows: Rows) -> None:
 FORKED = """
 import asyncio, os, sys
 from czo_auth.storage import open_storage
-from tests.storage.rows import Things, a_digest
+from tests.storage.rows import Rows, a_digest
 
 storage = open_storage(sys.argv[1])
-things = Things(storage)
+rows = Rows(storage)
 
 async def use():
     digest = a_digest()
-    await things.session(await things.user(), digest=digest)
+    await rows.session(await rows.user(), digest=digest)
     assert await storage.lookup.find_session(digest) is not None
     return await storage.transactions.read(lambda tx: tx.users.count(text=None))
 

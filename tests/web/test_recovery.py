@@ -1,4 +1,4 @@
-"""The pages of a reset that waits: asked for, seen by its user, cancelled by whoever may."""
+"""The pages of a reset that waits: asked for, seen by its user, cancelled by those who may."""
 
 from __future__ import annotations
 

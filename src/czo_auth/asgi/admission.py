@@ -1,7 +1,7 @@
 """
-The door of every skin: who calls, and may they enter.
+Admission of a request, the same for REST, GraphQL and the pages: who calls, and may they.
 
-A caller who may not enter learns nothing about the rest, so this comes before the body is read.
+A caller who is refused learns nothing about the rest, so this comes before the body is read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from czo_auth.runtime import Runtime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppState:
-    """What every request of one deployment passes; put into the application's state once."""
+    """What admits the requests of one deployment; set in the application's state once."""
 
     runtime: Runtime
     authenticator: Authenticator
@@ -79,7 +79,7 @@ async def admit_request(
     app_state: AppState, request: Request, access: Access, *, opens_session: bool
 ) -> RequestContext:
     """
-    Let a request in, or refuse it.
+    Admit a request, or refuse it.
 
     Raises:
         InvalidRequest, Unauthorized, InvalidToken, InvalidApiKey, TwoFactorSetupRequired, SessionRequired, Forbidden,

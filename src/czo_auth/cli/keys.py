@@ -117,7 +117,7 @@ def rotate(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     from czo_auth.core.flows.administration.reencrypt import Reencrypt
 
     async def act(auth: Auth) -> tuple[Reencrypted, str]:
-        with progress("sealing anew") as advance:
+        with progress("re-encrypting") as advance:
             done = await Reencrypt(auth.services).run(advance)
         return done, auth.services.key_ring.primary
 
@@ -125,7 +125,7 @@ def rotate(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     if as_json:
         print_json({"primary": primary, "moved": done.moved, "left": done.left})
     else:
-        print(f"{done.moved} rows were sealed anew with {primary}, {done.left} are left with other keys")
+        print(f"{done.moved} rows were re-encrypted with {primary}, {done.left} are left with other keys")
     if done.left:
         fail(
             "the rows that are left do not open, or a server with another AUTH_ENCRYPTION_KEY is writing. "

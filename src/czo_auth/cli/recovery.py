@@ -133,7 +133,7 @@ def recover(
     Print a link, once, with which a user chooses a new password: where there is no mail to send it with.
 
     It works once, within an hour. Two-factor authentication stays on; who lost that too needs `users reset-2fa`.
-    Whoever sees the link can use it, so hand it over in private.
+    Anyone who sees the link can use it, so hand it over in private.
     """
     from czo_auth.cli.input import checked_reason
     from czo_auth.cli.output import print_json

@@ -135,7 +135,7 @@ def reporting(*, missing: str | None = None) -> Iterator[None]:
     except Refusal as refused:
         fail(refusal_sentence(refused), REFUSED)
     except BrokenPipeError:
-        # Whoever read the output has what they wanted. Without this the flush at the end would complain.
+        # The reader of the output has what they wanted. Without this the flush at the end would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
 

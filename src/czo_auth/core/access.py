@@ -2,7 +2,7 @@
 What a route asks of its caller, and the one decision about it.
 
 Every route of every skin names one of these; there is no default, so a route that was forgotten does not exist.
-Restricted sessions (S9) are let through where ``during_enrolment`` says so, and nowhere else.
+Restricted sessions (S9) are let through where ``during_enrollment`` says so, and nowhere else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Access:
     """
     Attributes:
         credential: ``none`` (not needed, ignored), ``optional_session``, ``session`` or ``any``.
-        during_enrolment: Whether a session that may only enroll is let through.
+        during_enrollment: Whether a session that may only enroll is let through.
         administers: Whether an administrator's session with a proved second factor is needed.
     """
 

@@ -159,7 +159,7 @@ def compose_verification(
     """
     Compose the message that confirms an address.
 
-    It names nobody: whoever signs up with a stranger's address must not get to write to them.
+    It names nobody: someone who signs up with a stranger's address must not get to write to them.
     """
     return _compose(
         to,

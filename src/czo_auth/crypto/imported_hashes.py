@@ -1,7 +1,7 @@
 """
 Password hashes that other systems made: bcrypt, better-auth's scrypt, Django's scrypt and PBKDF2.
 
-For verifying only. The cost parameters stand in the hash itself, so they are bounded: whoever can import a
+For verifying only. The cost parameters stand in the hash itself, so they are bounded: anyone who can import a
 row must not be able to stall the server with it. The bounds allow about a second of one core.
 """
 

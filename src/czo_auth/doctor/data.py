@@ -13,7 +13,7 @@ from czo_auth.doctor.finding import Check, Finding
 
 COVERAGE: Final = Check(
     "two-factor-coverage",
-    "A password alone opens the account of whoever has no second factor.",
+    "A password alone opens an account that has no second factor.",
     ("6.3.3",),
 )
 USERS: Final = Check("users", "Somebody whose codes are refused for good waits for help.", ("6.3.1",))

@@ -33,7 +33,7 @@ ORIGINS: Final = Check(
 )
 PROXIES: Final = Check(
     "trusted-proxies",
-    "Whoever is believed about `X-Forwarded-For` chooses the address that limits count and the audit log names.",
+    "A proxy that is believed about `X-Forwarded-For` chooses the address that limits count and the audit log names.",
     ("4.1.3", "15.3.4"),
 )
 PAGES: Final = Check(
@@ -90,7 +90,7 @@ def _metrics(settings: Settings) -> Finding:
     if is_local(settings.host):
         return METRICS.ok(f"/metrics answers on {settings.host} only")
     return METRICS.warn(
-        f"/metrics answers whoever reaches port {settings.port}",
+        f"/metrics answers everyone who reaches port {settings.port}",
         "Let the proxy in front refuse /metrics from outside.",
     )
 

@@ -1,1 +1,1 @@
-"""The GraphQL skin: one door, bounded documents, the caller's own things and nobody else's."""
+"""The GraphQL API: one endpoint, bounded documents, and the caller's own data only."""

@@ -89,7 +89,7 @@ async def reset_two_factor(user_id: str, body: ReasonRequest, call: CurrentReque
 
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor/reset", access=ADMINISTRATION, status=204)
 async def cancel_reset(user_id: str, call: CurrentRequest) -> Response:
-    """Cancel the reset that waits for a user, whoever asked for it."""
+    """Cancel the reset that waits for a user, no matter who asked for it."""
     await call.runtime.recovery.cancel(user_id, context=call.context, now=call.now)
     return no_content()
 

@@ -64,7 +64,7 @@ async def _watched(work: Coroutine[Any, Any, None]) -> None:
     except StorageUnavailable:
         _LOG.warning("the database does not answer; work beside the requests was left undone")
     except Refusal as refusal:
-        # Like codes that were to be hashed ahead while very many others are: whoever needs them has it done then.
+        # E.g. codes to hash ahead while many others are: they are hashed when they are needed.
         _LOG.warning("work beside the requests was left undone: %s", refusal.code)
     except Exception as error:
         _LOG.error("work beside the requests failed", exc_info=error)

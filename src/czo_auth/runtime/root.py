@@ -296,7 +296,7 @@ class Runtime:
     async def _start_unless_started(self) -> None:
         if self.is_started:
             return
-        # Whoever waited for a start that failed is not made to wait for the next one too.
+        # A request that waited for a failed start does not wait for the next one too.
         clock = asyncio.get_running_loop().time
         if clock() < self._try_again_at:
             raise StorageUnavailable

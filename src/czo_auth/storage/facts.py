@@ -1,4 +1,4 @@
-"""What a database says about itself, for whoever checks a deployment."""
+"""What a database says about itself, for the checks of a deployment."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sqlite_facts(path: str) -> DatabaseFacts:
     except sqlite3.Error as error:
         raise sqlite_error(error) from None
     durability = {"journal_mode": str(journal_mode)}
-    # A connection that writes turns the write-ahead log on, which whoever only looks must not do.
+    # A connection that writes turns the write-ahead log on, which a check must not do.
     synchronous = _try_to_write(path) if journal_mode == "wal" else None
     if synchronous is not None:
         durability["synchronous"] = synchronous

@@ -4,7 +4,7 @@ The three reads of the hot path, as one SQL text for both databases, and the row
 Written out instead of built, because SQLAlchemy would cost more than the query. Each begins at a unique index and
 joins what is true of the owner now: ban, actor types, second factor, membership. A member's row goes with its
 organization,
-so whoever has one belongs to an organization that exists.
+so a member belongs to an organization that exists.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ class ChangeWatch:
     """
     Holds a connection that listens, and a stamp that changes with every notification.
 
-    While the connection is down there is no stamp, and a new connection begins with a new one: what was told meanwhile
-    cannot be missed. A notification takes a fraction of a millisecond; for one that never comes, whoever remembers
-    something by a stamp must forget it after *bound* by itself.
+    While the connection is down there is no change token, and a new connection begins with a new one: a notification of
+    that time cannot be missed. A notification takes a fraction of a millisecond. In case one never comes, a process
+    that caches something under a change token must forget it after *bound* by itself.
 
     Args:
         channel: What the triggers notify.

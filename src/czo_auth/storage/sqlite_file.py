@@ -113,7 +113,7 @@ def begin_when_free(connection: sqlite3.Connection, begin: str, *, timeout: floa
     """
     Run *begin* as soon as no other connection is in the way.
 
-    SQLite's own waiting asks ten times a second in the end, and meanwhile whoever writes without a pause is let in
+    SQLite's own waiting asks ten times a second in the end. Meanwhile a connection that writes without a pause gets in
     again and again: of four busy processes one waited for seconds. This asks a thousand times a second.
 
     Args:

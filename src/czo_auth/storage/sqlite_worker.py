@@ -157,7 +157,7 @@ class SqliteWorker:
         """
         Pause before the next transaction while others write to the file.
 
-        Whoever waits for the lock asks once a millisecond, and would hardly ever meet the moment between two
+        A connection that waits for the lock asks once a millisecond, and would hardly ever meet the moment between two
         transactions of a connection that has always something to write.
         """
         if self._may_write and time.monotonic() < self._shared_until:

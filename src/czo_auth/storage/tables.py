@@ -2,7 +2,7 @@
 The tables, made for one prefix, so that they can live beside a host application's own.
 
 Secrets are digests, hashes or sealed texts; nothing here can be presented as a credential. What must be true of two
-rows at once stands in a unique index, not in a check before the write. The journal has no foreign keys: it outlives
+rows at once stands in a unique index, not in a check before the write. The audit log has no foreign keys: it outlives
 what it speaks of.
 """
 
@@ -161,7 +161,7 @@ class Tables:
             Column("revoked_reason", Text),
             UniqueConstraint("digest"),
         )
-        # A link has at most one successor, whoever asks for it and however often. Whose it is, until when it lives
+        # A link has at most one successor, no matter who asks for it and how often. Whose it is, until when it lives
         # and whether it was revoked stands with the session, so the family cannot outlive it.
         self.refresh_tokens = self._table(
             "refresh_tokens",

@@ -42,7 +42,7 @@ class SqlUsers(Store):
     def lock(self, user_id: str) -> User | None:
         # Two statements: PostgreSQL reads a row again after waiting for it, but not what was joined to it, so
         # has_factor would be as old as the wait. NO KEY: rows that refer to the user can be added meanwhile.
-        # SQLite has no such lock and needs none: whoever may write is alone.
+        # SQLite has no such lock and needs none: only one connection writes at a time.
         is_alone = self._connection.dialect.name == "sqlite"
         if not is_alone and not self._prepared(_lock_user).rows(self._connection, id=user_id):
             return None

@@ -1,4 +1,4 @@
-"""Refusals in words: which sentence, and at which field it stands."""
+"""Error messages: the sentence for each refusal, and the field it belongs to."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ErrorMessage:
 
 
 def error_message(refusal: Refusal, translations: Translations, form: Form) -> ErrorMessage:
-    """Put *refusal* into words for whoever sent *form*."""
+    """Return the message that explains *refusal* to the sender of *form*."""
     where = _FIELD.get(refusal.code)
     keys = [f"error.{refusal.code}"]
     if isinstance(refusal, ValidationFailed) and refusal.details:

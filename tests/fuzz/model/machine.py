@@ -129,7 +129,7 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators):
         for link in world.links[-LAST:]:
             self._follow(link)
         if isinstance(self._here, Timed):
-            # Beyond the grace of a race: whoever still has a replaced token copied it.
+            # Beyond the grace of a race: someone who still has a replaced token copied it.
             self.wait(11)
             for session in [each for each in world.sessions if each.replaced][-LAST:]:
                 self._refresh(session, session.replaced[-1][0])

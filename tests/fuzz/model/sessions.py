@@ -1,4 +1,4 @@
-"""Acts of people at the door: they sign up, in and out, change actor types, and refresh."""
+"""Acts of people on their sessions: they sign up, in and out, change actor types, and refresh."""
 
 from __future__ import annotations
 

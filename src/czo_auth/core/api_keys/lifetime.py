@@ -51,8 +51,8 @@ def notice_within(expires_at: datetime | None, *, now: datetime) -> int | None:
     """
     Give the least of `NOTICE_DAYS` within which a key ends.
 
-    That is the notice which is due; and when the end was set just now, the one that counts as given: whoever makes a
-    key for five days is told on the last day only.
+    That is the notice that is due. When the end was set just now, it is the one that counts as given: the owner of a
+    key for five days is notified on the last day only.
     """
     if expires_at is None:
         return None

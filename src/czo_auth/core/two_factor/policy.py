@@ -15,7 +15,7 @@ class TwoFactorPolicy:
         issuer: Shown by the authenticator app.
         drift: Steps accepted on either side of the present one. Unit: 30-second steps.
         challenge_lifetime, challenge_attempts: Of a sign-in between password and second factor (S3).
-        enrolment_lifetime: Of a secret that was shown and not confirmed (S6).
+        enrollment_lifetime: Of a secret that was shown and not confirmed (S6).
         proof_lifetime: How long a proved password or second factor counts for a change (S7).
         backup_codes: How many codes a set has.
         locks: What consecutive failures lead to (S4).

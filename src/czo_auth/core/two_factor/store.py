@@ -57,7 +57,7 @@ class TwoFactor(Protocol):
         """Remove a pending enrollment. One atomic statement: of two concurrent confirmations one gets True."""
 
     def enrollments_after(self, enrollment_id: str, *, limit: int) -> Sequence[Enrollment]:
-        """Read enrollments by id beyond *enrolment_id*, expired ones too, to re-encrypt them in batches."""
+        """Read enrollments by id beyond *enrollment_id*, expired ones too, to re-encrypt them in batches."""
 
     def reencrypt_enrollment(self, old: Enrollment, *, sealed_secret: str, sealed_codes: str | None) -> bool:
         """Replace what is sealed in an enrollment if both are still as in *old* (S14)."""

@@ -44,7 +44,7 @@ CHANGES: dict[str, Change] = {
 async def test_family_buys_nothing_when_its_owner_may_not_sign_in_so(
     deployment: Deployment, change: Change
 ) -> None:
-    """Each by itself: that whoever bans or takes an actor type away ends the sessions too is a second lock."""
+    """Each by itself: that a ban or a lost actor type ends the sessions too is a second lock."""
     user, issued = await merchant(deployment)
     await deployment.transactions.run(lambda tx: change(tx, user, issued))
     with pytest.raises(InvalidRefreshToken):

@@ -1,4 +1,4 @@
-"""Keys that were seen where they should not be: whoever holds the whole of one may have it ended."""
+"""Report leaked API keys. Anyone who has the whole key can have it revoked."""
 
 from __future__ import annotations
 

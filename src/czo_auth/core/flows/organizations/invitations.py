@@ -97,7 +97,7 @@ class Invitations:
     Lets members in.
 
     An invitation lives as long as its inviter could send it again: one who was banned, left or was demoted takes it
-    along. Whoever sends or answers one holds the organization's row, so that it is answered once, by its rules of
+    along. Sending or answering one locks the organization's row, so that it is answered once, by its rules of
     that moment.
     """
 
@@ -285,7 +285,7 @@ class Invitations:
         """
         List the live invitations to the caller's address, newest first, at most `DEFAULT_PAGE` of them.
 
-        Whoever may list needs no token, so the address has to be the caller's own beyond doubt.
+        Listing needs no token, so the address has to be the caller's own beyond doubt.
 
         Raises:
             EmailNotVerified: The address was not confirmed.

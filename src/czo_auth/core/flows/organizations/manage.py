@@ -107,7 +107,7 @@ class ManageOrganizations:
     """
     What users do with organizations.
 
-    Nobody grants, changes or removes a role above their own, and an organization keeps an owner. Whoever changes
+    Nobody grants, changes or removes a role above their own, and an organization keeps an owner. A step that changes
     members holds the organization's row first and the users' rows second, so that of two owners who remove each other
     one stays, and nobody waits in a circle.
     """

@@ -1,4 +1,4 @@
-"""Steps about who is what in an organization; part of the transaction of whoever changes or reads it."""
+"""Read and change memberships inside the caller's transaction."""
 
 from __future__ import annotations
 

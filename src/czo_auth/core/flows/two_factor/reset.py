@@ -1,7 +1,7 @@
 """
 Resetting the second factor of somebody who lost it: at once, or after a wait in which it can be called off.
 
-The wait is the defence against whoever talks an administrator into a reset: the owner of the account is warned by mail,
+The wait protects against someone who talks an administrator into a reset: the owner of the account is warned by mail,
 and can cancel by its link, in a session of theirs, or just by signing in with the factor that is said to be lost.
 """
 
@@ -190,7 +190,7 @@ class Recovery:
         def cancel(tx: Transaction) -> None:
             found = tx.resets.find_by_token(digest, now=now)
             user = tx.users.lock(found.user_id) if found else None
-            # Once more under the lock: whoever held it may have carried the reset out.
+            # Once more under the lock: another process may have carried the reset out.
             if user is None or tx.resets.find_by_token(digest, now=now) is None:
                 raise InvalidMailToken
             by_user = context.by(user.id, "mail")

@@ -1,0 +1,112 @@
+"""
+Refuse names that were given up, and the words that are wrong wherever they stand.
+
+Looks at every tracked file of `src`, `docs`, `tests`, `tools`, `benchmarks` and `examples`. Prose is read by people;
+this holds only what cannot be right. The names in use are explained in docs/glossary.md.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from tools.check_tree import tree_files  # noqa: E402 - found from wherever this is run
+
+FOLDERS = ("src/", "docs/", "tests/", "tools/", "benchmarks/", "examples/")
+ENDINGS = (".py", ".md", ".toml", ".html", ".mjs", ".js")
+# Old migrations and fixtures stay as they were, reference pages are written from the code, and this file names it all.
+EXEMPT = (
+    "src/czo_auth/storage/migrations/versions/",
+    "docs/reference/",
+    "tests/fixtures/",
+    "tools/check_words.py",
+    "tests/tools/test_check_words.py",
+)
+
+NAMES = {
+    "door_of": "build_app_state",
+    "Provenance": "Context",
+    "provenance": "context",
+    "ReadJournal": "ReadAuditLog",
+    "SqlJournal": "SqlAuditLog",
+    "ProvedCredentials": "CredentialCache",
+    "key_fact": "key_event",
+    "left_to_parent": "inherited",
+    "prove_code": "verify_code",
+    "ProveCode": "VerifyCode",
+    "ProvedCode": "VerifiedCode",
+    "RecentProof": "Reauthentication",
+    "SpendProof": "ConsumeCode",
+    "found_organization": "create_organization",
+    "key_life": "key_expiry",
+    "KeyLife": "KeyExpiry",
+    "guarded_keys": "restrictions",
+    "KeyGuard": "KeyRestrictions",
+    "call_off": "cancel_reset",
+    "hold_lock": "acquire_lock",
+    "hold_organization": "lock_organization",
+    "RateLimitWish": "RateLimitUpdate",
+    "NamedBy": "MemberKey",
+    "moment_or_none": "format_timestamp_or_none",
+    "czo_auth_answers_total": "czo_auth_requests_total",
+    "sqlite_lane": "sqlite_worker",
+    "open_town": "open_deployment",
+}
+"""Names that were given up, with the ones to use."""
+
+PATTERNS = {
+    r"\b_?(?:MOST|LONGEST|LARGEST|DEEPEST)_[A-Z]+": "a bound is MAX_…",
+    r"\b\w*_enrolment|\b[Ee]nrolment_\w*|\bEnrolment\w*": "the spelling is enrollment",
+    r"\breseal\w*|\bReseal\w*": "the word is reencrypt",
+}
+WORDS = {
+    "hat": "actor type",
+    "hats": "actor types",
+    "door": "route, endpoint or API",
+    "doors": "routes, endpoints or APIs",
+    "whoever": "anyone who, a caller who",
+    "anew": "again",
+}
+
+_NAMES = re.compile(r"\b(" + "|".join(NAMES) + r")\b")
+_WORDS = re.compile(r"\b(" + "|".join(WORDS) + r")\b", re.IGNORECASE)
+_PATTERNS = [(re.compile(pattern), advice) for pattern, advice in PATTERNS.items()]
+# A table keeps its name, and with it what is made from it.
+_PERSISTED = re.compile(r"czo_auth_enrolments?|\{prefix\}enrolments?|[\"']enrolments?[\"']")
+
+
+def faults(line: str) -> Iterator[str]:
+    """Say what is wrong with the words of one *line*."""
+    line = _PERSISTED.sub("", line)
+    for found in _NAMES.finditer(line):
+        yield f"{found[0]!r}: use {NAMES[found[0]]}"
+    for found in _WORDS.finditer(line):
+        yield f"{found[0]!r}: say {WORDS[found[0].lower()]}"
+    for pattern, advice in _PATTERNS:
+        for found in pattern.finditer(line):
+            yield f"{found[0]!r}: {advice}"
+
+
+def main(root: Path) -> int:
+    """Print every fault of the tree at *root*; the result is the exit status."""
+    count = 0
+    for name in tree_files(root):
+        path = root / name
+        if not name.startswith(FOLDERS) or not name.endswith(ENDINGS) or name.startswith(EXEMPT):
+            continue
+        if not path.is_file():
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            for fault in faults(line):
+                print(f"{name}:{number}: {fault}")
+                count += 1
+    print(f"check_words: {count} faults" if count else "check_words: every word is in use")
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(ROOT))

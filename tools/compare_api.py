@@ -1,0 +1,127 @@
+"""
+Print how the OpenAPI document and the GraphQL schema differ between two revisions.
+
+Usage: python tools/compare_api.py BEFORE [AFTER]
+
+Each revision is checked out into a temporary folder and its code imported from there, with the packages of the
+interpreter that runs this. Descriptions and the names of models do not count: references are replaced by what they
+refer to. The names of models that came and went are printed first.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PRINT_API = """
+import base64, json, sys
+from czo_auth import Auth, Settings
+from czo_auth.graphql.schema import SCHEMA
+from czo_auth.rest.app import rest_app
+from czo_auth.version import VERSION
+key = base64.b64encode(bytes(range(32))).decode()
+auth = Auth(Settings(encryption_key=key, data_dir=sys.argv[1], api_docs=True, pages_enabled=True))
+state = getattr(auth, "app_state", None) or getattr(auth, "do" + "or")
+document = rest_app(state, version=VERSION).openapi()
+print(json.dumps({"openapi": document, "graphql": SCHEMA.as_str()}))
+"""
+
+
+def read_api(revision: str) -> dict[str, Any]:
+    """Return the OpenAPI document and the GraphQL schema of *revision*."""
+    with tempfile.TemporaryDirectory(prefix="compare-api-") as folder:
+        archive = subprocess.run(
+            ["git", "archive", revision, "src"], cwd=ROOT, check=True, capture_output=True
+        ).stdout
+        subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("CZO_AUTH_", "AUTH_"))
+        }
+        printed = subprocess.run(
+            [sys.executable, "-c", PRINT_API, folder],
+            cwd=folder,
+            env=kept | {"PYTHONPATH": f"{folder}/src"},
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+    found: dict[str, Any] = json.loads(printed)
+    return found
+
+
+def model_names(document: dict[str, Any]) -> set[str]:
+    """Return the names of the models in an OpenAPI document."""
+    return set(document.get("components", {}).get("schemas", {}))
+
+
+def resolved(part: Any, document: dict[str, Any], inside: tuple[str, ...] = ()) -> Any:
+    """Return *part* with references replaced, and without descriptions and titles."""
+    if isinstance(part, list):
+        return [resolved(each, document, inside) for each in part]
+    if not isinstance(part, dict):
+        return part
+    reference = part.get("$ref")
+    if isinstance(reference, str):
+        if reference in inside:
+            return {"$ref": "recursive"}
+        target: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            target = target[step]
+        return resolved(target, document, (*inside, reference))
+    return {
+        name: resolved(value, document, inside)
+        for name, value in part.items()
+        if name not in ("description", "title", "summary") or not isinstance(value, str)
+    }
+
+
+def openapi_lines(document: dict[str, Any]) -> list[str]:
+    """Return an OpenAPI document as lines in which names of models do not appear."""
+    paths = resolved(document["paths"], document)
+    rest = {name: value for name, value in document.items() if name not in ("paths", "components")}
+    return json.dumps({"paths": paths, **rest}, indent=1, sort_keys=True).splitlines()
+
+
+def graphql_lines(schema: str) -> list[str]:
+    """Return a GraphQL schema as lines without its descriptions."""
+    lines, in_description = [], False
+    for line in schema.splitlines():
+        marks = line.count('"""')
+        if marks == 1:
+            in_description = not in_description
+        elif marks == 0 and not in_description and line.strip():
+            lines.append(line)
+    return lines
+
+
+def main(before: str, after: str) -> int:
+    """Print the difference; the result is 1 when there is one."""
+    old, new = read_api(before), read_api(after)
+    gone, come = (
+        sorted(model_names(a["openapi"]) - model_names(b["openapi"])) for a, b in ((old, new), (new, old))
+    )
+    print(f"models of OpenAPI that are no more: {', '.join(gone) or 'none'}")
+    print(f"models of OpenAPI that are new: {', '.join(come) or 'none'}")
+    differs = False
+    for name, read in (("openapi", openapi_lines), ("graphql", graphql_lines)):
+        difference = list(
+            difflib.unified_diff(
+                read(old[name]), read(new[name]), f"{name} {before}", f"{name} {after}", lineterm="", n=3
+            )
+        )
+        differs |= bool(difference)
+        print("\n".join(difference) if difference else f"{name}: no difference")
+    return int(differs)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else "HEAD"))
