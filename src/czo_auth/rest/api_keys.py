@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.access import ACCOUNT, PUBLIC, SERVICE
 from czo_auth.core.api_keys.addresses import MAX_ADDRESS_LENGTH
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
@@ -17,6 +19,7 @@ from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import (
     Body,
     Cursor,
@@ -137,7 +140,14 @@ def seconds(count: int) -> timedelta:
     return timedelta(seconds=max(-century, min(count, century)))
 
 
-@routes.add("POST", "/api-keys", access=ACCOUNT, status=201)
+async def _may_still_have(call: RequestContext, request: Request, answer: Any) -> None:
+    made = answer["apiKey"]
+    await call.runtime.api_keys.check_creation(
+        call.principal, organization_id=made["organizationId"], scopes=made["scopes"]
+    )
+
+
+@routes.add("POST", "/api-keys", access=ACCOUNT, status=201, idempotent=Idempotent(recheck=_may_still_have))
 async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> Response:
     """Create a key. The key itself is in this answer and nowhere else, ever."""
     new = NewApiKey(
@@ -237,7 +247,13 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
     return JSONResponse({"apiKey": shapes.api_key(changed)})
 
 
-@routes.add("POST", "/api-keys/{key_id}/rotate", access=ACCOUNT, status=201)
+@routes.add(
+    "POST",
+    "/api-keys/{key_id}/rotate",
+    access=ACCOUNT,
+    status=201,
+    idempotent=Idempotent(recheck=_may_still_have),
+)
 async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -> Response:
     """Give a key a successor; the old one dies after the overlap."""
     rotated = await call.runtime.api_keys.rotate(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.organizations.invitations import NewInvitation
@@ -12,6 +16,7 @@ from czo_auth.core.organizations.organization import Invitation
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import organization_shapes as shapes
 from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Cursor, Email, Limit, Token
 from czo_auth.rest.organizations import Role, shaped_member
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -44,7 +49,18 @@ def shaped_invitation(of: Invitation) -> Json:
     }
 
 
-@routes.add("POST", "/organizations/{organization_id}/invitations", access=ACCOUNT, status=201)
+async def _may_still_invite(call: RequestContext, request: Request, answer: Any) -> None:
+    role = answer["invitation"]["role"]
+    await call.runtime.invitations.check_inviter(call.principal, request.path_params["organization_id"], role)
+
+
+@routes.add(
+    "POST",
+    "/organizations/{organization_id}/invitations",
+    access=ACCOUNT,
+    status=201,
+    idempotent=Idempotent(recheck=_may_still_invite),
+)
 async def invite(organization_id: str, body: CreateInvitationRequest, call: CurrentRequest) -> Response:
     """Invite an address. The token is in this answer and in the mail, and nowhere else."""
     sent = await call.runtime.invitations.invite(

@@ -26,6 +26,7 @@ from czo_auth.asgi.problems import refusal_of
 from czo_auth.core.access import Access
 from czo_auth.core.errors import Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
+from czo_auth.rest.idempotency import Idempotent, answer_once
 from czo_auth.rest.models import Body, EmptyBody, IgnoredBody, TolerantBody
 
 Endpoint = Callable[..., Awaitable[Response]]
@@ -61,6 +62,7 @@ class GuardedRoute(APIRoute):
         access = self.access
         opens_session = bool(getattr(self.endpoint, "czo_opens_session", False))
         takes_array = bool(getattr(self.endpoint, "czo_takes_array", False))
+        idempotent: Idempotent | None = getattr(self.endpoint, "czo_idempotent", None)
         no_fields = None if self.body_field else _no_fields(self.endpoint)
         parameters = (
             None if self.ignores_unknown else frozenset(each.alias for each in self.dependant.query_params)
@@ -85,7 +87,10 @@ class GuardedRoute(APIRoute):
             body = await read_body(request, takes_array=takes_array)
             if no_fields is not None:
                 _check(no_fields, body)
-            return await inner(_with(request, body))
+            checked = _with(request, body)
+            if idempotent is None:
+                return await inner(checked)
+            return await answer_once(call, request, body, idempotent, lambda: inner(checked))
 
         return handle
 
@@ -158,6 +163,7 @@ class Routes:
         hidden: bool = False,
         ignores_unknown_fields: bool = False,
         takes_array: bool = False,
+        idempotent: Idempotent | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
         """
         Register the decorated endpoint.
@@ -167,6 +173,7 @@ class Routes:
             hidden: Whether the OpenAPI document leaves it out.
             ignores_unknown_fields: As for the group.
             takes_array: Whether a body may be an array; of all others the model sees objects only.
+            idempotent: How an ``Idempotency-Key`` is obeyed; None where it is ignored.
         """
 
         def register(endpoint: Endpoint) -> Endpoint:
@@ -175,6 +182,7 @@ class Routes:
             ignores = ignores_unknown_fields or self._ignores_unknown_fields
             endpoint.czo_ignores_unknown_fields = ignores  # type: ignore[attr-defined]
             endpoint.czo_takes_array = takes_array  # type: ignore[attr-defined]
+            endpoint.czo_idempotent = idempotent  # type: ignore[attr-defined]
             self.router.add_api_route(
                 path,
                 endpoint,

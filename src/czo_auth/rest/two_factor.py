@@ -17,6 +17,7 @@ from czo_auth.core.paging import PageQuery
 from czo_auth.crypto import qr
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import entered, no_content, page_response
+from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Cursor, Issuer, Limit, Password, Token, TolerantBody
 from czo_auth.rest.routing import CurrentRequest, Routes
 
@@ -68,7 +69,7 @@ async def status(call: CurrentRequest) -> Response:
     )
 
 
-@routes.add("POST", "/two-factor/enable", access=ENROLLING)
+@routes.add("POST", "/two-factor/enable", access=ENROLLING, idempotent=Idempotent(shows_enrollment=True))
 async def enable(body: EnableTwoFactorRequest, call: CurrentRequest) -> Response:
     """Make a secret and ten backup codes, shown this once. Nothing is active until the first code."""
     pending = await call.runtime.enable_two_factor.begin(
@@ -167,7 +168,12 @@ async def get_totp_uri(body: PasswordRequest, call: CurrentRequest) -> Response:
     return JSONResponse({"totpURI": uri})
 
 
-@routes.add("POST", "/two-factor/generate-backup-codes", access=ACCOUNT)
+@routes.add(
+    "POST",
+    "/two-factor/generate-backup-codes",
+    access=ACCOUNT,
+    idempotent=Idempotent(shows_enrollment=True),
+)
 async def generate_backup_codes(body: ReauthenticationRequest, call: CurrentRequest) -> Response:
     """Replace the backup codes; shown this once."""
     codes = await call.runtime.manage_two_factor.regenerate_codes(

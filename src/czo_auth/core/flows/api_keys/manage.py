@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -122,13 +122,7 @@ class ManageApiKeys:
             longest_days = self._lock_longest_days(tx, new.organization_id)
             owner = _lock_owner(tx, principal)
             role = self._check_organization(tx, principal, new.organization_id)
-            may_use = partial(
-                self._services.policies.scopes.allows,
-                actor_types=owner.actor_types,
-                organization_role=role,
-                administers=principal.administers,
-            )
-            check_grant(scopes, may_use=may_use)
+            check_grant(scopes, may_use=self._may_use(principal, owner, role))
             if tx.api_keys.count_live(principal.user_id, now=now) >= self._services.policies.api_keys.limit:
                 raise ApiKeyLimitReached
             self._spend_creation(tx, principal, now=now)
@@ -139,6 +133,33 @@ class ManageApiKeys:
             return made
 
         return CreatedApiKey(api_key=await self._services.transactions.run(store_key), key=key)
+
+    async def check_creation(
+        self, principal: Principal, *, organization_id: str | None, scopes: Collection[str]
+    ) -> None:
+        """
+        Refuse unless the caller may create a key with these rights now; makes nothing.
+
+        Raises:
+            NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope, InvalidToken: As `create`.
+        """
+
+        def check_rights(tx: Transaction) -> None:
+            owner = tx.users.find(principal.user_id)
+            if owner is None:
+                raise InvalidToken
+            role = self._check_organization(tx, principal, organization_id)
+            check_grant(scopes, may_use=self._may_use(principal, owner, role))
+
+        await self._services.transactions.read(check_rights)
+
+    def _may_use(self, principal: Principal, owner: User, role: str | None) -> Callable[[str], bool]:
+        return partial(
+            self._services.policies.scopes.allows,
+            actor_types=owner.actor_types,
+            organization_role=role,
+            administers=principal.administers,
+        )
 
     def _spend_creation(self, tx: Transaction, principal: Principal, *, now: datetime) -> None:
         """Count a new key: short lives must not make a user's rows grow without end."""

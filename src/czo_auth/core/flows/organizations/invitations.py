@@ -105,6 +105,19 @@ class Invitations:
         self._services = services
 
     # --- for members -------------------------------------------------------------------------------------------------
+    async def check_inviter(self, principal: Principal, organization_id: str, role: str) -> None:
+        """
+        Refuse unless the caller may invite somebody as *role* now; makes nothing.
+
+        Raises:
+            UnknownOrganization, Forbidden, RoleAboveOwn: As `invite`.
+        """
+
+        def check_rights(tx: Transaction) -> None:
+            _check_inviter(see_organization(tx, principal, organization_id), role)
+
+        await self._services.transactions.read(check_rights)
+
     async def invite(
         self,
         principal: Principal,
@@ -133,7 +146,7 @@ class Invitations:
 
         def store_invitation(tx: Transaction) -> tuple[Membership, Invitation]:
             held = lock_organization(tx, principal, organization_id)
-            _check_inviter(held, new)
+            _check_inviter(held, new.role)
             self._make_way(tx, held, email, new, context=context, now=now)
             invitation = Invitation(
                 id=new_id(now),
@@ -152,7 +165,7 @@ class Invitations:
 
         # Only who may invite counts against what the address may be sent.
         await self._services.transactions.read(
-            lambda tx: _check_inviter(see_organization(tx, principal, organization_id), new)
+            lambda tx: _check_inviter(see_organization(tx, principal, organization_id), new.role)
         )
         await self._services.limits.hit("mail", ip=context.ip, account=email)
         held, invitation = await self._services.transactions.run(store_invitation)
@@ -383,9 +396,9 @@ class Invitations:
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
-def _check_inviter(seen: Membership, new: NewInvitation) -> None:
+def _check_inviter(seen: Membership, role: str) -> None:
     seen.require("invitation:create")
-    if seen.stands_below(new.role):
+    if seen.stands_below(role):
         raise RoleAboveOwn
 
 

@@ -1,0 +1,124 @@
+"""
+Requests with an ``Idempotency-Key``: the first acts, the others get its answer.
+
+Source: draft-ietf-httpapi-idempotency-key-header.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from czo_auth.asgi.admission import RequestContext
+from czo_auth.core.errors import Unavailable, ValidationFailed
+from czo_auth.core.flows.idempotency import KeptAnswer, RunningRequest
+
+HEADER: Final = "idempotency-key"
+
+Recheck = Callable[[RequestContext, Request, Any], Awaitable[None]]
+"""Refuse to give a kept answer, of which the third argument is the body, to a caller who may not have it by now."""
+
+_LOG = logging.getLogger("czo_auth.rest")
+_COMPUTED: Final = frozenset({"content-length"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotent:
+    """
+    How a route treats repeated requests.
+
+    Attributes:
+        recheck: Checks rights again that admission does not know about.
+        shows_enrollment: Whether its answer dies with the enrollment that it shows (S8).
+    """
+
+    recheck: Recheck | None = None
+    shows_enrollment: bool = False
+
+
+async def answer_once(
+    call: RequestContext,
+    request: Request,
+    body: bytes,
+    idempotent: Idempotent,
+    act: Callable[[], Awaitable[Response]],
+) -> Response:
+    """
+    Answer by *act*, or with what an earlier request of the same name was answered.
+
+    Raises:
+        ValidationFailed: The header is doubled or malformed.
+        RequestInProgress, IdempotencyKeyReused: By the earlier request.
+    """
+    names = request.headers.getlist(HEADER)
+    if not names:
+        return await act()
+    if len(names) > 1:
+        raise ValidationFailed(details=(("Idempotency-Key", "Send one such header."),))
+    requests = call.runtime.idempotency
+    route = f"{request.method} {request.scope['path'].removeprefix(request.scope.get('root_path', ''))}"
+    begun = await requests.begin(
+        call.principal,
+        name=names[0],
+        route=route,
+        body=_canonical(body),
+        shows_enrollment=idempotent.shows_enrollment,
+        now=call.now,
+    )
+    if isinstance(begun, KeptAnswer):
+        status, headers, content = _unpacked(begun.answer)
+        if idempotent.recheck is not None:
+            await idempotent.recheck(call, request, json.loads(content))
+        response = Response(content, status_code=status)
+        response.raw_headers = [*headers, (b"content-length", str(len(content)).encode())]
+        return response
+    return await _act_and_keep(call, begun, act)
+
+
+async def _act_and_keep(
+    call: RequestContext, running: RunningRequest, act: Callable[[], Awaitable[Response]]
+) -> Response:
+    requests = call.runtime.idempotency
+    try:
+        response = await act()
+    except Exception:
+        await requests.abandon(running)
+        raise
+    if response.status_code >= 400:
+        await requests.abandon(running)
+        return response
+    try:
+        await requests.keep(running, _packed(response))
+    except Unavailable:
+        # What was asked for is done: whoever asked must hear it. The name stays taken, so nothing is made twice.
+        _LOG.warning("the answer to a repeatable request could not be kept")
+    return response
+
+
+def _canonical(body: bytes) -> bytes:
+    """Write a JSON value so that equal values are equal bytes."""
+    value = json.loads(body) if body else {}
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _packed(response: Response) -> bytes:
+    headers = [
+        [name.decode("latin-1"), value.decode("latin-1")]
+        for name, value in response.raw_headers
+        if name.decode("latin-1").lower() not in _COMPUTED
+    ]
+    content = base64.b64encode(bytes(response.body)).decode()
+    return json.dumps({"status": response.status_code, "headers": headers, "body": content}).encode()
+
+
+def _unpacked(answer: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    kept = json.loads(answer)
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in kept["headers"]]
+    return kept["status"], headers, base64.b64decode(kept["body"])
