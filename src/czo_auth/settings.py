@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorRegistry, ActorType
@@ -21,17 +21,19 @@ from czo_auth.core.events.types import AuditPolicy
 from czo_auth.core.limits import MAX_API_KEYS_A_DAY
 from czo_auth.core.mail import read_sender
 from czo_auth.core.organizations.organization import OrganizationPolicy
-from czo_auth.core.origins import canonical_origin, is_loopback
+from czo_auth.core.origins import canonical_origin, host_of, is_loopback
+from czo_auth.core.passkeys.policy import LOCALHOST, PasskeyPolicy, is_ip_address, is_within, passkey_origins
 from czo_auth.core.policies import Policies
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
 from czo_auth.core.users.password_policy import PasswordPolicy
 from czo_auth.core.webhooks.webhook import WebhookPolicy
-from czo_auth.crypto import tokens
+from czo_auth.crypto import passkeys, tokens
 from czo_auth.setting_sources import Files
 
 _PREFIX = re.compile(r"[a-z][a-z0-9]{1,14}_")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_DOMAIN = re.compile(r"localhost|(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
 _TABLE_PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
 # The last is libpq's other form: host=db.example dbname=shop.
 _DATABASE_URL: Final = re.compile(r"sqlite:///|postgres(ql)?://|\s*[a-z_]+\s*=")
@@ -193,6 +195,13 @@ class Settings(BaseSettings):
         le=30 * 24 * 3600,
         description="How long an administrator's reset of somebody's second factor waits. Meanwhile the user, whom a "
         "mail warns, can cancel it. 0 acts at once; 86400 (a day) or more is recommended. Unit: seconds.",
+    )
+
+    # passkeys
+    passkey_rp_id: str | None = Field(
+        default=None,
+        description="Relying party id of passkeys: the host name of the base URL (the default), or a domain that it "
+        "lies within. A change makes every passkey worthless.",
     )
 
     # API keys
@@ -427,6 +436,22 @@ class Settings(BaseSettings):
             raise ValueError("must be like redis://:password@host:6379/0, or rediss:// for TLS")
         return value
 
+    @field_validator("passkey_rp_id")
+    @classmethod
+    def _rp_id(cls, value: str | None) -> str | None:
+        if value is not None and not _DOMAIN.fullmatch(value):
+            raise ValueError("must be a domain name in lower case, like example.com, or localhost")
+        return value
+
+    @model_validator(mode="after")
+    def _rp_id_fits(self) -> Self:
+        host = host_of(canonical_origin(self.public_url) or "")
+        if self.passkey_rp_id is None or is_within(host, self.passkey_rp_id):
+            return self
+        if self.passkey_rp_id == LOCALHOST and is_loopback(host):
+            return self
+        raise ValueError("CZO_AUTH_PASSKEY_RP_ID must be the host name of the base URL, or a domain above it")
+
     @property
     def is_production(self) -> bool:
         """Whether the environment is ``production``."""
@@ -441,6 +466,14 @@ class Settings(BaseSettings):
         # Browsers allow passkeys on the name, and not on the address.
         is_here = self.host in ("0.0.0.0", "::") or is_loopback(host)  # noqa: S104 - compared, not bound
         return f"http://{'localhost' if is_here else host}:{self.port}"
+
+    @property
+    def rp_id(self) -> str | None:
+        """The relying party id of passkeys; None where they are not available: at an IP address."""
+        host = host_of(canonical_origin(self.public_url) or "")
+        if is_loopback(host):
+            return LOCALHOST
+        return None if is_ip_address(host) else self.passkey_rp_id or host
 
     @property
     def storage_url(self) -> str:
@@ -475,6 +508,11 @@ class Settings(BaseSettings):
                 drift=self.totp_drift,
                 trust_mandatory_devices=self.trust_mandatory_devices,
                 reset_wait=timedelta(seconds=self.recovery_wait_seconds),
+            ),
+            passkeys=PasskeyPolicy(
+                rp_id=self.rp_id if passkeys.is_installed() else None,
+                rp_name=self.totp_issuer,
+                origins=passkey_origins(self.public_url, self.trusted_origins),
             ),
             api_keys=ApiKeyPolicy(
                 prefix=self.api_key_prefix,

@@ -24,6 +24,8 @@ PUBLIC = {
     "GET /verify-email",
     "GET /jwks",
     "POST /api-keys/report-leak",
+    "GET /passkey/generate-authenticate-options",
+    "POST /passkey/verify-authentication",
 }
 """What needs no credential. Written out here, so that a new route is closed until somebody opens it twice."""
 
@@ -33,6 +35,8 @@ WITH_OR_WITHOUT = {
     "POST /two-factor/verify",
     "POST /two-factor/verify-totp",
     "POST /two-factor/verify-backup-code",
+    "POST /two-factor/passkey-options",
+    "POST /two-factor/verify-passkey",
 }
 """What a session is good for, and its lack no refusal by itself: a challenge may stand in for it."""
 
@@ -42,6 +46,8 @@ ENROLLING = {
     "POST /two-factor/verify",
     "POST /two-factor/verify-totp",
     "POST /two-factor/get-totp-uri",
+    "GET /passkey/generate-register-options",
+    "POST /passkey/verify-registration",
     "GET /session",
     "GET /whoami",
     "GET /get-session",

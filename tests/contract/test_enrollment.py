@@ -22,6 +22,7 @@ OFF = {
     "backupCodesRemaining": 0,
     "enabledAt": None,
     "methods": [],
+    "passkeys": 0,
 }
 
 

@@ -38,6 +38,10 @@ COMPOSED: dict[str, Callable[[Language], MailMessage]] = {
     "two_factor_reset_cancelled": lambda language: mail.compose_two_factor_reset_cancelled(
         TO, asked_at=AT - HOUR, at=AT, language=language
     ),
+    "two_factor_enabled": lambda language: mail.compose_two_factor_enabled(TO, at=AT, language=language),
+    "two_factor_disabled": lambda language: mail.compose_two_factor_disabled(TO, at=AT, language=language),
+    "passkey_added": lambda language: mail.compose_passkey_added(TO, name="phone", at=AT, language=language),
+    "passkey_removed": lambda language: mail.compose_passkey_removed(TO, name=None, at=AT, language=language),
     "password_changed": lambda language: mail.compose_password_changed(TO, at=AT, language=language),
     "api_key_leaked": lambda language: leaked(language=language),
     "api_key_expiring": lambda language: mail.compose_keys_expiring(TO, [CI], language=language),

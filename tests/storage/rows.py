@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Invitation, Organization
+from czo_auth.core.passkeys.passkey import Passkey
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import Challenge, Enrollment, HashedCode, TotpFactor, TrustedDevice
@@ -32,6 +33,25 @@ _numbers = count(1)
 def an_id() -> str:
     """Make an id; later ones sort behind earlier ones."""
     return new_id(NOW + timedelta(milliseconds=next(_numbers)))
+
+
+def a_passkey(user: User, **changes: Any) -> Passkey:
+    passkey = Passkey(
+        id=an_id(),
+        user_id=user.id,
+        name="phone",
+        credential_id=a_digest(),
+        public_key="AA",
+        sign_count=0,
+        aaguid="00000000-0000-0000-0000-000000000000",
+        backup_eligible=False,
+        backed_up=False,
+        transports=("hybrid", "internal"),
+        rp_id="shop.example",
+        created_at=NOW,
+        last_used_at=None,
+    )
+    return replace(passkey, **changes)
 
 
 def a_digest() -> str:
@@ -245,6 +265,11 @@ class Rows:
         factor = a_factor(user, **changes)
         await self.run(lambda tx: tx.two_factor.put_factor(factor))
         return factor
+
+    async def passkey(self, user: User, **changes: Any) -> Passkey:
+        passkey = a_passkey(user, **changes)
+        assert await self.run(lambda tx: tx.passkeys.add(passkey))
+        return passkey
 
     async def enrollment(self, user: User, **changes: Any) -> Enrollment:
         enrollment = an_enrollment(user, **changes)

@@ -25,6 +25,7 @@ Moved = Callable[[], Awaitable[bool]]
 NEVER_CHANGED = {
     "users": {"id"},
     "factors": {"user_id"},
+    "passkeys": {"user_id"},
     "members": {"organization_id", "user_id"},
     "sessions": {"id", "digest", "user_id"},
     # The time of the last use is read to be moved on, and no right hangs on it.
@@ -124,6 +125,12 @@ async def test_new_factor_or_membership_moves_the_token(moved: Moved, rows: Rows
     await rows.factor(bob)
     assert await moved()
     await rows.organization({bob: "member"})
+    assert await moved()
+    passkey = await rows.passkey(bob)
+    assert await moved()
+    await rows.run(lambda tx: tx.passkeys.record_use(passkey.id, sign_count=1, backed_up=False, now=NOW))
+    assert not await moved()
+    await rows.run(lambda tx: tx.passkeys.delete(bob.id, passkey.id))
     assert await moved()
 
 

@@ -46,7 +46,7 @@ async def test_step_of_an_unknown_factor_is_not_spent(rows: Rows) -> None:
     assert not await rows.run(lambda tx: tx.two_factor.spend_step(an_id(), step=1))
 
 
-async def test_dropped_factor_takes_unused_codes_along(rows: Rows) -> None:
+async def test_dropped_factor_keeps_its_codes_until_they_are_dropped_too(rows: Rows) -> None:
     user = await rows.user()
     await rows.factor(user)
     used, unused, _ = await rows.codes(user)
@@ -57,6 +57,8 @@ async def test_dropped_factor_takes_unused_codes_along(rows: Rows) -> None:
     assert await rows.run(lambda tx: tx.two_factor.drop_factor(user.id))
     assert not await rows.run(lambda tx: tx.two_factor.drop_factor(user.id))
     assert await rows.run(lambda tx: tx.two_factor.find_factor(user.id)) is None
+    assert await rows.run(lambda tx: tx.two_factor.find_code(user.id, unused.selector)) is not None
+    await rows.run(lambda tx: tx.two_factor.drop_codes(user.id))
     assert await rows.run(lambda tx: tx.two_factor.find_code(user.id, unused.selector)) is None
     assert await rows.run(lambda tx: tx.two_factor.selectors(user.id)) == {used.selector}
 

@@ -23,7 +23,6 @@ from czo_auth.core.errors import (
     InvalidToken,
     NotAuthenticated,
     Refusal,
-    TwoFactorSetupRequired,
     Unauthorized,
     Unavailable,
 )
@@ -179,7 +178,7 @@ class AuthMiddleware:
 
         try:
             principal = self._authenticator.get_cached(scope)
-            if principal is None or principal.restricted_to is not None:
+            if principal is None or principal.restricted_to is not None or principal.requires_passkey:
                 principal = await self._admit(scope)
             state = scope.setdefault("state", {})
             state[PRINCIPAL] = principal
@@ -210,8 +209,8 @@ class AuthMiddleware:
                 raise refusal_of(error) from None
         if principal is None and self._required:
             raise Unauthorized
-        if principal is not None and principal.restricted_to is not None:
-            raise TwoFactorSetupRequired
+        if principal is not None:
+            principal.check_factors()
         return principal
 
     async def _prove(self, scope: Scope, credential: Credential) -> Principal | None:

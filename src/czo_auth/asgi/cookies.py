@@ -11,12 +11,13 @@ from czo_auth.crypto import tokens
 _SESSION = "better-auth.session_token"
 _CHALLENGE = "better-auth.two_factor"
 _DEVICE = "better-auth.trust_device"
+_CEREMONY = "better-auth.better-auth-passkey"
 
 
 @dataclass(frozen=True, slots=True)
 class Cookies:
     """
-    Reads and writes the three cookies.
+    Reads and writes the cookies.
 
     Args:
         secure: Whether the deployment is reached by https; names then begin with ``__Secure-``.
@@ -43,6 +44,11 @@ class Cookies:
         """Name of the trusted-device cookie."""
         return self._start + _DEVICE
 
+    @property
+    def ceremony(self) -> str:
+        """Name of the cookie of a passkey ceremony."""
+        return self._start + _CEREMONY
+
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         """
         Read the cookies of ours that a request carries.
@@ -55,6 +61,7 @@ class Cookies:
             self.session: tokens.SESSION,
             self.challenge: tokens.CHALLENGE,
             self.device: tokens.TRUSTED_DEVICE,
+            self.ceremony: tokens.CEREMONY,
         }
         found: dict[str, str] = {}
         for name, value in headers:

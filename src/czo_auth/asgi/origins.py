@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 from starlette.types import Scope
 
 from czo_auth.core.errors import CrossSiteNavigationBlocked, InvalidOrigin, MissingOrNullOrigin
-from czo_auth.core.origins import LOOPBACK_NAMES, canonical_origin, host_of, is_loopback, port_of
+from czo_auth.core.origins import (
+    LOOPBACK_NAMES,
+    canonical_origin,
+    host_of,
+    is_loopback,
+    origin_pattern,
+    port_of,
+)
 from czo_auth.core.text import escape_control
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -43,7 +50,7 @@ class Origins:
         }
         self._own = {canonical_origin(origin) or origin for origin in self._own}
         self.expected = [base, *trusted]
-        patterns = [*map(re.escape, self._own), *map(_pattern, trusted)]
+        patterns = [*map(re.escape, self._own), *map(origin_pattern, trusted)]
         self._trusted = re.compile("|".join(patterns))
         self._logged: set[str] = set()
 
@@ -128,8 +135,3 @@ def _origin_of(address: str) -> str | None:
         # Brackets that hold no IPv6 address.
         return None
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else None
-
-
-def _pattern(origin: str) -> str:
-    known = canonical_origin(origin) or origin.rstrip("/")
-    return re.escape(known).replace(r"\*", r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")

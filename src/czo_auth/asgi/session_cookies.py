@@ -36,6 +36,20 @@ def set_challenge_cookie(call: RequestContext, response: Response, required: Sec
         _add(response, cookies.clear(cookies.session))
 
 
+def set_ceremony_cookie(call: RequestContext, response: Response, ceremony: str) -> None:
+    """Add the cookie of a passkey ceremony, for clients that do not send it in the body."""
+    until = call.now + call.runtime.services.policies.passkeys.ceremony_lifetime
+    name = call.authenticator.cookies.ceremony
+    _add(response, call.authenticator.cookies.set(name, ceremony, until=until, now=call.now))
+
+
+def clear_ceremony_cookie(call: RequestContext, response: Response) -> None:
+    """Remove the cookie of a ceremony that was answered, if it came along."""
+    cookies = call.authenticator.cookies
+    if cookies.ceremony in call.cookies:
+        _add(response, cookies.clear(cookies.ceremony))
+
+
 def clear_session_cookies(call: RequestContext, response: Response) -> None:
     """Remove the cookies of a session that ended, if they came along: else another site's page asked."""
     cookies = call.authenticator.cookies

@@ -14,7 +14,6 @@ from czo_auth.core.errors import (
     Forbidden,
     SecondFactorNeeded,
     SessionRequired,
-    TwoFactorSetupRequired,
     Unauthorized,
 )
 from czo_auth.core.principal import Principal
@@ -26,16 +25,19 @@ class Access:
     Attributes:
         credential: ``none`` (not needed, ignored), ``optional_session``, ``session`` or ``any``.
         during_enrollment: Whether a session that may only enroll is let through.
+        before_passkey: Whether a session that must use its user's passkey first is let through.
         administers: Whether an administrator's session with a proved second factor is needed.
     """
 
     credential: Literal["none", "optional_session", "session", "any"]
     during_enrollment: bool = False
     administers: bool = False
+    before_passkey: bool = False
 
 
 PUBLIC = Access(credential="none")
 ENROLLING_OR_SIGNING_IN = Access(credential="optional_session", during_enrollment=True)
+USING_A_PASSKEY = Access(credential="optional_session", before_passkey=True)
 ENROLLING = Access(credential="session", during_enrollment=True)
 ANYONE_KNOWN = Access(credential="any", during_enrollment=True)
 ACCOUNT = Access(credential="session")
@@ -53,6 +55,7 @@ def admit(principal: Principal | None, access: Access) -> Principal | None:
     Raises:
         Unauthorized: Someone is needed and nobody is there.
         TwoFactorSetupRequired: The session may only enroll (S9).
+        PhishingResistantFactorRequired: The session must use its user's passkey first.
         SessionRequired: An API key where only a session will do (S16).
         Forbidden: Not an administrator.
         SecondFactorNeeded: An administrator without a proved second factor.
@@ -63,8 +66,10 @@ def admit(principal: Principal | None, access: Access) -> Principal | None:
         if access.credential == "optional_session":
             return None
         raise Unauthorized
-    if principal.restricted_to is not None and not access.during_enrollment:
-        raise TwoFactorSetupRequired
+    if access.before_passkey:
+        principal.check_enrollment()
+    elif not access.during_enrollment:
+        principal.check_factors()
     if principal.kind == "api_key" and access.credential != "any":
         raise SessionRequired
     if access.administers and not principal.administers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from czo_auth.core.errors import UnknownActorType
 
@@ -18,6 +19,7 @@ RESERVED_NAMES = frozenset(
         "organization",
         "invitations",
         "admin-api",
+        "passkey",
         "token",
     }
     | {"sessions", "session", "sign-in", "sign-up", "sign-out", "docs"}
@@ -33,7 +35,10 @@ class ActorType:
         name: As it stands in the path, ``/{name}/sign-in/email``.
         sign_up_open: Whether strangers may sign up for it.
         founds_organization: Whether a sign-up may create an organization.
-        requires_two_factor: Whether every user who holds it must have a second factor (S9).
+        requires_two_factor: Whether every user who holds it must have a second factor (S9); the same as *two_factor*
+            being ``required``.
+        two_factor: ``required`` demands a second factor of every user who holds it; ``phishing_resistant`` demands a
+            passkey, and that it is used.
         administers: Whether its sessions may use ``/admin`` and grant reserved scopes.
     """
 
@@ -42,6 +47,13 @@ class ActorType:
     founds_organization: bool = False
     requires_two_factor: bool = False
     administers: bool = False
+    two_factor: Literal["optional", "required", "phishing_resistant"] = "optional"
+
+    def __post_init__(self) -> None:
+        if self.two_factor != "optional":
+            object.__setattr__(self, "requires_two_factor", True)
+        elif self.requires_two_factor:
+            object.__setattr__(self, "two_factor", "required")
 
 
 CUSTOMER = ActorType(name="customer", sign_up_open=True)
@@ -67,6 +79,9 @@ class ActorRegistry:
                 raise ValueError(f"{actor.name!r} cannot be the name of an actor type")
         self.default = known[0]
         self._demanding = frozenset(actor.name for actor in known if actor.requires_two_factor)
+        self._phishing_resistant = frozenset(
+            actor.name for actor in known if actor.two_factor == "phishing_resistant"
+        )
 
     def __iter__(self) -> Iterator[ActorType]:
         return iter(self._types.values())
@@ -91,3 +106,20 @@ class ActorRegistry:
     def demand_two_factor(self, held: Iterable[str]) -> bool:
         """Say whether any of the actor types *held* demands a second factor."""
         return not self._demanding.isdisjoint(held)
+
+    def demand_passkey(self, held: Iterable[str]) -> bool:
+        """Whether any of the actor types *held* demands a passkey."""
+        return not self._phishing_resistant.isdisjoint(held)
+
+    def must_enroll(self, held: Iterable[str], *, owns_factor: bool, has_passkey: bool) -> bool:
+        """
+        Whether a user may do nothing but enroll a factor (S9).
+
+        Args:
+            held: The actor types that the user holds.
+            owns_factor: Whether they have an authenticator app or a passkey.
+        """
+        held = frozenset(held)
+        if self.demand_passkey(held):
+            return not has_passkey
+        return not owns_factor and self.demand_two_factor(held)

@@ -159,6 +159,26 @@ class TotpNotEnabled(Invalid):
     message = "There is no authenticator to verify against."
 
 
+class PasskeyChallengeNotFound(Invalid):
+    code = "CHALLENGE_NOT_FOUND"
+    message = "This passkey request has expired or was answered already. Start again."
+
+
+class FailedToVerifyRegistration(Invalid):
+    code = "FAILED_TO_VERIFY_REGISTRATION"
+    message = "The passkey could not be verified."
+
+
+class PreviouslyRegistered(Invalid):
+    code = "PREVIOUSLY_REGISTERED"
+    message = "This passkey is registered already."
+
+
+class PasskeysNotAvailable(Invalid):
+    code = "PASSKEYS_NOT_AVAILABLE"
+    message = "This deployment does not offer passkeys."
+
+
 class TwoFactorNotEnabled(Invalid):
     code = "TWO_FACTOR_NOT_ENABLED"
     message = "Two-factor authentication is not on."
@@ -295,6 +315,11 @@ class InvalidApiKey(NotAuthenticated):
 class InvalidEmailOrPassword(NotAuthenticated):
     code = "INVALID_EMAIL_OR_PASSWORD"
     message = "The email address or the password is not right."
+
+
+class AuthenticationFailed(NotAuthenticated):
+    code = "AUTHENTICATION_FAILED"
+    message = "The passkey was not accepted."
 
 
 class InvalidCode(NotAuthenticated):
@@ -484,6 +509,11 @@ class CrossSiteNavigationBlocked(Forbidden):
     message = "Another site cannot sign you in."
 
 
+class PhishingResistantFactorRequired(Forbidden):
+    code = "PHISHING_RESISTANT_FACTOR_REQUIRED"
+    message = "Use a passkey first."
+
+
 # --- missing ---------------------------------------------------------------------------------------------------------
 class NotFound(Missing):
     code = "NOT_FOUND"
@@ -512,10 +542,20 @@ class KeyNotFound(Missing):
     message = "There is no such API key."
 
 
+class PasskeyNotFound(Missing):
+    code = "PASSKEY_NOT_FOUND"
+    message = "There is no such passkey."
+
+
 # --- conflict, unprocessable, sizes ----------------------------------------------------------------------------------
 class TwoFactorRequiredByPolicy(Conflict):
     code = "TWO_FACTOR_REQUIRED_BY_POLICY"
     message = "Your account must keep two-factor authentication on."
+
+
+class PasskeyLimitReached(Conflict):
+    code = "PASSKEY_LIMIT_REACHED"
+    message = "You have as many passkeys as an account may have."
 
 
 class ResetAlreadyWaits(Conflict):

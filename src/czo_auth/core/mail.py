@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from czo_auth.core.api_keys.key import LeakResponse
 from czo_auth.core.errors import Unavailable
-from czo_auth.core.mail_texts import LEAK_RESPONSES, NO_PLACE, TEXTS
+from czo_auth.core.mail_texts import LEAK_RESPONSES, NO_NAME, NO_PLACE, TEXTS
 from czo_auth.core.text import escape_control
 from czo_auth.core.users.email import deliverable_email, find_canonical_email
 
@@ -23,6 +23,10 @@ MailKind = Literal[
     "two_factor_reset",
     "two_factor_reset_asked",
     "two_factor_reset_cancelled",
+    "two_factor_enabled",
+    "two_factor_disabled",
+    "passkey_added",
+    "passkey_removed",
     "password_changed",
     "api_key_leaked",
     "api_key_expiring",
@@ -245,6 +249,40 @@ def compose_two_factor_reset_cancelled(
     return _compose(
         to, "two_factor_reset_cancelled", language=language, asked_at=_time(asked_at), at=_time(at)
     )
+
+
+def compose_two_factor_enabled(
+    to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice that an authenticator app was added."""
+    return _compose(to, "two_factor_enabled", language=language, at=_time(at))
+
+
+def compose_two_factor_disabled(
+    to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice that an authenticator app, or all factors, were removed."""
+    return _compose(to, "two_factor_disabled", language=language, at=_time(at))
+
+
+def compose_passkey_added(
+    to: str, *, name: str | None, at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice that a passkey was added; its name is text that whoever added it chose."""
+    return _compose(to, "passkey_added", language=language, name=_passkey_name(name, language), at=_time(at))
+
+
+def compose_passkey_removed(
+    to: str, *, name: str | None, at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice that a passkey was removed."""
+    return _compose(
+        to, "passkey_removed", language=language, name=_passkey_name(name, language), at=_time(at)
+    )
+
+
+def _passkey_name(name: str | None, language: Language) -> str:
+    return NO_NAME[language] if name is None else _name(name)
 
 
 def compose_password_changed(to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE) -> MailMessage:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from czo_auth.core.api_keys.key import LeakResponse
     from czo_auth.core.mail import Language, MailKind
 
+NO_NAME: dict[Language, str] = {"en": "no name", "fr": "sans nom"}
 NO_PLACE: dict[Language, str] = {"en": "not said", "fr": "non précisé"}
 LEAK_RESPONSES: dict[tuple[LeakResponse, Language], str] = {
     (
@@ -42,6 +43,63 @@ It works once, within {valid_for}. If you did not ask for this, ignore this mess
 {link}
 
 Il ne fonctionne qu'une fois, pendant {valid_for}. Si vous n'avez rien demandé, ignorez ce message.
+""",
+    ),
+    ("two_factor_enabled", "en"): (
+        "An authenticator app was added",
+        """An authenticator app was added to your account at {at}. Signing in now takes a code from it.
+
+If this was not you, reset your password and ask an administrator for help.
+""",
+    ),
+    ("two_factor_enabled", "fr"): (
+        "Une application d'authentification a été ajoutée",
+        """Une application d'authentification a été ajoutée à votre compte le {at}. Vous aurez besoin d'un code pour
+vous connecter.
+
+Si ce n'était pas vous, réinitialisez votre mot de passe et demandez de l'aide à un administrateur.
+""",
+    ),
+    ("two_factor_disabled", "en"): (
+        "Your authenticator app was removed",
+        """The authenticator app of your account was removed at {at}. Your other sessions have ended.
+
+If this was not you, reset your password and ask an administrator for help.
+""",
+    ),
+    ("two_factor_disabled", "fr"): (
+        "Votre application d'authentification a été retirée",
+        """L'application d'authentification de votre compte a été retirée le {at}. Vos autres sessions sont terminées.
+
+Si ce n'était pas vous, réinitialisez votre mot de passe et demandez de l'aide à un administrateur.
+""",
+    ),
+    ("passkey_added", "en"): (
+        "A passkey was added",
+        """A passkey (“{name}”) was added to your account at {at}. Whoever has it can sign in with it.
+
+If this was not you, remove it on the security page and reset your password.
+""",
+    ),
+    ("passkey_added", "fr"): (
+        "Une clé d'accès a été ajoutée",
+        """Une clé d'accès (« {name} ») a été ajoutée à votre compte le {at}. Elle permet de se connecter.
+
+Si ce n'était pas vous, retirez-la sur la page de sécurité et réinitialisez votre mot de passe.
+""",
+    ),
+    ("passkey_removed", "en"): (
+        "A passkey was removed",
+        """A passkey (“{name}”) was removed from your account at {at}. It can no longer sign in.
+
+If this was not you, reset your password and ask an administrator for help.
+""",
+    ),
+    ("passkey_removed", "fr"): (
+        "Une clé d'accès a été retirée",
+        """Une clé d'accès (« {name} ») a été retirée de votre compte le {at}. Elle ne permet plus de se connecter.
+
+Si ce n'était pas vous, réinitialisez votre mot de passe et demandez de l'aide à un administrateur.
 """,
     ),
     ("password_reset", "en"): (

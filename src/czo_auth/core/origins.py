@@ -63,6 +63,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def origin_pattern(origin: str) -> str:
+    """Return the regular expression of a trusted origin; ``*`` stands for one or more labels of a host name."""
+    known = canonical_origin(origin) or origin.rstrip("/")
+    return re.escape(known).replace(r"\*", r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+
+
 def _canonical_host(host: str) -> str | None:
     if host.startswith("["):
         try:

@@ -8,6 +8,7 @@ from czo_auth.core.api_keys.key import ApiKeyPolicy
 from czo_auth.core.api_keys.scopes import ScopePolicy
 from czo_auth.core.events.types import AuditPolicy
 from czo_auth.core.organizations.organization import OrganizationPolicy
+from czo_auth.core.passkeys.policy import PasskeyPolicy
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
 from czo_auth.core.users.password_policy import PasswordPolicy
@@ -24,6 +25,7 @@ class Policies:
     passwords: PasswordPolicy = field(default_factory=PasswordPolicy)
     sessions: SessionPolicy = field(default_factory=SessionPolicy)
     two_factor: TwoFactorPolicy = field(default_factory=TwoFactorPolicy)
+    passkeys: PasskeyPolicy = field(default_factory=PasskeyPolicy)
     api_keys: ApiKeyPolicy = field(default_factory=ApiKeyPolicy)
     scopes: ScopePolicy = field(default_factory=ScopePolicy)
     organizations: OrganizationPolicy = field(default_factory=OrganizationPolicy)

@@ -11,11 +11,13 @@ from czo_auth.core.errors import (
     ActorTypeMismatch,
     InsufficientScope,
     OrganizationScopeMismatch,
+    PhishingResistantFactorRequired,
     ReauthenticationRequired,
     SecondFactorNeeded,
     SessionRequired,
     TwoFactorSetupRequired,
 )
+from czo_auth.core.passkeys.passkey import is_phishing_resistant
 
 TWO_FACTOR_SETUP = "two_factor_setup"
 
@@ -40,6 +42,7 @@ class Principal:
         has_factor: Whether the user has a second factor, proved or not.
         auth_time: When the password was last proved.
         factor_proved_at: When a second factor was last proved in this session.
+        requires_passkey: Whether an actor type demands a passkey that the user has and this session did not use yet.
     """
 
     kind: Literal["session", "api_key"]
@@ -60,10 +63,37 @@ class Principal:
     has_factor: bool = False
     auth_time: datetime | None = None
     factor_proved_at: datetime | None = None
+    requires_passkey: bool = False
+
+    @property
+    def phishing_resistant(self) -> bool:
+        """Whether a passkey was used in this session."""
+        return self.kind == "session" and is_phishing_resistant(aal=self.aal, amr=self.amr)
 
     def has_scope(self, scope: str) -> bool:
         """Say whether *scope* is granted: by the key and its owner's present rights, or by those alone."""
         return scope in self.scopes if self.kind == "api_key" else self.may_use(scope)
+
+    def check_factors(self) -> None:
+        """
+        Refuse a session that must enroll a factor first, or use its passkey first (S9).
+
+        Raises:
+            TwoFactorSetupRequired, PhishingResistantFactorRequired
+        """
+        self.check_enrollment()
+        if self.requires_passkey:
+            raise PhishingResistantFactorRequired
+
+    def check_enrollment(self) -> None:
+        """
+        Refuse a session that must enroll a factor first (S9).
+
+        Raises:
+            TwoFactorSetupRequired
+        """
+        if self.restricted_to is not None:
+            raise TwoFactorSetupRequired
 
     def require(
         self,
@@ -72,6 +102,7 @@ class Principal:
         scopes: Collection[str] = (),
         aal: int = 1,
         organization_id: str | None = None,
+        phishing_resistant: bool = False,
     ) -> None:
         """
         Refuse unless everything asked for holds.
@@ -82,13 +113,15 @@ class Principal:
             SecondFactorNeeded: More assurance is asked for.
             InsufficientScope: A scope is missing.
             OrganizationScopeMismatch: The principal acts elsewhere.
+            PhishingResistantFactorRequired: A passkey is asked for, and none was used in this session.
         """
-        if self.restricted_to is not None:
-            raise TwoFactorSetupRequired
+        self.check_factors()
         if actor is not None and self.actor_type != actor:
             raise ActorTypeMismatch
         if self.aal < aal:
             raise SecondFactorNeeded
+        if phishing_resistant and not self.phishing_resistant:
+            raise PhishingResistantFactorRequired
         if not all(self.has_scope(scope) for scope in scopes):
             raise InsufficientScope
         if organization_id is not None and self.organization_id != organization_id:

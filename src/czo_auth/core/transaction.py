@@ -20,6 +20,7 @@ from czo_auth.core.events.outbox import Outbox
 from czo_auth.core.events.store import AuditLog, AuditRemoval
 from czo_auth.core.idempotency.store import KeptAnswers
 from czo_auth.core.organizations.store import Organizations
+from czo_auth.core.passkeys.store import Passkeys
 from czo_auth.core.sealing_store import KeyChecks
 from czo_auth.core.sessions.store import Sessions
 from czo_auth.core.two_factor.reset import Resets
@@ -39,6 +40,8 @@ class Transaction(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def two_factor(self) -> TwoFactor: ...
+    @property
+    def passkeys(self) -> Passkeys: ...
     @property
     def resets(self) -> Resets: ...
     @property
@@ -86,8 +89,9 @@ class CredentialRecord:
         organization_role: The owner's role in ``organization_id``; None when not a member, or it is gone.
         scopes: Of a key; empty for a session.
         enabled: Always True for a session.
-        has_factor: Whether the owner has an active second factor.
         lineage_id: Of a session; None for a key.
+        has_factor: Whether the owner has a factor of either kind: an authenticator app or a passkey.
+        has_passkey: Whether the owner has a passkey.
         guard: The allow-list and the rate limit of a key that has either.
     """
 
@@ -109,6 +113,7 @@ class CredentialRecord:
     last_used_at: datetime | None
     lineage_id: str | None = None
     restrictions: KeyRestrictions | None = None
+    has_passkey: bool = False
 
 
 class Lookup(Protocol):

@@ -20,6 +20,8 @@ CHALLENGE = "czc_"
 INVITATION = "czi_"
 MAIL = "czm_"
 TRUSTED_DEVICE = "czd_"
+DEVICE_CODE = "czv_"
+CEREMONY = "czw_"
 DEFAULT_API_KEY = "czo_"
 
 SECRET_BYTES = 32
@@ -29,7 +31,9 @@ SHOWN_CHARACTERS = 8
 MAX_JOINED: Final = 8
 """Tokens that one cookie holds."""
 
-RESERVED_PREFIXES = frozenset({SESSION, REFRESH, CHALLENGE, INVITATION, MAIL, TRUSTED_DEVICE})
+RESERVED_PREFIXES = frozenset(
+    {SESSION, REFRESH, CHALLENGE, INVITATION, MAIL, TRUSTED_DEVICE, DEVICE_CODE, CEREMONY}
+)
 """Prefixes of what is not an API key."""
 
 

@@ -32,6 +32,7 @@ class Demands(TypedDict, total=False):
         role: The least role in the organization: ``viewer``, ``member``, ``admin`` or ``owner``.
         organization_parameter: Name of the route's parameter that holds an organization's id. The request then acts
             in that organization; without it, in the active one or the key's.
+        phishing_resistant: Whether a passkey must have been used in this session; no API key has that.
         fresh_minutes: How long ago password and, where there is one, second factor may have been proved. No API key
             passes.
     """
@@ -43,6 +44,7 @@ class Demands(TypedDict, total=False):
     role: str | None
     organization_parameter: str | None
     fresh_minutes: int | None
+    phishing_resistant: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class Requirement:
     organization_parameter: str | None = None
     fresh_minutes: int | None = None
     auth: Runtime | None = None
+    phishing_resistant: bool = False
 
     @classmethod
     def of(cls, auth: Runtime | None = None, **demands: Unpack[Demands]) -> Requirement:
@@ -101,7 +104,8 @@ class Requirement:
             RuntimeError: The connection did not pass ``AuthMiddleware``, or that of another deployment, or the route
                 has no such parameter.
             Unauthorized, TwoFactorSetupRequired, ActorTypeMismatch, SecondFactorNeeded, InsufficientScope,
-            OrganizationScopeMismatch, Forbidden, SessionRequired, ReauthenticationRequired, StorageUnavailable
+            OrganizationScopeMismatch, PhishingResistantFactorRequired, Forbidden, SessionRequired,
+            ReauthenticationRequired, StorageUnavailable
         """
         principal, auth = self._caller(scope)
         organization_id = self._organization(scope, parameters)
@@ -146,7 +150,11 @@ class Requirement:
 
     def _met_by(self, principal: Principal, auth: Runtime, scope: Mapping[str, Any]) -> Principal:
         principal.require(
-            actor=self.actor, scopes=self.scopes, aal=self.aal, organization_id=self.organization_id
+            actor=self.actor,
+            scopes=self.scopes,
+            aal=self.aal,
+            organization_id=self.organization_id,
+            phishing_resistant=self.phishing_resistant,
         )
         if self.role is not None:
             if principal.organization_role is None:

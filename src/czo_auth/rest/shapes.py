@@ -5,6 +5,7 @@ from __future__ import annotations
 from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.core.events.types import AuditRecord
+from czo_auth.core.passkeys.passkey import Passkey, is_phishing_resistant
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.two_factor.factor import TrustedDevice
@@ -46,6 +47,7 @@ def session(of: Session, *, restricted_to: str | None) -> Json:
         "organizationId": of.organization_id,
         "aal": of.aal,
         "amr": list(of.amr),
+        "phishingResistant": is_phishing_resistant(aal=of.aal, amr=of.amr),
         "authTime": format_timestamp(of.auth_time),
         "restrictedTo": restricted_to,
         "createdAt": format_timestamp(of.created_at),
@@ -87,6 +89,7 @@ def principal(of: Principal) -> Json:
         "organizationId": of.organization_id,
         "aal": of.aal,
         "amr": list(of.amr),
+        "phishingResistant": of.phishing_resistant,
         "scopes": list(of.scopes),
         "restrictedTo": of.restricted_to,
     }
@@ -141,6 +144,22 @@ def trusted_device(of: TrustedDevice) -> Json:
         "createdAt": format_timestamp(of.created_at),
         "lastUsedAt": format_timestamp(of.last_used_at),
         "expiresAt": format_timestamp(of.expires_at),
+    }
+
+
+def passkey(of: Passkey) -> Json:
+    """Shape a passkey as better-auth's client knows it, without its public key."""
+    return {
+        "id": of.id,
+        "name": of.name,
+        "credentialID": of.credential_id,
+        "userId": of.user_id,
+        "aaguid": of.aaguid,
+        "deviceType": of.device_type,
+        "backedUp": of.backed_up,
+        "transports": ",".join(of.transports),
+        "createdAt": format_timestamp(of.created_at),
+        "lastUsedAt": format_timestamp_or_none(of.last_used_at),
     }
 
 

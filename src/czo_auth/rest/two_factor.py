@@ -53,6 +53,10 @@ class ReauthenticationRequest(TolerantBody):
     code: Code | None = None
 
 
+class DisableRequest(ReauthenticationRequest):
+    all: bool = False
+
+
 @routes.add("GET", "/two-factor", access=ENROLLING)
 async def status(call: CurrentRequest) -> Response:
     """The state of the second factor, without any secret."""
@@ -65,6 +69,7 @@ async def status(call: CurrentRequest) -> Response:
             "backupCodesRemaining": state.backup_codes_remaining,
             "enabledAt": format_timestamp_or_none(state.enabled_at),
             "methods": list(state.methods),
+            "passkeys": state.passkeys,
         }
     )
 
@@ -183,10 +188,15 @@ async def generate_backup_codes(body: ReauthenticationRequest, call: CurrentRequ
 
 
 @routes.add("POST", "/two-factor/disable", access=ACCOUNT)
-async def disable(body: ReauthenticationRequest, call: CurrentRequest) -> Response:
-    """Turn the second factor off."""
+async def disable(body: DisableRequest, call: CurrentRequest) -> Response:
+    """Remove the authenticator app, or all factors."""
     await call.runtime.manage_two_factor.disable(
-        call.principal, password=body.password, code=body.code, context=call.context, now=call.now
+        call.principal,
+        password=body.password,
+        code=body.code,
+        everything=body.all,
+        context=call.context,
+        now=call.now,
     )
     return JSONResponse({"status": True})
 

@@ -25,6 +25,8 @@ KEEP_EXPIRED: Final = timedelta(days=1)
 KEEP_ENDED_KEYS: Final = timedelta(days=30)
 """After it a key that expired is deleted; until then its owner sees when it ended."""
 
+KEEP_CEREMONIES: Final = timedelta(hours=1)
+"""Longer than a clock may be set back: the mark of an answered ceremony outlives the ceremony."""
 KEEP_EVENTS: Final = timedelta(days=30)
 
 
@@ -88,6 +90,7 @@ class Housekeeping:
         before = now - KEEP_EXPIRED
         await self._prune(lambda tx: tx.sessions.prune_expired(before=before))
         await self._prune(lambda tx: tx.two_factor.prune_expired(before=before))
+        await self._prune(lambda tx: tx.passkeys.prune_expired(before=now - KEEP_CEREMONIES))
         await self._prune(lambda tx: tx.users.prune_expired(before=before))
         await self._prune(lambda tx: tx.organizations.prune_expired(before=before))
         ended = now - KEEP_ENDED_KEYS

@@ -28,6 +28,10 @@ from czo_auth.core.flows.authentication.verify_api_key import VerifyApiKey
 from czo_auth.core.flows.idempotency import IdempotentRequests
 from czo_auth.core.flows.organizations.invitations import Invitations
 from czo_auth.core.flows.organizations.manage import ManageOrganizations
+from czo_auth.core.flows.passkeys.manage import ManagePasskeys
+from czo_auth.core.flows.passkeys.register import RegisterPasskey
+from czo_auth.core.flows.passkeys.second_step import PasskeySecondStep
+from czo_auth.core.flows.passkeys.sign_in import PasskeySignIn
 from czo_auth.core.flows.services import Background, Services
 from czo_auth.core.flows.sessions.refresh import Refresh
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
@@ -221,6 +225,10 @@ class Runtime:
         self.second_factor = SecondFactor(services)
         self.enable_two_factor = EnableTwoFactor(services)
         self.manage_two_factor = ManageTwoFactor(services)
+        self.register_passkey = RegisterPasskey(services)
+        self.passkey_sign_in = PasskeySignIn(services)
+        self.passkey_second_step = PasskeySecondStep(services)
+        self.manage_passkeys = ManagePasskeys(services)
         self.trusted_devices = TrustedDevices(services)
         self.refresh = Refresh(services)
         self.sessions = ManageSessions(services)

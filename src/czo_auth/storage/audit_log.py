@@ -23,6 +23,7 @@ from czo_auth.core.events.chain import GENESIS
 from czo_auth.core.events.store import AuditLog
 from czo_auth.core.events.types import (
     EVENT_TYPES,
+    PASSKEY_COUNTER_REGRESSED,
     REFRESH_REUSE_DETECTED,
     TWO_FACTOR_LOCKED,
     AuditEvent,
@@ -35,7 +36,7 @@ from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store
 from czo_auth.storage.tables import Tables
 
-ALARMS = frozenset({TWO_FACTOR_LOCKED, REFRESH_REUSE_DETECTED})
+ALARMS = frozenset({TWO_FACTOR_LOCKED, REFRESH_REUSE_DETECTED, PASSKEY_COUNTER_REGRESSED})
 """Events that are about a failure, and so are delivered whatever the outcome says."""
 
 

@@ -71,6 +71,15 @@ class SqlChallenges(Store):
     def add_challenge(self, challenge: Challenge, *, digest: str, now: datetime) -> None:
         self._add(self._tables.challenges, {"digest": digest, "created_at": now, **values(challenge)})
 
+    def find_challenge(self, digest: str, *, now: datetime) -> Challenge | None:
+        challenges = self._tables.challenges
+        live = select(*columns(challenges, Challenge)).where(
+            challenges.c.digest == digest,
+            challenges.c.consumed_at.is_(None),
+            challenges.c.expires_at > now,
+        )
+        return self._one(Challenge, live)
+
     def claim_challenge(self, digest: str, *, now: datetime, most: int) -> Challenge | None:
         challenges = self._tables.challenges
         statement = (

@@ -35,6 +35,7 @@ class WatchedTable:
 WATCHED: Final[dict[str, WatchedTable]] = {
     "users": WatchedTable(columns=("actor_types", "banned_at")),
     "factors": WatchedTable(inserts=True),
+    "passkeys": WatchedTable(inserts=True),
     "members": WatchedTable(columns=("role",), inserts=True),
     "sessions": WatchedTable(
         columns=(
@@ -70,13 +71,15 @@ def install_change_triggers(connection: Connection, tables: Tables) -> None:
     """
     Make the triggers again; part of every migration, since SQLite drops them with a table that is rebuilt.
 
-    Columns that a schema on its way does not have yet are left out.
+    Tables and columns that a schema on its way does not have yet are left out.
     """
     inspector = inspect(connection)
     if connection.dialect.name == "sqlite" and not inspector.has_table(tables.change_count_table):
         return
     for name, watched in WATCHED.items():
         table = tables.prefix + name
+        if not inspector.has_table(table):
+            continue
         present = {column["name"] for column in inspector.get_columns(table)}
         columns = [column for column in watched.columns if column in present]
         if connection.dialect.name == "sqlite":

@@ -19,9 +19,12 @@ from czo_auth.storage.column_types import from_milliseconds
 from czo_auth.storage.tables import checked_prefix
 
 _COLUMNS = """
-SELECT c.id, c.user_id, c.actor_type, u.actor_types, u.banned_at IS NOT NULL, f.user_id IS NOT NULL,
+SELECT c.id, c.user_id, c.actor_type, u.actor_types, u.banned_at IS NOT NULL,
+       CASE WHEN f.user_id IS NULL THEN 0 ELSE 1 END +
+       CASE WHEN EXISTS (SELECT 1 FROM {prefix}passkeys AS p WHERE p.user_id = c.user_id) THEN 2 ELSE 0 END,
        c.organization_id, m.role, c.expires_at"""
 
+# The sum is 1 for an authenticator app, 2 for a passkey, 3 for both.
 _OWNER = """
 JOIN {prefix}users AS u ON u.id = c.user_id
 LEFT JOIN {prefix}factors AS f ON f.user_id = c.user_id
@@ -73,7 +76,8 @@ def api_key_record(row: Any) -> CredentialRecord:
         actor_type=row[2],
         actor_types=frozenset(row[3].split()),
         banned=bool(row[4]),
-        has_factor=bool(row[5]),
+        has_factor=row[5] > 0,
+        has_passkey=row[5] >= 2,
         organization_id=row[6],
         organization_role=row[7],
         expires_at=_time(row[8]),
@@ -103,7 +107,8 @@ def session_record(row: Any) -> CredentialRecord:
         actor_type=row[2],
         actor_types=frozenset(row[3].split()),
         banned=bool(row[4]),
-        has_factor=bool(row[5]),
+        has_factor=row[5] > 0,
+        has_passkey=row[5] >= 2,
         organization_id=row[6],
         organization_role=row[7],
         expires_at=_time(row[8]),

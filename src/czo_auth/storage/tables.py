@@ -79,6 +79,7 @@ class Tables:
         self._add_users()
         self._add_sessions()
         self._add_factors()
+        self._add_passkeys()
         self._add_sign_in()
         self._add_kept_answers()
         self._add_organizations()
@@ -118,6 +119,7 @@ class Tables:
             Column("created_at", Instant, nullable=False),
             Column("updated_at", Instant, nullable=False),
             Column("mailbox", Text),
+            Column("passkeys_enabled_at", Instant),
             UniqueConstraint("email"),
         )
         self.mail_tokens = self._table(
@@ -301,6 +303,31 @@ class Tables:
             Column("last_used_at", Instant, nullable=False),
             Column("expires_at", Instant, nullable=False, index=True),
             UniqueConstraint("digest"),
+        )
+
+    def _add_passkeys(self) -> None:
+        self.passkeys = self._table(
+            "passkeys",
+            _id(),
+            self._user_id(index=True),
+            Column("name", Text),
+            Column("credential_id", Text, nullable=False),
+            Column("public_key", Text, nullable=False),
+            Column("sign_count", BigInteger, nullable=False),
+            Column("aaguid", Text, nullable=False),
+            Column("backup_eligible", Boolean, nullable=False),
+            Column("backed_up", Boolean, nullable=False),
+            Column("transports", WordList, nullable=False),
+            Column("rp_id", Text, nullable=False),
+            Column("created_at", Instant, nullable=False),
+            Column("last_used_at", Instant),
+            UniqueConstraint("credential_id"),
+        )
+        self.passkey_ceremonies = self._table(
+            "passkey_ceremonies",
+            Column("digest", String(64), primary_key=True),
+            Column("network", Text, nullable=False, index=True),
+            Column("expires_at", Instant, nullable=False, index=True),
         )
 
     def _add_organizations(self) -> None:

@@ -32,7 +32,6 @@ class SqlTwoFactor(SqlChallenges):
 
     def drop_factor(self, user_id: str) -> bool:
         factors = self._tables.factors
-        self._drop_unused_codes(user_id)
         return self._count(delete(factors).where(factors.c.user_id == user_id)) == 1
 
     def spend_step(self, factor_id: str, *, step: int) -> bool:
@@ -149,6 +148,9 @@ class SqlTwoFactor(SqlChallenges):
     def spend_code(self, code_id: str, *, now: datetime) -> bool:
         codes = self._tables.backup_codes
         return self._count(update(codes).where(codes.c.id == code_id, self._live()).values(used_at=now)) == 1
+
+    def drop_codes(self, user_id: str) -> None:
+        self._drop_unused_codes(user_id)
 
     def count_codes(self, user_id: str) -> int:
         codes = self._tables.backup_codes

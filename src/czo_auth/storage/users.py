@@ -10,10 +10,12 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Text,
+    and_,
     bindparam,
     case,
     cast,
     delete,
+    exists,
     func,
     literal,
     not_,
@@ -28,6 +30,9 @@ from czo_auth.core.users.store import MailPurpose, MailToken, UserCounts
 from czo_auth.core.users.user import User
 from czo_auth.storage.store import Store, columns, made, values
 from czo_auth.storage.tables import Tables
+
+_DERIVED = ("has_factor", "has_totp", "has_passkey")
+"""Fields of a user that are read from the rows of their factors."""
 
 
 class SqlUsers(Store):
@@ -49,7 +54,7 @@ class SqlUsers(Store):
         return self.find(user_id)
 
     def add(self, user: User) -> bool:
-        return self._insert_unless(self._tables.users, ["email"], values(user, but=["has_factor"]))
+        return self._insert_unless(self._tables.users, ["email"], values(user, but=_DERIVED))
 
     def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
         users = self._tables.users
@@ -92,6 +97,9 @@ class SqlUsers(Store):
     def set_ban(self, user_id: str, *, banned_at: datetime | None, reason: str | None, now: datetime) -> None:
         self._change(user_id, now, banned_at=banned_at, ban_reason=reason)
 
+    def set_passkeys_enabled(self, user_id: str, enabled_at: datetime | None, *, now: datetime) -> None:
+        self._change(user_id, now, passkeys_enabled_at=enabled_at)
+
     def bump_credential_version(self, user_id: str, *, now: datetime) -> None:
         self._change(user_id, now, credential_version=self._tables.users.c.credential_version + 1)
 
@@ -106,12 +114,13 @@ class SqlUsers(Store):
         statement = select(func.count()).select_from(self._tables.users).where(self._matches(text))
         return self._connection.execute(statement).scalar_one()
 
-    def count_factors(self, actor_type: str) -> tuple[int, int]:
+    def count_factors(self, actor_type: str, *, passkeys_only: bool = False) -> tuple[int, int]:
         users, factors = self._tables.users, self._tables.factors
         # The actor types are words with spaces between; a space at either end lets each be found as a whole.
         given_types = literal(" ").concat(cast(users.c.actor_types, Text)).concat(" ")
+        counts = _has_passkey(self._tables) if passkeys_only else _owns_factor(self._tables)
         statement = (
-            select(func.count(), func.count(factors.c.user_id))
+            select(func.count(), func.count(case((counts, 1))))
             .select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
             .where(users.c.banned_at.is_(None), given_types.contains(f" {actor_type} ", autoescape=True))
         )
@@ -124,7 +133,7 @@ class SqlUsers(Store):
         statement = select(
             func.count(),
             func.count(users.c.banned_at),
-            func.count(case((free, factors.c.user_id))),
+            func.count(case((and_(free, _owns_factor(self._tables)), 1))),
         ).select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
         found, banned, with_factor = self._connection.execute(statement).one()
         return UserCounts(users=found, banned=banned, with_factor=with_factor)
@@ -182,10 +191,24 @@ class SqlUsers(Store):
 
 def _users(tables: Tables) -> Select[Any]:
     users, factors = tables.users, tables.factors
-    has_factor = factors.c.user_id.is_not(None).label("has_factor")
-    return select(*columns(users, User, but=["has_factor"]), has_factor).select_from(
-        users.outerjoin(factors, factors.c.user_id == users.c.id)
-    )
+    has_totp, has_passkey = factors.c.user_id.is_not(None), _has_passkey(tables)
+    has_factor = or_(has_totp, and_(users.c.passkeys_enabled_at.is_not(None), has_passkey))
+    return select(
+        *columns(users, User, but=_DERIVED),
+        has_totp.label("has_totp"),
+        has_passkey.label("has_passkey"),
+        has_factor.label("has_factor"),
+    ).select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
+
+
+def _has_passkey(tables: Tables) -> ColumnElement[bool]:
+    passkeys = tables.passkeys
+    return exists(select(passkeys.c.id).where(passkeys.c.user_id == tables.users.c.id))
+
+
+def _owns_factor(tables: Tables) -> ColumnElement[bool]:
+    """Whether a user has an authenticator app or a passkey; for statements that join ``factors``."""
+    return or_(tables.factors.c.user_id.is_not(None), _has_passkey(tables))
 
 
 def _user_by_id(tables: Tables) -> Select[Any]:

@@ -17,6 +17,9 @@ BACKUP_CODES_REGENERATED = "auth.2fa.backup_codes_regenerated"
 TWO_FACTOR_LOCKED = "auth.2fa.locked"
 TWO_FACTOR_RESET_ASKED = "auth.2fa.reset_asked"
 TWO_FACTOR_RESET_CANCELLED = "auth.2fa.reset_cancelled"
+PASSKEY_ADDED = "auth.passkey.added"
+PASSKEY_REMOVED = "auth.passkey.removed"
+PASSKEY_COUNTER_REGRESSED = "auth.passkey.counter_regressed"
 API_KEY_CREATED = "auth.apikey.created"
 API_KEY_REVOKED = "auth.apikey.revoked"
 API_KEY_ROTATED = "auth.apikey.rotated"
@@ -57,6 +60,9 @@ EVENT_TYPES = frozenset(
         TWO_FACTOR_LOCKED,
         TWO_FACTOR_RESET_ASKED,
         TWO_FACTOR_RESET_CANCELLED,
+        PASSKEY_ADDED,
+        PASSKEY_REMOVED,
+        PASSKEY_COUNTER_REGRESSED,
         API_KEY_CREATED,
         API_KEY_REVOKED,
         API_KEY_ROTATED,

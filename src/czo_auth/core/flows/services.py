@@ -50,4 +50,6 @@ class Services:
 
     def must_enroll(self, user: User) -> bool:
         """Say whether *user* may do nothing but enroll a second factor (S9)."""
-        return not user.has_factor and self.actors.demand_two_factor(user.actor_types)
+        return self.actors.must_enroll(
+            user.actor_types, owns_factor=user.owns_factor, has_passkey=user.has_passkey
+        )

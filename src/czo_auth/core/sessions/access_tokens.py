@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from czo_auth.core.errors import InvalidToken, StorageUnavailable
+from czo_auth.core.passkeys.passkey import is_phishing_resistant
 from czo_auth.core.principal import TWO_FACTOR_SETUP
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.sessions.store import StoredSigningKey
@@ -95,6 +96,8 @@ class AccessTokens:
         }
         if session.organization_id is not None:
             claims["org"] = session.organization_id
+        if is_phishing_resistant(aal=session.aal, amr=session.amr):
+            claims["phr"] = True
         if restricted:
             claims["scp"] = [TWO_FACTOR_SETUP]
         return jwt.sign(claims, self._signing)

@@ -28,7 +28,7 @@ class TwoFactor(Protocol):
         """Make *factor* the user's only one."""
 
     def drop_factor(self, user_id: str) -> bool:
-        """Remove the active factor and all unused backup codes; False when there was none."""
+        """Remove the authenticator app; False when there was none. Backup codes stay."""
 
     def spend_step(self, factor_id: str, *, step: int) -> bool:
         """
@@ -87,6 +87,9 @@ class TwoFactor(Protocol):
     def spend_code(self, code_id: str, *, now: datetime) -> bool:
         """Use a code. One atomic statement: two concurrent calls never both get True (S5)."""
 
+    def drop_codes(self, user_id: str) -> None:
+        """Remove all unused backup codes."""
+
     def count_codes(self, user_id: str) -> int:
         """Count the live, unused codes."""
 
@@ -119,6 +122,9 @@ class TwoFactor(Protocol):
     # challenges
     def add_challenge(self, challenge: Challenge, *, digest: str, now: datetime) -> None:
         """Keep a new challenge."""
+
+    def find_challenge(self, digest: str, *, now: datetime) -> Challenge | None:
+        """Read a live challenge without counting an attempt."""
 
     def claim_challenge(self, digest: str, *, now: datetime, most: int) -> Challenge | None:
         """

@@ -79,6 +79,9 @@ class Users(Protocol):
     def set_ban(self, user_id: str, *, banned_at: datetime | None, reason: str | None, now: datetime) -> None:
         """Ban, or lift the ban with None."""
 
+    def set_passkeys_enabled(self, user_id: str, enabled_at: datetime | None, *, now: datetime) -> None:
+        """Say since when the user's passkeys count as second step; None: they are only a way to sign in."""
+
     def bump_credential_version(self, user_id: str, *, now: datetime) -> None:
         """Make every challenge that was issued so far worthless."""
 
@@ -88,8 +91,13 @@ class Users(Protocol):
     def count(self, *, text: str | None) -> int:
         """Count the users that match."""
 
-    def count_factors(self, actor_type: str) -> tuple[int, int]:
-        """Count the users who hold *actor_type* and are not banned, and those of them who have a second factor."""
+    def count_factors(self, actor_type: str, *, passkeys_only: bool = False) -> tuple[int, int]:
+        """
+        Count the users who hold *actor_type* and are not banned, and those of them who have a second factor.
+
+        Args:
+            passkeys_only: Whether only a passkey counts as one.
+        """
 
     def count_by_state(self) -> UserCounts:
         """Count all users, the banned ones, and those who are not and have a second factor."""

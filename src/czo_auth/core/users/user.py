@@ -17,7 +17,10 @@ class User:
         password_hash: PHC string, or None for a user who has no password yet. Never shown (hidden from ``repr``).
         actor_types: The actor types held, the default one included.
         credential_version: Grows whenever password, second factor or ban change; challenges are bound to it (S3).
-        has_factor: Whether a second factor is active. A fact about rows, not about their readability (S13).
+        has_factor: Whether two factors are on: a password sign-in asks for a second step. A fact about rows, not about
+            their readability (S13).
+        has_totp, has_passkey: Which factors the user owns.
+        passkeys_enabled_at: Since when passkeys count as second step; None while they are only a way to sign in.
     """
 
     id: str
@@ -33,6 +36,9 @@ class User:
     created_at: datetime
     updated_at: datetime
     mailbox: str | None = None
+    has_totp: bool = False
+    has_passkey: bool = False
+    passkeys_enabled_at: datetime | None = None
 
     @property
     def mail_address(self) -> str:
@@ -40,6 +46,11 @@ class User:
         if self.mailbox is None or find_canonical_email(self.mailbox) != self.email:
             return self.email
         return self.mailbox
+
+    @property
+    def owns_factor(self) -> bool:
+        """Whether the user owns what satisfies a demand for two factors: an authenticator app or a passkey."""
+        return self.has_totp or self.has_passkey
 
     def __repr__(self) -> str:
         return f"User(id={self.id!r})"

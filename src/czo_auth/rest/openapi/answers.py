@@ -61,7 +61,8 @@ ANSWERS: Final[dict[str, Schema]] = {
         requiredByPolicy=r.FLAG,
         backupCodesRemaining=r.COUNT,
         enabledAt=optional(r.TIME),
-        methods=each({"enum": ["totp", "backup-code"]}),
+        methods=r.METHODS,
+        passkeys=r.COUNT,
     ),
     "POST /two-factor/enable": plain(
         method={"const": "totp"},
@@ -80,6 +81,16 @@ ANSWERS: Final[dict[str, Schema]] = {
     "GET /two-factor/trusted-devices": listed("trustedDevices", r.TRUSTED_DEVICE),
     "GET /two-factor/reset": plain(reset=optional(r.RESET)),
     "POST /two-factor/reset/cancel": _STATUS,
+    # passkeys
+    "GET /passkey/generate-register-options": r.CREATION_OPTIONS,
+    "POST /passkey/verify-registration": r.REGISTERED_PASSKEY,
+    "GET /passkey/list-user-passkeys": each(r.PASSKEY),
+    "POST /passkey/update-passkey": plain(passkey=r.PASSKEY),
+    "POST /passkey/delete-passkey": _STATUS,
+    "GET /passkey/generate-authenticate-options": r.REQUEST_OPTIONS,
+    "POST /passkey/verify-authentication": r.SIGNED_IN,
+    "POST /two-factor/passkey-options": r.REQUEST_OPTIONS,
+    "POST /two-factor/verify-passkey": r.SIGNED_IN,
     # API keys
     "POST /api-keys": plain(apiKey=r.CREATED_API_KEY),
     "GET /api-keys": listed("apiKeys", r.API_KEY),
@@ -192,6 +203,9 @@ OPENS_SESSION: Final = frozenset(
         "POST /switch-actor",
         "POST /change-password",
         "POST /two-factor/verify",
+        "POST /two-factor/verify-passkey",
+        "POST /passkey/verify-authentication",
+        "POST /passkey/verify-registration",
         "POST /two-factor/verify-totp",
         "POST /two-factor/verify-backup-code",
     }

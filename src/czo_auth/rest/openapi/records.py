@@ -88,7 +88,8 @@ SESSION = record(
     actorType=TEXT,
     organizationId=optional(ID),
     aal={"enum": [1, 2]},
-    amr=each({"enum": ["pwd", "otp", "bkp", "hwk"]}),
+    amr=each({"enum": ["pwd", "otp", "bkp", "hwk", "swk", "user"]}),
+    phishingResistant=FLAG,
     authTime=TIME,
     restrictedTo={"enum": [None, "two_factor_setup"]},
     createdAt=TIME,
@@ -127,13 +128,58 @@ SIGNED_IN = record(
     token=ID,
     redirect=FLAG,
 )
+METHODS: Final[Schema] = each({"enum": ["passkey", "totp", "backup-code"]})
 SECOND_FACTOR_REQUIRED = record(
     "SecondFactorRequired",
     requires2FA=TRUE,
     twoFactorRedirect=TRUE,
-    twoFactorMethods=each({"enum": ["totp", "backup-code"]}),
+    twoFactorMethods=METHODS,
     challenge=token("czc_"),
     expiresAt=TIME,
+)
+_PASSKEY: Final[dict[str, Schema]] = {
+    "id": ID,
+    "name": optional(TEXT),
+    "credentialID": TEXT,
+    "userId": ID,
+    "aaguid": ID,
+    "deviceType": {"enum": ["singleDevice", "multiDevice"]},
+    "backedUp": FLAG,
+    "transports": TEXT,
+    "createdAt": TIME,
+    "lastUsedAt": optional(TIME),
+}
+PASSKEY = record("Passkey", **_PASSKEY)
+REGISTERED_PASSKEY = record(
+    "RegisteredPasskey", {**_fields_of(SIGNED_IN), "backupCodes": each(TEXT)}, **_PASSKEY
+)
+_DESCRIPTOR = plain({"transports": each(TEXT)}, id=TEXT, type={"const": "public-key"})
+REQUEST_OPTIONS = record(
+    "PasskeyRequestOptions",
+    {"allowCredentials": each(_DESCRIPTOR)},
+    challenge=TEXT,
+    timeout=COUNT,
+    rpId=TEXT,
+    userVerification={"const": "required"},
+    ceremony=token("czw_"),
+)
+CREATION_OPTIONS = record(
+    "PasskeyCreationOptions",
+    rp=plain(name=TEXT, id=TEXT),
+    user=plain(id=TEXT, name=TEXT, displayName=TEXT),
+    challenge=TEXT,
+    pubKeyCredParams=each(plain(type={"const": "public-key"}, alg={"enum": [-7, -8, -257]})),
+    timeout=COUNT,
+    excludeCredentials=each(_DESCRIPTOR),
+    authenticatorSelection=plain(
+        {"authenticatorAttachment": {"enum": ["platform", "cross-platform"]}},
+        residentKey={"const": "preferred"},
+        requireResidentKey=FLAG,
+        userVerification={"const": "required"},
+    ),
+    attestation={"const": "none"},
+    extensions=OBJECT,
+    ceremony=token("czw_"),
 )
 PRINCIPAL = record(
     "Principal",
@@ -144,6 +190,7 @@ PRINCIPAL = record(
     organizationId=optional(ID),
     aal={"enum": [1, 2]},
     amr=each(TEXT),
+    phishingResistant=FLAG,
     scopes=each(TEXT),
     restrictedTo={"enum": [None, "two_factor_setup"]},
 )

@@ -29,7 +29,9 @@ def count_coverage(tx: Transaction, actors: ActorRegistry) -> Sequence[Coverage]
     """Count for each actor type who has a second factor."""
     found = []
     for actor_type in actors:
-        users, with_factor = tx.users.count_factors(actor_type.name)
+        users, with_factor = tx.users.count_factors(
+            actor_type.name, passkeys_only=actor_type.two_factor == "phishing_resistant"
+        )
         found.append(
             Coverage(
                 actor_type=actor_type.name,

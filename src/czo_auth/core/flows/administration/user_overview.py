@@ -19,6 +19,7 @@ class UserOverview:
         pending: Whether an enrollment waits for its first code.
         locked_until: Until when second factors are refused after wrong codes; None when they are not.
         stopped: Whether they are refused until a password reset or an operator's reset.
+        passkeys: How many the user has.
         api_keys, sessions: How many live ones.
     """
 
@@ -29,6 +30,7 @@ class UserOverview:
     backup_codes_remaining: int
     locked_until: datetime | None
     stopped: bool
+    passkeys: int
     api_keys: int
     sessions: int
 
@@ -51,12 +53,13 @@ async def user_overview(services: Services, email: str, *, now: datetime) -> Use
         locked_until, stopped = tx.two_factor.find_lock(user.id)
         return UserOverview(
             user=user,
-            enabled_at=factor.enabled_at if factor else None,
+            enabled_at=factor.enabled_at if factor else user.passkeys_enabled_at if user.has_factor else None,
             pending=tx.two_factor.has_enrollment(user.id, now=now),
             required_by_policy=services.actors.demand_two_factor(user.actor_types),
-            backup_codes_remaining=tx.two_factor.count_codes(user.id) if factor else 0,
+            backup_codes_remaining=tx.two_factor.count_codes(user.id) if user.has_factor else 0,
             locked_until=locked_until if locked_until is not None and locked_until > now else None,
             stopped=stopped,
+            passkeys=tx.passkeys.count(user.id),
             api_keys=tx.api_keys.count_live(user.id, now=now),
             sessions=len(tx.sessions.list_live(user.id, now=now)),
         )

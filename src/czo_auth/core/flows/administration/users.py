@@ -12,6 +12,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent, AuditFilter, AuditRecord, Event
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
 from czo_auth.core.flows.api_keys.manage import list_keys_of, revoke_key, revoke_keys
+from czo_auth.core.flows.factors import enable_where_demanded
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
@@ -156,6 +157,7 @@ class Administration:
                 end_sessions(
                     tx, user.id, reason="actor_type_lost", context=context, now=now, actor_types=lost
                 )
+            changed = enable_where_demanded(self._services, tx, _known(tx.users.find(user.id)), now=now)
             details = {
                 "added": sorted(held - user.actor_types),
                 "removed": sorted(lost),
@@ -166,7 +168,7 @@ class Administration:
                 context=context,
                 now=now,
             )
-            return _known(tx.users.find(user.id))
+            return changed
 
         return await self._services.transactions.run(set_actor_types)
 

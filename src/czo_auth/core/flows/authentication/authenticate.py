@@ -13,6 +13,7 @@ from czo_auth.core.flows.authentication.cache import CredentialCache, make_room
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
 from czo_auth.core.ids import is_id
+from czo_auth.core.passkeys.passkey import is_phishing_resistant
 from czo_auth.core.principal import TWO_FACTOR_SETUP, Principal
 from czo_auth.core.sessions.access_tokens import VerifiedToken
 from czo_auth.core.transaction import CredentialRecord
@@ -134,7 +135,7 @@ class Authenticate:
             raise InvalidApiKey
         if found.organization_id is not None and found.organization_role is None:
             raise InvalidApiKey
-        if not found.has_factor and services.actors.demand_two_factor(found.actor_types):
+        if self._must_enroll(found):
             raise TwoFactorSetupRequired
         # An actor type that the owner lost falls back to the one that everybody has: its rights went with it.
         actor_type = (
@@ -225,7 +226,8 @@ class Authenticate:
             raise InvalidToken
         services = self._services
         administers = services.actors.administers(found.actor_type)
-        must_enroll = not found.has_factor and services.actors.demand_two_factor(found.actor_types)
+        must_enroll = self._must_enroll(found)
+        demands_passkey = services.actors.demand_passkey(found.actor_types)
         is_member = found.organization_role is not None
         return Principal(
             kind="session",
@@ -240,10 +242,18 @@ class Authenticate:
             session_id=found.id,
             lineage_id=found.lineage_id,
             restricted_to=TWO_FACTOR_SETUP if must_enroll else None,
+            requires_passkey=demands_passkey
+            and found.has_passkey
+            and not is_phishing_resistant(aal=found.aal, amr=found.amr),
             administers=administers,
             has_factor=found.has_factor,
             auth_time=found.auth_time,
             factor_proved_at=found.factor_proved_at,
+        )
+
+    def _must_enroll(self, found: CredentialRecord) -> bool:
+        return self._services.actors.must_enroll(
+            found.actor_types, owns_factor=found.has_factor, has_passkey=found.has_passkey
         )
 
     def _may_use(self, found: CredentialRecord, administers: bool) -> partial[bool]:

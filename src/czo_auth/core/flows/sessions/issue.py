@@ -11,6 +11,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
+from czo_auth.core.passkeys.passkey import PASSKEY_METHODS
 from czo_auth.core.sessions.session import IssuedSession, Session, SessionPolicy
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -135,7 +136,8 @@ def renew_session(
     sign-in and whether it is remembered.
 
     Args:
-        proved: The method by which a second factor was just proved, ``otp`` or ``bkp``.
+        proved: The method by which a second factor was just proved, ``otp``, ``bkp``, ``hwk`` or ``swk``; a
+            passkey proves the first factor too.
         actor_type: The actor type of the new session; that of the old one when None.
         extends: Whether the new session lives for a whole lifetime, because something was proved for it. If not, it
             ends when the old one would have.
@@ -151,8 +153,8 @@ def renew_session(
         tx,
         user,
         actor_type=actor_type or old.actor_type,
-        amr=old.amr if proved is None else ("pwd", proved),
-        auth_time=old.auth_time,
+        amr=_with_method(old.amr, proved),
+        auth_time=now if proved in PASSKEY_METHODS else old.auth_time,
         factor_proved_at=old.factor_proved_at if proved is None else now,
         remembered=old.remembered,
         organization_id=old.organization_id,
@@ -162,6 +164,13 @@ def renew_session(
         context=context,
         now=now,
     )
+
+
+def _with_method(amr: tuple[str, ...], proved: str | None) -> tuple[str, ...]:
+    """Return the methods of a renewed session; one that a passkey was used in stays phishing-resistant."""
+    if proved is None or (proved not in PASSKEY_METHODS and not PASSKEY_METHODS.isdisjoint(amr)):
+        return amr
+    return (proved, "user") if amr[-1:] == ("user",) else ("pwd", proved)
 
 
 def end_sessions(

@@ -8,6 +8,7 @@ from datetime import datetime
 from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEmailOrPassword
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.factors import enable_where_demanded, second_step_methods
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, signed_in
 from czo_auth.core.flows.two_factor.trusted_devices import find_trusted_device, may_trust, renew_trust
@@ -38,12 +39,13 @@ class SecondFactorRequired:
     The password was right; a code finishes the sign-in.
 
     Attributes:
+        methods: What the user has: ``passkey``, ``totp``, ``backup-code``.
         may_trust: Whether the user may trust the browser at this second step.
     """
 
     challenge: str = field(repr=False)
     expires_at: datetime
-    methods: tuple[str, ...] = ("totp", "backup-code")
+    methods: tuple[str, ...]
     may_trust: bool = False
 
 
@@ -81,6 +83,7 @@ class SignIn:
             fresh = tx.users.lock(user.id)
             if fresh is None or fresh.banned_at or fresh.credential_version != user.credential_version:
                 raise InvalidEmailOrPassword
+            fresh = enable_where_demanded(self._services, tx, fresh, now=now)
             device_token = spent_token = None
             if fresh.has_factor:
                 device = find_trusted_device(self._services, tx, fresh, given.trusted_device, now=now)
@@ -206,4 +209,9 @@ def open_challenge(
         expires_at=expires_at,
     )
     tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=now)
-    return SecondFactorRequired(challenge=token, expires_at=expires_at, may_trust=may_trust(services, user))
+    return SecondFactorRequired(
+        challenge=token,
+        expires_at=expires_at,
+        methods=second_step_methods(services, tx, user),
+        may_trust=may_trust(services, user),
+    )

@@ -11,6 +11,7 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, renew_session, signed_in
 from czo_auth.core.flows.two_factor.trusted_devices import trust_device
 from czo_auth.core.flows.two_factor.verify_code import CodeKind, VerifiedCode, VerifyCode, consume_code
+from czo_auth.core.passkeys.passkey import PASSKEY_METHODS
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
@@ -61,59 +62,22 @@ class SecondFactor:
     ) -> tuple[User, IssuedSession, str | None]:
         challenge = proved.challenge
         user = tx.users.lock(proved.user_id)
-        if challenge is None or user is None or user.banned_at is not None:
+        if challenge is None or user is None:
             raise InvalidChallenge
-        if (
-            user.credential_version != challenge.credential_version
-            or challenge.actor_type not in user.actor_types
-        ):
-            raise InvalidChallenge
-        if not tx.two_factor.consume_challenge(challenge.id, now=now):
-            raise InvalidChallenge
+        check_challenge(user, challenge)
         by_user = context.by(user.id, proved.method)
         consume_code(tx, proved, context=by_user, now=now)
-        issued = self._issue(tx, user, challenge, proved.method, context=by_user, now=now)
-        device = trust_device(self._services, tx, user, context=context, now=now) if wants_trust else None
+        issued, device = finish_challenge(
+            self._services,
+            tx,
+            user,
+            challenge,
+            proved.method,
+            wants_trust=wants_trust,
+            context=by_user,
+            now=now,
+        )
         return user, issued, device
-
-    def _issue(
-        self,
-        tx: Transaction,
-        user: User,
-        challenge: Challenge,
-        method: str,
-        *,
-        context: Context,
-        now: datetime,
-    ) -> IssuedSession:
-        policy = self._services.policies.sessions
-        if challenge.renews is None:
-            return issue_session(
-                tx,
-                user,
-                actor_type=challenge.actor_type,
-                amr=("pwd", method),
-                auth_time=challenge.auth_time,
-                factor_proved_at=now,
-                remembered=challenge.remembered,
-                policy=policy,
-                context=context,
-                now=now,
-            )
-        try:
-            return renew_session(
-                tx,
-                user,
-                challenge.renews,
-                policy=policy,
-                context=context,
-                now=now,
-                proved=method,
-                actor_type=challenge.actor_type,
-                extends=False,
-            )
-        except InvalidToken:
-            raise InvalidChallenge from None
 
     async def step_up(
         self, principal: Principal, code: str, kind: CodeKind, *, context: Context, now: datetime
@@ -148,3 +112,88 @@ class SecondFactor:
 
         user, issued = await self._services.transactions.run(grant)
         return signed_in(self._services, user, issued, now=now)
+
+
+def check_challenge(user: User, challenge: Challenge) -> None:
+    """
+    Refuse a challenge that the user outgrew.
+
+    Raises:
+        InvalidChallenge: The user was banned, their credentials changed, or they lost the actor type.
+    """
+    if (
+        user.banned_at is not None
+        or user.credential_version != challenge.credential_version
+        or challenge.actor_type not in user.actor_types
+    ):
+        raise InvalidChallenge
+
+
+def finish_challenge(
+    services: Services,
+    tx: Transaction,
+    user: User,
+    challenge: Challenge,
+    method: str,
+    *,
+    wants_trust: bool,
+    context: Context,
+    now: datetime,
+) -> tuple[IssuedSession, str | None]:
+    """
+    Consume a challenge and issue the session that it stands for; belongs in the transaction that spends the proof.
+
+    Args:
+        method: By which the second factor was proved: ``otp``, ``bkp``, ``hwk`` or ``swk``.
+
+    Returns:
+        The session, and the token of a device that is trusted from now on.
+
+    Raises:
+        InvalidChallenge: Another request consumed it first, or the session that it renews ended.
+    """
+    if not tx.two_factor.consume_challenge(challenge.id, now=now):
+        raise InvalidChallenge
+    issued = _issue(services, tx, user, challenge, method, context=context, now=now)
+    device = trust_device(services, tx, user, context=context, now=now) if wants_trust else None
+    return issued, device
+
+
+def _issue(
+    services: Services,
+    tx: Transaction,
+    user: User,
+    challenge: Challenge,
+    method: str,
+    *,
+    context: Context,
+    now: datetime,
+) -> IssuedSession:
+    policy = services.policies.sessions
+    if challenge.renews is None:
+        return issue_session(
+            tx,
+            user,
+            actor_type=challenge.actor_type,
+            amr=("pwd", method),
+            auth_time=now if method in PASSKEY_METHODS else challenge.auth_time,
+            factor_proved_at=now,
+            remembered=challenge.remembered,
+            policy=policy,
+            context=context,
+            now=now,
+        )
+    try:
+        return renew_session(
+            tx,
+            user,
+            challenge.renews,
+            policy=policy,
+            context=context,
+            now=now,
+            proved=method,
+            actor_type=challenge.actor_type,
+            extends=False,
+        )
+    except InvalidToken:
+        raise InvalidChallenge from None

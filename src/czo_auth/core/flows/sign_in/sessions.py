@@ -7,6 +7,7 @@ from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, InvalidToken, NotFound
+from czo_auth.core.flows.factors import enable_where_demanded
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import (
     SignedIn,
@@ -134,6 +135,7 @@ class ManageSessions:
             session = tx.sessions.find(principal.session_id) if principal.session_id else None
             if session is None:
                 raise InvalidToken
+            user = enable_where_demanded(self._services, tx, user, now=now)
             if user.has_factor and principal.aal < 2:
                 return open_challenge(
                     self._services,

@@ -29,6 +29,7 @@ from czo_auth.core.flows.two_factor.verify_code import (
     wrong_totp,
 )
 from czo_auth.core.ids import new_id
+from czo_auth.core.mail import compose_two_factor_enabled
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
@@ -80,7 +81,8 @@ class EnableTwoFactor:
         now: datetime,
     ) -> PendingEnrollment:
         """
-        Make a secret and ten codes and show them; nothing is active yet.
+        Make a secret and ten codes and show them; nothing is active yet. Beside a passkey that turned two factors on,
+        the backup codes stay, and no new ones are shown.
 
         The codes are hashed while the person scans; until then they rest sealed, so a restart loses nothing.
 
@@ -98,13 +100,13 @@ class EnableTwoFactor:
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
         if user is None:
             raise InvalidToken
-        if user.has_factor and not replace:
+        if user.has_totp and not replace:
             raise TotpAlreadyEnabled
         proof = await self._proof.require(
             principal,
             password=password,
             code=code,
-            asks_password=user.has_factor,
+            asks_password=user.has_totp,
             context=context,
             now=now,
         )
@@ -123,7 +125,10 @@ class EnableTwoFactor:
 
         def store_enrollment(tx: Transaction) -> list[BackupCode]:
             fresh = proof.consume(tx)
-            fresh_codes = codes.new_codes(policy.backup_codes, taken=tx.two_factor.selectors(user.id))
+            # Beside a passkey that turned two factors on, the backup codes stay the ones that there are.
+            keeps_codes = fresh.has_factor and not fresh.has_totp and tx.two_factor.count_codes(user.id) > 0
+            number = 0 if keeps_codes else policy.backup_codes
+            fresh_codes = codes.new_codes(number, taken=tx.two_factor.selectors(user.id))
             shown = "\n".join(code.text for code in fresh_codes).encode()
             tx.kept_answers.forget_enrollment(user.id)
             tx.two_factor.put_enrollment(
@@ -132,8 +137,10 @@ class EnableTwoFactor:
                     user_id=user.id,
                     lineage_id=principal.lineage_id,
                     sealed_secret=ring.seal(secret, purpose=TOTP_SECRET, bound_to=bound_to),
-                    sealed_codes=ring.seal(shown, purpose=PENDING_CODES, bound_to=bound_to),
-                    replaces=fresh.has_factor,
+                    sealed_codes=ring.seal(shown, purpose=PENDING_CODES, bound_to=bound_to)
+                    if fresh_codes
+                    else None,
+                    replaces=fresh.has_totp,
                     created_at=now,
                     expires_at=expires_at,
                 )
@@ -141,7 +148,8 @@ class EnableTwoFactor:
             return fresh_codes
 
         new_codes = await self._services.transactions.run(store_enrollment)
-        self._services.background.spawn(self._hash_ahead(enrollment_id, user.id, new_codes))
+        if new_codes:
+            self._services.background.spawn(self._hash_ahead(enrollment_id, user.id, new_codes))
         return PendingEnrollment(
             secret=totp.encode_secret(secret),
             totp_uri=totp.otpauth_uri(secret, account=user.email, issuer=issuer or policy.issuer),
@@ -204,6 +212,7 @@ class EnableTwoFactor:
             return self._activate(tx, principal, enrollment, step, hashed, context=context, now=now)
 
         user, issued = await self._services.transactions.run(activate)
+        self._services.background.post(compose_two_factor_enabled(user.mail_address, at=now))
         return signed_in(self._services, user, issued, now=now)
 
     def _count(
@@ -277,7 +286,7 @@ class EnableTwoFactor:
         if user is None or user.banned_at is not None:
             raise InvalidToken
         two_factor = tx.two_factor
-        if hashed is None:
+        if hashed is None and two_factor.has_pending_codes(enrollment.id):
             two_factor.activate_pending_codes(user.id, set_id=enrollment.id, now=now)
         if not two_factor.take_enrollment(enrollment.id):
             raise TotpNotEnabled
@@ -293,6 +302,8 @@ class EnableTwoFactor:
                 enabled_at=now,
             )
         )
+        if user.has_passkey and user.passkeys_enabled_at is None:
+            tx.users.set_passkeys_enabled(user.id, now, now=now)
         two_factor.clear_attempts(user.id)
         two_factor.drop_trusted_devices(user.id)
         tx.users.bump_credential_version(user.id, now=now)
@@ -346,7 +357,7 @@ class EnableTwoFactor:
         if user is None:
             raise InvalidToken
         if enrollment is None:
-            raise SecretAlreadyShown if user.has_factor else TotpNotEnabled
+            raise SecretAlreadyShown if user.has_totp else TotpNotEnabled
         if password is not None:
             await self._proof.password(user, password, context=context)
         secret = open_secret(self._services.key_ring, enrollment.id, user.id, enrollment.sealed_secret)

@@ -8,24 +8,36 @@ from datetime import datetime
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     InvalidToken,
+    TotpNotEnabled,
     TwoFactorNotEnabled,
     TwoFactorRequiredByPolicy,
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.factors import remove_all_factors, remove_totp, second_step_methods
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication, VerifiedProof
 from czo_auth.core.ids import new_id
+from czo_auth.core.mail import compose_two_factor_disabled
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
 from czo_auth.crypto import codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoFactorStatus:
-    """What a user may know of their second factor; no secret."""
+    """
+    What a user may know of their factors; no secret.
+
+    Attributes:
+        enabled: Whether two factors are on.
+        methods: What the user has: ``passkey``, ``totp``, ``backup-code``.
+        passkeys: How many passkeys.
+        passkeys_available: Whether the deployment offers them.
+    """
 
     enabled: bool
     pending: bool
@@ -33,6 +45,9 @@ class TwoFactorStatus:
     backup_codes_remaining: int
     enabled_at: datetime | None
     methods: tuple[str, ...]
+    has_totp: bool
+    passkeys: int
+    passkeys_available: bool
 
 
 class ManageTwoFactor:
@@ -46,17 +61,22 @@ class ManageTwoFactor:
         """Read the state of the user's second factor."""
 
         def read_status(tx: Transaction) -> TwoFactorStatus:
-            factor = tx.two_factor.find_factor(principal.user_id)
-            pending = tx.two_factor.find_enrollment(
-                principal.user_id, lineage_id=principal.lineage_id, now=now
-            )
+            user = tx.users.find(principal.user_id)
+            if user is None:
+                raise InvalidToken
+            factor = tx.two_factor.find_factor(user.id)
+            pending = tx.two_factor.find_enrollment(user.id, lineage_id=principal.lineage_id, now=now)
+            since = factor.enabled_at if factor else user.passkeys_enabled_at
             return TwoFactorStatus(
-                enabled=factor is not None,
+                enabled=user.has_factor,
                 pending=pending is not None,
                 required_by_policy=self._services.actors.demand_two_factor(principal.actor_types),
-                backup_codes_remaining=tx.two_factor.count_codes(principal.user_id) if factor else 0,
-                enabled_at=factor.enabled_at if factor else None,
-                methods=("totp", "backup-code") if factor else (),
+                backup_codes_remaining=tx.two_factor.count_codes(user.id) if user.has_factor else 0,
+                enabled_at=since if user.has_factor else None,
+                methods=second_step_methods(self._services, tx, user),
+                has_totp=user.has_totp,
+                passkeys=tx.passkeys.count(user.id),
+                passkeys_available=self._services.policies.passkeys.rp_id is not None,
             )
 
         return await self._services.transactions.read(read_status)
@@ -103,49 +123,82 @@ class ManageTwoFactor:
         *,
         password: str | None,
         code: str | None,
+        everything: bool = False,
         context: Context,
         now: datetime,
     ) -> None:
         """
-        Turn the second factor off. The session goes on with ``aal`` 1, all others end.
+        Remove the authenticator app, or all factors. The other sessions end.
+
+        With a passkey left, two factors stay on and so do the backup codes. Otherwise two factors are off, and the
+        session goes on with ``aal`` 1.
+
+        Args:
+            everything: Whether passkeys and backup codes go too.
 
         Raises:
-            TwoFactorNotEnabled: There is no active factor.
-            TwoFactorRequiredByPolicy: An actor type that the user holds demands it; no code is spent.
+            TwoFactorNotEnabled: There is no factor.
+            TotpNotEnabled: There is no authenticator app, and passkeys were not to go.
+            TwoFactorRequiredByPolicy: The last factor that an actor type demands would go; no code is spent.
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
-        if self._services.actors.demand_two_factor(principal.actor_types):
-            raise TwoFactorRequiredByPolicy
-        proof = await self._prove(principal, password, code, context=context, now=now)
+        user = await self._find_user(principal)
+        self._check_policy(user, everything=everything)
+        if not user.has_totp and not everything:
+            raise TotpNotEnabled if user.has_passkey else TwoFactorNotEnabled
+        if not user.owns_factor:
+            raise TwoFactorNotEnabled
+        proof = await self._proof.require(
+            principal, password=password, code=code, asks_password=True, context=context, now=now
+        )
 
-        user = proof.user
-
-        def turn_off(tx: Transaction) -> None:
+        def turn_off(tx: Transaction) -> User:
             fresh = proof.consume(tx)
-            if self._services.actors.demand_two_factor(fresh.actor_types):
-                raise TwoFactorRequiredByPolicy
-            remove_factor(tx, user.id, now=now)
-            cancel_reset(tx, user.id, outcome="factor_disabled", context=context, now=now)
-            tx.sessions.lower_assurance(proof.session_id)
+            self._check_policy(fresh, everything=everything)
+            keeps_passkey = fresh.has_passkey and not everything
+            if keeps_passkey:
+                remove_totp(tx, fresh, now=now)
+                methods = ["totp"]
+            else:
+                removed = remove_all_factors(
+                    tx, fresh.id, reason="two_factor_disabled", context=context, now=now
+                )
+                methods = removed.methods
+            cancel_reset(tx, fresh.id, outcome="factor_disabled", context=context, now=now)
+            if not (keeps_passkey and principal.phishing_resistant):
+                tx.sessions.lower_assurance(proof.session_id)
             end_sessions(
                 tx,
-                user.id,
+                fresh.id,
                 reason="two_factor_disabled",
                 context=context,
                 now=now,
                 keep=proof.session_id,
             )
+            details = {"actorType": principal.actor_type, "methods": methods, "stillOn": keeps_passkey}
             tx.audit_log.record(
-                AuditEvent(
-                    action=types.TWO_FACTOR_DISABLED,
-                    user_id=user.id,
-                    details={"actorType": principal.actor_type},
-                ),
+                AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=fresh.id, details=details),
                 context=context,
                 now=now,
             )
+            return fresh
 
-        await self._services.transactions.run(turn_off)
+        disabled = await self._services.transactions.run(turn_off)
+        self._services.background.post(compose_two_factor_disabled(disabled.mail_address, at=now))
+
+    def _check_policy(self, user: User, *, everything: bool) -> None:
+        """Refuse where what is left would not be what an actor type demands."""
+        keeps_passkey = user.has_passkey and not everything
+        if self._services.actors.must_enroll(
+            user.actor_types, owns_factor=keeps_passkey, has_passkey=keeps_passkey
+        ):
+            raise TwoFactorRequiredByPolicy
+
+    async def _find_user(self, principal: Principal) -> User:
+        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
+        if user is None:
+            raise InvalidToken
+        return user
 
     async def _prove(
         self,
@@ -156,21 +209,9 @@ class ManageTwoFactor:
         context: Context,
         now: datetime,
     ) -> VerifiedProof:
-        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
-        if user is None:
-            raise InvalidToken
+        user = await self._find_user(principal)
         if not user.has_factor:
             raise TwoFactorNotEnabled
         return await self._proof.require(
             principal, password=password, code=code, asks_password=True, context=context, now=now
         )
-
-
-def remove_factor(tx: Transaction, user_id: str, *, now: datetime) -> bool:
-    """Remove a user's factor with everything that hangs on it; False when there was none."""
-    removed = tx.two_factor.drop_factor(user_id)
-    tx.two_factor.drop_enrollment(user_id)
-    tx.two_factor.drop_trusted_devices(user_id)
-    tx.two_factor.clear_attempts(user_id)
-    tx.users.bump_credential_version(user_id, now=now)
-    return removed

@@ -23,10 +23,10 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.factors import remove_all_factors
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
-from czo_auth.core.flows.two_factor.manage import remove_factor
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.mail import (
     MailMessage,
@@ -79,7 +79,7 @@ class Recovery:
 
         def store_reset(tx: Transaction) -> tuple[User, Reset | None]:
             user = _lock(tx, user_id)
-            if not wait or not user.has_factor:
+            if not wait or not user.owns_factor:
                 _reset_now(tx, user, reason=reason, context=context, now=now)
                 return user, None
             if user.banned_at is not None:
@@ -229,7 +229,7 @@ class Recovery:
         _remove(tx, user, reason=reset.reason, more=more, context=SYSTEM, now=now)
 
     def _may_ask(self, asker: User | None) -> bool:
-        if asker is None or asker.banned_at is not None or not asker.has_factor:
+        if asker is None or asker.banned_at is not None or not asker.owns_factor:
             return False
         return any(self._services.actors.administers(name) for name in asker.actor_types)
 
@@ -262,7 +262,7 @@ def _notice(user: User, reset: Reset) -> MailMessage | None:
 def _reset_now(tx: Transaction, user: User, *, reason: str, context: Context, now: datetime) -> None:
     cancel_reset(tx, user.id, outcome="superseded", context=context, now=now)
     until, stopped = tx.two_factor.find_lock(user.id)
-    if not user.has_factor and until is None and not stopped:
+    if not user.owns_factor and until is None and not stopped:
         raise TwoFactorNotEnabled
     _remove(tx, user, reason=reason, more={}, context=context, now=now)
 
@@ -276,12 +276,12 @@ def _remove(
     context: Context,
     now: datetime,
 ) -> None:
-    """Remove the factor and any lock, and end all sessions."""
-    removed = remove_factor(tx, user.id, now=now)
+    """Remove all factors and any lock, and end all sessions."""
+    removed = remove_all_factors(tx, user.id, reason="two_factor_reset", context=context, now=now)
     end_sessions(tx, user.id, reason="two_factor_reset", context=context, now=now)
     facts = [AuditEvent(action=ADMINISTRATIVE_RESET, user_id=user.id, details={"reason": reason, **more})]
     if removed:
-        details = {"method": "totp", "reset": True}
+        details = {"method": removed.methods[0], "methods": removed.methods, "reset": True}
         facts.append(AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details))
     for audit_event in facts:
         tx.audit_log.record(audit_event, context=context, now=now)

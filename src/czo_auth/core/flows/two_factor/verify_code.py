@@ -74,7 +74,7 @@ class _Attempt:
 
     user_id: str
     failures: int
-    factor: TotpFactor
+    factor: TotpFactor | None
     secret: bytes
     code: StoredCode | None
     challenge: Challenge | None
@@ -100,20 +100,12 @@ class VerifyCode:
             SecretUnreadable: The sealed secret does not open; nothing was counted.
         """
         given = _SubmittedCode.parse(code, kind)
-        most = self._services.policies.two_factor.challenge_attempts
 
         def count(tx: Transaction) -> _Attempt | Refusal:
-            challenge = tx.two_factor.claim_challenge(challenge_digest, now=now, most=most)
-            if challenge is None:
-                return InvalidChallenge()
-            user = tx.users.find(challenge.user_id)
-            if user is None or user.banned_at or user.credential_version != challenge.credential_version:
-                return InvalidChallenge()
-            if challenge.renews is not None and not _lives(tx, challenge.renews, now=now):
-                return InvalidChallenge()
-            if challenge.attempts > most:
-                return TooManyAttempts()
-            return self._count(tx, user.id, given, challenge, now=now)
+            challenge = claim_challenge(self._services, tx, challenge_digest, now=now)
+            if isinstance(challenge, Refusal):
+                return challenge
+            return self._count(tx, challenge.user_id, given, challenge, now=now)
 
         return await self._check(
             await self._services.transactions.run(count), given, context=context, now=now
@@ -146,11 +138,14 @@ class VerifyCode:
     ) -> _Attempt:
         factor = tx.two_factor.find_factor(user_id)
         if factor is None:
-            raise TotpNotEnabled
+            user = tx.users.find(user_id)
+            # Who has passkeys alone still has backup codes.
+            if given.kind == "totp" or user is None or not user.has_factor:
+                raise TotpNotEnabled
         # Open before counting: an unreadable secret is an outage, and must not lock out the backup codes (S13).
         secret = (
             b""
-            if given.backup
+            if given.backup or factor is None
             else open_secret(self._services.key_ring, factor.id, user_id, factor.sealed_secret)
         )
         failures = reserve_attempt(self._services, tx, user_id, now=now)
@@ -178,7 +173,7 @@ class VerifyCode:
         return proved
 
     def _refusal(self, attempt: _Attempt, given: _SubmittedCode, *, now: datetime) -> Refusal:
-        if given.method == "otp":
+        if given.method == "otp" and attempt.factor is not None:
             return wrong_totp(
                 attempt.secret, given.totp, now=now, drift=self._services.policies.two_factor.drift
             )
@@ -189,6 +184,8 @@ class VerifyCode:
     ) -> VerifiedCode | None:
         if given.kind == "backup" or given.backup is not None:
             return await self._verify_backup(attempt, given.backup)
+        if attempt.factor is None:
+            return None
         step = totp.matching_step(
             attempt.secret,
             given.totp,
@@ -269,6 +266,28 @@ def wrong_totp(secret: bytes, code: str, *, now: datetime, drift: int) -> Invali
         if totp.matching_step(secret, code, now=middle, drift=reach) is None
         else BehindTheClock()
     )
+
+
+def claim_challenge(
+    services: Services, tx: Transaction, digest: str, *, now: datetime
+) -> Challenge | Refusal:
+    """
+    Count one attempt on a challenge before it is checked (S3).
+
+    Returns:
+        The challenge, or the refusal to raise once the count is committed: ``InvalidChallenge`` when it is unknown,
+        expired, used or outdated, ``TooManyAttempts`` when it was just exhausted.
+    """
+    most = services.policies.two_factor.challenge_attempts
+    challenge = tx.two_factor.claim_challenge(digest, now=now, most=most)
+    if challenge is None:
+        return InvalidChallenge()
+    user = tx.users.find(challenge.user_id)
+    if user is None or user.banned_at or user.credential_version != challenge.credential_version:
+        return InvalidChallenge()
+    if challenge.renews is not None and not _lives(tx, challenge.renews, now=now):
+        return InvalidChallenge()
+    return TooManyAttempts() if challenge.attempts > most else challenge
 
 
 def reserve_attempt(services: Services, tx: Transaction, user_id: str, *, now: datetime) -> int:

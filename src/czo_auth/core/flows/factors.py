@@ -1,0 +1,112 @@
+"""
+What a factor is, in one place: an authenticator app or a passkey.
+
+Every rule that asks whether somebody has a second factor, which ones, or that ends them, asks here or reads
+`User.has_factor` (two factors are on) and `User.owns_factor` (a demand for two factors is met).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from czo_auth.core.context import Context
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.services import Services
+from czo_auth.core.passkeys.passkey import Passkey
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+
+
+def second_step_methods(services: Services, tx: Transaction, user: User) -> tuple[str, ...]:
+    """Return what *user* may finish a sign-in with, as ``twoFactorMethods`` lists it."""
+    methods = []
+    if user.has_passkey and services.policies.passkeys.rp_id is not None:
+        methods.append("passkey")
+    if user.has_totp:
+        methods.append("totp")
+    if user.has_factor and tx.two_factor.count_codes(user.id):
+        methods.append("backup-code")
+    return tuple(methods)
+
+
+def enable_where_demanded(services: Services, tx: Transaction, user: User, *, now: datetime) -> User:
+    """
+    Make passkeys count as second step where an actor type demands two factors; belongs under the user's lock.
+
+    A passkey that was registered as a way to sign in turns two factors on when a demand comes later.
+
+    Returns:
+        The user as they are then.
+    """
+    if user.has_factor or not user.has_passkey or not services.actors.demand_two_factor(user.actor_types):
+        return user
+    tx.users.set_passkeys_enabled(user.id, now, now=now)
+    return tx.users.find(user.id) or user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovedFactors:
+    """What was removed."""
+
+    totp: bool
+    passkeys: Sequence[Passkey] = ()
+
+    def __bool__(self) -> bool:
+        return self.totp or bool(self.passkeys)
+
+    @property
+    def methods(self) -> list[str]:
+        """The kinds of factors, for events."""
+        return [*(["totp"] if self.totp else []), *(["passkey"] if self.passkeys else [])]
+
+
+def remove_all_factors(
+    tx: Transaction, user_id: str, *, reason: str, context: Context, now: datetime
+) -> RemovedFactors:
+    """
+    Remove a user's authenticator app, passkeys, backup codes and what hangs on them; belongs under the user's lock.
+
+    The caller ends sessions and records why.
+
+    Args:
+        reason: Of the removal of each passkey, for its event.
+    """
+    removed = RemovedFactors(
+        totp=tx.two_factor.drop_factor(user_id), passkeys=tx.passkeys.delete_all(user_id)
+    )
+    for passkey in removed.passkeys:
+        record_removed(tx, passkey, reason=reason, context=context, now=now)
+    switch_off(tx, user_id, now=now)
+    return removed
+
+
+def switch_off(tx: Transaction, user_id: str, *, now: datetime) -> None:
+    """Remove what is left when the last factor went: backup codes, pending enrollment, trusted devices, locks."""
+    tx.two_factor.drop_codes(user_id)
+    tx.two_factor.drop_enrollment(user_id)
+    tx.two_factor.drop_trusted_devices(user_id)
+    tx.two_factor.clear_attempts(user_id)
+    tx.users.set_passkeys_enabled(user_id, None, now=now)
+    tx.users.bump_credential_version(user_id, now=now)
+
+
+def remove_totp(tx: Transaction, user: User, *, now: datetime) -> None:
+    """Remove the authenticator app of a user who keeps a passkey; two factors and backup codes stay."""
+    tx.two_factor.drop_factor(user.id)
+    tx.two_factor.drop_enrollment(user.id)
+    tx.two_factor.drop_trusted_devices(user.id)
+    if user.passkeys_enabled_at is None:
+        tx.users.set_passkeys_enabled(user.id, now, now=now)
+    tx.users.bump_credential_version(user.id, now=now)
+
+
+def record_removed(
+    tx: Transaction, passkey: Passkey, *, reason: str, context: Context, now: datetime
+) -> None:
+    """Record that a passkey was removed."""
+    details = {"passkeyId": passkey.id, "deviceType": passkey.device_type, "reason": reason}
+    removed = AuditEvent(action=types.PASSKEY_REMOVED, user_id=passkey.user_id, details=details)
+    tx.audit_log.record(removed, context=context, now=now)

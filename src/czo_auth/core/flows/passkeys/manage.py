@@ -1,0 +1,123 @@
+"""A user's own passkeys: list, rename, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from czo_auth.core.context import Context
+from czo_auth.core.errors import PasskeyNotFound, TwoFactorRequiredByPolicy
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.factors import record_removed, switch_off
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import end_sessions
+from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
+from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
+from czo_auth.core.ids import is_id
+from czo_auth.core.mail import compose_passkey_removed
+from czo_auth.core.passkeys.passkey import Passkey
+from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+
+PASSKEY_RENAMED = "auth.passkey.renamed"
+
+
+class ManagePasskeys:
+    """Lists, renames and removes the caller's passkeys."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._proof = Reauthentication(services)
+
+    async def list(self, principal: Principal) -> Sequence[Passkey]:
+        """List the caller's passkeys, newest first."""
+        return await self._services.transactions.read(lambda tx: tx.passkeys.list(principal.user_id))
+
+    async def rename(
+        self, principal: Principal, passkey_id: str, *, name: str, context: Context, now: datetime
+    ) -> Passkey:
+        """
+        Name a passkey.
+
+        Raises:
+            PasskeyNotFound: There is none with this id, or it is somebody else's.
+        """
+        if not is_id(passkey_id):
+            raise PasskeyNotFound
+
+        def rename(tx: Transaction) -> Passkey:
+            if not tx.passkeys.rename(principal.user_id, passkey_id, name=name):
+                raise PasskeyNotFound
+            audit_event = AuditEvent(
+                action=PASSKEY_RENAMED, user_id=principal.user_id, details={"passkeyId": passkey_id}
+            )
+            tx.audit_log.record(audit_event, context=context, now=now)
+            renamed = tx.passkeys.find(principal.user_id, passkey_id)
+            if renamed is None:
+                raise PasskeyNotFound
+            return renamed
+
+        return await self._services.transactions.run(rename)
+
+    async def remove(
+        self,
+        principal: Principal,
+        passkey_id: str,
+        *,
+        password: str | None = None,
+        code: str | None = None,
+        context: Context,
+        now: datetime,
+    ) -> None:
+        """
+        Remove a passkey, after recent proof (S7). With the last factor two factors are off.
+
+        Raises:
+            PasskeyNotFound: There is none with this id, or it is somebody else's.
+            TwoFactorRequiredByPolicy: It is the last factor that satisfies what an actor type demands.
+            ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
+        """
+        if not is_id(passkey_id):
+            raise PasskeyNotFound
+        proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
+
+        def remove(tx: Transaction) -> tuple[User, Passkey]:
+            user = proof.consume(tx)
+            passkey = tx.passkeys.find(user.id, passkey_id)
+            if passkey is None or not tx.passkeys.delete(user.id, passkey_id):
+                raise PasskeyNotFound
+            is_last = tx.passkeys.count(user.id) == 0
+            if self._services.actors.must_enroll(
+                user.actor_types, owns_factor=user.has_totp or not is_last, has_passkey=not is_last
+            ):
+                raise TwoFactorRequiredByPolicy
+            record_removed(tx, passkey, reason="removed", context=context, now=now)
+            if is_last:
+                self._remove_last(tx, user, proof.session_id, context=context, now=now)
+            else:
+                tx.two_factor.drop_trusted_devices(user.id)
+                tx.users.bump_credential_version(user.id, now=now)
+            return user, passkey
+
+        user, passkey = await self._services.transactions.run(remove)
+        self._services.background.post(compose_passkey_removed(user.mail_address, name=passkey.name, at=now))
+
+    def _remove_last(
+        self, tx: Transaction, user: User, session_id: str, *, context: Context, now: datetime
+    ) -> None:
+        """End what the last passkey carried: the assurance of the present session, and all other sessions."""
+        if user.has_totp:
+            tx.users.set_passkeys_enabled(user.id, None, now=now)
+            tx.two_factor.drop_trusted_devices(user.id)
+            tx.users.bump_credential_version(user.id, now=now)
+            return
+        switch_off(tx, user.id, now=now)
+        cancel_reset(tx, user.id, outcome="factor_disabled", context=context, now=now)
+        tx.sessions.lower_assurance(session_id)
+        end_sessions(tx, user.id, reason="passkey_removed", context=context, now=now, keep=session_id)
+        if user.has_factor:
+            details = {"method": "passkey"}
+            disabled = AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details)
+            tx.audit_log.record(disabled, context=context, now=now)

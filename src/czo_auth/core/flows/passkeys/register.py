@@ -1,0 +1,285 @@
+"""Registering a passkey, and what it changes: whether two factors are on (contract section 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from czo_auth.core.context import Context
+from czo_auth.core.errors import (
+    FailedToVerifyRegistration,
+    InvalidToken,
+    PasskeyLimitReached,
+    PhishingResistantFactorRequired,
+    PreviouslyRegistered,
+)
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.passkeys.ceremonies import Ceremonies, bind_to_session
+from czo_auth.core.flows.passkeys.options import Attachment, Options, creation_options
+from czo_auth.core.flows.passkeys.verify import PASSKEY_REFUSED
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
+from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
+from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
+from czo_auth.core.ids import new_id
+from czo_auth.core.mail import compose_passkey_added
+from czo_auth.core.passkeys.passkey import Passkey
+from czo_auth.core.passkeys.policy import MAX_PASSKEYS
+from czo_auth.core.principal import Principal
+from czo_auth.core.sessions.session import IssuedSession
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import HashedCode
+from czo_auth.core.users.user import User
+from czo_auth.crypto import base64url, codes
+from czo_auth.crypto.passkeys import InvalidResponse, NewCredential, verify_registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """
+    A passkey that was added.
+
+    Attributes:
+        backup_codes: Shown once, when it turned two factors on; else empty.
+        signed_in: The renewed session, when it turned two factors on.
+    """
+
+    passkey: Passkey
+    backup_codes: tuple[str, ...] = field(default=(), repr=False)
+    signed_in: SignedIn | None = None
+
+
+class RegisterPasskey:
+    """Begins and finishes registrations, for the user of the session and nobody else."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._ceremonies = Ceremonies(services)
+        self._proof = Reauthentication(services)
+
+    async def options(
+        self,
+        principal: Principal,
+        *,
+        label: str | None,
+        attachment: Attachment | None,
+        password: str | None = None,
+        code: str | None = None,
+        context: Context,
+        now: datetime,
+    ) -> Options:
+        """
+        Begin a registration, after recent proof (S7).
+
+        Args:
+            label: What the authenticator shows instead of the address.
+            attachment: The kind of authenticator; any when None.
+
+        Raises:
+            PasskeysNotAvailable: The deployment has no relying party id.
+            PhishingResistantFactorRequired: The session must use a passkey first; it may not add one instead.
+            ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
+            PasskeyLimitReached: The user has as many as an account may have.
+        """
+        rp_id = self._ceremonies.rp_id
+        if principal.requires_passkey:
+            raise PhishingResistantFactorRequired
+        proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
+
+        user = proof.user
+
+        def read(tx: Transaction) -> Sequence[Passkey]:
+            if proof.code is not None:
+                proof.consume(tx)
+            return tx.passkeys.list(user.id)
+
+        transactions = self._services.transactions
+        known = await (transactions.read(read) if proof.code is None else transactions.run(read))
+        if len(known) >= MAX_PASSKEYS:
+            raise PasskeyLimitReached
+        return creation_options(
+            self._ceremonies.begin(bind_to_session("register", principal), now=now),
+            user,
+            label=label,
+            attachment=attachment,
+            known=known,
+            policy=self._services.policies.passkeys,
+            rp_id=rp_id,
+        )
+
+    async def finish(
+        self,
+        principal: Principal,
+        response: Mapping[str, Any],
+        *,
+        ceremony: str | None,
+        name: str | None,
+        enables_two_factor: bool,
+        context: Context,
+        now: datetime,
+    ) -> Registered:
+        """
+        Verify the answer and store the passkey.
+
+        It turns two factors on when that is asked for, or an actor type demands them; then backup codes are made, all
+        other sessions end, and this one is renewed with ``aal`` 2. Where an authenticator app is on already, the
+        passkey counts beside it. Otherwise it is a way to sign in and nothing else changes.
+
+        Raises:
+            PasskeysNotAvailable, PhishingResistantFactorRequired, RateLimited
+            PasskeyChallengeNotFound: The ceremony is unknown, expired, another session's, or was answered.
+            FailedToVerifyRegistration: The answer is wrong.
+            PreviouslyRegistered: The credential is somebody's already.
+            PasskeyLimitReached: The user has as many as an account may have.
+            InvalidToken: The session ended meanwhile.
+        """
+        services, rp_id = self._services, self._ceremonies.rp_id
+        if principal.requires_passkey:
+            raise PhishingResistantFactorRequired
+        await services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
+        binding = bind_to_session("register", principal)
+        challenge = await self._ceremonies.spend(ceremony, binding, context=context, now=now)
+        credential = await self._verify(
+            principal, response, challenge=challenge, rp_id=rp_id, context=context, now=now
+        )
+        passkey = _new_passkey(principal.user_id, credential, name=name, rp_id=rp_id, now=now)
+        shown = await self._new_codes(principal, enables_two_factor=enables_two_factor)
+        hashed = await services.hashing.hash_codes(shown) if shown else []
+        user, issued = await services.transactions.run(
+            lambda tx: self._store_passkey(tx, principal, passkey, hashed, context=context, now=now)
+        )
+        services.background.post(compose_passkey_added(user.mail_address, name=name, at=now))
+        if issued is None:
+            return Registered(passkey=passkey)
+        return Registered(
+            passkey=passkey,
+            backup_codes=tuple(code.text for code in shown),
+            signed_in=signed_in(services, user, issued, now=now),
+        )
+
+    async def _verify(
+        self,
+        principal: Principal,
+        response: Mapping[str, Any],
+        *,
+        challenge: bytes,
+        rp_id: str,
+        context: Context,
+        now: datetime,
+    ) -> NewCredential:
+        policy = self._services.policies.passkeys
+        try:
+            return verify_registration(
+                response, challenge=challenge, rp_id=rp_id, accepts_origin=policy.accepts_origin
+            )
+        except InvalidResponse:
+            refused = AuditEvent(action=PASSKEY_REFUSED, user_id=principal.user_id, outcome="failure")
+        await self._services.transactions.run(
+            lambda tx: tx.audit_log.record(refused, context=context, now=now)
+        )
+        raise FailedToVerifyRegistration
+
+    async def _new_codes(self, principal: Principal, *, enables_two_factor: bool) -> list[codes.BackupCode]:
+        """Make the backup codes of a passkey that is about to turn two factors on; none where it does not."""
+
+        def read(tx: Transaction) -> list[codes.BackupCode]:
+            user = tx.users.find(principal.user_id)
+            if user is None:
+                raise InvalidToken
+            demanded = self._services.actors.demand_two_factor(user.actor_types)
+            if user.has_factor or not (enables_two_factor or demanded):
+                return []
+            number = self._services.policies.two_factor.backup_codes
+            return codes.new_codes(number, taken=tx.two_factor.selectors(user.id))
+
+        return await self._services.transactions.read(read)
+
+    def _store_passkey(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        passkey: Passkey,
+        hashed: Sequence[HashedCode],
+        *,
+        context: Context,
+        now: datetime,
+    ) -> tuple[User, IssuedSession | None]:
+        user = tx.users.lock(principal.user_id)
+        if user is None or user.banned_at is not None:
+            raise InvalidToken
+        if principal.session_id is None or tx.sessions.find(principal.session_id) is None:
+            raise InvalidToken
+        if tx.passkeys.count(user.id) >= MAX_PASSKEYS:
+            raise PasskeyLimitReached
+        if not tx.passkeys.add(passkey):
+            raise PreviouslyRegistered
+        by_user = context.by(user.id, passkey.method)
+        details = {"passkeyId": passkey.id, "deviceType": passkey.device_type}
+        added = AuditEvent(action=types.PASSKEY_ADDED, user_id=user.id, details=details)
+        tx.audit_log.record(added, context=by_user, now=now)
+        issued = None
+        if user.has_factor:
+            if user.passkeys_enabled_at is None:
+                tx.users.set_passkeys_enabled(user.id, now, now=now)
+        elif hashed:
+            issued = self._turn_on(tx, user, principal, passkey, hashed, context=by_user, now=now)
+        return tx.users.find(user.id) or user, issued
+
+    def _turn_on(
+        self,
+        tx: Transaction,
+        user: User,
+        principal: Principal,
+        passkey: Passkey,
+        hashed: Sequence[HashedCode],
+        *,
+        context: Context,
+        now: datetime,
+    ) -> IssuedSession:
+        tx.users.set_passkeys_enabled(user.id, now, now=now)
+        two_factor = tx.two_factor
+        two_factor.drop_enrollment(user.id)
+        two_factor.put_codes(user.id, set_id=new_id(now), codes=hashed, now=now)
+        two_factor.clear_attempts(user.id)
+        two_factor.drop_trusted_devices(user.id)
+        tx.users.bump_credential_version(user.id, now=now)
+        cancel_reset(tx, user.id, outcome="factor_proved", context=context, now=now)
+        issued = renew_session(
+            tx,
+            user,
+            principal.session_id,
+            policy=self._services.policies.sessions,
+            context=context,
+            now=now,
+            proved=passkey.method,
+        )
+        end_sessions(
+            tx, user.id, reason="two_factor_enabled", context=context, now=now, keep=issued.session.id
+        )
+        details = {"method": "passkey", "replaced": False, "actorType": issued.session.actor_type}
+        enabled = AuditEvent(action=types.TWO_FACTOR_ENABLED, user_id=user.id, details=details)
+        tx.audit_log.record(enabled, context=context, now=now)
+        return issued
+
+
+def _new_passkey(
+    user_id: str, credential: NewCredential, *, name: str | None, rp_id: str, now: datetime
+) -> Passkey:
+    return Passkey(
+        id=new_id(now),
+        user_id=user_id,
+        name=name,
+        credential_id=base64url.encode(credential.credential_id),
+        public_key=base64url.encode(credential.public_key),
+        sign_count=credential.sign_count,
+        aaguid=credential.aaguid,
+        backup_eligible=credential.backup_eligible,
+        backed_up=credential.backed_up,
+        transports=credential.transports,
+        rp_id=rp_id,
+        created_at=now,
+        last_used_at=None,
+    )

@@ -1,0 +1,111 @@
+"""Signing in with a passkey, which is both factors at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from czo_auth.core.context import Context
+from czo_auth.core.errors import ActorTypeMismatch, AuthenticationFailed, EmailNotVerified, Refusal
+from czo_auth.core.flows.passkeys.ceremonies import Binding, Ceremonies
+from czo_auth.core.flows.passkeys.options import Options, request_options
+from czo_auth.core.flows.passkeys.verify import VerifiedPasskey, VerifyPasskey, record_use
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, signed_in
+from czo_auth.core.sessions.session import IssuedSession
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+
+_ANYBODY = Binding(kind="sign_in")
+
+
+class PasskeySignIn:
+    """Opens a session for whoever owns the passkey that signed."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._ceremonies = Ceremonies(services)
+        self._verify = VerifyPasskey(services)
+
+    def options(self, *, now: datetime) -> Options:
+        """
+        Begin a sign-in; nothing is stored, and nobody is named.
+
+        Raises:
+            PasskeysNotAvailable: The deployment has no relying party id.
+        """
+        rp_id = self._ceremonies.rp_id
+        ceremony = self._ceremonies.begin(_ANYBODY, now=now)
+        return request_options(ceremony, allowed=None, policy=self._services.policies.passkeys, rp_id=rp_id)
+
+    async def finish(
+        self,
+        response: Mapping[str, Any],
+        *,
+        ceremony: str | None,
+        actor: str | None,
+        context: Context,
+        now: datetime,
+    ) -> SignedIn:
+        """
+        Sign in.
+
+        Args:
+            actor: The actor type of the session; the default one when None.
+
+        Raises:
+            PasskeysNotAvailable, PasskeyChallengeNotFound, RateLimited, UnknownActorType
+            AuthenticationFailed: Unknown passkey, wrong answer, or a banned or deleted user: one answer for all.
+            ActorTypeMismatch, EmailNotVerified: Only after the right answer.
+        """
+        services = self._services
+        rp_id = self._ceremonies.rp_id
+        actor_type = services.actors.default if actor is None else services.actors.get(actor)
+        await services.limits.hit("sign_in", ip=context.ip, account=None)
+        challenge = await self._ceremonies.spend(ceremony, _ANYBODY, context=context, now=now)
+        verified = await self._verify.verify(
+            response, challenge=challenge, rp_id=rp_id, user_id=None, context=context, now=now
+        )
+        granted = await services.transactions.run(
+            lambda tx: self._grant(tx, verified, actor_type.name, context=context, now=now)
+        )
+        if isinstance(granted, Refusal):
+            raise granted
+        user, issued = granted
+        return signed_in(services, user, issued, now=now)
+
+    def _grant(
+        self,
+        tx: Transaction,
+        verified: VerifiedPasskey,
+        actor: str,
+        *,
+        context: Context,
+        now: datetime,
+    ) -> tuple[User, IssuedSession] | Refusal:
+        services, passkey = self._services, verified.passkey
+        user = tx.users.lock(passkey.user_id)
+        if user is None or user.banned_at is not None:
+            return AuthenticationFailed()
+        by_user = context.by(user.id, passkey.method)
+        refusal = record_use(tx, verified, context=by_user, now=now)
+        if refusal is not None:
+            return refusal
+        if actor not in user.actor_types:
+            return ActorTypeMismatch()
+        if services.policies.require_email_verification and not user.email_verified:
+            return EmailNotVerified()
+        issued = issue_session(
+            tx,
+            user,
+            actor_type=actor,
+            amr=(passkey.method, "user"),
+            auth_time=now,
+            factor_proved_at=now,
+            remembered=True,
+            policy=services.policies.sessions,
+            context=by_user,
+            now=now,
+        )
+        return user, issued

@@ -1,0 +1,1 @@
+"""Passkeys: what is stored of one, and the rules of the deployment."""

@@ -1,0 +1,60 @@
+"""A passkey as the database holds one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+DEVICE_BOUND = "hwk"
+SYNCED = "swk"
+PASSKEY_METHODS = frozenset({DEVICE_BOUND, SYNCED})
+"""How a session's ``amr`` says that a passkey was used. Source: RFC 8176 section 2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passkey:
+    """
+    Attributes:
+        credential_id, public_key: Base64url, unpadded; the key is a COSE key.
+        sign_count: The highest counter that was accepted; 0 for authenticators that do not count.
+        aaguid: The make of the authenticator, as it says itself; not attested.
+        backup_eligible: Whether it may be synced to other devices. Never changes.
+        backed_up: Whether it was synced when it was last used.
+        rp_id: The relying party id that it was made for; it works for no other.
+    """
+
+    id: str
+    user_id: str
+    name: str | None
+    credential_id: str
+    public_key: str
+    sign_count: int
+    aaguid: str
+    backup_eligible: bool
+    backed_up: bool
+    transports: tuple[str, ...]
+    rp_id: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+    @property
+    def device_type(self) -> Literal["singleDevice", "multiDevice"]:
+        """Whether it lives on one device or is synced, in better-auth's words."""
+        return "multiDevice" if self.backup_eligible else "singleDevice"
+
+    @property
+    def method(self) -> str:
+        """Its name in ``amr``: ``hwk`` when bound to a device, ``swk`` when synced."""
+        return SYNCED if self.backup_eligible else DEVICE_BOUND
+
+
+def user_handle(user_id: str) -> bytes:
+    """Return what authenticators know a user by: the 16 bytes of the id, which say nothing about the person."""
+    return UUID(user_id).bytes
+
+
+def is_phishing_resistant(*, aal: int, amr: tuple[str, ...]) -> bool:
+    """Whether a session was proved by a passkey, which answers no other site than the one it was made for."""
+    return aal >= 2 and not PASSKEY_METHODS.isdisjoint(amr)

@@ -1,0 +1,216 @@
+"""Passkeys, under the paths of better-auth's plugin; as second step, beside the other factors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.asgi.admission import RequestContext
+from czo_auth.asgi.session_cookies import clear_ceremony_cookie, set_ceremony_cookie
+from czo_auth.core.access import ACCOUNT, ENROLLING, PUBLIC, USING_A_PASSKEY
+from czo_auth.core.errors import InvalidChallenge
+from czo_auth.core.flows.passkeys.options import Options
+from czo_auth.core.passkeys.policy import MAX_NAME
+from czo_auth.core.principal import Principal
+from czo_auth.rest import shapes
+from czo_auth.rest.answers import entered, session_body, set_session
+from czo_auth.rest.models import Body, Code, Identifier, Name, Password, Token, TolerantBody
+from czo_auth.rest.routing import CurrentRequest, Routes
+
+routes = Routes("Passkeys")
+
+PasskeyName = Annotated[Name, Field(max_length=MAX_NAME)]
+CredentialResponse = dict[str, Any]
+"""What `navigator.credentials` gave, as JSON; the flows look at it."""
+
+
+class VerifyRegistrationRequest(TolerantBody):
+    response: CredentialResponse
+    name: PasskeyName | None = None
+    ceremony: Token | None = None
+    enable_two_factor: bool = False
+
+
+class VerifyAuthenticationRequest(TolerantBody):
+    response: CredentialResponse
+    ceremony: Token | None = None
+    actor_type: Identifier | None = None
+
+
+class UpdatePasskeyRequest(TolerantBody):
+    id: Identifier
+    name: PasskeyName
+
+
+class DeletePasskeyRequest(TolerantBody):
+    id: Identifier
+    password: Password | None = None
+    code: Code | None = None
+
+
+class PasskeyOptionsRequest(Body):
+    challenge: Token | None = None
+
+
+class VerifyPasskeyRequest(Body):
+    response: CredentialResponse
+    ceremony: Token | None = None
+    challenge: Token | None = None
+    trust_device: bool = False
+
+
+@routes.add("GET", "/passkey/generate-register-options", access=ENROLLING)
+async def generate_register_options(
+    call: CurrentRequest,
+    name: Annotated[str | None, Query(max_length=MAX_NAME)] = None,
+    attachment: Annotated[
+        Literal["platform", "cross-platform"] | None, Query(alias="authenticatorAttachment")
+    ] = None,
+) -> Response:
+    """Begin to register a passkey, after recent proof."""
+    options = await call.runtime.register_passkey.options(
+        call.principal,
+        label=(name or "").strip() or None,
+        attachment=attachment,
+        context=call.context,
+        now=call.now,
+    )
+    return _options(call, options)
+
+
+@routes.add("POST", "/passkey/verify-registration", access=ENROLLING)
+async def verify_registration(body: VerifyRegistrationRequest, call: CurrentRequest) -> Response:
+    """Store the passkey. When it turns two factors on, the answer holds backup codes and the renewed session."""
+    registered = await call.runtime.register_passkey.finish(
+        call.principal,
+        body.response,
+        ceremony=body.ceremony or _ceremony_cookie(call),
+        name=body.name,
+        enables_two_factor=body.enable_two_factor,
+        context=call.context,
+        now=call.now,
+    )
+    shaped = shapes.passkey(registered.passkey)
+    if registered.signed_in is None:
+        return _finished(call, JSONResponse(shaped))
+    answer = {
+        **session_body(call, registered.signed_in),
+        **shaped,
+        "backupCodes": list(registered.backup_codes),
+    }
+    return _finished(call, set_session(call, JSONResponse(answer), registered.signed_in))
+
+
+@routes.add("GET", "/passkey/list-user-passkeys", access=ACCOUNT)
+async def list_user_passkeys(call: CurrentRequest) -> Response:
+    """The caller's passkeys, newest first."""
+    found = await call.runtime.manage_passkeys.list(call.principal)
+    return JSONResponse([shapes.passkey(passkey) for passkey in found])
+
+
+@routes.add("POST", "/passkey/update-passkey", access=ACCOUNT)
+async def update_passkey(body: UpdatePasskeyRequest, call: CurrentRequest) -> Response:
+    """Name a passkey."""
+    renamed = await call.runtime.manage_passkeys.rename(
+        call.principal, body.id, name=body.name, context=call.context, now=call.now
+    )
+    return JSONResponse({"passkey": shapes.passkey(renamed)})
+
+
+@routes.add("POST", "/passkey/delete-passkey", access=ACCOUNT)
+async def delete_passkey(body: DeletePasskeyRequest, call: CurrentRequest) -> Response:
+    """Remove a passkey, after recent proof."""
+    await call.runtime.manage_passkeys.remove(
+        call.principal,
+        body.id,
+        password=body.password,
+        code=body.code,
+        context=call.context,
+        now=call.now,
+    )
+    return JSONResponse({"status": True})
+
+
+@routes.add("GET", "/passkey/generate-authenticate-options", access=PUBLIC)
+async def generate_authenticate_options(call: CurrentRequest) -> Response:
+    """Begin to sign in with a passkey; nothing is stored."""
+    return _options(call, call.runtime.passkey_sign_in.options(now=call.now))
+
+
+@routes.add("POST", "/passkey/verify-authentication", access=PUBLIC, opens_session=True)
+async def verify_authentication(body: VerifyAuthenticationRequest, call: CurrentRequest) -> Response:
+    """Sign in with a passkey, which is both factors."""
+    outcome = await call.runtime.passkey_sign_in.finish(
+        body.response,
+        ceremony=body.ceremony or _ceremony_cookie(call),
+        actor=body.actor_type,
+        context=call.context,
+        now=call.now,
+    )
+    return _finished(call, entered(call, outcome))
+
+
+@routes.add("POST", "/two-factor/passkey-options", access=USING_A_PASSKEY)
+async def passkey_options(body: PasskeyOptionsRequest, call: CurrentRequest) -> Response:
+    """Begin to prove a passkey as second step of a sign-in, or in a session."""
+    second_step = call.runtime.passkey_second_step
+    challenge = body.challenge or _challenge_cookie(call)
+    if challenge is not None:
+        return _options(call, await second_step.challenge_options(challenge, now=call.now))
+    return _options(call, await second_step.step_up_options(_stepping_up(call), now=call.now))
+
+
+@routes.add("POST", "/two-factor/verify-passkey", access=USING_A_PASSKEY)
+async def verify_passkey(body: VerifyPasskeyRequest, call: CurrentRequest) -> Response:
+    """Finish a sign-in with a passkey, or prove it in a session."""
+    second_step = call.runtime.passkey_second_step
+    ceremony = body.ceremony or _ceremony_cookie(call)
+    challenge = body.challenge or _challenge_cookie(call)
+    if challenge is not None:
+        outcome = await second_step.complete_sign_in(
+            challenge,
+            body.response,
+            ceremony=ceremony,
+            wants_trust=body.trust_device,
+            context=call.context,
+            now=call.now,
+        )
+    else:
+        outcome = await second_step.step_up(
+            _stepping_up(call), body.response, ceremony=ceremony, context=call.context, now=call.now
+        )
+    return _finished(call, entered(call, outcome, verified=True))
+
+
+def _stepping_up(call: RequestContext) -> Principal:
+    """
+    Return the caller whose session is to be raised.
+
+    Raises:
+        InvalidChallenge: There is neither a challenge nor a session.
+    """
+    if call.caller is None:
+        raise call.origin_refusal or InvalidChallenge()
+    return call.caller
+
+
+def _challenge_cookie(call: RequestContext) -> str | None:
+    return call.cookie(call.authenticator.cookies.challenge) if call.caller is None else None
+
+
+def _ceremony_cookie(call: RequestContext) -> str | None:
+    return call.cookie(call.authenticator.cookies.ceremony)
+
+
+def _options(call: RequestContext, options: Options) -> Response:
+    response = JSONResponse(options)
+    set_ceremony_cookie(call, response, str(options["ceremony"]))
+    return response
+
+
+def _finished(call: RequestContext, response: Response) -> Response:
+    clear_ceremony_cookie(call, response)
+    return response
