@@ -27,7 +27,7 @@ NEVER_CHANGED = {
     "factors": {"user_id"},
     "passkeys": {"user_id"},
     "members": {"organization_id", "user_id"},
-    "sessions": {"id", "digest", "user_id"},
+    "sessions": {"id", "digest", "user_id", "lineage_id"},
     # The time of the last use is read to be moved on, and no right hangs on it.
     "api_keys": {"id", "digest", "user_id", "last_used_at"},
 }

@@ -30,11 +30,11 @@ from czo_auth.core.flows.organizations.invitations import Invitations
 from czo_auth.core.flows.organizations.manage import ManageOrganizations
 from czo_auth.core.flows.passkeys.manage import ManagePasskeys
 from czo_auth.core.flows.passkeys.register import RegisterPasskey
-from czo_auth.core.flows.passkeys.second_step import PasskeySecondStep
-from czo_auth.core.flows.passkeys.sign_in import PasskeySignIn
 from czo_auth.core.flows.services import Background, Services
 from czo_auth.core.flows.sessions.refresh import Refresh
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
+from czo_auth.core.flows.sign_in.passkey import PasskeySignIn
+from czo_auth.core.flows.sign_in.passkey_step import PasskeySecondStep
 from czo_auth.core.flows.sign_in.password import SignIn
 from czo_auth.core.flows.sign_in.password_reset import Passwords
 from czo_auth.core.flows.sign_in.second_factor import SecondFactor
