@@ -16,11 +16,12 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorRegistry, ActorType
 from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
 from czo_auth.core.api_keys.lifetime import MAX_DAYS
-from czo_auth.core.api_keys.scopes import ScopePolicy
+from czo_auth.core.api_keys.scopes import ScopePolicy, check_rule, check_rule_function
 from czo_auth.core.events.types import AuditPolicy
 from czo_auth.core.limits import MAX_API_KEYS_A_DAY
 from czo_auth.core.mail import read_sender
 from czo_auth.core.organizations.organization import OrganizationPolicy
+from czo_auth.core.organizations.roles import RANK
 from czo_auth.core.origins import canonical_origin, host_of, is_loopback
 from czo_auth.core.passkeys.policy import LOCALHOST, PasskeyPolicy, is_ip_address, is_within, passkey_origins
 from czo_auth.core.policies import Policies
@@ -451,6 +452,14 @@ class Settings(BaseSettings):
         if self.passkey_rp_id == LOCALHOST and is_loopback(host):
             return self
         raise ValueError("CZO_AUTH_PASSKEY_RP_ID must be the host name of the base URL, or a domain above it")
+
+    @model_validator(mode="after")
+    def _scope_rule(self) -> Self:
+        if isinstance(self.scope_rule, Mapping):
+            check_rule(self.scope_rule, actor_types=[actor.name for actor in self.actor_types], roles=RANK)
+        elif self.scope_rule is not None:
+            check_rule_function(self.scope_rule)
+        return self
 
     @property
     def is_production(self) -> bool:

@@ -17,6 +17,7 @@ from czo_auth.cli import (
     serve,
     users,
 )
+from czo_auth.cli.host import add_app_option
 from czo_auth.cli.options import examples
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(audit.events_app, name="events")
 app.add_typer(audit.audit_app, name="audit")
 
+add_app_option(app)
 
 _EPILOG = f"""\
 Settings come from the environment (AUTH_ENCRYPTION_KEY, CZO_AUTH_…); options win over it.

@@ -40,12 +40,14 @@ def doctor(
     It looks at the same settings as `serve`: run it with the same environment. It ends with 2 where something fails,
     with 0 otherwise, and with --strict with 1 where something is weak.
     """
+    from czo_auth.cli.host import host_auth
     from czo_auth.cli.session import reporting
     from czo_auth.deployment import read_settings
     from czo_auth.doctor.finding import worst
 
     with reporting():
-        settings = read_settings(data_dir=data_dir, database_url=database_url)
+        host = host_auth()
+        settings = host.settings if host else read_settings(data_dir=data_dir, database_url=database_url)
         # What goes wrong is a finding; a log line would say it twice.
         logging.disable(logging.CRITICAL)
         findings = asyncio.run(_examined(settings))

@@ -18,7 +18,7 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     from czo_auth.cli.session import chosen_settings, no_newer_schema, reporting
 
     with reporting():
-        settings = chosen_settings(data_dir=data_dir, database_url=database_url)
+        settings = chosen_settings(creates=True, data_dir=data_dir, database_url=database_url)
         from czo_auth.cli.logs import configure_logging
         from czo_auth.runtime.key_ring import read_key_ring
         from czo_auth.storage import migrate as migrations

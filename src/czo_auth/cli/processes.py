@@ -157,11 +157,13 @@ def load_worker() -> Worker:
     # Where the worker is no copy, nobody did it before.
     _hold_signals()
     from czo_auth.auth import Auth
+    from czo_auth.cli.host import host_auth
     from czo_auth.deployment import settings_with_local_key
 
     # What the supervisor wrote down before it started this process: it may be gone by now.
     supervisor = multiprocessing.parent_process()
-    return Worker(Auth(settings_with_local_key()), supervisor=supervisor.pid if supervisor else None)
+    auth = host_auth() or Auth(settings_with_local_key())
+    return Worker(auth, supervisor=supervisor.pid if supervisor else None)
 
 
 def _hold_signals() -> None:

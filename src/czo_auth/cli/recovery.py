@@ -141,17 +141,20 @@ def recover(
 
     why = checked_reason(reason)
 
-    async def act(auth: Auth) -> tuple[str, str]:
+    async def act(auth: Auth) -> tuple[str, str, bool]:
         user = await auth.administration.find_by_email(email)
         token = await auth.passwords.issue_recovery_token(
             user.id, reason=why, context=OPERATOR, now=auth.now()
         )
         links = auth.services.links
-        return token, links.to_page(links.reset_password, token)
+        is_guess = auth.settings.base_url is None
+        return token, links.to_page(links.reset_password, token), is_guess
 
-    token, link = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
+    token, link, is_guess = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
     if as_json:
-        print_json({"link": link, "token": token})
+        print_json({"link": link, "token": token, "baseUrlIsGuess": is_guess})
         return
     note("this link sets a new password, once, within an hour. It is not shown again.")
+    if is_guess:
+        note("CZO_AUTH_BASE_URL is not set, so the host and port of the link are a guess.")
     print(link)

@@ -40,7 +40,7 @@ def serve(
 
     with ending_quietly(), reporting():
         settings = chosen_settings(
-            host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url
+            creates=True, host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url
         )
         from czo_auth.cli.processes import serve as run
 
@@ -75,7 +75,9 @@ def _say_ready(settings: Settings) -> None:
 def _where(settings: Settings) -> dict[str, str]:
     if settings.is_embedded_default:
         return {"data folder": f"{settings.data_dir.absolute()} (database and encryption key: back up both)"}
-    return {"database": _without_password(settings.storage_url)}
+    from czo_auth.cli.session import described
+
+    return {"database": described(settings.storage_url)}
 
 
 def _create_administrator(settings: Settings) -> str:
@@ -118,9 +120,3 @@ def _program() -> list[str]:
         return ["czo-auth"]
     relative = os.path.relpath(called)
     return [called if relative.startswith("..") else relative]
-
-
-def _without_password(url: str) -> str:
-    from czo_auth.storage.postgresql_address import read_address
-
-    return url if url.startswith("sqlite:") else str(read_address(url))

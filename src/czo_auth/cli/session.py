@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from czo_auth.cli.host import host_auth
 from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound, Refusal, Unavailable, ValidationFailed
 from czo_auth.core.text import escape_control
@@ -47,21 +48,52 @@ def run(
         missing: What to say when the thing that was named is not there.
     """
     with reporting(missing=missing):
-        settings = chosen_settings(data_dir=data_dir, database_url=database_url)
         from czo_auth.cli.logs import configure_logging
 
         configure_logging("WARNING")
-        return asyncio.run(_opened(settings, act))
+        settings = chosen_settings(creates=False, data_dir=data_dir, database_url=database_url)
+        auth = host_auth()
+        if auth is None or auth.settings != settings:
+            auth = assembled(settings)
+        return asyncio.run(_opened(auth, act))
 
 
-async def _opened(settings: Settings, act: Callable[[Auth], Awaitable[T]]) -> T:
-    auth = assembled(settings)
+async def _opened(auth: Auth, act: Callable[[Auth], Awaitable[T]]) -> T:
     try:
         with no_newer_schema():
+            await _refuse_missing(auth.settings)
             await auth.open()
         return await act(auth)
     finally:
         await auth.stop()
+
+
+async def _refuse_missing(settings: Settings) -> None:
+    """
+    Refuse a database without our tables: the command is about another one, and must not make this one.
+
+    Raises:
+        StartRefused: There are none.
+    """
+    from czo_auth.storage.migrate import current_revision
+
+    if await current_revision(settings.storage_url, table_prefix=settings.table_prefix) is None:
+        raise StartRefused(_no_deployment(settings))
+
+
+def _no_deployment(settings: Settings) -> str:
+    if settings.is_embedded_default:
+        where = f"in {settings.data_dir.absolute()}"
+    else:
+        where = f"at {described(settings.storage_url)}"
+    return f"there is no deployment {where}: `czo-auth serve` or `czo-auth migrate` makes one."
+
+
+def described(url: str) -> str:
+    """Describe the address of a database, without user and password."""
+    from czo_auth.storage.postgresql_address import read_address
+
+    return url if url.startswith("sqlite:") else str(read_address(url))
 
 
 @contextmanager
@@ -97,19 +129,28 @@ def assembled(settings: Settings) -> Auth:
         raise StartRefused(f"{error}.") from None
 
 
-def chosen_settings(**chosen: object) -> Settings:
+def chosen_settings(*, creates: bool, **chosen: object) -> Settings:
     """
-    Read the settings from the environment, *chosen* ones first, with the key of the embedded default.
+    Read the settings, *chosen* ones first: from the host's code if it was named, else from the environment.
+
+    Args:
+        creates: Whether the embedded default may be made, with its key.
 
     Raises:
-        StartRefused: They make no sense, or there is no key.
+        StartRefused: They make no sense, there is no key, or nothing is there and nothing may be made.
     """
+    host = host_auth()
+    if host is not None:
+        given = {name: value for name, value in chosen.items() if value is not None}
+        return host.settings.model_copy(update=given) if given else host.settings
     from czo_auth.deployment import read_settings, settings_with_local_key
-    from czo_auth.settings import KEY_FILE
+    from czo_auth.settings import DATABASE_FILE, KEY_FILE
 
     settings = read_settings(**chosen)
     key_file = settings.data_dir / KEY_FILE
     had_key = key_file.exists()
+    if not creates and settings.is_embedded_default and not (settings.data_dir / DATABASE_FILE).exists():
+        raise StartRefused(_no_deployment(settings))
     settings = settings_with_local_key(settings)
     if not had_key and key_file.exists():
         note(

@@ -60,10 +60,12 @@ class Subscribers:
 
         Raises:
             ValueError: No event is called that.
+            TypeError: The function does not take one argument, the event.
         """
         types = _types_of(pattern)
 
         def register(subscriber: S) -> S:
+            _refuse_unusable(subscriber)
             self._registered.append((types, subscriber))
             return subscriber
 
@@ -122,6 +124,20 @@ class Subscribers:
         # A plain function that only makes a coroutine is found out by what it returns.
         if inspect.isawaitable(returned):
             await returned
+
+
+def _refuse_unusable(subscriber: Subscriber) -> None:
+    """Refuse now what would fail at each event."""
+    name = _name_of(subscriber)
+    if not callable(subscriber):
+        raise TypeError(f"{name} is no function: a subscriber takes one argument, the event")
+    try:
+        inspect.signature(subscriber).bind(None)
+    except TypeError:
+        raise TypeError(f"{name} has to take one argument, the event") from None
+    except ValueError:
+        # Of some functions in C nobody knows the arguments.
+        return
 
 
 def _is_coroutine_function(subscriber: Subscriber) -> bool:

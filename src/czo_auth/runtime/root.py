@@ -69,6 +69,7 @@ from czo_auth.runtime.housekeeping import (
 )
 from czo_auth.runtime.key_ring import check_key_ring, read_key_ring
 from czo_auth.runtime.mail import mail_of
+from czo_auth.runtime.mistakes import refuse_unusable, settings_from
 from czo_auth.runtime.rate_limits import CoarseLimits, KeyLimits, NoRateLimits
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
@@ -150,6 +151,11 @@ class Runtime:
         clock: Gives aware UTC times; for tests. ``czo_auth.testing`` brings one that can be moved.
         sinks: Further places that events go to.
         mail: Sends mails; by default what the settings say.
+        chosen: Settings by their names, instead of *settings*.
+
+    Raises:
+        StartRefused: The settings do not make a deployment.
+        TypeError: *mail* or a sink has not the method that it is used by, or no setting has the name of an argument.
     """
 
     def __init__(
@@ -159,8 +165,10 @@ class Runtime:
         clock: Callable[[], datetime] = utc_now,
         sinks: Sequence[Sink] = (),
         mail: Mail | None = None,
+        **chosen: Any,
     ) -> None:
-        self.settings = settings or Settings()
+        refuse_unusable(mail=mail, sinks=sinks)
+        self.settings = settings_from(settings, chosen)
         self.now = clock
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)

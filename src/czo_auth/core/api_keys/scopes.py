@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import re
 from collections.abc import Callable, Collection, Mapping
 
@@ -53,6 +55,51 @@ def _from_mapping(mapping: Mapping[str, Collection[str]]) -> ScopeRule:
         return frozenset().union(*(frozen.get(name, frozenset()) for name in names))
 
     return rule
+
+
+def check_rule(
+    rule: Mapping[str, Collection[str]], *, actor_types: Collection[str], roles: Collection[str]
+) -> None:
+    """
+    Refuse a mapping that names what does not exist: it would grant nothing, in silence.
+
+    Raises:
+        ValueError: An actor type, role or scope is none.
+    """
+    names = [*actor_types, *(f"org:{role}" for role in roles)]
+    for name, scopes in rule.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f": did you mean {near[0]!r}?" if near else f": there are {', '.join(names)}"
+            raise ValueError(
+                f"scope_rule names {name!r}, which is neither an actor type nor org:<role>{hint}"
+            )
+        if isinstance(scopes, str):
+            raise ValueError(f"scope_rule[{name!r}] is a list of scopes, not one text")
+        for scope in scopes:
+            if scope != "*" and not SCOPE.fullmatch(scope.removesuffix("*") + "x" * scope.endswith(":*")):
+                raise ValueError(
+                    f"scope_rule[{name!r}] holds {scope!r}: scopes have the form resource:action"
+                )
+
+
+def check_rule_function(rule: ScopeRule) -> None:
+    """
+    Refuse a function that could not be asked.
+
+    Raises:
+        ValueError: It does not take actor types and role, or is ``async``.
+    """
+    if inspect.iscoroutinefunction(rule):
+        raise ValueError("scope_rule cannot be an async function: it is asked at each request")
+    try:
+        inspect.signature(rule).bind(frozenset(), None)
+    except TypeError:
+        raise ValueError(
+            "scope_rule takes two arguments, the actor types and the organization role"
+        ) from None
+    except ValueError:
+        return
 
 
 def check_form(scopes: Collection[str]) -> tuple[str, ...]:

@@ -1,0 +1,68 @@
+"""
+What a host gives to a deployment, looked at when it is given.
+
+A mistake in it would show with the first mail or event, in production.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from czo_auth.settings import Settings
+
+
+def refuse_unusable(*, mail: object, sinks: Iterable[object]) -> None:
+    """
+    Refuse objects of the host that could not be used.
+
+    Raises:
+        TypeError: A method is missing, not ``async``, or takes no argument.
+    """
+    if mail is not None:
+        _demand_coroutine(mail, "send", "the message")
+    for sink in sinks:
+        _demand_coroutine(sink, "deliver", "the event")
+        if not isinstance(getattr(sink, "name", None), str):
+            raise TypeError(f"{_kind(sink)} needs a name, its place in the outbox")
+
+
+def settings_from(settings: Settings | None, chosen: Mapping[str, Any]) -> Settings:
+    """
+    Return *settings*, or make them from keyword arguments and the environment.
+
+    Raises:
+        TypeError: Both were given, or there is no setting of that name.
+    """
+    for name in chosen:
+        if name not in Settings.model_fields:
+            near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            hint = f": did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"no setting is called {name!r}{hint}")
+    if settings is None:
+        return Settings(**chosen)
+    if chosen:
+        raise TypeError(f"{', '.join(chosen)} belongs into the Settings that Auth was given")
+    if not isinstance(settings, Settings):
+        raise TypeError(f"Auth takes a Settings object or keyword arguments, not {_kind(settings)}")
+    return settings
+
+
+def _demand_coroutine(thing: object, method: str, argument: str) -> None:
+    name = f"{_kind(thing)}.{method}"
+    found = getattr(thing, method, None)
+    plain = found.func if isinstance(found, partial) else found
+    call = getattr(plain, "__call__", None)  # noqa: B004 - its kind is asked for, not whether it exists
+    if not inspect.iscoroutinefunction(plain) and not inspect.iscoroutinefunction(call):
+        raise TypeError(f"{name} has to be there and `async def`")
+    try:
+        inspect.signature(found).bind(None)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} has to take one argument, {argument}") from None
+
+
+def _kind(thing: object) -> str:
+    return type(thing).__qualname__
