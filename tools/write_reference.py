@@ -13,9 +13,10 @@ from typing import Any
 import typer
 
 from czo_auth.asgi.problems import STATUS, status_of
-from czo_auth.core import errors, mail
+from czo_auth.core import errors
 from czo_auth.core.errors import Refusal
 from czo_auth.core.events import types
+from czo_auth.rest.better_auth import errors as client_errors
 from czo_auth.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -72,7 +73,7 @@ def errors_page() -> str:
     """Tell every code with its number and sentence."""
     kinds: list[type[Refusal]] = [
         kind
-        for module in (errors, mail)
+        for module in (errors, client_errors)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, Refusal) and "code" in vars(kind) and kind is not Refusal
     ]

@@ -10,7 +10,8 @@ import pytest
 
 from czo_auth.core import mail
 from czo_auth.core.api_keys.key import LeakResponse
-from czo_auth.core.mail import Language, Links, MailKind, MailMessage, MailNotConfigured, MailUnavailable
+from czo_auth.core.errors import MailNotConfigured, MailUnavailable
+from czo_auth.core.mail import Language, Links, MailKind, MailMessage
 
 AT = datetime(2026, 2, 13, 9, 30, 15, tzinfo=UTC)
 TOKEN = "czm_" + "t" * 42 + "A"

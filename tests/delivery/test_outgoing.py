@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from czo_auth.core.mail import MailMessage, MailNotConfigured, MailUnavailable
+from czo_auth.core.errors import MailNotConfigured, MailUnavailable
+from czo_auth.core.mail import MailMessage
 from czo_auth.delivery.log_mail import LogMail
 from czo_auth.delivery.no_mail import NoMail
 from czo_auth.delivery.outgoing import Outgoing, OutgoingPolicy

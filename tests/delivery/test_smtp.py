@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.mail import Links, MailMessage, MailUnavailable, compose_password_reset
+from czo_auth.core.errors import MailUnavailable
+from czo_auth.core.mail import Links, MailMessage, compose_password_reset
 from czo_auth.delivery.smtp import SmtpMail, SmtpSettings
 from tests.delivery.smtp_server import SmtpServer, tls_pair
 from tests.support.ports import free_port

@@ -11,9 +11,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from czo_auth.core.errors import SlugTaken, StorageUnavailable
+from czo_auth.core.errors import SlugTaken, StorageUnavailable, TablesMissing
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.errors import StorageError, TablesMissing
+from czo_auth.storage.errors import StorageError
 from czo_auth.storage.lookup_sql import lookup_sql
 from czo_auth.storage.postgresql import PostgresStorage
 from czo_auth.storage.postgresql_server import PostgresServer as PostgresAddress

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from czo_auth.core.errors import SlugTaken, StorageUnavailable
+from czo_auth.core.errors import SlugTaken, StorageUnavailable, TablesMissing
 from czo_auth.core.transaction import Transaction
-from czo_auth.storage.errors import TablesMissing
 from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.sqlite import SqliteStorage
 from czo_auth.storage.sqlite_file import database_path

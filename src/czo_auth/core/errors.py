@@ -199,92 +199,8 @@ class InvitationNotFound(Invalid):
     message = "The invitation is not valid any more."
 
 
-class NoValuesToUpdate(Invalid):
-    code = "NO_VALUES_TO_UPDATE"
-    message = "Nothing to update was sent."
-
-
-class ServerOnlyProperty(Invalid):
-    code = "SERVER_ONLY_PROPERTY"
-    message = "A property in the body can only be set by the server."
-
-
-class InvalidNameLength(Invalid):
-    code = "INVALID_NAME_LENGTH"
-    message = "The name is too short or too long."
-
-
-class InvalidPrefixLength(Invalid):
-    code = "INVALID_PREFIX_LENGTH"
-    message = "The prefix is not the one of this deployment."
-
-
-class ExpiresInTooSmall(Invalid):
-    code = "EXPIRES_IN_IS_TOO_SMALL"
-    message = "The expiry is too near."
-
-
-class ExpiresInTooLarge(Invalid):
-    code = "EXPIRES_IN_IS_TOO_LARGE"
-    message = "The expiry is too far away."
-
-
-class OrganizationAlreadyExists(Invalid):
-    """The slug is taken, under the name that better-auth's client knows when it creates an organization."""
-
-    code = "ORGANIZATION_ALREADY_EXISTS"
-    message = "An organization with this slug exists."
-
-
-class SlugNotAvailable(Invalid):
-    """The same where better-auth's client asks for a slug or changes it."""
-
-    code = "ORGANIZATION_SLUG_ALREADY_TAKEN"
-    message = "The slug is taken."
-
-
-class NoActiveOrganization(Invalid):
-    code = "NO_ACTIVE_ORGANIZATION"
-    message = "No organization is active in this session."
-
-
-class MemberNotFound(Invalid):
-    code = "MEMBER_NOT_FOUND"
-    message = "There is no such member."
-
-
-class OrganizationNotFound(Invalid):
-    code = "ORGANIZATION_NOT_FOUND"
-    message = "There is no such organization."
-
-
-class MemberExists(Invalid):
-    """Already a member, as better-auth's client is told."""
-
-    code = "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION"
-    message = "This user is a member already."
-
-
-class InvitationExists(Invalid):
-    """Already invited, as better-auth's client is told."""
-
-    code = "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION"
-    message = "This address is invited already."
-
-
-class OnlyOwnerCannotLeave(Invalid):
-    code = "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER"
-    message = "The only owner cannot leave."
-
-
-class OwnerNeeded(Invalid):
-    code = "YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER"
-    message = "An organization keeps at least one owner."
-
-
-class RoleNotFound(Invalid):
-    code = "ROLE_NOT_FOUND"
-    message = "There is no such role."
+class LifetimeTooLong(ValidationFailed):
+    """A kind of its own, as better-auth's client has a code for it."""
 
 
 # --- not authenticated -----------------------------------------------------------------------------------------------
@@ -293,11 +209,6 @@ class Unauthorized(NotAuthenticated):
 
     code = "UNAUTHORIZED"
     message = "Sign in first."
-
-
-class UnauthorizedSession(NotAuthenticated):
-    code = "UNAUTHORIZED_SESSION"
-    message = "This session may not do that."
 
 
 class InvalidToken(NotAuthenticated):
@@ -340,6 +251,15 @@ class InvalidChallenge(NotAuthenticated):
 class InvalidRefreshToken(NotAuthenticated):
     code = "INVALID_REFRESH_TOKEN"
     message = "The refresh token is not valid."
+
+
+class BehindTheClock(InvalidCode):
+    """
+    The code was right some minutes ago: the phone's clock is slow. For clients the same as any wrong code.
+
+    Only the past is looked at. To say that a code will be right in a few minutes would give a guesser many steps to
+    hit with one attempt, and then time to use what was hit; a code of the past is worth nothing to anybody.
+    """
 
 
 # --- forbidden -------------------------------------------------------------------------------------------------------
@@ -414,20 +334,6 @@ class NotMemberOfOrganization(Forbidden):
     message = "You are not a member of this organization."
 
 
-class NotOrganizationMember(Forbidden):
-    """The same fact under the name that better-auth's client knows."""
-
-    code = "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION"
-    message = "You are not a member of this organization."
-
-
-class NotMemberHere(Forbidden):
-    """And under the one that it knows when members are listed."""
-
-    code = "YOU_ARE_NOT_A_MEMBER_OF_THIS_ORGANIZATION"
-    message = "You are not a member of this organization."
-
-
 class RoleAboveOwn(Forbidden):
     """Nobody grants a role above their own."""
 
@@ -437,51 +343,6 @@ class RoleAboveOwn(Forbidden):
 class CannotFoundOrganization(Forbidden):
     code = "YOU_ARE_NOT_ALLOWED_TO_CREATE_A_NEW_ORGANIZATION"
     message = "You are not allowed to create an organization."
-
-
-class CannotUpdateOrganization(Forbidden):
-    code = "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION"
-    message = "You are not allowed to change this organization."
-
-
-class CannotDeleteOrganization(Forbidden):
-    code = "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_ORGANIZATION"
-    message = "You are not allowed to delete this organization."
-
-
-class CannotUpdateMember(Forbidden):
-    code = "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER"
-    message = "You are not allowed to change this member."
-
-
-class CannotRemoveMember(Forbidden):
-    code = "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER"
-    message = "You are not allowed to remove this member."
-
-
-class CannotInvite(Forbidden):
-    code = "YOU_ARE_NOT_ALLOWED_TO_INVITE_USERS_TO_THIS_ORGANIZATION"
-    message = "You are not allowed to invite people to this organization."
-
-
-class CannotInviteWithRole(Forbidden):
-    code = "YOU_ARE_NOT_ALLOWED_TO_INVITE_USER_WITH_THIS_ROLE"
-    message = "You cannot grant a role above your own."
-
-
-class CannotCancelInvitation(Forbidden):
-    code = "YOU_ARE_NOT_ALLOWED_TO_CANCEL_THIS_INVITATION"
-    message = "You are not allowed to cancel this invitation."
-
-
-class CannotListInvitations(Forbidden):
-    code = "YOU_ARE_NOT_ALLOWED_TO_LIST_INVITATIONS"
-    message = "You are not allowed to see the invitations of this organization."
-
-
-class InvitationsNeedVerifiedEmail(Forbidden):
-    code = "EMAIL_VERIFICATION_REQUIRED_FOR_INVITATION"
-    message = "Confirm your email address first."
 
 
 class OrganizationScopeMismatch(Forbidden):
@@ -535,11 +396,6 @@ class UnknownInvitation(NotFound):
 class UnknownActorType(Missing):
     code = "UNKNOWN_ACTOR_TYPE"
     message = "There is no such actor type."
-
-
-class KeyNotFound(Missing):
-    code = "KEY_NOT_FOUND"
-    message = "There is no such API key."
 
 
 class PasskeyNotFound(Missing):
@@ -681,3 +537,26 @@ class SecretUnreadable(Unavailable):
     """A sealed value did not open: the wrong key, or a row that was tampered with. Fails closed (S13)."""
 
     message = "The second factor cannot be checked at present. A backup code still works."
+
+
+class MailUnavailable(Unavailable):
+    """The mail server does not take the message; without ``retry_after``, it never will."""
+
+    code = "MAIL_UNAVAILABLE"
+    message = "Mail cannot be sent at present. Try again shortly."
+
+
+class MailNotConfigured(Unavailable):
+    """This deployment has no mail server; waiting does not help, the operator does."""
+
+    code = "MAIL_NOT_CONFIGURED"
+    message = "This deployment cannot send mail."
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+class TablesMissing(StorageUnavailable):
+    """The tables are not there, or older than this program: migrations have not run."""
+
+    message = "The database is not ready. Its migrations have to run first."

@@ -11,7 +11,6 @@ from typing import Literal, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from czo_auth.core.api_keys.key import LeakResponse
-from czo_auth.core.errors import Unavailable
 from czo_auth.core.mail_texts import LEAK_RESPONSES, NO_NAME, NO_PLACE, TEXTS
 from czo_auth.core.text import escape_control
 from czo_auth.core.users.email import deliverable_email, find_canonical_email
@@ -43,23 +42,6 @@ _ADDRESS = r"[^\s<>@,;\"()]+@[^\s<>@,;\"()]+"
 _SENDER = re.compile(
     rf'(?P<bare>{_ADDRESS})|(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<name>[^<>",;@]*))\s*<(?P<address>{_ADDRESS})>'
 )
-
-
-class MailUnavailable(Unavailable):
-    """The mail server does not take the message; without ``retry_after``, it never will."""
-
-    code = "MAIL_UNAVAILABLE"
-    message = "Mail cannot be sent at present. Try again shortly."
-
-
-class MailNotConfigured(Unavailable):
-    """This deployment has no mail server; waiting does not help, the operator does."""
-
-    code = "MAIL_NOT_CONFIGURED"
-    message = "This deployment cannot send mail."
-
-    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
-        super().__init__(message, retry_after=retry_after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

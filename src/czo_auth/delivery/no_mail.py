@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from czo_auth.core.mail import MailMessage, MailNotConfigured
+from czo_auth.core.errors import MailNotConfigured
+from czo_auth.core.mail import MailMessage
 
 
 class NoMail:

@@ -8,7 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
 
-from czo_auth.core.mail import Mail, MailMessage, MailNotConfigured, MailUnavailable
+from czo_auth.core.errors import MailNotConfigured, MailUnavailable
+from czo_auth.core.mail import Mail, MailMessage
 
 _log = logging.getLogger("czo_auth.mail")
 

@@ -17,8 +17,9 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
+from czo_auth.core.errors import MailUnavailable
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import MailMessage, MailUnavailable, read_sender
+from czo_auth.core.mail import MailMessage, read_sender
 
 _log = logging.getLogger("czo_auth.mail")
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.errors import StorageUnavailable, TablesMissing
 
 log = logging.getLogger("czo_auth.storage")
 
@@ -31,12 +31,6 @@ class StorageError(Exception):
 
     Holds the first line of the database's message, which names the constraint and not the values.
     """
-
-
-class TablesMissing(StorageUnavailable):
-    """The tables are not there, or older than this program: migrations have not run."""
-
-    message = "The database is not ready. Its migrations have to run first."
 
 
 class DatabaseMisconfigured(StorageUnavailable):

@@ -9,12 +9,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.errors import StorageUnavailable, TablesMissing
 from czo_auth.storage.column_types import json_text
 from czo_auth.storage.errors import (
     DatabaseMisconfigured,
     StorageError,
-    TablesMissing,
     first_line,
     misconfigured,
     unavailable,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from czo_auth.core.errors import Refusal, ValidationFailed
-from czo_auth.core.flows.two_factor.verify_code import BehindTheClock
+from czo_auth.core.errors import BehindTheClock, Refusal, ValidationFailed
 from czo_auth.web.forms import Form
 from czo_auth.web.translations import Translations
 

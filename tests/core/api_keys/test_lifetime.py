@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from czo_auth.core.api_keys.lifetime import (
-    LifetimeTooLong,
     bounded_end,
     checked_days,
     days_left,
@@ -15,7 +14,7 @@ from czo_auth.core.api_keys.lifetime import (
     shorter,
     warning_before_disuse,
 )
-from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.errors import LifetimeTooLong, ValidationFailed
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)

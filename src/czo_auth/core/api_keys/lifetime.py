@@ -6,7 +6,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Final
 
-from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.errors import LifetimeTooLong, ValidationFailed
 
 NOTICE_DAYS: Final = (30, 7, 1)
 """Days before its expiry on which the owner of a key is told, the farthest first."""
@@ -19,10 +19,6 @@ UNUSED_MARGIN: Final = timedelta(hours=1)
 
 _DAY: Final = timedelta(days=1)
 _MAX_WARNING: Final = timedelta(days=7)
-
-
-class LifetimeTooLong(ValidationFailed):
-    """A kind of its own, as better-auth's client has a code for it."""
 
 
 def shorter(one: int | None, other: int | None) -> int | None:

@@ -15,23 +15,21 @@ from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.api_keys.lifetime import LifetimeTooLong
 from czo_auth.core.api_keys.store import KeyOrder
-from czo_auth.core.errors import (
+from czo_auth.core.errors import LifetimeTooLong, NotFound, Unauthorized
+from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_OFFSET, MAX_PAGE
+from czo_auth.rest.api_keys import Seconds, seconds
+from czo_auth.rest.better_auth.errors import (
     ExpiresInTooLarge,
     ExpiresInTooSmall,
     InvalidNameLength,
     InvalidPrefixLength,
     KeyNotFound,
-    NotFound,
     NoValuesToUpdate,
     ServerOnlyProperty,
-    Unauthorized,
     UnauthorizedSession,
 )
-from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_OFFSET, MAX_PAGE
-from czo_auth.rest.api_keys import Seconds, seconds
 from czo_auth.rest.models import SERVER_SIDE, Body, Identifier, Metadata, OrganizationFilter
 from czo_auth.rest.routing import CurrentRequest, GuardedRoute, Routes
 from czo_auth.rest.shapes import Json, rate_limit

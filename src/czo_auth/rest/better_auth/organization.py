@@ -20,6 +20,7 @@ from czo_auth.core.flows.organizations.manage import NewOrganization, Organizati
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_OFFSET, MAX_PAGE
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.paging import PageQuery
+from czo_auth.rest.better_auth import errors as client_errors
 from czo_auth.rest.invitations import shaped_invitation
 from czo_auth.rest.models import Email, Identifier, Image, Metadata, Name, TolerantBody
 from czo_auth.rest.organizations import Role, Slug, shaped_member
@@ -30,42 +31,42 @@ routes = Routes("better-auth: organizations", ignores_unknown_fields=True)
 
 Renaming = dict[type[Refusal], type[Refusal]]
 _EVERYWHERE: Final[Renaming] = {
-    errors.UnknownOrganization: errors.NotOrganizationMember,
-    errors.UnknownMember: errors.MemberNotFound,
+    errors.UnknownOrganization: client_errors.NotOrganizationMember,
+    errors.UnknownMember: client_errors.MemberNotFound,
     errors.UnknownInvitation: errors.InvitationNotFound,
-    errors.UnknownRole: errors.RoleNotFound,
-    errors.SlugTaken: errors.SlugNotAvailable,
-    errors.AlreadyMember: errors.MemberExists,
-    errors.AlreadyInvited: errors.InvitationExists,
-    errors.LastOwner: errors.OnlyOwnerCannotLeave,
-    errors.EmailNotVerified: errors.InvitationsNeedVerifiedEmail,
+    errors.UnknownRole: client_errors.RoleNotFound,
+    errors.SlugTaken: client_errors.SlugNotAvailable,
+    errors.AlreadyMember: client_errors.MemberExists,
+    errors.AlreadyInvited: client_errors.InvitationExists,
+    errors.LastOwner: client_errors.OnlyOwnerCannotLeave,
+    errors.EmailNotVerified: client_errors.InvitationsNeedVerifiedEmail,
 }
-_NOT_A_MEMBER: Final[Renaming] = {errors.UnknownOrganization: errors.MemberNotFound}
+_NOT_A_MEMBER: Final[Renaming] = {errors.UnknownOrganization: client_errors.MemberNotFound}
 _NOT_HERE: Final[Renaming] = {
-    errors.UnknownOrganization: errors.NotMemberHere,
-    errors.UnknownMember: errors.NotMemberHere,
+    errors.UnknownOrganization: client_errors.NotMemberHere,
+    errors.UnknownMember: client_errors.NotMemberHere,
 }
 _BY_CALL: Final[dict[str, Renaming]] = {
-    "create": {errors.SlugTaken: errors.OrganizationAlreadyExists},
-    "update": {errors.Forbidden: errors.CannotUpdateOrganization},
-    "delete": {errors.Forbidden: errors.CannotDeleteOrganization},
+    "create": {errors.SlugTaken: client_errors.OrganizationAlreadyExists},
+    "update": {errors.Forbidden: client_errors.CannotUpdateOrganization},
+    "delete": {errors.Forbidden: client_errors.CannotDeleteOrganization},
     "list-members": _NOT_HERE,
     "get-active-member-role": _NOT_HERE,
-    "remove-member": {**_NOT_A_MEMBER, errors.Forbidden: errors.CannotRemoveMember},
+    "remove-member": {**_NOT_A_MEMBER, errors.Forbidden: client_errors.CannotRemoveMember},
     "update-member-role": {
         **_NOT_A_MEMBER,
-        errors.Forbidden: errors.CannotUpdateMember,
-        errors.RoleAboveOwn: errors.CannotUpdateMember,
-        errors.LastOwner: errors.OwnerNeeded,
+        errors.Forbidden: client_errors.CannotUpdateMember,
+        errors.RoleAboveOwn: client_errors.CannotUpdateMember,
+        errors.LastOwner: client_errors.OwnerNeeded,
     },
     "leave": _NOT_A_MEMBER,
     "invite-member": {
         **_NOT_A_MEMBER,
-        errors.Forbidden: errors.CannotInvite,
-        errors.RoleAboveOwn: errors.CannotInviteWithRole,
+        errors.Forbidden: client_errors.CannotInvite,
+        errors.RoleAboveOwn: client_errors.CannotInviteWithRole,
     },
-    "cancel-invitation": {errors.Forbidden: errors.CannotCancelInvitation},
-    "list-invitations": {errors.Forbidden: errors.CannotListInvitations},
+    "cancel-invitation": {errors.Forbidden: client_errors.CannotCancelInvitation},
+    "list-invitations": {errors.Forbidden: client_errors.CannotListInvitations},
 }
 """The client's name for what the core refuses; what is not here keeps the name it has."""
 
@@ -152,7 +153,7 @@ def _active(
     call: RequestContext,
     organization_id: str | None,
     *,
-    otherwise: type[Refusal] = errors.NoActiveOrganization,
+    otherwise: type[Refusal] = client_errors.NoActiveOrganization,
 ) -> str:
     """Take the organization that was named, or the active one."""
     chosen = organization_id or call.principal.organization_id
@@ -217,7 +218,7 @@ async def create(body: ClientCreateOrganizationRequest, call: CurrentRequest) ->
 async def check_slug(body: ClientCheckSlugRequest, call: CurrentRequest) -> Response:
     """Say whether a slug is free."""
     if not await call.runtime.organizations.is_slug_free(body.slug):
-        raise errors.SlugNotAvailable
+        raise client_errors.SlugNotAvailable
     return JSONResponse({"status": True})
 
 
@@ -296,7 +297,7 @@ async def update(body: ClientUpdateOrganizationRequest, call: CurrentRequest) ->
         logo=data.logo,
         metadata=data.metadata,
     )
-    chosen = _active(call, body.organization_id, otherwise=errors.OrganizationNotFound)
+    chosen = _active(call, body.organization_id, otherwise=client_errors.OrganizationNotFound)
     with _named_for("update"):
         changed = await call.runtime.organizations.update(
             call.principal, chosen, changes, context=call.context, now=call.now
@@ -435,7 +436,7 @@ async def leave(body: ClientOrganizationRequest, call: CurrentRequest) -> Respon
 @routes.add("POST", "/organization/invite-member", access=ACCOUNT)
 async def invite_member(body: ClientCreateInvitationRequest, call: CurrentRequest) -> Response:
     """Invite an address. The token is in the mail only."""
-    chosen = _active(call, body.organization_id, otherwise=errors.OrganizationNotFound)
+    chosen = _active(call, body.organization_id, otherwise=client_errors.OrganizationNotFound)
     with _named_for("invite-member"):
         sent = await call.runtime.invitations.invite(
             call.principal,

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pyotp
 import pytest
 
-from czo_auth.core.errors import InvalidCode
-from czo_auth.core.flows.two_factor.verify_code import BehindTheClock, wrong_totp
+from czo_auth.core.errors import BehindTheClock, InvalidCode
+from czo_auth.core.flows.two_factor.verify_code import wrong_totp
 from tests.contract.checks import refused
 from tests.contract.databases import SqliteDatabases
 from tests.contract.deployments import timed_deployment

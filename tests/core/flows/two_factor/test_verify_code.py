@@ -11,6 +11,7 @@ import pytest
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AccountLocked,
+    BehindTheClock,
     InvalidBackupCode,
     InvalidChallenge,
     InvalidCode,
@@ -20,7 +21,6 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditRecord, Event
 from czo_auth.core.flows.two_factor.verify_code import (
-    BehindTheClock,
     CodeKind,
     VerifiedCode,
     VerifyCode,

@@ -9,7 +9,7 @@ from functools import partial
 
 from czo_auth.core.api_keys.addresses import canonical_allow_list, is_within
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.api_keys.lifetime import LifetimeTooLong, bounded_end, notice_within, shorter
+from czo_auth.core.api_keys.lifetime import bounded_end, notice_within, shorter
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate, is_as_tight
 from czo_auth.core.api_keys.scopes import check_form, check_grant
 from czo_auth.core.api_keys.store import KeyOrder
@@ -20,6 +20,7 @@ from czo_auth.core.errors import (
     ApiKeyLimitReached,
     InsufficientApiKeyPermissions,
     InvalidToken,
+    LifetimeTooLong,
     NotFound,
     NotMemberOfOrganization,
     ValidationFailed,

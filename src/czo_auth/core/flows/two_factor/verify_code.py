@@ -15,6 +15,7 @@ from typing import Final, Literal
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AccountLocked,
+    BehindTheClock,
     InvalidBackupCode,
     InvalidChallenge,
     InvalidCode,
@@ -38,15 +39,6 @@ CODE_REFUSED = "auth.2fa.code"
 CodeKind = Literal["totp", "backup", "either"]
 _MAX_LAG: Final = 20
 """How far behind a phone's clock may be to be told so. Unit: steps."""
-
-
-class BehindTheClock(InvalidCode):
-    """
-    The code was right some minutes ago: the phone's clock is slow. For clients the same as any wrong code.
-
-    Only the past is looked at. To say that a code will be right in a few minutes would give a guesser many steps to
-    hit with one attempt, and then time to use what was hit; a code of the past is worth nothing to anybody.
-    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

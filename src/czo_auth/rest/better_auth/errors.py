@@ -1,0 +1,162 @@
+"""Refusals under the names that better-auth's client knows; only the routes of this package raise them."""
+
+from __future__ import annotations
+
+from czo_auth.core.errors import Forbidden, Invalid, Missing, NotAuthenticated
+
+
+class NoValuesToUpdate(Invalid):
+    code = "NO_VALUES_TO_UPDATE"
+    message = "Nothing to update was sent."
+
+
+class ServerOnlyProperty(Invalid):
+    code = "SERVER_ONLY_PROPERTY"
+    message = "A property in the body can only be set by the server."
+
+
+class InvalidNameLength(Invalid):
+    code = "INVALID_NAME_LENGTH"
+    message = "The name is too short or too long."
+
+
+class InvalidPrefixLength(Invalid):
+    code = "INVALID_PREFIX_LENGTH"
+    message = "The prefix is not the one of this deployment."
+
+
+class ExpiresInTooSmall(Invalid):
+    code = "EXPIRES_IN_IS_TOO_SMALL"
+    message = "The expiry is too near."
+
+
+class ExpiresInTooLarge(Invalid):
+    code = "EXPIRES_IN_IS_TOO_LARGE"
+    message = "The expiry is too far away."
+
+
+class OrganizationAlreadyExists(Invalid):
+    """The slug is taken, under the name that better-auth's client knows when it creates an organization."""
+
+    code = "ORGANIZATION_ALREADY_EXISTS"
+    message = "An organization with this slug exists."
+
+
+class SlugNotAvailable(Invalid):
+    """The same where better-auth's client asks for a slug or changes it."""
+
+    code = "ORGANIZATION_SLUG_ALREADY_TAKEN"
+    message = "The slug is taken."
+
+
+class NoActiveOrganization(Invalid):
+    code = "NO_ACTIVE_ORGANIZATION"
+    message = "No organization is active in this session."
+
+
+class MemberNotFound(Invalid):
+    code = "MEMBER_NOT_FOUND"
+    message = "There is no such member."
+
+
+class OrganizationNotFound(Invalid):
+    code = "ORGANIZATION_NOT_FOUND"
+    message = "There is no such organization."
+
+
+class MemberExists(Invalid):
+    """Already a member, as better-auth's client is told."""
+
+    code = "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION"
+    message = "This user is a member already."
+
+
+class InvitationExists(Invalid):
+    """Already invited, as better-auth's client is told."""
+
+    code = "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION"
+    message = "This address is invited already."
+
+
+class OnlyOwnerCannotLeave(Invalid):
+    code = "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER"
+    message = "The only owner cannot leave."
+
+
+class OwnerNeeded(Invalid):
+    code = "YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER"
+    message = "An organization keeps at least one owner."
+
+
+class RoleNotFound(Invalid):
+    code = "ROLE_NOT_FOUND"
+    message = "There is no such role."
+
+
+class UnauthorizedSession(NotAuthenticated):
+    code = "UNAUTHORIZED_SESSION"
+    message = "This session may not do that."
+
+
+class NotOrganizationMember(Forbidden):
+    """The same fact under the name that better-auth's client knows."""
+
+    code = "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION"
+    message = "You are not a member of this organization."
+
+
+class NotMemberHere(Forbidden):
+    """And under the one that it knows when members are listed."""
+
+    code = "YOU_ARE_NOT_A_MEMBER_OF_THIS_ORGANIZATION"
+    message = "You are not a member of this organization."
+
+
+class CannotUpdateOrganization(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION"
+    message = "You are not allowed to change this organization."
+
+
+class CannotDeleteOrganization(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_ORGANIZATION"
+    message = "You are not allowed to delete this organization."
+
+
+class CannotUpdateMember(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER"
+    message = "You are not allowed to change this member."
+
+
+class CannotRemoveMember(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER"
+    message = "You are not allowed to remove this member."
+
+
+class CannotInvite(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_INVITE_USERS_TO_THIS_ORGANIZATION"
+    message = "You are not allowed to invite people to this organization."
+
+
+class CannotInviteWithRole(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_INVITE_USER_WITH_THIS_ROLE"
+    message = "You cannot grant a role above your own."
+
+
+class CannotCancelInvitation(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_CANCEL_THIS_INVITATION"
+    message = "You are not allowed to cancel this invitation."
+
+
+class CannotListInvitations(Forbidden):
+    code = "YOU_ARE_NOT_ALLOWED_TO_LIST_INVITATIONS"
+    message = "You are not allowed to see the invitations of this organization."
+
+
+class InvitationsNeedVerifiedEmail(Forbidden):
+    code = "EMAIL_VERIFICATION_REQUIRED_FOR_INVITATION"
+    message = "Confirm your email address first."
+
+
+class KeyNotFound(Missing):
+    code = "KEY_NOT_FOUND"
+    message = "There is no such API key."
