@@ -285,8 +285,45 @@ async def test_dead_lettered_event_is_kept_once_for_each_sink(rows: Rows) -> Non
     for sink, event in (("b", first), ("a", first), ("a", first), ("a", second)):
         await rows.run(lambda tx: tx.outbox.dead_letter(sink, event, error="too long", now=NOW))  # noqa: B023
     dead_lettered = await rows.run(lambda tx: tx.outbox.dead_letters(limit=10))
-    assert dead_lettered == [("a", first, "too long"), ("b", first, "too long"), ("a", second, "too long")]
+    found = [(letter.sink, letter.event, letter.error) for letter in dead_lettered]
+    assert found == [("a", first, "too long"), ("b", first, "too long"), ("a", second, "too long")]
+    after = (dead_lettered[0].event.sequence, "a")
+    rest = await rows.run(lambda tx: tx.outbox.dead_letters(after=after, limit=10))
+    assert rest == dead_lettered[1:]
+    assert await rows.run(lambda tx: tx.outbox.dead_letters(sink="b", limit=10)) == dead_lettered[1:2]
     assert len(await rows.run(lambda tx: tx.outbox.dead_letters(limit=1))) == 1
+
+
+async def test_dead_letter_is_replayed_until_it_is_taken(rows: Rows) -> None:
+    await record(rows, KEY_CREATED, KEY_CREATED)
+    first, second = await events(rows)
+    for event in (first, second):
+        await rows.run(lambda tx: tx.outbox.dead_letter("s", event, error="down", now=NOW))  # noqa: B023
+    assert await rows.run(lambda tx: tx.outbox.replays("s", limit=10)) == []
+    assert await rows.run(lambda tx: tx.outbox.replay(sink="t", event_id=None, now=NOW)) == 0
+    assert await rows.run(lambda tx: tx.outbox.replay(sink="s", event_id=first.id, now=NOW)) == 1
+    assert await rows.run(lambda tx: tx.outbox.replay(sink=None, event_id=None, now=NOW)) == 1
+    assert await rows.run(lambda tx: tx.outbox.replays("s", limit=10)) == [first, second]
+    await rows.run(lambda tx: tx.outbox.end_replay("s", first.sequence, error=None))
+    await rows.run(lambda tx: tx.outbox.end_replay("s", second.sequence, error="still down"))
+    (letter,) = await rows.run(lambda tx: tx.outbox.dead_letters(limit=10))
+    assert (letter.event, letter.error, letter.replay_at) == (second, "still down", None)
+    assert await rows.run(lambda tx: tx.outbox.prune_dead_letters(before=NOW)) == 0
+    assert await rows.run(lambda tx: tx.outbox.prune_dead_letters(before=NOW + SECOND)) == 1
+
+
+async def test_sink_that_is_new_begins_where_the_others_are(rows: Rows) -> None:
+    async def place_of(name: str) -> int | None:
+        await rows.run(lambda tx: tx.outbox.join_sinks([name], place="all"))
+        return await rows.run(lambda tx: tx.outbox.claim_sink(name, owner="a", until=NOW + HOUR, now=NOW))
+
+    assert await place_of("first") == 0
+    for sequence in (7, 5):
+        await rows.run(
+            lambda tx: tx.outbox.advance_sink("first", owner="a", sequence=sequence, joins="all")  # noqa: B023
+        )
+    assert await place_of("second") == 7
+    assert await place_of("first") == 7
 
 
 async def test_events_are_pruned_when_every_sink_has_had_them(rows: Rows) -> None:

@@ -69,7 +69,8 @@ async def test_outbox_and_dead_lettered_events_lose_the_names(rows: Rows) -> Non
     await rows.run(lambda tx: tx.outbox.dead_letter("sink", event, error="no", now=NOW))
     await erase(rows)
     (kept,) = await rows.run(lambda tx: tx.outbox.events_after(0, limit=10))
-    ((_, dead_lettered, _),) = await rows.run(lambda tx: tx.outbox.dead_letters(limit=10))
+    (letter,) = await rows.run(lambda tx: tx.outbox.dead_letters(limit=10))
+    dead_lettered = letter.event
     assert kept.data == dead_lettered.data == {"apiKeyId": "k", "userId": PERSON}
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 events_app = typer.Typer(help="Read the events.", no_args_is_help=True, rich_markup_mode=None)
 audit_app = typer.Typer(help="Read and check the audit log.", no_args_is_help=True, rich_markup_mode=None)
 _FOLLOW_SECONDS = 0.5
+_PAGE = 500
 
 Follow: TypeAlias = Annotated[
     bool, typer.Option("--follow", "-f", help="Go on with what is recorded from now on; Ctrl-C ends it.")
@@ -58,6 +59,73 @@ def tail_events(
         data_dir=data_dir,
         database_url=database_url,
     )
+
+
+@events_app.command("dead-letters", epilog=examples("czo-auth events dead-letters --json"))
+def list_dead_letters(
+    sink: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of this sink or subscriber only.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """List the events that a sink or a subscriber refused for good; they are kept for 90 days."""
+    from czo_auth.asgi.timestamps import format_timestamp
+    from czo_auth.cli.output import print_json, print_line
+    from czo_auth.cli.session import run
+    from czo_auth.core.events.cloudevents import to_cloudevent
+
+    async def act(auth: Auth) -> None:
+        if not as_json:
+            print_line(("at", "sink", "type", "id", "replay", "error"))
+        after = (0, "")
+        while page := await auth.dead_letters.list(sink=sink, after=after, limit=_PAGE):
+            after = (page[-1].event.sequence, page[-1].sink)
+            for letter in page:
+                at, event = format_timestamp(letter.dead_lettered_at), letter.event
+                replay = letter.replay_at and format_timestamp(letter.replay_at)
+                if as_json:
+                    cloudevent = to_cloudevent(event, source=auth.settings.public_url)
+                    shape = {"sink": letter.sink, "error": letter.error, "deadLetteredAt": at}
+                    print_json({**shape, "replayAt": replay, "event": cloudevent})
+                else:
+                    print_line((at, letter.sink, event.type, event.id, replay, letter.error))
+
+    run(act, data_dir=data_dir, database_url=database_url)
+
+
+@events_app.command("replay", epilog=examples("czo-auth events replay --all"))
+def replay_events(
+    event_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The event's id.", show_default=False)
+    ] = None,
+    sink: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Those of this sink or subscriber.", show_default=False),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Offer dead-lettered events once more. The server that serves the sink does so within a second.
+
+    What is taken is no dead letter any more; what is refused again stays one.
+    """
+    from czo_auth.cli.session import CANNOT_START, OPERATOR, REFUSED, fail, run
+
+    if not (event_id or sink or every):
+        fail("name an event, a sink, or --all.", CANNOT_START)
+
+    async def act(auth: Auth) -> int:
+        return await auth.dead_letters.replay(sink=sink, event_id=event_id, context=OPERATOR, now=auth.now())
+
+    count = run(act, data_dir=data_dir, database_url=database_url)
+    if not count:
+        fail("there is no such dead letter.", REFUSED)
+    print(f"{count} dead-lettered {'event is' if count == 1 else 'events are'} offered once more")
 
 
 @audit_app.command("tail", epilog=examples("czo-auth audit tail --json | grep auth.sign_in"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import difflib
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TypeVar, cast
+from functools import partial
+from typing import Final, TypeVar, cast
 
+from czo_auth.core.events.deliver import DeliveryPolicy, Sink
 from czo_auth.core.events.types import EVENT_TYPES, Event
 
 Subscriber = Callable[[Event], Awaitable[None]] | Callable[[Event], None]
@@ -22,22 +24,27 @@ class SubscriberFailed(Exception):
     """A subscriber raised, or took too long; says which one."""
 
 
+SUBSCRIBER_POLICY: Final = DeliveryPolicy(
+    tries=40, first_pause=timedelta(seconds=1), longest_pause=timedelta(minutes=15)
+)
+"""Forty tries over about six hours: what a subscriber speaks to may be down for an afternoon."""
+
+JOINS: Final = "in-process"
+"""The place in the outbox at which a subscriber begins that is new."""
+
+
 class Subscribers:
     """
-    The subscribers of this process, as a sink.
+    The subscribers of this process.
 
-    They share one place in the outbox: an event is done with when all that asked for it have returned. Each process
-    that runs a relay must register the same ones, for only one of them is served at a time.
-
-    A subscriber that raises gets the event again a few times, and the others do not. After that the event is
-    dead-lettered.
+    Each is a sink with a place of its own in the outbox, so that none waits for another. One that raises gets the event
+    again for hours, with growing pauses, while its later events wait; after that the event is dead-lettered. Each
+    process that runs a relay must register the same ones, for only one of them serves a subscriber at a time.
 
     Args:
         time_limit: How long one subscriber may take with one event before that counts as an error. Less than the
             relay's own limit. A plain function cannot be interrupted: it goes on in its thread.
     """
-
-    name = "in-process"
 
     def __init__(self, *, time_limit: timedelta = timedelta(seconds=10)) -> None:
         self._limit = time_limit.total_seconds()
@@ -47,8 +54,24 @@ class Subscribers:
         self._done: tuple[str, set[int]] = ("", set())
 
     @property
+    def sinks(self) -> Sequence[Sink]:
+        """Each subscriber as a sink, named after its function."""
+        named: list[Sink] = []
+        for number, (types, subscriber) in enumerate(self._registered):
+            name = f"{JOINS}:{_place_of(subscriber)}"
+            earlier = sum(sink.name.partition("#")[0] == name for sink in named)
+            named.append(
+                _Subscription(
+                    name if not earlier else f"{name}#{earlier + 1}",
+                    types=types,
+                    call=partial(self._call, number),
+                )
+            )
+        return named
+
+    @property
     def is_empty(self) -> bool:
-        """Whether nobody subscribed; such a sink should not run, or events pass by those who subscribe later."""
+        """Whether nobody subscribed."""
         return not self._registered
 
     def on(self, pattern: str) -> Callable[[S], S]:
@@ -73,7 +96,7 @@ class Subscribers:
 
     async def deliver(self, event: Event) -> None:
         """
-        Call every subscriber of the event that has not had it, all at once.
+        Call every subscriber of the event that has not had it, all at once; for ``czo_auth.testing``.
 
         Raises:
             ExceptionGroup: Of `SubscriberFailed`.
@@ -124,6 +147,26 @@ class Subscribers:
         # A plain function that only makes a coroutine is found out by what it returns.
         if inspect.isawaitable(returned):
             await returned
+
+
+class _Subscription:
+    """One subscriber as a sink."""
+
+    policy: Final = SUBSCRIBER_POLICY
+    joins: Final = JOINS
+
+    def __init__(self, name: str, *, types: frozenset[str], call: Callable[[Event], Awaitable[None]]) -> None:
+        self.name = name
+        self._types = types
+        self._call = call
+
+    async def deliver(self, event: Event) -> None:
+        if event.type in self._types:
+            await self._call(event)
+
+
+def _place_of(subscriber: Subscriber) -> str:
+    return f"{getattr(subscriber, '__module__', '')}.{_name_of(subscriber)}"[:200]
 
 
 def _refuse_unusable(subscriber: Subscriber) -> None:

@@ -28,6 +28,7 @@ KEEP_ENDED_KEYS: Final = timedelta(days=30)
 KEEP_CEREMONIES: Final = timedelta(hours=1)
 """Longer than a clock may be set back: the mark of an answered ceremony outlives the ceremony."""
 KEEP_EVENTS: Final = timedelta(days=30)
+KEEP_DEAD_LETTERS = timedelta(days=90)
 
 
 class Housekeeping:
@@ -97,6 +98,7 @@ class Housekeeping:
         await self._prune(lambda tx: tx.api_keys.prune_expired(before=before, expired=ended))
         await self._prune(lambda tx: tx.budgets.prune_expired(before=now))
         await self._prune(lambda tx: tx.outbox.prune_events(before=now - KEEP_EVENTS))
+        await self._prune(lambda tx: tx.outbox.prune_dead_letters(before=now - KEEP_DEAD_LETTERS))
         await self._prune(lambda tx: tx.webhooks.prune_deliveries(before=now - KEEP_EVENTS))
 
     async def forget_answers(self) -> None:

@@ -19,6 +19,7 @@ from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.errors import Refusal, SecretUnreadable, StorageUnavailable
 from czo_auth.core.events.deliver import Relay, Sink
 from czo_auth.core.flows.administration.audit_retention import AuditRetention
+from czo_auth.core.flows.administration.dead_letters import DeadLetters
 from czo_auth.core.flows.administration.users import Administration
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.api_keys.manage import ManageApiKeys
@@ -250,6 +251,7 @@ class Runtime:
         self.organizations = ManageOrganizations(services)
         self.invitations = Invitations(services)
         self.administration = Administration(services)
+        self.dead_letters = DeadLetters(services)
         self.webhooks = ManageWebhooks(services)
 
     @contextmanager
@@ -403,8 +405,7 @@ class Runtime:
 
     def _all_sinks(self) -> list[Sink]:
         sinks = list(self._sinks)
-        if not self.subscribers.is_empty:
-            sinks.append(self.subscribers)
+        sinks.extend(self.subscribers.sinks)
         if self.settings.events_file is not None:
             from czo_auth.delivery.jsonlines import JsonLines
 

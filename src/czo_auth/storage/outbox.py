@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 
-from sqlalchemy import case, delete, func, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, literal, or_, select, true, update
 
-from czo_auth.core.events.outbox import Outbox, OutboxState, SinkState
+from czo_auth.core.events.outbox import DeadLetter, Outbox, OutboxState, SinkState
 from czo_auth.core.events.types import Event
 from czo_auth.storage.store import Store, columns
 
@@ -37,11 +38,26 @@ class SqlOutbox(Store, Outbox):
         ).returning(sinks.c.sequence)
         return self._connection.execute(claimed).scalar_one_or_none()
 
-    def advance_sink(self, sink: str, *, owner: str, sequence: int) -> bool:
+    def join_sinks(self, names: Sequence[str], *, place: str) -> None:
+        sinks = self._tables.sinks
+        joined = sinks.alias("joined")
+        begin = func.coalesce(select(joined.c.sequence).where(joined.c.name == place).scalar_subquery(), 0)
+        for name in names:
+            fresh = self._insert(sinks).values(name=name, sequence=begin)
+            self._connection.execute(fresh.on_conflict_do_nothing(index_elements=["name"]))
+
+    def advance_sink(self, sink: str, *, owner: str, sequence: int, joins: str | None = None) -> bool:
         sinks = self._tables.sinks
         furthest = case((sinks.c.sequence < sequence, sequence), else_=sinks.c.sequence)
         statement = update(sinks).where(sinks.c.name == sink, sinks.c.owner == owner)
-        return self._count(statement.values(sequence=furthest)) == 1
+        if self._count(statement.values(sequence=furthest)) != 1:
+            return False
+        if joins is not None:
+            along = self._insert(sinks).values(name=joins, sequence=sequence)
+            self._connection.execute(
+                along.on_conflict_do_update(index_elements=["name"], set_={"sequence": furthest})
+            )
+        return True
 
     def release_sink(self, sink: str, *, owner: str) -> None:
         sinks = self._tables.sinks
@@ -64,17 +80,53 @@ class SqlOutbox(Store, Outbox):
             .on_conflict_do_nothing(index_elements=["sink", "sequence"])
         )
 
-    def dead_letters(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
-        dead_lettered = self._tables.parked_events
-        statement = select(*columns(dead_lettered, Event), dead_lettered.c.sink, dead_lettered.c.error)
-        found = []
-        for row in self._connection.execute(
-            statement.order_by(dead_lettered.c.sequence, dead_lettered.c.sink).limit(limit)
-        ):
-            fields = dict(row._mapping)
-            sink, error = fields.pop("sink"), fields.pop("error")
-            found.append((sink, Event(**fields), error))
-        return found
+    def dead_letters(
+        self, *, limit: int, sink: str | None = None, after: tuple[int, str] = (0, "")
+    ) -> Sequence[DeadLetter]:
+        letters = self._tables.parked_events
+        beyond = or_(
+            letters.c.sequence > after[0], and_(letters.c.sequence == after[0], letters.c.sink > after[1])
+        )
+        of_sink = letters.c.sink == sink if sink is not None else true()
+        statement = select(letters).where(beyond, of_sink).order_by(letters.c.sequence, letters.c.sink)
+        return [
+            DeadLetter(
+                sink=row.sink,
+                event=Event(**{field.name: getattr(row, field.name) for field in fields(Event)}),
+                error=row.error,
+                dead_lettered_at=row.parked_at,
+                replay_at=row.replay_at,
+            )
+            for row in self._connection.execute(statement.limit(limit))
+        ]
+
+    def replay(self, *, sink: str | None, event_id: str | None, now: datetime) -> int:
+        letters = self._tables.parked_events
+        wanted: list[ColumnElement[bool]] = [letters.c.replay_at.is_(None)]
+        if sink is not None:
+            wanted.append(letters.c.sink == sink)
+        if event_id is not None:
+            wanted.append(letters.c.id == event_id)
+        return self._count(update(letters).where(*wanted).values(replay_at=now))
+
+    def replays(self, sink: str, *, limit: int) -> Sequence[Event]:
+        letters = self._tables.parked_events
+        statement = select(*columns(letters, Event)).where(
+            letters.c.sink == sink, letters.c.replay_at.is_not(None)
+        )
+        return self._all(Event, statement.order_by(letters.c.sequence).limit(limit))
+
+    def end_replay(self, sink: str, sequence: int, *, error: str | None) -> None:
+        letters = self._tables.parked_events
+        this = and_(letters.c.sink == sink, letters.c.sequence == sequence)
+        if error is None:
+            self._connection.execute(delete(letters).where(this))
+        else:
+            self._connection.execute(update(letters).where(this).values(replay_at=None, error=error))
+
+    def prune_dead_letters(self, *, before: datetime) -> int:
+        letters = self._tables.parked_events
+        return self._count(delete(letters).where(letters.c.parked_at < before))
 
     def state(self) -> OutboxState:
         events, sinks, dead_lettered = self._tables.events, self._tables.sinks, self._tables.parked_events

@@ -479,7 +479,8 @@ class Tables:
             Column("at", Instant, nullable=False),
             Column("data", _JSON, nullable=False),
             Column("error", Text, nullable=False),
-            Column("parked_at", Instant, nullable=False),
+            Column("parked_at", Instant, nullable=False, index=True),
+            Column("replay_at", Instant),
         )
 
     def _add_webhooks(self) -> None:

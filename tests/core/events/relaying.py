@@ -85,7 +85,7 @@ async def outbox(transactions: Transactions) -> Sequence[Event]:
 
 async def dead_letters(transactions: Transactions) -> list[tuple[str, str, str]]:
     found = await transactions.read(lambda tx: tx.outbox.dead_letters(limit=100))
-    return [(sink, event.id, error) for sink, event, error in found]
+    return [(letter.sink, letter.event.id, letter.error) for letter in found]
 
 
 async def claim(transactions: Transactions, owner: str, sink: str = "notebook") -> int | None:

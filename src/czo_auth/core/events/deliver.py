@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -29,7 +30,11 @@ class Sink(Protocol):
     Somewhere that events go to.
 
     Promise: ``deliver`` returns once the event is safe on the other side. It gets events one at a time, oldest first,
-    and may get one again that it had before; ``event.id`` tells.
+    and may get one again that it had before; ``event.id`` tells. What was dead-lettered and is replayed comes out of
+    order.
+
+    A sink may have a ``policy`` of its own, a `DeliveryPolicy`, and ``joins``, the name of a place in the outbox where
+    it begins while it has none yet.
     """
 
     @property
@@ -133,7 +138,9 @@ class Relay:
         if len({sink.name for sink in sinks}) != len(sinks):
             raise ValueError("two sinks have the same name")
         self._stop = asyncio.Event()
-        policy = policy or DeliveryPolicy()
+        self._sinks = tuple(sinks)
+        self._transactions = transactions
+        self._policy = policy = policy or DeliveryPolicy()
         self._lines = [
             _Line(sink, transactions=transactions, owner=owner, now=now, policy=policy, stop=self._stop)
             for sink in sinks
@@ -141,10 +148,30 @@ class Relay:
 
     async def run(self) -> None:
         """Deliver until `stop`; then the events in hand are finished, and the leases given back."""
+        await self._join()
         async with asyncio.TaskGroup() as group:
             for line in self._lines:
                 group.create_task(line.run())
             await self._stop.wait()
+
+    async def _join(self) -> None:
+        """Give sinks their first place that begin where others are."""
+        joining: dict[str, list[str]] = {}
+        for sink in self._sinks:
+            if (place := getattr(sink, "joins", None)) is not None:
+                joining.setdefault(place, []).append(sink.name)
+        for place, names in joining.items():
+            while not self._stop.is_set() and not await self._joined(names, place):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._policy.poll.total_seconds()):
+                        await self._stop.wait()
+
+    async def _joined(self, names: Sequence[str], place: str) -> bool:
+        try:
+            await self._transactions.run(lambda tx: tx.outbox.join_sinks(names, place=place))
+        except StorageUnavailable:
+            return False
+        return True
 
     def stop(self) -> None:
         """Let `run` return. Call it on the event loop's thread."""
@@ -183,7 +210,8 @@ class _Line:
         self._transactions = transactions
         self._owner = owner
         self._now = now
-        self._policy = policy
+        self._policy: DeliveryPolicy = getattr(sink, "policy", policy)
+        self._joins: str | None = getattr(sink, "joins", None)
         self._stop = stop
         self._held_until: datetime | None = None
         self._position = 0
@@ -225,7 +253,16 @@ class _Line:
         if not await self._hold():
             return _Rest(self._policy.poll, self._stop)
         position, limit = self._position, self._policy.batch_size
-        events = await self._transactions.read(lambda tx: tx.outbox.events_after(position, limit=limit))
+        events, replays = await self._transactions.read(
+            lambda tx: (
+                tx.outbox.events_after(position, limit=limit),
+                tx.outbox.replays(self._sink.name, limit=limit),
+            )
+        )
+        for event in replays:
+            if self._stop.is_set() or not self._holds():
+                return _Rest(timedelta(0), self.wake)
+            await self._replay(event)
         for event in events:
             # A batch ends when it is time to renew the lease; the next pass does.
             if self._stop.is_set() or not self._holds():
@@ -251,6 +288,20 @@ class _Line:
         self._position, self._position_is_saved = event.sequence, False
         self._recover()
         return None
+
+    async def _replay(self, event: Event) -> None:
+        """Offer a dead-lettered event once more: it is done with, or stays a dead letter."""
+        error: str | None = None
+        try:
+            await self._attempt(event)
+        except SinkUnavailable:
+            raise
+        except Exception as fault:
+            error = _described(fault)
+            _log.warning("sink %s refused replayed event %s: %s", self._sink.name, event.id, error)
+        await self._transactions.run(
+            lambda tx: tx.outbox.end_replay(self._sink.name, event.sequence, error=error)
+        )
 
     async def _attempt(self, event: Event) -> None:
         limit = self._policy.time_limit.total_seconds()
@@ -289,7 +340,9 @@ class _Line:
 
         def step(tx: OutboxHolder) -> bool:
             # First, so that a process that lost the lease does not dead-letter what the next one may well deliver.
-            if not tx.outbox.advance_sink(self._sink.name, owner=self._owner, sequence=event.sequence):
+            if not tx.outbox.advance_sink(
+                self._sink.name, owner=self._owner, sequence=event.sequence, joins=self._joins
+            ):
                 return False
             tx.outbox.dead_letter(self._sink.name, event, error=error, now=now)
             return True
@@ -307,13 +360,13 @@ class _Line:
         if self._holds() and self._position_is_saved:
             return True
         sink, owner, unsaved = self._sink.name, self._owner, not self._position_is_saved
-        position, now = self._position, self._now()
+        position, joins, now = self._position, self._joins, self._now()
         until = now + self._policy.lease
 
         def step(tx: OutboxHolder) -> int | None:
             if unsaved:
                 # Its answer does not matter: the claim below says where things stand.
-                tx.outbox.advance_sink(sink, owner=owner, sequence=position)
+                tx.outbox.advance_sink(sink, owner=owner, sequence=position, joins=joins)
             return tx.outbox.claim_sink(sink, owner=owner, until=until, now=now)
 
         place = await self._transactions.run(step)
@@ -327,7 +380,9 @@ class _Line:
             return
         position = self._position
         saved = await self._transactions.run(
-            lambda tx: tx.outbox.advance_sink(self._sink.name, owner=self._owner, sequence=position)
+            lambda tx: tx.outbox.advance_sink(
+                self._sink.name, owner=self._owner, sequence=position, joins=self._joins
+            )
         )
         self._saved_or_lost(position, saved=saved)
 
@@ -340,11 +395,11 @@ class _Line:
 
     async def _release(self) -> None:
         sink, owner = self._sink.name, self._owner
-        position, unsaved = self._position, not self._position_is_saved
+        position, joins, unsaved = self._position, self._joins, not self._position_is_saved
 
         def step(tx: OutboxHolder) -> None:
             if unsaved:
-                tx.outbox.advance_sink(sink, owner=owner, sequence=position)
+                tx.outbox.advance_sink(sink, owner=owner, sequence=position, joins=joins)
             tx.outbox.release_sink(sink, owner=owner)
 
         try:

@@ -30,6 +30,23 @@ class SinkState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """
+    An event that a sink refused for good.
+
+    Attributes:
+        error: What it said last.
+        replay_at: When somebody asked to offer it once more; None when nobody did.
+    """
+
+    sink: str
+    event: Event
+    error: str
+    dead_lettered_at: datetime
+    replay_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxState:
     """The events that are kept, and every sink that was ever served."""
 
@@ -51,6 +68,13 @@ class Outbox(Protocol):
     def events_before(self, sequence: int | None, *, limit: int, event_type: str | None) -> Sequence[Event]:
         """Read events below *sequence* (None: from the end), newest first, of one type if given."""
 
+    def join_sinks(self, names: Sequence[str], *, place: str) -> None:
+        """
+        Let sinks that have no place yet begin where *place* is, or at the first event when there is no such.
+
+        In one transaction for all of them, before any is served: else the first moves *place* on past the others.
+        """
+
     def claim_sink(self, sink: str, *, owner: str, until: datetime, now: datetime) -> int | None:
         """
         Take or extend the lease on *sink* for *owner*.
@@ -61,8 +85,13 @@ class Outbox(Protocol):
             The last sequence delivered, or None when another owner holds an unexpired lease.
         """
 
-    def advance_sink(self, sink: str, *, owner: str, sequence: int) -> bool:
-        """Remember that *sink* has everything up to *sequence*; False when the lease was lost."""
+    def advance_sink(self, sink: str, *, owner: str, sequence: int, joins: str | None = None) -> bool:
+        """
+        Remember that *sink* has everything up to *sequence*; False when the lease was lost.
+
+        Args:
+            joins: A place that moves along, for sinks that come later.
+        """
 
     def release_sink(self, sink: str, *, owner: str) -> None:
         """Give the lease back, so that another process may take over at once."""
@@ -70,8 +99,22 @@ class Outbox(Protocol):
     def dead_letter(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
         """Put aside an event that *sink* refuses for its content, so that those behind it go on."""
 
-    def dead_letters(self, *, limit: int) -> Sequence[tuple[str, Event, str]]:
-        """Read the events put aside, as ``(sink, event, error)``."""
+    def dead_letters(
+        self, *, limit: int, sink: str | None = None, after: tuple[int, str] = (0, "")
+    ) -> Sequence[DeadLetter]:
+        """Read the events put aside beyond *after* (sequence and sink), oldest first; of one sink if given."""
+
+    def replay(self, *, sink: str | None, event_id: str | None, now: datetime) -> int:
+        """Ask that dead letters are offered once more, all or those of a sink or an event; answer how many."""
+
+    def replays(self, sink: str, *, limit: int) -> Sequence[Event]:
+        """Read the dead letters that are to be offered to *sink* once more, oldest first."""
+
+    def end_replay(self, sink: str, sequence: int, *, error: str | None) -> None:
+        """Forget a dead letter that was taken, or keep it with the *error* that it met."""
+
+    def prune_dead_letters(self, *, before: datetime) -> int:
+        """Delete dead letters that were put aside before *before*; answer how many."""
 
     def state(self) -> OutboxState:
         """Tell how far each sink has come, and what was put aside."""

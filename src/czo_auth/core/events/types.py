@@ -40,6 +40,7 @@ ROLE_CHANGED = "auth.role.changed"
 
 AUDIT_VERSION_1_CLOSED = "auth.audit.version_1_closed"
 AUDIT_CUT = "auth.audit.cut"
+EVENTS_REPLAYED = "auth.events.replayed"
 AUDIT_ADDRESSES_REMOVED = "auth.audit.addresses_removed"
 # Actions of the audit log only.
 WEBHOOK_CREATED = "auth.webhook.created"

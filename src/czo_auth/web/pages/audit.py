@@ -88,13 +88,28 @@ async def events(page: PageRequest) -> Response:
     found = await page.call.runtime.administration.events(
         event_type=page.query.optional("type", most=64), before=_cursor(page, "cursor"), limit=PAGE
     )
+    letters = await page.call.runtime.dead_letters.list(limit=PAGE)
     return page.show(
         "admin_events.html",
+        dead_letters=letters,
         events=[(event, json.dumps(dict(event.data), ensure_ascii=False)) for event in found],
         types=sorted(EVENT_TYPES),
         older=found[-1].sequence if len(found) == PAGE else None,
         fetches=True,
     )
+
+
+@pages.post("/admin/events/replay", access=ADMINISTRATION, again=events)
+async def replay(page: PageRequest) -> Response:
+    """Offer one dead-lettered event to its sink once more."""
+    call = page.call
+    await call.runtime.dead_letters.replay(
+        sink=page.form.text("sink", most=300),
+        event_id=page.form.text("event", most=64),
+        context=call.context,
+        now=call.now,
+    )
+    return page.go("/admin/events", done="event_replayed")
 
 
 def _filter(page: PageRequest) -> AuditFilter:

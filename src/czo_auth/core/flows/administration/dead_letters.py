@@ -1,0 +1,49 @@
+"""Events that a sink or a subscriber refused for good: which there are, and offering them once more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from czo_auth.core.context import Context
+from czo_auth.core.events.outbox import DeadLetter
+from czo_auth.core.events.types import EVENTS_REPLAYED, AuditEvent
+from czo_auth.core.flows.services import Services
+from czo_auth.core.transaction import Transaction
+
+
+class DeadLetters:
+    """Lists and replays dead-lettered events."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def list(
+        self, *, sink: str | None = None, after: tuple[int, str] = (0, ""), limit: int
+    ) -> Sequence[DeadLetter]:
+        """List dead letters beyond *after* (sequence and sink), oldest first; of one sink if given."""
+        return await self._services.transactions.read(
+            lambda tx: tx.outbox.dead_letters(sink=sink, after=after, limit=limit)
+        )
+
+    async def replay(self, *, sink: str | None, event_id: str | None, context: Context, now: datetime) -> int:
+        """
+        Ask that dead letters are offered once more: all, or those of a sink, or of an event.
+
+        The process that serves the sink does so within a second. What is taken is no dead letter any more; what is
+        refused stays one.
+
+        Returns:
+            How many; those that were asked for already are not among them.
+        """
+
+        def replay_letters(tx: Transaction) -> int:
+            count = tx.outbox.replay(sink=sink, event_id=event_id, now=now)
+            if count:
+                details = {"count": count, "sink": sink, "eventId": event_id}
+                tx.audit_log.record(
+                    AuditEvent(action=EVENTS_REPLAYED, details=details), context=context, now=now
+                )
+            return count
+
+        return await self._services.transactions.run(replay_letters)
