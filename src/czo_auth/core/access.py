@@ -38,6 +38,7 @@ class Access:
 PUBLIC = Access(credential="none")
 ENROLLING_OR_SIGNING_IN = Access(credential="optional_session", during_enrollment=True)
 USING_A_PASSKEY = Access(credential="optional_session", before_passkey=True)
+STEPPING_UP = Access(credential="session", before_passkey=True)
 ENROLLING = Access(credential="session", during_enrollment=True)
 ANYONE_KNOWN = Access(credential="any", during_enrollment=True)
 ACCOUNT = Access(credential="session")

@@ -17,6 +17,7 @@ from czo_auth.core.passkeys.policy import MAX_NAME
 from czo_auth.core.principal import Principal
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import entered, session_body, set_session
+from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Identifier, Name, Password, Token, TolerantBody
 from czo_auth.rest.routing import CurrentRequest, Routes
 
@@ -81,7 +82,9 @@ async def generate_register_options(
     return _options(call, options)
 
 
-@routes.add("POST", "/passkey/verify-registration", access=ENROLLING)
+@routes.add(
+    "POST", "/passkey/verify-registration", access=ENROLLING, idempotent=Idempotent(shows_enrollment=True)
+)
 async def verify_registration(body: VerifyRegistrationRequest, call: CurrentRequest) -> Response:
     """Store the passkey. When it turns two factors on, the answer holds backup codes and the renewed session."""
     registered = await call.runtime.register_passkey.finish(

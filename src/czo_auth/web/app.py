@@ -18,6 +18,7 @@ from czo_auth.web.pages import (
     audit,
     enrollment,
     organizations,
+    passkeys,
     passwords,
     security,
     sign_in,
@@ -28,6 +29,7 @@ from czo_auth.web.translations import best_language, catalogue
 
 GROUPS = (
     sign_in,
+    passkeys,
     enrollment,
     security,
     passwords,

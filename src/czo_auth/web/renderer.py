@@ -24,6 +24,7 @@ FETCHING_POLICY = POLICY + "; connect-src 'self'"
 STATIC = {
     "style.css": "text/css; charset=utf-8",
     "comfort.js": "text/javascript; charset=utf-8",
+    "passkeys.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }

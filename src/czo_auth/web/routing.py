@@ -22,6 +22,7 @@ from czo_auth.core.access import Access
 from czo_auth.core.errors import (
     InvalidToken,
     NotFound,
+    PhishingResistantFactorRequired,
     Refusal,
     SecondFactorNeeded,
     TwoFactorSetupRequired,
@@ -207,7 +208,7 @@ class _Page:
     async def _shown(self, page: PageRequest) -> Response:
         try:
             return await self.show(page)
-        except (Unauthorized, InvalidToken, TwoFactorSetupRequired):
+        except (Unauthorized, InvalidToken, TwoFactorSetupRequired, PhishingResistantFactorRequired):
             raise
         except Refusal as refusal:
             if self.again is None:
@@ -219,7 +220,7 @@ class _Page:
         match refusal:
             case TwoFactorSetupRequired():
                 return page.go("/enrol")
-            case SecondFactorNeeded():
+            case SecondFactorNeeded() | PhishingResistantFactorRequired():
                 return page.go("/prove", next=self._way_back(page))
             case Unauthorized() | InvalidToken():
                 return page.go("/sign-in", next=self._way_back(page))

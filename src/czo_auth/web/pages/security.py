@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.sign_in.verify_email import update_profile
+from czo_auth.core.passkeys.passkey import Passkey, user_handle
+from czo_auth.crypto import base64url
 from czo_auth.web.pages.sign_in import MAX_CODE_LENGTH
 from czo_auth.web.routing import PageRequest, Pages
 
@@ -18,15 +23,31 @@ async def overview(page: PageRequest) -> Response:
     call = page.call
     runtime, principal, now = call.runtime, call.principal, call.now
     session, user = await runtime.sessions.current(principal)
+    passkeys = await runtime.manage_passkeys.list(principal)
     return page.show(
         "security.html",
         user=user,
         current=session,
         status=await runtime.manage_two_factor.status(principal, now=now),
         reset=await runtime.recovery.find(principal.user_id),
+        passkeys=passkeys,
+        accepted=_accepted_passkeys(page, passkeys),
         devices=(await runtime.trusted_devices.list(principal, now=now)).items,
         sessions=await runtime.sessions.list(principal, now=now),
     )
+
+
+def _accepted_passkeys(page: PageRequest, passkeys: Sequence[Passkey]) -> str | None:
+    """Return what password managers are told: which passkeys of this user still count."""
+    rp_id = page.call.runtime.services.policies.passkeys.rp_id
+    if rp_id is None:
+        return None
+    accepted = {
+        "rpId": rp_id,
+        "userId": base64url.encode(user_handle(page.call.principal.user_id)),
+        "allAcceptedCredentialIds": [passkey.credential_id for passkey in passkeys],
+    }
+    return json.dumps(accepted)
 
 
 @pages.post("/security/profile", access=ACCOUNT, again=overview)
@@ -68,7 +89,9 @@ async def backup_codes(page: PageRequest) -> Response:
 @pages.get("/security/disable", access=ACCOUNT)
 async def disable_form(page: PageRequest) -> Response:
     """Ask whether the second factor shall go."""
-    return page.show("disable.html")
+    call = page.call
+    status = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
+    return page.show("disable.html", status=status)
 
 
 @pages.post("/security/disable", access=ACCOUNT, again=disable_form)
@@ -79,6 +102,7 @@ async def disable(page: PageRequest) -> Response:
         call.principal,
         password=page.form.raw("password") or None,
         code=page.form.optional("code", most=MAX_CODE_LENGTH),
+        everything="all" in page.form,
         context=call.context,
         now=call.now,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import assert_never
 
 from starlette.responses import Response
 
 from czo_auth.asgi.session_cookies import set_challenge_cookie, set_session_cookies
-from czo_auth.core.access import ACCOUNT, ENROLLING_OR_SIGNING_IN
-from czo_auth.core.errors import InvalidChallenge
+from czo_auth.core.access import ACCOUNT, ENROLLING_OR_SIGNING_IN, STEPPING_UP
+from czo_auth.core.errors import InvalidChallenge, PasskeysNotAvailable
+from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.flows.sign_in.password import Credentials, SecondFactorRequired
 from czo_auth.core.flows.sign_in.sign_up import NewUser
@@ -59,7 +61,13 @@ async def sign_in_form(page: PageRequest) -> Response:
     actors = page.call.runtime.services.actors
     asked = page.form.raw("as") or page.query.raw("as")
     chosen = next((actor for actor in actors if actor.name == asked), actors.default)
-    return page.show("sign_in.html", actor=chosen, actors=list(actors), next=_wanted(page))
+    return page.show(
+        "sign_in.html",
+        actor=chosen,
+        actors=list(actors),
+        next=_wanted(page),
+        passkey=_as_shown(_sign_in_options(page)),
+    )
 
 
 @pages.post("/sign-in", access=SIGNED_OUT, again=sign_in_form, opens_session=True)
@@ -75,10 +83,11 @@ async def sign_in(page: PageRequest) -> Response:
     outcome = await call.runtime.sign_in.begin(
         form.text("as", most=64), given, context=call.context, now=call.now
     )
-    return _entered(page, outcome)
+    return signed_in_page(page, outcome)
 
 
-def _entered(page: PageRequest, outcome: SignedIn | SecondFactorRequired) -> Response:
+def signed_in_page(page: PageRequest, outcome: SignedIn | SecondFactorRequired) -> Response:
+    """Lead on whoever signed in, or to the second step."""
     match outcome:
         case SignedIn():
             response = page.go_on()
@@ -97,7 +106,8 @@ def _entered(page: PageRequest, outcome: SignedIn | SecondFactorRequired) -> Res
 async def code_form(page: PageRequest) -> Response:
     """Ask for the second factor; one field takes either kind of code."""
     may_trust = "trust" in page.query or "trust" in page.form
-    return page.show("sign_in_code.html", may_trust=may_trust, next=_wanted(page))
+    passkey = _as_shown(await _second_step_options(page))
+    return page.show("sign_in_code.html", may_trust=may_trust, next=_wanted(page), passkey=passkey)
 
 
 @pages.post("/sign-in/code", access=SIGNED_OUT, again=code_form, opens_session=True)
@@ -115,13 +125,15 @@ async def verify_code(page: PageRequest) -> Response:
         context=call.context,
         now=call.now,
     )
-    return _entered(page, outcome)
+    return signed_in_page(page, outcome)
 
 
-@pages.get("/prove", access=ACCOUNT)
+@pages.get("/prove", access=STEPPING_UP)
 async def prove_form(page: PageRequest) -> Response:
     """Ask for the second factor again, where a page needs one that is proved."""
-    return page.show("prove.html", next=_wanted(page))
+    passkey = _as_shown(await _step_up_options(page))
+    takes_code = not page.call.principal.requires_passkey
+    return page.show("prove.html", next=_wanted(page), passkey=passkey, takes_code=takes_code)
 
 
 @pages.post("/prove", access=ACCOUNT, again=prove_form)
@@ -147,7 +159,7 @@ async def switch_actor(page: PageRequest) -> Response:
     outcome = await call.runtime.sessions.switch_actor(
         call.principal, page.form.text("as", most=64), context=call.context, now=call.now
     )
-    return _entered(page, outcome)
+    return signed_in_page(page, outcome)
 
 
 @pages.post("/sign-out", access=ENROLLING_OR_SIGNING_IN, again=sign_in_form)
@@ -158,6 +170,41 @@ async def sign_out(page: PageRequest) -> Response:
     if call.caller is not None:
         await call.runtime.sessions.sign_out(call.caller, context=call.context, now=call.now)
     return signed_out(page)
+
+
+def _sign_in_options(page: PageRequest) -> Options | None:
+    try:
+        return page.call.runtime.passkey_sign_in.options(now=page.call.now)
+    except PasskeysNotAvailable:
+        return None
+
+
+async def _second_step_options(page: PageRequest) -> Options | None:
+    call = page.call
+    challenge = call.cookies.get(call.authenticator.cookies.challenge)
+    if challenge is None:
+        return None
+    try:
+        options = await call.runtime.passkey_second_step.challenge_options(challenge, now=call.now)
+    except (PasskeysNotAvailable, InvalidChallenge):
+        return None
+    return options if options["allowCredentials"] else None
+
+
+async def _step_up_options(page: PageRequest) -> Options | None:
+    call = page.call
+    try:
+        options = await call.runtime.passkey_second_step.step_up_options(call.principal, now=call.now)
+    except PasskeysNotAvailable:
+        return None
+    return options if options["allowCredentials"] else None
+
+
+def _as_shown(options: Options | None) -> dict[str, str] | None:
+    """Give a page the options as JSON for its script, and the handle of the ceremony for its form."""
+    if options is None:
+        return None
+    return {"options": json.dumps(options), "ceremony": str(options["ceremony"])}
 
 
 def _wanted(page: PageRequest) -> str:

@@ -1,0 +1,189 @@
+"""Passkeys: signing in, the second step, and a user's own. The script only carries; the flows decide."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.responses import Response
+
+from czo_auth.asgi.session_cookies import set_session_cookies
+from czo_auth.core.access import ACCOUNT, ENROLLING, STEPPING_UP
+from czo_auth.core.errors import (
+    InvalidChallenge,
+    PasskeyNotFound,
+    ReauthenticationRequired,
+    ValidationFailed,
+)
+from czo_auth.core.flows.passkeys.options import Options
+from czo_auth.core.passkeys.policy import MAX_NAME
+from czo_auth.web.pages.security import overview
+from czo_auth.web.pages.sign_in import (
+    MAX_CODE_LENGTH,
+    code_form,
+    prove_form,
+    sign_in_form,
+    signed_in_page,
+)
+from czo_auth.web.routing import SIGNED_OUT, PageRequest, Pages
+
+pages = Pages()
+MAX_RESPONSE_LENGTH = 60_000
+"""What an authenticator says, as JSON. Unit: characters."""
+
+
+@pages.post("/sign-in/passkey", access=SIGNED_OUT, again=sign_in_form, opens_session=True)
+async def sign_in(page: PageRequest) -> Response:
+    """Sign in with a passkey."""
+    call, form = page.call, page.form
+    outcome = await call.runtime.passkey_sign_in.finish(
+        _response(page),
+        ceremony=form.raw("ceremony"),
+        actor=form.text("as", most=64),
+        context=call.context,
+        now=call.now,
+    )
+    return signed_in_page(page, outcome)
+
+
+@pages.post("/sign-in/code/passkey", access=SIGNED_OUT, again=code_form, opens_session=True)
+async def second_step(page: PageRequest) -> Response:
+    """Finish a sign-in with a passkey."""
+    call, form = page.call, page.form
+    challenge = call.cookie(call.authenticator.cookies.challenge)
+    if challenge is None:
+        raise InvalidChallenge
+    outcome = await call.runtime.passkey_second_step.complete_sign_in(
+        challenge,
+        _response(page),
+        ceremony=form.raw("ceremony"),
+        wants_trust=False,
+        context=call.context,
+        now=call.now,
+    )
+    return signed_in_page(page, outcome)
+
+
+@pages.post("/prove/passkey", access=STEPPING_UP, again=prove_form)
+async def prove(page: PageRequest) -> Response:
+    """Prove a passkey in a session, and go on."""
+    call = page.call
+    outcome = await call.runtime.passkey_second_step.step_up(
+        call.principal,
+        _response(page),
+        ceremony=page.form.raw("ceremony"),
+        context=call.context,
+        now=call.now,
+    )
+    return signed_in_page(page, outcome)
+
+
+@pages.get("/passkeys/new", access=ENROLLING)
+async def new_form(page: PageRequest) -> Response:
+    """Begin to add a passkey, or ask for recent proof first."""
+    return await _begin(page, password=None, code=None)
+
+
+@pages.post("/passkeys/new", access=ENROLLING, again=new_form)
+async def prove_and_begin(page: PageRequest) -> Response:
+    """Take the proof, and begin to add a passkey."""
+    password = page.form.raw("password") or None
+    return await _begin(page, password=password, code=page.form.optional("code", most=MAX_CODE_LENGTH))
+
+
+async def _begin(page: PageRequest, *, password: str | None, code: str | None) -> Response:
+    call = page.call
+    status = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
+    options: Options | None = None
+    try:
+        options = await call.runtime.register_passkey.options(
+            call.principal,
+            label=None,
+            attachment=None,
+            password=password,
+            code=code,
+            context=call.context,
+            now=call.now,
+        )
+    except ReauthenticationRequired:
+        if password is not None:
+            raise
+    return page.show(
+        "passkey_new.html",
+        status=status,
+        options=None if options is None else json.dumps(options),
+        ceremony=None if options is None else options["ceremony"],
+    )
+
+
+@pages.post("/passkeys", access=ENROLLING, again=new_form)
+async def add(page: PageRequest) -> Response:
+    """Store a passkey. When it turns two factors on, show the backup codes this once."""
+    call, form = page.call, page.form
+    registered = await call.runtime.register_passkey.finish(
+        call.principal,
+        _response(page),
+        ceremony=form.raw("ceremony"),
+        name=form.optional("name", most=MAX_NAME),
+        enables_two_factor="enable_two_factor" in form,
+        context=call.context,
+        now=call.now,
+    )
+    if registered.signed_in is None:
+        return page.go("/security", done="passkey_added")
+    response = page.show("passkey_codes.html", codes=registered.backup_codes)
+    set_session_cookies(call, response, registered.signed_in)
+    return response
+
+
+@pages.post("/security/passkeys/{id}/rename", access=ACCOUNT, again=overview)
+async def rename(page: PageRequest) -> Response:
+    """Name a passkey."""
+    call = page.call
+    await call.runtime.manage_passkeys.rename(
+        call.principal,
+        page.id("id"),
+        name=page.form.text("passkey_name", most=MAX_NAME),
+        context=call.context,
+        now=call.now,
+    )
+    return page.go("/security", done="passkey_renamed")
+
+
+@pages.get("/security/passkeys/{id}/remove", access=ACCOUNT)
+async def remove_form(page: PageRequest) -> Response:
+    """Ask whether a passkey shall go."""
+    call = page.call
+    passkey_id = page.id("id")
+    found = await call.runtime.manage_passkeys.list(call.principal)
+    passkey = next((one for one in found if one.id == passkey_id), None)
+    if passkey is None:
+        raise PasskeyNotFound
+    status = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
+    return page.show("passkey_remove.html", passkey=passkey, status=status)
+
+
+@pages.post("/security/passkeys/{id}/remove", access=ACCOUNT, again=remove_form)
+async def remove(page: PageRequest) -> Response:
+    """Remove a passkey."""
+    call = page.call
+    await call.runtime.manage_passkeys.remove(
+        call.principal,
+        page.id("id"),
+        password=page.form.raw("password") or None,
+        code=page.form.optional("code", most=MAX_CODE_LENGTH),
+        context=call.context,
+        now=call.now,
+    )
+    return page.go("/security", done="passkey_removed")
+
+
+def _response(page: PageRequest) -> dict[str, Any]:
+    text = page.form.text("response", most=MAX_RESPONSE_LENGTH)
+    try:
+        response = json.loads(text)
+    except (ValueError, RecursionError):
+        response = None
+    if not isinstance(response, dict):
+        raise ValidationFailed(details=(("response", "This is not what an authenticator says."),))
+    return response

@@ -1,0 +1,111 @@
+// Passkeys. Each form with data-passkey holds the options of one ceremony; this asks the browser and puts its answer into
+// the form, which is then sent like any other. Without scripts or passkeys the forms stay hidden, and passwords work.
+
+const SUPPORTED = "PublicKeyCredential" in window && Boolean(navigator.credentials);
+const REFRESH_AFTER_MS = 4.5 * 60 * 1000;
+const aborting = new AbortController();
+
+function toBytes(text) {
+  const base64 = text.replace(/-/g, "+").replace(/_/g, "/");
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+function toText(buffer) {
+  const bytes = String.fromCharCode(...new Uint8Array(buffer));
+  return btoa(bytes).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+}
+
+function withBytes(options) {
+  const read = { ...options, challenge: toBytes(options.challenge) };
+  if (read.user) read.user = { ...read.user, id: toBytes(read.user.id) };
+  for (const list of ["allowCredentials", "excludeCredentials"]) {
+    if (read[list]) read[list] = read[list].map((one) => ({ ...one, id: toBytes(one.id) }));
+  }
+  return read;
+}
+
+function toJson(credential) {
+  const said = credential.response;
+  const response = { clientDataJSON: toText(said.clientDataJSON) };
+  if (said.attestationObject) {
+    response.attestationObject = toText(said.attestationObject);
+    response.transports = said.getTransports ? said.getTransports() : [];
+  } else {
+    response.authenticatorData = toText(said.authenticatorData);
+    response.signature = toText(said.signature);
+    if (said.userHandle) response.userHandle = toText(said.userHandle);
+  }
+  return { id: credential.id, rawId: toText(credential.rawId), type: credential.type, response };
+}
+
+function send(form, credential) {
+  form.elements.response.value = JSON.stringify(toJson(credential));
+  form.submit();
+}
+
+async function ask(form) {
+  const publicKey = withBytes(JSON.parse(form.dataset.options));
+  const failed = form.querySelector("[data-failed]");
+  const button = form.querySelector("button");
+  failed.hidden = true;
+  button.disabled = true;
+  aborting.abort();
+  try {
+    const credential =
+      form.dataset.passkey === "create"
+        ? await navigator.credentials.create({ publicKey })
+        : await navigator.credentials.get({ publicKey });
+    send(form, credential);
+  } catch {
+    // Canceled, timed out, or nothing that fits: the browser said which, and says no more to pages.
+    failed.hidden = false;
+    button.disabled = false;
+    button.focus();
+  }
+}
+
+async function offerAutofill(form) {
+  const available = PublicKeyCredential.isConditionalMediationAvailable;
+  if (!available || !(await PublicKeyCredential.isConditionalMediationAvailable())) return;
+  try {
+    const credential = await navigator.credentials.get({
+      publicKey: withBytes(JSON.parse(form.dataset.options)),
+      mediation: "conditional",
+      signal: aborting.signal,
+    });
+    send(form, credential);
+  } catch {
+    // The button, or the password, was used instead.
+  }
+}
+
+function refreshWhenStale() {
+  // A ceremony lives for five minutes. Who has typed nothing yet gets a page with a fresh one.
+  setTimeout(() => {
+    const fields = Array.from(document.querySelectorAll("input:not([type=hidden]):not([type=checkbox])"));
+    if (fields.every((field) => field.value === field.defaultValue)) location.reload();
+  }, REFRESH_AFTER_MS);
+}
+
+function signalAccepted(list) {
+  // Password managers forget the passkeys that were removed here. Source: WebAuthn Level 3, section 5.1.10.
+  const { rpId, userId, allAcceptedCredentialIds } = JSON.parse(list.dataset.accepted);
+  const signal = PublicKeyCredential.signalAllAcceptedCredentials;
+  if (signal) signal.call(PublicKeyCredential, { rpId, userId, allAcceptedCredentialIds }).catch(() => {});
+}
+
+if (SUPPORTED) {
+  const forms = document.querySelectorAll("form[data-passkey]");
+  for (const form of forms) {
+    form.hidden = false;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      ask(form);
+    });
+    if ("autofill" in form.dataset) offerAutofill(form);
+  }
+  if (forms.length) refreshWhenStale();
+  for (const list of document.querySelectorAll("[data-accepted]")) signalAccepted(list);
+} else {
+  for (const note of document.querySelectorAll("[data-no-passkeys]")) note.hidden = false;
+}
