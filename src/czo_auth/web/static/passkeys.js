@@ -15,6 +15,13 @@ function toText(buffer) {
   return btoa(bytes).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
+function fitsHere(form) {
+  // Browsers refuse at any other host, such as at an address where the name is meant.
+  const options = JSON.parse(form.dataset.options);
+  const rpId = options.rpId || options.rp.id;
+  return location.hostname === rpId || location.hostname.endsWith(`.${rpId}`);
+}
+
 function withBytes(options) {
   const read = { ...options, challenge: toBytes(options.challenge) };
   if (read.user) read.user = { ...read.user, id: toBytes(read.user.id) };
@@ -95,7 +102,7 @@ function signalAccepted(list) {
 }
 
 if (SUPPORTED) {
-  const forms = document.querySelectorAll("form[data-passkey]");
+  const forms = Array.from(document.querySelectorAll("form[data-passkey]")).filter(fitsHere);
   for (const form of forms) {
     form.hidden = false;
     form.addEventListener("submit", (event) => {

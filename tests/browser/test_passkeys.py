@@ -1,0 +1,160 @@
+"""Passkeys as a person sees them, with Chromium's virtual authenticator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, CDPSession, Page, expect
+
+from tests.browser.conftest import TIMEOUT_MILLISECONDS, Deployment
+from tests.browser.visitor import Visitor, new_email
+
+
+class VirtualAuthenticator:
+    """An authenticator inside Chromium, which does what a person would do."""
+
+    def __init__(self, page: Page) -> None:
+        self._session: CDPSession = page.context.new_cdp_session(page)
+        self._session.send("WebAuthn.enable")
+        options = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        added = self._session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+        self._id = added["authenticatorId"]
+
+    def credentials(self) -> list[dict[str, Any]]:
+        found = self._session.send("WebAuthn.getCredentials", {"authenticatorId": self._id})
+        credentials: list[dict[str, Any]] = found["credentials"]
+        return credentials
+
+    def touches(self, *, itself: bool) -> None:
+        """Say whether the person touches the authenticator from now on, whenever it asks."""
+        self._session.send(
+            "WebAuthn.setAutomaticPresenceSimulation", {"authenticatorId": self._id, "enabled": itself}
+        )
+
+    def verifies(self, *, user: bool) -> None:
+        """Say whether the person's finger is recognized from now on."""
+        self._session.send("WebAuthn.setUserVerified", {"authenticatorId": self._id, "isUserVerified": user})
+
+
+Person = tuple[Visitor, VirtualAuthenticator]
+
+
+@pytest.fixture
+def person(chromium: Browser, deployment: Deployment) -> Iterator[Person]:
+    """Somebody whose browser has an authenticator, at the name that passkeys can belong to."""
+    context = chromium.new_context(locale="en-GB", viewport={"width": 1100, "height": 800})
+    context.set_default_timeout(TIMEOUT_MILLISECONDS)
+    page = context.new_page()
+    base = f"http://localhost:{deployment.server.port}/account"
+    visitor = Visitor(page, base, email=new_email())
+    yield visitor, VirtualAuthenticator(page)
+    context.close()
+    assert not visitor.complaints
+
+
+def create(visitor: Visitor, name: str) -> None:
+    visitor.fill(name=name)
+    visitor.press("Create a passkey")
+
+
+def sign_out(visitor: Visitor) -> None:
+    visitor.page.get_by_role("button", name="Sign out").click()
+    expect(visitor.page).to_have_url(f"{visitor.base}/sign-in?done=signed_out")
+
+
+def test_a_passkey_is_added_signs_in_and_is_removed(person: Person) -> None:
+    ada, device = person
+    ada.sign_up()
+    ada.sign_in()
+    ada.page.get_by_role("link", name="Add a passkey").click()
+    ada.look("passkey-new")
+    create(ada, "Laptop")
+    expect(ada.page.get_by_role("heading", name="Save your backup codes")).to_be_visible()
+    assert ada.page.locator("#backup-codes li").count() == 10
+    ada.look("passkey-codes")
+    ada.page.locator("#f-saved").check()
+    ada.submit()
+    assert ada.path == "/security"
+    assert ada.sees("Laptop")
+    assert len(device.credentials()) == 1
+    ada.look("passkey-listed")
+
+    # By the button; a passkey is both factors.
+    device.touches(itself=False)
+    sign_out(ada)
+    ada.look("passkey-sign-in")
+    device.touches(itself=True)
+    ada.press("Sign in with a passkey")
+    expect(ada.page).to_have_url(f"{ada.base}/security")
+    # By autofill, which the virtual authenticator chooses as soon as the page offers it.
+    ada.page.get_by_role("button", name="Sign out").click()
+    expect(ada.page).to_have_url(f"{ada.base}/security")
+
+    ada.page.get_by_text("Rename", exact=True).click()
+    ada.page.get_by_label("Name", exact=True).nth(0).fill("Work laptop")
+    ada.page.locator("details button").first.click()
+    expect(ada.page.get_by_text("Your passkey is renamed.")).to_be_visible()
+    ada.page.get_by_role("link", name="Remove Work laptop").click()
+    ada.look("passkey-remove")
+    ada.press("Remove")
+    expect(ada.page.get_by_text("Your passkey is removed.")).to_be_visible()
+    # Where the browser knows the Signal API, it forgets the passkey too.
+    if ada.page.evaluate("'signalAllAcceptedCredentials' in PublicKeyCredential"):
+        for _ in range(200):
+            if not device.credentials():
+                break
+            ada.page.wait_for_timeout(50)
+        assert device.credentials() == []
+
+
+def test_an_administrator_enrolls_by_passkey_alone(person: Person, deployment: Deployment) -> None:
+    ada, _ = person
+    ada.email = deployment.new_admin()
+    ada.begin("admin")
+    assert ada.path == "/enrol"
+    ada.page.get_by_role("link", name="Add a passkey").click()
+    assert ada.path == "/passkeys/new"
+    create(ada, "Security key")
+    expect(ada.page.get_by_role("heading", name="Save your backup codes")).to_be_visible()
+    ada.page.locator("#f-saved").check()
+    ada.submit()
+    ada.open("/admin")
+    assert ada.page.locator("h1").inner_text() == "Policy overview"
+
+
+def test_a_passkey_is_the_second_step(person: Person) -> None:
+    ada, device = person
+    ada.sign_up()
+    ada.sign_in()
+    ada.open("/passkeys/new")
+    create(ada, "")
+    expect(ada.page.get_by_role("heading", name="Save your backup codes")).to_be_visible()
+    ada.page.context.clear_cookies()
+    # The finger is not recognized: neither autofill nor the button lets anybody in.
+    device.verifies(user=False)
+    ada.begin()
+    assert ada.path == "/sign-in/code"
+    ada.look("passkey-second-step")
+    ada.press("Use a passkey")
+    expect(ada.page.get_by_text("That did not work, or was canceled.")).to_be_visible()
+    device.verifies(user=True)
+    ada.press("Use a passkey")
+    expect(ada.page).to_have_url(f"{ada.base}/security")
+
+
+def test_pages_work_without_scripts(chromium: Browser, deployment: Deployment) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"http://localhost:{deployment.server.port}/account/sign-in")
+    assert not page.get_by_role("button", name="Sign in with a passkey").is_visible()
+    assert page.get_by_role("button", name="Sign in", exact=True).is_visible()
+    context.close()
