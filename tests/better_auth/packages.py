@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 API_KEY_VERSION = "1.7.5"
+PASSKEY_VERSION = "1.7.6"
 CLIENT_VERSIONS = ("1.7.25", "1.7.5")
 SCRIPTS = Path(__file__).parent
 INSTALL_SECONDS = 180
@@ -34,7 +35,7 @@ def _installed(version: str) -> Path:
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("node and npm are needed to run better-auth's client")
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "czo-auth-tests"
-    kept = cache / f"better-auth-{version}-api-key-{API_KEY_VERSION}"
+    kept = cache / f"better-auth-{version}-api-key-{API_KEY_VERSION}-passkey-{PASSKEY_VERSION}"
     if kept.exists():
         return kept
     cache.mkdir(parents=True, exist_ok=True)
@@ -53,6 +54,7 @@ def _fetch(folder: Path, version: str) -> None:
     # The two packages ask for different releases of a third; the client needs neither.
     command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
     command += ["--legacy-peer-deps", f"better-auth@{version}", f"@better-auth/api-key@{API_KEY_VERSION}"]
+    command += [f"@better-auth/passkey@{PASSKEY_VERSION}"]
     try:
         fetched = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
