@@ -543,6 +543,7 @@ class Settings(BaseSettings):
                 organization_allowed_hosts=frozenset(self.organization_webhook_allowed_hosts),
             ),
             require_email_verification=self.require_email_verification,
+            limits_guesses=self.rate_limit_enabled,
         )
 
 

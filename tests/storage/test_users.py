@@ -182,13 +182,21 @@ async def test_expired_mail_token_is_not_handed_out(rows: Rows) -> None:
     )
 
 
-async def test_new_mail_token_kills_the_one_before_of_its_purpose(rows: Rows) -> None:
-    user = await rows.user()
-    old, new, other = a_digest(), a_digest(), a_digest()
-    for digest, purpose in ((old, "reset_password"), (other, "verify_email"), (new, "reset_password")):
-        token = a_mail_token(user.id, purpose=purpose)  # type: ignore[arg-type]
-        await rows.run(lambda tx: tx.users.add_mail_token(token, digest=digest, now=NOW))  # noqa: B023
-    assert await rows.run(lambda tx: tx.users.take_mail_token(old, purpose="reset_password", now=NOW)) is None
+@pytest.mark.parametrize("opened", [True, False])
+async def test_opened_mail_token_ends_the_ones_before_of_its_purpose(rows: Rows, opened: bool) -> None:
+    user, stranger = await rows.user(), await rows.user()
+    old, new, other, foreign = a_digest(), a_digest(), a_digest(), a_digest()
+    for owner, digest, purpose, at in (
+        (user, old, "reset_password", NOW - SECOND),
+        (stranger, foreign, "reset_password", NOW - SECOND),
+        (user, other, "verify_email", NOW - SECOND),
+        (user, new, "reset_password", NOW),
+    ):
+        token = a_mail_token(owner.id, purpose=purpose)  # type: ignore[arg-type]
+        await rows.run(lambda tx: tx.users.add_mail_token(token, digest=digest, now=at))  # noqa: B023
+    await rows.run(lambda tx: tx.users.open_mail_token(new if opened else old, now=NOW))
+    assert (await rows.run(lambda tx: tx.users.find_mail_token(old, now=NOW)) is None) == opened
+    assert await rows.run(lambda tx: tx.users.find_mail_token(foreign, now=NOW)) is not None
     assert (
         await rows.run(lambda tx: tx.users.take_mail_token(new, purpose="reset_password", now=NOW))
         is not None

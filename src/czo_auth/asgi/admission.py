@@ -39,6 +39,7 @@ class RequestContext:
 
     Attributes:
         caller: The principal, where there is one.
+        known_browser: The value of the cookie that browsers hold in which somebody signed in before.
         origin_refusal: Why the request's cookies may not be used, where that matters only later.
     """
 
@@ -48,6 +49,7 @@ class RequestContext:
     context: Context
     now: datetime
     cookies: dict[str, str]
+    known_browser: str | None = None
     origin_refusal: Refusal | None = None
 
     @property
@@ -90,6 +92,7 @@ async def admit_request(
     now = runtime.now()
     context = app_state.clients.context(scope, now=now)
     cookies = authenticator.cookies.read(scope["headers"])
+    known_browser = authenticator.cookies.read_browser(scope["headers"])
     credential = authenticator.read(scope)
     if opens_session:
         authenticator.origins.check_sign_in(scope, carries_cookie=bool(cookies))
@@ -103,6 +106,7 @@ async def admit_request(
             context=context,
             now=now,
             cookies=cookies,
+            known_browser=known_browser,
             origin_refusal=origin_refusal,
         )
     caller = None
@@ -116,6 +120,7 @@ async def admit_request(
         context=context if admitted is None else context.of(admitted),
         now=now,
         cookies=cookies,
+        known_browser=known_browser,
         origin_refusal=origin_refusal,
     )
 

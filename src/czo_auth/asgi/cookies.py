@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ _SESSION = "better-auth.session_token"
 _CHALLENGE = "better-auth.two_factor"
 _DEVICE = "better-auth.trust_device"
 _CEREMONY = "better-auth.better-auth-passkey"
+_BROWSER = "czo-auth.known_browser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,22 @@ class Cookies:
         """Name of the cookie of a passkey ceremony."""
         return self._start + _CEREMONY
 
+    @property
+    def browser(self) -> str:
+        """Name of the known-browser cookie."""
+        return self._start + _BROWSER
+
+    def read_browser(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """
+        Read the known-browser cookie: tokens of those who signed in here before, with dots between them.
+
+        Apart from the others, because it is no credential: another site that makes a browser send it gains nothing.
+        """
+        for name, text in _pairs(headers):
+            if name == self.browser:
+                return ".".join(tokens.split_tokens(text, tokens.KNOWN_BROWSER)) or None
+        return None
+
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         """
         Read the cookies of ours that a request carries.
@@ -64,20 +81,16 @@ class Cookies:
             self.ceremony: tokens.CEREMONY,
         }
         found: dict[str, str] = {}
-        for name, value in headers:
-            if name != b"cookie":
+        for key, text in _pairs(headers):
+            prefix = forms.get(key)
+            if prefix is None or key in found:
                 continue
-            for pair in value.decode("latin-1").split(";"):
-                key, _, text = pair.strip().partition("=")
-                prefix = forms.get(key)
-                if prefix is None or key in found:
-                    continue
-                if key == self.device:
-                    text = ".".join(tokens.split_tokens(text.strip('"'), prefix))
-                elif not tokens.is_well_formed(text.strip('"'), prefix):
-                    continue
-                if text:
-                    found[key] = text.strip('"')
+            if key == self.device:
+                text = ".".join(tokens.split_tokens(text, prefix))
+            elif not tokens.is_well_formed(text, prefix):
+                continue
+            if text:
+                found[key] = text
         return found
 
     def set(self, name: str, value: str, *, until: datetime | None, now: datetime) -> str:
@@ -88,3 +101,12 @@ class Cookies:
     def clear(self, name: str) -> str:
         """Write a ``Set-Cookie`` value that removes a cookie."""
         return f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{'; Secure' if self.secure else ''}"
+
+
+def _pairs(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
+    """Give the names and values of all cookies that a request carries."""
+    for name, value in headers:
+        if name == b"cookie":
+            for pair in value.decode("latin-1").split(";"):
+                key, _, text = pair.strip().partition("=")
+                yield key, text.strip('"')

@@ -7,16 +7,20 @@ from starlette.responses import Response
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.flows.sign_in.password import SecondFactorRequired
+from czo_auth.core.users.known_browser import LIFETIME, joined_with
 from czo_auth.crypto import tokens
 
 
 def set_session_cookies(call: RequestContext, response: Response, outcome: SignedIn) -> None:
-    """Add the session's cookie, and the trusted device's where there is one; a finished challenge's is removed."""
+    """Add the session's cookie and those of the browser, where there are any; a finished challenge's is removed."""
     cookies, issued = call.authenticator.cookies, outcome.issued
     until = issued.session.expires_at if issued.session.remembered else None
     _add(response, cookies.set(cookies.session, issued.session_token, until=until, now=call.now))
     if cookies.challenge in call.cookies:
         _add(response, cookies.clear(cookies.challenge))
+    if outcome.browser_token is not None:
+        value = joined_with(outcome.browser_token, call.known_browser)
+        _add(response, cookies.set(cookies.browser, value, until=call.now + LIFETIME, now=call.now))
     if outcome.trusted_device_token is not None:
         end = call.now + call.runtime.services.policies.two_factor.trusted_device_lifetime
         held = tokens.split_tokens(call.cookies.get(cookies.device, ""), tokens.TRUSTED_DEVICE)

@@ -20,6 +20,7 @@ class Policies:
     """
     Attributes:
         require_email_verification: Whether an unconfirmed address keeps its owner from signing in.
+        limits_guesses: Whether wrong passwords slow down the ones that follow.
     """
 
     passwords: PasswordPolicy = field(default_factory=PasswordPolicy)
@@ -32,3 +33,4 @@ class Policies:
     audit: AuditPolicy = field(default_factory=AuditPolicy)
     webhooks: WebhookPolicy = field(default_factory=WebhookPolicy)
     require_email_verification: bool = False
+    limits_guesses: bool = True

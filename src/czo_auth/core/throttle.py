@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,91 @@ class LockSchedule:
     def stops(self, failures: int) -> bool:
         """Say whether the attempt number *failures* is the last one for good."""
         return failures >= self.stop_after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuessSchedule:
+    """
+    How wrong passwords slow down the ones that follow. Forgetting goes on at an even pace, whatever happens.
+
+    Attributes:
+        free: Wrong passwords without consequence.
+        first_pause: How long the first one beyond makes the next one wait; each further one doubles it.
+        forgotten_after: How long it takes to forget one; also the longest pause.
+    """
+
+    free: int
+    first_pause: timedelta
+    forgotten_after: timedelta
+
+    def pause(self, failures: int) -> timedelta:
+        """Return how long the next guess waits after *failures* that are not forgotten."""
+        beyond = failures - self.free
+        if beyond <= 0:
+            return timedelta(0)
+        return min(self.first_pause * (1 << min(beyond - 1, 30)), self.forgotten_after)
+
+    @property
+    def guesses_a_day(self) -> int:
+        """
+        The most guesses in any 24 hours.
+
+        Where the pause is as long as forgetting takes, the count cannot grow; what is guessed beyond is what is
+        forgotten meanwhile.
+        """
+        doublings = math.ceil(math.log2(self.forgotten_after / self.first_pause))
+        return self.free + doublings + 1 + timedelta(days=1) // self.forgotten_after
+
+
+ACCOUNT_GUESSES: Final = GuessSchedule(
+    free=50, first_pause=timedelta(seconds=5), forgotten_after=timedelta(minutes=6)
+)
+"""At one account, from all browsers that have not signed in to it before."""
+SINGLE_GUESSES: Final = GuessSchedule(
+    free=20, first_pause=timedelta(seconds=5), forgotten_after=timedelta(minutes=15)
+)
+"""At one account from one network; in a browser that signed in before; in one session."""
+
+
+class GuessCounters(Protocol):
+    """Counters of wrong passwords; a bounded table that all processes share."""
+
+    def count(self, key: str, *, schedule: GuessSchedule, now: datetime) -> datetime | None:
+        """
+        Count a guess in advance, unless an earlier one makes it wait. Judged and counted in one statement.
+
+        Returns:
+            None when it was counted, else until when it waits.
+        """
+
+    def take_back(self, key: str, *, schedule: GuessSchedule, now: datetime) -> None:
+        """Uncount one guess, and the pause that it brought."""
+
+    def forget(self, key: str) -> None:
+        """Forget a counter."""
+
+    def keep_newest(self, most: int) -> int:
+        """Delete what goes beyond *most* counters, those first that are forgotten soonest; return how many."""
+
+    def prune_forgotten(self, *, now: datetime) -> int:
+        """Delete counters on which nothing is left, at most a thousand a call."""
+
+
+def network_of(ip: str) -> str:
+    """
+    Return the network by which a client is counted: an IPv6 client's /64, which one customer commonly has whole.
+
+    What is no address is returned as it is. An IPv4 address that is mapped into IPv6 counts as the IPv4 address.
+    """
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return ip
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return str(ipaddress.ip_network((address.packed, 64), strict=False))
+        address = address.ipv4_mapped
+    return str(address)
 
 
 LimitedAction = Literal["sign_in", "sign_up", "second_factor", "password", "mail", "leak"]

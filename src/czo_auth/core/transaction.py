@@ -23,6 +23,7 @@ from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.passkeys.store import Passkeys
 from czo_auth.core.sealing_store import KeyChecks
 from czo_auth.core.sessions.store import Sessions
+from czo_auth.core.throttle import GuessCounters
 from czo_auth.core.two_factor.reset import Resets
 from czo_auth.core.two_factor.store import TwoFactor
 from czo_auth.core.users.store import Users
@@ -42,6 +43,8 @@ class Transaction(Protocol):
     def two_factor(self) -> TwoFactor: ...
     @property
     def passkeys(self) -> Passkeys: ...
+    @property
+    def password_guesses(self) -> GuessCounters: ...
     @property
     def resets(self) -> Resets: ...
     @property

@@ -54,6 +54,7 @@ async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> Resp
         password=body.password,
         remember=body.remember_me,
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
+        known_browser=call.known_browser,
     )
     return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context, now=call.now))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from czo_auth.core.errors import ApiKeyRateLimited, RateLimited
-from czo_auth.core.throttle import LimitedAction, RateLimit
+from czo_auth.core.throttle import LimitedAction, RateLimit, network_of
 from czo_auth.runtime.counters import Counters
 
 if TYPE_CHECKING:
@@ -24,9 +23,7 @@ _PER_ADDRESS: Final[dict[LimitedAction, str]] = {
     "leak": "60/minute",
 }
 _PER_ACCOUNT: Final[dict[LimitedAction, str]] = {
-    "sign_in": "100/5 minutes",
     "second_factor": "100/5 minutes",
-    "password": "100/5 minutes",
     "mail": "10/15 minutes",
 }
 
@@ -56,7 +53,7 @@ class CoarseLimits:
     async def hit(self, effort: LimitedAction, *, ip: str | None, account: str | None) -> None:
         """Count one try; see ``core.throttle.RateLimits``."""
         if ip is not None:
-            await self._count(self._per_address.get(effort), effort, "ip", _network(ip))
+            await self._count(self._per_address.get(effort), effort, "ip", network_of(ip))
         if account is not None:
             await self._count(self._per_account.get(effort), effort, "account", account)
 
@@ -93,14 +90,3 @@ class KeyLimits:
             return
         left = math.ceil(await counters.frees_at(item, "api_key", key_id) - self._now().timestamp())
         raise ApiKeyRateLimited(retry_after=min(max(1, left), limit.window_seconds))
-
-
-def _network(ip: str) -> str:
-    """Count an IPv6 client by its /64, which one customer commonly has whole."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return ip
-    if address.version == 4:
-        return ip
-    return str(ipaddress.ip_network((address, 64), strict=False))

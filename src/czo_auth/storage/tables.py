@@ -126,13 +126,13 @@ class Tables:
             "mail_tokens",
             _id(),
             _digest(),
-            self._user_id(),
+            self._user_id(index=True),
             Column("purpose", Text, nullable=False),
             Column("email", Text, nullable=False),
             Column("created_at", Instant, nullable=False),
             Column("expires_at", Instant, nullable=False, index=True),
+            Column("opened_at", Instant),
             UniqueConstraint("digest"),
-            UniqueConstraint("user_id", "purpose"),
         )
         self.key_checks = self._table(
             "key_checks",
@@ -274,6 +274,13 @@ class Tables:
             Column("failures", Integer, nullable=False),
             Column("locked_until", Instant),
             Column("stopped", Boolean, nullable=False, server_default=false()),
+        )
+        # Keyed by digests: whoever types an address makes a row, and no address is to be read here.
+        self.password_guesses = self._table(
+            "password_guesses",
+            Column("key", String(64), primary_key=True),
+            Column("forgotten_at", Instant, nullable=False, index=True),
+            Column("blocked_until", Instant, nullable=False),
         )
         self.challenges = self._table(
             "challenges",

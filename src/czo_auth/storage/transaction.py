@@ -18,6 +18,7 @@ from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.organizations import SqlOrganizations
 from czo_auth.storage.outbox import SqlOutbox
 from czo_auth.storage.passkeys import SqlPasskeys
+from czo_auth.storage.password_guesses import SqlPasswordGuesses
 from czo_auth.storage.resets import SqlResets
 from czo_auth.storage.sessions import SqlSessions
 from czo_auth.storage.tables import Tables
@@ -50,6 +51,10 @@ class SqlTransaction:
     @cached_property
     def passkeys(self) -> SqlPasskeys:
         return SqlPasskeys(self.connection, self.tables)
+
+    @cached_property
+    def password_guesses(self) -> SqlPasswordGuesses:
+        return SqlPasswordGuesses(self.connection, self.tables)
 
     @cached_property
     def resets(self) -> SqlResets:

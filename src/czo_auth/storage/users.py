@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from czo_auth.core.users.email import may_be_folded
-from czo_auth.core.users.store import MailPurpose, MailToken, UserCounts
+from czo_auth.core.users.store import MAX_LIVE_LINKS, MailPurpose, MailToken, UserCounts
 from czo_auth.core.users.user import User
 from czo_auth.storage.store import Store, columns, made, values
 from czo_auth.storage.tables import Tables
@@ -145,14 +145,30 @@ class SqlUsers(Store):
         )
         return self._connection.execute(select(func.count()).select_from(users).where(foreign)).scalar_one()
 
-    def add_mail_token(self, token: MailToken, *, digest: str, now: datetime) -> None:
-        # One row per user and purpose: the unique index lets the newest token push the one before out.
+    def add_mail_token(
+        self, token: MailToken, *, digest: str, now: datetime, most: int = MAX_LIVE_LINKS
+    ) -> bool:
         tokens = self._tables.mail_tokens
-        row = values(token) | {"digest": digest, "created_at": now}
-        statement = self._insert(tokens).values(**row)
-        self._connection.execute(
-            statement.on_conflict_do_update(index_elements=["user_id", "purpose"], set_=row)
+        live = select(func.count()).where(
+            tokens.c.user_id == token.user_id, tokens.c.purpose == token.purpose, tokens.c.expires_at > now
         )
+        if self._connection.execute(live).scalar_one() >= most:
+            return False
+        self._add(tokens, values(token) | {"digest": digest, "created_at": now})
+        return True
+
+    def open_mail_token(self, digest: str, *, now: datetime) -> None:
+        tokens = self._tables.mail_tokens
+        opened = (
+            update(tokens)
+            .where(tokens.c.digest == digest, tokens.c.expires_at > now)
+            .values(opened_at=now)
+            .returning(tokens.c.created_at, tokens.c.user_id, tokens.c.purpose)
+        )
+        row = self._connection.execute(opened).one_or_none()
+        if row is not None:
+            earlier = (tokens.c.user_id == row.user_id) & (tokens.c.purpose == row.purpose)
+            self._connection.execute(delete(tokens).where(earlier, tokens.c.created_at < row.created_at))
 
     def take_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
         tokens = self._tables.mail_tokens
@@ -163,6 +179,16 @@ class SqlUsers(Store):
         )
         row = self._connection.execute(taken).one_or_none()
         return None if row is None else made(MailToken, row)
+
+    def find_mail_token(self, digest: str, *, now: datetime) -> MailToken | None:
+        tokens = self._tables.mail_tokens
+        statement = select(*columns(tokens, MailToken))
+        return self._one(MailToken, statement.where(tokens.c.digest == digest, tokens.c.expires_at > now))
+
+    def drop_mail_tokens(self, user_id: str, *, purpose: MailPurpose | None = None) -> None:
+        tokens = self._tables.mail_tokens
+        wanted = true() if purpose is None else tokens.c.purpose == purpose
+        self._connection.execute(delete(tokens).where(tokens.c.user_id == user_id, wanted))
 
     def drop_password_tokens(self, user_id: str) -> None:
         tokens = self._tables.mail_tokens

@@ -365,9 +365,9 @@ class World:
 
     # --- passwords ---------------------------------------------------------------------------------------------------
     def after_link(self, link: Link) -> None:
-        """Note a new link, which is the only one of its kind."""
+        """Note a new link; the operator's is the only one of its kind, mailed ones lie side by side."""
         for other in self.links:
-            if (other.person, other.kind) == (link.person, link.kind):
+            if link.kind == "operator" and (other.person, other.kind) == (link.person, link.kind):
                 other.is_over = True
         self.links.append(link)
 
@@ -414,6 +414,8 @@ class World:
         if person.is_banned:
             return
         person.is_banned = True
+        for link in self.links:
+            link.is_over = link.is_over or link.person is person
         self.drop_pending(person)
         self.end_devices(person)
         self.end_sessions(person, now=now)

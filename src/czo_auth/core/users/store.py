@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from czo_auth.core.users.user import User
+
+MAX_LIVE_LINKS: Final = 50
+"""Unopened links of a user and purpose that may lie in a mailbox; beyond, no further mail is sent."""
 
 MailPurpose = Literal["verify_email", "reset_password", "recover_password"]
 
@@ -105,11 +108,22 @@ class Users(Protocol):
     def count_foreign_hashes(self, current: str) -> int:
         """Count the users whose password hash does not begin with *current*: not made with today's parameters."""
 
-    def add_mail_token(self, token: MailToken, *, digest: str, now: datetime) -> None:
-        """Keep a mailed token; earlier ones of the same user and purpose die."""
+    def add_mail_token(
+        self, token: MailToken, *, digest: str, now: datetime, most: int = MAX_LIVE_LINKS
+    ) -> bool:
+        """Keep a mailed token beside the live ones of its user and purpose; False when there are *most* of them."""
+
+    def open_mail_token(self, digest: str, *, now: datetime) -> None:
+        """Note that a live token's link was opened: earlier ones of the same user and purpose die."""
 
     def take_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
         """Spend a live token. One atomic statement: it is handed out once."""
+
+    def find_mail_token(self, digest: str, *, now: datetime) -> MailToken | None:
+        """Read a live token, of whatever purpose; it stays live."""
+
+    def drop_mail_tokens(self, user_id: str, *, purpose: MailPurpose | None = None) -> None:
+        """Make void what was mailed or handed over for *purpose*; everything without one."""
 
     def drop_password_tokens(self, user_id: str) -> None:
         """Make void what was mailed or handed over to set a new password."""

@@ -63,6 +63,7 @@ async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> Resp
         password=body.password,
         remember=body.remember_me,
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
+        known_browser=call.known_browser,
     )
     actor = call.runtime.services.actors.default.name
     return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context, now=call.now))

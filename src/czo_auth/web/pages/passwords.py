@@ -53,7 +53,8 @@ async def forgot(page: PageRequest) -> Response:
 
 @pages.get("/reset-password", access=SIGNED_OUT)
 async def reset_form(page: PageRequest) -> Response:
-    """Ask for the new password; the mailed token is not spent by looking."""
+    """Ask for the new password; the mailed token is not spent by looking, but it replaces earlier ones."""
+    await _note_opened(page)
     return page.show("reset_password.html", token=_token(page))
 
 
@@ -70,6 +71,7 @@ async def reset(page: PageRequest) -> Response:
 @pages.get("/verify-email", access=SIGNED_OUT)
 async def verify_form(page: PageRequest) -> Response:
     """Ask for one click: mail scanners follow links, and must not confirm anything."""
+    await _note_opened(page)
     return page.show("verify_email.html", token=_token(page))
 
 
@@ -108,6 +110,11 @@ async def cancel_reset(page: PageRequest) -> Response:
     call = page.call
     await call.runtime.recovery.cancel_by_token(_token(page), context=call.context, now=call.now)
     return page.go("/sign-in", done="reset_cancelled")
+
+
+async def _note_opened(page: PageRequest) -> None:
+    call = page.call
+    await call.runtime.passwords.open_link(_token(page), now=call.now)
 
 
 def _token(page: PageRequest) -> str:

@@ -79,6 +79,7 @@ async def sign_in(page: PageRequest) -> Response:
         password=form.raw("password"),
         remember="remember" in form,
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
+        known_browser=call.known_browser,
     )
     outcome = await call.runtime.sign_in.begin(
         form.text("as", most=64), given, context=call.context, now=call.now

@@ -92,6 +92,7 @@ class Administration:
             tx.users.bump_credential_version(user.id, now=now)
             tx.two_factor.drop_enrollment(user.id)
             tx.two_factor.drop_trusted_devices(user.id)
+            tx.users.drop_mail_tokens(user.id)
             cancel_reset(tx, user.id, outcome="user_banned", context=context, now=now)
             end_sessions(tx, user.id, reason="banned", context=context, now=now)
             revoke_keys(tx, user_id=user.id, organization_id=None, reason="banned", context=context, now=now)

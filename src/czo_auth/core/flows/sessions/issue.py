@@ -14,6 +14,7 @@ from czo_auth.core.ids import new_id
 from czo_auth.core.passkeys.passkey import PASSKEY_METHODS
 from czo_auth.core.sessions.session import IssuedSession, Session, SessionPolicy
 from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.known_browser import issue_browser_token
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
@@ -27,6 +28,7 @@ class SignedIn:
         restricted: The session may only enroll a second factor (S9).
         trusted_device_token: A new token for the browser's trusted-device cookie, if there is one.
         spent_device_token: The one that it replaces, where the browser was trusted before.
+        browser_token: A new token for the known-browser cookie, after a password was proved.
     """
 
     user: User
@@ -35,6 +37,7 @@ class SignedIn:
     restricted: bool
     trusted_device_token: str | None = field(default=None, repr=False)
     spent_device_token: str | None = field(default=None, repr=False)
+    browser_token: str | None = field(default=None, repr=False)
 
 
 def signed_in(
@@ -45,8 +48,14 @@ def signed_in(
     now: datetime,
     trusted_device_token: str | None = None,
     spent_device_token: str | None = None,
+    knows_browser: bool = False,
 ) -> SignedIn:
-    """Sign the access token of a session whose transaction was committed."""
+    """
+    Sign the access token of a session whose transaction was committed.
+
+    Args:
+        knows_browser: Whether the password was proved just now, so that the browser is known from then on.
+    """
     restricted = services.must_enroll(user)
     return SignedIn(
         user=user,
@@ -55,6 +64,7 @@ def signed_in(
         restricted=restricted,
         trusted_device_token=trusted_device_token,
         spent_device_token=spent_device_token,
+        browser_token=issue_browser_token(services.key_ring, user, now=now) if knows_browser else None,
     )
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from czo_auth.core.context import Context
-from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEmailOrPassword
+from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEmailOrPassword, Refusal
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.factors import enable_where_demanded, second_step_methods
+from czo_auth.core.flows.password_guesses import CountedGuess, PasswordGuesses
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, signed_in
 from czo_auth.core.flows.two_factor.trusted_devices import find_trusted_device, may_trust, renew_trust
@@ -17,6 +18,7 @@ from czo_auth.core.sessions.session import IssuedSession, Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import Challenge
 from czo_auth.core.users.email import deliverable_email, find_canonical_email, folded_email
+from czo_auth.core.users.known_browser import find_browser_token
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
@@ -31,6 +33,7 @@ class Credentials:
     password: str = field(repr=False)
     remember: bool = True
     trusted_device: str | None = field(default=None, repr=False)
+    known_browser: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class SignIn:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.guesses = PasswordGuesses(services)
 
     async def begin(
         self, actor: str, given: Credentials, *, context: Context, now: datetime
@@ -70,11 +74,11 @@ class SignIn:
             ActorTypeMismatch, EmailNotVerified: Only after the right password.
         """
         actor_type = self._services.actors.get(actor)
-        user = await self._prove_password(given, context=context, now=now)
-        if actor_type.name not in user.actor_types:
-            raise ActorTypeMismatch
-        if self._services.policies.require_email_verification and not user.email_verified:
-            raise EmailNotVerified
+        user, guess = await self._prove_password(given, context=context, now=now)
+        refusal = self._refusal(user, actor_type.name)
+        if refusal is not None:
+            await self._services.transactions.run(guess.take_back)
+            raise refusal
         proved = context.by(user.id, "pwd")
 
         def enter(
@@ -83,6 +87,7 @@ class SignIn:
             fresh = tx.users.lock(user.id)
             if fresh is None or fresh.banned_at or fresh.credential_version != user.credential_version:
                 raise InvalidEmailOrPassword
+            guess.take_back(tx)
             fresh = enable_where_demanded(self._services, tx, fresh, now=now)
             device_token = spent_token = None
             if fresh.has_factor:
@@ -116,17 +121,38 @@ class SignIn:
                     now=now,
                     trusted_device_token=device_token,
                     spent_device_token=spent_token,
+                    knows_browser=True,
                 )
 
-    async def _prove_password(self, given: Credentials, *, context: Context, now: datetime) -> User:
+    def _refusal(self, user: User, actor: str) -> Refusal | None:
+        if actor not in user.actor_types:
+            return ActorTypeMismatch()
+        if self._services.policies.require_email_verification and not user.email_verified:
+            return EmailNotVerified()
+        return None
+
+    async def _prove_password(
+        self, given: Credentials, *, context: Context, now: datetime
+    ) -> tuple[User, CountedGuess]:
         """Find the user whose password was given, or refuse as if nobody could be told apart."""
         email = find_canonical_email(given.email)
-        await self._services.limits.hit("sign_in", ip=context.ip, account=folded_email(given.email))
+        await self._services.limits.hit("sign_in", ip=context.ip, account=None)
         transactions = self._services.transactions
         user = None if email is None else await self._find(email, given.email)
-        match = await self._services.hashing.verify_password(
-            user.password_hash if user else None, given.password
+        guess = await self.guesses.count_sign_in(
+            folded_email(given.email),
+            browser_token=find_browser_token(self._services.key_ring, user, given.known_browser, now=now),
+            context=context,
+            now=now,
         )
+        try:
+            match = await self._services.hashing.verify_password(
+                user.password_hash if user else None, given.password
+            )
+        except Refusal:
+            # Nobody looked at the password: too many others wait.
+            await transactions.run(guess.take_back)
+            raise
         if user is None or not match.matches or user.banned_at is not None:
             failure = AuditEvent(action=SIGN_IN, user_id=user.id if user else None, outcome="failure")
             await transactions.run(lambda tx: tx.audit_log.record(failure, context=context, now=now))
@@ -134,8 +160,8 @@ class SignIn:
         if email is not None and user.email != email:
             user = await self._restore_email(user, email, given.email, now=now)
         if match.needs_rehash:
-            await self._rehash(user, given.password, now=now)
-        return user
+            user = await self._rehash(user, given.password, now=now)
+        return user, guess
 
     async def _find(self, email: str, typed: str) -> User | None:
         """Find the user of an address; also one of before revision 0007, whose address was folded into another."""
@@ -160,16 +186,17 @@ class SignIn:
 
         return await self._services.transactions.run(restore) or user
 
-    async def _rehash(self, user: User, password: str, *, now: datetime) -> None:
+    async def _rehash(self, user: User, password: str, *, now: datetime) -> User:
         """Bring an imported or outdated hash up to today's parameters, unless the password changed meanwhile."""
         password_hash = await self._services.hashing.hash_password(password)
 
-        def store_hash(tx: Transaction) -> None:
+        def replace_hash(tx: Transaction) -> User | None:
             fresh = tx.users.lock(user.id)
             if fresh is not None and fresh.password_hash == user.password_hash:
                 tx.users.set_password(user.id, password_hash=password_hash, now=now)
+            return tx.users.find(user.id)
 
-        await self._services.transactions.run(store_hash)
+        return await self._services.transactions.run(replace_hash) or user
 
     def _challenge(
         self, tx: Transaction, user: User, actor_type: str, given: Credentials, *, now: datetime

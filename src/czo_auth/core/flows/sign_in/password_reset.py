@@ -8,6 +8,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken, NotFound, UserIsBanned
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.password_guesses import PasswordGuesses
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
@@ -33,6 +34,7 @@ class Passwords:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._proof = Reauthentication(services)
+        self._guesses = PasswordGuesses(services)
 
     async def change(
         self, principal: Principal, *, current: str, new: str, context: Context, now: datetime
@@ -47,7 +49,7 @@ class Passwords:
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
         if user is None:
             raise InvalidToken
-        await self._proof.password(user, current, context=context)
+        await self._proof.password(principal, user, current, context=context, now=now)
         await check_choice(self._services, new)
         password_hash = await self._services.hashing.hash_password(new)
 
@@ -68,7 +70,7 @@ class Passwords:
 
         fresh, issued = await self._services.transactions.run(store_password)
         self._services.background.post(compose_password_changed(user.mail_address, at=now))
-        return signed_in(self._services, fresh, issued, now=now)
+        return signed_in(self._services, fresh, issued, now=now, knows_browser=True)
 
     def _replace(
         self,
@@ -110,8 +112,8 @@ class Passwords:
             )
             if user is None or user.banned_at is not None:
                 return None
-            self._add_token(tx, user, token, purpose="reset_password", now=now)
-            return user.mail_address
+            is_kept = self._add_token(tx, user, token, purpose="reset_password", now=now)
+            return user.mail_address if is_kept else None
 
         if (address := await self._services.transactions.run(store_token)) is not None:
             message = compose_password_reset(
@@ -139,6 +141,7 @@ class Passwords:
                 raise NotFound
             if user.banned_at is not None:
                 raise UserIsBanned
+            tx.users.drop_mail_tokens(user.id, purpose="recover_password")
             self._add_token(tx, user, token, purpose="recover_password", now=now)
             audit_event = AuditEvent(
                 action=RECOVERY_TOKEN_ISSUED, user_id=user.id, details={"reason": reason}
@@ -150,7 +153,8 @@ class Passwords:
 
     def _add_token(
         self, tx: Transaction, user: User, token: str, *, purpose: MailPurpose, now: datetime
-    ) -> None:
+    ) -> bool:
+        tx.users.lock(user.id)
         kept = MailToken(
             id=new_id(now),
             user_id=user.id,
@@ -158,7 +162,15 @@ class Passwords:
             email=user.email,
             expires_at=now + RESET_LIFETIME,
         )
-        tx.users.add_mail_token(kept, digest=tokens.digest(token), now=now)
+        return tx.users.add_mail_token(kept, digest=tokens.digest(token), now=now)
+
+    async def open_link(self, token: str, *, now: datetime) -> None:
+        """Note that a mailed link was opened, which ends the earlier ones of its kind; unknown ones do nothing."""
+        if not tokens.is_well_formed(token, tokens.MAIL):
+            return
+        digest = tokens.digest(token)
+        if await self._services.transactions.read(lambda tx: tx.users.find_mail_token(digest, now=now)):
+            await self._services.transactions.run(lambda tx: tx.users.open_mail_token(digest, now=now))
 
     async def reset(self, token: str, *, new: str, context: Context, now: datetime) -> None:
         """
@@ -174,11 +186,17 @@ class Passwords:
         await self._services.limits.hit("password", ip=context.ip, account=None)
         if not tokens.is_well_formed(token, tokens.MAIL):
             raise InvalidMailToken
+        self._services.policies.passwords.check(new)
+        digest = tokens.digest(token)
+        if (
+            await self._services.transactions.read(lambda tx: tx.users.find_mail_token(digest, now=now))
+            is None
+        ):
+            raise InvalidMailToken
         await check_choice(self._services, new)
         password_hash = await self._services.hashing.hash_password(new)
 
         def replace_password(tx: Transaction) -> User:
-            digest = tokens.digest(token)
             mailed = tx.users.take_mail_token(digest, purpose="reset_password", now=now)
             taken = mailed or tx.users.take_mail_token(digest, purpose="recover_password", now=now)
             user = tx.users.lock(taken.user_id) if taken else None
@@ -187,6 +205,7 @@ class Passwords:
             by_user = context.by(user.id, "mail" if mailed else "operator")
             self._replace(tx, user.id, password_hash, keep=None, context=by_user, now=now)
             tx.two_factor.clear_stop(user.id)
+            self._guesses.forget_account(tx, user.email)
             if mailed and not user.email_verified:
                 tx.users.update_profile(
                     user.id, name=user.name, image=user.image, email_verified=True, now=now

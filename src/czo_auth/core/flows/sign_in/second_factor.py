@@ -55,7 +55,14 @@ class SecondFactor:
         user, issued, device_token = await self._services.transactions.run(
             lambda tx: self._grant(tx, proved, wants_trust=wants_trust, context=context, now=now)
         )
-        return signed_in(self._services, user, issued, now=now, trusted_device_token=device_token)
+        return signed_in(
+            self._services,
+            user,
+            issued,
+            now=now,
+            trusted_device_token=device_token,
+            knows_browser=proved.challenge is not None and proved.challenge.renews is None,
+        )
 
     def _grant(
         self, tx: Transaction, proved: VerifiedCode, *, wants_trust: bool, context: Context, now: datetime

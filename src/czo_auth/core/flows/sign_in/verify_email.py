@@ -19,6 +19,7 @@ from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
 VERIFICATION_LIFETIME = timedelta(days=1)
+VERIFICATION_REQUESTED = "auth.email.verification_requested"
 
 
 class VerifyEmail:
@@ -42,8 +43,15 @@ class VerifyEmail:
 
         def store_token(tx: Transaction) -> str | None:
             user = tx.users.find_by_email(canonical)
+            # Recorded for whoever it is, so that the answer takes the time of a commit in any case.
+            tx.audit_log.record(
+                AuditEvent(action=VERIFICATION_REQUESTED, user_id=user.id if user else None),
+                context=context,
+                now=now,
+            )
             if user is None or user.email_verified or user.banned_at is not None:
                 return None
+            tx.users.lock(user.id)
             mail_token = MailToken(
                 id=new_id(now),
                 user_id=user.id,
@@ -51,8 +59,8 @@ class VerifyEmail:
                 email=user.email,
                 expires_at=now + VERIFICATION_LIFETIME,
             )
-            tx.users.add_mail_token(mail_token, digest=tokens.digest(token), now=now)
-            return user.mail_address
+            is_kept = tx.users.add_mail_token(mail_token, digest=tokens.digest(token), now=now)
+            return user.mail_address if is_kept else None
 
         if (address := await self._services.transactions.run(store_token)) is not None:
             message = compose_verification(

@@ -359,6 +359,6 @@ class EnableTwoFactor:
         if enrollment is None:
             raise SecretAlreadyShown if user.has_totp else TotpNotEnabled
         if password is not None:
-            await self._proof.password(user, password, context=context)
+            await self._proof.password(principal, user, password, context=context, now=now)
         secret = open_secret(self._services.key_ring, enrollment.id, user.id, enrollment.sealed_secret)
         return totp.otpauth_uri(secret, account=user.email, issuer=self._services.policies.two_factor.issuer)

@@ -27,6 +27,7 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.password_guesses import PasswordGuesses
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.verify_code import VerifiedCode, VerifyCode, consume_code
 from czo_auth.core.principal import Principal
@@ -81,6 +82,7 @@ class Reauthentication:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._prove = VerifyCode(services)
+        self._guesses = PasswordGuesses(services)
 
     async def require(
         self,
@@ -116,7 +118,7 @@ class Reauthentication:
         """
         session_id, user = await self._find_caller(principal)
         if password is not None:
-            await self.password(user, password, context=context)
+            await self.password(principal, user, password, context=context, now=now)
         elif not self._has_proved_password(principal, user, asks_password=asks_password, now=now):
             raise ReauthenticationRequired
         proved = None
@@ -126,7 +128,9 @@ class Reauthentication:
             raise ReauthenticationRequired
         return VerifiedProof(user=user, session_id=session_id, code=proved, context=context, now=now)
 
-    async def password(self, user: User, password: str, *, context: Context) -> None:
+    async def password(
+        self, principal: Principal, user: User, password: str, *, context: Context, now: datetime
+    ) -> None:
         """
         Refuse unless *password* is the user's.
 
@@ -134,10 +138,12 @@ class Reauthentication:
             RateLimited: Too many tries.
             InvalidPassword: It is not.
         """
-        await self._services.limits.hit("password", ip=context.ip, account=user.id)
+        await self._services.limits.hit("password", ip=context.ip, account=None)
+        guess = await self._guesses.count_in_session(principal, now=now)
         match = await self._services.hashing.verify_password(user.password_hash, password)
         if not match.matches:
             raise InvalidPassword
+        await self._services.transactions.run(guess.take_back)
 
     async def renew(
         self,
@@ -162,7 +168,7 @@ class Reauthentication:
             raise ValidationFailed(details=(("body", "Send a password, a code, or both."),))
         session_id, user = await self._find_caller(principal)
         if password is not None:
-            await self.password(user, password, context=context)
+            await self.password(principal, user, password, context=context, now=now)
         proved = None
         if code is not None:
             if not user.has_factor:

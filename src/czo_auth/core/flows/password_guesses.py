@@ -1,0 +1,120 @@
+"""
+Slows down whoever guesses passwords (S25).
+
+A guess is counted before the password is looked at, so that guesses at once share one budget, and taken back when the
+password was right. Counters are keyed by the address that was typed, whether or not it is anybody's: a refusal tells
+nothing about accounts. A network is refused before the account counts its guess, so that one network alone never brings
+an account to its limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from czo_auth.core.context import Context
+from czo_auth.core.errors import RateLimited
+from czo_auth.core.flows.services import Services
+from czo_auth.core.principal import Principal
+from czo_auth.core.throttle import ACCOUNT_GUESSES, SINGLE_GUESSES, GuessSchedule, network_of
+from czo_auth.core.transaction import Transaction
+from czo_auth.crypto import tokens
+
+MAX_COUNTERS: Final = 100_000
+"""Counters that the database keeps; beyond, those that are forgotten soonest go first."""
+CHECKED_EVERY: Final = 500
+"""Guesses in this process after which it brings the table back to its bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuessCounter:
+    """One counter that a guess counts on; *key* is a digest, which shows no address."""
+
+    key: str
+    schedule: GuessSchedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedGuess:
+    """A guess that was counted in advance; take it back when it was right."""
+
+    counters: tuple[GuessCounter, ...]
+    now: datetime
+
+    def take_back(self, tx: Transaction) -> None:
+        """Uncount a guess that was right; part of the transaction that grants."""
+        for counter in self.counters:
+            tx.password_guesses.take_back(counter.key, schedule=counter.schedule, now=self.now)
+
+
+class PasswordGuesses:
+    """Counts guesses at passwords, at sign-in and within sessions."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._counted = 0
+
+    async def count_sign_in(
+        self, account: str | None, *, browser_token: str | None, context: Context, now: datetime
+    ) -> CountedGuess:
+        """
+        Count a guess at sign-in.
+
+        Args:
+            account: The address that was typed, in its comparable form; None when it was no address.
+            browser_token: Of a browser that is known to this account; it has a budget of its own.
+
+        Raises:
+            RateLimited: Too many wrong passwords; nothing was counted.
+        """
+        if account is None:
+            return CountedGuess(counters=(), now=now)
+        if browser_token is not None:
+            return await self._count([_counter(SINGLE_GUESSES, "browser", browser_token)], now=now)
+        network = network_of(context.ip) if context.ip is not None else ""
+        counters = [
+            _counter(SINGLE_GUESSES, "network", account, network),
+            _counter(ACCOUNT_GUESSES, "account", account),
+        ]
+        return await self._count(counters, now=now)
+
+    async def count_in_session(self, principal: Principal, *, now: datetime) -> CountedGuess:
+        """
+        Count a guess of whoever holds a session; its owner's other sessions are not slowed down.
+
+        Raises:
+            RateLimited: Too many wrong passwords; nothing was counted.
+        """
+        lineage = principal.lineage_id or principal.user_id
+        return await self._count([_counter(SINGLE_GUESSES, "session", lineage)], now=now)
+
+    def forget_account(self, tx: Transaction, account: str) -> None:
+        """Forget the guesses at an account whose password was replaced."""
+        tx.password_guesses.forget(_counter(ACCOUNT_GUESSES, "account", account).key)
+
+    async def _count(self, counters: Sequence[GuessCounter], *, now: datetime) -> CountedGuess:
+        if not self._services.policies.limits_guesses:
+            return CountedGuess(counters=(), now=now)
+
+        def count(tx: Transaction) -> None:
+            for counter in counters:
+                until = tx.password_guesses.count(counter.key, schedule=counter.schedule, now=now)
+                if until is not None:
+                    raise RateLimited(retry_after=max(1, math.ceil((until - now).total_seconds())))
+
+        await self._services.transactions.run(count)
+        self._counted += 1
+        if self._counted % CHECKED_EVERY == 0:
+            self._services.background.spawn(self._keep_bound())
+        return CountedGuess(counters=tuple(counters), now=now)
+
+    async def _keep_bound(self) -> None:
+        await self._services.transactions.run(lambda tx: tx.password_guesses.keep_newest(MAX_COUNTERS))
+
+
+def _counter(schedule: GuessSchedule, *key: str) -> GuessCounter:
+    # NUL is in none of the parts, so that no two keys read alike.
+    return GuessCounter(key=tokens.digest_bytes("\0".join(key).encode()), schedule=schedule)

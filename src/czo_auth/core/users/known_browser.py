@@ -1,0 +1,68 @@
+"""
+The token of a browser in which a user signed in before: it may go on signing in while strangers guess the password.
+
+It proves nothing and opens nothing; a guess from such a browser only counts against a budget of the browser's own. It
+is kept nowhere: the browser holds user, time of issue, and a MAC over both and the present password hash. So it ends
+with 90 days and with a new password.
+"""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from czo_auth.core.users.user import User
+from czo_auth.crypto import base64url, tokens
+from czo_auth.crypto.sealing import KeyRing
+
+LIFETIME: Final = timedelta(days=90)
+_PURPOSE: Final = "known-browser"
+_USER_BYTES: Final = 16
+_TIME_BYTES: Final = 4
+_MAC_BYTES: Final = 12
+
+
+def issue_browser_token(key_ring: KeyRing, user: User, *, now: datetime) -> str | None:
+    """Return a token for the browser in which *user* just signed in; None for a user without a password."""
+    if user.password_hash is None:
+        return None
+    said = uuid.UUID(user.id).bytes + int(now.timestamp()).to_bytes(_TIME_BYTES, "big")
+    mac = _mac(key_ring, key_ring.primary, said, user.password_hash)
+    return tokens.KNOWN_BROWSER + base64url.encode(said + mac)
+
+
+def find_browser_token(
+    key_ring: KeyRing, user: User | None, held: str | None, *, now: datetime
+) -> str | None:
+    """Return the token among those *held*, joined by dots, that knows *user*; None when there is none."""
+    if user is None or user.password_hash is None or held is None:
+        return None
+    for token in tokens.split_tokens(held, tokens.KNOWN_BROWSER):
+        said, mac = _parts(token)
+        issued_at = datetime.fromtimestamp(int.from_bytes(said[_USER_BYTES:], "big"), UTC)
+        if said[:_USER_BYTES] != uuid.UUID(user.id).bytes or not issued_at <= now < issued_at + LIFETIME:
+            continue
+        if any(
+            hmac.compare_digest(mac, _mac(key_ring, kid, said, user.password_hash)) for kid in key_ring.kids
+        ):
+            return token
+    return None
+
+
+def joined_with(token: str, held: str | None) -> str:
+    """Return the cookie's value: *token* before those *held* of other users."""
+    user = _parts(token)[0][:_USER_BYTES]
+    others = tokens.split_tokens(held or "", tokens.KNOWN_BROWSER)
+    return tokens.join_tokens(token, [other for other in others if _parts(other)[0][:_USER_BYTES] != user])
+
+
+def _parts(token: str) -> tuple[bytes, bytes]:
+    data = base64url.decode(token.removeprefix(tokens.KNOWN_BROWSER))
+    return data[:-_MAC_BYTES], data[-_MAC_BYTES:]
+
+
+def _mac(key_ring: KeyRing, kid: str, said: bytes, password_hash: str) -> bytes:
+    key = key_ring.derive(_PURPOSE, kid=kid)
+    return hmac.digest(key, said + password_hash.encode(), "sha256")[:_MAC_BYTES]
