@@ -10,7 +10,7 @@ import pytest
 
 from czo_auth.core.context import SYSTEM, Context
 from czo_auth.core.errors import RateLimited
-from czo_auth.core.flows.password_guesses import PasswordGuesses
+from czo_auth.core.flows.users.password_guesses import PasswordGuesses
 from czo_auth.core.throttle import ACCOUNT_GUESSES, SINGLE_GUESSES, network_of
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import passwords
@@ -285,8 +285,8 @@ async def test_counters_of_made_up_addresses_are_bounded(
 ) -> None:
     """S44: what goes are the counters that would be forgotten first, so that nobody's limit is washed out."""
     counting: PasswordGuesses = limited.auth.sign_in.guesses
-    monkeypatch.setattr("czo_auth.core.flows.password_guesses.MAX_COUNTERS", 40)
-    monkeypatch.setattr("czo_auth.core.flows.password_guesses.CHECKED_EVERY", 10)
+    monkeypatch.setattr("czo_auth.core.flows.users.password_guesses.MAX_COUNTERS", 40)
+    monkeypatch.setattr("czo_auth.core.flows.users.password_guesses.CHECKED_EVERY", 10)
     await wear_out_account(limited, "victim@example.com")
     url = limited.auth.settings.storage_url
     most = 0

@@ -11,9 +11,9 @@ from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.flows.administration.audit_retention import AuditRetention
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
-from czo_auth.core.flows.password_guesses import MAX_COUNTERS
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
 from czo_auth.core.flows.two_factor.reset import Recovery
+from czo_auth.core.flows.users.password_guesses import MAX_COUNTERS
 from czo_auth.core.transaction import Transaction, Transactions
 
 FLUSH_EVERY: Final = timedelta(seconds=5)

@@ -9,10 +9,10 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEmailOrPassword, Refusal
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.factors import enable_where_demanded, second_step_methods
-from czo_auth.core.flows.password_guesses import CountedGuess, PasswordGuesses
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, signed_in
 from czo_auth.core.flows.two_factor.trusted_devices import find_trusted_device, may_trust, renew_trust
+from czo_auth.core.flows.users.password_guesses import CountedGuess, PasswordGuesses
 from czo_auth.core.ids import new_id
 from czo_auth.core.sessions.session import IssuedSession, Session
 from czo_auth.core.transaction import Transaction

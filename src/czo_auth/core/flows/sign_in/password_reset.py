@@ -8,11 +8,11 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken, NotFound, UserIsBanned
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
-from czo_auth.core.flows.password_guesses import PasswordGuesses
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.flows.users.password_choice import check_choice
+from czo_auth.core.flows.users.password_guesses import PasswordGuesses
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import compose_password_changed, compose_password_reset
 from czo_auth.core.principal import Principal

@@ -27,9 +27,9 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.events.types import AuditEvent
-from czo_auth.core.flows.password_guesses import PasswordGuesses
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.verify_code import VerifiedCode, VerifyCode, consume_code
+from czo_auth.core.flows.users.password_guesses import PasswordGuesses
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.transaction import Transaction
