@@ -16,6 +16,7 @@ from czo_auth.cli import (
     scan,
     serve,
     users,
+    webhooks,
 )
 from czo_auth.cli.host import add_app_option
 from czo_auth.cli.options import examples
@@ -41,6 +42,7 @@ users.app.command("cancel-reset", epilog=recovery.CANCEL_EXAMPLE)(recovery.cance
 users.app.command("recover", epilog=recovery.RECOVER_EXAMPLE)(recovery.recover)
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(keys.app, name="keys")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.events_app, name="events")
 app.add_typer(audit.audit_app, name="audit")
 

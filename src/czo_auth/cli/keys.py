@@ -21,7 +21,16 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-_COLUMNS = ("key", "primary", "configured", "factors", "enrolments", "signing keys", "total")
+_COLUMNS = (
+    "key",
+    "primary",
+    "configured",
+    "factors",
+    "enrolments",
+    "signing keys",
+    "webhook secrets",
+    "total",
+)
 
 
 @app.command(
@@ -100,6 +109,7 @@ def _shaped(key: SealedRows) -> dict[str, object]:
         "factors": key.factors,
         "enrolments": key.enrollments,
         "signingKeys": key.signing_keys,
+        "webhookSecrets": key.webhook_secrets,
         "total": key.total,
     }
 

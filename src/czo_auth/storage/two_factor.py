@@ -168,6 +168,7 @@ class SqlTwoFactor(SqlChallenges):
             ("factors", tables.factors.c.sealed_secret),
             ("enrolments", tables.enrollments.c.sealed_secret),
             ("signing_keys", tables.signing_keys.c.sealed_private_key),
+            ("webhook_secrets", tables.webhook_secrets.c.sealed_secret),
         ):
             kid = kid_of(sealed).label("kid")
             for row in self._connection.execute(select(kid, func.count().label("sealed")).group_by(kid)):

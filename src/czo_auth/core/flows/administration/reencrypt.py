@@ -12,6 +12,7 @@ from czo_auth.core.sessions.access_tokens import SIGNING_KEY
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
+from czo_auth.core.webhooks.webhook import WEBHOOK_SECRET, WebhookSecret
 from czo_auth.crypto.sealing import KeyRing, OpenError
 
 BATCH: Final = 100
@@ -34,11 +35,12 @@ class SealedRows:
     factors: int
     enrollments: int
     signing_keys: int
+    webhook_secrets: int
 
     @property
     def total(self) -> int:
         """Rows of all kinds."""
-        return self.factors + self.enrollments + self.signing_keys
+        return self.factors + self.enrollments + self.signing_keys + self.webhook_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Reencrypt:
         moved = passes = 0
         while left and passes < _PASSES:
             passes, before = passes + 1, moved
-            for read in (_factors, _enrollments, _signing_keys):
+            for read in (_factors, _enrollments, _signing_keys, _webhook_secrets):
                 after: str | None = ""
                 while after is not None:
                     more, after = await self._batch(read, after)
@@ -120,7 +122,7 @@ def _take(steps: Sequence[_Step], tx: Transaction) -> int:
     return sum(step(tx) for step in steps)
 
 
-# --- the three kinds of rows ---
+# --- the kinds of rows ---
 
 
 def _factors(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tuple[str, _Step | None]]:
@@ -161,6 +163,18 @@ def _signing_key_step(key: StoredSigningKey, ring: KeyRing) -> _Step | None:
     return None if new == old else lambda tx: tx.sessions.reencrypt_signing_key(key.kid, old=old, new=new)
 
 
+def _webhook_secrets(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tuple[str, _Step | None]]:
+    for secret in tx.webhooks.sealed_after(after, limit=BATCH):
+        yield secret.id, _webhook_secret_step(secret, ring)
+
+
+def _webhook_secret_step(secret: WebhookSecret, ring: KeyRing) -> _Step | None:
+    bound_to = {"webhook": secret.webhook_id, "secret": secret.id}
+    old = secret.sealed_secret
+    new = _moved(ring, old, purpose=WEBHOOK_SECRET, bound_to=bound_to)
+    return None if new == old else lambda tx: tx.webhooks.reencrypt_secret(secret.id, old=old, new=new)
+
+
 def _moved(ring: KeyRing, envelope: str, *, purpose: str, bound_to: Mapping[str, str]) -> str:
     """Give the envelope under the primary key; itself when it is there already, or does not open."""
     try:
@@ -177,4 +191,5 @@ def _rows_of(kid: str, counted: Mapping[str, int], ring: KeyRing) -> SealedRows:
         factors=counted.get("factors", 0),
         enrollments=counted.get("enrolments", 0),
         signing_keys=counted.get("signing_keys", 0),
+        webhook_secrets=counted.get("webhook_secrets", 0),
     )

@@ -1,0 +1,86 @@
+"""``czo-auth webhooks``: anybody's webhook endpoints, seen by an operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from czo_auth.auth import Auth
+    from czo_auth.core.webhooks.webhook import Webhook
+
+app = typer.Typer(help="List and disable webhook endpoints.", no_args_is_help=True, rich_markup_mode=None)
+_COLUMNS = ("id", "organization", "host", "events", "enabled", "failing since", "dead since", "created")
+WebhookId = Annotated[str, typer.Argument(metavar="ID", help="The endpoint's id.", show_default=False)]
+
+
+@app.command("list", epilog=examples("czo-auth webhooks list --json"))
+def list_webhooks(
+    as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
+) -> None:
+    """List every webhook endpoint, oldest first. Its whole address is shown with --json only."""
+    from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
+    from czo_auth.cli.output import print_json, print_table
+    from czo_auth.cli.session import run
+    from czo_auth.core.webhooks.destination import host_of
+
+    async def act(auth: Auth) -> Sequence[Webhook]:
+        return await auth.webhooks.list_all()
+
+    found = run(act, data_dir=data_dir, database_url=database_url)
+    if as_json:
+        for each in found:
+            print_json(_shaped(each))
+        return
+    print_table(
+        _COLUMNS,
+        (
+            (
+                *(each.id, each.organization_id, host_of(each.url), each.events, each.enabled),
+                format_timestamp_or_none(each.failing_since),
+                format_timestamp_or_none(each.dead_since),
+                format_timestamp(each.created_at),
+            )
+            for each in found
+        ),
+    )
+
+
+@app.command(epilog=examples("czo-auth webhooks disable 01983d2e-7c1a-7000-8000-3f1c2b6a9d10"))
+def disable(
+    webhook_id: WebhookId,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Switch a webhook endpoint off, whoever owns it. Its owner may switch it on again."""
+    from czo_auth.cli.output import print_json
+    from czo_auth.cli.session import OPERATOR, run
+    from czo_auth.core.text import escape_control
+    from czo_auth.core.webhooks.destination import host_of
+
+    async def act(auth: Auth) -> Webhook:
+        return await auth.webhooks.disable(webhook_id, context=OPERATOR, now=auth.now())
+
+    found = run(act, data_dir=data_dir, database_url=database_url, missing="no webhook endpoint has this id.")
+    if as_json:
+        print_json(_shaped(found))
+    else:
+        print(escape_control(f"disabled {found.id} ({host_of(found.url)})", limit=512))
+
+
+def _shaped(webhook: Webhook) -> dict[str, object]:
+    from czo_auth.asgi.timestamps import format_timestamp_or_none
+    from czo_auth.rest.webhooks import shaped_webhook
+
+    return {
+        **shaped_webhook(webhook),
+        "organizationId": webhook.organization_id,
+        "failingSince": format_timestamp_or_none(webhook.failing_since),
+        "deadSince": format_timestamp_or_none(webhook.dead_since),
+    }
