@@ -56,7 +56,7 @@ def test_status_counts_rows_by_key_and_kind(shell: Shell, inside: Inside) -> Non
         3,
     )
     table = shell.run("keys", "status").stdout.splitlines()
-    assert table[1] == "k1\tyes\tyes\t1\t1\t1\t3"
+    assert table[1] == "k1\tyes\tyes\t1\t1\t1\t0\t3"
 
 
 def test_everything_moves_to_the_primary_key_while_the_server_runs(

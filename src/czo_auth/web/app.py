@@ -20,8 +20,10 @@ from czo_auth.web.pages import (
     organizations,
     passkeys,
     passwords,
+    reauthenticate,
     security,
     sign_in,
+    webhooks,
 )
 from czo_auth.web.renderer import STATIC, PageRenderer
 from czo_auth.web.routing import PageRequest
@@ -36,6 +38,8 @@ GROUPS = (
     api_keys,
     organizations,
     administration,
+    webhooks,
+    reauthenticate,
     audit,
 )
 

@@ -197,6 +197,18 @@ class Reauthentication:
 
         return await self._services.transactions.run(renew_proof)
 
+    async def is_recent(self, principal: Principal, *, now: datetime) -> bool:
+        """
+        Whether `require` would let the caller through without anything sent along.
+
+        Raises:
+            SessionRequired, InvalidToken: As `require`.
+        """
+        _, user = await self._find_caller(principal)
+        if not self._has_proved_password(principal, user, asks_password=False, now=now):
+            return False
+        return not user.has_factor or self._is_recent(principal.factor_proved_at, now=now)
+
     async def _find_caller(self, principal: Principal) -> tuple[str, User]:
         if principal.session_id is None:
             raise SessionRequired

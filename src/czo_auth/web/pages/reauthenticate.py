@@ -1,0 +1,38 @@
+"""Proving again who one is, before a change that asks for it."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from czo_auth.core.access import ACCOUNT
+from czo_auth.web.addresses import is_own_page
+from czo_auth.web.pages.sign_in import MAX_CODE_LENGTH
+from czo_auth.web.routing import PageRequest, Pages
+
+pages = Pages()
+
+
+@pages.get("/reauthenticate", access=ACCOUNT)
+async def reauthenticate_form(page: PageRequest) -> Response:
+    """Ask for the password, and for the second factor where there is one."""
+    call = page.call
+    wanted = page.form.raw("next") or page.query.raw("next")
+    return page.show(
+        "reauthenticate.html",
+        has_factor=(await call.runtime.manage_two_factor.status(call.principal, now=call.now)).enabled,
+        next=wanted if is_own_page(wanted) else "/",
+    )
+
+
+@pages.post("/reauthenticate", access=ACCOUNT, again=reauthenticate_form)
+async def reauthenticate(page: PageRequest) -> Response:
+    """Check both, and return to the page of before."""
+    call = page.call
+    await call.runtime.recent_proof.renew(
+        call.principal,
+        password=page.form.raw("password") or None,
+        code=page.form.optional("code", most=MAX_CODE_LENGTH),
+        context=call.context,
+        now=call.now,
+    )
+    return page.go_on(done="reauthenticated")

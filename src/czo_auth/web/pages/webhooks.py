@@ -1,0 +1,201 @@
+"""Webhook endpoints of administrators and of an organization's owners: list, log, test, replay."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from czo_auth.core.access import ACCOUNT, ADMINISTRATION
+from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.events.types import EVENT_TYPES
+from czo_auth.core.flows.webhooks.manage import NewWebhook, WebhookChanges
+from czo_auth.core.limits import MAX_WEBHOOK_DESCRIPTION, MAX_WEBHOOK_URL
+from czo_auth.core.paging import PageQuery
+from czo_auth.core.webhooks.webhook import DELIVERY_STATUSES, ORGANIZATION_FAMILIES, family_of
+from czo_auth.web.routing import PageRequest, Pages
+
+pages = Pages()
+PAGE = 50
+MAX_PATTERNS_LENGTH = 4000
+
+
+async def list_webhooks(page: PageRequest) -> Response:
+    """The endpoints, and a form to make one."""
+    call, organization_id = page.call, _organization_id(page)
+    found = await call.runtime.webhooks.list(call.principal, organization_id)
+    families = _families(organization_id)
+    return await _show(page, "webhooks.html", webhooks=found.items, families=families)
+
+
+async def create(page: PageRequest) -> Response:
+    """Make an endpoint; its secret is shown this once."""
+    call = page.call
+    created = await call.runtime.webhooks.create(
+        call.principal,
+        _organization_id(page),
+        NewWebhook(
+            url=page.form.text("url", most=MAX_WEBHOOK_URL),
+            events=_patterns(page),
+            description=page.form.optional("description", most=MAX_WEBHOOK_DESCRIPTION),
+        ),
+        context=call.context,
+        now=call.now,
+    )
+    return await _show(page, "webhook_secret.html", webhook=created.webhook, secret=created.secret)
+
+
+async def one_webhook(page: PageRequest) -> Response:
+    """One endpoint with its log of deliveries."""
+    call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
+    chosen = page.query.raw("status")
+    status = next((each for each in DELIVERY_STATUSES if each == chosen), None)
+    return await _show(
+        page,
+        "webhook.html",
+        webhook=await call.runtime.webhooks.get(call.principal, organization_id, webhook_id),
+        log=await call.runtime.webhooks.deliveries(
+            call.principal,
+            organization_id,
+            webhook_id,
+            status=status,
+            query=PageQuery(limit=PAGE, cursor=page.query.optional("cursor", most=18)),
+        ),
+        statuses=DELIVERY_STATUSES,
+        families=_families(organization_id),
+    )
+
+
+async def change(page: PageRequest) -> Response:
+    """Change address, events and description."""
+    changes = WebhookChanges(
+        given=frozenset({"url", "events", "description"}),
+        url=page.form.text("url", most=MAX_WEBHOOK_URL),
+        events=_patterns(page),
+        description=page.form.optional("description", most=MAX_WEBHOOK_DESCRIPTION),
+    )
+    return await _change(page, changes, done="webhook_changed")
+
+
+async def switch_on(page: PageRequest) -> Response:
+    """Switch an endpoint on."""
+    changes = WebhookChanges(given=frozenset({"enabled"}), enabled=True)
+    return await _change(page, changes, done="webhook_enabled")
+
+
+async def switch_off(page: PageRequest) -> Response:
+    """Switch an endpoint off."""
+    changes = WebhookChanges(given=frozenset({"enabled"}), enabled=False)
+    return await _change(page, changes, done="webhook_disabled")
+
+
+async def delete(page: PageRequest) -> Response:
+    """Delete an endpoint with its log."""
+    call = page.call
+    await call.runtime.webhooks.delete(
+        call.principal, _organization_id(page), page.id("webhook"), context=call.context, now=call.now
+    )
+    return page.go(_base(page), done="webhook_deleted")
+
+
+async def rotate(page: PageRequest) -> Response:
+    """Make a new secret, shown this once."""
+    call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
+    secret = await call.runtime.webhooks.rotate_secret(
+        call.principal, organization_id, webhook_id, context=call.context, now=call.now
+    )
+    webhook = await call.runtime.webhooks.get(call.principal, organization_id, webhook_id)
+    return await _show(page, "webhook_secret.html", webhook=webhook, secret=secret)
+
+
+async def send_test(page: PageRequest) -> Response:
+    """Send a test event."""
+    call = page.call
+    await call.runtime.webhooks.test(
+        call.principal, _organization_id(page), page.id("webhook"), context=call.context, now=call.now
+    )
+    return page.go(f"{_base(page)}/{page.id('webhook')}", done="webhook_tested")
+
+
+async def replay(page: PageRequest) -> Response:
+    """Send one delivery again, or everything since a time."""
+    call = page.call
+    delivery_id = page.form.optional("delivery", most=36)
+    since = None if delivery_id is not None else page.form.moment("since")
+    if delivery_id is None and since is None:
+        raise ValidationFailed(details=(("since", "This must not be blank."),))
+    await call.runtime.webhooks.replay(
+        call.principal,
+        _organization_id(page),
+        page.id("webhook"),
+        since=since,
+        delivery_id=delivery_id,
+        context=call.context,
+        now=call.now,
+    )
+    return page.go(f"{_base(page)}/{page.id('webhook')}", done="webhook_replayed")
+
+
+for _path, _access in (("/admin/webhooks", ADMINISTRATION), ("/organizations/{id}/webhooks", ACCOUNT)):
+    pages.get(_path, access=_access)(list_webhooks)
+    pages.post(_path, access=_access, again=list_webhooks)(create)
+    _one = f"{_path}/{{webhook}}"
+    pages.get(_one, access=_access)(one_webhook)
+    for _what, _act in (
+        ("change", change),
+        ("enable", switch_on),
+        ("disable", switch_off),
+        ("delete", delete),
+        ("secret", rotate),
+        ("test", send_test),
+        ("replay", replay),
+    ):
+        pages.post(f"{_one}/{_what}", access=_access, again=one_webhook)(_act)
+
+
+def _organization_id(page: PageRequest) -> str | None:
+    return page.id("id") if "id" in page.request.path_params else None
+
+
+def _base(page: PageRequest) -> str:
+    organization_id = _organization_id(page)
+    return "/admin/webhooks" if organization_id is None else f"/organizations/{organization_id}/webhooks"
+
+
+def _families(organization_id: str | None) -> list[str]:
+    """Return the groups of events that an endpoint may receive."""
+    known = {family_of(each) for each in EVENT_TYPES}
+    shown = known if organization_id is None else known & ORGANIZATION_FAMILIES
+    return [f"auth.{family}.*" for family in sorted(shown)]
+
+
+def _patterns(page: PageRequest) -> list[str]:
+    return page.form.text("events", most=MAX_PATTERNS_LENGTH).split()
+
+
+async def _show(page: PageRequest, template: str, **values: object) -> Response:
+    """Show *template*, which also says whose endpoints these are, and whether a proof is missing."""
+    call, organization_id = page.call, _organization_id(page)
+    organization = None
+    if organization_id is not None:
+        seen = await call.runtime.organizations.get(call.principal, organization_id)
+        organization = seen.organization
+    return page.show(
+        template,
+        http_status=200,
+        here=_base(page),
+        organization=organization,
+        proved=await call.runtime.recent_proof.is_recent(call.principal, now=call.now),
+        **values,
+    )
+
+
+async def _change(page: PageRequest, changes: WebhookChanges, *, done: str) -> Response:
+    call = page.call
+    await call.runtime.webhooks.update(
+        call.principal,
+        _organization_id(page),
+        page.id("webhook"),
+        changes,
+        context=call.context,
+        now=call.now,
+    )
+    return page.go(f"{_base(page)}/{page.id('webhook')}", done=done)

@@ -1,0 +1,130 @@
+"""The pages of webhook endpoints, for administrators and for owners."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+
+from tests.contract.acting import create_key, eventually, found
+from tests.contract.checks import accepted
+from tests.contract.people import Session
+from tests.web.conftest import Pages
+
+URL = "https://hooks.example.com/czo"
+
+
+async def administrator(pages: Pages) -> tuple[Session, str]:
+    here = pages.here
+    here.time.advance(seconds=31)
+    challenge = await here.people.challenge(here.ada, "admin")
+    return Session.of(await here.people.verify(here.ada.has.code(), challenge=challenge)), "/admin/webhooks"
+
+
+async def owner(pages: Pages) -> tuple[Session, str]:
+    _, session = await pages.here.people.newcomer()
+    organization = await found(pages.here.api, session)
+    return session, f"/organizations/{organization}/webhooks"
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("whose", [administrator, owner])
+async def test_an_endpoint_is_made_changed_tested_and_deleted(
+    pages: Pages, whose: object, language: str
+) -> None:
+    session, base = await whose(pages)  # type: ignore[operator]
+
+    async def get(path: str) -> str:
+        answer = await pages.get(path, session=session.token, accept_language=language)
+        assert answer.status_code == 200
+        return html.unescape(answer.text)
+
+    async def post(path: str, form: dict[str, str] | None = None) -> str:
+        answer = await pages.post(path, form, session=session.token, accept_language=language)
+        assert answer.status_code == 303, answer.text
+        assert answer.headers["location"].startswith(f"/account{base}")
+        return await get(answer.headers["location"].removeprefix("/account"))
+
+    assert "auth.apikey.*" in await get(base)
+    form = {"url": URL, "events": "auth.apikey.* auth.org.created", "description": "the shop"}
+    shown = await pages.post(base, form, session=session.token)
+    assert shown.status_code == 200
+    assert re.search(r"whsec_[A-Za-z0-9+/]{43}=", html.unescape(shown.text))
+    assert shown.headers["cache-control"] == "no-store"
+    listed = await get(base)
+    assert "the shop" in listed
+    assert "whsec_" not in listed
+    path = base + re.findall(rf'href="/account{base}(/[0-9a-f-]{{36}})"', listed)[0]
+    assert "auth.apikey.* auth.org.created" in await get(path)
+    await post(f"{path}/change", {"url": URL + "/2", "events": "*", "description": ""})
+    assert f"{URL}/2" in await get(path)
+    assert "auth.webhook.test" in await post(f"{path}/test")
+    await post(f"{path}/disable")
+    assert "/test" not in await get(path)
+    await post(f"{path}/enable")
+    rotated = await pages.post(f"{path}/secret", session=session.token)
+    assert "whsec_" in rotated.text
+    await post(f"{path}/replay", {"since": "2025-01-01T00:00"})
+    deleted = await pages.post(f"{path}/delete", session=session.token)
+    assert deleted.headers["location"] == f"/account{base}?done=webhook_deleted"
+    assert (await pages.get(path, session=session.token)).status_code == 404
+
+
+async def test_the_log_shows_deliveries_and_sends_one_again(pages: Pages) -> None:
+    session, base = await owner(pages)
+    organization = base.split("/")[2]
+    await pages.post(base, {"url": URL, "events": "*"}, session=session.token)
+    listed = accepted(await pages.here.api.get(base, bearer=session.token))["webhooks"]
+    path = f"{base}/{listed[0]['id']}"
+    await create_key(pages.here.api, session, organizationId=organization)
+
+    async def is_logged() -> bool:
+        return "auth.apikey.created" in (await pages.get(path, session=session.token)).text
+
+    await eventually(is_logged, within=30)
+    text = (await pages.get(path, session=session.token)).text
+    delivery = re.findall(r'name="delivery" value="([0-9a-f-]{36})"', text)[0]
+    again = await pages.post(f"{path}/replay", {"delivery": delivery}, session=session.token)
+    assert again.headers["location"] == f"/account{path}?done=webhook_replayed"
+    assert "auth.apikey.created" not in (await pages.get(f"{path}?status=dead", session=session.token)).text
+
+
+async def test_a_wrong_address_is_told_at_its_field(pages: Pages) -> None:
+    session, base = await owner(pages)
+    answer = await pages.post(base, {"url": "https://127.0.0.1/", "events": "*"}, session=session.token)
+    assert answer.status_code == 400
+    assert 'href="#f-url"' in answer.text
+    assert "https://127.0.0.1/" in answer.text
+    answer = await pages.post(base, {"url": URL, "events": "auth.nothing"}, session=session.token)
+    assert 'href="#f-events"' in answer.text
+
+
+async def test_changes_ask_for_a_proof_and_go_on_after_it(pages: Pages) -> None:
+    here = pages.here
+    account, session = await here.people.newcomer()
+    base = f"/organizations/{await found(here.api, session)}/webhooks"
+    here.time.advance(minutes=11)
+    text = (await pages.get(base, session=session.token)).text
+    assert "<form" not in text.partition("<main")[2]
+    address = re.findall(r'href="/account(/reauthenticate\?next=[^"]+)"', text)[0]
+    refused = await pages.post(base, {"url": URL, "events": "*"}, session=session.token)
+    assert refused.status_code == 403
+    assert "/reauthenticate?next=" in refused.text
+    assert (await pages.get(address, session=session.token)).status_code == 200
+    form = {"next": base, "password": "not the password"}
+    assert (await pages.post("/reauthenticate", form, session=session.token)).status_code == 400
+    form["password"] = account.password
+    proved = await pages.post("/reauthenticate", form, session=session.token)
+    assert proved.headers["location"] == f"/account{base}?done=reauthenticated"
+    made = await pages.post(base, {"url": URL, "events": "*"}, session=session.token)
+    assert made.status_code == 200
+
+
+async def test_only_owners_find_the_way(pages: Pages) -> None:
+    session, base = await owner(pages)
+    organization = base.removesuffix("/webhooks")
+    assert f'href="/account{base}"' in (await pages.get(organization, session=session.token)).text
+    _, stranger = await pages.here.people.newcomer()
+    assert (await pages.get(base, session=stranger.token)).status_code == 404
+    assert (await pages.get("/admin/webhooks", session=session.token)).status_code == 403
