@@ -20,32 +20,6 @@ from czo_auth.rest.better_auth import errors as client_errors
 from czo_auth.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
-EVENT_MEANINGS = {
-    "auth.2fa.enabled": "A second factor was confirmed, or replaced by a new one (`replaced`).",
-    "auth.2fa.disabled": "A second factor was turned off, by its owner or by an administrator (`reset`).",
-    "auth.2fa.backup_code_used": "A backup code was spent; `remaining` are left.",
-    "auth.2fa.backup_codes_regenerated": "A new set of backup codes replaced the old one.",
-    "auth.2fa.locked": "Consecutive wrong codes locked (or `stopped`) the account's second factors.",
-    "auth.2fa.reset_asked": "An administrator asked to reset a second factor; it waits for `waitSeconds`.",
-    "auth.2fa.reset_cancelled": "A reset that waited will not happen; `reason` says why.",
-    "auth.apikey.created": "An API key was created.",
-    "auth.apikey.revoked": "An API key ended before its time; `reason` says why.",
-    "auth.apikey.rotated": "An API key got a successor; `replaces` is the old one's id.",
-    "auth.apikey.leaked": "An API key was reported as leaked; `response` says whether it was revoked or quarantined.",
-    "auth.apikey.expiring": "An API key ends in `daysLeft` days; `reason` is `expiry` or `unused`.",
-    "auth.apikey.expired": "An API key was ended because nobody used it (`reason`: `unused`).",
-    "auth.user.registered": "A user was created.",
-    "auth.user.updated": "A user changed; `changed` names what.",
-    "auth.user.banned": "A user was banned; sessions and keys ended with it.",
-    "auth.user.deleted": "A user was deleted, with all that was kept about them; audit records keep the id.",
-    "auth.session.created": "Somebody signed in, or a session was renewed.",
-    "auth.session.revoked": "A session ended before its time; `reason` says why.",
-    "auth.refresh.reuse_detected": "A spent refresh token came back: somebody copied it. Its family is dead.",
-    "auth.org.created": "An organization was founded.",
-    "auth.org.member_added": "A user became a member.",
-    "auth.org.member_removed": "A user is a member no more.",
-    "auth.role.changed": "A user's actor types, or a member's role, changed.",
-}
 
 
 def settings_page() -> str:
@@ -89,15 +63,16 @@ def errors_page() -> str:
 
 
 def events_page() -> str:
-    """Tell every event type."""
-    missing = types.EVENT_TYPES - EVENT_MEANINGS.keys()
-    if missing:
-        raise SystemExit(f"events without a sentence in {__file__}: {sorted(missing)}")
-    rows = [f"| `{name}` | {EVENT_MEANINGS[name]} |" for name in sorted(types.EVENT_TYPES)]
+    """Tell every event type, and every other action of the audit log."""
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in sorted(types.EVENT_MEANINGS.items())]
+    audited = [f"| `{name}` | {meaning} |" for name, meaning in sorted(types.AUDIT_MEANINGS.items())]
     head = "# Events\n\nWritten in the transaction of the change, delivered at least once as CloudEvents 1.0 JSON, "
     head += "in order per user. `data` holds `userId` and public facts; never a secret. "
     head += "Receivers drop doubles by `id`.\n\n"
-    return head + "| type | meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n"
+    table = "| type | meaning |\n| --- | --- |\n"
+    more = "\n## Actions of the audit log\n\nThe audit log holds every event above, and these actions, which are not "
+    more += "delivered.\n\n"
+    return head + table + "\n".join(rows) + "\n" + more + table + "\n".join(audited) + "\n"
 
 
 def doctor_page() -> str:

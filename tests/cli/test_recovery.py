@@ -10,7 +10,7 @@ import time
 
 from czo_auth import Auth
 from czo_auth.core.context import SYSTEM
-from czo_auth.core.flows.two_factor.reset import ADMINISTRATIVE_RESET
+from czo_auth.core.events.types import TWO_FACTOR_RESET
 from czo_auth.core.principal import Principal
 from tests.cli.inside import Inside
 from tests.cli.shell import PASSWORD, PROGRAM, Shell
@@ -68,7 +68,7 @@ def test_reset_waits_for_nobody_at_the_terminal_and_what_waits_is_listed_and_can
     assert shown["twoFactorEnabled"] is False
     assert shell.json("users", "resets") == []
     audit = {record["action"]: record for record in shell.json("audit", "tail") if record["userId"] == bob}
-    assert audit[ADMINISTRATIVE_RESET]["actorKind"] == "operator"
+    assert audit[TWO_FACTOR_RESET]["actorKind"] == "operator"
     assert audit["auth.2fa.reset_cancelled"]["details"]["reason"] == "superseded"
 
 

@@ -1,4 +1,4 @@
-"""The events of the contract, section 9, and the audit actions beside them."""
+"""Events that are delivered, and the other actions of the audit log, each with its meaning."""
 
 from __future__ import annotations
 
@@ -10,80 +10,137 @@ from typing import Final, Literal, get_args
 from czo_auth.core.context import Context
 from czo_auth.core.events.personal import NO_COMMITMENT, Commitment
 
-TWO_FACTOR_ENABLED = "auth.2fa.enabled"
-TWO_FACTOR_DISABLED = "auth.2fa.disabled"
-BACKUP_CODE_USED = "auth.2fa.backup_code_used"
-BACKUP_CODES_REGENERATED = "auth.2fa.backup_codes_regenerated"
-TWO_FACTOR_LOCKED = "auth.2fa.locked"
-TWO_FACTOR_RESET_ASKED = "auth.2fa.reset_asked"
-TWO_FACTOR_RESET_CANCELLED = "auth.2fa.reset_cancelled"
-PASSKEY_ADDED = "auth.passkey.added"
-PASSKEY_REMOVED = "auth.passkey.removed"
-PASSKEY_COUNTER_REGRESSED = "auth.passkey.counter_regressed"
-API_KEY_CREATED = "auth.apikey.created"
-API_KEY_REVOKED = "auth.apikey.revoked"
-API_KEY_ROTATED = "auth.apikey.rotated"
-API_KEY_LEAKED = "auth.apikey.leaked"
-API_KEY_EXPIRING = "auth.apikey.expiring"
-API_KEY_EXPIRED = "auth.apikey.expired"
-USER_REGISTERED = "auth.user.registered"
-USER_UPDATED = "auth.user.updated"
-USER_BANNED = "auth.user.banned"
-USER_DELETED = "auth.user.deleted"
-SESSION_CREATED = "auth.session.created"
-SESSION_REVOKED = "auth.session.revoked"
-REFRESH_REUSE_DETECTED = "auth.refresh.reuse_detected"
-ORGANIZATION_CREATED = "auth.org.created"
-MEMBER_ADDED = "auth.org.member_added"
-MEMBER_REMOVED = "auth.org.member_removed"
-ROLE_CHANGED = "auth.role.changed"
+EVENT_MEANINGS: dict[str, str] = {}
+"""What each event type means, for the reference page."""
+AUDIT_MEANINGS: dict[str, str] = {}
+"""What each action means that reaches the audit log only."""
 
-AUDIT_VERSION_1_CLOSED = "auth.audit.version_1_closed"
-AUDIT_CUT = "auth.audit.cut"
-EVENTS_REPLAYED = "auth.events.replayed"
-AUDIT_ADDRESSES_REMOVED = "auth.audit.addresses_removed"
-# Actions of the audit log only.
-WEBHOOK_CREATED = "auth.webhook.created"
-WEBHOOK_UPDATED = "auth.webhook.updated"
-WEBHOOK_DELETED = "auth.webhook.deleted"
-WEBHOOK_SECRET_ROTATED = "auth.webhook.secret_rotated"  # noqa: S105 - an audit action
-WEBHOOK_TESTED = "auth.webhook.tested"
-WEBHOOK_REPLAYED = "auth.webhook.replayed"
-WEBHOOK_DISABLED = "auth.webhook.disabled"
-WEBHOOK_SWITCHED_OFF = "auth.webhook.switched_off"
 
-EVENT_TYPES = frozenset(
-    {
-        TWO_FACTOR_ENABLED,
-        TWO_FACTOR_DISABLED,
-        BACKUP_CODE_USED,
-        BACKUP_CODES_REGENERATED,
-        TWO_FACTOR_LOCKED,
-        TWO_FACTOR_RESET_ASKED,
-        TWO_FACTOR_RESET_CANCELLED,
-        PASSKEY_ADDED,
-        PASSKEY_REMOVED,
-        PASSKEY_COUNTER_REGRESSED,
-        API_KEY_CREATED,
-        API_KEY_REVOKED,
-        API_KEY_ROTATED,
-        API_KEY_LEAKED,
-        API_KEY_EXPIRING,
-        API_KEY_EXPIRED,
-        USER_REGISTERED,
-        USER_UPDATED,
-        USER_BANNED,
-        USER_DELETED,
-        SESSION_CREATED,
-        SESSION_REVOKED,
-        REFRESH_REUSE_DETECTED,
-        ORGANIZATION_CREATED,
-        MEMBER_ADDED,
-        MEMBER_REMOVED,
-        ROLE_CHANGED,
-    }
+def _event(action: str, meaning: str) -> str:
+    """Declare an action that is delivered to subscribers and sinks."""
+    EVENT_MEANINGS[action] = meaning
+    return action
+
+
+def _action(action: str, meaning: str) -> str:
+    """Declare an action that reaches the audit log only."""
+    AUDIT_MEANINGS[action] = meaning
+    return action
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+TWO_FACTOR_ENABLED = _event(
+    "auth.2fa.enabled", "A second factor was confirmed, or replaced by a new one (`replaced`)."
 )
+TWO_FACTOR_DISABLED = _event(
+    "auth.2fa.disabled", "A second factor was turned off, by its owner or by an administrator (`reset`)."
+)
+BACKUP_CODE_USED = _event("auth.2fa.backup_code_used", "A backup code was spent; `remaining` are left.")
+BACKUP_CODES_REGENERATED = _event(
+    "auth.2fa.backup_codes_regenerated", "A new set of backup codes replaced the old one."
+)
+TWO_FACTOR_LOCKED = _event(
+    "auth.2fa.locked", "Consecutive wrong codes locked (or `stopped`) the account's second factors."
+)
+TWO_FACTOR_RESET_ASKED = _event(
+    "auth.2fa.reset_asked", "An administrator asked to reset a second factor; it waits for `waitSeconds`."
+)
+TWO_FACTOR_RESET_CANCELLED = _event(
+    "auth.2fa.reset_cancelled", "A reset that waited will not happen; `reason` says why."
+)
+PASSKEY_ADDED = _event("auth.passkey.added", "A passkey was added.")
+PASSKEY_REMOVED = _event("auth.passkey.removed", "A passkey was removed.")
+PASSKEY_COUNTER_REGRESSED = _event(
+    "auth.passkey.counter_regressed", "A passkey's counter went back: it may have been copied."
+)
+API_KEY_CREATED = _event("auth.apikey.created", "An API key was created.")
+API_KEY_REVOKED = _event("auth.apikey.revoked", "An API key ended before its time; `reason` says why.")
+API_KEY_ROTATED = _event("auth.apikey.rotated", "An API key got a successor; `replaces` is the old one's id.")
+API_KEY_LEAKED = _event(
+    "auth.apikey.leaked",
+    "An API key was reported as leaked; `response` says whether it was revoked or quarantined.",
+)
+API_KEY_EXPIRING = _event(
+    "auth.apikey.expiring", "An API key ends in `daysLeft` days; `reason` is `expiry` or `unused`."
+)
+API_KEY_EXPIRED = _event(
+    "auth.apikey.expired", "An API key was ended because nobody used it (`reason`: `unused`)."
+)
+USER_REGISTERED = _event("auth.user.registered", "A user was created.")
+USER_UPDATED = _event("auth.user.updated", "A user changed; `changed` names what.")
+USER_BANNED = _event("auth.user.banned", "A user was banned; sessions and keys ended with it.")
+USER_DELETED = _event(
+    "auth.user.deleted", "A user was deleted, with all that was kept about them; audit records keep the id."
+)
+SESSION_CREATED = _event("auth.session.created", "Somebody signed in, or a session was renewed.")
+SESSION_REVOKED = _event("auth.session.revoked", "A session ended before its time; `reason` says why.")
+REFRESH_REUSE_DETECTED = _event(
+    "auth.refresh.reuse_detected", "A spent refresh token came back: somebody copied it. Its family is dead."
+)
+ORGANIZATION_CREATED = _event("auth.org.created", "An organization was created.")
+MEMBER_ADDED = _event("auth.org.member_added", "A user became a member.")
+MEMBER_REMOVED = _event("auth.org.member_removed", "A member left or was removed; `reason` says which.")
+ROLE_CHANGED = _event("auth.role.changed", "A user's actor types, or a member's role, changed.")
+
+EVENT_TYPES = frozenset(EVENT_MEANINGS)
 """Every type that is delivered to subscribers and sinks. Other actions reach the audit log only."""
+
+# --- actions of the audit log only ----------------------------------------------------------------------------------
+DEVICE_TRUSTED = _action("auth.2fa.device_trusted", "A browser was trusted to skip the second step.")
+DEVICE_TRUST_REVOKED = _action("auth.2fa.device_revoked", "A trusted browser is trusted no more.")
+TWO_FACTOR_RESET = _action(
+    "auth.2fa.reset", "An administrator or operator reset a second factor; `reason` says why."
+)
+CODE_REFUSED = _action("auth.2fa.code", "A code was wrong; `failures` counts them in a row.")
+ADMINISTRATION_DENIED = _action(
+    "auth.admin.access", "A request to an administration route was refused; `code` says why."
+)
+API_KEY_ADDRESS_REFUSED = _action(
+    "auth.apikey.address_refused",
+    "An API key was used from an address that is not on its list; recorded once an hour for each key and process.",
+)
+API_KEY_CHANGED = _action("auth.apikey.changed", "An API key was changed; `changed` names what.")
+API_KEY_LEAK_REPORTED = _action(
+    "auth.apikey.leak_reported", "Somebody reported leaked API keys; `reported` and `acted` are counts."
+)
+AUDIT_VERSION_1_CLOSED = _action(
+    "auth.audit.version_1_closed", "The records before this one are of the first version."
+)
+AUDIT_CUT = _action("auth.audit.cut", "Old audit records were deleted.")
+AUDIT_ADDRESSES_REMOVED = _action(
+    "auth.audit.addresses_removed", "Addresses and browsers were removed from old audit records."
+)
+VERIFICATION_REQUESTED = _action("auth.email.verification_requested", "?")
+EVENTS_REPLAYED = _action("auth.events.replayed", "?")
+ORGANIZATION_UPDATED = _action("auth.org.updated", "An organization was changed; `changed` names what.")
+ORGANIZATION_DELETED = _action("auth.org.deleted", "An organization was deleted.")
+INVITATION_SENT = _action("auth.org.invited", "Somebody was invited to an organization.")
+INVITATION_CANCELED = _action("auth.org.invitation_canceled", "An invitation was canceled.")
+INVITATION_REJECTED = _action("auth.org.invitation_rejected", "An invitation was rejected by its recipient.")
+PASSKEY_REFUSED = _action("auth.passkey.refused", "A passkey was refused.")
+PASSKEY_RENAMED = _action("auth.passkey.renamed", "A passkey got another name.")
+PASSWORD_RESET_REQUESTED = _action(
+    "auth.password.reset_requested", "Somebody asked for a mail to reset a password."
+)
+PASSWORD_RECOVERY_ISSUED = _action(
+    "auth.password.recovery_issued", "An operator issued a link to set a new password."
+)
+REAUTHENTICATED = _action(
+    "auth.reauthenticated", "A user proved again who they are, for a change that asks for it."
+)
+SIGN_IN = _action("auth.sign_in", "A password was wrong, or its user is banned.")
+STEP_UP = _action("auth.step_up", "A second factor was verified within a session.")
+USER_UNBANNED = _action("auth.user.unbanned", "A ban was lifted.")
+WEBHOOK_CREATED = _action("auth.webhook.created", "A webhook endpoint was added.")
+WEBHOOK_UPDATED = _action("auth.webhook.updated", "A webhook endpoint was changed; `changed` names what.")
+WEBHOOK_DELETED = _action("auth.webhook.deleted", "A webhook endpoint was deleted.")
+WEBHOOK_SECRET_ROTATED = _action("auth.webhook.secret_rotated", "A webhook endpoint got a new secret.")
+WEBHOOK_TESTED = _action("auth.webhook.tested", "A test message was sent to a webhook endpoint.")
+WEBHOOK_REPLAYED = _action("auth.webhook.replayed", "Deliveries to a webhook endpoint were started again.")
+WEBHOOK_DISABLED = _action(
+    "auth.webhook.disabled", "A webhook endpoint was disabled after failed deliveries."
+)
+WEBHOOK_SWITCHED_OFF = _action("auth.webhook.switched_off", "A webhook endpoint was switched off.")
 
 Outcome = Literal["success", "failure", "denied"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)

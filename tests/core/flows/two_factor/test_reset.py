@@ -10,7 +10,7 @@ import pytest
 
 from czo_auth.core.errors import InvalidMailToken, NotFound, Refusal, TwoFactorNotEnabled, UserIsBanned
 from czo_auth.core.events import types
-from czo_auth.core.flows.two_factor.reset import ADMINISTRATIVE_RESET
+from czo_auth.core.events.types import TWO_FACTOR_RESET
 from czo_auth.core.ids import new_id
 from czo_auth.core.paging import Page
 from czo_auth.core.principal import Principal
@@ -104,11 +104,11 @@ async def test_reset_is_carried_out_when_it_is_due_and_not_before(deployment: De
     await ask(deployment, admin, carol)
     await deployment.runtime.recovery.carry_out_due(now=EARLY)
     assert await has_factor(deployment, carol)
-    assert await deployment.audit(ADMINISTRATIVE_RESET) == []
+    assert await deployment.audit(TWO_FACTOR_RESET) == []
 
     await deployment.runtime.recovery.carry_out_due(now=DUE)
     assert not await has_factor(deployment, carol)
-    (record,) = await deployment.audit(ADMINISTRATIVE_RESET)
+    (record,) = await deployment.audit(TWO_FACTOR_RESET)
     assert record.context.actor_kind == "system"
     assert (record.audit_event.details["askedBy"], record.audit_event.details["reason"]) == (
         admin.user_id,
@@ -119,7 +119,7 @@ async def test_reset_is_carried_out_when_it_is_due_and_not_before(deployment: De
     assert [(event.user_id, event.data["reason"]) for event in ended] == [(carol.id, "two_factor_reset")]
 
     await deployment.runtime.recovery.carry_out_due(now=DUE + WAIT)
-    assert len(await deployment.audit(ADMINISTRATIVE_RESET)) == 1
+    assert len(await deployment.audit(TWO_FACTOR_RESET)) == 1
     assert await mails(deployment) == ["two_factor_reset_asked", "two_factor_reset"]
 
 
@@ -227,7 +227,7 @@ async def test_processes_that_carry_out_together_do_it_once_and_tell_once(
     await asyncio.gather(
         *(deployment.runtime.recovery.carry_out_due(now=DUE) for deployment in two_processes for _ in "ab")
     )
-    assert len(await two_processes[0].audit(ADMINISTRATIVE_RESET)) == ROUNDS
+    assert len(await two_processes[0].audit(TWO_FACTOR_RESET)) == ROUNDS
     kinds = [kind for deployment in two_processes for kind in await mails(deployment)]
     assert kinds.count("two_factor_reset") == ROUNDS
 

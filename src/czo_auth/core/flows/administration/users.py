@@ -9,7 +9,14 @@ from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound, ValidationFailed
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent, AuditFilter, AuditRecord, Event
+from czo_auth.core.events.types import (
+    ADMINISTRATION_DENIED,
+    USER_UNBANNED,
+    AuditEvent,
+    AuditFilter,
+    AuditRecord,
+    Event,
+)
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
 from czo_auth.core.flows.api_keys.manage import list_keys_of, revoke_key, revoke_keys
 from czo_auth.core.flows.factors import enable_where_demanded
@@ -21,9 +28,6 @@ from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
 from czo_auth.core.users.user import User
-
-USER_UNBANNED = "auth.user.unbanned"
-ADMINISTRATION_DENIED = "auth.admin.access"
 
 
 class Administration:

@@ -12,7 +12,8 @@ from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN, days_left, notice_within, warning_before_disuse
 from czo_auth.core.context import SYSTEM, Context
 from czo_auth.core.events import types
-from czo_auth.core.flows.api_keys.manage import AUDIT_CHANGED, key_event
+from czo_auth.core.events.types import API_KEY_CHANGED
+from czo_auth.core.flows.api_keys.manage import key_event
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import EndingKey, MailMessage, compose_keys_expiring, compose_keys_unused
 from czo_auth.core.transaction import Transaction
@@ -148,7 +149,7 @@ def shorten_lives(
     end = now + timedelta(days=days)
     while shortened := tx.api_keys.cap_ends(organization_id, end=end, now=now):
         for key in shortened:
-            audit_event = key_event(AUDIT_CHANGED, key, changed=["expires_at"], reason="longest_life")
+            audit_event = key_event(API_KEY_CHANGED, key, changed=["expires_at"], reason="longest_life")
             tx.audit_log.record(audit_event, context=context, now=now)
 
 

@@ -26,7 +26,7 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import API_KEY_CHANGED, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.organizations import roles
@@ -288,7 +288,7 @@ class ManageApiKeys:
             changed = self._apply(key, changes, longest_days=longest_days, now=now)
             if not tx.api_keys.update(changed):
                 raise NotFound
-            audit_event = key_event(AUDIT_CHANGED, changed, changed=sorted(changes.given))
+            audit_event = key_event(API_KEY_CHANGED, changed, changed=sorted(changes.given))
             tx.audit_log.record(audit_event, context=context, now=now)
             return changed
 
@@ -413,9 +413,6 @@ class ManageApiKeys:
             revoke_key(tx, key, reason="revoked", context=context, now=now)
 
         await self._services.transactions.run(end)
-
-
-AUDIT_CHANGED = "auth.apikey.changed"
 
 
 def _tightened_list(key: ApiKey, changes: ApiKeyChanges) -> tuple[str, ...] | None:

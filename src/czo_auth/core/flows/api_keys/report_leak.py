@@ -12,7 +12,7 @@ from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.context import Context
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import API_KEY_LEAK_REPORTED, AuditEvent
 from czo_auth.core.flows.api_keys.manage import key_event
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import MailMessage, compose_api_key_leaked
@@ -20,7 +20,6 @@ from czo_auth.core.text import escape_control
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
 
-REPORTED = "auth.apikey.leak_reported"
 BEAT_SECONDS = 0.05
 _MAX_PLACE_LENGTH = 512
 _MAX_SOURCE_LENGTH = 64
@@ -98,7 +97,9 @@ class ReportLeak:
             found = tx.api_keys.find_by_digests(seen.keys())
             ended = {digest: key for digest, key in found.items() if self._end(tx, key, now=now)}
             counts = {"reported": len(seen), "acted": len(ended)}
-            tx.audit_log.record(AuditEvent(action=REPORTED, details=counts), context=context, now=now)
+            tx.audit_log.record(
+                AuditEvent(action=API_KEY_LEAK_REPORTED, details=counts), context=context, now=now
+            )
             messages = []
             for digest, key in ended.items():
                 place = self._place(seen[digest].url)

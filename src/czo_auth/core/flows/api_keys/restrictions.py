@@ -11,11 +11,10 @@ from czo_auth.core.api_keys.addresses import admits
 from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.context import Context
 from czo_auth.core.errors import IpAddressNotAllowed
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import API_KEY_ADDRESS_REFUSED, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.principal import Principal
 
-ADDRESS_REFUSED: Final = "auth.apikey.address_refused"
 RECORDED_EVERY: Final = timedelta(hours=1)
 _MAX_COUNT: Final = 10_000
 
@@ -71,7 +70,7 @@ class EnforceRestrictions:
             self._recorded.clear()
         self._recorded[key_id] = now
         audit_event = AuditEvent(
-            action=ADDRESS_REFUSED,
+            action=API_KEY_ADDRESS_REFUSED,
             user_id=principal.user_id,
             organization_id=principal.organization_id,
             outcome="denied",

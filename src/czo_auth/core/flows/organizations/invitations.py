@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
@@ -23,7 +22,7 @@ from czo_auth.core.errors import (
     UnknownRole,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import INVITATION_CANCELED, INVITATION_REJECTED, INVITATION_SENT, AuditEvent
 from czo_auth.core.flows.organizations.membership import (
     Membership,
     lock_organization,
@@ -45,10 +44,6 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email, deliverable_email
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
-
-INVITED: Final = "auth.org.invited"
-INVITATION_CANCELED: Final = "auth.org.invitation_canceled"
-INVITATION_REJECTED: Final = "auth.org.invitation_rejected"
 
 FindInvitation = Callable[[Transaction], Invitation | None]
 
@@ -160,7 +155,7 @@ class Invitations:
             )
             tx.organizations.add_invitation(invitation, digest=tokens.digest(token))
             details = {"invitationId": invitation.id, "role": invitation.role}
-            record(tx, INVITED, held.member, context=context, now=now, details=details)
+            record(tx, INVITATION_SENT, held.member, context=context, now=now, details=details)
             return held, invitation
 
         # Only who may invite counts against what the address may be sent.

@@ -18,6 +18,7 @@ from czo_auth.core.errors import (
     UnknownRole,
 )
 from czo_auth.core.events import types
+from czo_auth.core.events.types import ORGANIZATION_DELETED, ORGANIZATION_UPDATED
 from czo_auth.core.flows.api_keys.expiry import shorten_lives
 from czo_auth.core.flows.api_keys.manage import revoke_keys
 from czo_auth.core.flows.organizations.create import (
@@ -51,9 +52,6 @@ from czo_auth.core.organizations.organization import Invitation, Member, Organiz
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
-
-ORGANIZATION_UPDATED = "auth.org.updated"
-ORGANIZATION_DELETED = "auth.org.deleted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from czo_auth.core.context import Context
 from czo_auth.core.errors import PasskeyNotFound, TwoFactorRequiredByPolicy
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import PASSKEY_RENAMED, AuditEvent
 from czo_auth.core.flows.factors import record_removed, switch_off
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
@@ -20,8 +20,6 @@ from czo_auth.core.passkeys.passkey import Passkey
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
-
-PASSKEY_RENAMED = "auth.passkey.renamed"
 
 
 class ManagePasskeys:

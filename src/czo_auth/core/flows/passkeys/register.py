@@ -16,10 +16,9 @@ from czo_auth.core.errors import (
     PreviouslyRegistered,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import PASSKEY_REFUSED, AuditEvent
 from czo_auth.core.flows.passkeys.ceremonies import Ceremonies, bind_to_session
 from czo_auth.core.flows.passkeys.options import Attachment, Options, creation_options
-from czo_auth.core.flows.passkeys.verify import PASSKEY_REFUSED
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset

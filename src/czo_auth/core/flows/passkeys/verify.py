@@ -11,7 +11,7 @@ from typing import Any
 from czo_auth.core.context import Context
 from czo_auth.core.errors import AuthenticationFailed, Refusal
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import PASSKEY_REFUSED, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.passkeys.passkey import Passkey, user_handle
@@ -26,7 +26,6 @@ from czo_auth.crypto.passkeys import (
 )
 
 _LOG = logging.getLogger("czo_auth.passkeys")
-PASSKEY_REFUSED = "auth.passkey.refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

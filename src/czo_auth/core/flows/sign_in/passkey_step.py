@@ -8,7 +8,7 @@ from typing import Any
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import AuthenticationFailed, InvalidChallenge, Refusal
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import STEP_UP, AuditEvent
 from czo_auth.core.flows.passkeys.ceremonies import (
     Binding,
     Ceremonies,
@@ -19,7 +19,7 @@ from czo_auth.core.flows.passkeys.options import Options, request_options
 from czo_auth.core.flows.passkeys.verify import VerifiedPasskey, VerifyPasskey, record_use
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, renew_session, signed_in
-from czo_auth.core.flows.sign_in.second_factor import STEP_UP, check_challenge, finish_challenge
+from czo_auth.core.flows.sign_in.second_factor import check_challenge, finish_challenge
 from czo_auth.core.flows.two_factor.verify_code import claim_challenge
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEmailOrPassword, Refusal
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import SIGN_IN, AuditEvent
 from czo_auth.core.flows.factors import enable_where_demanded, second_step_methods
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, signed_in
@@ -21,8 +21,6 @@ from czo_auth.core.users.email import deliverable_email, find_canonical_email, f
 from czo_auth.core.users.known_browser import find_browser_token
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
-
-SIGN_IN = "auth.sign_in"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken, NotFound, UserIsBanned
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import PASSWORD_RECOVERY_ISSUED, PASSWORD_RESET_REQUESTED, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
@@ -24,8 +24,6 @@ from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
 RESET_LIFETIME = timedelta(hours=1)
-RESET_REQUESTED = "auth.password.reset_requested"
-RECOVERY_TOKEN_ISSUED = "auth.password.recovery_issued"  # noqa: S105 - the name of an action
 
 
 class Passwords:
@@ -106,7 +104,7 @@ class Passwords:
         def store_token(tx: Transaction) -> str | None:
             user = tx.users.find_by_email(canonical)
             tx.audit_log.record(
-                AuditEvent(action=RESET_REQUESTED, user_id=user.id if user else None),
+                AuditEvent(action=PASSWORD_RESET_REQUESTED, user_id=user.id if user else None),
                 context=context,
                 now=now,
             )
@@ -144,7 +142,7 @@ class Passwords:
             tx.users.drop_mail_tokens(user.id, purpose="recover_password")
             self._add_token(tx, user, token, purpose="recover_password", now=now)
             audit_event = AuditEvent(
-                action=RECOVERY_TOKEN_ISSUED, user_id=user.id, details={"reason": reason}
+                action=PASSWORD_RECOVERY_ISSUED, user_id=user.id, details={"reason": reason}
             )
             tx.audit_log.record(audit_event, context=context, now=now)
 

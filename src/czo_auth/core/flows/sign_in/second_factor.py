@@ -6,7 +6,7 @@ from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidChallenge, InvalidToken
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import STEP_UP, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, renew_session, signed_in
 from czo_auth.core.flows.two_factor.trusted_devices import trust_device
@@ -18,8 +18,6 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import Challenge
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
-
-STEP_UP = "auth.step_up"
 
 
 class SecondFactor:

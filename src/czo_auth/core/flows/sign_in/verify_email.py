@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, InvalidToken
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import VERIFICATION_REQUESTED, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import compose_verification
@@ -19,7 +19,6 @@ from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
 VERIFICATION_LIFETIME = timedelta(days=1)
-VERIFICATION_REQUESTED = "auth.email.verification_requested"
 
 
 class VerifyEmail:

@@ -26,7 +26,7 @@ from czo_auth.core.errors import (
     TotpNotEnabled,
     ValidationFailed,
 )
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import REAUTHENTICATED, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.verify_code import VerifiedCode, VerifyCode, consume_code
 from czo_auth.core.flows.users.password_guesses import PasswordGuesses
@@ -34,8 +34,6 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
-
-REAUTHENTICATED = "auth.reauthenticated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from czo_auth.core.errors import (
     UserIsBanned,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import TWO_FACTOR_RESET, AuditEvent
 from czo_auth.core.flows.factors import remove_all_factors
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
@@ -41,7 +41,6 @@ from czo_auth.core.two_factor.reset import Outcome, Reset
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
-ADMINISTRATIVE_RESET = "auth.2fa.reset"
 AT_ONCE: Final = 100
 """So many resets are carried out, or told of, in one turn of housekeeping."""
 
@@ -279,7 +278,7 @@ def _remove(
     """Remove all factors and any lock, and end all sessions."""
     removed = remove_all_factors(tx, user.id, reason="two_factor_reset", context=context, now=now)
     end_sessions(tx, user.id, reason="two_factor_reset", context=context, now=now)
-    facts = [AuditEvent(action=ADMINISTRATIVE_RESET, user_id=user.id, details={"reason": reason, **more})]
+    facts = [AuditEvent(action=TWO_FACTOR_RESET, user_id=user.id, details={"reason": reason, **more})]
     if removed:
         details = {"method": removed.methods[0], "methods": removed.methods, "reset": True}
         facts.append(AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import DEVICE_TRUST_REVOKED, DEVICE_TRUSTED, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.limits import MAX_TRUSTED_DEVICES
@@ -18,9 +18,6 @@ from czo_auth.core.two_factor.factor import TrustedDevice
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
-
-TRUST_GIVEN = "auth.2fa.device_trusted"
-TRUST_REVOKED = "auth.2fa.device_revoked"
 
 
 class TrustedDevices:
@@ -63,7 +60,7 @@ class TrustedDevices:
             if not tx.two_factor.drop_trusted_device(principal.user_id, device_id):
                 raise NotFound
             audit_event = AuditEvent(
-                action=TRUST_REVOKED, user_id=principal.user_id, details={"deviceId": device_id}
+                action=DEVICE_TRUST_REVOKED, user_id=principal.user_id, details={"deviceId": device_id}
             )
             tx.audit_log.record(audit_event, context=context, now=now)
 
@@ -74,7 +71,9 @@ class TrustedDevices:
 
         def drop(tx: Transaction) -> None:
             tx.two_factor.drop_trusted_devices(principal.user_id)
-            audit_event = AuditEvent(action=TRUST_REVOKED, user_id=principal.user_id, details={"all": True})
+            audit_event = AuditEvent(
+                action=DEVICE_TRUST_REVOKED, user_id=principal.user_id, details={"all": True}
+            )
             tx.audit_log.record(audit_event, context=context, now=now)
 
         await self._services.transactions.run(drop)
@@ -105,7 +104,7 @@ def trust_device(
     )
     tx.two_factor.add_trusted_device(device, digest=tokens.digest(token))
     tx.two_factor.drop_surplus_devices(user.id, most=MAX_TRUSTED_DEVICES)
-    audit_event = AuditEvent(action=TRUST_GIVEN, user_id=user.id, details={"deviceId": device.id})
+    audit_event = AuditEvent(action=DEVICE_TRUSTED, user_id=user.id, details={"deviceId": device.id})
     tx.audit_log.record(audit_event, context=context, now=now)
     return token
 

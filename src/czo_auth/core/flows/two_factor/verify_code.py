@@ -25,7 +25,7 @@ from czo_auth.core.errors import (
     TotpNotEnabled,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import CODE_REFUSED, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.transaction import Transaction
@@ -35,7 +35,6 @@ from czo_auth.crypto.codes import BackupCode
 from czo_auth.crypto.sealing import KeyRing, OpenError
 
 _LOG = logging.getLogger("czo_auth.two_factor")
-CODE_REFUSED = "auth.2fa.code"
 CodeKind = Literal["totp", "backup", "either"]
 _MAX_LAG: Final = 20
 """How far behind a phone's clock may be to be told so. Unit: steps."""
