@@ -1,7 +1,7 @@
 """
 Count wrong passwords in the database, and let several mailed links of a user live side by side.
 
-Revision: 0012, on top of 0011. While it is rolled out, a process of the version before cannot mail further links: they
+Revision: 0013, on top of 0012. While it is rolled out, a process of the version before cannot mail further links: they
 rely on the constraint that goes here.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
