@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -140,6 +141,54 @@ def _commands(command: Any, parent: Any, path: str) -> Iterator[str]:
         yield from _commands(command.commands[name], context, f"{path} {name}")
 
 
+def python_page() -> str:
+    """Tell the public Python API: every name of the package, and every method of the server-side parts."""
+    import czo_auth
+    from czo_auth.api.api_keys import ApiKeys
+    from czo_auth.api.organizations import Organizations
+    from czo_auth.api.sessions import Sessions
+    from czo_auth.api.users import Users
+    from czo_auth.integrations.requirement import Demands
+
+    head = (
+        "# Python\n\nEverything that `czo_auth` exports, and what a host's own code asks of its deployment. "
+    )
+    head += "Coroutines are awaited; refusals are subclasses of `Refusal`.\n"
+    parts = {
+        "auth.users": Users,
+        "auth.api_keys": ApiKeys,
+        "auth.organizations": Organizations,
+        "auth.sessions": Sessions,
+    }
+    text = head + "\n## Auth\n\n" + _documented(czo_auth.Auth) + _methods(czo_auth.Auth, "auth")
+    for name, kind in parts.items():
+        text += f"\n## {name}\n\n" + _documented(kind) + _methods(kind, name)
+    text += "\n## Guards\n\n" + _documented(Demands)
+    text += "\n## Types\n"
+    for name in czo_auth.__all__:
+        if name not in ("Auth", "Settings"):
+            text += f"\n### {name}\n\n" + _documented(getattr(czo_auth, name))
+    return text
+
+
+def _documented(thing: Any) -> str:
+    return f"```text\n{inspect.getdoc(thing)}\n```\n"
+
+
+def _methods(kind: type, path: str) -> str:
+    text = ""
+    for name, member in vars(kind).items():
+        if name.startswith("_") or not inspect.isfunction(member):
+            continue
+        signature = inspect.signature(member)
+        shown = signature.replace(parameters=list(signature.parameters.values())[1:])
+        start = "await " if inspect.iscoroutinefunction(member) else ""
+        call = re.sub(r"(: |-> )'([^']*)'", r"\1\2", f"{start}{path}.{name}{shown}")
+        text += f'\n### {path}.{name}\n\n```python title="the signature (not run)"\n{call}\n```\n\n'
+        text += _documented(member)
+    return text
+
+
 def decisions_page() -> str:
     """Tell every decision by its headline."""
     rows = []
@@ -161,6 +210,7 @@ def main() -> None:
         "reference/events.md": events_page(),
         "reference/rest.md": rest_page(),
         "reference/graphql.md": graphql_page(),
+        "reference/python.md": python_page(),
         "reference/cli.md": cli_page(),
         "reference/doctor.md": doctor_page(),
         "decisions/index.md": decisions_page(),

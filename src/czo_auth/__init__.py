@@ -10,16 +10,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from czo_auth.api.users import UserRecord
     from czo_auth.asgi.authentication import AuthMiddleware
     from czo_auth.auth import Auth
     from czo_auth.core.actors import ActorType
+    from czo_auth.core.api_keys.key import ApiKey
     from czo_auth.core.errors import Refusal
     from czo_auth.core.events.types import Event
+    from czo_auth.core.flows.api_keys.manage import CreatedApiKey
+    from czo_auth.core.organizations.organization import Member, Organization
+    from czo_auth.core.paging import Page
     from czo_auth.core.principal import Principal
+    from czo_auth.core.sessions.session import Session
     from czo_auth.errors import StartRefused
     from czo_auth.settings import Settings
 
 _HOMES = {
+    "ApiKey": "czo_auth.core.api_keys.key",
+    "CreatedApiKey": "czo_auth.core.flows.api_keys.manage",
+    "Member": "czo_auth.core.organizations.organization",
+    "Organization": "czo_auth.core.organizations.organization",
+    "Page": "czo_auth.core.paging",
+    "Session": "czo_auth.core.sessions.session",
+    "UserRecord": "czo_auth.api.users",
     "ActorType": "czo_auth.core.actors",
     "Auth": "czo_auth.auth",
     "AuthMiddleware": "czo_auth.asgi.authentication",
@@ -29,7 +42,23 @@ _HOMES = {
     "Settings": "czo_auth.settings",
     "StartRefused": "czo_auth.errors",
 }
-__all__ = ["ActorType", "Auth", "AuthMiddleware", "Event", "Principal", "Refusal", "Settings", "StartRefused"]
+__all__ = [
+    "ActorType",
+    "ApiKey",
+    "Auth",
+    "AuthMiddleware",
+    "CreatedApiKey",
+    "Event",
+    "Member",
+    "Organization",
+    "Page",
+    "Principal",
+    "Refusal",
+    "Session",
+    "Settings",
+    "StartRefused",
+    "UserRecord",
+]
 
 
 def __getattr__(name: str) -> Any:

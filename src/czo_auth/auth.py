@@ -14,6 +14,10 @@ from czo_auth.runtime import Runtime
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
+    from czo_auth.api.api_keys import ApiKeys
+    from czo_auth.api.organizations import Organizations
+    from czo_auth.api.sessions import Sessions
+    from czo_auth.api.users import Users
     from czo_auth.asgi.admission import AppState
     from czo_auth.core.principal import Principal
     from czo_auth.integrations.requirement import Demands
@@ -62,6 +66,53 @@ class Auth(Runtime):
 
         self.pages_are_mounted = True
         return pages_app_of(self, self.app_state)
+
+    @cached_property
+    def users(self) -> Users:
+        """Ask for users, create and change them, from the host's own code."""
+        from czo_auth.api.users import Users
+
+        return Users(self)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """Make API keys for users, list, rotate and revoke them."""
+        from czo_auth.api.api_keys import ApiKeys
+
+        return ApiKeys(self)
+
+    @cached_property
+    def organizations(self) -> Organizations:
+        """Create organizations and change who is in them."""
+        from czo_auth.api.organizations import Organizations
+
+        return Organizations(self)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """See and end the sessions of users."""
+        from czo_auth.api.sessions import Sessions
+
+        return Sessions(self)
+
+    async def authenticate_token(self, text: str, *, ip: str | None = None) -> Principal:
+        """
+        Prove a credential that came otherwise than in a request through ``AuthMiddleware``: in the first message of a
+        WebSocket, from a queue, over another protocol.
+
+        Args:
+            text: An API key, an access token or a session token, without ``Bearer``.
+            ip: The client's address, for keys that are allowed from certain addresses only.
+
+        Raises:
+            InvalidToken, InvalidApiKey: It is none of ours, expired or revoked.
+            TwoFactorSetupRequired: Its user has to turn two factors on first.
+            IpAddressNotAllowed, ApiKeyRateLimited: The key may not be used from there, or not so often.
+            StorageUnavailable: The database does not answer.
+        """
+        from czo_auth.api.tokens import authenticate_token
+
+        return await authenticate_token(self, text, ip=ip)
 
     def on(self, pattern: str) -> Callable[[S], S]:
         """

@@ -100,14 +100,14 @@ class Deployment:
 
     async def organization(self, owner: Person, name: str = "Acme") -> Organization:
         """Let *owner* create an organization."""
-        membership = await self.auth.organizations.create(
+        membership = await self.auth.manage_organizations.create(
             owner.principal, NewOrganization(name=name), context=FROM_HERE, now=self.auth.now()
         )
         return membership.organization
 
     async def api_key(self, owner: Person, organization: Organization | None = None) -> str:
         """Let *owner* create a key, scoped to *organization* if given."""
-        created = await self.auth.api_keys.create(
+        created = await self.auth.manage_api_keys.create(
             owner.principal,
             NewApiKey(
                 name="deploy",

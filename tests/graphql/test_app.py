@@ -324,7 +324,7 @@ async def test_an_outage_is_503_for_the_whole_request(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await deployment.person("ada")
-    monkeypatch.setattr(deployment.auth.organizations, "list", failing(StorageUnavailable()))
+    monkeypatch.setattr(deployment.auth.manage_organizations, "list", failing(StorageUnavailable()))
     answer = await deployment.ask("{me{id} myOrganizations{id}}", ada.token)
     assert (answer.status_code, answer.json()["code"]) == (503, "SERVICE_UNAVAILABLE")
     assert answer.headers["retry-after"] == "2"
@@ -335,7 +335,7 @@ async def test_a_session_that_ends_meanwhile_is_401(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await deployment.person("ada")
-    monkeypatch.setattr(deployment.auth.sessions, "list", failing(InvalidToken()))
+    monkeypatch.setattr(deployment.auth.manage_sessions, "list", failing(InvalidToken()))
     answer = await deployment.ask("{mySessions{id}}", ada.token)
     assert (answer.status_code, answer.json()["code"]) == (401, "INVALID_TOKEN")
 
@@ -344,7 +344,7 @@ async def test_an_unexpected_fault_is_masked(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ada = await deployment.person("ada")
-    monkeypatch.setattr(deployment.auth.organizations, "get", failing(RuntimeError("SELECT broke")))
+    monkeypatch.setattr(deployment.auth.manage_organizations, "get", failing(RuntimeError("SELECT broke")))
     document = f'{{me{{id}} {SECRET.replace("-", "_")}: organization(id:"{SECRET}"){{id}}}}'
     answer = await deployment.ask(document, ada.token)
     assert answer.status_code == 200

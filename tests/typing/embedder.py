@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,10 +18,26 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from czo_auth import ActorType, Auth, AuthMiddleware, Event, Principal, Refusal, Settings, StartRefused
+from czo_auth import (
+    ActorType,
+    ApiKey,
+    Auth,
+    AuthMiddleware,
+    CreatedApiKey,
+    Event,
+    Member,
+    Organization,
+    Page,
+    Principal,
+    Refusal,
+    Session,
+    Settings,
+    StartRefused,
+    UserRecord,
+)
 from czo_auth.integrations import litestar as for_litestar
 from czo_auth.integrations.flask import with_auth
-from czo_auth.integrations.side_by_side import Beside
+from czo_auth.integrations.side_by_side import SideBySide
 from czo_auth.integrations.starlette import principal_of, refused, requires
 from czo_auth.testing import AuthHost, Machine, MovableClock, Person, hosted
 
@@ -135,7 +151,7 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
 
 
 application = with_auth(wsgi, auth)
-Beside(application, auth=auth, required=True)
+SideBySide(application, auth=auth, required=True)
 
 
 # --- tests -----------------------------------------------------------------------------------------------------------
@@ -158,6 +174,31 @@ async def test_orders(auth_host: AuthHost, auth_clock: MovableClock) -> None:
     assert_type(await auth_host.events("auth.apikey.created"), list[Event])
     async with auth_host.running():
         assert_type(await auth_host.deliver_events(), list[Event])
+
+
+async def server_side() -> None:
+    user = await auth.users.create(email="ada@shop.example", name="Ada", password="a long enough phrase")
+    assert_type(user, UserRecord)
+    assert_type(await auth.users.find(email="ada@shop.example"), UserRecord | None)
+    assert_type(await auth.users.search("ada", limit=10), Page[UserRecord])
+    assert_type((await auth.users.grant(user.id, "staff")).actor_types, frozenset[str])
+    created = await auth.api_keys.create(
+        user.id, name="robot", scopes=["orders:read"], expires_in=timedelta(days=30)
+    )
+    assert_type(created, CreatedApiKey)
+    assert_type(created.key, str)
+    assert_type((await auth.api_keys.list(user.id)).items, Sequence[ApiKey])
+    assert_type(await auth.api_keys.rotate(created.api_key.id, overlap=timedelta(hours=1)), CreatedApiKey)
+    organization = await auth.organizations.create(name="Acme", owner_id=user.id)
+    assert_type(organization, Organization)
+    assert_type(await auth.organizations.find_member(organization.id, user.id), Member | None)
+    assert_type(await auth.sessions.list(user.id), Sequence[Session])
+    principal = await auth.authenticate_token(created.key, ip="203.0.113.9")
+    assert_type(principal, Principal)
+    await auth.api_keys.revoke(created.api_key.id, by=principal)
+
+
+admin_of_path = auth.require(role="admin", organization_parameter="organization_id", fresh_minutes=10)
 
 
 def without_pytest() -> None:

@@ -14,7 +14,7 @@ Settings(totp_drift="two")  # type: ignore[arg-type]
 
 auth = Auth(Settings())
 Auth({"base_url": "https://shop.example"})  # type: ignore[arg-type]
-auth.require("admin")  # type: ignore[call-arg]
+auth.require("admin")  # type: ignore[call-arg, arg-type]
 auth.require(aal="2")  # type: ignore[arg-type]
 auth.require(scope="orders:read")  # type: ignore[call-arg]
 requires(scopes=7)  # type: ignore[arg-type]
@@ -36,6 +36,14 @@ def wrong_event(event: Event) -> str:
 auth.on(7)  # type: ignore[arg-type]
 MovableClock().move(30)  # type: ignore[arg-type]
 hosted(auth)  # type: ignore[call-arg, arg-type]
+
+
+async def server_side() -> None:
+    await auth.users.create("ada@shop.example")  # type: ignore[call-arg]
+    user = await auth.users.find(email="ada@shop.example")
+    print(user.id)  # type: ignore[union-attr]
+    await auth.api_keys.create("user", name="robot", scope="orders:read")  # type: ignore[call-arg]
+    print((await auth.users.get("user")).password_hash)  # type: ignore[attr-defined]
 
 
 async def test(auth_host: AuthHost) -> None:

@@ -184,7 +184,7 @@ async def _entities(info: CurrentRequest, representations: list[FederationAny]) 
         own["User", user.id] = User.of(user)
     if any(type_name == "Organization" for type_name, _ in named):
         ids = [id_ for type_name, id_ in named if type_name == "Organization"]
-        for found, role in await call.runtime.organizations.find(call.principal, ids):
+        for found, role in await call.runtime.manage_organizations.find(call.principal, ids):
             own["Organization", found.id] = Organization.of(found, role=role)
     return [own.get(name) for name in named]
 
@@ -202,13 +202,13 @@ class Query:
     ) -> list[ApiKey]:
         call = _with_session(info)
         chosen = None if organization_id is strawberry.UNSET else organization_id
-        found = await call.runtime.api_keys.list(call.principal, organization_id=chosen, now=call.now)
+        found = await call.runtime.manage_api_keys.list(call.principal, organization_id=chosen, now=call.now)
         return [ApiKey.of(api_key) for api_key in found.items]
 
     @strawberry.field
     async def my_sessions(self, info: CurrentRequest) -> list[Session]:
         call = _with_session(info)
-        found = await call.runtime.sessions.list(call.principal, now=call.now)
+        found = await call.runtime.manage_sessions.list(call.principal, now=call.now)
         return [Session.of(session, current=call.principal.session_id) for session in found]
 
     @strawberry.field
@@ -219,7 +219,7 @@ class Query:
     async def organization(self, info: CurrentRequest, id: strawberry.ID) -> Organization | None:
         call = info.context.call
         try:
-            seen = await call.runtime.organizations.get(call.principal, id)
+            seen = await call.runtime.manage_organizations.get(call.principal, id)
         except UnknownOrganization:
             return None
         return Organization.of(seen.organization, role=seen.member.role)
@@ -228,7 +228,7 @@ class Query:
 
 
 async def _organizations(call: RequestContext) -> list[Organization]:
-    found = await call.runtime.organizations.list(call.principal, newest_first=True)
+    found = await call.runtime.manage_organizations.list(call.principal, newest_first=True)
     return [Organization.of(organization, role=role) for organization, role in found.items]
 
 

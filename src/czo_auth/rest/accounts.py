@@ -64,14 +64,14 @@ async def sign_out(call: CurrentRequest) -> Response:
     """End the present session. Never fails without one; another site's page cannot end it."""
     call.cookie(call.authenticator.cookies.session)
     if call.caller is not None:
-        await call.runtime.sessions.sign_out(call.caller, context=call.context, now=call.now)
+        await call.runtime.manage_sessions.sign_out(call.caller, context=call.context, now=call.now)
     return signed_out(call, {"success": True})
 
 
 @routes.add("POST", "/switch-actor", access=ACCOUNT)
 async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> Response:
     """Switch the actor type. Issues a new session, which ends when the present one would have, and revokes that."""
-    outcome = await call.runtime.sessions.switch_actor(
+    outcome = await call.runtime.manage_sessions.switch_actor(
         call.principal, body.actor_type, context=call.context, now=call.now
     )
     return entered(call, outcome)
@@ -80,7 +80,7 @@ async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> Respon
 @routes.add("GET", "/session", access=ENROLLING)
 async def current_session(call: CurrentRequest) -> Response:
     """The present session and its user."""
-    session, user = await call.runtime.sessions.current(call.principal)
+    session, user = await call.runtime.manage_sessions.current(call.principal)
     return JSONResponse(
         {
             "session": shapes.session(session, restricted_to=call.principal.restricted_to),

@@ -142,7 +142,7 @@ def seconds(count: int) -> timedelta:
 
 async def _may_still_have(call: RequestContext, request: Request, answer: Any) -> None:
     made = answer["apiKey"]
-    await call.runtime.api_keys.check_creation(
+    await call.runtime.manage_api_keys.check_creation(
         call.principal, organization_id=made["organizationId"], scopes=made["scopes"]
     )
 
@@ -161,7 +161,7 @@ async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> Response:
         rate_limit=body.rate_limit,
     )
     return _created(
-        await call.runtime.api_keys.create(call.principal, new, context=call.context, now=call.now)
+        await call.runtime.manage_api_keys.create(call.principal, new, context=call.context, now=call.now)
     )
 
 
@@ -173,7 +173,7 @@ async def list_keys(
     cursor: Cursor = None,
 ) -> Response:
     """The user's keys, newest first, without the keys themselves."""
-    page = await call.runtime.api_keys.list(
+    page = await call.runtime.manage_api_keys.list(
         call.principal,
         organization_id=organization_id,
         page=PageQuery(limit=limit, cursor=cursor),
@@ -225,7 +225,9 @@ async def report_leak(body: ReportLeakRequest, call: CurrentRequest) -> Response
 @routes.add("GET", "/api-keys/{key_id}", access=ACCOUNT)
 async def get(key_id: str, call: CurrentRequest) -> Response:
     """One of the user's keys."""
-    return JSONResponse({"apiKey": shapes.api_key(await call.runtime.api_keys.get(call.principal, key_id))})
+    return JSONResponse(
+        {"apiKey": shapes.api_key(await call.runtime.manage_api_keys.get(call.principal, key_id))}
+    )
 
 
 @routes.add("PATCH", "/api-keys/{key_id}", access=ACCOUNT)
@@ -241,7 +243,7 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
         allowed_ips=body.allow_list,
         rate_limit=body.rate_limit,
     )
-    changed = await call.runtime.api_keys.change(
+    changed = await call.runtime.manage_api_keys.change(
         call.principal, key_id, changes, context=call.context, now=call.now
     )
     return JSONResponse({"apiKey": shapes.api_key(changed)})
@@ -256,7 +258,7 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
 )
 async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -> Response:
     """Give a key a successor; the old one dies after the overlap."""
-    rotated = await call.runtime.api_keys.rotate(
+    rotated = await call.runtime.manage_api_keys.rotate(
         call.principal,
         key_id,
         overlap=seconds(body.overlap_seconds),
@@ -269,5 +271,5 @@ async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -
 @routes.add("DELETE", "/api-keys/{key_id}", access=ACCOUNT, status=204)
 async def revoke(key_id: str, call: CurrentRequest) -> Response:
     """End a key for good, effective at the next request everywhere."""
-    await call.runtime.api_keys.revoke(call.principal, key_id, context=call.context, now=call.now)
+    await call.runtime.manage_api_keys.revoke(call.principal, key_id, context=call.context, now=call.now)
     return no_content()

@@ -69,7 +69,9 @@ def _answer(membership: Membership, *, status: int = 200) -> Response:
 async def create(body: CreateOrganizationRequest, call: CurrentRequest) -> Response:
     """Create an organization; its founder is its owner."""
     new = NewOrganization(name=body.name, slug=body.slug, logo=body.logo, metadata=body.metadata)
-    created = await call.runtime.organizations.create(call.principal, new, context=call.context, now=call.now)
+    created = await call.runtime.manage_organizations.create(
+        call.principal, new, context=call.context, now=call.now
+    )
     return _answer(created, status=201)
 
 
@@ -78,14 +80,14 @@ async def list_organizations(
     call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> Response:
     """The caller's organizations, oldest first; of an API key that is scoped to one, that one."""
-    page = await call.runtime.organizations.list(call.principal, PageQuery(limit=limit, cursor=cursor))
+    page = await call.runtime.manage_organizations.list(call.principal, PageQuery(limit=limit, cursor=cursor))
     return page_response("organizations", page, lambda each: shapes.organization(each[0], role=each[1]))
 
 
 @routes.add("GET", "/organizations/{organization_id}", access=SERVICE)
 async def get(organization_id: str, call: CurrentRequest) -> Response:
     """One of the caller's organizations."""
-    return _answer(await call.runtime.organizations.get(call.principal, organization_id))
+    return _answer(await call.runtime.manage_organizations.get(call.principal, organization_id))
 
 
 @routes.add("PATCH", "/organizations/{organization_id}", access=ACCOUNT)
@@ -104,7 +106,7 @@ async def change(organization_id: str, body: UpdateOrganizationRequest, call: Cu
         api_key_max_days=body.api_key_max_days,
         api_key_unused_days=body.api_key_unused_days,
     )
-    changed = await call.runtime.organizations.update(
+    changed = await call.runtime.manage_organizations.update(
         call.principal, organization_id, changes, context=call.context, now=call.now
     )
     return _answer(changed)
@@ -113,7 +115,7 @@ async def change(organization_id: str, body: UpdateOrganizationRequest, call: Cu
 @routes.add("DELETE", "/organizations/{organization_id}", access=ACCOUNT, status=204)
 async def delete(organization_id: str, call: CurrentRequest) -> Response:
     """Delete an organization; API keys that are scoped to it end. Owners may."""
-    await call.runtime.organizations.delete(
+    await call.runtime.manage_organizations.delete(
         call.principal, organization_id, context=call.context, now=call.now
     )
     return no_content()
@@ -122,7 +124,7 @@ async def delete(organization_id: str, call: CurrentRequest) -> Response:
 @routes.add("POST", "/organizations/{organization_id}/activate", access=ACCOUNT)
 async def activate(organization_id: str, call: CurrentRequest) -> Response:
     """Make it the active organization of this session."""
-    return _answer(await call.runtime.organizations.activate(call.principal, organization_id))
+    return _answer(await call.runtime.manage_organizations.activate(call.principal, organization_id))
 
 
 @routes.add("GET", "/organizations/{organization_id}/members", access=SERVICE)
@@ -130,7 +132,7 @@ async def list_members(
     organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> Response:
     """The members, oldest first. An API key sees no addresses."""
-    page = await call.runtime.organizations.list_members(
+    page = await call.runtime.manage_organizations.list_members(
         call.principal, organization_id, PageQuery(limit=limit, cursor=cursor)
     )
     return page_response("members", page, shaped_member)
@@ -141,7 +143,7 @@ async def change_role(
     organization_id: str, user_id: str, body: ChangeRoleRequest, call: CurrentRequest
 ) -> Response:
     """Give a member another role: owner, admin, member or viewer, none above the caller's own."""
-    changed = await call.runtime.organizations.change_role(
+    changed = await call.runtime.manage_organizations.change_role(
         call.principal, organization_id, user_id, role=body.role, context=call.context, now=call.now
     )
     return JSONResponse({"member": shaped_member(changed)})
@@ -150,7 +152,7 @@ async def change_role(
 @routes.add("DELETE", "/organizations/{organization_id}/members/{user_id}", access=ACCOUNT, status=204)
 async def remove_member(organization_id: str, user_id: str, call: CurrentRequest) -> Response:
     """Remove a member, or leave; API keys of theirs that are scoped to the organization end."""
-    await call.runtime.organizations.remove_member(
+    await call.runtime.manage_organizations.remove_member(
         call.principal, organization_id, user_id, context=call.context, now=call.now
     )
     return no_content()

@@ -26,7 +26,7 @@ class RefreshRequest(Body):
 async def list_sessions(call: CurrentRequest) -> Response:
     """The user's live sessions, newest first."""
     principal = call.principal
-    sessions = await call.runtime.sessions.list(principal, now=call.now)
+    sessions = await call.runtime.manage_sessions.list(principal, now=call.now)
     return JSONResponse(
         {
             "sessions": [
@@ -43,14 +43,14 @@ async def list_sessions(call: CurrentRequest) -> Response:
 @routes.add("DELETE", "/sessions/{session_id}", access=ACCOUNT, status=204)
 async def revoke_session(session_id: str, call: CurrentRequest) -> Response:
     """End one session with its refresh family."""
-    await call.runtime.sessions.revoke(call.principal, session_id, context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke(call.principal, session_id, context=call.context, now=call.now)
     return no_content()
 
 
 @routes.add("DELETE", "/sessions", access=ACCOUNT, status=204)
 async def revoke_other_sessions(call: CurrentRequest) -> Response:
     """End all other sessions, their refresh families and all pending challenges."""
-    await call.runtime.sessions.revoke_others(call.principal, context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke_others(call.principal, context=call.context, now=call.now)
     return no_content()
 
 

@@ -29,6 +29,7 @@ from czo_auth.core.flows.authentication.verify_api_key import VerifyApiKey
 from czo_auth.core.flows.idempotency import IdempotentRequests
 from czo_auth.core.flows.organizations.invitations import Invitations
 from czo_auth.core.flows.organizations.manage import ManageOrganizations
+from czo_auth.core.flows.organizations.operate import OperateOrganizations
 from czo_auth.core.flows.passkeys.manage import ManagePasskeys
 from czo_auth.core.flows.passkeys.register import RegisterPasskey
 from czo_auth.core.flows.services import Background, Services
@@ -240,15 +241,16 @@ class Runtime:
         self.manage_passkeys = ManagePasskeys(services)
         self.trusted_devices = TrustedDevices(services)
         self.refresh = Refresh(services)
-        self.sessions = ManageSessions(services)
+        self.manage_sessions = ManageSessions(services)
         self.recent_proof = Reauthentication(services)
         self.passwords = Passwords(services)
         self.verify_email = VerifyEmail(services)
-        self.api_keys = ManageApiKeys(services)
+        self.manage_api_keys = ManageApiKeys(services)
         self.verify_api_key = VerifyApiKey(services, self.authenticate)
         self.report_leak = ReportLeak(services)
         self.idempotency = IdempotentRequests(services)
-        self.organizations = ManageOrganizations(services)
+        self.manage_organizations = ManageOrganizations(services)
+        self.operate_organizations = OperateOrganizations(services)
         self.invitations = Invitations(services)
         self.administration = Administration(services)
         self.dead_letters = DeadLetters(services)

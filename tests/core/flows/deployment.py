@@ -62,7 +62,7 @@ class Deployment:
         self.runtime = runtime
         self.postbox = postbox
         self.transactions = runtime.services.transactions
-        self.organizations = runtime.organizations
+        self.organizations = runtime.manage_organizations
         self.invitations = runtime.invitations
 
     async def user(self, name: str, *, email: str | None = None, email_verified: bool = False) -> User:
@@ -160,7 +160,7 @@ class Deployment:
     async def api_key(self, owner: Principal, organization: Organization | None = None) -> CreatedApiKey:
         """Let *owner* create a key, scoped to *organization* if given."""
         new = NewApiKey(name="key", organization_id=organization.id if organization else None)
-        return await self.runtime.api_keys.create(owner, new, context=FROM_HERE, now=NOW)
+        return await self.runtime.manage_api_keys.create(owner, new, context=FROM_HERE, now=NOW)
 
     async def live_keys(self, person: Principal) -> list[ApiKey]:
         """Read the keys of *person* that were not revoked."""

@@ -74,14 +74,14 @@ async def get_session(call: CurrentRequest) -> Response:
     """The present session and its user, or `null`."""
     if call.caller is None:
         return JSONResponse(None)
-    session, user = await call.runtime.sessions.current(call.caller)
+    session, user = await call.runtime.manage_sessions.current(call.caller)
     return JSONResponse({"session": shapes.client_session(session), "user": shapes.user(user)})
 
 
 @routes.add("GET", "/list-sessions", access=ACCOUNT)
 async def list_sessions(call: CurrentRequest) -> Response:
     """The user's live sessions."""
-    sessions = await call.runtime.sessions.list(call.principal, now=call.now)
+    sessions = await call.runtime.manage_sessions.list(call.principal, now=call.now)
     return JSONResponse([shapes.client_session(one) for one in sessions])
 
 
@@ -89,21 +89,23 @@ async def list_sessions(call: CurrentRequest) -> Response:
 async def revoke_session(body: ClientRevokeSessionRequest, call: CurrentRequest) -> Response:
     """End one session by its public handle; the answer tells nothing about it."""
     with suppress(NotFound):
-        await call.runtime.sessions.revoke(call.principal, body.token, context=call.context, now=call.now)
+        await call.runtime.manage_sessions.revoke(
+            call.principal, body.token, context=call.context, now=call.now
+        )
     return JSONResponse({"status": True})
 
 
 @routes.add("POST", "/revoke-sessions", access=ACCOUNT)
 async def revoke_sessions(call: CurrentRequest) -> Response:
     """End all sessions, the present one too."""
-    await call.runtime.sessions.revoke_all(call.principal, context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke_all(call.principal, context=call.context, now=call.now)
     return JSONResponse({"status": True})
 
 
 @routes.add("POST", "/revoke-other-sessions", access=ACCOUNT)
 async def revoke_other_sessions(call: CurrentRequest) -> Response:
     """End all other sessions."""
-    await call.runtime.sessions.revoke_others(call.principal, context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke_others(call.principal, context=call.context, now=call.now)
     return JSONResponse({"status": True})
 
 

@@ -163,7 +163,9 @@ async def create(body: ClientCreateApiKeyRequest, call: CurrentRequest) -> Respo
         metadata=body.metadata,
     )
     try:
-        created = await call.runtime.api_keys.create(call.principal, new, context=call.context, now=call.now)
+        created = await call.runtime.manage_api_keys.create(
+            call.principal, new, context=call.context, now=call.now
+        )
     except LifetimeTooLong:
         raise ExpiresInTooLarge from None
     return JSONResponse({**record(created.api_key), "key": created.key})
@@ -184,7 +186,7 @@ async def list_keys(
     sort_direction: Annotated[Literal["asc", "desc"], Query(alias="sortDirection")] = "desc",
 ) -> Response:
     """The user's keys, 100 at a time when no `limit` is given, never more than 500."""
-    page = await call.runtime.api_keys.list_sorted(
+    page = await call.runtime.manage_api_keys.list_sorted(
         call.principal,
         organization_id=organization_id,
         by=_COLUMNS[sort_by],
@@ -203,7 +205,7 @@ async def list_keys(
 async def get(call: CurrentRequest, id: Annotated[str, Query(max_length=64)]) -> Response:
     """One of the user's keys."""
     try:
-        return JSONResponse(record(await call.runtime.api_keys.get(call.principal, id)))
+        return JSONResponse(record(await call.runtime.manage_api_keys.get(call.principal, id)))
     except NotFound:
         raise KeyNotFound from None
 
@@ -224,7 +226,7 @@ async def update(body: ClientUpdateApiKeyRequest, call: CurrentRequest) -> Respo
         metadata=body.metadata,
     )
     try:
-        changed = await call.runtime.api_keys.change(
+        changed = await call.runtime.manage_api_keys.change(
             call.principal, body.key_id, changes, context=call.context, now=call.now
         )
     except LifetimeTooLong:
@@ -239,7 +241,9 @@ async def delete(body: ClientDeleteApiKeyRequest, call: CurrentRequest) -> Respo
     """End one of the user's keys for good."""
     body.refuse_server_side()
     try:
-        await call.runtime.api_keys.revoke(call.principal, body.key_id, context=call.context, now=call.now)
+        await call.runtime.manage_api_keys.revoke(
+            call.principal, body.key_id, context=call.context, now=call.now
+        )
     except NotFound:
         raise KeyNotFound from None
     return JSONResponse({"success": True})

@@ -165,7 +165,7 @@ def _active(
 async def _chosen(call: RequestContext, organization_id: str | None, slug: str | None) -> str | None:
     """Take the organization that a query names, by slug before id, or the active one, if there is one."""
     if slug:
-        return (await call.runtime.organizations.get_by_slug(call.principal, slug)).organization.id
+        return (await call.runtime.manage_organizations.get_by_slug(call.principal, slug)).organization.id
     return organization_id or call.principal.organization_id
 
 
@@ -208,7 +208,7 @@ async def create(body: ClientCreateOrganizationRequest, call: CurrentRequest) ->
         activates=not body.keep_current_active_organization,
     )
     with _named_for("create"):
-        created = await call.runtime.organizations.create(
+        created = await call.runtime.manage_organizations.create(
             call.principal, new, context=call.context, now=call.now
         )
     return JSONResponse({**_organization(created.organization), "members": [shaped_member(created.member)]})
@@ -217,7 +217,7 @@ async def create(body: ClientCreateOrganizationRequest, call: CurrentRequest) ->
 @routes.add("POST", "/organization/check-slug", access=ACCOUNT)
 async def check_slug(body: ClientCheckSlugRequest, call: CurrentRequest) -> Response:
     """Say whether a slug is free."""
-    if not await call.runtime.organizations.is_slug_free(body.slug):
+    if not await call.runtime.manage_organizations.is_slug_free(body.slug):
         raise client_errors.SlugNotAvailable
     return JSONResponse({"status": True})
 
@@ -225,7 +225,7 @@ async def check_slug(body: ClientCheckSlugRequest, call: CurrentRequest) -> Resp
 @routes.add("GET", "/organization/list", access=SERVICE)
 async def list_organizations(call: CurrentRequest) -> Response:
     """The caller's organizations, the newest ones first and at most 100; `GET /organizations` has pages."""
-    page = await call.runtime.organizations.list(call.principal, newest_first=True)
+    page = await call.runtime.manage_organizations.list(call.principal, newest_first=True)
     return JSONResponse([_organization(organization) for organization, _ in page.items])
 
 
@@ -238,7 +238,7 @@ async def get_organization(
         chosen = await _chosen(call, organization_id, organization_slug)
         if chosen is None:
             return JSONResponse(None)
-        found = await call.runtime.organizations.get(call.principal, chosen)
+        found = await call.runtime.manage_organizations.get(call.principal, chosen)
     return JSONResponse(_organization(found.organization))
 
 
@@ -258,7 +258,7 @@ async def get_full_organization(
         chosen = await _chosen(call, organization_id, organization_slug)
         if chosen is None:
             return JSONResponse(None)
-        found = await call.runtime.organizations.get_full(
+        found = await call.runtime.manage_organizations.get_full(
             call.principal, chosen, members_limit=min(members_limit or DEFAULT_PAGE, DEFAULT_PAGE)
         )
     return JSONResponse(
@@ -273,7 +273,7 @@ async def get_full_organization(
 @routes.add("POST", "/organization/set-active", access=ACCOUNT)
 async def set_active(body: ClientActivateOrganizationRequest, call: CurrentRequest) -> Response:
     """Make an organization the active one of this session; `organizationId: null` leaves it without one."""
-    organizations = call.runtime.organizations
+    organizations = call.runtime.manage_organizations
     if body.organization_id is None and "organization_id" in body.model_fields_set:
         await organizations.deactivate(call.principal)
         return JSONResponse(None)
@@ -299,7 +299,7 @@ async def update(body: ClientUpdateOrganizationRequest, call: CurrentRequest) ->
     )
     chosen = _active(call, body.organization_id, otherwise=client_errors.OrganizationNotFound)
     with _named_for("update"):
-        changed = await call.runtime.organizations.update(
+        changed = await call.runtime.manage_organizations.update(
             call.principal, chosen, changes, context=call.context, now=call.now
         )
     return JSONResponse(_organization(changed.organization))
@@ -309,7 +309,7 @@ async def update(body: ClientUpdateOrganizationRequest, call: CurrentRequest) ->
 async def delete(body: ClientOrganizationRequest, call: CurrentRequest) -> Response:
     """Delete an organization."""
     with _named_for("delete"):
-        deleted = await call.runtime.organizations.delete(
+        deleted = await call.runtime.manage_organizations.delete(
             call.principal, body.organization_id, context=call.context, now=call.now
         )
     return JSONResponse(_organization(deleted))
@@ -321,7 +321,7 @@ async def has_permission(body: ClientPermissionsRequest, call: CurrentRequest) -
     wanted = body.permissions if body.permissions is not None else body.permission or {}
     names = [f"{resource}:{action}" for resource, actions in wanted.items() for action in actions or [""]]
     with _named_for("has-permission"):
-        success = await call.runtime.organizations.has_permissions(
+        success = await call.runtime.manage_organizations.has_permissions(
             call.principal, _active(call, body.organization_id), names
         )
     return JSONResponse({"error": None, "success": success})
@@ -344,7 +344,7 @@ async def list_members(
     """The members of an organization, by default the active one."""
     with _named_for("list-members"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
-        page = await call.runtime.organizations.list_members(
+        page = await call.runtime.manage_organizations.list_members(
             call.principal, chosen, PageQuery(limit=MAX_MEMBERS)
         )
         members = list(page.items)
@@ -369,7 +369,7 @@ def _text_of(member: Member, field: str) -> str:
 async def get_active_member(call: CurrentRequest) -> Response:
     """What the caller is in the active organization."""
     with _named_for("get-active-member"):
-        found = await call.runtime.organizations.get(call.principal, _active(call, None))
+        found = await call.runtime.manage_organizations.get(call.principal, _active(call, None))
     return JSONResponse(shaped_member(found.member))
 
 
@@ -383,7 +383,7 @@ async def get_active_member_role(
     """The role of a member, by default the caller's in the active organization."""
     with _named_for("get-active-member-role"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
-        found = await call.runtime.organizations.get_member(
+        found = await call.runtime.manage_organizations.get_member(
             call.principal, chosen, user_id or call.principal.user_id
         )
     return JSONResponse({"role": found.role})
@@ -394,7 +394,7 @@ async def update_member_role(body: ClientChangeRoleRequest, call: CurrentRequest
     """Give a member another role."""
     chosen = _active(call, body.organization_id)
     with _named_for("update-member-role"):
-        changed = await call.runtime.organizations.change_role(
+        changed = await call.runtime.manage_organizations.change_role(
             call.principal,
             chosen,
             body.member_id,
@@ -411,7 +411,7 @@ async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -
     """Remove a member, named by membership or address."""
     chosen = _active(call, body.organization_id)
     with _named_for("remove-member"):
-        removed = await call.runtime.organizations.remove_member(
+        removed = await call.runtime.manage_organizations.remove_member(
             call.principal,
             chosen,
             body.member_id_or_email,
@@ -426,7 +426,7 @@ async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -
 async def leave(body: ClientOrganizationRequest, call: CurrentRequest) -> Response:
     """Leave an organization."""
     with _named_for("leave"):
-        left = await call.runtime.organizations.leave(
+        left = await call.runtime.manage_organizations.leave(
             call.principal, body.organization_id, context=call.context, now=call.now
         )
     return JSONResponse(shaped_member(left))

@@ -27,7 +27,7 @@ _MAX_ALLOW_LIST_LENGTH = 4 * MAX_ADDRESSES * (MAX_ADDRESS_LENGTH + 1)
 async def list_keys(page: PageRequest) -> Response:
     """The keys by prefix."""
     call = page.call
-    shown_page = await call.runtime.api_keys.list(
+    shown_page = await call.runtime.manage_api_keys.list(
         call.principal, organization_id=None, page=page.page_query(), now=call.now
     )
     return page.show("api_keys.html", page=shown_page, organizations=await _organization_names(page))
@@ -59,7 +59,7 @@ async def create(page: PageRequest) -> Response:
     )
     return _shown_once(
         page,
-        await call.runtime.api_keys.create(call.principal, new, context=call.context, now=call.now),
+        await call.runtime.manage_api_keys.create(call.principal, new, context=call.context, now=call.now),
     )
 
 
@@ -67,7 +67,7 @@ async def create(page: PageRequest) -> Response:
 async def one_key(page: PageRequest) -> Response:
     """One key and what can be done with it."""
     call = page.call
-    key = await call.runtime.api_keys.get(call.principal, page.id("id"))
+    key = await call.runtime.manage_api_keys.get(call.principal, page.id("id"))
     return page.show(
         "api_key.html",
         key=key,
@@ -89,7 +89,7 @@ async def change(page: PageRequest) -> Response:
         allowed_ips=_allow_list(form),
         rate_limit=_rate_limit(form),
     )
-    await call.runtime.api_keys.change(
+    await call.runtime.manage_api_keys.change(
         call.principal, page.id("id"), changes, context=call.context, now=call.now
     )
     return page.go(f"/api-keys/{page.id('id')}", done="key_changed")
@@ -99,7 +99,7 @@ async def change(page: PageRequest) -> Response:
 async def rotate(page: PageRequest) -> Response:
     """Give a key a successor and show that this once."""
     call = page.call
-    rotated = await call.runtime.api_keys.rotate(
+    rotated = await call.runtime.manage_api_keys.rotate(
         call.principal,
         page.id("id"),
         overlap=timedelta(seconds=min(page.form.number("overlap"), 10**6)),
@@ -113,7 +113,9 @@ async def rotate(page: PageRequest) -> Response:
 async def revoke(page: PageRequest) -> Response:
     """End a key for good."""
     call = page.call
-    await call.runtime.api_keys.revoke(call.principal, page.id("id"), context=call.context, now=call.now)
+    await call.runtime.manage_api_keys.revoke(
+        call.principal, page.id("id"), context=call.context, now=call.now
+    )
     return page.go("/api-keys", done="key_revoked")
 
 
@@ -123,7 +125,7 @@ def _shown_once(page: PageRequest, created: CreatedApiKey) -> Response:
 
 async def _organization_names(page: PageRequest) -> dict[str, str]:
     call = page.call
-    found = await call.runtime.organizations.list(call.principal, PageQuery(limit=MAX_PAGE))
+    found = await call.runtime.manage_organizations.list(call.principal, PageQuery(limit=MAX_PAGE))
     return {organization.id: organization.name for organization, _ in found.items}
 
 

@@ -27,7 +27,7 @@ async def list_organizations(page: PageRequest) -> Response:
         received = None
     return page.show(
         "organizations.html",
-        page=await call.runtime.organizations.list(call.principal, page.page_query()),
+        page=await call.runtime.manage_organizations.list(call.principal, page.page_query()),
         received=received,
     )
 
@@ -36,7 +36,7 @@ async def list_organizations(page: PageRequest) -> Response:
 async def create(page: PageRequest) -> Response:
     """Create an organization."""
     call = page.call
-    created = await call.runtime.organizations.create(
+    created = await call.runtime.manage_organizations.create(
         call.principal,
         NewOrganization(name=page.form.text("name"), slug=page.form.optional("slug", most=64)),
         context=call.context,
@@ -49,7 +49,9 @@ async def create(page: PageRequest) -> Response:
 async def one_organization(page: PageRequest) -> Response:
     """Members and invitations, as far as the caller may see them."""
     call = page.call
-    full = await call.runtime.organizations.get_full(call.principal, page.id("id"), members_limit=MAX_PAGE)
+    full = await call.runtime.manage_organizations.get_full(
+        call.principal, page.id("id"), members_limit=MAX_PAGE
+    )
     role = full.membership.member.role
     return page.show(
         "organization.html",
@@ -71,7 +73,7 @@ async def rename(page: PageRequest) -> Response:
         name=page.form.text("name"),
         slug=page.form.text("slug", most=64),
     )
-    await call.runtime.organizations.update(
+    await call.runtime.manage_organizations.update(
         call.principal, page.id("id"), changes, context=call.context, now=call.now
     )
     return page.go(f"/organizations/{page.id('id')}", done="organization_changed")
@@ -81,10 +83,10 @@ async def rename(page: PageRequest) -> Response:
 async def delete(page: PageRequest) -> Response:
     """Delete an organization whose name was typed to confirm it."""
     call = page.call
-    seen = await call.runtime.organizations.get(call.principal, page.id("id"))
+    seen = await call.runtime.manage_organizations.get(call.principal, page.id("id"))
     if page.form.optional("typed_name") != seen.organization.name.strip():
         raise ValidationFailed(details=(("typed_name", "This is not the name of the organization."),))
-    await call.runtime.organizations.delete(
+    await call.runtime.manage_organizations.delete(
         call.principal, seen.organization.id, context=call.context, now=call.now
     )
     return page.go("/organizations", done="organization_deleted")
@@ -99,7 +101,7 @@ async def change_key_lives(page: PageRequest) -> Response:
         api_key_max_days=form.number("max_days") if form.optional("max_days") else None,
         api_key_unused_days=form.number("unused_days") if form.optional("unused_days") else None,
     )
-    await call.runtime.organizations.update(
+    await call.runtime.manage_organizations.update(
         call.principal, page.id("id"), changes, context=call.context, now=call.now
     )
     return page.go(f"/organizations/{page.id('id')}", done="organization_changed")
@@ -109,7 +111,7 @@ async def change_key_lives(page: PageRequest) -> Response:
 async def change_role(page: PageRequest) -> Response:
     """Give a member another role."""
     call = page.call
-    await call.runtime.organizations.change_role(
+    await call.runtime.manage_organizations.change_role(
         call.principal,
         page.id("id"),
         page.id("user"),
@@ -124,7 +126,7 @@ async def change_role(page: PageRequest) -> Response:
 async def remove_member(page: PageRequest) -> Response:
     """Remove a member."""
     call = page.call
-    await call.runtime.organizations.remove_member(
+    await call.runtime.manage_organizations.remove_member(
         call.principal, page.id("id"), page.id("user"), context=call.context, now=call.now
     )
     return page.go(f"/organizations/{page.id('id')}", done="member_removed")
@@ -134,7 +136,9 @@ async def remove_member(page: PageRequest) -> Response:
 async def leave(page: PageRequest) -> Response:
     """Leave."""
     call = page.call
-    await call.runtime.organizations.leave(call.principal, page.id("id"), context=call.context, now=call.now)
+    await call.runtime.manage_organizations.leave(
+        call.principal, page.id("id"), context=call.context, now=call.now
+    )
     return page.go("/organizations", done="organization_left")
 
 

@@ -16,7 +16,7 @@ MAX_TOKEN_LENGTH = 100
 @pages.get("/password", access=ACCOUNT)
 async def change_form(page: PageRequest) -> Response:
     """Ask for the old password and a new one."""
-    _, user = await page.call.runtime.sessions.current(page.call.principal)
+    _, user = await page.call.runtime.manage_sessions.current(page.call.principal)
     return page.show("password.html", user=user)
 
 

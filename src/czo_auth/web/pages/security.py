@@ -22,7 +22,7 @@ async def overview(page: PageRequest) -> Response:
     """All of it on one page."""
     call = page.call
     runtime, principal, now = call.runtime, call.principal, call.now
-    session, user = await runtime.sessions.current(principal)
+    session, user = await runtime.manage_sessions.current(principal)
     passkeys = await runtime.manage_passkeys.list(principal)
     return page.show(
         "security.html",
@@ -33,7 +33,7 @@ async def overview(page: PageRequest) -> Response:
         passkeys=passkeys,
         accepted=_accepted_passkeys(page, passkeys),
         devices=(await runtime.trusted_devices.list(principal, now=now)).items,
-        sessions=await runtime.sessions.list(principal, now=now),
+        sessions=await runtime.manage_sessions.list(principal, now=now),
     )
 
 
@@ -139,7 +139,9 @@ async def revoke_devices(page: PageRequest) -> Response:
 async def revoke_session(page: PageRequest) -> Response:
     """End one session."""
     call = page.call
-    await call.runtime.sessions.revoke(call.principal, page.id("id"), context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke(
+        call.principal, page.id("id"), context=call.context, now=call.now
+    )
     return page.go("/security", done="session_ended")
 
 
@@ -147,5 +149,5 @@ async def revoke_session(page: PageRequest) -> Response:
 async def revoke_sessions(page: PageRequest) -> Response:
     """End all other sessions."""
     call = page.call
-    await call.runtime.sessions.revoke_others(call.principal, context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke_others(call.principal, context=call.context, now=call.now)
     return page.go("/security", done="session_ended")

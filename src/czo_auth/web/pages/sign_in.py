@@ -157,7 +157,7 @@ async def prove(page: PageRequest) -> Response:
 async def switch_actor(page: PageRequest) -> Response:
     """Switch the actor type."""
     call = page.call
-    outcome = await call.runtime.sessions.switch_actor(
+    outcome = await call.runtime.manage_sessions.switch_actor(
         call.principal, page.form.text("as", most=64), context=call.context, now=call.now
     )
     return signed_in_page(page, outcome)
@@ -169,7 +169,7 @@ async def sign_out(page: PageRequest) -> Response:
     call = page.call
     call.cookie(call.authenticator.cookies.session)
     if call.caller is not None:
-        await call.runtime.sessions.sign_out(call.caller, context=call.context, now=call.now)
+        await call.runtime.manage_sessions.sign_out(call.caller, context=call.context, now=call.now)
     return signed_out(page)
 
 

@@ -176,7 +176,7 @@ async def _show(page: PageRequest, template: str, **values: object) -> Response:
     call, organization_id = page.call, _organization_id(page)
     organization = None
     if organization_id is not None:
-        seen = await call.runtime.organizations.get(call.principal, organization_id)
+        seen = await call.runtime.manage_organizations.get(call.principal, organization_id)
         organization = seen.organization
     return page.show(
         template,

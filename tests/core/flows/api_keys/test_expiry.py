@@ -41,7 +41,7 @@ async def key_of(
 ) -> ApiKey:
     expires_in = None if days is None else timedelta(days=days)
     new = NewApiKey(name=name, expires_in=expires_in, **more)
-    created = await deployment.runtime.api_keys.create(owner, new, context=FROM_HERE, now=NOW)
+    created = await deployment.runtime.manage_api_keys.create(owner, new, context=FROM_HERE, now=NOW)
     return created.api_key
 
 
@@ -108,7 +108,7 @@ async def test_keys_that_end_on_one_day_are_told_in_one_mail(deployment: Deploym
 
 async def test_dead_keys_are_not_told_of(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
-    keys = deployment.runtime.api_keys
+    keys = deployment.runtime.manage_api_keys
     revoked, disabled, rotated = [await key_of(deployment, ada, days=40) for _ in range(3)]
     await keys.revoke(ada, revoked.id, context=FROM_HERE, now=NOW)
     off = ApiKeyChanges(given=frozenset({"enabled"}), enabled=False)
@@ -124,7 +124,7 @@ async def test_key_whose_end_is_moved_is_told_of_its_new_end(deployment: Deploym
     key = await key_of(deployment, ada, days=40)
     await deployment.runtime.key_expiry.remind(now=NOW + 10.5 * DAY)
     later = ApiKeyChanges(given=frozenset({"expires_at"}), expires_at=NOW + 100 * DAY)
-    await deployment.runtime.api_keys.change(ada, key.id, later, context=FROM_HERE, now=NOW + 11 * DAY)
+    await deployment.runtime.manage_api_keys.change(ada, key.id, later, context=FROM_HERE, now=NOW + 11 * DAY)
     for at in (33, 39.5, 69, 70.01, 71):
         await deployment.runtime.key_expiry.remind(now=NOW + at * DAY)
     assert await told(deployment) == [(key.id, 30, "expiry"), (key.id, 30, "expiry")]

@@ -116,7 +116,7 @@ class Memory:
 
 async def key_of(deployment: Deployment, owner: Principal, **more: Any) -> CreatedApiKey:
     new = NewApiKey(name="key", **more)
-    return await deployment.runtime.api_keys.create(owner, new, context=FROM_HERE, now=NOW)
+    return await deployment.runtime.manage_api_keys.create(owner, new, context=FROM_HERE, now=NOW)
 
 
 async def test_what_was_proved_is_recalled_without_a_look_into_the_database(

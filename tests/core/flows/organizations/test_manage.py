@@ -350,7 +350,7 @@ async def test_deletion_ends_what_leaned_on_the_organization(deployment: Deploym
     assert [record.audit_event.organization_id for record in await deployment.audit("auth.org.deleted")] == [
         acme.id
     ]
-    session, _ = await deployment.runtime.sessions.current(await deployment.proved(ada_token))
+    session, _ = await deployment.runtime.manage_sessions.current(await deployment.proved(ada_token))
     assert session.organization_id is None
     with pytest.raises(UnknownOrganization):
         await delete(deployment, ada, acme)

@@ -1,0 +1,69 @@
+"""What the parts of the server-side API share: the deployment, who acts, and a user's rights."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from czo_auth.core.context import Context
+from czo_auth.core.errors import NotFound
+from czo_auth.core.ids import is_id
+from czo_auth.core.principal import Principal
+from czo_auth.core.users.user import User
+
+if TYPE_CHECKING:
+    from czo_auth.runtime import Runtime
+
+HOST = Context(actor_kind="system", method="host")
+"""The host's code, for no user in particular."""
+
+
+class Acting:
+    """
+    A part of the server-side API.
+
+    The host's code is trusted: it may do to every user what an administrator may. The deployment starts with the first
+    call if it was not started.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def _started(self) -> Runtime:
+        await self._runtime.start()
+        return self._runtime
+
+    async def _user(self, user_id: str) -> User:
+        runtime = await self._started()
+        user = await runtime.services.transactions.read(
+            lambda tx: tx.users.find(user_id) if is_id(user_id) else None
+        )
+        if user is None:
+            raise NotFound
+        return user
+
+    async def _principal(self, user_id: str, *, actor_type: str | None = None) -> Principal:
+        """Return a user with the rights that a session of *actor_type*, by default the common one, would have."""
+        user, services = await self._user(user_id), self._runtime.services
+        name = actor_type or services.actors.default.name
+        administers = name in user.actor_types and services.actors.administers(name)
+        may_use = partial(
+            services.policies.scopes.allows,
+            actor_types=user.actor_types,
+            organization_role=None,
+            administers=administers,
+        )
+        return Principal(
+            kind="session",
+            user_id=user.id,
+            actor_type=name,
+            actor_types=user.actor_types,
+            may_use=may_use,
+            administers=administers,
+            has_factor=user.has_factor,
+        )
+
+
+def context_of(by: Principal | None) -> Context:
+    """Return what the audit log says of who acts."""
+    return HOST if by is None else HOST.of(by)

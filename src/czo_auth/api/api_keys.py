@@ -1,0 +1,122 @@
+"""``auth.api_keys``: make API keys for users, list, rotate and revoke them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+from czo_auth.api.acting import Acting, context_of
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.flows.api_keys.manage import CreatedApiKey, NewApiKey, list_keys_of
+from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.paging import Page, PageQuery
+from czo_auth.core.principal import Principal
+
+
+class ApiKeys(Acting):
+    """API keys of the deployment. The text of a key is in the answer that makes it, and nowhere else."""
+
+    async def create(
+        self,
+        user_id: str,
+        *,
+        name: str,
+        scopes: Collection[str] = (),
+        organization_id: str | None = None,
+        expires_in: timedelta | None = None,
+        expires_at: datetime | None = None,
+        metadata: Mapping[str, object] | None = None,
+        allowed_ips: Collection[str] | None = None,
+        actor_type: str | None = None,
+        by: Principal | None = None,
+    ) -> CreatedApiKey:
+        """
+        Make a key that acts for a user, with scopes that the user may put on one.
+
+        Args:
+            organization_id: An organization that the key acts in, and in no other.
+            actor_type: Actor type that the key reports; by default the default one.
+            by: For whom the host acts, for the audit log.
+
+        Returns:
+            ``key``, to be shown once, and ``api_key``, what is kept.
+
+        Raises:
+            NotFound: There is no such user.
+            ValidationFailed, LifetimeTooLong: By the name, the expiry, the scopes or the addresses.
+            NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not.
+            ApiKeyLimitReached, RateLimited: The user has, or made today, as many as are allowed.
+        """
+        principal = await self._principal(user_id, actor_type=actor_type)
+        runtime = self._runtime
+        new = NewApiKey(
+            name=name,
+            organization_id=organization_id,
+            scopes=tuple(scopes),
+            expires_in=expires_in,
+            expires_at=expires_at,
+            metadata=metadata,
+            allowed_ips=None if allowed_ips is None else tuple(allowed_ips),
+        )
+        return await runtime.manage_api_keys.create(principal, new, context=context_of(by), now=runtime.now())
+
+    async def get(self, key_id: str) -> ApiKey:
+        """
+        Return a key by id.
+
+        Raises:
+            NotFound: There is none, or it was revoked.
+        """
+        runtime = await self._started()
+        return await runtime.administration.get_api_key(key_id)
+
+    async def list(
+        self,
+        user_id: str,
+        *,
+        organization_id: str | None = None,
+        limit: int = DEFAULT_PAGE,
+        cursor: str | None = None,
+    ) -> Page[ApiKey]:
+        """
+        List the keys of a user, newest first; those of one organization if given.
+
+        Raises:
+            NotFound: There is no such user.
+            ValidationFailed: By the cursor.
+        """
+        user = await self._user(user_id)
+        return await list_keys_of(
+            self._runtime.services,
+            user.id,
+            organization_id=organization_id,
+            page=PageQuery(limit=limit, cursor=cursor),
+            now=self._runtime.now(),
+        )
+
+    async def rotate(
+        self, key_id: str, *, overlap: timedelta = timedelta(0), by: Principal | None = None
+    ) -> CreatedApiKey:
+        """
+        Replace a key by one with the same rights; the old one goes on for *overlap*.
+
+        Raises:
+            NotFound: There is none, or it was revoked.
+            ApiKeyAlreadyRotated, ValidationFailed: It was rotated before, or *overlap* is longer than a day.
+        """
+        key = await self.get(key_id)
+        principal = await self._principal(key.user_id, actor_type=key.actor_type)
+        runtime = self._runtime
+        return await runtime.manage_api_keys.rotate(
+            principal, key.id, overlap=overlap, context=context_of(by), now=runtime.now()
+        )
+
+    async def revoke(self, key_id: str, *, by: Principal | None = None) -> None:
+        """
+        End a key at once, no matter who owns it.
+
+        Raises:
+            NotFound: There is none, or it was revoked.
+        """
+        runtime = await self._started()
+        await runtime.administration.revoke_api_key(key_id, context=context_of(by), now=runtime.now())

@@ -1,0 +1,119 @@
+"""``auth.organizations``: create organizations and change who is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from czo_auth.api.acting import Acting, context_of
+from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.organizations.organization import Member, Organization
+from czo_auth.core.paging import Page, PageQuery
+from czo_auth.core.principal import Principal
+
+
+class Organizations(Acting):
+    """Organizations of the deployment. Roles are ``viewer``, ``member``, ``admin`` and ``owner``."""
+
+    async def create(
+        self,
+        *,
+        name: str,
+        owner_id: str,
+        slug: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        by: Principal | None = None,
+    ) -> Organization:
+        """
+        Create an organization.
+
+        Args:
+            owner_id: The user who owns it.
+            slug: Made from the name when None.
+            by: For whom the host acts, for the audit log.
+
+        Raises:
+            NotFound: There is no such user.
+            ValidationFailed, SlugTaken, OrganizationLimitReached: By the input and what there is.
+        """
+        runtime = await self._started()
+        return await runtime.operate_organizations.create(
+            owner_id,
+            name=name,
+            slug=slug,
+            metadata=metadata,
+            context=context_of(by),
+            now=runtime.now(),
+        )
+
+    async def get(self, organization_id: str) -> Organization:
+        """
+        Return an organization.
+
+        Raises:
+            UnknownOrganization: There is none.
+        """
+        runtime = await self._started()
+        return await runtime.operate_organizations.get(organization_id)
+
+    async def list_members(
+        self, organization_id: str, *, limit: int = DEFAULT_PAGE, cursor: str | None = None
+    ) -> Page[Member]:
+        """
+        List the members, oldest first.
+
+        Raises:
+            UnknownOrganization: There is no such organization.
+            ValidationFailed: By the cursor.
+        """
+        runtime = await self._started()
+        return await runtime.operate_organizations.list_members(
+            organization_id, PageQuery(limit=limit, cursor=cursor)
+        )
+
+    async def find_member(self, organization_id: str, user_id: str) -> Member | None:
+        """Find a member with their role; None for somebody who is none."""
+        runtime = await self._started()
+        return await runtime.operate_organizations.find_member(organization_id, user_id)
+
+    async def add_member(
+        self, organization_id: str, user_id: str, *, role: str = "member", by: Principal | None = None
+    ) -> Member:
+        """
+        Make a user a member, without an invitation.
+
+        Raises:
+            UnknownRole, UnknownOrganization, NotFound: There is no such role, organization or user.
+            AlreadyMember, MemberLimitReached: By what there is.
+        """
+        runtime = await self._started()
+        return await runtime.operate_organizations.add_member(
+            organization_id, user_id, role=role, context=context_of(by), now=runtime.now()
+        )
+
+    async def change_role(
+        self, organization_id: str, user_id: str, *, role: str, by: Principal | None = None
+    ) -> Member:
+        """
+        Give a member another role.
+
+        Raises:
+            UnknownRole, UnknownOrganization, UnknownMember: There is no such role, organization or member.
+            LastOwner: Nobody would own the organization.
+        """
+        runtime = await self._started()
+        return await runtime.operate_organizations.change_role(
+            organization_id, user_id, role=role, context=context_of(by), now=runtime.now()
+        )
+
+    async def remove_member(self, organization_id: str, user_id: str, *, by: Principal | None = None) -> None:
+        """
+        Remove a member; their API keys for the organization end.
+
+        Raises:
+            UnknownOrganization, UnknownMember: There is no such organization or member.
+            LastOwner: Nobody would own the organization.
+        """
+        runtime = await self._started()
+        await runtime.operate_organizations.remove_member(
+            organization_id, user_id, context=context_of(by), now=runtime.now()
+        )

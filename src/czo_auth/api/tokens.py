@@ -1,0 +1,36 @@
+"""Proving a credential outside a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from czo_auth.asgi.credentials import kind_of
+from czo_auth.core.errors import InvalidToken, TwoFactorSetupRequired
+from czo_auth.core.principal import Principal
+
+if TYPE_CHECKING:
+    from czo_auth.runtime import Runtime
+
+
+async def authenticate_token(runtime: Runtime, text: str, *, ip: str | None) -> Principal:
+    """
+    Prove a credential, as the middleware does for routes of the host.
+
+    Raises:
+        InvalidToken, InvalidApiKey, TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited,
+        StorageUnavailable
+    """
+    await runtime.start()
+    now, authenticate = runtime.now(), runtime.authenticate
+    match kind_of(text, api_key_prefix=runtime.settings.api_key_prefix):
+        case "api_key":
+            principal = await authenticate.api_key(text, client=lambda: ip, now=now)
+        case "session":
+            principal = await authenticate.session_token(text, now=now)
+        case "access_token":
+            principal = await authenticate.access_token(text, now=now)
+        case _:
+            raise InvalidToken
+    if principal.restricted_to is not None:
+        raise TwoFactorSetupRequired
+    return principal

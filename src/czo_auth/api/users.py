@@ -1,0 +1,179 @@
+"""``auth.users``: ask for users, create and change them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from czo_auth.api.acting import Acting, context_of
+from czo_auth.core.flows.sign_in.sign_up import NewUser
+from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.paging import Page, PageQuery
+from czo_auth.core.principal import Principal
+from czo_auth.core.users.email import find_canonical_email
+from czo_auth.core.users.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRecord:
+    """
+    A user, without what is secret.
+
+    Attributes:
+        email: In lower case; unique.
+        mail_address: Where mail goes: the address as it was typed.
+        two_factor_enabled: Whether a password sign-in asks for a second step.
+        banned: Whether the user is banned.
+    """
+
+    id: str
+    email: str
+    mail_address: str
+    name: str
+    image: str | None
+    email_verified: bool
+    two_factor_enabled: bool
+    actor_types: frozenset[str]
+    banned: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class Users(Acting):
+    """Users of the deployment. Every change is audited, and an event where it is one."""
+
+    async def get(self, user_id: str) -> UserRecord:
+        """
+        Return a user by id, for example ``principal.user_id`` or ``event.user_id``.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return _record(await self._user(user_id))
+
+    async def find(self, *, email: str) -> UserRecord | None:
+        """Find a user by address, however it is written; None when nobody has it."""
+        canonical = find_canonical_email(email)
+        runtime = await self._started()
+        if canonical is None:
+            return None
+        user = await runtime.services.transactions.read(lambda tx: tx.users.find_by_email(canonical))
+        return None if user is None else _record(user)
+
+    async def search(
+        self, text: str | None = None, *, limit: int = DEFAULT_PAGE, cursor: str | None = None
+    ) -> Page[UserRecord]:
+        """
+        List users, oldest first: all, or those whose address or name contains *text*.
+
+        Raises:
+            ValidationFailed: By the cursor.
+        """
+        runtime = await self._started()
+        page = await runtime.administration.search(text=text, page=PageQuery(limit=limit, cursor=cursor))
+        return Page(
+            items=[_record(user) for user in page.items], total=page.total, next_cursor=page.next_cursor
+        )
+
+    async def create(
+        self,
+        *,
+        email: str,
+        name: str,
+        password: str,
+        actor_types: Sequence[str] = (),
+        email_verified: bool = False,
+        by: Principal | None = None,
+    ) -> UserRecord:
+        """
+        Create a user who signs in with *password*.
+
+        Args:
+            actor_types: Held besides the default one; also those without open sign-up.
+            by: For whom the host acts, for the audit log.
+
+        Raises:
+            ValidationFailed: The address is none.
+            UnknownActorType: There is no such actor type.
+            UserAlreadyExists: The address is taken.
+            PasswordTooShort, PasswordTooLong, PasswordCompromised: The password may not be chosen.
+        """
+        runtime = await self._started()
+        user, _ = await runtime.sign_up.create(
+            NewUser(email=email, name=name, password=password),
+            actor_types=tuple(runtime.services.actors.get(each) for each in actor_types),
+            email_verified=email_verified,
+            context=context_of(by),
+            now=runtime.now(),
+        )
+        return _record(user)
+
+    async def grant(self, user_id: str, actor_type: str, *, by: Principal | None = None) -> UserRecord:
+        """
+        Give a user an actor type; effective at the next request.
+
+        Raises:
+            NotFound, UnknownActorType: There is no such user or actor type.
+        """
+        return await self._change_actor_types(user_id, add=[actor_type], remove=[], by=by)
+
+    async def revoke(self, user_id: str, actor_type: str, *, by: Principal | None = None) -> UserRecord:
+        """
+        Take an actor type from a user; sessions of it end.
+
+        Raises:
+            NotFound, UnknownActorType: There is no such user or actor type.
+            ValidationFailed: It is the default one, which everybody holds.
+        """
+        return await self._change_actor_types(user_id, add=[], remove=[actor_type], by=by)
+
+    async def ban(self, user_id: str, *, reason: str, by: Principal | None = None) -> UserRecord:
+        """
+        Ban a user: sessions and API keys end at once.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+        runtime = await self._started()
+        return _record(
+            await runtime.administration.ban(
+                user_id, reason=reason, context=context_of(by), now=runtime.now()
+            )
+        )
+
+    async def unban(self, user_id: str, *, by: Principal | None = None) -> UserRecord:
+        """
+        Lift a ban; what it ended stays ended.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+        runtime = await self._started()
+        return _record(await runtime.administration.unban(user_id, context=context_of(by), now=runtime.now()))
+
+    async def _change_actor_types(
+        self, user_id: str, *, add: Sequence[str], remove: Sequence[str], by: Principal | None
+    ) -> UserRecord:
+        runtime = await self._started()
+        return _record(
+            await runtime.administration.change_actor_types(
+                user_id, add=add, remove=remove, context=context_of(by), now=runtime.now()
+            )
+        )
+
+
+def _record(user: User) -> UserRecord:
+    return UserRecord(
+        id=user.id,
+        email=user.email,
+        mail_address=user.mail_address,
+        name=user.name,
+        image=user.image,
+        email_verified=user.email_verified,
+        two_factor_enabled=user.has_factor,
+        actor_types=user.actor_types,
+        banned=user.banned_at is not None,
+        created_at=user.created_at,
+        updated_at=user.updated_at,
+    )
