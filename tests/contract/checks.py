@@ -43,7 +43,10 @@ def refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
     assert set(body) <= {"code", "message", "status", "details", "retryAfter"}
     for detail in body.get("details", []):
         assert set(detail) == {"loc", "msg"}
-        assert all(isinstance(text, str) for text in detail.values())
+        where = detail["loc"]
+        assert all(
+            isinstance(text, str) for text in (detail["msg"], *([where] if isinstance(where, str) else where))
+        )
     assert (body.get("details") is not None) == (code == "VALIDATION_ERROR")
     assert answer.headers.get("retry-after") == (str(body["retryAfter"]) if "retryAfter" in body else None)
     if status == 401:

@@ -22,6 +22,8 @@ PUBLIC = {
     "POST /two-factor/reset/cancel",
     "POST /send-verification-email",
     "GET /verify-email",
+    "POST /revert-email-change",
+    "POST /reject-verification",
     "GET /jwks",
     "POST /api-keys/report-leak",
     "GET /passkey/generate-authenticate-options",

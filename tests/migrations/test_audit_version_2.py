@@ -8,7 +8,6 @@ import pytest
 
 from czo_auth.core.context import SYSTEM, Context
 from czo_auth.core.events.chain import GENESIS, chain_hash, verify_chain
-from czo_auth.core.events.store import Erasure
 from czo_auth.core.events.types import AUDIT_VERSION_1_CLOSED, AuditEvent, AuditRecord
 from czo_auth.storage import migrate, open_storage
 from tests.migrations.databases import execute, fetch_rows
@@ -35,7 +34,7 @@ async def erase(url: str, user_id: str) -> None:
     await storage.start()
     try:
         rows = Rows(storage)
-        await rows.run(lambda tx: tx.audit_removal.begin_erasure(Erasure(user_id=user_id, erased_at=NOW)))
+        await rows.run(lambda tx: tx.audit_removal.begin_erasure(user_id, now=NOW))
         await rows.run(lambda tx: tx.audit_removal.erase_from_audit(user_id, after=0, limit=10_000))
     finally:
         await storage.close()

@@ -11,7 +11,6 @@ import pytest
 from czo_auth.core.context import Context
 from czo_auth.core.events import types
 from czo_auth.core.events.chain import verify_chain
-from czo_auth.core.events.store import Erasure
 from czo_auth.core.events.types import AuditEvent, AuditRecord, Event
 from czo_auth.core.transaction import Transaction
 from tests.storage.rows import HOUR, NOW, Rows, an_id
@@ -34,7 +33,7 @@ async def audit(rows: Rows) -> list[AuditRecord]:
 
 
 async def erase(rows: Rows) -> None:
-    await rows.run(lambda tx: tx.audit_removal.begin_erasure(Erasure(user_id=PERSON, erased_at=NOW)))
+    await rows.run(lambda tx: tx.audit_removal.begin_erasure(PERSON, now=NOW))
     for step in ("erase_from_audit", "erase_from_events", "erase_from_parked_events"):
         after: int | None = 0
         while after is not None:

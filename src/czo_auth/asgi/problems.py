@@ -53,7 +53,10 @@ def body_of(refusal: Refusal) -> dict[str, object]:
     """Give the body: code, message, status, and where they apply ``details`` and ``retryAfter``."""
     body: dict[str, object] = {"code": refusal.code, "message": refusal.message, "status": status_of(refusal)}
     if refusal.details:
-        body["details"] = [{"loc": where, "msg": what} for where, what in refusal.details]
+        body["details"] = [
+            {"loc": where if isinstance(where, str) else list(where), "msg": what}
+            for where, what in refusal.details
+        ]
     if refusal.retry_after is not None:
         body["retryAfter"] = refusal.retry_after
     return body

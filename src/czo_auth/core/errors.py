@@ -21,6 +21,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+Location = str | tuple[str, ...]
+"""Where something is wrong: a field, or a kind of thing and its id."""
+
 
 class Refusal(Exception):
     """
@@ -28,7 +31,7 @@ class Refusal(Exception):
 
     Args:
         message: Replaces the class's sentence; must be as safe to show.
-        details: ``(location, sentence)`` pairs, for ``VALIDATION_ERROR``.
+        details: ``(location, sentence)`` pairs, for ``VALIDATION_ERROR`` and wherever a refusal names several things.
         retry_after: Whole seconds after which trying again makes sense.
     """
 
@@ -39,7 +42,7 @@ class Refusal(Exception):
         self,
         message: str | None = None,
         *,
-        details: Sequence[tuple[str, str]] = (),
+        details: Sequence[tuple[Location, str]] = (),
         retry_after: int | None = None,
     ) -> None:
         self.message = message or type(self).message
@@ -365,6 +368,11 @@ class InvalidOrigin(Forbidden):
     message = "The request comes from a site that is not trusted."
 
 
+class InvalidCallbackUrl(Forbidden):
+    code = "INVALID_CALLBACK_URL"
+    message = "The address to go on to is not one of a trusted origin."
+
+
 class CrossSiteNavigationBlocked(Forbidden):
     code = "CROSS_SITE_NAVIGATION_LOGIN_BLOCKED"
     message = "Another site cannot sign you in."
@@ -442,6 +450,16 @@ class ApiKeyAlreadyRotated(Conflict):
 class LastOwner(Conflict):
     code = "LAST_OWNER"
     message = "An organization keeps at least one owner."
+
+
+class LastAdministrator(Conflict):
+    code = "LAST_ADMINISTRATOR"
+    message = "This is the last administrator. Make somebody else an administrator first."
+
+
+class OwnerExists(Conflict):
+    code = "OWNER_EXISTS"
+    message = "The organization has an owner who can act."
 
 
 class SlugTaken(Conflict):

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from czo_auth.core.api_keys.key import LeakResponse
-from czo_auth.core.mail_texts import LEAK_RESPONSES, NO_NAME, NO_PLACE, TEXTS
+from czo_auth.core.mail_texts import ENDED, LEAK_RESPONSES, NO_NAME, NO_PLACE, TEXTS
 from czo_auth.core.text import escape_control
 from czo_auth.core.users.email import deliverable_email, find_canonical_email
 
@@ -27,6 +27,14 @@ MailKind = Literal[
     "passkey_added",
     "passkey_removed",
     "password_changed",
+    "address_proved",
+    "email_change",
+    "email_change_notice",
+    "email_change_taken",
+    "email_change_taken_back",
+    "account_created",
+    "account_deleted",
+    "account_exported",
     "api_key_leaked",
     "api_key_expiring",
     "api_keys_expiring",
@@ -107,8 +115,8 @@ class Links:
 
     Attributes:
         base_url: Where people reach this deployment, ``https://host`` with an optional path.
-        verify_email, reset_password, accept_invitation, cancel_reset: Pages that take ``?token=``: a path below the
-            base URL, or a whole address where the front end lives on another host.
+        verify_email, reset_password, accept_invitation, cancel_reset, revert_email_change: Pages that take
+            ``?token=``: a path below the base URL, or a whole address where the front end lives on another host.
 
     Raises:
         ValueError: Something is not an address, or not one that a token can be added to.
@@ -119,9 +127,13 @@ class Links:
     reset_password: str = "/reset-password"  # noqa: S105 - a path
     accept_invitation: str = "/accept-invitation"
     cancel_reset: str = "/cancel-reset"
+    revert_email_change: str = "/revert-email-change"
 
     def __post_init__(self) -> None:
-        pages = (self.verify_email, self.reset_password, self.accept_invitation, self.cancel_reset)
+        pages = (
+            *(self.verify_email, self.reset_password, self.accept_invitation, self.cancel_reset),
+            self.revert_email_change,
+        )
         for page in ("/", *pages):
             address = self._address(page)
             parts = urlsplit(address)
@@ -130,23 +142,41 @@ class Links:
             if re.search(r"[^\x21-\x7e]|[?#<>]", address):
                 raise ValueError(f"{address!r} must be plain ASCII, without query and fragment")
 
-    def to_page(self, page: str, token: str) -> str:
-        """Build the address of *page*, one of this object's, for *token*."""
-        return f"{self._address(page)}?{urlencode({'token': token})}"
+    def to_page(self, page: str, token: str, *, callback_url: str | None = None) -> str:
+        """Build the address of *page*, one of this object's, for *token*; it leads on to *callback_url*."""
+        query = {"token": token} | ({} if callback_url is None else {"callbackURL": callback_url})
+        return f"{self._address(page)}?{urlencode(query)}"
 
     def _address(self, page: str) -> str:
         return self.base_url.rstrip("/") + page if page.startswith("/") else page
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeFrom:
+    """When and from where an account was made; None where that is not known any more."""
+
+    at: datetime
+    ip: str | None = None
+    user_agent: str | None = None
+
+
 def compose_verification(
-    to: str, *, token: str, links: Links, valid_for: timedelta, language: Language = DEFAULT_LANGUAGE
+    to: str,
+    *,
+    token: str,
+    links: Links,
+    made: MadeFrom,
+    valid_for: timedelta,
+    language: Language = DEFAULT_LANGUAGE,
 ) -> MailMessage:
     """
-    Compose the message that confirms an address.
+    Compose the message that confirms an address. It says when and from where the account was made.
 
-    It names nobody: someone who signs up with a stranger's address must not get to write to them.
+    It names nobody: who signs up with a stranger's address must not get to write to them. The browser's name is text
+    of a stranger too, and is quoted.
     """
+    unknown = NO_PLACE[language]
     return _compose(
         to,
         "verification",
@@ -154,7 +184,94 @@ def compose_verification(
         token=token,
         link=links.to_page(links.verify_email, token),
         valid_for=_duration(valid_for, language=language),
+        at=_time(made.at),
+        ip=unknown if made.ip is None else made.ip,
+        browser=unknown if made.user_agent is None else _quoted(made.user_agent, limit=120),
     )
+
+
+def compose_email_change(
+    to: str,
+    *,
+    token: str,
+    links: Links,
+    callback_url: str | None,
+    valid_for: timedelta,
+    language: Language = DEFAULT_LANGUAGE,
+) -> MailMessage:
+    """Compose the message that confirms a new address of an account. It names nobody."""
+    return _compose(
+        to,
+        "email_change",
+        language=language,
+        token=token,
+        link=links.to_page(links.verify_email, token, callback_url=callback_url),
+        valid_for=_duration(valid_for, language=language),
+    )
+
+
+def compose_email_change_notice(
+    to: str, *, token: str, links: Links, at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice to the old address, with the link that takes the change back."""
+    return _compose(
+        to,
+        "email_change_notice",
+        language=language,
+        token=token,
+        link=links.to_page(links.revert_email_change, token),
+        at=_time(at),
+    )
+
+
+def compose_email_change_taken(
+    to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice to an address that somebody wanted for another account, and that has one."""
+    return _compose(to, "email_change_taken", language=language, at=_time(at))
+
+
+def compose_email_change_taken_back(
+    to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice that a change of address was taken back."""
+    return _compose(to, "email_change_taken_back", language=language, at=_time(at))
+
+
+def compose_account_created(
+    to: str, *, token: str, links: Links, valid_for: timedelta, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the message to somebody for whom an administrator made an account; its link sets the password."""
+    return _compose(
+        to,
+        "account_created",
+        language=language,
+        token=token,
+        link=links.to_page(links.reset_password, token),
+        valid_for=_duration(valid_for, language=language),
+    )
+
+
+def compose_account_deleted(to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE) -> MailMessage:
+    """Compose the last message to a user: the account was deleted."""
+    return _compose(to, "account_deleted", language=language, at=_time(at))
+
+
+def compose_account_exported(to: str, *, at: datetime, language: Language = DEFAULT_LANGUAGE) -> MailMessage:
+    """Compose the notice that an administrator exported an account."""
+    return _compose(to, "account_exported", language=language, at=_time(at))
+
+
+Ended = Literal["sessions", "api_keys", "trusted_devices", "email_changes", "second_factors", "factors_stay"]
+"""What ends when a password reset proves an address for the first time, or that second factors do not."""
+
+
+def compose_address_proved(
+    to: str, *, at: datetime, ended: Sequence[Ended], language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice that a password reset proved an address for the first time, and what ended with it."""
+    lines = "\n".join(f"- {ENDED[each, language]}" for each in ended)
+    return _compose(to, "address_proved", language=language, at=_time(at), ended=lines)
 
 
 def compose_password_reset(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from czo_auth.core.api_keys.key import LeakResponse
-    from czo_auth.core.mail import Language, MailKind
+    from czo_auth.core.mail import Ended, Language, MailKind
 
 NO_NAME: dict[Language, str] = {"en": "no name", "fr": "sans nom"}
 NO_PLACE: dict[Language, str] = {"en": "not said", "fr": "non précisé"}
@@ -26,23 +26,187 @@ LEAK_RESPONSES: dict[tuple[LeakResponse, Language], str] = {
         "Elle a été désactivée. Renouvelez-la ou révoquez-la ; ne la réactivez que si personne d'autre ne l'a."
     ),
 }
+ENDED: dict[tuple[Ended, Language], str] = {
+    ("sessions", "en"): "all sessions",
+    ("sessions", "fr"): "toutes les sessions",
+    ("api_keys", "en"): "all API keys",
+    ("api_keys", "fr"): "toutes les clés API",
+    ("trusted_devices", "en"): "all trusted devices",
+    ("trusted_devices", "fr"): "tous les appareils de confiance",
+    ("email_changes", "en"): "a change of address that was waiting",
+    ("email_changes", "fr"): "un changement d'adresse en attente",
+    ("second_factors", "en"): "two-factor authentication, which was switched off",
+    ("second_factors", "fr"): "la double authentification, qui a été désactivée",
+    ("factors_stay", "en"): (
+        "only two-factor authentication stays on: if it is not yours, ask your administrator to reset it"
+    ),
+    ("factors_stay", "fr"): (
+        "seule la double authentification reste activée : si ce n'est pas la vôtre, demandez à votre "
+        "administrateur de la réinitialiser"
+    ),
+}
 TEXTS: dict[tuple[MailKind, Language], tuple[str, str]] = {
     ("verification", "en"): (
         "Confirm your email address",
-        """Open this link to confirm your email address:
+        """Somebody created an account with this email address on {at}, from the IP address {ip}, with this browser:
+“{browser}”
+
+If that was you, open this link and confirm the address. It works once, within {valid_for}:
 
 {link}
 
-It works once, within {valid_for}. If you did not ask for this, ignore this message.
+If it was not you, open the same link and choose “This was not me”: the account is deleted.
 """,
     ),
     ("verification", "fr"): (
         "Confirmez votre adresse e-mail",
-        """Ouvrez ce lien pour confirmer votre adresse e-mail :
+        """Un compte a été créé avec cette adresse e-mail le {at}, depuis l'adresse IP {ip}, avec ce navigateur :
+« {browser} »
+
+Si c'est vous, ouvrez ce lien et confirmez l'adresse. Il ne fonctionne qu'une fois, pendant {valid_for} :
 
 {link}
 
-Il ne fonctionne qu'une fois, pendant {valid_for}. Si vous n'avez rien demandé, ignorez ce message.
+Si ce n'est pas vous, ouvrez le même lien et choisissez « Ce n'était pas moi » : le compte sera supprimé.
+""",
+    ),
+    ("email_change", "en"): (
+        "Confirm your new email address",
+        """Somebody asked to use this email address for their account. If that was you, open this link and confirm:
+
+{link}
+
+It works once, within {valid_for}. Your other sessions will end.
+If it was not you, open the same link and choose “This was not me”, or ignore this message: nothing changes.
+""",
+    ),
+    ("email_change", "fr"): (
+        "Confirmez votre nouvelle adresse e-mail",
+        """Quelqu'un souhaite utiliser cette adresse e-mail pour son compte. Si c'est vous, ouvrez ce lien et
+confirmez :
+
+{link}
+
+Il ne fonctionne qu'une fois, pendant {valid_for}. Vos autres sessions prendront fin.
+Si ce n'est pas vous, ouvrez le même lien et choisissez « Ce n'était pas moi », ou ignorez ce message : rien ne
+changera.
+""",
+    ),
+    ("email_change_notice", "en"): (
+        "The email address of your account is about to change",
+        """On {at} somebody asked to change the email address of your account. It changes once the new address is
+confirmed.
+
+If that was you, there is nothing to do. If it was not you, open this link: it takes the change back and ends all
+sessions. It works for 7 days, also after the change. Reset your password afterwards.
+
+{link}
+""",
+    ),
+    ("email_change_notice", "fr"): (
+        "L'adresse e-mail de votre compte va changer",
+        """Le {at}, quelqu'un a demandé à changer l'adresse e-mail de votre compte. Elle changera dès que la nouvelle
+adresse aura été confirmée.
+
+Si c'est vous, vous n'avez rien à faire. Si ce n'est pas vous, ouvrez ce lien : il annule le changement et met fin à
+toutes les sessions. Il fonctionne pendant 7 jours, même après le changement. Réinitialisez ensuite votre mot de passe.
+
+{link}
+""",
+    ),
+    ("email_change_taken", "en"): (
+        "Your email address was asked for by another account",
+        """On {at} somebody asked to use this email address for another account. It already has an account, so nothing
+was changed.
+
+If that was you, sign in with this address, or choose another one for the other account.
+""",
+    ),
+    ("email_change_taken", "fr"): (
+        "Votre adresse e-mail a été demandée pour un autre compte",
+        """Le {at}, quelqu'un a demandé à utiliser cette adresse e-mail pour un autre compte. Elle a déjà un compte :
+rien n'a changé.
+
+Si c'est vous, connectez-vous avec cette adresse, ou choisissez-en une autre pour l'autre compte.
+""",
+    ),
+    ("email_change_taken_back", "en"): (
+        "The email address of your account is as it was",
+        """The change of the email address of your account was taken back on {at}, and all sessions were ended.
+
+If you did not ask for the change, reset your password now, and review your API keys and second factors.
+""",
+    ),
+    ("email_change_taken_back", "fr"): (
+        "L'adresse e-mail de votre compte est rétablie",
+        """Le changement d'adresse e-mail de votre compte a été annulé le {at}, et toutes les sessions ont pris fin.
+
+Si vous n'aviez pas demandé ce changement, réinitialisez votre mot de passe dès maintenant, et vérifiez vos clés API
+et votre double authentification.
+""",
+    ),
+    ("account_created", "en"): (
+        "An account was created for you",
+        """An administrator created an account for you. Open this link to choose your password:
+
+{link}
+
+It works once, within {valid_for}. After that, choose “Forgot password?” on the sign-in page.
+""",
+    ),
+    ("account_created", "fr"): (
+        "Un compte a été créé pour vous",
+        """Un administrateur a créé un compte pour vous. Ouvrez ce lien pour choisir votre mot de passe :
+
+{link}
+
+Il ne fonctionne qu'une fois, pendant {valid_for}. Ensuite, choisissez « Mot de passe oublié » sur la page de connexion.
+""",
+    ),
+    ("account_deleted", "en"): (
+        "Your account was deleted",
+        """Your account was deleted on {at}, with everything that was kept about you. This is the last message to this
+address.
+""",
+    ),
+    ("account_deleted", "fr"): (
+        "Votre compte a été supprimé",
+        """Votre compte a été supprimé le {at}, avec tout ce qui était conservé à votre sujet. Ceci est le dernier
+message envoyé à cette adresse.
+""",
+    ),
+    ("account_exported", "en"): (
+        "Your account data was exported",
+        """An administrator exported everything that is kept about your account on {at}.
+
+If you do not know why, contact your administrator.
+""",
+    ),
+    ("account_exported", "fr"): (
+        "Les données de votre compte ont été exportées",
+        """Un administrateur a exporté le {at} tout ce qui est conservé au sujet de votre compte.
+
+Si vous ne savez pas pourquoi, contactez votre administrateur.
+""",
+    ),
+    ("address_proved", "en"): (
+        "Your password was set, and your account is yours",
+        """You set a new password on {at}, and confirmed this email address for the first time. Everything that was made
+before it has ended, because it may have been somebody else's:
+
+{ended}
+
+If it was not you, contact your administrator.
+""",
+    ),
+    ("address_proved", "fr"): (
+        "Votre mot de passe est défini, et votre compte est à vous",
+        """Vous avez défini un nouveau mot de passe le {at} et confirmé cette adresse e-mail pour la première
+fois. Ce qui existait auparavant a pris fin, car cela pouvait appartenir à quelqu'un d'autre :
+
+{ended}
+
+Si ce n'était pas vous, contactez votre administrateur.
 """,
     ),
     ("two_factor_enabled", "en"): (

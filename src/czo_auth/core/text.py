@@ -1,8 +1,9 @@
-"""Text that strangers wrote, made fit for a line of a log (S29)."""
+"""Text that strangers wrote, made fit for a line of a log (S29), and times as text."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 # Controls, what reorders or hides what stands around it, line and paragraph separators, tags, lone surrogates. The
 # joiners U+200C and U+200D stay: Persian and Indic names need them, and they hide nothing.
@@ -41,3 +42,9 @@ def escape_control(text: str, *, limit: int = 256) -> str:
 def _escape(found: re.Match[str]) -> str:
     number = ord(found.group())
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
+def iso_timestamp(at: datetime) -> str:
+    """Write a time as ``YYYY-MM-DDTHH:MM:SS.mmmZ``, in UTC."""
+    utc = at.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"

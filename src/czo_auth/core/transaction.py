@@ -26,6 +26,7 @@ from czo_auth.core.sessions.store import Sessions
 from czo_auth.core.throttle import GuessCounters
 from czo_auth.core.two_factor.reset import Resets
 from czo_auth.core.two_factor.store import TwoFactor
+from czo_auth.core.users.email_change import EmailChanges
 from czo_auth.core.users.store import Users
 from czo_auth.core.webhooks.store import Webhooks
 
@@ -37,6 +38,8 @@ class Transaction(Protocol):
 
     @property
     def users(self) -> Users: ...
+    @property
+    def email_changes(self) -> EmailChanges: ...
     @property
     def sessions(self) -> Sessions: ...
     @property

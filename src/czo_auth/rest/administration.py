@@ -8,14 +8,26 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
+from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.events.types import AuditFilter, Outcome
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
+from czo_auth.core.flows.two_factor.proofs import ConsumeProof
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content, page_response
-from czo_auth.rest.models import Body, Cursor, Identifier, Limit, Moment, OrganizationFilter, Reason
+from czo_auth.rest.models import (
+    Body,
+    Code,
+    Cursor,
+    Identifier,
+    Limit,
+    Moment,
+    OrganizationFilter,
+    Password,
+    Reason,
+)
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Administration")
@@ -26,9 +38,31 @@ class ReasonRequest(Body):
     reason: Reason
 
 
-class ActorTypesRequest(Body):
+class ProvedRequest(Body):
+    """The body of an act that needs recent proof, which can be sent along."""
+
+    password: Password | None = None
+    code: Code | None = None
+
+
+class ResetRequest(ProvedRequest):
+    reason: Reason
+
+
+class ActorTypesRequest(ProvedRequest):
     add: Annotated[list[Identifier], Field(max_length=32, default_factory=list)]
     remove: Annotated[list[Identifier], Field(max_length=32, default_factory=list)]
+
+
+async def prove(call: RequestContext, body: ProvedRequest) -> ConsumeProof:
+    """Ask the administrator for recent proof; what it returns belongs into the transaction of the act."""
+    return await call.runtime.administer_accounts.prove(
+        call.principal,
+        password=body.password,
+        code=body.code,
+        context=call.context,
+        now=call.now,
+    )
 
 
 @routes.add("GET", "/admin/users", access=ADMINISTRATION)
@@ -66,21 +100,31 @@ async def unban(user_id: str, call: CurrentRequest) -> Response:
 
 @routes.add("POST", "/admin/users/{user_id}/actor-types", access=ADMINISTRATION)
 async def change_actor_types(user_id: str, body: ActorTypesRequest, call: CurrentRequest) -> Response:
-    """Give and take actor types, effective at the next request."""
+    """Give and take actor types, effective at the next request. Needs recent proof."""
     user = await call.runtime.administration.change_actor_types(
-        user_id, add=body.add, remove=body.remove, context=call.context, now=call.now
+        user_id,
+        add=body.add,
+        remove=body.remove,
+        consume=await prove(call, body),
+        context=call.context,
+        now=call.now,
     )
     return JSONResponse({"user": shapes.administered_user(user)})
 
 
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor", access=ADMINISTRATION, status=204)
-async def reset_two_factor(user_id: str, body: ReasonRequest, call: CurrentRequest) -> Response:
+async def reset_two_factor(user_id: str, body: ResetRequest, call: CurrentRequest) -> Response:
     """
     Remove the second factor of a user who lost everything; ends their sessions and tells them. Where a waiting time is
-    set, 202 with the reset that waits.
+    set, 202 with the reset that waits. Needs recent proof.
     """
     waits = await call.runtime.recovery.ask(
-        call.principal, user_id, reason=body.reason, context=call.context, now=call.now
+        call.principal,
+        user_id,
+        reason=body.reason,
+        consume=await prove(call, body),
+        context=call.context,
+        now=call.now,
     )
     if waits is None:
         return no_content()

@@ -33,6 +33,11 @@ def no_content() -> Response:
     return Response(status_code=204)
 
 
+def attachment(document: Json, filename: str) -> Response:
+    """Answer with a document that a browser saves; *filename* is ASCII."""
+    return JSONResponse(document, headers={"content-disposition": f'attachment; filename="{filename}"'})
+
+
 def session_body(call: RequestContext, outcome: SignedIn) -> Json:
     """Shape the body of a successful sign-in or renewal, contract section 4."""
     issued = outcome.issued

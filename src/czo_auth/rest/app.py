@@ -19,10 +19,12 @@ from czo_auth.core.errors import MethodNotAllowed, NotFound, Refusal, Validation
 from czo_auth.core.text import escape_control
 from czo_auth.rest import (
     accounts,
+    administered_accounts,
     administration,
     api_keys,
     invitations,
     organizations,
+    own_account,
     passkeys,
     passwords,
     recovery,
@@ -46,6 +48,8 @@ NATIVE = (
     organizations,
     invitations,
     administration,
+    administered_accounts,
+    own_account,
     webhooks,
 )
 BETTER_AUTH = (better_auth_account, better_auth_api_key, better_auth_organization)

@@ -21,3 +21,8 @@ def organization(of: Organization, *, role: str | None) -> Json:
         "createdAt": format_timestamp(of.created_at),
         "updatedAt": format_timestamp(of.updated_at),
     }
+
+
+def administered_organization(of: Organization) -> Json:
+    """Shape an organization for an administrator, who has no role in it."""
+    return {**organization(of, role=None), "createdBy": of.created_by}

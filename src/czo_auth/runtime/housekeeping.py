@@ -96,6 +96,7 @@ class Housekeeping:
         await self._prune(lambda tx: tx.users.prune_expired(before=before))
         await self._prune(lambda tx: tx.password_guesses.prune_forgotten(now=now))
         await self._transactions.run(lambda tx: tx.password_guesses.keep_newest(MAX_COUNTERS))
+        await self._prune(lambda tx: tx.email_changes.prune_expired(before=before))
         await self._prune(lambda tx: tx.organizations.prune_expired(before=before))
         ended = now - KEEP_ENDED_KEYS
         await self._prune(lambda tx: tx.api_keys.prune_expired(before=before, expired=ended))

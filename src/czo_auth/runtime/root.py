@@ -18,6 +18,10 @@ from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.errors import Refusal, SecretUnreadable, StorageUnavailable
 from czo_auth.core.events.deliver import Relay, Sink
+from czo_auth.core.flows.accounts.change_email import ChangeEmail
+from czo_auth.core.flows.accounts.delete_user import DeleteUser
+from czo_auth.core.flows.accounts.export import ExportUser
+from czo_auth.core.flows.administration.accounts import AdministerAccounts
 from czo_auth.core.flows.administration.audit_retention import AuditRetention
 from czo_auth.core.flows.administration.dead_letters import DeadLetters
 from czo_auth.core.flows.administration.users import Administration
@@ -105,6 +109,7 @@ def _links_of(settings: Settings) -> Links:
         reset_password=f"{pages}/reset-password",
         accept_invitation=f"{pages}/accept-invitation",
         cancel_reset=f"{pages}/cancel-reset",
+        revert_email_change=f"{pages}/revert-email-change",
     )
 
 
@@ -255,6 +260,10 @@ class Runtime:
         self.administration = Administration(services)
         self.dead_letters = DeadLetters(services)
         self.webhooks = ManageWebhooks(services)
+        self.administer_accounts = AdministerAccounts(services)
+        self.change_email = ChangeEmail(services)
+        self.delete_user = DeleteUser(services)
+        self.export_user = ExportUser(services)
 
     @contextmanager
     def replaced(

@@ -97,6 +97,11 @@ class SqlApiKeys(SqlApiKeyExpiry):
             keys, keys.c.user_id == user_id, self._is_of(organization_id), self._is_listed(now)
         )
 
+    def list_kept(self, user_id: str) -> Sequence[ApiKey]:
+        keys = self._tables.api_keys
+        statement = select(*columns(keys, ApiKey)).where(keys.c.user_id == user_id)
+        return self._all(ApiKey, statement.order_by(keys.c.created_at.desc(), keys.c.id.desc()))
+
     def search(
         self,
         *,

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Select,
     and_,
     func,
+    or_,
     select,
     true,
 )
@@ -122,6 +123,8 @@ class SqlAuditLog(Store, AuditLog):
             audit.c.outcome: matching.outcome,
         }
         wanted = [column == value for column, value in equal.items() if value is not None]
+        if matching.person is not None:
+            wanted.append(or_(audit.c.user_id == matching.person, audit.c.actor_user_id == matching.person))
         if matching.since is not None:
             wanted.append(audit.c.at >= matching.since)
         if matching.until is not None:

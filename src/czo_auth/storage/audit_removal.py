@@ -11,7 +11,7 @@ from sqlalchemy import Row, Table, bindparam, delete, or_, select, update
 from czo_auth.core.events.personal import PERSONAL_IN_VERSION_1, split_details
 from czo_auth.core.events.store import Erasure
 from czo_auth.storage.locks import acquire_lock
-from czo_auth.storage.store import Store, columns, values
+from czo_auth.storage.store import Store, columns
 
 _REMOVABLE = ("ip", "user_agent", "origin_salt", "personal", "personal_salt", "details", "personal_removed")
 
@@ -34,8 +34,9 @@ class SqlAuditRemoval(Store):
         self._rewrite([{**row._mapping, **_without_origin(row)} for row in found])
         return len(found), found[-1].sequence if found else after
 
-    def begin_erasure(self, erasure: Erasure) -> None:
-        self._insert_unless(self._tables.erasures, ["user_id"], values(erasure))
+    def begin_erasure(self, user_id: str, *, now: datetime) -> None:
+        row = {"user_id": user_id, "erased_at": now}
+        self._insert_unless(self._tables.erasures, ["user_id"], row)
 
     def erase_from_audit(self, user_id: str, *, after: int, limit: int) -> int | None:
         audit = self._tables.audit

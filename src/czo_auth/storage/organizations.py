@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, select, true, update
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from czo_auth.core.organizations.organization import Invitation, InvitationStatus, Member, Organization
@@ -66,6 +66,54 @@ class SqlOrganizations(Store):
         members = self._tables.members
         has_role = members.c.role == role if role is not None else true()
         return self._how_many(members, members.c.user_id == user_id, has_role)
+
+    def list_memberships(self, user_id: str) -> Sequence[tuple[Organization, Member]]:
+        organizations, members = self._tables.organizations, self._tables.members
+        statement = (
+            select(*columns(organizations, Organization))
+            .join(members, members.c.organization_id == organizations.c.id)
+            .where(members.c.user_id == user_id)
+            .order_by(organizations.c.id)
+        )
+        own = self._all(Member, self._members().where(members.c.user_id == user_id))
+        member = {each.organization_id: each for each in own}
+        found = self._all(Organization, statement)
+        return [
+            (organization, member[organization.id]) for organization in found if organization.id in member
+        ]
+
+    def search(self, *, text: str | None, after: str | None, limit: int) -> Sequence[Organization]:
+        organizations = self._tables.organizations
+        beyond = organizations.c.id > after if after is not None else true()
+        statement = select(*columns(organizations, Organization)).where(self._matches(text), beyond)
+        return self._all(Organization, statement.order_by(organizations.c.id).limit(limit))
+
+    def count(self, *, text: str | None) -> int:
+        organizations = self._tables.organizations
+        statement = select(func.count()).select_from(organizations).where(self._matches(text))
+        return self._connection.execute(statement).scalar_one()
+
+    def count_acting_owners(self, organization_id: str) -> int:
+        members, users = self._tables.members, self._tables.users
+        statement = (
+            select(func.count())
+            .select_from(members.join(users, users.c.id == members.c.user_id))
+            .where(
+                members.c.organization_id == organization_id,
+                members.c.role == OWNER,
+                users.c.banned_at.is_(None),
+            )
+        )
+        return self._connection.execute(statement).scalar_one()
+
+    def _matches(self, text: str | None) -> ColumnElement[bool]:
+        organizations = self._tables.organizations
+        if text is None:
+            return true()
+        return or_(
+            organizations.c.name.icontains(text, autoescape=True),
+            organizations.c.slug.icontains(text, autoescape=True),
+        )
 
     def update(self, changed: Organization) -> bool:
         organizations = self._tables.organizations
@@ -195,6 +243,20 @@ class SqlOrganizations(Store):
             invitations.c.expires_at > now,
         )
         return self._count(statement.values(status=status, closed_at=now)) == 1
+
+    def list_invitations_by(self, user_id: str) -> Sequence[Invitation]:
+        invitations = self._tables.invitations
+        statement = select(*columns(invitations, Invitation)).where(invitations.c.inviter_id == user_id)
+        return self._all(Invitation, statement.order_by(invitations.c.created_at.desc()))
+
+    def list_invitations_to(self, email: str) -> Sequence[Invitation]:
+        invitations = self._tables.invitations
+        statement = select(*columns(invitations, Invitation)).where(invitations.c.email == email)
+        return self._all(Invitation, statement.order_by(invitations.c.created_at.desc()))
+
+    def delete_invitations_to(self, email: str) -> None:
+        invitations = self._tables.invitations
+        self._connection.execute(delete(invitations).where(invitations.c.email == email))
 
     def prune_expired(self, *, before: datetime) -> int:
         invitations = self._tables.invitations

@@ -116,6 +116,8 @@ class Tables:
             Column("credential_version", Integer, nullable=False),
             Column("banned_at", Instant),
             Column("ban_reason", Text),
+            Column("made_by", Text),
+            Column("fields", _JSON),
             Column("created_at", Instant, nullable=False),
             Column("updated_at", Instant, nullable=False),
             Column("mailbox", Text),
@@ -132,7 +134,28 @@ class Tables:
             Column("created_at", Instant, nullable=False),
             Column("expires_at", Instant, nullable=False, index=True),
             Column("opened_at", Instant),
+            Column("used_at", Instant),
             UniqueConstraint("digest"),
+        )
+        self.email_changes = self._table(
+            "email_changes",
+            _id(),
+            _digest(),
+            Column("revert_digest", String(64), nullable=False),
+            self._user_id(index=True),
+            Column("lineage_id", String(36)),
+            Column("old_email", Text, nullable=False, index=True),
+            Column("old_mailbox", Text, nullable=False),
+            Column("new_email", Text, nullable=False),
+            Column("new_mailbox", Text, nullable=False),
+            Column("asked_at", Instant, nullable=False),
+            Column("expires_at", Instant, nullable=False),
+            Column("revert_until", Instant, nullable=False, index=True),
+            Column("confirmed_at", Instant),
+            Column("replaced_at", Instant),
+            Column("closed_at", Instant),
+            UniqueConstraint("digest"),
+            UniqueConstraint("revert_digest"),
         )
         self.key_checks = self._table(
             "key_checks",
@@ -349,6 +372,7 @@ class Tables:
             Column("updated_at", Instant, nullable=False),
             Column("api_key_max_days", Integer),
             Column("api_key_unused_days", Integer),
+            Column("created_by", String(36)),
             UniqueConstraint("slug"),
         )
         self.members = self._table(

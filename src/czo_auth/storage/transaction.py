@@ -13,6 +13,7 @@ from czo_auth.storage.api_keys import SqlApiKeys
 from czo_auth.storage.audit_log import SqlAuditLog
 from czo_auth.storage.audit_removal import SqlAuditRemoval
 from czo_auth.storage.budgets import SqlBudgets
+from czo_auth.storage.email_changes import SqlEmailChanges
 from czo_auth.storage.idempotency import SqlKeptAnswers
 from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.organizations import SqlOrganizations
@@ -39,6 +40,10 @@ class SqlTransaction:
     @cached_property
     def users(self) -> SqlUsers:
         return SqlUsers(self.connection, self.tables)
+
+    @cached_property
+    def email_changes(self) -> SqlEmailChanges:
+        return SqlEmailChanges(self.connection, self.tables)
 
     @cached_property
     def sessions(self) -> SqlSessions:

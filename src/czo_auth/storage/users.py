@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,10 +24,12 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from czo_auth.core.users.email import may_be_folded
 from czo_auth.core.users.store import MAX_LIVE_LINKS, MailPurpose, MailToken, UserCounts
 from czo_auth.core.users.user import User
+from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, made, values
 from czo_auth.storage.tables import Tables
 
@@ -91,6 +93,38 @@ class SqlUsers(Store):
     def set_password(self, user_id: str, *, password_hash: str, now: datetime) -> None:
         self._change(user_id, now, password_hash=password_hash)
 
+    def set_email(
+        self, user_id: str, *, email: str, mailbox: str, email_verified: bool, now: datetime
+    ) -> bool:
+        users = self._tables.users
+        statement = update(users).where(users.c.id == user_id)
+        changed = statement.values(
+            email=email, mailbox=mailbox, email_verified=email_verified, updated_at=now
+        )
+        # Asking first would lose a race, and PostgreSQL ends a whole transaction for a refused statement.
+        try:
+            with self._connection.begin_nested():
+                return self._count(changed) == 1
+        except IntegrityError:
+            return False
+
+    def set_fields(self, user_id: str, *, fields: Mapping[str, object], now: datetime) -> None:
+        self._change(user_id, now, fields=dict(fields))
+
+    def delete(self, user_id: str) -> bool:
+        users = self._tables.users
+        return self._count(delete(users).where(users.c.id == user_id)) == 1
+
+    def lock_administrators(self) -> None:
+        acquire_lock(self._connection, f"{self._tables.users.name}_administrators")
+
+    def count_administrators(self, actor_types: Collection[str], *, but: str) -> int:
+        users = self._tables.users
+        held = or_(*(self._holds(name) for name in sorted(actor_types)))
+        statement = select(func.count()).select_from(users)
+        free = statement.where(users.c.banned_at.is_(None), users.c.id != but, held)
+        return self._connection.execute(free).scalar_one()
+
     def set_actor_types(self, user_id: str, *, actor_types: frozenset[str], now: datetime) -> None:
         self._change(user_id, now, actor_types=actor_types)
 
@@ -116,13 +150,11 @@ class SqlUsers(Store):
 
     def count_factors(self, actor_type: str, *, passkeys_only: bool = False) -> tuple[int, int]:
         users, factors = self._tables.users, self._tables.factors
-        # The actor types are words with spaces between; a space at either end lets each be found as a whole.
-        given_types = literal(" ").concat(cast(users.c.actor_types, Text)).concat(" ")
         counts = _has_passkey(self._tables) if passkeys_only else _owns_factor(self._tables)
         statement = (
             select(func.count(), func.count(case((counts, 1))))
             .select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
-            .where(users.c.banned_at.is_(None), given_types.contains(f" {actor_type} ", autoescape=True))
+            .where(users.c.banned_at.is_(None), self._holds(actor_type))
         )
         held, with_factor = self._connection.execute(statement).one()
         return held, with_factor
@@ -150,7 +182,10 @@ class SqlUsers(Store):
     ) -> bool:
         tokens = self._tables.mail_tokens
         live = select(func.count()).where(
-            tokens.c.user_id == token.user_id, tokens.c.purpose == token.purpose, tokens.c.expires_at > now
+            tokens.c.user_id == token.user_id,
+            tokens.c.purpose == token.purpose,
+            tokens.c.expires_at > now,
+            tokens.c.used_at.is_(None),
         )
         if self._connection.execute(live).scalar_one() >= most:
             return False
@@ -161,7 +196,7 @@ class SqlUsers(Store):
         tokens = self._tables.mail_tokens
         opened = (
             update(tokens)
-            .where(tokens.c.digest == digest, tokens.c.expires_at > now)
+            .where(tokens.c.digest == digest, tokens.c.expires_at > now, tokens.c.used_at.is_(None))
             .values(opened_at=now)
             .returning(tokens.c.created_at, tokens.c.user_id, tokens.c.purpose)
         )
@@ -174,7 +209,12 @@ class SqlUsers(Store):
         tokens = self._tables.mail_tokens
         taken = (
             delete(tokens)
-            .where(tokens.c.digest == digest, tokens.c.purpose == purpose, tokens.c.expires_at > now)
+            .where(
+                tokens.c.digest == digest,
+                tokens.c.purpose == purpose,
+                tokens.c.expires_at > now,
+                tokens.c.used_at.is_(None),
+            )
             .returning(*columns(tokens, MailToken))
         )
         row = self._connection.execute(taken).one_or_none()
@@ -183,12 +223,39 @@ class SqlUsers(Store):
     def find_mail_token(self, digest: str, *, now: datetime) -> MailToken | None:
         tokens = self._tables.mail_tokens
         statement = select(*columns(tokens, MailToken))
-        return self._one(MailToken, statement.where(tokens.c.digest == digest, tokens.c.expires_at > now))
+        live = statement.where(
+            tokens.c.digest == digest, tokens.c.expires_at > now, tokens.c.used_at.is_(None)
+        )
+        return self._one(MailToken, live)
 
     def drop_mail_tokens(self, user_id: str, *, purpose: MailPurpose | None = None) -> None:
         tokens = self._tables.mail_tokens
         wanted = true() if purpose is None else tokens.c.purpose == purpose
         self._connection.execute(delete(tokens).where(tokens.c.user_id == user_id, wanted))
+
+    def use_mail_token(
+        self, digest: str, *, purpose: MailPurpose, keep_until: datetime, now: datetime
+    ) -> MailToken | None:
+        tokens = self._tables.mail_tokens
+        live = update(tokens).where(
+            tokens.c.digest == digest,
+            tokens.c.purpose == purpose,
+            tokens.c.expires_at > now,
+            tokens.c.used_at.is_(None),
+        )
+        used = live.values(used_at=now, expires_at=keep_until).returning(*columns(tokens, MailToken))
+        row = self._connection.execute(used).one_or_none()
+        return None if row is None else made(MailToken, row)
+
+    def find_used_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
+        tokens = self._tables.mail_tokens
+        statement = select(*columns(tokens, MailToken)).where(
+            tokens.c.digest == digest,
+            tokens.c.purpose == purpose,
+            tokens.c.expires_at > now,
+            tokens.c.used_at.is_not(None),
+        )
+        return self._one(MailToken, statement)
 
     def drop_password_tokens(self, user_id: str) -> None:
         tokens = self._tables.mail_tokens
@@ -201,6 +268,11 @@ class SqlUsers(Store):
 
     def _select(self) -> Select[Any]:
         return _users(self._tables)
+
+    def _holds(self, actor_type: str) -> ColumnElement[bool]:
+        # The words have spaces between; a space at either end lets each be found as a whole.
+        words = literal(" ").concat(cast(self._tables.users.c.actor_types, Text)).concat(" ")
+        return words.contains(f" {actor_type} ", autoescape=True)
 
     def _matches(self, text: str | None) -> ColumnElement[bool]:
         users = self._tables.users

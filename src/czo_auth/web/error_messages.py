@@ -57,7 +57,7 @@ def error_message(refusal: Refusal, translations: Translations, form: Form) -> E
     where = _FIELD.get(refusal.code)
     keys = [f"error.{refusal.code}"]
     if isinstance(refusal, ValidationFailed) and refusal.details:
-        named = refusal.details[0][0]
+        named = str(refusal.details[0][0])
         where = _OWN_NAME.get(named, named)
         keys.insert(0, f"error.VALIDATION_ERROR_{where}")
     values: dict[str, object] = {}

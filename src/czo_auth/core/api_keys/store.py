@@ -56,6 +56,9 @@ class ApiKeys(Protocol):
     def count_listed(self, user_id: str, *, organization_id: str | None = None, now: datetime) -> int:
         """Count the keys that ``list_live`` would read without a limit."""
 
+    def list_kept(self, user_id: str) -> Sequence[ApiKey]:
+        """Read all keys of a user that are kept, those that ended too, newest first."""
+
     def search(
         self,
         *,

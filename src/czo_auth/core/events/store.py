@@ -46,7 +46,7 @@ class AuditRemoval(Protocol):
             How many records lost theirs, and the sequence of the last of them (*after* when there was none).
         """
 
-    def begin_erasure(self, erasure: Erasure) -> None:
+    def begin_erasure(self, user_id: str, *, now: datetime) -> None:
         """Keep that a user was deleted. From the commit on, nothing personal of theirs is recorded."""
 
     def erase_from_audit(self, user_id: str, *, after: int, limit: int) -> int | None:

@@ -103,6 +103,14 @@ API_KEY_CHANGED = _action("auth.apikey.changed", "An API key was changed; `chang
 API_KEY_LEAK_REPORTED = _action(
     "auth.apikey.leak_reported", "Somebody reported leaked API keys; `reported` and `acted` are counts."
 )
+EMAIL_CHANGE_CLOSED = _action(
+    "auth.user.email_change_closed", "A change of address ended without effect; `reason` says why."
+)
+EMAIL_CHANGE_REQUESTED = _action("auth.user.email_change_requested", "A change of address was asked for.")
+ORGANIZATION_HANDED_OVER = _action(
+    "auth.org.handed_over", "An administrator made a member the owner; `reason` says why."
+)
+USER_EXPORTED = _action("auth.user.exported", "Everything that is kept about a user was exported.")
 AUDIT_VERSION_1_CLOSED = _action(
     "auth.audit.version_1_closed", "The records before this one are of the first version."
 )
@@ -192,10 +200,12 @@ class AuditFilter:
 
     Attributes:
         user_id: The user concerned, not who acted.
+        person: The user concerned, or who acted.
         since, until: Recorded at *since* or later, and before *until*.
     """
 
     user_id: str | None = None
+    person: str | None = None
     action: str | None = None
     outcome: Outcome | None = None
     since: datetime | None = None

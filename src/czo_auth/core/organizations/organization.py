@@ -32,6 +32,7 @@ class Organization:
     Attributes:
         api_key_max_days: The longest life of its keys; None for no bound of its own.
         api_key_unused_days: After so many days without use its keys expire; None for no rule of its own.
+        created_by: The user who created it; None where that is not known any more.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Organization:
     updated_at: datetime
     api_key_max_days: int | None = None
     api_key_unused_days: int | None = None
+    created_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,18 @@ class Organizations(Protocol):
     def count_of(self, user_id: str, *, role: str | None = None) -> int:
         """Count the organizations of a user; with *role*, those where the user has it."""
 
+    def list_memberships(self, user_id: str) -> Sequence[tuple[Organization, Member]]:
+        """Read all organizations of a user with the membership in each, by id."""
+
+    def search(self, *, text: str | None, after: str | None, limit: int) -> Sequence[Organization]:
+        """Read organizations by id beyond *after*, whose name or slug contains *text*; literal, not a pattern."""
+
+    def count(self, *, text: str | None) -> int:
+        """Count the organizations that match."""
+
+    def count_acting_owners(self, organization_id: str) -> int:
+        """Count the owners who are not banned. Call it with the organization locked."""
+
     def update(self, changed: Organization) -> bool:
         """Replace what members may change; False when the slug is taken."""
 
@@ -111,6 +123,15 @@ class Organizations(Protocol):
 
     def close_invitation(self, invitation_id: str, *, status: InvitationStatus, now: datetime) -> bool:
         """Answer or cancel a pending, unexpired invitation. One atomic statement: it is accepted once."""
+
+    def list_invitations_by(self, user_id: str) -> Sequence[Invitation]:
+        """Read the invitations that a user sent, newest first."""
+
+    def list_invitations_to(self, email: str) -> Sequence[Invitation]:
+        """Read all invitations to an address that are kept, newest first."""
+
+    def delete_invitations_to(self, email: str) -> None:
+        """Delete all invitations to an address, whatever became of them."""
 
     def prune_expired(self, *, before: datetime) -> int:
         """

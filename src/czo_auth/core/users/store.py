@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
@@ -24,6 +24,7 @@ class MailToken:
     purpose: MailPurpose
     email: str
     expires_at: datetime
+    used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,27 @@ class Users(Protocol):
     def set_password(self, user_id: str, *, password_hash: str, now: datetime) -> None:
         """Replace the password's hash."""
 
+    def set_email(
+        self, user_id: str, *, email: str, mailbox: str, email_verified: bool, now: datetime
+    ) -> bool:
+        """Replace the address; False when somebody else has it. One atomic statement."""
+
+    def set_fields(self, user_id: str, *, fields: Mapping[str, object], now: datetime) -> None:
+        """Replace the host's own fields."""
+
+    def delete(self, user_id: str) -> bool:
+        """
+        Delete a user with everything that belongs to them; False when there is none.
+
+        What others must hear of (keys, memberships) is ended and recorded before.
+        """
+
+    def lock_administrators(self) -> None:
+        """Let nobody else take an administrator away until the transaction ends."""
+
+    def count_administrators(self, actor_types: Collection[str], *, but: str) -> int:
+        """Count the users besides *but* who are not banned and hold one of *actor_types*."""
+
     def set_actor_types(self, user_id: str, *, actor_types: frozenset[str], now: datetime) -> None:
         """Replace the actor types held."""
 
@@ -124,6 +146,18 @@ class Users(Protocol):
 
     def drop_mail_tokens(self, user_id: str, *, purpose: MailPurpose | None = None) -> None:
         """Make void what was mailed or handed over for *purpose*; everything without one."""
+
+    def use_mail_token(
+        self, digest: str, *, purpose: MailPurpose, keep_until: datetime, now: datetime
+    ) -> MailToken | None:
+        """
+        Spend a live token and remember until *keep_until* that it was used.
+
+        One atomic statement: it is handed out once.
+        """
+
+    def find_used_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
+        """Read a token that was used and is remembered."""
 
     def drop_password_tokens(self, user_id: str) -> None:
         """Make void what was mailed or handed over to set a new password."""

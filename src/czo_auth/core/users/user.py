@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from czo_auth.core.users.email import find_canonical_email
+
+MadeBy = Literal["operator", "import"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,8 @@ class User:
             their readability (S13).
         has_totp, has_passkey: Which factors the user owns.
         passkeys_enabled_at: Since when passkeys count as second step; None while they are only a way to sign in.
+        made_by: ``operator`` or ``import`` where somebody else made the account; None where its user signed up.
+        fields: The host's own fields, as its model gives them.
     """
 
     id: str
@@ -39,6 +45,8 @@ class User:
     has_totp: bool = False
     has_passkey: bool = False
     passkeys_enabled_at: datetime | None = None
+    made_by: MadeBy | None = None
+    fields: Mapping[str, object] | None = None
 
     @property
     def mail_address(self) -> str:

@@ -20,6 +20,7 @@ _WEBHOOKS: Final[Schema] = plain(webhooks=each(r.WEBHOOK), total=r.COUNT, nextCu
 _WEBHOOK_DELIVERIES: Final[Schema] = plain(
     deliveries=each(r.WEBHOOK_DELIVERY), total=r.COUNT, nextCursor=optional(r.TEXT)
 )
+_EXPORT: Final[Schema] = {"type": "object", "required": ["exportedAt", "user", "audit"]}
 
 ANSWERS: Final[dict[str, Schema]] = {
     # accounts
@@ -54,6 +55,12 @@ ANSWERS: Final[dict[str, Schema]] = {
     "POST /reset-password": _STATUS,
     "POST /send-verification-email": _STATUS,
     "GET /verify-email": plain(status=r.TRUE, user=r.USER),
+    # one's own account
+    "POST /change-email": _STATUS,
+    "POST /revert-email-change": _STATUS,
+    "POST /reject-verification": _STATUS,
+    "POST /delete-user": plain(success=r.TRUE, message=r.TEXT),
+    "GET /user/export": _EXPORT,
     # two factors
     "GET /two-factor": plain(
         enabled=r.FLAG,
@@ -118,6 +125,13 @@ ANSWERS: Final[dict[str, Schema]] = {
     "POST /admin/users/{user_id}/ban": _ADMINISTERED,
     "POST /admin/users/{user_id}/unban": _ADMINISTERED,
     "POST /admin/users/{user_id}/actor-types": _ADMINISTERED,
+    "POST /admin/users": _ADMINISTERED,
+    "GET /admin/users/{user_id}/export": _EXPORT,
+    "GET /admin/users/{user_id}/sessions": listed("sessions", r.LISTED_SESSION),
+    "GET /admin/organizations": plain(
+        organizations=each(r.ADMINISTERED_ORGANIZATION), total=r.COUNT, nextCursor=optional(r.TEXT)
+    ),
+    "POST /admin/organizations/{organization_id}/owner": plain(member=r.MEMBER),
     "GET /admin/users/{user_id}/api-keys": listed("apiKeys", r.API_KEY),
     "GET /admin/api-keys": plain(apiKeys=each(r.OWNED_API_KEY), total=r.COUNT, nextCursor=optional(r.TEXT)),
     "GET /admin/two-factor-resets": listed("resets", r.ADMINISTERED_RESET),

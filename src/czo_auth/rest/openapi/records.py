@@ -261,6 +261,9 @@ ORGANIZATION = record(
     role=optional(ROLE),
     updatedAt=TIME,
 )
+ADMINISTERED_ORGANIZATION = record(
+    "AdministeredOrganization", **_fields_of(ORGANIZATION), createdBy=optional(ID)
+)
 MEMBER = record(
     "Member",
     id=ID,

@@ -1,5 +1,5 @@
 """
-What leaves the audit log: old records, old addresses, and what it says about users who were deleted (S43).
+What leaves the audit log: old records and old addresses (S43).
 
 Everything happens in batches, and the chain says that it was cut and where.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -21,16 +21,13 @@ from czo_auth.core.events.types import (
     AuditFilter,
     AuditRecord,
 )
+from czo_auth.core.flows.accounts.erasure import Erasure
 from czo_auth.core.flows.services import Services
 from czo_auth.core.transaction import Transaction
 
 BATCH: Final = 1000
-KEEP_ERASURES: Final = timedelta(days=1)
-"""How long a deleted user is remembered, so that a request of theirs that is still under way records nothing."""
 
 _LOG = logging.getLogger("czo_auth.audit")
-
-Erase = Callable[[Transaction, str, int], int | None]
 
 
 class AuditRetention:
@@ -38,6 +35,7 @@ class AuditRetention:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._erasure = Erasure(services)
 
     async def apply(self, *, now: datetime) -> None:
         """Remove what is older than the policy says, and finish erasures that were interrupted."""
@@ -46,24 +44,7 @@ class AuditRetention:
             await self._repeat(partial(_remove_addresses, before=now - policy.keep_addresses, now=now))
         if policy.keep_records is not None:
             await self._repeat(partial(_cut, before=now - policy.keep_records, now=now))
-        await self.finish_erasures(now=now)
-
-    async def finish_erasures(self, *, now: datetime) -> None:
-        """Finish what a process that ended in between left of deleted users."""
-        waiting = await self._services.transactions.read(
-            lambda tx: tx.audit_removal.list_erasures(limit=BATCH)
-        )
-        for erasure in waiting:
-            await self.erase(erasure.user_id, now=now)
-        await self._repeat(lambda tx: tx.audit_removal.prune_erasures(before=now - KEEP_ERASURES) > 0)
-
-    async def erase(self, user_id: str, *, now: datetime) -> None:
-        """Remove the personal parts of a deleted user from audit log and outbox. Once it returns, none are left."""
-        for erase in (_from_audit, _from_events, _from_parked_events):
-            after: int | None = 0
-            while after is not None:
-                after = await self._services.transactions.run(partial(_erased, erase, user_id, after))
-        await self._services.transactions.run(lambda tx: tx.audit_removal.finish_erasure(user_id, now=now))
+        await self._erasure.finish(now=now)
 
     async def _repeat(self, step: Callable[[Transaction], bool]) -> None:
         while await self._services.transactions.run(step):
@@ -111,19 +92,3 @@ def _remove_addresses(tx: Transaction, *, before: datetime, now: datetime) -> bo
     audit_event = AuditEvent(action=AUDIT_ADDRESSES_REMOVED, details={"through": through, "records": records})
     tx.audit_log.record(audit_event, context=SYSTEM, now=now)
     return records == BATCH
-
-
-def _erased(erase: Erase, user_id: str, after: int, tx: Transaction) -> int | None:
-    return erase(tx, user_id, after)
-
-
-def _from_audit(tx: Transaction, user_id: str, after: int) -> int | None:
-    return tx.audit_removal.erase_from_audit(user_id, after=after, limit=BATCH)
-
-
-def _from_events(tx: Transaction, user_id: str, after: int) -> int | None:
-    return tx.audit_removal.erase_from_events(user_id, after=after, limit=BATCH)
-
-
-def _from_parked_events(tx: Transaction, user_id: str, after: int) -> int | None:
-    return tx.audit_removal.erase_from_parked_events(user_id, after=after, limit=BATCH)

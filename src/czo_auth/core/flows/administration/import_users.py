@@ -69,12 +69,13 @@ class ImportUsers:
             credential_version=1,
             has_factor=False,
             banned_at=None,
+            made_by="import",
             created_at=now,
             updated_at=now,
         )
 
         def store_user(tx: Transaction) -> None:
-            if not tx.users.add(user):
+            if not tx.users.add(user) or tx.email_changes.is_reserved(user.email, but_for=None, now=now):
                 raise UserAlreadyExists
             audit_event = AuditEvent(
                 action=types.USER_REGISTERED,

@@ -17,12 +17,14 @@ from czo_auth.core.events.types import (
     AuditRecord,
     Event,
 )
+from czo_auth.core.flows.accounts.administrators import keep_an_administrator
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
 from czo_auth.core.flows.api_keys.manage import list_keys_of, revoke_key, revoke_keys
 from czo_auth.core.flows.factors import enable_where_demanded
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
+from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
 from czo_auth.core.ids import is_id
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.transaction import Transaction
@@ -80,15 +82,23 @@ class Administration:
         """
         return await self._services.transactions.read(lambda tx: _find(tx, user_id))
 
-    async def ban(self, user_id: str, *, reason: str, context: Context, now: datetime) -> User:
+    async def ban(
+        self, user_id: str, *, reason: str, force: bool = False, context: Context, now: datetime
+    ) -> User:
         """
         Ban a user: sessions, refresh families, challenges and API keys end at once, the keys for good.
 
+        Args:
+            force: Whether the last administrator may be banned too.
+
         Raises:
             NotFound: There is no such user.
+            LastAdministrator: Nobody else could administer the deployment.
         """
 
         def ban_user(tx: Transaction) -> User:
+            if not force:
+                keep_an_administrator(tx, self._services.actors, user_id)
             user = _lock(tx, user_id)
             if user.banned_at is not None:
                 return user
@@ -133,6 +143,8 @@ class Administration:
         *,
         add: Sequence[str],
         remove: Sequence[str],
+        force: bool = False,
+        consume: ConsumeProof = no_proof,
         context: Context,
         now: datetime,
     ) -> User:
@@ -140,10 +152,15 @@ class Administration:
         Give and take actor types. Sessions that wear a taken actor type end; a given one that demands 2FA acts
         at the next request.
 
+        Args:
+            force: Whether the last administrator may lose that too.
+            consume: Spends the proof of who asks for it.
+
         Raises:
             UnknownActorType: A name is not in the registry.
             ValidationFailed: The default actor type cannot be taken, nor one given and taken at once.
             NotFound: There is no such user.
+            LastAdministrator: Nobody else could administer the deployment.
         """
         registry = self._services.actors
         given = frozenset(registry.get(name).name for name in add)
@@ -151,7 +168,15 @@ class Administration:
         if registry.default.name in taken or given & taken:
             raise ValidationFailed(details=(("remove", "This actor type cannot be taken away."),))
 
+        def stops_administering(tx: Transaction, user_id: str) -> bool:
+            user = tx.users.find(user_id) if is_id(user_id) else None
+            left = frozenset() if user is None else (user.actor_types | given) - taken
+            return not any(registry.administers(name) for name in left)
+
         def set_actor_types(tx: Transaction) -> User:
+            consume_proof(tx, consume)
+            if not force and stops_administering(tx, user_id):
+                keep_an_administrator(tx, registry, user_id)
             user = _lock(tx, user_id)
             held = (user.actor_types | given) - taken
             if held == user.actor_types:

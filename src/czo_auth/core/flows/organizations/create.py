@@ -61,6 +61,7 @@ def create_organization(
         metadata=checked_metadata(metadata),
         created_at=now,
         updated_at=now,
+        created_by=user_id,
     )
     if not tx.organizations.add(organization):
         raise SlugTaken

@@ -323,26 +323,7 @@ class ManageOrganizations:
         def delete_organization(tx: Transaction) -> Organization:
             held = lock_organization(tx, principal, organization_id)
             held.require("organization:delete")
-            members = sorted(
-                tx.organizations.list_members(organization_id, limit=MAX_MEMBERS),
-                key=lambda member: member.user_id,
-            )
-            for member in members:
-                # A key is created with its owner held: none can appear between here and the commit.
-                tx.users.lock(member.user_id)
-            for member in members:
-                dismiss(tx, member, reason="organization_deleted", context=context, now=now)
-            revoke_keys(
-                tx,
-                user_id=None,
-                organization_id=organization_id,
-                reason="organization_deleted",
-                context=context,
-                now=now,
-            )
-            tx.organizations.delete(organization_id, now=now)
-            details = {"name": held.organization.name, "slug": held.organization.slug}
-            record(tx, ORGANIZATION_DELETED, held.member, context=context, now=now, details=details)
+            delete_held_organization(tx, held.organization, held.member, context=context, now=now)
             return held.organization
 
         return await self._services.transactions.run(delete_organization)
@@ -504,6 +485,31 @@ class ManageOrganizations:
         return await self.remove_member(
             principal, organization_id, principal.user_id, context=context, now=now
         )
+
+
+def delete_held_organization(
+    tx: Transaction, organization: Organization, by: Member, *, context: Context, now: datetime
+) -> None:
+    """Delete an organization with its members, invitations and keys, and record it. Call it with it held."""
+    members = sorted(
+        tx.organizations.list_members(organization.id, limit=MAX_MEMBERS), key=lambda member: member.user_id
+    )
+    for member in members:
+        # A key is created with its owner held: none can appear between here and the commit.
+        tx.users.lock(member.user_id)
+    for member in members:
+        dismiss(tx, member, reason="organization_deleted", context=context, now=now)
+    revoke_keys(
+        tx,
+        user_id=None,
+        organization_id=organization.id,
+        reason="organization_deleted",
+        context=context,
+        now=now,
+    )
+    tx.organizations.delete(organization.id, now=now)
+    details = {"name": organization.name, "slug": organization.slug}
+    record(tx, ORGANIZATION_DELETED, by, context=context, now=now, details=details)
 
 
 def _apply(organization: Organization, changes: OrganizationChanges) -> Organization:

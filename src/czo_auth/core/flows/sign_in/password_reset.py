@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken, NotFound, UserIsBanned
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSWORD_RECOVERY_ISSUED, PASSWORD_RESET_REQUESTED, AuditEvent
+from czo_auth.core.flows.accounts.proved_address import end_what_was_before
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
+from czo_auth.core.flows.users.mailed_tokens import store_mail_token
 from czo_auth.core.flows.users.password_choice import check_choice
 from czo_auth.core.flows.users.password_guesses import PasswordGuesses
-from czo_auth.core.ids import new_id
-from czo_auth.core.mail import compose_password_changed, compose_password_reset
+from czo_auth.core.mail import (
+    Ended,
+    compose_address_proved,
+    compose_password_changed,
+    compose_password_reset,
+)
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
-from czo_auth.core.users.store import MailPurpose, MailToken
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
@@ -110,7 +116,9 @@ class Passwords:
             )
             if user is None or user.banned_at is not None:
                 return None
-            is_kept = self._add_token(tx, user, token, purpose="reset_password", now=now)
+            is_kept = store_mail_token(
+                tx, user, token, purpose="reset_password", lifetime=RESET_LIFETIME, now=now
+            )
             return user.mail_address if is_kept else None
 
         if (address := await self._services.transactions.run(store_token)) is not None:
@@ -140,7 +148,7 @@ class Passwords:
             if user.banned_at is not None:
                 raise UserIsBanned
             tx.users.drop_mail_tokens(user.id, purpose="recover_password")
-            self._add_token(tx, user, token, purpose="recover_password", now=now)
+            store_mail_token(tx, user, token, purpose="recover_password", lifetime=RESET_LIFETIME, now=now)
             audit_event = AuditEvent(
                 action=PASSWORD_RECOVERY_ISSUED, user_id=user.id, details={"reason": reason}
             )
@@ -148,19 +156,6 @@ class Passwords:
 
         await self._services.transactions.run(store_token)
         return token
-
-    def _add_token(
-        self, tx: Transaction, user: User, token: str, *, purpose: MailPurpose, now: datetime
-    ) -> bool:
-        tx.users.lock(user.id)
-        kept = MailToken(
-            id=new_id(now),
-            user_id=user.id,
-            purpose=purpose,
-            email=user.email,
-            expires_at=now + RESET_LIFETIME,
-        )
-        return tx.users.add_mail_token(kept, digest=tokens.digest(token), now=now)
 
     async def open_link(self, token: str, *, now: datetime) -> None:
         """Note that a mailed link was opened, which ends the earlier ones of its kind; unknown ones do nothing."""
@@ -175,7 +170,8 @@ class Passwords:
         Set a new password with a token that was mailed, or handed over by an operator.
 
         Signs nobody in, ends all sessions, leaves the second factor on, and lifts a stop of the second factor; a timed
-        lock stays, or a mailbox would buy unlimited guesses.
+        lock stays, or a mailbox would buy unlimited guesses. Where a mailed token proves the address for the first
+        time, what was made before it ends too: it may be somebody else's (``end_what_was_before``).
 
         Raises:
             InvalidMailToken: Unknown, used or expired; *new* is looked at first, so a bad choice spends no token.
@@ -194,21 +190,26 @@ class Passwords:
         await check_choice(self._services, new)
         password_hash = await self._services.hashing.hash_password(new)
 
-        def replace_password(tx: Transaction) -> User:
+        def replace_password(tx: Transaction) -> tuple[User, Sequence[Ended] | None]:
             mailed = tx.users.take_mail_token(digest, purpose="reset_password", now=now)
             taken = mailed or tx.users.take_mail_token(digest, purpose="recover_password", now=now)
             user = tx.users.lock(taken.user_id) if taken else None
             if taken is None or user is None or user.banned_at is not None or user.email != taken.email:
                 raise InvalidMailToken
             by_user = context.by(user.id, "mail" if mailed else "operator")
+            proves = mailed is not None and not user.email_verified
+            ended = end_what_was_before(self._services, tx, user, by=by_user, now=now) if proves else None
             self._replace(tx, user.id, password_hash, keep=None, context=by_user, now=now)
             tx.two_factor.clear_stop(user.id)
             self._guesses.forget_account(tx, user.email)
-            if mailed and not user.email_verified:
+            if proves:
                 tx.users.update_profile(
                     user.id, name=user.name, image=user.image, email_verified=True, now=now
                 )
-            return user
+            return user, ended
 
-        user = await self._services.transactions.run(replace_password)
-        self._services.background.post(compose_password_changed(user.mail_address, at=now))
+        user, ended = await self._services.transactions.run(replace_password)
+        if ended is None:
+            self._services.background.post(compose_password_changed(user.mail_address, at=now))
+        else:
+            self._services.background.post(compose_address_proved(user.mail_address, at=now, ended=ended))

@@ -91,12 +91,14 @@ class SignUp:
             credential_version=1,
             has_factor=False,
             banned_at=None,
+            made_by="operator" if context.actor_kind == "operator" else None,
             created_at=now,
             updated_at=now,
         )
 
         def store_user(tx: Transaction) -> Organization | None:
-            if not tx.users.add(user):
+            # Asked after the row is there: a change of address that gives this one up is over by then.
+            if not tx.users.add(user) or tx.email_changes.is_reserved(email, but_for=None, now=now):
                 raise UserAlreadyExists
             by_themselves = context if context.user_id or context.method else context.by(user.id, "pwd")
             tx.audit_log.record(

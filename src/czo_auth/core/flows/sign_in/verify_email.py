@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, InvalidToken
 from czo_auth.core.events import types
-from czo_auth.core.events.types import VERIFICATION_REQUESTED, AuditEvent
+from czo_auth.core.events.types import VERIFICATION_REQUESTED, AuditEvent, AuditFilter
+from czo_auth.core.flows.accounts.change_email import ChangeEmail
+from czo_auth.core.flows.accounts.delete_user import DeleteUser
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import compose_verification
+from czo_auth.core.mail import MadeFrom, compose_verification
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
@@ -21,11 +24,32 @@ from czo_auth.crypto import tokens
 VERIFICATION_LIFETIME = timedelta(days=1)
 
 
+KEEP_USED = timedelta(days=90)
+"""How long a link that was used is known, so that opening it again is no error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """
+    What a link confirms.
+
+    Attributes:
+        made: When and from where the account was made; None for a change of address.
+        used: Whether the link was used already.
+    """
+
+    email: str
+    made: MadeFrom | None
+    used: bool
+
+
 class VerifyEmail:
     """Mails confirmation links and takes them back."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._change_email = ChangeEmail(services)
+        self._delete_user = DeleteUser(services)
 
     async def send(self, email: str, *, context: Context, now: datetime) -> None:
         """
@@ -40,7 +64,7 @@ class VerifyEmail:
             return
         token = tokens.new_token(tokens.MAIL)
 
-        def store_token(tx: Transaction) -> str | None:
+        def keep_token(tx: Transaction) -> tuple[str, MadeFrom] | None:
             user = tx.users.find_by_email(canonical)
             # Recorded for whoever it is, so that the answer takes the time of a commit in any case.
             tx.audit_log.record(
@@ -59,29 +83,41 @@ class VerifyEmail:
                 expires_at=now + VERIFICATION_LIFETIME,
             )
             is_kept = tx.users.add_mail_token(mail_token, digest=tokens.digest(token), now=now)
-            return user.mail_address if is_kept else None
+            return (user.mail_address, made_from(tx, user)) if is_kept else None
 
-        if (address := await self._services.transactions.run(store_token)) is not None:
+        if (kept := await self._services.transactions.run(keep_token)) is not None:
+            address, made = kept
             message = compose_verification(
-                address, token=token, links=self._services.links, valid_for=VERIFICATION_LIFETIME
+                address, token=token, links=self._services.links, made=made, valid_for=VERIFICATION_LIFETIME
             )
             self._services.background.post(message)
 
     async def verify(self, token: str, *, context: Context, now: datetime) -> User:
         """
-        Confirm the address that *token* was mailed to.
+        Confirm the address that *token* was mailed to: that of the account, or the new one of a change.
+
+        A link that was used already succeeds while the address is still confirmed.
 
         Raises:
-            InvalidMailToken: Unknown, used or expired.
+            InvalidMailToken: Unknown, replaced or expired.
+            UserAlreadyExists: The new address was taken meanwhile.
         """
         if not tokens.is_well_formed(token, tokens.MAIL):
             raise InvalidMailToken
+        digest = tokens.digest(token)
 
-        def confirm_email(tx: Transaction) -> User:
-            taken = tx.users.take_mail_token(tokens.digest(token), purpose="verify_email", now=now)
-            user = tx.users.lock(taken.user_id) if taken else None
-            if taken is None or user is None or user.email != taken.email:
+        def confirm(tx: Transaction) -> User | None:
+            taken = tx.users.use_mail_token(
+                digest, purpose="verify_email", keep_until=now + KEEP_USED, now=now
+            )
+            known = taken or tx.users.find_used_mail_token(digest, purpose="verify_email", now=now)
+            if known is None:
+                return None
+            user = tx.users.lock(known.user_id)
+            if user is None or user.email != known.email or (taken is None and not user.email_verified):
                 raise InvalidMailToken
+            if taken is None:
+                return user
             tx.users.update_profile(user.id, name=user.name, image=user.image, email_verified=True, now=now)
             tx.audit_log.record(
                 AuditEvent(
@@ -92,7 +128,76 @@ class VerifyEmail:
             )
             return tx.users.find(user.id) or user
 
-        return await self._services.transactions.run(confirm_email)
+        confirmed = await self._services.transactions.run(confirm)
+        return confirmed or await self._change_email.confirm(token, context=context, now=now)
+
+    async def describe(self, token: str, *, now: datetime) -> Confirmation:
+        """
+        Tell what a link confirms, so that its reader can say "this was not me".
+
+        Raises:
+            InvalidMailToken: Unknown, replaced or expired.
+        """
+        if not tokens.is_well_formed(token, tokens.MAIL):
+            raise InvalidMailToken
+        digest = tokens.digest(token)
+
+        def read(tx: Transaction) -> Confirmation:
+            live = tx.users.find_mail_token(digest, now=now)
+            found = live or tx.users.find_used_mail_token(digest, purpose="verify_email", now=now)
+            user = tx.users.find(found.user_id) if found else None
+            if found is not None and found.purpose != "verify_email":
+                raise InvalidMailToken
+            if found is not None and user is not None:
+                return Confirmation(
+                    email=found.email, made=made_from(tx, user), used=found.used_at is not None
+                )
+            change = tx.email_changes.find_by_token(digest)
+            if change is None or change.closed_at is not None or change.expires_at <= now:
+                raise InvalidMailToken
+            return Confirmation(email=change.new_email, made=None, used=change.confirmed_at is not None)
+
+        return await self._services.transactions.read(read)
+
+    async def reject(self, token: str, *, context: Context, now: datetime) -> None:
+        """
+        "This was not me": delete the account that was never confirmed, or end the change of address alone.
+
+        Raises:
+            RateLimited: Too many tries.
+            InvalidMailToken: Unknown, used, expired, or the account was confirmed.
+            LastAdministrator: Nobody else could administer the deployment.
+        """
+        await self._services.limits.hit("password", ip=context.ip, account=None)
+        if not tokens.is_well_formed(token, tokens.MAIL):
+            raise InvalidMailToken
+        if await self._change_email.refuse(token, context=context, now=now):
+            return
+        digest = tokens.digest(token)
+        found = await self._services.transactions.read(lambda tx: tx.users.find_mail_token(digest, now=now))
+        if found is None or found.purpose != "verify_email":
+            raise InvalidMailToken
+
+        def lock_unconfirmed(tx: Transaction) -> User:
+            # Under the lock: the link may have been used to confirm meanwhile.
+            user = tx.users.lock(found.user_id)
+            live = tx.users.find_mail_token(digest, now=now)
+            if user is None or live is None:
+                raise InvalidMailToken
+            if user.email_verified or user.email != live.email:
+                raise InvalidMailToken
+            return user
+
+        await self._delete_user.delete_rejected(
+            found.user_id, lock_unconfirmed, context=context.by(found.user_id, "mail"), now=now
+        )
+
+
+def made_from(tx: Transaction, user: User) -> MadeFrom:
+    """Tell when and from where an account was made, as the audit log still knows it."""
+    found = tx.audit_log.audit_above(0, AuditFilter(user_id=user.id, action=types.USER_REGISTERED), limit=1)
+    by = found[0].context if found else None
+    return MadeFrom(at=user.created_at, ip=by.ip if by else None, user_agent=by.user_agent if by else None)
 
 
 async def update_profile(

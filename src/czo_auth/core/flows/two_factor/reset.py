@@ -27,6 +27,7 @@ from czo_auth.core.flows.factors import remove_all_factors
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
+from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.mail import (
     MailMessage,
@@ -53,7 +54,14 @@ class Recovery:
 
     # --- asking ------------------------------------------------------------------------------------------------------
     async def ask(
-        self, principal: Principal, user_id: str, *, reason: str, context: Context, now: datetime
+        self,
+        principal: Principal,
+        user_id: str,
+        *,
+        reason: str,
+        consume: ConsumeProof = no_proof,
+        context: Context,
+        now: datetime,
     ) -> Reset | None:
         """
         Reset the second factor of a user who lost everything, for an administrator.
@@ -77,6 +85,7 @@ class Recovery:
         token = tokens.new_token(tokens.MAIL)
 
         def store_reset(tx: Transaction) -> tuple[User, Reset | None]:
+            consume_proof(tx, consume)
             user = _lock(tx, user_id)
             if not wait or not user.owns_factor:
                 _reset_now(tx, user, reason=reason, context=context, now=now)

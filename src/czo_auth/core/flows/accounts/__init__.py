@@ -1,0 +1,1 @@
+"""An account to its end: its address, its export, its deletion."""

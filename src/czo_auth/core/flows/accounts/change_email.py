@@ -1,0 +1,274 @@
+"""
+Changing the address of an account.
+
+Nothing changes until the link to the new address is used. The old address gets a link that takes the change back for
+seven days, because somebody who took over a session may have asked for it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from czo_auth.core.context import Context
+from czo_auth.core.errors import InvalidMailToken, UserAlreadyExists
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import end_sessions
+from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
+from czo_auth.core.ids import new_id
+from czo_auth.core.mail import (
+    compose_email_change,
+    compose_email_change_notice,
+    compose_email_change_taken,
+    compose_email_change_taken_back,
+)
+from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.email import canonical_email, deliverable_email
+from czo_auth.core.users.email_change import EmailChange
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+CHANGE_LIFETIME: Final = timedelta(days=1)
+REVERT_LIFETIME: Final = timedelta(days=7)
+
+
+class ChangeEmail:
+    """Asks for, confirms, refuses and takes back changes of address."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._proof = Reauthentication(services)
+
+    async def request(
+        self,
+        principal: Principal,
+        *,
+        new_email: str,
+        callback_url: str | None = None,
+        password: str | None = None,
+        code: str | None = None,
+        context: Context,
+        now: datetime,
+    ) -> None:
+        """
+        Mail a link to the new address and a notice to the old one; the same whether the new address is taken or not.
+
+        An earlier change that waits is replaced.
+
+        Args:
+            callback_url: Where the link leads on to; it was checked.
+
+        Raises:
+            ValidationFailed: It is no address.
+            RateLimited: Too many mails were asked for.
+            InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
+        """
+        email, mailbox = canonical_email(new_email), deliverable_email(new_email)
+        proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
+        await self._services.limits.hit("mail", ip=context.ip, account=email)
+        await self._services.limits.hit("mail", ip=context.ip, account=proof.user.email)
+        token, revert_token = tokens.new_token(tokens.MAIL), tokens.new_token(tokens.MAIL)
+
+        def keep_change(tx: Transaction) -> tuple[User, bool]:
+            user = proof.consume(tx)
+            if user.email == email:
+                return user, False
+            session = tx.sessions.find(principal.session_id) if principal.session_id else None
+            tx.email_changes.close_waiting(user.id, now=now)
+            change = EmailChange(
+                id=new_id(now),
+                user_id=user.id,
+                lineage_id=session.lineage_id if session else None,
+                old_email=user.email,
+                old_mailbox=user.mail_address,
+                new_email=email,
+                new_mailbox=mailbox,
+                asked_at=now,
+                expires_at=now + CHANGE_LIFETIME,
+                revert_until=now + REVERT_LIFETIME,
+            )
+            tx.email_changes.add(
+                change, digest=tokens.digest(token), revert_digest=tokens.digest(revert_token)
+            )
+            details = {"emailChangeId": change.id, "newEmail": email}
+            audit_event = AuditEvent(action=types.EMAIL_CHANGE_REQUESTED, user_id=user.id, details=details)
+            tx.audit_log.record(audit_event, context=context, now=now)
+            return user, _is_taken(tx, email, user.id, now=now)
+
+        user, taken = await self._services.transactions.run(keep_change)
+        if user.email == email:
+            return
+        links = self._services.links
+        self._services.background.post(
+            compose_email_change_taken(mailbox, at=now)
+            if taken
+            else compose_email_change(
+                mailbox, token=token, links=links, callback_url=callback_url, valid_for=CHANGE_LIFETIME
+            )
+        )
+        self._services.background.post(
+            compose_email_change_notice(user.mail_address, token=revert_token, links=links, at=now)
+        )
+
+    async def confirm(self, token: str, *, context: Context, now: datetime) -> User:
+        """
+        Make the new address the user's; all sessions but the asking one end.
+
+        A link that was used already succeeds while the address is still the user's.
+
+        Raises:
+            InvalidMailToken: Unknown, expired, replaced or taken back.
+            UserAlreadyExists: The address was taken meanwhile.
+        """
+        digest = tokens.digest(token)
+
+        def change_address(tx: Transaction) -> User:
+            found = tx.email_changes.find_by_token(digest)
+            user = tx.users.lock(found.user_id) if found else None
+            if found is None or user is None or user.banned_at is not None:
+                raise InvalidMailToken
+            if found.confirmed_at is not None and found.closed_at is None and user.email == found.new_email:
+                return user
+            change = tx.email_changes.confirm(digest, revert_until=now + REVERT_LIFETIME, now=now)
+            if change is None or user.email != change.old_email:
+                raise InvalidMailToken
+            if tx.email_changes.is_reserved(change.new_email, but_for=user.id, now=now):
+                raise UserAlreadyExists
+            self._replace(tx, user, change, by=context.by(user.id, "mail"), now=now)
+            return tx.users.find(user.id) or user
+
+        return await self._services.transactions.run(change_address)
+
+    def _replace(
+        self, tx: Transaction, user: User, change: EmailChange, *, by: Context, now: datetime
+    ) -> None:
+        set_address(tx, user, change.new_email, mailbox=change.new_mailbox, email_verified=True, now=now)
+        asking = [
+            session.id
+            for session in tx.sessions.list_live(user.id, now=now)
+            if change.lineage_id is not None and session.lineage_id == change.lineage_id
+        ]
+        end_sessions(
+            tx,
+            user.id,
+            reason="email_changed",
+            context=by,
+            now=now,
+            keep=asking[0] if asking else None,
+        )
+        details = {"changed": ["email"], "previousEmail": change.old_email, "email": change.new_email}
+        audit_event = AuditEvent(action=types.USER_UPDATED, user_id=user.id, details=details)
+        tx.audit_log.record(audit_event, context=by, now=now)
+
+    async def refuse(self, token: str, *, context: Context, now: datetime) -> bool:
+        """
+        End a change that waits, by the link to the new address: its owner did not ask for it.
+
+        Returns:
+            Whether *token* was of such a change.
+        """
+        digest = tokens.digest(token)
+
+        def close_change(tx: Transaction) -> bool:
+            change = tx.email_changes.find_by_token(digest)
+            if change is None or change.confirmed_at is not None or change.expires_at <= now:
+                return False
+            if not tx.email_changes.close(change.id, now=now):
+                return False
+            record_closed(tx, change, reason="rejected", context=context, now=now)
+            return True
+
+        return await self._services.transactions.run(close_change)
+
+    async def take_back(self, token: str, *, context: Context, now: datetime) -> None:
+        """
+        Take a change back by the link to the old address, whether it was confirmed or not; all sessions end.
+
+        Raises:
+            RateLimited: Too many tries.
+            InvalidMailToken: Unknown, used or too old.
+            UserAlreadyExists: Somebody else has the old address.
+        """
+        await self._services.limits.hit("password", ip=context.ip, account=None)
+        if not tokens.is_well_formed(token, tokens.MAIL):
+            raise InvalidMailToken
+        digest = tokens.digest(token)
+
+        def restore_address(tx: Transaction) -> EmailChange:
+            found = tx.email_changes.find_by_revert_token(digest, now=now)
+            user = tx.users.lock(found.user_id) if found else None
+            change = tx.email_changes.take_back(digest, now=now)
+            if user is None or change is None:
+                raise InvalidMailToken
+            by = context.by(user.id, "mail")
+            tx.email_changes.close_all(user.id, since=change.asked_at, now=now)
+            if user.email != change.old_email:
+                set_address(
+                    tx,
+                    user,
+                    change.old_email,
+                    mailbox=change.old_mailbox,
+                    email_verified=user.email_verified,
+                    now=now,
+                )
+                details = {"changed": ["email"], "previousEmail": user.email, "email": change.old_email}
+                audit_event = AuditEvent(
+                    action=types.USER_UPDATED, user_id=user.id, details={**details, "reverted": True}
+                )
+                tx.audit_log.record(audit_event, context=by, now=now)
+            else:
+                record_closed(tx, change, reason="taken_back", context=by, now=now)
+                drop_mailed(tx, user, now=now)
+            end_sessions(tx, user.id, reason="email_change_taken_back", context=by, now=now)
+            return change
+
+        change = await self._services.transactions.run(restore_address)
+        self._services.background.post(compose_email_change_taken_back(change.old_mailbox, at=now))
+
+
+def set_address(
+    tx: Transaction, user: User, email: str, *, mailbox: str, email_verified: bool, now: datetime
+) -> None:
+    """
+    Replace a locked user's address; what was mailed to the one before is void.
+
+    Raises:
+        UserAlreadyExists: Somebody else has it.
+    """
+    if not tx.users.set_email(user.id, email=email, mailbox=mailbox, email_verified=email_verified, now=now):
+        raise UserAlreadyExists
+    drop_mailed(tx, user, now=now)
+
+
+def drop_mailed(tx: Transaction, user: User, *, now: datetime) -> None:
+    """Make void every link, challenge and sign-in under way of a locked user."""
+    tx.users.drop_mail_tokens(user.id)
+    tx.email_changes.close_waiting(user.id, now=now)
+    tx.users.bump_credential_version(user.id, now=now)
+
+
+def close_changes(tx: Transaction, user_id: str, *, reason: str, context: Context, now: datetime) -> int:
+    """End the changes of address that wait for a user, each recorded; answer how many."""
+    closed = tx.email_changes.close_waiting(user_id, now=now)
+    for change in closed:
+        tx.email_changes.close(change.id, now=now)
+        record_closed(tx, change, reason=reason, context=context, now=now)
+    return len(closed)
+
+
+def record_closed(
+    tx: Transaction, change: EmailChange, *, reason: str, context: Context, now: datetime
+) -> None:
+    """Record that a change of address ended without effect."""
+    details = {"emailChangeId": change.id, "reason": reason}
+    audit_event = AuditEvent(action=types.EMAIL_CHANGE_CLOSED, user_id=change.user_id, details=details)
+    tx.audit_log.record(audit_event, context=context, now=now)
+
+
+def _is_taken(tx: Transaction, email: str, user_id: str, *, now: datetime) -> bool:
+    return tx.users.find_by_email(email) is not None or tx.email_changes.is_reserved(
+        email, but_for=user_id, now=now
+    )

@@ -1,0 +1,203 @@
+"""Deleting an account: by its user, by an administrator or operator, or by the link that says "this was not me"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from czo_auth.core.context import Context
+from czo_auth.core.errors import LastOwner, NotFound
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.accounts.administrators import keep_an_administrator
+from czo_auth.core.flows.accounts.erasure import Erasure
+from czo_auth.core.flows.api_keys.manage import revoke_keys
+from czo_auth.core.flows.organizations.manage import delete_held_organization
+from czo_auth.core.flows.organizations.membership import dismiss
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import end_sessions
+from czo_auth.core.flows.two_factor.proofs import ConsumeProof, no_proof
+from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
+from czo_auth.core.ids import is_id
+from czo_auth.core.mail import compose_account_deleted
+from czo_auth.core.organizations import roles
+from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """
+    How an account is deleted.
+
+    Attributes:
+        details: What the audit record says about it: the reason of an administrator.
+        force: Whether the last owner of an organization and the last administrator may go too.
+    """
+
+    details: Mapping[str, object]
+    context: Context
+    now: datetime
+    force_owner: bool = False
+    force_administrator: bool = False
+
+
+class DeleteUser:
+    """
+    Deletes accounts with all that is kept about them.
+
+    What has an effect goes in one transaction. The personal parts of audit records and events follow in batches; a
+    process that ends in between leaves them to the housekeeping of any other.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._proof = Reauthentication(services)
+        self._erasure = Erasure(services)
+
+    async def delete_own(
+        self,
+        principal: Principal,
+        *,
+        password: str | None,
+        code: str | None,
+        context: Context,
+        now: datetime,
+    ) -> None:
+        """
+        Delete the caller's own account.
+
+        Raises:
+            InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
+            LastOwner: Others belong to an organization that the caller alone owns.
+            LastAdministrator: Nobody else could administer the deployment.
+        """
+        proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
+        deletion = Deletion(details={}, context=context, now=now)
+        await self._delete(principal.user_id, proof.consume, deletion)
+
+    async def delete(
+        self,
+        user_id: str,
+        *,
+        reason: str | None,
+        force: bool = False,
+        consume: ConsumeProof = no_proof,
+        context: Context,
+        now: datetime,
+    ) -> User:
+        """
+        Delete somebody's account, for an administrator or an operator.
+
+        Args:
+            force: Whether the last administrator and the last owner of an organization may go too.
+            consume: Spends the proof of who asks for it.
+
+        Raises:
+            NotFound: There is no such user.
+            LastOwner, LastAdministrator: As ``delete_own``.
+        """
+        deletion = Deletion(
+            details={"reason": reason} if reason is not None else {},
+            context=context,
+            now=now,
+            force_owner=force,
+            force_administrator=force,
+        )
+
+        def lock(tx: Transaction) -> User:
+            consume(tx)
+            user = tx.users.lock(user_id) if is_id(user_id) else None
+            if user is None:
+                raise NotFound
+            return user
+
+        return await self._delete(user_id, lock, deletion)
+
+    async def delete_rejected(
+        self,
+        user_id: str,
+        lock: Callable[[Transaction], User],
+        *,
+        context: Context,
+        now: datetime,
+    ) -> None:
+        """
+        Delete an account whose address belongs to somebody who did not make it.
+
+        An organization may lose its last owner by it; an administrator can hand it over.
+
+        Raises:
+            LastAdministrator: Nobody else could administer the deployment.
+        """
+        deletion = Deletion(details={"reason": "rejected"}, context=context, now=now, force_owner=True)
+        await self._delete(user_id, lock, deletion)
+
+    async def finish(self, user: User, *, now: datetime) -> None:
+        """Remove the personal parts of a user who was deleted in a step of another flow, and tell them."""
+        await self._erasure.erase(user.id, now=now)
+        self._services.background.post(compose_account_deleted(user.mail_address, at=now))
+
+    async def _delete(self, user_id: str, lock: Callable[[Transaction], User], deletion: Deletion) -> User:
+        def delete_account(tx: Transaction) -> User:
+            return delete_user(tx, self._services, user_id, lock=lock, deletion=deletion)
+
+        user = await self._services.transactions.run(delete_account)
+        await self.finish(user, now=deletion.now)
+        return user
+
+
+def delete_user(
+    tx: Transaction,
+    services: Services,
+    user_id: str,
+    *,
+    lock: Callable[[Transaction], User],
+    deletion: Deletion,
+) -> User:
+    """
+    Delete a user: organizations, keys and sessions end and are recorded, everything else goes with the row.
+
+    Organizations are held before the user, as everywhere.
+
+    Args:
+        lock: Locks the user, and refuses when they may not be deleted.
+
+    Raises:
+        LastOwner: With each organization that others belong to, unless the deletion is forced.
+        LastAdministrator: Unless the deletion is forced.
+    """
+    # First of all, as where administrators act on each other: two deletions take turns.
+    tx.users.lock_administrators()
+    if not deletion.force_administrator:
+        keep_an_administrator(tx, services.actors, user_id)
+    for organization, _ in tx.organizations.list_memberships(user_id):
+        tx.organizations.lock(organization.id)
+    user = lock(tx)
+    _leave_organizations(tx, user, deletion)
+    by, now = deletion.context, deletion.now
+    end_sessions(tx, user.id, reason="user_deleted", context=by, now=now)
+    revoke_keys(tx, user_id=user.id, organization_id=None, reason="user_deleted", context=by, now=now)
+    tx.organizations.delete_invitations_to(user.email)
+    tx.users.delete(user.id)
+    tx.audit_removal.begin_erasure(user.id, now=now)
+    audit_event = AuditEvent(action=types.USER_DELETED, user_id=user.id, details=deletion.details)
+    tx.audit_log.record(audit_event, context=by, now=now)
+    return user
+
+
+def _leave_organizations(tx: Transaction, user: User, deletion: Deletion) -> None:
+    """Leave every organization; those without other members end, those that would lose their last owner refuse."""
+    by, now = deletion.context, deletion.now
+    orphans = []
+    for organization, member in tx.organizations.list_memberships(user.id):
+        if tx.organizations.count_members(organization.id) == 1:
+            delete_held_organization(tx, organization, member, context=by, now=now)
+            continue
+        if member.role == roles.OWNER and tx.organizations.count_owners(organization.id) == 1:
+            orphans.append((("organizations", organization.id), organization.name))
+        dismiss(tx, member, reason="user_deleted", context=by, now=now)
+    if orphans and not deletion.force_owner:
+        raise LastOwner(details=orphans)

@@ -1,0 +1,81 @@
+"""
+What ends when a password reset proves an address for the first time.
+
+Until then nobody knows that who made the account owns its address. Who registered somebody else's address first must
+not keep a way in after the owner took the account over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from czo_auth.core.context import Context
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.accounts.change_email import close_changes
+from czo_auth.core.flows.api_keys.manage import revoke_keys
+from czo_auth.core.flows.factors import remove_all_factors
+from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import end_sessions
+from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
+from czo_auth.core.mail import Ended
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+
+REASON = "address_proved"
+
+
+def end_what_was_before(
+    services: Services, tx: Transaction, user: User, *, by: Context, now: datetime
+) -> Sequence[Ended]:
+    """
+    End sessions, API keys, trusted devices and waiting changes of address of a locked user, each recorded.
+
+    Second factors end too, unless `keeps_factors` says that they stay.
+
+    Returns:
+        What there was and ended, for the mail.
+    """
+    ended: list[Ended] = []
+    if tx.sessions.list_live(user.id, now=now):
+        ended.append("sessions")
+    end_sessions(tx, user.id, reason=REASON, context=by, now=now)
+    if tx.api_keys.count_live(user.id, now=now):
+        ended.append("api_keys")
+    revoke_keys(tx, user_id=user.id, organization_id=None, reason=REASON, context=by, now=now)
+    if tx.two_factor.count_trusted_devices(user.id, now=now):
+        ended.append("trusted_devices")
+        audit_event = AuditEvent(
+            action=types.DEVICE_TRUST_REVOKED, user_id=user.id, details={"all": True, "reason": REASON}
+        )
+        tx.audit_log.record(audit_event, context=by, now=now)
+    tx.two_factor.drop_trusted_devices(user.id)
+    if close_changes(tx, user.id, reason=REASON, context=by, now=now):
+        ended.append("email_changes")
+    if not user.owns_factor:
+        tx.two_factor.drop_enrollment(user.id)
+        return ended
+    if keeps_factors(services, tx, user):
+        return [*ended, "factors_stay"]
+    cancel_reset(tx, user.id, outcome="factor_disabled", context=by, now=now)
+    removed = remove_all_factors(tx, user.id, reason=REASON, context=by, now=now)
+    details = {"methods": removed.methods, "reason": REASON}
+    disabled = AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details)
+    tx.audit_log.record(disabled, context=by, now=now)
+    return [*ended, "second_factors"]
+
+
+def keeps_factors(services: Services, tx: Transaction, user: User) -> bool:
+    """
+    Whether a mailbox alone must not remove the second factors of an account that was never confirmed.
+
+    So it is where more than the account depends on them: an actor type demands a factor, an operator made or imported
+    the account, or it belongs to an organization that somebody else made. There an administrator's reset, which waits
+    and can be cancelled, is the way.
+    """
+    if services.actors.demand_two_factor(user.actor_types) or user.made_by is not None:
+        return True
+    return any(
+        organization.created_by != user.id for organization, _ in tx.organizations.list_memberships(user.id)
+    )

@@ -1,0 +1,27 @@
+"""Tokens that are mailed to a user, or handed over by an operator, to set a password."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from czo_auth.core.ids import new_id
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.store import MailPurpose, MailToken
+from czo_auth.core.users.user import User
+from czo_auth.crypto import tokens
+
+
+def store_mail_token(
+    tx: Transaction, user: User, token: str, *, purpose: MailPurpose, lifetime: timedelta, now: datetime
+) -> bool:
+    """
+    Keep the digest of *token*, which works once and for the present address of *user* only.
+
+    Returns:
+        False when as many as are allowed are live.
+    """
+    tx.users.lock(user.id)
+    kept = MailToken(
+        id=new_id(now), user_id=user.id, purpose=purpose, email=user.email, expires_at=now + lifetime
+    )
+    return tx.users.add_mail_token(kept, digest=tokens.digest(token), now=now)

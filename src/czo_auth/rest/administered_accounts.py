@@ -1,0 +1,126 @@
+"""What administrators do to accounts and organizations: create, delete, export, end sessions, hand over."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.core.access import ADMINISTRATION
+from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.paging import PageQuery
+from czo_auth.rest import organization_shapes, shapes
+from czo_auth.rest.administration import ProvedRequest, Text, prove
+from czo_auth.rest.answers import attachment, no_content, page_response
+from czo_auth.rest.models import Cursor, Email, Identifier, Limit, Name, Reason
+from czo_auth.rest.organizations import shaped_member
+from czo_auth.rest.routing import CurrentRequest, Routes
+
+routes = Routes("Administration: accounts")
+
+
+class NewUserRequest(ProvedRequest):
+    email: Email
+    name: Name
+    actor_types: Annotated[list[Identifier], Field(max_length=32, default_factory=list)]
+
+
+class DeleteRequest(ProvedRequest):
+    reason: Reason
+
+
+class OwnerRequest(ProvedRequest):
+    user_id: Identifier
+    reason: Reason
+
+
+@routes.add("POST", "/admin/users", access=ADMINISTRATION, status=201)
+async def create_user(body: NewUserRequest, call: CurrentRequest) -> Response:
+    """Create a user without a password; a mail brings them a token for `/reset-password`. Needs recent proof."""
+    user = await call.runtime.administer_accounts.create(
+        email=body.email,
+        name=body.name,
+        actor_types=body.actor_types,
+        consume=await prove(call, body),
+        context=call.context,
+        now=call.now,
+    )
+    return JSONResponse({"user": shapes.administered_user(user)}, status_code=201)
+
+
+@routes.add("DELETE", "/admin/users/{user_id}", access=ADMINISTRATION, status=204)
+async def delete_user(user_id: str, body: DeleteRequest, call: CurrentRequest) -> Response:
+    """Delete a user with everything that is kept about them, and tell them. Needs recent proof."""
+    await call.runtime.delete_user.delete(
+        user_id,
+        reason=body.reason,
+        consume=await prove(call, body),
+        context=call.context,
+        now=call.now,
+    )
+    return no_content()
+
+
+@routes.add("GET", "/admin/users/{user_id}/export", access=ADMINISTRATION)
+async def export_user(user_id: str, call: CurrentRequest) -> Response:
+    """Everything that is kept about a user, as a file; the user is told. Needs recent proof."""
+    consume = await call.runtime.administer_accounts.prove(
+        call.principal, password=None, code=None, context=call.context, now=call.now
+    )
+    document = await call.runtime.export_user.export_of(
+        user_id, consume=consume, context=call.context, now=call.now
+    )
+    return attachment(document, f"account-{user_id}.json")
+
+
+@routes.add("GET", "/admin/users/{user_id}/sessions", access=ADMINISTRATION)
+async def list_sessions(user_id: str, call: CurrentRequest) -> Response:
+    """A user's live sessions, newest first."""
+    sessions = await call.runtime.administer_accounts.list_sessions(user_id, now=call.now)
+    own = call.principal.session_id
+    return JSONResponse(
+        {
+            "sessions": [shapes.listed_session(one, current=own, restricted_to=None) for one in sessions],
+            "total": len(sessions),
+        }
+    )
+
+
+@routes.add("DELETE", "/admin/users/{user_id}/sessions", access=ADMINISTRATION, status=204)
+async def end_sessions(user_id: str, call: CurrentRequest) -> Response:
+    """End all of a user's sessions, refresh families and pending challenges."""
+    await call.runtime.administer_accounts.end_sessions(user_id, context=call.context, now=call.now)
+    return no_content()
+
+
+@routes.add("DELETE", "/admin/sessions/{session_id}", access=ADMINISTRATION, status=204)
+async def end_session(session_id: str, call: CurrentRequest) -> Response:
+    """End one session of anybody."""
+    await call.runtime.administer_accounts.end_session(session_id, context=call.context, now=call.now)
+    return no_content()
+
+
+@routes.add("GET", "/admin/organizations", access=ADMINISTRATION)
+async def list_organizations(
+    call: CurrentRequest, search: Text = None, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+) -> Response:
+    """Organizations by id, some at a time: by a part of the name or the slug."""
+    page = await call.runtime.administer_accounts.search_organizations(
+        text=search or None, page=PageQuery(limit=limit, cursor=cursor)
+    )
+    return page_response("organizations", page, organization_shapes.administered_organization)
+
+
+@routes.add("POST", "/admin/organizations/{organization_id}/owner", access=ADMINISTRATION)
+async def hand_over(organization_id: str, body: OwnerRequest, call: CurrentRequest) -> Response:
+    """Make a member the owner of an organization whose owners are all gone or banned. Needs recent proof."""
+    member = await call.runtime.administer_accounts.hand_over(
+        organization_id,
+        user_id=body.user_id,
+        reason=body.reason,
+        consume=await prove(call, body),
+        context=call.context,
+        now=call.now,
+    )
+    return JSONResponse({"member": shaped_member(member)})

@@ -1,0 +1,87 @@
+"""One's own account: another address, an export, its end. The calls of better-auth's client among them are tolerant."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.asgi.callback_urls import check_callback_url
+from czo_auth.core.access import ACCOUNT, PUBLIC
+from czo_auth.rest.answers import attachment, signed_out
+from czo_auth.rest.models import Body, Code, Email, Password, Token, TolerantBody, Url
+from czo_auth.rest.routing import CurrentRequest, Routes
+
+routes = Routes("Own account")
+
+
+class ChangeEmailRequest(TolerantBody):
+    new_email: Email
+    callback_url: Url | None = Field(default=None, alias="callbackURL")
+    password: Password | None = None
+    code: Code | None = None
+
+
+class DeleteUserRequest(TolerantBody):
+    password: Password | None = None
+    code: Code | None = None
+    callback_url: Url | None = Field(default=None, alias="callbackURL")
+
+
+class MailedTokenRequest(Body):
+    token: Token
+
+
+@routes.add("POST", "/change-email", access=ACCOUNT)
+async def change_email(body: ChangeEmailRequest, call: CurrentRequest) -> Response:
+    """
+    Mail a link to the new address and a notice to the old one. Nothing changes until the link is used; the answer is
+    the same where the address is taken. Needs recent proof.
+    """
+    await call.runtime.change_email.request(
+        call.principal,
+        new_email=body.new_email,
+        callback_url=check_callback_url(call, body.callback_url),
+        password=body.password,
+        code=body.code,
+        context=call.context,
+        now=call.now,
+    )
+    return JSONResponse({"status": True})
+
+
+@routes.add("POST", "/revert-email-change", access=PUBLIC)
+async def revert_email_change(body: MailedTokenRequest, call: CurrentRequest) -> Response:
+    """Take a change of address back with the token that the old address was mailed. All sessions end."""
+    await call.runtime.change_email.take_back(body.token, context=call.context, now=call.now)
+    return JSONResponse({"status": True})
+
+
+@routes.add("POST", "/reject-verification", access=PUBLIC)
+async def reject_verification(body: MailedTokenRequest, call: CurrentRequest) -> Response:
+    """
+    "This was not me", with the token of a confirmation mail: deletes the account that was never confirmed, or ends a
+    change of address.
+    """
+    await call.runtime.verify_email.reject(body.token, context=call.context, now=call.now)
+    return JSONResponse({"status": True})
+
+
+@routes.add("POST", "/delete-user", access=ACCOUNT, ignores_unknown_fields=True)
+async def delete_user(body: DeleteUserRequest, call: CurrentRequest) -> Response:
+    """Delete one's own account with everything that is kept about it. Needs recent proof."""
+    check_callback_url(call, body.callback_url)
+    await call.runtime.delete_user.delete_own(
+        call.principal,
+        password=body.password,
+        code=body.code,
+        context=call.context,
+        now=call.now,
+    )
+    return signed_out(call, {"success": True, "message": "User deleted"})
+
+
+@routes.add("GET", "/user/export", access=ACCOUNT)
+async def export_user(call: CurrentRequest) -> Response:
+    """Everything that is kept about the caller, as a file. Needs recent proof."""
+    document = await call.runtime.export_user.export_own(call.principal, context=call.context, now=call.now)
+    return attachment(document, f"account-{call.principal.user_id}.json")
