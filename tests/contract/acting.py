@@ -107,7 +107,7 @@ async def change_hats(
 ) -> None:
     """Do what an operator's command line does: give and take actor types."""
     await here.auth.administration.change_actor_types(
-        account.id, add=add, remove=remove, context=SYSTEM, now=here.clock()
+        account.id, add=add, remove=remove, force=True, context=SYSTEM, now=here.clock()
     )
 
 

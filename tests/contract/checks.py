@@ -16,6 +16,9 @@ _IDS = re.compile(r"id|[a-z]+Id")
 _NO_IDS = {"configId", "requestId"}
 
 
+_WITH_DETAILS = ("VALIDATION_ERROR", "LAST_OWNER")
+
+
 def accepted(answer: Answer, status: int = 200) -> Any:
     """Give the JSON of *answer*, which has *status* and the form of every success; None for 204."""
     assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
@@ -47,7 +50,7 @@ def refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
         assert all(
             isinstance(text, str) for text in (detail["msg"], *([where] if isinstance(where, str) else where))
         )
-    assert (body.get("details") is not None) == (code == "VALIDATION_ERROR")
+    assert (body.get("details") is not None) == (code in _WITH_DETAILS)
     assert answer.headers.get("retry-after") == (str(body["retryAfter"]) if "retryAfter" in body else None)
     if status == 401:
         challenge = "Bearer"

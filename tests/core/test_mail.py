@@ -19,11 +19,30 @@ TO = "ada@example.com"
 LINKS = Links(base_url="https://auth.example.com/")
 HOUR = timedelta(hours=1)
 
+MADE = mail.MadeFrom(at=AT, ip="192.0.2.1", user_agent="Firefox")
 CI = mail.EndingKey(name="CI", prefix="czo_AbCd", ends_at=AT)
 DEPLOY = mail.EndingKey(name="deploy", prefix="czo_WxYz", ends_at=AT + HOUR)
 COMPOSED: dict[str, Callable[[Language], MailMessage]] = {
     "verification": lambda language: mail.compose_verification(
-        TO, token=TOKEN, links=LINKS, valid_for=timedelta(hours=24), language=language
+        TO, token=TOKEN, links=LINKS, made=MADE, valid_for=timedelta(hours=24), language=language
+    ),
+    "email_change": lambda language: mail.compose_email_change(
+        TO, token=TOKEN, links=LINKS, callback_url=None, valid_for=timedelta(hours=24), language=language
+    ),
+    "email_change_notice": lambda language: mail.compose_email_change_notice(
+        TO, token=TOKEN, links=LINKS, at=AT, language=language
+    ),
+    "email_change_taken": lambda language: mail.compose_email_change_taken(TO, at=AT, language=language),
+    "email_change_taken_back": lambda language: mail.compose_email_change_taken_back(
+        TO, at=AT, language=language
+    ),
+    "account_created": lambda language: mail.compose_account_created(
+        TO, token=TOKEN, links=LINKS, valid_for=timedelta(hours=48), language=language
+    ),
+    "account_deleted": lambda language: mail.compose_account_deleted(TO, at=AT, language=language),
+    "account_exported": lambda language: mail.compose_account_exported(TO, at=AT, language=language),
+    "address_proved": lambda language: mail.compose_address_proved(
+        TO, at=AT, ended=get_args(mail.Ended), language=language
     ),
     "password_reset": lambda language: mail.compose_password_reset(
         TO, token=TOKEN, links=LINKS, valid_for=HOUR, language=language
@@ -91,6 +110,9 @@ def test_every_kind_is_written_in_every_language(kind: MailKind, language: Langu
         ("password_reset", "/reset-password"),
         ("invitation", "/accept-invitation"),
         ("two_factor_reset_asked", "/cancel-reset"),
+        ("email_change", "/api/auth/verify-email"),
+        ("email_change_notice", "/revert-email-change"),
+        ("account_created", "/reset-password"),
     ],
 )
 @pytest.mark.parametrize("language", get_args(Language))
@@ -111,6 +133,11 @@ def test_link_stands_alone_on_its_line_and_carries_the_token(
         "two_factor_reset",
         "two_factor_reset_cancelled",
         "password_changed",
+        "address_proved",
+        "email_change_taken",
+        "email_change_taken_back",
+        "account_deleted",
+        "account_exported",
         "api_key_expiring",
         "api_key_unused",
         "api_key_leaked",

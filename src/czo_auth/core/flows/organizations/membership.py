@@ -196,7 +196,9 @@ def keep_an_owner(tx: Transaction, member: Member) -> None:
         LastOwner: *member* is the last one.
     """
     if member.role == roles.OWNER and tx.organizations.count_owners(member.organization_id) <= 1:
-        raise LastOwner
+        organization = tx.organizations.find(member.organization_id)
+        name = "" if organization is None else organization.name
+        raise LastOwner(details=((("organizations", member.organization_id), name),))
 
 
 def remove_member(tx: Transaction, member: Member, *, reason: str, context: Context, now: datetime) -> None:
