@@ -18,7 +18,7 @@ from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
 from czo_auth.core.api_keys.lifetime import MAX_DAYS
 from czo_auth.core.api_keys.scopes import ScopePolicy, check_rule, check_rule_function
 from czo_auth.core.events.types import AuditPolicy
-from czo_auth.core.limits import MAX_API_KEYS_A_DAY
+from czo_auth.core.limits import MAX_API_KEYS_A_DAY, TABLE_PREFIX_RULE, is_table_prefix
 from czo_auth.core.mail import read_sender
 from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.organizations.roles import RANK
@@ -35,7 +35,6 @@ from czo_auth.setting_sources import Files
 _PREFIX = re.compile(r"[a-z][a-z0-9]{1,14}_")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _DOMAIN = re.compile(r"localhost|(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
-_TABLE_PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
 # The last is libpq's other form: host=db.example dbname=shop.
 _DATABASE_URL: Final = re.compile(r"sqlite:///|postgres(ql)?://|\s*[a-z_]+\s*=")
 _ONE_REDIS: Final = frozenset({"redis", "rediss"})
@@ -391,8 +390,8 @@ class Settings(BaseSettings):
     @field_validator("table_prefix")
     @classmethod
     def _table_prefix(cls, value: str) -> str:
-        if not _TABLE_PREFIX.fullmatch(value):
-            raise ValueError("must be 1 to 31 lower-case letters, digits or underscores")
+        if not is_table_prefix(value):
+            raise ValueError(TABLE_PREFIX_RULE)
         return value
 
     @field_validator("base_path", "pages_path")

@@ -22,13 +22,13 @@ from czo_auth.crypto import codes
 from tests.attacks.volley import Attackers
 from tests.contract.acting import administrator
 from tests.contract.api import Api, new_client
-from tests.contract.conftest import DRIFT, Live, Served, carried, deploy, timed
+from tests.contract.conftest import DRIFT, Live, Served, carried, deploy, deploy_sqlite, timed, timed_sqlite
 from tests.contract.database import sql
 from tests.contract.deployments import KEY, Prepared
 from tests.contract.people import Account, People, Phone, Session
 from tests.support.server import RunningServer
 
-__all__ = ["carried", "deploy", "timed"]
+__all__ = ["carried", "deploy", "deploy_sqlite", "timed", "timed_sqlite"]
 
 DEPLOYMENTS = {"sqlite-1": 1, "sqlite-4": 4, "postgres-4": 4}
 """Processes of each."""

@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from czo_auth.core.errors import InvalidToken, StorageUnavailable
+from czo_auth.core.limits import MAX_GRAPHQL_BYTES as MAX_BYTES
 from czo_auth.crypto.sealing import new_key_text
-from czo_auth.graphql.app import MAX_BYTES
 from czo_auth.graphql.schema import SCHEMA
 from tests.graphql.deployment import URL, Deployment
 

@@ -8,13 +8,21 @@ import math
 import re
 from typing import Any, NoReturn
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope
 
-from czo_auth.core.errors import MalformedBody, TooLarge, UnsupportedMediaType, ValidationFailed
+from czo_auth.core.errors import (
+    BodyTooSlow,
+    MalformedBody,
+    TooLarge,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from czo_auth.core.limits import MAX_BODY_BYTES, MAX_JSON_DEPTH
 
-MAX_BYTES = 64 * 1024
-MAX_DEPTH = 32
+BODY_SECONDS = 30.0
+"""So long a client may take to send a body."""
+
 MAX_UNREAD = 1024 * 1024
 """So much of a body that is refused is read all the same. Unit: bytes."""
 
@@ -64,7 +72,7 @@ def _is_worth_reading(scope: Scope) -> bool:
     return False
 
 
-async def read_body(request: Request, *, largest: int = MAX_BYTES, takes_array: bool = False) -> bytes:
+async def read_body(request: Request, *, largest: int = MAX_BODY_BYTES, takes_array: bool = False) -> bytes:
     """
     Read the body of *request* up to *largest* bytes and check that it is acceptable JSON.
 
@@ -82,17 +90,36 @@ async def read_body(request: Request, *, largest: int = MAX_BYTES, takes_array: 
         raise TooLarge
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > largest:
-            raise TooLarge
+    chunks = await receive_body(request, largest=largest)
     if not chunks:
         return b"{}"
     if not _JSON_TYPE.fullmatch(request.headers.get("content-type", "")):
         raise UnsupportedMediaType
-    if not isinstance(parse_strictly(bytes(chunks)), (dict, list) if takes_array else dict):
+    if not isinstance(parse_strictly(chunks), (dict, list) if takes_array else dict):
         raise ValidationFailed(details=(("body", "The body must be a JSON object."),))
+    return chunks
+
+
+async def receive_body(request: Request, *, largest: int) -> bytes:
+    """
+    Receive the body of *request*, whatever it is.
+
+    Raises:
+        TooLarge: It has more than *largest* bytes.
+        BodyTooSlow: It took longer than `BODY_SECONDS`: a client that sends a byte now and then keeps no server busy.
+        MalformedBody: The client hung up before its end; nobody hears this answer.
+    """
+    chunks = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                chunks += chunk
+                if len(chunks) > largest:
+                    raise TooLarge
+    except TimeoutError:
+        raise BodyTooSlow from None
+    except ClientDisconnect:
+        raise MalformedBody from None
     return bytes(chunks)
 
 
@@ -141,7 +168,7 @@ def _check(value: Any, *, depth: int) -> None:
         if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise MalformedBody
     elif isinstance(value, (dict, list)):
-        if depth > MAX_DEPTH:
+        if depth > MAX_JSON_DEPTH:
             raise MalformedBody
         for part in [*value, *value.values()] if isinstance(value, dict) else value:
             _check(part, depth=depth + 1)

@@ -19,6 +19,7 @@ STATUS: dict[type[Refusal], int] = {
     errors.Forbidden: 403,
     errors.Missing: 404,
     errors.MethodNotAllowed: 405,
+    errors.BodyTooSlow: 408,
     errors.Conflict: 409,
     errors.TooLarge: 413,
     errors.UnsupportedMediaType: 415,

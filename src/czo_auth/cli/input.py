@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
 
 from czo_auth.cli.session import CANNOT_START, fail
 
@@ -38,27 +38,26 @@ def _line() -> str:
 
 
 def checked_name(name: str) -> str:
-    """Check a name as the API does, or end."""
-    from czo_auth.rest.models import Name
+    """Check a name as the flows do, or end."""
+    from czo_auth.core.fields import checked_name as check
 
-    return _checked(name, Name, "--name")
+    return _checked(name, check, "--name")
 
 
 def checked_reason(reason: str) -> str:
-    """Check a reason as the API does, or end."""
-    from czo_auth.rest.models import Reason
+    """Check a reason as the flows do, or end."""
+    from czo_auth.core.fields import checked_reason as check
 
-    return _checked(reason, Reason, "--reason")
+    return _checked(reason, check, "--reason")
 
 
-def _checked(text: str, kind: Any, option: str) -> str:
-    from pydantic import TypeAdapter, ValidationError
+def _checked(text: str, check: Callable[[str], str], option: str) -> str:
+    from czo_auth.core.errors import ValidationFailed
 
     try:
         text.encode("utf-8")
-        return str(TypeAdapter(kind).validate_python(text))
+        return check(text)
     except UnicodeEncodeError:
         fail(f"{option} is not UTF-8.", CANNOT_START)
-    except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]["msg"]
-        fail(f"{option}: {problem.removeprefix('Value error, ')}", CANNOT_START)
+    except ValidationFailed as refusal:
+        fail(f"{option}: {refusal.details[0][1]}", CANNOT_START)

@@ -11,7 +11,7 @@ what kind of refusal it is; the HTTP number of each kind stands in one table in 
     ├── Missing            unknown, or not yours; nobody can tell which       (NotFound, UnknownActorType, …)
     ├── Conflict           collides with the present state                    (LastOwner, RefreshInProgress, …)
     ├── Unprocessable      well-formed, yet cannot be done                    (UserAlreadyExists)
-    ├── TooLarge · UnsupportedMediaType · MethodNotAllowed
+    ├── BodyTooSlow · TooLarge · UnsupportedMediaType · MethodNotAllowed
     ├── TooMany            a limit, a lock or a full queue                    (RateLimited, AccountLocked)
     └── Unavailable        an outage; never a verdict about the credential    (StorageUnavailable, SecretUnreadable)
 """
@@ -510,6 +510,11 @@ class WebhookDisabled(Conflict):
 class UserAlreadyExists(Unprocessable):
     code = "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"
     message = "An account with this email address exists."
+
+
+class BodyTooSlow(Refusal):
+    code = "REQUEST_TIMEOUT"
+    message = "The body took too long to arrive."
 
 
 class TooLarge(Refusal):

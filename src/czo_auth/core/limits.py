@@ -7,7 +7,42 @@ otherwise. Units are in the names or beside them.
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+# --- what is sent ----------------------------------------------------------------------------------------------------
+MAX_BODY_BYTES: Final = 64 * 1024
+MAX_GRAPHQL_BYTES: Final = 16 * 1024
+MAX_JSON_DEPTH: Final = 32
+
+MAX_NAME: Final = 200
+MAX_REASON: Final = 500
+MAX_EMAIL: Final = 320
+"""Characters as typed; the canonical form is shorter (`core.users.email`)."""
+
+MAX_URL: Final = 2048
+MAX_METADATA_BYTES: Final = 4096
+MAX_SLUG: Final = 64
+MAX_FORM_FIELDS: Final = 200
+MAX_NAVIGATION: Final = 500
+"""Characters of a page's own address that a form carries along."""
+
+MAX_ROLE: Final = 32
+MAX_CODE: Final = 64
+MAX_TOKEN: Final = 4096
+MAX_ID: Final = 64
+MAX_ISSUER: Final = 64
+MAX_SEARCH: Final = 254
+MAX_ACTOR_TYPES: Final = 32
+MAX_SCOPE: Final = 130
+MAX_SCOPES: Final = 64
+MAX_ADDRESSES: Final = 20
+"""Addresses and networks on the allow-list of a key."""
+
+MAX_ADDRESS: Final = 64
+MAX_LEAK_MATCHES: Final = 500
+MAX_LEAK_TOKEN: Final = 512
+MAX_LEAK_SOURCE: Final = 64
 
 # --- lists -----------------------------------------------------------------------------------------------------------
 DEFAULT_PAGE: Final = 100
@@ -37,3 +72,19 @@ MAX_WEBHOOK_TESTS: Final = 100
 """Deliveries of tests to one endpoint that are kept; beyond it the oldest is forgotten."""
 
 MAX_REVOKED_AT_ONCE: Final = 1000
+
+# --- what an operator chooses ----------------------------------------------------------------------------------------
+MAX_TABLE_PREFIX: Final = 24
+"""Longer, and the name of some index would not fit into the 63 bytes that PostgreSQL gives it."""
+
+_TABLE_PREFIX: Final = re.compile(rf"[a-z_][a-z0-9_]{{0,{MAX_TABLE_PREFIX - 1}}}")
+_RESERVED_PREFIXES: Final = ("pg_", "sqlite_")
+TABLE_PREFIX_RULE: Final = (
+    f"must be 1 to {MAX_TABLE_PREFIX} of the characters a-z, 0-9 and _, and begin neither with a digit nor with "
+    + " nor ".join(_RESERVED_PREFIXES)
+)
+
+
+def is_table_prefix(text: str) -> bool:
+    """Whether the names of tables may begin with *text*, on both databases and without quotes."""
+    return _TABLE_PREFIX.fullmatch(text) is not None and not text.startswith(_RESERVED_PREFIXES)

@@ -13,6 +13,11 @@ _UNSAFE = re.compile(
 )
 
 
+def is_unsafe(text: str) -> bool:
+    """Whether *text* holds characters that could forge, reorder or hide what is beside them."""
+    return _UNSAFE.search(text) is not None
+
+
 def escape_control(text: str, *, limit: int = 256) -> str:
     """
     Write the characters of *text* that could forge, reorder or hide a line as escapes, and cut it.

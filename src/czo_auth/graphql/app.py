@@ -15,13 +15,11 @@ from czo_auth.asgi.body import read_body
 from czo_auth.asgi.problems import send_refusal
 from czo_auth.core.access import SERVICE
 from czo_auth.core.errors import MethodNotAllowed, ValidationFailed
+from czo_auth.core.limits import MAX_GRAPHQL_BYTES
 from czo_auth.graphql.problems import DocumentRefused
 
 if TYPE_CHECKING:
     from czo_auth.graphql.engine import Engine
-
-MAX_BYTES = 16 * 1024
-"""Bytes of a body (S28)."""
 
 
 def graphql_app(app_state: AppState) -> ASGIApp:
@@ -50,7 +48,7 @@ class _GraphQL:
 
     async def _answer(self, request: Request, send: Send) -> None:
         call = await admit_request(self._app_state, request, SERVICE, opens_session=False)
-        asked = _read(json.loads(await read_body(request, largest=MAX_BYTES)))
+        asked = _read(json.loads(await read_body(request, largest=MAX_GRAPHQL_BYTES)))
         engine = self._engine or await self._start()
         try:
             answer = await engine.answer(

@@ -13,8 +13,9 @@ from czo_auth.core.paging import PageQuery
 from czo_auth.rest import organization_shapes, shapes
 from czo_auth.rest.administration import ProvedRequest, Text, prove
 from czo_auth.rest.answers import attachment, no_content, page_response
-from czo_auth.rest.models import Cursor, Email, Identifier, Limit, Name, Reason
+from czo_auth.rest.models import Email, Identifier, Name, Reason
 from czo_auth.rest.organizations import shaped_member
+from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Administration: accounts")

@@ -13,25 +13,16 @@ from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.events.types import AuditFilter, Outcome
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof
-from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES, MAX_ID, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content, page_response
-from czo_auth.rest.models import (
-    Body,
-    Code,
-    Cursor,
-    Identifier,
-    Limit,
-    Moment,
-    OrganizationFilter,
-    Password,
-    Reason,
-)
+from czo_auth.rest.models import Body, Code, Identifier, Moment, Password, Reason
+from czo_auth.rest.queries import Cursor, Limit, OrganizationFilter
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Administration")
-Text = Annotated[str | None, Query(max_length=254)]
+Text = Annotated[str | None, Query(max_length=MAX_SEARCH)]
 
 
 class ReasonRequest(Body):
@@ -50,8 +41,8 @@ class ResetRequest(ProvedRequest):
 
 
 class ActorTypesRequest(ProvedRequest):
-    add: Annotated[list[Identifier], Field(max_length=32, default_factory=list)]
-    remove: Annotated[list[Identifier], Field(max_length=32, default_factory=list)]
+    add: Annotated[list[Identifier], Field(max_length=MAX_ACTOR_TYPES, default_factory=list)]
+    remove: Annotated[list[Identifier], Field(max_length=MAX_ACTOR_TYPES, default_factory=list)]
 
 
 async def prove(call: RequestContext, body: ProvedRequest) -> ConsumeProof:
@@ -192,8 +183,8 @@ async def revoke_api_key(key_id: str, call: CurrentRequest) -> Response:
 @routes.add("GET", "/admin/audit", access=ADMINISTRATION)
 async def audit(
     call: CurrentRequest,
-    user_id: Annotated[str | None, Query(alias="userId", max_length=64)] = None,
-    action: Annotated[str | None, Query(max_length=64)] = None,
+    user_id: Annotated[str | None, Query(alias="userId", max_length=MAX_ID)] = None,
+    action: Annotated[str | None, Query(max_length=MAX_ID)] = None,
     outcome: Outcome | None = None,
     since: Moment | None = None,
     until: Moment | None = None,

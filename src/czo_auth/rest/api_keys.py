@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.admission import RequestContext
+from czo_auth.core import limits
 from czo_auth.core.access import ACCOUNT, PUBLIC, SERVICE
-from czo_auth.core.api_keys.addresses import MAX_ADDRESS_LENGTH
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, NewApiKey
 from czo_auth.core.flows.api_keys.report_leak import LeakReport
@@ -20,27 +20,19 @@ from czo_auth.core.paging import PageQuery
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content, page_response
 from czo_auth.rest.idempotency import Idempotent
-from czo_auth.rest.models import (
-    Body,
-    Cursor,
-    Identifier,
-    Limit,
-    Metadata,
-    Moment,
-    Name,
-    OrganizationFilter,
-    Token,
-    TolerantBody,
-)
+from czo_auth.rest.models import Body, Identifier, Metadata, Moment, Name, Token, TolerantBody
+from czo_auth.rest.queries import Cursor, Limit, OrganizationFilter
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("API keys")
 Seconds = Annotated[int, Field(ge=-(10**12), le=10**12)]
 Number = Annotated[int, Field(ge=-(10**12), le=10**12)]
-Address = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_LENGTH)]
+Address = Annotated[str, Field(min_length=1, max_length=limits.MAX_ADDRESS)]
 Addresses = Annotated[list[Address], Field(max_length=64)]
-Scopes = Annotated[list[Annotated[str, Field(max_length=130)]], Field(max_length=64)]
-Place = Annotated[str, Field(max_length=2048)]
+Scopes = Annotated[
+    list[Annotated[str, Field(max_length=limits.MAX_SCOPE)]], Field(max_length=limits.MAX_SCOPES)
+]
+Place = Annotated[str, Field(max_length=limits.MAX_URL)]
 NoScopes = Annotated[Scopes, Field(default_factory=list)]
 
 
@@ -91,9 +83,9 @@ class RotateApiKeyRequest(Body):
 class LeakMatch(TolerantBody):
     """One find of a secret scanner. ``type`` is the scanner's name for the pattern; an empty ``url`` says nothing."""
 
-    token: Annotated[str, Field(max_length=512)]
+    token: Annotated[str, Field(max_length=limits.MAX_LEAK_TOKEN)]
     url: Place | None = None
-    source: Annotated[str, Field(max_length=64)] | None = None
+    source: Annotated[str, Field(max_length=limits.MAX_LEAK_SOURCE)] | None = None
 
 
 class ReportLeakRequest(Body):
@@ -106,7 +98,7 @@ class ReportLeakRequest(Body):
 
     key: Token | None = None
     url: Place | None = None
-    matches: Annotated[list[LeakMatch], Field(min_length=1, max_length=500)] | None = None
+    matches: Annotated[list[LeakMatch], Field(min_length=1, max_length=limits.MAX_LEAK_MATCHES)] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -17,8 +17,9 @@ from czo_auth.core.paging import PageQuery
 from czo_auth.rest import organization_shapes as shapes
 from czo_auth.rest.answers import no_content, page_response
 from czo_auth.rest.idempotency import Idempotent
-from czo_auth.rest.models import Body, Cursor, Email, Limit, Token
+from czo_auth.rest.models import Body, Email, Token
 from czo_auth.rest.organizations import Role, shaped_member
+from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.rest.shapes import Json
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 from pydantic.alias_generators import to_camel
 
-from czo_auth.core.limits import MAX_CURSOR, MAX_PAGE
+from czo_auth.core import fields, limits
+from czo_auth.core.errors import ValidationFailed
 
 SERVER_SIDE = frozenset(
     {"userId", "user_id", "ownerId", "owner_id", "id", "referenceId", "digest", "keyHash", "hash", "secret"}
@@ -83,11 +84,16 @@ def _moment(value: Any) -> Any:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def _not_blank(value: str) -> str:
-    stripped = value.strip()
-    if not stripped:
-        raise ValueError("This must not be blank.")
-    return stripped
+def _checked(check: Callable[[Any], Any]) -> AfterValidator:
+    """Let a check of the core refuse a field, in the sentence that it has for it."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return check(value)
+        except ValidationFailed as refusal:
+            raise ValueError(refusal.details[0][1]) from None
+
+    return AfterValidator(validate)
 
 
 def _label(value: str) -> str:
@@ -95,27 +101,16 @@ def _label(value: str) -> str:
     return value.replace(":", " ").strip()
 
 
-def _json_size(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    import json
-
-    if value is not None and len(json.dumps(value)) > 4096:
-        raise ValueError("At most 4096 bytes of metadata.")
-    return value
-
-
-Email = Annotated[str, Field(min_length=3, max_length=320)]
+Email = Annotated[str, Field(min_length=3, max_length=limits.MAX_EMAIL)]
 Password = str
 """Of any length: what is too short or too long to be chosen has codes of its own, and a wrong one is just wrong."""
-Name = Annotated[str, Field(max_length=200), AfterValidator(_not_blank)]
-Code = Annotated[str, Field(min_length=1, max_length=64)]
-Token = Annotated[str, Field(min_length=1, max_length=4096)]
-Identifier = Annotated[str, Field(min_length=1, max_length=64)]
-Reason = Annotated[str, Field(max_length=500), AfterValidator(_not_blank)]
-Issuer = Annotated[str, Field(max_length=64), AfterValidator(_label)]
-Image = Annotated[str, Field(max_length=2048)]
-Url = Annotated[str, Field(max_length=2048)]
+Name = Annotated[str, Field(max_length=2 * limits.MAX_NAME), _checked(fields.checked_name)]
+Code = Annotated[str, Field(min_length=1, max_length=limits.MAX_CODE)]
+Token = Annotated[str, Field(min_length=1, max_length=limits.MAX_TOKEN)]
+Identifier = Annotated[str, Field(min_length=1, max_length=limits.MAX_ID)]
+Reason = Annotated[str, Field(max_length=2 * limits.MAX_REASON), _checked(fields.checked_reason)]
+Issuer = Annotated[str, Field(max_length=limits.MAX_ISSUER), AfterValidator(_label)]
+Image = Annotated[str, Field(max_length=limits.MAX_URL), _checked(fields.checked_image)]
+Url = Annotated[str, Field(max_length=limits.MAX_URL)]
 Moment = Annotated[datetime, Strict(strict=False), BeforeValidator(_moment)]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR)]
-OrganizationFilter = Annotated[str | None, Query(alias="organizationId", min_length=1, max_length=64)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_json_size)]
+Metadata = Annotated[dict[str, Any], _checked(fields.checked_metadata)]

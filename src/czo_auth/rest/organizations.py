@@ -11,19 +11,20 @@ from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.membership import Membership
-from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_ROLE, MAX_SLUG
 from czo_auth.core.organizations.organization import Member
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import organization_shapes as shapes
 from czo_auth.rest.answers import no_content, page_response
-from czo_auth.rest.models import Body, Cursor, Image, Limit, Metadata, Name
+from czo_auth.rest.models import Body, Image, Metadata, Name
+from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.rest.shapes import Json
 
 routes = Routes("Organizations")
-Slug = Annotated[str, Field(min_length=1, max_length=64)]
+Slug = Annotated[str, Field(min_length=1, max_length=MAX_SLUG)]
 Days = Annotated[int, Field(ge=-(10**6), le=10**6)]
-Role = Annotated[str, Field(min_length=1, max_length=32)]
+Role = Annotated[str, Field(min_length=1, max_length=MAX_ROLE)]
 
 
 class CreateOrganizationRequest(Body):

@@ -18,7 +18,8 @@ from czo_auth.crypto import qr
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import entered, no_content, page_response
 from czo_auth.rest.idempotency import Idempotent
-from czo_auth.rest.models import Body, Code, Cursor, Issuer, Limit, Password, Token, TolerantBody
+from czo_auth.rest.models import Body, Code, Issuer, Password, Token, TolerantBody
+from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Two factors")

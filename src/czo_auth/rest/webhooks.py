@@ -15,7 +15,8 @@ from czo_auth.core.limits import DEFAULT_PAGE, MAX_WEBHOOK_PATTERNS
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import Delivery, DeliveryStatus, Webhook
 from czo_auth.rest.answers import no_content, page_response
-from czo_auth.rest.models import Body, Code, Cursor, Identifier, Limit, Moment, Password
+from czo_auth.rest.models import Body, Code, Identifier, Moment, Password
+from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.rest.shapes import Json
 

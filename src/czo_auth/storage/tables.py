@@ -8,7 +8,6 @@ what it speaks of.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -27,6 +26,7 @@ from sqlalchemy import (
     false,
 )
 
+from czo_auth.core.limits import TABLE_PREFIX_RULE, is_table_prefix
 from czo_auth.storage.column_types import Instant, WordList, WordSet
 
 DEFAULT_PREFIX: Final = "czo_auth_"
@@ -38,9 +38,6 @@ NAMING: Final = {
     "fk": "%(table_name)s_%(column_0_N_name)s_fk",
 }
 """One name per constraint on both databases, so that a later migration can drop it."""
-
-_PREFIX: Final = re.compile(r"[a-z_][a-z0-9_]{0,23}")
-_RESERVED: Final = ("pg_", "sqlite_")
 
 # SQLite counts rows by itself only in a column called INTEGER.
 _SEQUENCE: Final = BigInteger().with_variant(Integer(), "sqlite")
@@ -54,10 +51,8 @@ def checked_prefix(prefix: str) -> str:
     Raises:
         ValueError: It cannot, or the database keeps such names for itself.
     """
-    if not _PREFIX.fullmatch(prefix) or prefix.startswith(_RESERVED):
-        raise ValueError(
-            "a table prefix has 1 to 24 of the characters a-z, 0-9 and _, and starts with none of 0-9"
-        )
+    if not is_table_prefix(prefix):
+        raise ValueError(f"a table prefix {TABLE_PREFIX_RULE}")
     return prefix
 
 

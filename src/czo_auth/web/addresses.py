@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from czo_auth.core.limits import MAX_NAVIGATION
+
 _PATH = re.compile(r"(?:/[A-Za-z0-9_-]+(?:\.[a-z]+)?)*/?(?:\?[A-Za-z0-9=&._%+-]*)?")
-_MAX_LENGTH = 500
 
 
 def is_own_page(address: str) -> bool:
@@ -14,4 +15,4 @@ def is_own_page(address: str) -> bool:
 
     Two slashes at the beginning would be another host; so would a backslash.
     """
-    return len(address) <= _MAX_LENGTH and address.startswith("/") and _PATH.fullmatch(address) is not None
+    return len(address) <= MAX_NAVIGATION and address.startswith("/") and _PATH.fullmatch(address) is not None

@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from czo_auth.asgi.body import MAX_BYTES
-from czo_auth.core.errors import InvalidRequest, TooLarge, UnsupportedMediaType, ValidationFailed
+from czo_auth.asgi.body import receive_body
+from czo_auth.core.errors import InvalidRequest, UnsupportedMediaType, ValidationFailed
+from czo_auth.core.limits import MAX_BODY_BYTES, MAX_FORM_FIELDS, MAX_NAME
 
 _FORM_TYPE = re.compile(r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
-_MAX_FIELDS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Form:
         """Give all values of a field that may come several times."""
         return tuple(self.fields.get(name, ()))
 
-    def optional(self, name: str, *, most: int = 200) -> str | None:
+    def optional(self, name: str, *, most: int = MAX_NAME) -> str | None:
         """
         Give a field without the blanks around it; None when nothing is left.
 
@@ -46,7 +46,7 @@ class Form:
             raise ValidationFailed(details=((name, "This is too long."),))
         return text or None
 
-    def text(self, name: str, *, most: int = 200) -> str:
+    def text(self, name: str, *, most: int = MAX_NAME) -> str:
         """
         Give a field that must not be blank.
 
@@ -94,18 +94,14 @@ async def read_form(request: Request) -> Form:
     Read the body of *request*.
 
     Raises:
-        TooLarge, UnsupportedMediaType, InvalidRequest
+        BodyTooSlow, MalformedBody, TooLarge, UnsupportedMediaType, InvalidRequest
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > MAX_BYTES:
-            raise TooLarge
+    chunks = await receive_body(request, largest=MAX_BODY_BYTES)
     if chunks and not _FORM_TYPE.fullmatch(request.headers.get("content-type", "")):
         raise UnsupportedMediaType
-    return _parsed(bytes(chunks))
+    return _parsed(chunks)
 
 
 def read_query(request: Request) -> Form:
@@ -116,13 +112,13 @@ def read_query(request: Request) -> Form:
         InvalidRequest
     """
     query: bytes = request.scope.get("query_string", b"")
-    return _parsed(query[:MAX_BYTES])
+    return _parsed(query[:MAX_BODY_BYTES])
 
 
 def _parsed(body: bytes) -> Form:
     try:
         pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS
         )
     except ValueError:
         raise InvalidRequest from None

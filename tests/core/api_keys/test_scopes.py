@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from czo_auth.core.api_keys.scopes import MAX_SCOPES, VERIFY_KEYS, ScopePolicy, check_form, check_grant
+from czo_auth.core.api_keys.scopes import VERIFY_KEYS, ScopePolicy, check_form, check_grant
 from czo_auth.core.errors import InsufficientScope, ValidationFailed
+from czo_auth.core.limits import MAX_SCOPES
 
 CUSTOMER = frozenset({"customer"})
 

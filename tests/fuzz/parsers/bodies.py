@@ -8,8 +8,9 @@ from typing import Any
 import pydantic_core
 from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, print_ast
 
-from czo_auth.asgi.body import MAX_DEPTH, parse_strictly
+from czo_auth.asgi.body import parse_strictly
 from czo_auth.core.errors import MalformedBody
+from czo_auth.core.limits import MAX_JSON_DEPTH as MAX_DEPTH
 from czo_auth.graphql import limits
 from czo_auth.graphql.documents import Documents
 from czo_auth.graphql.problems import DocumentRefused

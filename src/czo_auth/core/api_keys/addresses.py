@@ -16,9 +16,8 @@ from ipaddress import (
 from typing import Final
 
 from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.limits import MAX_ADDRESS, MAX_ADDRESSES
 
-MAX_ADDRESSES: Final = 20
-MAX_ADDRESS_LENGTH: Final = 64
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 Network = IPv4Network | IPv6Network
 
@@ -85,7 +84,7 @@ def _refused(sentence: str) -> ValidationFailed:
 
 def _network(text: str) -> Network:
     wrong = _refused("Each is an IPv4 or IPv6 address, or a network like 192.0.2.0/24 or 2001:db8::/32.")
-    if len(text) > MAX_ADDRESS_LENGTH or "%" in text:
+    if len(text) > MAX_ADDRESS or "%" in text:
         raise wrong
     address, _, length = text.partition("/")
     try:

@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 
 from czo_auth.core.errors import InsufficientScope, ValidationFailed
+from czo_auth.core.limits import MAX_SCOPES
 
 SCOPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}:[A-Za-z][A-Za-z0-9_.-]{0,63}")
-MAX_SCOPES = 64
 VERIFY_KEYS = "api-keys:verify"
 _RESERVED = ("api-keys:", "admin:")
 

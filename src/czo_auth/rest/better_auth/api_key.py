@@ -17,8 +17,9 @@ from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.store import KeyOrder
 from czo_auth.core.errors import LifetimeTooLong, NotFound, Unauthorized
+from czo_auth.core.fields import checked_name
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_OFFSET, MAX_PAGE
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_NAME, MAX_OFFSET, MAX_PAGE
 from czo_auth.rest.api_keys import Seconds, seconds
 from czo_auth.rest.better_auth.errors import (
     ExpiresInTooLarge,
@@ -30,7 +31,8 @@ from czo_auth.rest.better_auth.errors import (
     ServerOnlyProperty,
     UnauthorizedSession,
 )
-from czo_auth.rest.models import SERVER_SIDE, Body, Identifier, Metadata, OrganizationFilter
+from czo_auth.rest.models import SERVER_SIDE, Body, Identifier, Metadata
+from czo_auth.rest.queries import OrganizationFilter
 from czo_auth.rest.routing import CurrentRequest, GuardedRoute, Routes
 from czo_auth.rest.shapes import Json, rate_limit
 
@@ -126,9 +128,9 @@ def _lifetime(count: int | None, call: RequestContext) -> timedelta | None:
 def _name(text: str | None) -> str:
     if text is None:
         return DEFAULT_NAME
-    if not 1 <= len(text.strip()) <= 200:
+    if not 1 <= len(text.strip()) <= MAX_NAME:
         raise InvalidNameLength
-    return text.strip()
+    return checked_name(text)
 
 
 class CreationRoute(GuardedRoute):
@@ -202,7 +204,7 @@ async def list_keys(
 
 
 @routes.add("GET", "/api-key/get", access=ACCOUNT)
-async def get(call: CurrentRequest, id: Annotated[str, Query(max_length=64)]) -> Response:
+async def get(call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]) -> Response:
     """One of the user's keys."""
     try:
         return JSONResponse(record(await call.runtime.manage_api_keys.get(call.principal, id)))

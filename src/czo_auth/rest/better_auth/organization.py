@@ -17,7 +17,7 @@ from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.errors import Refusal
 from czo_auth.core.flows.organizations.invitations import NewInvitation, ReceivedInvitation
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_OFFSET, MAX_PAGE
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_MEMBERS, MAX_OFFSET, MAX_PAGE
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest.better_auth import errors as client_errors
@@ -70,8 +70,8 @@ _BY_CALL: Final[dict[str, Renaming]] = {
 }
 """The client's name for what the core refuses; what is not here keeps the name it has."""
 
-OrganizationId = Annotated[str | None, Query(alias="organizationId", max_length=64)]
-OrganizationSlug = Annotated[str | None, Query(alias="organizationSlug", max_length=64)]
+OrganizationId = Annotated[str | None, Query(alias="organizationId", max_length=MAX_ID)]
+OrganizationSlug = Annotated[str | None, Query(alias="organizationSlug", max_length=MAX_ID)]
 Count = Annotated[int | None, Query(ge=0, le=MAX_OFFSET)]
 Roles = Role | Annotated[list[Role], Field(min_length=1, max_length=8)]
 
@@ -338,7 +338,7 @@ async def list_members(
     sort_by: Annotated[Literal["createdAt", "role", "userId", "id"], Query(alias="sortBy")] = "createdAt",
     sort_direction: Annotated[Literal["asc", "desc"], Query(alias="sortDirection")] = "asc",
     filter_field: Annotated[Literal["role", "userId", "id"] | None, Query(alias="filterField")] = None,
-    filter_value: Annotated[str, Query(alias="filterValue", max_length=64)] = "",
+    filter_value: Annotated[str, Query(alias="filterValue", max_length=MAX_ID)] = "",
     filter_operator: Annotated[Literal["eq", "ne"], Query(alias="filterOperator")] = "eq",
 ) -> Response:
     """The members of an organization, by default the active one."""
@@ -376,7 +376,7 @@ async def get_active_member(call: CurrentRequest) -> Response:
 @routes.add("GET", "/organization/get-active-member-role", access=SERVICE)
 async def get_active_member_role(
     call: CurrentRequest,
-    user_id: Annotated[str | None, Query(alias="userId", max_length=64)] = None,
+    user_id: Annotated[str | None, Query(alias="userId", max_length=MAX_ID)] = None,
     organization_id: OrganizationId = None,
     organization_slug: OrganizationSlug = None,
 ) -> Response:
@@ -449,7 +449,7 @@ async def invite_member(body: ClientCreateInvitationRequest, call: CurrentReques
 
 
 @routes.add("GET", "/organization/get-invitation", access=ACCOUNT)
-async def get_invitation(call: CurrentRequest, id: Annotated[str, Query(max_length=64)]) -> Response:
+async def get_invitation(call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]) -> Response:
     """An invitation that was sent to the caller's confirmed address."""
     with _named_for("get-invitation"):
         received = await call.runtime.invitations.get(call.principal, id, now=call.now)

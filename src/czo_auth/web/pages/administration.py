@@ -7,12 +7,12 @@ from starlette.responses import Response
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.administration.user_overview import user_overview
+from czo_auth.core.limits import MAX_REASON, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 PAGE = 50
-MAX_REASON_LENGTH = 500
 
 
 @pages.get("/admin", access=ADMINISTRATION)
@@ -32,7 +32,7 @@ async def policy(page: PageRequest) -> Response:
 async def users(page: PageRequest) -> Response:
     """Users, some at a time."""
     found = await page.call.runtime.administration.search(
-        text=page.query.optional("search", most=254), page=page.page_query(PAGE)
+        text=page.query.optional("search", most=MAX_SEARCH), page=page.page_query(PAGE)
     )
     return page.show("admin_users.html", page=found, fetches=True)
 
@@ -43,7 +43,7 @@ async def api_keys(page: PageRequest) -> Response:
     call = page.call
     shown_page = await search_api_keys(
         call.runtime.services,
-        text=page.query.optional("search", most=254),
+        text=page.query.optional("search", most=MAX_SEARCH),
         page=page.page_query(PAGE),
         now=call.now,
     )
@@ -81,7 +81,7 @@ async def one_user(page: PageRequest) -> Response:
 async def ban(page: PageRequest) -> Response:
     """Ban a user: everything they hold ends at once."""
     call = page.call
-    reason = page.form.text("reason", most=MAX_REASON_LENGTH)
+    reason = page.form.text("reason", most=MAX_REASON)
     await call.runtime.administration.ban(page.id("id"), reason=reason, context=call.context, now=call.now)
     return page.go(f"/admin/users/{page.id('id')}", done="user_banned")
 
@@ -98,7 +98,7 @@ async def unban(page: PageRequest) -> Response:
 async def reset_two_factor(page: PageRequest) -> Response:
     """Remove the second factor of a user who lost everything."""
     call = page.call
-    reason = page.form.text("reset_reason", most=MAX_REASON_LENGTH)
+    reason = page.form.text("reset_reason", most=MAX_REASON)
     waits = await call.runtime.recovery.ask(
         call.principal, page.id("id"), reason=reason, context=call.context, now=call.now
     )

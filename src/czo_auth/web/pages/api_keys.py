@@ -7,10 +7,9 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.api_keys.addresses import MAX_ADDRESS_LENGTH, MAX_ADDRESSES
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, NewApiKey
-from czo_auth.core.limits import MAX_PAGE
+from czo_auth.core.limits import MAX_ADDRESS, MAX_ADDRESSES, MAX_ID, MAX_PAGE, MAX_SCOPE, MAX_SCOPES
 from czo_auth.core.paging import PageQuery
 from czo_auth.web.forms import Form
 from czo_auth.web.routing import PageRequest, Pages
@@ -19,8 +18,8 @@ pages = Pages()
 EXPIRY_DAYS = (7, 30, 90, 365)
 OVERLAP_SECONDS = (0, 3600, 86400)
 RATE_WINDOWS = (1, 60, 3600, 86400)
-_MAX_SCOPES_LENGTH = 64 * 131
-_MAX_ALLOW_LIST_LENGTH = 4 * MAX_ADDRESSES * (MAX_ADDRESS_LENGTH + 1)
+_MAX_SCOPES_LENGTH = MAX_SCOPES * (MAX_SCOPE + 1)
+_MAX_ALLOW_LIST_LENGTH = 4 * MAX_ADDRESSES * (MAX_ADDRESS + 1)
 
 
 @pages.get("/api-keys", access=ACCOUNT)
@@ -51,7 +50,7 @@ async def create(page: PageRequest) -> Response:
     days = form.number("expires")
     new = NewApiKey(
         name=form.text("name"),
-        organization_id=form.optional("organization", most=64),
+        organization_id=form.optional("organization", most=MAX_ID),
         expires_in=timedelta(days=min(days, 100_000)) if days else None,
         scopes=_words(form.optional("scopes", most=_MAX_SCOPES_LENGTH)),
         allowed_ips=_allow_list(form),

@@ -14,6 +14,7 @@ from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events.types import EVENT_TYPES, OUTCOMES, AuditFilter, AuditRecord
+from czo_auth.core.limits import MAX_ID
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -86,7 +87,7 @@ async def audit_json(page: PageRequest) -> Response:
 async def events(page: PageRequest) -> Response:
     """The events that are still kept, newest first."""
     found = await page.call.runtime.administration.events(
-        event_type=page.query.optional("type", most=64), before=_cursor(page, "cursor"), limit=PAGE
+        event_type=page.query.optional("type", most=MAX_ID), before=_cursor(page, "cursor"), limit=PAGE
     )
     letters = await page.call.runtime.dead_letters.list(limit=PAGE)
     return page.show(
@@ -125,8 +126,8 @@ def _filter(page: PageRequest) -> AuditFilter:
     if outcome is None and wanted is not None:
         raise ValidationFailed(details=(("outcome", "There is no such outcome."),))
     return AuditFilter(
-        user_id=query.optional("user", most=64),
-        action=query.optional("action", most=64),
+        user_id=query.optional("user", most=MAX_ID),
+        action=query.optional("action", most=MAX_ID),
         outcome=outcome,
         since=query.moment("since"),
         until=query.moment("until"),

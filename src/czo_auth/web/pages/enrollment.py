@@ -10,8 +10,8 @@ from czo_auth.asgi.problems import status_of
 from czo_auth.asgi.session_cookies import set_session_cookies
 from czo_auth.core.access import ENROLLING
 from czo_auth.core.errors import InvalidCode
+from czo_auth.core.limits import MAX_CODE
 from czo_auth.crypto import qr
-from czo_auth.web.pages.sign_in import MAX_CODE_LENGTH
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -41,7 +41,7 @@ async def enroll(page: PageRequest) -> Response:
     pending = await call.runtime.enable_two_factor.begin(
         call.principal,
         password=form.raw("password") or None,
-        code=form.optional("code", most=MAX_CODE_LENGTH),
+        code=form.optional("code", most=MAX_CODE),
         replace=True,
         issuer=None,
         context=call.context,
@@ -67,7 +67,7 @@ async def confirm_form(page: PageRequest) -> Response:
 async def confirm(page: PageRequest) -> Response:
     """Turn two factors on with the first code."""
     call = page.call
-    code = page.form.text("code", most=MAX_CODE_LENGTH)
+    code = page.form.text("code", most=MAX_CODE)
     outcome = await call.runtime.enable_two_factor.confirm(
         call.principal, code, context=call.context, now=call.now
     )

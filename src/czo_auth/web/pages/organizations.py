@@ -8,10 +8,8 @@ from czo_auth.core.access import ACCOUNT
 from czo_auth.core.errors import EmailNotVerified, ValidationFailed
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
-from czo_auth.core.limits import MAX_PAGE
+from czo_auth.core.limits import MAX_EMAIL, MAX_PAGE, MAX_ROLE, MAX_SLUG, MAX_TOKEN
 from czo_auth.core.organizations import roles
-from czo_auth.web.pages.passwords import MAX_TOKEN_LENGTH
-from czo_auth.web.pages.sign_in import MAX_EMAIL_LENGTH
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -38,7 +36,7 @@ async def create(page: PageRequest) -> Response:
     call = page.call
     created = await call.runtime.manage_organizations.create(
         call.principal,
-        NewOrganization(name=page.form.text("name"), slug=page.form.optional("slug", most=64)),
+        NewOrganization(name=page.form.text("name"), slug=page.form.optional("slug", most=MAX_SLUG)),
         context=call.context,
         now=call.now,
     )
@@ -71,7 +69,7 @@ async def rename(page: PageRequest) -> Response:
     changes = OrganizationChanges(
         given=frozenset({"name", "slug"}),
         name=page.form.text("name"),
-        slug=page.form.text("slug", most=64),
+        slug=page.form.text("slug", most=MAX_SLUG),
     )
     await call.runtime.manage_organizations.update(
         call.principal, page.id("id"), changes, context=call.context, now=call.now
@@ -115,7 +113,7 @@ async def change_role(page: PageRequest) -> Response:
         call.principal,
         page.id("id"),
         page.id("user"),
-        role=page.form.text("role", most=32),
+        role=page.form.text("role", most=MAX_ROLE),
         context=call.context,
         now=call.now,
     )
@@ -150,7 +148,7 @@ async def invite(page: PageRequest) -> Response:
         call.principal,
         page.id("id"),
         NewInvitation(
-            email=page.form.text("email", most=MAX_EMAIL_LENGTH), role=page.form.text("role", most=32)
+            email=page.form.text("email", most=MAX_EMAIL), role=page.form.text("role", most=MAX_ROLE)
         ),
         context=call.context,
         now=call.now,
@@ -212,4 +210,4 @@ async def accept(page: PageRequest) -> Response:
 
 
 def _token(page: PageRequest) -> str:
-    return (page.form.raw("token") or page.query.raw("token"))[:MAX_TOKEN_LENGTH]
+    return (page.form.raw("token") or page.query.raw("token"))[:MAX_TOKEN]

@@ -19,7 +19,7 @@ from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.passkeys.policy import MAX_NAME
 from czo_auth.web.pages.security import overview
 from czo_auth.web.pages.sign_in import (
-    MAX_CODE_LENGTH,
+    MAX_CODE,
     code_form,
     prove_form,
     sign_in_form,
@@ -88,7 +88,7 @@ async def new_form(page: PageRequest) -> Response:
 async def prove_and_begin(page: PageRequest) -> Response:
     """Take the proof, and begin to add a passkey."""
     password = page.form.raw("password") or None
-    return await _begin(page, password=password, code=page.form.optional("code", most=MAX_CODE_LENGTH))
+    return await _begin(page, password=password, code=page.form.optional("code", most=MAX_CODE))
 
 
 async def _begin(page: PageRequest, *, password: str | None, code: str | None) -> Response:
@@ -171,7 +171,7 @@ async def remove(page: PageRequest) -> Response:
         call.principal,
         page.id("id"),
         password=page.form.raw("password") or None,
-        code=page.form.optional("code", most=MAX_CODE_LENGTH),
+        code=page.form.optional("code", most=MAX_CODE),
         context=call.context,
         now=call.now,
     )

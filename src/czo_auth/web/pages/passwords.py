@@ -6,11 +6,10 @@ from starlette.responses import Response
 
 from czo_auth.asgi.session_cookies import set_session_cookies
 from czo_auth.core.access import ACCOUNT
-from czo_auth.web.pages.sign_in import MAX_EMAIL_LENGTH
+from czo_auth.core.limits import MAX_EMAIL, MAX_TOKEN
 from czo_auth.web.routing import SIGNED_OUT, PageRequest, Pages
 
 pages = Pages()
-MAX_TOKEN_LENGTH = 100
 
 
 @pages.get("/password", access=ACCOUNT)
@@ -46,7 +45,7 @@ async def forgot_form(page: PageRequest) -> Response:
 async def forgot(page: PageRequest) -> Response:
     """Mail a link, if there is such a user; what is said is the same if there is not."""
     call = page.call
-    email = page.form.text("email", most=MAX_EMAIL_LENGTH)
+    email = page.form.text("email", most=MAX_EMAIL)
     await call.runtime.passwords.request_reset(email, context=call.context, now=call.now)
     return page.go("/sign-in", done="reset_mailed")
 
@@ -93,7 +92,7 @@ async def send_form(page: PageRequest) -> Response:
 async def send(page: PageRequest) -> Response:
     """Mail a confirmation link, if there is an address to confirm; what is said is the same if there is not."""
     call = page.call
-    email = page.form.text("email", most=MAX_EMAIL_LENGTH)
+    email = page.form.text("email", most=MAX_EMAIL)
     await call.runtime.verify_email.send(email, context=call.context, now=call.now)
     return page.go("/sign-in" if page.caller is None else "/security", done="verification_mailed")
 
@@ -118,4 +117,4 @@ async def _note_opened(page: PageRequest) -> None:
 
 
 def _token(page: PageRequest) -> str:
-    return (page.form.raw("token") or page.query.raw("token"))[:MAX_TOKEN_LENGTH]
+    return (page.form.raw("token") or page.query.raw("token"))[:MAX_TOKEN]

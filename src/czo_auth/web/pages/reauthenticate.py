@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
+from czo_auth.core.limits import MAX_CODE
 from czo_auth.web.addresses import is_own_page
-from czo_auth.web.pages.sign_in import MAX_CODE_LENGTH
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -31,7 +31,7 @@ async def reauthenticate(page: PageRequest) -> Response:
     await call.runtime.recent_proof.renew(
         call.principal,
         password=page.form.raw("password") or None,
-        code=page.form.optional("code", most=MAX_CODE_LENGTH),
+        code=page.form.optional("code", most=MAX_CODE),
         context=call.context,
         now=call.now,
     )

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.sign_in.verify_email import update_profile
+from czo_auth.core.limits import MAX_CODE
 from czo_auth.core.passkeys.passkey import Passkey, user_handle
 from czo_auth.crypto import base64url
-from czo_auth.web.pages.sign_in import MAX_CODE_LENGTH
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -79,7 +79,7 @@ async def backup_codes(page: PageRequest) -> Response:
     codes = await call.runtime.manage_two_factor.regenerate_codes(
         call.principal,
         password=page.form.raw("password") or None,
-        code=page.form.optional("code", most=MAX_CODE_LENGTH),
+        code=page.form.optional("code", most=MAX_CODE),
         context=call.context,
         now=call.now,
     )
@@ -101,7 +101,7 @@ async def disable(page: PageRequest) -> Response:
     await call.runtime.manage_two_factor.disable(
         call.principal,
         password=page.form.raw("password") or None,
-        code=page.form.optional("code", most=MAX_CODE_LENGTH),
+        code=page.form.optional("code", most=MAX_CODE),
         everything="all" in page.form,
         context=call.context,
         now=call.now,

@@ -14,12 +14,11 @@ from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.flows.sign_in.password import Credentials, SecondFactorRequired
 from czo_auth.core.flows.sign_in.sign_up import NewUser
+from czo_auth.core.limits import MAX_CODE, MAX_EMAIL, MAX_ID
 from czo_auth.web.addresses import is_own_page
 from czo_auth.web.routing import SIGNED_OUT, PageRequest, Pages, signed_out
 
 pages = Pages()
-MAX_EMAIL_LENGTH = 320
-MAX_CODE_LENGTH = 64
 
 
 @pages.get("/", access=ACCOUNT)
@@ -43,12 +42,12 @@ async def sign_up(page: PageRequest) -> Response:
     """Make an account; nobody is signed in by it."""
     call, form = page.call, page.form
     new = NewUser(
-        email=form.text("email", most=MAX_EMAIL_LENGTH),
+        email=form.text("email", most=MAX_EMAIL),
         password=form.raw("new_password"),
         name=form.text("name"),
         organization_name=form.optional("organization_name"),
     )
-    actor = form.text("as", most=64)
+    actor = form.text("as", most=MAX_ID)
     await call.runtime.sign_up.sign_up(actor, new, context=call.context, now=call.now)
     return page.go(
         "/sign-in", done="signed_up", **{"as": actor}, **({"next": _wanted(page)} if _wanted(page) else {})
@@ -75,14 +74,14 @@ async def sign_in(page: PageRequest) -> Response:
     """Prove the password: a session, or the question for the second factor."""
     call, form = page.call, page.form
     given = Credentials(
-        email=form.text("email", most=MAX_EMAIL_LENGTH),
+        email=form.text("email", most=MAX_EMAIL),
         password=form.raw("password"),
         remember="remember" in form,
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
         known_browser=call.known_browser,
     )
     outcome = await call.runtime.sign_in.begin(
-        form.text("as", most=64), given, context=call.context, now=call.now
+        form.text("as", most=MAX_ID), given, context=call.context, now=call.now
     )
     return signed_in_page(page, outcome)
 
@@ -120,7 +119,7 @@ async def verify_code(page: PageRequest) -> Response:
         raise InvalidChallenge
     outcome = await call.runtime.second_factor.complete_sign_in(
         challenge,
-        form.text("code", most=MAX_CODE_LENGTH),
+        form.text("code", most=MAX_CODE),
         "either",
         wants_trust="trust_device" in form,
         context=call.context,
@@ -143,7 +142,7 @@ async def prove(page: PageRequest) -> Response:
     call = page.call
     outcome = await call.runtime.second_factor.step_up(
         call.principal,
-        page.form.text("code", most=MAX_CODE_LENGTH),
+        page.form.text("code", most=MAX_CODE),
         "either",
         context=call.context,
         now=call.now,
@@ -158,7 +157,7 @@ async def switch_actor(page: PageRequest) -> Response:
     """Switch the actor type."""
     call = page.call
     outcome = await call.runtime.manage_sessions.switch_actor(
-        call.principal, page.form.text("as", most=64), context=call.context, now=call.now
+        call.principal, page.form.text("as", most=MAX_ID), context=call.context, now=call.now
     )
     return signed_in_page(page, outcome)
 

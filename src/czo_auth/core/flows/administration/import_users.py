@@ -9,6 +9,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import UserAlreadyExists, ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.fields import checked_name
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.transaction import Transaction
@@ -47,7 +48,7 @@ class ImportUsers:
         Create the user. Their first sign-in replaces the hash by one of ours.
 
         Raises:
-            ValidationFailed: The address is none, or the hash could never be verified.
+            ValidationFailed: The address is none, the name is blank or too long, or the hash could never be verified.
             UnknownActorType: There is no such type.
             UserAlreadyExists: The address is taken; that user is left as they are.
         """
@@ -61,7 +62,7 @@ class ImportUsers:
             id=new_id(now),
             email=canonical_email(known.email),
             mailbox=deliverable_email(known.email),
-            name=known.name,
+            name=checked_name(known.name),
             image=None,
             email_verified=known.email_verified,
             password_hash=known.password_hash,

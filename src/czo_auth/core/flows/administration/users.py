@@ -17,6 +17,7 @@ from czo_auth.core.events.types import (
     AuditRecord,
     Event,
 )
+from czo_auth.core.fields import checked_reason
 from czo_auth.core.flows.accounts.administrators import keep_an_administrator
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
 from czo_auth.core.flows.api_keys.manage import list_keys_of, revoke_key, revoke_keys
@@ -92,9 +93,11 @@ class Administration:
             force: Whether the last administrator may be banned too.
 
         Raises:
+            ValidationFailed: By the reason.
             NotFound: There is no such user.
             LastAdministrator: Nobody else could administer the deployment.
         """
+        reason = checked_reason(reason)
 
         def ban_user(tx: Transaction) -> User:
             if not force:

@@ -27,6 +27,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_CHANGED, AuditEvent
+from czo_auth.core.fields import checked_metadata, checked_name
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.organizations import roles
@@ -87,13 +88,14 @@ class ManageApiKeys:
         Create a key. Where a longest life is set, a key without an expiry gets it (docs/decisions/0011).
 
         Raises:
-            ValidationFailed: By the expiry, the scopes, the allow-list or the rate limit.
+            ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the rate limit.
             LifetimeTooLong: The expiry lies beyond the longest life of the organization or the deployment.
             NotMemberOfOrganization, InsufficientApiKeyPermissions: By the organization.
             InsufficientScope: More than the creator may use is asked for.
             ApiKeyLimitReached: The user has as many live keys as are allowed.
             RateLimited: The user made as many today as are allowed, those that ended since included.
         """
+        name, metadata = checked_name(new.name), checked_metadata(new.metadata)
         scopes = check_form(new.scopes)
         wished_end = self._expiry(new, now=now)
         allowed_ips = None if new.allowed_ips is None else canonical_allow_list(new.allowed_ips)
@@ -104,10 +106,10 @@ class ManageApiKeys:
             user_id=principal.user_id,
             organization_id=new.organization_id,
             actor_type=principal.actor_type,
-            name=new.name,
+            name=name,
             prefix=key[: tokens.SHOWN_CHARACTERS],
             scopes=scopes,
-            metadata=new.metadata,
+            metadata=metadata,
             enabled=True,
             expires_at=wished_end,
             last_used_at=None,
@@ -311,9 +313,9 @@ class ManageApiKeys:
         rate_limit = _tightened_rate(key, changes.rate_limit)
         return replace(
             key,
-            name=changes.name if "name" in given and changes.name is not None else key.name,
+            name=checked_name(changes.name) if "name" in given and changes.name is not None else key.name,
             enabled=changes.enabled if "enabled" in given and changes.enabled is not None else key.enabled,
-            metadata=changes.metadata if "metadata" in given else key.metadata,
+            metadata=checked_metadata(changes.metadata) if "metadata" in given else key.metadata,
             scopes=scopes,
             expires_at=expires_at,
             noticed_days=notice_within(expires_at, now=now),

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import OrganizationLimitReached, SlugTaken, ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.fields import checked_image, checked_metadata, checked_name
 from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_SLUG
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Organization, OrganizationPolicy
 from czo_auth.core.transaction import Transaction
 
-MAX_NAME_LENGTH: Final = 200
-MAX_LOGO_LENGTH: Final = 2048
-MAX_METADATA_BYTES: Final = 4096
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 def is_slug(text: str) -> bool:
     """Say whether *text* can stand in an address: lower-case words of ASCII letters and digits, joined by dashes."""
-    return len(text) <= 64 and _SLUG.fullmatch(text) is not None
+    return len(text) <= MAX_SLUG and _SLUG.fullmatch(text) is not None
 
 
 def create_organization(
@@ -57,7 +54,7 @@ def create_organization(
         id=organization_id,
         name=name,
         slug=_own_slug(name, organization_id) if slug is None else checked_slug(slug),
-        logo=checked_logo(logo),
+        logo=checked_image(logo, field="logo"),
         metadata=checked_metadata(metadata),
         created_at=now,
         updated_at=now,
@@ -88,19 +85,6 @@ def _own_slug(name: str, organization_id: str) -> str:
 
 
 # --- what members may choose -----------------------------------------------------------------------------------------
-def checked_name(name: str) -> str:
-    """
-    Give *name* without the space around it.
-
-    Raises:
-        ValidationFailed: Nothing is left, or too much.
-    """
-    stripped = name.strip()
-    if not 1 <= len(stripped) <= MAX_NAME_LENGTH:
-        raise ValidationFailed(details=(("name", f"From 1 to {MAX_NAME_LENGTH} characters."),))
-    return stripped
-
-
 def checked_slug(slug: str) -> str:
     """
     Give *slug* back if it is one.
@@ -111,34 +95,10 @@ def checked_slug(slug: str) -> str:
     if not is_slug(slug):
         raise ValidationFailed(
             details=(
-                ("slug", "Lower-case letters and digits, joined by single dashes, at most 64 characters."),
+                (
+                    "slug",
+                    f"Lower-case letters and digits, joined by single dashes, at most {MAX_SLUG} characters.",
+                ),
             )
         )
     return slug
-
-
-def checked_logo(logo: str | None) -> str | None:
-    """
-    Give the address of a picture back.
-
-    Raises:
-        ValidationFailed: It is too long.
-    """
-    if logo is not None and len(logo) > MAX_LOGO_LENGTH:
-        raise ValidationFailed(details=(("logo", f"At most {MAX_LOGO_LENGTH} characters."),))
-    return logo
-
-
-def checked_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    """
-    Give *metadata* back if it is small.
-
-    Raises:
-        ValidationFailed: As JSON it is too large.
-    """
-    if metadata is None:
-        return None
-    size = len(json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":")).encode())
-    if size > MAX_METADATA_BYTES:
-        raise ValidationFailed(details=(("metadata", f"At most {MAX_METADATA_BYTES} bytes of JSON."),))
-    return metadata

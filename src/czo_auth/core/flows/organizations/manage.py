@@ -19,12 +19,10 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import ORGANIZATION_DELETED, ORGANIZATION_UPDATED
+from czo_auth.core.fields import checked_image, checked_metadata, checked_name
 from czo_auth.core.flows.api_keys.expiry import shorten_lives
 from czo_auth.core.flows.api_keys.manage import revoke_keys
 from czo_auth.core.flows.organizations.create import (
-    checked_logo,
-    checked_metadata,
-    checked_name,
     checked_slug,
     create_organization,
 )
@@ -518,7 +516,7 @@ def _apply(organization: Organization, changes: OrganizationChanges) -> Organiza
         organization,
         name=checked_name(changes.name or "") if "name" in given else organization.name,
         slug=checked_slug(changes.slug or "") if "slug" in given else organization.slug,
-        logo=checked_logo(changes.logo) if "logo" in given else organization.logo,
+        logo=checked_image(changes.logo, field="logo") if "logo" in given else organization.logo,
         metadata=checked_metadata(changes.metadata) if "metadata" in given else organization.metadata,
         api_key_max_days=checked_days(changes.api_key_max_days, field="apiKeyMaxDays")
         if "api_key_max_days" in given

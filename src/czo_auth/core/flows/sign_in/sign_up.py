@@ -10,6 +10,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import SignUpNotAllowed, UserAlreadyExists, ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.fields import checked_image, checked_name
 from czo_auth.core.flows.organizations.create import create_organization
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sign_in.verify_email import VerifyEmail
@@ -74,6 +75,9 @@ class SignUp:
     ) -> tuple[User, Organization | None]:
         """Create a user whatever the registry says; for operators."""
         email = canonical_email(new.email)
+        name, image = checked_name(new.name), checked_image(new.image)
+        if new.organization_name is not None:
+            checked_name(new.organization_name, field="organizationName")
         await check_choice(self._services, new.password)
         held = frozenset({self._services.actors.default.name, *(actor.name for actor in actor_types)})
         if await self._services.transactions.read(lambda tx: tx.users.find_by_email(email)) is not None:
@@ -83,8 +87,8 @@ class SignUp:
             id=new_id(now),
             email=email,
             mailbox=deliverable_email(new.email),
-            name=new.name,
-            image=new.image,
+            name=name,
+            image=image,
             email_verified=email_verified,
             password_hash=password_hash,
             actor_types=held,

@@ -9,6 +9,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, InvalidToken
 from czo_auth.core.events import types
 from czo_auth.core.events.types import VERIFICATION_REQUESTED, AuditEvent, AuditFilter
+from czo_auth.core.fields import checked_image, checked_name
 from czo_auth.core.flows.accounts.change_email import ChangeEmail
 from czo_auth.core.flows.accounts.delete_user import DeleteUser
 from czo_auth.core.flows.services import Services
@@ -210,7 +211,14 @@ async def update_profile(
     context: Context,
     now: datetime,
 ) -> None:
-    """Change the name or the picture; what is None stays, unless *clears_image*."""
+    """
+    Change the name or the picture; what is None stays, unless *clears_image*.
+
+    Raises:
+        ValidationFailed: By the name or the picture.
+    """
+    name = None if name is None else checked_name(name)
+    image = checked_image(image)
 
     def store_profile(tx: Transaction) -> None:
         user = tx.users.lock(principal.user_id)

@@ -23,6 +23,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import TWO_FACTOR_RESET, AuditEvent
+from czo_auth.core.fields import checked_reason
 from czo_auth.core.flows.factors import remove_all_factors
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
@@ -78,7 +79,9 @@ class Recovery:
             TwoFactorNotEnabled: There is nothing to reset, neither a factor nor a lock.
             ResetAlreadyWaits: One waits for this user.
             UserIsBanned: Nothing can wait for a user who is banned.
+            ValidationFailed: By the reason.
         """
+        reason = checked_reason(reason)
         if user_id == principal.user_id:
             raise OwnReset
         wait = self._services.policies.two_factor.reset_wait
@@ -124,7 +127,9 @@ class Recovery:
         Raises:
             NotFound: There is no such user.
             TwoFactorNotEnabled: There is nothing to reset, neither a factor nor a lock.
+            ValidationFailed: By the reason.
         """
+        reason = checked_reason(reason)
 
         def reset_factor(tx: Transaction) -> User:
             user = _lock(tx, user_id)

@@ -1,0 +1,111 @@
+"""
+What people may call things, and what they may attach to them: checked in the flows, whoever calls them.
+
+Request models, forms and the command line call the same functions, so that an answer names the field early.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.limits import MAX_METADATA_BYTES, MAX_NAME, MAX_REASON, MAX_URL
+from czo_auth.core.text import is_unsafe
+
+# Characters that take room and show nothing, beyond those whose category says so: Hangul fillers, the empty Braille
+# pattern, the grapheme joiner, and two vowels of Khmer that are inherent.
+_EMPTY: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Mn", "Me", "Zl", "Zp", "Zs"})
+_NO_URL: Final = re.compile(r"[\s\x00-\x20\x7f\"'<>\\^`{|}]")
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of *text* can be seen."""
+    return all(character in _EMPTY or unicodedata.category(character) in _INVISIBLE for character in text)
+
+
+def checked_name(text: str, *, field: str = "name") -> str:
+    """
+    Return a name without the space around it.
+
+    Raises:
+        ValidationFailed: It is blank or too long, or holds characters that hide or reorder what is beside it.
+    """
+    if len(text) > 2 * MAX_NAME:
+        raise _refused(field, f"At most {MAX_NAME} characters.")
+    name = text.strip()
+    if is_blank(name):
+        raise _refused(field, "This must not be blank.")
+    if len(name) > MAX_NAME:
+        raise _refused(field, f"At most {MAX_NAME} characters.")
+    if is_unsafe(name) or not _EMPTY.isdisjoint(name):
+        raise _refused(field, "It holds characters that cannot be seen.")
+    return name
+
+
+def checked_reason(text: str, *, field: str = "reason") -> str:
+    """
+    Return a reason that somebody gives, without the space around it.
+
+    Raises:
+        ValidationFailed: It is blank or too long.
+    """
+    reason = text.strip() if len(text) <= 2 * MAX_REASON else text
+    if len(reason) > MAX_REASON:
+        raise _refused(field, f"At most {MAX_REASON} characters.")
+    if is_blank(reason):
+        raise _refused(field, "This must not be blank.")
+    return reason
+
+
+def checked_image(url: str | None, *, field: str = "image") -> str | None:
+    """
+    Return the address of a picture.
+
+    Only https: other pages put it into `src` and `href`, where `javascript:` or `data:` would run what it says.
+
+    Raises:
+        ValidationFailed: It is something else.
+    """
+    if url is None:
+        return None
+    if len(url) > MAX_URL:
+        raise _refused(field, f"At most {MAX_URL} characters.")
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or not url.lower().startswith("https://") or _NO_URL.search(url) or is_unsafe(url):
+        raise _refused(field, "This must be an address that begins with https://.")
+    return url
+
+
+def checked_metadata(
+    metadata: Mapping[str, object] | None, *, field: str = "metadata"
+) -> Mapping[str, object] | None:
+    """
+    Return what somebody attaches to a thing.
+
+    Raises:
+        ValidationFailed: As JSON it is too large, or it is no JSON.
+    """
+    if metadata is None:
+        return None
+    try:
+        text = json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        size = len(text.encode())
+    except (TypeError, ValueError, RecursionError):
+        raise _refused(field, "This must be an object of JSON values.") from None
+    if size > MAX_METADATA_BYTES:
+        raise _refused(field, f"At most {MAX_METADATA_BYTES} bytes of JSON.")
+    return metadata
+
+
+def _refused(field: str, message: str) -> ValidationFailed:
+    return ValidationFailed(details=((field, message),))

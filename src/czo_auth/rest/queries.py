@@ -1,0 +1,15 @@
+"""The query parameters that several lists take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+from czo_auth.core import limits
+
+Limit = Annotated[int, Query(ge=1, le=limits.MAX_PAGE)]
+Cursor = Annotated[str | None, Query(max_length=limits.MAX_CURSOR)]
+OrganizationFilter = Annotated[
+    str | None, Query(alias="organizationId", min_length=1, max_length=limits.MAX_ID)
+]
