@@ -31,7 +31,7 @@ _FAST_ATTACKS = (
     *("test_revocation_everywhere.py", "test_enrollment_survives_a_kill.py", "test_history.py"),
     *("test_keys_and_organizations.py", "test_lists_and_keys_without_end.py"),
     *("test_recent_proof.py", "test_session_lineage.py", "test_password_guessing.py"),
-    *("test_bounds_below_the_skins.py",),
+    *("test_bounds_below_the_skins.py", "test_paths_and_floods.py"),
 )
 # The first asks 5000 times; of the rest make test has a quicker kind elsewhere.
 _LONG = (

@@ -11,8 +11,9 @@ from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.body import UnreadBody
 from czo_auth.asgi.origins import Origins
-from czo_auth.asgi.problems import refusal_of, send_refusal
-from czo_auth.rest.app import rest_app
+from czo_auth.asgi.paths import own_path, pattern_of
+from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal
+from czo_auth.rest.app import every_route, rest_app
 from czo_auth.runtime import Runtime
 from czo_auth.version import VERSION
 
@@ -30,7 +31,8 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
     It finds its own path whichever way the host mounts it: with a ``root_path`` (Starlette), or with the prefix cut
     off already (Litestar, which adds a slash). Its lifespan never runs there, so the first request starts it.
     """
-    rest: ASGIApp = rest_app(app_state, version=VERSION)
+    rest = rest_app(app_state, version=VERSION)
+    runtime.own_paths[runtime.settings.base_path] = pattern_of(every_route(rest))
     return with_cors(FaultBarrier(rest, base_path=runtime.settings.base_path), app_state)
 
 
@@ -46,7 +48,9 @@ def pages_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
     from czo_auth.web.app import pages_app
 
     base = runtime.settings.pages_path
-    return FaultBarrier(pages_app(app_state, base=base), base_path=base)
+    pages = pages_app(app_state, base=base)
+    runtime.own_paths[base] = pattern_of(pages.routes)
+    return FaultBarrier(pages, base_path=base)
 
 
 def with_cors(app: ASGIApp, app_state: AppState) -> ASGIApp:
@@ -77,7 +81,7 @@ class _TrustedOrigins(CORSMiddleware):
 
 
 class NeverStored:
-    """Marks every answer ``no-store``, those to preflights included."""
+    """Marks every answer ``no-store`` and ``nosniff``, those to preflights included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -102,7 +106,10 @@ class FaultBarrier:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         inner = dict(scope)
-        inner["path"], inner["root_path"] = self._own_path(scope), ""
+        inner["path"], inner["root_path"] = (
+            own_path(scope, self._base) if self._base else _any_path(scope),
+            "",
+        )
         inner["raw_path"] = inner["path"].encode()
         started = False
         body = UnreadBody(scope, receive)
@@ -121,16 +128,12 @@ class FaultBarrier:
                 raise
             await send_refusal(send_noted, refusal_of(error))
 
-    def _own_path(self, scope: Scope) -> str:
-        path: str = scope["path"]
-        root: str = scope.get("root_path", "").rstrip("/")
-        if root and (path == root or path.startswith(root + "/")):
-            path = path[len(root) :]
-        elif path.startswith(self._base + "/") or path == self._base:
-            path = path[len(self._base) :]
-        return "/" + path.strip("/")
+
+def _any_path(scope: Scope) -> str:
+    """Return the path of an application that answers on every path below its mount."""
+    return "/" + str(scope["path"]).strip("/")
 
 
 def _no_store(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    kept = [(name, value) for name, value in headers if name != b"cache-control"]
-    return [*kept, (b"cache-control", b"no-store")]
+    kept = [(name, value) for name, value in headers if name not in (b"cache-control", NO_SNIFF[0])]
+    return [*kept, (b"cache-control", b"no-store"), NO_SNIFF]

@@ -64,7 +64,6 @@ class Auth(Runtime):
         """The account pages, an ASGI application to mount at ``settings.pages_path``."""
         from czo_auth.app import pages_app_of
 
-        self.pages_are_mounted = True
         return pages_app_of(self, self.app_state)
 
     @cached_property

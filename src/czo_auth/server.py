@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from czo_auth.asgi.problems import send_refusal
+from czo_auth.asgi.problems import NO_SNIFF, send_refusal
 from czo_auth.core.errors import MethodNotAllowed, NotFound, Refusal, Unavailable
 from czo_auth.errors import StartRefused
 
@@ -17,6 +19,40 @@ if TYPE_CHECKING:
     from czo_auth.metrics import Meter
 
 _LOG = logging.getLogger("czo_auth")
+READY_SECONDS = 1.0
+"""So long one answer about readiness serves everybody who asks."""
+
+T = TypeVar("T")
+
+
+class SharedAnswer(Generic[T]):
+    """
+    Asks once for all who ask within a while, however many they are.
+
+    Args:
+        ask: Finds the answer.
+        seconds: How long it serves.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[T]], *, seconds: float) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._until = float("-inf")
+        self._asking: asyncio.Future[T] | None = None
+
+    async def get(self) -> T:
+        """Return the answer of a moment ago, or ask anew; who comes meanwhile waits for the same one."""
+        clock = asyncio.get_running_loop().time
+        if self._asking is None or (self._asking.done() and clock() >= self._until):
+            self._asking = asyncio.ensure_future(self._find())
+        # One who hangs up must not take the answer of the others along.
+        return await asyncio.shield(self._asking)
+
+    async def _find(self) -> T:
+        try:
+            return await self._ask()
+        finally:
+            self._until = asyncio.get_running_loop().time() + self._seconds
 
 
 class Server:
@@ -34,6 +70,7 @@ class Server:
         }
         if self._pages is not None:
             self._routes["/"] = _only_get(self._to_pages)
+        self._readiness = SharedAnswer(auth.readiness, seconds=READY_SECONDS)
         self._meter: Meter | None = None
         if auth.settings.metrics_enabled:
             from czo_auth.metrics import Meter
@@ -94,7 +131,7 @@ class Server:
         await _send_json(send, 200, {"status": "ok"})
 
     async def _ready(self, send: Send) -> None:
-        checks = await self._auth.readiness()
+        checks = await self._readiness.get()
         ready = all(checks.values())
         await _send_json(
             send, 200 if ready else 503, {"status": "ready" if ready else "not ready", "checks": checks}
@@ -120,6 +157,7 @@ async def _send_json(send: Send, status: int, value: object) -> None:
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
+        NO_SNIFF,
     ]
     if status == 503:
         headers.append((b"retry-after", str(Unavailable().retry_after).encode()))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 
 import httpx
 import pytest
@@ -204,7 +206,12 @@ def test_ban_needs_a_reason(shell: Shell) -> None:
 
 def test_names_of_strangers_cannot_forge_lines(shell: Shell) -> None:
     words = ("users", "create", "--email", "eve@example.com", "--password-stdin")
-    shell.run(*words, "--name", "Eve\nroot@example.com\tRoot\x1b[2J", stdin=f"{PASSWORD}\n")
+    forged = "Eve\nroot@example.com\tRoot\x1b[2J"
+    shell.run(*words, "--name", forged, stdin=f"{PASSWORD}\n", code=2)
+    shell.run(*words, "--name", "Eve", stdin=f"{PASSWORD}\n")
+    # Rows of before names were checked.
+    with closing(sqlite3.connect(shell.data / "czo-auth.db")) as connection, connection:
+        connection.execute("UPDATE czo_auth_users SET name = ?", (forged,))
     for listing in (shell.run("users", "list").stdout, shell.run("users", "show", "eve@example.com").stdout):
         assert "\x1b" not in listing
         assert not any(line.startswith("root@") for line in listing.splitlines())

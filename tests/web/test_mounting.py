@@ -39,7 +39,7 @@ async def test_a_host_mounts_the_pages_and_its_middleware_leaves_them_alone(page
 
 async def test_where_no_pages_are_mounted_their_path_is_the_hosts(pages: Pages) -> None:
     auth = pages.here.runtime
-    auth.pages_are_mounted = False
+    auth.own_paths.pop("/account", None)
     host = Starlette(routes=[Route("/account/orders", _orders)])
     host.add_middleware(AuthMiddleware, auth=auth)
     _, session = await pages.here.admin()

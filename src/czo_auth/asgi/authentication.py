@@ -149,9 +149,10 @@ class AuthMiddleware:
 
     A wrong Bearer credential is refused here. A Bearer value that is none of ours, another issuer's token or a
     webhook's, counts as none: the host's routes may have a use for it. A session cookie that is no good any more counts
-    as none, or a visitor with an old cookie could not see a public page. The product's own mount decides for itself and
-    is passed through. A refusal that the host lets pass becomes the product's JSON error, unless the answer has begun;
-    any other exception is the host's.
+    as none, or a visitor with an old cookie could not see a public page. The routes of the product's own
+    applications decide for themselves and are passed through; other routes below their paths are the host's. A refusal
+    that the host lets pass becomes the product's JSON error, unless the answer has begun; any other exception is the
+    host's.
 
     Args:
         app: The host application.
@@ -163,7 +164,6 @@ class AuthMiddleware:
         self._app = app
         self._authenticator = Authenticator(auth)
         self._required = required
-        self._own = auth.settings.base_path
         self._auth = auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,11 +190,16 @@ class AuthMiddleware:
             await refuse(scope, receive, send, refusal)
 
     def _decides_itself(self, scope: Scope) -> bool:
-        """Say whether the host sends this request to one of the product's own mounts."""
-        if path_within(scope, self._own) is not None:
-            return True
-        auth = self._auth
-        return auth.pages_are_mounted and path_within(scope, auth.settings.pages_path) is not None
+        """
+        Whether this is a path of one of the product's own applications, which decide by themselves.
+
+        A host may have routes of its own beside them, such as ``/account/orders``: those are guarded.
+        """
+        for base, pattern in self._auth.own_paths.items():
+            rest = path_within(scope, base)
+            if rest is not None and pattern.match(rest or "/"):
+                return True
+        return False
 
     async def _admit(self, scope: Scope) -> Principal | None:
         credential = self._authenticator.read(scope, is_host=True)

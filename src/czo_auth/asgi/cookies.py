@@ -13,6 +13,7 @@ _CHALLENGE = "better-auth.two_factor"
 _DEVICE = "better-auth.trust_device"
 _CEREMONY = "better-auth.better-auth-passkey"
 _BROWSER = "czo-auth.known_browser"
+_NOTICE = "czo-auth.notice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ class Cookies:
             if name == self.browser:
                 return ".".join(tokens.split_tokens(text, tokens.KNOWN_BROWSER)) or None
         return None
+
+    @property
+    def notice(self) -> str:
+        """Name of the cookie that carries what the next account page says; no credential."""
+        return self._start + _NOTICE
 
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         """

@@ -29,6 +29,8 @@ STATUS: dict[type[Refusal], int] = {
 }
 _ABOUT_THE_CREDENTIAL = (errors.InvalidToken, errors.InvalidApiKey)
 Headers = list[tuple[bytes, bytes]]
+NO_SNIFF = (b"x-content-type-options", b"nosniff")
+"""What somebody wrote stands in JSON too, and no browser may take it for a page or a script."""
 
 
 def refusal_of(error: Exception) -> Refusal:
@@ -65,7 +67,11 @@ def body_of(refusal: Refusal) -> dict[str, object]:
 
 def headers_of(refusal: Refusal) -> Headers:
     """Give the headers that go with a refusal. Source: RFC 6750 section 3 (``WWW-Authenticate``)."""
-    headers: Headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    headers: Headers = [
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        NO_SNIFF,
+    ]
     if isinstance(refusal, errors.NotAuthenticated):
         wrong = isinstance(refusal, _ABOUT_THE_CREDENTIAL)
         headers.append((b"www-authenticate", b'Bearer error="invalid_token"' if wrong else b"Bearer"))

@@ -56,6 +56,12 @@ MAX_OFFSET: Final = 10**6
 MAX_API_KEYS_A_DAY: Final = 500
 """Keys that a user makes or rotates in a day, by default; those that ended since count."""
 
+MAX_INVITATIONS_A_DAY: Final = 100
+"""Of one inviter; of one organization, twice as many."""
+
+MAX_INVITATIONS_UNCONFIRMED: Final = 10
+"""Of an inviter whose address is not confirmed, in a day."""
+
 MAX_MEMBERS: Final = 1000
 MAX_PENDING_INVITATIONS: Final = 1000
 MAX_TRUSTED_DEVICES: Final = 100

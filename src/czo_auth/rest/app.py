@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.problems import body_of, headers_of, status_of
@@ -74,6 +74,14 @@ def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> F
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     return app
+
+
+def every_route(app: FastAPI) -> list[BaseRoute]:
+    """List the routes of *app* with those of the routers that it includes."""
+    return [
+        *app.routes,
+        *(route for module in (*BETTER_AUTH, *NATIVE) for route in module.routes.router.routes),
+    ]
 
 
 class _Rest(FastAPI):

@@ -40,11 +40,27 @@ SERVER_SIDE = frozenset(
 
 
 class Body(BaseModel):
-    """A native request body: strict types, unknown fields refused."""
+    """
+    A native request body: strict types, unknown fields refused.
+
+    Its ``repr`` names the fields that were sent and hides what they hold: most bodies carry a password, a code or a
+    key, and a traceback or a debugger's log is no place for those.
+    """
 
     model_config = ConfigDict(
         strict=True, extra="forbid", alias_generator=to_camel, frozen=True, hide_input_in_errors=True
     )
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [(name, _HIDDEN) for name in sorted(self.model_fields_set)]
+
+
+class _Hidden:
+    def __repr__(self) -> str:
+        return "…"
+
+
+_HIDDEN = _Hidden()
 
 
 class TolerantBody(Body):

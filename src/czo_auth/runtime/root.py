@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -189,8 +190,8 @@ class Runtime:
         self._try_again_at = 0.0
         self._starting = asyncio.Lock()
         self.is_started = False
-        self.pages_are_mounted = False
-        """Whether the account pages are served, which decide by themselves who may see them."""
+        self.own_paths: dict[str, re.Pattern[str]] = {}
+        """The paths of the applications that were made for a host to mount, by where they are mounted."""
         self._assemble()
 
     def _assemble(self) -> None:

@@ -23,7 +23,7 @@ from czo_auth.storage.errors import first_line, sqlite_error, unavailable
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.migrations import HEAD
 from czo_auth.storage.sqlite_file import connect_to_read, connect_to_write, create_private, database_path
-from czo_auth.storage.tables import DEFAULT_PREFIX, Tables
+from czo_auth.storage.tables import DEFAULT_PREFIX, Tables, version_table_of
 
 TIMEOUT_SECONDS: Final = 120.0
 """How long a process waits while another one migrates."""
@@ -52,9 +52,9 @@ async def upgrade(url: str, table_prefix: str = DEFAULT_PREFIX) -> None:
 
 def upgrade_blocking(url: str, table_prefix: str = DEFAULT_PREFIX) -> None:
     """Do the same in a thread that runs no event loop."""
-    tables = Tables(table_prefix)
-    if _revision(url, tables) == HEAD:
+    if _revision(url, version_table_of(table_prefix)) == HEAD:
         return
+    tables = Tables(table_prefix)
     if url.startswith("sqlite:"):
         _upgrade_sqlite(database_path(url), tables)
     else:
@@ -69,7 +69,7 @@ async def current_revision(url: str, table_prefix: str = DEFAULT_PREFIX) -> str 
         ValueError: The address or the prefix is not usable.
         StorageUnavailable: The database does not answer.
     """
-    return await asyncio.to_thread(_revision, url, Tables(table_prefix))
+    return await asyncio.to_thread(_revision, url, version_table_of(table_prefix))
 
 
 async def is_current(url: str, table_prefix: str = DEFAULT_PREFIX) -> bool:
@@ -83,8 +83,8 @@ async def is_current(url: str, table_prefix: str = DEFAULT_PREFIX) -> bool:
     return await current_revision(url, table_prefix=table_prefix) == HEAD
 
 
-def _revision(url: str, tables: Tables) -> str | None:
-    question = f"SELECT version_num FROM {tables.version_table}"  # noqa: S608 - the prefix was checked
+def _revision(url: str, version_table: str) -> str | None:
+    question = f"SELECT version_num FROM {version_table}"  # noqa: S608 - the prefix was checked
     if url.startswith("sqlite:"):
         return _ask_sqlite(database_path(url), question)
     from czo_auth.storage.postgresql_server import ask

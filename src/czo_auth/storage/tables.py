@@ -56,6 +56,16 @@ def checked_prefix(prefix: str) -> str:
     return prefix
 
 
+def version_table_of(prefix: str) -> str:
+    """
+    Name the table in which the migrations under *prefix* remember how far they are.
+
+    Raises:
+        ValueError: The prefix is not usable.
+    """
+    return f"{checked_prefix(prefix)}version"
+
+
 class Tables:
     """
     All tables under one prefix.
@@ -86,7 +96,7 @@ class Tables:
     @property
     def version_table(self) -> str:
         """Name the table in which the migrations remember how far they are."""
-        return f"{self.prefix}version"
+        return version_table_of(self.prefix)
 
     @property
     def change_count_table(self) -> str:

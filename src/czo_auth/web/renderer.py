@@ -10,6 +10,8 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from czo_auth.asgi.cookies import Cookies
+from czo_auth.core.notices import NOTICE_LIFETIME, open_notice, seal_notice
 from czo_auth.runtime import Runtime
 from czo_auth.web.browsers import browser_name
 from czo_auth.web.translations import Translations
@@ -62,6 +64,31 @@ class PageRenderer:
     def _versions(self) -> Mapping[str, str]:
         return {name: hashlib.sha256(body).hexdigest()[:12] for name, body in self.static.items()}
 
+    # --- notices -----------------------------------------------------------------------------------------------------
+    @cached_property
+    def _cookies(self) -> Cookies:
+        return Cookies(secure=self._runtime.settings.public_url.startswith("https://"))
+
+    @property
+    def notice_cookie(self) -> str:
+        """Name of the cookie that carries a notice from one page to the next."""
+        return self._cookies.notice
+
+    def carry_notice(self, notice: str, page: str) -> str:
+        """Write the cookie that lets *page* say *notice* once."""
+        now = self._runtime.now()
+        sealed = seal_notice(self._runtime.services.key_ring, notice, page=page, now=now)
+        return self._cookies.set(self.notice_cookie, sealed, until=now + NOTICE_LIFETIME, now=now)
+
+    def open_notice(self, sealed: str, page: str) -> str | None:
+        """Read what *page* is to say; None for what we did not seal for it a moment ago."""
+        return open_notice(self._runtime.services.key_ring, sealed, page=page, now=self._runtime.now())
+
+    def clear_notice(self) -> str:
+        """Write the cookie that removes a notice."""
+        return self._cookies.clear(self.notice_cookie)
+
+    # --- pages -------------------------------------------------------------------------------------------------------
     def render(
         self,
         template: str,

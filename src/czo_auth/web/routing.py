@@ -92,7 +92,8 @@ class PageRequest:
     def show(self, template: str, *, http_status: int = 200, **values: object) -> Response:
         """Answer with a page."""
         error = None if self.refusal is None else error_message(self.refusal, self.translations, self.form)
-        return self.renderer.render(
+        carried = self.request.cookies.get(self.renderer.notice_cookie)
+        response = self.renderer.render(
             template,
             status=http_status,
             translations=self.translations,
@@ -100,6 +101,9 @@ class PageRequest:
             values={
                 **values,
                 "error": error,
+                "noticed": None
+                if carried is None or error
+                else self.renderer.open_notice(carried, self.path),
                 "form": self.form,
                 "query": self.query,
                 "me": self.caller,
@@ -107,11 +111,17 @@ class PageRequest:
                 "now": None if self.call_or_none is None else self.call_or_none.now,
             },
         )
+        if carried is not None:
+            response.headers.append("set-cookie", self.renderer.clear_notice())
+        return response
+
+    @property
+    def path(self) -> str:
+        """The path of this page below the mount."""
+        return str(self.request.scope["path"])
 
     def go(self, path: str, *, done: str | None = None, **query: str) -> Response:
-        """Send the browser to another page, with GET; *done* is what it says there, a word of ``done.*``."""
-        if done is not None:
-            query["done"] = done
+        """Send the browser to another page, with GET; *done* is what it says there once, a word of ``done.*``."""
         address = self.renderer.base + path
         if query:
             address += ("&" if "?" in path else "?") + urlencode(query)
@@ -120,6 +130,8 @@ class PageRequest:
             leading = Response(status_code=204, headers={"hx-redirect": address})
         else:
             leading = RedirectResponse(address, status_code=303)
+        if done is not None:
+            leading.headers.append("set-cookie", self.renderer.carry_notice(done, path.partition("?")[0]))
         return self.renderer.guarded(leading, has_query=True)
 
     def go_on(self, *, done: str | None = None) -> Response:

@@ -16,10 +16,10 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.flows.passkeys.options import Options
+from czo_auth.core.limits import MAX_CODE
 from czo_auth.core.passkeys.policy import MAX_NAME
 from czo_auth.web.pages.security import overview
 from czo_auth.web.pages.sign_in import (
-    MAX_CODE,
     code_form,
     prove_form,
     sign_in_form,

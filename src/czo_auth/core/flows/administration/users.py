@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.budgets import Budget
 from czo_auth.core.context import Context
-from czo_auth.core.errors import NotFound, ValidationFailed
+from czo_auth.core.errors import NotFound, Refusal, ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import (
     ADMINISTRATION_DENIED,
@@ -28,6 +29,7 @@ from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
 from czo_auth.core.ids import is_id
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
+from czo_auth.core.recorded import RECORDED_EVERY, RecordedOnce
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
 from czo_auth.core.users.user import User
@@ -38,6 +40,7 @@ class Administration:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._denied = RecordedOnce()
 
     async def search(self, *, text: str | None, page: PageQuery = FIRST_PAGE) -> Page[User]:
         """
@@ -269,13 +272,28 @@ class Administration:
         )
 
     async def record_denied(self, code: str, *, context: Context, now: datetime) -> None:
-        """Record a refused request to an administration route."""
+        """
+        Record a refused request to an administration route, once for each user and code in an hour.
+
+        Anybody who is signed in can cause it, as often as they like: what was recorded a moment ago is remembered in
+        this process, and counted in the database for all of them.
+        """
+        who = f"admin_denied/{context.user_id}/{code}"
+        if not self._denied.is_due(who, now=now):
+            return
         audit_event = AuditEvent(
             action=ADMINISTRATION_DENIED, user_id=context.user_id, outcome="denied", details={"code": code}
         )
-        await self._services.transactions.run(
-            lambda tx: tx.audit_log.record(audit_event, context=context, now=now)
-        )
+
+        def record_once(tx: Transaction) -> None:
+            if tx.budgets.spend(Budget(name=who, limit=1, window=RECORDED_EVERY), now=now) is None:
+                tx.audit_log.record(audit_event, context=context, now=now)
+
+        try:
+            await self._services.transactions.run(record_once)
+        except Refusal:
+            self._denied.forget(who)
+            raise
 
     async def audit(
         self, matching: AuditFilter, *, before: int | None = None, above: int | None = None, limit: int

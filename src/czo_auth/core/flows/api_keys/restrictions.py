@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from czo_auth.core.api_keys.addresses import admits
 from czo_auth.core.api_keys.key import KeyRestrictions
@@ -14,9 +13,7 @@ from czo_auth.core.errors import IpAddressNotAllowed
 from czo_auth.core.events.types import API_KEY_ADDRESS_REFUSED, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.principal import Principal
-
-RECORDED_EVERY: Final = timedelta(hours=1)
-_MAX_COUNT: Final = 10_000
+from czo_auth.core.recorded import RecordedOnce
 
 ClientAddress = Callable[[], str | None]
 """Gives the canonical address that a request comes from, None when nobody knows; asked only where it matters."""
@@ -40,7 +37,7 @@ class EnforceRestrictions:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._recorded: dict[str, datetime] = {}
+        self._recorded = RecordedOnce()
 
     async def admit(self, key: RestrictedKey, *, client: ClientAddress, now: datetime) -> None:
         """
@@ -63,12 +60,8 @@ class EnforceRestrictions:
 
     def _record(self, principal: Principal, *, address: str | None, now: datetime) -> None:
         key_id = principal.api_key_id or ""
-        last = self._recorded.get(key_id)
-        if last is not None and last <= now < last + RECORDED_EVERY:
+        if not self._recorded.is_due(key_id, now=now):
             return
-        if len(self._recorded) >= _MAX_COUNT:
-            self._recorded.clear()
-        self._recorded[key_id] = now
         audit_event = AuditEvent(
             action=API_KEY_ADDRESS_REFUSED,
             user_id=principal.user_id,

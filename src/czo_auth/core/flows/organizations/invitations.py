@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from czo_auth.core.budgets import Budget, spend
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AlreadyInvited,
@@ -34,7 +35,13 @@ from czo_auth.core.flows.organizations.membership import (
 )
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_PENDING_INVITATIONS
+from czo_auth.core.limits import (
+    DEFAULT_PAGE,
+    MAX_INVITATIONS_A_DAY,
+    MAX_INVITATIONS_UNCONFIRMED,
+    MAX_MEMBERS,
+    MAX_PENDING_INVITATIONS,
+)
 from czo_auth.core.mail import compose_invitation
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
@@ -130,7 +137,7 @@ class Invitations:
             UnknownOrganization: There is none, or the caller is not in it.
             Forbidden, RoleAboveOwn: The caller's role may not invite, or not as that.
             AlreadyMember, AlreadyInvited, InvitationLimitReached: By what there is.
-            RateLimited: The address was sent enough mail.
+            RateLimited: The address was sent enough mail, or the inviter or the organization invited enough today.
         """
         require_session(principal)
         if not roles.is_role(new.role):
@@ -143,6 +150,7 @@ class Invitations:
             held = lock_organization(tx, principal, organization_id)
             _check_inviter(held, new.role)
             self._make_way(tx, held, email, new, context=context, now=now)
+            _spend_invitation(tx, principal.user_id, organization_id, now=now)
             invitation = Invitation(
                 id=new_id(now),
                 organization_id=organization_id,
@@ -395,6 +403,21 @@ def _check_inviter(seen: Membership, role: str) -> None:
     seen.require("invitation:create")
     if seen.stands_below(role):
         raise RoleAboveOwn
+
+
+def _spend_invitation(tx: Transaction, inviter_id: str, organization_id: str, *, now: datetime) -> None:
+    """
+    Count an invitation: each is a mail to a stranger, with text that the inviter chose.
+
+    Raises:
+        RateLimited: The inviter, or the organization, sent as many today as are allowed.
+    """
+    inviter = tx.users.find(inviter_id)
+    confirmed = inviter is not None and inviter.email_verified
+    limit = MAX_INVITATIONS_A_DAY if confirmed else MAX_INVITATIONS_UNCONFIRMED
+    spend(tx, Budget(name=f"invitations/{inviter_id}", limit=limit), now=now)
+    of_all = Budget(name=f"invitations/of/{organization_id}", limit=2 * MAX_INVITATIONS_A_DAY)
+    spend(tx, of_all, now=now)
 
 
 def _accept(

@@ -8,7 +8,7 @@ back (S4). Checking happens outside any transaction. Spending is part of the tra
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -66,7 +66,7 @@ class _Attempt:
     user_id: str
     failures: int
     factor: TotpFactor | None
-    secret: bytes
+    secret: bytes = field(repr=False)
     code: StoredCode | None
     challenge: Challenge | None
 

@@ -1,0 +1,68 @@
+"""
+Which paths are the product's own, and how they are spelled.
+
+A path that a proxy or a guard reads differently from the router is a way around it. So there is one spelling of each:
+no doubled or trailing slashes, no dot segments, and nothing percent-encoded. Any other is an address that does not
+exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.types import Scope
+
+MISSPELLED = "/%"
+"""A path that no route has."""
+
+_FREE = ("/forward-auth/",)
+"""Below these, a proxy appends the path of the request that it asks about, whatever it is."""
+
+_DOTS = frozenset({".", ".."})
+_GROUP = re.compile(r"\(\?P<[a-z_0-9]+>", re.IGNORECASE)
+
+
+def own_path(scope: Scope, base: str) -> str:
+    """
+    Return the path below *base*, whichever way the host mounts the application; `MISSPELLED` for another spelling.
+
+    Hosts leave the whole path with a ``root_path`` (Starlette), or cut the prefix off already (Litestar, which adds a
+    slash).
+    """
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    if root and (path == root or path.startswith(root + "/")):
+        path = path[len(root) :]
+    elif path.startswith(base + "/") or path == base:
+        path = path[len(base) :]
+    path = path or "/"
+    if path == "/" or path.startswith(_FREE):
+        return path
+    if not _DOTS.isdisjoint(path.split("/")):
+        return MISSPELLED
+    raw = scope.get("raw_path")
+    if raw is None:
+        return path
+    return _as_spelled(path, raw.partition(b"?")[0].decode("latin-1"), base)
+
+
+def _as_spelled(path: str, raw: str, base: str) -> str:
+    """Return *path* if the request spells it so, with the base before it."""
+    if not raw.endswith(path):
+        path = path.removesuffix("/")
+        if not raw.endswith(path):
+            return MISSPELLED
+    before = raw.removesuffix(path)
+    is_whole = unquote(before).endswith(base)
+    return path if not is_whole or before.endswith(base) else MISSPELLED
+
+
+def pattern_of(routes: Iterable[Any]) -> re.Pattern[str]:
+    """Build one expression that matches the paths of all *routes*, in one step."""
+    patterns = [
+        _GROUP.sub("(?:", route.path_regex.pattern) for route in routes if hasattr(route, "path_regex")
+    ]
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns) or r"(?!)")

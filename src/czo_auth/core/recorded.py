@@ -1,0 +1,37 @@
+"""Refusals that anybody can cause as often as they like are recorded once in a while, not each time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from datetime import datetime, timedelta
+from typing import Final
+
+RECORDED_EVERY: Final = timedelta(hours=1)
+MAX_REMEMBERED: Final = 10_000
+
+
+class RecordedOnce:
+    """
+    Remembers what was recorded within the last hour, in this process.
+
+    It holds `MAX_REMEMBERED` things at most; beyond, the ones that were recorded first are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._recorded: OrderedDict[Hashable, datetime] = OrderedDict()
+
+    def is_due(self, what: Hashable, *, now: datetime) -> bool:
+        """Whether *what* is to be recorded now; it then counts as recorded."""
+        last = self._recorded.get(what)
+        if last is not None and last <= now < last + RECORDED_EVERY:
+            return False
+        self._recorded.pop(what, None)
+        while len(self._recorded) >= MAX_REMEMBERED:
+            self._recorded.popitem(last=False)
+        self._recorded[what] = now
+        return True
+
+    def forget(self, what: Hashable) -> None:
+        """Let *what* be recorded the next time: it was not."""
+        self._recorded.pop(what, None)
