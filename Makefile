@@ -46,10 +46,10 @@ help:
 	@echo "make peers    the attacks that can be asked of other products, of them and of this one"
 	@echo "make mutation  change one thing at a time in the code, and see that a test notices"
 	@echo "make check    ruff, mypy, import contracts, tree rules, advisories"
-	@echo "make reference  write docs/reference/ anew from the code"
+	@echo "make reference  write docs/reference/ again from the code"
 	@echo "make docs     build the documentation site into site/; a broken link fails"
-	@echo "make screenshots  take the documentation's pictures anew; needs Chromium"
-	@echo "make lock     write requirements/*.txt anew from pyproject.toml"
+	@echo "make screenshots  take the documentation's pictures again; needs Chromium"
+	@echo "make lock     write requirements/*.txt again from pyproject.toml"
 	@echo "make clean    remove .venv, builds and caches"
 
 setup: $(VENV)/.base-installed

@@ -30,7 +30,6 @@ EXEMPT = (
 NAMES = {
     "door_of": "build_app_state",
     "Provenance": "Context",
-    "provenance": "context",
     "ReadJournal": "ReadAuditLog",
     "SqlJournal": "SqlAuditLog",
     "ProvedCredentials": "CredentialCache",
@@ -59,6 +58,7 @@ NAMES = {
 """Names that were given up, with the ones to use."""
 
 PATTERNS = {
+    r"\bprovenance *[=:]|\.provenance\b": "the name is context",
     r"\b_?(?:MOST|LONGEST|LARGEST|DEEPEST)_[A-Z]+": "a bound is MAX_…",
     r"\b\w*_enrolment|\b[Ee]nrolment_\w*|\bEnrolment\w*": "the spelling is enrollment",
     r"\breseal\w*|\bReseal\w*": "the word is reencrypt",

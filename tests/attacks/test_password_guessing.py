@@ -1,4 +1,5 @@
-"""S25: whoever guesses a password is slowed down; its owner is not, in the browsers and networks that are theirs."""
+"""S25: an attacker who guesses a password is slowed down; its owner is not, in the browsers and networks that are
+theirs."""
 
 from __future__ import annotations
 
@@ -193,7 +194,7 @@ async def test_cookie_of_a_known_browser_is_no_credential(limited: Timed) -> Non
 
 # --- what a refusal tells --------------------------------------------------------------------------------------------
 async def test_refusal_is_the_same_for_nobody(limited: Timed) -> None:
-    """S24: whoever is refused learns nothing about accounts."""
+    """S24: a caller who is refused learns nothing about accounts."""
     account = await limited.people.sign_up()
     banned = await limited.people.sign_up()
     await limited.auth.administration.ban(banned.id, reason="test", context=SYSTEM, now=limited.clock())

@@ -1,4 +1,4 @@
-"""What holds for every answer (contract section 1); each test that looks at one goes through here."""
+"""What holds for every answer (docs/reference/rest.md); each test that looks at one goes through here."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ ENROLLING = {
     "POST /sign-out",
     "POST /token/refresh",
 }
-"""Contract section 4: what a session that may only enroll is let through to, beside what needs no credential."""
+"""docs/reference/rest.md: what a session that may only enroll is let through to, beside what needs no credential."""
 
 WITH_AN_API_KEY = {"GET /whoami", "POST /api-keys/verify"}
 """What an API key reaches, beside reading organizations."""

@@ -1,4 +1,4 @@
-"""Access tokens: what they say, and which are believed (contract section 2; S21)."""
+"""Access tokens: what they say, and which are believed (docs/reference/rest.md; S21)."""
 
 from __future__ import annotations
 

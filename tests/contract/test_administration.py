@@ -1,4 +1,4 @@
-"""What administrators see and do (contract section 8)."""
+"""What administrators see and do (docs/reference/rest.md)."""
 
 from __future__ import annotations
 

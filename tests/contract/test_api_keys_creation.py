@@ -1,4 +1,4 @@
-"""Creating API keys (contract section 5; S15, S16, S20)."""
+"""Creating API keys (docs/reference/rest.md; S15, S16, S20)."""
 
 from __future__ import annotations
 

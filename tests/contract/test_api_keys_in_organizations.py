@@ -1,4 +1,4 @@
-"""Keys that act in one organization (contract section 5)."""
+"""Keys that act in one organization (docs/reference/rest.md)."""
 
 from __future__ import annotations
 

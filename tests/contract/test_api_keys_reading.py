@@ -1,4 +1,4 @@
-"""Listing, reading, changing and revoking API keys (contract section 5)."""
+"""Listing, reading, changing and revoking API keys (docs/reference/rest.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotating API keys with an overlap (contract section 5)."""
+"""Rotating API keys with an overlap (docs/reference/rest.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a key may do: its scopes, and what its owner may do at the moment (contract section 5; S17)."""
+"""What a key may do: its scopes, and what its owner may do at the moment (docs/reference/rest.md; S17)."""
 
 from __future__ import annotations
 

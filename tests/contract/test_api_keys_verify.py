@@ -1,4 +1,4 @@
-"""Another service asks about a key (contract section 5)."""
+"""Another service asks about a key (docs/reference/rest.md)."""
 
 from __future__ import annotations
 

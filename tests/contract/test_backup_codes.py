@@ -1,4 +1,4 @@
-"""Backup codes (contract section 4; S5, S7)."""
+"""Backup codes (docs/reference/rest.md; S5, S7)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_all_ten_work_in_any_order(timed: Timed) -> None:
     ],
 )
 async def test_case_spaces_and_dashes_do_not_matter(timed_sqlite: Timed, spelling: Any) -> None:
-    """Contract 4: input is normalised."""
+    """Input is normalised."""
     people, carol = timed_sqlite.people, timed_sqlite.carol
     accepted(await people.redeem(spelling(carol.codes[0]), challenge=await people.challenge(carol)))
 

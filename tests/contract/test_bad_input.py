@@ -1,4 +1,4 @@
-"""Every route with everything that tends to break parsers (contract section 1; S26, S29)."""
+"""Every route with everything that tends to break parsers (docs/reference/rest.md; S26, S29)."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ async def test_every_route_refuses_bodies_of_the_wrong_kind(live_sqlite: Live) -
 
 
 async def test_every_route_refuses_fields_that_only_the_server_sets(live_sqlite: Live) -> None:
-    """Contract 1: refused everywhere, also where unknown fields are ignored."""
+    """Refused everywhere, also where unknown fields are ignored."""
     session = await trapper(live_sqlite)
     mine = accepted(await live_sqlite.api.get("/session", bearer=session.token))["user"]["id"]
     names = ("userId", "ownerId", "referenceId", "actorTypes", "emailVerified", "aal", "createdAt", "keyHash")

@@ -1,4 +1,4 @@
-"""Cookies, the sites that may use them, and CORS (contract section 2; better-auth-wire, Cross-cutting)."""
+"""Cookies, the sites that may use them, and CORS (docs/reference/rest.md; better-auth-wire, Cross-cutting)."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ WRITES: list[tuple[str, str, dict[str, Any]]] = [
 async def test_write_with_a_cookie_must_say_which_site_it_comes_from(
     live_sqlite: Live, method: str, path: str, body: dict[str, Any]
 ) -> None:
-    """Contract 2: 403, nothing done, and no cookie touched."""
+    """403, nothing done, and no cookie touched."""
     people, api = live_sqlite.people, live_sqlite.api
     _, session = await people.newcomer()
     for origin, code in [(None, "MISSING_OR_NULL_ORIGIN"), ("null", "MISSING_OR_NULL_ORIGIN")] + [

@@ -1,4 +1,4 @@
-"""Credentials and how they are told apart (contract section 2)."""
+"""Credentials and how they are told apart (docs/reference/rest.md)."""
 
 from __future__ import annotations
 

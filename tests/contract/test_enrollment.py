@@ -1,4 +1,4 @@
-"""Turning the second factor on (contract section 4; S2, S6, S7, S8)."""
+"""Turning the second factor on (docs/reference/rest.md; S2, S6, S7, S8)."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ async def test_no_answer_shows_secret_or_codes_later(live_sqlite: Live) -> None:
 
 # --- a new phone -----------------------------------------------------------------------------------------------------
 async def test_replacement_runs_beside_the_active_factor_until_it_is_confirmed(timed: Timed) -> None:
-    """Contract 4: `{replace: true}`; S6."""
+    """By docs/reference/rest.md: `{replace: true}`; S6."""
     carol = timed.carol
     session = await timed.people.sign_in(carol)
     old_phone, old_codes = carol.has, carol.codes

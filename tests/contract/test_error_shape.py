@@ -1,4 +1,4 @@
-"""Refusals: one shape, safe to show, the same where nobody may tell the difference (contract section 1)."""
+"""Refusals: one shape, safe to show, the same where nobody may tell the difference (docs/reference/rest.md)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_details_are_bounded_however_many_faults_there_are(live_sqlite: Li
 
 @pytest.mark.parametrize("path", ["/api-keys/{}", "/sessions/{}"])
 async def test_what_is_not_yours_looks_like_what_is_not_there(live: Live, path: str) -> None:
-    """Contract 1: 404 unknown, or not yours (same body)."""
+    """404 unknown, or not yours (same body)."""
     _, mine = await live.people.newcomer()
     _, theirs = await live.people.newcomer()
     created = await live.api.post("/api-keys", {"name": "theirs"}, bearer=theirs.token)

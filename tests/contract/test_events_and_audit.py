@@ -1,4 +1,4 @@
-"""Events and the audit log (contract section 9; S20, S34, S35)."""
+"""Events and the audit log (docs/reference/events.md; S20, S34, S35)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every route (contract section 1)."""
+"""What holds for every route (docs/reference/rest.md)."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ async def test_route_without_a_body_takes_none(live_sqlite: Live) -> None:
     ],
 )
 async def test_types_are_strict(live_sqlite: Live, path: str, body: dict[str, object]) -> None:
-    """Contract 1: `"123456"` is a code, `123456` is not."""
+    """By docs/reference/rest.md: `"123456"` is a code, `123456` is not."""
     refused(await live_sqlite.api.post(path, body), 400, "VALIDATION_ERROR")
 
 

@@ -1,4 +1,4 @@
-"""Health of the standalone server (contract section 10)."""
+"""Health of the standalone server (docs/reference/settings.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong codes lock the account's second factors (contract section 4, last paragraph; S4)."""
+"""Wrong codes lock the account's second factors (docs/reference/rest.md; S4)."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ async def test_administrator_lifts_the_stop_by_a_reset(timed: Timed) -> None:
 
 
 async def test_lock_is_recorded_and_told_as_an_event(timed: Timed) -> None:
-    """Contract 9: `auth.2fa.locked`."""
+    """By docs/reference/rest.md: `auth.2fa.locked`."""
     await fail(timed)
     records, _ = await timed.auth.administration.audit(
         AuditFilter(user_id=timed.carol.id, action="auth.2fa.locked"), limit=10
@@ -237,7 +237,7 @@ async def test_retry_after_is_rounded_up(timed: Timed) -> None:
 
 
 async def test_locks_hold_where_the_coarse_limits_are_off(live: Live) -> None:
-    """Contract 11: they are never switched off."""
+    """They are never switched off."""
     account, session = await live.people.newcomer()
     await live.people.enable(account, session)
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""Mandatory two-factor authentication: one default-deny decision on every way in (contract section 4; S9)."""
+"""Mandatory two-factor authentication: one default-deny decision on every way in (docs/reference/rest.md; S9)."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ async def test_every_route_is_closed_to_strangers_but_the_public_ones(live: Live
 async def test_every_route_is_closed_to_a_session_that_may_only_enroll(
     live: Live, carried: Any, promoted: bool
 ) -> None:
-    """Contract 4: except exactly the listed ones; for every way to carry a session, and a live session of any
-    actor type."""
+    """Except exactly the listed ones; for every way to carry a session, and a live session
+    of any actor type."""
     if promoted:
         account, session = await live.people.newcomer("merchant")
         await live.promote(account)
@@ -100,7 +100,7 @@ async def test_every_route_is_closed_to_a_session_that_may_only_enroll(
 
 
 async def test_every_route_is_closed_to_an_api_key_whose_owner_must_enroll(live: Live) -> None:
-    """Contract 4: the exceptions are for sessions; such a key is refused on every route."""
+    """The exceptions are for sessions; such a key is refused on every route."""
     account, session = await live.people.newcomer()
     key = await new_key(live, session)
     accepted(await live.api.get("/whoami", bearer=key))
@@ -113,7 +113,7 @@ async def test_every_route_is_closed_to_an_api_key_whose_owner_must_enroll(live:
 
 
 async def test_account_routes_are_closed_to_every_api_key(live: Live) -> None:
-    """Contract 5: 403 SESSION_REQUIRED; it may read the organizations that it is allowed to see."""
+    """403 SESSION_REQUIRED; it may read the organizations that it is allowed to see."""
     session = await live.people.sign_in(live.prepared.admins[0], "admin")
     key = await new_key(live, session)
     call = calling(live.api, bearer=key)
@@ -146,7 +146,7 @@ async def test_every_route_refuses_a_dead_credential(live: Live) -> None:
 
 
 async def test_graphql_is_closed_with_the_same_body(live: Live, carried: Any) -> None:
-    """Contract 4: GraphQL answers HTTP 403 with the same body."""
+    """GraphQL answers HTTP 403 with the same body."""
     _, session = await live.admin()
     how = carried(session)
     headers = {"content-type": "application/json"}
@@ -185,7 +185,7 @@ async def test_administrator_without_a_factor_gets_a_session_that_may_only_enrol
 
 @pytest.mark.parametrize("path", ["/customer/sign-in/email", "/admin/sign-in/email", "/sign-in/email"])
 async def test_rule_holds_whichever_hat_signs_in(live: Live, path: str) -> None:
-    """Contract 4: *any actor type that the user holds*."""
+    """By docs/reference/rest.md: *any actor type that the user holds*."""
     account = await live.people.sign_up()
     await live.promote(account)
     body = {"email": account.email, "password": account.password}
@@ -197,7 +197,7 @@ async def test_rule_holds_whichever_hat_signs_in(live: Live, path: str) -> None:
 
 
 async def test_promotion_restricts_live_sessions_at_their_next_request(live: Live, carried: Any) -> None:
-    """Contract 4: from database state, not from the token alone; in every process."""
+    """From database state, not from the token alone; in every process."""
     account, session = await live.people.newcomer()
     for _ in range(4):
         accepted(await live.api.get("/sessions", **carried(session)))
@@ -237,7 +237,7 @@ async def test_restricted_session_with_a_challenge_of_somebody_else_finishes_tha
 
 
 async def test_factor_that_policy_demands_is_not_disabled(timed: Timed) -> None:
-    """Contract 4: 409, whichever actor type is worn, and no code is spent."""
+    """409, whichever actor type is worn, and no code is spent."""
     ada = timed.ada
     for actor in ("admin", "customer"):
         session = await timed.people.sign_in(ada, actor)
@@ -253,7 +253,7 @@ async def test_factor_that_policy_demands_is_not_disabled(timed: Timed) -> None:
 
 
 async def test_administration_needs_the_hat_and_a_proved_factor(live: Live) -> None:
-    """Contract 8: actor `admin`, `aal` 2."""
+    """Actor `admin`, `aal` 2."""
     ada = live.prepared.admins[0]
     as_customer = await live.people.sign_in(ada, "customer")
     refused(await live.api.get("/admin/users", bearer=as_customer.token), 403, "FORBIDDEN")
@@ -269,7 +269,7 @@ async def greet(request: Request) -> PlainTextResponse:
 
 
 async def test_host_routes_are_closed_too(deploy: Deploy, carried: Any) -> None:
-    """Contract 4: every route of this product *and of the host*."""
+    """Every route of this product *and of the host*."""
     here = await deploy()
     host = Starlette(routes=[Route("/orders", greet), Mount("/api/auth", here.auth.app)])
     guarded = AuthMiddleware(host, auth=here.auth)
@@ -297,7 +297,7 @@ async def test_host_routes_are_closed_too(deploy: Deploy, carried: Any) -> None:
 
 
 async def test_administrator_resets_a_factor_and_the_user_is_told(timed: Timed) -> None:
-    """Contract 8: ends sessions; the next sign-in of somebody who must have one may only enroll."""
+    """Ends sessions; the next sign-in of somebody who must have one may only enroll."""
     carol: Account = timed.carol
     session = await timed.people.sign_in(carol)
     admin = await timed.people.sign_in(timed.ada, "admin")

@@ -1,4 +1,4 @@
-"""Passkeys: registration, sign-in, second step, and what they change (contract section 13)."""
+"""Passkeys: registration, sign-in, second step, and what they change (docs/reference/rest.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing and resetting passwords, and confirming addresses (contract section 3; S23, S24)."""
+"""Changing and resetting passwords, and confirming addresses (docs/reference/rest.md; S23, S24)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotating refresh tokens (contract section 3; S22)."""
+"""Rotating refresh tokens (docs/reference/rest.md; S22)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_unknown_token_is_401(live: Live) -> None:
 
 
 async def test_token_just_replaced_is_answered_409_and_the_family_lives(timed: Timed) -> None:
-    """Contract 3: within 10 s the same successor or 409, and the family lives."""
+    """Within 10 s the same successor or 409, and the family lives."""
     _, session = await timed.people.newcomer()
     successor = accepted(await refresh(timed, session.refresh_token))["refreshToken"]
     for _ in range(2):

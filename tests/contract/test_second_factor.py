@@ -1,4 +1,4 @@
-"""The second factor at sign-in, in a session, and turning it off (contract section 4; S2, S3, S7)."""
+"""The second factor at sign-in, in a session, and turning it off (docs/reference/rest.md; S2, S3, S7)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def disable(here: Deployment, account: Account, session: Session, **more: 
 # --- finishing a sign-in ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", ["/two-factor/verify", "/two-factor/verify-totp"])
 async def test_right_code_finishes_the_sign_in(live: Live, path: str) -> None:
-    """Contract 4: the same body as a plain sign-in, and `verified: true`."""
+    """The same body as a plain sign-in, and `verified: true`."""
     account = live.enrolled_user
     challenge = await live.people.challenge(account)
     answer = await live.api.post(path, {"code": account.has.code(), "challenge": challenge})
@@ -123,7 +123,7 @@ async def test_hat_that_was_lost_meanwhile_is_not_put_on(timed: Timed) -> None:
 
 # --- codes -----------------------------------------------------------------------------------------------------------
 async def test_window_is_one_step_on_either_side(timed: Timed) -> None:
-    """Contract 4: TOTP."""
+    """TOTP."""
     people, carol = timed.people, timed.carol
     for steps in (-2, 2):
         challenge = await people.challenge(carol)
@@ -163,7 +163,8 @@ async def test_step_is_accepted_once_ever(timed: Timed) -> None:
 
 
 async def test_step_before_the_last_accepted_one_is_refused(timed: Timed) -> None:
-    """Contract 4: only later than the last accepted one, and the step that matched is what is remembered."""
+    """Only later than the last accepted one, and the step that matched is what is
+    remembered."""
     people, carol = timed.people, timed.carol
     earlier, later = carol.has.at(0), carol.has.at(1)
     accepted(await people.verify(later, challenge=await people.challenge(carol)))
@@ -235,7 +236,8 @@ async def test_backup_code_is_no_totp_code_and_the_other_way_round(live: Live) -
 
 # --- five attempts ---------------------------------------------------------------------------------------------------
 async def test_fifth_wrong_code_kills_the_challenge(timed: Timed) -> None:
-    """Contract 4: the next try is 400, later ones 401, even with a right code; one budget for both kinds of code."""
+    """The next try is 400, later ones 401, even with a right code; one budget for both
+    kinds of code."""
     people, carol = timed.people, timed.carol
     challenge = await people.challenge(carol)
     wrong_backup = "0000-00000-00000-0000"
@@ -287,7 +289,7 @@ async def test_step_up_without_a_factor_is_400(live: Live) -> None:
 
 # --- turning it off --------------------------------------------------------------------------------------------------
 async def test_disable_turns_everything_off_and_the_session_goes_on(timed: Timed) -> None:
-    """Contract 4: the session that disables goes on with `aal` 1, the others end."""
+    """The session that disables goes on with `aal` 1, the others end."""
     people, carol = timed.people, timed.carol
     other = await people.sign_in(carol)
     timed.time.advance(seconds=30)
@@ -306,7 +308,7 @@ async def test_disable_turns_everything_off_and_the_session_goes_on(timed: Timed
 
 
 async def test_disable_needs_the_password_first(timed: Timed) -> None:
-    """Contract 4: a wrong password is found first and spends no code."""
+    """A wrong password is found first and spends no code."""
     people, carol = timed.people, timed.carol
     session = await people.sign_in(carol)
     timed.time.advance(minutes=1)

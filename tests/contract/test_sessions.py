@@ -1,4 +1,4 @@
-"""Sessions: what they show, how they end, and changing actor types (contract section 3; better-auth-wire, Core)."""
+"""Sessions: what they show, how they end, and changing actor types (docs/reference/rest.md; better-auth-wire, Core)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_session_that_is_not_yours_is_404_like_one_that_does_not_exist(liv
 
 
 async def test_all_others_end_with_their_refresh_families_and_challenges(live: Live) -> None:
-    """Contract 3: `DELETE /sessions`; S23."""
+    """By docs/reference/rest.md: `DELETE /sessions`; S23."""
     account = live.enrolled_user
     mine, other = await live.people.sign_in(account), await live.people.sign_in(account)
     challenge = await live.people.challenge(account)
@@ -157,7 +157,7 @@ async def test_hat_that_one_does_not_hold_is_refused(live: Live) -> None:
 
 
 async def test_other_hat_is_not_a_way_past_the_second_factor(live: Live) -> None:
-    """Contract 3: the target's 2FA rule applies as if signing in."""
+    """The target's 2FA rule applies as if signing in."""
     account, session = await live.people.newcomer("merchant")
     other = await live.people.sign_in(account)
     proved = await live.people.enroll(account, session)

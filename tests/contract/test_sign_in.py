@@ -77,7 +77,7 @@ async def test_session_lives_seven_days_and_a_forgotten_one_as_long_as_the_brows
 
 
 async def test_right_password_with_a_second_factor_gives_a_challenge_and_nothing_else(live: Live) -> None:
-    """Contract 4: no session row, no access, refresh or session token in body or cookies."""
+    """No session row, no access, refresh or session token in body or cookies."""
     account = live.enrolled_user
     watcher = await live.people.sign_in(account)
     before = accepted(await live.api.get("/sessions", bearer=watcher.token))["total"]

@@ -1,4 +1,4 @@
-"""Signing up (contract section 3)."""
+"""Signing up (docs/reference/rest.md)."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ async def test_what_is_no_address_is_refused(live_sqlite: Live, email: str) -> N
 async def test_nobody_gives_themselves_what_the_server_decides(
     live_sqlite: Live, path: str, field: str
 ) -> None:
-    """Contract 1: fields that name a server-side value are refused everywhere."""
+    """Fields that name a server-side value are refused everywhere."""
     for value in (["admin"], True, "x"):
         answer = await live_sqlite.api.post(path, body_for("climber@example.com", **{field: value}))
         refused(answer, 400, "VALIDATION_ERROR")

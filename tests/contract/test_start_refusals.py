@@ -1,4 +1,4 @@
-"""What keeps a deployment that is embedded into a host from starting (contract section 11; S11)."""
+"""What keeps a deployment that is embedded into a host from starting (docs/reference/settings.md; S11)."""
 
 from __future__ import annotations
 

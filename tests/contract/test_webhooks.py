@@ -1,4 +1,4 @@
-"""Webhooks over REST: who may do what, what is refused, and what is shown (contract section 19)."""
+"""Webhooks over REST: who may do what, what is refused, and what is shown (docs/reference/events.md)."""
 
 from __future__ import annotations
 

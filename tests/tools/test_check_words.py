@@ -13,7 +13,7 @@ from tools.check_words import faults, main
 @pytest.mark.parametrize(
     "line",
     [
-        "def act(provenance: Provenance) -> None: ...",
+        "def act(provenance: str) -> None: ...",
         "MOST_KEYS = 3",
         "tx.two_factor.put_enrolment(new)",
         "# Whoever holds the key",

@@ -58,7 +58,7 @@ def disable(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Switch a webhook endpoint off, whoever owns it. Its owner may switch it on again."""
+    """Switch off a webhook endpoint, no matter who owns it. Its owner may switch it on again."""
     from czo_auth.cli.output import print_json
     from czo_auth.cli.session import OPERATOR, run
     from czo_auth.core.text import escape_control

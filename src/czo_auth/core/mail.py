@@ -367,7 +367,7 @@ def compose_two_factor_disabled(
 def compose_passkey_added(
     to: str, *, name: str | None, at: datetime, language: Language = DEFAULT_LANGUAGE
 ) -> MailMessage:
-    """Compose the notice that a passkey was added; its name is text that whoever added it chose."""
+    """Compose the notice that a passkey was added; its name was chosen by the person who added it."""
     return _compose(to, "passkey_added", language=language, name=_passkey_name(name, language), at=_time(at))
 
 

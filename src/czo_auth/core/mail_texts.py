@@ -240,7 +240,7 @@ Si ce n'était pas vous, réinitialisez votre mot de passe et demandez de l'aide
     ),
     ("passkey_added", "en"): (
         "A passkey was added",
-        """A passkey (“{name}”) was added to your account at {at}. Whoever has it can sign in with it.
+        """A passkey (“{name}”) was added to your account at {at}. Anyone who has it can sign in with it.
 
 If this was not you, remove it on the security page and reset your password.
 """,

@@ -1,5 +1,5 @@
 """
-What can be asked, contract section 7: the caller's own things.
+What can be asked, docs/reference/graphql.md: the caller's own things.
 
 A resolver calls one flow and shapes what it gives; who may see what is the flow's to decide. Nothing here has a field
 for a key, a hash or a secret.

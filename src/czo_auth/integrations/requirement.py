@@ -163,7 +163,7 @@ class Requirement:
                 raise Forbidden
         if self.fresh_minutes is not None:
             principal.require_fresh(timedelta(minutes=self.fresh_minutes), now=auth.now())
-        # As it acts here, for whoever asks later who calls.
+        # As it acts here, for code that asks later who calls.
         scope["state"][PRINCIPAL] = principal
         return principal
 

@@ -39,7 +39,7 @@ def attachment(document: Json, filename: str) -> Response:
 
 
 def session_body(call: RequestContext, outcome: SignedIn) -> Json:
-    """Shape the body of a successful sign-in or renewal, contract section 4."""
+    """Shape the body of a successful sign-in or renewal, docs/reference/rest.md."""
     issued = outcome.issued
     lifetime = call.runtime.services.access_tokens.lifetime
     return {

@@ -97,7 +97,7 @@ async def _act_and_keep(
     try:
         await requests.keep(running, _packed(response))
     except Unavailable:
-        # What was asked for is done: whoever asked must hear it. The name stays taken, so nothing is made twice.
+        # What was asked for is done: the caller must learn of it. The name stays taken, so nothing is made twice.
         _LOG.warning("the answer to a repeatable request could not be kept")
     return response
 

@@ -40,7 +40,7 @@ def administered_user(of: User) -> Json:
 
 
 def session(of: Session, *, restricted_to: str | None) -> Json:
-    """Shape a session as contract section 3 says."""
+    """Shape a session as docs/reference/rest.md says."""
     return {
         "id": of.id,
         "actorType": of.actor_type,

@@ -303,7 +303,7 @@ class Tables:
             Column("locked_until", Instant),
             Column("stopped", Boolean, nullable=False, server_default=false()),
         )
-        # Keyed by digests: whoever types an address makes a row, and no address is to be read here.
+        # Keyed by digests: typing an address makes a row, and no address is to be read here.
         self.password_guesses = self._table(
             "password_guesses",
             Column("key", String(64), primary_key=True),

@@ -13,6 +13,7 @@ FLOWS = Path(__file__).parents[3] / "src" / "czo_auth" / "core"
 def test_no_action_is_declared_twice() -> None:
     assert EVENT_MEANINGS.keys() == EVENT_TYPES
     assert not EVENT_MEANINGS.keys() & AUDIT_MEANINGS.keys()
+    assert all(meaning.endswith(".") for meaning in (EVENT_MEANINGS | AUDIT_MEANINGS).values())
 
 
 def test_core_declares_actions_in_one_place_only() -> None:

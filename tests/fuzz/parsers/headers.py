@@ -27,7 +27,7 @@ TOKEN68 = BASE64URL | frozenset("._~+/=")
 
 # --- Authorization ---------------------------------------------------------------------------------------------------
 def authorization(data: bytes) -> bool:
-    """Hold the reader against the sentences of contract section 2, spelled out."""
+    """Hold the reader against the sentences of docs/reference/rest.md, spelled out."""
     values = data.split(b"\x00")
     headers = [(b"authorization", value) for value in values if value != b"-"]
     expected = _expected_credential([value for _, value in headers])

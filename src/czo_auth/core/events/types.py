@@ -118,7 +118,9 @@ AUDIT_CUT = _action("auth.audit.cut", "Old audit records were deleted.")
 AUDIT_ADDRESSES_REMOVED = _action(
     "auth.audit.addresses_removed", "Addresses and browsers were removed from old audit records."
 )
-VERIFICATION_REQUESTED = _action("auth.email.verification_requested", "?")
+VERIFICATION_REQUESTED = _action(
+    "auth.email.verification_requested", "Somebody asked for a mail to verify an address."
+)
 EVENTS_REPLAYED = _action("auth.events.replayed", "?")
 ORGANIZATION_UPDATED = _action("auth.org.updated", "An organization was changed; `changed` names what.")
 ORGANIZATION_DELETED = _action("auth.org.deleted", "An organization was deleted.")
@@ -227,7 +229,7 @@ class AuditPolicy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """
-    One line of the audit log, contract section 9, with the hash that chains it to the line before.
+    One line of the audit log, docs/reference/events.md, with the hash that chains it to the line before.
 
     Attributes:
         fact: Its details hold the personal ones too, as long as they are kept.

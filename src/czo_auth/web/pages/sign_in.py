@@ -87,7 +87,7 @@ async def sign_in(page: PageRequest) -> Response:
 
 
 def signed_in_page(page: PageRequest, outcome: SignedIn | SecondFactorRequired) -> Response:
-    """Lead on whoever signed in, or to the second step."""
+    """Redirect after a sign-in, or to the second step."""
     match outcome:
         case SignedIn():
             response = page.go_on()

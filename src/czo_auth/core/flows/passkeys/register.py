@@ -1,4 +1,4 @@
-"""Registering a passkey, and what it changes: whether two factors are on (contract section 13)."""
+"""Registering a passkey, and what it changes: whether two factors are on (docs/reference/rest.md)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _ANYBODY = Binding(kind="sign_in")
 
 
 class PasskeySignIn:
-    """Opens a session for whoever owns the passkey that signed."""
+    """Opens a session for the owner of the passkey that signed."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -67,7 +67,7 @@ class VerifyEmail:
 
         def keep_token(tx: Transaction) -> tuple[str, MadeFrom] | None:
             user = tx.users.find_by_email(canonical)
-            # Recorded for whoever it is, so that the answer takes the time of a commit in any case.
+            # Recorded for known and unknown addresses alike, so that the answer takes the time of a commit in any case.
             tx.audit_log.record(
                 AuditEvent(action=VERIFICATION_REQUESTED, user_id=user.id if user else None),
                 context=context,

@@ -1,5 +1,5 @@
 """
-Slows down whoever guesses passwords (S25).
+Slows down guesses at passwords (S25).
 
 A guess is counted before the password is looked at, so that guesses at once share one budget, and taken back when the
 password was right. Counters are keyed by the address that was typed, whether or not it is anybody's: a refusal tells
@@ -83,7 +83,7 @@ class PasswordGuesses:
 
     async def count_in_session(self, principal: Principal, *, now: datetime) -> CountedGuess:
         """
-        Count a guess of whoever holds a session; its owner's other sessions are not slowed down.
+        Count a guess within a session; its owner's other sessions are not slowed down.
 
         Raises:
             RateLimited: Too many wrong passwords; nothing was counted.

@@ -1,0 +1,88 @@
+"""The files that a forge reads: they name versions, make targets and tools that exist."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def read(path: Path) -> dict[Any, Any]:
+    found: dict[Any, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return found
+
+
+def steps(workflow: dict[Any, Any]) -> list[dict[str, Any]]:
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+def test_tests_run_on_every_python_that_the_package_claims() -> None:
+    prefix = "Programming Language :: Python :: 3."
+    claimed = [f"3.{each.removeprefix(prefix)}" for each in PROJECT["classifiers"] if each.startswith(prefix)]
+    matrix = read(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["test"]["strategy"]["matrix"]
+    assert matrix["python"] == claimed
+    assert PROJECT["requires-python"] == f">={claimed[0]}"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_run_targets_of_the_makefile_and_tools_that_are_pinned(path: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    pinned = (ROOT / "requirements" / "dev.txt").read_text("utf-8")
+    for step in steps(read(path)):
+        command = step.get("run", "")
+        for target in re.findall(r"\bmake ([\w-]+)", command):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+        for module in re.findall(r"python -m (\w+)", command):
+            assert re.search(rf"^{module}==", pinned, re.MULTILINE), module
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_have_the_least_rights_and_keep_no_credential(path: Path) -> None:
+    workflow = read(path)
+    assert workflow["permissions"] == {"contents": "read"}
+    for step in steps(workflow):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+    assert "secrets." not in path.read_text("utf-8")
+
+
+def test_release_is_attested_and_published_without_a_stored_token() -> None:
+    workflow = read(ROOT / ".github" / "workflows" / "release.yml")
+    used = {step["uses"].partition("@")[0] for step in steps(workflow) if "uses" in step}
+    assert {"actions/attest-build-provenance", "actions/attest-sbom", "pypa/gh-action-pypi-publish"} <= used
+    assert workflow["jobs"]["publish"]["permissions"] == {"id-token": "write"}
+
+
+def test_hooks_before_a_commit_run_files_that_exist() -> None:
+    hooks = [hook for repo in read(ROOT / ".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
+    for hook in hooks:
+        for word in hook["entry"].split():
+            if word.startswith("tools/"):
+                assert (ROOT / word).is_file(), word
+            elif word.startswith(".venv/bin/") and word.removeprefix(".venv/bin/") not in (
+                "python",
+                "czo-auth",
+            ):
+                tool = word.removeprefix(".venv/bin/")
+                assert re.search(
+                    rf"^{tool}==", (ROOT / "requirements" / "dev.txt").read_text("utf-8"), re.MULTILINE
+                )
+
+
+def test_templates_name_targets_and_files_that_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    template = (ROOT / ".github" / "pull_request_template.md").read_text("utf-8")
+    for target in re.findall(r"`make ([\w-]+)`", template):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for page in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md"):
+        assert (ROOT / page).is_file()
+    for form in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"):
+        assert read(form)
