@@ -266,3 +266,19 @@ async def test_openapi_document_says_which_routes_need_a_credential(auth: Auth) 
     assert document["paths"]["/orders"]["get"]["security"] == [{"czo-auth": []}]
     assert "security" not in document["paths"]["/fault"]["get"]
     assert document["components"]["securitySchemes"]["czo-auth"]["scheme"] == "bearer"
+
+
+@pytest.mark.parametrize("root_path", ["", "/shop"])
+async def test_graphql_answers_at_the_path_that_it_is_mounted_at(auth: Auth, root_path: str) -> None:
+    app = shop(auth)
+    app.mount("/graphql", auth.graphql)
+    async with client_of(app, root_path=root_path) as client:
+        client.base_url = client.base_url.copy_with(path=root_path)
+        person = await sign_up(client)
+        for path in ("/graphql", "/graphql/"):
+            answer = await client.post(path, json={"query": "{ me { id } }"}, headers=person.bearer)
+            assert "me" in body_of(answer, status=200)["data"]
+        refused(
+            await client.post("/graphql", json={"query": "{ me { id } }"}), status=401, code="UNAUTHORIZED"
+        )
+        assert body_of(await client.get("/nothing"), status=404) == {"detail": "Not Found"}

@@ -169,6 +169,7 @@ class AuthMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or self._decides_itself(scope):
             return await self._app(scope, receive, send)
+        scope = self._at_graphql(scope)
         begun = False
 
         def send_noted(message: Message) -> Awaitable[None]:
@@ -188,6 +189,21 @@ class AuthMiddleware:
             if begun:
                 raise
             await refuse(scope, receive, send, refusal)
+
+    def _at_graphql(self, scope: Scope) -> Scope:
+        """
+        Add the slash to the path of the GraphQL mount of a Starlette application.
+
+        Without it Starlette answers a redirect, which many clients do not follow with a POST.
+        """
+        graphql = self._auth.__dict__.get("graphql")
+        if graphql is None or scope["type"] != "http" or scope["path"].endswith("/"):
+            return scope
+        path: str = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+        for route in getattr(scope.get("app"), "routes", ()):
+            if getattr(route, "app", None) is graphql and getattr(route, "path", None) == path:
+                return {**scope, "path": f"{scope['path']}/", "raw_path": f"{scope['path']}/".encode()}
+        return scope
 
     def _decides_itself(self, scope: Scope) -> bool:
         """
