@@ -151,6 +151,7 @@ def test_operator_finds_promotes_bans_and_unlocks(shell: Shell, inside: Inside) 
         "pending": False,
         "requiredByPolicy": False,
         "backupCodesRemaining": 0,
+        "passkeys": 0,
         "lockedUntil": None,
         "stopped": False,
     }

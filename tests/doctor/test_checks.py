@@ -302,6 +302,7 @@ FINE = DeploymentOverview(
     ],
     locked=1,
     stopped=0,
+    passkeys={"shop.example": 3},
     foreign_hashes=0,
     check_values={},
     sealed={},
@@ -323,6 +324,9 @@ def _sink(**changes: Any) -> OutboxState:
         ({"coverage": [replace(FINE.coverage[1], with_factor=1)]}, data.COVERAGE, "warn"),
         ({"coverage": [replace(FINE.coverage[1], demanded=False)]}, data.COVERAGE, "fail"),
         ({"coverage": [replace(FINE.coverage[1], users=0, with_factor=0)]}, data.COVERAGE, "warn"),
+        ({}, data.PASSKEYS, "ok"),
+        ({"passkeys": {}}, data.PASSKEYS, "ok"),
+        ({"passkeys": {"shop.example": 1, "old.example": 2}}, data.PASSKEYS, "fail"),
         ({}, data.USERS, "ok"),
         ({"stopped": 1}, data.USERS, "warn"),
         ({}, data.OLD_HASHES, "ok"),
@@ -346,12 +350,23 @@ def _sink(**changes: Any) -> OutboxState:
 )
 def test_standing(changes: dict[str, Any], check: Check, state: State) -> None:
     actors = ActorRegistry((CUSTOMER, ADMIN))
-    assert found(data.check_data(replace(FINE, **changes), actors, now=NOW), check).state == state
+    assert (
+        found(data.check_data(replace(FINE, **changes), actors, rp_id="shop.example", now=NOW), check).state
+        == state
+    )
+
+
+@pytest.mark.parametrize(("passkeys", "state"), [({}, "warn"), ({"shop.example": 3}, "fail")])
+def test_passkeys_that_are_not_available(passkeys: dict[str, int], state: State) -> None:
+    findings = data.check_data(
+        replace(FINE, passkeys=passkeys), ActorRegistry((CUSTOMER, ADMIN)), rp_id=None, now=NOW
+    )
+    assert found(findings, data.PASSKEYS).state == state
 
 
 def test_coverage_counts_as_people_say_it() -> None:
     actors = ActorRegistry((ActorType(name="customer"), ADMIN))
-    said = found(data.check_data(FINE, actors, now=NOW), data.COVERAGE).found
+    said = found(data.check_data(FINE, actors, rp_id="shop.example", now=NOW), data.COVERAGE).found
     assert said == "3 customer, 2 with 2FA; 2 admin, 2 with 2FA"
 
 

@@ -55,7 +55,10 @@ async def test_everything_is_counted(storage: Storage, rows: Rows) -> None:  # n
     await rows.run(lambda tx: tx.outbox.claim_sink("file", owner="me", until=NOW + HOUR, now=NOW))
     await rows.run(lambda tx: tx.outbox.advance_sink("file", owner="me", sequence=1))
 
+    await rows.passkey(protected, rp_id="shop.example")
+
     seen = await read_overview(storage.transactions, ActorRegistry(), now=NOW)
+    assert seen.passkeys == {"shop.example": 1}
     assert (seen.users.users, seen.users.banned, seen.users.with_factor) == (6, 1, 1)
     assert [(each.actor_type, each.users, each.with_factor) for each in seen.coverage] == [
         ("customer", 5, 1),

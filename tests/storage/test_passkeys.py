@@ -88,12 +88,12 @@ async def test_all_passkeys_of_a_user_go_at_once_and_nobody_elses(rows: Rows) ->
     assert await rows.run(lambda tx: tx.passkeys.list(ben.id)) == [theirs]
 
 
-async def test_passkeys_of_another_relying_party_are_counted(rows: Rows) -> None:
+async def test_passkeys_are_counted_by_relying_party(rows: Rows) -> None:
     user = await rows.user()
     await rows.passkey(user, rp_id="old.example")
     await rows.passkey(user, rp_id="shop.example")
-    counted = await rows.run(lambda tx: (tx.passkeys.count_other("shop.example"), tx.passkeys.count(user.id)))
-    assert counted == (1, 2)
+    counted = await rows.run(lambda tx: (tx.passkeys.count_by_rp_id(), tx.passkeys.count(user.id)))
+    assert counted == ({"old.example": 1, "shop.example": 1}, 2)
 
 
 async def test_ceremony_is_spent_once_counted_and_pruned(rows: Rows) -> None:

@@ -176,6 +176,7 @@ def _shaped(overview: UserOverview) -> dict[str, object]:
             "pending": overview.pending,
             "requiredByPolicy": overview.required_by_policy,
             "backupCodesRemaining": overview.backup_codes_remaining,
+            "passkeys": overview.passkeys,
             "lockedUntil": format_timestamp_or_none(overview.locked_until),
             "stopped": overview.stopped,
         },

@@ -16,6 +16,12 @@ COVERAGE: Final = Check(
     "A password alone opens an account that has no second factor.",
     ("6.3.3",),
 )
+PASSKEYS: Final = Check(
+    "passkeys",
+    "A passkey answers no other site than the one it was made for, so it cannot be phished. It belongs to one "
+    "relying party id for good.",
+    ("6.3.3",),
+)
 USERS: Final = Check("users", "Somebody whose codes are refused for good waits for help.", ("6.3.1",))
 OLD_HASHES: Final = Check(
     "stored-hashes", "Imported or older hashes are replaced when their owners sign in.", ("11.4.2",)
@@ -29,7 +35,7 @@ AUDIT: Final = Check(
     "audit-log", "A record that was changed or taken out breaks the chain of hashes.", ("16.4.2",)
 )
 EVENTS: Final = Check("events", "Events that wait or were refused have not reached those who act on them.")
-CHECKS: Final = (COVERAGE, USERS, OLD_HASHES, SIGNING_KEY, AUDIT, EVENTS)
+CHECKS: Final = (COVERAGE, PASSKEYS, USERS, OLD_HASHES, SIGNING_KEY, AUDIT, EVENTS)
 
 _LATE: Final = timedelta(days=1)
 _LONG_WAIT: Final = timedelta(minutes=5)
@@ -41,9 +47,17 @@ def unknown_data(why: str) -> Iterator[Finding]:
         yield check.unknown(why)
 
 
-def check_data(found: DeploymentOverview, actors: ActorRegistry, *, now: datetime) -> Iterator[Finding]:
-    """Judge what was read."""
+def check_data(
+    found: DeploymentOverview, actors: ActorRegistry, *, rp_id: str | None, now: datetime
+) -> Iterator[Finding]:
+    """
+    Judge what was read.
+
+    Args:
+        rp_id: The relying party id of passkeys; None where they are not available.
+    """
     yield _coverage(found, actors)
+    yield _passkeys(found, rp_id)
     yield _users(found)
     yield _hashes(found)
     yield _signing_key(found, now=now)
@@ -73,6 +87,22 @@ def _coverage(found: DeploymentOverview, actors: ActorRegistry) -> Finding:
             "czo-auth users create --email you@example.com --name You --actor-type admin",
         )
     return COVERAGE.ok(text)
+
+
+def _passkeys(found: DeploymentOverview, rp_id: str | None) -> Finding:
+    total = sum(found.passkeys.values())
+    if rp_id is None:
+        advice = "Give the deployment a host name with CZO_AUTH_BASE_URL, and install the extra `passkeys`."
+        text = "not available: the base URL is an IP address, or the package is missing"
+        return PASSKEYS.fail(f"{text}; {total} wait", advice) if total else PASSKEYS.warn(text, advice)
+    elsewhere = {other: number for other, number in found.passkeys.items() if other != rp_id}
+    if elsewhere:
+        told = ", ".join(f"{number} for {other}" for other, number in sorted(elsewhere.items()))
+        return PASSKEYS.fail(
+            f"{total} in all, of which {told} work no more under {rp_id}",
+            "Set CZO_AUTH_PASSKEY_RP_ID (or CZO_AUTH_BASE_URL) back, or ask their owners to add new ones.",
+        )
+    return PASSKEYS.ok(f"{total} for {rp_id}; another CZO_AUTH_PASSKEY_RP_ID would make them worthless")
 
 
 def _users(found: DeploymentOverview) -> Finding:

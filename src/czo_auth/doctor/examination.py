@@ -103,7 +103,7 @@ async def _ask(
     yield secrets_at_rest.check_sealed(
         secrets_at_rest.find_key_ring(settings), check_values=found.check_values, sealed=found.sealed
     )
-    for finding in data.check_data(found, actors, now=read_at):
+    for finding in data.check_data(found, actors, rp_id=settings.policies().passkeys.rp_id, now=read_at):
         yield finding
 
 

@@ -63,10 +63,10 @@ class SqlPasskeys(Store):
         statement = delete(passkeys).where(passkeys.c.user_id == user_id)
         return self._all(Passkey, statement.returning(*columns(passkeys, Passkey)))
 
-    def count_other(self, rp_id: str) -> int:
-        passkeys = self._tables.passkeys
-        statement = select(func.count()).select_from(passkeys).where(passkeys.c.rp_id != rp_id)
-        return self._connection.execute(statement).scalar_one()
+    def count_by_rp_id(self) -> dict[str, int]:
+        rp_id = self._tables.passkeys.c.rp_id
+        counted = self._connection.execute(select(rp_id, func.count()).group_by(rp_id))
+        return dict(counted.tuples().all())
 
     # ceremonies
     def spend_ceremony(self, digest: str, *, network: str, expires_at: datetime) -> bool:

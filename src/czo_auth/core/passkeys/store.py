@@ -47,8 +47,8 @@ class Passkeys(Protocol):
     def delete_all(self, user_id: str) -> Sequence[Passkey]:
         """Delete all of a user's passkeys, and return them."""
 
-    def count_other(self, rp_id: str) -> int:
-        """Count the passkeys, of all users, that were made for another relying party than *rp_id*."""
+    def count_by_rp_id(self) -> dict[str, int]:
+        """Count the passkeys of all users by the relying party id that they were made for."""
 
     def spend_ceremony(self, digest: str, *, network: str, expires_at: datetime) -> bool:
         """Mark a ceremony as answered. One atomic statement: of concurrent answers one gets True."""

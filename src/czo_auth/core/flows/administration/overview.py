@@ -43,6 +43,7 @@ class DeploymentOverview:
     Attributes:
         coverage: For each actor type, who has a second factor.
         locked, stopped: Accounts whose second factors are refused for a time, and until somebody acts.
+        passkeys: How many there are, by the relying party id that they were made for.
         foreign_hashes: Users whose password was hashed with other parameters than today's.
         check_values: By key id, what recognises the right encryption key.
         sealed: How many rows each encryption key seals, by key id.
@@ -53,6 +54,7 @@ class DeploymentOverview:
     coverage: Sequence[Coverage]
     locked: int
     stopped: int
+    passkeys: Mapping[str, int]
     foreign_hashes: int
     check_values: Mapping[str, str]
     sealed: Mapping[str, int]
@@ -78,6 +80,7 @@ async def read_overview(
             coverage=count_coverage(tx, actors),
             locked=locked,
             stopped=stopped,
+            passkeys=tx.passkeys.count_by_rp_id(),
             foreign_hashes=tx.users.count_foreign_hashes(passwords.CURRENT_HASHES_BEGIN),
             check_values=tx.key_checks.find_all(),
             sealed=tx.two_factor.count_by_kid(),
