@@ -20,9 +20,18 @@ PATHS = {
     ]
     for method in ("GET", "POST")
 }
-WHILE_ENROLLING = {"/enrol", "/enrol/confirm", "/sign-out"}
+WHILE_ENROLLING = {"/enrol", "/enrol/confirm", "/sign-out", "/passkeys/new", "/passkeys"}
 FOR_ANYBODY = {
-    *("/sign-in", "/sign-in/code", "/sign-up", "/sign-out", "/forgot-password", "/reset-password"),
+    *(
+        "/sign-in",
+        "/sign-in/code",
+        "/sign-in/passkey",
+        "/sign-in/code/passkey",
+        "/sign-up",
+        "/sign-out",
+        "/forgot-password",
+        "/reset-password",
+    ),
     *("/verify-email", "/verify-email/send", "/cancel-reset"),
 }
 FORM = "application/x-www-form-urlencoded"
