@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.crypto import codes
 from tests.attacks.volley import Attackers
 from tests.contract.acting import administrator
@@ -174,10 +174,10 @@ async def enrolled_user(live: Live, monkeypatch: pytest.MonkeyPatch) -> tuple[Ac
     principal = await live.auth.authenticate.session_token(session.token, now=now)
     enable = live.auth.enable_two_factor
     shown = await enable.begin(
-        principal, password=None, code=None, replace=False, issuer=None, context=SYSTEM, now=now
+        password=None, code=None, replace=False, issuer=None, context=system_context(now).of(principal)
     )
     account.phone, account.codes = Phone(shown.secret, _now, drift=DRIFT), list(shown.backup_codes)
-    await enable.confirm(principal, account.has.at(0), context=SYSTEM, now=now)
+    await enable.confirm(account.has.at(0), context=system_context(now).of(principal))
     await forget_attempts(live, account)
     return account, await live.people.sign_in(account)
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from czo_auth import Settings
 from czo_auth.core import limits
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.fields import checked_image, checked_metadata, checked_name
 from czo_auth.core.flows.administration.import_users import ImportUsers, KnownUser
@@ -66,7 +66,7 @@ Act = Callable[[Timed, Principal, str], Awaitable[object]]
 
 
 def how(timed: Timed) -> dict[str, Any]:
-    return {"context": SYSTEM, "now": timed.clock()}
+    return {"context": system_context(timed.clock())}
 
 
 async def principal_of(timed: Timed) -> Principal:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import EmailNotVerified, SessionRequired
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from tests.contract.acting import create_key, found, graphql, join
@@ -111,12 +111,12 @@ async def test_flows_refuse_a_key_in_process_as_well(timed: Timed) -> None:
     auth, now = timed.runtime, timed.clock()
     principal = await auth.authenticate.api_key(key, client=lambda: None, now=now)
     invitation = sent["invitation"]["id"]
-    how: dict[str, Any] = {"context": SYSTEM, "now": now}
+    how: dict[str, Any] = {"context": system_context(now)}
     new = NewInvitation(email="eve@example.com", role="owner")
     for attempt in (
         auth.invitations.list(principal, organization),
-        auth.invitations.get(principal, invitation, now=now),
-        auth.invitations.list_for(principal, now=now),
+        auth.invitations.get(invitation, context=Context(now=now).of(principal)),
+        auth.invitations.list_for(context=Context(now=now).of(principal)),
         auth.invitations.invite(principal, organization, new, **how),
         auth.invitations.cancel(principal, invitation, **how),
         auth.invitations.accept_by_id(principal, invitation, **how),
@@ -146,7 +146,7 @@ async def test_id_of_an_invitation_lets_no_unconfirmed_address_in(timed: Timed) 
     auth, now = timed.runtime, timed.clock()
     principal = await auth.authenticate.session_token(thief.token, now=now)
     with pytest.raises(EmailNotVerified):
-        await auth.invitations.accept_by_id(principal, invitation, context=SYSTEM, now=now)
+        await auth.invitations.accept_by_id(invitation, context=system_context(now).of(principal))
     listed = accepted(await timed.api.get("/organizations", bearer=thief.token))
     assert listed["organizations"] == []
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from tests.contract.acting import create_key, found, graphql
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -135,7 +135,7 @@ async def test_ban_neither_reads_nor_writes_dead_keys(timed: Timed) -> None:
     await add_keys(url_of(timed), account.id, 2000, created_at=now - 2 * DAY, lives=SECOND)
     await add_keys(url_of(timed), account.id, 40, created_at=now - DAY)
     await add_keys(url_of(timed), account.id, 60, created_at=now - DAY, lives=30 * DAY)
-    await timed.runtime.administration.ban(account.id, reason="abuse", context=SYSTEM, now=now)
+    await timed.runtime.administration.ban(account.id, reason="abuse", context=system_context(now))
     rows = await sql(
         url_of(timed),
         "SELECT revoked_at IS NOT NULL, count(*) FROM {}api_keys WHERE user_id = $1 GROUP BY 1 ORDER BY 1",
@@ -148,7 +148,7 @@ async def test_ban_neither_reads_nor_writes_dead_keys(timed: Timed) -> None:
         account.id,
     )
     assert recorded == 100
-    await timed.runtime.administration.unban(account.id, context=SYSTEM, now=now)
+    await timed.runtime.administration.unban(account.id, context=system_context(now))
     session = await timed.people.sign_in(account)
     listed = accepted(await timed.api.get("/api-keys", bearer=session.token))
     assert listed["total"] == 2000, "what was dead stays listed until it is deleted, and nothing came back"
@@ -182,7 +182,7 @@ async def test_ban_costs_the_same_with_a_hundred_thousand_dead_keys(timed: Timed
                 await add_keys(url_of(timed), account.id, dead, created_at=now - 2 * DAY, lives=SECOND)
             await add_keys(url_of(timed), account.id, 100, created_at=now - DAY, lives=30 * DAY)
             began = time.perf_counter()
-            await timed.runtime.administration.ban(account.id, reason="abuse", context=SYSTEM, now=now)
+            await timed.runtime.administration.ban(account.id, reason="abuse", context=system_context(now))
             least[kind] = min(least[kind], time.perf_counter() - began)
     assert least["many"] <= 1.2 * least["few"], least
 

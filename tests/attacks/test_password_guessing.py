@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.context import SYSTEM, Context
+from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import RateLimited
 from czo_auth.core.flows.users.password_guesses import PasswordGuesses
 from czo_auth.core.throttle import ACCOUNT_GUESSES, SINGLE_GUESSES, network_of
@@ -62,7 +62,7 @@ async def wear_out_account(here: Timed, email: str) -> None:
     for number in range(100):
         try:
             await counting.count_sign_in(
-                email, browser_token=None, context=Context(ip=f"192.0.2.{number}"), now=here.clock()
+                email, browser_token=None, context=Context(now=here.clock(), ip=f"192.0.2.{number}")
             )
         except RateLimited:
             return
@@ -197,7 +197,7 @@ async def test_refusal_is_the_same_for_nobody(limited: Timed) -> None:
     """S24: a caller who is refused learns nothing about accounts."""
     account = await limited.people.sign_up()
     banned = await limited.people.sign_up()
-    await limited.auth.administration.ban(banned.id, reason="test", context=SYSTEM, now=limited.clock())
+    await limited.auth.administration.ban(banned.id, reason="test", context=system_context(limited.clock()))
     stories = []
     for email in (account.email, banned.email, "nobody@example.com"):
         story = [await guess(limited, email) for _ in range(SINGLE_GUESSES.free + 3)]
@@ -259,7 +259,7 @@ async def test_guesses_of_a_day_are_those_that_the_documentation_states(limited:
         token = "czb_" + "A" * 43 if bound == "browser" else None
         try:
             await counting.count_sign_in(
-                "victim@example.com", browser_token=token, context=Context(ip=ip), now=now
+                "victim@example.com", browser_token=token, context=Context(now=now, ip=ip)
             )
             counted.append(now)
         except RateLimited as refusal:
@@ -295,8 +295,7 @@ async def test_counters_of_made_up_addresses_are_bounded(
         await counting.count_sign_in(
             f"nobody-{number}@example.com",
             browser_token=None,
-            context=Context(ip=STRANGER),
-            now=limited.clock() + timedelta(milliseconds=number),
+            context=Context(now=limited.clock() + timedelta(milliseconds=number), ip=STRANGER),
         )
         await asyncio.sleep(0)
         ((rows,),) = await sql(url, "SELECT count(*) FROM {}password_guesses")
@@ -359,8 +358,8 @@ async def test_link_of_before_a_ban_stays_dead_when_the_ban_is_lifted(timed: Tim
     accepted(await timed.api.post("/send-verification-email", {"email": account.email}))
     confirmation = await timed.mail.token(account.email, "verification")
     administration, now = timed.auth.administration, timed.clock()
-    await administration.ban(account.id, reason="test", context=SYSTEM, now=now)
-    await administration.unban(account.id, context=SYSTEM, now=now)
+    await administration.ban(account.id, reason="test", context=system_context(now))
+    await administration.unban(account.id, context=system_context(now))
     refused(await reset(timed, link), 400, "INVALID_TOKEN")
     refused(await timed.api.get(f"/verify-email?token={confirmation}"), 400, "INVALID_TOKEN")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from czo_auth import Auth
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.principal import Principal
 from tests.browser.conftest import Deployment
 from tests.browser.visitor import NewVisitor, Visitor
@@ -19,17 +19,17 @@ def ask(deployment: Deployment, admin: Visitor, user: Visitor) -> str:
     async def act(auth: Auth) -> None:
         asker = await auth.administration.find_by_email(admin.email)
         reset = await auth.recovery.ask(
-            Principal(
-                kind="session",
-                user_id=asker.id,
-                actor_type="admin",
-                actor_types=asker.actor_types,
-                may_use=lambda _: True,
-            ),
             (await auth.administration.find_by_email(user.email)).id,
             reason="phone and codes lost",
-            context=SYSTEM,
-            now=datetime.now(UTC),
+            context=system_context(datetime.now(UTC)).of(
+                Principal(
+                    kind="session",
+                    user_id=asker.id,
+                    actor_type="admin",
+                    actor_types=asker.actor_types,
+                    may_use=lambda _: True,
+                )
+            ),
         )
         assert reset is not None
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from czo_auth import Auth
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.events.types import TWO_FACTOR_RESET
 from czo_auth.core.principal import Principal
 from tests.cli.inside import Inside
@@ -35,7 +35,7 @@ def ask(inside: Inside, admin_id: str, user_id: str) -> None:
             may_use=lambda _: True,
         )
         waits = await auth.recovery.ask(
-            admin, user_id, reason="lost\tboth", context=SYSTEM.of(admin), now=auth.now()
+            user_id, reason="lost\tboth", context=system_context(auth.now()).of(admin)
         )
         assert waits is not None
 
@@ -120,7 +120,7 @@ def test_link_for_a_new_password_is_printed_and_kept_nowhere(shell: Shell, insid
     assert token.encode() not in kept
 
     async def reset(auth: Auth) -> None:
-        await auth.passwords.reset(token, new=f"{PASSWORD} too", context=SYSTEM, now=auth.now())
+        await auth.passwords.reset(token, new=f"{PASSWORD} too", context=system_context(auth.now()))
 
     inside.run(reset)
     assert shell.one("users", "recover", "ada@example.com", "--reason", "again")["token"].startswith("czm_")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from czo_auth import Auth, Settings
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.flows.administration import reencrypt
 from czo_auth.core.flows.administration.reencrypt import Reencrypt
 from czo_auth.core.flows.sign_in.sign_up import NewUser
@@ -52,8 +52,7 @@ async def user_id(auth: Auth, name: str) -> str:
         NewUser(email=f"{name}@example.com", name=name, password=PASSWORD),
         actor_types=(),
         email_verified=True,
-        context=SYSTEM,
-        now=auth.now(),
+        context=system_context(auth.now()),
     )
     return user.id
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 import psutil
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from tests.contract.api import Api, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Deployment, Timed, create_admin
@@ -107,7 +107,7 @@ async def change_hats(
 ) -> None:
     """Do what an operator's command line does: give and take actor types."""
     await here.auth.administration.change_actor_types(
-        account.id, add=add, remove=remove, force=True, context=SYSTEM, now=here.clock()
+        account.id, add=add, remove=remove, force=True, context=system_context(here.clock())
     )
 
 

@@ -23,7 +23,7 @@ import httpx
 
 from czo_auth import Auth, Settings
 from czo_auth.core.actors import ADMIN
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.mail import MailMessage
 from tests.contract.api import Api, new_client
@@ -107,7 +107,7 @@ async def create_admin(auth: Auth, email: str, *, now: datetime) -> str:
     """Do what `czo-auth users create --actor-type admin` does; gives the user's id."""
     new = NewUser(email=email, name="Ada Lovelace", password=PASSWORD)
     user, _ = await auth.sign_up.create(
-        new, actor_types=(ADMIN,), email_verified=True, context=SYSTEM, now=now
+        new, actor_types=(ADMIN,), email_verified=True, context=system_context(now)
     )
     return user.id
 
@@ -140,7 +140,7 @@ class Deployment:
     async def promote(self, account: Account) -> None:
         """Do what `czo-auth users grant --actor-type admin` does."""
         await self.auth.administration.change_actor_types(
-            account.id, add=["admin"], remove=[], context=SYSTEM, now=self.clock()
+            account.id, add=["admin"], remove=[], context=system_context(self.clock())
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.deployments import HERE, Deployment, Timed
@@ -180,7 +180,7 @@ async def test_rights_come_from_the_database_not_from_the_token(live: Live) -> N
     """S9, S17: an actor type that was taken away is gone at the next request, however fresh the token."""
     account, session = await live.people.newcomer("merchant")
     await live.auth.administration.change_actor_types(
-        account.id, add=[], remove=["merchant"], context=SYSTEM, now=live.clock()
+        account.id, add=[], remove=["merchant"], context=system_context(live.clock())
     )
     refused(await live.api.get("/session", bearer=session.access_token), 401, "INVALID_TOKEN")
 

@@ -172,11 +172,11 @@ async def test_creation_that_began_before_makes_no_key_that_outlives_the_end(tim
 
     async def create(principal: Principal) -> None:
         await timed.auth.manage_api_keys.create(
-            principal, NewApiKey(name="late"), context=Context(), now=timed.time.now
+            NewApiKey(name="late"), context=Context(now=timed.time.now).of(principal)
         )
 
     banned, _, principal = await proved()
-    await timed.auth.administration.ban(banned.id, reason="test", context=Context(), now=timed.time.now)
+    await timed.auth.administration.ban(banned.id, reason="test", context=Context(now=timed.time.now))
     with pytest.raises(InvalidToken):
         await create(principal)
     _, signed_out, principal = await proved()

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from czo_auth import AuthMiddleware
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from tests.contract.api import Answer, Api, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
@@ -213,7 +213,7 @@ async def test_lost_hat_lifts_the_restriction(live: Live) -> None:
     await live.promote(account)
     refused(await live.api.get("/sessions", bearer=session.token), 403, SETUP)
     await live.auth.administration.change_actor_types(
-        account.id, add=[], remove=["admin"], context=SYSTEM, now=live.clock()
+        account.id, add=[], remove=["admin"], context=system_context(live.clock())
     )
     accepted(await live.api.get("/sessions", bearer=session.token))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, ActorType
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Deployment, Timed
@@ -256,7 +256,7 @@ async def operator(here: Timed) -> tuple[Account, Session]:
     """Give somebody who must use a passkey and has an authenticator app."""
     account, session = await here.people.enrolled()
     await here.auth.administration.change_actor_types(
-        account.id, add=["operator"], remove=[], context=SYSTEM, now=here.clock()
+        account.id, add=["operator"], remove=[], context=system_context(here.clock())
     )
     return account, session
 

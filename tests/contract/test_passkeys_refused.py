@@ -10,7 +10,7 @@ from typing import Any
 import cbor2
 import pytest
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.passkeys.policy import MAX_ANSWERS_PER_ADDRESS, MAX_PASSKEYS
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -94,7 +94,7 @@ async def test_unknown_banned_and_deleted_are_told_the_same(timed: Timed) -> Non
     unknown = refused(
         await finish_sign_in(timed, options, stranger.get(options)), 401, "AUTHENTICATION_FAILED"
     )
-    await timed.auth.administration.ban(account.id, reason="spam", context=SYSTEM, now=timed.clock())
+    await timed.auth.administration.ban(account.id, reason="spam", context=system_context(timed.clock()))
     options = await begin_sign_in(timed)
     banned = refused(await finish_sign_in(timed, options, device.get(options)), 401, "AUTHENTICATION_FAILED")
     for response in ({}, {"id": "!"}, {"id": encode(bytes(1024))}, {"id": 7, "response": []}):

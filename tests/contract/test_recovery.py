@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.crypto import tokens
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
@@ -300,7 +300,7 @@ async def test_operators_link_sets_a_password_once_and_confirms_no_address(timed
     account, session = await here.people.newcomer()
     issued = [
         await here.auth.passwords.issue_recovery_token(
-            account.id, reason="no mail", context=SYSTEM, now=here.clock()
+            account.id, reason="no mail", context=system_context(here.clock())
         )
         for _ in range(2)
     ]

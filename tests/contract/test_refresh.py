@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.events.types import AuditFilter
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
@@ -112,7 +112,7 @@ async def test_family_lives_seven_days_however_often_it_is_refreshed(timed: Time
 
 async def test_refresh_of_somebody_banned_is_refused(live: Live) -> None:
     account, session = await live.people.newcomer()
-    await live.auth.administration.ban(account.id, reason="test", context=SYSTEM, now=live.clock())
+    await live.auth.administration.ban(account.id, reason="test", context=system_context(live.clock()))
     assert await is_dead(live, session.refresh_token)
 
 

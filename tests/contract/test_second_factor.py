@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from tests.contract.api import CHALLENGE_COOKIE
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
@@ -100,9 +100,9 @@ async def test_changed_credentials_kill_pending_challenges(timed: Timed) -> None
     """S3: password change, 2FA change and ban bump the version that a challenge is bound to."""
     people, carol, now = timed.people, timed.carol, timed.clock()
     challenge = await people.challenge(carol)
-    await timed.auth.administration.ban(carol.id, reason="test", context=SYSTEM, now=now)
+    await timed.auth.administration.ban(carol.id, reason="test", context=system_context(now))
     refused(await people.verify(carol.has.at(0), challenge=challenge), 401, "INVALID_TWO_FACTOR_COOKIE")
-    await timed.auth.administration.unban(carol.id, context=SYSTEM, now=now)
+    await timed.auth.administration.unban(carol.id, context=system_context(now))
     refused(await people.verify(carol.has.at(0), challenge=challenge), 401, "INVALID_TWO_FACTOR_COOKIE")
 
     session = await people.sign_in(carol)
@@ -115,7 +115,7 @@ async def test_hat_that_was_lost_meanwhile_is_not_put_on(timed: Timed) -> None:
     account = timed.ada
     challenge = await timed.people.challenge(account, "admin")
     await timed.auth.administration.change_actor_types(
-        account.id, add=[], remove=["admin"], context=SYSTEM, now=timed.clock()
+        account.id, add=[], remove=["admin"], context=system_context(timed.clock())
     )
     answer = await timed.people.verify(account.has.code(), challenge=challenge)
     refused(answer, 401, "INVALID_TWO_FACTOR_COOKIE")

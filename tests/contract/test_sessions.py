@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.deployments import Timed
@@ -125,7 +125,7 @@ async def test_expired_session_is_not_listed(timed_sqlite: Timed) -> None:
 async def test_ban_ends_everything_at_once(live: Live) -> None:
     """S23."""
     account, session = await live.people.newcomer()
-    await live.auth.administration.ban(account.id, reason="test", context=SYSTEM, now=live.clock())
+    await live.auth.administration.ban(account.id, reason="test", context=system_context(live.clock()))
     assert not await live.people.is_alive(session)
     answer = await live.api.post("/token/refresh", {"refreshToken": session.refresh_token})
     refused(answer, 401, "INVALID_REFRESH_TOKEN")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from tests.contract.api import CHALLENGE_COOKIE, SESSION_COOKIE, cookies_set_by
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
@@ -102,7 +102,7 @@ async def test_right_password_with_a_second_factor_gives_a_challenge_and_nothing
 async def test_unknown_wrong_and_banned_look_the_same(live: Live) -> None:
     """S24: status, body and headers."""
     known, banned = await live.people.sign_up(), await live.people.sign_up()
-    await live.auth.administration.ban(banned.id, reason="test", context=SYSTEM, now=live.clock())
+    await live.auth.administration.ban(banned.id, reason="test", context=system_context(live.clock()))
     known.password = "not the password"
     strangers = [
         Account("nobody@example.com"),

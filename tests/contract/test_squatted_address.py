@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.flows.administration.import_users import KnownUser
 from tests.contract.acting import create_key, found, is_accepted, join
 from tests.contract.checks import accepted, refused
@@ -120,7 +120,7 @@ async def test_factor_stays_on_accounts_that_were_made_for_people(timed: Timed) 
     importing = timed.auth.services
     from czo_auth.core.flows.administration.import_users import ImportUsers
 
-    user = await ImportUsers(importing).add(known, context=SYSTEM, now=timed.clock())
+    user = await ImportUsers(importing).add(known, context=system_context(timed.clock()))
     user = getattr(user, "user", user)
     found_user = await timed.auth.services.transactions.read(lambda tx: tx.users.find_by_email(known.email))
     assert found_user is not None

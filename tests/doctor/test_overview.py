@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from czo_auth.core.actors import ActorRegistry
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
@@ -47,8 +47,8 @@ async def test_everything_is_counted(storage: Storage, rows: Rows) -> None:  # n
             tx.two_factor.reserve_attempt(user.id, now=NOW - 2 * HOUR)
             tx.two_factor.lock_until(user.id, until=until, stopped=is_stopped)
         for at in (NOW - HOUR, NOW):
-            tx.audit_log.record(
-                AuditEvent(action=types.USER_UPDATED, user_id=imported.id), context=SYSTEM, now=at
+            tx.acting_as(system_context(at)).record(
+                AuditEvent(action=types.USER_UPDATED, user_id=imported.id)
             )
 
     await rows.run(step)
@@ -79,7 +79,7 @@ async def test_changed_record_is_seen_in_the_tail(
 ) -> None:
     def step(tx: Transaction) -> None:
         for _ in range(3):
-            tx.audit_log.record(AuditEvent(action=types.USER_BANNED), context=SYSTEM, now=NOW)
+            tx.acting_as(system_context(NOW)).record(AuditEvent(action=types.USER_BANNED))
 
     await rows.run(step)
     audit = storage.tables.audit

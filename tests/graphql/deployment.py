@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -23,7 +24,11 @@ from czo_auth.core.users.user import User
 from czo_auth.crypto.sealing import new_key_text
 
 URL = "http://auth.test"
-FROM_HERE = Context(ip="192.0.2.7", user_agent="test", request_id="test")
+
+
+def from_here(now: datetime) -> Context:
+    """Return the context of an act at *now*."""
+    return Context(now=now, ip="192.0.2.7", user_agent="test", request_id="test")
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Deployment:
 
         def issue(tx: Transaction) -> str:
             return issue_session(
-                tx,
+                tx.acting_as(from_here(now)),
                 user,
                 actor_type="customer",
                 amr=("pwd",),
@@ -90,8 +95,6 @@ class Deployment:
                 factor_proved_at=None,
                 remembered=True,
                 policy=self.auth.services.policies.sessions,
-                context=FROM_HERE,
-                now=now,
             ).session_token
 
         token = await self.transactions.run(issue)
@@ -101,21 +104,19 @@ class Deployment:
     async def organization(self, owner: Person, name: str = "Acme") -> Organization:
         """Let *owner* create an organization."""
         membership = await self.auth.manage_organizations.create(
-            owner.principal, NewOrganization(name=name), context=FROM_HERE, now=self.auth.now()
+            NewOrganization(name=name), context=from_here(self.auth.now()).of(owner.principal)
         )
         return membership.organization
 
     async def api_key(self, owner: Person, organization: Organization | None = None) -> str:
         """Let *owner* create a key, scoped to *organization* if given."""
         created = await self.auth.manage_api_keys.create(
-            owner.principal,
             NewApiKey(
                 name="deploy",
                 organization_id=organization.id if organization else None,
                 scopes=("orders:read",),
             ),
-            context=FROM_HERE,
-            now=self.auth.now(),
+            context=from_here(self.auth.now()).of(owner.principal),
         )
         return created.key
 

@@ -113,8 +113,7 @@ async def settle_administrator(auth: Auth) -> str:
         NewUser(email=email, name="Root", password=PASSWORD),
         actor_types=(auth.services.actors.get("admin"),),
         email_verified=True,
-        context=Context(ip=None, request_id="test", method="cli"),
-        now=auth.now(),
+        context=Context(now=auth.now(), ip=None, request_id="test", method="cli"),
     )
     return email
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from czo_auth.core.context import SYSTEM, Context
+from czo_auth.core.context import Context, system_context
 from czo_auth.core.events.chain import GENESIS, chain_hash, verify_chain
 from czo_auth.core.events.types import AUDIT_VERSION_1_CLOSED, AuditEvent, AuditRecord
 from czo_auth.storage import migrate, open_storage
@@ -94,9 +94,7 @@ async def test_process_of_before_writes_on_while_it_is_replaced(migrated_url: st
     await storage.start()
     try:
         rows = Rows(storage)
-        await rows.run(
-            lambda tx: tx.audit_log.record(AuditEvent(action="auth.sign_in"), context=SYSTEM, now=NOW)
-        )
+        await rows.run(lambda tx: tx.acting_as(system_context(NOW)).record(AuditEvent(action="auth.sign_in")))
         (first,) = await rows.run(lambda tx: tx.audit_log.audit_after(0, limit=10))
         old = Context(actor_kind="system", ip="192.0.2.1")
         own = chain_hash(
@@ -114,9 +112,7 @@ async def test_process_of_before_writes_on_while_it_is_replaced(migrated_url: st
             f"hash) VALUES (2, 'old', {change_token}, 'auth.sign_in', 'success', '{{}}', 'system', '192.0.2.1', "
             f"'{first.hash}', '{own}')",
         )
-        await rows.run(
-            lambda tx: tx.audit_log.record(AuditEvent(action="auth.sign_in"), context=SYSTEM, now=NOW)
-        )
+        await rows.run(lambda tx: tx.acting_as(system_context(NOW)).record(AuditEvent(action="auth.sign_in")))
         records = await rows.run(lambda tx: tx.audit_log.audit_after(0, limit=10))
         assert [record.version for record in records] == [2, 1, 2]
         assert verify_chain(records, GENESIS) is None

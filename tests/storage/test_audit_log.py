@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.context import SYSTEM, Context
+from czo_auth.core.context import Context, system_context
 from czo_auth.core.events import types
 from czo_auth.core.events.chain import GENESIS, verify_chain
 from czo_auth.core.events.types import AuditEvent, AuditFilter, AuditRecord, Event
@@ -25,7 +25,7 @@ KEY_CREATED = AuditEvent(
 async def record(rows: Rows, *facts: AuditEvent, context: Context = SYSTEM, now: datetime = NOW) -> None:
     def step(tx: Transaction) -> None:
         for audit_event in facts:
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.acting_as(context.at(now)).record(audit_event)
 
     await rows.run(step)
 
@@ -99,7 +99,7 @@ async def test_details_do_not_replace_whom_an_event_is_about(rows: Rows) -> None
 async def test_step_that_fails_leaves_no_trace(rows: Rows) -> None:
     def step(tx: Transaction) -> None:
         tx.users.add(a_user())
-        tx.audit_log.record(KEY_CREATED, context=SYSTEM, now=NOW)
+        tx.acting_as(system_context(NOW)).record(KEY_CREATED)
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -113,7 +113,7 @@ async def test_details_are_kept_as_they_were_when_recorded(rows: Rows) -> None:
     details = {"a": ("x", "y")}
 
     def step(tx: Transaction) -> None:
-        tx.audit_log.record(replace(KEY_CREATED, details=details), context=SYSTEM, now=NOW)
+        tx.acting_as(system_context(NOW)).record(replace(KEY_CREATED, details=details))
         details.clear()
 
     await rows.run(step)

@@ -16,16 +16,16 @@ from czo_auth.core.transaction import Transaction
 from tests.storage.rows import HOUR, NOW, Rows, an_id
 
 PERSON, ADMIN = an_id(), an_id()
-OWN = Context(actor_kind="user", user_id=PERSON, ip="192.0.2.1", user_agent="own browser")
-ADMINISTRATOR = Context(actor_kind="user", user_id=ADMIN, ip="192.0.2.99", user_agent="office")
-STRANGER = Context(ip="192.0.2.1", user_agent="own browser")
+OWN = Context(now=NOW, actor_kind="user", user_id=PERSON, ip="192.0.2.1", user_agent="own browser")
+ADMINISTRATOR = Context(now=NOW, actor_kind="user", user_id=ADMIN, ip="192.0.2.99", user_agent="office")
+STRANGER = Context(now=NOW, ip="192.0.2.1", user_agent="own browser")
 KEY = AuditEvent(
     action=types.API_KEY_CREATED, user_id=PERSON, details={"apiKeyId": "k", "name": "Ada's laptop"}
 )
 
 
 async def record(rows: Rows, audit_event: AuditEvent, context: Context) -> None:
-    await rows.run(lambda tx: tx.audit_log.record(audit_event, context=context, now=NOW))
+    await rows.run(lambda tx: tx.acting_as(context.at(NOW)).record(audit_event))
 
 
 async def audit(rows: Rows) -> list[AuditRecord]:
@@ -135,7 +135,7 @@ async def test_commitments_of_equal_values_differ(rows: Rows) -> None:
 
 async def test_addresses_leave_older_records_only(rows: Rows) -> None:
     await record(rows, KEY, OWN)
-    await rows.run(lambda tx: tx.audit_log.record(KEY, context=OWN, now=NOW + HOUR))
+    await rows.run(lambda tx: tx.acting_as(OWN.at(NOW + HOUR)).record(KEY))
     done = await rows.run(
         lambda tx: tx.audit_removal.remove_addresses(after=0, before=NOW + timedelta(seconds=1), limit=10)
     )

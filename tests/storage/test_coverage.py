@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.transaction import Transaction
@@ -26,7 +26,7 @@ async def test_factors_are_counted_by_hat_and_without_the_banned(rows: Rows) -> 
 async def test_events_are_listed_from_the_end(rows: Rows) -> None:
     def step(tx: Transaction) -> None:
         for action in (types.API_KEY_CREATED, types.USER_BANNED, types.API_KEY_CREATED):
-            tx.audit_log.record(AuditEvent(action=action), context=SYSTEM, now=NOW)
+            tx.acting_as(system_context(NOW)).record(AuditEvent(action=action))
 
     await rows.run(step)
 

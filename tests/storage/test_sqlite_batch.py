@@ -211,11 +211,11 @@ async def test_caller_who_left_the_queue_is_passed_over(storage: SqliteStorage) 
 
 
 async def test_audit_chain_holds_across_a_batch(storage: SqliteStorage) -> None:
-    from czo_auth.core.context import SYSTEM
+    from czo_auth.core.context import system_context
     from czo_auth.core.events.types import AuditEvent
 
     def record(tx: Transaction) -> None:
-        tx.audit_log.record(AuditEvent(action="test.happened", user_id=an_id()), context=SYSTEM, now=NOW)
+        tx.acting_as(system_context(NOW)).record(AuditEvent(action="test.happened", user_id=an_id()))
 
     def record_and_refuse(tx: Transaction) -> None:
         record(tx)

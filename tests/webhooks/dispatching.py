@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from czo_auth import Auth
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent, Event
 from czo_auth.core.flows.services import Services
@@ -92,8 +92,8 @@ class Ground:
         for user in users:
 
             def step(tx: Transaction, user: str = user) -> None:
-                tx.audit_log.record(
-                    AuditEvent(action=types.USER_UPDATED, user_id=user), context=SYSTEM, now=now()
+                tx.acting_as(system_context(now())).record(
+                    AuditEvent(action=types.USER_UPDATED, user_id=user)
                 )
 
             await self.transactions.run(step)

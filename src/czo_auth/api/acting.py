@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound
-from czo_auth.core.ids import is_id
 from czo_auth.core.principal import Principal
 from czo_auth.core.users.user import User
 
@@ -35,9 +34,7 @@ class Acting:
 
     async def _user(self, user_id: str) -> User:
         runtime = await self._started()
-        user = await runtime.services.transactions.read(
-            lambda tx: tx.users.find(user_id) if is_id(user_id) else None
-        )
+        user = await runtime.services.transactions.read(lambda tx: tx.users.find(user_id))
         if user is None:
             raise NotFound
         return user

@@ -58,7 +58,9 @@ class ApiKeys(Acting):
             metadata=metadata,
             allowed_ips=None if allowed_ips is None else tuple(allowed_ips),
         )
-        return await runtime.manage_api_keys.create(principal, new, context=context_of(by), now=runtime.now())
+        return await runtime.manage_api_keys.create(
+            new, context=context_of(by).at(runtime.now()).of(principal)
+        )
 
     async def get(self, key_id: str) -> ApiKey:
         """
@@ -108,7 +110,7 @@ class ApiKeys(Acting):
         principal = await self._principal(key.user_id, actor_type=key.actor_type)
         runtime = self._runtime
         return await runtime.manage_api_keys.rotate(
-            principal, key.id, overlap=overlap, context=context_of(by), now=runtime.now()
+            key.id, overlap=overlap, context=context_of(by).at(runtime.now()).of(principal)
         )
 
     async def revoke(self, key_id: str, *, by: Principal | None = None) -> None:
@@ -119,4 +121,4 @@ class ApiKeys(Acting):
             NotFound: There is none, or it was revoked.
         """
         runtime = await self._started()
-        await runtime.administration.revoke_api_key(key_id, context=context_of(by), now=runtime.now())
+        await runtime.administration.revoke_api_key(key_id, context=context_of(by).at(runtime.now()))

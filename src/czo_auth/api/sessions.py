@@ -34,7 +34,9 @@ class Sessions(Acting):
         """
         principal = await self._principal(user_id)
         runtime = self._runtime
-        await runtime.manage_sessions.revoke(principal, session_id, context=context_of(by), now=runtime.now())
+        await runtime.manage_sessions.revoke(
+            session_id, context=context_of(by).at(runtime.now()).of(principal)
+        )
 
     async def revoke_all(self, user_id: str, *, by: Principal | None = None) -> None:
         """
@@ -45,4 +47,4 @@ class Sessions(Acting):
         """
         principal = await self._principal(user_id)
         runtime = self._runtime
-        await runtime.manage_sessions.revoke_all(principal, context=context_of(by), now=runtime.now())
+        await runtime.manage_sessions.revoke_all(context=context_of(by).at(runtime.now()).of(principal))

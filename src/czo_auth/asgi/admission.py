@@ -47,7 +47,7 @@ class RequestContext:
     authenticator: Authenticator
     caller: Principal | None
     context: Context
-    now: datetime
+
     cookies: dict[str, str]
     known_browser: str | None = None
     origin_refusal: Refusal | None = None
@@ -103,8 +103,7 @@ async def admit_request(
             runtime=runtime,
             authenticator=authenticator,
             caller=None,
-            context=context,
-            now=now,
+            context=context.at(now),
             cookies=cookies,
             known_browser=known_browser,
             origin_refusal=origin_refusal,
@@ -112,13 +111,12 @@ async def admit_request(
     caller = None
     if credential is not None:
         caller = await _prove(authenticator, credential, access, origin_refusal, scope)
-    admitted = await _admit(runtime, caller, access, context=context, now=now)
+    admitted = await _admit(runtime, caller, access, context=context.at(now))
     return RequestContext(
         runtime=runtime,
         authenticator=authenticator,
         caller=admitted,
-        context=context if admitted is None else context.of(admitted),
-        now=now,
+        context=(context if admitted is None else context.of(admitted)).at(now),
         cookies=cookies,
         known_browser=known_browser,
         origin_refusal=origin_refusal,
@@ -126,13 +124,13 @@ async def admit_request(
 
 
 async def _admit(
-    runtime: Runtime, caller: Principal | None, access: Access, *, context: Context, now: datetime
+    runtime: Runtime, caller: Principal | None, access: Access, *, context: Context
 ) -> Principal | None:
     try:
         return admit(caller, access)
     except Forbidden as refusal:
         if access.administers and caller is not None:
-            await runtime.administration.record_denied(refusal.code, context=context.of(caller), now=now)
+            await runtime.administration.record_denied(refusal.code, context=context.of(caller))
         raise
 
 

@@ -41,7 +41,7 @@ class Clients:
                 request_id = value.decode("latin-1")
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = new_id(now)
-        return Context(ip=self.address(scope, forwarded), user_agent=agent, request_id=request_id)
+        return Context(now=now, ip=self.address(scope, forwarded), user_agent=agent, request_id=request_id)
 
     def address_of(self, scope: Scope) -> str | None:
         """Give the canonical address that a request comes from; None when nobody knows."""

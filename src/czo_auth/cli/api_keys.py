@@ -88,12 +88,12 @@ def revoke(
 ) -> None:
     """Revoke an API key, no matter who owns it. It is refused at its next request, in every process."""
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import OPERATOR, run
+    from czo_auth.cli.session import operator_context, run
     from czo_auth.core.text import escape_control
     from czo_auth.rest import shapes
 
     async def act(auth: Auth) -> ApiKey:
-        return await auth.administration.revoke_api_key(key_id, context=OPERATOR, now=auth.now())
+        return await auth.administration.revoke_api_key(key_id, context=operator_context(auth.now()))
 
     key = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
     if as_json:

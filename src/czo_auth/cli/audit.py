@@ -114,13 +114,15 @@ def replay_events(
 
     What is taken is no dead letter any more; what is refused again stays one.
     """
-    from czo_auth.cli.session import CANNOT_START, OPERATOR, REFUSED, fail, run
+    from czo_auth.cli.session import CANNOT_START, REFUSED, fail, operator_context, run
 
     if not (event_id or sink or every):
         fail("name an event, a sink, or --all.", CANNOT_START)
 
     async def act(auth: Auth) -> int:
-        return await auth.dead_letters.replay(sink=sink, event_id=event_id, context=OPERATOR, now=auth.now())
+        return await auth.dead_letters.replay(
+            sink=sink, event_id=event_id, context=operator_context(auth.now())
+        )
 
     count = run(act, data_dir=data_dir, database_url=database_url)
     if not count:

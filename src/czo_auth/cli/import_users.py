@@ -28,7 +28,7 @@ def import_users(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> 
     A line that is refused is named by its number, and the others go on; users that exist are left as they are, so the
     same file may be given again.
     """
-    from czo_auth.cli.session import OPERATOR, REFUSED, fail, note, refusal_sentence, run
+    from czo_auth.cli.session import REFUSED, fail, note, operator_context, refusal_sentence, run
     from czo_auth.core.errors import Refusal, Unavailable
     from czo_auth.core.flows.administration.import_users import ImportUsers
 
@@ -39,7 +39,7 @@ def import_users(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> 
             try:
                 if isinstance(known, str):
                     raise _Unreadable(known)
-                await importing.add(known, context=OPERATOR, now=auth.now())
+                await importing.add(known, context=operator_context(auth.now()))
             except Unavailable:
                 raise
             except (_Unreadable, Refusal) as error:

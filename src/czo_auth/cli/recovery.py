@@ -41,14 +41,14 @@ def reset_two_factor(
     Make sure first that it is them who ask.
     """
     from czo_auth.cli.input import checked_reason
-    from czo_auth.cli.session import OPERATOR
+    from czo_auth.cli.session import operator_context
 
     why = checked_reason(reason)
     if not yes and sys.stdin.isatty():
         _confirm(email)
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
-        await auth.recovery.reset_now(user.id, reason=why, context=OPERATOR, now=now)
+        await auth.recovery.reset_now(user.id, reason=why, context=operator_context(now))
         return await auth.administration.get(user.id)
 
     change_user(
@@ -107,12 +107,12 @@ def cancel_reset(
     email: Email, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
     """Cancel the reset of a second factor that waits. The server tells the user by mail."""
-    from czo_auth.cli.session import OPERATOR
+    from czo_auth.cli.session import operator_context
     from czo_auth.core.errors import Conflict, NotFound
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
         try:
-            await auth.recovery.cancel(user.id, context=OPERATOR, now=now)
+            await auth.recovery.cancel(user.id, context=operator_context(now))
         except NotFound:
             raise Conflict(f"no reset waits for {user.email}.") from None
         return user
@@ -137,14 +137,14 @@ def recover(
     """
     from czo_auth.cli.input import checked_reason
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import OPERATOR, note, run
+    from czo_auth.cli.session import note, operator_context, run
 
     why = checked_reason(reason)
 
     async def act(auth: Auth) -> tuple[str, str, bool]:
         user = await auth.administration.find_by_email(email)
         token = await auth.passwords.issue_recovery_token(
-            user.id, reason=why, context=OPERATOR, now=auth.now()
+            user.id, reason=why, context=operator_context(auth.now())
         )
         links = auth.services.links
         is_guess = auth.settings.base_url is None

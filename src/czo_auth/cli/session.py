@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -28,7 +29,12 @@ REFUSED = 1
 CANNOT_START = 2
 DATABASE_UNAVAILABLE = os.EX_TEMPFAIL
 
-OPERATOR = Context(actor_kind="operator", method="cli")
+
+def operator_context(now: datetime) -> Context:
+    """Return the context of an act at *now*."""
+    return Context(now=now, actor_kind="operator", method="cli")
+
+
 """Who acts: somebody with a shell on this machine, who is no user of the product."""
 
 

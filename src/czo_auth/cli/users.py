@@ -61,7 +61,7 @@ def create(
     An actor type that demands two factors lets its user do nothing else until they are set up.
     """
     from czo_auth.cli.input import checked_name, new_password
-    from czo_auth.cli.session import OPERATOR, run
+    from czo_auth.cli.session import operator_context, run
     from czo_auth.core.flows.sign_in.sign_up import NewUser
 
     new = NewUser(email=email, name=checked_name(name), password=new_password(from_stdin=password_stdin))
@@ -69,7 +69,7 @@ def create(
     async def act(auth: Auth) -> tuple[User, bool]:
         types = tuple(auth.services.actors.get(each) for each in actor_type or ())
         user, _ = await auth.sign_up.create(
-            new, actor_types=types, email_verified=True, context=OPERATOR, now=auth.now()
+            new, actor_types=types, email_verified=True, context=operator_context(auth.now())
         )
         return user, auth.services.must_enroll(user)
 
@@ -199,11 +199,11 @@ def grant(
     """
     Give a user an actor type. It acts at their next request, in sessions that they already have, too.
     """
-    from czo_auth.cli.session import OPERATOR
+    from czo_auth.cli.session import operator_context
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
         return await auth.administration.change_actor_types(
-            user.id, add=actor_type, remove=(), context=OPERATOR, now=now
+            user.id, add=actor_type, remove=(), context=operator_context(now)
         )
 
     change_user(email, change, "granted", as_json=as_json, data_dir=data_dir, database_url=database_url)
@@ -219,12 +219,12 @@ def ban(
 ) -> None:
     """Ban a user: their sessions, refresh tokens and API keys end at once, the keys for good."""
     from czo_auth.cli.input import checked_reason
-    from czo_auth.cli.session import OPERATOR
+    from czo_auth.cli.session import operator_context
 
     why = checked_reason(reason)
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
-        return await auth.administration.ban(user.id, reason=why, context=OPERATOR, now=now)
+        return await auth.administration.ban(user.id, reason=why, context=operator_context(now))
 
     change_user(email, change, "banned", as_json=as_json, data_dir=data_dir, database_url=database_url)
 
@@ -234,10 +234,10 @@ def unban(
     email: Email, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
     """Lift a ban. Sessions and API keys stay dead."""
-    from czo_auth.cli.session import OPERATOR
+    from czo_auth.cli.session import operator_context
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
-        return await auth.administration.unban(user.id, context=OPERATOR, now=now)
+        return await auth.administration.unban(user.id, context=operator_context(now))
 
     change_user(email, change, "unbanned", as_json=as_json, data_dir=data_dir, database_url=database_url)
 

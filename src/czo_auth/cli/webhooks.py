@@ -60,12 +60,12 @@ def disable(
 ) -> None:
     """Switch off a webhook endpoint, no matter who owns it. Its owner may switch it on again."""
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import OPERATOR, run
+    from czo_auth.cli.session import operator_context, run
     from czo_auth.core.text import escape_control
     from czo_auth.core.webhooks.destination import host_of
 
     async def act(auth: Auth) -> Webhook:
-        return await auth.webhooks.disable(webhook_id, context=OPERATOR, now=auth.now())
+        return await auth.webhooks.disable(webhook_id, context=operator_context(auth.now()))
 
     found = run(act, data_dir=data_dir, database_url=database_url, missing="no webhook endpoint has this id.")
     if as_json:

@@ -48,13 +48,13 @@ class Budgets(Protocol):
         """Delete counts whose window ended before *before*. At most a thousand rows a call."""
 
 
-def spend(tx: Transaction, budget: Budget, *, now: datetime) -> None:
+def spend(tx: Transaction, budget: Budget) -> None:
     """
     Count one use in the transaction of what is counted.
 
     Raises:
         RateLimited: There were as many as are allowed.
     """
-    ends_at = tx.budgets.spend(budget, now=now)
+    ends_at = tx.budgets.spend(budget, now=tx.now)
     if ends_at is not None:
-        raise RateLimited(retry_after=max(1, math.ceil((ends_at - now).total_seconds())))
+        raise RateLimited(retry_after=max(1, math.ceil((ends_at - tx.now).total_seconds())))

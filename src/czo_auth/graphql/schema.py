@@ -202,13 +202,13 @@ class Query:
     ) -> list[ApiKey]:
         call = _with_session(info)
         chosen = None if organization_id is strawberry.UNSET else organization_id
-        found = await call.runtime.manage_api_keys.list(call.principal, organization_id=chosen, now=call.now)
+        found = await call.runtime.manage_api_keys.list(organization_id=chosen, context=call.context)
         return [ApiKey.of(api_key) for api_key in found.items]
 
     @strawberry.field
     async def my_sessions(self, info: CurrentRequest) -> list[Session]:
         call = _with_session(info)
-        found = await call.runtime.manage_sessions.list(call.principal, now=call.now)
+        found = await call.runtime.manage_sessions.list(context=call.context)
         return [Session.of(session, current=call.principal.session_id) for session in found]
 
     @strawberry.field

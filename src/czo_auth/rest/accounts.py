@@ -39,7 +39,7 @@ async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> Resp
     new = NewUser(
         email=body.email, password=body.password, name=body.name, organization_name=body.organization_name
     )
-    user, organization = await call.runtime.sign_up.sign_up(actor, new, context=call.context, now=call.now)
+    user, organization = await call.runtime.sign_up.sign_up(actor, new, context=call.context)
     answer: shapes.Json = {"user": shapes.user(user)}
     if organization is not None:
         answer["organization"] = organization_shapes.organization(organization, role=roles.OWNER)
@@ -56,24 +56,22 @@ async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> Resp
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
         known_browser=call.known_browser,
     )
-    return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context, now=call.now))
+    return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context))
 
 
 @routes.add("POST", "/sign-out", access=ENROLLING_OR_SIGNING_IN, ignores_unknown_fields=True)
 async def sign_out(call: CurrentRequest) -> Response:
     """End the present session. Never fails without one; another site's page cannot end it."""
     call.cookie(call.authenticator.cookies.session)
-    if call.caller is not None:
-        await call.runtime.manage_sessions.sign_out(call.caller, context=call.context, now=call.now)
+    if call.context.principal is not None:
+        await call.runtime.manage_sessions.sign_out(context=call.context)
     return signed_out(call, {"success": True})
 
 
 @routes.add("POST", "/switch-actor", access=ACCOUNT)
 async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> Response:
     """Switch the actor type. Issues a new session, which ends when the present one would have, and revokes that."""
-    outcome = await call.runtime.manage_sessions.switch_actor(
-        call.principal, body.actor_type, context=call.context, now=call.now
-    )
+    outcome = await call.runtime.manage_sessions.switch_actor(body.actor_type, context=call.context)
     return entered(call, outcome)
 
 

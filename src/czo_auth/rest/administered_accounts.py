@@ -45,7 +45,6 @@ async def create_user(body: NewUserRequest, call: CurrentRequest) -> Response:
         actor_types=body.actor_types,
         consume=await prove(call, body),
         context=call.context,
-        now=call.now,
     )
     return JSONResponse({"user": shapes.administered_user(user)}, status_code=201)
 
@@ -54,11 +53,7 @@ async def create_user(body: NewUserRequest, call: CurrentRequest) -> Response:
 async def delete_user(user_id: str, body: DeleteRequest, call: CurrentRequest) -> Response:
     """Delete a user with everything that is kept about them, and tell them. Needs recent proof."""
     await call.runtime.delete_user.delete(
-        user_id,
-        reason=body.reason,
-        consume=await prove(call, body),
-        context=call.context,
-        now=call.now,
+        user_id, reason=body.reason, consume=await prove(call, body), context=call.context
     )
     return no_content()
 
@@ -66,12 +61,8 @@ async def delete_user(user_id: str, body: DeleteRequest, call: CurrentRequest) -
 @routes.add("GET", "/admin/users/{user_id}/export", access=ADMINISTRATION)
 async def export_user(user_id: str, call: CurrentRequest) -> Response:
     """Everything that is kept about a user, as a file; the user is told. Needs recent proof."""
-    consume = await call.runtime.administer_accounts.prove(
-        call.principal, password=None, code=None, context=call.context, now=call.now
-    )
-    document = await call.runtime.export_user.export_of(
-        user_id, consume=consume, context=call.context, now=call.now
-    )
+    consume = await call.runtime.administer_accounts.prove(password=None, code=None, context=call.context)
+    document = await call.runtime.export_user.export_of(user_id, consume=consume, context=call.context)
     return attachment(document, f"account-{user_id}.json")
 
 
@@ -91,14 +82,14 @@ async def list_sessions(user_id: str, call: CurrentRequest) -> Response:
 @routes.add("DELETE", "/admin/users/{user_id}/sessions", access=ADMINISTRATION, status=204)
 async def end_sessions(user_id: str, call: CurrentRequest) -> Response:
     """End all of a user's sessions, refresh families and pending challenges."""
-    await call.runtime.administer_accounts.end_sessions(user_id, context=call.context, now=call.now)
+    await call.runtime.administer_accounts.end_sessions(user_id, context=call.context)
     return no_content()
 
 
 @routes.add("DELETE", "/admin/sessions/{session_id}", access=ADMINISTRATION, status=204)
 async def end_session(session_id: str, call: CurrentRequest) -> Response:
     """End one session of anybody."""
-    await call.runtime.administer_accounts.end_session(session_id, context=call.context, now=call.now)
+    await call.runtime.administer_accounts.end_session(session_id, context=call.context)
     return no_content()
 
 
@@ -122,6 +113,5 @@ async def hand_over(organization_id: str, body: OwnerRequest, call: CurrentReque
         reason=body.reason,
         consume=await prove(call, body),
         context=call.context,
-        now=call.now,
     )
     return JSONResponse({"member": shaped_member(member)})

@@ -48,11 +48,7 @@ class ActorTypesRequest(ProvedRequest):
 async def prove(call: RequestContext, body: ProvedRequest) -> ConsumeProof:
     """Ask the administrator for recent proof; what it returns belongs into the transaction of the act."""
     return await call.runtime.administer_accounts.prove(
-        call.principal,
-        password=body.password,
-        code=body.code,
-        context=call.context,
-        now=call.now,
+        password=body.password, code=body.code, context=call.context
     )
 
 
@@ -76,16 +72,14 @@ async def get_user(user_id: str, call: CurrentRequest) -> Response:
 @routes.add("POST", "/admin/users/{user_id}/ban", access=ADMINISTRATION)
 async def ban(user_id: str, body: ReasonRequest, call: CurrentRequest) -> Response:
     """Ban a user: everything they hold ends at once."""
-    user = await call.runtime.administration.ban(
-        user_id, reason=body.reason, context=call.context, now=call.now
-    )
+    user = await call.runtime.administration.ban(user_id, reason=body.reason, context=call.context)
     return JSONResponse({"user": shapes.administered_user(user)})
 
 
 @routes.add("POST", "/admin/users/{user_id}/unban", access=ADMINISTRATION)
 async def unban(user_id: str, call: CurrentRequest) -> Response:
     """Lift a ban. Keys and sessions stay dead."""
-    user = await call.runtime.administration.unban(user_id, context=call.context, now=call.now)
+    user = await call.runtime.administration.unban(user_id, context=call.context)
     return JSONResponse({"user": shapes.administered_user(user)})
 
 
@@ -93,12 +87,7 @@ async def unban(user_id: str, call: CurrentRequest) -> Response:
 async def change_actor_types(user_id: str, body: ActorTypesRequest, call: CurrentRequest) -> Response:
     """Give and take actor types, effective at the next request. Needs recent proof."""
     user = await call.runtime.administration.change_actor_types(
-        user_id,
-        add=body.add,
-        remove=body.remove,
-        consume=await prove(call, body),
-        context=call.context,
-        now=call.now,
+        user_id, add=body.add, remove=body.remove, consume=await prove(call, body), context=call.context
     )
     return JSONResponse({"user": shapes.administered_user(user)})
 
@@ -110,12 +99,7 @@ async def reset_two_factor(user_id: str, body: ResetRequest, call: CurrentReques
     set, 202 with the reset that waits. Needs recent proof.
     """
     waits = await call.runtime.recovery.ask(
-        call.principal,
-        user_id,
-        reason=body.reason,
-        consume=await prove(call, body),
-        context=call.context,
-        now=call.now,
+        user_id, reason=body.reason, consume=await prove(call, body), context=call.context
     )
     if waits is None:
         return no_content()
@@ -125,7 +109,7 @@ async def reset_two_factor(user_id: str, body: ResetRequest, call: CurrentReques
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor/reset", access=ADMINISTRATION, status=204)
 async def cancel_reset(user_id: str, call: CurrentRequest) -> Response:
     """Cancel the reset that waits for a user, no matter who asked for it."""
-    await call.runtime.recovery.cancel(user_id, context=call.context, now=call.now)
+    await call.runtime.recovery.cancel(user_id, context=call.context)
     return no_content()
 
 
@@ -176,7 +160,7 @@ async def find_api_keys(
 @routes.add("DELETE", "/admin/api-keys/{key_id}", access=ADMINISTRATION, status=204)
 async def revoke_api_key(key_id: str, call: CurrentRequest) -> Response:
     """End anybody's API key."""
-    await call.runtime.administration.revoke_api_key(key_id, context=call.context, now=call.now)
+    await call.runtime.administration.revoke_api_key(key_id, context=call.context)
     return no_content()
 
 

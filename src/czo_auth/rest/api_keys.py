@@ -152,9 +152,7 @@ async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> Response:
         allowed_ips=body.allow_list,
         rate_limit=body.rate_limit,
     )
-    return _created(
-        await call.runtime.manage_api_keys.create(call.principal, new, context=call.context, now=call.now)
-    )
+    return _created(await call.runtime.manage_api_keys.create(new, context=call.context))
 
 
 @routes.add("GET", "/api-keys", access=ACCOUNT)
@@ -166,10 +164,7 @@ async def list_keys(
 ) -> Response:
     """The user's keys, newest first, without the keys themselves."""
     page = await call.runtime.manage_api_keys.list(
-        call.principal,
-        organization_id=organization_id,
-        page=PageQuery(limit=limit, cursor=cursor),
-        now=call.now,
+        organization_id=organization_id, page=PageQuery(limit=limit, cursor=cursor), context=call.context
     )
     return page_response("apiKeys", page, shapes.api_key)
 
@@ -205,12 +200,10 @@ async def report_leak(body: ReportLeakRequest, call: CurrentRequest) -> Response
     Holding the whole key is the proof. A secret scanner's array of finds may be sent as it is.
     """
     if body.key is not None:
-        await call.runtime.report_leak.one(
-            LeakReport(key=body.key, url=body.url), context=call.context, now=call.now
-        )
+        await call.runtime.report_leak.one(LeakReport(key=body.key, url=body.url), context=call.context)
     else:
         matches = [LeakReport(key=one.token, url=one.url, source=one.source) for one in body.matches or ()]
-        await call.runtime.report_leak.many(matches, context=call.context, now=call.now)
+        await call.runtime.report_leak.many(matches, context=call.context)
     return JSONResponse({"status": True})
 
 
@@ -235,9 +228,7 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
         allowed_ips=body.allow_list,
         rate_limit=body.rate_limit,
     )
-    changed = await call.runtime.manage_api_keys.change(
-        call.principal, key_id, changes, context=call.context, now=call.now
-    )
+    changed = await call.runtime.manage_api_keys.change(key_id, changes, context=call.context)
     return JSONResponse({"apiKey": shapes.api_key(changed)})
 
 
@@ -251,11 +242,7 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
 async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -> Response:
     """Give a key a successor; the old one dies after the overlap."""
     rotated = await call.runtime.manage_api_keys.rotate(
-        call.principal,
-        key_id,
-        overlap=seconds(body.overlap_seconds),
-        context=call.context,
-        now=call.now,
+        key_id, overlap=seconds(body.overlap_seconds), context=call.context
     )
     return _created(rotated)
 
@@ -263,5 +250,5 @@ async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -
 @routes.add("DELETE", "/api-keys/{key_id}", access=ACCOUNT, status=204)
 async def revoke(key_id: str, call: CurrentRequest) -> Response:
     """End a key for good, effective at the next request everywhere."""
-    await call.runtime.manage_api_keys.revoke(call.principal, key_id, context=call.context, now=call.now)
+    await call.runtime.manage_api_keys.revoke(key_id, context=call.context)
     return no_content()

@@ -65,12 +65,11 @@ async def answer_once(
     requests = call.runtime.idempotency
     route = f"{request.method} {request.scope['path'].removeprefix(request.scope.get('root_path', ''))}"
     begun = await requests.begin(
-        call.principal,
         name=names[0],
         route=route,
         body=_canonical(body),
         shows_enrollment=idempotent.shows_enrollment,
-        now=call.now,
+        context=call.context,
     )
     if isinstance(begun, KeptAnswer):
         status, headers, content = _unpacked(begun.answer)

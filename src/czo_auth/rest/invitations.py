@@ -65,11 +65,9 @@ async def _may_still_invite(call: RequestContext, request: Request, answer: Any)
 async def invite(organization_id: str, body: CreateInvitationRequest, call: CurrentRequest) -> Response:
     """Invite an address. The token is in this answer and in the mail, and nowhere else."""
     sent = await call.runtime.invitations.invite(
-        call.principal,
         organization_id,
         NewInvitation(email=body.email, role=body.role, resends=body.resend),
         context=call.context,
-        now=call.now,
     )
     answer = {"invitation": shaped_invitation(sent.invitation), "token": sent.token}
     return JSONResponse(answer, status_code=201)
@@ -92,11 +90,7 @@ async def list_invitations(
 async def cancel(organization_id: str, invitation_id: str, call: CurrentRequest) -> Response:
     """Withdraw a pending invitation."""
     await call.runtime.invitations.cancel(
-        call.principal,
-        invitation_id,
-        organization_id=organization_id,
-        context=call.context,
-        now=call.now,
+        invitation_id, organization_id=organization_id, context=call.context
     )
     return no_content()
 
@@ -104,9 +98,7 @@ async def cancel(organization_id: str, invitation_id: str, call: CurrentRequest)
 @routes.add("POST", "/invitations/accept", access=ACCOUNT)
 async def accept(body: AcceptInvitationRequest, call: CurrentRequest) -> Response:
     """Accept an invitation with the token from the mail, as the user whom it was sent to."""
-    accepted = await call.runtime.invitations.accept_by_token(
-        call.principal, body.token, context=call.context, now=call.now
-    )
+    accepted = await call.runtime.invitations.accept_by_token(body.token, context=call.context)
     membership = accepted.membership
     return JSONResponse(
         {

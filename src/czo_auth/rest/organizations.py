@@ -70,9 +70,7 @@ def _answer(membership: Membership, *, status: int = 200) -> Response:
 async def create(body: CreateOrganizationRequest, call: CurrentRequest) -> Response:
     """Create an organization; its founder is its owner."""
     new = NewOrganization(name=body.name, slug=body.slug, logo=body.logo, metadata=body.metadata)
-    created = await call.runtime.manage_organizations.create(
-        call.principal, new, context=call.context, now=call.now
-    )
+    created = await call.runtime.manage_organizations.create(new, context=call.context)
     return _answer(created, status=201)
 
 
@@ -107,18 +105,14 @@ async def change(organization_id: str, body: UpdateOrganizationRequest, call: Cu
         api_key_max_days=body.api_key_max_days,
         api_key_unused_days=body.api_key_unused_days,
     )
-    changed = await call.runtime.manage_organizations.update(
-        call.principal, organization_id, changes, context=call.context, now=call.now
-    )
+    changed = await call.runtime.manage_organizations.update(organization_id, changes, context=call.context)
     return _answer(changed)
 
 
 @routes.add("DELETE", "/organizations/{organization_id}", access=ACCOUNT, status=204)
 async def delete(organization_id: str, call: CurrentRequest) -> Response:
     """Delete an organization; API keys that are scoped to it end. Owners may."""
-    await call.runtime.manage_organizations.delete(
-        call.principal, organization_id, context=call.context, now=call.now
-    )
+    await call.runtime.manage_organizations.delete(organization_id, context=call.context)
     return no_content()
 
 
@@ -145,7 +139,7 @@ async def change_role(
 ) -> Response:
     """Give a member another role: owner, admin, member or viewer, none above the caller's own."""
     changed = await call.runtime.manage_organizations.change_role(
-        call.principal, organization_id, user_id, role=body.role, context=call.context, now=call.now
+        organization_id, user_id, role=body.role, context=call.context
     )
     return JSONResponse({"member": shaped_member(changed)})
 
@@ -153,7 +147,5 @@ async def change_role(
 @routes.add("DELETE", "/organizations/{organization_id}/members/{user_id}", access=ACCOUNT, status=204)
 async def remove_member(organization_id: str, user_id: str, call: CurrentRequest) -> Response:
     """Remove a member, or leave; API keys of theirs that are scoped to the organization end."""
-    await call.runtime.manage_organizations.remove_member(
-        call.principal, organization_id, user_id, context=call.context, now=call.now
-    )
+    await call.runtime.manage_organizations.remove_member(organization_id, user_id, context=call.context)
     return no_content()

@@ -38,13 +38,11 @@ async def change_email(body: ChangeEmailRequest, call: CurrentRequest) -> Respon
     the same where the address is taken. Needs recent proof.
     """
     await call.runtime.change_email.request(
-        call.principal,
         new_email=body.new_email,
         callback_url=check_callback_url(call, body.callback_url),
         password=body.password,
         code=body.code,
         context=call.context,
-        now=call.now,
     )
     return JSONResponse({"status": True})
 
@@ -52,7 +50,7 @@ async def change_email(body: ChangeEmailRequest, call: CurrentRequest) -> Respon
 @routes.add("POST", "/revert-email-change", access=PUBLIC)
 async def revert_email_change(body: MailedTokenRequest, call: CurrentRequest) -> Response:
     """Take a change of address back with the token that the old address was mailed. All sessions end."""
-    await call.runtime.change_email.take_back(body.token, context=call.context, now=call.now)
+    await call.runtime.change_email.take_back(body.token, context=call.context)
     return JSONResponse({"status": True})
 
 
@@ -62,7 +60,7 @@ async def reject_verification(body: MailedTokenRequest, call: CurrentRequest) ->
     "This was not me", with the token of a confirmation mail: deletes the account that was never confirmed, or ends a
     change of address.
     """
-    await call.runtime.verify_email.reject(body.token, context=call.context, now=call.now)
+    await call.runtime.verify_email.reject(body.token, context=call.context)
     return JSONResponse({"status": True})
 
 
@@ -70,18 +68,12 @@ async def reject_verification(body: MailedTokenRequest, call: CurrentRequest) ->
 async def delete_user(body: DeleteUserRequest, call: CurrentRequest) -> Response:
     """Delete one's own account with everything that is kept about it. Needs recent proof."""
     check_callback_url(call, body.callback_url)
-    await call.runtime.delete_user.delete_own(
-        call.principal,
-        password=body.password,
-        code=body.code,
-        context=call.context,
-        now=call.now,
-    )
+    await call.runtime.delete_user.delete_own(password=body.password, code=body.code, context=call.context)
     return signed_out(call, {"success": True, "message": "User deleted"})
 
 
 @routes.add("GET", "/user/export", access=ACCOUNT)
 async def export_user(call: CurrentRequest) -> Response:
     """Everything that is kept about the caller, as a file. Needs recent proof."""
-    document = await call.runtime.export_user.export_own(call.principal, context=call.context, now=call.now)
+    document = await call.runtime.export_user.export_own(context=call.context)
     return attachment(document, f"account-{call.principal.user_id}.json")

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.session_cookies import clear_ceremony_cookie, set_ceremony_cookie
 from czo_auth.core.access import ACCOUNT, ENROLLING, PUBLIC, USING_A_PASSKEY
+from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidChallenge
 from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.passkeys.policy import MAX_NAME
@@ -73,11 +74,7 @@ async def generate_register_options(
 ) -> Response:
     """Begin to register a passkey, after recent proof."""
     options = await call.runtime.register_passkey.options(
-        call.principal,
-        label=(name or "").strip() or None,
-        attachment=attachment,
-        context=call.context,
-        now=call.now,
+        label=(name or "").strip() or None, attachment=attachment, context=call.context
     )
     return _options(call, options)
 
@@ -88,13 +85,11 @@ async def generate_register_options(
 async def verify_registration(body: VerifyRegistrationRequest, call: CurrentRequest) -> Response:
     """Store the passkey. When it turns two factors on, the answer holds backup codes and the renewed session."""
     registered = await call.runtime.register_passkey.finish(
-        call.principal,
         body.response,
         ceremony=body.ceremony or _ceremony_cookie(call),
         name=body.name,
         enables_two_factor=body.enable_two_factor,
         context=call.context,
-        now=call.now,
     )
     shaped = shapes.passkey(registered.passkey)
     if registered.signed_in is None:
@@ -117,9 +112,7 @@ async def list_user_passkeys(call: CurrentRequest) -> Response:
 @routes.add("POST", "/passkey/update-passkey", access=ACCOUNT)
 async def update_passkey(body: UpdatePasskeyRequest, call: CurrentRequest) -> Response:
     """Name a passkey."""
-    renamed = await call.runtime.manage_passkeys.rename(
-        call.principal, body.id, name=body.name, context=call.context, now=call.now
-    )
+    renamed = await call.runtime.manage_passkeys.rename(body.id, name=body.name, context=call.context)
     return JSONResponse({"passkey": shapes.passkey(renamed)})
 
 
@@ -127,12 +120,7 @@ async def update_passkey(body: UpdatePasskeyRequest, call: CurrentRequest) -> Re
 async def delete_passkey(body: DeletePasskeyRequest, call: CurrentRequest) -> Response:
     """Remove a passkey, after recent proof."""
     await call.runtime.manage_passkeys.remove(
-        call.principal,
-        body.id,
-        password=body.password,
-        code=body.code,
-        context=call.context,
-        now=call.now,
+        body.id, password=body.password, code=body.code, context=call.context
     )
     return JSONResponse({"status": True})
 
@@ -151,7 +139,6 @@ async def verify_authentication(body: VerifyAuthenticationRequest, call: Current
         ceremony=body.ceremony or _ceremony_cookie(call),
         actor=body.actor_type,
         context=call.context,
-        now=call.now,
     )
     return _finished(call, entered(call, outcome))
 
@@ -163,7 +150,9 @@ async def passkey_options(body: PasskeyOptionsRequest, call: CurrentRequest) -> 
     challenge = body.challenge or _challenge_cookie(call)
     if challenge is not None:
         return _options(call, await second_step.challenge_options(challenge, now=call.now))
-    return _options(call, await second_step.step_up_options(_stepping_up(call), now=call.now))
+    return _options(
+        call, await second_step.step_up_options(context=Context(now=call.now).of(_stepping_up(call)))
+    )
 
 
 @routes.add("POST", "/two-factor/verify-passkey", access=USING_A_PASSKEY)
@@ -174,16 +163,11 @@ async def verify_passkey(body: VerifyPasskeyRequest, call: CurrentRequest) -> Re
     challenge = body.challenge or _challenge_cookie(call)
     if challenge is not None:
         outcome = await second_step.complete_sign_in(
-            challenge,
-            body.response,
-            ceremony=ceremony,
-            wants_trust=body.trust_device,
-            context=call.context,
-            now=call.now,
+            challenge, body.response, ceremony=ceremony, wants_trust=body.trust_device, context=call.context
         )
     else:
         outcome = await second_step.step_up(
-            _stepping_up(call), body.response, ceremony=ceremony, context=call.context, now=call.now
+            body.response, ceremony=ceremony, context=call.context.of(_stepping_up(call))
         )
     return _finished(call, entered(call, outcome, verified=True))
 
@@ -195,13 +179,13 @@ def _stepping_up(call: RequestContext) -> Principal:
     Raises:
         InvalidChallenge: There is neither a challenge nor a session.
     """
-    if call.caller is None:
+    if call.context.principal is None:
         raise call.origin_refusal or InvalidChallenge()
-    return call.caller
+    return call.context.principal
 
 
 def _challenge_cookie(call: RequestContext) -> str | None:
-    return call.cookie(call.authenticator.cookies.challenge) if call.caller is None else None
+    return call.cookie(call.authenticator.cookies.challenge) if call.context.principal is None else None
 
 
 def _ceremony_cookie(call: RequestContext) -> str | None:

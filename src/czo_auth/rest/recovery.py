@@ -27,12 +27,12 @@ async def find_reset(call: CurrentRequest) -> Response:
 @routes.add("DELETE", "/two-factor/reset", access=ACCOUNT, status=204)
 async def cancel_reset(call: CurrentRequest) -> Response:
     """Cancel the reset that waits for one's own second factor."""
-    await call.runtime.recovery.cancel_own(call.principal, context=call.context, now=call.now)
+    await call.runtime.recovery.cancel_own(context=call.context)
     return no_content()
 
 
 @routes.add("POST", "/two-factor/reset/cancel", access=PUBLIC)
 async def cancel_reset_by_token(body: CancelResetRequest, call: CurrentRequest) -> Response:
     """Cancel a reset with the token that was mailed to its user. It counts until the reset is due."""
-    await call.runtime.recovery.cancel_by_token(body.token, context=call.context, now=call.now)
+    await call.runtime.recovery.cancel_by_token(body.token, context=call.context)
     return JSONResponse({"status": True})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.core.access import ACCOUNT, PUBLIC
+from czo_auth.core.context import Context
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Code, Password, Token
@@ -26,7 +27,7 @@ class RefreshRequest(Body):
 async def list_sessions(call: CurrentRequest) -> Response:
     """The user's live sessions, newest first."""
     principal = call.principal
-    sessions = await call.runtime.manage_sessions.list(principal, now=call.now)
+    sessions = await call.runtime.manage_sessions.list(context=Context(now=call.now).of(principal))
     return JSONResponse(
         {
             "sessions": [
@@ -43,14 +44,14 @@ async def list_sessions(call: CurrentRequest) -> Response:
 @routes.add("DELETE", "/sessions/{session_id}", access=ACCOUNT, status=204)
 async def revoke_session(session_id: str, call: CurrentRequest) -> Response:
     """End one session with its refresh family."""
-    await call.runtime.manage_sessions.revoke(call.principal, session_id, context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke(session_id, context=call.context)
     return no_content()
 
 
 @routes.add("DELETE", "/sessions", access=ACCOUNT, status=204)
 async def revoke_other_sessions(call: CurrentRequest) -> Response:
     """End all other sessions, their refresh families and all pending challenges."""
-    await call.runtime.manage_sessions.revoke_others(call.principal, context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke_others(context=call.context)
     return no_content()
 
 
@@ -58,11 +59,7 @@ async def revoke_other_sessions(call: CurrentRequest) -> Response:
 async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> Response:
     """Prove the password, the second factor or both again: the same session, with newer proof times."""
     session = await call.runtime.recent_proof.renew(
-        call.principal,
-        password=body.password,
-        code=body.code,
-        context=call.context,
-        now=call.now,
+        password=body.password, code=body.code, context=call.context
     )
     return JSONResponse({"session": shapes.session(session, restricted_to=call.principal.restricted_to)})
 
@@ -70,7 +67,7 @@ async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> R
 @routes.add("POST", "/token/refresh", access=PUBLIC)
 async def refresh(body: RefreshRequest, call: CurrentRequest) -> Response:
     """Trade a refresh token for its successor and a new access token."""
-    refreshed = await call.runtime.refresh.refresh(body.refresh_token, context=call.context, now=call.now)
+    refreshed = await call.runtime.refresh.refresh(body.refresh_token, context=call.context)
     lifetime = call.runtime.services.access_tokens.lifetime
     return JSONResponse(
         {

@@ -61,7 +61,7 @@ class DisableRequest(ReauthenticationRequest):
 @routes.add("GET", "/two-factor", access=ENROLLING)
 async def status(call: CurrentRequest) -> Response:
     """The state of the second factor, without any secret."""
-    state = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
+    state = await call.runtime.manage_two_factor.status(context=call.context)
     return JSONResponse(
         {
             "enabled": state.enabled,
@@ -79,13 +79,7 @@ async def status(call: CurrentRequest) -> Response:
 async def enable(body: EnableTwoFactorRequest, call: CurrentRequest) -> Response:
     """Make a secret and ten backup codes, shown this once. Nothing is active until the first code."""
     pending = await call.runtime.enable_two_factor.begin(
-        call.principal,
-        password=body.password,
-        code=body.code,
-        replace=body.replace,
-        issuer=body.issuer,
-        context=call.context,
-        now=call.now,
+        password=body.password, code=body.code, replace=body.replace, issuer=body.issuer, context=call.context
     )
     return JSONResponse(
         {
@@ -113,51 +107,35 @@ async def verify_totp(body: ClientVerifyCodeRequest, call: CurrentRequest) -> Re
 
 async def _verify(call: RequestContext, body: VerifyCodeRequest) -> Response:
     runtime = call.runtime
-    challenge = body.challenge or (_challenge_cookie(call) if call.caller is None else None)
+    challenge = body.challenge or (_challenge_cookie(call) if call.context.principal is None else None)
     outcome: SignedIn | None
     if challenge is not None:
         outcome = await runtime.second_factor.complete_sign_in(
-            challenge,
-            body.code,
-            "totp",
-            wants_trust=body.trust_device,
-            context=call.context,
-            now=call.now,
+            challenge, body.code, "totp", wants_trust=body.trust_device, context=call.context
         )
     else:
-        if call.caller is None:
+        if call.context.principal is None:
             raise call.origin_refusal or InvalidChallenge()
-        outcome = await runtime.enable_two_factor.confirm(
-            call.caller, body.code, context=call.context, now=call.now
-        )
+        outcome = await runtime.enable_two_factor.confirm(body.code, context=call.context)
         if outcome is None:
-            outcome = await runtime.second_factor.step_up(
-                call.caller, body.code, "totp", context=call.context, now=call.now
-            )
+            outcome = await runtime.second_factor.step_up(body.code, "totp", context=call.context)
     return entered(call, outcome, verified=True)
 
 
 @routes.add("POST", "/two-factor/verify-backup-code", access=ENROLLING_OR_SIGNING_IN)
 async def verify_backup_code(body: ClientVerifyCodeRequest, call: CurrentRequest) -> Response:
     """Finish a sign-in or prove the factor again with a backup code, which is used up by it."""
-    challenge = body.challenge or (_challenge_cookie(call) if call.caller is None else None)
+    challenge = body.challenge or (_challenge_cookie(call) if call.context.principal is None else None)
     if challenge is not None:
         outcome = await call.runtime.second_factor.complete_sign_in(
-            challenge,
-            body.code,
-            "backup",
-            wants_trust=body.trust_device,
-            context=call.context,
-            now=call.now,
+            challenge, body.code, "backup", wants_trust=body.trust_device, context=call.context
         )
-    elif call.caller is None:
+    elif call.context.principal is None:
         raise call.origin_refusal or InvalidChallenge()
-    elif call.caller.restricted_to is not None:
+    elif call.context.principal.restricted_to is not None:
         raise TwoFactorSetupRequired
     else:
-        outcome = await call.runtime.second_factor.step_up(
-            call.caller, body.code, "backup", context=call.context, now=call.now
-        )
+        outcome = await call.runtime.second_factor.step_up(body.code, "backup", context=call.context)
     return entered(call, outcome, verified=True)
 
 
@@ -168,9 +146,7 @@ def _challenge_cookie(call: RequestContext) -> str | None:
 @routes.add("POST", "/two-factor/get-totp-uri", access=ENROLLING)
 async def get_totp_uri(body: PasswordRequest, call: CurrentRequest) -> Response:
     """The URI of a pending enrollment. An active secret is never shown again."""
-    uri = await call.runtime.enable_two_factor.pending_uri(
-        call.principal, password=body.password, context=call.context, now=call.now
-    )
+    uri = await call.runtime.enable_two_factor.pending_uri(password=body.password, context=call.context)
     return JSONResponse({"totpURI": uri})
 
 
@@ -183,7 +159,7 @@ async def get_totp_uri(body: PasswordRequest, call: CurrentRequest) -> Response:
 async def generate_backup_codes(body: ReauthenticationRequest, call: CurrentRequest) -> Response:
     """Replace the backup codes; shown this once."""
     codes = await call.runtime.manage_two_factor.regenerate_codes(
-        call.principal, password=body.password, code=body.code, context=call.context, now=call.now
+        password=body.password, code=body.code, context=call.context
     )
     return JSONResponse({"status": True, "backupCodes": list(codes)})
 
@@ -192,12 +168,7 @@ async def generate_backup_codes(body: ReauthenticationRequest, call: CurrentRequ
 async def disable(body: DisableRequest, call: CurrentRequest) -> Response:
     """Remove the authenticator app, or all factors."""
     await call.runtime.manage_two_factor.disable(
-        call.principal,
-        password=body.password,
-        code=body.code,
-        everything=body.all,
-        context=call.context,
-        now=call.now,
+        password=body.password, code=body.code, everything=body.all, context=call.context
     )
     return JSONResponse({"status": True})
 
@@ -208,7 +179,7 @@ async def list_trusted_devices(
 ) -> Response:
     """The browsers that may skip the second step, newest first."""
     page = await call.runtime.trusted_devices.list(
-        call.principal, PageQuery(limit=limit, cursor=cursor), now=call.now
+        PageQuery(limit=limit, cursor=cursor), context=call.context
     )
     return page_response("trustedDevices", page, shapes.trusted_device)
 
@@ -216,12 +187,12 @@ async def list_trusted_devices(
 @routes.add("DELETE", "/two-factor/trusted-devices/{device_id}", access=ACCOUNT, status=204)
 async def revoke_trusted_device(device_id: str, call: CurrentRequest) -> Response:
     """Forget one trusted device."""
-    await call.runtime.trusted_devices.revoke(call.principal, device_id, context=call.context, now=call.now)
+    await call.runtime.trusted_devices.revoke(device_id, context=call.context)
     return no_content()
 
 
 @routes.add("DELETE", "/two-factor/trusted-devices", access=ACCOUNT, status=204)
 async def revoke_trusted_devices(call: CurrentRequest) -> Response:
     """Forget all trusted devices."""
-    await call.runtime.trusted_devices.revoke_all(call.principal, context=call.context, now=call.now)
+    await call.runtime.trusted_devices.revoke_all(context=call.context)
     return no_content()

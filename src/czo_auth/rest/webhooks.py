@@ -90,9 +90,7 @@ def shaped_delivery(of: Delivery) -> Json:
 
 async def _create(call: CurrentRequest, organization_id: str | None, body: CreateRequest) -> Response:
     new = NewWebhook(url=body.url, events=body.events, description=body.description)
-    created = await call.runtime.webhooks.create(
-        call.principal, organization_id, new, proof=body.proof, context=call.context, now=call.now
-    )
+    created = await call.runtime.webhooks.create(organization_id, new, proof=body.proof, context=call.context)
     shaped = {"webhook": shaped_webhook(created.webhook), "secret": created.secret}
     return JSONResponse(shaped, status_code=201)
 
@@ -118,13 +116,7 @@ async def _change(
         enabled=body.enabled,
     )
     changed = await call.runtime.webhooks.update(
-        call.principal,
-        organization_id,
-        webhook_id,
-        changes,
-        proof=body.proof,
-        context=call.context,
-        now=call.now,
+        organization_id, webhook_id, changes, proof=body.proof, context=call.context
     )
     return JSONResponse({"webhook": shaped_webhook(changed)})
 
@@ -132,14 +124,7 @@ async def _change(
 async def _delete(
     call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ProofRequest
 ) -> Response:
-    await call.runtime.webhooks.delete(
-        call.principal,
-        organization_id,
-        webhook_id,
-        proof=body.proof,
-        context=call.context,
-        now=call.now,
-    )
+    await call.runtime.webhooks.delete(organization_id, webhook_id, proof=body.proof, context=call.context)
     return no_content()
 
 
@@ -147,12 +132,7 @@ async def _rotate(
     call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ProofRequest
 ) -> Response:
     secret = await call.runtime.webhooks.rotate_secret(
-        call.principal,
-        organization_id,
-        webhook_id,
-        proof=body.proof,
-        context=call.context,
-        now=call.now,
+        organization_id, webhook_id, proof=body.proof, context=call.context
     )
     return JSONResponse({"secret": secret}, status_code=201)
 
@@ -161,12 +141,7 @@ async def _test(
     call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ProofRequest
 ) -> Response:
     delivery = await call.runtime.webhooks.test(
-        call.principal,
-        organization_id,
-        webhook_id,
-        proof=body.proof,
-        context=call.context,
-        now=call.now,
+        organization_id, webhook_id, proof=body.proof, context=call.context
     )
     return JSONResponse({"delivery": shaped_delivery(delivery)}, status_code=202)
 
@@ -188,14 +163,12 @@ async def _replay(
     call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ReplayRequest
 ) -> Response:
     await call.runtime.webhooks.replay(
-        call.principal,
         organization_id,
         webhook_id,
         since=body.since,
         delivery_id=body.delivery_id,
         proof=body.proof,
         context=call.context,
-        now=call.now,
     )
     return JSONResponse({"status": True}, status_code=202)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto.sealing import KeyRing, KeyRingError
 from czo_auth.errors import StartRefused
@@ -28,7 +26,7 @@ def read_key_ring(settings: Settings) -> KeyRing:
         raise StartRefused(f"AUTH_ENCRYPTION_KEY is malformed: {error}") from None
 
 
-def check_key_ring(tx: Transaction, key_ring: KeyRing, *, now: datetime) -> None:
+def check_key_ring(tx: Transaction, key_ring: KeyRing) -> None:
     """
     Hold *key_ring* against what the database remembers of its keys, and remember new ones.
 
@@ -37,7 +35,7 @@ def check_key_ring(tx: Transaction, key_ring: KeyRing, *, now: datetime) -> None
     """
     known = tx.key_checks.find_all()
     for kid in key_ring.kids:
-        if kid not in known and not tx.key_checks.add(kid, key_ring.check_value(kid), now=now):
+        if kid not in known and not tx.key_checks.add(kid, key_ring.check_value(kid), now=tx.now):
             # Another process started at the same moment; its key is the one that counts.
             known = tx.key_checks.find_all()
         if known.get(kid, key_ring.check_value(kid)) != key_ring.check_value(kid):
@@ -46,7 +44,7 @@ def check_key_ring(tx: Transaction, key_ring: KeyRing, *, now: datetime) -> None
             )
     missing = set(known) - set(key_ring.kids)
     if missing:
-        tx.two_factor.prune_expired(before=now)
+        tx.two_factor.prune_expired(before=tx.now)
         _refuse_if_in_use(tx, missing)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.api_keys.last_used import LastUsed
+from czo_auth.core.context import system_context
 from czo_auth.core.errors import Refusal, SecretUnreadable, StorageUnavailable
 from czo_auth.core.events.deliver import Relay, Sink
 from czo_auth.core.flows.accounts.change_email import ChangeEmail
@@ -355,7 +356,9 @@ class Runtime:
         await self._bring_up_to_date()
         await self.storage.start()
         now = self.now()
-        await self.services.transactions.run(lambda tx: check_key_ring(tx, self.services.key_ring, now=now))
+        await self.services.transactions.run(
+            lambda tx: check_key_ring(tx, self.services.key_ring), system_context(now)
+        )
         try:
             await self.signing_keys.load(now=now)
         except SecretUnreadable:

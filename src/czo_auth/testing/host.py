@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
     from czo_auth.auth import Auth
 
-_OPERATOR = Context(actor_kind="operator", method="test")
+
+def _operator_context(now: datetime) -> Context:
+    """Return the context of an act at *now*."""
+    return Context(now=now, actor_kind="operator", method="test")
 
 
 class AuthHost:
@@ -83,7 +87,7 @@ class AuthHost:
         new = NewUser(email=email or f"person{self._people}@example.com", name=name, password=password)
         types = tuple(auth.services.actors.get(each) for each in actor_types)
         user, _ = await auth.sign_up.create(
-            new, actor_types=types, email_verified=True, context=_OPERATOR, now=auth.now()
+            new, actor_types=types, email_verified=True, context=_operator_context(auth.now())
         )
         person = Person(
             host=self,

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.events import types
 from czo_auth.core.events.deliver import DeliveryPolicy, Relay, Sink
 from czo_auth.core.events.types import AuditEvent, Event
@@ -73,7 +73,7 @@ async def record(transactions: Transactions, *marks: str) -> list[str]:
             audit_event = AuditEvent(
                 action=types.USER_UPDATED, user_id=mark.partition(":")[0], details={"mark": mark}
             )
-            tx.audit_log.record(audit_event, context=SYSTEM, now=datetime.now(UTC))
+            tx.acting_as(system_context(datetime.now(UTC))).record(audit_event)
 
         await transactions.run(step)
     return [event.id for event in await outbox(transactions)][before:]

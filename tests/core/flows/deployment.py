@@ -29,7 +29,11 @@ from czo_auth.runtime import Runtime
 from czo_auth.settings import Settings
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
-FROM_HERE = Context(ip="192.0.2.7", request_id="test")
+
+
+def from_here(now: datetime) -> Context:
+    """Return the context of an act at *now*."""
+    return Context(now=now, ip="192.0.2.7", request_id="test")
 
 
 def nowhere() -> None:
@@ -88,7 +92,7 @@ class Deployment:
         """Begin a session of *user*."""
         return await self.transactions.run(
             lambda tx: issue_session(
-                tx,
+                tx.acting_as(from_here(NOW)),
                 user,
                 actor_type=actor_type,
                 amr=("pwd",),
@@ -96,8 +100,6 @@ class Deployment:
                 factor_proved_at=None,
                 remembered=True,
                 policy=self.runtime.services.policies.sessions,
-                context=FROM_HERE,
-                now=NOW,
             )
         )
 
@@ -117,7 +119,7 @@ class Deployment:
     async def organization(self, owner: Principal, name: str = "Acme") -> Organization:
         """Let *owner* create an organization."""
         membership = await self.organizations.create(
-            owner, NewOrganization(name=name), context=FROM_HERE, now=NOW
+            NewOrganization(name=name), context=from_here(NOW).of(owner)
         )
         return membership.organization
 
@@ -155,12 +157,12 @@ class Deployment:
 
     async def ban(self, person: Principal) -> None:
         """Ban *person*."""
-        await self.runtime.administration.ban(person.user_id, reason="test", context=FROM_HERE, now=NOW)
+        await self.runtime.administration.ban(person.user_id, reason="test", context=from_here(NOW))
 
     async def api_key(self, owner: Principal, organization: Organization | None = None) -> CreatedApiKey:
         """Let *owner* create a key, scoped to *organization* if given."""
         new = NewApiKey(name="key", organization_id=organization.id if organization else None)
-        return await self.runtime.manage_api_keys.create(owner, new, context=FROM_HERE, now=NOW)
+        return await self.runtime.manage_api_keys.create(new, context=from_here(NOW).of(owner))
 
     async def live_keys(self, person: Principal) -> list[ApiKey]:
         """Read the keys of *person* that were not revoked."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     IdempotencyKeyReused,
     NotFound,
@@ -29,7 +30,7 @@ def requests_of(deployment: Deployment) -> IdempotentRequests:
 
 async def run_once(deployment: Deployment, person: Principal, *, name: str = "n", body: bytes = b"{}") -> str:
     requests = requests_of(deployment)
-    running = await requests.begin(person, name=name, route=ROUTE, body=body, now=NOW)
+    running = await requests.begin(name=name, route=ROUTE, body=body, context=Context(now=NOW).of(person))
     assert isinstance(running, RunningRequest)
     return await requests.keep(running, b'{"key": "czo_secret"}')
 
@@ -37,9 +38,11 @@ async def run_once(deployment: Deployment, person: Principal, *, name: str = "n"
 async def test_repeated_request_gets_the_answer_of_the_first(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     answer_id = await run_once(deployment, ada)
-    again = await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+    again = await requests_of(deployment).begin(
+        name="n", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada)
+    )
     assert again == KeptAnswer(id=answer_id, answer=b'{"key": "czo_secret"}')
-    assert await requests_of(deployment).read(ada, answer_id, now=NOW) == again
+    assert await requests_of(deployment).read(answer_id, context=Context(now=NOW).of(ada)) == again
 
 
 async def test_answer_rests_sealed(deployment: Deployment) -> None:
@@ -59,16 +62,20 @@ async def test_answer_rests_sealed(deployment: Deployment) -> None:
 
 async def test_running_request_is_told_apart(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
-    await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+    await requests_of(deployment).begin(name="n", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada))
     with pytest.raises(RequestInProgress):
-        await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+        await requests_of(deployment).begin(
+            name="n", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada)
+        )
 
 
 async def test_another_body_is_refused(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     await run_once(deployment, ada)
     with pytest.raises(IdempotencyKeyReused):
-        await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b'{"a":1}', now=NOW)
+        await requests_of(deployment).begin(
+            name="n", route=ROUTE, body=b'{"a":1}', context=Context(now=NOW).of(ada)
+        )
 
 
 @pytest.mark.parametrize("other", ["route", "name", "session"])
@@ -80,27 +87,35 @@ async def test_another_route_name_or_session_is_another_request(deployment: Depl
     who = await deployment.proved(await deployment.sign_in(user)) if other == "session" else ada
     name = "other" if other == "name" else "n"
     route = "POST /other" if other == "route" else ROUTE
-    begun = await requests_of(deployment).begin(who, name=name, route=route, body=b"{}", now=NOW)
+    begun = await requests_of(deployment).begin(
+        name=name, route=route, body=b"{}", context=Context(now=NOW).of(who)
+    )
     assert isinstance(begun, RunningRequest)
     if other == "session":
         with pytest.raises(NotFound):
-            await requests_of(deployment).read(who, answer_id, now=NOW)
+            await requests_of(deployment).read(answer_id, context=Context(now=NOW).of(who))
 
 
 async def test_renewal_of_the_session_keeps_the_name(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     await run_once(deployment, ada)
     renewed = replace(ada, session_id="another")
-    again = await requests_of(deployment).begin(renewed, name="n", route=ROUTE, body=b"{}", now=NOW)
+    again = await requests_of(deployment).begin(
+        name="n", route=ROUTE, body=b"{}", context=Context(now=NOW).of(renewed)
+    )
     assert isinstance(again, KeptAnswer)
 
 
 async def test_refused_request_frees_its_name(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
-    running = await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+    running = await requests_of(deployment).begin(
+        name="n", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada)
+    )
     assert isinstance(running, RunningRequest)
     await requests_of(deployment).abandon(running)
-    again = await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"other", now=NOW)
+    again = await requests_of(deployment).begin(
+        name="n", route=ROUTE, body=b"other", context=Context(now=NOW).of(ada)
+    )
     assert isinstance(again, RunningRequest)
 
 
@@ -109,8 +124,10 @@ async def test_name_is_free_after_ten_minutes_and_the_answer_is_gone(deployment:
     answer_id = await run_once(deployment, ada)
     later = NOW + ANSWER_LIFETIME
     with pytest.raises(NotFound):
-        await requests_of(deployment).read(ada, answer_id, now=later)
-    begun = await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"other", now=later)
+        await requests_of(deployment).read(answer_id, context=Context(now=later).of(ada))
+    begun = await requests_of(deployment).begin(
+        name="n", route=ROUTE, body=b"other", context=Context(now=later).of(ada)
+    )
     assert isinstance(begun, RunningRequest)
 
 
@@ -128,7 +145,9 @@ async def test_one_of_many_concurrent_requests_runs(two_doors: tuple[Deployment,
 
     async def begin(deployment: Deployment) -> str:
         try:
-            begun = await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+            begun = await requests_of(deployment).begin(
+                name="n", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada)
+            )
         except RequestInProgress:
             return "in progress"
         return type(begun).__name__
@@ -153,13 +172,17 @@ async def test_a_session_keeps_a_bounded_number_of_answers(deployment: Deploymen
 async def test_name_of_another_form_is_refused(deployment: Deployment, name: str) -> None:
     ada = await deployment.person("ada")
     with pytest.raises(ValidationFailed):
-        await requests_of(deployment).begin(ada, name=name, route=ROUTE, body=b"{}", now=NOW)
+        await requests_of(deployment).begin(
+            name=name, route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada)
+        )
 
 
 async def test_caller_without_a_session_has_no_names(deployment: Deployment) -> None:
     ada = replace(await deployment.person("ada"), lineage_id=None)
     with pytest.raises(SessionRequired):
-        await requests_of(deployment).begin(ada, name="n", route=ROUTE, body=b"{}", now=NOW)
+        await requests_of(deployment).begin(
+            name="n", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada)
+        )
 
 
 async def test_what_an_enrollment_showed_is_gone_once_it_is_replaced_or_confirmed(
@@ -169,12 +192,20 @@ async def test_what_an_enrollment_showed_is_gone_once_it_is_replaced_or_confirme
     requests = requests_of(deployment)
     for name in ("first", "second"):
         running = await requests.begin(
-            ada, name=name, route="POST /two-factor/enable", body=b"{}", shows_enrollment=True, now=NOW
+            name=name,
+            route="POST /two-factor/enable",
+            body=b"{}",
+            shows_enrollment=True,
+            context=Context(now=NOW).of(ada),
         )
         assert isinstance(running, RunningRequest)
         await deployment.transactions.run(lambda tx: tx.kept_answers.forget_enrollment(ada.user_id))
         await requests.keep(running, b"a secret")
     begun = await requests.begin(
-        ada, name="first", route="POST /two-factor/enable", body=b"{}", shows_enrollment=True, now=NOW
+        name="first",
+        route="POST /two-factor/enable",
+        body=b"{}",
+        shows_enrollment=True,
+        context=Context(now=NOW).of(ada),
     )
     assert isinstance(begun, RunningRequest), "the answer of the enrollment that was replaced is gone"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from tests.contract.deployments import Timed
 from tests.fuzz.model.acting import PICK, Acting
 from tests.fuzz.model.world import Person
@@ -24,7 +24,7 @@ class Operators(Acting):
         administration, recovery = self._here.auth.administration, self._here.auth.recovery
         if deed == "reset" and self.world.lacks_a_reset(person):
             return
-        how = {"context": SYSTEM, "now": self._now}
+        how = {"context": system_context(self._now)}
         add, remove = (["admin"], []) if deed == "promote" else ([], ["admin"])
         if deed == "ban":
             self._run(administration.ban(person.id, reason="the model", **how))

@@ -7,7 +7,7 @@ from itertools import count
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from tests.contract.deployments import Timed
 from tests.fuzz.model.acting import PICK, Acting
 from tests.fuzz.model.world import LINK_LIFE, Link, Person, Refused
@@ -44,7 +44,7 @@ class Passwords(Acting):
             if person.is_banned:
                 return
             issue = here.auth.passwords.issue_recovery_token
-            token = self._run(issue(person.id, reason="the model", context=SYSTEM, now=now))
+            token = self._run(issue(person.id, reason="the model", context=system_context(now)))
             self.world.after_link(Link(person, token, "operator", expires_at=now + LINK_LIFE))
             return
         mailed = here.mail.tokens

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from czo_auth.core.context import Context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
@@ -32,7 +30,7 @@ def second_step_methods(services: Services, tx: Transaction, user: User) -> tupl
     return tuple(methods)
 
 
-def enable_where_demanded(services: Services, tx: Transaction, user: User, *, now: datetime) -> User:
+def enable_where_demanded(services: Services, tx: Transaction, user: User) -> User:
     """
     Make passkeys count as second step where an actor type demands two factors; belongs under the user's lock.
 
@@ -43,7 +41,7 @@ def enable_where_demanded(services: Services, tx: Transaction, user: User, *, no
     """
     if user.has_factor or not user.has_passkey or not services.actors.demand_two_factor(user.actor_types):
         return user
-    tx.users.set_passkeys_enabled(user.id, now, now=now)
+    tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
     return tx.users.find(user.id) or user
 
 
@@ -63,9 +61,7 @@ class RemovedFactors:
         return [*(["totp"] if self.totp else []), *(["passkey"] if self.passkeys else [])]
 
 
-def remove_all_factors(
-    tx: Transaction, user_id: str, *, reason: str, context: Context, now: datetime
-) -> RemovedFactors:
+def remove_all_factors(tx: Transaction, user_id: str, *, reason: str) -> RemovedFactors:
     """
     Remove a user's authenticator app, passkeys, backup codes and what hangs on them; belongs under the user's lock.
 
@@ -78,35 +74,33 @@ def remove_all_factors(
         totp=tx.two_factor.drop_factor(user_id), passkeys=tx.passkeys.delete_all(user_id)
     )
     for passkey in removed.passkeys:
-        record_removed(tx, passkey, reason=reason, context=context, now=now)
-    switch_off(tx, user_id, now=now)
+        record_removed(tx, passkey, reason=reason)
+    switch_off(tx, user_id)
     return removed
 
 
-def switch_off(tx: Transaction, user_id: str, *, now: datetime) -> None:
+def switch_off(tx: Transaction, user_id: str) -> None:
     """Remove what is left when the last factor went: backup codes, pending enrollment, trusted devices, locks."""
     tx.two_factor.drop_codes(user_id)
     tx.two_factor.drop_enrollment(user_id)
     tx.two_factor.drop_trusted_devices(user_id)
     tx.two_factor.clear_attempts(user_id)
-    tx.users.set_passkeys_enabled(user_id, None, now=now)
-    tx.users.bump_credential_version(user_id, now=now)
+    tx.users.set_passkeys_enabled(user_id, None, now=tx.now)
+    tx.users.bump_credential_version(user_id, now=tx.now)
 
 
-def remove_totp(tx: Transaction, user: User, *, now: datetime) -> None:
+def remove_totp(tx: Transaction, user: User) -> None:
     """Remove the authenticator app of a user who keeps a passkey; two factors and backup codes stay."""
     tx.two_factor.drop_factor(user.id)
     tx.two_factor.drop_enrollment(user.id)
     tx.two_factor.drop_trusted_devices(user.id)
     if user.passkeys_enabled_at is None:
-        tx.users.set_passkeys_enabled(user.id, now, now=now)
-    tx.users.bump_credential_version(user.id, now=now)
+        tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
+    tx.users.bump_credential_version(user.id, now=tx.now)
 
 
-def record_removed(
-    tx: Transaction, passkey: Passkey, *, reason: str, context: Context, now: datetime
-) -> None:
+def record_removed(tx: Transaction, passkey: Passkey, *, reason: str) -> None:
     """Record that a passkey was removed."""
     details = {"passkeyId": passkey.id, "deviceType": passkey.device_type, "reason": reason}
     removed = AuditEvent(action=types.PASSKEY_REMOVED, user_id=passkey.user_id, details=details)
-    tx.audit_log.record(removed, context=context, now=now)
+    tx.record(removed)

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     IdempotencyKeyReused,
     NotFound,
@@ -27,7 +27,6 @@ from czo_auth.core.idempotency.answer import (
     StoredAnswer,
 )
 from czo_auth.core.ids import new_id
-from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto.sealing import KeyRing, OpenError, UnknownKeyId
 
@@ -61,14 +60,7 @@ class IdempotentRequests:
         self._services = services
 
     async def begin(
-        self,
-        principal: Principal,
-        *,
-        name: str,
-        route: str,
-        body: bytes,
-        shows_enrollment: bool = False,
-        now: datetime,
+        self, *, name: str, route: str, body: bytes, shows_enrollment: bool = False, context: Context
     ) -> RunningRequest | KeptAnswer:
         """
         Take *name* for a request, or recall what the first one was answered.
@@ -85,13 +77,14 @@ class IdempotentRequests:
             RequestInProgress: The first request with this name runs still.
             IdempotencyKeyReused: The first request had another body.
         """
+        principal = context.caller
         if principal.lineage_id is None:
             raise SessionRequired
         if not _NAME.fullmatch(name):
             raise ValidationFailed(details=(("Idempotency-Key", "1 to 255 printable ASCII characters."),))
         ring = self._services.key_ring
         mark = RequestMark(
-            id=new_id(now),
+            id=new_id(context.now),
             user_id=principal.user_id,
             lineage_id=principal.lineage_id,
             route=route,
@@ -99,8 +92,8 @@ class IdempotentRequests:
             body_kid=ring.primary,
             body_mac=_body_mac(ring, ring.primary, body),
             shows_enrollment=shows_enrollment,
-            created_at=now,
-            expires_at=now + ANSWER_LIFETIME,
+            created_at=context.now,
+            expires_at=context.now + ANSWER_LIFETIME,
         )
 
         def take_name(tx: Transaction) -> StoredAnswer | None:
@@ -108,10 +101,10 @@ class IdempotentRequests:
             if tx.kept_answers.begin(mark):
                 return None
             return tx.kept_answers.find(
-                lineage_id=mark.lineage_id, route=route, name_digest=mark.name_digest, now=now
+                lineage_id=mark.lineage_id, route=route, name_digest=mark.name_digest, now=tx.now
             )
 
-        earlier = await self._services.transactions.run(take_name)
+        earlier = await self._services.transactions.run(take_name, context)
         if earlier is None:
             return RunningRequest(mark=mark)
         self._check_body(earlier, body)
@@ -135,7 +128,7 @@ class IdempotentRequests:
         """Free the name of a request that was refused: refusals are not kept."""
         await self._services.transactions.run(lambda tx: tx.kept_answers.forget(running.mark.id))
 
-    async def read(self, principal: Principal, answer_id: str, *, now: datetime) -> KeptAnswer:
+    async def read(self, answer_id: str, *, context: Context) -> KeptAnswer:
         """
         Read a kept answer again.
 
@@ -143,11 +136,12 @@ class IdempotentRequests:
             NotFound: It expired, or belongs to another session.
             RequestInProgress: The request runs still.
         """
+        principal = context.caller
         lineage_id = principal.lineage_id
         if lineage_id is None:
             raise NotFound
         found = await self._services.transactions.read(
-            lambda tx: tx.kept_answers.find_by_id(answer_id, lineage_id=lineage_id, now=now)
+            lambda tx: tx.kept_answers.find_by_id(answer_id, lineage_id=lineage_id, now=context.now)
         )
         if found is None:
             raise NotFound

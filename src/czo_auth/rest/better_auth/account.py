@@ -48,11 +48,11 @@ async def sign_up_email(body: ClientSignUpRequest, call: CurrentRequest) -> Resp
     runtime = call.runtime
     actor = runtime.services.actors.default.name
     new = NewUser(email=body.email, password=body.password, name=body.name, image=body.image)
-    user, _ = await runtime.sign_up.sign_up(actor, new, context=call.context, now=call.now)
+    user, _ = await runtime.sign_up.sign_up(actor, new, context=call.context)
     if runtime.services.policies.require_email_verification:
         return JSONResponse({"token": None, "user": shapes.user(user)})
     given = Credentials(email=body.email, password=body.password, remember=body.remember_me)
-    return entered(call, await runtime.sign_in.begin(actor, given, context=call.context, now=call.now))
+    return entered(call, await runtime.sign_in.begin(actor, given, context=call.context))
 
 
 @routes.add("POST", "/sign-in/email", access=PUBLIC, opens_session=True)
@@ -66,22 +66,22 @@ async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> Resp
         known_browser=call.known_browser,
     )
     actor = call.runtime.services.actors.default.name
-    return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context, now=call.now))
+    return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context))
 
 
 @routes.add("GET", "/get-session", access=ENROLLING_OR_SIGNING_IN)
 async def get_session(call: CurrentRequest) -> Response:
     """The present session and its user, or `null`."""
-    if call.caller is None:
+    if call.context.principal is None:
         return JSONResponse(None)
-    session, user = await call.runtime.manage_sessions.current(call.caller)
+    session, user = await call.runtime.manage_sessions.current(call.context.principal)
     return JSONResponse({"session": shapes.client_session(session), "user": shapes.user(user)})
 
 
 @routes.add("GET", "/list-sessions", access=ACCOUNT)
 async def list_sessions(call: CurrentRequest) -> Response:
     """The user's live sessions."""
-    sessions = await call.runtime.manage_sessions.list(call.principal, now=call.now)
+    sessions = await call.runtime.manage_sessions.list(context=call.context)
     return JSONResponse([shapes.client_session(one) for one in sessions])
 
 
@@ -89,23 +89,21 @@ async def list_sessions(call: CurrentRequest) -> Response:
 async def revoke_session(body: ClientRevokeSessionRequest, call: CurrentRequest) -> Response:
     """End one session by its public handle; the answer tells nothing about it."""
     with suppress(NotFound):
-        await call.runtime.manage_sessions.revoke(
-            call.principal, body.token, context=call.context, now=call.now
-        )
+        await call.runtime.manage_sessions.revoke(body.token, context=call.context)
     return JSONResponse({"status": True})
 
 
 @routes.add("POST", "/revoke-sessions", access=ACCOUNT)
 async def revoke_sessions(call: CurrentRequest) -> Response:
     """End all sessions, the present one too."""
-    await call.runtime.manage_sessions.revoke_all(call.principal, context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke_all(context=call.context)
     return JSONResponse({"status": True})
 
 
 @routes.add("POST", "/revoke-other-sessions", access=ACCOUNT)
 async def revoke_other_sessions(call: CurrentRequest) -> Response:
     """End all other sessions."""
-    await call.runtime.manage_sessions.revoke_others(call.principal, context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke_others(context=call.context)
     return JSONResponse({"status": True})
 
 
@@ -114,11 +112,9 @@ async def update_user(body: ClientUpdateUserRequest, call: CurrentRequest) -> Re
     """Change the name or the picture."""
     await update_profile(
         call.runtime.services,
-        call.principal,
         name=body.name,
         image=body.image,
         clears_image="image" in body.model_fields_set and body.image is None,
         context=call.context,
-        now=call.now,
     )
     return JSONResponse({"status": True})

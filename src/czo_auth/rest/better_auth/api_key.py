@@ -165,9 +165,7 @@ async def create(body: ClientCreateApiKeyRequest, call: CurrentRequest) -> Respo
         metadata=body.metadata,
     )
     try:
-        created = await call.runtime.manage_api_keys.create(
-            call.principal, new, context=call.context, now=call.now
-        )
+        created = await call.runtime.manage_api_keys.create(new, context=call.context)
     except LifetimeTooLong:
         raise ExpiresInTooLarge from None
     return JSONResponse({**record(created.api_key), "key": created.key})
@@ -189,13 +187,12 @@ async def list_keys(
 ) -> Response:
     """The user's keys, 100 at a time when no `limit` is given, never more than 500."""
     page = await call.runtime.manage_api_keys.list_sorted(
-        call.principal,
         organization_id=organization_id,
         by=_COLUMNS[sort_by],
         descending=sort_direction == "desc",
         offset=offset,
         limit=min(limit or DEFAULT_PAGE, MAX_PAGE),
-        now=call.now,
+        context=call.context,
     )
     answer: Json = {"apiKeys": [record(key) for key in page.items], "total": page.total}
     if limit is not None:
@@ -228,9 +225,7 @@ async def update(body: ClientUpdateApiKeyRequest, call: CurrentRequest) -> Respo
         metadata=body.metadata,
     )
     try:
-        changed = await call.runtime.manage_api_keys.change(
-            call.principal, body.key_id, changes, context=call.context, now=call.now
-        )
+        changed = await call.runtime.manage_api_keys.change(body.key_id, changes, context=call.context)
     except LifetimeTooLong:
         raise ExpiresInTooLarge from None
     except NotFound:
@@ -243,9 +238,7 @@ async def delete(body: ClientDeleteApiKeyRequest, call: CurrentRequest) -> Respo
     """End one of the user's keys for good."""
     body.refuse_server_side()
     try:
-        await call.runtime.manage_api_keys.revoke(
-            call.principal, body.key_id, context=call.context, now=call.now
-        )
+        await call.runtime.manage_api_keys.revoke(body.key_id, context=call.context)
     except NotFound:
         raise KeyNotFound from None
     return JSONResponse({"success": True})

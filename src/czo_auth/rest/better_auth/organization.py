@@ -208,9 +208,7 @@ async def create(body: ClientCreateOrganizationRequest, call: CurrentRequest) ->
         activates=not body.keep_current_active_organization,
     )
     with _named_for("create"):
-        created = await call.runtime.manage_organizations.create(
-            call.principal, new, context=call.context, now=call.now
-        )
+        created = await call.runtime.manage_organizations.create(new, context=call.context)
     return JSONResponse({**_organization(created.organization), "members": [shaped_member(created.member)]})
 
 
@@ -299,9 +297,7 @@ async def update(body: ClientUpdateOrganizationRequest, call: CurrentRequest) ->
     )
     chosen = _active(call, body.organization_id, otherwise=client_errors.OrganizationNotFound)
     with _named_for("update"):
-        changed = await call.runtime.manage_organizations.update(
-            call.principal, chosen, changes, context=call.context, now=call.now
-        )
+        changed = await call.runtime.manage_organizations.update(chosen, changes, context=call.context)
     return JSONResponse(_organization(changed.organization))
 
 
@@ -309,9 +305,7 @@ async def update(body: ClientUpdateOrganizationRequest, call: CurrentRequest) ->
 async def delete(body: ClientOrganizationRequest, call: CurrentRequest) -> Response:
     """Delete an organization."""
     with _named_for("delete"):
-        deleted = await call.runtime.manage_organizations.delete(
-            call.principal, body.organization_id, context=call.context, now=call.now
-        )
+        deleted = await call.runtime.manage_organizations.delete(body.organization_id, context=call.context)
     return JSONResponse(_organization(deleted))
 
 
@@ -395,13 +389,7 @@ async def update_member_role(body: ClientChangeRoleRequest, call: CurrentRequest
     chosen = _active(call, body.organization_id)
     with _named_for("update-member-role"):
         changed = await call.runtime.manage_organizations.change_role(
-            call.principal,
-            chosen,
-            body.member_id,
-            named_by="member_id",
-            role=_one_role(body.role),
-            context=call.context,
-            now=call.now,
+            chosen, body.member_id, named_by="member_id", role=_one_role(body.role), context=call.context
         )
     return JSONResponse(shaped_member(changed))
 
@@ -412,12 +400,10 @@ async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -
     chosen = _active(call, body.organization_id)
     with _named_for("remove-member"):
         removed = await call.runtime.manage_organizations.remove_member(
-            call.principal,
             chosen,
             body.member_id_or_email,
             named_by="email" if "@" in body.member_id_or_email else "member_id",
             context=call.context,
-            now=call.now,
         )
     return JSONResponse({"member": shaped_member(removed)})
 
@@ -426,9 +412,7 @@ async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -
 async def leave(body: ClientOrganizationRequest, call: CurrentRequest) -> Response:
     """Leave an organization."""
     with _named_for("leave"):
-        left = await call.runtime.manage_organizations.leave(
-            call.principal, body.organization_id, context=call.context, now=call.now
-        )
+        left = await call.runtime.manage_organizations.leave(body.organization_id, context=call.context)
     return JSONResponse(shaped_member(left))
 
 
@@ -439,11 +423,9 @@ async def invite_member(body: ClientCreateInvitationRequest, call: CurrentReques
     chosen = _active(call, body.organization_id, otherwise=client_errors.OrganizationNotFound)
     with _named_for("invite-member"):
         sent = await call.runtime.invitations.invite(
-            call.principal,
             chosen,
             NewInvitation(email=body.email, role=_one_role(body.role), resends=body.resend),
             context=call.context,
-            now=call.now,
         )
     return JSONResponse(shaped_invitation(sent.invitation))
 
@@ -452,7 +434,7 @@ async def invite_member(body: ClientCreateInvitationRequest, call: CurrentReques
 async def get_invitation(call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]) -> Response:
     """An invitation that was sent to the caller's confirmed address."""
     with _named_for("get-invitation"):
-        received = await call.runtime.invitations.get(call.principal, id, now=call.now)
+        received = await call.runtime.invitations.get(id, context=call.context)
     return JSONResponse(_received(received))
 
 
@@ -469,7 +451,7 @@ async def list_invitations(call: CurrentRequest, organization_id: OrganizationId
 async def list_user_invitations(call: CurrentRequest) -> Response:
     """The live invitations to the caller's confirmed address."""
     with _named_for("list-user-invitations"):
-        received = await call.runtime.invitations.list_for(call.principal, now=call.now)
+        received = await call.runtime.invitations.list_for(context=call.context)
     return JSONResponse([_received(each) for each in received])
 
 
@@ -477,9 +459,7 @@ async def list_user_invitations(call: CurrentRequest) -> Response:
 async def accept_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> Response:
     """Accept an invitation to the caller's confirmed address; its organization becomes the active one."""
     with _named_for("accept-invitation"):
-        accepted = await call.runtime.invitations.accept_by_id(
-            call.principal, body.invitation_id, context=call.context, now=call.now
-        )
+        accepted = await call.runtime.invitations.accept_by_id(body.invitation_id, context=call.context)
     return JSONResponse(
         {
             "invitation": shaped_invitation(accepted.invitation),
@@ -491,9 +471,7 @@ async def accept_invitation(body: ClientInvitationRequest, call: CurrentRequest)
 @routes.add("POST", "/organization/reject-invitation", access=ACCOUNT)
 async def reject_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> Response:
     """Reject an invitation."""
-    rejected = await call.runtime.invitations.reject(
-        call.principal, body.invitation_id, context=call.context, now=call.now
-    )
+    rejected = await call.runtime.invitations.reject(body.invitation_id, context=call.context)
     return JSONResponse({"invitation": shaped_invitation(rejected), "member": None})
 
 
@@ -501,7 +479,5 @@ async def reject_invitation(body: ClientInvitationRequest, call: CurrentRequest)
 async def cancel_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> Response:
     """Withdraw a pending invitation."""
     with _named_for("cancel-invitation"):
-        canceled = await call.runtime.invitations.cancel(
-            call.principal, body.invitation_id, context=call.context, now=call.now
-        )
+        canceled = await call.runtime.invitations.cancel(body.invitation_id, context=call.context)
     return JSONResponse(shaped_invitation(canceled))

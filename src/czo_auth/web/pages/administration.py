@@ -54,7 +54,7 @@ async def api_keys(page: PageRequest) -> Response:
 async def revoke_found_key(page: PageRequest) -> Response:
     """End a key from the list of everybody's."""
     call = page.call
-    await call.runtime.administration.revoke_api_key(page.id("id"), context=call.context, now=call.now)
+    await call.runtime.administration.revoke_api_key(page.id("id"), context=call.context)
     return page.go("/admin/api-keys", done="key_revoked")
 
 
@@ -82,7 +82,7 @@ async def ban(page: PageRequest) -> Response:
     """Ban a user: everything they hold ends at once."""
     call = page.call
     reason = page.form.text("reason", most=MAX_REASON)
-    await call.runtime.administration.ban(page.id("id"), reason=reason, context=call.context, now=call.now)
+    await call.runtime.administration.ban(page.id("id"), reason=reason, context=call.context)
     return page.go(f"/admin/users/{page.id('id')}", done="user_banned")
 
 
@@ -90,7 +90,7 @@ async def ban(page: PageRequest) -> Response:
 async def unban(page: PageRequest) -> Response:
     """Lift a ban."""
     call = page.call
-    await call.runtime.administration.unban(page.id("id"), context=call.context, now=call.now)
+    await call.runtime.administration.unban(page.id("id"), context=call.context)
     return page.go(f"/admin/users/{page.id('id')}", done="user_unbanned")
 
 
@@ -99,9 +99,7 @@ async def reset_two_factor(page: PageRequest) -> Response:
     """Remove the second factor of a user who lost everything."""
     call = page.call
     reason = page.form.text("reset_reason", most=MAX_REASON)
-    waits = await call.runtime.recovery.ask(
-        call.principal, page.id("id"), reason=reason, context=call.context, now=call.now
-    )
+    waits = await call.runtime.recovery.ask(page.id("id"), reason=reason, context=call.context)
     done = "two_factor_reset" if waits is None else "reset_asked"
     return page.go(f"/admin/users/{page.id('id')}", done=done)
 
@@ -110,7 +108,7 @@ async def reset_two_factor(page: PageRequest) -> Response:
 async def cancel_reset(page: PageRequest) -> Response:
     """Cancel the reset that waits for a user."""
     call = page.call
-    await call.runtime.recovery.cancel(page.id("id"), context=call.context, now=call.now)
+    await call.runtime.recovery.cancel(page.id("id"), context=call.context)
     return page.go(f"/admin/users/{page.id('id')}", done="reset_cancelled")
 
 
@@ -125,7 +123,6 @@ async def change_actor_types(page: PageRequest) -> Response:
         add=sorted(kept),
         remove=[actor.name for actor in actors if actor.name not in kept],
         context=call.context,
-        now=call.now,
     )
     return page.go(f"/admin/users/{page.id('id')}", done="actor_types_changed")
 
@@ -134,5 +131,5 @@ async def change_actor_types(page: PageRequest) -> Response:
 async def revoke_key(page: PageRequest) -> Response:
     """End anybody's key."""
     call = page.call
-    await call.runtime.administration.revoke_api_key(page.id("key"), context=call.context, now=call.now)
+    await call.runtime.administration.revoke_api_key(page.id("key"), context=call.context)
     return page.go(f"/admin/users/{page.id('id')}", done="key_revoked")

@@ -27,7 +27,7 @@ async def list_keys(page: PageRequest) -> Response:
     """The keys by prefix."""
     call = page.call
     shown_page = await call.runtime.manage_api_keys.list(
-        call.principal, organization_id=None, page=page.page_query(), now=call.now
+        organization_id=None, page=page.page_query(), context=call.context
     )
     return page.show("api_keys.html", page=shown_page, organizations=await _organization_names(page))
 
@@ -58,7 +58,7 @@ async def create(page: PageRequest) -> Response:
     )
     return _shown_once(
         page,
-        await call.runtime.manage_api_keys.create(call.principal, new, context=call.context, now=call.now),
+        await call.runtime.manage_api_keys.create(new, context=call.context),
     )
 
 
@@ -88,9 +88,7 @@ async def change(page: PageRequest) -> Response:
         allowed_ips=_allow_list(form),
         rate_limit=_rate_limit(form),
     )
-    await call.runtime.manage_api_keys.change(
-        call.principal, page.id("id"), changes, context=call.context, now=call.now
-    )
+    await call.runtime.manage_api_keys.change(page.id("id"), changes, context=call.context)
     return page.go(f"/api-keys/{page.id('id')}", done="key_changed")
 
 
@@ -99,11 +97,9 @@ async def rotate(page: PageRequest) -> Response:
     """Give a key a successor and show that this once."""
     call = page.call
     rotated = await call.runtime.manage_api_keys.rotate(
-        call.principal,
         page.id("id"),
         overlap=timedelta(seconds=min(page.form.number("overlap"), 10**6)),
         context=call.context,
-        now=call.now,
     )
     return _shown_once(page, rotated)
 
@@ -112,9 +108,7 @@ async def rotate(page: PageRequest) -> Response:
 async def revoke(page: PageRequest) -> Response:
     """End a key for good."""
     call = page.call
-    await call.runtime.manage_api_keys.revoke(
-        call.principal, page.id("id"), context=call.context, now=call.now
-    )
+    await call.runtime.manage_api_keys.revoke(page.id("id"), context=call.context)
     return page.go("/api-keys", done="key_revoked")
 
 

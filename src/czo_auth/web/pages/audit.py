@@ -105,10 +105,7 @@ async def replay(page: PageRequest) -> Response:
     """Offer one dead-lettered event to its sink once more."""
     call = page.call
     await call.runtime.dead_letters.replay(
-        sink=page.form.text("sink", most=300),
-        event_id=page.form.text("event", most=64),
-        context=call.context,
-        now=call.now,
+        sink=page.form.text("sink", most=300), event_id=page.form.text("event", most=64), context=call.context
     )
     return page.go("/admin/events", done="event_replayed")
 

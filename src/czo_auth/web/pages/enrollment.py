@@ -21,7 +21,7 @@ pages = Pages()
 async def enroll_form(page: PageRequest) -> Response:
     """Say what is about to happen, and ask for proof where it is needed."""
     call = page.call
-    status = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
+    status = await call.runtime.manage_two_factor.status(context=call.context)
     proof_lifetime = call.runtime.services.policies.two_factor.proof_lifetime
     auth_time = call.principal.auth_time
     fresh = auth_time is not None and call.now - auth_time <= proof_lifetime
@@ -39,13 +39,11 @@ async def enroll(page: PageRequest) -> Response:
     """Make a secret and backup codes, and show them this once."""
     call, form = page.call, page.form
     pending = await call.runtime.enable_two_factor.begin(
-        call.principal,
         password=form.raw("password") or None,
         code=form.optional("code", most=MAX_CODE),
         replace=True,
         issuer=None,
         context=call.context,
-        now=call.now,
     )
     return page.show(
         "enrol_secret.html",
@@ -68,9 +66,7 @@ async def confirm(page: PageRequest) -> Response:
     """Turn two factors on with the first code."""
     call = page.call
     code = page.form.text("code", most=MAX_CODE)
-    outcome = await call.runtime.enable_two_factor.confirm(
-        call.principal, code, context=call.context, now=call.now
-    )
+    outcome = await call.runtime.enable_two_factor.confirm(code, context=call.context)
     if outcome is not None:
         response = page.go("/security", done="two_factor_on")
         set_session_cookies(call, response, outcome)
@@ -81,9 +77,7 @@ async def confirm(page: PageRequest) -> Response:
 async def _not_the_new_one(page: PageRequest, code: str) -> Response:
     """The code is wrong, or of the authenticator that was to be replaced: counted, and in the latter case said so."""
     call = page.call
-    outcome = await call.runtime.second_factor.step_up(
-        call.principal, code, "totp", context=call.context, now=call.now
-    )
+    outcome = await call.runtime.second_factor.step_up(code, "totp", context=call.context)
     response = page.show("enrol_confirm.html", http_status=status_of(InvalidCode()), old_authenticator=True)
     set_session_cookies(call, response, outcome)
     return response

@@ -20,7 +20,7 @@ async def list_organizations(page: PageRequest) -> Response:
     """The caller's organizations, the invitations to them, and a form to found one."""
     call = page.call
     try:
-        received = await call.runtime.invitations.list_for(call.principal, now=call.now)
+        received = await call.runtime.invitations.list_for(context=call.context)
     except EmailNotVerified:
         received = None
     return page.show(
@@ -35,10 +35,8 @@ async def create(page: PageRequest) -> Response:
     """Create an organization."""
     call = page.call
     created = await call.runtime.manage_organizations.create(
-        call.principal,
         NewOrganization(name=page.form.text("name"), slug=page.form.optional("slug", most=MAX_SLUG)),
         context=call.context,
-        now=call.now,
     )
     return page.go(f"/organizations/{created.organization.id}", done="organization_created")
 
@@ -71,9 +69,7 @@ async def rename(page: PageRequest) -> Response:
         name=page.form.text("name"),
         slug=page.form.text("slug", most=MAX_SLUG),
     )
-    await call.runtime.manage_organizations.update(
-        call.principal, page.id("id"), changes, context=call.context, now=call.now
-    )
+    await call.runtime.manage_organizations.update(page.id("id"), changes, context=call.context)
     return page.go(f"/organizations/{page.id('id')}", done="organization_changed")
 
 
@@ -84,9 +80,7 @@ async def delete(page: PageRequest) -> Response:
     seen = await call.runtime.manage_organizations.get(call.principal, page.id("id"))
     if page.form.optional("typed_name") != seen.organization.name.strip():
         raise ValidationFailed(details=(("typed_name", "This is not the name of the organization."),))
-    await call.runtime.manage_organizations.delete(
-        call.principal, seen.organization.id, context=call.context, now=call.now
-    )
+    await call.runtime.manage_organizations.delete(seen.organization.id, context=call.context)
     return page.go("/organizations", done="organization_deleted")
 
 
@@ -99,9 +93,7 @@ async def change_key_lives(page: PageRequest) -> Response:
         api_key_max_days=form.number("max_days") if form.optional("max_days") else None,
         api_key_unused_days=form.number("unused_days") if form.optional("unused_days") else None,
     )
-    await call.runtime.manage_organizations.update(
-        call.principal, page.id("id"), changes, context=call.context, now=call.now
-    )
+    await call.runtime.manage_organizations.update(page.id("id"), changes, context=call.context)
     return page.go(f"/organizations/{page.id('id')}", done="organization_changed")
 
 
@@ -110,12 +102,7 @@ async def change_role(page: PageRequest) -> Response:
     """Give a member another role."""
     call = page.call
     await call.runtime.manage_organizations.change_role(
-        call.principal,
-        page.id("id"),
-        page.id("user"),
-        role=page.form.text("role", most=MAX_ROLE),
-        context=call.context,
-        now=call.now,
+        page.id("id"), page.id("user"), role=page.form.text("role", most=MAX_ROLE), context=call.context
     )
     return page.go(f"/organizations/{page.id('id')}", done="role_changed")
 
@@ -125,7 +112,7 @@ async def remove_member(page: PageRequest) -> Response:
     """Remove a member."""
     call = page.call
     await call.runtime.manage_organizations.remove_member(
-        call.principal, page.id("id"), page.id("user"), context=call.context, now=call.now
+        page.id("id"), page.id("user"), context=call.context
     )
     return page.go(f"/organizations/{page.id('id')}", done="member_removed")
 
@@ -134,9 +121,7 @@ async def remove_member(page: PageRequest) -> Response:
 async def leave(page: PageRequest) -> Response:
     """Leave."""
     call = page.call
-    await call.runtime.manage_organizations.leave(
-        call.principal, page.id("id"), context=call.context, now=call.now
-    )
+    await call.runtime.manage_organizations.leave(page.id("id"), context=call.context)
     return page.go("/organizations", done="organization_left")
 
 
@@ -145,13 +130,11 @@ async def invite(page: PageRequest) -> Response:
     """Invite an address; the link is mailed, and shown this once."""
     call = page.call
     sent = await call.runtime.invitations.invite(
-        call.principal,
         page.id("id"),
         NewInvitation(
             email=page.form.text("email", most=MAX_EMAIL), role=page.form.text("role", most=MAX_ROLE)
         ),
         context=call.context,
-        now=call.now,
     )
     links = call.runtime.services.links
     return page.show(
@@ -166,11 +149,7 @@ async def cancel(page: PageRequest) -> Response:
     """Withdraw an invitation."""
     call = page.call
     await call.runtime.invitations.cancel(
-        call.principal,
-        page.id("invitation"),
-        organization_id=page.id("id"),
-        context=call.context,
-        now=call.now,
+        page.id("invitation"), organization_id=page.id("id"), context=call.context
     )
     return page.go(f"/organizations/{page.id('id')}", done="invitation_canceled")
 
@@ -179,9 +158,7 @@ async def cancel(page: PageRequest) -> Response:
 async def accept_received(page: PageRequest) -> Response:
     """Accept an invitation to the caller's own address."""
     call = page.call
-    accepted = await call.runtime.invitations.accept_by_id(
-        call.principal, page.id("id"), context=call.context, now=call.now
-    )
+    accepted = await call.runtime.invitations.accept_by_id(page.id("id"), context=call.context)
     return page.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
 
 
@@ -189,7 +166,7 @@ async def accept_received(page: PageRequest) -> Response:
 async def decline(page: PageRequest) -> Response:
     """Decline an invitation to the caller's own address."""
     call = page.call
-    await call.runtime.invitations.reject(call.principal, page.id("id"), context=call.context, now=call.now)
+    await call.runtime.invitations.reject(page.id("id"), context=call.context)
     return page.go("/organizations", done="invitation_declined")
 
 
@@ -203,9 +180,7 @@ async def accept_form(page: PageRequest) -> Response:
 async def accept(page: PageRequest) -> Response:
     """Accept an invitation with the token from the mail."""
     call = page.call
-    accepted = await call.runtime.invitations.accept_by_token(
-        call.principal, _token(page), context=call.context, now=call.now
-    )
+    accepted = await call.runtime.invitations.accept_by_token(_token(page), context=call.context)
     return page.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
 
 

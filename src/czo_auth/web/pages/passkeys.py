@@ -37,11 +37,7 @@ async def sign_in(page: PageRequest) -> Response:
     """Sign in with a passkey."""
     call, form = page.call, page.form
     outcome = await call.runtime.passkey_sign_in.finish(
-        _response(page),
-        ceremony=form.raw("ceremony"),
-        actor=form.text("as", most=64),
-        context=call.context,
-        now=call.now,
+        _response(page), ceremony=form.raw("ceremony"), actor=form.text("as", most=64), context=call.context
     )
     return signed_in_page(page, outcome)
 
@@ -54,12 +50,7 @@ async def second_step(page: PageRequest) -> Response:
     if challenge is None:
         raise InvalidChallenge
     outcome = await call.runtime.passkey_second_step.complete_sign_in(
-        challenge,
-        _response(page),
-        ceremony=form.raw("ceremony"),
-        wants_trust=False,
-        context=call.context,
-        now=call.now,
+        challenge, _response(page), ceremony=form.raw("ceremony"), wants_trust=False, context=call.context
     )
     return signed_in_page(page, outcome)
 
@@ -69,11 +60,7 @@ async def prove(page: PageRequest) -> Response:
     """Prove a passkey in a session, and go on."""
     call = page.call
     outcome = await call.runtime.passkey_second_step.step_up(
-        call.principal,
-        _response(page),
-        ceremony=page.form.raw("ceremony"),
-        context=call.context,
-        now=call.now,
+        _response(page), ceremony=page.form.raw("ceremony"), context=call.context
     )
     return signed_in_page(page, outcome)
 
@@ -93,17 +80,11 @@ async def prove_and_begin(page: PageRequest) -> Response:
 
 async def _begin(page: PageRequest, *, password: str | None, code: str | None) -> Response:
     call = page.call
-    status = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
+    status = await call.runtime.manage_two_factor.status(context=call.context)
     options: Options | None = None
     try:
         options = await call.runtime.register_passkey.options(
-            call.principal,
-            label=None,
-            attachment=None,
-            password=password,
-            code=code,
-            context=call.context,
-            now=call.now,
+            label=None, attachment=None, password=password, code=code, context=call.context
         )
     except ReauthenticationRequired:
         if password is not None:
@@ -121,13 +102,11 @@ async def add(page: PageRequest) -> Response:
     """Store a passkey. When it turns two factors on, show the backup codes this once."""
     call, form = page.call, page.form
     registered = await call.runtime.register_passkey.finish(
-        call.principal,
         _response(page),
         ceremony=form.raw("ceremony"),
         name=form.optional("name", most=MAX_NAME),
         enables_two_factor="enable_two_factor" in form,
         context=call.context,
-        now=call.now,
     )
     if registered.signed_in is None:
         return page.go("/security", done="passkey_added")
@@ -141,11 +120,7 @@ async def rename(page: PageRequest) -> Response:
     """Name a passkey."""
     call = page.call
     await call.runtime.manage_passkeys.rename(
-        call.principal,
-        page.id("id"),
-        name=page.form.text("passkey_name", most=MAX_NAME),
-        context=call.context,
-        now=call.now,
+        page.id("id"), name=page.form.text("passkey_name", most=MAX_NAME), context=call.context
     )
     return page.go("/security", done="passkey_renamed")
 
@@ -159,7 +134,7 @@ async def remove_form(page: PageRequest) -> Response:
     passkey = next((one for one in found if one.id == passkey_id), None)
     if passkey is None:
         raise PasskeyNotFound
-    status = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
+    status = await call.runtime.manage_two_factor.status(context=call.context)
     return page.show("passkey_remove.html", passkey=passkey, status=status)
 
 
@@ -168,12 +143,10 @@ async def remove(page: PageRequest) -> Response:
     """Remove a passkey."""
     call = page.call
     await call.runtime.manage_passkeys.remove(
-        call.principal,
         page.id("id"),
         password=page.form.raw("password") or None,
         code=page.form.optional("code", most=MAX_CODE),
         context=call.context,
-        now=call.now,
     )
     return page.go("/security", done="passkey_removed")
 

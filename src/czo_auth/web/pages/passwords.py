@@ -24,11 +24,7 @@ async def change(page: PageRequest) -> Response:
     """Change the password; all other sessions end."""
     call = page.call
     outcome = await call.runtime.passwords.change(
-        call.principal,
-        current=page.form.raw("password"),
-        new=page.form.raw("new_password"),
-        context=call.context,
-        now=call.now,
+        current=page.form.raw("password"), new=page.form.raw("new_password"), context=call.context
     )
     response = page.go("/security", done="password_changed")
     set_session_cookies(call, response, outcome)
@@ -46,7 +42,7 @@ async def forgot(page: PageRequest) -> Response:
     """Mail a link, if there is such a user; what is said is the same if there is not."""
     call = page.call
     email = page.form.text("email", most=MAX_EMAIL)
-    await call.runtime.passwords.request_reset(email, context=call.context, now=call.now)
+    await call.runtime.passwords.request_reset(email, context=call.context)
     return page.go("/sign-in", done="reset_mailed")
 
 
@@ -61,9 +57,7 @@ async def reset_form(page: PageRequest) -> Response:
 async def reset(page: PageRequest) -> Response:
     """Set a new password; signs nobody in."""
     call = page.call
-    await call.runtime.passwords.reset(
-        _token(page), new=page.form.raw("new_password"), context=call.context, now=call.now
-    )
+    await call.runtime.passwords.reset(_token(page), new=page.form.raw("new_password"), context=call.context)
     return page.go("/sign-in", done="password_reset")
 
 
@@ -78,7 +72,7 @@ async def verify_form(page: PageRequest) -> Response:
 async def verify(page: PageRequest) -> Response:
     """Confirm the address that the token was mailed to."""
     call = page.call
-    await call.runtime.verify_email.verify(_token(page), context=call.context, now=call.now)
+    await call.runtime.verify_email.verify(_token(page), context=call.context)
     return page.go("/sign-in", done="email_verified")
 
 
@@ -93,7 +87,7 @@ async def send(page: PageRequest) -> Response:
     """Mail a confirmation link, if there is an address to confirm; what is said is the same if there is not."""
     call = page.call
     email = page.form.text("email", most=MAX_EMAIL)
-    await call.runtime.verify_email.send(email, context=call.context, now=call.now)
+    await call.runtime.verify_email.send(email, context=call.context)
     return page.go("/sign-in" if page.caller is None else "/security", done="verification_mailed")
 
 
@@ -107,7 +101,7 @@ async def cancel_reset_form(page: PageRequest) -> Response:
 async def cancel_reset(page: PageRequest) -> Response:
     """Cancel the reset of a second factor of which its user was warned by mail; nobody need be signed in."""
     call = page.call
-    await call.runtime.recovery.cancel_by_token(_token(page), context=call.context, now=call.now)
+    await call.runtime.recovery.cancel_by_token(_token(page), context=call.context)
     return page.go("/sign-in", done="reset_cancelled")
 
 

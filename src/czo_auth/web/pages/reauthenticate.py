@@ -19,7 +19,7 @@ async def reauthenticate_form(page: PageRequest) -> Response:
     wanted = page.form.raw("next") or page.query.raw("next")
     return page.show(
         "reauthenticate.html",
-        has_factor=(await call.runtime.manage_two_factor.status(call.principal, now=call.now)).enabled,
+        has_factor=(await call.runtime.manage_two_factor.status(context=call.context)).enabled,
         next=wanted if is_own_page(wanted) else "/",
     )
 
@@ -29,10 +29,8 @@ async def reauthenticate(page: PageRequest) -> Response:
     """Check both, and return to the page of before."""
     call = page.call
     await call.runtime.recent_proof.renew(
-        call.principal,
         password=page.form.raw("password") or None,
         code=page.form.optional("code", most=MAX_CODE),
         context=call.context,
-        now=call.now,
     )
     return page.go_on(done="reauthenticated")

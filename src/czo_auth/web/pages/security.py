@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
+from czo_auth.core.context import Context
 from czo_auth.core.flows.sign_in.verify_email import update_profile
 from czo_auth.core.limits import MAX_CODE
 from czo_auth.core.passkeys.passkey import Passkey, user_handle
@@ -28,12 +29,12 @@ async def overview(page: PageRequest) -> Response:
         "security.html",
         user=user,
         current=session,
-        status=await runtime.manage_two_factor.status(principal, now=now),
+        status=await runtime.manage_two_factor.status(context=Context(now=now).of(principal)),
         reset=await runtime.recovery.find(principal.user_id),
         passkeys=passkeys,
         accepted=_accepted_passkeys(page, passkeys),
-        devices=(await runtime.trusted_devices.list(principal, now=now)).items,
-        sessions=await runtime.manage_sessions.list(principal, now=now),
+        devices=(await runtime.trusted_devices.list(context=Context(now=now).of(principal))).items,
+        sessions=await runtime.manage_sessions.list(context=Context(now=now).of(principal)),
     )
 
 
@@ -56,12 +57,10 @@ async def change_profile(page: PageRequest) -> Response:
     call = page.call
     await update_profile(
         call.runtime.services,
-        call.principal,
         name=page.form.text("name"),
         image=None,
         clears_image=False,
         context=call.context,
-        now=call.now,
     )
     return page.go("/security", done="profile_changed")
 
@@ -77,11 +76,9 @@ async def backup_codes(page: PageRequest) -> Response:
     """Replace the backup codes and show the new ones this once."""
     call = page.call
     codes = await call.runtime.manage_two_factor.regenerate_codes(
-        call.principal,
         password=page.form.raw("password") or None,
         code=page.form.optional("code", most=MAX_CODE),
         context=call.context,
-        now=call.now,
     )
     return page.show("backup_codes.html", codes=codes)
 
@@ -90,7 +87,7 @@ async def backup_codes(page: PageRequest) -> Response:
 async def disable_form(page: PageRequest) -> Response:
     """Ask whether the second factor shall go."""
     call = page.call
-    status = await call.runtime.manage_two_factor.status(call.principal, now=call.now)
+    status = await call.runtime.manage_two_factor.status(context=call.context)
     return page.show("disable.html", status=status)
 
 
@@ -99,12 +96,10 @@ async def disable(page: PageRequest) -> Response:
     """Turn the second factor off."""
     call = page.call
     await call.runtime.manage_two_factor.disable(
-        call.principal,
         password=page.form.raw("password") or None,
         code=page.form.optional("code", most=MAX_CODE),
         everything="all" in page.form,
         context=call.context,
-        now=call.now,
     )
     return page.go("/security", done="two_factor_off")
 
@@ -113,7 +108,7 @@ async def disable(page: PageRequest) -> Response:
 async def cancel_own_reset(page: PageRequest) -> Response:
     """Cancel the reset that waits for one's own second factor."""
     call = page.call
-    await call.runtime.recovery.cancel_own(call.principal, context=call.context, now=call.now)
+    await call.runtime.recovery.cancel_own(context=call.context)
     return page.go("/security", done="reset_cancelled")
 
 
@@ -121,9 +116,7 @@ async def cancel_own_reset(page: PageRequest) -> Response:
 async def revoke_device(page: PageRequest) -> Response:
     """Forget one trusted device."""
     call = page.call
-    await call.runtime.trusted_devices.revoke(
-        call.principal, page.id("id"), context=call.context, now=call.now
-    )
+    await call.runtime.trusted_devices.revoke(page.id("id"), context=call.context)
     return page.go("/security", done="device_forgotten")
 
 
@@ -131,7 +124,7 @@ async def revoke_device(page: PageRequest) -> Response:
 async def revoke_devices(page: PageRequest) -> Response:
     """Forget all trusted devices."""
     call = page.call
-    await call.runtime.trusted_devices.revoke_all(call.principal, context=call.context, now=call.now)
+    await call.runtime.trusted_devices.revoke_all(context=call.context)
     return page.go("/security", done="device_forgotten")
 
 
@@ -139,9 +132,7 @@ async def revoke_devices(page: PageRequest) -> Response:
 async def revoke_session(page: PageRequest) -> Response:
     """End one session."""
     call = page.call
-    await call.runtime.manage_sessions.revoke(
-        call.principal, page.id("id"), context=call.context, now=call.now
-    )
+    await call.runtime.manage_sessions.revoke(page.id("id"), context=call.context)
     return page.go("/security", done="session_ended")
 
 
@@ -149,5 +140,5 @@ async def revoke_session(page: PageRequest) -> Response:
 async def revoke_sessions(page: PageRequest) -> Response:
     """End all other sessions."""
     call = page.call
-    await call.runtime.manage_sessions.revoke_others(call.principal, context=call.context, now=call.now)
+    await call.runtime.manage_sessions.revoke_others(context=call.context)
     return page.go("/security", done="session_ended")

@@ -48,9 +48,9 @@ async def sign_up(page: PageRequest) -> Response:
         organization_name=form.optional("organization_name"),
     )
     actor = form.text("as", most=MAX_ID)
-    await call.runtime.sign_up.sign_up(actor, new, context=call.context, now=call.now)
+    await call.runtime.sign_up.sign_up(actor, new, context=call.context)
     return page.go(
-        "/sign-in", done="signed_up", **{"as": actor}, **({"next": _wanted(page)} if _wanted(page) else {})
+        "/sign-in", done="signed_up", **{"as": actor}, **{"next": _wanted(page)} if _wanted(page) else {}
     )
 
 
@@ -80,9 +80,7 @@ async def sign_in(page: PageRequest) -> Response:
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
         known_browser=call.known_browser,
     )
-    outcome = await call.runtime.sign_in.begin(
-        form.text("as", most=MAX_ID), given, context=call.context, now=call.now
-    )
+    outcome = await call.runtime.sign_in.begin(form.text("as", most=MAX_ID), given, context=call.context)
     return signed_in_page(page, outcome)
 
 
@@ -123,7 +121,6 @@ async def verify_code(page: PageRequest) -> Response:
         "either",
         wants_trust="trust_device" in form,
         context=call.context,
-        now=call.now,
     )
     return signed_in_page(page, outcome)
 
@@ -141,11 +138,7 @@ async def prove(page: PageRequest) -> Response:
     """Prove the second factor in a session, and go on."""
     call = page.call
     outcome = await call.runtime.second_factor.step_up(
-        call.principal,
-        page.form.text("code", most=MAX_CODE),
-        "either",
-        context=call.context,
-        now=call.now,
+        page.form.text("code", most=MAX_CODE), "either", context=call.context
     )
     response = page.go_on()
     set_session_cookies(call, response, outcome)
@@ -157,7 +150,7 @@ async def switch_actor(page: PageRequest) -> Response:
     """Switch the actor type."""
     call = page.call
     outcome = await call.runtime.manage_sessions.switch_actor(
-        call.principal, page.form.text("as", most=MAX_ID), context=call.context, now=call.now
+        page.form.text("as", most=MAX_ID), context=call.context
     )
     return signed_in_page(page, outcome)
 
@@ -167,8 +160,8 @@ async def sign_out(page: PageRequest) -> Response:
     """End the session; never fails without one."""
     call = page.call
     call.cookie(call.authenticator.cookies.session)
-    if call.caller is not None:
-        await call.runtime.manage_sessions.sign_out(call.caller, context=call.context, now=call.now)
+    if call.context.principal is not None:
+        await call.runtime.manage_sessions.sign_out(context=call.context)
     return signed_out(page)
 
 
@@ -194,7 +187,7 @@ async def _second_step_options(page: PageRequest) -> Options | None:
 async def _step_up_options(page: PageRequest) -> Options | None:
     call = page.call
     try:
-        options = await call.runtime.passkey_second_step.step_up_options(call.principal, now=call.now)
+        options = await call.runtime.passkey_second_step.step_up_options(context=call.context)
     except PasskeysNotAvailable:
         return None
     return options if options["allowCredentials"] else None

@@ -30,7 +30,6 @@ async def create(page: PageRequest) -> Response:
     """Make an endpoint; its secret is shown this once."""
     call = page.call
     created = await call.runtime.webhooks.create(
-        call.principal,
         _organization_id(page),
         NewWebhook(
             url=page.form.text("url", most=MAX_WEBHOOK_URL),
@@ -38,7 +37,6 @@ async def create(page: PageRequest) -> Response:
             description=page.form.optional("description", most=MAX_WEBHOOK_DESCRIPTION),
         ),
         context=call.context,
-        now=call.now,
     )
     return await _show(page, "webhook_secret.html", webhook=created.webhook, secret=created.secret)
 
@@ -90,18 +88,14 @@ async def switch_off(page: PageRequest) -> Response:
 async def delete(page: PageRequest) -> Response:
     """Delete an endpoint with its log."""
     call = page.call
-    await call.runtime.webhooks.delete(
-        call.principal, _organization_id(page), page.id("webhook"), context=call.context, now=call.now
-    )
+    await call.runtime.webhooks.delete(_organization_id(page), page.id("webhook"), context=call.context)
     return page.go(_base(page), done="webhook_deleted")
 
 
 async def rotate(page: PageRequest) -> Response:
     """Make a new secret, shown this once."""
     call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
-    secret = await call.runtime.webhooks.rotate_secret(
-        call.principal, organization_id, webhook_id, context=call.context, now=call.now
-    )
+    secret = await call.runtime.webhooks.rotate_secret(organization_id, webhook_id, context=call.context)
     webhook = await call.runtime.webhooks.get(call.principal, organization_id, webhook_id)
     return await _show(page, "webhook_secret.html", webhook=webhook, secret=secret)
 
@@ -109,9 +103,7 @@ async def rotate(page: PageRequest) -> Response:
 async def send_test(page: PageRequest) -> Response:
     """Send a test event."""
     call = page.call
-    await call.runtime.webhooks.test(
-        call.principal, _organization_id(page), page.id("webhook"), context=call.context, now=call.now
-    )
+    await call.runtime.webhooks.test(_organization_id(page), page.id("webhook"), context=call.context)
     return page.go(f"{_base(page)}/{page.id('webhook')}", done="webhook_tested")
 
 
@@ -123,13 +115,7 @@ async def replay(page: PageRequest) -> Response:
     if delivery_id is None and since is None:
         raise ValidationFailed(details=(("since", "This must not be blank."),))
     await call.runtime.webhooks.replay(
-        call.principal,
-        _organization_id(page),
-        page.id("webhook"),
-        since=since,
-        delivery_id=delivery_id,
-        context=call.context,
-        now=call.now,
+        _organization_id(page), page.id("webhook"), since=since, delivery_id=delivery_id, context=call.context
     )
     return page.go(f"{_base(page)}/{page.id('webhook')}", done="webhook_replayed")
 
@@ -183,7 +169,7 @@ async def _show(page: PageRequest, template: str, **values: object) -> Response:
         http_status=200,
         here=_base(page),
         organization=organization,
-        proved=await call.runtime.recent_proof.is_recent(call.principal, now=call.now),
+        proved=await call.runtime.recent_proof.is_recent(context=call.context),
         **values,
     )
 
@@ -191,11 +177,6 @@ async def _show(page: PageRequest, template: str, **values: object) -> Response:
 async def _change(page: PageRequest, changes: WebhookChanges, *, done: str) -> Response:
     call = page.call
     await call.runtime.webhooks.update(
-        call.principal,
-        _organization_id(page),
-        page.id("webhook"),
-        changes,
-        context=call.context,
-        now=call.now,
+        _organization_id(page), page.id("webhook"), changes, context=call.context
     )
     return page.go(f"{_base(page)}/{page.id('webhook')}", done=done)

@@ -23,7 +23,7 @@ from czo_auth.runtime import Runtime
 from czo_auth.runtime.housekeeping import Housekeeping
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
-from tests.core.flows.deployment import FROM_HERE, NOW, Deployment, Postbox, nowhere, open_deployment
+from tests.core.flows.deployment import NOW, Deployment, Postbox, from_here, nowhere, open_deployment
 
 KEY = new_key_text()
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -41,7 +41,7 @@ async def key_of(
 ) -> ApiKey:
     expires_in = None if days is None else timedelta(days=days)
     new = NewApiKey(name=name, expires_in=expires_in, **more)
-    created = await deployment.runtime.manage_api_keys.create(owner, new, context=FROM_HERE, now=NOW)
+    created = await deployment.runtime.manage_api_keys.create(new, context=from_here(NOW).of(owner))
     return created.api_key
 
 
@@ -110,10 +110,10 @@ async def test_dead_keys_are_not_told_of(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     keys = deployment.runtime.manage_api_keys
     revoked, disabled, rotated = [await key_of(deployment, ada, days=40) for _ in range(3)]
-    await keys.revoke(ada, revoked.id, context=FROM_HERE, now=NOW)
+    await keys.revoke(revoked.id, context=from_here(NOW).of(ada))
     off = ApiKeyChanges(given=frozenset({"enabled"}), enabled=False)
-    await keys.change(ada, disabled.id, off, context=FROM_HERE, now=NOW)
-    successor = await keys.rotate(ada, rotated.id, overlap=DAY, context=FROM_HERE, now=NOW)
+    await keys.change(disabled.id, off, context=from_here(NOW).of(ada))
+    successor = await keys.rotate(rotated.id, overlap=DAY, context=from_here(NOW).of(ada))
     await deployment.ban(await deployment.person("eve"))
     await deployment.runtime.key_expiry.remind(now=NOW + 10.5 * DAY)
     assert [entry[0] for entry in await told(deployment)] == [successor.api_key.id]
@@ -124,7 +124,7 @@ async def test_key_whose_end_is_moved_is_told_of_its_new_end(deployment: Deploym
     key = await key_of(deployment, ada, days=40)
     await deployment.runtime.key_expiry.remind(now=NOW + 10.5 * DAY)
     later = ApiKeyChanges(given=frozenset({"expires_at"}), expires_at=NOW + 100 * DAY)
-    await deployment.runtime.manage_api_keys.change(ada, key.id, later, context=FROM_HERE, now=NOW + 11 * DAY)
+    await deployment.runtime.manage_api_keys.change(key.id, later, context=from_here(NOW + 11 * DAY).of(ada))
     for at in (33, 39.5, 69, 70.01, 71):
         await deployment.runtime.key_expiry.remind(now=NOW + at * DAY)
     assert await told(deployment) == [(key.id, 30, "expiry"), (key.id, 30, "expiry")]
@@ -149,7 +149,7 @@ async def set_rules(
     deployment: Deployment, owner: Principal, organization: Organization, **rules: int | None
 ) -> None:
     changes = OrganizationChanges(given=frozenset(rules), **rules)
-    await deployment.organizations.update(owner, organization.id, changes, context=FROM_HERE, now=NOW)
+    await deployment.organizations.update(organization.id, changes, context=from_here(NOW).of(owner))
 
 
 async def test_limit_binds_the_keys_that_exist_and_their_owners_are_told(deployment: Deployment) -> None:
@@ -206,7 +206,7 @@ async def test_limit_of_the_deployment_binds_older_keys_at_the_next_housekeeping
         (key,) = await deployment.live_keys(ada)
         assert (key.id, key.expires_at) == (old.id, NOW + 30 * DAY)
         rotated = await strict.api_keys.rotate(
-            ada, old.id, overlap=timedelta(0), context=FROM_HERE, now=NOW + DAY
+            old.id, overlap=timedelta(0), context=from_here(NOW + DAY).of(ada)
         )
         assert rotated.api_key.expires_at == NOW + 30 * DAY
     finally:

@@ -19,7 +19,7 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import CredentialRecord
 from czo_auth.crypto import tokens
-from tests.core.flows.deployment import FROM_HERE, NOW, Deployment, nowhere, open_deployment
+from tests.core.flows.deployment import NOW, Deployment, from_here, nowhere, open_deployment
 
 MINUTE = timedelta(minutes=1)
 
@@ -116,7 +116,7 @@ class Memory:
 
 async def key_of(deployment: Deployment, owner: Principal, **more: Any) -> CreatedApiKey:
     new = NewApiKey(name="key", **more)
-    return await deployment.runtime.manage_api_keys.create(owner, new, context=FROM_HERE, now=NOW)
+    return await deployment.runtime.manage_api_keys.create(new, context=from_here(NOW).of(owner))
 
 
 async def test_what_was_proved_is_recalled_without_a_look_into_the_database(

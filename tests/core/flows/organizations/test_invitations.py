@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -30,7 +31,7 @@ from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Invitation, Organization
 from czo_auth.core.principal import Principal
 from czo_auth.crypto import tokens
-from tests.core.flows.deployment import FROM_HERE, NOW, Deployment, open_deployment, outcome
+from tests.core.flows.deployment import NOW, Deployment, from_here, open_deployment, outcome
 from tests.delivery.waiting import until
 
 ROLES = ("viewer", "member", "admin", "owner")
@@ -50,39 +51,37 @@ def invite(
     now: datetime = NOW,
 ) -> Awaitable[SentInvitation]:
     new = NewInvitation(email=email, role=role, resends=resends)
-    return deployment.invitations.invite(by, organization.id, new, context=FROM_HERE, now=now)
+    return deployment.invitations.invite(organization.id, new, context=from_here(now).of(by))
 
 
 def accept(
     deployment: Deployment, by: Principal, token: str, *, now: datetime = NOW
 ) -> Awaitable[AcceptedInvitation]:
-    return deployment.invitations.accept_by_token(by, token, context=FROM_HERE, now=now)
+    return deployment.invitations.accept_by_token(token, context=from_here(now).of(by))
 
 
 def accept_by_id(deployment: Deployment, by: Principal, invitation_id: str) -> Awaitable[AcceptedInvitation]:
-    return deployment.invitations.accept_by_id(by, invitation_id, context=FROM_HERE, now=NOW)
+    return deployment.invitations.accept_by_id(invitation_id, context=from_here(NOW).of(by))
 
 
 def reject(deployment: Deployment, by: Principal, invitation_id: str) -> Awaitable[Invitation]:
-    return deployment.invitations.reject(by, invitation_id, context=FROM_HERE, now=NOW)
+    return deployment.invitations.reject(invitation_id, context=from_here(NOW).of(by))
 
 
 def cancel(
     deployment: Deployment, by: Principal, invitation_id: str, organization: Organization | None = None
 ) -> Awaitable[Invitation]:
     return deployment.invitations.cancel(
-        by,
         invitation_id,
         organization_id=organization.id if organization else None,
-        context=FROM_HERE,
-        now=NOW,
+        context=from_here(NOW).of(by),
     )
 
 
 def remove(
     deployment: Deployment, by: Principal, organization: Organization, of: Principal
 ) -> Awaitable[object]:
-    return deployment.organizations.remove_member(by, organization.id, of.user_id, context=FROM_HERE, now=NOW)
+    return deployment.organizations.remove_member(organization.id, of.user_id, context=from_here(NOW).of(by))
 
 
 # --- inviting --------------------------------------------------------------------------------------------------------
@@ -136,17 +135,15 @@ async def test_stranger_cannot_tell_an_organization_from_none(deployment: Deploy
     for organization_id in (acme.id, new_id(NOW), "not-an-id"):
         with pytest.raises(UnknownOrganization):
             await deployment.invitations.invite(
-                eve,
                 organization_id,
                 NewInvitation(email="x@example.com", role="member"),
-                context=FROM_HERE,
-                now=NOW,
+                context=from_here(NOW).of(eve),
             )
         with pytest.raises(UnknownOrganization):
             await deployment.invitations.list(eve, organization_id)
         with pytest.raises(UnknownOrganization):
             await deployment.invitations.cancel(
-                eve, sent.invitation.id, organization_id=organization_id, context=FROM_HERE, now=NOW
+                sent.invitation.id, organization_id=organization_id, context=from_here(NOW).of(eve)
             )
     for invitation_id in (sent.invitation.id, new_id(NOW), "not-an-id"):
         with pytest.raises(UnknownInvitation):
@@ -346,7 +343,7 @@ async def test_only_the_invited_address_may_answer(deployment: Deployment) -> No
     with pytest.raises(NotTheRecipient):
         await reject(deployment, eve, sent.invitation.id)
     with pytest.raises(NotTheRecipient):
-        await deployment.invitations.get(eve, sent.invitation.id, now=NOW)
+        await deployment.invitations.get(sent.invitation.id, context=Context(now=NOW).of(eve))
 
     assert await deployment.role_of(acme, eve) is None
     await accept(deployment, await deployment.person("bob"), sent.token)
@@ -375,7 +372,7 @@ async def test_invitation_lives_48_hours(deployment: Deployment) -> None:
     with pytest.raises(InvitationNotFound):
         await accept(deployment, bob, sent.token, now=NOW + LIFETIME)
     with pytest.raises(InvitationNotFound):
-        await deployment.invitations.get(bob, sent.invitation.id, now=NOW + LIFETIME)
+        await deployment.invitations.get(sent.invitation.id, context=Context(now=NOW + LIFETIME).of(bob))
     await accept(deployment, bob, sent.token, now=NOW + LIFETIME - MILLISECOND)
 
 
@@ -394,7 +391,7 @@ async def test_invitation_dies_with_its_inviters_right_to_send_it(deployment: De
     acme = await deployment.organization(ada)
     inviter = await deployment.member(acme, "inv", "owner")
     sent = await invite(deployment, inviter, acme, role="owner")
-    await deployment.invitations.get(bob, sent.invitation.id, now=NOW)
+    await deployment.invitations.get(sent.invitation.id, context=Context(now=NOW).of(bob))
 
     if fate == "banned":
         await deployment.ban(inviter)
@@ -407,10 +404,10 @@ async def test_invitation_dies_with_its_inviters_right_to_send_it(deployment: De
         accept(deployment, bob, sent.token),
         accept_by_id(deployment, bob, sent.invitation.id),
         reject(deployment, bob, sent.invitation.id),
-        deployment.invitations.get(bob, sent.invitation.id, now=NOW),
+        deployment.invitations.get(sent.invitation.id, context=Context(now=NOW).of(bob)),
     ):
         assert await outcome(act) == InvitationNotFound.__name__
-    assert await deployment.invitations.list_for(bob, now=NOW) == []
+    assert await deployment.invitations.list_for(context=Context(now=NOW).of(bob)) == []
     assert await deployment.role_of(acme, bob) is None
 
     again = await invite(deployment, ada, acme, role="owner")
@@ -422,7 +419,7 @@ async def test_invitation_dies_with_the_organization(deployment: Deployment) -> 
     acme = await deployment.organization(ada)
     sent = await invite(deployment, ada, acme)
 
-    await deployment.organizations.delete(ada, acme.id, context=FROM_HERE, now=NOW)
+    await deployment.organizations.delete(acme.id, context=from_here(NOW).of(ada))
 
     with pytest.raises(InvitationNotFound):
         await accept(deployment, bob, sent.token)
@@ -499,14 +496,14 @@ async def test_invited_person_sees_who_invites_where(deployment: Deployment) -> 
     acme = await deployment.organization(ada)
     sent = await invite(deployment, ada, acme)
 
-    received = await deployment.invitations.get(bob, sent.invitation.id, now=NOW)
+    received = await deployment.invitations.get(sent.invitation.id, context=Context(now=NOW).of(bob))
 
     assert received.invitation == sent.invitation
     assert received.organization == acme
     assert received.inviter.user_id == ada.user_id
     for invitation_id in (new_id(NOW), "not-an-id"):
         with pytest.raises(InvitationNotFound):
-            await deployment.invitations.get(bob, invitation_id, now=NOW)
+            await deployment.invitations.get(invitation_id, context=Context(now=NOW).of(bob))
 
 
 async def test_rejected_invitation_is_dead(deployment: Deployment) -> None:
@@ -534,7 +531,7 @@ async def test_whoever_did_not_confirm_an_address_cannot_list_what_was_sent_ther
     sent = await invite(deployment, ada, acme, "carol@example.com")
 
     with pytest.raises(EmailNotVerified):
-        await deployment.invitations.list_for(squatter, now=NOW)
-    (received,) = await deployment.invitations.list_for(carol, now=NOW)
+        await deployment.invitations.list_for(context=Context(now=NOW).of(squatter))
+    (received,) = await deployment.invitations.list_for(context=Context(now=NOW).of(carol))
     assert received.invitation == sent.invitation
-    assert await deployment.invitations.list_for(carol, now=NOW + LIFETIME) == []
+    assert await deployment.invitations.list_for(context=Context(now=NOW + LIFETIME).of(carol)) == []

@@ -26,7 +26,7 @@ from czo_auth.core.flows.organizations.manage import ManageOrganizations, NewOrg
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Organization, OrganizationPolicy
 from czo_auth.core.principal import Principal
-from tests.core.flows.deployment import FROM_HERE, NOW, Deployment, nowhere, open_deployment, outcome
+from tests.core.flows.deployment import NOW, Deployment, from_here, nowhere, open_deployment, outcome
 
 ROLES = ("viewer", "member", "admin", "owner")
 ROUNDS = 12
@@ -36,25 +36,25 @@ def change_role(
     deployment: Deployment, by: Principal, organization: Organization, of: Principal, role: str
 ) -> Awaitable[object]:
     return deployment.organizations.change_role(
-        by, organization.id, of.user_id, role=role, context=FROM_HERE, now=NOW
+        organization.id, of.user_id, role=role, context=from_here(NOW).of(by)
     )
 
 
 def remove(
     deployment: Deployment, by: Principal, organization: Organization, of: Principal
 ) -> Awaitable[object]:
-    return deployment.organizations.remove_member(by, organization.id, of.user_id, context=FROM_HERE, now=NOW)
+    return deployment.organizations.remove_member(organization.id, of.user_id, context=from_here(NOW).of(by))
 
 
 def update(
     deployment: Deployment, by: Principal, organization: Organization, **values: object
 ) -> Awaitable[object]:
     changes = OrganizationChanges(given=frozenset(values), **values)  # type: ignore[arg-type]
-    return deployment.organizations.update(by, organization.id, changes, context=FROM_HERE, now=NOW)
+    return deployment.organizations.update(organization.id, changes, context=from_here(NOW).of(by))
 
 
 def delete(deployment: Deployment, by: Principal, organization: Organization) -> Awaitable[object]:
-    return deployment.organizations.delete(by, organization.id, context=FROM_HERE, now=NOW)
+    return deployment.organizations.delete(organization.id, context=from_here(NOW).of(by))
 
 
 # --- founding --------------------------------------------------------------------------------------------------------
@@ -62,10 +62,8 @@ async def test_founder_is_owner_and_the_events_say_so(deployment: Deployment) ->
     ada = await deployment.person("ada")
 
     made = await deployment.organizations.create(
-        ada,
         NewOrganization(name="  Ada & Sons ", slug="ada-sons", metadata={"tier": 1}),
-        context=FROM_HERE,
-        now=NOW,
+        context=from_here(NOW).of(ada),
     )
 
     assert (made.organization.name, made.organization.slug) == ("Ada & Sons", "ada-sons")
@@ -86,7 +84,7 @@ async def test_founding_activates_only_where_it_was_asked_for(deployment: Deploy
     assert (await deployment.proved(token)).organization_id is None
 
     made = await deployment.organizations.create(
-        ada, NewOrganization(name="Loud", activates=True), context=FROM_HERE, now=NOW
+        NewOrganization(name="Loud", activates=True), context=from_here(NOW).of(ada)
     )
 
     now_active = await deployment.proved(token)
@@ -96,16 +94,16 @@ async def test_founding_activates_only_where_it_was_asked_for(deployment: Deploy
 async def test_slug_belongs_to_one_organization_until_it_is_deleted(deployment: Deployment) -> None:
     ada, bob = await deployment.person("ada"), await deployment.person("bob")
     taken = NewOrganization(name="Acme", slug="acme")
-    first = await deployment.organizations.create(ada, taken, context=FROM_HERE, now=NOW)
+    first = await deployment.organizations.create(taken, context=from_here(NOW).of(ada))
     assert not await deployment.organizations.is_slug_free("acme")
     with pytest.raises(SlugTaken):
-        await deployment.organizations.create(bob, taken, context=FROM_HERE, now=NOW)
+        await deployment.organizations.create(taken, context=from_here(NOW).of(bob))
     assert (await deployment.organizations.list(bob)).items == []
 
     await delete(deployment, ada, first.organization)
 
     assert await deployment.organizations.is_slug_free("acme")
-    await deployment.organizations.create(bob, taken, context=FROM_HERE, now=NOW)
+    await deployment.organizations.create(taken, context=from_here(NOW).of(bob))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ async def test_odd_input_founds_nothing(migrated_sqlite_url: str, new: NewOrgani
     async with open_deployment(migrated_sqlite_url) as deployment:
         ada = await deployment.person("ada")
         with pytest.raises(ValidationFailed):
-            await deployment.organizations.create(ada, new, context=FROM_HERE, now=NOW)
+            await deployment.organizations.create(new, context=from_here(NOW).of(ada))
         assert (await deployment.organizations.list(ada)).items == []
 
 
@@ -150,7 +148,7 @@ async def test_limit_of_organizations_owned_holds_against_requests_at_once(
         *(
             outcome(
                 processes[number % 2].create(
-                    ada, NewOrganization(name=f"O{number}"), context=FROM_HERE, now=NOW
+                    NewOrganization(name=f"O{number}"), context=from_here(NOW).of(ada)
                 )
             )
             for number in range(6)
@@ -169,10 +167,10 @@ async def test_founding_can_be_kept_to_actor_types_that_found(deployment: Deploy
     ada = await deployment.person("ada")
 
     with pytest.raises(CannotFoundOrganization):
-        await closed.create(ada, NewOrganization(name="Acme"), context=FROM_HERE, now=NOW)
+        await closed.create(NewOrganization(name="Acme"), context=from_here(NOW).of(ada))
 
     merchant = replace(ada, actor_type="merchant")
-    await closed.create(merchant, NewOrganization(name="Acme"), context=FROM_HERE, now=NOW)
+    await closed.create(NewOrganization(name="Acme"), context=from_here(NOW).of(merchant))
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -191,7 +189,7 @@ async def test_stranger_cannot_tell_an_organization_from_none(deployment: Deploy
         lambda of: delete(deployment, stranger, of),
         lambda of: change_role(deployment, stranger, of, ada, "viewer"),
         lambda of: remove(deployment, stranger, of, ada),
-        lambda of: deployment.organizations.leave(stranger, of.id, context=FROM_HERE, now=NOW),
+        lambda of: deployment.organizations.leave(of.id, context=from_here(NOW).of(stranger)),
     ]
     unknown = [replace(acme, id=new_id(NOW), slug="nothing"), replace(acme, id="not-an-id", slug="no slug")]
 
@@ -296,7 +294,7 @@ async def test_owners_and_admins_change_and_only_owners_delete(deployment: Deplo
 async def test_only_what_was_sent_is_changed(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     new = NewOrganization(name="Acme", slug="acme", logo="https://example.com/a.svg", metadata={"a": 1})
-    acme = (await deployment.organizations.create(ada, new, context=FROM_HERE, now=NOW)).organization
+    acme = (await deployment.organizations.create(new, context=from_here(NOW).of(ada))).organization
 
     await update(deployment, ada, acme, name="Acme 2")
     assert (await deployment.organizations.get(ada, acme.id)).organization == replace(acme, name="Acme 2")
@@ -468,13 +466,13 @@ async def test_last_owner_stays_owner(deployment: Deployment) -> None:
     with pytest.raises(LastOwner):
         await remove(deployment, ada, acme, ada)
     with pytest.raises(LastOwner):
-        await deployment.organizations.leave(ada, acme.id, context=FROM_HERE, now=NOW)
+        await deployment.organizations.leave(acme.id, context=from_here(NOW).of(ada))
     with pytest.raises(LastOwner):
         await change_role(deployment, ada, acme, ada, "admin")
     assert await deployment.role_of(acme, ada) == "owner"
 
     await change_role(deployment, ada, acme, bob, "owner")
-    await deployment.organizations.leave(ada, acme.id, context=FROM_HERE, now=NOW)
+    await deployment.organizations.leave(acme.id, context=from_here(NOW).of(ada))
     assert await deployment.role_of(acme, ada) is None
     with pytest.raises(LastOwner):
         await change_role(deployment, bob, acme, bob, "viewer")
@@ -584,11 +582,11 @@ async def test_member_can_be_named_by_membership_or_address(deployment: Deployme
     await deployment.join(acme, eve, "member")
 
     changed = await deployment.organizations.change_role(
-        ada, acme.id, member.id, role="viewer", named_by="member_id", context=FROM_HERE, now=NOW
+        acme.id, member.id, role="viewer", named_by="member_id", context=from_here(NOW).of(ada)
     )
     assert (changed.user_id, changed.role) == (bob.user_id, "viewer")
     removed = await deployment.organizations.remove_member(
-        ada, acme.id, " EVE@Example.com", named_by="email", context=FROM_HERE, now=NOW
+        acme.id, " EVE@Example.com", named_by="email", context=from_here(NOW).of(ada)
     )
     assert removed.user_id == eve.user_id
 
@@ -601,10 +599,5 @@ async def test_membership_of_another_organization_is_unknown_here(deployment: De
     for named_by, text in (("member_id", member.id), ("user_id", member.user_id), ("email", member.email)):
         with pytest.raises(UnknownMember):
             await deployment.organizations.remove_member(
-                ada,
-                acme.id,
-                text,
-                named_by=named_by,  # type: ignore[arg-type]
-                context=FROM_HERE,
-                now=NOW,
+                acme.id, text, named_by=named_by, context=from_here(NOW).of(ada)
             )

@@ -12,7 +12,7 @@ from czo_auth.core.events import types
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
-from tests.core.flows.deployment import FROM_HERE, NOW, Deployment
+from tests.core.flows.deployment import NOW, Deployment, from_here
 
 BOTH = frozenset({"customer", "merchant"})
 
@@ -25,8 +25,8 @@ async def merchant(deployment: Deployment) -> tuple[User, IssuedSession]:
 
 async def test_family_of_a_session_that_lives_goes_on(deployment: Deployment) -> None:
     _, issued = await merchant(deployment)
-    refreshed = await deployment.runtime.refresh.refresh(issued.refresh_token, context=FROM_HERE, now=NOW)
-    again = await deployment.runtime.refresh.refresh(refreshed.refresh_token, context=FROM_HERE, now=NOW)
+    refreshed = await deployment.runtime.refresh.refresh(issued.refresh_token, context=from_here(NOW))
+    again = await deployment.runtime.refresh.refresh(refreshed.refresh_token, context=from_here(NOW))
     assert len({issued.refresh_token, refreshed.refresh_token, again.refresh_token}) == 3
 
 
@@ -48,21 +48,21 @@ async def test_family_buys_nothing_when_its_owner_may_not_sign_in_so(
     user, issued = await merchant(deployment)
     await deployment.transactions.run(lambda tx: change(tx, user, issued))
     with pytest.raises(InvalidRefreshToken):
-        await deployment.runtime.refresh.refresh(issued.refresh_token, context=FROM_HERE, now=NOW)
+        await deployment.runtime.refresh.refresh(issued.refresh_token, context=from_here(NOW))
 
 
 async def test_family_ends_with_its_session_however_often_it_was_refreshed(deployment: Deployment) -> None:
     _, issued = await merchant(deployment)
     end = issued.session.expires_at
     almost = end - (end - NOW) / 100
-    refreshed = await deployment.runtime.refresh.refresh(issued.refresh_token, context=FROM_HERE, now=almost)
+    refreshed = await deployment.runtime.refresh.refresh(issued.refresh_token, context=from_here(almost))
     with pytest.raises(InvalidRefreshToken):
-        await deployment.runtime.refresh.refresh(refreshed.refresh_token, context=FROM_HERE, now=end)
+        await deployment.runtime.refresh.refresh(refreshed.refresh_token, context=from_here(end))
 
 
 async def test_new_tokens_do_not_show(deployment: Deployment) -> None:
     _, issued = await merchant(deployment)
-    refreshed = await deployment.runtime.refresh.refresh(issued.refresh_token, context=FROM_HERE, now=NOW)
+    refreshed = await deployment.runtime.refresh.refresh(issued.refresh_token, context=from_here(NOW))
     for secret in (refreshed.access_token, refreshed.refresh_token):
         assert secret not in repr(refreshed)
 
@@ -71,13 +71,13 @@ async def test_token_that_comes_back_is_told_as_a_theft_once(deployment: Deploym
     """S22: the grace has ten seconds, the last moment included."""
     user, issued = await merchant(deployment)
     refresh = deployment.runtime.refresh.refresh
-    await refresh(issued.refresh_token, context=FROM_HERE, now=NOW)
+    await refresh(issued.refresh_token, context=from_here(NOW))
     with pytest.raises(RefreshInProgress):
-        await refresh(issued.refresh_token, context=FROM_HERE, now=NOW + timedelta(seconds=10))
+        await refresh(issued.refresh_token, context=from_here(NOW + timedelta(seconds=10)))
     assert await deployment.events(types.REFRESH_REUSE_DETECTED) == []
     for seconds in (11, 12):
         with pytest.raises(InvalidRefreshToken):
-            await refresh(issued.refresh_token, context=FROM_HERE, now=NOW + timedelta(seconds=seconds))
+            await refresh(issued.refresh_token, context=from_here(NOW + timedelta(seconds=seconds)))
     told = await deployment.events(types.REFRESH_REUSE_DETECTED, types.SESSION_REVOKED)
     assert [(event.type, dict(event.data)) for event in told] == [
         (types.REFRESH_REUSE_DETECTED, {"userId": user.id, "sessionId": issued.session.id}),
@@ -91,4 +91,4 @@ async def test_token_that_comes_back_is_told_as_a_theft_once(deployment: Deploym
 async def test_text_of_another_form_is_no_refresh_token(deployment: Deployment) -> None:
     for text in ("", "é" * 47, "czs_" + "A" * 43):
         with pytest.raises(InvalidRefreshToken):
-            await deployment.runtime.refresh.refresh(text, context=FROM_HERE, now=NOW)
+            await deployment.runtime.refresh.refresh(text, context=from_here(NOW))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -18,7 +19,12 @@ from czo_auth.crypto import tokens
 from tests.contract.databases import SqliteDatabases
 from tests.contract.deployments import Timed, timed_deployment
 
-FROM_HERE = Context(ip="192.0.2.7", request_id="test")
+
+def from_here(now: datetime) -> Context:
+    """Return the context of an act at *now*."""
+    return Context(now=now, ip="192.0.2.7", request_id="test")
+
+
 UNKNOWN = "czc_" + "A" * 43
 
 
@@ -33,13 +39,13 @@ async def here(sqlite_databases: SqliteDatabases) -> AsyncIterator[Timed]:
 
 async def complete(here: Timed, challenge: str, code: str) -> None:
     await SecondFactor(here.runtime.services).complete_sign_in(
-        challenge, code, "totp", wants_trust=False, context=FROM_HERE, now=here.clock()
+        challenge, code, "totp", wants_trust=False, context=from_here(here.clock())
     )
 
 
 async def step_up(here: Timed, principal: Principal, code: str) -> None:
     await SecondFactor(here.runtime.services).step_up(
-        principal, code, "totp", context=FROM_HERE, now=here.clock()
+        code, "totp", context=from_here(here.clock()).of(principal)
     )
 
 

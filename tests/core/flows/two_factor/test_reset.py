@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from czo_auth.core.context import system_context
 from czo_auth.core.errors import InvalidMailToken, NotFound, Refusal, TwoFactorNotEnabled, UserIsBanned
 from czo_auth.core.events import types
 from czo_auth.core.events.types import TWO_FACTOR_RESET
@@ -18,13 +19,13 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TotpFactor
 from czo_auth.core.users.user import User
 from czo_auth.crypto.sealing import new_key_text
-from tests.core.flows.deployment import FROM_HERE, NOW, Deployment, open_deployment
+from tests.core.flows.deployment import NOW, Deployment, from_here, open_deployment
 
 WAIT = timedelta(days=1)
 DUE = NOW + WAIT
 EARLY = DUE - timedelta(milliseconds=1)
 ROUNDS = 12
-OPERATOR = FROM_HERE
+operator_context = from_here
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ async def protected(deployment: Deployment, name: str = "carol") -> User:
 
 async def ask(deployment: Deployment, admin: Principal, user: User) -> None:
     by_admin = FROM_HERE.of(admin)
-    reset = await deployment.runtime.recovery.ask(admin, user.id, reason="lost", context=by_admin, now=NOW)
+    reset = await deployment.runtime.recovery.ask(user.id, reason="lost", context=by_admin.at(NOW).of(admin))
     assert reset is not None
     assert reset.due_at == DUE
 
@@ -131,14 +132,14 @@ async def test_reset_dies_when_who_asked_could_not_ask_any_more(deployment: Depl
     match lost:
         case "actor_type":
             await administration.change_actor_types(
-                admin.user_id, add=(), remove=("admin",), context=OPERATOR, now=NOW
+                admin.user_id, add=(), remove=("admin",), context=operator_context(NOW)
             )
         case "factor":
             await deployment.runtime.recovery.reset_now(
-                admin.user_id, reason="lost", context=OPERATOR, now=NOW
+                admin.user_id, reason="lost", context=operator_context(NOW)
             )
         case _:
-            await administration.ban(admin.user_id, reason="stolen", context=OPERATOR, now=NOW)
+            await administration.ban(admin.user_id, reason="stolen", context=operator_context(NOW))
     await deployment.runtime.recovery.carry_out_due(now=DUE)
     assert await has_factor(deployment, carol)
     assert await outcomes(deployment) == ["asker_lost_rights"]
@@ -148,10 +149,10 @@ async def test_reset_dies_when_who_asked_could_not_ask_any_more(deployment: Depl
 async def test_ban_of_the_user_calls_the_reset_off_for_good_and_tells_nobody(deployment: Deployment) -> None:
     admin, carol = await administrator(deployment), await protected(deployment)
     await ask(deployment, admin, carol)
-    await deployment.runtime.administration.ban(carol.id, reason="fraud", context=OPERATOR, now=NOW)
+    await deployment.runtime.administration.ban(carol.id, reason="fraud", context=operator_context(NOW))
     with pytest.raises(UserIsBanned):
         await ask(deployment, admin, carol)
-    await deployment.runtime.administration.unban(carol.id, context=OPERATOR, now=NOW)
+    await deployment.runtime.administration.unban(carol.id, context=operator_context(NOW))
     await deployment.runtime.recovery.carry_out_due(now=DUE)
     assert await has_factor(deployment, carol)
     assert await outcomes(deployment) == ["user_banned"]
@@ -161,7 +162,7 @@ async def test_ban_of_the_user_calls_the_reset_off_for_good_and_tells_nobody(dep
 async def test_operator_does_not_wait_and_supersedes_what_does(deployment: Deployment) -> None:
     admin, carol = await administrator(deployment), await protected(deployment)
     await ask(deployment, admin, carol)
-    await deployment.runtime.recovery.reset_now(carol.id, reason="seen", context=OPERATOR, now=NOW)
+    await deployment.runtime.recovery.reset_now(carol.id, reason="seen", context=operator_context(NOW))
     assert not await has_factor(deployment, carol)
     assert await outcomes(deployment) == ["superseded"]
     await put_factor(deployment, carol.id)
@@ -175,9 +176,9 @@ async def test_lock_alone_is_lifted_at_once(deployment: Deployment) -> None:
     admin, bob = await administrator(deployment), await deployment.user("bob")
     recovery = deployment.runtime.recovery
     with pytest.raises(TwoFactorNotEnabled):
-        await recovery.ask(admin, bob.id, reason="locked", context=FROM_HERE, now=NOW)
+        await recovery.ask(bob.id, reason="locked", context=from_here(NOW).of(admin))
     await deployment.transactions.run(lambda tx: tx.two_factor.lock_until(bob.id, until=None, stopped=True))
-    assert await recovery.ask(admin, bob.id, reason="locked", context=FROM_HERE, now=NOW) is None
+    assert await recovery.ask(bob.id, reason="locked", context=from_here(NOW).of(admin)) is None
     assert await deployment.transactions.read(lambda tx: tx.two_factor.find_lock(bob.id)) == (None, False)
 
 
@@ -190,7 +191,7 @@ async def test_a_reset_that_fails_does_not_hold_up_the_next_turn(
     people = [await protected(first, f"user{number}") for number in range(3)]
     for user in people:
         await ask(first, admin, user)
-    await first.runtime.recovery.cancel(people[1].id, context=OPERATOR, now=NOW)
+    await first.runtime.recovery.cancel(people[1].id, context=operator_context(NOW))
     await first.runtime.recovery.carry_out_due(now=DUE)
     assert [await has_factor(first, user) for user in people] == [False, True, False]
 
@@ -206,7 +207,7 @@ async def test_of_a_due_reset_and_its_cancellation_one_wins(
         await ask(first, admin, user)
         _, cancelled = await asyncio.gather(
             first.runtime.recovery.carry_out_due(now=DUE),
-            done(second.runtime.recovery.cancel(user.id, context=OPERATOR, now=DUE)),
+            done(second.runtime.recovery.cancel(user.id, context=operator_context(DUE))),
         )
         assert await has_factor(first, user) == cancelled
         said = [
@@ -240,7 +241,7 @@ async def test_a_link_cancels_once(two_processes: tuple[Deployment, Deployment])
     token = str(first.postbox.messages[-1].token)
     results = await asyncio.gather(
         *(
-            done(deployment.runtime.recovery.cancel_by_token(token, context=FROM_HERE, now=NOW))
+            done(deployment.runtime.recovery.cancel_by_token(token, context=from_here(NOW)))
             for deployment in two_processes
             for _ in range(8)
         )
@@ -248,9 +249,9 @@ async def test_a_link_cancels_once(two_processes: tuple[Deployment, Deployment])
     assert results.count(True) == 1
     assert await outcomes(first) == ["link_used"]
     with pytest.raises(InvalidMailToken):
-        await second.runtime.recovery.cancel_by_token(token, context=FROM_HERE, now=NOW)
+        await second.runtime.recovery.cancel_by_token(token, context=from_here(NOW))
     with pytest.raises(NotFound):
-        await first.runtime.recovery.cancel(carol.id, context=OPERATOR, now=NOW)
+        await first.runtime.recovery.cancel(carol.id, context=operator_context(NOW))
 
 
 async def test_reset_that_was_replaced_while_housekeeping_came_is_not_the_new_one(
@@ -260,9 +261,11 @@ async def test_reset_that_was_replaced_while_housekeeping_came_is_not_the_new_on
     recovery = deployment.runtime.recovery
     await ask(deployment, admin, carol)
     (seen,) = (await recovery.list_waiting()).items
-    await recovery.cancel(carol.id, context=OPERATOR, now=NOW)
+    await recovery.cancel(carol.id, context=operator_context(NOW))
     await ask(deployment, admin, carol)
-    await deployment.transactions.run(lambda tx: recovery._carry_out(tx, reset=seen, now=DUE))
+    await deployment.transactions.run(
+        lambda tx: recovery._carry_out(tx.acting_as(system_context(DUE)), reset=seen)
+    )
     assert await has_factor(deployment, carol)
     assert (await recovery.list_waiting()).total == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -36,7 +36,10 @@ from czo_auth.crypto.sealing import KeyRing, new_key_text
 from tests.contract.databases import SqliteDatabases
 from tests.contract.deployments import Timed, timed_deployment
 
-FROM_HERE = Context(ip="192.0.2.7", request_id="test")
+
+def from_here(now: datetime) -> Context:
+    """Return the context of an act at *now*."""
+    return Context(now=now, ip="192.0.2.7", request_id="test")
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ async def here(sqlite_databases: SqliteDatabases) -> AsyncIterator[Timed]:
 
 async def prove(here: Timed, code: str, kind: CodeKind) -> VerifiedCode:
     proving = VerifyCode(here.runtime.services)
-    return await proving.for_user(here.carol.id, code, kind, context=FROM_HERE, now=here.clock())
+    return await proving.for_user(here.carol.id, code, kind, context=from_here(here.clock()))
 
 
 async def refusal(here: Timed, code: str, kind: CodeKind) -> type[Refusal]:
@@ -59,7 +62,7 @@ async def refusal(here: Timed, code: str, kind: CodeKind) -> type[Refusal]:
 
 async def spent(here: Timed, proved: VerifiedCode) -> None:
     await here.runtime.services.transactions.run(
-        lambda tx: consume_code(tx, proved, context=FROM_HERE, now=here.clock())
+        lambda tx: consume_code(tx.acting_as(from_here(here.clock())), proved)
     )
 
 
@@ -125,7 +128,7 @@ async def test_outdated_challenge_is_refused_before_anything_is_counted(here: Ti
     await services.transactions.run(happen)
     with pytest.raises(InvalidChallenge):
         await VerifyCode(services).for_challenge(
-            tokens.digest(challenge), here.carol.has.wrong(), "totp", context=FROM_HERE, now=now
+            tokens.digest(challenge), here.carol.has.wrong(), "totp", context=from_here(now)
         )
     assert await services.transactions.run(lambda tx: tx.two_factor.reserve_attempt(user_id, now=now)) == 1
 
@@ -148,7 +151,7 @@ async def test_lock_is_told_once_with_the_count(here: Timed) -> None:
     for _ in range(10):
         await refusal(here, here.carol.has.wrong(), "totp")
     assert await refusal(here, here.carol.has.wrong(), "totp") is AccountLocked
-    await record_wrong_code(services, user_id, 9, "otp", context=FROM_HERE, now=now)
+    await record_wrong_code(services, user_id, 9, "otp", context=from_here(now))
     locked = await audit(here, types.TWO_FACTOR_LOCKED)
     assert [record.audit_event.details for record in locked] == [{"failures": 10, "stopped": False}]
     assert len(await events(here, types.TWO_FACTOR_LOCKED)) == 1
@@ -156,7 +159,7 @@ async def test_lock_is_told_once_with_the_count(here: Timed) -> None:
 
 async def test_lock_that_was_lifted_meanwhile_is_not_told(here: Timed) -> None:
     services = here.runtime.services
-    await record_wrong_code(services, here.carol.id, 10, "otp", context=FROM_HERE, now=here.clock())
+    await record_wrong_code(services, here.carol.id, 10, "otp", context=from_here(here.clock()))
     assert await events(here, types.TWO_FACTOR_LOCKED) == []
 
 

@@ -7,7 +7,7 @@ seven days, because somebody who took over a session may have asked for it.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from czo_auth.core.context import Context
@@ -24,7 +24,6 @@ from czo_auth.core.mail import (
     compose_email_change_taken,
     compose_email_change_taken_back,
 )
-from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email, deliverable_email
 from czo_auth.core.users.email_change import EmailChange
@@ -44,14 +43,12 @@ class ChangeEmail:
 
     async def request(
         self,
-        principal: Principal,
         *,
         new_email: str,
         callback_url: str | None = None,
         password: str | None = None,
         code: str | None = None,
         context: Context,
-        now: datetime,
     ) -> None:
         """
         Mail a link to the new address and a notice to the old one; the same whether the new address is taken or not.
@@ -66,8 +63,9 @@ class ChangeEmail:
             RateLimited: Too many mails were asked for.
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
+        principal = context.caller
         email, mailbox = canonical_email(new_email), deliverable_email(new_email)
-        proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
+        proof = await self._proof.require(password=password, code=code, context=context)
         await self._services.limits.hit("mail", ip=context.ip, account=email)
         await self._services.limits.hit("mail", ip=context.ip, account=proof.user.email)
         token, revert_token = tokens.new_token(tokens.MAIL), tokens.new_token(tokens.MAIL)
@@ -77,43 +75,43 @@ class ChangeEmail:
             if user.email == email:
                 return user, False
             session = tx.sessions.find(principal.session_id) if principal.session_id else None
-            tx.email_changes.close_waiting(user.id, now=now)
+            tx.email_changes.close_waiting(user.id, now=tx.now)
             change = EmailChange(
-                id=new_id(now),
+                id=new_id(tx.now),
                 user_id=user.id,
                 lineage_id=session.lineage_id if session else None,
                 old_email=user.email,
                 old_mailbox=user.mail_address,
                 new_email=email,
                 new_mailbox=mailbox,
-                asked_at=now,
-                expires_at=now + CHANGE_LIFETIME,
-                revert_until=now + REVERT_LIFETIME,
+                asked_at=tx.now,
+                expires_at=tx.now + CHANGE_LIFETIME,
+                revert_until=tx.now + REVERT_LIFETIME,
             )
             tx.email_changes.add(
                 change, digest=tokens.digest(token), revert_digest=tokens.digest(revert_token)
             )
             details = {"emailChangeId": change.id, "newEmail": email}
             audit_event = AuditEvent(action=types.EMAIL_CHANGE_REQUESTED, user_id=user.id, details=details)
-            tx.audit_log.record(audit_event, context=context, now=now)
-            return user, _is_taken(tx, email, user.id, now=now)
+            tx.record(audit_event)
+            return user, _is_taken(tx, email, user.id)
 
-        user, taken = await self._services.transactions.run(keep_change)
+        user, taken = await self._services.transactions.run(keep_change, context)
         if user.email == email:
             return
         links = self._services.links
         self._services.background.post(
-            compose_email_change_taken(mailbox, at=now)
+            compose_email_change_taken(mailbox, at=context.now)
             if taken
             else compose_email_change(
                 mailbox, token=token, links=links, callback_url=callback_url, valid_for=CHANGE_LIFETIME
             )
         )
         self._services.background.post(
-            compose_email_change_notice(user.mail_address, token=revert_token, links=links, at=now)
+            compose_email_change_notice(user.mail_address, token=revert_token, links=links, at=context.now)
         )
 
-    async def confirm(self, token: str, *, context: Context, now: datetime) -> User:
+    async def confirm(self, token: str, *, context: Context) -> User:
         """
         Make the new address the user's; all sessions but the asking one end.
 
@@ -132,38 +130,29 @@ class ChangeEmail:
                 raise InvalidMailToken
             if found.confirmed_at is not None and found.closed_at is None and user.email == found.new_email:
                 return user
-            change = tx.email_changes.confirm(digest, revert_until=now + REVERT_LIFETIME, now=now)
+            change = tx.email_changes.confirm(digest, revert_until=tx.now + REVERT_LIFETIME, now=tx.now)
             if change is None or user.email != change.old_email:
                 raise InvalidMailToken
-            if tx.email_changes.is_reserved(change.new_email, but_for=user.id, now=now):
+            if tx.email_changes.is_reserved(change.new_email, but_for=user.id, now=tx.now):
                 raise UserAlreadyExists
-            self._replace(tx, user, change, by=context.by(user.id, "mail"), now=now)
+            self._replace(tx, user, change, by=context.by(user.id, "mail"))
             return tx.users.find(user.id) or user
 
-        return await self._services.transactions.run(change_address)
+        return await self._services.transactions.run(change_address, context)
 
-    def _replace(
-        self, tx: Transaction, user: User, change: EmailChange, *, by: Context, now: datetime
-    ) -> None:
-        set_address(tx, user, change.new_email, mailbox=change.new_mailbox, email_verified=True, now=now)
+    def _replace(self, tx: Transaction, user: User, change: EmailChange, *, by: Context) -> None:
+        set_address(tx, user, change.new_email, mailbox=change.new_mailbox, email_verified=True)
         asking = [
             session.id
-            for session in tx.sessions.list_live(user.id, now=now)
+            for session in tx.sessions.list_live(user.id, now=tx.now)
             if change.lineage_id is not None and session.lineage_id == change.lineage_id
         ]
-        end_sessions(
-            tx,
-            user.id,
-            reason="email_changed",
-            context=by,
-            now=now,
-            keep=asking[0] if asking else None,
-        )
+        end_sessions(tx.acting_as(by), user.id, reason="email_changed", keep=asking[0] if asking else None)
         details = {"changed": ["email"], "previousEmail": change.old_email, "email": change.new_email}
         audit_event = AuditEvent(action=types.USER_UPDATED, user_id=user.id, details=details)
-        tx.audit_log.record(audit_event, context=by, now=now)
+        tx.acting_as(by).record(audit_event)
 
-    async def refuse(self, token: str, *, context: Context, now: datetime) -> bool:
+    async def refuse(self, token: str, *, context: Context) -> bool:
         """
         End a change that waits, by the link to the new address: its owner did not ask for it.
 
@@ -174,16 +163,16 @@ class ChangeEmail:
 
         def close_change(tx: Transaction) -> bool:
             change = tx.email_changes.find_by_token(digest)
-            if change is None or change.confirmed_at is not None or change.expires_at <= now:
+            if change is None or change.confirmed_at is not None or change.expires_at <= tx.now:
                 return False
-            if not tx.email_changes.close(change.id, now=now):
+            if not tx.email_changes.close(change.id, now=tx.now):
                 return False
-            record_closed(tx, change, reason="rejected", context=context, now=now)
+            record_closed(tx, change, reason="rejected")
             return True
 
-        return await self._services.transactions.run(close_change)
+        return await self._services.transactions.run(close_change, context)
 
-    async def take_back(self, token: str, *, context: Context, now: datetime) -> None:
+    async def take_back(self, token: str, *, context: Context) -> None:
         """
         Take a change back by the link to the old address, whether it was confirmed or not; all sessions end.
 
@@ -198,77 +187,70 @@ class ChangeEmail:
         digest = tokens.digest(token)
 
         def restore_address(tx: Transaction) -> EmailChange:
-            found = tx.email_changes.find_by_revert_token(digest, now=now)
+            found = tx.email_changes.find_by_revert_token(digest, now=tx.now)
             user = tx.users.lock(found.user_id) if found else None
-            change = tx.email_changes.take_back(digest, now=now)
+            change = tx.email_changes.take_back(digest, now=tx.now)
             if user is None or change is None:
                 raise InvalidMailToken
             by = context.by(user.id, "mail")
-            tx.email_changes.close_all(user.id, since=change.asked_at, now=now)
+            tx.email_changes.close_all(user.id, since=change.asked_at, now=tx.now)
             if user.email != change.old_email:
                 set_address(
-                    tx,
-                    user,
-                    change.old_email,
-                    mailbox=change.old_mailbox,
-                    email_verified=user.email_verified,
-                    now=now,
+                    tx, user, change.old_email, mailbox=change.old_mailbox, email_verified=user.email_verified
                 )
                 details = {"changed": ["email"], "previousEmail": user.email, "email": change.old_email}
                 audit_event = AuditEvent(
                     action=types.USER_UPDATED, user_id=user.id, details={**details, "reverted": True}
                 )
-                tx.audit_log.record(audit_event, context=by, now=now)
+                tx.acting_as(by).record(audit_event)
             else:
-                record_closed(tx, change, reason="taken_back", context=by, now=now)
-                drop_mailed(tx, user, now=now)
-            end_sessions(tx, user.id, reason="email_change_taken_back", context=by, now=now)
+                record_closed(tx.acting_as(by), change, reason="taken_back")
+                drop_mailed(tx, user)
+            end_sessions(tx.acting_as(by), user.id, reason="email_change_taken_back")
             return change
 
-        change = await self._services.transactions.run(restore_address)
-        self._services.background.post(compose_email_change_taken_back(change.old_mailbox, at=now))
+        change = await self._services.transactions.run(restore_address, context)
+        self._services.background.post(compose_email_change_taken_back(change.old_mailbox, at=context.now))
 
 
-def set_address(
-    tx: Transaction, user: User, email: str, *, mailbox: str, email_verified: bool, now: datetime
-) -> None:
+def set_address(tx: Transaction, user: User, email: str, *, mailbox: str, email_verified: bool) -> None:
     """
     Replace a locked user's address; what was mailed to the one before is void.
 
     Raises:
         UserAlreadyExists: Somebody else has it.
     """
-    if not tx.users.set_email(user.id, email=email, mailbox=mailbox, email_verified=email_verified, now=now):
+    if not tx.users.set_email(
+        user.id, email=email, mailbox=mailbox, email_verified=email_verified, now=tx.now
+    ):
         raise UserAlreadyExists
-    drop_mailed(tx, user, now=now)
+    drop_mailed(tx, user)
 
 
-def drop_mailed(tx: Transaction, user: User, *, now: datetime) -> None:
+def drop_mailed(tx: Transaction, user: User) -> None:
     """Make void every link, challenge and sign-in under way of a locked user."""
     tx.users.drop_mail_tokens(user.id)
-    tx.email_changes.close_waiting(user.id, now=now)
-    tx.users.bump_credential_version(user.id, now=now)
+    tx.email_changes.close_waiting(user.id, now=tx.now)
+    tx.users.bump_credential_version(user.id, now=tx.now)
 
 
-def close_changes(tx: Transaction, user_id: str, *, reason: str, context: Context, now: datetime) -> int:
+def close_changes(tx: Transaction, user_id: str, *, reason: str) -> int:
     """End the changes of address that wait for a user, each recorded; answer how many."""
-    closed = tx.email_changes.close_waiting(user_id, now=now)
+    closed = tx.email_changes.close_waiting(user_id, now=tx.now)
     for change in closed:
-        tx.email_changes.close(change.id, now=now)
-        record_closed(tx, change, reason=reason, context=context, now=now)
+        tx.email_changes.close(change.id, now=tx.now)
+        record_closed(tx, change, reason=reason)
     return len(closed)
 
 
-def record_closed(
-    tx: Transaction, change: EmailChange, *, reason: str, context: Context, now: datetime
-) -> None:
+def record_closed(tx: Transaction, change: EmailChange, *, reason: str) -> None:
     """Record that a change of address ended without effect."""
     details = {"emailChangeId": change.id, "reason": reason}
     audit_event = AuditEvent(action=types.EMAIL_CHANGE_CLOSED, user_id=change.user_id, details=details)
-    tx.audit_log.record(audit_event, context=context, now=now)
+    tx.record(audit_event)
 
 
-def _is_taken(tx: Transaction, email: str, user_id: str, *, now: datetime) -> bool:
+def _is_taken(tx: Transaction, email: str, user_id: str) -> bool:
     return tx.users.find_by_email(email) is not None or tx.email_changes.is_reserved(
-        email, but_for=user_id, now=now
+        email, but_for=user_id, now=tx.now
     )

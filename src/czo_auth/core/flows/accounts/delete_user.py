@@ -19,10 +19,8 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, no_proof
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
-from czo_auth.core.ids import is_id
 from czo_auth.core.mail import compose_account_deleted
 from czo_auth.core.organizations import roles
-from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 
@@ -39,7 +37,7 @@ class Deletion:
 
     details: Mapping[str, object]
     context: Context
-    now: datetime
+
     force_owner: bool = False
     force_administrator: bool = False
 
@@ -57,15 +55,7 @@ class DeleteUser:
         self._proof = Reauthentication(services)
         self._erasure = Erasure(services)
 
-    async def delete_own(
-        self,
-        principal: Principal,
-        *,
-        password: str | None,
-        code: str | None,
-        context: Context,
-        now: datetime,
-    ) -> None:
+    async def delete_own(self, *, password: str | None, code: str | None, context: Context) -> None:
         """
         Delete the caller's own account.
 
@@ -74,8 +64,9 @@ class DeleteUser:
             LastOwner: Others belong to an organization that the caller alone owns.
             LastAdministrator: Nobody else could administer the deployment.
         """
-        proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
-        deletion = Deletion(details={}, context=context, now=now)
+        principal = context.caller
+        proof = await self._proof.require(password=password, code=code, context=context)
+        deletion = Deletion(details={}, context=context)
         await self._delete(principal.user_id, proof.consume, deletion)
 
     async def delete(
@@ -86,7 +77,6 @@ class DeleteUser:
         force: bool = False,
         consume: ConsumeProof = no_proof,
         context: Context,
-        now: datetime,
     ) -> User:
         """
         Delete somebody's account, for an administrator or an operator.
@@ -102,14 +92,13 @@ class DeleteUser:
         deletion = Deletion(
             details={"reason": reason} if reason is not None else {},
             context=context,
-            now=now,
             force_owner=force,
             force_administrator=force,
         )
 
         def lock(tx: Transaction) -> User:
             consume(tx)
-            user = tx.users.lock(user_id) if is_id(user_id) else None
+            user = tx.users.lock(user_id)
             if user is None:
                 raise NotFound
             return user
@@ -117,12 +106,7 @@ class DeleteUser:
         return await self._delete(user_id, lock, deletion)
 
     async def delete_rejected(
-        self,
-        user_id: str,
-        lock: Callable[[Transaction], User],
-        *,
-        context: Context,
-        now: datetime,
+        self, user_id: str, lock: Callable[[Transaction], User], *, context: Context
     ) -> None:
         """
         Delete an account whose address belongs to somebody who did not make it.
@@ -132,7 +116,7 @@ class DeleteUser:
         Raises:
             LastAdministrator: Nobody else could administer the deployment.
         """
-        deletion = Deletion(details={"reason": "rejected"}, context=context, now=now, force_owner=True)
+        deletion = Deletion(details={"reason": "rejected"}, context=context, force_owner=True)
         await self._delete(user_id, lock, deletion)
 
     async def finish(self, user: User, *, now: datetime) -> None:
@@ -178,13 +162,13 @@ def delete_user(
     user = lock(tx)
     _leave_organizations(tx, user, deletion)
     by, now = deletion.context, deletion.now
-    end_sessions(tx, user.id, reason="user_deleted", context=by, now=now)
-    revoke_keys(tx, user_id=user.id, organization_id=None, reason="user_deleted", context=by, now=now)
+    end_sessions(tx.acting_as(by.at(now)), user.id, reason="user_deleted")
+    revoke_keys(tx.acting_as(by.at(now)), user_id=user.id, organization_id=None, reason="user_deleted")
     tx.organizations.delete_invitations_to(user.email)
     tx.users.delete(user.id)
     tx.audit_removal.begin_erasure(user.id, now=now)
     audit_event = AuditEvent(action=types.USER_DELETED, user_id=user.id, details=deletion.details)
-    tx.audit_log.record(audit_event, context=by, now=now)
+    tx.acting_as(by.at(now)).record(audit_event)
     return user
 
 
@@ -194,10 +178,10 @@ def _leave_organizations(tx: Transaction, user: User, deletion: Deletion) -> Non
     orphans = []
     for organization, member in tx.organizations.list_memberships(user.id):
         if tx.organizations.count_members(organization.id) == 1:
-            delete_held_organization(tx, organization, member, context=by, now=now)
+            delete_held_organization(tx.acting_as(by.at(now)), organization, member)
             continue
         if member.role == roles.OWNER and tx.organizations.count_owners(organization.id) == 1:
             orphans.append((("organizations", organization.id), organization.name))
-        dismiss(tx, member, reason="user_deleted", context=by, now=now)
+        dismiss(tx.acting_as(by.at(now)), member, reason="user_deleted")
     if orphans and not deletion.force_owner:
         raise LastOwner(details=orphans)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -15,9 +14,7 @@ from czo_auth.core.flows.accounts.export_records import Json, audit_json, sectio
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, no_proof
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
-from czo_auth.core.ids import is_id
 from czo_auth.core.mail import compose_account_exported
-from czo_auth.core.principal import Principal
 from czo_auth.core.text import iso_timestamp
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -32,49 +29,45 @@ class ExportUser:
         self._services = services
         self._proof = Reauthentication(services)
 
-    async def export_own(self, principal: Principal, *, context: Context, now: datetime) -> Json:
+    async def export_own(self, *, context: Context) -> Json:
         """
         Export the caller's own account.
 
         Raises:
             SessionRequired, ReauthenticationRequired: See ``Reauthentication``.
         """
-        proof = await self._proof.require(principal, context=context, now=now)
-        document, _ = await self._export(principal.user_id, consume=proof.consume, context=context, now=now)
+        principal = context.caller
+        proof = await self._proof.require(context=context)
+        document, _ = await self._export(principal.user_id, consume=proof.consume, context=context)
         return document
 
-    async def export_of(
-        self,
-        user_id: str,
-        *,
-        consume: ConsumeProof = no_proof,
-        context: Context,
-        now: datetime,
-    ) -> Json:
+    async def export_of(self, user_id: str, *, consume: ConsumeProof = no_proof, context: Context) -> Json:
         """
         Export somebody's account, for an administrator or an operator; the user is told.
 
         Raises:
             NotFound: There is no such user.
         """
-        document, user = await self._export(user_id, consume=consume, context=context, now=now)
-        self._services.background.post(compose_account_exported(user.mail_address, at=now))
+        document, user = await self._export(user_id, consume=consume, context=context)
+        self._services.background.post(compose_account_exported(user.mail_address, at=context.now))
         return document
 
-    async def _export(
-        self, user_id: str, *, consume: ConsumeProof, context: Context, now: datetime
-    ) -> tuple[Json, User]:
+    async def _export(self, user_id: str, *, consume: ConsumeProof, context: Context) -> tuple[Json, User]:
         def record_export(tx: Transaction) -> tuple[Json, User]:
             consume(tx)
-            user = tx.users.find(user_id) if is_id(user_id) else None
+            user = tx.users.find(user_id)
             if user is None:
                 raise NotFound
             audit_event = AuditEvent(action=types.USER_EXPORTED, user_id=user.id)
-            tx.audit_log.record(audit_event, context=context, now=now)
-            return sections(tx, user, now=now), user
+            tx.record(audit_event)
+            return sections(tx, user), user
 
-        document, user = await self._services.transactions.run(record_export)
-        return {"exportedAt": iso_timestamp(now), **document, "audit": await self._audit(user_id)}, user
+        document, user = await self._services.transactions.run(record_export, context)
+        return {
+            "exportedAt": iso_timestamp(context.now),
+            **document,
+            "audit": await self._audit(user_id),
+        }, user
 
     async def _audit(self, user_id: str) -> list[Json]:
         records: list[Json] = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.events.types import AuditRecord
 from czo_auth.core.limits import MAX_PAGE
@@ -15,7 +13,7 @@ from czo_auth.core.users.user import User
 Json = dict[str, object]
 
 
-def sections(tx: Transaction, user: User, *, now: datetime) -> Json:
+def sections(tx: Transaction, user: User) -> Json:
     """Return everything but the audit records."""
     return {
         "user": _user(user),
@@ -32,7 +30,7 @@ def sections(tx: Transaction, user: User, *, now: datetime) -> Json:
                 "createdAt": iso_timestamp(session.created_at),
                 "expiresAt": iso_timestamp(session.expires_at),
             }
-            for session in tx.sessions.list_live(user.id, now=now)
+            for session in tx.sessions.list_live(user.id, now=tx.now)
         ],
         "trustedDevices": [
             {
@@ -43,7 +41,7 @@ def sections(tx: Transaction, user: User, *, now: datetime) -> Json:
                 "lastUsedAt": iso_timestamp(device.last_used_at),
                 "expiresAt": iso_timestamp(device.expires_at),
             }
-            for device in tx.two_factor.list_trusted_devices(user.id, limit=MAX_PAGE, now=now)
+            for device in tx.two_factor.list_trusted_devices(user.id, limit=MAX_PAGE, now=tx.now)
         ],
         "passkeys": [
             {

@@ -8,7 +8,6 @@ not keep a way in after the owner took the account over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.events import types
@@ -26,9 +25,7 @@ from czo_auth.core.users.user import User
 REASON = "address_proved"
 
 
-def end_what_was_before(
-    services: Services, tx: Transaction, user: User, *, by: Context, now: datetime
-) -> Sequence[Ended]:
+def end_what_was_before(services: Services, tx: Transaction, user: User, *, by: Context) -> Sequence[Ended]:
     """
     End sessions, API keys, trusted devices and waiting changes of address of a locked user, each recorded.
 
@@ -38,31 +35,31 @@ def end_what_was_before(
         What there was and ended, for the mail.
     """
     ended: list[Ended] = []
-    if tx.sessions.list_live(user.id, now=now):
+    if tx.sessions.list_live(user.id, now=tx.now):
         ended.append("sessions")
-    end_sessions(tx, user.id, reason=REASON, context=by, now=now)
-    if tx.api_keys.count_live(user.id, now=now):
+    end_sessions(tx.acting_as(by), user.id, reason=REASON)
+    if tx.api_keys.count_live(user.id, now=tx.now):
         ended.append("api_keys")
-    revoke_keys(tx, user_id=user.id, organization_id=None, reason=REASON, context=by, now=now)
-    if tx.two_factor.count_trusted_devices(user.id, now=now):
+    revoke_keys(tx.acting_as(by), user_id=user.id, organization_id=None, reason=REASON)
+    if tx.two_factor.count_trusted_devices(user.id, now=tx.now):
         ended.append("trusted_devices")
         audit_event = AuditEvent(
             action=types.DEVICE_TRUST_REVOKED, user_id=user.id, details={"all": True, "reason": REASON}
         )
-        tx.audit_log.record(audit_event, context=by, now=now)
+        tx.acting_as(by).record(audit_event)
     tx.two_factor.drop_trusted_devices(user.id)
-    if close_changes(tx, user.id, reason=REASON, context=by, now=now):
+    if close_changes(tx.acting_as(by), user.id, reason=REASON):
         ended.append("email_changes")
     if not user.owns_factor:
         tx.two_factor.drop_enrollment(user.id)
         return ended
     if keeps_factors(services, tx, user):
         return [*ended, "factors_stay"]
-    cancel_reset(tx, user.id, outcome="factor_disabled", context=by, now=now)
-    removed = remove_all_factors(tx, user.id, reason=REASON, context=by, now=now)
+    cancel_reset(tx.acting_as(by), user.id, outcome="factor_disabled")
+    removed = remove_all_factors(tx.acting_as(by), user.id, reason=REASON)
     details = {"methods": removed.methods, "reason": REASON}
     disabled = AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details)
-    tx.audit_log.record(disabled, context=by, now=now)
+    tx.acting_as(by).record(disabled)
     return [*ended, "second_factors"]
 
 

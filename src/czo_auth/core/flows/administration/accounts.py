@@ -20,7 +20,6 @@ from czo_auth.core.mail import compose_account_created
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
-from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email, deliverable_email
@@ -37,15 +36,7 @@ class AdministerAccounts:
         self._services = services
         self._proof = Reauthentication(services)
 
-    async def prove(
-        self,
-        principal: Principal,
-        *,
-        password: str | None,
-        code: str | None,
-        context: Context,
-        now: datetime,
-    ) -> ConsumeProof:
+    async def prove(self, *, password: str | None, code: str | None, context: Context) -> ConsumeProof:
         """
         Ask an administrator for recent proof, for an act on somebody else.
 
@@ -55,7 +46,7 @@ class AdministerAccounts:
         Raises:
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
-        proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
+        proof = await self._proof.require(password=password, code=code, context=context)
         return proof.consume
 
     async def create(
@@ -66,7 +57,6 @@ class AdministerAccounts:
         actor_types: Sequence[str],
         consume: ConsumeProof = no_proof,
         context: Context,
-        now: datetime,
     ) -> User:
         """
         Create a user without a password, and mail them a link that sets one.
@@ -79,7 +69,7 @@ class AdministerAccounts:
         registry = self._services.actors
         held = frozenset({registry.default.name, *(registry.get(each).name for each in actor_types)})
         user = User(
-            id=new_id(now),
+            id=new_id(context.now),
             email=canonical_email(email),
             mailbox=deliverable_email(email),
             name=name,
@@ -91,25 +81,23 @@ class AdministerAccounts:
             has_factor=False,
             banned_at=None,
             made_by="operator",
-            created_at=now,
-            updated_at=now,
+            created_at=context.now,
+            updated_at=context.now,
         )
 
         token = tokens.new_token(tokens.MAIL)
 
         def store_user(tx: Transaction) -> None:
             consume_proof(tx, consume)
-            if not tx.users.add(user) or tx.email_changes.is_reserved(user.email, but_for=None, now=now):
+            if not tx.users.add(user) or tx.email_changes.is_reserved(user.email, but_for=None, now=tx.now):
                 raise UserAlreadyExists
-            store_mail_token(
-                tx, user, token, purpose="reset_password", lifetime=FIRST_PASSWORD_LIFETIME, now=now
-            )
+            store_mail_token(tx, user, token, purpose="reset_password", lifetime=FIRST_PASSWORD_LIFETIME)
             audit_event = AuditEvent(
                 action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(held)}
             )
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
 
-        await self._services.transactions.run(store_user)
+        await self._services.transactions.run(store_user, context)
         self._services.background.post(
             compose_account_created(
                 user.mail_address,
@@ -136,7 +124,7 @@ class AdministerAccounts:
 
         return await self._services.transactions.read(read)
 
-    async def end_sessions(self, user_id: str, *, context: Context, now: datetime) -> None:
+    async def end_sessions(self, user_id: str, *, context: Context) -> None:
         """
         End all of a user's sessions, refresh families and pending challenges.
 
@@ -147,11 +135,11 @@ class AdministerAccounts:
         def end(tx: Transaction) -> None:
             if not is_id(user_id) or tx.users.lock(user_id) is None:
                 raise NotFound
-            end_sessions(tx, user_id, reason="ended_by_administrator", context=context, now=now)
+            end_sessions(tx, user_id, reason="ended_by_administrator")
 
-        await self._services.transactions.run(end)
+        await self._services.transactions.run(end, context)
 
-    async def end_session(self, session_id: str, *, context: Context, now: datetime) -> None:
+    async def end_session(self, session_id: str, *, context: Context) -> None:
         """
         End one session of anybody.
 
@@ -160,13 +148,13 @@ class AdministerAccounts:
         """
 
         def end(tx: Transaction) -> None:
-            session = tx.sessions.find(session_id) if is_id(session_id) else None
+            session = tx.sessions.find(session_id)
             reason = "ended_by_administrator"
-            if session is None or not tx.sessions.revoke(session.id, reason=reason, now=now):
+            if session is None or not tx.sessions.revoke(session.id, reason=reason, now=tx.now):
                 raise NotFound
-            record_revoked(tx, session.user_id, session.id, reason=reason, context=context, now=now)
+            record_revoked(tx, session.user_id, session.id, reason=reason)
 
-        await self._services.transactions.run(end)
+        await self._services.transactions.run(end, context)
 
     # --- organizations -----------------------------------------------------------------------------------------------
     async def search_organizations(
@@ -196,7 +184,6 @@ class AdministerAccounts:
         reason: str,
         consume: ConsumeProof = no_proof,
         context: Context,
-        now: datetime,
     ) -> Member:
         """
         Make a member the owner of an organization whose owners are all gone or banned.
@@ -208,8 +195,8 @@ class AdministerAccounts:
 
         def make_owner(tx: Transaction) -> Member:
             consume_proof(tx, consume)
-            organization = tx.organizations.lock(organization_id) if is_id(organization_id) else None
-            member = tx.organizations.find_member(organization_id, user_id) if is_id(user_id) else None
+            organization = tx.organizations.lock(organization_id)
+            member = tx.organizations.find_member(organization_id, user_id)
             user = tx.users.find(user_id) if member is not None else None
             if organization is None or member is None or user is None:
                 raise NotFound
@@ -221,10 +208,10 @@ class AdministerAccounts:
                 audit_event = AuditEvent(
                     action=action, user_id=user_id, organization_id=organization_id, details=details
                 )
-                tx.audit_log.record(audit_event, context=context, now=now)
+                tx.record(audit_event)
             changed = tx.organizations.find_member(organization_id, user_id)
             if changed is None:
                 raise NotFound
             return changed
 
-        return await self._services.transactions.run(make_owner)
+        return await self._services.transactions.run(make_owner, context)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Final
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.events.chain import ChainState, cut_fact, follow_chain, state_after_cut
 from czo_auth.core.events.types import (
     AUDIT_ADDRESSES_REMOVED,
@@ -41,9 +40,15 @@ class AuditRetention:
         """Remove what is older than the policy says, and finish erasures that were interrupted."""
         policy = self._services.policies.audit
         if policy.keep_addresses is not None:
-            await self._repeat(partial(_remove_addresses, before=now - policy.keep_addresses, now=now))
+            await self._repeat(
+                lambda tx: _remove_addresses(
+                    tx.acting_as(system_context(now)), before=now - policy.keep_addresses
+                )
+            )
         if policy.keep_records is not None:
-            await self._repeat(partial(_cut, before=now - policy.keep_records, now=now))
+            await self._repeat(
+                lambda tx: _cut(tx.acting_as(system_context(now)), before=now - policy.keep_records)
+            )
         await self._erasure.finish(now=now)
 
     async def _repeat(self, step: Callable[[Transaction], bool]) -> None:
@@ -57,7 +62,7 @@ def newest_cut(tx: Transaction) -> tuple[int, ChainState]:
     return state_after_cut(found[0]) if found else (0, ChainState())
 
 
-def _cut(tx: Transaction, *, before: datetime, now: datetime) -> bool:
+def _cut(tx: Transaction, *, before: datetime) -> bool:
     """Delete one batch of the oldest records, and record it; whether there may be more."""
     tx.audit_removal.lock_audit()
     through, state = newest_cut(tx)
@@ -71,7 +76,7 @@ def _cut(tx: Transaction, *, before: datetime, now: datetime) -> bool:
         _LOG.error("the audit log is broken at sequence %d: retention leaves it as it is", broken_at)
         return False
     removed = tx.audit_removal.cut_audit(through=due[-1].sequence)
-    tx.audit_log.record(cut_fact(due[-1].sequence, removed, state), context=SYSTEM, now=now)
+    tx.acting_as(system_context(tx.now)).record(cut_fact(due[-1].sequence, removed, state))
     return len(due) == BATCH
 
 
@@ -81,7 +86,7 @@ def _older(records: Sequence[AuditRecord], before: datetime) -> Sequence[AuditRe
     return records[: next(younger, len(records))]
 
 
-def _remove_addresses(tx: Transaction, *, before: datetime, now: datetime) -> bool:
+def _remove_addresses(tx: Transaction, *, before: datetime) -> bool:
     tx.audit_removal.lock_audit()
     newest = tx.audit_log.audit_before(None, AuditFilter(action=AUDIT_ADDRESSES_REMOVED), limit=1)
     done = newest[0].audit_event.details.get("through") if newest else 0
@@ -90,5 +95,5 @@ def _remove_addresses(tx: Transaction, *, before: datetime, now: datetime) -> bo
     if not records:
         return False
     audit_event = AuditEvent(action=AUDIT_ADDRESSES_REMOVED, details={"through": through, "records": records})
-    tx.audit_log.record(audit_event, context=SYSTEM, now=now)
+    tx.acting_as(system_context(tx.now)).record(audit_event)
     return records == BATCH

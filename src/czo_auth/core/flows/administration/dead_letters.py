@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.events.outbox import DeadLetter
@@ -26,7 +25,7 @@ class DeadLetters:
             lambda tx: tx.outbox.dead_letters(sink=sink, after=after, limit=limit)
         )
 
-    async def replay(self, *, sink: str | None, event_id: str | None, context: Context, now: datetime) -> int:
+    async def replay(self, *, sink: str | None, event_id: str | None, context: Context) -> int:
         """
         Ask that dead letters are offered once more: all, or those of a sink, or of an event.
 
@@ -38,12 +37,10 @@ class DeadLetters:
         """
 
         def replay_letters(tx: Transaction) -> int:
-            count = tx.outbox.replay(sink=sink, event_id=event_id, now=now)
+            count = tx.outbox.replay(sink=sink, event_id=event_id, now=tx.now)
             if count:
                 details = {"count": count, "sink": sink, "eventId": event_id}
-                tx.audit_log.record(
-                    AuditEvent(action=EVENTS_REPLAYED, details=details), context=context, now=now
-                )
+                tx.record(AuditEvent(action=EVENTS_REPLAYED, details=details))
             return count
 
-        return await self._services.transactions.run(replay_letters)
+        return await self._services.transactions.run(replay_letters, context)

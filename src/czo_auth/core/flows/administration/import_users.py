@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import UserAlreadyExists, ValidationFailed
@@ -43,7 +42,7 @@ class ImportUsers:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def add(self, known: KnownUser, *, context: Context, now: datetime) -> User:
+    async def add(self, known: KnownUser, *, context: Context) -> User:
         """
         Create the user. Their first sign-in replaces the hash by one of ours.
 
@@ -59,7 +58,7 @@ class ImportUsers:
         actors = self._services.actors
         held = frozenset({actors.default.name, *(actors.get(name).name for name in known.actor_types)})
         user = User(
-            id=new_id(now),
+            id=new_id(context.now),
             email=canonical_email(known.email),
             mailbox=deliverable_email(known.email),
             name=checked_name(known.name),
@@ -71,19 +70,19 @@ class ImportUsers:
             has_factor=False,
             banned_at=None,
             made_by="import",
-            created_at=now,
-            updated_at=now,
+            created_at=context.now,
+            updated_at=context.now,
         )
 
         def store_user(tx: Transaction) -> None:
-            if not tx.users.add(user) or tx.email_changes.is_reserved(user.email, but_for=None, now=now):
+            if not tx.users.add(user) or tx.email_changes.is_reserved(user.email, but_for=None, now=tx.now):
                 raise UserAlreadyExists
             audit_event = AuditEvent(
                 action=types.USER_REGISTERED,
                 user_id=user.id,
                 details={"actorTypes": sorted(held), "imported": True},
             )
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
 
-        await self._services.transactions.run(store_user)
+        await self._services.transactions.run(store_user, context)
         return user

@@ -27,7 +27,6 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
-from czo_auth.core.ids import is_id
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.recorded import RECORDED_EVERY, RecordedOnce
 from czo_auth.core.transaction import Transaction
@@ -86,9 +85,7 @@ class Administration:
         """
         return await self._services.transactions.read(lambda tx: _find(tx, user_id))
 
-    async def ban(
-        self, user_id: str, *, reason: str, force: bool = False, context: Context, now: datetime
-    ) -> User:
+    async def ban(self, user_id: str, *, reason: str, force: bool = False, context: Context) -> User:
         """
         Ban a user: sessions, refresh families, challenges and API keys end at once, the keys for good.
 
@@ -108,24 +105,20 @@ class Administration:
             user = _lock(tx, user_id)
             if user.banned_at is not None:
                 return user
-            tx.users.set_ban(user.id, banned_at=now, reason=reason, now=now)
-            tx.users.bump_credential_version(user.id, now=now)
+            tx.users.set_ban(user.id, banned_at=tx.now, reason=reason, now=tx.now)
+            tx.users.bump_credential_version(user.id, now=tx.now)
             tx.two_factor.drop_enrollment(user.id)
             tx.two_factor.drop_trusted_devices(user.id)
             tx.users.drop_mail_tokens(user.id)
-            cancel_reset(tx, user.id, outcome="user_banned", context=context, now=now)
-            end_sessions(tx, user.id, reason="banned", context=context, now=now)
-            revoke_keys(tx, user_id=user.id, organization_id=None, reason="banned", context=context, now=now)
-            tx.audit_log.record(
-                AuditEvent(action=types.USER_BANNED, user_id=user.id, details={"reason": reason}),
-                context=context,
-                now=now,
-            )
+            cancel_reset(tx, user.id, outcome="user_banned")
+            end_sessions(tx, user.id, reason="banned")
+            revoke_keys(tx, user_id=user.id, organization_id=None, reason="banned")
+            tx.record(AuditEvent(action=types.USER_BANNED, user_id=user.id, details={"reason": reason}))
             return _known(tx.users.find(user.id))
 
-        return await self._services.transactions.run(ban_user)
+        return await self._services.transactions.run(ban_user, context)
 
-    async def unban(self, user_id: str, *, context: Context, now: datetime) -> User:
+    async def unban(self, user_id: str, *, context: Context) -> User:
         """
         Lift a ban. Keys and sessions stay dead.
 
@@ -137,11 +130,11 @@ class Administration:
             user = _lock(tx, user_id)
             if user.banned_at is None:
                 return user
-            tx.users.set_ban(user.id, banned_at=None, reason=None, now=now)
-            tx.audit_log.record(AuditEvent(action=USER_UNBANNED, user_id=user.id), context=context, now=now)
+            tx.users.set_ban(user.id, banned_at=None, reason=None, now=tx.now)
+            tx.record(AuditEvent(action=USER_UNBANNED, user_id=user.id))
             return _known(tx.users.find(user.id))
 
-        return await self._services.transactions.run(unban_user)
+        return await self._services.transactions.run(unban_user, context)
 
     async def change_actor_types(
         self,
@@ -152,7 +145,6 @@ class Administration:
         force: bool = False,
         consume: ConsumeProof = no_proof,
         context: Context,
-        now: datetime,
     ) -> User:
         """
         Give and take actor types. Sessions that wear a taken actor type end; a given one that demands 2FA acts
@@ -175,7 +167,7 @@ class Administration:
             raise ValidationFailed(details=(("remove", "This actor type cannot be taken away."),))
 
         def stops_administering(tx: Transaction, user_id: str) -> bool:
-            user = tx.users.find(user_id) if is_id(user_id) else None
+            user = tx.users.find(user_id)
             left = frozenset() if user is None else (user.actor_types | given) - taken
             return not any(registry.administers(name) for name in left)
 
@@ -187,26 +179,20 @@ class Administration:
             held = (user.actor_types | given) - taken
             if held == user.actor_types:
                 return user
-            tx.users.set_actor_types(user.id, actor_types=held, now=now)
+            tx.users.set_actor_types(user.id, actor_types=held, now=tx.now)
             lost = user.actor_types - held
             if lost:
-                end_sessions(
-                    tx, user.id, reason="actor_type_lost", context=context, now=now, actor_types=lost
-                )
-            changed = enable_where_demanded(self._services, tx, _known(tx.users.find(user.id)), now=now)
+                end_sessions(tx, user.id, reason="actor_type_lost", actor_types=lost)
+            changed = enable_where_demanded(self._services, tx, _known(tx.users.find(user.id)))
             details = {
                 "added": sorted(held - user.actor_types),
                 "removed": sorted(lost),
                 "actorTypes": sorted(held),
             }
-            tx.audit_log.record(
-                AuditEvent(action=types.ROLE_CHANGED, user_id=user.id, details=details),
-                context=context,
-                now=now,
-            )
+            tx.record(AuditEvent(action=types.ROLE_CHANGED, user_id=user.id, details=details))
             return changed
 
-        return await self._services.transactions.run(set_actor_types)
+        return await self._services.transactions.run(set_actor_types, context)
 
     async def list_api_keys(
         self,
@@ -235,14 +221,12 @@ class Administration:
         Raises:
             NotFound: There is none with this id, or it was revoked.
         """
-        key = await self._services.transactions.read(
-            lambda tx: tx.api_keys.find(key_id) if is_id(key_id) else None
-        )
+        key = await self._services.transactions.read(lambda tx: tx.api_keys.find(key_id))
         if key is None:
             raise NotFound
         return key
 
-    async def revoke_api_key(self, key_id: str, *, context: Context, now: datetime) -> ApiKey:
+    async def revoke_api_key(self, key_id: str, *, context: Context) -> ApiKey:
         """
         End anybody's key.
 
@@ -251,13 +235,13 @@ class Administration:
         """
 
         def end(tx: Transaction) -> ApiKey:
-            key = tx.api_keys.find(key_id) if is_id(key_id) else None
+            key = tx.api_keys.find(key_id)
             if key is None:
                 raise NotFound
-            revoke_key(tx, key, reason="revoked_by_administrator", context=context, now=now)
+            revoke_key(tx, key, reason="revoked_by_administrator")
             return key
 
-        return await self._services.transactions.run(end)
+        return await self._services.transactions.run(end, context)
 
     async def policy_overview(self) -> Sequence[Coverage]:
         """Count for each actor type who has a second factor, as of one moment."""
@@ -271,7 +255,7 @@ class Administration:
             lambda tx: tx.outbox.events_before(before, limit=limit, event_type=event_type)
         )
 
-    async def record_denied(self, code: str, *, context: Context, now: datetime) -> None:
+    async def record_denied(self, code: str, *, context: Context) -> None:
         """
         Record a refused request to an administration route, once for each user and code in an hour.
 
@@ -279,18 +263,18 @@ class Administration:
         this process, and counted in the database for all of them.
         """
         who = f"admin_denied/{context.user_id}/{code}"
-        if not self._denied.is_due(who, now=now):
+        if not self._denied.is_due(who, now=context.now):
             return
         audit_event = AuditEvent(
             action=ADMINISTRATION_DENIED, user_id=context.user_id, outcome="denied", details={"code": code}
         )
 
         def record_once(tx: Transaction) -> None:
-            if tx.budgets.spend(Budget(name=who, limit=1, window=RECORDED_EVERY), now=now) is None:
-                tx.audit_log.record(audit_event, context=context, now=now)
+            if tx.budgets.spend(Budget(name=who, limit=1, window=RECORDED_EVERY), now=tx.now) is None:
+                tx.record(audit_event)
 
         try:
-            await self._services.transactions.run(record_once)
+            await self._services.transactions.run(record_once, context)
         except Refusal:
             self._denied.forget(who)
             raise
@@ -324,8 +308,8 @@ def _known(user: User | None) -> User:
 
 
 def _find(tx: Transaction, user_id: str) -> User:
-    return _known(tx.users.find(user_id) if is_id(user_id) else None)
+    return _known(tx.users.find(user_id))
 
 
 def _lock(tx: Transaction, user_id: str) -> User:
-    return _known(tx.users.lock(user_id) if is_id(user_id) else None)
+    return _known(tx.users.lock(user_id))

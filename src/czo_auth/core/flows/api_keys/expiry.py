@@ -10,7 +10,7 @@ from typing import Final
 
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN, days_left, notice_within, warning_before_disuse
-from czo_auth.core.context import SYSTEM, Context
+from czo_auth.core.context import system_context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_CHANGED
 from czo_auth.core.flows.api_keys.manage import key_event
@@ -60,17 +60,20 @@ class KeyExpiry:
                     continue
                 # What is due only tomorrow is told as that notice, never as a nearer one.
                 if tx.api_keys.mark_noticed(key, days=days):
-                    noticed.append(_record_ending(tx, key, end=key.expires_at, reason="expiry", now=now))
+                    noticed.append(_record_ending(tx, key, end=key.expires_at, reason="expiry"))
             return _notice(tx, user_id, noticed)
 
-        self._post(await self._services.transactions.run(record_notices), compose=compose_keys_expiring)
+        self._post(
+            await self._services.transactions.run(record_notices, system_context(now)),
+            compose=compose_keys_expiring,
+        )
 
     async def cap(self, *, now: datetime) -> None:
         """Let keys of before a deployment-wide longest life was set end when it is over, counted from now."""
         days = self._services.policies.api_keys.longest_days
         if days is not None:
             await self._services.transactions.run(
-                lambda tx: shorten_lives(tx, None, days=days, context=SYSTEM, now=now)
+                lambda tx: shorten_lives(tx, None, days=days), system_context(now)
             )
 
     async def warn_unused(self, *, now: datetime) -> None:
@@ -87,13 +90,16 @@ class KeyExpiry:
         def record_notices(tx: Transaction) -> _Notice:
             end = now + warning_before_disuse(days)
             noticed = [
-                _record_ending(tx, key, end=end, reason="unused", now=now)
+                _record_ending(tx, key, end=end, reason="unused")
                 for key in keys
                 if tx.api_keys.mark_unused_noticed(key, now=now)
             ]
             return _notice(tx, user_id, noticed)
 
-        self._post(await self._services.transactions.run(record_notices), compose=compose_keys_unused)
+        self._post(
+            await self._services.transactions.run(record_notices, system_context(now)),
+            compose=compose_keys_unused,
+        )
 
     async def expire_unused(self, *, now: datetime) -> None:
         """
@@ -117,10 +123,10 @@ class KeyExpiry:
                 )
                 for key in ended:
                     audit_event = key_event(types.API_KEY_EXPIRED, key, reason="unused")
-                    tx.audit_log.record(audit_event, context=SYSTEM, now=now)
+                    tx.record(audit_event)
                 return len(ended)
 
-            while await self._services.transactions.run(end):
+            while await self._services.transactions.run(end, system_context(now)):
                 continue
 
     async def _unused_rules(self) -> Sequence[tuple[str | None, int]]:
@@ -135,9 +141,7 @@ class KeyExpiry:
             self._services.background.post(compose(noticed.to, noticed.keys))
 
 
-def shorten_lives(
-    tx: Transaction, organization_id: str | None, *, days: int | None, context: Context, now: datetime
-) -> None:
+def shorten_lives(tx: Transaction, organization_id: str | None, *, days: int | None) -> None:
     """
     Let live keys end at most *days* from now, and record each that is shortened; None shortens nothing.
 
@@ -146,16 +150,16 @@ def shorten_lives(
     """
     if days is None:
         return
-    end = now + timedelta(days=days)
-    while shortened := tx.api_keys.cap_ends(organization_id, end=end, now=now):
+    end = tx.now + timedelta(days=days)
+    while shortened := tx.api_keys.cap_ends(organization_id, end=end, now=tx.now):
         for key in shortened:
             audit_event = key_event(API_KEY_CHANGED, key, changed=["expires_at"], reason="longest_life")
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
 
 
-def _record_ending(tx: Transaction, key: ApiKey, *, end: datetime, reason: str, now: datetime) -> EndingKey:
-    audit_event = key_event(types.API_KEY_EXPIRING, key, reason=reason, daysLeft=days_left(end, now=now))
-    tx.audit_log.record(audit_event, context=SYSTEM, now=now)
+def _record_ending(tx: Transaction, key: ApiKey, *, end: datetime, reason: str) -> EndingKey:
+    audit_event = key_event(types.API_KEY_EXPIRING, key, reason=reason, daysLeft=days_left(end, now=tx.now))
+    tx.acting_as(system_context(tx.now)).record(audit_event)
     return EndingKey(name=key.name, prefix=key.prefix, ends_at=end)
 
 

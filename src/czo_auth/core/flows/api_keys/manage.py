@@ -81,9 +81,7 @@ class ManageApiKeys:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def create(
-        self, principal: Principal, new: NewApiKey, *, context: Context, now: datetime
-    ) -> CreatedApiKey:
+    async def create(self, new: NewApiKey, *, context: Context) -> CreatedApiKey:
         """
         Create a key. Where a longest life is set, a key without an expiry gets it (docs/decisions/0011).
 
@@ -95,14 +93,15 @@ class ManageApiKeys:
             ApiKeyLimitReached: The user has as many live keys as are allowed.
             RateLimited: The user made as many today as are allowed, those that ended since included.
         """
+        principal = context.caller
         name, metadata = checked_name(new.name), checked_metadata(new.metadata)
         scopes = check_form(new.scopes)
-        wished_end = self._expiry(new, now=now)
+        wished_end = self._expiry(new, now=context.now)
         allowed_ips = None if new.allowed_ips is None else canonical_allow_list(new.allowed_ips)
         rate_limit = new.rate_limit.on(None)
         key = tokens.new_token(self._services.policies.api_keys.prefix)
         api_key = ApiKey(
-            id=new_id(now),
+            id=new_id(context.now),
             user_id=principal.user_id,
             organization_id=new.organization_id,
             actor_type=principal.actor_type,
@@ -114,8 +113,8 @@ class ManageApiKeys:
             expires_at=wished_end,
             last_used_at=None,
             rotated_at=None,
-            created_at=now,
-            updated_at=now,
+            created_at=context.now,
+            updated_at=context.now,
             allowed_ips=allowed_ips,
             rate_limit_max=rate_limit.requests if rate_limit else None,
             rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
@@ -126,16 +125,19 @@ class ManageApiKeys:
             owner = _lock_owner(tx, principal)
             role = self._check_organization(tx, principal, new.organization_id)
             check_grant(scopes, may_use=self._may_use(principal, owner, role))
-            if tx.api_keys.count_live(principal.user_id, now=now) >= self._services.policies.api_keys.limit:
+            if (
+                tx.api_keys.count_live(principal.user_id, now=tx.now)
+                >= self._services.policies.api_keys.limit
+            ):
                 raise ApiKeyLimitReached
-            self._spend_creation(tx, principal, now=now)
-            end = bounded_end(wished_end, longest_days=longest_days, since=now)
-            made = replace(api_key, expires_at=end, noticed_days=notice_within(end, now=now))
+            self._spend_creation(tx, principal)
+            end = bounded_end(wished_end, longest_days=longest_days, since=tx.now)
+            made = replace(api_key, expires_at=end, noticed_days=notice_within(end, now=tx.now))
             tx.api_keys.add(made, digest=tokens.digest(key))
-            tx.audit_log.record(key_event(types.API_KEY_CREATED, made), context=context, now=now)
+            tx.record(key_event(types.API_KEY_CREATED, made))
             return made
 
-        return CreatedApiKey(api_key=await self._services.transactions.run(store_key), key=key)
+        return CreatedApiKey(api_key=await self._services.transactions.run(store_key, context), key=key)
 
     async def check_creation(
         self, principal: Principal, *, organization_id: str | None, scopes: Collection[str]
@@ -164,10 +166,10 @@ class ManageApiKeys:
             administers=principal.administers,
         )
 
-    def _spend_creation(self, tx: Transaction, principal: Principal, *, now: datetime) -> None:
+    def _spend_creation(self, tx: Transaction, principal: Principal) -> None:
         """Count a new key: short lives must not make a user's rows grow without end."""
         limit = self._services.policies.api_keys.daily_limit
-        spend(tx, Budget(name=f"api_keys/{principal.user_id}", limit=limit), now=now)
+        spend(tx, Budget(name=f"api_keys/{principal.user_id}", limit=limit))
 
     def _lock_longest_days(self, tx: Transaction, organization_id: str | None) -> int | None:
         """
@@ -185,11 +187,7 @@ class ManageApiKeys:
     ) -> str | None:
         if organization_id is None:
             return None
-        member = (
-            tx.organizations.find_member(organization_id, principal.user_id)
-            if is_id(organization_id)
-            else None
-        )
+        member = tx.organizations.find_member(organization_id, principal.user_id)
         if member is None:
             raise NotMemberOfOrganization
         if not roles.may(member.role, "apiKey:create"):
@@ -211,12 +209,7 @@ class ManageApiKeys:
             raise ValidationFailed(details=(("expiresAt", "The expiry is too far away."),))
 
     async def list(
-        self,
-        principal: Principal,
-        *,
-        organization_id: str | None,
-        page: PageQuery = FIRST_PAGE,
-        now: datetime,
+        self, *, organization_id: str | None, page: PageQuery = FIRST_PAGE, context: Context
     ) -> Page[ApiKey]:
         """
         List the user's keys, newest first; those of one organization if given.
@@ -224,22 +217,23 @@ class ManageApiKeys:
         Raises:
             ValidationFailed: By the cursor.
         """
+        principal = context.caller
         return await list_keys_of(
-            self._services, principal.user_id, organization_id=organization_id, page=page, now=now
+            self._services, principal.user_id, organization_id=organization_id, page=page, now=context.now
         )
 
     async def list_sorted(
         self,
-        principal: Principal,
         *,
         organization_id: str | None = None,
         by: KeyOrder,
         descending: bool,
         offset: int,
         limit: int,
-        now: datetime,
+        context: Context,
     ) -> Page[ApiKey]:
         """List the user's keys in another order, from the row *offset* on."""
+        principal = context.caller
 
         def read(tx: Transaction) -> Page[ApiKey]:
             found = tx.api_keys.list_sorted(
@@ -249,9 +243,11 @@ class ManageApiKeys:
                 descending=descending,
                 offset=offset,
                 limit=limit,
-                now=now,
+                now=context.now,
             )
-            total = tx.api_keys.count_listed(principal.user_id, organization_id=organization_id, now=now)
+            total = tx.api_keys.count_listed(
+                principal.user_id, organization_id=organization_id, now=context.now
+            )
             return Page(items=found, total=total)
 
         return await self._services.transactions.read(read)
@@ -265,15 +261,7 @@ class ManageApiKeys:
         """
         return await self._services.transactions.read(lambda tx: _own(tx, principal, key_id))
 
-    async def change(
-        self,
-        principal: Principal,
-        key_id: str,
-        changes: ApiKeyChanges,
-        *,
-        context: Context,
-        now: datetime,
-    ) -> ApiKey:
+    async def change(self, key_id: str, changes: ApiKeyChanges, *, context: Context) -> ApiKey:
         """
         Rename, narrow, switch off or on, or move the expiry.
 
@@ -282,19 +270,20 @@ class ManageApiKeys:
             ValidationFailed: Scopes, allow-list or rate limit would widen, or the key has expired already.
             LifetimeTooLong: The expiry lies beyond the longest life, counted from the key's creation.
         """
+        principal = context.caller
 
         def update_key(tx: Transaction) -> ApiKey:
             longest_days = self._lock_longest_days(tx, _own(tx, principal, key_id).organization_id)
             tx.users.lock(principal.user_id)
             key = _own(tx, principal, key_id)
-            changed = self._apply(key, changes, longest_days=longest_days, now=now)
+            changed = self._apply(key, changes, longest_days=longest_days, now=tx.now)
             if not tx.api_keys.update(changed):
                 raise NotFound
             audit_event = key_event(API_KEY_CHANGED, changed, changed=sorted(changes.given))
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
             return changed
 
-        return await self._services.transactions.run(update_key)
+        return await self._services.transactions.run(update_key, context)
 
     def _apply(
         self, key: ApiKey, changes: ApiKeyChanges, *, longest_days: int | None, now: datetime
@@ -340,9 +329,7 @@ class ManageApiKeys:
             return wished
         return bounded_end(wished, longest_days=longest_days, since=key.created_at)
 
-    async def rotate(
-        self, principal: Principal, key_id: str, *, overlap: timedelta, context: Context, now: datetime
-    ) -> CreatedApiKey:
+    async def rotate(self, key_id: str, *, overlap: timedelta, context: Context) -> CreatedApiKey:
         """
         Give a key a successor with the same rights; the old one dies after *overlap*.
 
@@ -354,6 +341,7 @@ class ManageApiKeys:
             ValidationFailed: The overlap is out of bounds.
             NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not create it now.
         """
+        principal = context.caller
         if not timedelta(0) <= overlap <= self._services.policies.api_keys.longest_overlap:
             raise ValidationFailed(details=(("overlapSeconds", "From 0 to 86400 seconds."),))
         text = tokens.new_token(self._services.policies.api_keys.prefix)
@@ -364,57 +352,58 @@ class ManageApiKeys:
             old = _own(tx, principal, key_id)
             if old.rotated_at is not None:
                 raise ApiKeyAlreadyRotated
-            if old.expires_at is not None and old.expires_at <= now:
+            if old.expires_at is not None and old.expires_at <= tx.now:
                 raise NotFound
             self._check_organization(tx, principal, old.organization_id)
-            if overlap and self._has_most_overlapping(tx, principal, now=now):
+            if overlap and self._has_most_overlapping(tx, principal):
                 raise ApiKeyLimitReached
-            self._spend_creation(tx, principal, now=now)
-            end = now + overlap
+            self._spend_creation(tx, principal)
+            end = tx.now + overlap
             if old.expires_at is not None:
                 end = min(end, old.expires_at)
-            if not tx.api_keys.mark_rotated(old.id, expires_at=end, now=now):
+            if not tx.api_keys.mark_rotated(old.id, expires_at=end, now=tx.now):
                 raise ApiKeyAlreadyRotated
             # A life that is too long by now is cut, as nobody named one here.
-            longest = bounded_end(None, longest_days=longest_days, since=now)
+            longest = bounded_end(None, longest_days=longest_days, since=tx.now)
             life_ends = min((at for at in (old.expires_at, longest) if at is not None), default=None)
             successor = replace(
                 old,
-                id=new_id(now),
+                id=new_id(tx.now),
                 prefix=text[: tokens.SHOWN_CHARACTERS],
                 expires_at=life_ends,
-                noticed_days=notice_within(life_ends, now=now),
+                noticed_days=notice_within(life_ends, now=tx.now),
                 unused_noticed_at=None,
                 last_used_at=None,
-                created_at=now,
-                updated_at=now,
+                created_at=tx.now,
+                updated_at=tx.now,
             )
             tx.api_keys.add(successor, digest=tokens.digest(text))
             audit_event = key_event(types.API_KEY_ROTATED, successor, replaces=old.id)
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
             return successor
 
-        return CreatedApiKey(api_key=await self._services.transactions.run(replace_key), key=text)
+        return CreatedApiKey(api_key=await self._services.transactions.run(replace_key, context), key=text)
 
-    def _has_most_overlapping(self, tx: Transaction, principal: Principal, *, now: datetime) -> bool:
+    def _has_most_overlapping(self, tx: Transaction, principal: Principal) -> bool:
         return (
-            tx.api_keys.count_overlapping(principal.user_id, now=now)
+            tx.api_keys.count_overlapping(principal.user_id, now=tx.now)
             >= self._services.policies.api_keys.limit
         )
 
-    async def revoke(self, principal: Principal, key_id: str, *, context: Context, now: datetime) -> None:
+    async def revoke(self, key_id: str, *, context: Context) -> None:
         """
         End a key for good.
 
         Raises:
             NotFound: Not one of the user's keys, or revoked already.
         """
+        principal = context.caller
 
         def end(tx: Transaction) -> None:
             key = _own(tx, principal, key_id)
-            revoke_key(tx, key, reason="revoked", context=context, now=now)
+            revoke_key(tx, key, reason="revoked")
 
-        await self._services.transactions.run(end)
+        await self._services.transactions.run(end, context)
 
 
 def _tightened_list(key: ApiKey, changes: ApiKeyChanges) -> tuple[str, ...] | None:
@@ -447,38 +436,30 @@ def _died_at_rotation(key: ApiKey) -> bool:
     return key.rotated_at is not None and key.expires_at is not None and key.expires_at <= key.rotated_at
 
 
-def revoke_key(tx: Transaction, key: ApiKey, *, reason: str, context: Context, now: datetime) -> None:
+def revoke_key(tx: Transaction, key: ApiKey, *, reason: str) -> None:
     """
     End a key and record it.
 
     Raises:
         NotFound: It was revoked meanwhile.
     """
-    if not tx.api_keys.revoke(key.id, reason=reason, now=now):
+    if not tx.api_keys.revoke(key.id, reason=reason, now=tx.now):
         raise NotFound
-    tx.audit_log.record(key_event(types.API_KEY_REVOKED, key, reason=reason), context=context, now=now)
+    tx.record(key_event(types.API_KEY_REVOKED, key, reason=reason))
 
 
-def revoke_keys(
-    tx: Transaction,
-    *,
-    user_id: str | None,
-    organization_id: str | None,
-    reason: str,
-    context: Context,
-    now: datetime,
-) -> None:
+def revoke_keys(tx: Transaction, *, user_id: str | None, organization_id: str | None, reason: str) -> None:
     """
     End all keys of a user, of an organization, or of a user in one, and record each.
 
     Keys that expired are dead already: they are neither read nor written, however many there are.
     """
     while ended := tx.api_keys.revoke_all(
-        user_id=user_id, organization_id=organization_id, reason=reason, now=now
+        user_id=user_id, organization_id=organization_id, reason=reason, now=tx.now
     ):
         for key in ended:
             audit_event = key_event(types.API_KEY_REVOKED, key, reason=reason)
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
 
 
 async def list_keys_of(
@@ -524,7 +505,7 @@ def _lock_owner(tx: Transaction, principal: Principal) -> User:
 
 
 def _own(tx: Transaction, principal: Principal, key_id: str) -> ApiKey:
-    key = tx.api_keys.find(key_id) if is_id(key_id) else None
+    key = tx.api_keys.find(key_id)
     if key is None or key.user_id != principal.user_id:
         raise NotFound
     return key

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from urllib.parse import unquote
 
 from czo_auth.core.api_keys.key import ApiKey
@@ -53,7 +52,7 @@ class ReportLeak:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def one(self, sighting: LeakReport, *, context: Context, now: datetime) -> None:
+    async def one(self, sighting: LeakReport, *, context: Context) -> None:
         """
         Take a report of one key.
 
@@ -64,9 +63,9 @@ class ReportLeak:
         await self._services.limits.hit("leak", ip=context.ip, account=None)
         if not self._is_key(sighting.key):
             raise ValidationFailed(details=(("key", "This is not a whole API key."),))
-        await self._take([sighting], context=context, now=now)
+        await self._take([sighting], context=context)
 
-    async def many(self, sightings: Sequence[LeakReport], *, context: Context, now: datetime) -> None:
+    async def many(self, sightings: Sequence[LeakReport], *, context: Context) -> None:
         """
         Take what a scanner found. Tokens that have not the form of a key are passed over.
 
@@ -75,45 +74,43 @@ class ReportLeak:
         """
         await self._services.limits.hit("leak", ip=context.ip, account=None)
         keys = [sighting for sighting in sightings if self._is_key(sighting.key)]
-        await self._take(keys, context=context, now=now)
+        await self._take(keys, context=context)
 
     def _is_key(self, text: str) -> bool:
         return tokens.is_well_formed(text, self._services.policies.api_keys.prefix)
 
-    async def _take(self, sightings: Sequence[LeakReport], *, context: Context, now: datetime) -> None:
+    async def _take(self, sightings: Sequence[LeakReport], *, context: Context) -> None:
         clock = asyncio.get_running_loop().time
         began = clock()
-        for message in await self._services.transactions.run(self._step(sightings, context, now=now)):
+        for message in await self._services.transactions.run(self._step(sightings, context=context), context):
             self._services.background.post(message)
         await asyncio.sleep(BEAT_SECONDS - (clock() - began) % BEAT_SECONDS)
 
     def _step(
-        self, sightings: Sequence[LeakReport], context: Context, *, now: datetime
+        self, sightings: Sequence[LeakReport], context: Context
     ) -> Callable[[Transaction], list[MailMessage]]:
         # Of a key that was seen in several places, the first one is told.
         seen = {tokens.digest(sighting.key): sighting for sighting in reversed(sightings)}
 
         def end_keys(tx: Transaction) -> list[MailMessage]:
             found = tx.api_keys.find_by_digests(seen.keys())
-            ended = {digest: key for digest, key in found.items() if self._end(tx, key, now=now)}
+            ended = {digest: key for digest, key in found.items() if self._end(tx.acting_as(context), key)}
             counts = {"reported": len(seen), "acted": len(ended)}
-            tx.audit_log.record(
-                AuditEvent(action=API_KEY_LEAK_REPORTED, details=counts), context=context, now=now
-            )
+            tx.acting_as(context).record(AuditEvent(action=API_KEY_LEAK_REPORTED, details=counts))
             messages = []
             for digest, key in ended.items():
                 place = self._place(seen[digest].url)
                 for audit_event in self._facts(key, place, seen[digest].source):
-                    tx.audit_log.record(audit_event, context=context, now=now)
-                messages += self._notices(tx, key, place, now=now)
+                    tx.acting_as(context).record(audit_event)
+                messages += self._notices(tx.acting_as(context), key, place)
             return messages
 
         return end_keys
 
-    def _end(self, tx: Transaction, key: ApiKey, *, now: datetime) -> bool:
+    def _end(self, tx: Transaction, key: ApiKey) -> bool:
         if self._services.policies.api_keys.when_leaked == "quarantine":
-            return tx.api_keys.switch_off(key.id, now=now)
-        return tx.api_keys.revoke(key.id, reason="leaked", now=now)
+            return tx.api_keys.switch_off(key.id, now=tx.now)
+        return tx.api_keys.revoke(key.id, reason="leaked", now=tx.now)
 
     def _facts(self, key: ApiKey, place: str | None, source: str | None) -> list[AuditEvent]:
         """Tell of the leak, and of the revocation to those who wait for that."""
@@ -128,16 +125,19 @@ class ReportLeak:
             facts.append(key_event(types.API_KEY_REVOKED, key, reason="leaked"))
         return facts
 
-    def _notices(
-        self, tx: Transaction, key: ApiKey, place: str | None, *, now: datetime
-    ) -> list[MailMessage]:
+    def _notices(self, tx: Transaction, key: ApiKey, place: str | None) -> list[MailMessage]:
         owner = tx.users.find(key.user_id)
         if owner is None:
             return []
         response = self._services.policies.api_keys.when_leaked
         return [
             compose_api_key_leaked(
-                owner.mail_address, name=key.name, prefix=key.prefix, place=place, response=response, at=now
+                owner.mail_address,
+                name=key.name,
+                prefix=key.prefix,
+                place=place,
+                response=response,
+                at=tx.now,
             )
         ]
 

@@ -53,14 +53,15 @@ class EnforceRestrictions:
         if restrictions.allowed_ips is not None:
             address = client()
             if not admits(restrictions.allowed_ips, address):
-                self._record(key.principal, address=address, now=now)
+                self._record(address=address, context=Context(now=now).of(key.principal))
                 raise IpAddressNotAllowed
         if restrictions.rate_limit is not None:
             await self._services.key_limits.hit(key_id, restrictions.rate_limit)
 
-    def _record(self, principal: Principal, *, address: str | None, now: datetime) -> None:
+    def _record(self, *, address: str | None, context: Context) -> None:
+        principal = context.caller
         key_id = principal.api_key_id or ""
-        if not self._recorded.is_due(key_id, now=now):
+        if not self._recorded.is_due(key_id, now=context.now):
             return
         audit_event = AuditEvent(
             action=API_KEY_ADDRESS_REFUSED,
@@ -69,11 +70,11 @@ class EnforceRestrictions:
             outcome="denied",
             details={"apiKeyId": key_id, "actorType": principal.actor_type},
         )
-        context = Context(ip=address).of(principal)
+        context = Context(now=context.now, ip=address).of(principal)
 
         async def record_denied() -> None:
             await self._services.transactions.run(
-                lambda tx: tx.audit_log.record(audit_event, context=context, now=now)
+                lambda tx: tx.acting_as(context).record(audit_event), context
             )
 
         self._services.background.spawn(record_denied())

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import datetime
 
-from czo_auth.core.context import Context
 from czo_auth.core.errors import OrganizationLimitReached, SlugTaken, ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
@@ -32,9 +30,7 @@ def create_organization(
     *,
     name: str,
     slug: str | None,
-    context: Context,
     policy: OrganizationPolicy,
-    now: datetime,
     logo: str | None = None,
     metadata: Mapping[str, object] | None = None,
 ) -> Organization:
@@ -48,7 +44,7 @@ def create_organization(
     """
     if tx.organizations.count_of(user_id, role=roles.OWNER) >= policy.limit:
         raise OrganizationLimitReached
-    organization_id = new_id(now)
+    organization_id = new_id(tx.now)
     name = checked_name(name)
     organization = Organization(
         id=organization_id,
@@ -56,14 +52,14 @@ def create_organization(
         slug=_own_slug(name, organization_id) if slug is None else checked_slug(slug),
         logo=checked_image(logo, field="logo"),
         metadata=checked_metadata(metadata),
-        created_at=now,
-        updated_at=now,
+        created_at=tx.now,
+        updated_at=tx.now,
         created_by=user_id,
     )
     if not tx.organizations.add(organization):
         raise SlugTaken
     tx.organizations.add_member(
-        new_id(now), organization_id=organization.id, user_id=user_id, role=roles.OWNER, now=now
+        new_id(tx.now), organization_id=organization.id, user_id=user_id, role=roles.OWNER, now=tx.now
     )
     for action, details in (
         (types.ORGANIZATION_CREATED, {"name": name, "slug": organization.slug}),
@@ -72,7 +68,7 @@ def create_organization(
         audit_event = AuditEvent(
             action=action, user_id=user_id, organization_id=organization.id, details=details
         )
-        tx.audit_log.record(audit_event, context=context, now=now)
+        tx.record(audit_event)
     return organization
 
 

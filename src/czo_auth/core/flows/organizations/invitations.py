@@ -34,7 +34,7 @@ from czo_auth.core.flows.organizations.membership import (
     session_of,
 )
 from czo_auth.core.flows.services import Services
-from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.ids import new_id
 from czo_auth.core.limits import (
     DEFAULT_PAGE,
     MAX_INVITATIONS_A_DAY,
@@ -120,15 +120,7 @@ class Invitations:
 
         await self._services.transactions.read(check_rights)
 
-    async def invite(
-        self,
-        principal: Principal,
-        organization_id: str,
-        new: NewInvitation,
-        *,
-        context: Context,
-        now: datetime,
-    ) -> SentInvitation:
+    async def invite(self, organization_id: str, new: NewInvitation, *, context: Context) -> SentInvitation:
         """
         Invite an address and mail it the token.
 
@@ -139,6 +131,7 @@ class Invitations:
             AlreadyMember, AlreadyInvited, InvitationLimitReached: By what there is.
             RateLimited: The address was sent enough mail, or the inviter or the organization invited enough today.
         """
+        principal = context.caller
         require_session(principal)
         if not roles.is_role(new.role):
             raise UnknownRole(details=(("role", UnknownRole.message),))
@@ -149,21 +142,21 @@ class Invitations:
         def store_invitation(tx: Transaction) -> tuple[Membership, Invitation]:
             held = lock_organization(tx, principal, organization_id)
             _check_inviter(held, new.role)
-            self._make_way(tx, held, email, new, context=context, now=now)
-            _spend_invitation(tx, principal.user_id, organization_id, now=now)
+            self._make_way(tx, held, email, new)
+            _spend_invitation(tx, principal.user_id, organization_id)
             invitation = Invitation(
-                id=new_id(now),
+                id=new_id(tx.now),
                 organization_id=organization_id,
                 email=email,
                 role=new.role,
                 inviter_id=principal.user_id,
                 status="pending",
-                expires_at=now + lifetime,
-                created_at=now,
+                expires_at=tx.now + lifetime,
+                created_at=tx.now,
             )
             tx.organizations.add_invitation(invitation, digest=tokens.digest(token))
             details = {"invitationId": invitation.id, "role": invitation.role}
-            record(tx, INVITATION_SENT, held.member, context=context, now=now, details=details)
+            record(tx, INVITATION_SENT, held.member, details=details)
             return held, invitation
 
         # Only who may invite counts against what the address may be sent.
@@ -171,7 +164,7 @@ class Invitations:
             lambda tx: _check_inviter(see_organization(tx, principal, organization_id), new.role)
         )
         await self._services.limits.hit("mail", ip=context.ip, account=email)
-        held, invitation = await self._services.transactions.run(store_invitation)
+        held, invitation = await self._services.transactions.run(store_invitation, context)
         self._services.background.post(
             compose_invitation(
                 deliverable_email(new.email),
@@ -184,30 +177,21 @@ class Invitations:
         )
         return SentInvitation(invitation=invitation, token=token)
 
-    def _make_way(
-        self,
-        tx: Transaction,
-        held: Membership,
-        email: str,
-        new: NewInvitation,
-        *,
-        context: Context,
-        now: datetime,
-    ) -> None:
+    def _make_way(self, tx: Transaction, held: Membership, email: str, new: NewInvitation) -> None:
         """Refuse a needless invitation, and end the one that this one replaces."""
         organization_id = held.organization.id
         invited = tx.users.find_by_email(email)
         if invited is not None and tx.organizations.find_member(organization_id, invited.id) is not None:
             raise AlreadyMember
-        pending = tx.organizations.find_pending_invitation(organization_id, email, now=now)
+        pending = tx.organizations.find_pending_invitation(organization_id, email, now=tx.now)
         if pending is not None:
             if _find_inviter(tx, pending) is not None:
                 if not new.resends:
                     raise AlreadyInvited
                 if held.stands_below(pending.role):
                     raise RoleAboveOwn
-            _cancel(tx, held, pending, context=context, now=now)
-        if tx.organizations.count_pending_invitations(organization_id, now=now) >= MAX_PENDING_INVITATIONS:
+            _cancel(tx, held, pending)
+        if tx.organizations.count_pending_invitations(organization_id, now=tx.now) >= MAX_PENDING_INVITATIONS:
             raise InvitationLimitReached
 
     async def list(
@@ -231,13 +215,7 @@ class Invitations:
         return await self._services.transactions.read(read_invitations)
 
     async def cancel(
-        self,
-        principal: Principal,
-        invitation_id: str,
-        *,
-        context: Context,
-        now: datetime,
-        organization_id: str | None = None,
+        self, invitation_id: str, *, context: Context, organization_id: str | None = None
     ) -> Invitation:
         """
         Withdraw a pending invitation.
@@ -250,10 +228,11 @@ class Invitations:
             UnknownInvitation: It is not there, not pending, or not the caller's to see.
             Forbidden: The caller's role may not.
         """
+        principal = context.caller
         require_session(principal)
 
         def cancel_invitation(tx: Transaction) -> Invitation:
-            found = tx.organizations.find_invitation(invitation_id) if is_id(invitation_id) else None
+            found = tx.organizations.find_invitation(invitation_id)
             held = self._lock_for_cancel(tx, principal, organization_id, found)
             held.require("invitation:cancel")
             if (
@@ -262,11 +241,11 @@ class Invitations:
                 or held.stands_below(found.role)
             ):
                 raise UnknownInvitation
-            if not _cancel(tx, held, found, context=context, now=now):
+            if not _cancel(tx, held, found):
                 raise UnknownInvitation
             return replace(found, status="canceled")
 
-        return await self._services.transactions.run(cancel_invitation)
+        return await self._services.transactions.run(cancel_invitation, context)
 
     def _lock_for_cancel(
         self, tx: Transaction, principal: Principal, organization_id: str | None, found: Invitation | None
@@ -279,7 +258,7 @@ class Invitations:
             raise UnknownInvitation from None
 
     # --- for the invited ---------------------------------------------------------------------------------------------
-    async def get(self, principal: Principal, invitation_id: str, *, now: datetime) -> ReceivedInvitation:
+    async def get(self, invitation_id: str, *, context: Context) -> ReceivedInvitation:
         """
         Read an invitation that was sent to the caller's confirmed address.
 
@@ -288,16 +267,17 @@ class Invitations:
             NotTheRecipient: It was sent to somebody else.
             EmailNotVerified: The address was not confirmed: the id proves no mailbox.
         """
+        principal = context.caller
         require_session(principal)
 
         def read_received(tx: Transaction) -> ReceivedInvitation:
-            received = _live(tx, _by_id(invitation_id)(tx), now=now)
+            received = _live(tx, _by_id(invitation_id)(tx))
             _check_verified(_check_recipient(tx.users.find(principal.user_id), received.invitation))
             return received
 
-        return await self._services.transactions.read(read_received)
+        return await self._services.transactions.read(read_received, context)
 
-    async def list_for(self, principal: Principal, *, now: datetime) -> Sequence[ReceivedInvitation]:
+    async def list_for(self, *, context: Context) -> Sequence[ReceivedInvitation]:
         """
         List the live invitations to the caller's address, newest first, at most `DEFAULT_PAGE` of them.
 
@@ -306,6 +286,7 @@ class Invitations:
         Raises:
             EmailNotVerified: The address was not confirmed.
         """
+        principal = context.caller
         require_session(principal)
 
         def read_received(tx: Transaction) -> Sequence[ReceivedInvitation]:
@@ -313,15 +294,13 @@ class Invitations:
             if user is None:
                 raise InvalidToken
             _check_verified(user)
-            found = tx.organizations.list_invitations_for(user.email, limit=DEFAULT_PAGE, now=now)
-            received = (_find_live(tx, invitation, now=now) for invitation in found)
+            found = tx.organizations.list_invitations_for(user.email, limit=DEFAULT_PAGE, now=context.now)
+            received = (_find_live(tx, invitation) for invitation in found)
             return [each for each in received if each is not None]
 
-        return await self._services.transactions.read(read_received)
+        return await self._services.transactions.read(read_received, context)
 
-    async def accept_by_token(
-        self, principal: Principal, token: str, *, context: Context, now: datetime
-    ) -> AcceptedInvitation:
+    async def accept_by_token(self, token: str, *, context: Context) -> AcceptedInvitation:
         """
         Accept the invitation that *token* was mailed for.
 
@@ -330,23 +309,17 @@ class Invitations:
             NotTheRecipient: It was sent to somebody else.
             AlreadyMember, MemberLimitReached: By what there is.
         """
+        principal = context.caller
         require_session(principal)
         if not tokens.is_well_formed(token, tokens.INVITATION):
             raise InvitationNotFound
         digest = tokens.digest(token)
         return await self._services.transactions.run(
-            lambda tx: _accept(
-                tx,
-                principal,
-                lambda tx: tx.organizations.find_invitation_by_digest(digest),
-                context=context,
-                now=now,
-            )
+            lambda tx: _accept(tx, principal, lambda tx: tx.organizations.find_invitation_by_digest(digest)),
+            context,
         )
 
-    async def accept_by_id(
-        self, principal: Principal, invitation_id: str, *, context: Context, now: datetime
-    ) -> AcceptedInvitation:
+    async def accept_by_id(self, invitation_id: str, *, context: Context) -> AcceptedInvitation:
         """
         Accept an invitation by its id, as better-auth's client does; the organization becomes the active one.
 
@@ -357,20 +330,17 @@ class Invitations:
             InvitationNotFound, NotTheRecipient, AlreadyMember, MemberLimitReached: As ``accept_by_token``.
             EmailNotVerified: The address was not confirmed.
         """
+        principal = context.caller
         require_session(principal)
 
         def accept_invitation(tx: Transaction) -> AcceptedInvitation:
-            accepted = _accept(
-                tx, principal, _by_id(invitation_id), needs_verified=True, context=context, now=now
-            )
+            accepted = _accept(tx, principal, _by_id(invitation_id), needs_verified=True)
             tx.sessions.set_organization(session_of(principal), accepted.invitation.organization_id)
             return accepted
 
-        return await self._services.transactions.run(accept_invitation)
+        return await self._services.transactions.run(accept_invitation, context)
 
-    async def reject(
-        self, principal: Principal, invitation_id: str, *, context: Context, now: datetime
-    ) -> Invitation:
+    async def reject(self, invitation_id: str, *, context: Context) -> Invitation:
         """
         Reject an invitation by its id. Declining gives nothing, so the address need not be confirmed.
 
@@ -378,13 +348,14 @@ class Invitations:
             InvitationNotFound: Unknown or dead.
             NotTheRecipient: It was sent to somebody else.
         """
+        principal = context.caller
         require_session(principal)
 
         def reject_invitation(tx: Transaction) -> Invitation:
-            received = _hold(tx, _by_id(invitation_id), now=now)
+            received = _hold(tx, _by_id(invitation_id))
             invitation = received.invitation
             user = _check_recipient(tx.users.lock(principal.user_id), invitation)
-            if not tx.organizations.close_invitation(invitation.id, status="rejected", now=now):
+            if not tx.organizations.close_invitation(invitation.id, status="rejected", now=tx.now):
                 raise InvitationNotFound
             audit_event = AuditEvent(
                 action=INVITATION_REJECTED,
@@ -392,10 +363,10 @@ class Invitations:
                 organization_id=invitation.organization_id,
                 details={"invitationId": invitation.id, "role": invitation.role},
             )
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
             return replace(invitation, status="rejected")
 
-        return await self._services.transactions.run(reject_invitation)
+        return await self._services.transactions.run(reject_invitation, context)
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -405,7 +376,7 @@ def _check_inviter(seen: Membership, role: str) -> None:
         raise RoleAboveOwn
 
 
-def _spend_invitation(tx: Transaction, inviter_id: str, organization_id: str, *, now: datetime) -> None:
+def _spend_invitation(tx: Transaction, inviter_id: str, organization_id: str) -> None:
     """
     Count an invitation: each is a mail to a stranger, with text that the inviter chose.
 
@@ -415,66 +386,60 @@ def _spend_invitation(tx: Transaction, inviter_id: str, organization_id: str, *,
     inviter = tx.users.find(inviter_id)
     confirmed = inviter is not None and inviter.email_verified
     limit = MAX_INVITATIONS_A_DAY if confirmed else MAX_INVITATIONS_UNCONFIRMED
-    spend(tx, Budget(name=f"invitations/{inviter_id}", limit=limit), now=now)
+    spend(tx, Budget(name=f"invitations/{inviter_id}", limit=limit))
     of_all = Budget(name=f"invitations/of/{organization_id}", limit=2 * MAX_INVITATIONS_A_DAY)
-    spend(tx, of_all, now=now)
+    spend(tx, of_all)
 
 
 def _accept(
-    tx: Transaction,
-    principal: Principal,
-    find: FindInvitation,
-    *,
-    needs_verified: bool = False,
-    context: Context,
-    now: datetime,
+    tx: Transaction, principal: Principal, find: FindInvitation, *, needs_verified: bool = False
 ) -> AcceptedInvitation:
-    received = _hold(tx, find, now=now)
+    received = _hold(tx, find)
     invitation = received.invitation
     user = _check_recipient(tx.users.lock(principal.user_id), invitation)
     if needs_verified:
         _check_verified(user)
-    if not tx.organizations.close_invitation(invitation.id, status="accepted", now=now):
+    if not tx.organizations.close_invitation(invitation.id, status="accepted", now=tx.now):
         raise InvitationNotFound
     if tx.organizations.count_members(invitation.organization_id) >= MAX_MEMBERS:
         raise MemberLimitReached
     added = tx.organizations.add_member(
-        new_id(now),
+        new_id(tx.now),
         organization_id=invitation.organization_id,
         user_id=user.id,
         role=invitation.role,
-        now=now,
+        now=tx.now,
     )
     if not added:
         raise AlreadyMember
     membership = see_organization(tx, principal, invitation.organization_id)
     details = {"role": invitation.role, "invitationId": invitation.id}
-    record(tx, types.MEMBER_ADDED, membership.member, context=context, now=now, details=details)
+    record(tx, types.MEMBER_ADDED, membership.member, details=details)
     return AcceptedInvitation(invitation=replace(invitation, status="accepted"), membership=membership)
 
 
 def _by_id(invitation_id: str) -> FindInvitation:
-    return lambda tx: tx.organizations.find_invitation(invitation_id) if is_id(invitation_id) else None
+    return lambda tx: tx.organizations.find_invitation(invitation_id)
 
 
-def _hold(tx: Transaction, find: FindInvitation, *, now: datetime) -> ReceivedInvitation:
+def _hold(tx: Transaction, find: FindInvitation) -> ReceivedInvitation:
     """Find a live invitation and hold its organization; what it was before that was held does not count."""
     found = find(tx)
     if found is not None:
         tx.organizations.lock(found.organization_id)
-    return _live(tx, find(tx), now=now)
+    return _live(tx, find(tx))
 
 
-def _live(tx: Transaction, invitation: Invitation | None, *, now: datetime) -> ReceivedInvitation:
-    received = _find_live(tx, invitation, now=now) if invitation is not None else None
+def _live(tx: Transaction, invitation: Invitation | None) -> ReceivedInvitation:
+    received = _find_live(tx, invitation) if invitation is not None else None
     if received is None:
         raise InvitationNotFound
     return received
 
 
-def _find_live(tx: Transaction, invitation: Invitation, *, now: datetime) -> ReceivedInvitation | None:
+def _find_live(tx: Transaction, invitation: Invitation) -> ReceivedInvitation | None:
     """Find what belongs to an invitation that can still be answered; None when it is dead."""
-    if not _is_pending(invitation, now=now):
+    if not _is_pending(invitation, now=tx.now):
         return None
     organization = tx.organizations.find(invitation.organization_id)
     inviter = _find_inviter(tx, invitation)
@@ -511,11 +476,9 @@ def _check_verified(user: User) -> None:
         raise EmailNotVerified
 
 
-def _cancel(
-    tx: Transaction, held: Membership, invitation: Invitation, *, context: Context, now: datetime
-) -> bool:
-    if not tx.organizations.close_invitation(invitation.id, status="canceled", now=now):
+def _cancel(tx: Transaction, held: Membership, invitation: Invitation) -> bool:
+    if not tx.organizations.close_invitation(invitation.id, status="canceled", now=tx.now):
         return False
     details = {"invitationId": invitation.id, "role": invitation.role}
-    record(tx, INVITATION_CANCELED, held.member, context=context, now=now, details=details)
+    record(tx, INVITATION_CANCELED, held.member, details=details)
     return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from czo_auth.core.api_keys.lifetime import checked_days
 from czo_auth.core.context import Context
@@ -111,14 +110,7 @@ class ManageOrganizations:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def create(
-        self,
-        principal: Principal,
-        new: NewOrganization,
-        *,
-        context: Context,
-        now: datetime,
-    ) -> Membership:
+    async def create(self, new: NewOrganization, *, context: Context) -> Membership:
         """
         Create an organization; its founder is its owner.
 
@@ -126,6 +118,7 @@ class ManageOrganizations:
             ValidationFailed, SlugTaken, OrganizationLimitReached: By the input and what there is.
             CannotFoundOrganization: This deployment keeps it to certain actor types.
         """
+        principal = context.caller
         policy = self._services.policies.organizations
         if (
             not policy.founding_open
@@ -144,15 +137,13 @@ class ManageOrganizations:
                 slug=new.slug,
                 logo=new.logo,
                 metadata=new.metadata,
-                context=context,
                 policy=policy,
-                now=now,
             )
             if new.activates:
                 tx.sessions.set_organization(session_of(principal), organization.id)
             return see_organization(tx, principal, organization.id)
 
-        return await self._services.transactions.run(store_organization)
+        return await self._services.transactions.run(store_organization, context)
 
     async def list(
         self, principal: Principal, page: PageQuery = FIRST_PAGE, *, newest_first: bool = False
@@ -270,13 +261,7 @@ class ManageOrganizations:
         return bool(permissions) and all(map(seen.may, permissions))
 
     async def update(
-        self,
-        principal: Principal,
-        organization_id: str,
-        changes: OrganizationChanges,
-        *,
-        context: Context,
-        now: datetime,
+        self, organization_id: str, changes: OrganizationChanges, *, context: Context
     ) -> Membership:
         """
         Change name, slug, logo, metadata, or the rules about its keys' lives.
@@ -289,6 +274,7 @@ class ManageOrganizations:
             Forbidden: The caller's role may not.
             ValidationFailed, SlugTaken: By the input and what there is.
         """
+        principal = context.caller
 
         def update_organization(tx: Transaction) -> Membership:
             held = lock_organization(tx, principal, organization_id)
@@ -296,20 +282,18 @@ class ManageOrganizations:
             changed = _apply(held.organization, changes)
             if changed == held.organization:
                 return held
-            changed = replace(changed, updated_at=now)
+            changed = replace(changed, updated_at=tx.now)
             if not tx.organizations.update(changed):
                 raise SlugTaken
             if changed.api_key_max_days != held.organization.api_key_max_days:
-                shorten_lives(tx, organization_id, days=changed.api_key_max_days, context=context, now=now)
+                shorten_lives(tx, organization_id, days=changed.api_key_max_days)
             details = {"changed": sorted(changes.given)}
-            record(tx, ORGANIZATION_UPDATED, held.member, context=context, now=now, details=details)
+            record(tx, ORGANIZATION_UPDATED, held.member, details=details)
             return replace(held, organization=changed)
 
-        return await self._services.transactions.run(update_organization)
+        return await self._services.transactions.run(update_organization, context)
 
-    async def delete(
-        self, principal: Principal, organization_id: str, *, context: Context, now: datetime
-    ) -> Organization:
+    async def delete(self, organization_id: str, *, context: Context) -> Organization:
         """
         Delete an organization: members and invitations go, API keys scoped to it end.
 
@@ -317,14 +301,15 @@ class ManageOrganizations:
             UnknownOrganization: There is none, or the caller is not in it.
             Forbidden: The caller's role may not.
         """
+        principal = context.caller
 
         def delete_organization(tx: Transaction) -> Organization:
             held = lock_organization(tx, principal, organization_id)
             held.require("organization:delete")
-            delete_held_organization(tx, held.organization, held.member, context=context, now=now)
+            delete_held_organization(tx, held.organization, held.member)
             return held.organization
 
-        return await self._services.transactions.run(delete_organization)
+        return await self._services.transactions.run(delete_organization, context)
 
     async def activate(self, principal: Principal, organization_id: str) -> Membership:
         """
@@ -397,13 +382,11 @@ class ManageOrganizations:
 
     async def change_role(
         self,
-        principal: Principal,
         organization_id: str,
         member: str,
         *,
         role: str,
         context: Context,
-        now: datetime,
         named_by: MemberKey = "user_id",
     ) -> Member:
         """
@@ -415,6 +398,7 @@ class ManageOrganizations:
             Forbidden: The present or the new role stands above the caller's own, or that may change nobody.
             LastOwner: Nobody would own the organization.
         """
+        principal = context.caller
         if not roles.is_role(role):
             raise UnknownRole(details=(("role", UnknownRole.message),))
 
@@ -431,20 +415,13 @@ class ManageOrganizations:
             keep_an_owner(tx, found)
             tx.organizations.set_role(organization_id, found.user_id, role=role)
             details = {"role": role, "previousRole": found.role}
-            record(tx, types.ROLE_CHANGED, found, context=context, now=now, details=details)
+            record(tx, types.ROLE_CHANGED, found, details=details)
             return replace(found, role=role)
 
-        return await self._services.transactions.run(set_role)
+        return await self._services.transactions.run(set_role, context)
 
     async def remove_member(
-        self,
-        principal: Principal,
-        organization_id: str,
-        member: str,
-        *,
-        context: Context,
-        now: datetime,
-        named_by: MemberKey = "user_id",
+        self, organization_id: str, member: str, *, context: Context, named_by: MemberKey = "user_id"
     ) -> Member:
         """
         Remove a member, whose API keys for the organization end; everybody may remove themselves.
@@ -454,6 +431,7 @@ class ManageOrganizations:
             Forbidden: The member's role stands above the caller's own, or that may remove nobody.
             LastOwner: Nobody would own the organization.
         """
+        principal = context.caller
 
         def end_membership(tx: Transaction) -> Member:
             held = lock_organization(tx, principal, organization_id)
@@ -465,14 +443,12 @@ class ManageOrganizations:
             if held.stands_below(found.role):
                 raise Forbidden
             keep_an_owner(tx, found)
-            remove_member(tx, found, reason="left" if leaves else "removed", context=context, now=now)
+            remove_member(tx, found, reason="left" if leaves else "removed")
             return found
 
-        return await self._services.transactions.run(end_membership)
+        return await self._services.transactions.run(end_membership, context)
 
-    async def leave(
-        self, principal: Principal, organization_id: str, *, context: Context, now: datetime
-    ) -> Member:
+    async def leave(self, organization_id: str, *, context: Context) -> Member:
         """
         Remove the caller.
 
@@ -480,14 +456,11 @@ class ManageOrganizations:
             UnknownOrganization: There is none, or the caller is not in it.
             LastOwner: Nobody would own the organization.
         """
-        return await self.remove_member(
-            principal, organization_id, principal.user_id, context=context, now=now
-        )
+        principal = context.caller
+        return await self.remove_member(organization_id, principal.user_id, context=context)
 
 
-def delete_held_organization(
-    tx: Transaction, organization: Organization, by: Member, *, context: Context, now: datetime
-) -> None:
+def delete_held_organization(tx: Transaction, organization: Organization, by: Member) -> None:
     """Delete an organization with its members, invitations and keys, and record it. Call it with it held."""
     members = sorted(
         tx.organizations.list_members(organization.id, limit=MAX_MEMBERS), key=lambda member: member.user_id
@@ -496,18 +469,11 @@ def delete_held_organization(
         # A key is created with its owner held: none can appear between here and the commit.
         tx.users.lock(member.user_id)
     for member in members:
-        dismiss(tx, member, reason="organization_deleted", context=context, now=now)
-    revoke_keys(
-        tx,
-        user_id=None,
-        organization_id=organization.id,
-        reason="organization_deleted",
-        context=context,
-        now=now,
-    )
-    tx.organizations.delete(organization.id, now=now)
+        dismiss(tx, member, reason="organization_deleted")
+    revoke_keys(tx, user_id=None, organization_id=organization.id, reason="organization_deleted")
+    tx.organizations.delete(organization.id, now=tx.now)
     details = {"name": organization.name, "slug": organization.slug}
-    record(tx, ORGANIZATION_DELETED, by, context=context, now=now, details=details)
+    record(tx, ORGANIZATION_DELETED, by, details=details)
 
 
 def _apply(organization: Organization, changes: OrganizationChanges) -> Organization:

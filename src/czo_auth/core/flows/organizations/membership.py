@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Literal, assert_never
 
-from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     Forbidden,
     LastOwner,
@@ -65,9 +63,7 @@ def see_organization(tx: Transaction, principal: Principal, organization_id: str
         UnknownOrganization: There is none, or the caller is not in it: nobody can tell which.
         OrganizationScopeMismatch: The API key acts in another one.
     """
-    member = (
-        tx.organizations.find_member(organization_id, principal.user_id) if is_id(organization_id) else None
-    )
+    member = tx.organizations.find_member(organization_id, principal.user_id)
     organization = tx.organizations.find(organization_id) if member is not None else None
     if member is None or organization is None:
         raise UnknownOrganization
@@ -128,20 +124,12 @@ def see_invitations(
     return page_of(found, page, total=total, position=lambda each: (each.created_at, each.id))
 
 
-def record(
-    tx: Transaction,
-    action: str,
-    member: Member,
-    *,
-    context: Context,
-    now: datetime,
-    details: Mapping[str, object],
-) -> None:
+def record(tx: Transaction, action: str, member: Member, *, details: Mapping[str, object]) -> None:
     """Record what happened to, or was done by, *member*."""
     audit_event = AuditEvent(
         action=action, user_id=member.user_id, organization_id=member.organization_id, details=details
     )
-    tx.audit_log.record(audit_event, context=context, now=now)
+    tx.record(audit_event)
 
 
 def acts_in(principal: Principal, organization_id: str) -> bool:
@@ -165,9 +153,9 @@ def find_member(tx: Transaction, organization_id: str, text: str, *, named_by: M
     """Find a member of this organization, and of no other, by what a request calls them."""
     match named_by:
         case "user_id":
-            return tx.organizations.find_member(organization_id, text) if is_id(text) else None
+            return tx.organizations.find_member(organization_id, text)
         case "member_id":
-            member = tx.organizations.find_member_by_id(text) if is_id(text) else None
+            member = tx.organizations.find_member_by_id(text)
             return member if member is not None and member.organization_id == organization_id else None
         case "email":
             email = find_canonical_email(text)
@@ -201,7 +189,7 @@ def keep_an_owner(tx: Transaction, member: Member) -> None:
         raise LastOwner(details=((("organizations", member.organization_id), name),))
 
 
-def remove_member(tx: Transaction, member: Member, *, reason: str, context: Context, now: datetime) -> None:
+def remove_member(tx: Transaction, member: Member, *, reason: str) -> None:
     """
     Remove *member*, end their API keys for the organization, and record both. Call it with the organization held.
 
@@ -212,21 +200,14 @@ def remove_member(tx: Transaction, member: Member, *, reason: str, context: Cont
     tx.users.lock(member.user_id)
     if not tx.organizations.remove_member(member.organization_id, member.user_id):
         raise UnknownMember
-    revoke_keys(
-        tx,
-        user_id=member.user_id,
-        organization_id=member.organization_id,
-        reason=f"member_{reason}",
-        context=context,
-        now=now,
-    )
-    dismiss(tx, member, reason=reason, context=context, now=now)
+    revoke_keys(tx, user_id=member.user_id, organization_id=member.organization_id, reason=f"member_{reason}")
+    dismiss(tx, member, reason=reason)
 
 
-def dismiss(tx: Transaction, member: Member, *, reason: str, context: Context, now: datetime) -> None:
+def dismiss(tx: Transaction, member: Member, *, reason: str) -> None:
     """Take the organization out of the sessions of a member who is none any more, and record it."""
-    for session in tx.sessions.list_live(member.user_id, now=now):
+    for session in tx.sessions.list_live(member.user_id, now=tx.now):
         if session.organization_id == member.organization_id:
             tx.sessions.set_organization(session.id, None)
     details = {"role": member.role, "reason": reason}
-    record(tx, types.MEMBER_REMOVED, member, context=context, now=now, details=details)
+    record(tx, types.MEMBER_REMOVED, member, details=details)

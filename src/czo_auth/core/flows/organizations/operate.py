@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
@@ -45,7 +44,6 @@ class OperateOrganizations:
         slug: str | None,
         metadata: Mapping[str, object] | None,
         context: Context,
-        now: datetime,
     ) -> Organization:
         """
         Create an organization with *owner_id* as its owner.
@@ -64,12 +62,10 @@ class OperateOrganizations:
                 name=name,
                 slug=slug,
                 metadata=metadata,
-                context=context,
                 policy=self._services.policies.organizations,
-                now=now,
             )
 
-        return await self._services.transactions.run(store_organization)
+        return await self._services.transactions.run(store_organization, context)
 
     async def get(self, organization_id: str) -> Organization:
         """
@@ -78,9 +74,7 @@ class OperateOrganizations:
         Raises:
             UnknownOrganization: There is none with this id.
         """
-        found = await self._services.transactions.read(
-            lambda tx: tx.organizations.find(organization_id) if is_id(organization_id) else None
-        )
+        found = await self._services.transactions.read(lambda tx: tx.organizations.find(organization_id))
         if found is None:
             raise UnknownOrganization
         return found
@@ -113,9 +107,7 @@ class OperateOrganizations:
             )
         )
 
-    async def add_member(
-        self, organization_id: str, user_id: str, *, role: str, context: Context, now: datetime
-    ) -> Member:
+    async def add_member(self, organization_id: str, user_id: str, *, role: str, context: Context) -> Member:
         """
         Make a user a member, without an invitation.
 
@@ -132,18 +124,16 @@ class OperateOrganizations:
             if tx.organizations.count_members(organization_id) >= MAX_MEMBERS:
                 raise MemberLimitReached
             if not tx.organizations.add_member(
-                new_id(now), organization_id=organization_id, user_id=user_id, role=role, now=now
+                new_id(tx.now), organization_id=organization_id, user_id=user_id, role=role, now=tx.now
             ):
                 raise AlreadyMember
             member = known_member(tx.organizations.find_member(organization_id, user_id))
-            record(tx, types.MEMBER_ADDED, member, context=context, now=now, details={"role": role})
+            record(tx, types.MEMBER_ADDED, member, details={"role": role})
             return member
 
-        return await self._services.transactions.run(store_member)
+        return await self._services.transactions.run(store_member, context)
 
-    async def change_role(
-        self, organization_id: str, user_id: str, *, role: str, context: Context, now: datetime
-    ) -> Member:
+    async def change_role(self, organization_id: str, user_id: str, *, role: str, context: Context) -> Member:
         """
         Give a member another role.
 
@@ -161,14 +151,12 @@ class OperateOrganizations:
             keep_an_owner(tx, member)
             tx.organizations.set_role(organization_id, user_id, role=role)
             details = {"role": role, "previousRole": member.role}
-            record(tx, types.ROLE_CHANGED, member, context=context, now=now, details=details)
+            record(tx, types.ROLE_CHANGED, member, details=details)
             return known_member(tx.organizations.find_member(organization_id, user_id))
 
-        return await self._services.transactions.run(set_role)
+        return await self._services.transactions.run(set_role, context)
 
-    async def remove_member(
-        self, organization_id: str, user_id: str, *, context: Context, now: datetime
-    ) -> None:
+    async def remove_member(self, organization_id: str, user_id: str, *, context: Context) -> None:
         """
         Remove a member; their API keys for the organization end.
 
@@ -181,13 +169,13 @@ class OperateOrganizations:
             _lock(tx, organization_id)
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             keep_an_owner(tx, member)
-            remove_member(tx, member, reason="removed", context=context, now=now)
+            remove_member(tx, member, reason="removed")
 
-        await self._services.transactions.run(end_membership)
+        await self._services.transactions.run(end_membership, context)
 
 
 def _lock(tx: Transaction, organization_id: str) -> Organization:
-    found = tx.organizations.lock(organization_id) if is_id(organization_id) else None
+    found = tx.organizations.lock(organization_id)
     if found is None:
         raise UnknownOrganization
     return found

@@ -78,7 +78,7 @@ class Ceremonies:
             expires_at=self._end(issued_at),
         )
 
-    async def spend(self, handle: str | None, binding: Binding, *, context: Context, now: datetime) -> bytes:
+    async def spend(self, handle: str | None, binding: Binding, *, context: Context) -> bytes:
         """
         Spend a ceremony that is being answered; whether the answer is right is found out afterwards.
 
@@ -96,17 +96,17 @@ class Ceremonies:
             raise PasskeyChallengeNotFound
         issued_at = ceremonies.issued_at(handle)
         expires_at = self._end(issued_at)
-        if expires_at <= now or datetime.fromtimestamp(issued_at, UTC) > now + _CLOCKS_APART:
+        if expires_at <= context.now or datetime.fromtimestamp(issued_at, UTC) > context.now + _CLOCKS_APART:
             raise PasskeyChallengeNotFound
         digest, network = tokens.digest(handle), _network(context.ip)
 
         def spend(tx: Transaction) -> None:
-            if tx.passkeys.count_answered(network, now=now) >= MAX_ANSWERS_PER_ADDRESS:
-                raise RateLimited(retry_after=int((expires_at - now).total_seconds()) + 1)
+            if tx.passkeys.count_answered(network, now=tx.now) >= MAX_ANSWERS_PER_ADDRESS:
+                raise RateLimited(retry_after=int((expires_at - tx.now).total_seconds()) + 1)
             if not tx.passkeys.spend_ceremony(digest, network=network, expires_at=expires_at):
                 raise PasskeyChallengeNotFound
 
-        await self._services.transactions.run(spend)
+        await self._services.transactions.run(spend, context)
         return ceremonies.challenge_of(handle, key)
 
     def _end(self, issued_at: int) -> datetime:

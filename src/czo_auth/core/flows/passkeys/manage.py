@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import PasskeyNotFound, TwoFactorRequiredByPolicy
@@ -33,15 +32,14 @@ class ManagePasskeys:
         """List the caller's passkeys, newest first."""
         return await self._services.transactions.read(lambda tx: tx.passkeys.list(principal.user_id))
 
-    async def rename(
-        self, principal: Principal, passkey_id: str, *, name: str, context: Context, now: datetime
-    ) -> Passkey:
+    async def rename(self, passkey_id: str, *, name: str, context: Context) -> Passkey:
         """
         Name a passkey.
 
         Raises:
             PasskeyNotFound: There is none with this id, or it is somebody else's.
         """
+        principal = context.caller
         if not is_id(passkey_id):
             raise PasskeyNotFound
 
@@ -51,23 +49,16 @@ class ManagePasskeys:
             audit_event = AuditEvent(
                 action=PASSKEY_RENAMED, user_id=principal.user_id, details={"passkeyId": passkey_id}
             )
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
             renamed = tx.passkeys.find(principal.user_id, passkey_id)
             if renamed is None:
                 raise PasskeyNotFound
             return renamed
 
-        return await self._services.transactions.run(rename)
+        return await self._services.transactions.run(rename, context)
 
     async def remove(
-        self,
-        principal: Principal,
-        passkey_id: str,
-        *,
-        password: str | None = None,
-        code: str | None = None,
-        context: Context,
-        now: datetime,
+        self, passkey_id: str, *, password: str | None = None, code: str | None = None, context: Context
     ) -> None:
         """
         Remove a passkey, after recent proof (S7). With the last factor two factors are off.
@@ -79,7 +70,7 @@ class ManagePasskeys:
         """
         if not is_id(passkey_id):
             raise PasskeyNotFound
-        proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
+        proof = await self._proof.require(password=password, code=code, context=context)
 
         def remove(tx: Transaction) -> tuple[User, Passkey]:
             user = proof.consume(tx)
@@ -91,31 +82,31 @@ class ManagePasskeys:
                 user.actor_types, owns_factor=user.has_totp or not is_last, has_passkey=not is_last
             ):
                 raise TwoFactorRequiredByPolicy
-            record_removed(tx, passkey, reason="removed", context=context, now=now)
+            record_removed(tx, passkey, reason="removed")
             if is_last:
-                self._remove_last(tx, user, proof.session_id, context=context, now=now)
+                self._remove_last(tx, user, proof.session_id)
             else:
                 tx.two_factor.drop_trusted_devices(user.id)
-                tx.users.bump_credential_version(user.id, now=now)
+                tx.users.bump_credential_version(user.id, now=tx.now)
             return user, passkey
 
-        user, passkey = await self._services.transactions.run(remove)
-        self._services.background.post(compose_passkey_removed(user.mail_address, name=passkey.name, at=now))
+        user, passkey = await self._services.transactions.run(remove, context)
+        self._services.background.post(
+            compose_passkey_removed(user.mail_address, name=passkey.name, at=context.now)
+        )
 
-    def _remove_last(
-        self, tx: Transaction, user: User, session_id: str, *, context: Context, now: datetime
-    ) -> None:
+    def _remove_last(self, tx: Transaction, user: User, session_id: str) -> None:
         """End what the last passkey carried: the assurance of the present session, and all other sessions."""
         if user.has_totp:
-            tx.users.set_passkeys_enabled(user.id, None, now=now)
+            tx.users.set_passkeys_enabled(user.id, None, now=tx.now)
             tx.two_factor.drop_trusted_devices(user.id)
-            tx.users.bump_credential_version(user.id, now=now)
+            tx.users.bump_credential_version(user.id, now=tx.now)
             return
-        switch_off(tx, user.id, now=now)
-        cancel_reset(tx, user.id, outcome="factor_disabled", context=context, now=now)
+        switch_off(tx, user.id)
+        cancel_reset(tx, user.id, outcome="factor_disabled")
         tx.sessions.lower_assurance(session_id)
-        end_sessions(tx, user.id, reason="passkey_removed", context=context, now=now, keep=session_id)
+        end_sessions(tx, user.id, reason="passkey_removed", keep=session_id)
         if user.has_factor:
             details = {"method": "passkey"}
             disabled = AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details)
-            tx.audit_log.record(disabled, context=context, now=now)
+            tx.record(disabled)

@@ -61,14 +61,12 @@ class RegisterPasskey:
 
     async def options(
         self,
-        principal: Principal,
         *,
         label: str | None,
         attachment: Attachment | None,
         password: str | None = None,
         code: str | None = None,
         context: Context,
-        now: datetime,
     ) -> Options:
         """
         Begin a registration, after recent proof (S7).
@@ -83,10 +81,11 @@ class RegisterPasskey:
             ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
             PasskeyLimitReached: The user has as many as an account may have.
         """
+        principal = context.caller
         rp_id = self._ceremonies.rp_id
         if principal.requires_passkey:
             raise PhishingResistantFactorRequired
-        proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
+        proof = await self._proof.require(password=password, code=code, context=context)
 
         user = proof.user
 
@@ -96,11 +95,11 @@ class RegisterPasskey:
             return tx.passkeys.list(user.id)
 
         transactions = self._services.transactions
-        known = await (transactions.read(read) if proof.code is None else transactions.run(read))
+        known = await (transactions.read(read) if proof.code is None else transactions.run(read, context))
         if len(known) >= MAX_PASSKEYS:
             raise PasskeyLimitReached
         return creation_options(
-            self._ceremonies.begin(bind_to_session("register", principal), now=now),
+            self._ceremonies.begin(bind_to_session("register", principal), now=context.now),
             user,
             label=label,
             attachment=attachment,
@@ -111,14 +110,12 @@ class RegisterPasskey:
 
     async def finish(
         self,
-        principal: Principal,
         response: Mapping[str, Any],
         *,
         ceremony: str | None,
         name: str | None,
         enables_two_factor: bool,
         context: Context,
-        now: datetime,
     ) -> Registered:
         """
         Verify the answer and store the passkey.
@@ -135,40 +132,33 @@ class RegisterPasskey:
             PasskeyLimitReached: The user has as many as an account may have.
             InvalidToken: The session ended meanwhile.
         """
+        principal = context.caller
         services, rp_id = self._services, self._ceremonies.rp_id
         if principal.requires_passkey:
             raise PhishingResistantFactorRequired
         await services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
         binding = bind_to_session("register", principal)
-        challenge = await self._ceremonies.spend(ceremony, binding, context=context, now=now)
-        credential = await self._verify(
-            principal, response, challenge=challenge, rp_id=rp_id, context=context, now=now
-        )
-        passkey = _new_passkey(principal.user_id, credential, name=name, rp_id=rp_id, now=now)
+        challenge = await self._ceremonies.spend(ceremony, binding, context=context)
+        credential = await self._verify(response, challenge=challenge, rp_id=rp_id, context=context)
+        passkey = _new_passkey(principal.user_id, credential, name=name, rp_id=rp_id, now=context.now)
         shown = await self._new_codes(principal, enables_two_factor=enables_two_factor)
         hashed = await services.hashing.hash_codes(shown) if shown else []
         user, issued = await services.transactions.run(
-            lambda tx: self._store_passkey(tx, principal, passkey, hashed, context=context, now=now)
+            lambda tx: self._store_passkey(tx, principal, passkey, hashed), context
         )
-        services.background.post(compose_passkey_added(user.mail_address, name=name, at=now))
+        services.background.post(compose_passkey_added(user.mail_address, name=name, at=context.now))
         if issued is None:
             return Registered(passkey=passkey)
         return Registered(
             passkey=passkey,
             backup_codes=tuple(code.text for code in shown),
-            signed_in=signed_in(services, user, issued, now=now),
+            signed_in=signed_in(services, user, issued, now=context.now),
         )
 
     async def _verify(
-        self,
-        principal: Principal,
-        response: Mapping[str, Any],
-        *,
-        challenge: bytes,
-        rp_id: str,
-        context: Context,
-        now: datetime,
+        self, response: Mapping[str, Any], *, challenge: bytes, rp_id: str, context: Context
     ) -> NewCredential:
+        principal = context.caller
         policy = self._services.policies.passkeys
         try:
             return verify_registration(
@@ -176,9 +166,7 @@ class RegisterPasskey:
             )
         except InvalidResponse:
             refused = AuditEvent(action=PASSKEY_REFUSED, user_id=principal.user_id, outcome="failure")
-        await self._services.transactions.run(
-            lambda tx: tx.audit_log.record(refused, context=context, now=now)
-        )
+        await self._services.transactions.run(lambda tx: tx.record(refused), context)
         raise FailedToVerifyRegistration
 
     async def _new_codes(self, principal: Principal, *, enables_two_factor: bool) -> list[codes.BackupCode]:
@@ -197,14 +185,7 @@ class RegisterPasskey:
         return await self._services.transactions.read(read)
 
     def _store_passkey(
-        self,
-        tx: Transaction,
-        principal: Principal,
-        passkey: Passkey,
-        hashed: Sequence[HashedCode],
-        *,
-        context: Context,
-        now: datetime,
+        self, tx: Transaction, principal: Principal, passkey: Passkey, hashed: Sequence[HashedCode]
     ) -> tuple[User, IssuedSession | None]:
         user = tx.users.lock(principal.user_id)
         if user is None or user.banned_at is not None:
@@ -215,16 +196,16 @@ class RegisterPasskey:
             raise PasskeyLimitReached
         if not tx.passkeys.add(passkey):
             raise PreviouslyRegistered
-        by_user = context.by(user.id, passkey.method)
+        by_user = tx.context.by(user.id, passkey.method)
         details = {"passkeyId": passkey.id, "deviceType": passkey.device_type}
         added = AuditEvent(action=types.PASSKEY_ADDED, user_id=user.id, details=details)
-        tx.audit_log.record(added, context=by_user, now=now)
+        tx.acting_as(by_user).record(added)
         issued = None
         if user.has_factor:
             if user.passkeys_enabled_at is None:
-                tx.users.set_passkeys_enabled(user.id, now, now=now)
+                tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
         elif hashed:
-            issued = self._turn_on(tx, user, principal, passkey, hashed, context=by_user, now=now)
+            issued = self._turn_on(tx.acting_as(by_user), user, principal, passkey, hashed)
         return tx.users.find(user.id) or user, issued
 
     def _turn_on(
@@ -234,33 +215,22 @@ class RegisterPasskey:
         principal: Principal,
         passkey: Passkey,
         hashed: Sequence[HashedCode],
-        *,
-        context: Context,
-        now: datetime,
     ) -> IssuedSession:
-        tx.users.set_passkeys_enabled(user.id, now, now=now)
+        tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
         two_factor = tx.two_factor
         two_factor.drop_enrollment(user.id)
-        two_factor.put_codes(user.id, set_id=new_id(now), codes=hashed, now=now)
+        two_factor.put_codes(user.id, set_id=new_id(tx.now), codes=hashed, now=tx.now)
         two_factor.clear_attempts(user.id)
         two_factor.drop_trusted_devices(user.id)
-        tx.users.bump_credential_version(user.id, now=now)
-        cancel_reset(tx, user.id, outcome="factor_proved", context=context, now=now)
+        tx.users.bump_credential_version(user.id, now=tx.now)
+        cancel_reset(tx, user.id, outcome="factor_proved")
         issued = renew_session(
-            tx,
-            user,
-            principal.session_id,
-            policy=self._services.policies.sessions,
-            context=context,
-            now=now,
-            proved=passkey.method,
+            tx, user, principal.session_id, policy=self._services.policies.sessions, proved=passkey.method
         )
-        end_sessions(
-            tx, user.id, reason="two_factor_enabled", context=context, now=now, keep=issued.session.id
-        )
+        end_sessions(tx, user.id, reason="two_factor_enabled", keep=issued.session.id)
         details = {"method": "passkey", "replaced": False, "actorType": issued.session.actor_type}
         enabled = AuditEvent(action=types.TWO_FACTOR_ENABLED, user_id=user.id, details=details)
-        tx.audit_log.record(enabled, context=context, now=now)
+        tx.record(enabled)
         return issued
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from czo_auth.core.context import Context
@@ -50,7 +49,6 @@ class VerifyPasskey:
         rp_id: str,
         user_id: str | None,
         context: Context,
-        now: datetime,
     ) -> VerifiedPasskey:
         """
         Verify an assertion.
@@ -68,9 +66,7 @@ class VerifyPasskey:
             _LOG.info("a passkey was refused: %s", why)
         owner = user_id if passkey is None else passkey.user_id
         refused = AuditEvent(action=PASSKEY_REFUSED, user_id=owner, outcome="failure")
-        await self._services.transactions.run(
-            lambda tx: tx.audit_log.record(refused, context=context, now=now)
-        )
+        await self._services.transactions.run(lambda tx: tx.record(refused), context)
         raise AuthenticationFailed
 
     async def _find(self, response: Mapping[str, Any]) -> Passkey | None:
@@ -110,9 +106,7 @@ class VerifyPasskey:
         return VerifiedPasskey(passkey=passkey, assertion=assertion)
 
 
-def record_use(
-    tx: Transaction, verified: VerifiedPasskey, *, context: Context, now: datetime
-) -> Refusal | None:
+def record_use(tx: Transaction, verified: VerifiedPasskey) -> Refusal | None:
     """
     Record the use of a verified passkey; belongs in the transaction that grants, under the user's lock.
 
@@ -124,7 +118,7 @@ def record_use(
     """
     passkey, assertion = verified.passkey, verified.assertion
     if not tx.passkeys.record_use(
-        passkey.id, sign_count=assertion.sign_count, backed_up=assertion.backed_up, now=now
+        passkey.id, sign_count=assertion.sign_count, backed_up=assertion.backed_up, now=tx.now
     ):
         stored = tx.passkeys.find(passkey.user_id, passkey.id)
         if stored is not None:
@@ -139,7 +133,7 @@ def record_use(
                 outcome="failure",
                 details=details,
             )
-            tx.audit_log.record(regressed, context=context, now=now)
+            tx.record(regressed)
         return AuthenticationFailed()
-    cancel_reset(tx, passkey.user_id, outcome="factor_proved", context=context, now=now)
+    cancel_reset(tx, passkey.user_id, outcome="factor_proved")
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidToken
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
@@ -78,8 +77,6 @@ def issue_session(
     factor_proved_at: datetime | None,
     remembered: bool,
     policy: SessionPolicy,
-    context: Context,
-    now: datetime,
     organization_id: str | None = None,
     lineage_id: str | None = None,
     expires_at: datetime | None = None,
@@ -92,7 +89,7 @@ def issue_session(
         expires_at: When the session ends; by default after the lifetime of the policy.
     """
     lifetime = policy.lifetime if remembered else policy.short_lifetime
-    session_id = new_id(now)
+    session_id = new_id(tx.now)
     session = Session(
         id=session_id,
         lineage_id=lineage_id or session_id,
@@ -104,25 +101,23 @@ def issue_session(
         auth_time=auth_time,
         factor_proved_at=factor_proved_at,
         remembered=remembered,
-        ip=context.ip,
-        user_agent=context.user_agent,
-        created_at=now,
-        expires_at=expires_at or now + lifetime,
+        ip=tx.context.ip,
+        user_agent=tx.context.user_agent,
+        created_at=tx.now,
+        expires_at=expires_at or tx.now + lifetime,
     )
     session_token = tokens.new_token(tokens.SESSION)
     refresh_token = tokens.new_token(tokens.REFRESH)
     tx.sessions.add(session, token_digest=tokens.digest(session_token))
     tx.sessions.add_refresh_token(
-        new_id(now), session=session, digest=tokens.digest(refresh_token), parent_id=None, now=now
+        new_id(tx.now), session=session, digest=tokens.digest(refresh_token), parent_id=None, now=tx.now
     )
-    tx.audit_log.record(
+    tx.record(
         AuditEvent(
             action=types.SESSION_CREATED,
             user_id=user.id,
             details={"sessionId": session.id, "actorType": actor_type, "amr": list(amr)},
-        ),
-        context=context,
-        now=now,
+        )
     )
     return IssuedSession(session=session, session_token=session_token, refresh_token=refresh_token)
 
@@ -133,8 +128,6 @@ def renew_session(
     session_id: str | None,
     *,
     policy: SessionPolicy,
-    context: Context,
-    now: datetime,
     proved: str | None = None,
     actor_type: str | None = None,
     extends: bool = True,
@@ -156,23 +149,25 @@ def renew_session(
         InvalidToken: The session ended meanwhile.
     """
     old = tx.sessions.find(session_id) if session_id is not None else None
-    if old is None or old.expires_at <= now or not tx.sessions.revoke(old.id, reason="renewed", now=now):
+    if (
+        old is None
+        or old.expires_at <= tx.now
+        or not tx.sessions.revoke(old.id, reason="renewed", now=tx.now)
+    ):
         raise InvalidToken
-    record_revoked(tx, user.id, old.id, reason="renewed", context=context, now=now)
+    record_revoked(tx, user.id, old.id, reason="renewed")
     return issue_session(
         tx,
         user,
         actor_type=actor_type or old.actor_type,
         amr=_with_method(old.amr, proved),
-        auth_time=now if proved in PASSKEY_METHODS else old.auth_time,
-        factor_proved_at=old.factor_proved_at if proved is None else now,
+        auth_time=tx.now if proved in PASSKEY_METHODS else old.auth_time,
+        factor_proved_at=old.factor_proved_at if proved is None else tx.now,
         remembered=old.remembered,
         organization_id=old.organization_id,
         lineage_id=old.lineage_id,
         expires_at=None if extends else old.expires_at,
         policy=policy,
-        context=context,
-        now=now,
     )
 
 
@@ -188,26 +183,20 @@ def end_sessions(
     user_id: str,
     *,
     reason: str,
-    context: Context,
-    now: datetime,
     keep: str | None = None,
     actor_types: frozenset[str] | None = None,
 ) -> None:
     """End a user's sessions, refresh families and pending challenges at once (S23)."""
-    ended = tx.sessions.revoke_all(user_id, reason=reason, now=now, keep=keep, actor_types=actor_types)
+    ended = tx.sessions.revoke_all(user_id, reason=reason, now=tx.now, keep=keep, actor_types=actor_types)
     tx.two_factor.drop_challenges(user_id)
     for session_id in ended:
-        record_revoked(tx, user_id, session_id, reason=reason, context=context, now=now)
+        record_revoked(tx, user_id, session_id, reason=reason)
 
 
-def record_revoked(
-    tx: Transaction, user_id: str, session_id: str, *, reason: str, context: Context, now: datetime
-) -> None:
+def record_revoked(tx: Transaction, user_id: str, session_id: str, *, reason: str) -> None:
     """Record that a session ended before its time."""
-    tx.audit_log.record(
+    tx.record(
         AuditEvent(
             action=types.SESSION_REVOKED, user_id=user_id, details={"sessionId": session_id, "reason": reason}
-        ),
-        context=context,
-        now=now,
+        )
     )

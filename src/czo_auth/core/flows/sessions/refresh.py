@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidRefreshToken, RefreshInProgress, Refusal
@@ -39,7 +38,7 @@ class Refresh:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def refresh(self, refresh_token: str, *, context: Context, now: datetime) -> Refreshed:
+    async def refresh(self, refresh_token: str, *, context: Context) -> Refreshed:
         """
         Trade *refresh_token* for its successor and a new access token.
 
@@ -54,7 +53,7 @@ class Refresh:
 
         def rotate(tx: Transaction) -> tuple[User, Session] | Refusal:
             found = tx.sessions.find_refresh_token(digest)
-            if found is None or found.revoked or found.expires_at <= now:
+            if found is None or found.revoked or found.expires_at <= tx.now:
                 return InvalidRefreshToken()
             # The lock makes the rotation and a simultaneous "end all sessions" take turns.
             user = tx.users.lock(found.user_id)
@@ -66,42 +65,42 @@ class Refresh:
                 or session.actor_type not in user.actor_types
             ):
                 return InvalidRefreshToken()
-            if not tx.sessions.replace_refresh_token(found.id, now=now):
-                return self._replaced(tx, found, digest, context=context, now=now)
+            if not tx.sessions.replace_refresh_token(found.id, now=tx.now):
+                return self._replaced(tx, found, digest)
             tx.sessions.add_refresh_token(
-                new_id(now), session=session, digest=tokens.digest(successor), parent_id=found.id, now=now
+                new_id(tx.now),
+                session=session,
+                digest=tokens.digest(successor),
+                parent_id=found.id,
+                now=tx.now,
             )
             return user, session
 
-        match await self._services.transactions.run(rotate):
+        match await self._services.transactions.run(rotate, context):
             case Refusal() as refusal:
                 raise refusal
             case user, session:
                 restricted = self._services.must_enroll(user)
-                access_token = self._services.access_tokens.sign(session, restricted=restricted, now=now)
+                access_token = self._services.access_tokens.sign(
+                    session, restricted=restricted, now=context.now
+                )
                 return Refreshed(access_token=access_token, refresh_token=successor)
 
-    def _replaced(
-        self, tx: Transaction, found: RefreshToken, digest: str, *, context: Context, now: datetime
-    ) -> Refusal:
+    def _replaced(self, tx: Transaction, found: RefreshToken, digest: str) -> Refusal:
         """Tell a race from a theft; a theft ends the family, and that is committed."""
         fresh = tx.sessions.find_refresh_token(digest) or found
         if (
             fresh.replaced_at is not None
-            and now - fresh.replaced_at <= self._services.policies.sessions.refresh_grace
+            and tx.now - fresh.replaced_at <= self._services.policies.sessions.refresh_grace
         ):
             return RefreshInProgress()
-        if tx.sessions.revoke(found.session_id, reason="refresh_reuse", now=now):
-            tx.audit_log.record(
+        if tx.sessions.revoke(found.session_id, reason="refresh_reuse", now=tx.now):
+            tx.record(
                 AuditEvent(
                     action=types.REFRESH_REUSE_DETECTED,
                     user_id=found.user_id,
                     details={"sessionId": found.session_id},
-                ),
-                context=context,
-                now=now,
+                )
             )
-            record_revoked(
-                tx, found.user_id, found.session_id, reason="refresh_reuse", context=context, now=now
-            )
+            record_revoked(tx, found.user_id, found.session_id, reason="refresh_reuse")
         return InvalidRefreshToken()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from czo_auth.core.context import system_context
 from czo_auth.core.errors import SecretUnreadable, Unavailable
 from czo_auth.core.flows.services import Services
 from czo_auth.core.sessions.access_tokens import SIGNING_KEY
@@ -37,7 +38,9 @@ class SigningKeys:
         """
         stored = await self._services.transactions.read(lambda tx: tx.sessions.signing_keys())
         if self._is_due(stored, now=now):
-            stored = await self._services.transactions.run(lambda tx: self._rotate(tx, force=False, now=now))
+            stored = await self._services.transactions.run(
+                lambda tx: self._rotate(tx, force=False), system_context(now)
+            )
         self._loaded_at = now
         try:
             self._services.access_tokens.load(stored, self._services.key_ring)
@@ -73,31 +76,33 @@ class SigningKeys:
 
     async def rotate(self, *, now: datetime) -> str:
         """Make a new signing key now; answer its id."""
-        stored = await self._services.transactions.run(lambda tx: self._rotate(tx, force=True, now=now))
+        stored = await self._services.transactions.run(
+            lambda tx: self._rotate(tx, force=True), system_context(now)
+        )
         return stored[0].kid
 
     def _is_due(self, stored: Sequence[StoredSigningKey], *, now: datetime) -> bool:
         live = [key for key in stored if key.retired_at is None]
         return not live or now - live[0].created_at >= self._rotation
 
-    def _rotate(self, tx: Transaction, *, force: bool, now: datetime) -> tuple[StoredSigningKey, ...]:
+    def _rotate(self, tx: Transaction, *, force: bool) -> tuple[StoredSigningKey, ...]:
         tx.sessions.lock_signing_keys()
         stored = tuple(tx.sessions.signing_keys())
-        if not force and not self._is_due(stored, now=now):
+        if not force and not self._is_due(stored, now=tx.now):
             return stored
         key = jwt.new_signing_key()
         sealed = self._services.key_ring.seal(key.private_pem, purpose=SIGNING_KEY, bound_to={"kid": key.kid})
         for old in stored:
             if old.retired_at is None:
                 overlap = 2 * self._services.access_tokens.lifetime
-                tx.sessions.retire_signing_key(old.kid, now=now, expires_at=now + overlap)
-        tx.sessions.drop_signing_keys(before=now)
+                tx.sessions.retire_signing_key(old.kid, now=tx.now, expires_at=tx.now + overlap)
+        tx.sessions.drop_signing_keys(before=tx.now)
         tx.sessions.add_signing_key(
             StoredSigningKey(
                 kid=key.kid,
                 sealed_private_key=sealed,
                 public_jwk=key.public_jwk(),
-                created_at=now,
+                created_at=tx.now,
                 retired_at=None,
                 expires_at=None,
             )

@@ -40,13 +40,7 @@ class PasskeySignIn:
         return request_options(ceremony, allowed=None, policy=self._services.policies.passkeys, rp_id=rp_id)
 
     async def finish(
-        self,
-        response: Mapping[str, Any],
-        *,
-        ceremony: str | None,
-        actor: str | None,
-        context: Context,
-        now: datetime,
+        self, response: Mapping[str, Any], *, ceremony: str | None, actor: str | None, context: Context
     ) -> SignedIn:
         """
         Sign in.
@@ -63,33 +57,27 @@ class PasskeySignIn:
         rp_id = self._ceremonies.rp_id
         actor_type = services.actors.default if actor is None else services.actors.get(actor)
         await services.limits.hit("sign_in", ip=context.ip, account=None)
-        challenge = await self._ceremonies.spend(ceremony, _ANYBODY, context=context, now=now)
+        challenge = await self._ceremonies.spend(ceremony, _ANYBODY, context=context)
         verified = await self._verify.verify(
-            response, challenge=challenge, rp_id=rp_id, user_id=None, context=context, now=now
+            response, challenge=challenge, rp_id=rp_id, user_id=None, context=context
         )
         granted = await services.transactions.run(
-            lambda tx: self._grant(tx, verified, actor_type.name, context=context, now=now)
+            lambda tx: self._grant(tx, verified, actor_type.name), context
         )
         if isinstance(granted, Refusal):
             raise granted
         user, issued = granted
-        return signed_in(services, user, issued, now=now)
+        return signed_in(services, user, issued, now=context.now)
 
     def _grant(
-        self,
-        tx: Transaction,
-        verified: VerifiedPasskey,
-        actor: str,
-        *,
-        context: Context,
-        now: datetime,
+        self, tx: Transaction, verified: VerifiedPasskey, actor: str
     ) -> tuple[User, IssuedSession] | Refusal:
         services, passkey = self._services, verified.passkey
         user = tx.users.lock(passkey.user_id)
         if user is None or user.banned_at is not None:
             return AuthenticationFailed()
-        by_user = context.by(user.id, passkey.method)
-        refusal = record_use(tx, verified, context=by_user, now=now)
+        by_user = tx.context.by(user.id, passkey.method)
+        refusal = record_use(tx.acting_as(by_user), verified)
         if refusal is not None:
             return refusal
         if actor not in user.actor_types:
@@ -97,15 +85,13 @@ class PasskeySignIn:
         if services.policies.require_email_verification and not user.email_verified:
             return EmailNotVerified()
         issued = issue_session(
-            tx,
+            tx.acting_as(by_user),
             user,
             actor_type=actor,
             amr=(passkey.method, "user"),
-            auth_time=now,
-            factor_proved_at=now,
+            auth_time=tx.now,
+            factor_proved_at=tx.now,
             remembered=True,
             policy=services.policies.sessions,
-            context=by_user,
-            now=now,
         )
         return user, issued

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from czo_auth.core.context import Context
+from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import AuthenticationFailed, InvalidChallenge, Refusal
 from czo_auth.core.events.types import STEP_UP, AuditEvent
 from czo_auth.core.flows.passkeys.ceremonies import (
@@ -21,7 +21,6 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, renew_session, signed_in
 from czo_auth.core.flows.sign_in.second_factor import check_challenge, finish_challenge
 from czo_auth.core.flows.two_factor.verify_code import claim_challenge
-from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import Challenge
@@ -56,27 +55,26 @@ class PasskeySecondStep:
             if found is None or user is None:
                 raise InvalidChallenge
             check_challenge(user, found)
-            return self._options(tx, user.id, bind_to_challenge(challenge), rp_id=rp_id, now=now)
+            return self._options(tx, user.id, bind_to_challenge(challenge), rp_id=rp_id)
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read, system_context(now))
 
-    async def step_up_options(self, principal: Principal, *, now: datetime) -> Options:
+    async def step_up_options(self, *, context: Context) -> Options:
         """
         Begin a step-up.
 
         Raises:
             PasskeysNotAvailable: The deployment has no relying party id.
         """
+        principal = context.caller
         rp_id = self._ceremonies.rp_id
         binding = bind_to_session("step_up", principal)
         return await self._services.transactions.read(
-            lambda tx: self._options(tx, principal.user_id, binding, rp_id=rp_id, now=now)
+            lambda tx: self._options(tx, principal.user_id, binding, rp_id=rp_id), context
         )
 
-    def _options(
-        self, tx: Transaction, user_id: str, binding: Binding, *, rp_id: str, now: datetime
-    ) -> Options:
-        ceremony = self._ceremonies.begin(binding, now=now)
+    def _options(self, tx: Transaction, user_id: str, binding: Binding, *, rp_id: str) -> Options:
+        ceremony = self._ceremonies.begin(binding, now=tx.now)
         policy = self._services.policies.passkeys
         return request_options(ceremony, allowed=tx.passkeys.list(user_id), policy=policy, rp_id=rp_id)
 
@@ -88,7 +86,6 @@ class PasskeySecondStep:
         ceremony: str | None,
         wants_trust: bool,
         context: Context,
-        now: datetime,
     ) -> SignedIn:
         """
         Finish the sign-in that *challenge* stands for.
@@ -107,7 +104,7 @@ class PasskeySecondStep:
             raise InvalidChallenge
         await services.limits.hit("second_factor", ip=context.ip, account=None)
         digest = tokens.digest(challenge)
-        claimed = await services.transactions.run(lambda tx: claim_challenge(services, tx, digest, now=now))
+        claimed = await services.transactions.run(lambda tx: claim_challenge(services, tx, digest), context)
         if isinstance(claimed, Refusal):
             raise claimed
         verified = await self._check(
@@ -117,54 +114,38 @@ class PasskeySecondStep:
             ceremony=ceremony,
             rp_id=rp_id,
             context=context,
-            now=now,
         )
         granted = await services.transactions.run(
-            lambda tx: self._grant(tx, claimed, verified, wants_trust=wants_trust, context=context, now=now)
+            lambda tx: self._grant(tx, claimed, verified, wants_trust=wants_trust), context
         )
         if isinstance(granted, Refusal):
             raise granted
         user, issued, device_token = granted
-        return signed_in(services, user, issued, now=now, trusted_device_token=device_token)
+        return signed_in(services, user, issued, now=context.now, trusted_device_token=device_token)
 
     def _grant(
-        self,
-        tx: Transaction,
-        challenge: Challenge,
-        verified: VerifiedPasskey,
-        *,
-        wants_trust: bool,
-        context: Context,
-        now: datetime,
+        self, tx: Transaction, challenge: Challenge, verified: VerifiedPasskey, *, wants_trust: bool
     ) -> tuple[User, IssuedSession, str | None] | Refusal:
         user = tx.users.lock(challenge.user_id)
         if user is None:
             raise InvalidChallenge
         check_challenge(user, challenge)
-        by_user = context.by(user.id, verified.passkey.method)
-        refusal = record_use(tx, verified, context=by_user, now=now)
+        by_user = tx.context.by(user.id, verified.passkey.method)
+        refusal = record_use(tx.acting_as(by_user), verified)
         if refusal is not None:
             return refusal
         issued, device_token = finish_challenge(
             self._services,
-            tx,
+            tx.acting_as(by_user),
             user,
             challenge,
             verified.passkey.method,
             wants_trust=wants_trust,
-            context=by_user,
-            now=now,
         )
         return user, issued, device_token
 
     async def step_up(
-        self,
-        principal: Principal,
-        response: Mapping[str, Any],
-        *,
-        ceremony: str | None,
-        context: Context,
-        now: datetime,
+        self, response: Mapping[str, Any], *, ceremony: str | None, context: Context
     ) -> SignedIn:
         """
         Prove a passkey in a session; the session is renewed with ``aal`` 2.
@@ -175,6 +156,7 @@ class PasskeySecondStep:
             AuthenticationFailed: The answer is wrong.
             InvalidToken: The session ended meanwhile.
         """
+        principal = context.caller
         services, rp_id = self._services, self._ceremonies.rp_id
         await services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
         verified = await self._check(
@@ -184,7 +166,6 @@ class PasskeySecondStep:
             ceremony=ceremony,
             rp_id=rp_id,
             context=context,
-            now=now,
         )
 
         def grant(tx: Transaction) -> tuple[User, IssuedSession] | Refusal:
@@ -192,26 +173,24 @@ class PasskeySecondStep:
             if user is None or user.banned_at is not None:
                 return AuthenticationFailed()
             by_user = context.by(user.id, verified.passkey.method)
-            refusal = record_use(tx, verified, context=by_user, now=now)
+            refusal = record_use(tx.acting_as(by_user), verified)
             if refusal is not None:
                 return refusal
             issued = renew_session(
-                tx,
+                tx.acting_as(by_user),
                 user,
                 principal.session_id,
                 policy=services.policies.sessions,
-                context=by_user,
-                now=now,
                 proved=verified.passkey.method,
             )
-            tx.audit_log.record(AuditEvent(action=STEP_UP, user_id=user.id), context=by_user, now=now)
+            tx.acting_as(by_user).record(AuditEvent(action=STEP_UP, user_id=user.id))
             return user, issued
 
-        granted = await services.transactions.run(grant)
+        granted = await services.transactions.run(grant, context)
         if isinstance(granted, Refusal):
             raise granted
         user, issued = granted
-        return signed_in(services, user, issued, now=now)
+        return signed_in(services, user, issued, now=context.now)
 
     async def _check(
         self,
@@ -222,9 +201,8 @@ class PasskeySecondStep:
         ceremony: str | None,
         rp_id: str,
         context: Context,
-        now: datetime,
     ) -> VerifiedPasskey:
-        challenge = await self._ceremonies.spend(ceremony, binding, context=context, now=now)
+        challenge = await self._ceremonies.spend(ceremony, binding, context=context)
         return await self._verify.verify(
-            response, challenge=challenge, rp_id=rp_id, user_id=user_id, context=context, now=now
+            response, challenge=challenge, rp_id=rp_id, user_id=user_id, context=context
         )

@@ -58,7 +58,7 @@ class SignIn:
         self.guesses = PasswordGuesses(services)
 
     async def begin(
-        self, actor: str, given: Credentials, *, context: Context, now: datetime
+        self, actor: str, given: Credentials, *, context: Context
     ) -> SignedIn | SecondFactorRequired:
         """
         Sign in as *actor* with a password.
@@ -72,10 +72,10 @@ class SignIn:
             ActorTypeMismatch, EmailNotVerified: Only after the right password.
         """
         actor_type = self._services.actors.get(actor)
-        user, guess = await self._prove_password(given, context=context, now=now)
+        user, guess = await self._prove_password(given, context=context)
         refusal = self._refusal(user, actor_type.name)
         if refusal is not None:
-            await self._services.transactions.run(guess.take_back)
+            await self._services.transactions.run(guess.take_back, context)
             raise refusal
         proved = context.by(user.id, "pwd")
 
@@ -86,29 +86,27 @@ class SignIn:
             if fresh is None or fresh.banned_at or fresh.credential_version != user.credential_version:
                 raise InvalidEmailOrPassword
             guess.take_back(tx)
-            fresh = enable_where_demanded(self._services, tx, fresh, now=now)
+            fresh = enable_where_demanded(self._services, tx, fresh)
             device_token = spent_token = None
             if fresh.has_factor:
-                device = find_trusted_device(self._services, tx, fresh, given.trusted_device, now=now)
+                device = find_trusted_device(self._services, tx, fresh, given.trusted_device)
                 if device is None:
-                    return self._challenge(tx, fresh, actor_type.name, given, now=now)
+                    return self._challenge(tx, fresh, actor_type.name, given)
                 spent_token = device[1]
-                device_token = renew_trust(tx, device, policy=self._services.policies.two_factor, now=now)
+                device_token = renew_trust(tx, device, policy=self._services.policies.two_factor)
             issued = issue_session(
-                tx,
+                tx.acting_as(proved),
                 fresh,
                 actor_type=actor_type.name,
                 amr=("pwd",),
-                auth_time=now,
+                auth_time=tx.now,
                 factor_proved_at=None,
                 remembered=given.remember,
                 policy=self._services.policies.sessions,
-                context=proved,
-                now=now,
             )
             return fresh, issued, device_token, spent_token
 
-        match await self._services.transactions.run(enter):
+        match await self._services.transactions.run(enter, context):
             case SecondFactorRequired() as required:
                 return required
             case fresh, issued, device_token, spent_token:
@@ -116,7 +114,7 @@ class SignIn:
                     self._services,
                     fresh,
                     issued,
-                    now=now,
+                    now=context.now,
                     trusted_device_token=device_token,
                     spent_device_token=spent_token,
                     knows_browser=True,
@@ -129,9 +127,7 @@ class SignIn:
             return EmailNotVerified()
         return None
 
-    async def _prove_password(
-        self, given: Credentials, *, context: Context, now: datetime
-    ) -> tuple[User, CountedGuess]:
+    async def _prove_password(self, given: Credentials, *, context: Context) -> tuple[User, CountedGuess]:
         """Find the user whose password was given, or refuse as if nobody could be told apart."""
         email = find_canonical_email(given.email)
         await self._services.limits.hit("sign_in", ip=context.ip, account=None)
@@ -139,9 +135,10 @@ class SignIn:
         user = None if email is None else await self._find(email, given.email)
         guess = await self.guesses.count_sign_in(
             folded_email(given.email),
-            browser_token=find_browser_token(self._services.key_ring, user, given.known_browser, now=now),
+            browser_token=find_browser_token(
+                self._services.key_ring, user, given.known_browser, now=context.now
+            ),
             context=context,
-            now=now,
         )
         try:
             match = await self._services.hashing.verify_password(
@@ -149,16 +146,16 @@ class SignIn:
             )
         except Refusal:
             # Nobody looked at the password: too many others wait.
-            await transactions.run(guess.take_back)
+            await transactions.run(guess.take_back, context)
             raise
         if user is None or not match.matches or user.banned_at is not None:
             failure = AuditEvent(action=SIGN_IN, user_id=user.id if user else None, outcome="failure")
-            await transactions.run(lambda tx: tx.audit_log.record(failure, context=context, now=now))
+            await transactions.run(lambda tx: tx.record(failure), context)
             raise InvalidEmailOrPassword
         if email is not None and user.email != email:
-            user = await self._restore_email(user, email, given.email, now=now)
+            user = await self._restore_email(user, email, given.email, now=context.now)
         if match.needs_rehash:
-            user = await self._rehash(user, given.password, now=now)
+            user = await self._rehash(user, given.password, now=context.now)
         return user, guess
 
     async def _find(self, email: str, typed: str) -> User | None:
@@ -197,11 +194,9 @@ class SignIn:
         return await self._services.transactions.run(replace_hash) or user
 
     def _challenge(
-        self, tx: Transaction, user: User, actor_type: str, given: Credentials, *, now: datetime
+        self, tx: Transaction, user: User, actor_type: str, given: Credentials
     ) -> SecondFactorRequired:
-        return open_challenge(
-            self._services, tx, user, actor_type=actor_type, remembered=given.remember, now=now
-        )
+        return open_challenge(self._services, tx, user, actor_type=actor_type, remembered=given.remember)
 
 
 def open_challenge(
@@ -212,7 +207,6 @@ def open_challenge(
     actor_type: str,
     remembered: bool,
     renews: Session | None = None,
-    now: datetime,
 ) -> SecondFactorRequired:
     """
     Open a challenge, bound to the user's present credentials (S3).
@@ -221,19 +215,19 @@ def open_challenge(
         renews: The session that is replaced when the challenge is met; without it the password was just proved.
     """
     token = tokens.new_token(tokens.CHALLENGE)
-    expires_at = now + services.policies.two_factor.challenge_lifetime
+    expires_at = tx.now + services.policies.two_factor.challenge_lifetime
     challenge = Challenge(
-        id=new_id(now),
+        id=new_id(tx.now),
         user_id=user.id,
         actor_type=actor_type,
         credential_version=user.credential_version,
         attempts=0,
         remembered=remembered,
         renews=None if renews is None else renews.id,
-        auth_time=now if renews is None else renews.auth_time,
+        auth_time=tx.now if renews is None else renews.auth_time,
         expires_at=expires_at,
     )
-    tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=now)
+    tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=tx.now)
     return SecondFactorRequired(
         challenge=token,
         expires_at=expires_at,

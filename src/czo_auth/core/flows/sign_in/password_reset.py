@@ -22,7 +22,6 @@ from czo_auth.core.mail import (
     compose_password_changed,
     compose_password_reset,
 )
-from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
@@ -40,9 +39,7 @@ class Passwords:
         self._proof = Reauthentication(services)
         self._guesses = PasswordGuesses(services)
 
-    async def change(
-        self, principal: Principal, *, current: str, new: str, context: Context, now: datetime
-    ) -> SignedIn:
+    async def change(self, *, current: str, new: str, context: Context) -> SignedIn:
         """
         Change the password; the own session is renewed, all others end.
 
@@ -50,10 +47,11 @@ class Passwords:
             InvalidPassword: *current* is wrong.
             PasswordTooShort, PasswordTooLong, PasswordCompromised: *new* may not be chosen.
         """
+        principal = context.caller
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
         if user is None:
             raise InvalidToken
-        await self._proof.password(principal, user, current, context=context, now=now)
+        await self._proof.password(user, current, context=context)
         await check_choice(self._services, new)
         password_hash = await self._services.hashing.hash_password(new)
 
@@ -61,45 +59,25 @@ class Passwords:
             fresh = tx.users.lock(user.id)
             if fresh is None or fresh.password_hash != user.password_hash:
                 raise InvalidPassword
-            issued = renew_session(
-                tx,
-                fresh,
-                principal.session_id,
-                policy=self._services.policies.sessions,
-                context=context,
-                now=now,
-            )
-            self._replace(tx, user.id, password_hash, keep=issued.session.id, context=context, now=now)
+            issued = renew_session(tx, fresh, principal.session_id, policy=self._services.policies.sessions)
+            self._replace(tx, user.id, password_hash, keep=issued.session.id)
             return tx.users.find(user.id) or fresh, issued
 
-        fresh, issued = await self._services.transactions.run(store_password)
-        self._services.background.post(compose_password_changed(user.mail_address, at=now))
-        return signed_in(self._services, fresh, issued, now=now, knows_browser=True)
+        fresh, issued = await self._services.transactions.run(store_password, context)
+        self._services.background.post(compose_password_changed(user.mail_address, at=context.now))
+        return signed_in(self._services, fresh, issued, now=context.now, knows_browser=True)
 
-    def _replace(
-        self,
-        tx: Transaction,
-        user_id: str,
-        password_hash: str,
-        *,
-        keep: str | None,
-        context: Context,
-        now: datetime,
-    ) -> None:
-        tx.users.set_password(user_id, password_hash=password_hash, now=now)
-        tx.users.bump_credential_version(user_id, now=now)
+    def _replace(self, tx: Transaction, user_id: str, password_hash: str, *, keep: str | None) -> None:
+        tx.users.set_password(user_id, password_hash=password_hash, now=tx.now)
+        tx.users.bump_credential_version(user_id, now=tx.now)
         # A link that lies in a mailbox must not undo what the owner did since.
         tx.users.drop_password_tokens(user_id)
         tx.two_factor.drop_enrollment(user_id)
         tx.two_factor.drop_trusted_devices(user_id)
-        end_sessions(tx, user_id, reason="password_changed", context=context, now=now, keep=keep)
-        tx.audit_log.record(
-            AuditEvent(action=types.USER_UPDATED, user_id=user_id, details={"changed": ["password"]}),
-            context=context,
-            now=now,
-        )
+        end_sessions(tx, user_id, reason="password_changed", keep=keep)
+        tx.record(AuditEvent(action=types.USER_UPDATED, user_id=user_id, details={"changed": ["password"]}))
 
-    async def request_reset(self, email: str, *, context: Context, now: datetime) -> None:
+    async def request_reset(self, email: str, *, context: Context) -> None:
         """Mail a reset link, if there is such a user; the answer is the same if there is not."""
         canonical = find_canonical_email(email)
         await self._services.limits.hit("mail", ip=context.ip, account=canonical)
@@ -109,27 +87,19 @@ class Passwords:
 
         def store_token(tx: Transaction) -> str | None:
             user = tx.users.find_by_email(canonical)
-            tx.audit_log.record(
-                AuditEvent(action=PASSWORD_RESET_REQUESTED, user_id=user.id if user else None),
-                context=context,
-                now=now,
-            )
+            tx.record(AuditEvent(action=PASSWORD_RESET_REQUESTED, user_id=user.id if user else None))
             if user is None or user.banned_at is not None:
                 return None
-            is_kept = store_mail_token(
-                tx, user, token, purpose="reset_password", lifetime=RESET_LIFETIME, now=now
-            )
+            is_kept = store_mail_token(tx, user, token, purpose="reset_password", lifetime=RESET_LIFETIME)
             return user.mail_address if is_kept else None
 
-        if (address := await self._services.transactions.run(store_token)) is not None:
+        if (address := await self._services.transactions.run(store_token, context)) is not None:
             message = compose_password_reset(
                 address, token=token, links=self._services.links, valid_for=RESET_LIFETIME
             )
             self._services.background.post(message)
 
-    async def issue_recovery_token(
-        self, user_id: str, *, reason: str, context: Context, now: datetime
-    ) -> str:
+    async def issue_recovery_token(self, user_id: str, *, reason: str, context: Context) -> str:
         """
         Issue a token for a new password to an operator, who hands it to a user whom no mail reaches.
 
@@ -148,13 +118,13 @@ class Passwords:
             if user.banned_at is not None:
                 raise UserIsBanned
             tx.users.drop_mail_tokens(user.id, purpose="recover_password")
-            store_mail_token(tx, user, token, purpose="recover_password", lifetime=RESET_LIFETIME, now=now)
+            store_mail_token(tx, user, token, purpose="recover_password", lifetime=RESET_LIFETIME)
             audit_event = AuditEvent(
                 action=PASSWORD_RECOVERY_ISSUED, user_id=user.id, details={"reason": reason}
             )
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
 
-        await self._services.transactions.run(store_token)
+        await self._services.transactions.run(store_token, context)
         return token
 
     async def open_link(self, token: str, *, now: datetime) -> None:
@@ -165,7 +135,7 @@ class Passwords:
         if await self._services.transactions.read(lambda tx: tx.users.find_mail_token(digest, now=now)):
             await self._services.transactions.run(lambda tx: tx.users.open_mail_token(digest, now=now))
 
-    async def reset(self, token: str, *, new: str, context: Context, now: datetime) -> None:
+    async def reset(self, token: str, *, new: str, context: Context) -> None:
         """
         Set a new password with a token that was mailed, or handed over by an operator.
 
@@ -183,7 +153,9 @@ class Passwords:
         self._services.policies.passwords.check(new)
         digest = tokens.digest(token)
         if (
-            await self._services.transactions.read(lambda tx: tx.users.find_mail_token(digest, now=now))
+            await self._services.transactions.read(
+                lambda tx: tx.users.find_mail_token(digest, now=context.now)
+            )
             is None
         ):
             raise InvalidMailToken
@@ -191,25 +163,27 @@ class Passwords:
         password_hash = await self._services.hashing.hash_password(new)
 
         def replace_password(tx: Transaction) -> tuple[User, Sequence[Ended] | None]:
-            mailed = tx.users.take_mail_token(digest, purpose="reset_password", now=now)
-            taken = mailed or tx.users.take_mail_token(digest, purpose="recover_password", now=now)
+            mailed = tx.users.take_mail_token(digest, purpose="reset_password", now=tx.now)
+            taken = mailed or tx.users.take_mail_token(digest, purpose="recover_password", now=tx.now)
             user = tx.users.lock(taken.user_id) if taken else None
             if taken is None or user is None or user.banned_at is not None or user.email != taken.email:
                 raise InvalidMailToken
             by_user = context.by(user.id, "mail" if mailed else "operator")
             proves = mailed is not None and not user.email_verified
-            ended = end_what_was_before(self._services, tx, user, by=by_user, now=now) if proves else None
-            self._replace(tx, user.id, password_hash, keep=None, context=by_user, now=now)
+            ended = end_what_was_before(self._services, tx, user, by=by_user) if proves else None
+            self._replace(tx.acting_as(by_user), user.id, password_hash, keep=None)
             tx.two_factor.clear_stop(user.id)
             self._guesses.forget_account(tx, user.email)
             if proves:
                 tx.users.update_profile(
-                    user.id, name=user.name, image=user.image, email_verified=True, now=now
+                    user.id, name=user.name, image=user.image, email_verified=True, now=tx.now
                 )
             return user, ended
 
-        user, ended = await self._services.transactions.run(replace_password)
+        user, ended = await self._services.transactions.run(replace_password, context)
         if ended is None:
-            self._services.background.post(compose_password_changed(user.mail_address, at=now))
+            self._services.background.post(compose_password_changed(user.mail_address, at=context.now))
         else:
-            self._services.background.post(compose_address_proved(user.mail_address, at=now, ended=ended))
+            self._services.background.post(
+                compose_address_proved(user.mail_address, at=context.now, ended=ended)
+            )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidChallenge, InvalidToken
 from czo_auth.core.events.types import STEP_UP, AuditEvent
@@ -12,7 +10,6 @@ from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, renew_se
 from czo_auth.core.flows.two_factor.trusted_devices import trust_device
 from czo_auth.core.flows.two_factor.verify_code import CodeKind, VerifiedCode, VerifyCode, consume_code
 from czo_auth.core.passkeys.passkey import PASSKEY_METHODS
-from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import Challenge
@@ -28,14 +25,7 @@ class SecondFactor:
         self._prove = VerifyCode(services)
 
     async def complete_sign_in(
-        self,
-        challenge: str,
-        code: str,
-        kind: CodeKind,
-        *,
-        wants_trust: bool,
-        context: Context,
-        now: datetime,
+        self, challenge: str, code: str, kind: CodeKind, *, wants_trust: bool, context: Context
     ) -> SignedIn:
         """
         Finish the sign-in that *challenge* stands for.
@@ -49,44 +39,35 @@ class SecondFactor:
             raise InvalidChallenge
         await self._services.limits.hit("second_factor", ip=context.ip, account=None)
         digest = tokens.digest(challenge)
-        proved = await self._prove.for_challenge(digest, code, kind, context=context, now=now)
+        proved = await self._prove.for_challenge(digest, code, kind, context=context)
         user, issued, device_token = await self._services.transactions.run(
-            lambda tx: self._grant(tx, proved, wants_trust=wants_trust, context=context, now=now)
+            lambda tx: self._grant(tx, proved, wants_trust=wants_trust), context
         )
         return signed_in(
             self._services,
             user,
             issued,
-            now=now,
+            now=context.now,
             trusted_device_token=device_token,
             knows_browser=proved.challenge is not None and proved.challenge.renews is None,
         )
 
     def _grant(
-        self, tx: Transaction, proved: VerifiedCode, *, wants_trust: bool, context: Context, now: datetime
+        self, tx: Transaction, proved: VerifiedCode, *, wants_trust: bool
     ) -> tuple[User, IssuedSession, str | None]:
         challenge = proved.challenge
         user = tx.users.lock(proved.user_id)
         if challenge is None or user is None:
             raise InvalidChallenge
         check_challenge(user, challenge)
-        by_user = context.by(user.id, proved.method)
-        consume_code(tx, proved, context=by_user, now=now)
+        by_user = tx.context.by(user.id, proved.method)
+        consume_code(tx.acting_as(by_user), proved)
         issued, device = finish_challenge(
-            self._services,
-            tx,
-            user,
-            challenge,
-            proved.method,
-            wants_trust=wants_trust,
-            context=by_user,
-            now=now,
+            self._services, tx.acting_as(by_user), user, challenge, proved.method, wants_trust=wants_trust
         )
         return user, issued, device
 
-    async def step_up(
-        self, principal: Principal, code: str, kind: CodeKind, *, context: Context, now: datetime
-    ) -> SignedIn:
+    async def step_up(self, code: str, kind: CodeKind, *, context: Context) -> SignedIn:
         """
         Prove a second factor in a session; the session is renewed with ``aal`` 2.
 
@@ -94,29 +75,28 @@ class SecondFactor:
             TotpNotEnabled, AccountLocked, InvalidCode, InvalidBackupCode, SecretUnreadable
             InvalidToken: The session ended meanwhile.
         """
+        principal = context.caller
         await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
-        proved = await self._prove.for_user(principal.user_id, code, kind, context=context, now=now)
+        proved = await self._prove.for_user(principal.user_id, code, kind, context=context)
 
         def grant(tx: Transaction) -> tuple[User, IssuedSession]:
             user = tx.users.lock(principal.user_id)
             if user is None or user.banned_at is not None:
                 raise InvalidToken
             by_user = context.by(user.id, proved.method)
-            consume_code(tx, proved, context=by_user, now=now)
+            consume_code(tx.acting_as(by_user), proved)
             issued = renew_session(
-                tx,
+                tx.acting_as(by_user),
                 user,
                 principal.session_id,
                 policy=self._services.policies.sessions,
-                context=by_user,
-                now=now,
                 proved=proved.method,
             )
-            tx.audit_log.record(AuditEvent(action=STEP_UP, user_id=user.id), context=by_user, now=now)
+            tx.acting_as(by_user).record(AuditEvent(action=STEP_UP, user_id=user.id))
             return user, issued
 
-        user, issued = await self._services.transactions.run(grant)
-        return signed_in(self._services, user, issued, now=now)
+        user, issued = await self._services.transactions.run(grant, context)
+        return signed_in(self._services, user, issued, now=context.now)
 
 
 def check_challenge(user: User, challenge: Challenge) -> None:
@@ -135,15 +115,7 @@ def check_challenge(user: User, challenge: Challenge) -> None:
 
 
 def finish_challenge(
-    services: Services,
-    tx: Transaction,
-    user: User,
-    challenge: Challenge,
-    method: str,
-    *,
-    wants_trust: bool,
-    context: Context,
-    now: datetime,
+    services: Services, tx: Transaction, user: User, challenge: Challenge, method: str, *, wants_trust: bool
 ) -> tuple[IssuedSession, str | None]:
     """
     Consume a challenge and issue the session that it stands for; belongs in the transaction that spends the proof.
@@ -157,22 +129,15 @@ def finish_challenge(
     Raises:
         InvalidChallenge: Another request consumed it first, or the session that it renews ended.
     """
-    if not tx.two_factor.consume_challenge(challenge.id, now=now):
+    if not tx.two_factor.consume_challenge(challenge.id, now=tx.now):
         raise InvalidChallenge
-    issued = _issue(services, tx, user, challenge, method, context=context, now=now)
-    device = trust_device(services, tx, user, context=context, now=now) if wants_trust else None
+    issued = _issue(services, tx, user, challenge, method)
+    device = trust_device(services, tx, user) if wants_trust else None
     return issued, device
 
 
 def _issue(
-    services: Services,
-    tx: Transaction,
-    user: User,
-    challenge: Challenge,
-    method: str,
-    *,
-    context: Context,
-    now: datetime,
+    services: Services, tx: Transaction, user: User, challenge: Challenge, method: str
 ) -> IssuedSession:
     policy = services.policies.sessions
     if challenge.renews is None:
@@ -181,12 +146,10 @@ def _issue(
             user,
             actor_type=challenge.actor_type,
             amr=("pwd", method),
-            auth_time=now if method in PASSKEY_METHODS else challenge.auth_time,
-            factor_proved_at=now,
+            auth_time=tx.now if method in PASSKEY_METHODS else challenge.auth_time,
+            factor_proved_at=tx.now,
             remembered=challenge.remembered,
             policy=policy,
-            context=context,
-            now=now,
         )
     try:
         return renew_session(
@@ -194,8 +157,6 @@ def _issue(
             user,
             challenge.renews,
             policy=policy,
-            context=context,
-            now=now,
             proved=method,
             actor_type=challenge.actor_type,
             extends=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, InvalidToken, NotFound
@@ -17,7 +16,6 @@ from czo_auth.core.flows.sessions.issue import (
     signed_in,
 )
 from czo_auth.core.flows.sign_in.password import SecondFactorRequired, open_challenge
-from czo_auth.core.ids import is_id
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession, Session
 from czo_auth.core.transaction import Transaction
@@ -47,72 +45,66 @@ class ManageSessions:
             raise InvalidToken
         return session, user
 
-    async def list(self, principal: Principal, *, now: datetime) -> Sequence[Session]:
+    async def list(self, *, context: Context) -> Sequence[Session]:
         """List the user's live sessions, newest first."""
+        principal = context.caller
         return await self._services.transactions.read(
-            lambda tx: tx.sessions.list_live(principal.user_id, now=now)
+            lambda tx: tx.sessions.list_live(principal.user_id, now=context.now)
         )
 
-    async def revoke(self, principal: Principal, session_id: str, *, context: Context, now: datetime) -> None:
+    async def revoke(self, session_id: str, *, context: Context) -> None:
         """
         End one of the user's sessions with its refresh family.
 
         Raises:
             NotFound: There is none with this id, or it is somebody else's.
         """
+        principal = context.caller
 
         def end(tx: Transaction) -> None:
-            session = tx.sessions.find(session_id) if is_id(session_id) else None
+            session = tx.sessions.find(session_id)
             if session is None or session.user_id != principal.user_id:
                 raise NotFound
-            if not tx.sessions.revoke(session.id, reason="revoked", now=now):
+            if not tx.sessions.revoke(session.id, reason="revoked", now=tx.now):
                 raise NotFound
-            record_revoked(tx, principal.user_id, session.id, reason="revoked", context=context, now=now)
+            record_revoked(tx, principal.user_id, session.id, reason="revoked")
 
-        await self._services.transactions.run(end)
+        await self._services.transactions.run(end, context)
 
-    async def revoke_others(self, principal: Principal, *, context: Context, now: datetime) -> None:
+    async def revoke_others(self, *, context: Context) -> None:
         """End all other sessions, their refresh families and all pending challenges."""
+        principal = context.caller
 
         def end(tx: Transaction) -> None:
             tx.users.lock(principal.user_id)
-            end_sessions(
-                tx,
-                principal.user_id,
-                reason="revoked",
-                context=context,
-                now=now,
-                keep=principal.session_id,
-            )
+            end_sessions(tx, principal.user_id, reason="revoked", keep=principal.session_id)
 
-        await self._services.transactions.run(end)
+        await self._services.transactions.run(end, context)
 
-    async def revoke_all(self, principal: Principal, *, context: Context, now: datetime) -> None:
+    async def revoke_all(self, *, context: Context) -> None:
         """End all sessions, the present one too."""
+        principal = context.caller
 
         def end(tx: Transaction) -> None:
             tx.users.lock(principal.user_id)
-            end_sessions(tx, principal.user_id, reason="revoked", context=context, now=now)
+            end_sessions(tx, principal.user_id, reason="revoked")
 
-        await self._services.transactions.run(end)
+        await self._services.transactions.run(end, context)
 
-    async def sign_out(self, principal: Principal, *, context: Context, now: datetime) -> None:
+    async def sign_out(self, *, context: Context) -> None:
         """End the present session; ending it twice is no error."""
+        principal = context.caller
         session_id = principal.session_id
         if session_id is None:
             return
 
         def end(tx: Transaction) -> None:
-            if tx.sessions.revoke(session_id, reason="signed_out", now=now):
-                record_revoked(
-                    tx, principal.user_id, session_id, reason="signed_out", context=context, now=now
-                )
+            if tx.sessions.revoke(session_id, reason="signed_out", now=tx.now):
+                record_revoked(tx, principal.user_id, session_id, reason="signed_out")
 
-        await self._services.transactions.run(end)
+        await self._services.transactions.run(end, context)
 
-    async def switch_actor(
-        self, principal: Principal, actor: str, *, context: Context, now: datetime
-    ) -> SignedIn | SecondFactorRequired:
+    async def switch_actor(self, actor: str, *, context: Context) -> SignedIn | SecondFactorRequired:
         """
         Switch the actor type: a new session replaces the present one.
 
@@ -124,6 +116,7 @@ class ManageSessions:
             UnknownActorType: There is no such actor type.
             ActorTypeMismatch: The user does not hold it.
         """
+        principal = context.caller
         actor_type = self._services.actors.get(actor)
 
         def switch(tx: Transaction) -> tuple[User, IssuedSession] | SecondFactorRequired:
@@ -135,7 +128,7 @@ class ManageSessions:
             session = tx.sessions.find(principal.session_id) if principal.session_id else None
             if session is None:
                 raise InvalidToken
-            user = enable_where_demanded(self._services, tx, user, now=now)
+            user = enable_where_demanded(self._services, tx, user)
             if user.has_factor and principal.aal < 2:
                 return open_challenge(
                     self._services,
@@ -144,22 +137,19 @@ class ManageSessions:
                     actor_type=actor_type.name,
                     remembered=session.remembered,
                     renews=session,
-                    now=now,
                 )
             issued = renew_session(
                 tx,
                 user,
                 principal.session_id,
                 policy=self._services.policies.sessions,
-                context=context,
-                now=now,
                 actor_type=actor_type.name,
                 extends=False,
             )
             return user, issued
 
-        match await self._services.transactions.run(switch):
+        match await self._services.transactions.run(switch, context):
             case SecondFactorRequired() as required:
                 return required
             case user, issued:
-                return signed_in(self._services, user, issued, now=now)
+                return signed_in(self._services, user, issued, now=context.now)

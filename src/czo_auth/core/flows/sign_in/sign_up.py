@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from czo_auth.core.actors import ActorType
 from czo_auth.core.context import Context
@@ -41,7 +40,7 @@ class SignUp:
         self._verify_email = VerifyEmail(services)
 
     async def sign_up(
-        self, actor: str, new: NewUser, *, context: Context, now: datetime
+        self, actor: str, new: NewUser, *, context: Context
     ) -> tuple[User, Organization | None]:
         """
         Sign up for the actor type *actor*.
@@ -58,20 +57,14 @@ class SignUp:
         if new.organization_name is not None and not actor_type.founds_organization:
             raise ValidationFailed(details=(("organizationName", "This actor type has no organization."),))
         user, organization = await self.create(
-            new, actor_types=(actor_type,), email_verified=False, context=context, now=now
+            new, actor_types=(actor_type,), email_verified=False, context=context
         )
         if self._services.policies.require_email_verification:
-            await self._verify_email.send(user.email, context=context, now=now)
+            await self._verify_email.send(user.email, context=context)
         return user, organization
 
     async def create(
-        self,
-        new: NewUser,
-        *,
-        actor_types: tuple[ActorType, ...],
-        email_verified: bool,
-        context: Context,
-        now: datetime,
+        self, new: NewUser, *, actor_types: tuple[ActorType, ...], email_verified: bool, context: Context
     ) -> tuple[User, Organization | None]:
         """Create a user whatever the registry says; for operators."""
         email = canonical_email(new.email)
@@ -84,7 +77,7 @@ class SignUp:
             raise UserAlreadyExists
         password_hash = await self._services.hashing.hash_password(new.password)
         user = User(
-            id=new_id(now),
+            id=new_id(context.now),
             email=email,
             mailbox=deliverable_email(new.email),
             name=name,
@@ -96,32 +89,28 @@ class SignUp:
             has_factor=False,
             banned_at=None,
             made_by="operator" if context.actor_kind == "operator" else None,
-            created_at=now,
-            updated_at=now,
+            created_at=context.now,
+            updated_at=context.now,
         )
 
         def store_user(tx: Transaction) -> Organization | None:
             # Asked after the row is there: a change of address that gives this one up is over by then.
-            if not tx.users.add(user) or tx.email_changes.is_reserved(email, but_for=None, now=now):
+            if not tx.users.add(user) or tx.email_changes.is_reserved(email, but_for=None, now=tx.now):
                 raise UserAlreadyExists
             by_themselves = context if context.user_id or context.method else context.by(user.id, "pwd")
-            tx.audit_log.record(
+            tx.acting_as(by_themselves).record(
                 AuditEvent(
                     action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(held)}
-                ),
-                context=by_themselves,
-                now=now,
+                )
             )
             if new.organization_name is None:
                 return None
             return create_organization(
-                tx,
+                tx.acting_as(by_themselves),
                 user.id,
                 name=new.organization_name,
                 slug=None,
-                context=by_themselves,
                 policy=self._services.policies.organizations,
-                now=now,
             )
 
-        return user, await self._services.transactions.run(store_user)
+        return user, await self._services.transactions.run(store_user, context)

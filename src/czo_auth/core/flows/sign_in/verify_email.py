@@ -15,7 +15,6 @@ from czo_auth.core.flows.accounts.delete_user import DeleteUser
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import MadeFrom, compose_verification
-from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
 from czo_auth.core.users.store import MailToken
@@ -52,7 +51,7 @@ class VerifyEmail:
         self._change_email = ChangeEmail(services)
         self._delete_user = DeleteUser(services)
 
-    async def send(self, email: str, *, context: Context, now: datetime) -> None:
+    async def send(self, email: str, *, context: Context) -> None:
         """
         Mail a confirmation link, if there is such a user and the address is not confirmed.
 
@@ -68,32 +67,28 @@ class VerifyEmail:
         def keep_token(tx: Transaction) -> tuple[str, MadeFrom] | None:
             user = tx.users.find_by_email(canonical)
             # Recorded for known and unknown addresses alike, so that the answer takes the time of a commit in any case.
-            tx.audit_log.record(
-                AuditEvent(action=VERIFICATION_REQUESTED, user_id=user.id if user else None),
-                context=context,
-                now=now,
-            )
+            tx.record(AuditEvent(action=VERIFICATION_REQUESTED, user_id=user.id if user else None))
             if user is None or user.email_verified or user.banned_at is not None:
                 return None
             tx.users.lock(user.id)
             mail_token = MailToken(
-                id=new_id(now),
+                id=new_id(tx.now),
                 user_id=user.id,
                 purpose="verify_email",
                 email=user.email,
-                expires_at=now + VERIFICATION_LIFETIME,
+                expires_at=tx.now + VERIFICATION_LIFETIME,
             )
-            is_kept = tx.users.add_mail_token(mail_token, digest=tokens.digest(token), now=now)
+            is_kept = tx.users.add_mail_token(mail_token, digest=tokens.digest(token), now=tx.now)
             return (user.mail_address, made_from(tx, user)) if is_kept else None
 
-        if (kept := await self._services.transactions.run(keep_token)) is not None:
+        if (kept := await self._services.transactions.run(keep_token, context)) is not None:
             address, made = kept
             message = compose_verification(
                 address, token=token, links=self._services.links, made=made, valid_for=VERIFICATION_LIFETIME
             )
             self._services.background.post(message)
 
-    async def verify(self, token: str, *, context: Context, now: datetime) -> User:
+    async def verify(self, token: str, *, context: Context) -> User:
         """
         Confirm the address that *token* was mailed to: that of the account, or the new one of a change.
 
@@ -109,9 +104,9 @@ class VerifyEmail:
 
         def confirm(tx: Transaction) -> User | None:
             taken = tx.users.use_mail_token(
-                digest, purpose="verify_email", keep_until=now + KEEP_USED, now=now
+                digest, purpose="verify_email", keep_until=tx.now + KEEP_USED, now=tx.now
             )
-            known = taken or tx.users.find_used_mail_token(digest, purpose="verify_email", now=now)
+            known = taken or tx.users.find_used_mail_token(digest, purpose="verify_email", now=tx.now)
             if known is None:
                 return None
             user = tx.users.lock(known.user_id)
@@ -119,18 +114,16 @@ class VerifyEmail:
                 raise InvalidMailToken
             if taken is None:
                 return user
-            tx.users.update_profile(user.id, name=user.name, image=user.image, email_verified=True, now=now)
-            tx.audit_log.record(
-                AuditEvent(
-                    action=types.USER_UPDATED, user_id=user.id, details={"changed": ["emailVerified"]}
-                ),
-                context=context.by(user.id, "mail"),
-                now=now,
+            tx.users.update_profile(
+                user.id, name=user.name, image=user.image, email_verified=True, now=tx.now
+            )
+            tx.acting_as(context.by(user.id, "mail")).record(
+                AuditEvent(action=types.USER_UPDATED, user_id=user.id, details={"changed": ["emailVerified"]})
             )
             return tx.users.find(user.id) or user
 
-        confirmed = await self._services.transactions.run(confirm)
-        return confirmed or await self._change_email.confirm(token, context=context, now=now)
+        confirmed = await self._services.transactions.run(confirm, context)
+        return confirmed or await self._change_email.confirm(token, context=context)
 
     async def describe(self, token: str, *, now: datetime) -> Confirmation:
         """
@@ -160,7 +153,7 @@ class VerifyEmail:
 
         return await self._services.transactions.read(read)
 
-    async def reject(self, token: str, *, context: Context, now: datetime) -> None:
+    async def reject(self, token: str, *, context: Context) -> None:
         """
         "This was not me": delete the account that was never confirmed, or end the change of address alone.
 
@@ -172,17 +165,19 @@ class VerifyEmail:
         await self._services.limits.hit("password", ip=context.ip, account=None)
         if not tokens.is_well_formed(token, tokens.MAIL):
             raise InvalidMailToken
-        if await self._change_email.refuse(token, context=context, now=now):
+        if await self._change_email.refuse(token, context=context):
             return
         digest = tokens.digest(token)
-        found = await self._services.transactions.read(lambda tx: tx.users.find_mail_token(digest, now=now))
+        found = await self._services.transactions.read(
+            lambda tx: tx.users.find_mail_token(digest, now=context.now)
+        )
         if found is None or found.purpose != "verify_email":
             raise InvalidMailToken
 
         def lock_unconfirmed(tx: Transaction) -> User:
             # Under the lock: the link may have been used to confirm meanwhile.
             user = tx.users.lock(found.user_id)
-            live = tx.users.find_mail_token(digest, now=now)
+            live = tx.users.find_mail_token(digest, now=context.now)
             if user is None or live is None:
                 raise InvalidMailToken
             if user.email_verified or user.email != live.email:
@@ -190,7 +185,7 @@ class VerifyEmail:
             return user
 
         await self._delete_user.delete_rejected(
-            found.user_id, lock_unconfirmed, context=context.by(found.user_id, "mail"), now=now
+            found.user_id, lock_unconfirmed, context=context.by(found.user_id, "mail")
         )
 
 
@@ -202,14 +197,7 @@ def made_from(tx: Transaction, user: User) -> MadeFrom:
 
 
 async def update_profile(
-    services: Services,
-    principal: Principal,
-    *,
-    name: str | None,
-    image: str | None,
-    clears_image: bool,
-    context: Context,
-    now: datetime,
+    services: Services, *, name: str | None, image: str | None, clears_image: bool, context: Context
 ) -> None:
     """
     Change the name or the picture; what is None stays, unless *clears_image*.
@@ -217,6 +205,7 @@ async def update_profile(
     Raises:
         ValidationFailed: By the name or the picture.
     """
+    principal = context.caller
     name = None if name is None else checked_name(name)
     image = checked_image(image)
 
@@ -230,16 +219,14 @@ async def update_profile(
             name=user.name if name is None else name,
             image=None if clears_image else (user.image if image is None else image),
             email_verified=user.email_verified,
-            now=now,
+            now=tx.now,
         )
-        tx.audit_log.record(
+        tx.record(
             AuditEvent(
                 action=types.USER_UPDATED,
                 user_id=user.id,
                 details={"changed": [*changed, *(["image"] if clears_image else [])]},
-            ),
-            context=context,
-            now=now,
+            )
         )
 
-    await services.transactions.run(store_profile)
+    await services.transactions.run(store_profile, context)

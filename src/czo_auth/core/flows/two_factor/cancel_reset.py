@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from czo_auth.core.context import Context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.reset import Outcome
 
 
-def cancel_reset(tx: Transaction, user_id: str, *, outcome: Outcome, context: Context, now: datetime) -> bool:
+def cancel_reset(tx: Transaction, user_id: str, *, outcome: Outcome) -> bool:
     """
     End the reset that waits for a user without carrying it out; part of the transaction of what ends it.
 
@@ -21,15 +18,13 @@ def cancel_reset(tx: Transaction, user_id: str, *, outcome: Outcome, context: Co
         Whether one waited.
     """
     reset = tx.resets.find_waiting(user_id)
-    if reset is None or not tx.resets.close(reset.id, outcome=outcome, now=now):
+    if reset is None or not tx.resets.close(reset.id, outcome=outcome, now=tx.now):
         return False
-    tx.audit_log.record(
+    tx.record(
         AuditEvent(
             action=types.TWO_FACTOR_RESET_CANCELLED,
             user_id=user_id,
             details={"resetId": reset.id, "reason": outcome},
-        ),
-        context=context,
-        now=now,
+        )
     )
     return True

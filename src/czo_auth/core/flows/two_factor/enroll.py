@@ -70,15 +70,7 @@ class EnableTwoFactor:
         self._ahead: dict[str, _HashingAhead] = {}
 
     async def begin(
-        self,
-        principal: Principal,
-        *,
-        password: str | None,
-        code: str | None,
-        replace: bool,
-        issuer: str | None,
-        context: Context,
-        now: datetime,
+        self, *, password: str | None, code: str | None, replace: bool, issuer: str | None, context: Context
     ) -> PendingEnrollment:
         """
         Make a secret and ten codes and show them; nothing is active yet. Beside a passkey that turned two factors on,
@@ -96,6 +88,7 @@ class EnableTwoFactor:
             InvalidPassword: The password is wrong.
             ReauthenticationRequired: Neither password nor sign-in is recent enough.
         """
+        principal = context.caller
         await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
         if user is None:
@@ -103,23 +96,19 @@ class EnableTwoFactor:
         if user.has_totp and not replace:
             raise TotpAlreadyEnabled
         proof = await self._proof.require(
-            principal,
-            password=password,
-            code=code,
-            asks_password=user.has_totp,
-            context=context,
-            now=now,
+            password=password, code=code, asks_password=user.has_totp, context=context
         )
-        return await self._store_enrollment(principal, proof, issuer=issuer, now=now)
+        return await self._store_enrollment(proof, issuer=issuer, context=context)
 
     async def _store_enrollment(
-        self, principal: Principal, proof: VerifiedProof, *, issuer: str | None, now: datetime
+        self, proof: VerifiedProof, *, issuer: str | None, context: Context
     ) -> PendingEnrollment:
+        principal = context.caller
         user = proof.user
         policy = self._services.policies.two_factor
         secret = totp.new_secret()
-        enrollment_id = new_id(now)
-        expires_at = now + policy.enrollment_lifetime
+        enrollment_id = new_id(context.now)
+        expires_at = context.now + policy.enrollment_lifetime
         ring = self._services.key_ring
         bound_to = {"user": user.id, "enrolment": enrollment_id}
 
@@ -141,13 +130,13 @@ class EnableTwoFactor:
                     if fresh_codes
                     else None,
                     replaces=fresh.has_totp,
-                    created_at=now,
+                    created_at=tx.now,
                     expires_at=expires_at,
                 )
             )
             return fresh_codes
 
-        new_codes = await self._services.transactions.run(store_enrollment)
+        new_codes = await self._services.transactions.run(store_enrollment, context)
         if new_codes:
             self._services.background.spawn(self._hash_ahead(enrollment_id, user.id, new_codes))
         return PendingEnrollment(
@@ -180,9 +169,7 @@ class EnableTwoFactor:
                 del self._ahead[user_id]
             mine.over.set()
 
-    async def confirm(
-        self, principal: Principal, code: str, *, context: Context, now: datetime
-    ) -> SignedIn | None:
+    async def confirm(self, code: str, *, context: Context) -> SignedIn | None:
         """
         Confirm the pending enrollment of this session, or of one that it renews, with its first code.
 
@@ -196,40 +183,39 @@ class EnableTwoFactor:
             AccountLocked, InvalidCode, SecretUnreadable: As at sign-in.
             TotpNotEnabled: The enrollment was confirmed or replaced meanwhile.
         """
+        principal = context.caller
         await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
-        attempt = await self._services.transactions.run(lambda tx: self._count(tx, principal, code, now=now))
+        attempt = await self._services.transactions.run(lambda tx: self._count(tx, principal, code), context)
         if attempt is None:
             return None
         enrollment, step, failures, hashed_already = attempt
         if step is None:
-            await record_wrong_code(
-                self._services, principal.user_id, failures, "otp", context=context, now=now
-            )
-            raise self._wrong(enrollment, code, now=now)
+            await record_wrong_code(self._services, principal.user_id, failures, "otp", context=context)
+            raise self._wrong(enrollment, code, now=context.now)
         hashed = None if hashed_already else await self._hash_now(enrollment)
 
         def activate(tx: Transaction) -> tuple[User, IssuedSession]:
-            return self._activate(tx, principal, enrollment, step, hashed, context=context, now=now)
+            return self._activate(tx, principal, enrollment, step, hashed)
 
-        user, issued = await self._services.transactions.run(activate)
-        self._services.background.post(compose_two_factor_enabled(user.mail_address, at=now))
-        return signed_in(self._services, user, issued, now=now)
+        user, issued = await self._services.transactions.run(activate, context)
+        self._services.background.post(compose_two_factor_enabled(user.mail_address, at=context.now))
+        return signed_in(self._services, user, issued, now=context.now)
 
     def _count(
-        self, tx: Transaction, principal: Principal, code: str, *, now: datetime
+        self, tx: Transaction, principal: Principal, code: str
     ) -> tuple[Enrollment, int | None, int, bool] | None:
         """Count the attempt, and find the step for which *code* is right."""
         user_id = principal.user_id
-        enrollment = tx.two_factor.find_enrollment(user_id, lineage_id=principal.lineage_id, now=now)
+        enrollment = tx.two_factor.find_enrollment(user_id, lineage_id=principal.lineage_id, now=tx.now)
         if enrollment is None:
             return None
         secret = open_secret(self._services.key_ring, enrollment.id, user_id, enrollment.sealed_secret)
         step = totp.matching_step(
-            secret, totp.normalise(code), now=now, drift=self._services.policies.two_factor.drift
+            secret, totp.normalise(code), now=tx.now, drift=self._services.policies.two_factor.drift
         )
         if step is None and enrollment.replaces:
             return None
-        failures = reserve_attempt(self._services, tx, user_id, now=now)
+        failures = reserve_attempt(self._services, tx, user_id)
         return enrollment, step, failures, tx.two_factor.has_pending_codes(enrollment.id)
 
     def _wrong(self, enrollment: Enrollment, code: str, *, now: datetime) -> Refusal:
@@ -278,50 +264,43 @@ class EnableTwoFactor:
         enrollment: Enrollment,
         step: int,
         hashed: Sequence[HashedCode] | None,
-        *,
-        context: Context,
-        now: datetime,
     ) -> tuple[User, IssuedSession]:
         user = tx.users.lock(principal.user_id)
         if user is None or user.banned_at is not None:
             raise InvalidToken
         two_factor = tx.two_factor
         if hashed is None and two_factor.has_pending_codes(enrollment.id):
-            two_factor.activate_pending_codes(user.id, set_id=enrollment.id, now=now)
+            two_factor.activate_pending_codes(user.id, set_id=enrollment.id, now=tx.now)
         if not two_factor.take_enrollment(enrollment.id):
             raise TotpNotEnabled
         tx.kept_answers.forget_enrollment(user.id)
         if hashed is not None:
-            two_factor.put_codes(user.id, set_id=enrollment.id, codes=hashed, now=now)
+            two_factor.put_codes(user.id, set_id=enrollment.id, codes=hashed, now=tx.now)
         two_factor.put_factor(
             TotpFactor(
                 id=enrollment.id,
                 user_id=user.id,
                 sealed_secret=enrollment.sealed_secret,
                 last_step=step,
-                enabled_at=now,
+                enabled_at=tx.now,
             )
         )
         if user.has_passkey and user.passkeys_enabled_at is None:
-            tx.users.set_passkeys_enabled(user.id, now, now=now)
+            tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
         two_factor.clear_attempts(user.id)
         two_factor.drop_trusted_devices(user.id)
-        tx.users.bump_credential_version(user.id, now=now)
-        by_user = context.by(user.id, "otp")
-        cancel_reset(tx, user.id, outcome="factor_proved", context=by_user, now=now)
+        tx.users.bump_credential_version(user.id, now=tx.now)
+        by_user = tx.context.by(user.id, "otp")
+        cancel_reset(tx.acting_as(by_user), user.id, outcome="factor_proved")
         issued = renew_session(
-            tx,
+            tx.acting_as(by_user),
             user,
             principal.session_id,
             policy=self._services.policies.sessions,
-            context=by_user,
-            now=now,
             proved="otp",
         )
-        end_sessions(
-            tx, user.id, reason="two_factor_enabled", context=by_user, now=now, keep=issued.session.id
-        )
-        tx.audit_log.record(
+        end_sessions(tx.acting_as(by_user), user.id, reason="two_factor_enabled", keep=issued.session.id)
+        tx.acting_as(by_user).record(
             AuditEvent(
                 action=types.TWO_FACTOR_ENABLED,
                 user_id=user.id,
@@ -330,15 +309,11 @@ class EnableTwoFactor:
                     "replaced": enrollment.replaces,
                     "actorType": issued.session.actor_type,
                 },
-            ),
-            context=by_user,
-            now=now,
+            )
         )
         return tx.users.find(user.id) or user, issued
 
-    async def pending_uri(
-        self, principal: Principal, *, password: str | None, context: Context, now: datetime
-    ) -> str:
+    async def pending_uri(self, *, password: str | None, context: Context) -> str:
         """
         Show the URI of the pending enrollment again, to the session that began it and its renewals.
 
@@ -347,11 +322,14 @@ class EnableTwoFactor:
             TotpNotEnabled: Nothing is pending.
             InvalidPassword: A password was sent and is wrong.
         """
+        principal = context.caller
         read = self._services.transactions.read
         user, enrollment = await read(
             lambda tx: (
                 tx.users.find(principal.user_id),
-                tx.two_factor.find_enrollment(principal.user_id, lineage_id=principal.lineage_id, now=now),
+                tx.two_factor.find_enrollment(
+                    principal.user_id, lineage_id=principal.lineage_id, now=context.now
+                ),
             )
         )
         if user is None:
@@ -359,6 +337,6 @@ class EnableTwoFactor:
         if enrollment is None:
             raise SecretAlreadyShown if user.has_totp else TotpNotEnabled
         if password is not None:
-            await self._proof.password(principal, user, password, context=context, now=now)
+            await self._proof.password(user, password, context=context)
         secret = open_secret(self._services.key_ring, enrollment.id, user.id, enrollment.sealed_secret)
         return totp.otpauth_uri(secret, account=user.email, issuer=self._services.policies.two_factor.issuer)

@@ -57,15 +57,16 @@ class ManageTwoFactor:
         self._services = services
         self._proof = Reauthentication(services)
 
-    async def status(self, principal: Principal, *, now: datetime) -> TwoFactorStatus:
+    async def status(self, *, context: Context) -> TwoFactorStatus:
         """Read the state of the user's second factor."""
+        principal = context.caller
 
         def read_status(tx: Transaction) -> TwoFactorStatus:
             user = tx.users.find(principal.user_id)
             if user is None:
                 raise InvalidToken
             factor = tx.two_factor.find_factor(user.id)
-            pending = tx.two_factor.find_enrollment(user.id, lineage_id=principal.lineage_id, now=now)
+            pending = tx.two_factor.find_enrollment(user.id, lineage_id=principal.lineage_id, now=context.now)
             since = factor.enabled_at if factor else user.passkeys_enabled_at
             return TwoFactorStatus(
                 enabled=user.has_factor,
@@ -82,13 +83,7 @@ class ManageTwoFactor:
         return await self._services.transactions.read(read_status)
 
     async def regenerate_codes(
-        self,
-        principal: Principal,
-        *,
-        password: str | None,
-        code: str | None,
-        context: Context,
-        now: datetime,
+        self, *, password: str | None, code: str | None, context: Context
     ) -> tuple[str, ...]:
         """
         Replace the backup codes; the old set dies with this answer.
@@ -97,7 +92,7 @@ class ManageTwoFactor:
             TwoFactorNotEnabled: There is no active factor.
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
-        proof = await self._prove(principal, password, code, context=context, now=now)
+        proof = await self._prove(password, code, context=context)
         user = proof.user
         taken = await self._services.transactions.read(lambda tx: tx.two_factor.selectors(user.id))
         fresh_codes = codes.new_codes(self._services.policies.two_factor.backup_codes, taken=taken)
@@ -105,27 +100,18 @@ class ManageTwoFactor:
 
         def replace(tx: Transaction) -> None:
             proof.consume(tx)
-            tx.two_factor.put_codes(user.id, set_id=new_id(now), codes=hashed, now=now)
-            tx.audit_log.record(
+            tx.two_factor.put_codes(user.id, set_id=new_id(tx.now), codes=hashed, now=tx.now)
+            tx.record(
                 AuditEvent(
                     action=types.BACKUP_CODES_REGENERATED, user_id=user.id, details={"count": len(hashed)}
-                ),
-                context=context,
-                now=now,
+                )
             )
 
-        await self._services.transactions.run(replace)
+        await self._services.transactions.run(replace, context)
         return tuple(code.text for code in fresh_codes)
 
     async def disable(
-        self,
-        principal: Principal,
-        *,
-        password: str | None,
-        code: str | None,
-        everything: bool = False,
-        context: Context,
-        now: datetime,
+        self, *, password: str | None, code: str | None, everything: bool = False, context: Context
     ) -> None:
         """
         Remove the authenticator app, or all factors. The other sessions end.
@@ -142,49 +128,35 @@ class ManageTwoFactor:
             TwoFactorRequiredByPolicy: The last factor that an actor type demands would go; no code is spent.
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
+        principal = context.caller
         user = await self._find_user(principal)
         self._check_policy(user, everything=everything)
         if not user.has_totp and not everything:
             raise TotpNotEnabled if user.has_passkey else TwoFactorNotEnabled
         if not user.owns_factor:
             raise TwoFactorNotEnabled
-        proof = await self._proof.require(
-            principal, password=password, code=code, asks_password=True, context=context, now=now
-        )
+        proof = await self._proof.require(password=password, code=code, asks_password=True, context=context)
 
         def turn_off(tx: Transaction) -> User:
             fresh = proof.consume(tx)
             self._check_policy(fresh, everything=everything)
             keeps_passkey = fresh.has_passkey and not everything
             if keeps_passkey:
-                remove_totp(tx, fresh, now=now)
+                remove_totp(tx, fresh)
                 methods = ["totp"]
             else:
-                removed = remove_all_factors(
-                    tx, fresh.id, reason="two_factor_disabled", context=context, now=now
-                )
+                removed = remove_all_factors(tx, fresh.id, reason="two_factor_disabled")
                 methods = removed.methods
-            cancel_reset(tx, fresh.id, outcome="factor_disabled", context=context, now=now)
+            cancel_reset(tx, fresh.id, outcome="factor_disabled")
             if not (keeps_passkey and principal.phishing_resistant):
                 tx.sessions.lower_assurance(proof.session_id)
-            end_sessions(
-                tx,
-                fresh.id,
-                reason="two_factor_disabled",
-                context=context,
-                now=now,
-                keep=proof.session_id,
-            )
+            end_sessions(tx, fresh.id, reason="two_factor_disabled", keep=proof.session_id)
             details = {"actorType": principal.actor_type, "methods": methods, "stillOn": keeps_passkey}
-            tx.audit_log.record(
-                AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=fresh.id, details=details),
-                context=context,
-                now=now,
-            )
+            tx.record(AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=fresh.id, details=details))
             return fresh
 
-        disabled = await self._services.transactions.run(turn_off)
-        self._services.background.post(compose_two_factor_disabled(disabled.mail_address, at=now))
+        disabled = await self._services.transactions.run(turn_off, context)
+        self._services.background.post(compose_two_factor_disabled(disabled.mail_address, at=context.now))
 
     def _check_policy(self, user: User, *, everything: bool) -> None:
         """Refuse where what is left would not be what an actor type demands."""
@@ -200,18 +172,9 @@ class ManageTwoFactor:
             raise InvalidToken
         return user
 
-    async def _prove(
-        self,
-        principal: Principal,
-        password: str | None,
-        code: str | None,
-        *,
-        context: Context,
-        now: datetime,
-    ) -> VerifiedProof:
+    async def _prove(self, password: str | None, code: str | None, *, context: Context) -> VerifiedProof:
+        principal = context.caller
         user = await self._find_user(principal)
         if not user.has_factor:
             raise TwoFactorNotEnabled
-        return await self._proof.require(
-            principal, password=password, code=code, asks_password=True, context=context, now=now
-        )
+        return await self._proof.require(password=password, code=code, asks_password=True, context=context)

@@ -50,7 +50,6 @@ class VerifiedProof:
     session_id: str
     code: VerifiedCode | None
     context: Context
-    now: datetime
 
     def consume(self, tx: Transaction) -> User:
         """
@@ -70,7 +69,7 @@ class VerifiedProof:
         if fresh.credential_version != self.user.credential_version:
             raise ReauthenticationRequired
         if self.code is not None:
-            consume_code(tx, self.code, context=self.context.by(fresh.id, self.code.method), now=self.now)
+            consume_code(tx.acting_as(self.context.by(fresh.id, self.code.method)), self.code)
         return fresh
 
 
@@ -84,13 +83,11 @@ class Reauthentication:
 
     async def require(
         self,
-        principal: Principal,
         *,
         password: str | None = None,
         code: str | None = None,
         asks_password: bool = False,
         context: Context,
-        now: datetime,
     ) -> VerifiedProof:
         """
         Refuse unless the caller proved within ten minutes who they are (S7).
@@ -114,21 +111,20 @@ class Reauthentication:
             ReauthenticationRequired: A proof is too old, and nothing was sent in its place.
             InvalidCode, AccountLocked, SecretUnreadable: *code* does not help.
         """
+        principal = context.caller
         session_id, user = await self._find_caller(principal)
         if password is not None:
-            await self.password(principal, user, password, context=context, now=now)
-        elif not self._has_proved_password(principal, user, asks_password=asks_password, now=now):
+            await self.password(user, password, context=context)
+        elif not self._has_proved_password(user, asks_password=asks_password, context=context):
             raise ReauthenticationRequired
         proved = None
         if user.has_factor and code is not None:
-            proved = await self._prove.for_user(user.id, code, "either", context=context, now=now)
-        elif user.has_factor and not self._is_recent(principal.factor_proved_at, now=now):
+            proved = await self._prove.for_user(user.id, code, "either", context=context)
+        elif user.has_factor and not self._is_recent(principal.factor_proved_at, now=context.now):
             raise ReauthenticationRequired
-        return VerifiedProof(user=user, session_id=session_id, code=proved, context=context, now=now)
+        return VerifiedProof(user=user, session_id=session_id, code=proved, context=context)
 
-    async def password(
-        self, principal: Principal, user: User, password: str, *, context: Context, now: datetime
-    ) -> None:
+    async def password(self, user: User, password: str, *, context: Context) -> None:
         """
         Refuse unless *password* is the user's.
 
@@ -137,21 +133,13 @@ class Reauthentication:
             InvalidPassword: It is not.
         """
         await self._services.limits.hit("password", ip=context.ip, account=None)
-        guess = await self._guesses.count_in_session(principal, now=now)
+        guess = await self._guesses.count_in_session(context=context)
         match = await self._services.hashing.verify_password(user.password_hash, password)
         if not match.matches:
             raise InvalidPassword
-        await self._services.transactions.run(guess.take_back)
+        await self._services.transactions.run(guess.take_back, context)
 
-    async def renew(
-        self,
-        principal: Principal,
-        *,
-        password: str | None,
-        code: str | None,
-        context: Context,
-        now: datetime,
-    ) -> Session:
+    async def renew(self, *, password: str | None, code: str | None, context: Context) -> Session:
         """
         Prove again in the present session; the session stays the same and has newer proof times.
 
@@ -162,25 +150,26 @@ class Reauthentication:
             TotpNotEnabled: A code was sent and there is no second factor.
             SessionRequired, InvalidToken, RateLimited, InvalidPassword, InvalidCode, AccountLocked: As ``require``.
         """
+        principal = context.caller
         if password is None and code is None:
             raise ValidationFailed(details=(("body", "Send a password, a code, or both."),))
         session_id, user = await self._find_caller(principal)
         if password is not None:
-            await self.password(principal, user, password, context=context, now=now)
+            await self.password(user, password, context=context)
         proved = None
         if code is not None:
             if not user.has_factor:
                 raise TotpNotEnabled
-            proved = await self._prove.for_user(user.id, code, "either", context=context, now=now)
-        proof = VerifiedProof(user=user, session_id=session_id, code=proved, context=context, now=now)
+            proved = await self._prove.for_user(user.id, code, "either", context=context)
+        proof = VerifiedProof(user=user, session_id=session_id, code=proved, context=context)
         methods = [*(("pwd",) if password is not None else ()), *((proved.method,) if proved else ())]
 
         def renew_proof(tx: Transaction) -> Session:
             proof.consume(tx)
             tx.sessions.renew_proof(
                 session_id,
-                password_proved_at=None if password is None else now,
-                factor_proved_at=None if proved is None else now,
+                password_proved_at=None if password is None else tx.now,
+                factor_proved_at=None if proved is None else tx.now,
             )
             session = tx.sessions.find(session_id)
             if session is None:
@@ -190,22 +179,23 @@ class Reauthentication:
                 user_id=user.id,
                 details={"sessionId": session_id, "methods": methods},
             )
-            tx.audit_log.record(audit_event, context=context.by(user.id, methods[-1]), now=now)
+            tx.acting_as(context.by(user.id, methods[-1])).record(audit_event)
             return session
 
-        return await self._services.transactions.run(renew_proof)
+        return await self._services.transactions.run(renew_proof, context)
 
-    async def is_recent(self, principal: Principal, *, now: datetime) -> bool:
+    async def is_recent(self, *, context: Context) -> bool:
         """
         Whether `require` would let the caller through without anything sent along.
 
         Raises:
             SessionRequired, InvalidToken: As `require`.
         """
+        principal = context.caller
         _, user = await self._find_caller(principal)
-        if not self._has_proved_password(principal, user, asks_password=False, now=now):
+        if not self._has_proved_password(user, asks_password=False, context=context):
             return False
-        return not user.has_factor or self._is_recent(principal.factor_proved_at, now=now)
+        return not user.has_factor or self._is_recent(principal.factor_proved_at, now=context.now)
 
     async def _find_caller(self, principal: Principal) -> tuple[str, User]:
         if principal.session_id is None:
@@ -215,12 +205,11 @@ class Reauthentication:
             raise InvalidToken
         return principal.session_id, user
 
-    def _has_proved_password(
-        self, principal: Principal, user: User, *, asks_password: bool, now: datetime
-    ) -> bool:
+    def _has_proved_password(self, user: User, *, asks_password: bool, context: Context) -> bool:
+        principal = context.caller
         if user.password_hash is None and user.has_factor:
             return True
-        return not asks_password and self._is_recent(principal.auth_time, now=now)
+        return not asks_password and self._is_recent(principal.auth_time, now=context.now)
 
     def _is_recent(self, proved_at: datetime | None, *, now: datetime) -> bool:
         lifetime = self._services.policies.two_factor.proof_lifetime

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from czo_auth.core.context import SYSTEM, Context
+from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import (
     InvalidMailToken,
     NotFound,
@@ -29,7 +29,7 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
-from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.ids import new_id
 from czo_auth.core.mail import (
     MailMessage,
     compose_two_factor_reset,
@@ -37,7 +37,6 @@ from czo_auth.core.mail import (
     compose_two_factor_reset_cancelled,
 )
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
-from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.reset import Outcome, Reset
 from czo_auth.core.users.user import User
@@ -55,14 +54,7 @@ class Recovery:
 
     # --- asking ------------------------------------------------------------------------------------------------------
     async def ask(
-        self,
-        principal: Principal,
-        user_id: str,
-        *,
-        reason: str,
-        consume: ConsumeProof = no_proof,
-        context: Context,
-        now: datetime,
+        self, user_id: str, *, reason: str, consume: ConsumeProof = no_proof, context: Context
     ) -> Reset | None:
         """
         Reset the second factor of a user who lost everything, for an administrator.
@@ -81,6 +73,7 @@ class Recovery:
             UserIsBanned: Nothing can wait for a user who is banned.
             ValidationFailed: By the reason.
         """
+        principal = context.caller
         reason = checked_reason(reason)
         if user_id == principal.user_id:
             raise OwnReset
@@ -91,36 +84,40 @@ class Recovery:
             consume_proof(tx, consume)
             user = _lock(tx, user_id)
             if not wait or not user.owns_factor:
-                _reset_now(tx, user, reason=reason, context=context, now=now)
+                _reset_now(tx, user, reason=reason)
                 return user, None
             if user.banned_at is not None:
                 raise UserIsBanned
             reset = Reset(
-                id=new_id(now),
+                id=new_id(tx.now),
                 user_id=user.id,
                 asked_by=principal.user_id,
                 reason=reason,
-                asked_at=now,
-                due_at=now + wait,
+                asked_at=tx.now,
+                due_at=tx.now + wait,
             )
             if not tx.resets.add(reset, digest=tokens.digest(token)):
                 raise ResetAlreadyWaits
             details = {"resetId": reset.id, "reason": reason, "waitSeconds": int(wait.total_seconds())}
             audit_event = AuditEvent(action=types.TWO_FACTOR_RESET_ASKED, user_id=user.id, details=details)
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
             return user, reset
 
-        user, reset = await self._services.transactions.run(store_reset)
+        user, reset = await self._services.transactions.run(store_reset, context)
         self._services.background.post(
-            compose_two_factor_reset(user.mail_address, at=now)
+            compose_two_factor_reset(user.mail_address, at=context.now)
             if reset is None
             else compose_two_factor_reset_asked(
-                user.mail_address, token=token, links=self._services.links, at=now, due_at=reset.due_at
+                user.mail_address,
+                token=token,
+                links=self._services.links,
+                at=context.now,
+                due_at=reset.due_at,
             )
         )
         return reset
 
-    async def reset_now(self, user_id: str, *, reason: str, context: Context, now: datetime) -> None:
+    async def reset_now(self, user_id: str, *, reason: str, context: Context) -> None:
         """
         Reset a second factor at once, for an operator at a terminal; one that waits is superseded.
 
@@ -133,11 +130,11 @@ class Recovery:
 
         def reset_factor(tx: Transaction) -> User:
             user = _lock(tx, user_id)
-            _reset_now(tx, user, reason=reason, context=context, now=now)
+            _reset_now(tx, user, reason=reason)
             return user
 
-        user = await self._services.transactions.run(reset_factor)
-        self._services.background.post(compose_two_factor_reset(user.mail_address, at=now))
+        user = await self._services.transactions.run(reset_factor, context)
+        self._services.background.post(compose_two_factor_reset(user.mail_address, at=context.now))
 
     # --- looking -----------------------------------------------------------------------------------------------------
     async def list_waiting(self, page: PageQuery = FIRST_PAGE) -> Page[Reset]:
@@ -161,33 +158,34 @@ class Recovery:
         return await self._services.transactions.read(lambda tx: tx.resets.find_waiting(user_id))
 
     # --- cancelling --------------------------------------------------------------------------------------------------
-    async def cancel(self, user_id: str, *, context: Context, now: datetime) -> None:
+    async def cancel(self, user_id: str, *, context: Context) -> None:
         """
         Cancel the reset that waits for a user, for any administrator or an operator.
 
         Raises:
             NotFound: None waits.
         """
-        await self._cancel(user_id, "administrator_cancelled", context=context, now=now)
+        await self._cancel(user_id, "administrator_cancelled", context=context)
 
-    async def cancel_own(self, principal: Principal, *, context: Context, now: datetime) -> None:
+    async def cancel_own(self, *, context: Context) -> None:
         """
         Cancel the reset that waits for oneself.
 
         Raises:
             NotFound: None waits.
         """
-        await self._cancel(principal.user_id, "user_cancelled", context=context, now=now)
+        principal = context.caller
+        await self._cancel(principal.user_id, "user_cancelled", context=context)
 
-    async def _cancel(self, user_id: str, outcome: Outcome, *, context: Context, now: datetime) -> None:
+    async def _cancel(self, user_id: str, outcome: Outcome, *, context: Context) -> None:
         def cancel(tx: Transaction) -> None:
             user = _lock(tx, user_id)
-            if not cancel_reset(tx, user.id, outcome=outcome, context=context, now=now):
+            if not cancel_reset(tx, user.id, outcome=outcome):
                 raise NotFound
 
-        await self._services.transactions.run(cancel)
+        await self._services.transactions.run(cancel, context)
 
-    async def cancel_by_token(self, token: str, *, context: Context, now: datetime) -> None:
+    async def cancel_by_token(self, token: str, *, context: Context) -> None:
         """
         Cancel with the token that was mailed to the user; it needs no session and counts until the reset is due.
 
@@ -201,15 +199,15 @@ class Recovery:
         digest = tokens.digest(token)
 
         def cancel(tx: Transaction) -> None:
-            found = tx.resets.find_by_token(digest, now=now)
+            found = tx.resets.find_by_token(digest, now=tx.now)
             user = tx.users.lock(found.user_id) if found else None
             # Once more under the lock: another process may have carried the reset out.
-            if user is None or tx.resets.find_by_token(digest, now=now) is None:
+            if user is None or tx.resets.find_by_token(digest, now=tx.now) is None:
                 raise InvalidMailToken
             by_user = context.by(user.id, "mail")
-            cancel_reset(tx, user.id, outcome="link_used", context=by_user, now=now)
+            cancel_reset(tx.acting_as(by_user), user.id, outcome="link_used")
 
-        await self._services.transactions.run(cancel)
+        await self._services.transactions.run(cancel, context)
 
     # --- when it is due ----------------------------------------------------------------------------------------------
     async def carry_out_due(self, *, now: datetime) -> None:
@@ -223,23 +221,23 @@ class Recovery:
             lambda tx: (tx.resets.due(now=now, limit=AT_ONCE), tx.resets.closed(limit=AT_ONCE))
         )
         for reset in due:
-            await transactions.run(partial(self._carry_out, reset=reset, now=now))
+            await transactions.run(partial(self._carry_out, reset=reset), system_context(now))
         if due:
             closed = await transactions.read(lambda tx: tx.resets.closed(limit=AT_ONCE))
         for reset in closed:
             await self._tell(reset)
 
-    def _carry_out(self, tx: Transaction, *, reset: Reset, now: datetime) -> None:
+    def _carry_out(self, tx: Transaction, *, reset: Reset) -> None:
         user = tx.users.lock(reset.user_id)
         waiting = tx.resets.find_waiting(reset.user_id)
         if user is None or waiting is None or waiting.id != reset.id:
             return
         if not self._may_ask(tx.users.find(reset.asked_by)):
-            cancel_reset(tx, user.id, outcome="asker_lost_rights", context=SYSTEM, now=now)
+            cancel_reset(tx.acting_as(system_context(tx.now)), user.id, outcome="asker_lost_rights")
             return
-        tx.resets.close(reset.id, outcome="carried_out", now=now)
+        tx.resets.close(reset.id, outcome="carried_out", now=tx.now)
         more = {"resetId": reset.id, "askedBy": reset.asked_by}
-        _remove(tx, user, reason=reset.reason, more=more, context=SYSTEM, now=now)
+        _remove(tx.acting_as(system_context(tx.now)), user, reason=reset.reason, more=more)
 
     def _may_ask(self, asker: User | None) -> bool:
         if asker is None or asker.banned_at is not None or not asker.owns_factor:
@@ -272,36 +270,28 @@ def _notice(user: User, reset: Reset) -> MailMessage | None:
             )
 
 
-def _reset_now(tx: Transaction, user: User, *, reason: str, context: Context, now: datetime) -> None:
-    cancel_reset(tx, user.id, outcome="superseded", context=context, now=now)
+def _reset_now(tx: Transaction, user: User, *, reason: str) -> None:
+    cancel_reset(tx, user.id, outcome="superseded")
     until, stopped = tx.two_factor.find_lock(user.id)
     if not user.owns_factor and until is None and not stopped:
         raise TwoFactorNotEnabled
-    _remove(tx, user, reason=reason, more={}, context=context, now=now)
+    _remove(tx, user, reason=reason, more={})
 
 
-def _remove(
-    tx: Transaction,
-    user: User,
-    *,
-    reason: str,
-    more: Mapping[str, object],
-    context: Context,
-    now: datetime,
-) -> None:
+def _remove(tx: Transaction, user: User, *, reason: str, more: Mapping[str, object]) -> None:
     """Remove all factors and any lock, and end all sessions."""
-    removed = remove_all_factors(tx, user.id, reason="two_factor_reset", context=context, now=now)
-    end_sessions(tx, user.id, reason="two_factor_reset", context=context, now=now)
+    removed = remove_all_factors(tx, user.id, reason="two_factor_reset")
+    end_sessions(tx, user.id, reason="two_factor_reset")
     facts = [AuditEvent(action=TWO_FACTOR_RESET, user_id=user.id, details={"reason": reason, **more})]
     if removed:
         details = {"method": removed.methods[0], "methods": removed.methods, "reset": True}
         facts.append(AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details))
     for audit_event in facts:
-        tx.audit_log.record(audit_event, context=context, now=now)
+        tx.record(audit_event)
 
 
 def _lock(tx: Transaction, user_id: str) -> User:
-    user = tx.users.lock(user_id) if is_id(user_id) else None
+    user = tx.users.lock(user_id)
     if user is None:
         raise NotFound
     return user

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound
@@ -12,7 +11,6 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.limits import MAX_TRUSTED_DEVICES
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
-from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TrustedDevice
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
@@ -26,33 +24,33 @@ class TrustedDevices:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def list(
-        self, principal: Principal, page: PageQuery = FIRST_PAGE, *, now: datetime
-    ) -> Page[TrustedDevice]:
+    async def list(self, page: PageQuery = FIRST_PAGE, *, context: Context) -> Page[TrustedDevice]:
         """
         List the live devices, newest first.
 
         Raises:
             ValidationFailed: By the cursor.
         """
+        principal = context.caller
         after = page.position
 
         def read(tx: Transaction) -> Page[TrustedDevice]:
             found = tx.two_factor.list_trusted_devices(
-                principal.user_id, after=after, limit=page.limit + 1, now=now
+                principal.user_id, after=after, limit=page.limit + 1, now=context.now
             )
-            total = tx.two_factor.count_trusted_devices(principal.user_id, now=now)
+            total = tx.two_factor.count_trusted_devices(principal.user_id, now=context.now)
             return page_of(found, page, total=total, position=lambda each: (each.created_at, each.id))
 
         return await self._services.transactions.read(read)
 
-    async def revoke(self, principal: Principal, device_id: str, *, context: Context, now: datetime) -> None:
+    async def revoke(self, device_id: str, *, context: Context) -> None:
         """
         Forget one device.
 
         Raises:
             NotFound: There is none with this id, or it is somebody else's.
         """
+        principal = context.caller
         if not is_id(device_id):
             raise NotFound
 
@@ -62,21 +60,22 @@ class TrustedDevices:
             audit_event = AuditEvent(
                 action=DEVICE_TRUST_REVOKED, user_id=principal.user_id, details={"deviceId": device_id}
             )
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
 
-        await self._services.transactions.run(drop)
+        await self._services.transactions.run(drop, context)
 
-    async def revoke_all(self, principal: Principal, *, context: Context, now: datetime) -> None:
+    async def revoke_all(self, *, context: Context) -> None:
         """Forget all devices."""
+        principal = context.caller
 
         def drop(tx: Transaction) -> None:
             tx.two_factor.drop_trusted_devices(principal.user_id)
             audit_event = AuditEvent(
                 action=DEVICE_TRUST_REVOKED, user_id=principal.user_id, details={"all": True}
             )
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
 
-        await self._services.transactions.run(drop)
+        await self._services.transactions.run(drop, context)
 
 
 def may_trust(services: Services, user: User) -> bool:
@@ -85,32 +84,30 @@ def may_trust(services: Services, user: User) -> bool:
     return services.policies.two_factor.trust_mandatory_devices or not demanded
 
 
-def trust_device(
-    services: Services, tx: Transaction, user: User, *, context: Context, now: datetime
-) -> str | None:
+def trust_device(services: Services, tx: Transaction, user: User) -> str | None:
     """Trust the browser that just proved a second factor; None when this user may not."""
     if not may_trust(services, user):
         return None
     token = tokens.new_token(tokens.TRUSTED_DEVICE)
     device = TrustedDevice(
-        id=new_id(now),
+        id=new_id(tx.now),
         user_id=user.id,
         credential_version=user.credential_version,
-        user_agent=context.user_agent,
-        ip=context.ip,
-        created_at=now,
-        last_used_at=now,
-        expires_at=now + services.policies.two_factor.trusted_device_lifetime,
+        user_agent=tx.context.user_agent,
+        ip=tx.context.ip,
+        created_at=tx.now,
+        last_used_at=tx.now,
+        expires_at=tx.now + services.policies.two_factor.trusted_device_lifetime,
     )
     tx.two_factor.add_trusted_device(device, digest=tokens.digest(token))
     tx.two_factor.drop_surplus_devices(user.id, most=MAX_TRUSTED_DEVICES)
     audit_event = AuditEvent(action=DEVICE_TRUSTED, user_id=user.id, details={"deviceId": device.id})
-    tx.audit_log.record(audit_event, context=context, now=now)
+    tx.record(audit_event)
     return token
 
 
 def find_trusted_device(
-    services: Services, tx: Transaction, user: User, held: str | None, *, now: datetime
+    services: Services, tx: Transaction, user: User, held: str | None
 ) -> tuple[TrustedDevice, str] | None:
     """
     Find the device of *user* whose token the browser holds, if it may stand in for the second factor now.
@@ -124,20 +121,18 @@ def find_trusted_device(
     if not may_trust(services, user):
         return None
     for token in tokens.split_tokens(held or "", tokens.TRUSTED_DEVICE):
-        device = tx.two_factor.find_trusted_device(tokens.digest(token), now=now)
+        device = tx.two_factor.find_trusted_device(tokens.digest(token), now=tx.now)
         if device is not None and device.user_id == user.id:
             is_current = device.credential_version == user.credential_version
             return (device, token) if is_current else None
     return None
 
 
-def renew_trust(
-    tx: Transaction, found: tuple[TrustedDevice, str], *, policy: TwoFactorPolicy, now: datetime
-) -> str | None:
+def renew_trust(tx: Transaction, found: tuple[TrustedDevice, str], *, policy: TwoFactorPolicy) -> str | None:
     """Give a used device a new token and a new term; None when a concurrent sign-in did so first."""
     device, old_token = found
     token = tokens.new_token(tokens.TRUSTED_DEVICE)
-    renewed = replace(device, last_used_at=now, expires_at=now + policy.trusted_device_lifetime)
+    renewed = replace(device, last_used_at=tx.now, expires_at=tx.now + policy.trusted_device_lifetime)
     done = tx.two_factor.rotate_trusted_device(
         renewed, old_digest=tokens.digest(old_token), new_digest=tokens.digest(token)
     )

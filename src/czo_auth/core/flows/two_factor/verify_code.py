@@ -78,7 +78,7 @@ class VerifyCode:
         self._services = services
 
     async def for_challenge(
-        self, challenge_digest: str, code: str, kind: CodeKind, *, context: Context, now: datetime
+        self, challenge_digest: str, code: str, kind: CodeKind, *, context: Context
     ) -> VerifiedCode:
         """
         Prove a code at sign-in.
@@ -93,18 +93,16 @@ class VerifyCode:
         given = _SubmittedCode.parse(code, kind)
 
         def count(tx: Transaction) -> _Attempt | Refusal:
-            challenge = claim_challenge(self._services, tx, challenge_digest, now=now)
+            challenge = claim_challenge(self._services, tx, challenge_digest)
             if isinstance(challenge, Refusal):
                 return challenge
-            return self._count(tx, challenge.user_id, given, challenge, now=now)
+            return self._count(tx, challenge.user_id, given, challenge)
 
         return await self._check(
-            await self._services.transactions.run(count), given, context=context, now=now
+            await self._services.transactions.run(count, context), given, context=context
         )
 
-    async def for_user(
-        self, user_id: str, code: str, kind: CodeKind, *, context: Context, now: datetime
-    ) -> VerifiedCode:
+    async def for_user(self, user_id: str, code: str, kind: CodeKind, *, context: Context) -> VerifiedCode:
         """
         Prove a code within a session.
 
@@ -114,18 +112,12 @@ class VerifyCode:
         """
         given = _SubmittedCode.parse(code, kind)
         attempt = await self._services.transactions.run(
-            lambda tx: self._count(tx, user_id, given, None, now=now)
+            lambda tx: self._count(tx, user_id, given, None), context
         )
-        return await self._check(attempt, given, context=context, now=now)
+        return await self._check(attempt, given, context=context)
 
     def _count(
-        self,
-        tx: Transaction,
-        user_id: str,
-        given: _SubmittedCode,
-        challenge: Challenge | None,
-        *,
-        now: datetime,
+        self, tx: Transaction, user_id: str, given: _SubmittedCode, challenge: Challenge | None
     ) -> _Attempt:
         factor = tx.two_factor.find_factor(user_id)
         if factor is None:
@@ -139,28 +131,23 @@ class VerifyCode:
             if given.backup or factor is None
             else open_secret(self._services.key_ring, factor.id, user_id, factor.sealed_secret)
         )
-        failures = reserve_attempt(self._services, tx, user_id, now=now)
+        failures = reserve_attempt(self._services, tx, user_id)
         code = tx.two_factor.find_code(user_id, given.backup.selector) if given.backup else None
         return _Attempt(
             user_id=user_id, failures=failures, factor=factor, secret=secret, code=code, challenge=challenge
         )
 
     async def _check(
-        self, attempt: _Attempt | Refusal, given: _SubmittedCode, *, context: Context, now: datetime
+        self, attempt: _Attempt | Refusal, given: _SubmittedCode, *, context: Context
     ) -> VerifiedCode:
         if isinstance(attempt, Refusal):
             raise attempt
-        proved = await self._verify(attempt, given, now=now)
+        proved = await self._verify(attempt, given, now=context.now)
         if proved is None:
             await record_wrong_code(
-                self._services,
-                attempt.user_id,
-                attempt.failures,
-                given.method,
-                context=context,
-                now=now,
+                self._services, attempt.user_id, attempt.failures, given.method, context=context
             )
-            raise self._refusal(attempt, given, now=now)
+            raise self._refusal(attempt, given, now=context.now)
         return proved
 
     def _refusal(self, attempt: _Attempt, given: _SubmittedCode, *, now: datetime) -> Refusal:
@@ -227,9 +214,9 @@ class _SubmittedCode:
         return InvalidBackupCode() if self.kind == "backup" else InvalidCode()
 
 
-def _lives(tx: Transaction, session_id: str, *, now: datetime) -> bool:
+def _lives(tx: Transaction, session_id: str) -> bool:
     session = tx.sessions.find(session_id)
-    return session is not None and session.expires_at > now
+    return session is not None and session.expires_at > tx.now
 
 
 def open_secret(key_ring: KeyRing, enrollment_id: str, user_id: str, sealed: str) -> bytes:
@@ -259,9 +246,7 @@ def wrong_totp(secret: bytes, code: str, *, now: datetime, drift: int) -> Invali
     )
 
 
-def claim_challenge(
-    services: Services, tx: Transaction, digest: str, *, now: datetime
-) -> Challenge | Refusal:
+def claim_challenge(services: Services, tx: Transaction, digest: str) -> Challenge | Refusal:
     """
     Count one attempt on a challenge before it is checked (S3).
 
@@ -270,18 +255,18 @@ def claim_challenge(
         expired, used or outdated, ``TooManyAttempts`` when it was just exhausted.
     """
     most = services.policies.two_factor.challenge_attempts
-    challenge = tx.two_factor.claim_challenge(digest, now=now, most=most)
+    challenge = tx.two_factor.claim_challenge(digest, now=tx.now, most=most)
     if challenge is None:
         return InvalidChallenge()
     user = tx.users.find(challenge.user_id)
     if user is None or user.banned_at or user.credential_version != challenge.credential_version:
         return InvalidChallenge()
-    if challenge.renews is not None and not _lives(tx, challenge.renews, now=now):
+    if challenge.renews is not None and not _lives(tx, challenge.renews):
         return InvalidChallenge()
     return TooManyAttempts() if challenge.attempts > most else challenge
 
 
-def reserve_attempt(services: Services, tx: Transaction, user_id: str, *, now: datetime) -> int:
+def reserve_attempt(services: Services, tx: Transaction, user_id: str) -> int:
     """
     Count one attempt on the account before it is checked, and lock where the schedule says so.
 
@@ -291,47 +276,43 @@ def reserve_attempt(services: Services, tx: Transaction, user_id: str, *, now: d
     Raises:
         AccountLocked: The account's second factors are locked or stopped.
     """
-    failures = tx.two_factor.reserve_attempt(user_id, now=now)
+    failures = tx.two_factor.reserve_attempt(user_id, now=tx.now)
     if failures is None:
         until, stopped = tx.two_factor.find_lock(user_id)
         if stopped or until is None:
             raise AccountLocked("Second factors are stopped. Reset your password or ask an administrator.")
-        raise AccountLocked(retry_after=max(1, int((until - now).total_seconds() + 0.999)))
+        raise AccountLocked(retry_after=max(1, int((until - tx.now).total_seconds() + 0.999)))
     schedule = services.policies.two_factor.locks
-    until, stopped = schedule.locked_until(failures, now=now), schedule.stops(failures)
+    until, stopped = schedule.locked_until(failures, now=tx.now), schedule.stops(failures)
     if until is not None or stopped:
         tx.two_factor.lock_until(user_id, until=until, stopped=stopped)
     return failures
 
 
 async def record_wrong_code(
-    services: Services, user_id: str, failures: int, method: str, *, context: Context, now: datetime
+    services: Services, user_id: str, failures: int, method: str, *, context: Context
 ) -> None:
     """Record a wrong code in a transaction of its own, and the lock that it led to."""
     schedule = services.policies.two_factor.locks
     tried = context.by(user_id, method)
 
     def record(tx: Transaction) -> None:
-        tx.audit_log.record(
+        tx.acting_as(tried).record(
             AuditEvent(
                 action=CODE_REFUSED, user_id=user_id, outcome="failure", details={"failures": failures}
-            ),
-            context=tried,
-            now=now,
+            )
         )
         until, stopped = tx.two_factor.find_lock(user_id)
         if failures % schedule.every == 0 and (stopped or until is not None):
             details = {"failures": failures, "stopped": stopped}
-            tx.audit_log.record(
-                AuditEvent(action=types.TWO_FACTOR_LOCKED, user_id=user_id, details=details),
-                context=tried,
-                now=now,
+            tx.acting_as(tried).record(
+                AuditEvent(action=types.TWO_FACTOR_LOCKED, user_id=user_id, details=details)
             )
 
-    await services.transactions.run(record)
+    await services.transactions.run(record, context)
 
 
-def consume_code(tx: Transaction, proved: VerifiedCode, *, context: Context, now: datetime) -> None:
+def consume_code(tx: Transaction, proved: VerifiedCode) -> None:
     """
     Spend a proved code and forget the failures before it; belongs in the transaction that grants.
 
@@ -344,13 +325,11 @@ def consume_code(tx: Transaction, proved: VerifiedCode, *, context: Context, now
         if not tx.two_factor.spend_step(proved.target, step=proved.step):
             raise InvalidCode
     else:
-        if not tx.two_factor.spend_code(proved.target, now=now):
+        if not tx.two_factor.spend_code(proved.target, now=tx.now):
             raise InvalidBackupCode
         left = tx.two_factor.count_codes(proved.user_id)
-        tx.audit_log.record(
-            AuditEvent(action=types.BACKUP_CODE_USED, user_id=proved.user_id, details={"remaining": left}),
-            context=context,
-            now=now,
+        tx.record(
+            AuditEvent(action=types.BACKUP_CODE_USED, user_id=proved.user_id, details={"remaining": left})
         )
     tx.two_factor.clear_attempts(proved.user_id)
-    cancel_reset(tx, proved.user_id, outcome="factor_proved", context=context, now=now)
+    cancel_reset(tx, proved.user_id, outcome="factor_proved")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from czo_auth.core.ids import new_id
 from czo_auth.core.transaction import Transaction
@@ -12,7 +12,7 @@ from czo_auth.crypto import tokens
 
 
 def store_mail_token(
-    tx: Transaction, user: User, token: str, *, purpose: MailPurpose, lifetime: timedelta, now: datetime
+    tx: Transaction, user: User, token: str, *, purpose: MailPurpose, lifetime: timedelta
 ) -> bool:
     """
     Keep the digest of *token*, which works once and for the present address of *user* only.
@@ -22,6 +22,6 @@ def store_mail_token(
     """
     tx.users.lock(user.id)
     kept = MailToken(
-        id=new_id(now), user_id=user.id, purpose=purpose, email=user.email, expires_at=now + lifetime
+        id=new_id(tx.now), user_id=user.id, purpose=purpose, email=user.email, expires_at=tx.now + lifetime
     )
-    return tx.users.add_mail_token(kept, digest=tokens.digest(token), now=now)
+    return tx.users.add_mail_token(kept, digest=tokens.digest(token), now=tx.now)

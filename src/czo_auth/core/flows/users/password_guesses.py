@@ -18,7 +18,6 @@ from typing import Final
 from czo_auth.core.context import Context
 from czo_auth.core.errors import RateLimited
 from czo_auth.core.flows.services import Services
-from czo_auth.core.principal import Principal
 from czo_auth.core.throttle import ACCOUNT_GUESSES, SINGLE_GUESSES, GuessSchedule, network_of
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
@@ -58,7 +57,7 @@ class PasswordGuesses:
         self._counted = 0
 
     async def count_sign_in(
-        self, account: str | None, *, browser_token: str | None, context: Context, now: datetime
+        self, account: str | None, *, browser_token: str | None, context: Context
     ) -> CountedGuess:
         """
         Count a guess at sign-in.
@@ -71,25 +70,26 @@ class PasswordGuesses:
             RateLimited: Too many wrong passwords; nothing was counted.
         """
         if account is None:
-            return CountedGuess(counters=(), now=now)
+            return CountedGuess(counters=(), now=context.now)
         if browser_token is not None:
-            return await self._count([_counter(SINGLE_GUESSES, "browser", browser_token)], now=now)
+            return await self._count([_counter(SINGLE_GUESSES, "browser", browser_token)], now=context.now)
         network = network_of(context.ip) if context.ip is not None else ""
         counters = [
             _counter(SINGLE_GUESSES, "network", account, network),
             _counter(ACCOUNT_GUESSES, "account", account),
         ]
-        return await self._count(counters, now=now)
+        return await self._count(counters, now=context.now)
 
-    async def count_in_session(self, principal: Principal, *, now: datetime) -> CountedGuess:
+    async def count_in_session(self, *, context: Context) -> CountedGuess:
         """
         Count a guess within a session; its owner's other sessions are not slowed down.
 
         Raises:
             RateLimited: Too many wrong passwords; nothing was counted.
         """
+        principal = context.caller
         lineage = principal.lineage_id or principal.user_id
-        return await self._count([_counter(SINGLE_GUESSES, "session", lineage)], now=now)
+        return await self._count([_counter(SINGLE_GUESSES, "session", lineage)], now=context.now)
 
     def forget_account(self, tx: Transaction, account: str) -> None:
         """Forget the guesses at an account whose password was replaced."""

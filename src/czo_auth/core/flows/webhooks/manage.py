@@ -174,14 +174,7 @@ class ManageWebhooks:
     # --- changing ---
 
     async def create(
-        self,
-        principal: Principal,
-        organization_id: str | None,
-        new: NewWebhook,
-        *,
-        proof: Proof = NO_PROOF,
-        context: Context,
-        now: datetime,
+        self, organization_id: str | None, new: NewWebhook, *, proof: Proof = NO_PROOF, context: Context
     ) -> CreatedWebhook:
         """
         Make an endpoint; it gets the events that are recorded from now on.
@@ -192,8 +185,9 @@ class ManageWebhooks:
             ValidationFailed: The address, a pattern or the description.
             WebhookLimitReached: There are enough.
         """
+        principal = context.caller
         webhook = Webhook(
-            id=new_id(now),
+            id=new_id(context.now),
             organization_id=organization_id,
             url=new.url,
             events=_checked_patterns(new.events),
@@ -203,11 +197,11 @@ class ManageWebhooks:
             failing_since=None,
             dead_since=None,
             created_by=principal.user_id,
-            created_at=now,
-            updated_at=now,
+            created_at=context.now,
+            updated_at=context.now,
         )
         self._check_url(webhook)
-        secret, text = self._new_secret(webhook.id, now=now)
+        secret, text = self._new_secret(webhook.id, now=context.now)
 
         def add(tx: Transaction) -> CreatedWebhook:
             tx.webhooks.lock(organization_id)
@@ -215,21 +209,19 @@ class ManageWebhooks:
                 raise WebhookLimitReached
             tx.webhooks.add(webhook, secret)
             details = {"events": list(webhook.events)}
-            _record(tx, types.WEBHOOK_CREATED, webhook, principal, details, context=context, now=now)
+            _record(tx.acting_as(context), types.WEBHOOK_CREATED, webhook, principal, details)
             return CreatedWebhook(webhook=webhook, secret=text)
 
-        return await self._change(principal, organization_id, add, proof=proof, context=context, now=now)
+        return await self._change(organization_id, add, proof=proof, context=context)
 
     async def update(
         self,
-        principal: Principal,
         organization_id: str | None,
         webhook_id: str,
         changes: WebhookChanges,
         *,
         proof: Proof = NO_PROOF,
         context: Context,
-        now: datetime,
     ) -> Webhook:
         """
         Change address, patterns or description, or switch an endpoint on or off.
@@ -239,6 +231,7 @@ class ManageWebhooks:
         Raises:
             NotFound, Forbidden, ReauthenticationRequired, ValidationFailed: As `create`.
         """
+        principal = context.caller
         _check_not_null(changes)
 
         def change(tx: Transaction) -> Webhook:
@@ -248,24 +241,17 @@ class ManageWebhooks:
                 self._check_url(changed)
             if changed == present:
                 return present
-            tx.webhooks.update(replace(changed, updated_at=now))
+            tx.webhooks.update(replace(changed, updated_at=context.now))
             if changed.enabled and not present.enabled:
-                tx.webhooks.switch_on(present.id, now=now)
+                tx.webhooks.switch_on(present.id, now=context.now)
             details = {"changed": sorted(changes.given), "enabled": changed.enabled}
-            _record(tx, types.WEBHOOK_UPDATED, changed, principal, details, context=context, now=now)
+            _record(tx.acting_as(context), types.WEBHOOK_UPDATED, changed, principal, details)
             return _known(tx, webhook_id, organization_id)
 
-        return await self._change(principal, organization_id, change, proof=proof, context=context, now=now)
+        return await self._change(organization_id, change, proof=proof, context=context)
 
     async def delete(
-        self,
-        principal: Principal,
-        organization_id: str | None,
-        webhook_id: str,
-        *,
-        proof: Proof = NO_PROOF,
-        context: Context,
-        now: datetime,
+        self, organization_id: str | None, webhook_id: str, *, proof: Proof = NO_PROOF, context: Context
     ) -> None:
         """
         Delete an endpoint with its log; an attempt in hand may still arrive.
@@ -273,24 +259,18 @@ class ManageWebhooks:
         Raises:
             NotFound, Forbidden, ReauthenticationRequired: As `create`.
         """
+        principal = context.caller
 
         def remove(tx: Transaction) -> None:
             webhook = _known(tx, webhook_id, organization_id)
             if not tx.webhooks.remove(webhook.id):
                 raise NotFound
-            _record(tx, types.WEBHOOK_DELETED, webhook, principal, {}, context=context, now=now)
+            _record(tx.acting_as(context), types.WEBHOOK_DELETED, webhook, principal, {})
 
-        await self._change(principal, organization_id, remove, proof=proof, context=context, now=now)
+        await self._change(organization_id, remove, proof=proof, context=context)
 
     async def rotate_secret(
-        self,
-        principal: Principal,
-        organization_id: str | None,
-        webhook_id: str,
-        *,
-        proof: Proof = NO_PROOF,
-        context: Context,
-        now: datetime,
+        self, organization_id: str | None, webhook_id: str, *, proof: Proof = NO_PROOF, context: Context
     ) -> str:
         """
         Give an endpoint a new secret; the one before signs too for 24 hours.
@@ -299,29 +279,23 @@ class ManageWebhooks:
             NotFound, Forbidden, ReauthenticationRequired: As `create`.
             WebhookSecretLimitReached: Too many secrets sign already.
         """
-        secret, text = self._new_secret(webhook_id, now=now)
-        ends_at = now + self._services.policies.webhooks.secret_overlap
+        principal = context.caller
+        secret, text = self._new_secret(webhook_id, now=context.now)
+        ends_at = context.now + self._services.policies.webhooks.secret_overlap
 
         def rotate(tx: Transaction) -> str:
             webhook = _known(tx, webhook_id, organization_id)
             tx.webhooks.lock(organization_id)
-            if len(tx.webhooks.secrets_of(webhook.id, now=now)) >= MAX_WEBHOOK_SECRETS:
+            if len(tx.webhooks.secrets_of(webhook.id, now=context.now)) >= MAX_WEBHOOK_SECRETS:
                 raise WebhookSecretLimitReached
             tx.webhooks.add_secret(secret, previous_expires_at=ends_at)
-            _record(tx, types.WEBHOOK_SECRET_ROTATED, webhook, principal, {}, context=context, now=now)
+            _record(tx.acting_as(context), types.WEBHOOK_SECRET_ROTATED, webhook, principal, {})
             return text
 
-        return await self._change(principal, organization_id, rotate, proof=proof, context=context, now=now)
+        return await self._change(organization_id, rotate, proof=proof, context=context)
 
     async def test(
-        self,
-        principal: Principal,
-        organization_id: str | None,
-        webhook_id: str,
-        *,
-        proof: Proof = NO_PROOF,
-        context: Context,
-        now: datetime,
+        self, organization_id: str | None, webhook_id: str, *, proof: Proof = NO_PROOF, context: Context
     ) -> Delivery:
         """
         Send an event of type ``auth.webhook.test`` to this endpoint alone.
@@ -330,21 +304,21 @@ class ManageWebhooks:
             NotFound, Forbidden, ReauthenticationRequired: As `create`.
             WebhookDisabled: It is off.
         """
+        principal = context.caller
 
         def send(tx: Transaction) -> Delivery:
             webhook = _known(tx, webhook_id, organization_id)
             if not webhook.enabled:
                 raise WebhookDisabled
-            delivery = tx.webhooks.add_test(webhook.id, event_id=new_id(now), now=now)
+            delivery = tx.webhooks.add_test(webhook.id, event_id=new_id(context.now), now=context.now)
             details = {"eventId": delivery.event_id}
-            _record(tx, types.WEBHOOK_TESTED, webhook, principal, details, context=context, now=now)
+            _record(tx.acting_as(context), types.WEBHOOK_TESTED, webhook, principal, details)
             return delivery
 
-        return await self._change(principal, organization_id, send, proof=proof, context=context, now=now)
+        return await self._change(organization_id, send, proof=proof, context=context)
 
     async def replay(
         self,
-        principal: Principal,
         organization_id: str | None,
         webhook_id: str,
         *,
@@ -352,7 +326,6 @@ class ManageWebhooks:
         delivery_id: str | None,
         proof: Proof = NO_PROOF,
         context: Context,
-        now: datetime,
     ) -> None:
         """
         Send one delivery again, or every event since a time that is still kept and that the endpoint wants.
@@ -362,6 +335,7 @@ class ManageWebhooks:
             Forbidden, ReauthenticationRequired: As `create`.
             ValidationFailed: Both or neither were named.
         """
+        principal = context.caller
         if (since is None) == (delivery_id is None):
             raise ValidationFailed(details=(("since", "Name a time or one delivery."),))
 
@@ -369,15 +343,18 @@ class ManageWebhooks:
             webhook = _known(tx, webhook_id, organization_id)
             details: dict[str, object] = {}
             if delivery_id is not None:
-                if not (is_id(delivery_id) and tx.webhooks.replay_delivery(webhook.id, delivery_id, now=now)):
+                if not (
+                    is_id(delivery_id)
+                    and tx.webhooks.replay_delivery(webhook.id, delivery_id, now=context.now)
+                ):
                     raise NotFound
                 details["deliveryId"] = delivery_id
             elif since is not None:
                 tx.webhooks.replay_since(webhook.id, since)
                 details["since"] = since.isoformat(timespec="milliseconds")
-            _record(tx, types.WEBHOOK_REPLAYED, webhook, principal, details, context=context, now=now)
+            _record(tx.acting_as(context), types.WEBHOOK_REPLAYED, webhook, principal, details)
 
-        await self._change(principal, organization_id, send_again, proof=proof, context=context, now=now)
+        await self._change(organization_id, send_again, proof=proof, context=context)
 
     # --- the operator ---
 
@@ -385,7 +362,7 @@ class ManageWebhooks:
         """List every endpoint; for the command line."""
         return await self._services.transactions.read(lambda tx: tx.webhooks.list_all())
 
-    async def disable(self, webhook_id: str, *, context: Context, now: datetime) -> Webhook:
+    async def disable(self, webhook_id: str, *, context: Context) -> Webhook:
         """
         Switch any endpoint off; for the command line.
 
@@ -394,38 +371,30 @@ class ManageWebhooks:
         """
 
         def switch_off(tx: Transaction) -> Webhook:
-            found = tx.webhooks.find_any(webhook_id) if is_id(webhook_id) else None
+            found = tx.webhooks.find_any(webhook_id)
             if found is None:
                 raise NotFound
-            changed = replace(found, enabled=False, disabled_reason="operator", updated_at=now)
+            changed = replace(found, enabled=False, disabled_reason="operator", updated_at=tx.now)
             tx.webhooks.update(changed)
             audit_event = AuditEvent(
                 action=types.WEBHOOK_DISABLED,
                 organization_id=found.organization_id,
                 details={"webhookId": found.id, "host": host_of(found.url)},
             )
-            tx.audit_log.record(audit_event, context=context, now=now)
+            tx.record(audit_event)
             return changed
 
-        return await self._services.transactions.run(switch_off)
+        return await self._services.transactions.run(switch_off, context)
 
     # --- how ---
 
     async def _change(
-        self,
-        principal: Principal,
-        organization_id: str | None,
-        step: Callable[[Transaction], T],
-        *,
-        proof: Proof,
-        context: Context,
-        now: datetime,
+        self, organization_id: str | None, step: Callable[[Transaction], T], *, proof: Proof, context: Context
     ) -> T:
         """Run *step* for an owner who proved recently who they are."""
+        principal = context.caller
         await self._services.transactions.read(lambda tx: _check_owner(tx, principal, organization_id))
-        verified = await self._proof.require(
-            principal, password=proof.password, code=proof.code, context=context, now=now
-        )
+        verified = await self._proof.require(password=proof.password, code=proof.code, context=context)
 
         def checked(tx: Transaction) -> T:
             # Organizations are held before users everywhere, so that nobody waits in a circle.
@@ -434,7 +403,7 @@ class ManageWebhooks:
             verified.consume(tx)
             return step(tx)
 
-        return await self._services.transactions.run(checked)
+        return await self._services.transactions.run(checked, context)
 
     def _check_url(self, webhook: Webhook) -> None:
         allowed = self._services.policies.webhooks.hosts_allowed_for(webhook.organization_id)
@@ -466,7 +435,7 @@ def _require_owner(is_owner: bool) -> None:
 
 
 def _known(tx: Transaction, webhook_id: str, organization_id: str | None) -> Webhook:
-    found = tx.webhooks.find(webhook_id, organization_id) if is_id(webhook_id) else None
+    found = tx.webhooks.find(webhook_id, organization_id)
     if found is None:
         raise NotFound
     return found
@@ -519,14 +488,7 @@ def _apply(webhook: Webhook, changes: WebhookChanges) -> Webhook:
 
 
 def _record(
-    tx: Transaction,
-    action: str,
-    webhook: Webhook,
-    principal: Principal,
-    details: Mapping[str, object],
-    *,
-    context: Context,
-    now: datetime,
+    tx: Transaction, action: str, webhook: Webhook, principal: Principal, details: Mapping[str, object]
 ) -> None:
     """Record a change; of the address only the host, as its path may be a secret of the receiver's."""
     audit_event = AuditEvent(
@@ -535,4 +497,4 @@ def _record(
         organization_id=webhook.organization_id,
         details={"webhookId": webhook.id, "host": host_of(webhook.url), **details},
     )
-    tx.audit_log.record(audit_event, context=context, now=now)
+    tx.record(audit_event)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.events.types import WEBHOOK_SWITCHED_OFF, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limits import MAX_MEMBERS
@@ -39,10 +39,10 @@ class SwitchOffDead:
                 audit_event = AuditEvent(
                     action=WEBHOOK_SWITCHED_OFF, organization_id=webhook.organization_id, details=details
                 )
-                tx.audit_log.record(audit_event, context=SYSTEM, now=now)
+                tx.record(audit_event)
             return found
 
-        for webhook, owners in await self._services.transactions.run(switch_off):
+        for webhook, owners in await self._services.transactions.run(switch_off, system_context(now)):
             _LOG.warning("webhook %s was dead for days and is switched off", webhook.id)
             for email in owners:
                 self._services.background.post(
