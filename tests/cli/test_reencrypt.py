@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from czo_auth import Auth, Settings
-from czo_auth.core.context import system_context
+from czo_auth.core.context import Context, system_context
 from czo_auth.core.flows.administration import reencrypt
 from czo_auth.core.flows.administration.reencrypt import Reencrypt
 from czo_auth.core.flows.sign_in.sign_up import NewUser
@@ -119,11 +119,11 @@ class Between:
         result: T = await self._real.read(step)
         return result
 
-    async def run(self, step: Callable[[Transaction], T]) -> T:
+    async def run(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
         meanwhile, self._meanwhile = self._meanwhile, None
         if meanwhile is not None:
             await meanwhile()
-        result: T = await self._real.run(step)
+        result: T = await self._real.run(step, context)
         return result
 
 

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.context import Context
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Invitation, Organization
 from czo_auth.core.passkeys.passkey import Passkey
@@ -208,8 +209,8 @@ class Rows:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
 
-    async def run(self, step: Callable[[Transaction], T]) -> T:
-        return await self.storage.transactions.run(step)
+    async def run(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
+        return await self.storage.transactions.run(step, context)
 
     async def user(self, **changes: Any) -> User:
         user = a_user(**changes)

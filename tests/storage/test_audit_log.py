@@ -17,17 +17,18 @@ from czo_auth.core.events.types import AuditEvent, AuditFilter, AuditRecord, Eve
 from czo_auth.core.transaction import Transaction
 from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_user, an_id
 
+SYSTEM = system_context(NOW)
 KEY_CREATED = AuditEvent(
     action=types.API_KEY_CREATED, user_id=an_id(), details={"keyId": "k", "n": [1, None]}
 )
 
 
-async def record(rows: Rows, *facts: AuditEvent, context: Context = SYSTEM, now: datetime = NOW) -> None:
+async def record(rows: Rows, *facts: AuditEvent, context: Context = SYSTEM) -> None:
     def step(tx: Transaction) -> None:
         for audit_event in facts:
-            tx.acting_as(context.at(now)).record(audit_event)
+            tx.record(audit_event)
 
-    await rows.run(step)
+    await rows.run(step, context)
 
 
 async def events(rows: Rows, after: int = 0, limit: int = 1000) -> list[Event]:
@@ -43,6 +44,7 @@ async def test_fact_becomes_event_and_audit_record(rows: Rows) -> None:
     organization_id = an_id()
     audit_event = replace(KEY_CREATED, organization_id=organization_id)
     context = Context(
+        now=NOW,
         actor_kind="user",
         user_id=an_id(),
         organization_id=an_id(),
@@ -134,7 +136,7 @@ async def test_chain_holds_over_transactions(rows: Rows) -> None:
     for number in range(3):
         at = NOW + timedelta(microseconds=number * 777_777)
         audit_event = AuditEvent(action="auth.sign_in", details={"é": number, "big": 2**60, "half": 0.5})
-        await record(rows, audit_event, KEY_CREATED, now=at)
+        await record(rows, audit_event, KEY_CREATED, context=system_context(at))
     records = await audit(rows)
     assert [kept.sequence for kept in records] == [1, 2, 3, 4, 5, 6]
     assert verify_chain(records) is None
@@ -219,7 +221,7 @@ async def test_audit_is_read_backwards_by_user_and_action(rows: Rows) -> None:
 async def test_audit_is_read_by_outcome_and_time(rows: Rows) -> None:
     failed = AuditEvent(action="auth.sign_in", outcome="failure")
     for hour, audit_event in enumerate((KEY_CREATED, failed, KEY_CREATED, failed)):
-        await record(rows, audit_event, now=NOW + hour * HOUR)
+        await record(rows, audit_event, context=system_context(NOW + hour * HOUR))
 
     async def read(**wanted: Any) -> list[int]:
         matching = AuditFilter(**wanted)
@@ -328,7 +330,7 @@ async def test_sink_that_is_new_begins_where_the_others_are(rows: Rows) -> None:
 
 async def test_events_are_pruned_when_every_sink_has_had_them(rows: Rows) -> None:
     await record(rows, *[KEY_CREATED] * 3)
-    await record(rows, KEY_CREATED, now=NOW + HOUR)
+    await record(rows, KEY_CREATED, context=system_context(NOW + HOUR))
     for sink, sequence in (("slow", 2), ("fast", 4)):
 
         def step(tx: Transaction) -> None:

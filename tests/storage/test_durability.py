@@ -17,7 +17,7 @@ WRITER = """
 import asyncio, sys
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.storage import open_storage
 from tests.storage.rows import NOW, a_user
 
@@ -26,12 +26,12 @@ storage = open_storage(sys.argv[1])
 def store_user(tx):
     user = a_user()
     assert tx.users.add(user)
-    tx.audit_log.record(AuditEvent(action=types.USER_REGISTERED, user_id=user.id), context=SYSTEM, now=NOW)
+    tx.record(AuditEvent(action=types.USER_REGISTERED, user_id=user.id))
     return user.id
 
 async def write():
     while True:
-        print(await storage.transactions.run(store_user), flush=True)
+        print(await storage.transactions.run(store_user, system_context(NOW)), flush=True)
 
 async def main():
     await asyncio.gather(*(write() for _ in range(4)))

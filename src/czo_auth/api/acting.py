@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,9 +14,6 @@ from czo_auth.core.users.user import User
 
 if TYPE_CHECKING:
     from czo_auth.runtime import Runtime
-
-HOST = Context(actor_kind="system", method="host")
-"""The host's code, for no user in particular."""
 
 
 class Acting:
@@ -61,6 +60,14 @@ class Acting:
         )
 
 
-def context_of(by: Principal | None) -> Context:
-    """Return what the audit log says of who acts."""
-    return HOST if by is None else HOST.of(by)
+def context_of(by: Principal | None, *, now: datetime, principal: Principal | None = None) -> Context:
+    """
+    Return the context of what the host's code does.
+
+    Args:
+        by: Who acts, as the audit log says it; None for the host itself, for no user in particular.
+        principal: On whose behalf a flow works that asks for one; nobody is recorded as the actor by it.
+    """
+    host = Context(now=now, actor_kind="system", method="host")
+    context = host if by is None else host.of(by)
+    return context if principal is None else replace(context, principal=principal)

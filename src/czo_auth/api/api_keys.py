@@ -59,7 +59,7 @@ class ApiKeys(Acting):
             allowed_ips=None if allowed_ips is None else tuple(allowed_ips),
         )
         return await runtime.manage_api_keys.create(
-            new, context=context_of(by).at(runtime.now()).of(principal)
+            new, context=context_of(by, now=runtime.now(), principal=principal)
         )
 
     async def get(self, key_id: str) -> ApiKey:
@@ -110,7 +110,7 @@ class ApiKeys(Acting):
         principal = await self._principal(key.user_id, actor_type=key.actor_type)
         runtime = self._runtime
         return await runtime.manage_api_keys.rotate(
-            key.id, overlap=overlap, context=context_of(by).at(runtime.now()).of(principal)
+            key.id, overlap=overlap, context=context_of(by, now=runtime.now(), principal=principal)
         )
 
     async def revoke(self, key_id: str, *, by: Principal | None = None) -> None:
@@ -121,4 +121,4 @@ class ApiKeys(Acting):
             NotFound: There is none, or it was revoked.
         """
         runtime = await self._started()
-        await runtime.administration.revoke_api_key(key_id, context=context_of(by).at(runtime.now()))
+        await runtime.administration.revoke_api_key(key_id, context=context_of(by, now=runtime.now()))

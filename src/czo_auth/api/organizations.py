@@ -37,7 +37,7 @@ class Organizations(Acting):
         """
         runtime = await self._started()
         return await runtime.operate_organizations.create(
-            owner_id, name=name, slug=slug, metadata=metadata, context=context_of(by).at(runtime.now())
+            owner_id, name=name, slug=slug, metadata=metadata, context=context_of(by, now=runtime.now())
         )
 
     async def get(self, organization_id: str) -> Organization:
@@ -82,7 +82,7 @@ class Organizations(Acting):
         """
         runtime = await self._started()
         return await runtime.operate_organizations.add_member(
-            organization_id, user_id, role=role, context=context_of(by).at(runtime.now())
+            organization_id, user_id, role=role, context=context_of(by, now=runtime.now())
         )
 
     async def change_role(
@@ -97,7 +97,7 @@ class Organizations(Acting):
         """
         runtime = await self._started()
         return await runtime.operate_organizations.change_role(
-            organization_id, user_id, role=role, context=context_of(by).at(runtime.now())
+            organization_id, user_id, role=role, context=context_of(by, now=runtime.now())
         )
 
     async def remove_member(self, organization_id: str, user_id: str, *, by: Principal | None = None) -> None:
@@ -110,5 +110,5 @@ class Organizations(Acting):
         """
         runtime = await self._started()
         await runtime.operate_organizations.remove_member(
-            organization_id, user_id, context=context_of(by).at(runtime.now())
+            organization_id, user_id, context=context_of(by, now=runtime.now())
         )

@@ -35,7 +35,7 @@ class Sessions(Acting):
         principal = await self._principal(user_id)
         runtime = self._runtime
         await runtime.manage_sessions.revoke(
-            session_id, context=context_of(by).at(runtime.now()).of(principal)
+            session_id, context=context_of(by, now=runtime.now(), principal=principal)
         )
 
     async def revoke_all(self, user_id: str, *, by: Principal | None = None) -> None:
@@ -47,4 +47,6 @@ class Sessions(Acting):
         """
         principal = await self._principal(user_id)
         runtime = self._runtime
-        await runtime.manage_sessions.revoke_all(context=context_of(by).at(runtime.now()).of(principal))
+        await runtime.manage_sessions.revoke_all(
+            context=context_of(by, now=runtime.now(), principal=principal)
+        )

@@ -104,7 +104,7 @@ class Users(Acting):
             NewUser(email=email, name=name, password=password),
             actor_types=tuple(runtime.services.actors.get(each) for each in actor_types),
             email_verified=email_verified,
-            context=context_of(by).at(runtime.now()),
+            context=context_of(by, now=runtime.now()),
         )
         return _record(user)
 
@@ -136,7 +136,9 @@ class Users(Acting):
         """
         runtime = await self._started()
         return _record(
-            await runtime.administration.ban(user_id, reason=reason, context=context_of(by).at(runtime.now()))
+            await runtime.administration.ban(
+                user_id, reason=reason, context=context_of(by, now=runtime.now())
+            )
         )
 
     async def unban(self, user_id: str, *, by: Principal | None = None) -> UserRecord:
@@ -147,7 +149,7 @@ class Users(Acting):
             NotFound: There is no such user.
         """
         runtime = await self._started()
-        return _record(await runtime.administration.unban(user_id, context=context_of(by).at(runtime.now())))
+        return _record(await runtime.administration.unban(user_id, context=context_of(by, now=runtime.now())))
 
     async def _change_actor_types(
         self, user_id: str, *, add: Sequence[str], remove: Sequence[str], by: Principal | None
@@ -155,7 +157,7 @@ class Users(Acting):
         runtime = await self._started()
         return _record(
             await runtime.administration.change_actor_types(
-                user_id, add=add, remove=remove, context=context_of(by).at(runtime.now())
+                user_id, add=add, remove=remove, context=context_of(by, now=runtime.now())
             )
         )
 

@@ -18,7 +18,7 @@ from czo_auth.asgi.credentials import Credential
 from czo_auth.asgi.origins import SAFE_METHODS
 from czo_auth.core.access import Access, admit
 from czo_auth.core.context import Context
-from czo_auth.core.errors import Forbidden, Refusal, TwoFactorSetupRequired, Unauthorized, Unavailable
+from czo_auth.core.errors import Forbidden, Refusal, TwoFactorSetupRequired, Unavailable
 from czo_auth.core.principal import Principal
 from czo_auth.runtime import Runtime
 
@@ -38,16 +38,14 @@ class RequestContext:
     One admitted request.
 
     Attributes:
-        caller: The principal, where there is one.
+        context: Who calls, when and from where.
         known_browser: The value of the cookie that browsers hold in which somebody signed in before.
         origin_refusal: Why the request's cookies may not be used, where that matters only later.
     """
 
     runtime: Runtime
     authenticator: Authenticator
-    caller: Principal | None
     context: Context
-
     cookies: dict[str, str]
     known_browser: str | None = None
     origin_refusal: Refusal | None = None
@@ -60,9 +58,12 @@ class RequestContext:
         Raises:
             Unauthorized: There is none.
         """
-        if self.caller is None:
-            raise Unauthorized
-        return self.caller
+        return self.context.caller
+
+    @property
+    def now(self) -> datetime:
+        """When the request was admitted."""
+        return self.context.now
 
     def cookie(self, name: str) -> str | None:
         """
@@ -102,8 +103,7 @@ async def admit_request(
         return RequestContext(
             runtime=runtime,
             authenticator=authenticator,
-            caller=None,
-            context=context.at(now),
+            context=context,
             cookies=cookies,
             known_browser=known_browser,
             origin_refusal=origin_refusal,
@@ -111,12 +111,11 @@ async def admit_request(
     caller = None
     if credential is not None:
         caller = await _prove(authenticator, credential, access, origin_refusal, scope)
-    admitted = await _admit(runtime, caller, access, context=context.at(now))
+    admitted = await _admit(runtime, caller, access, context=context)
     return RequestContext(
         runtime=runtime,
         authenticator=authenticator,
-        caller=admitted,
-        context=(context if admitted is None else context.of(admitted)).at(now),
+        context=context if admitted is None else context.of(admitted),
         cookies=cookies,
         known_browser=known_browser,
         origin_refusal=origin_refusal,

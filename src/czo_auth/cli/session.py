@@ -31,11 +31,8 @@ DATABASE_UNAVAILABLE = os.EX_TEMPFAIL
 
 
 def operator_context(now: datetime) -> Context:
-    """Return the context of an act at *now*."""
+    """Return the context of an act of somebody with a shell on this machine, who is no user of the product."""
     return Context(now=now, actor_kind="operator", method="cli")
-
-
-"""Who acts: somebody with a shell on this machine, who is no user of the product."""
 
 
 def run(

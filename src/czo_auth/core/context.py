@@ -1,10 +1,12 @@
-"""Who asked for something, how and from where: what the audit log says beside each fact."""
+"""Who asks for something, when, how and from where: input of the flows, and part of every audit record."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
+from czo_auth.core.errors import Unauthorized
 from czo_auth.core.principal import Principal
 
 ActorKind = Literal["anonymous", "user", "api_key", "operator", "system"]
@@ -14,6 +16,8 @@ ActorKind = Literal["anonymous", "user", "api_key", "operator", "system"]
 class Context:
     """
     Attributes:
+        now: The time of the act. Nothing in the core reads a clock.
+        principal: Whom the request was admitted for; None for anonymous requests, operators and the system.
         actor_kind: ``anonymous``, ``user``, ``api_key``, ``operator`` (command line) or ``system``.
         user_id: The acting user, when one is known.
         method: How they proved it: by ``pwd``, ``otp``, ``bkp``, ``apikey``, ``session``, ``cli``, or a link that
@@ -21,6 +25,8 @@ class Context:
         ip, user_agent, request_id: From the request; control characters already escaped (S29).
     """
 
+    now: datetime
+    principal: Principal | None = field(default=None, repr=False)
     actor_kind: ActorKind = "anonymous"
     user_id: str | None = None
     organization_id: str | None = None
@@ -29,11 +35,24 @@ class Context:
     user_agent: str | None = None
     request_id: str | None = None
 
+    @property
+    def caller(self) -> Principal:
+        """
+        The principal of an act that needs one.
+
+        Raises:
+            Unauthorized: There is none.
+        """
+        if self.principal is None:
+            raise Unauthorized
+        return self.principal
+
     def of(self, principal: Principal) -> Context:
-        """Add who the request turned out to act for."""
+        """Add the principal that the request was admitted for."""
         is_key = principal.kind == "api_key"
         return replace(
             self,
+            principal=principal,
             actor_kind="api_key" if is_key else "user",
             user_id=principal.user_id,
             organization_id=principal.organization_id,
@@ -44,5 +63,11 @@ class Context:
         """Add that *user_id* just proved who they are by *method*."""
         return replace(self, actor_kind="user", user_id=user_id, method=method)
 
+    def at(self, now: datetime) -> Context:
+        """Return the context of the same actor at another time."""
+        return replace(self, now=now)
 
-SYSTEM = Context(actor_kind="system")
+
+def system_context(now: datetime) -> Context:
+    """Return the context of what the service does by itself at *now*."""
+    return Context(now=now, actor_kind="system")

@@ -16,8 +16,10 @@ from typing import Protocol, TypeVar
 from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.api_keys.store import ApiKeys
 from czo_auth.core.budgets import Budgets
+from czo_auth.core.context import Context
 from czo_auth.core.events.outbox import Outbox
 from czo_auth.core.events.store import AuditLog, AuditRemoval
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.idempotency.store import KeptAnswers
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.passkeys.store import Passkeys
@@ -34,7 +36,23 @@ T = TypeVar("T")
 
 
 class Transaction(Protocol):
-    """The stores, bound to one open transaction."""
+    """
+    The stores, bound to one open transaction, and the context of the step that runs in it.
+
+    Promise: what a step records is buffered and written right before the commit, once, however often the step is run.
+    A transaction that was opened without a context has neither a time nor an actor: asking for one of them is a
+    programming error.
+    """
+
+    @property
+    def context(self) -> Context: ...
+    @property
+    def now(self) -> datetime: ...
+    def record(self, audit_event: AuditEvent) -> None:
+        """Write *fact*, an act of the context, to the audit log, and to the outbox when its action is an event type."""
+
+    def acting_as(self, context: Context) -> Transaction:
+        """Return the same transaction with another context, for what somebody else does in it."""
 
     @property
     def users(self) -> Users: ...
@@ -78,10 +96,10 @@ class Transactions(Protocol):
     behind. A database that is busy, down, full or read-only becomes ``StorageUnavailable``; nothing else leaks.
     """
 
-    async def run(self, step: Callable[[Transaction], T]) -> T:
-        """Run a step that may write."""
+    async def run(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
+        """Run a step that may write. *context* says who acts and when; a step that records something needs it."""
 
-    async def read(self, step: Callable[[Transaction], T]) -> T:
+    async def read(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
         """Run a step that only reads; goes on while writes are impossible, where the database allows it."""
 
 

@@ -11,7 +11,6 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.session_cookies import clear_ceremony_cookie, set_ceremony_cookie
 from czo_auth.core.access import ACCOUNT, ENROLLING, PUBLIC, USING_A_PASSKEY
-from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidChallenge
 from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.passkeys.policy import MAX_NAME
@@ -150,9 +149,7 @@ async def passkey_options(body: PasskeyOptionsRequest, call: CurrentRequest) -> 
     challenge = body.challenge or _challenge_cookie(call)
     if challenge is not None:
         return _options(call, await second_step.challenge_options(challenge, now=call.now))
-    return _options(
-        call, await second_step.step_up_options(context=Context(now=call.now).of(_stepping_up(call)))
-    )
+    return _options(call, await second_step.step_up_options(context=call.context.of(_stepping_up(call))))
 
 
 @routes.add("POST", "/two-factor/verify-passkey", access=USING_A_PASSKEY)

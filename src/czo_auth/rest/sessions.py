@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.core.access import ACCOUNT, PUBLIC
-from czo_auth.core.context import Context
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Code, Password, Token
@@ -27,7 +26,7 @@ class RefreshRequest(Body):
 async def list_sessions(call: CurrentRequest) -> Response:
     """The user's live sessions, newest first."""
     principal = call.principal
-    sessions = await call.runtime.manage_sessions.list(context=Context(now=call.now).of(principal))
+    sessions = await call.runtime.manage_sessions.list(context=call.context)
     return JSONResponse(
         {
             "sessions": [

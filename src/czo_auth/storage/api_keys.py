@@ -43,7 +43,7 @@ class SqlApiKeys(SqlApiKeyExpiry):
     def find(self, key_id: str) -> ApiKey | None:
         keys = self._tables.api_keys
         statement = select(*columns(keys, ApiKey)).where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
-        return self._one(ApiKey, statement)
+        return self._one(ApiKey, statement, ids=[key_id])
 
     def find_by_digests(self, digests: Collection[str]) -> Mapping[str, ApiKey]:
         keys = self._tables.api_keys

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -53,11 +52,12 @@ class SqlAuditLog(Store, AuditLog):
         super().__init__(connection, tables)
         self._entries: list[Entry] = []
 
-    def record(self, audit_event: AuditEvent, *, context: Context, now: datetime) -> None:
+    def record(self, audit_event: AuditEvent, *, context: Context) -> None:
+        """Keep *fact* for `flush`."""
         # As it will be read back: what cannot be JSON fails here, and a later change of the mapping changes nothing.
         details = json.loads(json.dumps(dict(audit_event.details), allow_nan=False))
         kept = replace(audit_event, details=details)
-        self._entries.append(Entry(id=new_id(now), at=now, audit_event=kept, context=context))
+        self._entries.append(Entry(id=new_id(context.now), at=context.now, audit_event=kept, context=context))
 
     def flush(self) -> None:
         """Write what was recorded; who holds the transaction commits right after."""

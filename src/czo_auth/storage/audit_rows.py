@@ -93,6 +93,7 @@ def audit_record(row: Row[Any]) -> AuditRecord:
             details={**row.details, **personal_details},
         ),
         context=Context(
+            now=row.at,
             actor_kind=row.actor_kind,
             user_id=row.actor_user_id,
             organization_id=row.actor_organization_id,

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import and_, case, delete, func, not_, or_, select, update
 
+from czo_auth.core.ids import is_id
 from czo_auth.core.paging import Position
 from czo_auth.core.two_factor.factor import Challenge, TrustedDevice
 from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
@@ -154,6 +155,8 @@ class SqlChallenges(Store):
         return self._how_many(devices, devices.c.user_id == user_id, devices.c.expires_at > now)
 
     def drop_trusted_device(self, user_id: str, device_id: str) -> bool:
+        if not is_id(device_id):
+            return False
         devices = self._tables.trusted_devices
         statement = delete(devices).where(devices.c.id == device_id, devices.c.user_id == user_id)
         return self._count(statement) == 1

@@ -27,7 +27,7 @@ class SqlOrganizations(Store):
         return self._insert_unless(self._tables.organizations, ["slug"], values(organization))
 
     def find(self, organization_id: str) -> Organization | None:
-        return self._one(Organization, self._organization(organization_id))
+        return self._one(Organization, self._organization(organization_id), ids=[organization_id])
 
     def find_by_slug(self, slug: str) -> Organization | None:
         organizations = self._tables.organizations
@@ -35,7 +35,8 @@ class SqlOrganizations(Store):
         return self._one(Organization, statement.where(organizations.c.slug == slug))
 
     def lock(self, organization_id: str) -> Organization | None:
-        return self._one(Organization, self._organization(organization_id).with_for_update(key_share=True))
+        statement = self._organization(organization_id).with_for_update(key_share=True)
+        return self._one(Organization, statement, ids=[organization_id])
 
     def list_of(
         self,
@@ -156,10 +157,12 @@ class SqlOrganizations(Store):
         return self._one(
             Member,
             self._members().where(members.c.organization_id == organization_id, members.c.user_id == user_id),
+            ids=[organization_id, user_id],
         )
 
     def find_member_by_id(self, member_id: str) -> Member | None:
-        return self._one(Member, self._members().where(self._tables.members.c.id == member_id))
+        statement = self._members().where(self._tables.members.c.id == member_id)
+        return self._one(Member, statement, ids=[member_id])
 
     def list_members(
         self, organization_id: str, *, after: Position | None = None, limit: int
@@ -194,9 +197,8 @@ class SqlOrganizations(Store):
         self._add(self._tables.invitations, {"digest": digest, **values(invitation)})
 
     def find_invitation(self, invitation_id: str) -> Invitation | None:
-        return self._one(
-            Invitation, self._invitations().where(self._tables.invitations.c.id == invitation_id)
-        )
+        statement = self._invitations().where(self._tables.invitations.c.id == invitation_id)
+        return self._one(Invitation, statement, ids=[invitation_id])
 
     def find_invitation_by_digest(self, digest: str) -> Invitation | None:
         return self._one(Invitation, self._invitations().where(self._tables.invitations.c.digest == digest))

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
+from czo_auth.core.context import Context
 from czo_auth.core.transaction import CredentialRecord, Transaction
 from czo_auth.storage.lookup_batches import LookupBatches
 from czo_auth.storage.lookup_sql import api_key_record, lookup_sql, session_record
@@ -23,7 +24,7 @@ from czo_auth.storage.postgresql_server import (
 )
 from czo_auth.storage.postgresql_watch import ChangeWatch
 from czo_auth.storage.tables import Tables
-from czo_auth.storage.transaction import perform
+from czo_auth.storage.transaction import bound, perform
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -132,12 +133,14 @@ class PostgresTransactions:
         self._connections = connections
         self._tables = tables
 
-    async def run(self, step: Callable[[Transaction], T]) -> T:
-        return await self._run(step, {})
+    async def run(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
+        return await self._run(bound(step, context), {})
 
-    async def read(self, step: Callable[[Transaction], T]) -> T:
+    async def read(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
         # One snapshot for the whole step, as in SQLite; a transaction that only reads is never refused for it.
-        return await self._run(step, {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
+        return await self._run(
+            bound(step, context), {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        )
 
     async def _run(self, step: Callable[[Transaction], T], options: dict[str, Any]) -> T:
         tried = 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, delete, func, select, update
 
+from czo_auth.core.ids import is_id
 from czo_auth.core.sessions.session import RefreshToken, Session
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.storage.locks import acquire_lock
@@ -27,6 +28,8 @@ class SqlSessions(Store):
         self._add(self._tables.sessions, {"digest": token_digest, **values(session)})
 
     def find(self, session_id: str) -> Session | None:
+        if not is_id(session_id):
+            return None
         return self._prepared(_live_session).one(self._connection, Session, session_id=session_id)
 
     def list_live(self, user_id: str, *, now: datetime) -> Sequence[Session]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from mmap import mmap
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
+from czo_auth.core.context import Context
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import CredentialRecord, Transaction
 from czo_auth.storage.change_triggers import change_count_sql, has_all_change_triggers
@@ -30,6 +31,7 @@ from czo_auth.storage.sqlite_file import (
 from czo_auth.storage.sqlite_watch import HEADER_BYTES, header_of
 from czo_auth.storage.sqlite_worker import SqliteWorker
 from czo_auth.storage.tables import Tables
+from czo_auth.storage.transaction import bound
 
 if TYPE_CHECKING:
     from czo_auth.storage.facts import DatabaseFacts
@@ -62,11 +64,11 @@ class SqliteTransactions:
             timeout=timeout,
         )
 
-    async def run(self, step: Callable[[Transaction], T]) -> T:
-        return await self.writing.run(step)
+    async def run(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
+        return await self.writing.run(bound(step, context))
 
-    async def read(self, step: Callable[[Transaction], T]) -> T:
-        return await self.reading.run(step)
+    async def read(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
+        return await self.reading.run(bound(step, context))
 
 
 class SqliteLookup:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from czo_auth.core.ids import is_id
 from czo_auth.core.paging import Position
 from czo_auth.storage.prepared import Build, PreparedStatement, prepared, prepared_insert
 from czo_auth.storage.tables import Tables
@@ -50,7 +51,16 @@ class Store:
         """Run a change and count its rows: what decides who was first."""
         return self._connection.execute(statement).rowcount
 
-    def _one(self, kind: type[T], statement: Executable) -> T | None:
+    def _one(self, kind: type[T], statement: Executable, *, ids: Sequence[str] = ()) -> T | None:
+        """
+        Read the row of a *statement* that finds one at most.
+
+        Args:
+            ids: The identifiers that it looks for. One without the form of an identifier finds nothing and is not
+                sent: PostgreSQL cannot compare with every text that a request may hold.
+        """
+        if not all(map(is_id, ids)):
+            return None
         row = self._connection.execute(statement).one_or_none()
         return None if row is None else made(kind, row)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from czo_auth.core.context import Context
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.api_keys import SqlApiKeys
 from czo_auth.storage.audit_log import SqlAuditLog
@@ -36,6 +40,27 @@ class SqlTransaction:
     def __init__(self, connection: Connection, tables: Tables) -> None:
         self.connection = connection
         self.tables = tables
+        self._context: Context | None = None
+
+    @property
+    def context(self) -> Context:
+        if self._context is None:
+            raise RuntimeError("this step needs a context: give one to run() or read()")
+        return self._context
+
+    @property
+    def now(self) -> datetime:
+        return self.context.now
+
+    def record(self, audit_event: AuditEvent) -> None:
+        self.audit_log.record(audit_event, context=self.context)
+
+    def acting_as(self, context: Context) -> SqlTransaction:
+        # What is recorded waits in one place, whoever acts.
+        _ = self.audit_log
+        other = copy(self)
+        other._context = context
+        return other
 
     @cached_property
     def users(self) -> SqlUsers:
@@ -100,6 +125,11 @@ class SqlTransaction:
     @cached_property
     def webhooks(self) -> SqlWebhooks:
         return SqlWebhooks(self.connection, self.tables)
+
+
+def bound(step: Callable[[Transaction], T], context: Context | None) -> Callable[[Transaction], T]:
+    """Bind *step* to the context that it acts in."""
+    return step if context is None else lambda tx: step(tx.acting_as(context))
 
 
 def perform(step: Callable[[Transaction], T], connection: Connection, tables: Tables) -> T:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from czo_auth.core.ids import is_id
 from czo_auth.core.users.email import may_be_folded
 from czo_auth.core.users.store import MAX_LIVE_LINKS, MailPurpose, MailToken, UserCounts
 from czo_auth.core.users.user import User
@@ -41,6 +42,8 @@ class SqlUsers(Store):
     """Implements `czo_auth.core.users.store.Users`."""
 
     def find(self, user_id: str) -> User | None:
+        if not is_id(user_id):
+            return None
         return self._prepared(_user_by_id).one(self._connection, User, id=user_id)
 
     def find_by_email(self, email: str) -> User | None:
@@ -50,10 +53,16 @@ class SqlUsers(Store):
         # Two statements: PostgreSQL reads a row again after waiting for it, but not what was joined to it, so
         # has_factor would be as old as the wait. NO KEY: rows that refer to the user can be added meanwhile.
         # SQLite has no such lock and needs none: only one connection writes at a time.
+        if not is_id(user_id):
+            return None
         is_alone = self._connection.dialect.name == "sqlite"
         if not is_alone and not self._prepared(_lock_user).rows(self._connection, id=user_id):
             return None
         return self.find(user_id)
+
+    def lock_active(self, user_id: str) -> User | None:
+        user = self.lock(user_id)
+        return None if user is None or user.banned_at is not None else user
 
     def add(self, user: User) -> bool:
         return self._insert_unless(self._tables.users, ["email"], values(user, but=_DERIVED))

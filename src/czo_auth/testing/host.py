@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def _operator_context(now: datetime) -> Context:
-    """Return the context of an act at *now*."""
+    """Return the context of what a test sets up at *now*."""
     return Context(now=now, actor_kind="operator", method="test")
 
 

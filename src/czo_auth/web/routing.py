@@ -71,7 +71,7 @@ class PageRequest:
     @property
     def caller(self) -> Principal | None:
         """Who is signed in, if somebody is."""
-        return None if self.call_or_none is None else self.call_or_none.caller
+        return None if self.call_or_none is None else self.call_or_none.context.principal
 
     def id(self, name: str) -> str:
         """

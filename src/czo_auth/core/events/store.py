@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from czo_auth.core.context import Context
-from czo_auth.core.events.types import AuditEvent, AuditFilter, AuditRecord
+from czo_auth.core.events.types import AuditFilter, AuditRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +80,6 @@ class AuditLog(Protocol):
     Promise: what a transaction records becomes visible with its change or not at all, and sequence numbers grow in the
     order of the commits, so that a reader that remembers the last number it saw misses nothing.
     """
-
-    def record(self, audit_event: AuditEvent, *, context: Context, now: datetime) -> None:
-        """Write *audit_event* to the audit log and, when its action is an event type, to the outbox."""
 
     def audit_after(self, sequence: int, *, limit: int) -> Sequence[AuditRecord]:
         """Read audit records beyond *sequence*, oldest first."""

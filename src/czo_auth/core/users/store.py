@@ -43,7 +43,7 @@ class Users(Protocol):
     """Users and the tokens mailed to them."""
 
     def find(self, user_id: str) -> User | None:
-        """Read a user, banned ones too."""
+        """Read a user, banned ones too. A text without the form of an id finds nobody, here and in every store."""
 
     def find_by_email(self, email: str) -> User | None:
         """Read a user by canonical address."""
@@ -55,6 +55,9 @@ class Users(Protocol):
         Promise: two transactions that lock the same user run one after the other, and each sees what the one before
         committed. Every change to a user's credentials begins with it.
         """
+
+    def lock_active(self, user_id: str) -> User | None:
+        """Lock a user who may act; None when there is no such user, or the user is banned."""
 
     def add(self, user: User) -> bool:
         """Add a user; False when the address is taken. One atomic statement."""

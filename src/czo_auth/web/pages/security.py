@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.context import Context
 from czo_auth.core.flows.sign_in.verify_email import update_profile
 from czo_auth.core.limits import MAX_CODE
 from czo_auth.core.passkeys.passkey import Passkey, user_handle
@@ -22,19 +21,19 @@ pages = Pages()
 async def overview(page: PageRequest) -> Response:
     """All of it on one page."""
     call = page.call
-    runtime, principal, now = call.runtime, call.principal, call.now
+    runtime, principal = call.runtime, call.principal
     session, user = await runtime.manage_sessions.current(principal)
     passkeys = await runtime.manage_passkeys.list(principal)
     return page.show(
         "security.html",
         user=user,
         current=session,
-        status=await runtime.manage_two_factor.status(context=Context(now=now).of(principal)),
+        status=await runtime.manage_two_factor.status(context=call.context),
         reset=await runtime.recovery.find(principal.user_id),
         passkeys=passkeys,
         accepted=_accepted_passkeys(page, passkeys),
-        devices=(await runtime.trusted_devices.list(context=Context(now=now).of(principal))).items,
-        sessions=await runtime.manage_sessions.list(context=Context(now=now).of(principal)),
+        devices=(await runtime.trusted_devices.list(context=call.context)).items,
+        sessions=await runtime.manage_sessions.list(context=call.context),
     )
 
 

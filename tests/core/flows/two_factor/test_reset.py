@@ -68,8 +68,7 @@ async def protected(deployment: Deployment, name: str = "carol") -> User:
 
 
 async def ask(deployment: Deployment, admin: Principal, user: User) -> None:
-    by_admin = FROM_HERE.of(admin)
-    reset = await deployment.runtime.recovery.ask(user.id, reason="lost", context=by_admin.at(NOW).of(admin))
+    reset = await deployment.runtime.recovery.ask(user.id, reason="lost", context=from_here(NOW).of(admin))
     assert reset is not None
     assert reset.due_at == DUE
 

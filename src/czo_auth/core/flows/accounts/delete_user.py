@@ -128,8 +128,8 @@ class DeleteUser:
         def delete_account(tx: Transaction) -> User:
             return delete_user(tx, self._services, user_id, lock=lock, deletion=deletion)
 
-        user = await self._services.transactions.run(delete_account)
-        await self.finish(user, now=deletion.now)
+        user = await self._services.transactions.run(delete_account, deletion.context)
+        await self.finish(user, now=deletion.context.now)
         return user
 
 
@@ -161,27 +161,27 @@ def delete_user(
         tx.organizations.lock(organization.id)
     user = lock(tx)
     _leave_organizations(tx, user, deletion)
-    by, now = deletion.context, deletion.now
-    end_sessions(tx.acting_as(by.at(now)), user.id, reason="user_deleted")
-    revoke_keys(tx.acting_as(by.at(now)), user_id=user.id, organization_id=None, reason="user_deleted")
+    tx = tx.acting_as(deletion.context)
+    end_sessions(tx, user.id, reason="user_deleted")
+    revoke_keys(tx, user_id=user.id, organization_id=None, reason="user_deleted")
     tx.organizations.delete_invitations_to(user.email)
     tx.users.delete(user.id)
-    tx.audit_removal.begin_erasure(user.id, now=now)
+    tx.audit_removal.begin_erasure(user.id, now=tx.now)
     audit_event = AuditEvent(action=types.USER_DELETED, user_id=user.id, details=deletion.details)
-    tx.acting_as(by.at(now)).record(audit_event)
+    tx.record(audit_event)
     return user
 
 
 def _leave_organizations(tx: Transaction, user: User, deletion: Deletion) -> None:
     """Leave every organization; those without other members end, those that would lose their last owner refuse."""
-    by, now = deletion.context, deletion.now
+    tx = tx.acting_as(deletion.context)
     orphans = []
     for organization, member in tx.organizations.list_memberships(user.id):
         if tx.organizations.count_members(organization.id) == 1:
-            delete_held_organization(tx.acting_as(by.at(now)), organization, member)
+            delete_held_organization(tx, organization, member)
             continue
         if member.role == roles.OWNER and tx.organizations.count_owners(organization.id) == 1:
             orphans.append((("organizations", organization.id), organization.name))
-        dismiss(tx.acting_as(by.at(now)), member, reason="user_deleted")
+        dismiss(tx, member, reason="user_deleted")
     if orphans and not deletion.force_owner:
         raise LastOwner(details=orphans)

@@ -35,31 +35,32 @@ def end_what_was_before(services: Services, tx: Transaction, user: User, *, by: 
         What there was and ended, for the mail.
     """
     ended: list[Ended] = []
+    tx = tx.acting_as(by)
     if tx.sessions.list_live(user.id, now=tx.now):
         ended.append("sessions")
-    end_sessions(tx.acting_as(by), user.id, reason=REASON)
+    end_sessions(tx, user.id, reason=REASON)
     if tx.api_keys.count_live(user.id, now=tx.now):
         ended.append("api_keys")
-    revoke_keys(tx.acting_as(by), user_id=user.id, organization_id=None, reason=REASON)
+    revoke_keys(tx, user_id=user.id, organization_id=None, reason=REASON)
     if tx.two_factor.count_trusted_devices(user.id, now=tx.now):
         ended.append("trusted_devices")
         audit_event = AuditEvent(
             action=types.DEVICE_TRUST_REVOKED, user_id=user.id, details={"all": True, "reason": REASON}
         )
-        tx.acting_as(by).record(audit_event)
+        tx.record(audit_event)
     tx.two_factor.drop_trusted_devices(user.id)
-    if close_changes(tx.acting_as(by), user.id, reason=REASON):
+    if close_changes(tx, user.id, reason=REASON):
         ended.append("email_changes")
     if not user.owns_factor:
         tx.two_factor.drop_enrollment(user.id)
         return ended
     if keeps_factors(services, tx, user):
         return [*ended, "factors_stay"]
-    cancel_reset(tx.acting_as(by), user.id, outcome="factor_disabled")
-    removed = remove_all_factors(tx.acting_as(by), user.id, reason=REASON)
+    cancel_reset(tx, user.id, outcome="factor_disabled")
+    removed = remove_all_factors(tx, user.id, reason=REASON)
     details = {"methods": removed.methods, "reason": REASON}
     disabled = AuditEvent(action=types.TWO_FACTOR_DISABLED, user_id=user.id, details=details)
-    tx.acting_as(by).record(disabled)
+    tx.record(disabled)
     return [*ended, "second_factors"]
 
 

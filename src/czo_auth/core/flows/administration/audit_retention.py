@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from czo_auth.core.context import system_context
+from czo_auth.core.context import Context, system_context
 from czo_auth.core.events.chain import ChainState, cut_fact, follow_chain, state_after_cut
 from czo_auth.core.events.types import (
     AUDIT_ADDRESSES_REMOVED,
@@ -39,20 +40,15 @@ class AuditRetention:
     async def apply(self, *, now: datetime) -> None:
         """Remove what is older than the policy says, and finish erasures that were interrupted."""
         policy = self._services.policies.audit
+        context = system_context(now)
         if policy.keep_addresses is not None:
-            await self._repeat(
-                lambda tx: _remove_addresses(
-                    tx.acting_as(system_context(now)), before=now - policy.keep_addresses
-                )
-            )
+            await self._repeat(partial(_remove_addresses, before=now - policy.keep_addresses), context)
         if policy.keep_records is not None:
-            await self._repeat(
-                lambda tx: _cut(tx.acting_as(system_context(now)), before=now - policy.keep_records)
-            )
+            await self._repeat(partial(_cut, before=now - policy.keep_records), context)
         await self._erasure.finish(now=now)
 
-    async def _repeat(self, step: Callable[[Transaction], bool]) -> None:
-        while await self._services.transactions.run(step):
+    async def _repeat(self, step: Callable[[Transaction], bool], context: Context) -> None:
+        while await self._services.transactions.run(step, context):
             continue
 
 
@@ -76,7 +72,7 @@ def _cut(tx: Transaction, *, before: datetime) -> bool:
         _LOG.error("the audit log is broken at sequence %d: retention leaves it as it is", broken_at)
         return False
     removed = tx.audit_removal.cut_audit(through=due[-1].sequence)
-    tx.acting_as(system_context(tx.now)).record(cut_fact(due[-1].sequence, removed, state))
+    tx.record(cut_fact(due[-1].sequence, removed, state))
     return len(due) == BATCH
 
 
@@ -95,5 +91,5 @@ def _remove_addresses(tx: Transaction, *, before: datetime) -> bool:
     if not records:
         return False
     audit_event = AuditEvent(action=AUDIT_ADDRESSES_REMOVED, details={"through": through, "records": records})
-    tx.acting_as(system_context(tx.now)).record(audit_event)
+    tx.record(audit_event)
     return records == BATCH

@@ -159,7 +159,7 @@ def shorten_lives(tx: Transaction, organization_id: str | None, *, days: int | N
 
 def _record_ending(tx: Transaction, key: ApiKey, *, end: datetime, reason: str) -> EndingKey:
     audit_event = key_event(types.API_KEY_EXPIRING, key, reason=reason, daysLeft=days_left(end, now=tx.now))
-    tx.acting_as(system_context(tx.now)).record(audit_event)
+    tx.record(audit_event)
     return EndingKey(name=key.name, prefix=key.prefix, ends_at=end)
 
 

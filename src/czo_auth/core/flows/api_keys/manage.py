@@ -29,7 +29,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_CHANGED, AuditEvent
 from czo_auth.core.fields import checked_metadata, checked_name
 from czo_auth.core.flows.services import Services
-from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.ids import new_id
 from czo_auth.core.organizations import roles
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.principal import Principal
@@ -177,9 +177,7 @@ class ManageApiKeys:
 
         Organizations are held before users everywhere, so that nobody waits in a circle.
         """
-        held = None
-        if organization_id is not None and is_id(organization_id):
-            held = tx.organizations.lock(organization_id)
+        held = tx.organizations.lock(organization_id) if organization_id is not None else None
         return shorter(self._services.policies.api_keys.longest_days, held.api_key_max_days if held else None)
 
     def _check_organization(

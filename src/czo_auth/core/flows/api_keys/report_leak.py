@@ -94,15 +94,15 @@ class ReportLeak:
 
         def end_keys(tx: Transaction) -> list[MailMessage]:
             found = tx.api_keys.find_by_digests(seen.keys())
-            ended = {digest: key for digest, key in found.items() if self._end(tx.acting_as(context), key)}
+            ended = {digest: key for digest, key in found.items() if self._end(tx, key)}
             counts = {"reported": len(seen), "acted": len(ended)}
-            tx.acting_as(context).record(AuditEvent(action=API_KEY_LEAK_REPORTED, details=counts))
+            tx.record(AuditEvent(action=API_KEY_LEAK_REPORTED, details=counts))
             messages = []
             for digest, key in ended.items():
                 place = self._place(seen[digest].url)
                 for audit_event in self._facts(key, place, seen[digest].source):
-                    tx.acting_as(context).record(audit_event)
-                messages += self._notices(tx.acting_as(context), key, place)
+                    tx.record(audit_event)
+                messages += self._notices(tx, key, place)
             return messages
 
         return end_keys

@@ -53,12 +53,12 @@ class EnforceRestrictions:
         if restrictions.allowed_ips is not None:
             address = client()
             if not admits(restrictions.allowed_ips, address):
-                self._record(address=address, context=Context(now=now).of(key.principal))
+                self._record(Context(now=now, ip=address).of(key.principal))
                 raise IpAddressNotAllowed
         if restrictions.rate_limit is not None:
             await self._services.key_limits.hit(key_id, restrictions.rate_limit)
 
-    def _record(self, *, address: str | None, context: Context) -> None:
+    def _record(self, context: Context) -> None:
         principal = context.caller
         key_id = principal.api_key_id or ""
         if not self._recorded.is_due(key_id, now=context.now):
@@ -70,11 +70,8 @@ class EnforceRestrictions:
             outcome="denied",
             details={"apiKeyId": key_id, "actorType": principal.actor_type},
         )
-        context = Context(now=context.now, ip=address).of(principal)
 
         async def record_denied() -> None:
-            await self._services.transactions.run(
-                lambda tx: tx.acting_as(context).record(audit_event), context
-            )
+            await self._services.transactions.run(lambda tx: tx.record(audit_event), context)
 
         self._services.background.spawn(record_denied())

@@ -17,7 +17,6 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.api_keys.manage import revoke_keys
-from czo_auth.core.ids import is_id
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
@@ -86,8 +85,7 @@ def lock_organization(tx: Transaction, principal: Principal, organization_id: st
     Raises:
         UnknownOrganization, OrganizationScopeMismatch: As ``see_organization``.
     """
-    if is_id(organization_id):
-        tx.organizations.lock(organization_id)
+    tx.organizations.lock(organization_id)
     return see_organization(tx, principal, organization_id)
 
 

@@ -77,13 +77,12 @@ class SignIn:
         if refusal is not None:
             await self._services.transactions.run(guess.take_back, context)
             raise refusal
-        proved = context.by(user.id, "pwd")
 
         def enter(
             tx: Transaction,
         ) -> tuple[User, IssuedSession, str | None, str | None] | SecondFactorRequired:
-            fresh = tx.users.lock(user.id)
-            if fresh is None or fresh.banned_at or fresh.credential_version != user.credential_version:
+            fresh = tx.users.lock_active(user.id)
+            if fresh is None or fresh.credential_version != user.credential_version:
                 raise InvalidEmailOrPassword
             guess.take_back(tx)
             fresh = enable_where_demanded(self._services, tx, fresh)
@@ -95,7 +94,7 @@ class SignIn:
                 spent_token = device[1]
                 device_token = renew_trust(tx, device, policy=self._services.policies.two_factor)
             issued = issue_session(
-                tx.acting_as(proved),
+                tx,
                 fresh,
                 actor_type=actor_type.name,
                 amr=("pwd",),
@@ -106,7 +105,7 @@ class SignIn:
             )
             return fresh, issued, device_token, spent_token
 
-        match await self._services.transactions.run(enter, context):
+        match await self._services.transactions.run(enter, context.by(user.id, "pwd")):
             case SecondFactorRequired() as required:
                 return required
             case fresh, issued, device_token, spent_token:

@@ -165,13 +165,14 @@ class Passwords:
         def replace_password(tx: Transaction) -> tuple[User, Sequence[Ended] | None]:
             mailed = tx.users.take_mail_token(digest, purpose="reset_password", now=tx.now)
             taken = mailed or tx.users.take_mail_token(digest, purpose="recover_password", now=tx.now)
-            user = tx.users.lock(taken.user_id) if taken else None
-            if taken is None or user is None or user.banned_at is not None or user.email != taken.email:
+            user = tx.users.lock_active(taken.user_id) if taken else None
+            if taken is None or user is None or user.email != taken.email:
                 raise InvalidMailToken
             by_user = context.by(user.id, "mail" if mailed else "operator")
+            as_user = tx.acting_as(by_user)
             proves = mailed is not None and not user.email_verified
             ended = end_what_was_before(self._services, tx, user, by=by_user) if proves else None
-            self._replace(tx.acting_as(by_user), user.id, password_hash, keep=None)
+            self._replace(as_user, user.id, password_hash, keep=None)
             tx.two_factor.clear_stop(user.id)
             self._guesses.forget_account(tx, user.email)
             if proves:

@@ -60,10 +60,10 @@ class SecondFactor:
         if challenge is None or user is None:
             raise InvalidChallenge
         check_challenge(user, challenge)
-        by_user = tx.context.by(user.id, proved.method)
-        consume_code(tx.acting_as(by_user), proved)
+        as_user = tx.acting_as(tx.context.by(user.id, proved.method))
+        consume_code(as_user, proved)
         issued, device = finish_challenge(
-            self._services, tx.acting_as(by_user), user, challenge, proved.method, wants_trust=wants_trust
+            self._services, as_user, user, challenge, proved.method, wants_trust=wants_trust
         )
         return user, issued, device
 
@@ -80,22 +80,23 @@ class SecondFactor:
         proved = await self._prove.for_user(principal.user_id, code, kind, context=context)
 
         def grant(tx: Transaction) -> tuple[User, IssuedSession]:
-            user = tx.users.lock(principal.user_id)
-            if user is None or user.banned_at is not None:
+            user = tx.users.lock_active(principal.user_id)
+            if user is None:
                 raise InvalidToken
-            by_user = context.by(user.id, proved.method)
-            consume_code(tx.acting_as(by_user), proved)
+            consume_code(tx, proved)
             issued = renew_session(
-                tx.acting_as(by_user),
+                tx,
                 user,
                 principal.session_id,
                 policy=self._services.policies.sessions,
                 proved=proved.method,
             )
-            tx.acting_as(by_user).record(AuditEvent(action=STEP_UP, user_id=user.id))
+            tx.record(AuditEvent(action=STEP_UP, user_id=user.id))
             return user, issued
 
-        user, issued = await self._services.transactions.run(grant, context)
+        user, issued = await self._services.transactions.run(
+            grant, context.by(principal.user_id, proved.method)
+        )
         return signed_in(self._services, user, issued, now=context.now)
 
 

@@ -120,8 +120,8 @@ class ManageSessions:
         actor_type = self._services.actors.get(actor)
 
         def switch(tx: Transaction) -> tuple[User, IssuedSession] | SecondFactorRequired:
-            user = tx.users.lock(principal.user_id)
-            if user is None or user.banned_at is not None:
+            user = tx.users.lock_active(principal.user_id)
+            if user is None:
                 raise InvalidToken
             if actor_type.name not in user.actor_types:
                 raise ActorTypeMismatch

@@ -97,8 +97,7 @@ class SignUp:
             # Asked after the row is there: a change of address that gives this one up is over by then.
             if not tx.users.add(user) or tx.email_changes.is_reserved(email, but_for=None, now=tx.now):
                 raise UserAlreadyExists
-            by_themselves = context if context.user_id or context.method else context.by(user.id, "pwd")
-            tx.acting_as(by_themselves).record(
+            tx.record(
                 AuditEvent(
                     action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(held)}
                 )
@@ -106,11 +105,12 @@ class SignUp:
             if new.organization_name is None:
                 return None
             return create_organization(
-                tx.acting_as(by_themselves),
+                tx,
                 user.id,
                 name=new.organization_name,
                 slug=None,
                 policy=self._services.policies.organizations,
             )
 
-        return user, await self._services.transactions.run(store_user, context)
+        by_themselves = context if context.user_id or context.method else context.by(user.id, "pwd")
+        return user, await self._services.transactions.run(store_user, by_themselves)

@@ -117,7 +117,8 @@ class VerifyEmail:
             tx.users.update_profile(
                 user.id, name=user.name, image=user.image, email_verified=True, now=tx.now
             )
-            tx.acting_as(context.by(user.id, "mail")).record(
+            as_user = tx.acting_as(context.by(user.id, "mail"))
+            as_user.record(
                 AuditEvent(action=types.USER_UPDATED, user_id=user.id, details={"changed": ["emailVerified"]})
             )
             return tx.users.find(user.id) or user

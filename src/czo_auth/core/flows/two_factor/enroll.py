@@ -265,8 +265,8 @@ class EnableTwoFactor:
         step: int,
         hashed: Sequence[HashedCode] | None,
     ) -> tuple[User, IssuedSession]:
-        user = tx.users.lock(principal.user_id)
-        if user is None or user.banned_at is not None:
+        user = tx.users.lock_active(principal.user_id)
+        if user is None:
             raise InvalidToken
         two_factor = tx.two_factor
         if hashed is None and two_factor.has_pending_codes(enrollment.id):
@@ -290,17 +290,17 @@ class EnableTwoFactor:
         two_factor.clear_attempts(user.id)
         two_factor.drop_trusted_devices(user.id)
         tx.users.bump_credential_version(user.id, now=tx.now)
-        by_user = tx.context.by(user.id, "otp")
-        cancel_reset(tx.acting_as(by_user), user.id, outcome="factor_proved")
+        as_user = tx.acting_as(tx.context.by(user.id, "otp"))
+        cancel_reset(as_user, user.id, outcome="factor_proved")
         issued = renew_session(
-            tx.acting_as(by_user),
+            as_user,
             user,
             principal.session_id,
             policy=self._services.policies.sessions,
             proved="otp",
         )
-        end_sessions(tx.acting_as(by_user), user.id, reason="two_factor_enabled", keep=issued.session.id)
-        tx.acting_as(by_user).record(
+        end_sessions(as_user, user.id, reason="two_factor_enabled", keep=issued.session.id)
+        as_user.record(
             AuditEvent(
                 action=types.TWO_FACTOR_ENABLED,
                 user_id=user.id,

@@ -3,13 +3,13 @@ Recent proof: what a sensitive change asks of the person at the keyboard (S7).
 
 A flow that needs it asks before its transaction and consumes inside it::
 
-    proof = await self._proof.require(principal, password=password, code=code, context=context, now=now)
+    proof = await self._proof.require(password=password, code=code, context=context)
 
     def change_address(tx: Transaction) -> None:
         user = proof.consume(tx)
         ...
 
-    await self._services.transactions.run(change_address)
+    await self._services.transactions.run(change_address, context)
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ class VerifiedProof:
     user: User
     session_id: str
     code: VerifiedCode | None
-    context: Context
 
     def consume(self, tx: Transaction) -> User:
         """
@@ -63,13 +62,13 @@ class VerifiedProof:
             ReauthenticationRequired: Password or second factor were changed meanwhile.
             InvalidCode, InvalidBackupCode: Another request spent the code first.
         """
-        fresh = tx.users.lock(self.user.id)
-        if fresh is None or fresh.banned_at is not None or tx.sessions.find(self.session_id) is None:
+        fresh = tx.users.lock_active(self.user.id)
+        if fresh is None or tx.sessions.find(self.session_id) is None:
             raise InvalidToken
         if fresh.credential_version != self.user.credential_version:
             raise ReauthenticationRequired
         if self.code is not None:
-            consume_code(tx.acting_as(self.context.by(fresh.id, self.code.method)), self.code)
+            consume_code(tx.acting_as(tx.context.by(fresh.id, self.code.method)), self.code)
         return fresh
 
 
@@ -122,7 +121,7 @@ class Reauthentication:
             proved = await self._prove.for_user(user.id, code, "either", context=context)
         elif user.has_factor and not self._is_recent(principal.factor_proved_at, now=context.now):
             raise ReauthenticationRequired
-        return VerifiedProof(user=user, session_id=session_id, code=proved, context=context)
+        return VerifiedProof(user=user, session_id=session_id, code=proved)
 
     async def password(self, user: User, password: str, *, context: Context) -> None:
         """
@@ -161,7 +160,7 @@ class Reauthentication:
             if not user.has_factor:
                 raise TotpNotEnabled
             proved = await self._prove.for_user(user.id, code, "either", context=context)
-        proof = VerifiedProof(user=user, session_id=session_id, code=proved, context=context)
+        proof = VerifiedProof(user=user, session_id=session_id, code=proved)
         methods = [*(("pwd",) if password is not None else ()), *((proved.method,) if proved else ())]
 
         def renew_proof(tx: Transaction) -> Session:

@@ -204,8 +204,7 @@ class Recovery:
             # Once more under the lock: another process may have carried the reset out.
             if user is None or tx.resets.find_by_token(digest, now=tx.now) is None:
                 raise InvalidMailToken
-            by_user = context.by(user.id, "mail")
-            cancel_reset(tx.acting_as(by_user), user.id, outcome="link_used")
+            cancel_reset(tx.acting_as(context.by(user.id, "mail")), user.id, outcome="link_used")
 
         await self._services.transactions.run(cancel, context)
 
@@ -233,11 +232,11 @@ class Recovery:
         if user is None or waiting is None or waiting.id != reset.id:
             return
         if not self._may_ask(tx.users.find(reset.asked_by)):
-            cancel_reset(tx.acting_as(system_context(tx.now)), user.id, outcome="asker_lost_rights")
+            cancel_reset(tx, user.id, outcome="asker_lost_rights")
             return
         tx.resets.close(reset.id, outcome="carried_out", now=tx.now)
         more = {"resetId": reset.id, "askedBy": reset.asked_by}
-        _remove(tx.acting_as(system_context(tx.now)), user, reason=reset.reason, more=more)
+        _remove(tx, user, reason=reset.reason, more=more)
 
     def _may_ask(self, asker: User | None) -> bool:
         if asker is None or asker.banned_at is not None or not asker.owns_factor:

@@ -8,7 +8,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound
 from czo_auth.core.events.types import DEVICE_TRUST_REVOKED, DEVICE_TRUSTED, AuditEvent
 from czo_auth.core.flows.services import Services
-from czo_auth.core.ids import is_id, new_id
+from czo_auth.core.ids import new_id
 from czo_auth.core.limits import MAX_TRUSTED_DEVICES
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.transaction import Transaction
@@ -51,8 +51,6 @@ class TrustedDevices:
             NotFound: There is none with this id, or it is somebody else's.
         """
         principal = context.caller
-        if not is_id(device_id):
-            raise NotFound
 
         def drop(tx: Transaction) -> None:
             if not tx.two_factor.drop_trusted_device(principal.user_id, device_id):

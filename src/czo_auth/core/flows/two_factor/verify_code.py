@@ -294,10 +294,9 @@ async def record_wrong_code(
 ) -> None:
     """Record a wrong code in a transaction of its own, and the lock that it led to."""
     schedule = services.policies.two_factor.locks
-    tried = context.by(user_id, method)
 
     def record(tx: Transaction) -> None:
-        tx.acting_as(tried).record(
+        tx.record(
             AuditEvent(
                 action=CODE_REFUSED, user_id=user_id, outcome="failure", details={"failures": failures}
             )
@@ -305,11 +304,9 @@ async def record_wrong_code(
         until, stopped = tx.two_factor.find_lock(user_id)
         if failures % schedule.every == 0 and (stopped or until is not None):
             details = {"failures": failures, "stopped": stopped}
-            tx.acting_as(tried).record(
-                AuditEvent(action=types.TWO_FACTOR_LOCKED, user_id=user_id, details=details)
-            )
+            tx.record(AuditEvent(action=types.TWO_FACTOR_LOCKED, user_id=user_id, details=details))
 
-    await services.transactions.run(record, context)
+    await services.transactions.run(record, context.by(user_id, method))
 
 
 def consume_code(tx: Transaction, proved: VerifiedCode) -> None:

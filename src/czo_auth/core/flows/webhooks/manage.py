@@ -209,7 +209,7 @@ class ManageWebhooks:
                 raise WebhookLimitReached
             tx.webhooks.add(webhook, secret)
             details = {"events": list(webhook.events)}
-            _record(tx.acting_as(context), types.WEBHOOK_CREATED, webhook, principal, details)
+            _record(tx, types.WEBHOOK_CREATED, webhook, principal, details)
             return CreatedWebhook(webhook=webhook, secret=text)
 
         return await self._change(organization_id, add, proof=proof, context=context)
@@ -245,7 +245,7 @@ class ManageWebhooks:
             if changed.enabled and not present.enabled:
                 tx.webhooks.switch_on(present.id, now=context.now)
             details = {"changed": sorted(changes.given), "enabled": changed.enabled}
-            _record(tx.acting_as(context), types.WEBHOOK_UPDATED, changed, principal, details)
+            _record(tx, types.WEBHOOK_UPDATED, changed, principal, details)
             return _known(tx, webhook_id, organization_id)
 
         return await self._change(organization_id, change, proof=proof, context=context)
@@ -265,7 +265,7 @@ class ManageWebhooks:
             webhook = _known(tx, webhook_id, organization_id)
             if not tx.webhooks.remove(webhook.id):
                 raise NotFound
-            _record(tx.acting_as(context), types.WEBHOOK_DELETED, webhook, principal, {})
+            _record(tx, types.WEBHOOK_DELETED, webhook, principal, {})
 
         await self._change(organization_id, remove, proof=proof, context=context)
 
@@ -289,7 +289,7 @@ class ManageWebhooks:
             if len(tx.webhooks.secrets_of(webhook.id, now=context.now)) >= MAX_WEBHOOK_SECRETS:
                 raise WebhookSecretLimitReached
             tx.webhooks.add_secret(secret, previous_expires_at=ends_at)
-            _record(tx.acting_as(context), types.WEBHOOK_SECRET_ROTATED, webhook, principal, {})
+            _record(tx, types.WEBHOOK_SECRET_ROTATED, webhook, principal, {})
             return text
 
         return await self._change(organization_id, rotate, proof=proof, context=context)
@@ -312,7 +312,7 @@ class ManageWebhooks:
                 raise WebhookDisabled
             delivery = tx.webhooks.add_test(webhook.id, event_id=new_id(context.now), now=context.now)
             details = {"eventId": delivery.event_id}
-            _record(tx.acting_as(context), types.WEBHOOK_TESTED, webhook, principal, details)
+            _record(tx, types.WEBHOOK_TESTED, webhook, principal, details)
             return delivery
 
         return await self._change(organization_id, send, proof=proof, context=context)
@@ -352,7 +352,7 @@ class ManageWebhooks:
             elif since is not None:
                 tx.webhooks.replay_since(webhook.id, since)
                 details["since"] = since.isoformat(timespec="milliseconds")
-            _record(tx.acting_as(context), types.WEBHOOK_REPLAYED, webhook, principal, details)
+            _record(tx, types.WEBHOOK_REPLAYED, webhook, principal, details)
 
         await self._change(organization_id, send_again, proof=proof, context=context)
 

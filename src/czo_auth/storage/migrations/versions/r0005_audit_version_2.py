@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import context, op
 
-from czo_auth.core.context import SYSTEM, Context
+from czo_auth.core.context import Context, system_context
 from czo_auth.core.events.chain import ChainState, closing_fact, follow_chain
 from czo_auth.core.events.types import AuditEvent, AuditRecord
 from czo_auth.core.ids import new_id
@@ -88,7 +88,9 @@ def _close_version_1(connection: sa.Connection, name: str) -> None:
     if records == 0:
         return
     now = datetime.now(UTC)  # noqa: TID251 - nobody hands a migration the time
-    entry = Entry(id=new_id(now), at=now, audit_event=closing_fact(records, state), context=SYSTEM)
+    entry = Entry(
+        id=new_id(now), at=now, audit_event=closing_fact(records, state), context=system_context(now)
+    )
     row = chained_row(entry, previous=state.hash, sequence=records + 1)
     connection.execute(sa.insert(audit), [{key: value for key, value in row.items() if key != "personal"}])
 
@@ -114,6 +116,7 @@ def _version_1(row: sa.Row[Any]) -> AuditRecord:
             details=row.details,
         ),
         context=Context(
+            now=row.at,
             actor_kind=row.actor_kind,
             user_id=row.actor_user_id,
             organization_id=row.actor_organization_id,
