@@ -10,6 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.body import UnreadBody
+from czo_auth.asgi.forward_auth import PATH as FORWARD_AUTH
+from czo_auth.asgi.forward_auth import ROUTES as FORWARD_AUTH_ROUTES
+from czo_auth.asgi.forward_auth import ForwardAuth
 from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.paths import own_path, pattern_of
 from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal
@@ -31,9 +34,11 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
     It finds its own path whichever way the host mounts it: with a ``root_path`` (Starlette), or with the prefix cut
     off already (Litestar, which adds a slash). Its lifespan never runs there, so the first request starts it.
     """
+    base = runtime.settings.base_path
     rest = rest_app(app_state, version=VERSION)
-    runtime.own_paths[runtime.settings.base_path] = pattern_of(every_route(rest))
-    return with_cors(FaultBarrier(rest, base_path=runtime.settings.base_path), app_state)
+    runtime.own_paths[base] = pattern_of([*every_route(rest), *FORWARD_AUTH_ROUTES])
+    answering = with_cors(FaultBarrier(rest, base_path=base), app_state)
+    return _WithForwardAuth(answering, ForwardAuth(app_state), base_path=base)
 
 
 def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
@@ -93,6 +98,23 @@ class NeverStored:
             await send(message)
 
         await self._app(scope, receive, send_marked)
+
+
+class _WithForwardAuth:
+    """Sends what proxies ask past CORS and the reading of bodies: a preflight that they hold is a request as well."""
+
+    def __init__(self, app: ASGIApp, forward_auth: ASGIApp, *, base_path: str) -> None:
+        self._app = app
+        self._forward_auth = forward_auth
+        self._base = base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = own_path(scope, self._base)
+            if path == FORWARD_AUTH or path.startswith(FORWARD_AUTH + "/"):
+                await self._forward_auth({**scope, "path": path, "root_path": ""}, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class FaultBarrier:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from czo_auth.auth import Auth
     from czo_auth.metrics import Meter
 
+METADATA: Final = "/.well-known/oauth-authorization-server"
 _LOG = logging.getLogger("czo_auth")
 READY_SECONDS = 1.0
 """So long one answer about readiness serves everybody who asks."""
@@ -66,7 +67,8 @@ class Server:
             "/graphql": auth.graphql,
             "/healthz": _only_get(self._healthy),
             "/readyz": _only_get(self._ready),
-            "/.well-known/jwks.json": self._jwks,
+            "/.well-known/jwks.json": self._below_base("/jwks"),
+            METADATA: self._below_base(METADATA),
         }
         if self._pages is not None:
             self._routes["/"] = _only_get(self._to_pages)
@@ -115,8 +117,14 @@ class Server:
         """Finish what was begun, in the same event loop."""
         await self._auth.stop()
 
-    async def _jwks(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._auth.app({**scope, "path": self._base + "/jwks"}, receive, send)
+    def _below_base(self, path: str) -> ASGIApp:
+        """Answer at the root what the API answers below its base path."""
+
+        async def route(scope: Scope, receive: Receive, send: Send) -> None:
+            below = self._base + path
+            await self._auth.app({**scope, "path": below, "raw_path": below.encode()}, receive, send)
+
+        return route
 
     async def _to_pages(self, send: Send) -> None:
         headers = [

@@ -153,6 +153,10 @@ class Settings(BaseSettings):
     # tokens
     issuer: str | None = Field(default=None, description="`iss` of access tokens; by default the base URL.")
     audience: str | None = Field(default=None, description="`aud` of access tokens; by default the base URL.")
+    token_audiences: Words = Field(
+        default=(),
+        description="Further audiences that API keys may be traded for at `/token/exchange`, besides the own one.",
+    )
     session_days: int = Field(
         default=7, ge=1, le=365, description="Life of a session and its refresh family. Unit: days."
     )
@@ -333,6 +337,7 @@ class Settings(BaseSettings):
     @field_validator(
         "trusted_origins",
         "trusted_proxies",
+        "token_audiences",
         "webhook_allowed_hosts",
         "organization_webhook_allowed_hosts",
         "webhook_retry_seconds",

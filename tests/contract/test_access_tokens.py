@@ -54,10 +54,10 @@ async def test_claims_are_those_of_the_contract(live: Live) -> None:
     assert part_of(session.access_token, 0)["alg"] == "ES256"
     claims = await claims_of(live, session)
     assert set(claims) == {
-        *("iss", "aud", "sub", "act", "sid", "amr", "aal", "auth_time", "iat", "exp", "jti"),
+        *("iss", "aud", "sub", "act_type", "sid", "amr", "aal", "auth_time", "iat", "exp", "jti"),
     }
     assert claims["iss"] == claims["aud"] == live.api.origin
-    assert (claims["sub"], claims["act"], claims["sid"]) == (account.id, "customer", session.id)
+    assert (claims["sub"], claims["act_type"], claims["sid"]) == (account.id, "customer", session.id)
     assert (claims["amr"], claims["aal"]) == (["pwd"], 1)
     assert claims["exp"] - claims["iat"] == 900
     signed_in = datetime.fromisoformat(session.body["session"]["authTime"])
@@ -79,7 +79,7 @@ async def test_session_that_may_only_enroll_says_so(live: Live) -> None:
     _, session = await live.admin()
     claims = await claims_of(live, session)
     assert claims["scp"] == ["two_factor_setup"]
-    assert (claims["act"], claims["aal"]) == ("admin", 1)
+    assert (claims["act_type"], claims["aal"]) == ("admin", 1)
 
 
 async def test_token_is_good_for_fifteen_minutes_and_a_minute_of_leeway(timed: Timed) -> None:

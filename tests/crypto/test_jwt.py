@@ -34,7 +34,7 @@ CLAIMS: dict[str, object] = {
     "iss": ISSUER,
     "aud": AUDIENCE,
     "sub": "0198c0de-0000-7000-8000-000000000001",
-    "act": "merchant",
+    "act_type": "merchant",
     "org": None,
     "sid": "0198c0de-0000-7000-8000-000000000002",
     "amr": ["pwd", "otp"],
@@ -342,7 +342,7 @@ def test_a_token_without_a_required_claim_is_refused(name: str) -> None:
     assert not _is_accepted(_without(name))
 
 
-@pytest.mark.parametrize("name", ["act", "org", "amr", "aal", "auth_time"])
+@pytest.mark.parametrize("name", ["act_type", "org", "amr", "aal", "auth_time"])
 def test_other_claims_are_not_required_here(name: str) -> None:
     assert _is_accepted(_without(name))
 

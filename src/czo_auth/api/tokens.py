@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from czo_auth.asgi.credentials import kind_of
+from czo_auth.core.credentials import kind_of
 from czo_auth.core.errors import InvalidToken, TwoFactorSetupRequired
 from czo_auth.core.principal import Principal
 
@@ -28,7 +28,7 @@ async def authenticate_token(runtime: Runtime, text: str, *, ip: str | None) -> 
         case "session":
             principal = await authenticate.session_token(text, now=now)
         case "access_token":
-            principal = await authenticate.access_token(text, now=now)
+            principal = await authenticate.access_token(text, client=lambda: ip, now=now)
         case _:
             raise InvalidToken
     if principal.restricted_to is not None:

@@ -94,7 +94,9 @@ async def admit_request(
     context = app_state.clients.context(scope, now=now)
     cookies = authenticator.cookies.read(scope["headers"])
     known_browser = authenticator.cookies.read_browser(scope["headers"])
-    credential = authenticator.read(scope)
+    credential = authenticator.read_basic(scope) if access.takes_basic else None
+    if credential is None:
+        credential = authenticator.read(scope)
     if opens_session:
         authenticator.origins.check_sign_in(scope, carries_cookie=bool(cookies))
     origin_refusal = _origin_refusal(authenticator, request, credential, cookies)

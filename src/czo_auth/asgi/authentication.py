@@ -13,13 +13,15 @@ from czo_auth.asgi.cookies import Cookies
 from czo_auth.asgi.credentials import (
     Credential,
     authorization_in,
-    kind_of,
     read_authorization,
+    read_basic,
     unverified_issuer,
 )
 from czo_auth.asgi.origins import SAFE_METHODS, Origins
 from czo_auth.asgi.problems import refusal_of, send_refusal
+from czo_auth.core.credentials import kind_of
 from czo_auth.core.errors import (
+    InvalidApiKey,
     InvalidToken,
     NotAuthenticated,
     Refusal,
@@ -83,6 +85,15 @@ class Authenticator:
         token = self.cookies.read(headers).get(self.cookies.session)
         return None if token is None else Credential(kind="session", value=token, from_cookie=True)
 
+    def read_basic(self, scope: Scope) -> Credential | None:
+        """
+        Read an API key that came by HTTP Basic authentication; None when nothing came that way.
+
+        Raises:
+            InvalidRequest: Two ``Authorization`` headers, or a malformed one.
+        """
+        return read_basic(scope["headers"], api_key_prefix=self._prefix)
+
     def get_cached(self, scope: Scope) -> Principal | None:
         """
         Recall whose Bearer credential a request carries, if it was proved and nothing has changed since.
@@ -124,11 +135,15 @@ class Authenticator:
         match credential.kind:
             case "api_key":
                 client = partial(self.clients.address_of, scope)
-                return await runtime.authenticate.api_key(credential.value, client=client, now=now)
+                principal = await runtime.authenticate.api_key(credential.value, client=client, now=now)
+                if credential.key_id not in (None, principal.api_key_id):
+                    raise InvalidApiKey
+                return principal
             case "session":
                 return await runtime.authenticate.session_token(credential.value, now=now)
             case "access_token":
-                return await runtime.authenticate.access_token(credential.value, now=now)
+                client = partial(self.clients.address_of, scope)
+                return await runtime.authenticate.access_token(credential.value, client=client, now=now)
             case _:
                 raise InvalidToken
 

@@ -7,12 +7,14 @@ import json
 import math
 import re
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope
 
 from czo_auth.core.errors import (
     BodyTooSlow,
+    InvalidRequest,
     MalformedBody,
     TooLarge,
     UnsupportedMediaType,
@@ -27,6 +29,8 @@ MAX_UNREAD = 1024 * 1024
 """So much of a body that is refused is read all the same. Unit: bytes."""
 
 _UNREAD_SECONDS = 2.0
+MAX_FORM_FIELDS = 64
+_FORM_TYPE = re.compile(r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 _JSON_TYPE = re.compile(r"application/json\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 
 
@@ -72,18 +76,22 @@ def _is_worth_reading(scope: Scope) -> bool:
     return False
 
 
-async def read_body(request: Request, *, largest: int = MAX_BODY_BYTES, takes_array: bool = False) -> bytes:
+async def read_body(
+    request: Request, *, largest: int = MAX_BODY_BYTES, takes_array: bool = False, takes_form: bool = False
+) -> bytes:
     """
     Read the body of *request* up to *largest* bytes and check that it is acceptable JSON.
 
     Args:
         takes_array: Whether it may be an array instead of an object.
+        takes_form: Whether it may be a form as well, which is given as a JSON object of texts.
 
     Returns:
         The bytes; ``{}`` when there was no body, so that missing fields are told by name.
 
     Raises:
         TooLarge, UnsupportedMediaType, MalformedBody, ValidationFailed
+        InvalidRequest: A parameter of a form comes twice.
     """
     declared = request.headers.get("content-length", "")
     if re.fullmatch(r"[0-9]{1,18}", declared) and int(declared) > largest:
@@ -93,6 +101,8 @@ async def read_body(request: Request, *, largest: int = MAX_BODY_BYTES, takes_ar
     chunks = await receive_body(request, largest=largest)
     if not chunks:
         return b"{}"
+    if takes_form and _FORM_TYPE.fullmatch(request.headers.get("content-type", "")):
+        return _form_as_json(bytes(chunks))
     if not _JSON_TYPE.fullmatch(request.headers.get("content-type", "")):
         raise UnsupportedMediaType
     if not isinstance(parse_strictly(chunks), (dict, list) if takes_array else dict):
@@ -121,6 +131,26 @@ async def receive_body(request: Request, *, largest: int) -> bytes:
     except ClientDisconnect:
         raise MalformedBody from None
     return bytes(chunks)
+
+
+def _form_as_json(body: bytes) -> bytes:
+    """Source: RFC 6749 appendix B; its section 3.1 refuses a parameter that comes twice."""
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=MAX_FORM_FIELDS,
+        )
+    except ValueError:
+        raise MalformedBody from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InvalidRequest("A parameter comes twice.")
+    _check(fields, depth=1)
+    return json.dumps(fields).encode()
 
 
 def parse_strictly(body: bytes) -> Any:

@@ -60,7 +60,7 @@ class Clients:
         """
         client = scope.get("client")
         peer = str(client[0]) if client else None
-        if forwarded is None or peer is None or not self._is_trusted(peer):
+        if forwarded is None or peer is None or not self.is_trusted(peer):
             return _readable(peer)
         for text in reversed([part.strip() for part in forwarded.split(",")]):
             if not text:
@@ -69,11 +69,12 @@ class Clients:
             if address is None:
                 return _readable(peer)
             peer = address
-            if not self._is_trusted(address):
+            if not self.is_trusted(address):
                 return address
         return peer
 
-    def _is_trusted(self, address: str) -> bool:
+    def is_trusted(self, address: str) -> bool:
+        """Whether *address* is a proxy whose headers are believed."""
         readable = _readable(address)
         return readable is not None and any(
             ipaddress.ip_address(readable) in network for network in self._trusted

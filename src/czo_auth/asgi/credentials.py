@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
+from czo_auth.core.credentials import CredentialKind, kind_of
 from czo_auth.core.errors import InvalidRequest
 from czo_auth.crypto import base64url
 
-CredentialKind = Literal["api_key", "session", "access_token", "unknown"]
 MAX_LENGTH = 4096
 _BEARER = re.compile(rb"[A-Za-z0-9._~+/=-]+")
-_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A credential as it was sent, not proved; ``value`` does not show in ``repr``."""
+    """
+    A credential as it was sent, not proved; ``value`` does not show in ``repr``.
+
+    Attributes:
+        key_id: The id that has to be the key's, where a client sent one with it.
+    """
 
     kind: CredentialKind
     value: str = field(repr=False)
     from_cookie: bool = False
+    key_id: str | None = None
 
 
 def read_authorization(
@@ -60,6 +65,33 @@ def read_authorization(
     return Credential(kind=kind_of(text, api_key_prefix=api_key_prefix), value=text)
 
 
+def read_basic(headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix: str) -> Credential | None:
+    """
+    Read an API key from HTTP Basic authentication: the key's id as the user, the key as the password.
+
+    Returns:
+        None when there is no such header.
+
+    Raises:
+        InvalidRequest: Two headers, or a malformed one.
+
+    Source: RFC 6749 section 2.3.1, RFC 7617.
+    """
+    found = authorization_in(headers)
+    if found is None or found[:6].lower() != b"basic ":
+        return None
+    try:
+        text = base64.b64decode(found[6:].strip(b" "), validate=True).decode("ascii")
+    except ValueError:
+        raise InvalidRequest("The Authorization header is malformed.") from None
+    name, separator, value = text.partition(":")
+    if not separator or not name or not value:
+        raise InvalidRequest("The Authorization header is malformed.")
+    # RFC 6749 encodes both as in forms; our ids and keys hold no character that this would change.
+    kind = kind_of(value, api_key_prefix=api_key_prefix)
+    return Credential(kind=kind if kind == "api_key" else "unknown", value=value, key_id=name)
+
+
 def authorization_in(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     """
     Find the ``Authorization`` header as it was sent.
@@ -74,15 +106,6 @@ def authorization_in(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
                 raise InvalidRequest("There is more than one Authorization header.")
             found = value
     return found
-
-
-def kind_of(token: str, *, api_key_prefix: str) -> CredentialKind:
-    """Say which kind a token claims to be; what begins like an API key is one, or is refused as one."""
-    if token.startswith(api_key_prefix):
-        return "api_key"
-    if token.startswith("czs_"):
-        return "session"
-    return "access_token" if _JWT.fullmatch(token) else "unknown"
 
 
 def unverified_issuer(token: str) -> object:

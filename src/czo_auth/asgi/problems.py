@@ -52,6 +52,29 @@ def status_of(refusal: Refusal) -> int:
     return 500
 
 
+def oauth_error(refusal: Refusal) -> str:
+    """Return what OAuth calls a refusal. Source: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8693 section 2.2.2."""
+    match refusal:
+        case errors.InvalidTarget():
+            return "invalid_target"
+        case errors.InvalidScope():
+            return "invalid_scope"
+        case errors.UnsupportedGrantType():
+            return "unsupported_grant_type"
+        case errors.InvalidRefreshToken():
+            return "invalid_grant"
+        case errors.InsufficientScope():
+            return "insufficient_scope"
+        case errors.NotAuthenticated():
+            return "invalid_client"
+        case errors.Forbidden():
+            return "access_denied"
+        case errors.TooMany() | errors.Unavailable() | errors.RefreshInProgress():
+            return "temporarily_unavailable"
+        case _:
+            return "invalid_request"
+
+
 def body_of(refusal: Refusal) -> dict[str, object]:
     """Give the body: code, message, status, and where they apply ``details`` and ``retryAfter``."""
     body: dict[str, object] = {"code": refusal.code, "message": refusal.message, "status": status_of(refusal)}
@@ -80,9 +103,12 @@ def headers_of(refusal: Refusal) -> Headers:
     return headers
 
 
-async def send_refusal(send: Send, refusal: Refusal, *, extra: Sequence[tuple[bytes, bytes]] = ()) -> None:
-    """Answer a raw ASGI request with a refusal."""
-    body = json.dumps(body_of(refusal)).encode()
+async def send_refusal(
+    send: Send, refusal: Refusal, *, extra: Sequence[tuple[bytes, bytes]] = (), status: int | None = None
+) -> None:
+    """Answer a raw ASGI request with a refusal; *status* is another number than that of its kind."""
+    status = status_of(refusal) if status is None else status
+    body = json.dumps({**body_of(refusal), "status": status}).encode()
     headers = [*headers_of(refusal), (b"content-length", str(len(body)).encode()), *extra]
-    await send({"type": "http.response.start", "status": status_of(refusal), "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

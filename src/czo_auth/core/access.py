@@ -27,12 +27,14 @@ class Access:
         during_enrollment: Whether a session that may only enroll is let through.
         before_passkey: Whether a session that must use its user's passkey first is let through.
         administers: Whether an administrator's session with a proved second factor is needed.
+        takes_basic: Whether an API key may come by HTTP Basic authentication too, with its id as the user.
     """
 
     credential: Literal["none", "optional_session", "session", "any"]
     during_enrollment: bool = False
     administers: bool = False
     before_passkey: bool = False
+    takes_basic: bool = False
 
 
 PUBLIC = Access(credential="none")
@@ -43,6 +45,7 @@ ENROLLING = Access(credential="session", during_enrollment=True)
 ANYONE_KNOWN = Access(credential="any", during_enrollment=True)
 ACCOUNT = Access(credential="session")
 SERVICE = Access(credential="any")
+KEY_WITH_BASIC = Access(credential="any", takes_basic=True)
 ADMINISTRATION = Access(credential="session", administers=True)
 
 

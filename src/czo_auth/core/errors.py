@@ -127,6 +127,28 @@ class InvalidRequest(Invalid):
     message = "The request is malformed."
 
 
+class InvalidSubjectToken(Invalid):
+    """The API key that is to be traded is no good; one answer for every reason (RFC 8693 section 2.2.2)."""
+
+    code = "INVALID_REQUEST"
+    message = "The subject token is not valid."
+
+
+class InvalidTarget(Invalid):
+    code = "INVALID_TARGET"
+    message = "The audience is not one that tokens are issued for."
+
+
+class InvalidScope(Invalid):
+    code = "INVALID_SCOPE"
+    message = "The scope is wider than that of the key."
+
+
+class UnsupportedGrantType(Invalid):
+    code = "UNSUPPORTED_GRANT_TYPE"
+    message = "This grant type is not supported here."
+
+
 class MalformedBody(Invalid):
     code = "BAD_REQUEST"
     message = "The body is not acceptable JSON."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from czo_auth.crypto import tokens
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -25,6 +26,13 @@ def new_id(now: datetime) -> str:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return str(uuid.UUID(int=value))
+
+
+def time_of(identifier: str) -> datetime | None:
+    """Return when *identifier* was made, to the millisecond; None when it is none of version 7."""
+    if not is_id(identifier) or identifier[14] != "7":
+        return None
+    return _EPOCH + timedelta(milliseconds=int(identifier[:8] + identifier[9:13], 16))
 
 
 def is_id(text: str) -> bool:

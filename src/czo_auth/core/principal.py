@@ -40,6 +40,8 @@ class Principal:
         restricted_to: ``two_factor_setup`` on a session that may only enroll a second factor, else None.
         lineage_id: What a session shares with its renewals; bind to it what belongs to a session.
         has_factor: Whether the user has a second factor, proved or not.
+        is_exchanged: Whether a key acts through a token that it was traded for, and not by itself.
+        expires_at: When the credential ends; None for a key without an end.
         auth_time: When the password was last proved.
         factor_proved_at: When a second factor was last proved in this session.
         requires_passkey: Whether an actor type demands a passkey that the user has and this session did not use yet.
@@ -58,6 +60,8 @@ class Principal:
     session_id: str | None = None
     lineage_id: str | None = None
     api_key_id: str | None = None
+    is_exchanged: bool = False
+    expires_at: datetime | None = None
     restricted_to: str | None = None
     administers: bool = False
     has_factor: bool = False

@@ -165,6 +165,9 @@ class Lookup(Protocol):
     async def find_api_key(self, digest: str) -> CredentialRecord | None:
         """Read a key by its digest with its owner's standing."""
 
+    async def find_api_key_by_id(self, key_id: str) -> CredentialRecord | None:
+        """Read a key by the ``client_id`` of a token that it was traded for."""
+
     async def find_session(self, digest: str) -> CredentialRecord | None:
         """Read a session by the digest of its token."""
 

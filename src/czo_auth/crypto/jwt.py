@@ -11,7 +11,7 @@ Source: RFC 7515, RFC 7519, RFC 8725 (current practice), RFC 9068 (the at+jwt ty
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -35,7 +35,9 @@ MAX_LEEWAY_SECONDS = 60
 
 _COORDINATE_BYTES = 32
 _SIGNATURE_BYTES = 2 * _COORDINATE_BYTES
-_REQUIRED_TEXTS = ("sub", "jti", "sid")
+_REQUIRED_TEXTS = ("sub", "jti")
+_SUBJECTS = ("sid", "client_id")
+"""What a token is bound to: a session, or the API key that it was traded for. Exactly one of them is there."""
 _REQUIRED_TIMES = ("iat", "exp")
 _ES256 = ec.ECDSA(SHA256())
 
@@ -165,7 +167,9 @@ class Verifier:
         self._keys = {kid: _public_key(kid, jwk) for kid, jwk in keys.items()}
         self._keys_by_header = {_usual_header(kid): key for kid, key in self._keys.items()}
 
-    def verify(self, token: str, *, now: datetime) -> dict[str, object]:
+    def verify(
+        self, token: str, *, now: datetime, audiences: Collection[str] | None = None
+    ) -> dict[str, object]:
         """
         Give the claims of *token* if it is ours, whole and in force.
 
@@ -176,6 +180,7 @@ class Verifier:
         Args:
             token: The compact form.
             now: Timezone-aware server time.
+            audiences: Whom it may be for; by default this verifier's own audience alone.
 
         Raises:
             InvalidToken: For every reason alike.
@@ -191,7 +196,8 @@ class Verifier:
             claims = self._signed_claims(token)
         except (ValueError, KeyError, RecursionError, InvalidSignature):
             raise InvalidToken from None
-        if not (self._is_for_us(claims) and self._is_in_force(claims, now=now.timestamp())):
+        wanted = (self._audience,) if audiences is None else audiences
+        if not (self._is_for(claims, wanted) and self._is_in_force(claims, now=now.timestamp())):
             raise InvalidToken
         return claims
 
@@ -212,11 +218,14 @@ class Verifier:
             raise UnknownSigningKey(kid)
         return key
 
-    def _is_for_us(self, claims: Mapping[str, object]) -> bool:
-        if claims.get("iss") != self._issuer or claims.get("aud") != self._audience:
+    def _is_for(self, claims: Mapping[str, object], audiences: Collection[str]) -> bool:
+        audience = claims.get("aud")
+        if claims.get("iss") != self._issuer or type(audience) is not str or audience not in audiences:
             return False
-        texts = [claims.get(name) for name in _REQUIRED_TEXTS]
-        return all(type(text) is str and text for text in texts)
+        if sum(name in claims for name in _SUBJECTS) != 1:
+            return False
+        texts = [claims[name] for name in (*_REQUIRED_TEXTS, *_SUBJECTS) if name in claims]
+        return len(texts) == len(_REQUIRED_TEXTS) + 1 and all(type(text) is str and text for text in texts)
 
     def _is_in_force(self, claims: Mapping[str, object], *, now: float) -> bool:
         issued_at, expires_at = (claims.get(name) for name in _REQUIRED_TIMES)

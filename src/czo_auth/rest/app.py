@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from czo_auth.asgi.admission import AppState
-from czo_auth.asgi.problems import body_of, headers_of, status_of
+from czo_auth.asgi.problems import body_of, headers_of, oauth_error, status_of
 from czo_auth.core.errors import MethodNotAllowed, NotFound, Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
 from czo_auth.rest import (
@@ -23,6 +23,7 @@ from czo_auth.rest import (
     administration,
     api_keys,
     invitations,
+    oauth,
     organizations,
     own_account,
     passkeys,
@@ -51,6 +52,7 @@ NATIVE = (
     administered_accounts,
     own_account,
     webhooks,
+    oauth,
 )
 BETTER_AUTH = (better_auth_account, better_auth_api_key, better_auth_organization)
 
@@ -99,9 +101,12 @@ class _Rest(FastAPI):
         return self.openapi_schema
 
 
-def answer(refusal: Refusal, *, allow: str | None = None) -> Response:
-    """Shape a refusal as a response."""
-    response = Response(json.dumps(body_of(refusal)), status_code=status_of(refusal))
+def answer(refusal: Refusal, *, allow: str | None = None, oauth: bool = False) -> Response:
+    """Shape a refusal as a response; *oauth* adds what clients of OAuth endpoints read."""
+    body = body_of(refusal)
+    if oauth:
+        body = {"error": oauth_error(refusal), "error_description": refusal.message, **body}
+    response = Response(json.dumps(body), status_code=status_of(refusal))
     for name, value in headers_of(refusal):
         response.headers[name.decode()] = value.decode()
     if allow is not None:
@@ -109,13 +114,17 @@ def answer(refusal: Refusal, *, allow: str | None = None) -> Response:
     return response
 
 
-async def _refusal(_: Request, error: Exception) -> Response:
+async def _refusal(request: Request, error: Exception) -> Response:
     if not isinstance(error, Refusal):
         raise error
-    return answer(error)
+    return answer(error, oauth=_is_oauth(request))
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+def _is_oauth(request: Request) -> bool:
+    return bool(getattr(request.state, "is_oauth", False))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
     """Tell where and what, never the value: FastAPI's own answer echoes passwords."""
     if not isinstance(error, RequestValidationError):
         raise error
@@ -124,7 +133,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
         where = ".".join(str(part) for part in problem["loc"] if part not in ("body", "query", "path"))
         message = str(problem["msg"]).removeprefix("Value error, ")
         details.append((escape_control(where or "body", limit=64), escape_control(message, limit=200)))
-    return answer(ValidationFailed(details=details[:20]))
+    return answer(ValidationFailed(details=details[:20]), oauth=_is_oauth(request))
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -52,7 +52,7 @@ class GuardedRoute(APIRoute):
     @property
     def ignores_unknown(self) -> bool:
         """Whether fields and parameters that the route does not know are ignored: better-auth's client adds some."""
-        if getattr(self.endpoint, "czo_ignores_unknown_fields", False):
+        if any(getattr(self.endpoint, name, False) for name in ("czo_ignores_unknown_fields", "czo_oauth")):
             return True
         bodies = [each.field_info.annotation for each in self.dependant.body_params]
         return any(isinstance(body, type) and issubclass(body, TolerantBody) for body in bodies)
@@ -63,12 +63,14 @@ class GuardedRoute(APIRoute):
         opens_session = bool(getattr(self.endpoint, "czo_opens_session", False))
         takes_array = bool(getattr(self.endpoint, "czo_takes_array", False))
         idempotent: Idempotent | None = getattr(self.endpoint, "czo_idempotent", None)
+        oauth = bool(getattr(self.endpoint, "czo_oauth", False))
         no_fields = None if self.body_field else _no_fields(self.endpoint)
         parameters = (
             None if self.ignores_unknown else frozenset(each.alias for each in self.dependant.query_params)
         )
 
         async def handle(request: Request) -> Response:
+            request.state.is_oauth = oauth
             try:
                 return await enter_and_answer(request)
             except (Refusal, RequestValidationError, HTTPException):
@@ -84,7 +86,7 @@ class GuardedRoute(APIRoute):
             _check_query(request, parameters)
             if request.method in SAFE_METHODS:
                 return await inner(request)
-            body = await read_body(request, takes_array=takes_array)
+            body = await read_body(request, takes_array=takes_array, takes_form=oauth)
             if no_fields is not None:
                 _check(no_fields, body)
             checked = _with(request, body)
@@ -164,6 +166,7 @@ class Routes:
         ignores_unknown_fields: bool = False,
         takes_array: bool = False,
         idempotent: Idempotent | None = None,
+        oauth: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """
         Register the decorated endpoint.
@@ -174,6 +177,7 @@ class Routes:
             ignores_unknown_fields: As for the group.
             takes_array: Whether a body may be an array; of all others the model sees objects only.
             idempotent: How an ``Idempotency-Key`` is obeyed; None where it is ignored.
+            oauth: Whether it takes forms, ignores unknown parameters and tells errors as OAuth does.
         """
 
         def register(endpoint: Endpoint) -> Endpoint:
@@ -183,6 +187,7 @@ class Routes:
             endpoint.czo_ignores_unknown_fields = ignores  # type: ignore[attr-defined]
             endpoint.czo_takes_array = takes_array  # type: ignore[attr-defined]
             endpoint.czo_idempotent = idempotent  # type: ignore[attr-defined]
+            endpoint.czo_oauth = oauth  # type: ignore[attr-defined]
             self.router.add_api_route(
                 path,
                 endpoint,

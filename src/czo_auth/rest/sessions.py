@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.core.access import ACCOUNT, PUBLIC
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
-from czo_auth.rest.models import Body, Code, Password, Token
+from czo_auth.rest.models import Body, Code, Password, Token, TolerantBody
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Sessions")
@@ -18,7 +18,7 @@ class ReauthenticateRequest(Body):
     code: Code | None = None
 
 
-class RefreshRequest(Body):
+class RefreshRequest(TolerantBody):
     refresh_token: Token
 
 
@@ -63,7 +63,7 @@ async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> R
     return JSONResponse({"session": shapes.session(session, restricted_to=call.principal.restricted_to)})
 
 
-@routes.add("POST", "/token/refresh", access=PUBLIC)
+@routes.add("POST", "/token/refresh", access=PUBLIC, oauth=True)
 async def refresh(body: RefreshRequest, call: CurrentRequest) -> Response:
     """Trade a refresh token for its successor and a new access token."""
     refreshed = await call.runtime.refresh.refresh(body.refresh_token, context=call.context)

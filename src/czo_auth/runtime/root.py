@@ -31,6 +31,8 @@ from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.api_keys.manage import ManageApiKeys
 from czo_auth.core.flows.api_keys.report_leak import ReportLeak
 from czo_auth.core.flows.authentication.authenticate import Authenticate
+from czo_auth.core.flows.authentication.exchange import ExchangeToken
+from czo_auth.core.flows.authentication.introspect import Introspect
 from czo_auth.core.flows.authentication.verify_api_key import VerifyApiKey
 from czo_auth.core.flows.idempotency import IdempotentRequests
 from czo_auth.core.flows.organizations.invitations import Invitations
@@ -254,6 +256,8 @@ class Runtime:
         self.verify_email = VerifyEmail(services)
         self.manage_api_keys = ManageApiKeys(services)
         self.verify_api_key = VerifyApiKey(services, self.authenticate)
+        self.exchange_token = ExchangeToken(services, self.authenticate, audiences=settings.token_audiences)
+        self.introspect = Introspect(services, self.authenticate, audiences=settings.token_audiences)
         self.report_leak = ReportLeak(services)
         self.idempotency = IdempotentRequests(services)
         self.manage_organizations = ManageOrganizations(services)

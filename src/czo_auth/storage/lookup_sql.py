@@ -46,6 +46,7 @@ class LookupSql:
     """One statement per lookup; each takes one parameter, and the last column is what the row was found by."""
 
     api_key: str
+    api_key_by_id: str
     session: str
     session_by_id: str
 
@@ -63,6 +64,7 @@ def lookup_sql(prefix: str, *, mark: str) -> LookupSql:
     prefix = checked_prefix(prefix)
     return LookupSql(
         api_key=_API_KEY.format(prefix=prefix, by="digest", mark=mark),
+        api_key_by_id=_API_KEY.format(prefix=prefix, by="id", mark=mark),
         session=_SESSION.format(prefix=prefix, by="digest", mark=mark),
         session_by_id=_SESSION.format(prefix=prefix, by="id", mark=mark),
     )

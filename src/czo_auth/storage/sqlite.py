@@ -114,6 +114,10 @@ class SqliteLookup:
         row = self._row(self._sql.api_key, digest)
         return None if row is None else api_key_record(row)
 
+    async def find_api_key_by_id(self, key_id: str) -> CredentialRecord | None:
+        row = self._row(self._sql.api_key_by_id, key_id)
+        return None if row is None else api_key_record(row)
+
     async def find_session(self, digest: str) -> CredentialRecord | None:
         row = self._row(self._sql.session, digest)
         return None if row is None else session_record(row)

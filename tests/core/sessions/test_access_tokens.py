@@ -81,7 +81,7 @@ def test_token_says_what_its_session_is() -> None:
         "iss": "https://auth.test",
         "aud": "shop",
         "sub": "u1",
-        "act": "customer",
+        "act_type": "customer",
         "sid": "s1",
         "amr": ["pwd"],
         "aal": 1,

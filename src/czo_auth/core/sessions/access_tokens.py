@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,19 +18,52 @@ SIGNING_KEY = "signing-key"
 LEEWAY_SECONDS = 60
 
 
+MAX_EXCHANGED_LIFETIME = timedelta(seconds=900)
+"""Of a token that an API key was traded for: elsewhere it outlives a revocation of the key by this much."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedToken:
     """
-    What a valid access token says that matters here: whose session it belongs to, and when it counts.
+    What a valid access token says that matters here: whose it is, and when it counts.
 
     Attributes:
+        session_id: Of the session that it belongs to; None for a token that an API key was traded for.
+        api_key_id: Of that key; None for a session's token.
+        scopes: What such a token was narrowed to.
+        audience: Whom it is for.
+        issued_at, ends_at: As the token says, without leeway. Unit: seconds since 1970.
         valid_from, expires_at: With leeway. Unit: seconds since 1970.
     """
 
-    session_id: str
+    session_id: str | None
+    api_key_id: str | None
     user_id: str
+    scopes: tuple[str, ...]
+    audience: str
+    token_id: str
+    issued_at: int
+    ends_at: int
     valid_from: float
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangedToken:
+    """
+    What an API key is traded for: a short-lived token that other services verify offline.
+
+    Attributes:
+        subject: The user, or the service account, that the key acts for.
+        ends_at: Never later than the key's own end.
+    """
+
+    subject: str
+    api_key_id: str
+    scopes: tuple[str, ...]
+    audience: str
+    organization_id: str | None
+    ends_at: datetime
 
 
 class AccessTokens:
@@ -85,14 +118,14 @@ class AccessTokens:
             "iss": self.issuer,
             "aud": self.audience,
             "sub": session.user_id,
-            "act": session.actor_type,
+            "act_type": session.actor_type,
             "sid": session.id,
             "amr": list(session.amr),
             "aal": session.aal,
             "auth_time": int(session.auth_time.timestamp()),
             "iat": issued_at,
             "exp": int(min(now + self.lifetime, session.expires_at).timestamp()),
-            "jti": tokens.digest_bytes(tokens.random_bytes(16))[:32],
+            "jti": _token_id(),
         }
         if session.organization_id is not None:
             claims["org"] = session.organization_id
@@ -102,9 +135,34 @@ class AccessTokens:
             claims["scp"] = [TWO_FACTOR_SETUP]
         return jwt.sign(claims, self._signing)
 
-    def verify(self, token: str, *, now: datetime) -> VerifiedToken:
+    def sign_exchanged(self, exchanged: ExchangedToken, *, now: datetime) -> str:
         """
-        Verify a token offline; whether its session lives is the caller's to ask.
+        Sign a token that an API key is traded for.
+
+        Source: RFC 9068 section 2.2 (``client_id`` names the key), RFC 8693 section 2.2.
+        """
+        if self._signing is None:
+            raise StorageUnavailable
+        claims: dict[str, object] = {
+            "iss": self.issuer,
+            "aud": exchanged.audience,
+            "sub": exchanged.subject,
+            "client_id": exchanged.api_key_id,
+            "scope": " ".join(exchanged.scopes),
+            "iat": int(now.timestamp()),
+            "exp": int(exchanged.ends_at.timestamp()),
+            "jti": _token_id(),
+        }
+        if exchanged.organization_id is not None:
+            claims["org"] = exchanged.organization_id
+        return jwt.sign(claims, self._signing)
+
+    def verify(self, token: str, *, now: datetime, audiences: Collection[str] | None = None) -> VerifiedToken:
+        """
+        Verify a token offline; whether its session or key lives is the caller's to ask.
+
+        Args:
+            audiences: Whom it may be for; by default this deployment alone.
 
         Raises:
             jwt.UnknownSigningKey: It names a key that is not loaded.
@@ -113,14 +171,29 @@ class AccessTokens:
         if self._verifier is None:
             raise StorageUnavailable
         try:
-            claims = self._verifier.verify(token, now=now)
+            claims = self._verifier.verify(token, now=now, audiences=audiences)
         except jwt.UnknownSigningKey:
             raise
         except jwt.InvalidToken:
             raise InvalidToken from None
+        issued_at, ends_at = int(str(claims["iat"])), int(str(claims["exp"]))
         return VerifiedToken(
-            session_id=str(claims["sid"]),
+            session_id=_text(claims.get("sid")),
+            api_key_id=_text(claims.get("client_id")),
             user_id=str(claims["sub"]),
-            valid_from=float(str(claims["iat"])) - LEEWAY_SECONDS,
-            expires_at=float(str(claims["exp"])) + LEEWAY_SECONDS,
+            scopes=tuple(str(claims.get("scope", "")).split()),
+            audience=str(claims["aud"]),
+            token_id=str(claims["jti"]),
+            issued_at=issued_at,
+            ends_at=ends_at,
+            valid_from=float(issued_at - LEEWAY_SECONDS),
+            expires_at=float(ends_at + LEEWAY_SECONDS),
         )
+
+
+def _text(claim: object) -> str | None:
+    return None if claim is None else str(claim)
+
+
+def _token_id() -> str:
+    return tokens.digest_bytes(tokens.random_bytes(16))[:32]

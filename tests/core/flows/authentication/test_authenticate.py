@@ -55,7 +55,7 @@ async def test_read_that_began_before_the_end_of_a_session_is_not_remembered(
     async def prove() -> Principal:
         if by == "session_token":
             return await deployment.runtime.authenticate.session_token(issued.session_token, now=NOW)
-        return await deployment.runtime.authenticate.access_token(access_token, now=NOW)
+        return await deployment.runtime.authenticate.access_token(access_token, client=nowhere, now=NOW)
 
     monkeypatch.setattr(services.lookup, name, find_and_linger)
     proving = asyncio.create_task(prove())
@@ -75,10 +75,10 @@ async def test_token_of_the_future_is_refused_however_often_it_was_verified(depl
     """A clock that is set back (S33) must not find it in the memory of verified signatures."""
     issued, later = await signed_in(deployment), NOW + timedelta(hours=1)
     token = deployment.runtime.services.access_tokens.sign(issued.session, restricted=False, now=later)
-    await deployment.runtime.authenticate.access_token(token, now=later)
+    await deployment.runtime.authenticate.access_token(token, client=nowhere, now=later)
     with pytest.raises(InvalidToken):
-        await deployment.runtime.authenticate.access_token(token, now=NOW)
-    await deployment.runtime.authenticate.access_token(token, now=later)
+        await deployment.runtime.authenticate.access_token(token, client=nowhere, now=NOW)
+    await deployment.runtime.authenticate.access_token(token, client=nowhere, now=later)
 
 
 # --- what is remembered, and for how long ----------------------------------------------------------------------------
@@ -129,12 +129,12 @@ async def test_what_was_proved_is_recalled_without_a_look_into_the_database(
     await deployment.proved(issued.session_token)
     memory.lookups = 0
     by_session = await memory.authenticate.session_token(issued.session_token, now=NOW)
-    by_token = await memory.authenticate.access_token(access_token, now=NOW)
+    by_token = await memory.authenticate.access_token(access_token, client=nowhere, now=NOW)
     assert (by_session.session_id, memory.lookups) == (issued.session.id, 2)
     assert (by_session.kind, by_token.kind) == ("session", "session")
     for _ in range(2):
         assert await memory.authenticate.session_token(issued.session_token, now=NOW) is by_session
-        assert await memory.authenticate.access_token(access_token, now=NOW) is by_token
+        assert await memory.authenticate.access_token(access_token, client=nowhere, now=NOW) is by_token
         assert memory.authenticate.get_cached(issued.session_token.encode(), clock=lambda: NOW) is by_session
         assert memory.authenticate.get_cached(access_token.encode(), clock=lambda: NOW) is by_token
     assert memory.lookups == 2
@@ -216,7 +216,7 @@ async def test_signature_is_verified_once_however_often_the_database_changes(
     eve = await deployment.user("eve")
     for number in range(3):
         # With its leeway it counts from a minute before.
-        await memory.authenticate.access_token(token, now=NOW - MINUTE)
+        await memory.authenticate.access_token(token, client=nowhere, now=NOW - MINUTE)
         await deployment.transactions.run(
             lambda tx, at=NOW + number * MINUTE: tx.users.set_ban(  # type: ignore[misc]
                 eve.id, banned_at=at, reason="test", now=at
@@ -231,9 +231,9 @@ async def test_token_ends_though_its_signature_is_remembered(deployment: Deploym
     issued = await signed_in(deployment)
     services, authenticate = deployment.runtime.services, deployment.runtime.authenticate
     token = services.access_tokens.sign(issued.session, restricted=False, now=NOW)
-    await authenticate.access_token(token, now=NOW + timedelta(minutes=15, seconds=59))
+    await authenticate.access_token(token, client=nowhere, now=NOW + timedelta(minutes=15, seconds=59))
     with pytest.raises(InvalidToken):
-        await authenticate.access_token(token, now=NOW + timedelta(minutes=16))
+        await authenticate.access_token(token, client=nowhere, now=NOW + timedelta(minutes=16))
 
 
 @pytest.mark.parametrize(("most", "verified"), [(0, 3), (1, 3), (2, 2)])
@@ -246,7 +246,7 @@ async def test_memory_of_signatures_is_bounded(
         sign = deployment.runtime.services.access_tokens.sign
         one, other = (sign(issued.session, restricted=False, now=NOW) for _ in range(2))
         for token in (one, other):
-            await memory.authenticate.access_token(token, now=NOW)
+            await memory.authenticate.access_token(token, client=nowhere, now=NOW)
         await deployment.user("somebody")
         await memory.authenticate.access_token(one, now=NOW)
         assert memory.verified == verified
@@ -277,7 +277,7 @@ async def test_access_token_whose_session_has_no_id_is_refused_without_a_look_in
     strange = replace(issued.session, id="a\0b")
     token = deployment.runtime.services.access_tokens.sign(strange, restricted=False, now=NOW)
     with pytest.raises(InvalidToken):
-        await memory.authenticate.access_token(token, now=NOW)
+        await memory.authenticate.access_token(token, client=nowhere, now=NOW)
     assert memory.lookups == 0
 
 
@@ -286,7 +286,7 @@ async def test_access_token_of_another_users_session_is_refused(deployment: Depl
     strange = replace(issued.session, user_id=(await deployment.user("eve")).id)
     token = deployment.runtime.services.access_tokens.sign(strange, restricted=False, now=NOW)
     with pytest.raises(InvalidToken):
-        await deployment.runtime.authenticate.access_token(token, now=NOW)
+        await deployment.runtime.authenticate.access_token(token, client=nowhere, now=NOW)
 
 
 async def test_unknown_key_has_no_owner_to_check(deployment: Deployment) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -153,6 +154,7 @@ class Authenticate:
             organization_role=found.organization_role,
             scopes=tuple([scope for scope in found.scopes if may_use(scope)]),
             api_key_id=found.id,
+            expires_at=found.expires_at,
             administers=administers,
         )
 
@@ -175,12 +177,16 @@ class Authenticate:
             self._cache.put(digest, principal, change_token=change_token, until=_end(found), now=now)
         return principal
 
-    async def access_token(self, token: str, *, now: datetime) -> Principal:
+    async def access_token(self, token: str, *, client: ClientAddress, now: datetime) -> Principal:
         """
-        Prove an access token: its signature, its time, and that its session lives.
+        Prove an access token: its signature, its time, and that its session, or the key that it was traded for, lives.
+
+        Args:
+            client: As for ``api_key``: a token carries the restrictions of its key.
 
         Raises:
-            InvalidToken: It is not ours, over, or its session ended.
+            InvalidToken: It is not ours, over, or its session or key ended.
+            TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited: As ``api_key``.
             StorageUnavailable: The database does not answer.
         """
         try:
@@ -190,10 +196,18 @@ class Authenticate:
         change_token = self._cache.change_token()
         principal = self._cache.get(digest, change_token=change_token, now=now)
         if principal is not None:
+            self._count_use(principal, now=now)
             return principal
+        restricted = self._restricted.get(digest, change_token=change_token, now=now)
+        if restricted is not None:
+            await self._restrictions.admit(restricted, client=client, now=now)
+            self._count_use(restricted.principal, now=now)
+            return restricted.principal
         verified = await self._verify(token, digest, now=now)
+        if verified.api_key_id is not None:
+            return await self._exchanged(verified, digest, change_token=change_token, client=client, now=now)
         # PostgreSQL cannot compare with every text that a JSON string may hold, and that is no outage.
-        if not is_id(verified.session_id):
+        if verified.session_id is None or not is_id(verified.session_id):
             raise InvalidToken
         found = await self._lookup.find_session_by_id(verified.session_id)
         principal = self._session(found, now=now)
@@ -203,21 +217,87 @@ class Authenticate:
         self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
         return principal
 
+    async def verified_elsewhere(
+        self, token: str, audiences: Collection[str], *, client: ClientAddress, now: datetime
+    ) -> tuple[VerifiedToken, Principal]:
+        """
+        Prove an access token that may be for another audience; for those who ask about tokens, and never remembered.
+
+        Raises:
+            InvalidToken, TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited, StorageUnavailable
+        """
+        verified = await self._verify_signature(token, audiences=audiences, now=now)
+        if verified.api_key_id is None:
+            if verified.audience != self._services.access_tokens.audience:
+                raise InvalidToken
+            return verified, await self.access_token(token, client=client, now=now)
+        return verified, await self._exchanged(
+            verified, tokens.digest(token), change_token=None, client=client, now=now
+        )
+
+    async def _exchanged(
+        self,
+        verified: VerifiedToken,
+        digest: str,
+        *,
+        change_token: object | None,
+        client: ClientAddress,
+        now: datetime,
+    ) -> Principal:
+        """Prove a token that an API key was traded for: it dies with the key, and never widens it."""
+        key_id = verified.api_key_id
+        found = await self._lookup.find_api_key_by_id(key_id) if key_id and is_id(key_id) else None
+        if found is None:
+            raise InvalidToken
+        try:
+            owner = self._owner(found, now=now)
+        except InvalidApiKey:
+            raise InvalidToken from None
+        if owner.user_id != verified.user_id:
+            raise InvalidToken
+        ends_at = datetime.fromtimestamp(verified.expires_at, UTC)
+        ends_at = min(_end(found), ends_at)
+        principal = replace(
+            owner,
+            scopes=tuple(scope for scope in owner.scopes if scope in verified.scopes),
+            is_exchanged=True,
+            expires_at=ends_at,
+        )
+        is_lasting = self._services.policies.scopes.is_fixed or not found.scopes
+        if found.restrictions is not None:
+            restricted = RestrictedKey(principal, found.restrictions)
+            if is_lasting:
+                self._restricted.put(digest, restricted, change_token=change_token, until=ends_at, now=now)
+            await self._restrictions.admit(restricted, client=client, now=now)
+        elif is_lasting:
+            self._cache.put(digest, principal, change_token=change_token, until=ends_at, now=now)
+        self._last_used.saw(found.id, stored=found.last_used_at, now=now)
+        return principal
+
+    def _count_use(self, principal: Principal, *, now: datetime) -> None:
+        if principal.api_key_id is not None:
+            self._last_used.saw(principal.api_key_id, stored=None, now=now)
+
     async def _verify(self, token: str, digest: str, *, now: datetime) -> VerifiedToken:
         remembered = self._verified.get(digest)
         if remembered is not None and remembered.valid_from <= now.timestamp() < remembered.expires_at:
             return remembered
-        access_tokens = self._services.access_tokens
-        try:
-            verified = access_tokens.verify(token, now=now)
-        except jwt.UnknownSigningKey as unknown:
-            if not await self._signing_keys.look_for(unknown.kid, now=now):
-                raise InvalidToken from None
-            verified = access_tokens.verify(token, now=now)
+        verified = await self._verify_signature(token, audiences=None, now=now)
         if self._most_remembered:
             make_room(self._verified, most=self._most_remembered)
             self._verified[digest] = verified
         return verified
+
+    async def _verify_signature(
+        self, token: str, *, audiences: Collection[str] | None, now: datetime
+    ) -> VerifiedToken:
+        access_tokens = self._services.access_tokens
+        try:
+            return access_tokens.verify(token, now=now, audiences=audiences)
+        except jwt.UnknownSigningKey as unknown:
+            if not await self._signing_keys.look_for(unknown.kid, now=now):
+                raise InvalidToken from None
+            return access_tokens.verify(token, now=now, audiences=audiences)
 
     def _session(self, found: CredentialRecord | None, *, now: datetime) -> Principal:
         if found is None or found.banned or found.actor_type not in found.actor_types:
@@ -240,6 +320,7 @@ class Authenticate:
             aal=found.aal,
             amr=found.amr,
             session_id=found.id,
+            expires_at=found.expires_at,
             lineage_id=found.lineage_id,
             restricted_to=TWO_FACTOR_SETUP if must_enroll else None,
             requires_passkey=demands_passkey

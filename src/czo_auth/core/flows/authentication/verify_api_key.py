@@ -55,7 +55,7 @@ class VerifyApiKey:
             ValidationFailed: *ip_address* is no address.
             StorageUnavailable: An outage is never a verdict.
         """
-        if caller.kind != "api_key" or not caller.has_scope(VERIFY_KEYS):
+        if caller.kind != "api_key" or caller.is_exchanged or not caller.has_scope(VERIFY_KEYS):
             raise InsufficientScope
         address = None if ip_address is None else canonical_address(ip_address)
         if ip_address is not None and address is None:

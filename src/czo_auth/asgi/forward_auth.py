@@ -1,0 +1,197 @@
+"""
+Forward authentication: the middleware's decision for reverse proxies.
+
+nginx (``auth_request``), Traefik (ForwardAuth) and Envoy (``ext_authz`` over HTTP) send the head of each request here
+and let it through on 200. Who the request acts for is said in headers that are always all there, empty where there is
+nothing: so a proxy that copies them overwrites whatever a client sent under their names (S39).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from czo_auth.asgi.admission import AppState
+from czo_auth.asgi.credentials import Credential
+from czo_auth.asgi.origins import SAFE_METHODS
+from czo_auth.asgi.problems import refusal_of, send_refusal, status_of
+from czo_auth.core.api_keys.scopes import SCOPE
+from czo_auth.core.errors import (
+    InvalidRequest,
+    InvalidToken,
+    Refusal,
+    TooMany,
+    Unauthorized,
+    ValidationFailed,
+)
+from czo_auth.core.principal import Principal
+
+PATH: Final = "/forward-auth"
+ROUTES: Final = (Mount(PATH, routes=[]), Route(PATH, endpoint=lambda _: Response()))
+"""What belongs to it, for those who ask whose a path is."""
+
+HEADERS: Final = (
+    "X-Auth-Kind",
+    "X-Auth-User",
+    "X-Auth-Service-Account",
+    "X-Auth-Actor",
+    "X-Auth-Organization",
+    "X-Auth-Scopes",
+    "X-Auth-Key",
+)
+ERROR_HEADER: Final = b"x-auth-error"
+
+_METHOD_HEADERS: Final = (b"x-forwarded-method", b"x-original-method")
+_REQUIREMENTS: Final = frozenset({"scopes", "aal", "actor", "phr"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What a proxy asks for beyond a credential; all of it has to hold."""
+
+    actor: str | None
+    scopes: tuple[str, ...]
+    aal: int
+    phishing_resistant: bool
+
+
+class ForwardAuth:
+    """Answers whether a request that a proxy holds may go on. The body is ignored, and any method is taken."""
+
+    def __init__(self, app_state: AppState) -> None:
+        self._runtime = app_state.runtime
+        self._authenticator = app_state.authenticator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            required = self._required(scope)
+            principal = await self._prove(scope)
+            principal.require(
+                actor=required.actor,
+                scopes=required.scopes,
+                aal=required.aal,
+                phishing_resistant=required.phishing_resistant,
+            )
+        except Exception as error:
+            await _refuse(send, refusal_of(error))
+            return
+        headers = [(name.lower().encode(), value.encode()) for name, value in identity_of(principal).items()]
+        headers += [(b"content-length", b"0"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _required(self, scope: Scope) -> Requirements:
+        """
+        Read what the proxy asks for beyond a credential.
+
+        Where Envoy appends the client's path, the query is the client's too: what is not ours in it is left alone,
+        and what is can only ask for more.
+
+        Raises:
+            ValidationFailed: A requirement is unknown, doubled or malformed.
+        """
+        is_plain = scope["path"] == PATH
+        try:
+            pairs = parse_qsl(
+                scope.get("query_string", b"").decode("ascii"),
+                keep_blank_values=True,
+                strict_parsing=False,
+                errors="strict",
+                max_num_fields=64,
+            )
+        except ValueError:
+            raise _odd("query", "This is no query.") from None
+        ours = [(name, value) for name, value in pairs if name in _REQUIREMENTS]
+        if is_plain and len(ours) != len(pairs):
+            raise _odd("query", "A parameter is not known.")
+        found = dict(ours)
+        if len(found) != len(ours):
+            raise _odd("query", "A parameter comes twice.")
+        return self._checked(found)
+
+    def _checked(self, found: Mapping[str, str]) -> Requirements:
+        scopes = tuple(found["scopes"].split(" ")) if "scopes" in found else ()
+        if not all(SCOPE.fullmatch(scope) for scope in scopes):
+            raise _odd("scopes", "Send scopes with a plus sign between them.")
+        if found.get("aal", "1") not in ("1", "2"):
+            raise _odd("aal", "This must be 1 or 2.")
+        actor = found.get("actor")
+        if actor is not None and actor not in {one.name for one in self._runtime.services.actors}:
+            raise _odd("actor", "There is no such actor type.")
+        if found.get("phr", "true") not in ("true", "false"):
+            raise _odd("phr", "This must be true or false.")
+        return Requirements(
+            actor=actor,
+            scopes=scopes,
+            aal=int(found.get("aal", "1")),
+            phishing_resistant=found.get("phr") == "true",
+        )
+
+    async def _prove(self, scope: Scope) -> Principal:
+        try:
+            principal = self._authenticator.get_cached(scope)
+            credential = self._authenticator.read(scope) if principal is None else None
+        except InvalidRequest:
+            # Doubled or malformed: proxies know no other answers than 401 and 403.
+            raise InvalidToken from None
+        if principal is not None:
+            return principal
+        if credential is None:
+            raise Unauthorized
+        await self._runtime.start()
+        principal = await self._authenticator.prove(credential, scope)
+        if credential.from_cookie:
+            self._check_origin(scope, credential)
+        return principal
+
+    def _check_origin(self, scope: Scope, credential: Credential) -> None:
+        """Check the origin of the request that the proxy holds, by the method that it says; without one it writes."""
+        method = self._original_method(scope)
+        if method not in SAFE_METHODS:
+            self._authenticator.check_origin({**scope, "method": "POST"}, credential)
+
+    def _original_method(self, scope: Scope) -> str | None:
+        client = scope.get("client")
+        if client is None or not self._authenticator.clients.is_trusted(str(client[0])):
+            return None
+        said = [value.decode("latin-1") for name, value in scope["headers"] if name in _METHOD_HEADERS]
+        return said[0] if said and len(set(said)) == 1 else None
+
+
+def identity_of(principal: Principal) -> dict[str, str]:
+    """
+    Name who a request acts for, in the headers of `HEADERS`: all of them, empty where there is nothing.
+
+    Ids, actor types and scopes hold no control characters by their form.
+    """
+    values = (
+        principal.kind,
+        principal.user_id,
+        "",
+        principal.actor_type,
+        principal.organization_id,
+        " ".join(principal.scopes),
+        principal.api_key_id,
+    )
+    return {name: value or "" for name, value in zip(HEADERS, values, strict=True)}
+
+
+async def _refuse(send: Send, refusal: Refusal) -> None:
+    """Answer 400 for odd requirements, 503 for an outage, and otherwise only what every proxy knows: 401 and 403."""
+    extra = [(ERROR_HEADER, refusal.code.encode())]
+    extra += [(name.lower().encode(), b"") for name in HEADERS]
+    status = status_of(refusal)
+    if isinstance(refusal, TooMany) or status not in (400, 401, 403, 503):
+        await send_refusal(send, refusal, extra=extra, status=403)
+    else:
+        await send_refusal(send, refusal, extra=extra)
+
+
+def _odd(where: str, what: str) -> ValidationFailed:
+    return ValidationFailed(details=((where, what),))

@@ -1,0 +1,107 @@
+"""Say what a credential is worth now, to a service that may ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from czo_auth.core.api_keys.addresses import canonical_address
+from czo_auth.core.api_keys.scopes import VERIFY_KEYS
+from czo_auth.core.credentials import kind_of
+from czo_auth.core.errors import InsufficientScope, InvalidToken, Refusal, Unavailable, ValidationFailed
+from czo_auth.core.flows.api_keys.restrictions import ClientAddress
+from czo_auth.core.flows.authentication.authenticate import Authenticate
+from czo_auth.core.flows.services import Services
+from czo_auth.core.ids import time_of
+from czo_auth.core.principal import Principal
+from czo_auth.core.sessions.access_tokens import VerifiedToken
+
+TokenKind = Literal["api_key", "session", "access_token"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveToken:
+    """
+    A credential that counts now.
+
+    Attributes:
+        token: What an access token says; None for an opaque credential.
+        issued_at: When the credential was made.
+    """
+
+    kind: TokenKind
+    principal: Principal
+    token: VerifiedToken | None
+    issued_at: datetime | None
+
+
+class Introspect:
+    """
+    Token introspection: the middleware's decision, told to another service.
+
+    Every reason for which a credential does not count gives the same answer, so that nobody learns which one it is.
+
+    Source: RFC 7662.
+    """
+
+    def __init__(self, services: Services, authenticate: Authenticate, *, audiences: tuple[str, ...]) -> None:
+        self._services = services
+        self._authenticate = authenticate
+        self.issuer = services.access_tokens.issuer
+        self._audiences = frozenset({services.access_tokens.audience, *audiences})
+
+    async def introspect(
+        self, caller: Principal, token: str, *, client_ip: str | None, now: datetime
+    ) -> ActiveToken | None:
+        """
+        Decide about *token*; counts as a use of it.
+
+        Args:
+            client_ip: Where the asking service was called from. A key with an allow-list is not active without it.
+
+        Returns:
+            None for whatever is not active: unknown, over, revoked, restricted to enrollment, or of an organization
+            other than the one that the asking key is bound to.
+
+        Raises:
+            InsufficientScope: The caller is not an API key with the scope ``api-keys:verify``.
+            ValidationFailed: *client_ip* is no address.
+            StorageUnavailable: An outage is never a verdict.
+        """
+        if caller.kind != "api_key" or caller.is_exchanged or not caller.has_scope(VERIFY_KEYS):
+            raise InsufficientScope
+        address = None if client_ip is None else canonical_address(client_ip)
+        if client_ip is not None and address is None:
+            raise ValidationFailed(details=(("client_ip", "This is no IPv4 or IPv6 address."),))
+        try:
+            found = await self._prove(token, client=lambda: address, now=now)
+        except Unavailable:
+            raise
+        except Refusal:
+            return None
+        principal = found.principal
+        if principal.restricted_to is not None:
+            return None
+        if caller.organization_id is not None and principal.organization_id != caller.organization_id:
+            return None
+        return found
+
+    async def _prove(self, text: str, *, client: ClientAddress, now: datetime) -> ActiveToken:
+        prove = self._authenticate
+        match kind_of(text, api_key_prefix=self._services.policies.api_keys.prefix):
+            case "api_key":
+                principal = await prove.api_key(text, client=client, now=now)
+                made = time_of(principal.api_key_id or "")
+                return ActiveToken(kind="api_key", principal=principal, token=None, issued_at=made)
+            case "session":
+                principal = await prove.session_token(text, now=now)
+                made = time_of(principal.session_id or "")
+                return ActiveToken(kind="session", principal=principal, token=None, issued_at=made)
+            case "access_token":
+                token, principal = await prove.verified_elsewhere(
+                    text, self._audiences, client=client, now=now
+                )
+                return ActiveToken(kind="access_token", principal=principal, token=token, issued_at=None)
+            case _:
+                raise InvalidToken
