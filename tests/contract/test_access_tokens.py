@@ -56,7 +56,7 @@ async def test_claims_are_those_of_the_contract(live: Live) -> None:
     assert set(claims) == {
         *("iss", "aud", "sub", "act_type", "sid", "amr", "aal", "auth_time", "iat", "exp", "jti"),
     }
-    assert claims["iss"] == claims["aud"] == live.api.origin
+    assert claims["iss"] == claims["aud"] == live.api.origin.replace("127.0.0.1", "localhost")
     assert (claims["sub"], claims["act_type"], claims["sid"]) == (account.id, "customer", session.id)
     assert (claims["amr"], claims["aal"]) == (["pwd"], 1)
     assert claims["exp"] - claims["iat"] == 900
