@@ -13,7 +13,10 @@ from pydantic import SecretStr
 
 from czo_auth import Auth, Settings
 from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.context import SYSTEM
+from czo_auth.core.flows.organizations.create import create_organization
 from czo_auth.core.ids import new_id
+from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
 from czo_auth.crypto import tokens, totp
 from czo_auth.settings import KEY_FILE
@@ -56,9 +59,38 @@ class Inside:
         self.run(lambda auth: put_factor(auth, user_id, secret))
         return secret
 
+    def give_organization(self, owner_id: str, member_id: str) -> str:
+        """Give two users an organization; answers its id."""
+        return self.run(lambda auth: put_organization(auth, owner_id, member_id))
+
     def give_api_key(self, user_id: str) -> tuple[str, ApiKey]:
         """Give a user an API key; answers its text, and what the database holds."""
         return self.run(lambda auth: put_api_key(auth, user_id))
+
+
+async def put_organization(auth: Auth, owner_id: str, member_id: str) -> str:
+    """Create an organization with an owner and a member; answers its id."""
+
+    def store(tx: Transaction) -> str:
+        made = create_organization(
+            tx,
+            owner_id,
+            name="Acme",
+            slug=None,
+            context=SYSTEM,
+            policy=auth.services.policies.organizations,
+            now=auth.now(),
+        )
+        tx.organizations.add_member(
+            new_id(auth.now()),
+            organization_id=made.id,
+            user_id=member_id,
+            role="member",
+            now=auth.now(),
+        )
+        return made.id
+
+    return await auth.services.transactions.run(store)
 
 
 async def put_api_key(auth: Auth, user_id: str) -> tuple[str, ApiKey]:

@@ -15,7 +15,9 @@ COMMANDS = [
     *(("serve",), ("demo",), ("migrate",), ("doctor",), ("scan",)),
     *(("users", name) for name in ("create", "list", "show", "grant", "ban", "unban", "reset-2fa")),
     *(("users", name) for name in ("resets", "cancel-reset", "recover")),
-    *(("api-keys", name) for name in ("list", "revoke")),
+    *(("users", name) for name in ("delete", "export", "revoke", "sessions")),
+    *(("organizations", name) for name in ("list", "owner")),
+    *(("api-keys", name) for name in ("create", "list", "revoke", "rotate")),
     *(("keys", name) for name in ("generate", "status", "rotate")),
     *(("events", "tail"), ("audit", "tail"), ("audit", "verify")),
 ]

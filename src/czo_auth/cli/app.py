@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from czo_auth.cli import (
+    accounts,
     api_keys,
     audit,
     demo,
@@ -12,6 +13,7 @@ from czo_auth.cli import (
     import_users,
     keys,
     migrate,
+    organizations,
     recovery,
     scan,
     serve,
@@ -40,7 +42,12 @@ users.app.command("reset-2fa", epilog=recovery.RESET_EXAMPLE)(recovery.reset_two
 users.app.command("resets", epilog=recovery.LIST_EXAMPLE)(recovery.list_resets)
 users.app.command("cancel-reset", epilog=recovery.CANCEL_EXAMPLE)(recovery.cancel_reset)
 users.app.command("recover", epilog=recovery.RECOVER_EXAMPLE)(recovery.recover)
+users.app.command("delete", epilog=accounts.DELETE_EXAMPLE)(accounts.delete_user)
+users.app.command("export", epilog=accounts.EXPORT_EXAMPLE)(accounts.export_user)
+users.app.command("revoke", epilog=accounts.REVOKE_EXAMPLE)(accounts.revoke_actor_type)
+users.app.command("sessions", epilog=accounts.SESSIONS_EXAMPLE)(accounts.list_sessions)
 app.add_typer(api_keys.app, name="api-keys")
+app.add_typer(organizations.app, name="organizations")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.events_app, name="events")

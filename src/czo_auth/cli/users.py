@@ -213,6 +213,9 @@ def grant(
 def ban(
     email: Email,
     reason: Reason,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also the last administrator; nobody can administer afterwards.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -224,7 +227,7 @@ def ban(
     why = checked_reason(reason)
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
-        return await auth.administration.ban(user.id, reason=why, context=operator_context(now))
+        return await auth.administration.ban(user.id, reason=why, force=force, context=operator_context(now))
 
     change_user(email, change, "banned", as_json=as_json, data_dir=data_dir, database_url=database_url)
 

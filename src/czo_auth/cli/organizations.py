@@ -1,0 +1,101 @@
+"""``czo-auth organizations``: find them, and hand one over whose owners are gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+from czo_auth.cli.users import Email, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from czo_auth.auth import Auth
+    from czo_auth.core.organizations.organization import Member, Organization
+
+app = typer.Typer(
+    help="List organizations, and hand over those without an owner.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_COLUMNS = ("name", "slug", "created", "id")
+
+
+@app.command("list", epilog=examples("czo-auth organizations list --search acme --json"))
+def list_organizations(
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Part of a name or a slug.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """List organizations, oldest first."""
+    from czo_auth.asgi.timestamps import format_timestamp
+    from czo_auth.cli.output import print_json, print_table
+    from czo_auth.cli.session import run
+    from czo_auth.core.limits import MAX_PAGE
+    from czo_auth.core.paging import PageQuery
+    from czo_auth.rest import organization_shapes
+
+    async def act(auth: Auth) -> Sequence[Organization]:
+        found: list[Organization] = []
+        cursor: str | None = None
+        while True:
+            page = await auth.administer_accounts.search_organizations(
+                text=search or None, page=PageQuery(limit=MAX_PAGE, cursor=cursor)
+            )
+            found.extend(page.items)
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    organizations = run(act, data_dir=data_dir, database_url=database_url)
+    if as_json:
+        for each in organizations:
+            print_json(organization_shapes.administered_organization(each))
+        return
+    print_table(
+        _COLUMNS,
+        ((each.name, each.slug, format_timestamp(each.created_at), each.id) for each in organizations),
+    )
+
+
+@app.command(
+    epilog=examples(
+        "czo-auth organizations owner 01983d2e-7c1a-7000-8000-3f1c2b6a9d10 ada@example.com --reason 'Owner left'"
+    )
+)
+def owner(
+    organization_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of the organization.", show_default=False)
+    ],
+    email: Email,
+    reason: Reason,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Make a member the owner of an organization whose owners are all gone or banned."""
+    from czo_auth.cli.input import checked_reason
+    from czo_auth.cli.output import print_json
+    from czo_auth.cli.session import operator_context, run
+    from czo_auth.core.text import escape_control
+    from czo_auth.rest.organizations import shaped_member
+
+    why = checked_reason(reason)
+
+    async def act(auth: Auth) -> Member:
+        user = await auth.administration.find_by_email(email)
+        return await auth.administer_accounts.hand_over(
+            organization_id, user_id=user.id, reason=why, context=operator_context(auth.now())
+        )
+
+    missing = "there is no such organization, or nobody with this address is a member of it."
+    member = run(act, data_dir=data_dir, database_url=database_url, missing=missing)
+    if as_json:
+        print_json(shaped_member(member))
+    else:
+        print(escape_control(f"{member.email} owns {member.organization_id}", limit=1024))
