@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorRegistry, ActorType
@@ -39,7 +39,7 @@ _DOMAIN = re.compile(r"localhost|(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
 _DATABASE_URL: Final = re.compile(r"sqlite:///|postgres(ql)?://|\s*[a-z_]+\s*=")
 _ONE_REDIS: Final = frozenset({"redis", "rediss"})
 _REDIS: Final = _ONE_REDIS | {"redis+unix", "redis+sentinel", "redis+cluster"}
-SECRETS: Final = ("encryption_key", "database_url", "rate_limit_url", "smtp_url")
+SECRETS: Final = ("encryption_key", "database_url", "rate_limit_url", "smtp_url", "rabbitmq_url", "nats_url")
 """Settings that hold a secret, and may come from a file."""
 
 DATABASE_FILE = "czo-auth.db"
@@ -280,6 +280,31 @@ class Settings(BaseSettings):
     events_file: Path | None = Field(
         default=None, description="File that gets every event as one CloudEvents JSON line."
     )
+    rabbitmq_url: SecretStr | None = Field(
+        default=None,
+        description="`amqp://user:password@host/vhost` or `amqps://…`: every event is published there. Needs "
+        "`czo-auth[rabbitmq]`.",
+    )
+    rabbitmq_exchange: str = Field(
+        default="czo-auth.events",
+        pattern=r"^[A-Za-z0-9_.:-]{1,127}$",
+        description="Topic exchange that events are published to, with their type as routing key; declared, durable.",
+    )
+    nats_url: SecretStr | None = Field(
+        default=None,
+        description="`nats://user:password@host:4222` or `tls://…`, several with commas between: every event is "
+        "published to a JetStream stream there. Needs `czo-auth[nats]`.",
+    )
+    nats_stream: str = Field(
+        default="CZO_AUTH",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Stream that takes the events; made when there is none.",
+    )
+    nats_subject: str = Field(
+        default="czo_auth",
+        pattern=r"^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$",
+        description="What subjects begin with, before the type of the event.",
+    )
     webhook_allowed_hosts: Words = Field(
         default=(),
         description="Hosts, without port, that administrators' webhook endpoints may use although they are not "
@@ -375,6 +400,16 @@ class Settings(BaseSettings):
         if not all(_HOST.fullmatch(host) for host in value):
             raise ValueError("must be hosts without scheme and port, like hooks.internal,10.0.0.5,fd00::5")
         return tuple(host.lower() for host in value)
+
+    @field_validator("rabbitmq_url", "nats_url")
+    @classmethod
+    def _brokers(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        schemes = {"rabbitmq_url": ("amqp", "amqps"), "nats_url": ("nats", "tls")}[str(info.field_name)]
+        if value is not None and not all(
+            _names_server(url.strip(), schemes) for url in value.get_secret_value().split(",")
+        ):
+            raise ValueError(f"must be like {schemes[0]}://user:password@host, or {schemes[1]}:// for TLS")
+        return value
 
     @field_validator("webhook_retry_seconds")
     @classmethod
@@ -553,6 +588,15 @@ class Settings(BaseSettings):
 
 def _days(number: int | None) -> timedelta | None:
     return None if number is None else timedelta(days=number)
+
+
+def _names_server(url: str, schemes: Collection[str]) -> bool:
+    """Say whether *url* names a host, and a port that is one."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def _names_counters(url: str) -> bool:

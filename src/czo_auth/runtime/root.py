@@ -153,6 +153,13 @@ class BackgroundWork(Background, Protocol):
         """Finish what was begun."""
 
 
+class BrokerSink(Sink, Protocol):
+    """A sink that holds a connection."""
+
+    async def close(self) -> None:
+        """Close it."""
+
+
 class Runtime:
     """
     One deployment, ready to be reached through skins.
@@ -188,6 +195,7 @@ class Runtime:
         self._works_beside = True
         self._relay: Relay | None = None
         self._relaying: asyncio.Task[None] | None = None
+        self._brokers: list[BrokerSink] = []
         self._dispatcher: WebhookDispatcher | None = None
         self._dispatching: asyncio.Task[None] | None = None
         self._try_again_at = 0.0
@@ -429,7 +437,25 @@ class Runtime:
             from czo_auth.delivery.jsonlines import JsonLines
 
             sinks.append(JsonLines(self.settings.events_file, source=self.settings.public_url))
-        return sinks
+        self._brokers = self._broker_sinks()
+        return [*sinks, *self._brokers]
+
+    def _broker_sinks(self) -> list[BrokerSink]:
+        settings, source = self.settings, self.settings.public_url
+        brokers: list[BrokerSink] = []
+        if settings.rabbitmq_url is not None:
+            from czo_auth.delivery.rabbitmq import RabbitMQ
+
+            url = settings.rabbitmq_url.get_secret_value()
+            brokers.append(RabbitMQ(url, exchange=settings.rabbitmq_exchange, source=source))
+        if settings.nats_url is not None:
+            from czo_auth.delivery.nats import NatsJetStream
+
+            url = settings.nats_url.get_secret_value()
+            brokers.append(
+                NatsJetStream(url, stream=settings.nats_stream, subject=settings.nats_subject, source=source)
+            )
+        return brokers
 
     async def readiness(self) -> dict[str, bool]:
         """Ask whether the database answers, its tables are up to date, and the encryption key is still its key."""
@@ -456,6 +482,8 @@ class Runtime:
         if self._relay is not None and self._relaying is not None:
             self._relay.stop()
             await asyncio.gather(self._relaying, return_exceptions=True)
+        for broker in self._brokers:
+            await broker.close()
         if self._dispatcher is not None and self._dispatching is not None:
             self._dispatcher.stop()
             await asyncio.gather(self._dispatching, return_exceptions=True)

@@ -1,0 +1,32 @@
+"""What sinks for message brokers share: the message, and the sentence for a client that is not installed."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from czo_auth.core.events.cloudevents import to_cloudevent
+from czo_auth.core.events.types import Event
+from czo_auth.errors import StartRefused
+
+CONTENT_TYPE: Final = "application/cloudevents+json"
+"""Source: CloudEvents 1.0.2, structured mode."""
+PUBLISH_SECONDS: Final = 10.0
+"""How long a broker may take to confirm an event; less than the relay's own limit."""
+CONNECT_SECONDS: Final = 5.0
+
+
+def message_of(event: Event, *, source: str) -> bytes:
+    """
+    Write *event* as a CloudEvent.
+
+    Raises:
+        ValueError: It holds what JSON has no word for.
+    """
+    cloudevent = to_cloudevent(event, source=source)
+    return json.dumps(cloudevent, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def client_missing(setting: str, extra: str) -> StartRefused:
+    """Make the refusal to start without the client that *setting* needs."""
+    return StartRefused(f"{setting} needs the client of the broker: install czo-auth[{extra}].")

@@ -1,0 +1,304 @@
+"""Sinks on real brokers: confirmed before the outbox forgets, in order, and patient while nobody takes anything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import nats
+import pytest
+from nats.js.api import StreamConfig
+
+from czo_auth.core.events.deliver import SinkUnavailable
+from czo_auth.core.events.types import Event
+from czo_auth.core.transaction import Transactions
+from czo_auth.delivery.nats import NatsJetStream
+from czo_auth.delivery.rabbitmq import RabbitMQ
+from czo_auth.storage import open_storage
+from tests.core.events.relaying import record, running
+from tests.support import rabbitmq
+from tests.support.nats import PASSWORD, NatsServer
+from tests.support.ports import free_port
+from tests.support.rabbitmq import RabbitServer
+
+SOURCE = "https://auth.example"
+
+
+@pytest.fixture
+async def transactions(migrated_url: str) -> AsyncIterator[Transactions]:
+    storage = open_storage(migrated_url)
+    yield storage.transactions
+    await storage.close()
+
+
+def an_event(number: int = 1, **data: object) -> Event:
+    return Event(
+        sequence=number,
+        id=f"event-{number}",
+        type="auth.apikey.created",
+        user_id="ada",
+        at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        data={"userId": "ada", **data},
+    )
+
+
+# --- NATS ------------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+def a_nats_sink(server: NatsServer, stream: str) -> NatsJetStream:
+    return NatsJetStream(server.url, stream=stream, subject=stream.lower(), source=SOURCE)
+
+
+async def in_stream(server: NatsServer, stream: str) -> list[Any]:
+    """Read all messages of a stream, oldest first."""
+    client = await nats.connect(server.url)
+    try:
+        jetstream = client.jetstream()
+        count = (await jetstream.stream_info(stream)).state.messages
+        first = (await jetstream.stream_info(stream)).state.first_seq
+        return [await jetstream.get_msg(stream, first + number) for number in range(count)]
+    finally:
+        await client.close()
+
+
+async def wait_for_stream(server: NatsServer, stream: str, count: int) -> list[str]:
+    """Wait until a stream holds *count* messages; gives the events' ids."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                found = await in_stream(server, stream)
+            except Exception:
+                found = []
+            if len(found) >= count:
+                return [json.loads(message.data)["id"] for message in found]
+            await asyncio.sleep(0.1)
+
+
+async def test_nats_keeps_each_event_once_with_its_id(nats_server: NatsServer) -> None:
+    sink = a_nats_sink(nats_server, "ONCE")
+    for number in (1, 1, 2):
+        await sink.deliver(an_event(number))
+    await sink.close()
+    first, second = await in_stream(nats_server, "ONCE")
+    assert first.subject == "once.auth.apikey.created"
+    assert first.headers["Nats-Msg-Id"] == "event-1"
+    event = json.loads(first.data)
+    assert (event["specversion"], event["id"], event["source"]) == ("1.0", "event-1", SOURCE)
+    assert json.loads(second.data)["id"] == "event-2"
+
+
+async def test_nats_gets_the_outbox_in_order_also_over_a_restart(
+    transactions: Transactions, tmp_path: Path
+) -> None:
+    with NatsServer(tmp_path) as server:
+        sink = a_nats_sink(server, "RESTART")
+        async with running(transactions, sink):
+            ids = await record(transactions, *[f"ada:{number}" for number in range(10)])
+            await wait_for_stream(server, "RESTART", 10)
+            server.stop()
+            ids += await record(transactions, *[f"bob:{number}" for number in range(10)])
+            await asyncio.sleep(0.2)
+            server.start()
+            arrived = await wait_for_stream(server, "RESTART", 20)
+        await sink.close()
+    assert arrived == ids
+
+
+async def test_nats_that_comes_back_empty_gets_its_stream_again(tmp_path: Path) -> None:
+    with NatsServer(tmp_path) as server:
+        sink = a_nats_sink(server, "EMPTY")
+        await sink.deliver(an_event(1))
+        server.stop()
+        server.empty()
+        server.start()
+        await eventually_delivers(sink, an_event(2))
+        await sink.close()
+        (message,) = await in_stream(server, "EMPTY")
+        assert json.loads(message.data)["id"] == "event-2"
+
+
+async def test_stream_that_vanishes_under_an_open_connection_is_made_again(nats_server: NatsServer) -> None:
+    sink = a_nats_sink(nats_server, "VANISHES")
+    await sink.deliver(an_event(1))
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().delete_stream("VANISHES")
+    await client.close()
+    with pytest.raises(SinkUnavailable, match="no stream takes"):
+        await sink.deliver(an_event(2))
+    await sink.deliver(an_event(2))
+    await sink.close()
+
+
+async def test_full_stream_makes_events_wait(nats_server: NatsServer) -> None:
+    client = await nats.connect(nats_server.url)
+    full = StreamConfig(name="FULL", subjects=["full.>"], max_msgs=1, discard="new")  # type: ignore[arg-type]
+    await client.jetstream().add_stream(full)
+    sink = a_nats_sink(nats_server, "FULL")
+    await sink.deliver(an_event(1))
+    with pytest.raises(SinkUnavailable, match="refused"):
+        await sink.deliver(an_event(2))
+    await client.jetstream().purge_stream("FULL")
+    await sink.deliver(an_event(2))
+    await sink.close()
+    await client.close()
+
+
+async def test_event_that_is_too_large_for_nats_counts_against_itself(nats_server: NatsServer) -> None:
+    sink = a_nats_sink(nats_server, "LARGE")
+    with pytest.raises(Exception, match="maximum payload") as failure:
+        await sink.deliver(an_event(1, text="x" * (2 << 20)))
+    assert not isinstance(failure.value, SinkUnavailable)
+    await sink.deliver(an_event(2))
+    await sink.close()
+
+
+@pytest.mark.parametrize("how", ["wrong password", "closed port", "no host"])
+async def test_outage_of_nats_is_told_without_the_address(
+    nats_server: NatsServer, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    urls = {
+        "wrong password": f"nats://auth:wrong-secret@127.0.0.1:{nats_server.port}",
+        "closed port": f"nats://auth:wrong-secret@127.0.0.1:{free_port()}",
+        "no host": "nats://auth:wrong-secret@no-such-host.invalid:4222",
+    }
+    sink = NatsJetStream(urls[how], stream="S", subject="s", source=SOURCE)
+    with caplog.at_level(logging.DEBUG), pytest.raises(SinkUnavailable) as outage:
+        await sink.deliver(an_event())
+    await sink.close()
+    said = caplog.text + str(outage.value) + repr(sink)
+    assert "wrong-secret" not in said
+    assert PASSWORD not in said
+
+
+# --- RabbitMQ --------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    if not rabbitmq.is_installed():
+        pytest.skip("RabbitMQ is not installed here (Debian: rabbitmq-server)")
+    with RabbitServer(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@asynccontextmanager
+async def queue_on(
+    server: RabbitServer, exchange: str, key: str = "#", **arguments: Any
+) -> AsyncIterator[Callable[[], Any]]:
+    """Bind a queue; gives what reads all its messages."""
+    connection = await aio_pika.connect(server.url)
+    async with connection:
+        channel = await connection.channel()
+        declared = await channel.declare_exchange(exchange, aio_pika.ExchangeType.TOPIC, durable=True)
+        queue = await channel.declare_queue(f"{exchange}-queue", durable=True, arguments=arguments or None)
+        await queue.bind(declared, key)
+
+        async def read() -> list[Any]:
+            found = []
+            while (message := await queue.get(fail=False)) is not None:
+                found.append(message)
+                await message.ack()
+            return found
+
+        yield read
+
+
+def a_rabbit_sink(server: RabbitServer, exchange: str) -> RabbitMQ:
+    return RabbitMQ(server.url, exchange=exchange, source=SOURCE)
+
+
+async def test_rabbitmq_gets_persistent_cloudevents(rabbit: RabbitServer) -> None:
+    async with queue_on(rabbit, "plain") as read:
+        sink = a_rabbit_sink(rabbit, "plain")
+        await sink.deliver(an_event())
+        await sink.close()
+        (message,) = await read()
+    assert message.routing_key == "auth.apikey.created"
+    assert (message.message_id, message.content_type) == ("event-1", "application/cloudevents+json")
+    assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
+    assert json.loads(message.body)["id"] == "event-1"
+
+
+async def test_event_that_no_queue_takes_waits_for_one(
+    transactions: Transactions, rabbit: RabbitServer, request: pytest.FixtureRequest
+) -> None:
+    exchange = "unbound-postgres" if "postgres" in request.node.name else "unbound-sqlite"
+    sink = a_rabbit_sink(rabbit, exchange)
+    with pytest.raises(SinkUnavailable, match="no queue takes"):
+        await sink.deliver(an_event())
+    async with running(transactions, sink):
+        ids = await record(transactions, *[f"ada:{number}" for number in range(5)])
+        await asyncio.sleep(0.3)
+        async with queue_on(rabbit, exchange) as read:
+            arrived: list[str] = []
+            async with asyncio.timeout(60):
+                while len(arrived) < 5:
+                    arrived += [message.message_id for message in await read()]
+                    await asyncio.sleep(0.05)
+    await sink.close()
+    assert arrived == ids
+
+
+async def test_full_queue_makes_events_wait(rabbit: RabbitServer) -> None:
+    limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    async with queue_on(rabbit, "full", **limits) as read:
+        sink = a_rabbit_sink(rabbit, "full")
+        refused = 0
+        # The broker lets one more pass than it says.
+        for number in range(1, 5):
+            try:
+                await sink.deliver(an_event(number))
+            except SinkUnavailable:
+                refused = number
+                break
+        assert refused
+        await read()
+        await sink.deliver(an_event(refused))
+        await sink.close()
+        assert [message.message_id for message in await read()] == [f"event-{refused}"]
+
+
+async def test_rabbitmq_that_ends_in_the_middle_loses_nothing(tmp_path: Path) -> None:
+    if not rabbitmq.is_installed():
+        pytest.skip("RabbitMQ is not installed here (Debian: rabbitmq-server)")
+    with RabbitServer(tmp_path) as server:
+        sink = a_rabbit_sink(server, "restart")
+        async with queue_on(server, "restart"):
+            await sink.deliver(an_event(1))
+        server.stop()
+        with pytest.raises(SinkUnavailable):
+            await sink.deliver(an_event(2))
+        server.start()
+        await eventually_delivers(sink, an_event(2))
+        await sink.close()
+        async with queue_on(server, "restart") as read:
+            assert [message.message_id for message in await read()] == ["event-1", "event-2"]
+
+
+async def test_outage_of_rabbitmq_is_told_without_the_address(caplog: pytest.LogCaptureFixture) -> None:
+    sink = RabbitMQ(f"amqp://auth:wrong-secret@127.0.0.1:{free_port()}/", exchange="x", source=SOURCE)
+    with caplog.at_level(logging.DEBUG), pytest.raises(SinkUnavailable) as outage:
+        await sink.deliver(an_event())
+    await sink.close()
+    assert "wrong-secret" not in caplog.text + str(outage.value) + repr(sink)
+
+
+async def eventually_delivers(sink: RabbitMQ | NatsJetStream, event: Event) -> None:
+    """Offer an event as the relay does, until it is taken."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await sink.deliver(event)
+            except SinkUnavailable:
+                await asyncio.sleep(0.1)
+            else:
+                return
