@@ -145,7 +145,8 @@ class Links:
     def to_page(self, page: str, token: str, *, callback_url: str | None = None) -> str:
         """Build the address of *page*, one of this object's, for *token*; it leads on to *callback_url*."""
         query = {"token": token} | ({} if callback_url is None else {"callbackURL": callback_url})
-        return f"{self._address(page)}?{urlencode(query)}"
+        address = self._address(page)
+        return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
 
     def _address(self, page: str) -> str:
         return self.base_url.rstrip("/") + page if page.startswith("/") else page
@@ -168,6 +169,7 @@ def compose_verification(
     links: Links,
     made: MadeFrom,
     valid_for: timedelta,
+    callback_url: str | None = None,
     language: Language = DEFAULT_LANGUAGE,
 ) -> MailMessage:
     """
@@ -182,7 +184,7 @@ def compose_verification(
         "verification",
         language=language,
         token=token,
-        link=links.to_page(links.verify_email, token),
+        link=links.to_page(links.verify_email, token, callback_url=callback_url),
         valid_for=_duration(valid_for, language=language),
         at=_time(made.at),
         ip=unknown if made.ip is None else made.ip,
@@ -275,15 +277,21 @@ def compose_address_proved(
 
 
 def compose_password_reset(
-    to: str, *, token: str, links: Links, valid_for: timedelta, language: Language = DEFAULT_LANGUAGE
+    to: str,
+    *,
+    token: str,
+    links: Links,
+    valid_for: timedelta,
+    page: str | None = None,
+    language: Language = DEFAULT_LANGUAGE,
 ) -> MailMessage:
-    """Compose the message with which a forgotten password is replaced."""
+    """Compose the message with which a forgotten password is replaced, on *page* or the deployment's own."""
     return _compose(
         to,
         "password_reset",
         language=language,
         token=token,
-        link=links.to_page(links.reset_password, token),
+        link=links.to_page(page or links.reset_password, token),
         valid_for=_duration(valid_for, language=language),
     )
 

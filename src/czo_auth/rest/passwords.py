@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from starlette.responses import JSONResponse, Response
+from typing import Annotated
 
+from fastapi import Query
+from pydantic import Field
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from czo_auth.asgi.admission import RequestContext
+from czo_auth.asgi.callback_urls import check_callback_url
 from czo_auth.core.access import ACCOUNT, PUBLIC
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import session_body, set_session
-from czo_auth.rest.models import Body, Email, Password, Token, TolerantBody
+from czo_auth.rest.models import Body, Email, Password, Token, TolerantBody, Url
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Passwords and email")
@@ -19,8 +25,14 @@ class ChangePasswordRequest(TolerantBody):
     revoke_other_sessions: bool = True
 
 
-class EmailRequest(Body):
+class PasswordResetRequest(TolerantBody):
     email: Email
+    redirect_to: Url | None = None
+
+
+class VerificationRequest(TolerantBody):
+    email: Email
+    callback_url: Url | None = Field(default=None, alias="callbackURL")
 
 
 class ResetPasswordRequest(Body):
@@ -38,9 +50,11 @@ async def change_password(body: ChangePasswordRequest, call: CurrentRequest) -> 
 
 
 @routes.add("POST", "/request-password-reset", access=PUBLIC)
-async def request_password_reset(body: EmailRequest, call: CurrentRequest) -> Response:
+async def request_password_reset(body: PasswordResetRequest, call: CurrentRequest) -> Response:
     """Mail a reset link, if there is such a user. The answer is always the same."""
-    await call.runtime.passwords.request_reset(body.email, context=call.context)
+    await call.runtime.passwords.request_reset(
+        body.email, context=call.context, page=_checked_page(call, body.redirect_to)
+    )
     return JSONResponse({"status": True})
 
 
@@ -52,14 +66,34 @@ async def reset_password(body: ResetPasswordRequest, call: CurrentRequest) -> Re
 
 
 @routes.add("POST", "/send-verification-email", access=PUBLIC)
-async def send_verification_email(body: EmailRequest, call: CurrentRequest) -> Response:
+async def send_verification_email(body: VerificationRequest, call: CurrentRequest) -> Response:
     """Mail a confirmation link, if there is an unconfirmed user. The answer is always the same."""
-    await call.runtime.verify_email.send(body.email, context=call.context)
+    await call.runtime.verify_email.send(
+        body.email, context=call.context, callback_url=check_callback_url(call, body.callback_url)
+    )
     return JSONResponse({"status": True})
 
 
 @routes.add("GET", "/verify-email", access=PUBLIC, ignores_unknown_fields=True)
-async def verify_email(token: str, call: CurrentRequest) -> Response:
-    """Confirm the address that the token was mailed to."""
+async def verify_email(
+    token: str,
+    call: CurrentRequest,
+    callback_url: Annotated[str | None, Query(alias="callbackURL", max_length=2048)] = None,
+) -> Response:
+    """Confirm the address that the token was mailed to, and lead on to ``callbackURL`` if it is trusted."""
+    leads_to = check_callback_url(call, callback_url)
     user = await call.runtime.verify_email.verify(token, context=call.context)
+    if leads_to is not None:
+        return RedirectResponse(leads_to, status_code=302)
     return JSONResponse({"status": True, "user": shapes.user(user)})
+
+
+def _checked_page(call: RequestContext, url: str | None) -> str | None:
+    """
+    Return where a reset link may lead; without what comes behind a ``#``, since the token goes before it.
+
+    Raises:
+        InvalidCallbackUrl: It lies outside the trusted origins.
+    """
+    checked = check_callback_url(call, url)
+    return None if checked is None else checked.partition("#")[0]

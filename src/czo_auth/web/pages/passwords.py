@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from czo_auth.asgi.callback_urls import check_callback_url
 from czo_auth.asgi.session_cookies import set_session_cookies
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.limits import MAX_EMAIL, MAX_TOKEN
@@ -65,15 +66,22 @@ async def reset(page: PageRequest) -> Response:
 async def verify_form(page: PageRequest) -> Response:
     """Ask for one click: mail scanners follow links, and must not confirm anything."""
     await _note_opened(page)
-    return page.show("verify_email.html", token=_token(page))
+    leads_to = check_callback_url(page.call, page.query.optional("callbackURL", most=2048))
+    return page.show("verify_email.html", token=_token(page), leads_to=leads_to, is_done=False)
 
 
 @pages.post("/verify-email", access=SIGNED_OUT, again=verify_form)
 async def verify(page: PageRequest) -> Response:
     """Confirm the address that the token was mailed to."""
     call = page.call
+    leads_to = check_callback_url(call, page.form.optional("callbackURL", most=2048))
     await call.runtime.verify_email.verify(_token(page), context=call.context)
-    return page.go("/sign-in", done="email_verified")
+    if leads_to is None:
+        return page.go("/sign-in", done="email_verified")
+    # No redirect: the policy of the pages lets a form lead nowhere else.
+    shown = page.show("verify_email.html", token="", leads_to=leads_to, is_done=True)
+    shown.headers["refresh"] = f"0; url={leads_to}"
+    return shown
 
 
 @pages.get("/verify-email/send", access=SIGNED_OUT)

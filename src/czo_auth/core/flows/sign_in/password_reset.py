@@ -77,8 +77,13 @@ class Passwords:
         end_sessions(tx, user_id, reason="password_changed", keep=keep)
         tx.record(AuditEvent(action=types.USER_UPDATED, user_id=user_id, details={"changed": ["password"]}))
 
-    async def request_reset(self, email: str, *, context: Context) -> None:
-        """Mail a reset link, if there is such a user; the answer is the same if there is not."""
+    async def request_reset(self, email: str, *, context: Context, page: str | None = None) -> None:
+        """
+        Mail a reset link, if there is such a user; the answer is the same if there is not.
+
+        Args:
+            page: Where the link leads, with ``token`` added; it was checked. By default the deployment's own page.
+        """
         canonical = find_canonical_email(email)
         await self._services.limits.hit("mail", ip=context.ip, account=canonical)
         if canonical is None:
@@ -95,7 +100,7 @@ class Passwords:
 
         if (address := await self._services.transactions.run(store_token, context)) is not None:
             message = compose_password_reset(
-                address, token=token, links=self._services.links, valid_for=RESET_LIFETIME
+                address, token=token, links=self._services.links, valid_for=RESET_LIFETIME, page=page
             )
             self._services.background.post(message)
 

@@ -51,9 +51,12 @@ class VerifyEmail:
         self._change_email = ChangeEmail(services)
         self._delete_user = DeleteUser(services)
 
-    async def send(self, email: str, *, context: Context) -> None:
+    async def send(self, email: str, *, context: Context, callback_url: str | None = None) -> None:
         """
         Mail a confirmation link, if there is such a user and the address is not confirmed.
+
+        Args:
+            callback_url: Where the link leads on to; it was checked.
 
         Raises:
             RateLimited: Too many mails were asked for.
@@ -84,7 +87,12 @@ class VerifyEmail:
         if (kept := await self._services.transactions.run(keep_token, context)) is not None:
             address, made = kept
             message = compose_verification(
-                address, token=token, links=self._services.links, made=made, valid_for=VERIFICATION_LIFETIME
+                address,
+                token=token,
+                links=self._services.links,
+                made=made,
+                valid_for=VERIFICATION_LIFETIME,
+                callback_url=callback_url,
             )
             self._services.background.post(message)
 
