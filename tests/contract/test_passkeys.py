@@ -170,3 +170,34 @@ async def test_ceremony_in_the_body_decides_over_the_cookie(timed: Timed) -> Non
     )
     accepted(answer)
     accepted(await finish_sign_in(timed, first, device.get(first)))
+
+
+async def test_ceremony_outlives_the_renewal_of_its_session(timed_sqlite: Timed) -> None:
+    """It is bound to the session and its renewals, and ends with them."""
+    account, session = await timed_sqlite.people.enrolled()
+    options = await begin_registration(timed_sqlite, session)
+    timed_sqlite.time.advance(minutes=1)
+    renewed = Session.of(await timed_sqlite.people.verify(account.has.code(), bearer=session.token))
+    device = Authenticator(timed_sqlite.api.origin)
+    accepted(await answer_registration(timed_sqlite, renewed, options, device.create(options)))
+    options = await begin_registration(timed_sqlite, renewed)
+    accepted(await timed_sqlite.api.post("/sign-out", {}, bearer=renewed.token))
+    refusal = await answer_registration(
+        timed_sqlite, renewed, options, Authenticator(timed_sqlite.api.origin).create(options)
+    )
+    assert refusal.status_code == 401
+
+
+async def test_repeated_registration_gets_the_first_answer(timed: Timed) -> None:
+    """What turned two factors on and got lost on its way is not lost for good."""
+    _, session = await timed.people.newcomer()
+    device = Authenticator(timed.api.origin)
+    options = await begin_registration(timed, session)
+    body = {"response": device.create(options), "ceremony": options["ceremony"], "name": "phone"}
+    headers = {"idempotency-key": "once"}
+    path = "/passkey/verify-registration"
+    first = await timed.api.post(path, body, bearer=session.token, headers=headers)
+    again = await timed.api.post(path, body, bearer=session.token, headers=headers)
+    assert accepted(first) == accepted(again)
+    listed = accepted(await timed.api.get("/passkey/list-user-passkeys", bearer=session.token))
+    assert len(listed) == 1

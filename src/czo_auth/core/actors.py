@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from czo_auth.core.errors import UnknownActorType
 
@@ -24,6 +24,9 @@ RESERVED_NAMES = frozenset(
     }
     | {"sessions", "session", "sign-in", "sign-up", "sign-out", "docs"}
 )
+
+
+TwoFactorDemand = Literal["optional", "required", "phishing_resistant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +50,11 @@ class ActorType:
     founds_organization: bool = False
     requires_two_factor: bool = False
     administers: bool = False
-    two_factor: Literal["optional", "required", "phishing_resistant"] = "optional"
+    two_factor: TwoFactorDemand = "optional"
 
     def __post_init__(self) -> None:
+        if self.two_factor not in get_args(TwoFactorDemand):
+            raise ValueError(f"two_factor is one of {', '.join(get_args(TwoFactorDemand))}")
         if self.two_factor != "optional":
             object.__setattr__(self, "requires_two_factor", True)
         elif self.requires_two_factor:

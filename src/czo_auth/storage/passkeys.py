@@ -65,8 +65,8 @@ class SqlPasskeys(Store):
 
     def count_by_rp_id(self) -> dict[str, int]:
         rp_id = self._tables.passkeys.c.rp_id
-        counted = self._connection.execute(select(rp_id, func.count()).group_by(rp_id))
-        return dict(counted.tuples().all())
+        counted = self._connection.execute(select(rp_id, func.count().label("number")).group_by(rp_id))
+        return {row.rp_id: row.number for row in counted}
 
     # ceremonies
     def spend_ceremony(self, digest: str, *, network: str, expires_at: datetime) -> bool:

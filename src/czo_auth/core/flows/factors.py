@@ -30,6 +30,11 @@ def second_step_methods(services: Services, tx: Transaction, user: User) -> tupl
     return tuple(methods)
 
 
+def demands_two_factor(services: Services, user: User) -> bool:
+    """Whether anything demands two factors of *user*, so that a passkey of theirs turns them on."""
+    return services.actors.demand_two_factor(user.actor_types)
+
+
 def enable_where_demanded(services: Services, tx: Transaction, user: User) -> User:
     """
     Make passkeys count as second step where an actor type demands two factors; belongs under the user's lock.
@@ -39,7 +44,7 @@ def enable_where_demanded(services: Services, tx: Transaction, user: User) -> Us
     Returns:
         The user as they are then.
     """
-    if user.has_factor or not user.has_passkey or not services.actors.demand_two_factor(user.actor_types):
+    if user.has_factor or not user.has_passkey or not demands_two_factor(services, user):
         return user
     tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
     return tx.users.find(user.id) or user

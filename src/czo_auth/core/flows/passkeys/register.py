@@ -17,6 +17,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSKEY_REFUSED, AuditEvent
+from czo_auth.core.flows.factors import demands_two_factor
 from czo_auth.core.flows.passkeys.ceremonies import Ceremonies, bind_to_session
 from czo_auth.core.flows.passkeys.options import Attachment, Options, creation_options
 from czo_auth.core.flows.services import Services
@@ -176,7 +177,7 @@ class RegisterPasskey:
             user = tx.users.find(principal.user_id)
             if user is None:
                 raise InvalidToken
-            demanded = self._services.actors.demand_two_factor(user.actor_types)
+            demanded = demands_two_factor(self._services, user)
             if user.has_factor or not (enables_two_factor or demanded):
                 return []
             number = self._services.policies.two_factor.backup_codes
