@@ -344,6 +344,27 @@ async def test_events_are_pruned_when_every_sink_has_had_them(rows: Rows) -> Non
     assert len(await audit(rows)) == 4
 
 
+async def test_sink_that_is_gone_keeps_no_event_for_ever(rows: Rows) -> None:
+    await record(rows, *[KEY_CREATED] * 3)
+    await record(rows, KEY_CREATED, now=NOW + HOUR)
+    await rows.run(lambda tx: tx.outbox.claim_sink("gone", owner="a", until=NOW, now=NOW))
+    late = NOW + 2 * HOUR
+    assert await rows.run(lambda tx: tx.outbox.prune_events(before=late)) == 0
+    assert await rows.run(lambda tx: tx.outbox.prune_events(before=late, abandoned=NOW)) == 0
+    assert await rows.run(lambda tx: tx.outbox.prune_events(before=late, abandoned=NOW + SECOND)) == 3
+    assert [event.sequence for event in await events(rows)] == [4]
+
+
+async def test_sink_is_retired_when_no_process_serves_it(rows: Rows) -> None:
+    await record(rows, *[KEY_CREATED] * 2)
+    await rows.run(lambda tx: tx.outbox.claim_sink("old", owner="a", until=NOW + HOUR, now=NOW))
+    assert not await rows.run(lambda tx: tx.outbox.retire_sink("old", now=NOW))
+    assert await rows.run(lambda tx: tx.outbox.prune_events(before=NOW + SECOND)) == 0
+    assert await rows.run(lambda tx: tx.outbox.retire_sink("old", now=NOW + HOUR))
+    assert not await rows.run(lambda tx: tx.outbox.retire_sink("old", now=NOW + HOUR))
+    assert await rows.run(lambda tx: tx.outbox.prune_events(before=NOW + SECOND)) == 2
+
+
 async def test_number_is_not_given_again_after_the_newest_events_were_pruned(rows: Rows) -> None:
     await record(rows, KEY_CREATED, KEY_CREATED)
     assert await rows.run(lambda tx: tx.outbox.prune_events(before=NOW + SECOND)) == 2

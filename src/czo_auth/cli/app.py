@@ -17,6 +17,7 @@ from czo_auth.cli import (
     recovery,
     scan,
     serve,
+    sinks,
     users,
     webhooks,
 )
@@ -50,6 +51,8 @@ app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
+audit.events_app.command("sinks", epilog=sinks.LIST_EXAMPLE)(sinks.list_sinks)
+audit.events_app.command("retire-sink", epilog=sinks.RETIRE_EXAMPLE)(sinks.retire_sink)
 app.add_typer(audit.events_app, name="events")
 app.add_typer(audit.audit_app, name="audit")
 

@@ -36,6 +36,7 @@ from czo_auth.rest import (
 from czo_auth.rest.better_auth import account as better_auth_account
 from czo_auth.rest.better_auth import api_key as better_auth_api_key
 from czo_auth.rest.better_auth import organization as better_auth_organization
+from czo_auth.rest.openapi.viewer import add_viewer
 
 _LOG = logging.getLogger("czo_auth")
 NATIVE = (
@@ -64,11 +65,13 @@ def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> F
         title=title,
         version=version,
         openapi_url="/openapi.json" if settings.docs_are_open else None,
-        docs_url="/docs" if settings.docs_are_open else None,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         servers=[{"url": settings.base_path}],
     )
+    if settings.docs_are_open:
+        add_viewer(app, base=settings.base_path)
     app.state.app_state = app_state
     for module in (*BETTER_AUTH, *NATIVE):
         app.include_router(module.routes.router)

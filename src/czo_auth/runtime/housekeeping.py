@@ -29,6 +29,9 @@ KEEP_ENDED_KEYS: Final = timedelta(days=30)
 KEEP_CEREMONIES: Final = timedelta(hours=1)
 """Longer than a clock may be set back: the mark of an answered ceremony outlives the ceremony."""
 KEEP_EVENTS: Final = timedelta(days=30)
+KEEP_WAITING_EVENTS: Final = timedelta(days=90)
+"""Events that a sink has not had yet are kept no longer either: it is gone."""
+
 KEEP_DEAD_LETTERS = timedelta(days=90)
 
 
@@ -101,7 +104,8 @@ class Housekeeping:
         ended = now - KEEP_ENDED_KEYS
         await self._prune(lambda tx: tx.api_keys.prune_expired(before=before, expired=ended))
         await self._prune(lambda tx: tx.budgets.prune_expired(before=now))
-        await self._prune(lambda tx: tx.outbox.prune_events(before=now - KEEP_EVENTS))
+        abandoned = now - KEEP_WAITING_EVENTS
+        await self._prune(lambda tx: tx.outbox.prune_events(before=now - KEEP_EVENTS, abandoned=abandoned))
         await self._prune(lambda tx: tx.outbox.prune_dead_letters(before=now - KEEP_DEAD_LETTERS))
         await self._prune(lambda tx: tx.webhooks.prune_deliveries(before=now - KEEP_EVENTS))
 

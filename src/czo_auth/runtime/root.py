@@ -26,6 +26,7 @@ from czo_auth.core.flows.accounts.export import ExportUser
 from czo_auth.core.flows.administration.accounts import AdministerAccounts
 from czo_auth.core.flows.administration.audit_retention import AuditRetention
 from czo_auth.core.flows.administration.dead_letters import DeadLetters
+from czo_auth.core.flows.administration.sinks import ManageSinks
 from czo_auth.core.flows.administration.users import Administration
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.api_keys.manage import ManageApiKeys
@@ -273,6 +274,7 @@ class Runtime:
         self.invitations = Invitations(services)
         self.administration = Administration(services)
         self.dead_letters = DeadLetters(services)
+        self.manage_sinks = ManageSinks(services)
         self.webhooks = ManageWebhooks(services)
         self.administer_accounts = AdministerAccounts(services)
         self.change_email = ChangeEmail(services)

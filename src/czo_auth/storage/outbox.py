@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, literal, not_, or_, select, true, update
 
 from czo_auth.core.events.outbox import DeadLetter, Outbox, OutboxState, SinkState
 from czo_auth.core.events.types import Event
-from czo_auth.storage.store import Store, columns
+from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns
 
 
 class SqlOutbox(Store, Outbox):
@@ -155,8 +155,16 @@ class SqlOutbox(Store, Outbox):
             ],
         )
 
-    def prune_events(self, *, before: datetime) -> int:
+    def retire_sink(self, name: str, *, now: datetime) -> bool:
+        sinks = self._tables.sinks
+        is_served = and_(sinks.c.owner.is_not(None), sinks.c.leased_until > now)
+        return self._count(delete(sinks).where(sinks.c.name == name, not_(is_served))) == 1
+
+    def prune_events(self, *, before: datetime, abandoned: datetime | None = None) -> int:
         events, sinks = self._tables.events, self._tables.sinks
         slowest = select(func.min(sinks.c.sequence)).scalar_subquery()
-        had_by_all = or_(slowest.is_(None), events.c.sequence <= slowest)
-        return self._count(delete(events).where(events.c.at < before, had_by_all))
+        over = or_(slowest.is_(None), events.c.sequence <= slowest)
+        if abandoned is not None:
+            over = or_(over, events.c.at < abandoned)
+        due = select(events.c.sequence).where(events.c.at < before, over).order_by(events.c.sequence)
+        return self._count(delete(events).where(events.c.sequence.in_(due.limit(PRUNED_AT_ONCE))))

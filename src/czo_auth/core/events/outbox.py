@@ -119,5 +119,14 @@ class Outbox(Protocol):
     def state(self) -> OutboxState:
         """Tell how far each sink has come, and what was put aside."""
 
-    def prune_events(self, *, before: datetime) -> int:
-        """Delete events older than *before* that every known sink has had; answer how many."""
+    def retire_sink(self, name: str, *, now: datetime) -> bool:
+        """Forget a sink that no process serves now. One atomic statement: False when one does, or there is none."""
+
+    def prune_events(self, *, before: datetime, abandoned: datetime | None = None) -> int:
+        """
+        Delete a batch of the events older than *before* that every known sink has had; answer how many.
+
+        Args:
+            abandoned: Events older than this are deleted whoever waits for them: a sink that is gone must not keep
+                everything for ever. None keeps them.
+        """

@@ -121,6 +121,7 @@ AUDIT_ADDRESSES_REMOVED = _action(
 VERIFICATION_REQUESTED = _action(
     "auth.email.verification_requested", "Somebody asked for a mail to verify an address."
 )
+SINK_RETIRED = _action("auth.events.sink_retired", "An operator let events no longer wait for a sink.")
 EVENTS_REPLAYED = _action("auth.events.replayed", "?")
 ORGANIZATION_UPDATED = _action("auth.org.updated", "An organization was changed; `changed` names what.")
 ORGANIZATION_DELETED = _action("auth.org.deleted", "An organization was deleted.")

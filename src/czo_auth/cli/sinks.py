@@ -1,0 +1,69 @@
+"""``czo-auth events sinks`` and ``retire-sink``: where events go, and forgetting a place that is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from czo_auth.auth import Auth
+    from czo_auth.core.events.outbox import SinkState
+
+LIST_EXAMPLE = examples("czo-auth events sinks --json")
+RETIRE_EXAMPLE = examples("czo-auth events retire-sink json-lines")
+_COLUMNS = ("name", "waiting", "since", "served until", "dead letters")
+
+
+def list_sinks(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """List the places that events go to, and how many wait for each."""
+    from czo_auth.asgi.timestamps import format_timestamp_or_none
+    from czo_auth.cli.output import print_json, print_table
+    from czo_auth.cli.session import run
+
+    async def act(auth: Auth) -> Sequence[SinkState]:
+        return await auth.manage_sinks.list()
+
+    found = run(act, data_dir=data_dir, database_url=database_url)
+    rows = [
+        (
+            *(sink.name, sink.behind, format_timestamp_or_none(sink.oldest_waiting_at)),
+            *(format_timestamp_or_none(sink.leased_until), sink.dead_lettered),
+        )
+        for sink in found
+    ]
+    if not as_json:
+        print_table(_COLUMNS, rows)
+        return
+    for row in rows:
+        print_json(dict(zip(("name", "waiting", "since", "servedUntil", "deadLetters"), row, strict=True)))
+
+
+def retire_sink(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The sink's name.", show_default=False)],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Forget a sink that is gone, so that events no longer wait for it.
+
+    Without this they wait for 90 days. A sink that a server serves is refused: take it out of the configuration first.
+    """
+    from czo_auth.cli.session import OPERATOR, REFUSED, fail, run
+    from czo_auth.core.errors import Conflict
+
+    async def act(auth: Auth) -> bool:
+        try:
+            await auth.manage_sinks.retire(name, context=OPERATOR, now=auth.now())
+        except Conflict:
+            return False
+        return True
+
+    retired = run(act, data_dir=data_dir, database_url=database_url, missing="no sink is called so.")
+    if not retired:
+        fail("a server serves this sink at present. Take it out of its configuration first.", REFUSED)
+    print("events no longer wait for this sink")

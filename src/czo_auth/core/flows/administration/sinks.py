@@ -1,0 +1,44 @@
+"""The places that events go to: how far each has come, and forgetting one that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from czo_auth.core.context import Context
+from czo_auth.core.errors import Conflict, NotFound
+from czo_auth.core.events.outbox import SinkState
+from czo_auth.core.events.types import SINK_RETIRED, AuditEvent
+from czo_auth.core.flows.services import Services
+from czo_auth.core.transaction import Transaction
+
+
+class ManageSinks:
+    """Lists the sinks that were ever served, and forgets those that nobody serves any more."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def list(self) -> Sequence[SinkState]:
+        """List every sink by name, with what waits for it."""
+        return (await self._services.transactions.read(lambda tx: tx.outbox.state())).sinks
+
+    async def retire(self, name: str, *, context: Context, now: datetime) -> None:
+        """
+        Forget a sink: events no longer wait for it. Should it come back, it begins with the oldest event that is kept.
+
+        Raises:
+            NotFound: No sink is called so.
+            Conflict: A process serves it at present.
+        """
+
+        def retire_sink(tx: Transaction) -> None:
+            if not any(sink.name == name for sink in tx.outbox.state().sinks):
+                raise NotFound
+            if not tx.outbox.retire_sink(name, now=now):
+                raise Conflict
+            tx.audit_log.record(
+                AuditEvent(action=SINK_RETIRED, details={"sink": name}), context=context, now=now
+            )
+
+        await self._services.transactions.run(retire_sink)
