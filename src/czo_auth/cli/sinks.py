@@ -53,12 +53,12 @@ def retire_sink(
 
     Without this they wait for 90 days. A sink that a server serves is refused: take it out of the configuration first.
     """
-    from czo_auth.cli.session import OPERATOR, REFUSED, fail, run
+    from czo_auth.cli.session import REFUSED, fail, operator_context, run
     from czo_auth.core.errors import Conflict
 
     async def act(auth: Auth) -> bool:
         try:
-            await auth.manage_sinks.retire(name, context=OPERATOR, now=auth.now())
+            await auth.manage_sinks.retire(name, context=operator_context(auth.now()))
         except Conflict:
             return False
         return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import Conflict, NotFound
@@ -23,7 +22,7 @@ class ManageSinks:
         """List every sink by name, with what waits for it."""
         return (await self._services.transactions.read(lambda tx: tx.outbox.state())).sinks
 
-    async def retire(self, name: str, *, context: Context, now: datetime) -> None:
+    async def retire(self, name: str, *, context: Context) -> None:
         """
         Forget a sink: events no longer wait for it. Should it come back, it begins with the oldest event that is kept.
 
@@ -35,10 +34,8 @@ class ManageSinks:
         def retire_sink(tx: Transaction) -> None:
             if not any(sink.name == name for sink in tx.outbox.state().sinks):
                 raise NotFound
-            if not tx.outbox.retire_sink(name, now=now):
+            if not tx.outbox.retire_sink(name, now=tx.now):
                 raise Conflict
-            tx.audit_log.record(
-                AuditEvent(action=SINK_RETIRED, details={"sink": name}), context=context, now=now
-            )
+            tx.record(AuditEvent(action=SINK_RETIRED, details={"sink": name}))
 
-        await self._services.transactions.run(retire_sink)
+        await self._services.transactions.run(retire_sink, context)
