@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from czo_auth import Auth, Settings
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.context import SYSTEM
+from czo_auth.core.context import system_context
 from czo_auth.core.flows.organizations.create import create_organization
 from czo_auth.core.ids import new_id
 from czo_auth.core.transaction import Transaction
@@ -77,9 +77,7 @@ async def put_organization(auth: Auth, owner_id: str, member_id: str) -> str:
             owner_id,
             name="Acme",
             slug=None,
-            context=SYSTEM,
             policy=auth.services.policies.organizations,
-            now=auth.now(),
         )
         tx.organizations.add_member(
             new_id(auth.now()),
@@ -90,7 +88,7 @@ async def put_organization(auth: Auth, owner_id: str, member_id: str) -> str:
         )
         return made.id
 
-    return await auth.services.transactions.run(store)
+    return await auth.services.transactions.run(store, system_context(auth.now()))
 
 
 async def put_api_key(auth: Auth, user_id: str) -> tuple[str, ApiKey]:

@@ -96,7 +96,7 @@ async def test_process_of_before_writes_on_while_it_is_replaced(migrated_url: st
         rows = Rows(storage)
         await rows.run(lambda tx: tx.acting_as(system_context(NOW)).record(AuditEvent(action="auth.sign_in")))
         (first,) = await rows.run(lambda tx: tx.audit_log.audit_after(0, limit=10))
-        old = Context(actor_kind="system", ip="192.0.2.1")
+        old = Context(now=NOW, actor_kind="system", ip="192.0.2.1")
         own = chain_hash(
             first.hash,
             sequence=2,

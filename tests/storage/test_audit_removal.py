@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ async def test_records_that_are_written_while_a_person_is_erased_keep_nothing(ro
         {"user_agent": None},
     ],
 )
-async def test_origin_that_was_changed_breaks_the_chain(rows: Rows, change: dict[str, str | None]) -> None:
+async def test_origin_that_was_changed_breaks_the_chain(rows: Rows, change: dict[str, Any]) -> None:
     for _ in range(3):
         await record(rows, KEY, OWN)
     records = await audit(rows)
