@@ -32,6 +32,7 @@ _FAST_ATTACKS = (
     *("test_keys_and_organizations.py", "test_lists_and_keys_without_end.py"),
     *("test_recent_proof.py", "test_session_lineage.py", "test_password_guessing.py"),
     *("test_bounds_below_the_skins.py", "test_paths_and_floods.py"),
+    *("test_signing_key_rotation.py",),
 )
 # The first asks 5000 times; of the rest make test has a quicker kind elsewhere.
 _LONG = (

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.body import UnreadBody
+from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
 from czo_auth.asgi.forward_auth import PATH as FORWARD_AUTH
 from czo_auth.asgi.forward_auth import ROUTES as FORWARD_AUTH_ROUTES
 from czo_auth.asgi.forward_auth import ForwardAuth
@@ -86,7 +87,7 @@ class _TrustedOrigins(CORSMiddleware):
 
 
 class NeverStored:
-    """Marks every answer ``no-store`` and ``nosniff``, those to preflights included."""
+    """Marks every answer ``nosniff``, and ``no-store`` but for the public keys; those to preflights included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -157,5 +158,8 @@ def _any_path(scope: Scope) -> str:
 
 
 def _no_store(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    # Only the JWKS says so, which holds nothing but public keys.
+    public = (b"cache-control", JWKS_CACHE_CONTROL.encode())
+    caching = public if public in headers else (b"cache-control", b"no-store")
     kept = [(name, value) for name, value in headers if name not in (b"cache-control", NO_SNIFF[0])]
-    return [*kept, (b"cache-control", b"no-store"), NO_SNIFF]
+    return [*kept, caching, NO_SNIFF]

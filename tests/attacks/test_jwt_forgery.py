@@ -113,7 +113,7 @@ async def forge(live: Live, session: Session) -> Forge:
 async def forge_for(live: Live, session: Session) -> Forge:
     """Take the server's own key out of its database, as only its operator can."""
     await live.auth.start()
-    signing = live.auth.services.access_tokens._signing
+    signing = live.auth.services.access_tokens._signing_key(live.clock())
     assert signing is not None
     public = accepted(await live.api.get("/jwks"))["keys"][0]
     return Forge(session.access_token, signing.private_pem, public, ECKey.generate_key("P-256"))

@@ -7,6 +7,7 @@ import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -199,3 +200,14 @@ def test_processes_that_start_together_make_one_key(fresh: Shell) -> None:
     assert sorted(os.listdir(fresh.data))[0].startswith("czo-auth.db")
     assert [name for name in os.listdir(fresh.data) if name.startswith(KEY_FILE)] == [KEY_FILE]
     assert (fresh.data / KEY_FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_signing_keys_rotate_now_or_six_minutes_later(shell: Shell) -> None:
+    shell.create("ada@example.com")
+    before = utc_now()
+    waiting, at_once = (shell.one("keys", "rotate-signing", *more) for more in ((), ("--now",)))
+    assert waiting["kid"] != at_once["kid"]
+    ahead = datetime.fromisoformat(waiting["signsFrom"]) - before
+    assert timedelta(seconds=359) <= ahead <= timedelta(minutes=8)
+    assert datetime.fromisoformat(at_once["signsFrom"]) - before <= timedelta(minutes=2)
+    assert "signs from" in shell.run("keys", "rotate-signing").stdout

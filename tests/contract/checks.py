@@ -22,7 +22,8 @@ _WITH_DETAILS = ("VALIDATION_ERROR", "LAST_OWNER")
 def accepted(answer: Answer, status: int = 200) -> Any:
     """Give the JSON of *answer*, which has *status* and the form of every success; None for 204."""
     assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
-    assert answer.headers["cache-control"] == "no-store"
+    is_public = answer.url.path.endswith(("/jwks", "/jwks.json"))
+    assert answer.headers["cache-control"] == ("public, max-age=300" if is_public else "no-store")
     assert "www-authenticate" not in answer.headers
     if status == 204:
         assert answer.content == b""

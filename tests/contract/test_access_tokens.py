@@ -128,7 +128,7 @@ async def test_forged_tokens_are_refused(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
     good = session.access_token
     head, claims = part_of(good, 0), part_of(good, 1)
-    ours = timed.auth.services.access_tokens._signing
+    ours = timed.auth.services.access_tokens._signing_key(timed.clock())
     assert ours is not None
     mine = ECKey.import_key(ours.private_pem)
     theirs = ECKey.generate_key("P-256")
@@ -199,7 +199,7 @@ async def test_other_processes_know_a_new_signing_key_within_seconds(deploy: Dep
     """A token of one worker is good at the next one, and anybody may ask that one for the key."""
     one = await deploy()
     others = [await deploy(one.auth.settings.database_url) for _ in range(2)]
-    await one.auth.signing_keys.rotate(now=one.clock())
+    await one.auth.signing_keys.rotate(at_once=True, now=one.clock())
     await one.auth.signing_keys.load(now=one.clock())
     _, session = await one.people.newcomer()
     for other in others:

@@ -163,8 +163,10 @@ async def test_signing_keys_come_newest_first(rows: Rows) -> None:
 async def test_signing_key_is_retired_once_and_dropped_after_its_overlap(rows: Rows) -> None:
     key, end = a_signing_key("k"), NOW + HOUR
     await rows.run(lambda tx: tx.sessions.add_signing_key(key))
-    await rows.run(lambda tx: tx.sessions.retire_signing_key("k", now=NOW, expires_at=end))
-    await rows.run(lambda tx: tx.sessions.retire_signing_key("k", now=NOW + HOUR, expires_at=end + HOUR))
+    await rows.run(lambda tx: tx.sessions.retire_signing_key("k", retired_at=NOW, expires_at=end))
+    await rows.run(
+        lambda tx: tx.sessions.retire_signing_key("k", retired_at=NOW + HOUR, expires_at=end + HOUR)
+    )
     retired = replace(key, retired_at=NOW, expires_at=end)
     assert await rows.run(lambda tx: tx.sessions.signing_keys()) == [retired]
     assert await rows.run(lambda tx: tx.sessions.drop_signing_keys(before=end)) == 0

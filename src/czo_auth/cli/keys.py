@@ -1,4 +1,4 @@
-"""``czo-auth keys``: the encryption keys of the deployment (S11, S14)."""
+"""``czo-auth keys``: the encryption keys of the deployment, and those that sign access tokens (S11, S14, S21)."""
 
 from __future__ import annotations
 
@@ -112,6 +112,41 @@ def _shaped(key: SealedRows) -> dict[str, object]:
         "webhookSecrets": key.webhook_secrets,
         "total": key.total,
     }
+
+
+@app.command(
+    epilog=examples(
+        "czo-auth keys rotate-signing", "czo-auth keys rotate-signing --now  # a key may have leaked"
+    )
+)
+def rotate_signing(
+    at_once: Annotated[
+        bool, typer.Option("--now", help="Sign with the new key at once, not after 6 minutes.")
+    ] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Make a new key that signs access tokens; running servers follow within a minute.
+
+    It is published 6 minutes before it signs, so that services with a cached JWKS know it. With --now they may refuse
+    new tokens until they read the JWKS again.
+    """
+    from czo_auth.cli.output import print_json
+    from czo_auth.cli.session import run
+    from czo_auth.core.flows.sessions.signing_keys import PUBLISHED_AHEAD
+
+    async def act(auth: Auth) -> tuple[str, str]:
+        now = auth.now()
+        key = await auth.signing_keys.rotate(at_once=at_once, now=now)
+        return key.kid, (now if at_once else now + PUBLISHED_AHEAD).isoformat(timespec="seconds")
+
+    kid, signs_from = run(act, data_dir=data_dir, database_url=database_url)
+    if as_json:
+        print_json({"kid": kid, "signsFrom": signs_from})
+    else:
+        print(f"{kid} signs from {signs_from}")
 
 
 @app.command(epilog=examples("czo-auth keys rotate", "czo-auth keys status"))

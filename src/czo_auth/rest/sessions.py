@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
+from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
 from czo_auth.core.access import ACCOUNT, PUBLIC
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import no_content
@@ -81,4 +82,5 @@ async def refresh(body: RefreshRequest, call: CurrentRequest) -> Response:
 @routes.add("GET", "/jwks", access=PUBLIC)
 async def jwks(call: CurrentRequest) -> Response:
     """The public keys of access tokens (RFC 7517)."""
-    return JSONResponse(await call.runtime.signing_keys.published(now=call.now))
+    keys = await call.runtime.signing_keys.published(now=call.now)
+    return JSONResponse(keys, headers={"cache-control": JWKS_CACHE_CONTROL})

@@ -19,6 +19,7 @@ from czo_auth.core.transaction import Transaction, Transactions
 FLUSH_EVERY: Final = timedelta(seconds=5)
 RESETS_EVERY: Final = timedelta(seconds=5)
 ANSWERS_EVERY: Final = timedelta(seconds=30)
+SIGNING_KEYS_EVERY: Final = timedelta(minutes=1)
 TIDY_EVERY: Final = timedelta(minutes=10)
 RETENTION_EVERY: Final = timedelta(minutes=10)
 KEY_EXPIRY_EVERY: Final = timedelta(minutes=10)
@@ -88,10 +89,13 @@ class Housekeeping:
         if self._failed_at is None or now - self._failed_at > UNUSED_MARGIN:
             await self._key_expiry.expire_unused(now=now)
 
+    async def load_signing_keys(self) -> None:
+        """Rotate signing keys where due, and follow what another process or an operator rotated."""
+        await self._signing_keys.load(now=self._now())
+
     async def tidy(self) -> None:
-        """Rotate signing keys where due, and delete what nobody can use any more."""
+        """Delete what nobody can use any more."""
         now = self._now()
-        await self._signing_keys.load(now=now)
         before = now - KEEP_EXPIRED
         await self._prune(lambda tx: tx.sessions.prune_expired(before=before))
         await self._prune(lambda tx: tx.two_factor.prune_expired(before=before))

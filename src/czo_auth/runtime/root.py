@@ -75,6 +75,7 @@ from czo_auth.runtime.housekeeping import (
     KEY_EXPIRY_EVERY,
     RESETS_EVERY,
     RETENTION_EVERY,
+    SIGNING_KEYS_EVERY,
     TIDY_EVERY,
     Housekeeping,
 )
@@ -413,6 +414,7 @@ class Runtime:
         self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
         self._background.repeat(self._housekeeping.forget_answers, every=ANSWERS_EVERY)
+        self._background.repeat(self._housekeeping.load_signing_keys, every=SIGNING_KEYS_EVERY)
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
         self._background.repeat(self._housekeeping.keep_retention, every=RETENTION_EVERY)
         self._background.repeat(self._housekeeping.enforce_key_expiry, every=KEY_EXPIRY_EVERY)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, or_, select, update
 
 from czo_auth.core.ids import is_id
 from czo_auth.core.sessions.session import RefreshToken, Session
@@ -132,10 +132,11 @@ class SqlSessions(Store):
     def add_signing_key(self, key: StoredSigningKey) -> None:
         self._add(self._tables.signing_keys, values(key))
 
-    def retire_signing_key(self, kid: str, *, now: datetime, expires_at: datetime) -> None:
+    def retire_signing_key(self, kid: str, *, retired_at: datetime, expires_at: datetime) -> None:
         keys = self._tables.signing_keys
-        statement = update(keys).where(keys.c.kid == kid, keys.c.retired_at.is_(None))
-        self._connection.execute(statement.values(retired_at=now, expires_at=expires_at))
+        later = or_(keys.c.retired_at.is_(None), keys.c.retired_at > retired_at)
+        statement = update(keys).where(keys.c.kid == kid, later)
+        self._connection.execute(statement.values(retired_at=retired_at, expires_at=expires_at))
 
     def reencrypt_signing_key(self, kid: str, *, old: str, new: str) -> bool:
         keys = self._tables.signing_keys

@@ -56,7 +56,7 @@ NEW, OLD = stored(), stored(retired=True)
 
 def loaded(*keys: StoredSigningKey) -> AccessTokens:
     made = AccessTokens(issuer="https://auth.test", audience="shop", lifetime=LIFETIME)
-    made.load(keys or (NEW,), RING)
+    made.load(keys or (NEW,), RING, now=NOW)
     return made
 
 
@@ -126,9 +126,9 @@ def test_key_that_was_retired_verifies_and_signs_nothing(keys: Sequence[StoredSi
     assert kid_of(tokens.sign(SESSION, restricted=False, now=NOW)) == NEW.kid
     of_before = loaded(replace(OLD, retired_at=None)).sign(SESSION, restricted=False, now=NOW)
     assert tokens.verify(of_before, now=NOW).session_id == "s1"
-    assert tokens.jwks() == {"keys": [key.public_jwk for key in keys]}
-    assert tokens.knows(OLD.kid)
-    assert not tokens.knows("another")
+    assert tokens.jwks(now=NOW) == {"keys": [key.public_jwk for key in keys]}
+    assert tokens.knows(OLD.kid, now=NOW)
+    assert not tokens.knows("another", now=NOW)
 
 
 def test_token_of_a_key_that_is_not_loaded_is_told_apart() -> None:
@@ -151,4 +151,4 @@ def test_nothing_is_signed_or_believed_before_the_keys_are_loaded() -> None:
         empty.sign(SESSION, restricted=False, now=NOW)
     with pytest.raises(StorageUnavailable):
         empty.verify(token, now=NOW)
-    assert empty.jwks() == {"keys": []}
+    assert empty.jwks(now=NOW) == {"keys": []}

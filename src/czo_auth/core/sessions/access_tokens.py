@@ -79,40 +79,74 @@ class AccessTokens:
         self.issuer = issuer
         self.audience = audience
         self.lifetime = lifetime
-        self._signing: jwt.SigningKey | None = None
-        self._verifier: jwt.Verifier | None = None
+        self._private: dict[str, jwt.SigningKey] = {}
+        self._verifiers: dict[tuple[str, ...], jwt.Verifier] = {}
         self._stored: tuple[StoredSigningKey, ...] = ()
 
-    def load(self, stored: Sequence[StoredSigningKey], key_ring: KeyRing) -> None:
+    @property
+    def longest_lifetime(self) -> timedelta:
+        """Of whatever the signing keys sign."""
+        return max(self.lifetime, MAX_EXCHANGED_LIFETIME)
+
+    def load(self, stored: Sequence[StoredSigningKey], key_ring: KeyRing, *, now: datetime) -> None:
         """
         Use *stored*, newest first, from now on.
 
         Raises:
-            OpenError: The newest key does not open with *key_ring*.
+            OpenError: A key that signs, or will, does not open with *key_ring*.
         """
-        usable = next(key for key in stored if key.retired_at is None)
-        private = key_ring.open(usable.sealed_private_key, purpose=SIGNING_KEY, bound_to={"kid": usable.kid})
-        self._signing = jwt.SigningKey(kid=usable.kid, private_pem=private)
-        self._verifier = jwt.Verifier(
-            {key.kid: key.public_jwk for key in stored},
-            issuer=self.issuer,
-            audience=self.audience,
-            leeway_seconds=LEEWAY_SECONDS,
-        )
+        self._private = {
+            key.kid: jwt.SigningKey(
+                kid=key.kid,
+                private_pem=key_ring.open(
+                    key.sealed_private_key, purpose=SIGNING_KEY, bound_to={"kid": key.kid}
+                ),
+            )
+            for key in stored
+            if key.signs(now)
+        }
         self._stored = tuple(stored)
+        self._verifiers = {}
 
-    def knows(self, kid: str) -> bool:
-        """Say whether the key *kid* is loaded."""
-        return any(key.kid == kid for key in self._stored)
+    def knows(self, kid: str, *, now: datetime) -> bool:
+        """Whether the key *kid* is loaded and not over."""
+        return any(key.kid == kid for key in self._live(now))
 
-    def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """Give the public keys that verify tokens that may still be valid. Source: RFC 7517 section 5."""
-        return {"keys": [key.public_jwk for key in self._stored]}
+    def jwks(self, *, now: datetime) -> dict[str, list[dict[str, str]]]:
+        """Return the public keys that verify tokens that may still be valid. Source: RFC 7517 section 5."""
+        return {"keys": [key.public_jwk for key in self._live(now)]}
+
+    def _live(self, now: datetime) -> tuple[StoredSigningKey, ...]:
+        return tuple(key for key in self._stored if key.expires_at is None or key.expires_at > now)
+
+    def _signing_key(self, now: datetime) -> jwt.SigningKey:
+        """
+        Return the key that signs: the oldest that is not retired, since a new one is published before its turn.
+
+        Raises:
+            StorageUnavailable: No key was loaded yet.
+        """
+        signing = [key.kid for key in self._stored if key.signs(now) and key.kid in self._private]
+        if not signing:
+            raise StorageUnavailable
+        return self._private[signing[-1]]
+
+    def _verifier(self, now: datetime) -> jwt.Verifier:
+        live = self._live(now)
+        kids = tuple(key.kid for key in live)
+        if kids not in self._verifiers:
+            verifier = jwt.Verifier(
+                {key.kid: key.public_jwk for key in live},
+                issuer=self.issuer,
+                audience=self.audience,
+                leeway_seconds=LEEWAY_SECONDS,
+            )
+            self._verifiers = {kids: verifier}
+        return self._verifiers[kids]
 
     def sign(self, session: Session, *, restricted: bool, now: datetime) -> str:
         """Sign a token for *session*; its expiry never lies beyond the session's."""
-        if self._signing is None:
-            raise StorageUnavailable
+        signing_key = self._signing_key(now)
         issued_at = int(now.timestamp())
         claims: dict[str, object] = {
             "iss": self.issuer,
@@ -133,7 +167,7 @@ class AccessTokens:
             claims["phr"] = True
         if restricted:
             claims["scp"] = [TWO_FACTOR_SETUP]
-        return jwt.sign(claims, self._signing)
+        return jwt.sign(claims, signing_key)
 
     def sign_exchanged(self, exchanged: ExchangedToken, *, now: datetime) -> str:
         """
@@ -141,8 +175,7 @@ class AccessTokens:
 
         Source: RFC 9068 section 2.2 (``client_id`` names the key), RFC 8693 section 2.2.
         """
-        if self._signing is None:
-            raise StorageUnavailable
+        signing_key = self._signing_key(now)
         claims: dict[str, object] = {
             "iss": self.issuer,
             "aud": exchanged.audience,
@@ -155,7 +188,7 @@ class AccessTokens:
         }
         if exchanged.organization_id is not None:
             claims["org"] = exchanged.organization_id
-        return jwt.sign(claims, self._signing)
+        return jwt.sign(claims, signing_key)
 
     def verify(self, token: str, *, now: datetime, audiences: Collection[str] | None = None) -> VerifiedToken:
         """
@@ -165,13 +198,13 @@ class AccessTokens:
             audiences: Whom it may be for; by default this deployment alone.
 
         Raises:
-            jwt.UnknownSigningKey: It names a key that is not loaded.
+            jwt.UnknownSigningKey: It names a key that is not loaded, or is over.
             InvalidToken: It is not one of ours, or its time is over.
         """
-        if self._verifier is None:
+        if not self._stored:
             raise StorageUnavailable
         try:
-            claims = self._verifier.verify(token, now=now, audiences=audiences)
+            claims = self._verifier(now).verify(token, now=now, audiences=audiences)
         except jwt.UnknownSigningKey:
             raise
         except jwt.InvalidToken:

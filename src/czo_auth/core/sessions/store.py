@@ -16,7 +16,8 @@ class StoredSigningKey:
     A key that signs access tokens, sealed (S12).
 
     Attributes:
-        retired_at: From then on it signs nothing new; it stays in the JWKS until ``expires_at``.
+        retired_at: From then on, which may be later, it signs nothing new.
+        expires_at: Until then it is accepted, and published in the JWKS.
     """
 
     kid: str
@@ -25,6 +26,10 @@ class StoredSigningKey:
     created_at: datetime
     retired_at: datetime | None
     expires_at: datetime | None
+
+    def signs(self, now: datetime) -> bool:
+        """Whether it is not retired yet."""
+        return self.retired_at is None or self.retired_at > now
 
 
 class Sessions(Protocol):
@@ -84,14 +89,14 @@ class Sessions(Protocol):
     def add_signing_key(self, key: StoredSigningKey) -> None:
         """Keep a new signing key."""
 
-    def retire_signing_key(self, kid: str, *, now: datetime, expires_at: datetime) -> None:
-        """Stop signing with a key; verifiers drop it at *expires_at*."""
+    def retire_signing_key(self, kid: str, *, retired_at: datetime, expires_at: datetime) -> None:
+        """Stop signing with a key at *retired_at*, unless it stops earlier; verifiers drop it at *expires_at*."""
 
     def reencrypt_signing_key(self, kid: str, *, old: str, new: str) -> bool:
         """Replace a sealed key if it is still *old* (S14)."""
 
     def drop_signing_keys(self, *, before: datetime) -> int:
-        """Forget keys whose overlap ended before *before*."""
+        """Delete keys that verifiers dropped before *before*."""
 
     def prune_expired(self, *, before: datetime) -> int:
         """

@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
 from czo_auth.core.errors import Refusal
 from czo_auth.rest.openapi import records as r
 from czo_auth.rest.openapi.answers import ANSWERS, OPENS_SESSION
@@ -67,6 +68,8 @@ def _complete(operation: dict[str, Any], name: str) -> None:
     operation["security"] = _CREDENTIALS[operation["x-credential"]]
     (success,) = (status for status in operation["responses"] if status.startswith("2"))
     done: dict[str, Any] = {"description": "Done.", "headers": _always()}
+    if name == "GET /jwks":
+        done["headers"] = {"Cache-Control": _header({"const": JWKS_CACHE_CONTROL})}
     if success != "204":
         done["content"] = {"application/json": {"schema": ANSWERS[name]}}
     if name in OPENS_SESSION:

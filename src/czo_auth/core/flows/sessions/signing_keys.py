@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from czo_auth.core.context import system_context
 from czo_auth.core.errors import SecretUnreadable, Unavailable
 from czo_auth.core.flows.services import Services
-from czo_auth.core.sessions.access_tokens import SIGNING_KEY
+from czo_auth.core.sessions.access_tokens import LEEWAY_SECONDS, SIGNING_KEY
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import jwt
@@ -17,6 +17,11 @@ from czo_auth.crypto.sealing import OpenError
 
 ROTATION = timedelta(days=30)
 RELOAD_PAUSE = timedelta(seconds=5)
+CACHED_FOR = timedelta(seconds=300)
+"""How long others may keep the JWKS; said in its ``Cache-Control``."""
+LEEWAY = timedelta(seconds=LEEWAY_SECONDS)
+PUBLISHED_AHEAD = CACHED_FOR + LEEWAY
+"""How long a new key is published before it signs."""
 
 
 class SigningKeys:
@@ -29,21 +34,24 @@ class SigningKeys:
 
     async def load(self, *, now: datetime) -> None:
         """
-        Load the keys, making or rotating one where it is due.
-
-        A retired key stays in the JWKS for twice an access token's life, so that every token it signed is verifiable.
+        Load the keys, making or rotating one where it is due, and delete those that are over.
 
         Raises:
-            SecretUnreadable: The newest key does not open with the key ring.
+            SecretUnreadable: A key that signs does not open with the key ring.
         """
         stored = await self._services.transactions.read(lambda tx: tx.sessions.signing_keys())
         if self._is_due(stored, now=now):
             stored = await self._services.transactions.run(
-                lambda tx: self._rotate(tx, force=False), system_context(now)
+                lambda tx: self._rotate(tx, force=False, at_once=False), system_context(now)
             )
+        elif any(key.expires_at is not None and key.expires_at <= now for key in stored):
+            with suppress(Unavailable):
+                await self._services.transactions.run(
+                    lambda tx: tx.sessions.drop_signing_keys(before=now), system_context(now)
+                )
         self._loaded_at = now
         try:
-            self._services.access_tokens.load(stored, self._services.key_ring)
+            self._services.access_tokens.load(stored, self._services.key_ring, now=now)
         except OpenError:
             raise SecretUnreadable("The signing key does not open with AUTH_ENCRYPTION_KEY.") from None
 
@@ -57,11 +65,11 @@ class SigningKeys:
             Whether the key is known now.
         """
         access_tokens = self._services.access_tokens
-        if not access_tokens.knows(kid):
+        if not access_tokens.knows(kid, now=now):
             if self._loaded_at is not None and abs(now - self._loaded_at) < RELOAD_PAUSE:
                 return False
             await self.load(now=now)
-        return access_tokens.knows(kid)
+        return access_tokens.knows(kid, now=now)
 
     async def published(self, *, now: datetime) -> dict[str, list[dict[str, str]]]:
         """
@@ -72,30 +80,39 @@ class SigningKeys:
         if self._loaded_at is None or abs(now - self._loaded_at) >= RELOAD_PAUSE:
             with suppress(Unavailable):
                 await self.load(now=now)
-        return self._services.access_tokens.jwks()
+        return self._services.access_tokens.jwks(now=now)
 
-    async def rotate(self, *, now: datetime) -> str:
-        """Make a new signing key now; answer its id."""
+    async def rotate(self, *, at_once: bool = False, now: datetime) -> StoredSigningKey:
+        """
+        Make a new signing key; return it.
+
+        It is published now and signs 360 seconds later, when every cache of the JWKS has it. A retired key is accepted
+        and published for the longest life of what it signed, the clocks' leeway and the age of a cached JWKS.
+
+        Args:
+            at_once: Sign with it now, and with no earlier key any more.
+        """
         stored = await self._services.transactions.run(
-            lambda tx: self._rotate(tx, force=True), system_context(now)
+            lambda tx: self._rotate(tx, force=True, at_once=at_once), system_context(now)
         )
-        return stored[0].kid
+        return stored[0]
 
     def _is_due(self, stored: Sequence[StoredSigningKey], *, now: datetime) -> bool:
         live = [key for key in stored if key.retired_at is None]
         return not live or now - live[0].created_at >= self._rotation
 
-    def _rotate(self, tx: Transaction, *, force: bool) -> tuple[StoredSigningKey, ...]:
+    def _rotate(self, tx: Transaction, *, force: bool, at_once: bool) -> tuple[StoredSigningKey, ...]:
         tx.sessions.lock_signing_keys()
         stored = tuple(tx.sessions.signing_keys())
         if not force and not self._is_due(stored, now=tx.now):
             return stored
         key = jwt.new_signing_key()
         sealed = self._services.key_ring.seal(key.private_pem, purpose=SIGNING_KEY, bound_to={"kid": key.kid})
+        retired_at = tx.now if at_once else tx.now + PUBLISHED_AHEAD
+        expires_at = retired_at + self._services.access_tokens.longest_lifetime + LEEWAY + CACHED_FOR
         for old in stored:
-            if old.retired_at is None:
-                overlap = 2 * self._services.access_tokens.lifetime
-                tx.sessions.retire_signing_key(old.kid, now=tx.now, expires_at=tx.now + overlap)
+            if old.signs(tx.now):
+                tx.sessions.retire_signing_key(old.kid, retired_at=retired_at, expires_at=expires_at)
         tx.sessions.drop_signing_keys(before=tx.now)
         tx.sessions.add_signing_key(
             StoredSigningKey(
