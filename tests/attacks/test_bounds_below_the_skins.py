@@ -94,7 +94,7 @@ async def sign_up_with_an_organization(timed: Timed, _: Principal, name: str) ->
 
 async def import_user(timed: Timed, _: Principal, name: str) -> object:
     known = KnownUser(email="old@example.com", name=name, password_hash=None)
-    return await ImportUsers(timed.runtime.services).add(known, **how(timed))
+    return await ImportUsers(timed.runtime.services).bring(known, **how(timed))
 
 
 async def rename(timed: Timed, principal: Principal, name: str) -> object:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import bcrypt
 import httpx
 
+from tests.cli.inside import Inside
 from tests.cli.shell import Shell
 from tests.conftest import StartServer
 
@@ -27,7 +29,7 @@ def test_user_signs_in_with_the_password_of_before_and_is_rehashed(
     done = shell.run(
         "users", "import", stdin=line("Ada@Example.com", emailVerified=True, actorTypes=["merchant"])
     )
-    assert done.stdout == "1 users were imported, 0 lines were refused\n"
+    assert done.stdout == "1 users were imported, 0 updated, 0 unchanged, 0 lines were refused\n"
 
     for _ in ("with the old hash", "with the new one"):
         answer = httpx.post(
@@ -56,9 +58,9 @@ def test_lines_that_are_refused_are_named_and_the_others_go_on(shell: Shell) -> 
         + line("bo@example.com", passwordHash=None)
     )
     done = shell.run("users", "import", stdin=text, code=1)
-    assert done.stdout == "2 users were imported, 6 lines were refused\n"
+    assert done.stdout == "2 users were imported, 0 updated, 1 unchanged, 5 lines were refused\n"
     told = done.stderr.splitlines()
-    assert [each.split(":")[1].strip() for each in told[:6]] == [f"line {n}" for n in (2, 4, 5, 6, 7, 8)]
+    assert [each.split(":")[1].strip() for each in told[:5]] == [f"line {n}" for n in (4, 5, 6, 7, 8)]
     assert "secret phrase" not in done.stderr
     assert "md5" not in done.stderr
     users = [json.loads(each) for each in shell.run("users", "list", "--json").stdout.splitlines()]
@@ -68,7 +70,7 @@ def test_lines_that_are_refused_are_named_and_the_others_go_on(shell: Shell) -> 
 def test_line_that_is_too_long_counts_as_one(shell: Shell) -> None:
     text = line("cy@example.com", name="x" * 200_000) + line("not an address") + line("cy@example.com")
     done = shell.run("users", "import", stdin=text, code=1)
-    assert done.stdout == "1 users were imported, 2 lines were refused\n"
+    assert done.stdout == "1 users were imported, 0 updated, 0 unchanged, 2 lines were refused\n"
     assert [told[told.index("line ") :][:7] for told in done.stderr.splitlines()[:2]] == [
         "line 1:",
         "line 2:",
@@ -81,4 +83,72 @@ def test_hash_that_no_password_could_match_is_refused(shell: Shell) -> None:
     bcrypts = HASH.replace("$04$", "$15$"), HASH.replace("$04$", "$03$")
     text = "".join(line("dee@example.com", passwordHash=one) for one in (dear, *bcrypts))
     done = shell.run("users", "import", stdin=text, code=1)
-    assert done.stdout == "0 users were imported, 3 lines were refused\n"
+    assert done.stdout == "0 users were imported, 0 updated, 0 unchanged, 3 lines were refused\n"
+
+
+def imported(shell: Shell, text: str, *more: str, code: int = 0) -> dict[str, int]:
+    """Import *text*; gives the counts that are printed."""
+    said = shell.run("users", "import", *more, stdin=text, code=code).stdout
+    words = ("imported", "updated", "unchanged", "refused")
+    numbers = [int(number) for number in re.findall(r"[0-9]+", said)]
+    return dict(zip(words, numbers, strict=True))
+
+
+def test_same_file_may_be_given_again(shell: Shell) -> None:
+    text = line("ada@example.com", externalId="7") + line("bo@example.com")
+    assert imported(shell, text) == {"imported": 2, "updated": 0, "unchanged": 0, "refused": 0}
+    assert imported(shell, text) == {"imported": 0, "updated": 0, "unchanged": 2, "refused": 0}
+    events = len(shell.json("events", "tail"))
+    changed = (
+        line("ada@example.com", name="Ada King", externalId="7", emailVerified=True)
+        + line("bo@example.com", externalId="8", banned=True)
+        + line("cy@example.com")
+    )
+    assert imported(shell, changed) == {"imported": 1, "updated": 2, "unchanged": 0, "refused": 0}
+    assert imported(shell, changed) == {"imported": 0, "updated": 0, "unchanged": 3, "refused": 0}
+    ada, bo = shell.one("users", "show", "ada@example.com"), shell.one("users", "show", "bo@example.com")
+    assert (ada["name"], ada["emailVerified"], ada["banned"], bo["banned"]) == ("Ada King", True, False, True)
+    # What the file no longer says is not taken back.
+    assert imported(shell, line("bo@example.com", emailVerified=False))["unchanged"] == 1
+    assert shell.one("users", "show", "bo@example.com")["banned"]
+    assert len(shell.json("events", "tail")) > events
+
+
+def test_ban_time_and_id_of_the_other_system_are_taken(shell: Shell, inside: Inside) -> None:
+    text = line(
+        "ada@example.com", banned=True, createdAt="2019-05-04T10:00:00.123456+02:00", externalId="old-7"
+    )
+    assert imported(shell, text)["imported"] == 1
+    user = shell.one("users", "show", "ada@example.com")
+    assert user["banned"]
+    assert user["createdAt"] == "2019-05-04T08:00:00.123Z"
+    found = inside.run(lambda auth: auth.users.find(external_id="old-7"))
+    assert found is not None
+    assert (found.id, found.external_id) == (user["id"], "old-7")
+
+
+def test_fields_that_make_no_sense_are_refused(shell: Shell) -> None:
+    assert imported(shell, line("ada@example.com", externalId="7"))["imported"] == 1
+    bad = (
+        line("bo@example.com", externalId="7")
+        + line("bo@example.com", externalId="")
+        + line("bo@example.com", externalId="x" * 256)
+        + line("bo@example.com", externalId="a\nb")
+        + line("bo@example.com", createdAt="2999-01-01T00:00:00Z")
+        + line("bo@example.com", createdAt="2019-01-01T00:00:00")
+        + line("bo@example.com", createdAt="yesterday")
+        + line("bo@example.com", banned="yes")
+    )
+    assert imported(shell, bad, code=1) == {"imported": 0, "updated": 0, "unchanged": 0, "refused": 8}
+
+
+def test_administrators_are_made_on_purpose_only(shell: Shell) -> None:
+    text = line("ada@example.com", actorTypes=["admin"])
+    done = shell.run("users", "import", stdin=text, code=1)
+    assert "--allow-actor-type admin" in done.stderr
+    assert imported(shell, text, "--allow-actor-type", "admin")["imported"] == 1
+    assert "admin" in shell.one("users", "show", "ada@example.com")["actorTypes"]
+
+
+def test_file_may_begin_with_a_byte_order_mark(shell: Shell) -> None:
+    assert imported(shell, "\ufeff" + line("ada@example.com"))["imported"] == 1

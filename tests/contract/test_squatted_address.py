@@ -120,8 +120,7 @@ async def test_factor_stays_on_accounts_that_were_made_for_people(timed: Timed) 
     importing = timed.auth.services
     from czo_auth.core.flows.administration.import_users import ImportUsers
 
-    user = await ImportUsers(importing).add(known, context=system_context(timed.clock()))
-    user = getattr(user, "user", user)
+    assert await ImportUsers(importing).bring(known, context=system_context(timed.clock())) == "imported"
     found_user = await timed.auth.services.transactions.read(lambda tx: tx.users.find_by_email(known.email))
     assert found_user is not None
     assert found_user.made_by == "import"

@@ -11,6 +11,7 @@ from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
 from czo_auth.core.users.user import User
 
@@ -25,6 +26,7 @@ class UserRecord:
         mail_address: Where mail goes: the address as it was typed.
         two_factor_enabled: Whether a password sign-in asks for a second step.
         banned: Whether the user is banned.
+        external_id: The id in the system that the user was imported from.
     """
 
     id: str
@@ -36,6 +38,7 @@ class UserRecord:
     two_factor_enabled: bool
     actor_types: frozenset[str]
     banned: bool
+    external_id: str | None
     created_at: datetime
     updated_at: datetime
 
@@ -52,13 +55,27 @@ class Users(Acting):
         """
         return _record(await self._user(user_id))
 
-    async def find(self, *, email: str) -> UserRecord | None:
-        """Find a user by address, however it is written; None when nobody has it."""
-        canonical = find_canonical_email(email)
+    async def find(self, *, email: str | None = None, external_id: str | None = None) -> UserRecord | None:
+        """
+        Find a user by address, however it is written, or by the id in the system that they were imported from.
+
+        Returns:
+            The user, or None when there is no such.
+
+        Raises:
+            TypeError: Neither was given, or both were.
+        """
+        if (email is None) == (external_id is None):
+            raise TypeError("find() takes email or external_id")
+        canonical = None if email is None else find_canonical_email(email)
         runtime = await self._started()
-        if canonical is None:
-            return None
-        user = await runtime.services.transactions.read(lambda tx: tx.users.find_by_email(canonical))
+
+        def find_user(tx: Transaction) -> User | None:
+            if external_id is not None:
+                return tx.users.find_by_external_id(external_id)
+            return None if canonical is None else tx.users.find_by_email(canonical)
+
+        user = await runtime.services.transactions.read(find_user)
         return None if user is None else _record(user)
 
     async def search(
@@ -173,6 +190,7 @@ def _record(user: User) -> UserRecord:
         two_factor_enabled=user.has_factor,
         actor_types=user.actor_types,
         banned=user.banned_at is not None,
+        external_id=user.external_id,
         created_at=user.created_at,
         updated_at=user.updated_at,
     )

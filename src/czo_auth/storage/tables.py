@@ -126,9 +126,11 @@ class Tables:
             Column("created_at", Instant, nullable=False),
             Column("updated_at", Instant, nullable=False),
             Column("mailbox", Text),
+            Column("external_id", Text),
             Column("passkeys_enabled_at", Instant),
             UniqueConstraint("email"),
         )
+        Index(None, self.users.c.external_id, unique=True)
         self.mail_tokens = self._table(
             "mail_tokens",
             _id(),

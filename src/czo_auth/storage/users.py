@@ -67,6 +67,12 @@ class SqlUsers(Store):
     def add(self, user: User) -> bool:
         return self._insert_unless(self._tables.users, ["email"], values(user, but=_DERIVED))
 
+    def find_by_external_id(self, external_id: str) -> User | None:
+        return self._one(User, self._select().where(self._tables.users.c.external_id == external_id))
+
+    def set_external_id(self, user_id: str, external_id: str, *, now: datetime) -> None:
+        self._change(user_id, now, external_id=external_id)
+
     def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
         users = self._tables.users
         taken = select(users.c.id).where(users.c.email == email).exists()

@@ -62,6 +62,12 @@ class Users(Protocol):
     def add(self, user: User) -> bool:
         """Add a user; False when the address is taken. One atomic statement."""
 
+    def find_by_external_id(self, external_id: str) -> User | None:
+        """Read an imported user by their id in the other system."""
+
+    def set_external_id(self, user_id: str, external_id: str, *, now: datetime) -> None:
+        """Remember a user's id in another system, which nobody else has."""
+
     def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
         """
         Give a user of before revision 0007 the address back that was folded into *folded*.

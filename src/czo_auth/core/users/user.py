@@ -18,6 +18,7 @@ class User:
     Attributes:
         email: Canonical form; unique.
         mailbox: The address as it was typed; None for a user who was made before revision 0007.
+        external_id: The user's id in the system that they were imported from; unique.
         password_hash: PHC string, or None for a user who has no password yet. Never shown (hidden from ``repr``).
         actor_types: The actor types held, the default one included.
         credential_version: Grows whenever password, second factor or ban change; challenges are bound to it (S3).
@@ -42,6 +43,7 @@ class User:
     created_at: datetime
     updated_at: datetime
     mailbox: str | None = None
+    external_id: str | None = None
     has_totp: bool = False
     has_passkey: bool = False
     passkeys_enabled_at: datetime | None = None

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
 
 from czo_auth.core.context import Context
-from czo_auth.core.errors import UserAlreadyExists, ValidationFailed
+from czo_auth.core.errors import Conflict, UserAlreadyExists, ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import checked_name
+from czo_auth.core.flows.administration.users import Administration
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email, deliverable_email
 from czo_auth.core.users.user import User
 from czo_auth.crypto import passwords
+
+Outcome = Literal["imported", "updated", "unchanged"]
+MAX_EXTERNAL_ID: Final = 255
+BAN_REASON: Final = "imported as banned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +34,9 @@ class KnownUser:
             by a mailed link before they can sign in.
         email_verified: Whether the other system had the address confirmed.
         actor_types: Held besides the default one.
+        banned: Whether the other system had banned them.
+        created_at: When the account was made there; None for now.
+        external_id: Their id there; unique.
     """
 
     email: str
@@ -34,6 +44,9 @@ class KnownUser:
     password_hash: str | None = field(repr=False)
     email_verified: bool = False
     actor_types: tuple[str, ...] = ()
+    banned: bool = False
+    created_at: datetime | None = None
+    external_id: str | None = None
 
 
 class ImportUsers:
@@ -41,23 +54,60 @@ class ImportUsers:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._administration = Administration(services)
 
-    async def add(self, known: KnownUser, *, context: Context) -> User:
+    async def bring(self, known: KnownUser, *, context: Context) -> Outcome:
         """
-        Create the user. Their first sign-in replaces the hash by one of ours.
+        Create the user, or bring an existing one up to date. Their first sign-in replaces the hash by one of ours.
+
+        Of a user who exists, the name and the external id are taken over, a confirmed address and a ban only where they
+        are new. Password, actor types and time of creation stay: they may have changed here since.
 
         Raises:
-            ValidationFailed: The address is none, the name is blank or too long, or the hash could never be verified.
+            ValidationFailed: The address is none, the name is blank or too long, a field makes no sense, or the hash
+                could never be verified.
             UnknownActorType: There is no such type.
-            UserAlreadyExists: The address is taken; that user is left as they are.
+            Conflict: The external id belongs to a user with another address.
+            UserAlreadyExists: The address is taken by a change that waits.
+            LastAdministrator: The ban would leave nobody who administers.
         """
+        user = self._as_new(known, context=context)
+
+        def store_user(tx: Transaction) -> tuple[Outcome, User]:
+            existing = self._find(tx, user)
+            if existing is not None:
+                return self._update(tx, existing, user)
+            if not tx.users.add(user) or tx.email_changes.is_reserved(user.email, but_for=None, now=tx.now):
+                raise UserAlreadyExists
+            if user.banned_at is not None:
+                tx.users.set_ban(user.id, banned_at=user.banned_at, reason=BAN_REASON, now=tx.now)
+            details = {"actorTypes": sorted(user.actor_types), "imported": True}
+            tx.record(AuditEvent(action=types.USER_REGISTERED, user_id=user.id, details=details))
+            return "imported", user
+
+        outcome, stored = await self._services.transactions.run(store_user, context)
+        if known.banned and stored.banned_at is None:
+            await self._administration.ban(stored.id, reason=BAN_REASON, context=context)
+            return "updated"
+        return outcome
+
+    def _as_new(self, known: KnownUser, *, context: Context) -> User:
         if known.password_hash is not None and not passwords.is_verifiable(known.password_hash):
             raise ValidationFailed(
                 details=(("passwordHash", "This is no password hash that can be verified."),)
             )
+        created_at = known.created_at or context.now
+        if created_at > context.now:
+            raise ValidationFailed(details=(("createdAt", "The time lies in the future."),))
+        external_id = known.external_id
+        if external_id is not None and not (
+            0 < len(external_id) <= MAX_EXTERNAL_ID and external_id.isprintable()
+        ):
+            raise ValidationFailed(
+                details=(("externalId", f"At most {MAX_EXTERNAL_ID} printable characters."),)
+            )
         actors = self._services.actors
-        held = frozenset({actors.default.name, *(actors.get(name).name for name in known.actor_types)})
-        user = User(
+        return User(
             id=new_id(context.now),
             email=canonical_email(known.email),
             mailbox=deliverable_email(known.email),
@@ -65,24 +115,45 @@ class ImportUsers:
             image=None,
             email_verified=known.email_verified,
             password_hash=known.password_hash,
-            actor_types=held,
+            actor_types=frozenset(
+                {actors.default.name, *(actors.get(name).name for name in known.actor_types)}
+            ),
             credential_version=1,
             has_factor=False,
-            banned_at=None,
+            banned_at=context.now if known.banned else None,
             made_by="import",
-            created_at=context.now,
+            external_id=external_id,
+            created_at=created_at,
             updated_at=context.now,
         )
 
-        def store_user(tx: Transaction) -> None:
-            if not tx.users.add(user) or tx.email_changes.is_reserved(user.email, but_for=None, now=tx.now):
-                raise UserAlreadyExists
-            audit_event = AuditEvent(
-                action=types.USER_REGISTERED,
-                user_id=user.id,
-                details={"actorTypes": sorted(held), "imported": True},
-            )
-            tx.record(audit_event)
+    def _find(self, tx: Transaction, user: User) -> User | None:
+        by_email = tx.users.find_by_email(user.email)
+        if user.external_id is None:
+            return by_email
+        by_id = tx.users.find_by_external_id(user.external_id)
+        if by_id is not None and (by_email is None or by_id.id != by_email.id):
+            raise Conflict("The external id belongs to a user with another address.")
+        return by_email
 
-        await self._services.transactions.run(store_user, context)
-        return user
+    def _update(self, tx: Transaction, existing: User, wanted: User) -> tuple[Outcome, User]:
+        fresh = tx.users.lock(existing.id) or existing
+        verified = fresh.email_verified or wanted.email_verified
+        changed = []
+        if fresh.name != wanted.name or fresh.email_verified != verified:
+            changed += ["name"] if fresh.name != wanted.name else []
+            changed += ["emailVerified"] if fresh.email_verified != verified else []
+            tx.users.update_profile(
+                fresh.id, name=wanted.name, image=fresh.image, email_verified=verified, now=tx.now
+            )
+        if wanted.external_id is not None and wanted.external_id != fresh.external_id:
+            changed.append("externalId")
+            tx.users.set_external_id(fresh.id, wanted.external_id, now=tx.now)
+        if not changed:
+            return "unchanged", fresh
+        tx.record(
+            AuditEvent(
+                action=types.USER_UPDATED, user_id=fresh.id, details={"changed": changed, "imported": True}
+            )
+        )
+        return "updated", fresh
