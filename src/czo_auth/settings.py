@@ -15,10 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorRegistry, ActorType
 from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
-from czo_auth.core.api_keys.lifetime import MAX_DAYS
 from czo_auth.core.api_keys.scopes import ScopePolicy, check_rule, check_rule_function
 from czo_auth.core.events.types import AuditPolicy
-from czo_auth.core.limits import MAX_API_KEYS_A_DAY, TABLE_PREFIX_RULE, is_table_prefix
+from czo_auth.core.limits import MAX_API_KEYS_A_DAY, MAX_KEY_DAYS, TABLE_PREFIX_RULE, is_table_prefix
 from czo_auth.core.mail import read_sender
 from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.organizations.roles import RANK
@@ -220,14 +219,14 @@ class Settings(BaseSettings):
     api_key_max_days: int | None = Field(
         default=None,
         ge=1,
-        le=MAX_DAYS,
+        le=MAX_KEY_DAYS,
         description="Longest life of an API key; organizations may set a shorter one. A key without an expiry gets it, "
         "and keys of before end when it is over, counted from the first start with it. Unit: days.",
     )
     api_key_unused_days: int | None = Field(
         default=None,
         ge=1,
-        le=MAX_DAYS,
+        le=MAX_KEY_DAYS,
         description="After so long without use an API key expires, its owner warned a week before; organizations may "
         "set a shorter time. Off by default. Unit: days.",
     )

@@ -286,7 +286,7 @@ async def test_counters_of_made_up_addresses_are_bounded(
 ) -> None:
     """S44: what goes are the counters that would be forgotten first, so that nobody's limit is washed out."""
     counting: PasswordGuesses = limited.auth.sign_in.guesses
-    monkeypatch.setattr("czo_auth.core.flows.users.password_guesses.MAX_COUNTERS", 40)
+    monkeypatch.setattr("czo_auth.core.flows.users.password_guesses.MAX_GUESS_COUNTERS", 40)
     monkeypatch.setattr("czo_auth.core.flows.users.password_guesses.CHECKED_EVERY", 10)
     await wear_out_account(limited, "victim@example.com")
     url = limited.auth.settings.storage_url

@@ -11,7 +11,7 @@ import cbor2
 import pytest
 
 from czo_auth.core.context import system_context
-from czo_auth.core.passkeys.policy import MAX_ANSWERS_PER_ADDRESS, MAX_PASSKEYS
+from czo_auth.core.limits import MAX_PASSKEY_ANSWERS, MAX_PASSKEYS
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
@@ -407,7 +407,7 @@ async def test_answers_from_one_network_are_bounded_and_forgotten(timed: Timed) 
     now = timed.clock()
 
     def fill(tx: Any) -> None:
-        for number in range(MAX_ANSWERS_PER_ADDRESS):
+        for number in range(MAX_PASSKEY_ANSWERS):
             tx.passkeys.spend_ceremony(
                 f"{number:064x}", network="127.0.0.1", expires_at=now + timedelta(minutes=5)
             )

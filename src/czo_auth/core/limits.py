@@ -43,6 +43,18 @@ MAX_ADDRESS: Final = 64
 MAX_LEAK_MATCHES: Final = 500
 MAX_LEAK_TOKEN: Final = 512
 MAX_LEAK_SOURCE: Final = 64
+MAX_LEAK_PLACE: Final = 512
+"""Characters of the address where a key was found, as it is kept and mailed."""
+
+MAX_CANONICAL_EMAIL_BYTES: Final = 254
+"""Source: RFC 5321 section 4.5.3.1.3, without the angle brackets."""
+
+MAX_KEY_DAYS: Final = 3650
+"""The longest that a maximum life, or a time of disuse, of API keys may be set to."""
+
+MAX_RATE_LIMIT_REQUESTS: Final = 1_000_000
+MAX_RATE_LIMIT_SECONDS: Final = 86_400
+MAX_PASSKEY_NAME: Final = 64
 
 # --- lists -----------------------------------------------------------------------------------------------------------
 DEFAULT_PAGE: Final = 100
@@ -66,6 +78,19 @@ MAX_MEMBERS: Final = 1000
 MAX_PENDING_INVITATIONS: Final = 1000
 MAX_TRUSTED_DEVICES: Final = 100
 """Beyond it the device that was used longest ago is forgotten."""
+
+MAX_PASSKEYS: Final = 20
+MAX_PASSKEY_ANSWERS: Final = 2000
+"""Passkey ceremonies that may be answered from one network within their lifetime; each leaves a row for that long."""
+
+MAX_LIVE_LINKS: Final = 50
+"""Unopened links of a user and purpose that may lie in a mailbox; beyond, no further mail is sent."""
+
+MAX_KEPT_ANSWERS: Final = 50
+"""Answers to repeatable requests that one sign-in keeps at once; the oldest go first."""
+
+MAX_GUESS_COUNTERS: Final = 100_000
+"""Counters of wrong passwords that the database keeps; beyond, those that are forgotten soonest go first."""
 
 MAX_WEBHOOKS: Final = 20
 """Endpoints of an organization, and of the administrators."""

@@ -13,7 +13,7 @@ from czo_auth.asgi.session_cookies import clear_ceremony_cookie, set_ceremony_co
 from czo_auth.core.access import ACCOUNT, ENROLLING, PUBLIC, USING_A_PASSKEY
 from czo_auth.core.errors import InvalidChallenge
 from czo_auth.core.flows.passkeys.options import Options
-from czo_auth.core.passkeys.policy import MAX_NAME
+from czo_auth.core.limits import MAX_PASSKEY_NAME
 from czo_auth.core.principal import Principal
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import entered, session_body, set_session
@@ -23,7 +23,7 @@ from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Passkeys")
 
-PasskeyName = Annotated[Name, Field(max_length=MAX_NAME)]
+PasskeyName = Annotated[Name, Field(max_length=MAX_PASSKEY_NAME)]
 CredentialResponse = dict[str, Any]
 """What `navigator.credentials` gave, as JSON; the flows look at it."""
 
@@ -66,7 +66,7 @@ class VerifyPasskeyRequest(Body):
 @routes.add("GET", "/passkey/generate-register-options", access=ENROLLING)
 async def generate_register_options(
     call: CurrentRequest,
-    name: Annotated[str | None, Query(max_length=MAX_NAME)] = None,
+    name: Annotated[str | None, Query(max_length=MAX_PASSKEY_NAME)] = None,
     attachment: Annotated[
         Literal["platform", "cross-platform"] | None, Query(alias="authenticatorAttachment")
     ] = None,

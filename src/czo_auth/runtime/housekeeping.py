@@ -13,7 +13,7 @@ from czo_auth.core.flows.administration.audit_retention import AuditRetention
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
 from czo_auth.core.flows.two_factor.reset import Recovery
-from czo_auth.core.flows.users.password_guesses import MAX_COUNTERS
+from czo_auth.core.limits import MAX_GUESS_COUNTERS
 from czo_auth.core.transaction import Transaction, Transactions
 
 FLUSH_EVERY: Final = timedelta(seconds=5)
@@ -102,7 +102,7 @@ class Housekeeping:
         await self._prune(lambda tx: tx.passkeys.prune_expired(before=now - KEEP_CEREMONIES))
         await self._prune(lambda tx: tx.users.prune_expired(before=before))
         await self._prune(lambda tx: tx.password_guesses.prune_forgotten(now=now))
-        await self._transactions.run(lambda tx: tx.password_guesses.keep_newest(MAX_COUNTERS))
+        await self._transactions.run(lambda tx: tx.password_guesses.keep_newest(MAX_GUESS_COUNTERS))
         await self._prune(lambda tx: tx.email_changes.prune_expired(before=before))
         await self._prune(lambda tx: tx.organizations.prune_expired(before=before))
         ended = now - KEEP_ENDED_KEYS

@@ -27,8 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from czo_auth.core.ids import is_id
+from czo_auth.core.limits import MAX_LIVE_LINKS
 from czo_auth.core.users.email import may_be_folded
-from czo_auth.core.users.store import MAX_LIVE_LINKS, MailPurpose, MailToken, UserCounts
+from czo_auth.core.users.store import MailPurpose, MailToken, UserCounts
 from czo_auth.core.users.user import User
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, made, values

@@ -17,7 +17,8 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.flows.idempotency import IdempotentRequests, KeptAnswer, RunningRequest
-from czo_auth.core.idempotency.answer import ANSWER_LIFETIME, MAX_ANSWERS_PER_LINEAGE
+from czo_auth.core.idempotency.answer import ANSWER_LIFETIME
+from czo_auth.core.limits import MAX_KEPT_ANSWERS
 from czo_auth.core.principal import Principal
 from tests.core.flows.deployment import NOW, Deployment
 
@@ -158,14 +159,14 @@ async def test_one_of_many_concurrent_requests_runs(two_doors: tuple[Deployment,
 
 async def test_a_session_keeps_a_bounded_number_of_answers(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
-    for number in range(MAX_ANSWERS_PER_LINEAGE + 5):
+    for number in range(MAX_KEPT_ANSWERS + 5):
         await run_once(deployment, ada, name=f"n{number}")
 
     def count(tx: object) -> int:
         connection, tables = tx.connection, tx.tables  # type: ignore[attr-defined]
         return len(connection.execute(tables.kept_answers.select()).all())
 
-    assert await deployment.transactions.read(count) == MAX_ANSWERS_PER_LINEAGE
+    assert await deployment.transactions.read(count) == MAX_KEPT_ANSWERS
 
 
 @pytest.mark.parametrize("name", ["", " ", "a" * 256, "tab\there", "ünïcode", "line\n", " lead", "trail "])

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from czo_auth.core.errors import LifetimeTooLong, ValidationFailed
+from czo_auth.core.limits import MAX_KEY_DAYS
 
 NOTICE_DAYS: Final = (30, 7, 1)
 """Days before its expiry on which the owner of a key is told, the farthest first."""
 
-MAX_DAYS: Final = 3650
-"""The longest that a maximum or a time of disuse may be set to."""
 
 UNUSED_MARGIN: Final = timedelta(hours=1)
 """What a use may take to reach the database from the memory of any process; usually it is seconds."""
@@ -73,6 +72,6 @@ def checked_days(days: int | None, *, field: str) -> int | None:
     Raises:
         ValidationFailed: It is out of bounds.
     """
-    if days is not None and not 1 <= days <= MAX_DAYS:
-        raise ValidationFailed(details=((field, f"From 1 to {MAX_DAYS} days, or null for no bound."),))
+    if days is not None and not 1 <= days <= MAX_KEY_DAYS:
+        raise ValidationFailed(details=((field, f"From 1 to {MAX_KEY_DAYS} days, or null for no bound."),))
     return days

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.limits import MAX_RATE_LIMIT_REQUESTS, MAX_RATE_LIMIT_SECONDS
 from czo_auth.core.throttle import RateLimit
 
 DEFAULT_REQUESTS: Final = 600
 DEFAULT_WINDOW_SECONDS: Final = 60
 """Ten a second on average: what a program in good order does not reach, and one that loops does at once."""
-
-MAX_REQUESTS: Final = 1_000_000
-MAX_WINDOW_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +55,16 @@ def is_as_tight(new: RateLimit | None, old: RateLimit | None) -> bool:
 
 
 def _requests(number: int) -> int:
-    if not 1 <= number <= MAX_REQUESTS:
-        raise _refused("rateLimitMax", f"From 1 to {MAX_REQUESTS}.")
+    if not 1 <= number <= MAX_RATE_LIMIT_REQUESTS:
+        raise _refused("rateLimitMax", f"From 1 to {MAX_RATE_LIMIT_REQUESTS}.")
     return number
 
 
 def _seconds(milliseconds: int) -> int:
     seconds, rest = divmod(milliseconds, 1000)
-    if rest or not 1 <= seconds <= MAX_WINDOW_SECONDS:
+    if rest or not 1 <= seconds <= MAX_RATE_LIMIT_SECONDS:
         raise _refused(
-            "rateLimitTimeWindow", f"Whole seconds in milliseconds, from 1000 to {MAX_WINDOW_SECONDS}000."
+            "rateLimitTimeWindow", f"Whole seconds in milliseconds, from 1000 to {MAX_RATE_LIMIT_SECONDS}000."
         )
     return seconds
 

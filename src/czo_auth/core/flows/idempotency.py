@@ -21,12 +21,12 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.idempotency.answer import (
     ANSWER_LIFETIME,
     KEPT_ANSWER,
-    MAX_ANSWERS_PER_LINEAGE,
     REQUEST_BODY,
     RequestMark,
     StoredAnswer,
 )
 from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_KEPT_ANSWERS
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto.sealing import KeyRing, OpenError, UnknownKeyId
 
@@ -97,7 +97,7 @@ class IdempotentRequests:
         )
 
         def take_name(tx: Transaction) -> StoredAnswer | None:
-            tx.kept_answers.forget_oldest(mark.lineage_id, keep=MAX_ANSWERS_PER_LINEAGE - 1)
+            tx.kept_answers.forget_oldest(mark.lineage_id, keep=MAX_KEPT_ANSWERS - 1)
             if tx.kept_answers.begin(mark):
                 return None
             return tx.kept_answers.find(

@@ -7,9 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 ANSWER_LIFETIME: Final = timedelta(minutes=10)
-MAX_ANSWERS_PER_LINEAGE: Final = 50
-"""Answers that one sign-in keeps at once; the oldest go first."""
-
 KEPT_ANSWER: Final = "idempotent-answer"
 REQUEST_BODY: Final = "idempotent-request"
 

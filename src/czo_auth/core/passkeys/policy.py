@@ -11,12 +11,6 @@ from typing import Final
 
 from czo_auth.core.origins import canonical_origin, host_of, is_loopback, origin_pattern, port_of
 
-MAX_PASSKEYS: Final = 20
-"""A user's passkeys."""
-MAX_ANSWERS_PER_ADDRESS: Final = 2000
-"""Ceremonies that may be answered from one network within their lifetime; each leaves a row for that long."""
-MAX_NAME: Final = 64
-"""Unit: characters."""
 LOCALHOST: Final = "localhost"
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import idna
 
 from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.limits import MAX_CANONICAL_EMAIL_BYTES
 
-MAX_LENGTH = 254
 _LOCAL = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,64}")
 
 
@@ -65,7 +65,7 @@ def _written(address: str, spell: Callable[[str], str]) -> str:
     except (idna.IDNAError, UnicodeError):
         raise _refusal() from None
     canonical = unicodedata.normalize("NFC", f"{local}@{ascii_domain}")
-    if len(canonical.encode()) > MAX_LENGTH:
+    if len(canonical.encode()) > MAX_CANONICAL_EMAIL_BYTES:
         raise _refusal()
     return canonical
 

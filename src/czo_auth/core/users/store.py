@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
+from czo_auth.core.limits import MAX_LIVE_LINKS
 from czo_auth.core.users.user import User
-
-MAX_LIVE_LINKS: Final = 50
-"""Unopened links of a user and purpose that may lie in a mailbox; beyond, no further mail is sent."""
 
 MailPurpose = Literal["verify_email", "reset_password", "recover_password"]
 

@@ -16,8 +16,7 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.flows.passkeys.options import Options
-from czo_auth.core.limits import MAX_CODE
-from czo_auth.core.passkeys.policy import MAX_NAME
+from czo_auth.core.limits import MAX_CODE, MAX_PASSKEY_NAME
 from czo_auth.web.pages.security import overview
 from czo_auth.web.pages.sign_in import (
     code_form,
@@ -104,7 +103,7 @@ async def add(page: PageRequest) -> Response:
     registered = await call.runtime.register_passkey.finish(
         _response(page),
         ceremony=form.raw("ceremony"),
-        name=form.optional("name", most=MAX_NAME),
+        name=form.optional("name", most=MAX_PASSKEY_NAME),
         enables_two_factor="enable_two_factor" in form,
         context=call.context,
     )
@@ -120,7 +119,7 @@ async def rename(page: PageRequest) -> Response:
     """Name a passkey."""
     call = page.call
     await call.runtime.manage_passkeys.rename(
-        page.id("id"), name=page.form.text("passkey_name", most=MAX_NAME), context=call.context
+        page.id("id"), name=page.form.text("passkey_name", most=MAX_PASSKEY_NAME), context=call.context
     )
     return page.go("/security", done="passkey_renamed")
 

@@ -14,14 +14,13 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_LEAK_REPORTED, AuditEvent
 from czo_auth.core.flows.api_keys.manage import key_event
 from czo_auth.core.flows.services import Services
+from czo_auth.core.limits import MAX_LEAK_PLACE, MAX_LEAK_SOURCE
 from czo_auth.core.mail import MailMessage, compose_api_key_leaked
 from czo_auth.core.text import escape_control
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
 
 BEAT_SECONDS = 0.05
-_MAX_PLACE_LENGTH = 512
-_MAX_SOURCE_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +118,7 @@ class ReportLeak:
         if place is not None:
             more["url"] = place
         if source:
-            more["source"] = escape_control(self._masked(source), limit=_MAX_SOURCE_LENGTH)
+            more["source"] = escape_control(self._masked(source), limit=MAX_LEAK_SOURCE)
         facts = [key_event(types.API_KEY_LEAKED, key, **more)]
         if response == "revoke":
             facts.append(key_event(types.API_KEY_REVOKED, key, reason="leaked"))
@@ -157,7 +156,7 @@ class ReportLeak:
             plain = decoded
         if self._masked(plain) != plain:
             return None
-        return escape_control(masked, limit=_MAX_PLACE_LENGTH)
+        return escape_control(masked, limit=MAX_LEAK_PLACE)
 
     def _masked(self, text: str) -> str:
         return tokens.masked(text, api_key_prefix=self._services.policies.api_keys.prefix)

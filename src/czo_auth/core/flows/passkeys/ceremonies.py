@@ -15,7 +15,7 @@ from typing import Literal
 from czo_auth.core.context import Context
 from czo_auth.core.errors import PasskeyChallengeNotFound, PasskeysNotAvailable, RateLimited
 from czo_auth.core.flows.services import Services
-from czo_auth.core.passkeys.policy import MAX_ANSWERS_PER_ADDRESS
+from czo_auth.core.limits import MAX_PASSKEY_ANSWERS
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import base64url, ceremonies, tokens
@@ -101,7 +101,7 @@ class Ceremonies:
         digest, network = tokens.digest(handle), _network(context.ip)
 
         def spend(tx: Transaction) -> None:
-            if tx.passkeys.count_answered(network, now=tx.now) >= MAX_ANSWERS_PER_ADDRESS:
+            if tx.passkeys.count_answered(network, now=tx.now) >= MAX_PASSKEY_ANSWERS:
                 raise RateLimited(retry_after=int((expires_at - tx.now).total_seconds()) + 1)
             if not tx.passkeys.spend_ceremony(digest, network=network, expires_at=expires_at):
                 raise PasskeyChallengeNotFound

@@ -25,9 +25,9 @@ from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_ses
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_PASSKEYS
 from czo_auth.core.mail import compose_passkey_added
 from czo_auth.core.passkeys.passkey import Passkey
-from czo_auth.core.passkeys.policy import MAX_PASSKEYS
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction

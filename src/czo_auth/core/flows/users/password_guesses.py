@@ -18,12 +18,11 @@ from typing import Final
 from czo_auth.core.context import Context
 from czo_auth.core.errors import RateLimited
 from czo_auth.core.flows.services import Services
+from czo_auth.core.limits import MAX_GUESS_COUNTERS
 from czo_auth.core.throttle import ACCOUNT_GUESSES, SINGLE_GUESSES, GuessSchedule, network_of
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
 
-MAX_COUNTERS: Final = 100_000
-"""Counters that the database keeps; beyond, those that are forgotten soonest go first."""
 CHECKED_EVERY: Final = 500
 """Guesses in this process after which it brings the table back to its bound."""
 
@@ -112,7 +111,7 @@ class PasswordGuesses:
         return CountedGuess(counters=tuple(counters), now=now)
 
     async def _keep_bound(self) -> None:
-        await self._services.transactions.run(lambda tx: tx.password_guesses.keep_newest(MAX_COUNTERS))
+        await self._services.transactions.run(lambda tx: tx.password_guesses.keep_newest(MAX_GUESS_COUNTERS))
 
 
 def _counter(schedule: GuessSchedule, *key: str) -> GuessCounter:
