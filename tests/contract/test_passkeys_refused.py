@@ -487,6 +487,9 @@ async def test_unknown_fields_are_ignored_where_better_auth_sends_them(timed_sql
     device = Authenticator(timed_sqlite.api.origin)
     _, session = await timed_sqlite.people.newcomer()
     passkey = await register(timed_sqlite, session, device, createSession=True)
+    for path in ("generate-register-options", "generate-authenticate-options", "list-user-passkeys"):
+        answer = await timed_sqlite.api.get(f"/passkey/{path}?context=x", bearer=session.token)
+        assert answer.status_code == 200, path
     options = await begin_sign_in(timed_sqlite)
     accepted(await finish_sign_in(timed_sqlite, options, device.get(options), fetchOptions={}))
     strict = {"response": {}, "unknown": 1}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.responses import JSONResponse
+from pydantic import SecretStr
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
 
-from czo_auth import Auth, AuthMiddleware, Principal, Refusal
+from czo_auth import ActorType, Auth, AuthMiddleware, Principal, Refusal, Settings
+from czo_auth.crypto.sealing import new_key_text
 from czo_auth.integrations.starlette import principal_of
-from tests.integrations.acting import BASE, body_of, create_key, refused, sign_up
+from tests.integrations.acting import BASE, body_of, create_key, enroll, refused, sign_up
 from tests.integrations.raw import alive, client_of, denial, handshake
+from tests.support.authenticator import Authenticator
 
 
 def with_routes(app: FastAPI | APIRouter, auth: Auth) -> None:
@@ -121,6 +125,81 @@ async def test_dependency_of_a_router_guards_its_routes(auth: Auth) -> None:
         person = await sign_up(client)
         answer = await client.get("/v1/teapot", headers=person.bearer)
         refused(answer, status=403, code="TWO_FACTOR_REQUIRED")
+
+
+async def test_route_that_asks_for_a_passkey_takes_nothing_else(auth: Auth) -> None:
+    app = shop(auth)
+    asks = auth.require(phishing_resistant=True)
+
+    @app.get("/payouts")
+    async def payouts(who: Principal = Depends(asks)) -> dict[str, str]:
+        return {"of": who.user_id}
+
+    async with client_of(app) as client:
+        person = await enroll(client, await sign_up(client))
+        by_code = await client.get("/payouts", headers=person.bearer)
+        refused(by_code, status=403, code="PHISHING_RESISTANT_FACTOR_REQUIRED")
+        device = Authenticator(auth.settings.public_url)
+        begun = await client.get(f"{BASE}/passkey/generate-register-options", headers=person.bearer)
+        options = begun.json()
+        registered = {"response": device.create(options), "ceremony": options["ceremony"]}
+        body_of(
+            await client.post(f"{BASE}/passkey/verify-registration", json=registered, headers=person.bearer),
+            status=200,
+        )
+        options = (await client.get(f"{BASE}/passkey/generate-authenticate-options")).json()
+        answered = {"response": device.get(options), "ceremony": options["ceremony"]}
+        opened = body_of(
+            await client.post(f"{BASE}/passkey/verify-authentication", json=answered), status=200
+        )
+        by_passkey = {"authorization": f"Bearer {opened['accessToken']}"}
+        assert (
+            body_of(await client.get("/payouts", headers=by_passkey), status=200)["of"]
+            == opened["user"]["id"]
+        )
+
+
+async def test_host_is_closed_to_a_session_that_must_use_its_passkey_first(tmp_path: Path) -> None:
+    """By the middleware, whatever a route asks for; and GraphQL with it."""
+    auth = Auth(
+        Settings(
+            data_dir=tmp_path,
+            database_url=f"sqlite:///{tmp_path / 'auth.db'}",
+            encryption_key=SecretStr(new_key_text()),
+            base_url="http://shop.test",
+            rate_limit_enabled=False,
+            actor_types=(ActorType(name="customer", sign_up_open=True, two_factor="phishing_resistant"),),
+        )
+    )
+    app = shop(auth)
+    app.mount("/graphql", auth.graphql)
+
+    @app.get("/open")
+    async def open_route() -> dict[str, bool]:
+        return {"open": True}
+
+    try:
+        async with client_of(app) as client:
+            person = await sign_up(client)
+            assert body_of(await client.get("/open"), status=200) == {"open": True}
+            setup = await client.get("/open", headers=person.bearer)
+            refused(setup, status=403, code="TWO_FACTOR_SETUP_REQUIRED")
+            person = await enroll(client, person)
+            device = Authenticator("http://shop.test")
+            begun = await client.get(f"{BASE}/passkey/generate-register-options", headers=person.bearer)
+            options = begun.json()
+            registered = {"response": device.create(options), "ceremony": options["ceremony"]}
+            added = await client.post(
+                f"{BASE}/passkey/verify-registration", json=registered, headers=person.bearer
+            )
+            body_of(added, status=200)
+            closed = await client.get("/open", headers=person.bearer)
+            refused(closed, status=403, code="PHISHING_RESISTANT_FACTOR_REQUIRED")
+            query = {"query": "{ me { id } }"}
+            graph = await client.post("/graphql/", json=query, headers=person.bearer)
+            assert (graph.status_code, graph.json()["code"]) == (403, "PHISHING_RESISTANT_FACTOR_REQUIRED")
+    finally:
+        await auth.stop()
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -63,7 +63,7 @@ class VerifyPasskeyRequest(Body):
     trust_device: bool = False
 
 
-@routes.add("GET", "/passkey/generate-register-options", access=ENROLLING)
+@routes.add("GET", "/passkey/generate-register-options", access=ENROLLING, ignores_unknown_fields=True)
 async def generate_register_options(
     call: CurrentRequest,
     name: Annotated[str | None, Query(max_length=MAX_PASSKEY_NAME)] = None,
@@ -101,7 +101,7 @@ async def verify_registration(body: VerifyRegistrationRequest, call: CurrentRequ
     return _finished(call, set_session(call, JSONResponse(answer), registered.signed_in))
 
 
-@routes.add("GET", "/passkey/list-user-passkeys", access=ACCOUNT)
+@routes.add("GET", "/passkey/list-user-passkeys", access=ACCOUNT, ignores_unknown_fields=True)
 async def list_user_passkeys(call: CurrentRequest) -> Response:
     """The caller's passkeys, newest first."""
     found = await call.runtime.manage_passkeys.list(call.principal)
@@ -124,7 +124,7 @@ async def delete_passkey(body: DeletePasskeyRequest, call: CurrentRequest) -> Re
     return JSONResponse({"status": True})
 
 
-@routes.add("GET", "/passkey/generate-authenticate-options", access=PUBLIC)
+@routes.add("GET", "/passkey/generate-authenticate-options", access=PUBLIC, ignores_unknown_fields=True)
 async def generate_authenticate_options(call: CurrentRequest) -> Response:
     """Begin to sign in with a passkey; nothing is stored."""
     return _options(call, call.runtime.passkey_sign_in.options(now=call.now))
