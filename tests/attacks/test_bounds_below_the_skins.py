@@ -65,8 +65,9 @@ NEW_PASSWORD = "correct horse battery staple"
 Act = Callable[[Timed, Principal, str], Awaitable[object]]
 
 
-def how(timed: Timed) -> dict[str, Any]:
-    return {"context": system_context(timed.clock())}
+def how(timed: Timed, principal: Principal | None = None) -> dict[str, Any]:
+    context = system_context(timed.clock())
+    return {"context": context if principal is None else context.of(principal)}
 
 
 async def principal_of(timed: Timed) -> Principal:
@@ -98,28 +99,34 @@ async def import_user(timed: Timed, _: Principal, name: str) -> object:
 
 
 async def rename(timed: Timed, principal: Principal, name: str) -> object:
-    more = {"image": None, "clears_image": False, **how(timed)}
-    return await update_profile(timed.runtime.services, principal, name=name, **more)
+    more = {"image": None, "clears_image": False, **how(timed, principal)}
+    return await update_profile(timed.runtime.services, name=name, **more)
 
 
 async def make_key(timed: Timed, principal: Principal, name: str) -> object:
-    return await timed.runtime.api_keys.create(principal, NewApiKey(name=name), **how(timed))
+    return await timed.runtime.manage_api_keys.create(NewApiKey(name=name), **how(timed, principal))
 
 
 async def rename_key(timed: Timed, principal: Principal, name: str) -> object:
-    made = await timed.runtime.api_keys.create(principal, NewApiKey(name="k"), **how(timed))
+    made = await timed.runtime.manage_api_keys.create(NewApiKey(name="k"), **how(timed, principal))
     changes = ApiKeyChanges(given=frozenset({"name"}), name=name)
-    return await timed.runtime.api_keys.change(principal, made.api_key.id, changes, **how(timed))
+    return await timed.runtime.manage_api_keys.change(made.api_key.id, changes, **how(timed, principal))
 
 
 async def make_organization(timed: Timed, principal: Principal, name: str) -> object:
-    return await timed.runtime.organizations.create(principal, NewOrganization(name=name), **how(timed))
+    return await timed.runtime.manage_organizations.create(
+        NewOrganization(name=name), **how(timed, principal)
+    )
 
 
 async def rename_organization(timed: Timed, principal: Principal, name: str) -> object:
-    made = await timed.runtime.organizations.create(principal, NewOrganization(name="Acme"), **how(timed))
+    made = await timed.runtime.manage_organizations.create(
+        NewOrganization(name="Acme"), **how(timed, principal)
+    )
     changes = OrganizationChanges(given=frozenset({"name"}), name=name)
-    return await timed.runtime.organizations.update(principal, made.organization.id, changes, **how(timed))
+    return await timed.runtime.manage_organizations.update(
+        made.organization.id, changes, **how(timed, principal)
+    )
 
 
 NAMED: list[Act] = [
@@ -152,9 +159,11 @@ async def test_metadata_is_bounded_in_process(timed_sqlite: Timed) -> None:
         deep = {"a": deep}
     for metadata in (LARGE, circle, deep, {"when": object()}, {"n": float("nan")}, {"é" * 2047: ""}):
         for attempt in (
-            runtime.api_keys.create(principal, NewApiKey(name="k", metadata=metadata), **how(timed_sqlite)),
-            runtime.organizations.create(
-                principal, NewOrganization(name="Acme", metadata=metadata), **how(timed_sqlite)
+            runtime.manage_api_keys.create(
+                NewApiKey(name="k", metadata=metadata), **how(timed_sqlite, principal)
+            ),
+            runtime.manage_organizations.create(
+                NewOrganization(name="Acme", metadata=metadata), **how(timed_sqlite, principal)
             ),
         ):
             with pytest.raises(ValidationFailed):

@@ -111,17 +111,17 @@ async def test_flows_refuse_a_key_in_process_as_well(timed: Timed) -> None:
     auth, now = timed.runtime, timed.clock()
     principal = await auth.authenticate.api_key(key, client=lambda: None, now=now)
     invitation = sent["invitation"]["id"]
-    how: dict[str, Any] = {"context": system_context(now)}
+    how: dict[str, Any] = {"context": system_context(now).of(principal)}
     new = NewInvitation(email="eve@example.com", role="owner")
     for attempt in (
         auth.invitations.list(principal, organization),
         auth.invitations.get(invitation, context=Context(now=now).of(principal)),
         auth.invitations.list_for(context=Context(now=now).of(principal)),
-        auth.invitations.invite(principal, organization, new, **how),
-        auth.invitations.cancel(principal, invitation, **how),
-        auth.invitations.accept_by_id(principal, invitation, **how),
-        auth.invitations.accept_by_token(principal, sent["token"], **how),
-        auth.invitations.reject(principal, invitation, **how),
+        auth.invitations.invite(organization, new, **how),
+        auth.invitations.cancel(invitation, **how),
+        auth.invitations.accept_by_id(invitation, **how),
+        auth.invitations.accept_by_token(sent["token"], **how),
+        auth.invitations.reject(invitation, **how),
     ):
         with pytest.raises(SessionRequired):
             await attempt

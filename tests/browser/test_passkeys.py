@@ -68,7 +68,7 @@ def create(visitor: Visitor, name: str) -> None:
 
 def sign_out(visitor: Visitor) -> None:
     visitor.page.get_by_role("button", name="Sign out").click()
-    expect(visitor.page).to_have_url(f"{visitor.base}/sign-in?done=signed_out")
+    expect(visitor.page).to_have_url(f"{visitor.base}/sign-in")
 
 
 def test_a_passkey_is_added_signs_in_and_is_removed(person: Person) -> None:

@@ -227,7 +227,7 @@ async def test_two_invitations_of_one_address_at_once_leave_one(
     two_doors: tuple[Deployment, Deployment],
 ) -> None:
     first, second = two_doors
-    ada = await first.person("ada")
+    ada = await first.person("ada", email_verified=True)
     acme = await first.organization(ada)
 
     for number in range(ROUNDS):
@@ -444,7 +444,7 @@ async def test_token_presented_twice_at_once_is_accepted_once(
     two_doors: tuple[Deployment, Deployment],
 ) -> None:
     first, second = two_doors
-    ada, bob = await first.person("ada"), await first.person("bob")
+    ada, bob = await first.person("ada", email_verified=True), await first.person("bob")
 
     for _ in range(ROUNDS):
         acme = await first.organization(ada)
@@ -457,7 +457,7 @@ async def test_token_presented_twice_at_once_is_accepted_once(
 
 async def test_invitation_is_either_withdrawn_or_accepted(two_doors: tuple[Deployment, Deployment]) -> None:
     first, second = two_doors
-    ada, bob = await first.person("ada"), await first.person("bob")
+    ada, bob = await first.person("ada", email_verified=True), await first.person("bob")
 
     for _ in range(ROUNDS):
         acme = await first.organization(ada)
@@ -471,7 +471,7 @@ async def test_invitation_is_either_withdrawn_or_accepted(two_doors: tuple[Deplo
 
 async def test_nobody_comes_in_after_their_inviter_is_gone(two_doors: tuple[Deployment, Deployment]) -> None:
     first, second = two_doors
-    ada, bob = await first.person("ada"), await first.person("bob")
+    ada, bob = await first.person("ada", email_verified=True), await first.person("bob", email_verified=True)
     inviter = await first.person("inv")
 
     for _ in range(ROUNDS):
