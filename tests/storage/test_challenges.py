@@ -137,3 +137,15 @@ async def test_trusted_devices_are_listed_newest_first_and_dropped(rows: Rows) -
     assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(other.id, limit=9, now=NOW)) == [
         foreign
     ]
+
+
+async def test_device_used_longest_ago_goes_when_there_are_too_many(rows: Rows) -> None:
+    user, other = await rows.user(), await rows.user()
+    foreign = await rows.device(other, last_used_at=NOW - 9 * HOUR)
+    devices = [await rows.device(user, last_used_at=NOW - hours * HOUR) for hours in (3, 1, 4, 2)]
+    await rows.run(lambda tx: tx.two_factor.drop_surplus_devices(user.id, most=2))
+    left = await rows.run(lambda tx: tx.two_factor.list_trusted_devices(user.id, limit=9, now=NOW))
+    assert {device.id for device in left} == {devices[1].id, devices[3].id}
+    assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(other.id, limit=9, now=NOW)) == [
+        foreign
+    ]

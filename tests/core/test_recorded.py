@@ -1,0 +1,29 @@
+"""What is recorded once in a while is remembered, and the memory of it is bounded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from czo_auth.core.recorded import MAX_REMEMBERED, RECORDED_EVERY, RecordedOnce
+
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def test_it_is_due_once_in_an_hour_and_again_when_the_clock_goes_back() -> None:
+    recorded = RecordedOnce()
+    assert recorded.is_due("a", now=NOW)
+    assert not recorded.is_due("a", now=NOW + RECORDED_EVERY - timedelta(seconds=1))
+    assert recorded.is_due("b", now=NOW)
+    assert recorded.is_due("a", now=NOW + RECORDED_EVERY)
+    assert recorded.is_due("a", now=NOW)
+    recorded.forget("a")
+    assert recorded.is_due("a", now=NOW)
+
+
+def test_memory_of_it_is_bounded_and_the_newest_stay() -> None:
+    recorded = RecordedOnce()
+    for number in range(MAX_REMEMBERED + 50):
+        assert recorded.is_due(number, now=NOW)
+    assert len(recorded._recorded) == MAX_REMEMBERED
+    assert not recorded.is_due(MAX_REMEMBERED + 49, now=NOW)
+    assert recorded.is_due(0, now=NOW)
