@@ -26,6 +26,7 @@ NOT_RUN = {
         "docs/how-to/better-auth.md",
         "auth-client.js (not run here: needs npm packages; tests/better_auth does)",
     ),
+    ("docs/how-to/better-auth.md", "in your front end (not run here: tests/better_auth does)"),
     ("docs/how-to/proxy.md", "nginx.conf (not run by the tests: needs nginx and a certificate)"),
 }
 
