@@ -204,6 +204,23 @@ async def test_twenty_endpoints_and_no_more_however_many_ask_at_once(here: Timed
     assert len({each["id"] for each in first["webhooks"] + rest["webhooks"]}) == 20
 
 
+async def test_request_that_is_repeated_makes_one_endpoint_and_one_secret(here: Timed) -> None:
+    owner, organization = await owner_of(here)
+    base = f"/organizations/{organization}/webhooks"
+    member = await here.people.newcomer()
+    await join(here.api, owner, organization, member, "admin")
+    for path, body in ((base, NEW), (base + "/{id}/secret", {})):
+        headers = {"idempotency-key": f"once for {path}"}
+        made = accepted(await here.api.get(base, bearer=owner.token))["webhooks"]
+        address = path.format(id=made[0]["id"] if made else "")
+        answers = [await here.api.post(address, body, bearer=owner.token, headers=headers) for _ in range(2)]
+        assert accepted(answers[0], 201) == accepted(answers[1], 201)
+    listed = accepted(await here.api.get(base, bearer=owner.token))
+    assert listed["total"] == 1
+    counted = await sql(here.auth.settings.storage_url, "SELECT count(*) FROM {}webhook_secrets")
+    assert counted == [(2,)]
+
+
 async def test_replaced_secrets_are_bounded(here: Timed) -> None:
     session = await administrator_of(here)
     made = await make(here.api, session, "/admin/webhooks")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.access import ACCOUNT, ADMINISTRATION
 from czo_auth.core.flows.webhooks.manage import NewWebhook, Proof, WebhookChanges
@@ -15,6 +17,7 @@ from czo_auth.core.limits import DEFAULT_PAGE, MAX_WEBHOOK_PATTERNS
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import Delivery, DeliveryStatus, Webhook
 from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Identifier, Moment, Password
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -86,6 +89,15 @@ def shaped_delivery(of: Delivery) -> Json:
         "createdAt": format_timestamp(of.created_at),
         "nextAt": format_timestamp_or_none(of.next_at),
     }
+
+
+async def _may_still_manage(call: RequestContext, request: Request, _: Any) -> None:
+    await call.runtime.webhooks.list(call.principal, request.path_params["organization_id"])
+
+
+FOR_OWNERS = Idempotent(recheck=_may_still_manage)
+FOR_ADMINISTRATORS = Idempotent()
+"""Whoever is no administrator any more is not admitted."""
 
 
 async def _create(call: CurrentRequest, organization_id: str | None, body: CreateRequest) -> Response:
@@ -174,7 +186,7 @@ async def _replay(
 
 
 # --- administrators ---
-@routes.add("POST", ADMIN, access=ADMINISTRATION, status=201)
+@routes.add("POST", ADMIN, access=ADMINISTRATION, status=201, idempotent=FOR_ADMINISTRATORS)
 async def admin_create(body: CreateRequest, call: CurrentRequest) -> Response:
     """Make a webhook endpoint of the administrators. The secret is shown this once."""
     return await _create(call, None, body)
@@ -204,13 +216,17 @@ async def admin_delete(webhook_id: str, body: ProofRequest, call: CurrentRequest
     return await _delete(call, None, webhook_id, body)
 
 
-@routes.add("POST", ADMIN + "/{webhook_id}/secret", access=ADMINISTRATION, status=201)
+@routes.add(
+    "POST", ADMIN + "/{webhook_id}/secret", access=ADMINISTRATION, status=201, idempotent=FOR_ADMINISTRATORS
+)
 async def admin_rotate(webhook_id: str, body: ProofRequest, call: CurrentRequest) -> Response:
     """Make a new secret, shown this once. The one before signs too for 24 hours."""
     return await _rotate(call, None, webhook_id, body)
 
 
-@routes.add("POST", ADMIN + "/{webhook_id}/test", access=ADMINISTRATION, status=202)
+@routes.add(
+    "POST", ADMIN + "/{webhook_id}/test", access=ADMINISTRATION, status=202, idempotent=FOR_ADMINISTRATORS
+)
 async def admin_test(webhook_id: str, body: ProofRequest, call: CurrentRequest) -> Response:
     """Send an event of type `auth.webhook.test` to this endpoint."""
     return await _test(call, None, webhook_id, body)
@@ -235,7 +251,7 @@ async def admin_replay(webhook_id: str, body: ReplayRequest, call: CurrentReques
 
 
 # --- owners of an organization ---
-@routes.add("POST", OWNER, access=ACCOUNT, status=201)
+@routes.add("POST", OWNER, access=ACCOUNT, status=201, idempotent=FOR_OWNERS)
 async def owner_create(organization_id: str, body: CreateRequest, call: CurrentRequest) -> Response:
     """Make a webhook endpoint of an organization; its owners may. The secret is shown this once."""
     return await _create(call, organization_id, body)
@@ -271,7 +287,7 @@ async def owner_delete(
     return await _delete(call, organization_id, webhook_id, body)
 
 
-@routes.add("POST", OWNER + "/{webhook_id}/secret", access=ACCOUNT, status=201)
+@routes.add("POST", OWNER + "/{webhook_id}/secret", access=ACCOUNT, status=201, idempotent=FOR_OWNERS)
 async def owner_rotate(
     organization_id: str, webhook_id: str, body: ProofRequest, call: CurrentRequest
 ) -> Response:
@@ -279,7 +295,7 @@ async def owner_rotate(
     return await _rotate(call, organization_id, webhook_id, body)
 
 
-@routes.add("POST", OWNER + "/{webhook_id}/test", access=ACCOUNT, status=202)
+@routes.add("POST", OWNER + "/{webhook_id}/test", access=ACCOUNT, status=202, idempotent=FOR_OWNERS)
 async def owner_test(
     organization_id: str, webhook_id: str, body: ProofRequest, call: CurrentRequest
 ) -> Response:
