@@ -79,6 +79,15 @@ async def settled(
     return await delivered(here, session, base, webhook_id)
 
 
+async def attempted(here: Timed, session: Session, base: str, webhook_id: str, *, times: int) -> None:
+    """Wait until the log's newest line counts so many attempts: before, the clock must not be moved."""
+
+    async def holds() -> bool:
+        return [each["attempts"] for each in await delivered(here, session, base, webhook_id)][:1] == [times]
+
+    await eventually(holds, within=60)
+
+
 # --- administrators --------------------------------------------------------------------------------------------------
 async def test_life_of_an_endpoint(here: Timed) -> None:
     session = await administrator_of(here)
@@ -408,13 +417,7 @@ async def test_failure_is_tried_again_and_dies_at_the_end(deploy: Deploy, receiv
     _, customer = await here.people.newcomer()
     await create_key(here.api, customer)
     for attempts, seconds in ((1, 67), (2, 670)):
-        await receiver.wait_for(attempts)
-
-        async def written(attempts: int = attempts) -> bool:
-            (line,) = await delivered(here, session, base, made["webhook"]["id"])
-            return bool(line["attempts"] == attempts)
-
-        await eventually(written, within=30)
+        await attempted(here, session, base, made["webhook"]["id"], times=attempts)
         (line,) = await delivered(here, session, base, made["webhook"]["id"])
         assert (line["status"], line["responseStatus"]) == ("pending", 503)
         here.time.advance(seconds=seconds)
@@ -440,7 +443,7 @@ async def test_endpoint_dead_for_five_days_is_switched_off_and_its_owner_mailed(
     path = f"{base}/{made['webhook']['id']}"
     receiver.answer = status(500)
     await create_key(here.api, owner, organizationId=organization)
-    await receiver.wait_for(1)
+    await attempted(here, owner, base, made["webhook"]["id"], times=1)
     here.time.advance(seconds=2)
     await settled(here, owner, base, made["webhook"]["id"], "dead")
     here.time.advance(days=4, hours=23)
