@@ -61,8 +61,16 @@ def oauth_error(refusal: Refusal) -> str:
             return "invalid_scope"
         case errors.UnsupportedGrantType():
             return "unsupported_grant_type"
-        case errors.InvalidRefreshToken():
+        case errors.InvalidRefreshToken() | errors.InvalidDeviceCode():
             return "invalid_grant"
+        case errors.ExpiredDeviceCode():
+            return "expired_token"
+        case errors.AuthorizationPending():
+            return "authorization_pending"
+        case errors.SlowDown():
+            return "slow_down"
+        case errors.DeviceDenied() | errors.OpenedElsewhere():
+            return "access_denied"
         case errors.InsufficientScope():
             return "insufficient_scope"
         case errors.NotAuthenticated():

@@ -12,6 +12,7 @@ from czo_auth.cli import (
     doctor,
     import_users,
     keys,
+    login,
     migrate,
     organizations,
     recovery,
@@ -38,6 +39,7 @@ app.command("migrate", epilog=migrate.EXAMPLE)(migrate.migrate)
 users.app.command("import", epilog=import_users.EXAMPLE)(import_users.import_users)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 app.command("scan", epilog=scan.EXAMPLE)(scan.scan)
+app.command("login", epilog=login.EXAMPLE)(login.login)
 app.add_typer(users.app, name="users")
 users.app.command("reset-2fa", epilog=recovery.RESET_EXAMPLE)(recovery.reset_two_factor)
 users.app.command("resets", epilog=recovery.LIST_EXAMPLE)(recovery.list_resets)

@@ -44,6 +44,9 @@ class Budgets(Protocol):
             None when it was counted; otherwise when the window ends, and nothing was counted.
         """
 
+    def give_back(self, budget: Budget) -> None:
+        """Take back a use that was counted in the same transaction, when it turned out not to count."""
+
     def prune_expired(self, *, before: datetime) -> int:
         """Delete counts whose window ended before *before*. At most a thousand rows a call."""
 

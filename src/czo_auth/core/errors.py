@@ -144,6 +144,40 @@ class InvalidScope(Invalid):
     message = "The scope is wider than that of the key."
 
 
+class InvalidUserCode(Invalid):
+    code = "INVALID_USER_CODE"
+    message = "There is no request with this code, or it was answered already."
+
+
+class ExpiredDeviceCode(Invalid):
+    code = "EXPIRED_DEVICE_CODE"
+    message = "The code has expired. Start again on the device."
+
+
+class AuthorizationPending(Invalid):
+    """The answer of RFC 8628 section 3.5 while nobody decided."""
+
+    code = "AUTHORIZATION_PENDING"
+    message = "Nobody has approved the request yet."
+
+
+class SlowDown(Invalid):
+    """The device asks too often; it waits five seconds longer from now on."""
+
+    code = "SLOW_DOWN"
+    message = "Ask less often."
+
+
+class DeviceDenied(Invalid):
+    code = "ACCESS_DENIED"
+    message = "The request was denied."
+
+
+class InvalidDeviceCode(Invalid):
+    code = "INVALID_DEVICE_CODE"
+    message = "The device code is not valid."
+
+
 class UnsupportedGrantType(Invalid):
     code = "UNSUPPORTED_GRANT_TYPE"
     message = "This grant type is not supported here."
@@ -330,6 +364,11 @@ class OwnReset(Forbidden):
 
     code = "CANNOT_RESET_OWN_TWO_FACTOR"
     message = "You cannot reset your own second factor. Ask another administrator."
+
+
+class OpenedElsewhere(Forbidden):
+    code = "ACCESS_DENIED"
+    message = "This code was opened in another session."
 
 
 class SessionRequired(Forbidden):

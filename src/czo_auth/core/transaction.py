@@ -17,6 +17,7 @@ from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.api_keys.store import ApiKeys
 from czo_auth.core.budgets import Budgets
 from czo_auth.core.context import Context
+from czo_auth.core.devices.store import DeviceAuthorizations
 from czo_auth.core.events.outbox import Outbox
 from czo_auth.core.events.store import AuditLog, AuditRemoval
 from czo_auth.core.events.types import AuditEvent
@@ -80,6 +81,8 @@ class Transaction(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def audit_removal(self) -> AuditRemoval: ...
+    @property
+    def device_authorizations(self) -> DeviceAuthorizations: ...
     @property
     def kept_answers(self) -> KeptAnswers: ...
     @property

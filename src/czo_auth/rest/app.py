@@ -22,6 +22,7 @@ from czo_auth.rest import (
     administered_accounts,
     administration,
     api_keys,
+    devices,
     invitations,
     oauth,
     organizations,
@@ -54,6 +55,7 @@ NATIVE = (
     own_account,
     webhooks,
     oauth,
+    devices,
 )
 BETTER_AUTH = (better_auth_account, better_auth_api_key, better_auth_organization)
 

@@ -9,15 +9,17 @@ Source: RFC 6749 sections 3.2 and 5.2, RFC 7662, RFC 8414, RFC 8693.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.core.access import KEY_WITH_BASIC, PUBLIC
 from czo_auth.core.errors import InvalidRequest, UnsupportedGrantType
 from czo_auth.core.flows.authentication.introspect import ActiveToken
+from czo_auth.rest.devices import DEVICE_CODE_GRANT, fetch_key
+from czo_auth.rest.oauth_parameters import OAuthParameters, Parameter, Seconds, split_scope
 from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.runtime import Runtime
 
@@ -26,32 +28,6 @@ API_KEY_TYPE: Final = "urn:czo-auth:token-type:api-key"
 ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
 
 routes = Routes("Tokens for other services")
-
-
-def _omitted_if_empty(value: Any) -> Any:
-    # RFC 6749 section 3.1: a parameter without a value counts as omitted.
-    return None if value == "" else value
-
-
-def _seconds(value: Any) -> Any:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 10:
-        return int(value)
-    return value
-
-
-Parameter = Annotated[str | None, Field(max_length=4096), BeforeValidator(_omitted_if_empty)]
-Seconds = Annotated[
-    int | None,
-    Field(strict=True, ge=1, le=10**10),
-    BeforeValidator(_seconds),
-    BeforeValidator(_omitted_if_empty),
-]
-
-
-class OAuthParameters(BaseModel):
-    """Parameters of an OAuth endpoint, by their names in the RFCs."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
 class IntrospectionRequest(OAuthParameters):
@@ -65,6 +41,8 @@ class TokenRequest(OAuthParameters):
     subject_token: Annotated[Parameter, Field(repr=False)] = None
     subject_token_type: Parameter = None
     requested_token_type: Parameter = None
+    device_code: Annotated[Parameter, Field(repr=False)] = None
+    client_id: Parameter = None
     scope: Parameter = None
     audience: Parameter = None
     expires_in: Seconds = None
@@ -90,6 +68,8 @@ async def exchange(body: TokenRequest, call: CurrentRequest) -> Response:
 @routes.add("POST", "/token", access=PUBLIC, oauth=True)
 async def token(body: TokenRequest, call: CurrentRequest) -> Response:
     """The token endpoint: what is asked for is said by `grant_type`."""
+    if body.grant_type == DEVICE_CODE_GRANT:
+        return await fetch_key(call, device_code=body.device_code, client_id=body.client_id)
     return await _exchange(body, call)
 
 
@@ -110,7 +90,8 @@ def authorization_server_metadata(runtime: Runtime) -> dict[str, object]:
         "token_endpoint_auth_methods_supported": ["none"],
         "introspection_endpoint": f"{base}/introspect",
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "bearer"],
-        "grant_types_supported": [TOKEN_EXCHANGE],
+        "device_authorization_endpoint": f"{base}/device/code",
+        "grant_types_supported": [TOKEN_EXCHANGE, DEVICE_CODE_GRANT],
         "response_types_supported": [],
     }
 
@@ -128,7 +109,7 @@ async def _exchange(body: TokenRequest, call: CurrentRequest) -> Response:
         raise InvalidRequest(f"Only tokens of type {ACCESS_TOKEN_TYPE} are issued.")
     issued = await call.runtime.exchange_token.exchange(
         body.subject_token,
-        scopes=None if body.scope is None else tuple(dict.fromkeys(body.scope.split(" "))),
+        scopes=split_scope(body.scope),
         audience=body.audience,
         lifetime=None if body.expires_in is None else timedelta(seconds=body.expires_in),
         client=lambda: call.context.ip,

@@ -8,9 +8,11 @@ from typing import Final
 
 from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN
+from czo_auth.core.context import system_context
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.flows.administration.audit_retention import AuditRetention
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
+from czo_auth.core.flows.devices.authorize import AuthorizeDevice
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
 from czo_auth.core.flows.two_factor.reset import Recovery
 from czo_auth.core.limits import MAX_GUESS_COUNTERS
@@ -48,6 +50,7 @@ class Housekeeping:
         recovery: Recovery,
         key_expiry: KeyExpiry,
         audit_retention: AuditRetention,
+        devices: AuthorizeDevice,
         now: Callable[[], datetime],
     ) -> None:
         self._transactions = transactions
@@ -56,6 +59,7 @@ class Housekeeping:
         self._recovery = recovery
         self._key_expiry = key_expiry
         self._audit_retention = audit_retention
+        self._devices = devices
         self._now = now
         self._failed_at: datetime | None = None
 
@@ -114,9 +118,10 @@ class Housekeeping:
         await self._prune(lambda tx: tx.webhooks.prune_deliveries(before=now - KEEP_EVENTS))
 
     async def forget_answers(self) -> None:
-        """Delete kept answers on time: they hold what was shown once (S42)."""
+        """Delete on time what rests sealed until it is asked for: answers (S42), and keys that no device fetched."""
         now = self._now()
         await self._prune(lambda tx: tx.kept_answers.prune_expired(before=now))
+        await self._devices.end_unfetched(context=system_context(now))
 
     async def keep_retention(self) -> None:
         """Remove what the audit log keeps no longer, and finish erasures that were interrupted."""

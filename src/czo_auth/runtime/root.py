@@ -35,6 +35,7 @@ from czo_auth.core.flows.authentication.authenticate import Authenticate
 from czo_auth.core.flows.authentication.exchange import ExchangeToken
 from czo_auth.core.flows.authentication.introspect import Introspect
 from czo_auth.core.flows.authentication.verify_api_key import VerifyApiKey
+from czo_auth.core.flows.devices.authorize import AuthorizeDevice
 from czo_auth.core.flows.idempotency import IdempotentRequests
 from czo_auth.core.flows.organizations.invitations import Invitations
 from czo_auth.core.flows.organizations.manage import ManageOrganizations
@@ -237,6 +238,9 @@ class Runtime:
         self.recovery = Recovery(services)
         self.key_expiry = KeyExpiry(services)
         self.audit_retention = AuditRetention(services)
+        self.manage_api_keys = ManageApiKeys(services)
+        self.recent_proof = Reauthentication(services)
+        self.devices = AuthorizeDevice(services, self.manage_api_keys, self.recent_proof)
         self._housekeeping = Housekeeping(
             services.transactions,
             last_used=last_used,
@@ -244,6 +248,7 @@ class Runtime:
             recovery=self.recovery,
             key_expiry=self.key_expiry,
             audit_retention=self.audit_retention,
+            devices=self.devices,
             now=self.now,
         )
         self.authenticate = Authenticate(
@@ -261,10 +266,8 @@ class Runtime:
         self.trusted_devices = TrustedDevices(services)
         self.refresh = Refresh(services)
         self.manage_sessions = ManageSessions(services)
-        self.recent_proof = Reauthentication(services)
         self.passwords = Passwords(services)
         self.verify_email = VerifyEmail(services)
-        self.manage_api_keys = ManageApiKeys(services)
         self.verify_api_key = VerifyApiKey(services, self.authenticate)
         self.exchange_token = ExchangeToken(services, self.authenticate, audiences=settings.token_audiences)
         self.introspect = Introspect(services, self.authenticate, audiences=settings.token_audiences)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import case, or_, select
+from sqlalchemy import case, or_, select, update
 
 from czo_auth.core.budgets import Budget
 from czo_auth.storage.store import Store
@@ -30,6 +30,11 @@ class SqlBudgets(Store):
         ends = select(budgets.c.expires_at).where(budgets.c.name == budget.name)
         ends_at: datetime = self._connection.execute(ends).scalar_one()
         return ends_at
+
+    def give_back(self, budget: Budget) -> None:
+        budgets = self._tables.budgets
+        statement = update(budgets).where(budgets.c.name == budget.name, budgets.c.used > 0)
+        self._connection.execute(statement.values(used=budgets.c.used - 1))
 
     def prune_expired(self, *, before: datetime) -> int:
         budgets = self._tables.budgets

@@ -87,6 +87,7 @@ class Tables:
         self._add_passkeys()
         self._add_sign_in()
         self._add_kept_answers()
+        self._add_device_authorizations()
         self._add_organizations()
         self._add_api_keys()
         self._add_budgets()
@@ -273,6 +274,33 @@ class Tables:
             sqlite_where=waits,
             postgresql_where=waits,
         )
+
+    def _add_device_authorizations(self) -> None:
+        self.device_authorizations = self._table(
+            "device_authorizations",
+            _id(),
+            Column("device_digest", String(64), nullable=False),
+            Column("user_digest", String(64), nullable=False),
+            Column("client_id", Text, nullable=False),
+            Column("name", Text, nullable=False),
+            Column("scopes", WordList, nullable=False),
+            Column("organization_id", String(36)),
+            Column("key_lifetime_seconds", BigInteger, nullable=False),
+            Column("ip", Text),
+            Column("status", Text, nullable=False),
+            Column("lineage_id", String(36)),
+            Column("user_id", String(36), ForeignKey(f"{self.prefix}users.id", ondelete="CASCADE")),
+            Column("api_key_id", String(36)),
+            Column("sealed_key", Text),
+            Column("poll_seconds", Integer, nullable=False),
+            Column("polled_at", Instant),
+            Column("fetched_at", Instant),
+            Column("created_at", Instant, nullable=False),
+            Column("expires_at", Instant, nullable=False, index=True),
+            UniqueConstraint("device_digest"),
+            UniqueConstraint("user_digest"),
+        )
+        Index(None, self.device_authorizations.c.user_id)
 
     def _add_kept_answers(self) -> None:
         self.kept_answers = self._table(

@@ -17,6 +17,7 @@ from czo_auth.storage.api_keys import SqlApiKeys
 from czo_auth.storage.audit_log import SqlAuditLog
 from czo_auth.storage.audit_removal import SqlAuditRemoval
 from czo_auth.storage.budgets import SqlBudgets
+from czo_auth.storage.devices import SqlDeviceAuthorizations
 from czo_auth.storage.email_changes import SqlEmailChanges
 from czo_auth.storage.idempotency import SqlKeptAnswers
 from czo_auth.storage.key_checks import SqlKeyChecks
@@ -113,6 +114,10 @@ class SqlTransaction:
     @cached_property
     def audit_removal(self) -> SqlAuditRemoval:
         return SqlAuditRemoval(self.connection, self.tables)
+
+    @cached_property
+    def device_authorizations(self) -> SqlDeviceAuthorizations:
+        return SqlDeviceAuthorizations(self.connection, self.tables)
 
     @cached_property
     def kept_answers(self) -> SqlKeptAnswers:

@@ -16,6 +16,7 @@ from czo_auth.web.pages import (
     administration,
     api_keys,
     audit,
+    devices,
     enrollment,
     organizations,
     passkeys,
@@ -40,6 +41,7 @@ GROUPS = (
     administration,
     webhooks,
     reauthenticate,
+    devices,
     audit,
 )
 

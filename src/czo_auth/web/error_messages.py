@@ -12,6 +12,8 @@ _FIELD = {
     "ACCOUNT_TEMPORARILY_LOCKED": "code",
     "INVALID_BACKUP_CODE": "code",
     "INVALID_CODE": "code",
+    "INVALID_USER_CODE": "user_code",
+    "EXPIRED_DEVICE_CODE": "user_code",
     "INVALID_EMAIL_OR_PASSWORD": "email",
     "INVALID_PASSWORD": "password",
     "ORGANIZATION_SLUG_ALREADY_TAKEN": "slug",

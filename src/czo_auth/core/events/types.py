@@ -86,6 +86,10 @@ EVENT_TYPES = frozenset(EVENT_MEANINGS)
 """Every type that is delivered to subscribers and sinks. Other actions reach the audit log only."""
 
 # --- actions of the audit log only ----------------------------------------------------------------------------------
+DEVICE_APPROVED = _action(
+    "auth.device.approved", "A device was given an API key (`apiKeyId`) by somebody in the browser."
+)
+DEVICE_DENIED = _action("auth.device.denied", "A device's request for an API key was denied.")
 DEVICE_TRUSTED = _action("auth.2fa.device_trusted", "A browser was trusted to skip the second step.")
 DEVICE_TRUST_REVOKED = _action("auth.2fa.device_revoked", "A trusted browser is trusted no more.")
 TWO_FACTOR_RESET = _action(

@@ -75,6 +75,15 @@ class CreatedApiKey:
     key: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedApiKey:
+    """A key that was checked and drawn, and is not stored yet."""
+
+    principal: Principal
+    api_key: ApiKey
+    key: str = field(repr=False)
+
+
 class ManageApiKeys:
     """What a user does with their own keys. The owner is the session's user, whatever the body says (S16)."""
 
@@ -92,6 +101,17 @@ class ManageApiKeys:
             InsufficientScope: More than the creator may use is asked for.
             ApiKeyLimitReached: The user has as many live keys as are allowed.
             RateLimited: The user made as many today as are allowed, those that ended since included.
+        """
+        prepared = self.prepare(new, context=context)
+        made = await self._services.transactions.run(lambda tx: self.store(tx, prepared), context)
+        return CreatedApiKey(api_key=made, key=prepared.key)
+
+    def prepare(self, new: NewApiKey, *, context: Context) -> PreparedApiKey:
+        """
+        Check what is asked for, and draw the key; nothing is stored yet.
+
+        Raises:
+            ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the rate limit.
         """
         principal = context.caller
         name, metadata = checked_name(new.name), checked_metadata(new.metadata)
@@ -120,24 +140,30 @@ class ManageApiKeys:
             rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
         )
 
-        def store_key(tx: Transaction) -> ApiKey:
-            longest_days = self._lock_longest_days(tx, new.organization_id)
-            owner = _lock_owner(tx, principal)
-            role = self._check_organization(tx, principal, new.organization_id)
-            check_grant(scopes, may_use=self._may_use(principal, owner, role))
-            if (
-                tx.api_keys.count_live(principal.user_id, now=tx.now)
-                >= self._services.policies.api_keys.limit
-            ):
-                raise ApiKeyLimitReached
-            self._spend_creation(tx, principal)
-            end = bounded_end(wished_end, longest_days=longest_days, since=tx.now)
-            made = replace(api_key, expires_at=end, noticed_days=notice_within(end, now=tx.now))
-            tx.api_keys.add(made, digest=tokens.digest(key))
-            tx.record(key_event(types.API_KEY_CREATED, made))
-            return made
+        return PreparedApiKey(principal=principal, api_key=api_key, key=key)
 
-        return CreatedApiKey(api_key=await self._services.transactions.run(store_key, context), key=key)
+    def store(self, tx: Transaction, prepared: PreparedApiKey) -> ApiKey:
+        """
+        Store a prepared key if its maker may make it now; part of the caller's transaction.
+
+        Raises:
+            LifetimeTooLong, NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope,
+            ApiKeyLimitReached, RateLimited, InvalidToken: As `create`.
+        """
+        principal, api_key = prepared.principal, prepared.api_key
+        longest_days = self._lock_longest_days(tx, api_key.organization_id)
+        owner = _lock_owner(tx, principal)
+        role = self._check_organization(tx, principal, api_key.organization_id)
+        check_grant(api_key.scopes, may_use=self._may_use(principal, owner, role))
+        limit = self._services.policies.api_keys.limit
+        if tx.api_keys.count_live(principal.user_id, now=tx.now) >= limit:
+            raise ApiKeyLimitReached
+        self._spend_creation(tx, principal)
+        end = bounded_end(api_key.expires_at, longest_days=longest_days, since=tx.now)
+        made = replace(api_key, expires_at=end, noticed_days=notice_within(end, now=tx.now))
+        tx.api_keys.add(made, digest=tokens.digest(prepared.key))
+        tx.record(key_event(types.API_KEY_CREATED, made))
+        return made
 
     async def check_creation(
         self, principal: Principal, *, organization_id: str | None, scopes: Collection[str]

@@ -1,0 +1,1 @@
+"""Approving a command line in the browser."""
