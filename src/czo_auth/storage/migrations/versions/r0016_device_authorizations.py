@@ -1,7 +1,7 @@
 """
 Keep the requests of devices that wait for somebody's approval.
 
-Revision: 0015, on top of 0014.
+Revision: 0016, on top of 0015.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
