@@ -42,7 +42,7 @@ class SharedAnswer(Generic[T]):
         self._asking: asyncio.Future[T] | None = None
 
     async def get(self) -> T:
-        """Return the answer of a moment ago, or ask anew; who comes meanwhile waits for the same one."""
+        """Return the answer of a moment ago, or ask again; callers in the meantime wait for the same one."""
         clock = asyncio.get_running_loop().time
         if self._asking is None or (self._asking.done() and clock() >= self._until):
             self._asking = asyncio.ensure_future(self._find())

@@ -42,14 +42,14 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     admin.page.get_by_role("link", name=bob.name).click()
     admin.look("admin-user")
     admin.confirm_act("Revoke Bob's key", "Yes, revoke Bob's key")
-    assert admin.sees("The key is revoked.")
+    assert admin.sees("API key revoked.")
 
     admin.fill(reset_reason="   ")
     admin.press("Reset")
-    assert "Say why" in admin.error
+    assert "Enter a reason" in admin.error
     admin.fill(reset_reason="lost phone and codes, seen in person")
     admin.press("Reset")
-    assert admin.sees("The second factor is reset")
+    assert admin.sees("Two-factor authentication reset")
     bob.phone = None
     bob.open("/security")
     assert bob.path == "/sign-in"
@@ -57,17 +57,17 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
 
     admin.page.get_by_label("Merchant").check()
     admin.press("Save")
-    assert admin.sees("The actor types are changed.")
+    assert admin.sees("Actor types updated.")
     bob.open("/security")
     bob.press("Switch to: Merchant")
     assert bob.sees("You are signed in as: Merchant.")
     admin.fill(reason="spam")
     admin.press("Ban")
-    assert admin.sees("The user is banned.")
+    assert admin.sees("User banned.")
     bob.begin()
-    assert "The email address or the password is not right." in bob.error
+    assert "Incorrect email address or password." in bob.error
     admin.press("Lift the ban")
-    assert admin.sees("The ban is lifted.")
+    assert admin.sees("Ban lifted.")
 
     admin.page.get_by_role("link", name="Their audit records").click()
     admin.look("admin-audit")
@@ -108,7 +108,7 @@ def test_anybodys_key_is_found_and_revoked(
     admin.confirm()
     admin.open("/admin/api-keys")
     admin.fill(search=key[:8])
-    admin.press("Show")
+    admin.press("Search")
     admin.page.get_by_text("Found: 1").wait_for()
     assert admin.sees(bob.email)
     assert key not in admin.page.content()
@@ -117,7 +117,7 @@ def test_anybodys_key_is_found_and_revoked(
         admin.page.set_viewport_size({"width": 390, "height": 844})
         assert admin.page.evaluate("document.documentElement.scrollWidth") == 390
     admin.confirm_act("Revoke Leaked", "Yes, revoke Leaked")
-    assert admin.sees("The key is revoked.")
+    assert admin.sees("API key revoked.")
     bob.open("/api-keys")
     assert not bob.sees("Leaked")
 

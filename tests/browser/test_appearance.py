@@ -27,9 +27,9 @@ def test_the_browsers_language_is_spoken(visit: NewVisitor) -> None:
     ada.scan()
     ada.look("enrolment-french")
     ada.open("/password")
-    ada.fill(password="faux", new_password="assez long quand même")
+    ada.fill(password="incorrect", new_password="assez long quand même")
     ada.press("Changer le mot de passe")
-    assert "Le mot de passe n’est pas bon." in ada.error
+    assert "Mot de passe incorrect." in ada.error
 
 
 def test_the_dark_side_can_be_read_too(visit: NewVisitor) -> None:

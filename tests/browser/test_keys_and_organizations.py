@@ -59,11 +59,11 @@ def test_a_key_is_made_shown_once_narrowed_rotated_and_revoked(
         ada.look("api-key")
     ada.page.get_by_label("orders:write").uncheck()
     ada.press("Save")
-    assert ada.sees("The key is changed.")
+    assert ada.sees("API key updated.")
     assert ada.page.locator("dd").first.inner_text() == "orders:read"
 
-    ada.page.get_by_label("How long the old one goes on").select_option("0")
-    ada.press("Make a successor")
+    ada.page.get_by_label("Old key keeps working for").select_option("0")
+    ada.press("Rotate key")
     successor = _shown_key(ada)
     assert _bearer_answer(deployment, key) == 401
     assert _bearer_answer(deployment, successor) == 200
@@ -71,7 +71,7 @@ def test_a_key_is_made_shown_once_narrowed_rotated_and_revoked(
     ada.page.get_by_role("link", name="Nightly export").click()
     assert not ada.page.get_by_role("button", name="Yes, revoke").is_visible()
     ada.confirm_act("Revoke", "Yes, revoke")
-    assert ada.sees("The key is revoked.")
+    assert ada.sees("API key revoked.")
     assert _bearer_answer(deployment, successor) == 401
 
 
@@ -84,7 +84,7 @@ def test_people_are_invited_join_get_roles_and_leave(visit: NewVisitor) -> None:
     ada.open("/organizations")
     ada.fill(name="Analytical Engines")
     ada.press("Create")
-    assert ada.sees("The organization is founded.")
+    assert ada.sees("Organization created.")
     ada.fill(email=bob.email)
     ada.press("Invite")
     link = ada.page.locator("#invitation-link").inner_text()
@@ -100,12 +100,12 @@ def test_people_are_invited_join_get_roles_and_leave(visit: NewVisitor) -> None:
     assert bob.path == "/accept-invitation"
     bob.look("accept-invitation")
     bob.press("Accept the invitation")
-    assert bob.sees("You have joined.")
+    assert bob.sees("You joined the organization.")
 
     ada.page.reload()
     ada.page.get_by_label("Role of Bob").select_option("admin")
     ada.page.get_by_role("button", name="Set role Bob").click()
-    assert ada.sees("The role is changed.")
+    assert ada.sees("Role changed.")
     ada.look("organization")
     ada.confirm_act("Leave", "Yes, leave")
     assert "at least one owner" in ada.error
@@ -113,7 +113,7 @@ def test_people_are_invited_join_get_roles_and_leave(visit: NewVisitor) -> None:
     bob.look("organizations")
     bob.page.get_by_role("link", name="Analytical Engines").click()
     bob.confirm_act("Leave", "Yes, leave")
-    assert bob.sees("You have left.")
+    assert bob.sees("You left the organization.")
 
 
 def test_an_invitation_is_for_its_address_only(visit: NewVisitor) -> None:
@@ -141,20 +141,20 @@ def test_an_organization_is_renamed_and_deleted_by_its_name(visit: NewVisitor, *
     ada.press("Create")
     ada.fill(name="Analytical Engines", slug="Not A Slug")
     ada.press("Save")
-    assert "lower-case letters" in ada.error
+    assert "lowercase letters" in ada.error
     assert ada.page.locator("#f-name").input_value() == "Analytical Engines"
     ada.fill(slug=f"analytical-{scripts}".lower())
     ada.press("Save")
     assert ada.page.locator("h1").inner_text() == "Analytical Engines"
     ada.fill(typed_name="Difference Engines")
-    ada.press("Delete for good")
+    ada.press("Delete permanently")
     assert "not the name of this organization" in ada.error
     if scripts:
         ada.look("organization-delete-refused")
     ada.fill(typed_name="Analytical Engines")
-    ada.press("Delete for good")
-    assert ada.sees("The organization is deleted.")
-    assert ada.sees("You are in no organization yet.")
+    ada.press("Delete permanently")
+    assert ada.sees("Organization deleted.")
+    assert ada.sees("You are not a member of any organization.")
 
 
 def test_invitations_to_me_are_listed_once_my_address_is_confirmed(
@@ -173,11 +173,11 @@ def test_invitations_to_me_are_listed_once_my_address_is_confirmed(
         ada.press("Invite")
     bob.open("/organizations")
     assert not bob.sees("Looms")
-    bob.page.get_by_role("link", name="Confirm your address").click()
+    bob.page.get_by_role("link", name="Confirm your email address").click()
     bob.fill(email=bob.email)
-    bob.press("Send the link")
+    bob.press("Send link")
     assert bob.path == "/security"
-    assert bob.sees("a link is on its way")
+    assert bob.sees("emailed it a link")
     bob.open(f"/verify-email?token={deployment.mailed(bob.email, 'verify-email')}")
     bob.press("Confirm")
 
@@ -185,10 +185,10 @@ def test_invitations_to_me_are_listed_once_my_address_is_confirmed(
     assert bob.sees(f"From {ada.name}, {ada.email}")
     bob.look("invitations-received")
     bob.press("Accept Looms")
-    assert bob.sees("You have joined.")
+    assert bob.sees("You joined the organization.")
     bob.open("/organizations")
     bob.press("Decline Mills")
-    assert bob.sees("The invitation is declined.")
+    assert bob.sees("Invitation declined.")
     assert not bob.sees("Mills")
 
 
@@ -201,5 +201,5 @@ def test_a_name_is_changed(visit: NewVisitor) -> None:
     assert "Enter a name" in ada.error
     ada.fill(name="Countess of Lovelace")
     ada.press("Save")
-    assert ada.sees("Your profile is changed.")
+    assert ada.sees("Profile updated.")
     assert ada.page.locator(".lead").inner_text().startswith("Countess of Lovelace ·")

@@ -14,7 +14,7 @@ def test_a_person_signs_up_enrolls_and_signs_in_with_either_kind_of_code(
 ) -> None:
     ada = visit(java_script_enabled=scripts)
     ada.sign_up()
-    assert ada.sees("Your account is made")
+    assert ada.sees("Your account has been created")
     ada.sign_in()
     assert ada.path == "/security"
     ada.enroll()
@@ -39,7 +39,7 @@ def test_an_administrator_is_led_to_enrollment_and_no_further(
     ada = visit(email=deployment.new_admin())
     ada.begin("admin")
     assert ada.path == "/enrol"
-    assert ada.sees("Your account must have a second factor.")
+    assert ada.sees("Your account requires two-factor authentication.")
     ada.look("enrolment-demanded")
     for path in ("/", "/security", "/api-keys", "/organizations", "/admin/users", "/sign-in", "/password"):
         ada.open(path)
@@ -51,7 +51,7 @@ def test_an_administrator_is_led_to_enrollment_and_no_further(
     ada.fill(code="000000")
     ada.page.locator("#f-saved").check()
     ada.press("Turn on")
-    assert "The code is not right." in ada.error
+    assert "Incorrect code." in ada.error
     assert ada.phone is not None
     assert ada.phone.secret not in ada.page.content()
     ada.look("enrolment-wrong-code")
@@ -75,7 +75,7 @@ def test_the_second_step_says_why_it_refuses(visit: NewVisitor) -> None:
     ada.look("sign-in")
     ada.fill(email=ada.email, password="wrong wrong wrong")
     ada.submit()
-    assert "The email address or the password is not right." in ada.error
+    assert "Incorrect email address or password." in ada.error
     assert ada.page.locator("#f-email").input_value() == ada.email
     assert ada.page.locator("#f-password").input_value() == ""
     assert ada.page.evaluate("document.activeElement.id") == "errors"
@@ -88,7 +88,7 @@ def test_the_second_step_says_why_it_refuses(visit: NewVisitor) -> None:
     assert ada.phone is not None
     ada.fill(code=ada.phone.at(-20))
     ada.submit()
-    assert "the clock of your phone is slow" in ada.error
+    assert "your phone’s clock is slow" in ada.error
     ada.fill(code=ada.phone.at(20))
     ada.submit()
     assert "Wait for the next code" in ada.error, (
@@ -106,7 +106,7 @@ def test_the_second_step_says_why_it_refuses(visit: NewVisitor) -> None:
     ada.begin()
     assert ada.path == "/security", "a trusted device skips the second step"
     ada.page.locator("main").get_by_role("button", name="Forget all devices").click()
-    assert ada.sees("No device may skip the second step.")
+    assert ada.sees("No device skips the second step.")
 
 
 def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:
@@ -119,7 +119,7 @@ def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:
     ada.look("backup-codes-ask")
     ada.fill(password="not my password")
     ada.press("Show new codes")
-    assert "The password is not right." in ada.error
+    assert "Incorrect password." in ada.error
     ada.fill(password=ada.password)
     ada.press("Show new codes")
     fresh = ada.page.locator("#backup-codes li").all_inner_texts()
@@ -141,7 +141,7 @@ def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:
     ada.fill(code=old.code())
     ada.page.locator("#f-saved").check()
     ada.press("Turn on")
-    assert "from your present authenticator" in ada.error
+    assert "from your current authenticator" in ada.error
     assert ada.phone is not None
     ada.fill(code=ada.phone.code())
     ada.press("Turn on")
@@ -178,23 +178,23 @@ def test_a_password_is_changed_and_a_forgotten_one_replaced(
     ada.look("password")
     ada.fill(password=ada.password, new_password="password1")
     ada.press("Change password")
-    assert "known to attackers" in ada.error
+    assert "known data breaches" in ada.error
     ada.password = "staple battery horse correct"
     ada.fill(password="correct horse battery staple", new_password=ada.password)
     ada.press("Change password")
-    assert ada.sees("Your password is changed.")
+    assert ada.sees("Password changed.")
     ada.page.get_by_role("button", name="Sign out").click()
 
     ada.page.get_by_role("link", name="Forgot your password?").click()
     ada.look("forgot-password")
     ada.fill(email=ada.email)
     ada.submit()
-    assert ada.sees("a link is on its way")
+    assert ada.sees("emailed it a link")
     ada.open(f"/reset-password?token={deployment.mailed(ada.email, 'reset-password')}")
     ada.look("reset-password")
     ada.password = "a third one, quite long"
     ada.fill(new_password=ada.password)
     ada.submit()
-    assert ada.sees("Your password is set.")
+    assert ada.sees("Password changed.")
     ada.sign_in()
     assert ada.path == "/security"

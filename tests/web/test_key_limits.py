@@ -29,9 +29,9 @@ async def test_a_key_is_made_with_limits_shown_and_tightened(pages: Pages) -> No
         5,
         60_000,
     )
-    assert "192.0.2.0/24, ::1<br>5 uses in 60 s" in (await pages.get("/api-keys", session=token)).text
+    assert "192.0.2.0/24, ::1<br>5 requests in 60 s" in (await pages.get("/api-keys", session=token)).text
     french = (await pages.get(f"/api-keys/{key['id']}", session=token, accept_language="fr")).text
-    assert "5 usages en 60 s" in french
+    assert "5 requêtes en 60 s" in french
     assert re.search(r'name="allowed_ips"[^>]*value="192.0.2.0/24 ::1"', french)
 
     change = {
@@ -45,7 +45,7 @@ async def test_a_key_is_made_with_limits_shown_and_tightened(pages: Pages) -> No
     for looser in ({"allowed_ips": ""}, {"allowed_ips": "::/0"}, {"rate_max": ""}, {"rate_max": "6"}):
         refused = await pages.post(f"/api-keys/{key['id']}", change | looser, session=token)
         assert refused.status_code == 400, looser
-        assert re.search("can only be (narrowed|tightened)", refused.text) or "rate_max" in looser
+        assert re.search("can only (narrow|lower)", refused.text) or "rate_max" in looser
     (key,) = await listed_keys(pages.here.api, session)
     assert (key["allowedIps"], key["rateLimitMax"], key["rateLimitTimeWindow"]) == (
         ["192.0.2.7"],
@@ -58,7 +58,7 @@ async def test_an_owner_sets_how_long_keys_of_the_organization_live(pages: Pages
     _, session = await pages.here.people.newcomer()
     organization = await found(pages.here.api, session)
     path = f"/organizations/{organization}"
-    assert "Longest life of a key" in (await pages.get(path, session=session.token)).text
+    assert "Maximum lifetime" in (await pages.get(path, session=session.token)).text
     saved = await pages.post(
         f"{path}/key-lives", {"max_days": "90", "unused_days": ""}, session=session.token
     )

@@ -40,7 +40,7 @@ async def ask(pages: Pages, admin: str) -> str:
 async def test_administrators_see_what_waits_and_cancel_it(pages: Pages) -> None:
     carol = pages.here.carol
     admin = (await pages.here.people.sign_in(pages.here.ada, "admin")).token
-    assert "It waits first" in (await pages.get(f"/admin/users/{carol.id}", session=admin)).text
+    assert "The reset is delayed" in (await pages.get(f"/admin/users/{carol.id}", session=admin)).text
     await ask(pages, admin)
     for path in ("/admin", f"/admin/users/{carol.id}"):
         text = (await pages.get(path, session=admin)).text
@@ -50,7 +50,7 @@ async def test_administrators_see_what_waits_and_cancel_it(pages: Pages) -> None
     again = await pages.post(
         f"/admin/users/{carol.id}/reset-two-factor", {"reset_reason": "again"}, session=admin
     )
-    assert (again.status_code, "A reset waits for this user already." in again.text) == (409, True)
+    assert (again.status_code, "A reset is already pending for this user." in again.text) == (409, True)
     cancelled = await pages.post(f"/admin/users/{carol.id}/cancel-reset", session=admin)
     assert cancelled.headers["location"] == f"/account/admin/users/{carol.id}"
     assert "cancel-reset" not in (await pages.get("/admin", session=admin)).text
@@ -60,7 +60,7 @@ async def test_administrators_own_page_offers_no_reset(pages: Pages) -> None:
     ada = pages.here.ada
     admin = (await pages.here.people.sign_in(ada, "admin")).token
     text = (await pages.get(f"/admin/users/{ada.id}", session=admin)).text
-    assert "You cannot reset your own second factor." in text
+    assert "You cannot reset your own two-factor authentication." in text
     assert "reset_reason" not in text
 
 
@@ -71,9 +71,9 @@ async def test_user_is_warned_on_the_security_page_and_cancels_there(pages: Page
     await ask(pages, (await people.sign_in(pages.here.ada, "admin")).token)
     text = (await pages.get("/security", session=carol)).text
     assert "On 6 Mar 2025, 09:00 UTC an administrator asked" in text
-    assert "It will happen on 7 Mar 2025, 09:00 UTC." in text
+    assert "This will happen on 7 Mar 2025, 09:00 UTC." in text
     french = await pages.get("/security", session=carol, accept_language="fr")
-    assert "Votre second facteur va être réinitialisé" in french.text
+    assert "Votre double authentification va être réinitialisée" in french.text
     cancelled = await pages.post("/security/cancel-reset", session=carol)
     assert cancelled.headers["location"] == "/account/security"
     assert "cancel-reset" not in (await pages.get("/security", session=carol)).text
@@ -96,10 +96,10 @@ async def test_mailed_link_shows_a_button_and_only_the_button_cancels(pages: Pag
     notice = cancelled.headers["set-cookie"].partition(";")[0]
     assert "Two-factor authentication stays on." in (await pages.get("/sign-in", cookie=notice)).text
     again = await pages.post("/cancel-reset", {"token": token})
-    assert (again.status_code, "This link has run out or was used." in again.text) == (400, True)
+    assert (again.status_code, "This link has expired or was already used." in again.text) == (400, True)
 
 
 async def test_who_lost_the_phone_is_told_what_to_do(pages: Pages) -> None:
     text = (await pages.get("/sign-in/code")).text
     assert "Enter one of the backup codes" in text
-    assert "ask an administrator to reset your second factor" in text
+    assert "ask an administrator to reset your two-factor authentication" in text

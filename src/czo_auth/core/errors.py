@@ -75,7 +75,7 @@ class Conflict(Refusal):
     """The request collides with the present state."""
 
     code = "CONFLICT"
-    message = "This conflicts with the present state."
+    message = "This conflicts with the current state."
 
 
 class Unprocessable(Refusal):
@@ -119,7 +119,7 @@ class ValidationFailed(Invalid):
 class UnknownRole(ValidationFailed):
     """A role that organizations do not have; a kind of its own, as better-auth's client has a code for it."""
 
-    message = "There is no such role."
+    message = "Unknown role."
 
 
 class InvalidRequest(Invalid):
@@ -185,27 +185,27 @@ class UnsupportedGrantType(Invalid):
 
 class MalformedBody(Invalid):
     code = "BAD_REQUEST"
-    message = "The body is not acceptable JSON."
+    message = "The body is not valid JSON."
 
 
 class PasswordTooShort(Invalid):
     code = "PASSWORD_TOO_SHORT"
-    message = "The password needs at least 8 characters."
+    message = "The password must have at least 8 characters."
 
 
 class PasswordTooLong(Invalid):
     code = "PASSWORD_TOO_LONG"
-    message = "The password may have at most 128 characters."
+    message = "The password can have at most 128 characters."
 
 
 class PasswordCompromised(Invalid):
     code = "PASSWORD_COMPROMISED"
-    message = "This password is known to attackers. Choose another."
+    message = "This password appears in known data breaches. Choose another."
 
 
 class InvalidPassword(Invalid):
     code = "INVALID_PASSWORD"
-    message = "The password is not right."
+    message = "Incorrect password."
 
 
 class TotpAlreadyEnabled(Invalid):
@@ -215,12 +215,12 @@ class TotpAlreadyEnabled(Invalid):
 
 class TotpNotEnabled(Invalid):
     code = "TOTP_NOT_ENABLED"
-    message = "There is no authenticator to verify against."
+    message = "There is no authenticator to verify."
 
 
 class PasskeyChallengeNotFound(Invalid):
     code = "CHALLENGE_NOT_FOUND"
-    message = "This passkey request has expired or was answered already. Start again."
+    message = "This passkey request has expired or was already answered. Start again."
 
 
 class FailedToVerifyRegistration(Invalid):
@@ -230,7 +230,7 @@ class FailedToVerifyRegistration(Invalid):
 
 class PreviouslyRegistered(Invalid):
     code = "PREVIOUSLY_REGISTERED"
-    message = "This passkey is registered already."
+    message = "This passkey is already registered."
 
 
 class PasskeysNotAvailable(Invalid):
@@ -245,17 +245,17 @@ class TwoFactorNotEnabled(Invalid):
 
 class TooManyAttempts(Invalid):
     code = "TOO_MANY_ATTEMPTS_REQUEST_NEW_CODE"
-    message = "Too many wrong codes. Sign in again."
+    message = "Too many incorrect codes. Sign in again."
 
 
 class InvalidMailToken(Invalid):
     code = "INVALID_TOKEN"
-    message = "The link is not valid any more."
+    message = "The link is no longer valid."
 
 
 class InvitationNotFound(Invalid):
     code = "INVITATION_NOT_FOUND"
-    message = "The invitation is not valid any more."
+    message = "The invitation is no longer valid."
 
 
 class LifetimeTooLong(ValidationFailed):
@@ -284,7 +284,7 @@ class InvalidApiKey(NotAuthenticated):
 
 class InvalidEmailOrPassword(NotAuthenticated):
     code = "INVALID_EMAIL_OR_PASSWORD"
-    message = "The email address or the password is not right."
+    message = "Incorrect email address or password."
 
 
 class AuthenticationFailed(NotAuthenticated):
@@ -294,17 +294,17 @@ class AuthenticationFailed(NotAuthenticated):
 
 class InvalidCode(NotAuthenticated):
     code = "INVALID_CODE"
-    message = "The code is not right."
+    message = "Incorrect code."
 
 
 class InvalidBackupCode(NotAuthenticated):
     code = "INVALID_BACKUP_CODE"
-    message = "The backup code is not right."
+    message = "Incorrect backup code."
 
 
 class InvalidChallenge(NotAuthenticated):
     code = "INVALID_TWO_FACTOR_COOKIE"
-    message = "The sign-in is not valid any more. Start again."
+    message = "The sign-in is no longer valid. Start again."
 
 
 class InvalidRefreshToken(NotAuthenticated):
@@ -344,7 +344,7 @@ class TwoFactorSetupRequired(Forbidden):
 
 class ReauthenticationRequired(Forbidden):
     code = "REAUTHENTICATION_REQUIRED"
-    message = "Prove that it is you again first."
+    message = "Confirm it is you first: enter your password again."
 
 
 class SecretAlreadyShown(Forbidden):
@@ -356,7 +356,7 @@ class SecretAlreadyShown(Forbidden):
 
 class SecondFactorNeeded(Forbidden):
     code = "TWO_FACTOR_REQUIRED"
-    message = "This needs a session with a proved second factor."
+    message = "This needs a session with a verified second factor."
 
 
 class OwnReset(Forbidden):
@@ -378,19 +378,19 @@ class SessionRequired(Forbidden):
 
 class InsufficientScope(Forbidden):
     code = "INSUFFICIENT_SCOPE"
-    message = "A scope that this needs is missing."
+    message = "A required scope is missing."
 
 
 class IpAddressNotAllowed(Forbidden):
     """The key has an allow-list and the request comes from elsewhere; which addresses are on it is not told."""
 
     code = "IP_ADDRESS_NOT_ALLOWED"
-    message = "This API key may not be used from here."
+    message = "This API key cannot be used from this address."
 
 
 class InsufficientApiKeyPermissions(Forbidden):
     code = "INSUFFICIENT_API_KEY_PERMISSIONS"
-    message = "Your role in this organization may not manage API keys."
+    message = "Your role in this organization cannot manage API keys."
 
 
 class NotMemberOfOrganization(Forbidden):
@@ -431,7 +431,7 @@ class InvalidOrigin(Forbidden):
 
 class InvalidCallbackUrl(Forbidden):
     code = "INVALID_CALLBACK_URL"
-    message = "The address to go on to is not one of a trusted origin."
+    message = "The address to continue to does not belong to a trusted origin."
 
 
 class CrossSiteNavigationBlocked(Forbidden):
@@ -447,7 +447,7 @@ class PhishingResistantFactorRequired(Forbidden):
 # --- missing ---------------------------------------------------------------------------------------------------------
 class NotFound(Missing):
     code = "NOT_FOUND"
-    message = "There is no such thing."
+    message = "Not found."
 
 
 class UnknownOrganization(NotFound):
@@ -464,28 +464,28 @@ class UnknownInvitation(NotFound):
 
 class UnknownActorType(Missing):
     code = "UNKNOWN_ACTOR_TYPE"
-    message = "There is no such actor type."
+    message = "Unknown actor type."
 
 
 class PasskeyNotFound(Missing):
     code = "PASSKEY_NOT_FOUND"
-    message = "There is no such passkey."
+    message = "Passkey not found."
 
 
 # --- conflict, unprocessable, sizes ----------------------------------------------------------------------------------
 class TwoFactorRequiredByPolicy(Conflict):
     code = "TWO_FACTOR_REQUIRED_BY_POLICY"
-    message = "Your account must keep two-factor authentication on."
+    message = "Your account requires two-factor authentication."
 
 
 class PasskeyLimitReached(Conflict):
     code = "PASSKEY_LIMIT_REACHED"
-    message = "You have as many passkeys as an account may have."
+    message = "You have reached the maximum number of passkeys."
 
 
 class ResetAlreadyWaits(Conflict):
     code = "TWO_FACTOR_RESET_PENDING"
-    message = "A reset of this second factor waits already."
+    message = "A reset of this second factor is already pending."
 
 
 class UserIsBanned(Conflict):
@@ -500,22 +500,22 @@ class RefreshInProgress(Conflict):
 
 class ApiKeyLimitReached(Conflict):
     code = "API_KEY_LIMIT_REACHED"
-    message = "You have as many API keys as are allowed. Revoke one first."
+    message = "You have reached the maximum number of API keys. Revoke one first."
 
 
 class ApiKeyAlreadyRotated(Conflict):
     code = "API_KEY_ALREADY_ROTATED"
-    message = "This API key already has a successor."
+    message = "This API key has already been rotated."
 
 
 class LastOwner(Conflict):
     code = "LAST_OWNER"
-    message = "An organization keeps at least one owner."
+    message = "An organization needs at least one owner."
 
 
 class LastAdministrator(Conflict):
     code = "LAST_ADMINISTRATOR"
-    message = "This is the last administrator. Make somebody else an administrator first."
+    message = "This is the last administrator. Make someone else an administrator first."
 
 
 class OwnerExists(Conflict):
@@ -530,37 +530,37 @@ class SlugTaken(Conflict):
 
 class AlreadyMember(Conflict):
     code = "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION"
-    message = "This user is a member already."
+    message = "This user is already a member."
 
 
 class AlreadyInvited(Conflict):
     code = "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION"
-    message = "This address is invited already."
+    message = "This address has already been invited."
 
 
 class OrganizationLimitReached(Conflict):
     code = "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS"
-    message = "You own as many organizations as are allowed."
+    message = "You own the maximum number of organizations."
 
 
 class MemberLimitReached(Conflict):
     code = "ORGANIZATION_MEMBERSHIP_LIMIT_REACHED"
-    message = "The organization has as many members as are allowed."
+    message = "The organization has the maximum number of members."
 
 
 class InvitationLimitReached(Conflict):
     code = "INVITATION_LIMIT_REACHED"
-    message = "The organization has as many open invitations as are allowed."
+    message = "The organization has the maximum number of open invitations."
 
 
 class WebhookLimitReached(Conflict):
     code = "WEBHOOK_LIMIT_REACHED"
-    message = "There are as many webhook endpoints as are allowed."
+    message = "The maximum number of webhook endpoints is reached."
 
 
 class WebhookSecretLimitReached(Conflict):
     code = "WEBHOOK_SECRET_LIMIT_REACHED"
-    message = "As many secrets of this endpoint sign at present as are allowed. The oldest ends within a day."
+    message = "This endpoint has the maximum number of active secrets. The oldest ends within a day."
 
 
 class WebhookDisabled(Conflict):
@@ -570,7 +570,7 @@ class WebhookDisabled(Conflict):
 
 class UserAlreadyExists(Unprocessable):
     code = "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"
-    message = "An account with this email address exists."
+    message = "An account with this email address already exists."
 
 
 class BodyTooSlow(Refusal):
@@ -590,51 +590,51 @@ class UnsupportedMediaType(Refusal):
 
 class MethodNotAllowed(Refusal):
     code = "METHOD_NOT_ALLOWED"
-    message = "This address does not take that method."
+    message = "This address does not support that method."
 
 
 # --- limits and outages ----------------------------------------------------------------------------------------------
 class RateLimited(TooMany):
     code = "TOO_MANY_REQUESTS"
-    message = "Too many requests. Slow down."
+    message = "Too many requests. Try again later."
 
 
 class ApiKeyRateLimited(TooMany):
     """The limit of one key, which its owner set; the others go on."""
 
     code = "RATE_LIMIT_EXCEEDED"
-    message = "This API key is used too often. Slow down."
+    message = "This API key has reached its rate limit."
 
 
 class AccountLocked(TooMany):
     """Without ``retry_after``, waiting does not help: a password reset or an administrator does."""
 
     code = "ACCOUNT_TEMPORARILY_LOCKED"
-    message = "Too many wrong codes. Second factors are locked for now."
+    message = "Too many incorrect codes. Two-factor verification is locked for now."
 
 
 class StorageUnavailable(Unavailable):
-    message = "The database is busy or down. Nothing was changed. Try again shortly."
+    message = "The database is unavailable. Nothing was changed. Try again shortly."
 
 
 class SecretUnreadable(Unavailable):
     """A sealed value did not open: the wrong key, or a row that was tampered with. Fails closed (S13)."""
 
-    message = "The second factor cannot be checked at present. A backup code still works."
+    message = "The code cannot be checked right now. A backup code still works."
 
 
 class MailUnavailable(Unavailable):
     """The mail server does not take the message; without ``retry_after``, it never will."""
 
     code = "MAIL_UNAVAILABLE"
-    message = "Mail cannot be sent at present. Try again shortly."
+    message = "Email cannot be sent right now. Try again shortly."
 
 
 class MailNotConfigured(Unavailable):
     """This deployment has no mail server; waiting does not help, the operator does."""
 
     code = "MAIL_NOT_CONFIGURED"
-    message = "This deployment cannot send mail."
+    message = "This deployment cannot send email."
 
     def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
         super().__init__(message, retry_after=retry_after)

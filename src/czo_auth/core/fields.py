@@ -1,5 +1,5 @@
 """
-What people may call things, and what they may attach to them: checked in the flows, whoever calls them.
+What people may call things, and what they may attach to them: checked in the flows, for every caller.
 
 Request models, forms and the command line call the same functions, so that an answer names the field early.
 """

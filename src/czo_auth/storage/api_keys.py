@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
-from czo_auth.core.api_keys.store import KeyOrder
+from czo_auth.core.api_keys.store import ApiKeys, KeyOrder
 from czo_auth.core.paging import Position
 from czo_auth.crypto.tokens import SHOWN_CHARACTERS
 from czo_auth.storage.api_key_expiry import SqlApiKeyExpiry
@@ -34,7 +34,7 @@ from czo_auth.storage.store import PRUNED_AT_ONCE, columns, values
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
-class SqlApiKeys(SqlApiKeyExpiry):
+class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
     """Implements `czo_auth.core.api_keys.store.ApiKeys`."""
 
     def add(self, key: ApiKey, *, digest: str) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import Row, Table, bindparam, delete, or_, select, update
 
 from czo_auth.core.events.personal import PERSONAL_IN_VERSION_1, split_details
-from czo_auth.core.events.store import Erasure
+from czo_auth.core.events.store import AuditRemoval, Erasure
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns
 
 _REMOVABLE = ("ip", "user_agent", "origin_salt", "personal", "personal_salt", "details", "personal_removed")
 
 
-class SqlAuditRemoval(Store):
+class SqlAuditRemoval(Store, AuditRemoval):
     """Implements `czo_auth.core.events.store.AuditRemoval`."""
 
     def lock_audit(self) -> None:

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import case, or_, select, update
 
-from czo_auth.core.budgets import Budget
+from czo_auth.core.budgets import Budget, Budgets
 from czo_auth.storage.store import Store
 
 
-class SqlBudgets(Store):
+class SqlBudgets(Store, Budgets):
     """Implements `czo_auth.core.budgets.Budgets`."""
 
     def spend(self, budget: Budget, *, now: datetime) -> datetime | None:

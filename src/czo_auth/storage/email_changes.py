@@ -7,11 +7,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, insert, select, true, update
 
-from czo_auth.core.users.email_change import EmailChange
+from czo_auth.core.users.email_change import EmailChange, EmailChanges
 from czo_auth.storage.store import Store, columns, made, values
 
 
-class SqlEmailChanges(Store):
+class SqlEmailChanges(Store, EmailChanges):
     """
     Implements `czo_auth.core.users.email_change.EmailChanges`.
 

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
+from czo_auth.core.sealing_store import KeyChecks
 from czo_auth.storage.store import Store
 
 
-class SqlKeyChecks(Store):
+class SqlKeyChecks(Store, KeyChecks):
     """Implements `czo_auth.core.sealing_store.KeyChecks`."""
 
     def find_all(self) -> dict[str, str]:

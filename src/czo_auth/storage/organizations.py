@@ -11,11 +11,12 @@ from sqlalchemy.exc import IntegrityError
 
 from czo_auth.core.organizations.organization import Invitation, InvitationStatus, Member, Organization
 from czo_auth.core.organizations.roles import OWNER
+from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.paging import Position
 from czo_auth.storage.store import Store, columns, values
 
 
-class SqlOrganizations(Store):
+class SqlOrganizations(Store, Organizations):
     """
     Implements `czo_auth.core.organizations.store.Organizations`.
 

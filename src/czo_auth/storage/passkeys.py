@@ -8,10 +8,11 @@ from datetime import datetime
 from sqlalchemy import and_, delete, func, literal, or_, select, update
 
 from czo_auth.core.passkeys.passkey import Passkey
+from czo_auth.core.passkeys.store import Passkeys
 from czo_auth.storage.store import Store, columns, values
 
 
-class SqlPasskeys(Store):
+class SqlPasskeys(Store, Passkeys):
     """Implements `czo_auth.core.passkeys.store.Passkeys`."""
 
     def add(self, passkey: Passkey) -> bool:

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, case, delete, or_, select, type_coerce, update
 
-from czo_auth.core.throttle import GuessSchedule
+from czo_auth.core.throttle import GuessCounters, GuessSchedule
 from czo_auth.storage.column_types import MILLISECOND, to_milliseconds
 from czo_auth.storage.store import PRUNED_AT_ONCE, Store
 
 
-class SqlPasswordGuesses(Store):
+class SqlPasswordGuesses(Store, GuessCounters):
     """
     Implements `czo_auth.core.throttle.GuessCounters`.
 

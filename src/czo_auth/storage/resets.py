@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Select, delete, func, select, update
 
 from czo_auth.core.paging import Position
-from czo_auth.core.two_factor.reset import Outcome, Reset
+from czo_auth.core.two_factor.reset import Outcome, Reset, Resets
 from czo_auth.storage.store import Store, columns, values
 
 
-class SqlResets(Store):
+class SqlResets(Store, Resets):
     """Implements `czo_auth.core.two_factor.reset.Resets`."""
 
     def add(self, reset: Reset, *, digest: str) -> bool:

@@ -10,13 +10,13 @@ from sqlalchemy import Select, bindparam, delete, func, or_, select, update
 
 from czo_auth.core.ids import is_id
 from czo_auth.core.sessions.session import RefreshToken, Session
-from czo_auth.core.sessions.store import StoredSigningKey
+from czo_auth.core.sessions.store import Sessions, StoredSigningKey
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, values
 from czo_auth.storage.tables import Tables
 
 
-class SqlSessions(Store):
+class SqlSessions(Store, Sessions):
     """
     Implements `czo_auth.core.sessions.store.Sessions`.
 

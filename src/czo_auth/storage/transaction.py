@@ -57,7 +57,7 @@ class SqlTransaction:
         self.audit_log.record(audit_event, context=self.context)
 
     def acting_as(self, context: Context) -> SqlTransaction:
-        # What is recorded waits in one place, whoever acts.
+        # What is recorded waits in one place, no matter who acts.
         _ = self.audit_log
         other = copy(self)
         other._context = context

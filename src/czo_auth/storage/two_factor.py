@@ -12,11 +12,12 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from czo_auth.core.two_factor.factor import Enrollment, HashedCode, StoredCode, TotpFactor
+from czo_auth.core.two_factor.store import TwoFactor
 from czo_auth.storage.challenges import SqlChallenges
 from czo_auth.storage.store import PRUNED_AT_ONCE, columns, values
 
 
-class SqlTwoFactor(SqlChallenges):
+class SqlTwoFactor(SqlChallenges, TwoFactor):
     """Implements `czo_auth.core.two_factor.store.TwoFactor`."""
 
     # factors

@@ -29,7 +29,7 @@ from sqlalchemy.exc import IntegrityError
 from czo_auth.core.ids import is_id
 from czo_auth.core.limits import MAX_LIVE_LINKS
 from czo_auth.core.users.email import may_be_folded
-from czo_auth.core.users.store import MailPurpose, MailToken, UserCounts
+from czo_auth.core.users.store import MailPurpose, MailToken, UserCounts, Users
 from czo_auth.core.users.user import User
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, made, values
@@ -39,7 +39,7 @@ _DERIVED = ("has_factor", "has_totp", "has_passkey")
 """Fields of a user that are read from the rows of their factors."""
 
 
-class SqlUsers(Store):
+class SqlUsers(Store, Users):
     """Implements `czo_auth.core.users.store.Users`."""
 
     def find(self, user_id: str) -> User | None:

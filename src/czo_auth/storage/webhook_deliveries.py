@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from czo_auth.core.events.types import Event
 from czo_auth.core.ids import new_id
-from czo_auth.core.webhooks.store import AttemptResult, WebhookWork
+from czo_auth.core.webhooks.store import AttemptResult, WebhookDeliveries, WebhookWork
 from czo_auth.core.webhooks.webhook import Delivery, DeliveryBatch, Webhook, WebhookSecret
 from czo_auth.storage.store import Store, columns
 
@@ -61,7 +61,7 @@ def sent_again(now: datetime) -> dict[str, Any]:
     }
 
 
-class SqlWebhookDeliveries(Store):
+class SqlWebhookDeliveries(Store, WebhookDeliveries):
     """Implements `czo_auth.core.webhooks.store.WebhookDeliveries`."""
 
     def work(self, *, now: datetime, dead_before: datetime) -> WebhookWork:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, 
 
 from czo_auth.core.ids import new_id
 from czo_auth.core.limits import MAX_WEBHOOK_TESTS
+from czo_auth.core.webhooks.store import WebhookEndpoints, Webhooks
 from czo_auth.core.webhooks.webhook import WEBHOOK_TEST, Delivery, DeliveryStatus, Webhook, WebhookSecret
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
@@ -18,7 +19,7 @@ from czo_auth.storage.webhook_deliveries import SqlWebhookDeliveries, make_due, 
 _OWN: Final[tuple[str, ...]] = ("url", "events", "description", "enabled", "disabled_reason", "updated_at")
 
 
-class SqlWebhookEndpoints(Store):
+class SqlWebhookEndpoints(Store, WebhookEndpoints):
     """Implements `czo_auth.core.webhooks.store.WebhookEndpoints`."""
 
     def lock(self, organization_id: str | None) -> None:
@@ -198,5 +199,5 @@ class SqlWebhookEndpoints(Store):
         return self._connection.execute(newest).scalar_one() or 0
 
 
-class SqlWebhooks(SqlWebhookEndpoints, SqlWebhookDeliveries):
+class SqlWebhooks(SqlWebhookEndpoints, SqlWebhookDeliveries, Webhooks):
     """Implements `czo_auth.core.webhooks.store.Webhooks`."""

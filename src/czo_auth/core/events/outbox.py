@@ -127,6 +127,7 @@ class Outbox(Protocol):
         Delete a batch of the events older than *before* that every known sink has had; answer how many.
 
         Args:
-            abandoned: Events older than this are deleted whoever waits for them: a sink that is gone must not keep
+            abandoned: Events older than this are deleted even if a sink waits for them: a sink that is gone must not
+            keep
                 everything for ever. None keeps them.
         """

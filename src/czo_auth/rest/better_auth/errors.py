@@ -27,7 +27,7 @@ class InvalidPrefixLength(Invalid):
 
 class ExpiresInTooSmall(Invalid):
     code = "EXPIRES_IN_IS_TOO_SMALL"
-    message = "The expiry is too near."
+    message = "The expiry is too soon."
 
 
 class ExpiresInTooLarge(Invalid):
@@ -39,7 +39,7 @@ class OrganizationAlreadyExists(Invalid):
     """The slug is taken, under the name that better-auth's client knows when it creates an organization."""
 
     code = "ORGANIZATION_ALREADY_EXISTS"
-    message = "An organization with this slug exists."
+    message = "An organization with this slug already exists."
 
 
 class SlugNotAvailable(Invalid):
@@ -56,26 +56,26 @@ class NoActiveOrganization(Invalid):
 
 class MemberNotFound(Invalid):
     code = "MEMBER_NOT_FOUND"
-    message = "There is no such member."
+    message = "Member not found."
 
 
 class OrganizationNotFound(Invalid):
     code = "ORGANIZATION_NOT_FOUND"
-    message = "There is no such organization."
+    message = "Organization not found."
 
 
 class MemberExists(Invalid):
     """Already a member, as better-auth's client is told."""
 
     code = "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION"
-    message = "This user is a member already."
+    message = "This user is already a member."
 
 
 class InvitationExists(Invalid):
     """Already invited, as better-auth's client is told."""
 
     code = "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION"
-    message = "This address is invited already."
+    message = "This address has already been invited."
 
 
 class OnlyOwnerCannotLeave(Invalid):
@@ -85,17 +85,17 @@ class OnlyOwnerCannotLeave(Invalid):
 
 class OwnerNeeded(Invalid):
     code = "YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER"
-    message = "An organization keeps at least one owner."
+    message = "An organization needs at least one owner."
 
 
 class RoleNotFound(Invalid):
     code = "ROLE_NOT_FOUND"
-    message = "There is no such role."
+    message = "Unknown role."
 
 
 class UnauthorizedSession(NotAuthenticated):
     code = "UNAUTHORIZED_SESSION"
-    message = "This session may not do that."
+    message = "This session is not allowed to do that."
 
 
 class NotOrganizationMember(Forbidden):
@@ -159,4 +159,4 @@ class InvitationsNeedVerifiedEmail(Forbidden):
 
 class KeyNotFound(Missing):
     code = "KEY_NOT_FOUND"
-    message = "There is no such API key."
+    message = "API key not found."

@@ -280,7 +280,9 @@ def reserve_attempt(services: Services, tx: Transaction, user_id: str) -> int:
     if failures is None:
         until, stopped = tx.two_factor.find_lock(user_id)
         if stopped or until is None:
-            raise AccountLocked("Second factors are stopped. Reset your password or ask an administrator.")
+            raise AccountLocked(
+                "Two-factor verification is locked. Reset your password or ask an administrator."
+            )
         raise AccountLocked(retry_after=max(1, int((until - tx.now).total_seconds() + 0.999)))
     schedule = services.policies.two_factor.locks
     until, stopped = schedule.locked_until(failures, now=tx.now), schedule.stops(failures)
