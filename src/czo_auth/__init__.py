@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from czo_auth.core.sessions.session import Session
     from czo_auth.errors import StartRefused
     from czo_auth.settings import Settings
+    from czo_auth.user_fields import server_only
 
 _HOMES = {
     "ApiKey": "czo_auth.core.api_keys.key",
@@ -40,6 +41,7 @@ _HOMES = {
     "Principal": "czo_auth.core.principal",
     "Refusal": "czo_auth.core.errors",
     "Settings": "czo_auth.settings",
+    "server_only": "czo_auth.user_fields",
     "StartRefused": "czo_auth.errors",
 }
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Settings",
     "StartRefused",
     "UserRecord",
+    "server_only",
 ]
 
 

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorRegistry, ActorType
@@ -26,10 +34,12 @@ from czo_auth.core.passkeys.policy import LOCALHOST, PasskeyPolicy, is_ip_addres
 from czo_auth.core.policies import Policies
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
+from czo_auth.core.users.own_fields import NO_USER_FIELDS
 from czo_auth.core.users.password_policy import PasswordPolicy
 from czo_auth.core.webhooks.webhook import WebhookPolicy
 from czo_auth.crypto import passkeys, tokens
 from czo_auth.setting_sources import Files
+from czo_auth.user_fields import ModelFields
 
 _PREFIX = re.compile(r"[a-z][a-z0-9]{1,14}_")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
@@ -174,6 +184,11 @@ class Settings(BaseSettings):
         default=None,
         description="Base URL of a Have I Been Pwned range API; when set, new passwords are asked there by the first "
         "five characters of their SHA-1. An outage lets the password pass.",
+    )
+    user_fields: type[BaseModel] | None = Field(
+        default=None,
+        description="A pydantic model of own fields that users have; those marked `server_only` come from the host "
+        "alone. From code only.",
     )
     actor_types: tuple[ActorType, ...] = Field(
         default=(CUSTOMER, MERCHANT, ADMIN),
@@ -374,6 +389,13 @@ class Settings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("user_fields")
+    @classmethod
+    def _user_fields(cls, value: type[BaseModel] | None) -> type[BaseModel] | None:
+        if value is not None:
+            ModelFields(value)
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -580,6 +602,7 @@ class Settings(BaseSettings):
                 allowed_hosts=frozenset(self.webhook_allowed_hosts),
                 organization_allowed_hosts=frozenset(self.organization_webhook_allowed_hosts),
             ),
+            user_fields=NO_USER_FIELDS if self.user_fields is None else ModelFields(self.user_fields),
             require_email_verification=self.require_email_verification,
             limits_guesses=self.rate_limit_enabled,
         )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from czo_auth.api.acting import Acting, context_of
 from czo_auth.core.flows.sign_in.sign_up import NewUser
+from czo_auth.core.flows.users.profile import set_user_fields
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
+from czo_auth.core.users.own_fields import UserFields
 from czo_auth.core.users.user import User
 
 
@@ -27,6 +29,7 @@ class UserRecord:
         two_factor_enabled: Whether a password sign-in asks for a second step.
         banned: Whether the user is banned.
         external_id: The id in the system that the user was imported from.
+        fields: Own fields, as `Settings.user_fields` describes them.
     """
 
     id: str
@@ -41,6 +44,7 @@ class UserRecord:
     external_id: str | None
     created_at: datetime
     updated_at: datetime
+    fields: Mapping[str, object]
 
 
 class Users(Acting):
@@ -53,7 +57,7 @@ class Users(Acting):
         Raises:
             NotFound: There is none.
         """
-        return _record(await self._user(user_id))
+        return self._record(await self._user(user_id))
 
     async def find(self, *, email: str | None = None, external_id: str | None = None) -> UserRecord | None:
         """
@@ -76,7 +80,7 @@ class Users(Acting):
             return None if canonical is None else tx.users.find_by_email(canonical)
 
         user = await runtime.services.transactions.read(find_user)
-        return None if user is None else _record(user)
+        return None if user is None else self._record(user)
 
     async def search(
         self, text: str | None = None, *, limit: int = DEFAULT_PAGE, cursor: str | None = None
@@ -90,7 +94,7 @@ class Users(Acting):
         runtime = await self._started()
         page = await runtime.administration.search(text=text, page=PageQuery(limit=limit, cursor=cursor))
         return Page(
-            items=[_record(user) for user in page.items], total=page.total, next_cursor=page.next_cursor
+            items=[self._record(user) for user in page.items], total=page.total, next_cursor=page.next_cursor
         )
 
     async def create(
@@ -101,6 +105,7 @@ class Users(Acting):
         password: str,
         actor_types: Sequence[str] = (),
         email_verified: bool = False,
+        fields: Mapping[str, object] | None = None,
         by: Principal | None = None,
     ) -> UserRecord:
         """
@@ -108,6 +113,7 @@ class Users(Acting):
 
         Args:
             actor_types: Held besides the default one; also those without open sign-up.
+            fields: Own fields of `Settings.user_fields`, those for the server only too.
             by: For whom the host acts, for the audit log.
 
         Raises:
@@ -118,12 +124,12 @@ class Users(Acting):
         """
         runtime = await self._started()
         user, _ = await runtime.sign_up.create(
-            NewUser(email=email, name=name, password=password),
+            NewUser(email=email, name=name, password=password, fields=fields or {}),
             actor_types=tuple(runtime.services.actors.get(each) for each in actor_types),
             email_verified=email_verified,
             context=context_of(by, now=runtime.now()),
         )
-        return _record(user)
+        return self._record(user)
 
     async def grant(self, user_id: str, actor_type: str, *, by: Principal | None = None) -> UserRecord:
         """
@@ -152,7 +158,7 @@ class Users(Acting):
             NotFound: There is no such user.
         """
         runtime = await self._started()
-        return _record(
+        return self._record(
             await runtime.administration.ban(
                 user_id, reason=reason, context=context_of(by, now=runtime.now())
             )
@@ -166,20 +172,41 @@ class Users(Acting):
             NotFound: There is no such user.
         """
         runtime = await self._started()
-        return _record(await runtime.administration.unban(user_id, context=context_of(by, now=runtime.now())))
+        return self._record(
+            await runtime.administration.unban(user_id, context=context_of(by, now=runtime.now()))
+        )
 
     async def _change_actor_types(
         self, user_id: str, *, add: Sequence[str], remove: Sequence[str], by: Principal | None
     ) -> UserRecord:
         runtime = await self._started()
-        return _record(
+        return self._record(
             await runtime.administration.change_actor_types(
                 user_id, add=add, remove=remove, context=context_of(by, now=runtime.now())
             )
         )
 
+    def _record(self, user: User) -> UserRecord:
+        return _record(user, self._runtime.services.policies.user_fields)
 
-def _record(user: User) -> UserRecord:
+    async def set_fields(
+        self, user_id: str, fields: Mapping[str, object], *, by: Principal | None = None
+    ) -> UserRecord:
+        """
+        Change own fields of a user, those for the server only too; what is not named stays.
+
+        Raises:
+            NotFound: There is no such user.
+            ValidationFailed: By the name of a field.
+        """
+        user = await self._user(user_id)
+        changed = await set_user_fields(
+            self._runtime.services, user.id, fields, context=context_of(by, now=self._runtime.now())
+        )
+        return self._record(changed)
+
+
+def _record(user: User, fields: UserFields) -> UserRecord:
     return UserRecord(
         id=user.id,
         email=user.email,
@@ -193,4 +220,5 @@ def _record(user: User) -> UserRecord:
         external_id=user.external_id,
         created_at=user.created_at,
         updated_at=user.updated_at,
+        fields=fields.shown(user.fields),
     )

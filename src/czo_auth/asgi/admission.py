@@ -20,6 +20,7 @@ from czo_auth.core.access import Access, admit
 from czo_auth.core.context import Context
 from czo_auth.core.errors import Forbidden, Refusal, TwoFactorSetupRequired, Unavailable
 from czo_auth.core.principal import Principal
+from czo_auth.core.users.own_fields import UserFields
 from czo_auth.runtime import Runtime
 
 
@@ -64,6 +65,11 @@ class RequestContext:
     def now(self) -> datetime:
         """When the request was admitted."""
         return self.context.now
+
+    @property
+    def user_fields(self) -> UserFields:
+        """The host's own fields of users."""
+        return self.runtime.services.policies.user_fields
 
     def cookie(self, name: str) -> str | None:
         """

@@ -38,9 +38,9 @@ def import_users(
     Import users with the password hashes that they have, from standard input.
 
     A line is {"email": …, "name": …, "passwordHash": …}, with "emailVerified" (false), "actorTypes" ([]), "banned"
-    (false), "createdAt" (a time with its zone) and "externalId" (the id in the other system) as you like. Hashes:
-    Argon2, bcrypt, Django's PBKDF2 and scrypt, better-auth's scrypt; null for a user who shall set a password by mail.
-    Each becomes Argon2id at its owner's first sign-in.
+    (false), "createdAt" (a time with its zone) and "externalId" (the id in the other system) as you like, and the
+    host's own fields of users (--app). Hashes: Argon2, bcrypt, Django's PBKDF2 and scrypt, better-auth's scrypt; null
+    for a user who shall set a password by mail. Each becomes Argon2id at its owner's first sign-in.
 
     The same file may be given again: of users that exist, name and external id are taken over, a confirmed address and
     a ban where they are new; passwords, actor types and times stay. A line that is refused is named by its number, and
@@ -131,9 +131,9 @@ def _line_model() -> Any:
     from pydantic import AwareDatetime, Field
 
     from czo_auth.core.flows.administration.import_users import KnownUser
-    from czo_auth.rest.models import Body, Email, Name
+    from czo_auth.rest.models import Email, Name, OpenBody
 
-    class Line(Body):
+    class Line(OpenBody):
         email: Email
         name: Name
         password_hash: str | None
@@ -153,6 +153,7 @@ def _line_model() -> Any:
                 banned=self.banned,
                 created_at=None if self.created_at is None else _to_milliseconds(self.created_at),
                 external_id=self.external_id,
+                fields=self.own_fields,
             )
 
     return Line

@@ -11,6 +11,7 @@ from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.passkeys.policy import PasskeyPolicy
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
+from czo_auth.core.users.own_fields import NO_USER_FIELDS, UserFields
 from czo_auth.core.users.password_policy import PasswordPolicy
 from czo_auth.core.webhooks.webhook import WebhookPolicy
 
@@ -19,6 +20,7 @@ from czo_auth.core.webhooks.webhook import WebhookPolicy
 class Policies:
     """
     Attributes:
+        user_fields: The host's own fields of users.
         require_email_verification: Whether an unconfirmed address keeps its owner from signing in.
         limits_guesses: Whether wrong passwords slow down the ones that follow.
     """
@@ -32,5 +34,6 @@ class Policies:
     organizations: OrganizationPolicy = field(default_factory=OrganizationPolicy)
     audit: AuditPolicy = field(default_factory=AuditPolicy)
     webhooks: WebhookPolicy = field(default_factory=WebhookPolicy)
+    user_fields: UserFields = NO_USER_FIELDS
     require_email_verification: bool = False
     limits_guesses: bool = True

@@ -10,13 +10,13 @@ from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.organizations import roles
 from czo_auth.rest import organization_shapes, shapes
 from czo_auth.rest.answers import entered, signed_out
-from czo_auth.rest.models import Body, Email, Identifier, Name, Password
+from czo_auth.rest.models import Body, Email, Identifier, Name, OpenBody, Password
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Accounts")
 
 
-class SignUpRequest(Body):
+class SignUpRequest(OpenBody):
     email: Email
     password: Password
     name: Name
@@ -37,10 +37,14 @@ class SwitchActorRequest(Body):
 async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> Response:
     """Sign up for an actor type. Nobody is signed in by it."""
     new = NewUser(
-        email=body.email, password=body.password, name=body.name, organization_name=body.organization_name
+        email=body.email,
+        password=body.password,
+        name=body.name,
+        organization_name=body.organization_name,
+        fields=body.own_fields,
     )
     user, organization = await call.runtime.sign_up.sign_up(actor, new, context=call.context)
-    answer: shapes.Json = {"user": shapes.user(user)}
+    answer: shapes.Json = {"user": shapes.user(user, call.user_fields)}
     if organization is not None:
         answer["organization"] = organization_shapes.organization(organization, role=roles.OWNER)
     return JSONResponse(answer, status_code=201)
@@ -82,7 +86,7 @@ async def current_session(call: CurrentRequest) -> Response:
     return JSONResponse(
         {
             "session": shapes.session(session, restricted_to=call.principal.restricted_to),
-            "user": shapes.user(user),
+            "user": shapes.user(user, call.user_fields),
         }
     )
 

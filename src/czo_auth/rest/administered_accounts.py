@@ -46,7 +46,7 @@ async def create_user(body: NewUserRequest, call: CurrentRequest) -> Response:
         consume=await prove(call, body),
         context=call.context,
     )
-    return JSONResponse({"user": shapes.administered_user(user)}, status_code=201)
+    return JSONResponse({"user": shapes.administered_user(user, call.user_fields)}, status_code=201)
 
 
 @routes.add("DELETE", "/admin/users/{user_id}", access=ADMINISTRATION, status=204)

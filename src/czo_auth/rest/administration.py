@@ -60,27 +60,29 @@ async def list_users(
     page = await call.runtime.administration.search(
         text=search or None, page=PageQuery(limit=limit, cursor=cursor)
     )
-    return page_response("users", page, shapes.administered_user)
+    fields = call.user_fields
+    return page_response("users", page, lambda user: shapes.administered_user(user, fields))
 
 
 @routes.add("GET", "/admin/users/{user_id}", access=ADMINISTRATION)
 async def get_user(user_id: str, call: CurrentRequest) -> Response:
     """One user."""
-    return JSONResponse({"user": shapes.administered_user(await call.runtime.administration.get(user_id))})
+    user = await call.runtime.administration.get(user_id)
+    return JSONResponse({"user": shapes.administered_user(user, call.user_fields)})
 
 
 @routes.add("POST", "/admin/users/{user_id}/ban", access=ADMINISTRATION)
 async def ban(user_id: str, body: ReasonRequest, call: CurrentRequest) -> Response:
     """Ban a user: everything they hold ends at once."""
     user = await call.runtime.administration.ban(user_id, reason=body.reason, context=call.context)
-    return JSONResponse({"user": shapes.administered_user(user)})
+    return JSONResponse({"user": shapes.administered_user(user, call.user_fields)})
 
 
 @routes.add("POST", "/admin/users/{user_id}/unban", access=ADMINISTRATION)
 async def unban(user_id: str, call: CurrentRequest) -> Response:
     """Lift a ban. Keys and sessions stay dead."""
     user = await call.runtime.administration.unban(user_id, context=call.context)
-    return JSONResponse({"user": shapes.administered_user(user)})
+    return JSONResponse({"user": shapes.administered_user(user, call.user_fields)})
 
 
 @routes.add("POST", "/admin/users/{user_id}/actor-types", access=ADMINISTRATION)
@@ -89,7 +91,7 @@ async def change_actor_types(user_id: str, body: ActorTypesRequest, call: Curren
     user = await call.runtime.administration.change_actor_types(
         user_id, add=body.add, remove=body.remove, consume=await prove(call, body), context=call.context
     )
-    return JSONResponse({"user": shapes.administered_user(user)})
+    return JSONResponse({"user": shapes.administered_user(user, call.user_fields)})
 
 
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor", access=ADMINISTRATION, status=204)

@@ -45,7 +45,7 @@ def session_body(call: RequestContext, outcome: SignedIn) -> Json:
     return {
         "requires2FA": False,
         "requires2FASetup": outcome.restricted,
-        "user": shapes.user(outcome.user),
+        "user": shapes.user(outcome.user, call.user_fields),
         "session": shapes.session(
             issued.session, restricted_to=TWO_FACTOR_SETUP if outcome.restricted else None
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -76,6 +76,27 @@ class TolerantBody(Body):
             if not known.issuperset(SERVER_SIDE & value.keys()):
                 raise ValueError("A field that only the server may set was sent.")
         return value
+
+
+class OpenBody(Body):
+    """A native body with own fields beside the known ones; the flow refuses those that there are not."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def own_fields(self) -> dict[str, Any]:
+        """What was sent besides the known fields."""
+        return dict(self.model_extra or {})
+
+
+class TolerantOpenBody(TolerantBody):
+    """The same of better-auth's client: what is no own field is ignored."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def own_fields(self, names: Collection[str]) -> dict[str, Any]:
+        """Return the own fields among what was sent."""
+        return {name: value for name, value in (self.model_extra or {}).items() if name in names}
 
 
 class EmptyBody(Body):

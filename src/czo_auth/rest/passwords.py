@@ -85,7 +85,7 @@ async def verify_email(
     user = await call.runtime.verify_email.verify(token, context=call.context)
     if leads_to is not None:
         return RedirectResponse(leads_to, status_code=302)
-    return JSONResponse({"status": True, "user": shapes.user(user)})
+    return JSONResponse({"status": True, "user": shapes.user(user, call.user_fields)})
 
 
 def _checked_page(call: RequestContext, url: str | None) -> str | None:

@@ -10,14 +10,16 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.two_factor.factor import TrustedDevice
 from czo_auth.core.two_factor.reset import Reset
+from czo_auth.core.users.own_fields import NO_USER_FIELDS, UserFields
 from czo_auth.core.users.user import User
 
 Json = dict[str, object]
 
 
-def user(of: User) -> Json:
-    """Shape a user."""
+def user(of: User, fields: UserFields = NO_USER_FIELDS) -> Json:
+    """Shape a user, with the host's own *fields*."""
     return {
+        **fields.shown(of.fields),
         "id": of.id,
         "email": of.email,
         "name": of.name,
@@ -30,10 +32,10 @@ def user(of: User) -> Json:
     }
 
 
-def administered_user(of: User) -> Json:
+def administered_user(of: User, fields: UserFields = NO_USER_FIELDS) -> Json:
     """Shape a user for an administrator."""
     return {
-        **user(of),
+        **user(of, fields),
         "banned": of.banned_at is not None,
         "bannedAt": format_timestamp_or_none(of.banned_at),
     }

@@ -13,13 +13,13 @@ from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.flows.sign_in.verify_email import update_profile
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import entered
-from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody
+from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody, TolerantOpenBody
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("better-auth: accounts", ignores_unknown_fields=True)
 
 
-class ClientSignUpRequest(TolerantBody):
+class ClientSignUpRequest(TolerantOpenBody):
     email: Email
     password: Password
     name: Name
@@ -37,7 +37,7 @@ class ClientRevokeSessionRequest(TolerantBody):
     token: Token
 
 
-class ClientUpdateUserRequest(TolerantBody):
+class ClientUpdateUserRequest(TolerantOpenBody):
     name: Name | None = None
     image: Image | None = None
 
@@ -47,10 +47,16 @@ async def sign_up_email(body: ClientSignUpRequest, call: CurrentRequest) -> Resp
     """Sign up for the default actor type, and in, unless the address must be confirmed first."""
     runtime = call.runtime
     actor = runtime.services.actors.default.name
-    new = NewUser(email=body.email, password=body.password, name=body.name, image=body.image)
+    new = NewUser(
+        email=body.email,
+        password=body.password,
+        name=body.name,
+        image=body.image,
+        fields=body.own_fields(call.user_fields.names),
+    )
     user, _ = await runtime.sign_up.sign_up(actor, new, context=call.context)
     if runtime.services.policies.require_email_verification:
-        return JSONResponse({"token": None, "user": shapes.user(user)})
+        return JSONResponse({"token": None, "user": shapes.user(user, call.user_fields)})
     given = Credentials(email=body.email, password=body.password, remember=body.remember_me)
     return entered(call, await runtime.sign_in.begin(actor, given, context=call.context))
 
@@ -75,7 +81,12 @@ async def get_session(call: CurrentRequest) -> Response:
     if call.context.principal is None:
         return JSONResponse(None)
     session, user = await call.runtime.manage_sessions.current(call.context.principal)
-    return JSONResponse({"session": shapes.client_session(session), "user": shapes.user(user)})
+    return JSONResponse(
+        {
+            "session": shapes.client_session(session),
+            "user": shapes.user(user, call.user_fields),
+        }
+    )
 
 
 @routes.add("GET", "/list-sessions", access=ACCOUNT)
@@ -109,12 +120,13 @@ async def revoke_other_sessions(call: CurrentRequest) -> Response:
 
 @routes.add("POST", "/update-user", access=ACCOUNT)
 async def update_user(body: ClientUpdateUserRequest, call: CurrentRequest) -> Response:
-    """Change the name or the picture."""
+    """Change the name, the picture or own fields."""
     await update_profile(
         call.runtime.services,
         name=body.name,
         image=body.image,
         clears_image="image" in body.model_fields_set and body.image is None,
+        fields=body.own_fields(call.user_fields.names),
         context=call.context,
     )
     return JSONResponse({"status": True})

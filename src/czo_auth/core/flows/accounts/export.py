@@ -60,7 +60,7 @@ class ExportUser:
                 raise NotFound
             audit_event = AuditEvent(action=types.USER_EXPORTED, user_id=user.id)
             tx.record(audit_event)
-            return sections(tx, user), user
+            return sections(tx, user, self._services.policies.user_fields), user
 
         document, user = await self._services.transactions.run(record_export, context)
         return {

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.events.types import AuditRecord
 from czo_auth.core.limits import MAX_PAGE
 from czo_auth.core.text import iso_timestamp
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email_change import EmailChange
+from czo_auth.core.users.own_fields import UserFields
 from czo_auth.core.users.user import User
 
 Json = dict[str, object]
 
 
-def sections(tx: Transaction, user: User) -> Json:
+def sections(tx: Transaction, user: User, fields: UserFields) -> Json:
     """Return everything but the audit records."""
     return {
-        "user": _user(user),
+        "user": _user(user, fields.shown(user.fields)),
         "twoFactor": _two_factor(tx, user),
         "sessions": [
             {
@@ -91,15 +94,16 @@ def audit_json(record: AuditRecord, user_id: str) -> Json:
     }
 
 
-def _user(user: User) -> Json:
+def _user(user: User, shown: Mapping[str, object]) -> Json:
     return {
-        **(user.fields or {}),
+        **shown,
         "id": user.id,
         "email": user.email,
         "name": user.name,
         "image": user.image,
         "emailVerified": user.email_verified,
         "actorTypes": sorted(user.actor_types),
+        "externalId": user.external_id,
         "hasPassword": user.password_hash is not None,
         "banned": user.banned_at is not None,
         "createdAt": iso_timestamp(user.created_at),

@@ -81,6 +81,7 @@ class AdministerAccounts:
             has_factor=False,
             banned_at=None,
             made_by="operator",
+            fields=self._services.policies.user_fields.of_new_user({}, by_host=True),
             created_at=context.now,
             updated_at=context.now,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
@@ -37,6 +38,7 @@ class KnownUser:
         banned: Whether the other system had banned them.
         created_at: When the account was made there; None for now.
         external_id: Their id there; unique.
+        fields: The host's own fields.
     """
 
     email: str
@@ -47,6 +49,7 @@ class KnownUser:
     banned: bool = False
     created_at: datetime | None = None
     external_id: str | None = None
+    fields: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 class ImportUsers:
@@ -124,6 +127,7 @@ class ImportUsers:
             made_by="import",
             external_id=external_id,
             created_at=created_at,
+            fields=self._services.policies.user_fields.of_new_user(known.fields, by_host=True),
             updated_at=context.now,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from czo_auth.core.actors import ActorType
@@ -30,6 +31,7 @@ class NewUser:
     password: str = field(repr=False)
     image: str | None = None
     organization_name: str | None = None
+    fields: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 class SignUp:
@@ -75,6 +77,8 @@ class SignUp:
         held = frozenset({self._services.actors.default.name, *(actor.name for actor in actor_types)})
         if await self._services.transactions.read(lambda tx: tx.users.find_by_email(email)) is not None:
             raise UserAlreadyExists
+        by_host = context.actor_kind in ("operator", "system")
+        fields = self._services.policies.user_fields.of_new_user(new.fields, by_host=by_host)
         password_hash = await self._services.hashing.hash_password(new.password)
         user = User(
             id=new_id(context.now),
@@ -88,6 +92,7 @@ class SignUp:
             credential_version=1,
             has_factor=False,
             banned_at=None,
+            fields=fields,
             made_by="operator" if context.actor_kind == "operator" else None,
             created_at=context.now,
             updated_at=context.now,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -206,13 +207,19 @@ def made_from(tx: Transaction, user: User) -> MadeFrom:
 
 
 async def update_profile(
-    services: Services, *, name: str | None, image: str | None, clears_image: bool, context: Context
+    services: Services,
+    *,
+    name: str | None,
+    image: str | None,
+    clears_image: bool,
+    fields: Mapping[str, object] | None = None,
+    context: Context,
 ) -> None:
     """
-    Change the name or the picture; what is None stays, unless *clears_image*.
+    Change the name, the picture or own fields; what is None stays, unless *clears_image*.
 
     Raises:
-        ValidationFailed: By the name or the picture.
+        ValidationFailed: By the name, the picture or an own field.
     """
     principal = context.caller
     name = None if name is None else checked_name(name)
@@ -223,6 +230,10 @@ async def update_profile(
         if user is None:
             raise InvalidToken
         changed = [key for key, value in (("name", name), ("image", image)) if value is not None]
+        if fields:
+            own = services.policies.user_fields.changed(user.fields, fields, by_host=False)
+            tx.users.set_fields(user.id, fields=own, now=tx.now)
+            changed += sorted(fields)
         tx.users.update_profile(
             user.id,
             name=user.name if name is None else name,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from czo_auth.core.errors import InvalidToken
+from collections.abc import Mapping
+from dataclasses import replace
+
+from czo_auth.core.context import Context
+from czo_auth.core.errors import InvalidToken, NotFound
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 
 
@@ -19,3 +26,26 @@ async def get_user(services: Services, principal: Principal) -> User:
     if user is None:
         raise InvalidToken
     return user
+
+
+async def set_user_fields(
+    services: Services, user_id: str, fields: Mapping[str, object], *, context: Context
+) -> User:
+    """
+    Change the host's own fields of a user, for the host.
+
+    Raises:
+        NotFound: There is no such user.
+        ValidationFailed: By the name of a field.
+    """
+
+    def store_fields(tx: Transaction) -> User:
+        user = tx.users.lock(user_id)
+        if user is None:
+            raise NotFound
+        own = services.policies.user_fields.changed(user.fields, fields, by_host=True)
+        tx.users.set_fields(user.id, fields=own, now=tx.now)
+        tx.record(AuditEvent(action=types.USER_UPDATED, user_id=user.id, details={"changed": sorted(fields)}))
+        return replace(user, fields=own, updated_at=tx.now)
+
+    return await services.transactions.run(store_fields, context)

@@ -1,0 +1,96 @@
+"""The host's own fields of users (contract-2 section 12)."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field, ValidationError
+
+from czo_auth import Settings, server_only
+from tests.contract.api import Answer
+from tests.contract.checks import accepted, refused
+from tests.contract.conftest import Deploy
+from tests.contract.deployments import Timed
+from tests.contract.people import PASSWORD
+
+
+class Profile(BaseModel):
+    company_name: str = Field(max_length=20)
+    born: date | None = None
+    plan: Annotated[str, server_only] = "free"
+
+
+@pytest.fixture
+async def here(deploy: Deploy) -> Timed:
+    return await deploy(user_fields=Profile)
+
+
+async def sign_up(here: Timed, path: str = "/customer/sign-up", **fields: Any) -> Answer:
+    body = {"email": "ada@example.com", "password": PASSWORD, "name": "Ada", **fields}
+    return await here.api.post(path, body)
+
+
+async def test_fields_appear_in_the_user(here: Timed) -> None:
+    user = accepted(await sign_up(here, companyName="Acme", born="1990-02-03"), 201)["user"]
+    assert (user["companyName"], user["born"], user["plan"]) == ("Acme", "1990-02-03", "free")
+    body = {"email": "ada@example.com", "password": PASSWORD}
+    signed_in = accepted(await here.api.post("/customer/sign-in/email", body))
+    assert signed_in["user"]["companyName"] == "Acme"
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({}, "companyName"),
+        ({"companyName": "x" * 21}, "companyName"),
+        ({"companyName": "Acme", "born": "soon"}, "born"),
+        ({"companyName": "Acme", "plan": "gold"}, "plan"),
+        ({"companyName": "Acme", "colour": "red"}, "colour"),
+        ({"companyName": "Acme", "company_name": "Acme"}, "company_name"),
+    ],
+)
+async def test_what_is_wrong_is_refused_by_name(here: Timed, fields: dict[str, Any], named: str) -> None:
+    refusal = refused(await sign_up(here, **fields), 400, "VALIDATION_ERROR")
+    assert [detail["loc"] for detail in refusal["details"]] == [named]
+
+
+async def test_clients_of_better_auth_send_them_beside_their_own(here: Timed) -> None:
+    answer = await sign_up(here, "/sign-up/email", companyName="Acme", callbackURL="/x")
+    session = answer.headers["set-auth-token"]
+    assert accepted(answer)["user"]["companyName"] == "Acme"
+    accepted(await here.api.post("/update-user", {"companyName": "Other", "unknown": 1}, bearer=session))
+    shown = accepted(await here.api.get("/session", bearer=session))["user"]
+    assert (shown["companyName"], shown["name"]) == ("Other", "Ada")
+    refused(await here.api.post("/update-user", {"plan": "gold"}, bearer=session), 400, "VALIDATION_ERROR")
+    refused(await here.api.post("/update-user", {"companyName": 7}, bearer=session), 400, "VALIDATION_ERROR")
+
+
+async def test_host_sets_what_is_for_the_server_only(here: Timed) -> None:
+    user = accepted(await sign_up(here, companyName="Acme"), 201)["user"]
+    record = await here.auth.users.set_fields(user["id"], {"plan": "gold"})
+    assert record.fields == {"companyName": "Acme", "born": None, "plan": "gold"}
+    made = await here.auth.users.create(
+        email="eve@example.com", name="Eve", password=PASSWORD, fields={"companyName": "B", "plan": "pro"}
+    )
+    assert made.fields["plan"] == "pro"
+
+
+async def test_users_of_before_show_defaults_and_nulls(here: Timed) -> None:
+    session = await here.people.sign_in(here.carol)
+    user = session.body["user"]
+    assert (user["companyName"], user["born"], user["plan"]) == (None, None, "free")
+
+
+async def test_deployment_without_own_fields_refuses_them(timed: Timed) -> None:
+    refused(await sign_up(timed, companyName="Acme"), 400, "VALIDATION_ERROR")
+
+
+class Taken(BaseModel):
+    email_verified: bool = True
+
+
+def test_name_that_every_user_has_is_refused_at_the_start() -> None:
+    with pytest.raises(ValidationError, match="emailVerified"):
+        Settings(user_fields=Taken)
