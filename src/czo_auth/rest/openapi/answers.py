@@ -10,6 +10,16 @@ from czo_auth.rest.openapi.records import Schema, each, listed, optional, plain
 _STATUS: Final[Schema] = plain(status=r.TRUE)
 _ENTERED: Final[Schema] = {"anyOf": [r.SIGNED_IN, r.SECOND_FACTOR_REQUIRED]}
 _ORGANIZATION: Final[Schema] = plain(organization=r.ORGANIZATION)
+_EXCHANGED: Final[Schema] = plain(
+    access_token=r.TEXT,
+    issued_token_type=r.TEXT,
+    token_type={"const": "Bearer"},
+    expires_in=r.COUNT,
+    scope=r.TEXT,
+)
+_FETCHED: Final[Schema] = plain(
+    {"expires_in": r.COUNT}, access_token=r.TEXT, token_type={"const": "Bearer"}, scope=r.TEXT
+)
 _API_KEY: Final[Schema] = plain(apiKey=r.API_KEY)
 _ADMINISTERED: Final[Schema] = plain(user=r.ADMINISTERED_USER)
 _WEBHOOK: Final[Schema] = plain(webhook=r.WEBHOOK)
@@ -88,6 +98,53 @@ ANSWERS: Final[dict[str, Schema]] = {
     "GET /two-factor/trusted-devices": listed("trustedDevices", r.TRUSTED_DEVICE),
     "GET /two-factor/reset": plain(reset=optional(r.RESET)),
     "POST /two-factor/reset/cancel": _STATUS,
+    # tokens for other services
+    "POST /introspect": {
+        "anyOf": [
+            plain(active={"const": False}),
+            plain(
+                {
+                    **dict.fromkeys(("client_id", "scope", "act_type", "org", "jti"), r.TEXT),
+                    **dict.fromkeys(("exp", "iat"), r.COUNT),
+                    "aud": {"anyOf": [r.TEXT, each(r.TEXT)]},
+                    "amr": each(r.TEXT),
+                    "phr": r.TRUE,
+                },
+                active=r.TRUE,
+                token_type={"enum": ["api_key", "session", "access_token"]},
+                sub=r.TEXT,
+                iss=r.TEXT,
+                aal={"enum": [1, 2]},
+            ),
+        ]
+    },
+    "POST /token": {"anyOf": [_EXCHANGED, _FETCHED]},
+    "POST /token/exchange": _EXCHANGED,
+    "GET /.well-known/oauth-authorization-server": r.OBJECT,
+    # approval of a command line
+    "POST /device/code": plain(
+        device_code=r.token("czv_"),
+        user_code=r.TEXT,
+        verification_uri=r.TEXT,
+        verification_uri_complete=r.TEXT,
+        expires_in=r.COUNT,
+        interval=r.COUNT,
+    ),
+    "GET /device": plain(
+        {
+            "client_id": optional(r.TEXT),
+            "name": optional(r.TEXT),
+            "scope": optional(r.TEXT),
+            "organizationId": optional(r.ID),
+            "ipAddress": optional(r.TEXT),
+            "expiresAt": r.TIME,
+        },
+        user_code=r.TEXT,
+        status={"enum": ["pending", "approved", "denied"]},
+    ),
+    "POST /device/approve": plain(success=r.TRUE),
+    "POST /device/deny": plain(success=r.TRUE),
+    "POST /device/token": _FETCHED,
     # passkeys
     "GET /passkey/generate-register-options": r.CREATION_OPTIONS,
     "POST /passkey/verify-registration": r.REGISTERED_PASSKEY,

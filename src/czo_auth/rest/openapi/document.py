@@ -102,7 +102,8 @@ def _refused(status: int) -> dict[str, Any]:
 def _problem() -> Schema:
     details = r.each(r.plain(loc=r.TEXT, msg=r.TEXT))
     return r.plain(
-        {"details": details, "retryAfter": r.COUNT},
+        # The first two on OAuth endpoints only.
+        {"error": r.TEXT, "error_description": r.TEXT, "details": details, "retryAfter": r.COUNT},
         code={"enum": sorted({kind.code for kind in _kinds(Refusal) if hasattr(kind, "code")})},
         message=r.TEXT,
         status={"enum": sorted({*_MEANINGS, 405})},
