@@ -44,8 +44,13 @@ def test_base_url_and_trusted_origins_may_be_written_in_any_way(written: str, by
 def test_pattern_is_compared_in_the_same_form(pattern: str) -> None:
     origins = Origins("https://auth.example", [pattern])
     assert origins.trusts("https://a.b.xn--bcher-kva.example")
-    assert origins.trusts("https://A.bücher.example:443")
-    for stranger in ("https://xn--bcher-kva.example", "http://a.xn--bcher-kva.example", "https://a.example"):
+    assert origins.trusts("https://A.xn--bcher-kva.example:443")
+    for stranger in (
+        "https://a.bücher.example",
+        "https://xn--bcher-kva.example",
+        "http://a.xn--bcher-kva.example",
+        "https://a.example",
+    ):
         assert not origins.trusts(stranger)
 
 

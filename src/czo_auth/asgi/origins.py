@@ -61,8 +61,9 @@ class Origins:
         Args:
             scope: The request that it came with, for the port that this was sent to.
         """
-        known = canonical_origin(origin)
-        if known is None or origin.endswith("/"):
+        # Browsers send A-labels and no path: what else looks like a trusted origin is none.
+        known = canonical_origin(origin) if origin.isascii() and not origin.endswith("/") else None
+        if known is None:
             return False
         if self._trusted.fullmatch(known) is not None:
             return True

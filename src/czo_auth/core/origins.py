@@ -28,7 +28,7 @@ def canonical_origin(text: str) -> str | None:
     Scheme and host in lower case, a domain in A-labels, an IPv6 address compressed, without the scheme's own port and
     without a final slash. ``*`` in the host is left as it is.
     """
-    found = _ORIGIN.fullmatch(text.strip())
+    found = _ORIGIN.fullmatch(text)
     if found is None:
         return None
     scheme = found["scheme"].lower()

@@ -150,15 +150,27 @@ def forwarded(data: bytes) -> bool:
 
 
 def _expected_address(peer: str | None, text: str | None) -> str | None:
-    hops = [] if text is None else [part.strip() for part in text.split(",")]
+    hops = [] if text is None else [part.strip() for part in text.split(",") if part.strip()]
     nearest = _plain(peer)
     address = nearest
     while hops and address is not None and any(_plain_in(address, network) for network in TRUSTED):
-        address = _plain(hops.pop())
+        address = _hop(hops.pop())
         if address is None:
             return nearest
         nearest = address
     return address
+
+
+def _hop(text: str) -> str | None:
+    """An address of a hop: quoted or not, in brackets or not, with a port or not."""
+    text = text.strip('"')
+    if text.startswith("["):
+        inner, bracket, port = text[1:].partition("]")
+        return _plain(inner) if bracket and re.fullmatch("(:[0-9]{1,5})?", port) else None
+    host, colon, port = text.partition(":")
+    if colon and re.fullmatch("[0-9.]+", host) and re.fullmatch("[0-9]{1,5}", port):
+        return _plain(host)
+    return _plain(text)
 
 
 def _plain(text: str | None) -> str | None:
@@ -179,7 +191,7 @@ def _plain_in(address: str, network: str) -> bool:
 
 # --- Origin and Referer ----------------------------------------------------------------------------------------------
 OWN = "https://auth.example"
-_ORIGINS = Origins([OWN], ["https://*.shop.example", "http://localhost:3000"])
+_ORIGINS = Origins(OWN, ["https://*.shop.example", "http://localhost:3000"])
 
 
 def origin(data: bytes) -> bool:
@@ -189,7 +201,8 @@ def origin(data: bytes) -> bool:
     if kind == "s":
         headers = {"origin": rest, "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     try:
-        _ORIGINS.check_sign_in(headers, carries_cookie=True)
+        scope = {"headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]}
+        _ORIGINS.check_sign_in(scope, carries_cookie=True)
     except (MissingOrNullOrigin, InvalidOrigin):
         return False
     except CrossSiteNavigationBlocked:
@@ -199,6 +212,9 @@ def origin(data: bytes) -> bool:
     bare = re.sub("[\t\r\n]", "", rest.lower()).lstrip("".join(map(chr, range(0x21))))
     assert bare.startswith(("https://", "http://")), data
     host = re.split("[/?#]", bare.partition("://")[2])[0]
+    name, _, port = host.partition(":")
+    if port.lstrip("0") in ("", "443" if bare.startswith("https:") else "80"):
+        host = name
     trusted = host == "auth.example" or host == "localhost:3000" or host.endswith(".shop.example")
     assert trusted, data
     return True
