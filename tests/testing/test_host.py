@@ -212,7 +212,7 @@ async def test_deployment_that_is_starting_is_not_taken_over(tmp_path: Path) -> 
 
 @pytest.fixture
 def refusing(tmp_path: Path) -> Auth:
-    return Auth(_settings(tmp_path, environment="production", base_url="https://auth.example"))
+    return Auth(_settings(tmp_path, environment="production"))
 
 
 def test_production_is_refused(refusing: Auth) -> None:
