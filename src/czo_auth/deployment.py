@@ -37,7 +37,7 @@ def read_settings(**chosen: object) -> Settings:
 
 
 def sentence_of(error: ValidationError) -> str:
-    """Say which settings are wrong and why, without their values."""
+    """Return which settings are wrong and why, without their values."""
     return "; ".join(
         f"{_named(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
         for problem in error.errors(include_input=False, include_context=False, include_url=False)

@@ -565,7 +565,7 @@ class Settings(BaseSettings):
         return not self.is_production if self.graphql_introspection is None else self.graphql_introspection
 
     def policies(self) -> Policies:
-        """Give the policies that the flows obey."""
+        """Return the policies that the flows obey."""
         return Policies(
             passwords=PasswordPolicy(refuse_common=self.refuse_common_passwords),
             sessions=SessionPolicy(
@@ -613,7 +613,7 @@ def _days(number: int | None) -> timedelta | None:
 
 
 def _names_server(url: str, schemes: Collection[str]) -> bool:
-    """Say whether *url* names a host, and a port that is one."""
+    """Return whether *url* names a host, and a port that is one."""
     try:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -622,7 +622,7 @@ def _names_server(url: str, schemes: Collection[str]) -> bool:
 
 
 def _names_counters(url: str) -> bool:
-    """Say whether *url* can be a Redis; what only its driver can tell comes when it is opened."""
+    """Return whether *url* can be a Redis; what only its driver can tell comes when it is opened."""
     try:
         parts = urlsplit(url)
         if parts.scheme not in _ONE_REDIS:

@@ -267,7 +267,7 @@ class AuthMiddleware:
 
 def path_within(scope: Scope, base: str) -> str | None:
     """
-    Give the rest of the path below *base*, or None when the host sends the request elsewhere.
+    Return the rest of the path below *base*, or None when the host sends the request elsewhere.
 
     Frameworks cut ``root_path`` off the path in ways that differ when it does not stand at the beginning. Where they
     may differ, the request counts as the host's, or it could slip by unguarded.

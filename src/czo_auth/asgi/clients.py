@@ -44,7 +44,7 @@ class Clients:
         return Context(now=now, ip=self.address(scope, forwarded), user_agent=agent, request_id=request_id)
 
     def address_of(self, scope: Scope) -> str | None:
-        """Give the canonical address that a request comes from; None when nobody knows."""
+        """Return the canonical address that a request comes from; None when nobody knows."""
         forwarded = None
         for name, value in scope["headers"]:
             if name == b"x-forwarded-for":
@@ -54,7 +54,7 @@ class Clients:
 
     def address(self, scope: Scope, forwarded: str | None) -> str | None:
         """
-        Give the nearest address that is not a trusted proxy, walking ``X-Forwarded-For`` from the right.
+        Return the nearest address that is not a trusted proxy, walking ``X-Forwarded-For`` from the right.
 
         The left end is whatever a stranger wrote, and is not believed.
         """
@@ -89,7 +89,7 @@ def _without_port(text: str) -> str:
 
 def _readable(text: str | None) -> str | None:
     """
-    Give the canonical spelling of an address, or None for anything else.
+    Return the canonical spelling of an address, or None for anything else.
 
     The zone of a link-local address (``%eth0``) is left out: it may be any text, and says nothing to others.
     """

@@ -110,7 +110,7 @@ class Cookies:
 
 
 def _pairs(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
-    """Give the names and values of all cookies that a request carries."""
+    """Return the names and values of all cookies that a request carries."""
     for name, value in headers:
         if name == b"cookie":
             for pair in value.decode("latin-1").split(";"):

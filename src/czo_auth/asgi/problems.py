@@ -84,7 +84,7 @@ def oauth_error(refusal: Refusal) -> str:
 
 
 def body_of(refusal: Refusal) -> dict[str, object]:
-    """Give the body: code, message, status, and where they apply ``details`` and ``retryAfter``."""
+    """Return the body: code, message, status, and where they apply ``details`` and ``retryAfter``."""
     body: dict[str, object] = {"code": refusal.code, "message": refusal.message, "status": status_of(refusal)}
     if refusal.details:
         body["details"] = [
@@ -97,7 +97,7 @@ def body_of(refusal: Refusal) -> dict[str, object]:
 
 
 def headers_of(refusal: Refusal) -> Headers:
-    """Give the headers that go with a refusal. Source: RFC 6750 section 3 (``WWW-Authenticate``)."""
+    """Return the headers that go with a refusal. Source: RFC 6750 section 3 (``WWW-Authenticate``)."""
     headers: Headers = [
         (b"content-type", b"application/json"),
         (b"cache-control", b"no-store"),

@@ -30,7 +30,7 @@ class PlainFormatter(logging.Formatter):
 
 
 def logging_config(level: Literal["INFO", "WARNING"]) -> dict[str, Any]:
-    """Give a configuration for `logging.config`: ours from *level* on, everybody else's warnings, all to stderr."""
+    """Return a configuration for `logging.config`: ours from *level* on, everybody else's warnings, all to stderr."""
     logger = {"handlers": ["stderr"], "propagate": False}
     return {
         "version": 1,

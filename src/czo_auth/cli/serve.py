@@ -106,7 +106,7 @@ def _create_administrator(settings: Settings) -> str:
 
 
 def _program() -> list[str]:
-    """Say how this program is called from where the server was started."""
+    """Return how this program is called from where the server was started."""
     import os
     import shutil
     import sys

@@ -102,7 +102,7 @@ def described(url: str) -> str:
 @contextmanager
 def no_newer_schema() -> Iterator[None]:
     """
-    Say what to do about a database that is ahead of this program.
+    Return what to do about a database that is ahead of this program.
 
     Raises:
         StartRefused: It is.
@@ -201,7 +201,7 @@ def ending_quietly() -> Iterator[None]:
 
 
 def refusal_sentence(refused: Refusal) -> str:
-    """Say why, in the words that name the field where one is wrong."""
+    """Return why, in the words that name the field where one is wrong."""
     details = " ".join(text for _, text in refused.details)
     return details if isinstance(refused, ValidationFailed) and details else refused.message
 

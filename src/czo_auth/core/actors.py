@@ -104,12 +104,12 @@ class ActorRegistry:
         return found
 
     def administers(self, name: str) -> bool:
-        """Say whether sessions of the actor type *name* administer the deployment."""
+        """Return whether sessions of the actor type *name* administer the deployment."""
         found = self._types.get(name)
         return found is not None and found.administers
 
     def demand_two_factor(self, held: Iterable[str]) -> bool:
-        """Say whether any of the actor types *held* demands a second factor."""
+        """Return whether any of the actor types *held* demands a second factor."""
         return not self._demanding.isdisjoint(held)
 
     def demand_passkey(self, held: Iterable[str]) -> bool:

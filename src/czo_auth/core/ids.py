@@ -36,5 +36,5 @@ def time_of(identifier: str) -> datetime | None:
 
 
 def is_id(text: str) -> bool:
-    """Say whether *text* has the form of an identifier; anything else need not reach the database."""
+    """Return whether *text* has the form of an identifier; anything else need not reach the database."""
     return _UUID.fullmatch(text) is not None

@@ -479,7 +479,7 @@ def compose_webhook_switched_off(
 
 
 def _ending(keys: Sequence[EndingKey]) -> dict[str, str]:
-    """Give the words about keys that end; their names are text that their owner chose."""
+    """Return the words about keys that end; their names are text that their owner chose."""
     lines = [f"- {_name(key.name)} ({_name(key.prefix)}…): {_time(key.ends_at)}" for key in keys]
     return {"name": _name(keys[0].name), "count": str(len(keys)), "keys": "\n".join(lines)}
 

@@ -75,7 +75,7 @@ class Principal:
         return self.kind == "session" and is_phishing_resistant(aal=self.aal, amr=self.amr)
 
     def has_scope(self, scope: str) -> bool:
-        """Say whether *scope* is granted: by the key and its owner's present rights, or by those alone."""
+        """Return whether *scope* is granted: by the key and its owner's present rights, or by those alone."""
         return scope in self.scopes if self.kind == "api_key" else self.may_use(scope)
 
     def check_factors(self) -> None:

@@ -34,7 +34,7 @@ class LockSchedule:
         return now + self.pauses[min(failures // self.every, len(self.pauses)) - 1]
 
     def stops(self, failures: int) -> bool:
-        """Say whether the attempt number *failures* is the last one for good."""
+        """Return whether the attempt number *failures* is the last one for good."""
         return failures >= self.stop_after
 
 

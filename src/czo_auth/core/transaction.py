@@ -152,17 +152,19 @@ class Lookup(Protocol):
 
     @property
     def bound(self) -> timedelta | None:
-        """How long after a change an old stamp may still be given; None when never, so that memory of it is exact."""
+        """How long after a change an old change token may still be given; None when never, so that memory of it is
+        exact."""
 
     def change_token(self) -> object | None:
         """
-        Give an object that stays the same only while nothing that a lookup reads was changed.
+        Return an object that stays the same only while nothing that a lookup reads was changed.
 
-        What was read after a stamp was given may be remembered for as long as the same stamp (by identity) is given:
-        a read that began before a revocation carries the stamp of before, and is never believed after it.
+        What was read after a change token was given may be remembered for as long as the same change token (by
+        identity) is given:
+        a read that began before a revocation carries the change token of before, and is never believed after it.
 
         Returns:
-            The stamp, or None when nothing may be remembered at present.
+            The change token, or None when nothing may be remembered at present.
         """
 
     async def find_api_key(self, digest: str) -> CredentialRecord | None:

@@ -104,7 +104,7 @@ def hash_code(code: BackupCode) -> str:
 
 def verify_code(stored: str | None, code: BackupCode) -> bool:
     """
-    Say whether *stored* is the hash of *code*, at the price of exactly one bcrypt.
+    Return whether *stored* is the hash of *code*, at the price of exactly one bcrypt.
 
     Without a row the work is done on a dummy, so that the time does not tell which selectors exist. Takes as
     long as `hash_code`: call it in a thread.

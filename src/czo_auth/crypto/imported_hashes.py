@@ -24,12 +24,12 @@ BCRYPT_BYTES = 72
 
 
 def is_known(stored: str) -> bool:
-    """Say whether *stored* has one of the formats, with costs inside the bounds or not."""
+    """Return whether *stored* has one of the formats, with costs inside the bounds or not."""
     return any(form.fullmatch(stored) for form, _, _ in _FORMATS)
 
 
 def is_within_bounds(stored: str) -> bool:
-    """Say whether *stored* has one of the formats, with costs inside the bounds: some password could match."""
+    """Return whether *stored* has one of the formats, with costs inside the bounds: some password could match."""
     for form, is_affordable, _ in _FORMATS:
         if match := form.fullmatch(stored):
             return is_affordable(match)
@@ -38,7 +38,7 @@ def is_within_bounds(stored: str) -> bool:
 
 def is_match(stored: str, password: str) -> bool:
     """
-    Say whether *password* is the one behind *stored*.
+    Return whether *password* is the one behind *stored*.
 
     False for a format that is not known, for costs beyond the bounds, and for a hash that is damaged.
 

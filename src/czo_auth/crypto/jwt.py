@@ -72,7 +72,7 @@ class SigningKey:
 
     def public_jwk(self) -> dict[str, str]:
         """
-        Give the public half as a JWK, ready for a JWKS.
+        Return the public half as a JWK, ready for a JWKS.
 
         Raises:
             ValueError: The key is not a private key on P-256.
@@ -171,7 +171,7 @@ class Verifier:
         self, token: str, *, now: datetime, audiences: Collection[str] | None = None
     ) -> dict[str, object]:
         """
-        Give the claims of *token* if it is ours, whole and in force.
+        Return the claims of *token* if it is ours, whole and in force.
 
         The header must hold exactly `typ`, `alg` and `kid`. That refuses other algorithms, keys brought along
         (`jwk`, `jku`, `x5u`, `x5c`) and every `crit`, known today or not. Whether the session was revoked is

@@ -107,7 +107,7 @@ def hash_password(password: str) -> str:
 
 def verify_password(stored: str, password: str) -> PasswordMatch:
     """
-    Say whether *password* is the one behind *stored*, and whether it should be hashed again.
+    Return whether *password* is the one behind *stored*, and whether it should be hashed again.
 
     Understands Argon2 with any parameters inside the bounds, and the formats of `imported_hashes`. What it
     does not understand matches nothing, after the time of one hash, so that such an account does not stand
@@ -129,7 +129,8 @@ def verify_password(stored: str, password: str) -> PasswordMatch:
 
 
 def is_verifiable(stored: str) -> bool:
-    """Say whether some password could match *stored*: `verify_password` knows its format, and would pay its costs."""
+    """Return whether some password could match *stored*: `verify_password` knows its format, and would pay its
+    costs."""
     if match := _ARGON2.fullmatch(stored):
         return _is_affordable(match)
     return imported_hashes.is_within_bounds(stored)
@@ -181,7 +182,7 @@ def _argon2_matches(stored: str, password: str, *, variant: str) -> bool:
 
 def is_common(password: str) -> bool:
     """
-    Say whether *password* is on the bundled list of common passwords, whatever its case.
+    Return whether *password* is on the bundled list of common passwords, whatever its case.
 
     Entries that `MIN_LENGTH` refuses anyway are left out. The list is read at the first call, about 10 ms.
 

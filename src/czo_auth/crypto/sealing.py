@@ -152,7 +152,7 @@ class KeyRing:
 
     def kid_of(self, envelope: str) -> str:
         """
-        Tell which key sealed *envelope*, on the ring or not.
+        Return which key sealed *envelope*, on the ring or not.
 
         Raises:
             OpenError: The envelope is malformed.
@@ -196,7 +196,7 @@ class KeyRing:
 
 def kid_of(envelope: str) -> str:
     """
-    Tell which key sealed *envelope*. Needs no key.
+    Return which key sealed *envelope*. Needs no key.
 
     Raises:
         OpenError: The envelope is malformed.

@@ -54,7 +54,7 @@ def new_token(prefix: str) -> str:
 
 def is_well_formed(token: str, prefix: str) -> bool:
     """
-    Say whether *token* has exactly the form that `new_token` gives for *prefix*.
+    Return whether *token* has exactly the form that `new_token` gives for *prefix*.
 
     The last character carries four unused bits. Only the spelling with zeros there is accepted, so that one
     secret has one text, and its digest one value.

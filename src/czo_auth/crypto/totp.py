@@ -68,7 +68,7 @@ def hotp(secret: bytes, counter: int, *, digits: int = DIGITS, algorithm: Algori
 
 def step_at(now: datetime) -> Step:
     """
-    Give the step that *now* lies in.
+    Return the step that *now* lies in.
 
     Counted in whole microseconds, because a float of seconds can round up into the next step.
 

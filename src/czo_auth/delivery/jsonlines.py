@@ -63,7 +63,7 @@ class JsonLines:
             raise
 
     def _current(self) -> int:
-        """Give the descriptor of the file that is called so now."""
+        """Return the descriptor of the file that is called so now."""
         if self._file is not None:
             try:
                 if os.path.samestat(os.stat(self._path), os.fstat(self._file)):

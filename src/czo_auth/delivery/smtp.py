@@ -143,7 +143,7 @@ class SmtpMail:
 
 
 async def can_sign_in(settings: SmtpSettings) -> str | None:
-    """Connect and sign in as for a mail, and send nothing; gives what went wrong, without the server's words."""
+    """Connect and sign in as for a mail, and send nothing; returns what went wrong, without the server's words."""
     limit = settings.time_limit.total_seconds()
     client = aiosmtplib.SMTP(
         **_connection(settings),

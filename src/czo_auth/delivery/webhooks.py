@@ -209,7 +209,7 @@ async def _read_some(response: httpcore.Response) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Say what went wrong, without what the other side wrote."""
+    """Return what went wrong, without what the other side wrote."""
     if isinstance(error, socket.gaierror):
         return "the name is not known"
     if isinstance(error, httpcore.ConnectError | ConnectionError):

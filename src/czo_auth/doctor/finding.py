@@ -85,7 +85,7 @@ class Grade:
 
 
 def worst(findings: Iterable[Finding]) -> State:
-    """Give the worst state among *findings*; ``ok`` when there is none."""
+    """Return the worst state among *findings*; ``ok`` when there is none."""
     return max((finding.state for finding in findings), key=SEVERITY.__getitem__, default="ok")
 
 

@@ -139,7 +139,7 @@ def _origins(settings: Settings) -> Finding:
 
 
 def _covers_strangers(origin: str) -> bool:
-    """Say whether the fixed end of a pattern is shorter than a domain: ``https://*``, ``https://*.com``."""
+    """Return whether the fixed end of a pattern is shorter than a domain: ``https://*``, ``https://*.com``."""
     host = origin.partition("://")[2].partition(":")[0]
     if "*" not in host:
         return False

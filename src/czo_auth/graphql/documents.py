@@ -65,7 +65,7 @@ class Documents:
 
     def accept(self, text: str, *, operation_name: str | None) -> DocumentNode:
         """
-        Give the document of *text*, when it may be carried out.
+        Return the document of *text*, when it may be carried out.
 
         Raises:
             DocumentRefused: By syntax, limits or validation, or because it has no such operation.
@@ -96,7 +96,7 @@ class Documents:
 
 
 def _list_fields(schema: GraphQLSchema) -> frozenset[str]:
-    """Name the fields that give a list of objects, wherever in the schema; lists of words cost nothing."""
+    """Return the fields that give a list of objects, wherever in the schema; lists of words cost nothing."""
     return frozenset(
         name
         for kind_name, kind in schema.type_map.items()
@@ -115,7 +115,7 @@ class NoWordOnTheSchema(ValidationRule):
 
 
 def locations_of(error: GraphQLError) -> Positions | None:
-    """Give the lines and columns that an error is about."""
+    """Return the lines and columns that an error is about."""
     return [{"line": at.line, "column": at.column} for at in error.locations] if error.locations else None
 
 

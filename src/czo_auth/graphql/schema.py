@@ -234,7 +234,7 @@ async def _organizations(call: RequestContext) -> list[Organization]:
 
 def _with_session(info: CurrentRequest) -> RequestContext:
     """
-    Give the call of a field that only a session may ask for (S16).
+    Return the call of a field that only a session may ask for (S16).
 
     Raises:
         SessionRequired: An API key asks.

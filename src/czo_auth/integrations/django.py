@@ -38,7 +38,7 @@ def with_auth(application: ASGIApp, auth: Auth) -> ASGIApp:
 
 def principal_of(request: HttpRequest) -> Principal | None:
     """
-    Give who calls, or None when nobody signed in.
+    Return who calls, or None when nobody signed in.
 
     Raises:
         RuntimeError: The request did not come through ``with_auth``, for example from ``runserver`` (WSGI).
@@ -92,7 +92,7 @@ def requires(**demands: Unpack[Demands]) -> Callable[[View], View]:
 @sync_and_async_middleware  # type: ignore[untyped-decorator]
 def principal_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """
-    Give every request ``czo_principal``, None for the anonymous, and answer refusals that a view raises.
+    Return every request ``czo_principal``, None for the anonymous, and answer refusals that a view raises.
 
     Goes into ``MIDDLEWARE`` as ``"czo_auth.integrations.django.principal_middleware"``.
     """

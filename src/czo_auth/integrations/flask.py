@@ -44,7 +44,7 @@ def with_auth(wsgi_application: Callable[..., Any], auth: Auth, *, threads: int 
 
 def principal_of(environ: Mapping[str, Any] | None = None) -> Principal | None:
     """
-    Give who calls, or None when nobody signed in.
+    Return who calls, or None when nobody signed in.
 
     Args:
         environ: Of the WSGI request; by default that of the request which Flask is answering.

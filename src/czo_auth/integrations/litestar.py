@@ -58,7 +58,7 @@ def mounted(auth: Auth) -> ASGIRouteHandler:
 
 def principal_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal | None:
     """
-    Give who calls, or None when nobody signed in.
+    Return who calls, or None when nobody signed in.
 
     Raises:
         RuntimeError: The application lacks ``AuthMiddleware``.

@@ -95,7 +95,7 @@ class Requirement:
 
     async def admit(self, scope: Mapping[str, Any], parameters: Mapping[str, Any] | None = None) -> Principal:
         """
-        Give the principal of an ASGI connection, if it meets the requirement.
+        Return the principal of an ASGI connection, if it meets the requirement.
 
         Args:
             parameters: The route's, where they do not stand in the scope.
@@ -179,7 +179,7 @@ class Requirement:
 
 def principal_in(scope: Mapping[str, Any]) -> Principal | None:
     """
-    Give the principal of an ASGI connection, or None for an anonymous one.
+    Return the principal of an ASGI connection, or None for an anonymous one.
 
     Raises:
         RuntimeError: The connection did not pass ``AuthMiddleware``; nobody is let in unchecked.

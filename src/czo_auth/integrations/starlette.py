@@ -29,7 +29,7 @@ POLICY_VIOLATION = 1008
 
 def principal_of(connection: HTTPConnection) -> Principal | None:
     """
-    Give who calls, or None when nobody signed in.
+    Return who calls, or None when nobody signed in.
 
     Raises:
         RuntimeError: The application lacks ``AuthMiddleware``.
@@ -69,7 +69,7 @@ def requires(**demands: Unpack[Demands]) -> Callable[[Callable[P, R]], Callable[
 
 
 async def demand(requirement: Requirement, connection: HTTPConnection) -> Principal:
-    """Give the principal of *connection* if it meets *requirement*."""
+    """Return the principal of *connection* if it meets *requirement*."""
     with _answering(connection):
         return await requirement.admit(connection.scope)
 

@@ -134,7 +134,7 @@ def _checked(check: Callable[[Any], Any]) -> AfterValidator:
 
 
 def _label(value: str) -> str:
-    """Give what an authenticator can show of *value*; nothing, if that is nothing (a colon is a separator there)."""
+    """Return what an authenticator can show of *value*; nothing, if that is nothing (a colon is a separator there)."""
     return value.replace(":", " ").strip()
 
 

@@ -120,7 +120,7 @@ def _check_query(request: Request, parameters: frozenset[str] | None) -> None:
 
 
 def _no_fields(endpoint: Endpoint) -> type[Body]:
-    """Give the model of a route that has no body of its own: what is refused elsewhere is refused there too."""
+    """Return the model of a route that has no body of its own: what is refused elsewhere is refused there too."""
     return IgnoredBody if getattr(endpoint, "czo_ignores_unknown_fields", False) else EmptyBody
 
 
@@ -132,7 +132,7 @@ def _check(model: type[Body], body: bytes) -> None:
 
 
 def _with(request: Request, body: bytes) -> Request:
-    """Give *request* with a body that was checked; where there was none, it has the type of one now."""
+    """Return *request* with a body that was checked; where there was none, it has the type of one now."""
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}

@@ -50,7 +50,7 @@ class Counters:
         return await self._ask(lambda limiter: limiter.hit(limit, *key))
 
     async def frees_at(self, limit: RateLimitItem, *key: str) -> float:
-        """Say when some of *limit* is free again, in seconds since 1970."""
+        """Return when some of *limit* is free again, in seconds since 1970."""
         stats = await self._ask(lambda limiter: limiter.get_window_stats(limit, *key))
         return float(stats.reset_time)
 
@@ -76,7 +76,7 @@ class Counters:
 
 
 async def answers(url: str) -> bool:
-    """Say whether the store at *url* answers."""
+    """Return whether the store at *url* answers."""
     try:
         async with asyncio.timeout(_PING_SECONDS):
             return bool(await _storage(url).check())

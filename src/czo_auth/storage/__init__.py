@@ -83,7 +83,7 @@ def open_storage(
     cache_bound: timedelta | None = None,
 ) -> Storage:
     """
-    Give the storage at *url*; nothing is opened yet.
+    Return the storage at *url*; nothing is opened yet.
 
     Args:
         url: ``sqlite:///path`` or ``postgresql://…`` (``postgres://`` and libpq's ``host=… dbname=…`` too; a Unix

@@ -49,7 +49,7 @@ class DatabaseMisconfigured(StorageUnavailable):
 
 
 def sqlite_error(error: Exception) -> Exception:
-    """Say what *error*, from sqlite3 or from SQLAlchemy over it, means to the caller."""
+    """Return what *error*, from sqlite3 or from SQLAlchemy over it, means to the caller."""
     original = error.orig if isinstance(error, DBAPIError) else error
     text = first_line(original)
     if isinstance(original, sqlite3.OperationalError) and "no such" in text:
@@ -89,6 +89,6 @@ def misconfigured(advice: str, cause: str) -> DatabaseMisconfigured:
 
 
 def first_line(error: BaseException | None) -> str:
-    """Give the kind of *error* and the first line of what it says; further lines may hold values."""
+    """Return the kind of *error* and the first line of what it says; further lines may hold values."""
     text = str(error).partition("\n")[0].strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

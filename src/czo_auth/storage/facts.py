@@ -71,7 +71,7 @@ def sqlite_facts(path: str) -> DatabaseFacts:
 
 
 def _try_to_write(path: str) -> str | None:
-    """Begin to write and take it back; gives how carefully commits are written, or None when nothing can be."""
+    """Begin to write and take it back; returns how carefully commits are written, or None when nothing can be."""
     try:
         with closing(connect_to_write(path, timeout=_TIMEOUT_SECONDS)) as writer:
             writer.execute("BEGIN IMMEDIATE")
@@ -134,15 +134,15 @@ SELECT current_setting('server_version_num')::int AS version,
 
 
 def remote_hosts(url: str) -> tuple[str, ...]:
-    """Name the hosts of a PostgreSQL address that are another machine; sockets and loopback are not."""
+    """Return the hosts of a PostgreSQL address that are another machine; sockets and loopback are not."""
     return tuple(host for host in read_address(url).hosts if not is_local(host))
 
 
 def ssl_mode(url: str) -> str:
-    """Give the ``sslmode`` that *url* asks for; ``prefer`` when it does not say. Source: libpq, section 32.18."""
+    """Return the ``sslmode`` that *url* asks for; ``prefer`` when it does not say. Source: libpq, section 32.18."""
     return read_address(url).ssl_mode
 
 
 def is_local(host: str) -> bool:
-    """Say whether *host* is this machine: a socket, a loopback address or its name."""
+    """Return whether *host* is this machine: a socket, a loopback address or its name."""
     return not host or host.startswith(("/", "@", "127.")) or host.lower() in ("localhost", "::1")

@@ -22,6 +22,6 @@ def acquire_lock(connection: Connection, name: str) -> None:
 
 
 def lock_number(name: str) -> int:
-    """Give the 64-bit number under which PostgreSQL knows the lock *name*; the same in every process."""
+    """Return the 64-bit number under which PostgreSQL knows the lock *name*; the same in every process."""
     number = int(tokens.digest_bytes(name.encode())[:16], 16)
     return number - (1 << 63)

@@ -74,7 +74,7 @@ async def current_revision(url: str, table_prefix: str = DEFAULT_PREFIX) -> str 
 
 async def is_current(url: str, table_prefix: str = DEFAULT_PREFIX) -> bool:
     """
-    Say whether all migrations of this program ran, and none of a newer one.
+    Return whether all migrations of this program ran, and none of a newer one.
 
     Raises:
         ValueError: The address or the prefix is not usable.

@@ -223,7 +223,7 @@ class PostgresLookup:
         return self._bound
 
     def change_token(self) -> object | None:
-        """Give the stamp of the watch; without one nothing may be remembered."""
+        """Return the change token of the watch; without one nothing may be remembered."""
         return None if self._watch is None else self._watch.change_token()
 
     async def find_api_key(self, digest: str) -> CredentialRecord | None:

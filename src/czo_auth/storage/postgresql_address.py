@@ -126,7 +126,7 @@ class PostgresAddress:
 
 
 def is_postgres(url: str) -> bool:
-    """Say whether *url* is meant for PostgreSQL: a URI, or libpq's ``keyword=value`` form."""
+    """Return whether *url* is meant for PostgreSQL: a URI, or libpq's ``keyword=value`` form."""
     return url.startswith(SCHEMES) or _CONNINFO.match(url) is not None
 
 
@@ -264,7 +264,7 @@ def _refuse_unusable(parameters: Mapping[str, str]) -> None:
 
 
 def _places(parameters: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Give hosts and ports, as many of the one as of the other."""
+    """Return hosts and ports, as many of the one as of the other."""
     names, addresses = (parameters.get(name) or "" for name in ("host", "hostaddr"))
     if names and addresses:
         raise WrongAddress(
@@ -329,5 +329,5 @@ def _bracketed(host: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """Give the name of a parameter, unless it is so odd that it may be part of a password."""
+    """Return the name of a parameter, unless it is so odd that it may be part of a password."""
     return repr(name) if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name) else "with an unreadable name"

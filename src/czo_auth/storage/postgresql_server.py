@@ -104,7 +104,7 @@ class PostgresServer:
             raise
 
     def engine(self, *, pool_size: int) -> AsyncEngine:
-        """Give an engine for steps; it belongs to the running event loop."""
+        """Return an engine for steps; it belongs to the running event loop."""
         return create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self.connect,
@@ -117,7 +117,8 @@ class PostgresServer:
         )
 
     async def pool(self, *, size: int) -> Pool:
-        """Give a pool for lookups; it belongs to the running event loop, and connects when asked for the first row."""
+        """Return a pool for lookups; it belongs to the running event loop, and connects when asked for the first
+        row."""
         return await asyncpg.create_pool(
             **self._arguments,
             min_size=0,
@@ -152,7 +153,7 @@ async def ask(url: str, question: str) -> str | None:
 
 
 def postgres_error(error: Exception) -> Exception:
-    """Say what *error*, from asyncpg, from SQLAlchemy over it or from a socket, means to the caller."""
+    """Return what *error*, from asyncpg, from SQLAlchemy over it or from a socket, means to the caller."""
     original = _driver_error(error)
     if isinstance(original, DatabaseMisconfigured):
         return original
@@ -178,7 +179,7 @@ def postgres_error(error: Exception) -> Exception:
 
 
 def _advice(error: BaseException) -> str | None:
-    """Say what to do about a fault that waiting does not mend; None for any other."""
+    """Return what to do about a fault that waiting does not mend; None for any other."""
     text = str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _NOT_TRUSTED
@@ -196,7 +197,7 @@ def _advice(error: BaseException) -> str | None:
 
 
 def is_retryable(error: Exception) -> bool:
-    """Say whether the same transaction may succeed when it is run again from the start."""
+    """Return whether the same transaction may succeed when it is run again from the start."""
     original = _driver_error(error)
     return getattr(original, "sqlstate", None) in _RETRYABLE or isinstance(
         original, asyncpg.InvalidCachedStatementError
@@ -204,7 +205,7 @@ def is_retryable(error: Exception) -> bool:
 
 
 def is_broken_connection(error: Exception) -> bool:
-    """Say whether *error* is about a connection that ended, rather than about a server that cannot be reached."""
+    """Return whether *error* is about a connection that ended, rather than about a server that cannot be reached."""
     original = _driver_error(error)
     if isinstance(original, asyncpg.PostgresConnectionError | ConnectionResetError):
         return True

@@ -1,4 +1,4 @@
-"""Hears of changes that other processes make: LISTEN/NOTIFY behind the stamps of PostgreSQL's lookups."""
+"""Hears of changes that other processes make: LISTEN/NOTIFY behind the change tokens of PostgreSQL's lookups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAUSE_SECONDS: Final = 0.2
 
 class ChangeWatch:
     """
-    Holds a connection that listens, and a stamp that changes with every notification.
+    Holds a connection that listens, and a change token that changes with every notification.
 
     While the connection is down there is no change token, and a new connection begins with a new one: a notification of
     that time cannot be missed. A notification takes a fraction of a millisecond. In case one never comes, a process
@@ -38,7 +38,8 @@ class ChangeWatch:
         self._lost = asyncio.Event()
 
     def change_token(self) -> object | None:
-        """Give the stamp of this moment; None while nothing is heard, or on another event loop than the listener's."""
+        """Return the change token of this moment; None while nothing is heard, or on another event loop than the
+        listener's."""
         return self._change_token if asyncio.get_running_loop() is self._loop else None
 
     async def start(self) -> None:
@@ -52,7 +53,7 @@ class ChangeWatch:
             await asyncio.wait_for(ready.wait(), self._timeout + 1)
 
     async def stop(self) -> None:
-        """Stop listening; from then on there is no stamp."""
+        """Stop listening; from then on there is no change token."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

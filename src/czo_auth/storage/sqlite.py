@@ -176,7 +176,7 @@ class _Reader:
 
     Attributes:
         header: What changes with each commit; None while nothing was read, or where it cannot be looked at.
-        count: The number of changes that the stamp is about.
+        count: The number of changes that the change token is about.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: str, tables: Tables) -> None:

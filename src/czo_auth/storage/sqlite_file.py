@@ -136,7 +136,7 @@ def begin_when_free(connection: sqlite3.Connection, begin: str, *, timeout: floa
 
 
 def is_busy(error: BaseException) -> bool:
-    """Say whether *error* means that another connection is in the way."""
+    """Return whether *error* means that another connection is in the way."""
     # SQLAlchemy wraps the driver's error; the lower byte of an extended code is the primary one.
     code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

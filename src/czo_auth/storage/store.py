@@ -128,12 +128,12 @@ class Store:
 
 
 def columns(table: Table, kind: type, *, but: Sequence[str] = ()) -> list[Column[Any]]:
-    """Name the columns that are called like the fields of the dataclass *kind*."""
+    """Return the columns that are called like the fields of the dataclass *kind*."""
     return [table.c[field.name] for field in fields(kind) if field.name not in but]
 
 
 def values(thing: Any, *, but: Sequence[str] = ()) -> dict[str, Any]:
-    """Give the fields of a dataclass as column values."""
+    """Return the fields of a dataclass as column values."""
     return {
         field.name: dict(value) if isinstance(value, Mapping) else value
         for field in fields(thing)

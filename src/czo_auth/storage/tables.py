@@ -46,7 +46,7 @@ _JSON: Final = JSON(none_as_null=True)
 
 def checked_prefix(prefix: str) -> str:
     """
-    Give *prefix* back if it can stand in SQL without quotes.
+    Return *prefix* if it can stand in SQL without quotes.
 
     Raises:
         ValueError: It cannot, or the database keeps such names for itself.
@@ -58,7 +58,7 @@ def checked_prefix(prefix: str) -> str:
 
 def version_table_of(prefix: str) -> str:
     """
-    Name the table in which the migrations under *prefix* remember how far they are.
+    Return the table in which the migrations under *prefix* remember how far they are.
 
     Raises:
         ValueError: The prefix is not usable.
@@ -96,17 +96,17 @@ class Tables:
 
     @property
     def version_table(self) -> str:
-        """Name the table in which the migrations remember how far they are."""
+        """Return the table in which the migrations remember how far they are."""
         return version_table_of(self.prefix)
 
     @property
     def change_count_table(self) -> str:
-        """Name the table of one row that SQLite's change triggers count in."""
+        """Return the table of one row that SQLite's change triggers count in."""
         return f"{self.prefix}change_count"
 
     @property
     def without_model(self) -> frozenset[str]:
-        """Name the tables under our prefix that are not part of the metadata."""
+        """Return the tables under our prefix that are not part of the metadata."""
         return frozenset({self.version_table, self.change_count_table})
 
     def _add_users(self) -> None:

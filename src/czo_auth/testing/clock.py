@@ -28,12 +28,12 @@ class MovableClock:
         return self._now
 
     def move(self, by: timedelta) -> datetime:
-        """Move on, or back when *by* is negative; gives the new time."""
+        """Move on, or back when *by* is negative; returns the new time."""
         return self.move_to(self._now + by)
 
     def move_to(self, at: datetime) -> datetime:
         """
-        Go to *at*; gives it as it is kept, to the millisecond and in UTC.
+        Go to *at*; returns it as it is kept, to the millisecond and in UTC.
 
         Raises:
             ValueError: *at* has no time zone.

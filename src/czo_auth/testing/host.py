@@ -58,7 +58,7 @@ class AuthHost:
         self._delivered = 0
 
     def client(self, **headers: str) -> httpx.AsyncClient:
-        """Give a client of nobody's, with further *headers*."""
+        """Return a client of nobody's, with further *headers*."""
         return self._client(self.app, headers)
 
     async def person(
@@ -115,7 +115,7 @@ class AuthHost:
         return await self.person(email=email, name="Root", actor_types=[name], two_factor=True)
 
     async def organization(self, owner: Person, *, name: str = "Acme") -> str:
-        """Create an organization; gives its id."""
+        """Create an organization; returns its id."""
         answer = await self.ask("POST", "/organizations", json={"name": name}, headers=owner.client.headers)
         return str(answer.json()["organization"]["id"])
 
@@ -141,14 +141,14 @@ class AuthHost:
         return Machine(id=key["id"], key=key["key"], client=self.client(authorization=f"Bearer {key['key']}"))
 
     async def events(self, event_type: str | None = None) -> list[Event]:
-        """Give what was recorded so far, oldest first, of one type if given."""
+        """Return what was recorded so far, oldest first, of one type if given."""
         await self.auth.start()
         found = [event async for batch in ReadAuditLog(self.auth.services).events() for event in batch]
         return [event for event in found if event_type in (None, event.type)]
 
     async def deliver_events(self) -> list[Event]:
         """
-        Call the host's subscribers (``@auth.on``) with the events that they have not had; gives these.
+        Call the host's subscribers (``@auth.on``) with the events that they have not had; returns these.
 
         Under test nothing delivers them by itself, so that a test need not wait.
 

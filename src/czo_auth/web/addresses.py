@@ -11,7 +11,7 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9_-]+(?:\.[a-z]+)?)*/?(?:\?[A-Za-z0-9=&._%+-]*
 
 def is_own_page(address: str) -> bool:
     """
-    Say whether *address* is the path of a page below the mount, without a host.
+    Return whether *address* is the path of a page below the mount, without a host.
 
     Two slashes at the beginning would be another host; so would a backslash.
     """

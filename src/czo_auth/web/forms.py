@@ -27,16 +27,16 @@ class Form:
         return name in self.fields
 
     def raw(self, name: str) -> str:
-        """Give a field as it was sent, passwords are not trimmed; empty when it was not."""
+        """Return a field as it was sent, passwords are not trimmed; empty when it was not."""
         return self.fields[name][0] if name in self.fields else ""
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Give all values of a field that may come several times."""
+        """Return all values of a field that may come several times."""
         return tuple(self.fields.get(name, ()))
 
     def optional(self, name: str, *, most: int = MAX_NAME) -> str | None:
         """
-        Give a field without the blanks around it; None when nothing is left.
+        Return a field without the blanks around it; None when nothing is left.
 
         Raises:
             ValidationFailed: It is longer than *most* characters.
@@ -48,7 +48,7 @@ class Form:
 
     def text(self, name: str, *, most: int = MAX_NAME) -> str:
         """
-        Give a field that must not be blank.
+        Return a field that must not be blank.
 
         Raises:
             ValidationFailed: It is blank, or too long.
@@ -60,7 +60,7 @@ class Form:
 
     def number(self, name: str, *, default: int = 0) -> int:
         """
-        Give a field that holds a whole number.
+        Return a field that holds a whole number.
 
         Raises:
             ValidationFailed: It holds something else.
@@ -74,7 +74,7 @@ class Form:
 
     def moment(self, name: str) -> datetime | None:
         """
-        Give a field that holds a date or a time in UTC, as ``datetime-local`` sends it; None when it is blank.
+        Return a field that holds a date or a time in UTC, as ``datetime-local`` sends it; None when it is blank.
 
         Raises:
             ValidationFailed: It holds something else.

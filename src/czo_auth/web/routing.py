@@ -75,7 +75,7 @@ class PageRequest:
 
     def id(self, name: str) -> str:
         """
-        Give an id that stands in the path.
+        Return an id that stands in the path.
 
         Raises:
             NotFound: It has not the form of one.

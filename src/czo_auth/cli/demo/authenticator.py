@@ -29,7 +29,7 @@ class Authenticator:
         self._spent: totp.Step = 0
 
     def code(self) -> str:
-        """Give a code that the server has not seen; waits for the next step if there is none yet."""
+        """Return a code that the server has not seen; waits for the next step if there is none yet."""
         step = max(self._spent + 1, totp.step_at(utc_now() + _MARGIN) - self._drift)
         if not self._narrator.wait_until(
             "waiting for the authenticator's next code",
@@ -41,7 +41,7 @@ class Authenticator:
         return totp.hotp(self._secret, step)
 
     def wrong_code(self) -> str:
-        """Give a code that no step has for hours on either side; to be refused, and to spend nothing."""
+        """Return a code that no step has for hours on either side; to be refused, and to spend nothing."""
         now = totp.step_at(utc_now())
         right = {totp.hotp(self._secret, step) for step in range(now - 240, now + 240)}
         return next(code for number in range(len(right) + 1) if (code := f"{number:06}") not in right)

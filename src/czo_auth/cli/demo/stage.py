@@ -115,7 +115,7 @@ class Stage:
         return done.stdout
 
     def output(self) -> str:
-        """Give what the server wrote so far."""
+        """Return what the server wrote so far."""
         return self._output.read_text(errors="replace") if self._output.exists() else ""
 
 

@@ -75,7 +75,7 @@ def _size(entry: os.DirEntry[str]) -> int:
 
 def open_to_read(file: File) -> int:
     """
-    Open a file; gives the descriptor.
+    Open a file; returns the descriptor.
 
     What was a file a moment ago and is a pipe now must not block, and a link must not lead elsewhere.
 

@@ -56,7 +56,7 @@ class Repository:
 
     def folder_of_git(self) -> str:
         """
-        Name the folder that holds the repository: the same for every place in it.
+        Return the folder that holds the repository: the same for every place in it.
 
         Raises:
             GitFailed: *folder* belongs to none.
@@ -64,12 +64,12 @@ class Repository:
         return os.fsdecode(self._output("rev-parse", "--absolute-git-dir").rstrip(b"\n"))
 
     def is_shallow(self) -> bool:
-        """Say whether the history was cut off when it was cloned."""
+        """Return whether the history was cut off when it was cloned."""
         return self._output("rev-parse", "--is-shallow-repository").strip() == b"true"
 
     def history(self) -> list[str]:
         """
-        Name all blobs, commits and annotated tags that any reference reaches, each once.
+        Return all blobs, commits and annotated tags that any reference reaches, each once.
 
         Raises:
             GitFailed: The repository cannot be read.
@@ -85,7 +85,7 @@ class Repository:
 
     def staged(self) -> dict[str, list[str]]:
         """
-        Name the blobs that the next commit adds or changes, and the paths of each.
+        Return the blobs that the next commit adds or changes, and the paths of each.
 
         Raises:
             GitFailed: The repository cannot be read.

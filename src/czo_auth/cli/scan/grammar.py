@@ -63,7 +63,7 @@ class Grammar:
         self, data: bytes | bytearray, start: int, stop: int, end: int, *, is_text: bool
     ) -> list[tuple[int, str]]:
         """
-        Find the tokens that begin at *start* or later and before *stop*; gives their places and texts, in order.
+        Find the tokens that begin at *start* or later and before *stop*; returns their places and texts, in order.
 
         Args:
             end: Where *data* ends; what lies behind is not looked at.
@@ -78,7 +78,7 @@ class Grammar:
         return sorted(found) if len(found) > 1 else found
 
     def kind(self, token: str) -> str:
-        """Say what a found token is."""
+        """Return what a found token is."""
         return next(kind for prefix, kind in self.kinds.items() if token.startswith(prefix))
 
 

@@ -65,7 +65,7 @@ class Server:
 
     def lives(self, key: str) -> bool:
         """
-        Say whether the deployment accepts *key*; the key counts as used by that.
+        Return whether the deployment accepts *key*; the key counts as used by that.
 
         Raises:
             NotAsked: It does not answer, or something else does.

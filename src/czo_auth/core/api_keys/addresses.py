@@ -59,7 +59,7 @@ def canonical_allow_list(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def admits(allow_list: tuple[str, ...], address: str | None) -> bool:
-    """Say whether *address* is on a stored list; an address that nobody knows never is."""
+    """Return whether *address* is on a stored list; an address that nobody knows never is."""
     try:
         found = ip_address(address or "")
     except ValueError:
@@ -70,7 +70,7 @@ def admits(allow_list: tuple[str, ...], address: str | None) -> bool:
 
 
 def is_within(narrow: tuple[str, ...], wide: tuple[str, ...]) -> bool:
-    """Say whether every address of the stored list *narrow* is on *wide* too."""
+    """Return whether every address of the stored list *narrow* is on *wide* too."""
     covering = _collapsed(_networks(wide))
     return all(
         any(network.subnet_of(each) for each in covering if isinstance(each, type(network)))  # type: ignore[arg-type]

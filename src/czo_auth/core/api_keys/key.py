@@ -38,7 +38,7 @@ class ApiKeyPolicy:
     unused_days: int | None = None
 
     def farthest_end(self, now: datetime) -> datetime:
-        """Give the last moment at which a key that is made *now* may end."""
+        """Return the last moment at which a key that is made *now* may end."""
         year = now.year + self.longest_years
         try:
             return now.replace(year=year)

@@ -21,14 +21,14 @@ _MAX_WARNING: Final = timedelta(days=7)
 
 
 def shorter(one: int | None, other: int | None) -> int | None:
-    """Give the smaller number of days; None is no bound."""
+    """Return the smaller number of days; None is no bound."""
     bounds = [days for days in (one, other) if days is not None]
     return min(bounds, default=None)
 
 
 def bounded_end(wished: datetime | None, *, longest_days: int | None, since: datetime) -> datetime | None:
     """
-    Give the end of a key whose life began at *since*; one for which none is wished gets the longest life.
+    Return the end of a key whose life began at *since*; one for which none is wished gets the longest life.
 
     Raises:
         LifetimeTooLong: The wished end lies beyond.
@@ -44,7 +44,7 @@ def bounded_end(wished: datetime | None, *, longest_days: int | None, since: dat
 
 def notice_within(expires_at: datetime | None, *, now: datetime) -> int | None:
     """
-    Give the least of `NOTICE_DAYS` within which a key ends.
+    Return the least of `NOTICE_DAYS` within which a key ends.
 
     That is the notice that is due. When the end was set just now, it is the one that counts as given: the owner of a
     key for five days is notified on the last day only.
@@ -61,13 +61,13 @@ def days_left(end: datetime, *, now: datetime) -> int:
 
 
 def warning_before_disuse(unused_days: int) -> timedelta:
-    """Say how long before the end for disuse the owner is told: a week, or half of a time shorter than two."""
+    """Return how long before the end for disuse the owner is told: a week, or half of a time shorter than two."""
     return min(_MAX_WARNING, timedelta(days=unused_days) / 2)
 
 
 def checked_days(days: int | None, *, field: str) -> int | None:
     """
-    Give a number of days back; None is no bound.
+    Return a number of days back; None is no bound.
 
     Raises:
         ValidationFailed: It is out of bounds.

@@ -29,7 +29,7 @@ class RateLimitUpdate:
 
     def on(self, present: RateLimit | None) -> RateLimit | None:
         """
-        Say which limit is wished for a key that has *present*. Numbers alone switch it on; what is left out stays.
+        Return which limit is wished for a key that has *present*. Numbers alone switch it on; what is left out stays.
 
         Raises:
             ValidationFailed: A number is out of bounds, or comes with a limit that is switched off.
@@ -48,7 +48,7 @@ class RateLimitUpdate:
 
 
 def is_as_tight(new: RateLimit | None, old: RateLimit | None) -> bool:
-    """Say whether all that *new* lets pass would have passed *old*."""
+    """Return whether all that *new* lets pass would have passed *old*."""
     if old is None:
         return True
     return new is not None and new.requests <= old.requests and new.window_seconds >= old.window_seconds

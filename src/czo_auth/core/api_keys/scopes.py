@@ -38,7 +38,7 @@ class ScopePolicy:
     def allows(
         self, scope: str, *, actor_types: frozenset[str], organization_role: str | None, administers: bool
     ) -> bool:
-        """Say whether a user of these actor types may use *scope* now; *administers* is about the one in use."""
+        """Return whether a user of these actor types may use *scope* now; *administers* is about the one in use."""
         if scope.startswith(_RESERVED):
             return administers
         if self._rule is None:

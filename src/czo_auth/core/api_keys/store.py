@@ -119,7 +119,7 @@ class ApiKeys(Protocol):
         """Move ``last_used_at`` of several keys forward, never back (S19)."""
 
     def list_owners_due(self, *, now: datetime, limit: int) -> Sequence[str]:
-        """Name owners of keys of which an expiry notice is due: live ones that end within `lifetime.NOTICE_DAYS`."""
+        """Return owners of keys of which an expiry notice is due: live ones that end within `lifetime.NOTICE_DAYS`."""
 
     def list_due(self, user_id: str, *, now: datetime, until: datetime) -> Sequence[ApiKey]:
         """Read a user's live keys of which a notice is due now or will be by *until*, those that end first before."""

@@ -55,4 +55,4 @@ class DeviceAuthorizations(Protocol):
         """Read approved requests that expired before their key was fetched."""
 
     def prune_expired(self, *, before: datetime) -> int:
-        """Delete a batch of the requests that expired before *before*; gives how many."""
+        """Delete a batch of the requests that expired before *before*; returns how many."""

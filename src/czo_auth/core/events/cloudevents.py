@@ -9,7 +9,7 @@ from czo_auth.core.events.types import Event
 
 def to_cloudevent(event: Event, *, source: str) -> dict[str, object]:
     """
-    Give *event* as a CloudEvent in structured mode.
+    Return *event* as a CloudEvent in structured mode.
 
     ``id`` is the same at every delivery, and unique together with ``source``: receivers drop doubles by it.
     ``sequence`` is padded with zeros, because the extension demands a text that sorts as text.

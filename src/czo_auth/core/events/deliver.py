@@ -352,7 +352,7 @@ class _Line:
     # --- the lease and the place ---
 
     def _holds(self) -> bool:
-        """Say whether the lease lasts for one more delivery."""
+        """Return whether the lease lasts for one more delivery."""
         return self._held_until is not None and self._now() < self._held_until - self._policy.lease / 2
 
     async def _hold(self) -> bool:

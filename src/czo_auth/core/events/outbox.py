@@ -117,7 +117,7 @@ class Outbox(Protocol):
         """Delete dead letters that were put aside before *before*; answer how many."""
 
     def state(self) -> OutboxState:
-        """Tell how far each sink has come, and what was put aside."""
+        """Return how far each sink has come, and what was put aside."""
 
     def retire_sink(self, name: str, *, now: datetime) -> bool:
         """Forget a sink that no process serves now. One atomic statement: False when one does, or there is none."""

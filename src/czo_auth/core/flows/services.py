@@ -49,7 +49,7 @@ class Services:
     links: Links
 
     def must_enroll(self, user: User) -> bool:
-        """Say whether *user* may do nothing but enroll a second factor (S9)."""
+        """Return whether *user* may do nothing but enroll a second factor (S9)."""
         return self.actors.must_enroll(
             user.actor_types, owns_factor=user.owns_factor, has_passkey=user.has_passkey
         )

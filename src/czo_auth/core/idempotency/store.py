@@ -37,4 +37,4 @@ class KeptAnswers(Protocol):
         """Delete the oldest answers of a lineage, so that at most *keep* are left."""
 
     def prune_expired(self, *, before: datetime) -> int:
-        """Delete a batch of the answers that expired before *before*; gives how many."""
+        """Delete a batch of the answers that expired before *before*; returns how many."""

@@ -30,15 +30,15 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
 
 
 def is_role(text: str) -> bool:
-    """Say whether *text* names a role."""
+    """Return whether *text* names a role."""
     return text in RANK
 
 
 def may(role: str, permission: str) -> bool:
-    """Say whether *role* has *permission*."""
+    """Return whether *role* has *permission*."""
     return permission in PERMISSIONS.get(role, frozenset())
 
 
 def outranks(role: str, other: str) -> bool:
-    """Say whether *other* stands above *role*, which therefore may not touch it."""
+    """Return whether *other* stands above *role*, which therefore may not touch it."""
     return RANK[other] > RANK[role]

@@ -60,7 +60,7 @@ class Organizations(Protocol):
         """Replace what members may change; False when the slug is taken."""
 
     def list_unused_rules(self) -> Sequence[tuple[str, int]]:
-        """Name the organizations whose keys expire for disuse, and after how many days."""
+        """Return the organizations whose keys expire for disuse, and after how many days."""
 
     def delete(self, organization_id: str, *, now: datetime) -> None:
         """Delete an organization with its members and invitations; its slug becomes free."""

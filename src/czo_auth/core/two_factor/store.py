@@ -69,7 +69,7 @@ class TwoFactor(Protocol):
         """Keep the hashed codes of an enrollment that is still pending and forget the sealed ones; False otherwise."""
 
     def has_pending_codes(self, enrollment_id: str) -> bool:
-        """Say whether the codes of an enrollment are hashed already."""
+        """Return whether the codes of an enrollment are hashed already."""
 
     # backup codes
     def put_codes(self, user_id: str, *, set_id: str, codes: Sequence[HashedCode], now: datetime) -> None:

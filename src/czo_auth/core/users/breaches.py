@@ -10,7 +10,7 @@ class Breaches(Protocol):
 
     async def knows(self, password: str) -> bool:
         """
-        Say whether *password* is known to have leaked.
+        Return whether *password* is known to have leaked.
 
         Promise: the password does not leave this process, and an outage answers False rather than keeping people out.
         """

@@ -68,7 +68,7 @@ class Users(Protocol):
 
     def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
         """
-        Give a user of before revision 0007 the address back that was folded into *folded*.
+        Return a user of before revision 0007 the address back that was folded into *folded*.
 
         False when the user has another address by now, or somebody else has *email*.
         """

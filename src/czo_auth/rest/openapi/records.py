@@ -59,7 +59,7 @@ def listed(name: str, schema: Schema) -> Schema:
 
 
 def record(name: str, optionals: dict[str, Schema] | None = None, /, **fields: Schema) -> Schema:
-    """Name such an object; gives the reference to it."""
+    """Name such an object; returns the reference to it."""
     components[name] = plain(optionals, **fields)
     return {"$ref": f"#/components/schemas/{name}"}
 

@@ -38,7 +38,7 @@ class Translations:
         return next((self.entries[key] for key in keys if key in self.entries), None)
 
     def name(self, group: str, word: str) -> str:
-        """Give what *word* of *group* is called, or *word* itself: hosts have actor types of their own."""
+        """Return what *word* of *group* is called, or *word* itself: hosts have actor types of their own."""
         return self.entries.get(f"{group}.{word}", word)
 
     def moment(self, at: datetime) -> str:

@@ -39,13 +39,13 @@ class ReadAuditLog:
         self._services = services
 
     async def events(self, after: int = 0) -> AsyncIterator[Sequence[Event]]:
-        """Give the events beyond *after*, oldest first, batch by batch."""
+        """Return the events beyond *after*, oldest first, batch by batch."""
         while batch := await self._services.transactions.read(partial(_events, after)):
             yield batch
             after = batch[-1].sequence
 
     async def audit(self, after: int = 0) -> AsyncIterator[Sequence[AuditRecord]]:
-        """Give the audit records beyond *after*, oldest first, batch by batch."""
+        """Return the audit records beyond *after*, oldest first, batch by batch."""
         while batch := await self._services.transactions.read(partial(_audit, after)):
             yield batch
             after = batch[-1].sequence

@@ -176,7 +176,7 @@ def _webhook_secret_step(secret: WebhookSecret, ring: KeyRing) -> _Step | None:
 
 
 def _moved(ring: KeyRing, envelope: str, *, purpose: str, bound_to: Mapping[str, str]) -> str:
-    """Give the envelope under the primary key; itself when it is there already, or does not open."""
+    """Return the envelope under the primary key; itself when it is there already, or does not open."""
     try:
         return ring.reencrypt(envelope, purpose=purpose, bound_to=bound_to) or envelope
     except OpenError:

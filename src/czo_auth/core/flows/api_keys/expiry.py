@@ -130,7 +130,7 @@ class KeyExpiry:
                 continue
 
     async def _unused_rules(self) -> Sequence[tuple[str | None, int]]:
-        """Give whose keys end for disuse after how many days; None stands for the whole deployment."""
+        """Return whose keys end for disuse after how many days; None stands for the whole deployment."""
         own = self._services.policies.api_keys.unused_days
         rules: list[tuple[str | None, int]] = [] if own is None else [(None, own)]
         rules += await self._services.transactions.read(lambda tx: tx.organizations.list_unused_rules())

@@ -432,7 +432,7 @@ class ManageApiKeys:
 
 def _tightened_list(key: ApiKey, changes: ApiKeyChanges) -> tuple[str, ...] | None:
     """
-    Give the allow-list that a change leaves.
+    Return the allow-list that a change leaves.
 
     Raises:
         ValidationFailed: It would admit more than before.
@@ -445,7 +445,7 @@ def _tightened_list(key: ApiKey, changes: ApiKeyChanges) -> tuple[str, ...] | No
 
 def _tightened_rate(key: ApiKey, wish: RateLimitUpdate) -> RateLimit | None:
     """
-    Give the rate limit that a change leaves.
+    Return the rate limit that a change leaves.
 
     Raises:
         ValidationFailed: It would let more pass than before.
@@ -536,7 +536,7 @@ def _own(tx: Transaction, principal: Principal, key_id: str) -> ApiKey:
 
 
 def key_event(action: str, key: ApiKey, **more: object) -> AuditEvent:
-    """Say what happened to a key, by id and prefix."""
+    """Return what happened to a key, by id and prefix."""
     details = {
         "apiKeyId": key.id,
         "prefix": key.prefix,

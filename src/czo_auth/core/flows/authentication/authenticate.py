@@ -28,7 +28,8 @@ class Authenticate:
     Proves credentials.
 
     The signature of an access token is verified once and remembered by digest. Whether the session lives, and every
-    right, is what the database says now: it is asked each time, or tells by its stamp that nothing changed (S9, S17,
+    right, is what the database says now: it is asked each time, or tells by its change token that nothing changed
+    (S9, S17,
     S18).
     """
 

@@ -1,4 +1,4 @@
-"""Memory of proved credentials, as exact as the storage's stamps allow (S18)."""
+"""Memory of proved credentials, as exact as the storage's change tokens allow (S18)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ class CredentialCache(Generic[T]):
     """
     What credentials turned out to be, principals that is, by the digest of the credential.
 
-    All are forgotten when the stamp changes, so a revocation needs to name nobody. Only credentials that were proved
+    All are forgotten when the change token changes, so a revocation needs to name nobody. Only credentials that were
+    proved
     are kept: a flood of unknown ones cannot push them out, and the oldest goes when there are too many.
 
     Args:
-        lookup: Gives the stamps, and says how long one may be out of date.
+        lookup: Gives the change tokens, and says how long one may be out of date.
         most: So many are remembered; 0 for none.
     """
 
@@ -44,17 +45,18 @@ class CredentialCache(Generic[T]):
         return not self._known
 
     def __contains__(self, digest: str) -> bool:
-        """Say whether the credential may be remembered; only `find` knows whether that still counts."""
+        """Return whether the credential may be remembered; only `find` knows whether that still counts."""
         return digest in self._known
 
     def change_token(self) -> object | None:
-        """Give the stamp to read under; None when nothing may be remembered."""
+        """Return the change token to read under; None when nothing may be remembered."""
         return self._lookup.change_token() if self._most else None
 
     def get(self, digest: str, *, change_token: object | None, now: datetime) -> T | None:
         """Recall what a credential turned out to be, if nothing has changed since."""
         found = self._known.get(digest)
-        # By the entry's own stamp: threads have stamps of their own, and may clear and keep at the same time.
+        # By the entry's own change token: threads have change tokens of their own, and may clear and keep at the
+        # same time.
         if change_token is None or found is None or found.change_token is not change_token:
             return None
         # A clock that was set back must not stretch what was to be forgotten.
@@ -63,7 +65,7 @@ class CredentialCache(Generic[T]):
     def put(
         self, digest: str, proved: T, *, change_token: object | None, until: datetime, now: datetime
     ) -> None:
-        """Remember what was read after *stamp* was given, at most until *until*."""
+        """Remember what was read after *change_token* was given, at most until *until*."""
         if change_token is None:
             return
         if change_token is not self._change_token:

@@ -20,7 +20,7 @@ _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 def is_slug(text: str) -> bool:
-    """Say whether *text* can stand in an address: lower-case words of ASCII letters and digits, joined by dashes."""
+    """Return whether *text* can stand in an address: lower-case words of ASCII letters and digits, joined by dashes."""
     return len(text) <= MAX_SLUG and _SLUG.fullmatch(text) is not None
 
 
@@ -83,7 +83,7 @@ def _own_slug(name: str, organization_id: str) -> str:
 # --- what members may choose -----------------------------------------------------------------------------------------
 def checked_slug(slug: str) -> str:
     """
-    Give *slug* back if it is one.
+    Return *slug* if it is one.
 
     Raises:
         ValidationFailed: It is none.

@@ -240,7 +240,7 @@ class ManageOrganizations:
 
     async def is_slug_free(self, slug: str) -> bool:
         """
-        Say whether an organization could take *slug* now.
+        Return whether an organization could take *slug* now.
 
         Raises:
             ValidationFailed: It is no slug.
@@ -252,7 +252,7 @@ class ManageOrganizations:
         self, principal: Principal, organization_id: str, permissions: Collection[str]
     ) -> bool:
         """
-        Say whether the caller has all of *permissions* there; asking for none is answered with no.
+        Return whether the caller has all of *permissions* there; asking for none is answered with no.
 
         Raises:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.

@@ -36,7 +36,7 @@ class Membership:
     member: Member
 
     def may(self, permission: str) -> bool:
-        """Say whether the caller has *permission* here."""
+        """Return whether the caller has *permission* here."""
         return roles.may(self.member.role, permission)
 
     def require(self, permission: str) -> None:
@@ -50,7 +50,7 @@ class Membership:
             raise Forbidden
 
     def stands_below(self, role: str) -> bool:
-        """Say whether *role* stands above the caller's own, who therefore may not touch it."""
+        """Return whether *role* stands above the caller's own, who therefore may not touch it."""
         return roles.outranks(self.member.role, role)
 
 
@@ -131,13 +131,13 @@ def record(tx: Transaction, action: str, member: Member, *, details: Mapping[str
 
 
 def acts_in(principal: Principal, organization_id: str) -> bool:
-    """Say whether *principal* may look into the organization at all: a scoped API key acts in one only."""
+    """Return whether *principal* may look into the organization at all: a scoped API key acts in one only."""
     return principal.kind != "api_key" or principal.organization_id in (None, organization_id)
 
 
 def session_of(principal: Principal) -> str:
     """
-    Give the session of *principal*.
+    Return the session of *principal*.
 
     Raises:
         SessionRequired: There is none.

@@ -73,7 +73,8 @@ class SigningKeys:
 
     async def published(self, *, now: datetime) -> dict[str, list[dict[str, str]]]:
         """
-        Give the JWKS, a few seconds old at most: who meets a new key asks any process for it, not the one that made it.
+        Return the JWKS, a few seconds old at most: who meets a new key asks any process for it, not the one that
+        made it.
 
         While the database does not answer, it is what was known last.
         """

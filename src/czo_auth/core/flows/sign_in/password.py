@@ -171,7 +171,7 @@ class SignIn:
         return await self._services.transactions.read(find)
 
     async def _restore_email(self, user: User, email: str, typed: str, *, now: datetime) -> User:
-        """Give a user back the address that folding changed: the password proves whose it is."""
+        """Return a user back the address that folding changed: the password proves whose it is."""
 
         def restore(tx: Transaction) -> User | None:
             mailbox = deliverable_email(typed)

@@ -137,7 +137,7 @@ class VerifyEmail:
 
     async def describe(self, token: str, *, now: datetime) -> Confirmation:
         """
-        Tell what a link confirms, so that its reader can say "this was not me".
+        Return what a link confirms, so that its reader can say "this was not me".
 
         Raises:
             InvalidMailToken: Unknown, replaced or expired.
@@ -200,7 +200,7 @@ class VerifyEmail:
 
 
 def made_from(tx: Transaction, user: User) -> MadeFrom:
-    """Tell when and from where an account was made, as the audit log still knows it."""
+    """Return when and from where an account was made, as the audit log still knows it."""
     found = tx.audit_log.audit_above(0, AuditFilter(user_id=user.id, action=types.USER_REGISTERED), limit=1)
     by = found[0].context if found else None
     return MadeFrom(at=user.created_at, ip=by.ip if by else None, user_agent=by.user_agent if by else None)

@@ -77,7 +77,8 @@ class TrustedDevices:
 
 
 def may_trust(services: Services, user: User) -> bool:
-    """Say whether *user* may trust devices: not where an actor type demands two factors, unless a setting says so."""
+    """Return whether *user* may trust devices: not where an actor type demands two factors, unless a setting says
+    so."""
     demanded = services.actors.demand_two_factor(user.actor_types)
     return services.policies.two_factor.trust_mandatory_devices or not demanded
 
@@ -127,7 +128,7 @@ def find_trusted_device(
 
 
 def renew_trust(tx: Transaction, found: tuple[TrustedDevice, str], *, policy: TwoFactorPolicy) -> str | None:
-    """Give a used device a new token and a new term; None when a concurrent sign-in did so first."""
+    """Return a used device a new token and a new term; None when a concurrent sign-in did so first."""
     device, old_token = found
     token = tokens.new_token(tokens.TRUSTED_DEVICE)
     renewed = replace(device, last_used_at=tx.now, expires_at=tx.now + policy.trusted_device_lifetime)
