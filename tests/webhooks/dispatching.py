@@ -17,6 +17,7 @@ from czo_auth.core.events.types import AuditEvent, Event
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.webhooks.deliver import WebhookDispatcher, WebhookSender
 from czo_auth.core.ids import new_id
+from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.transaction import Transaction, Transactions
 from czo_auth.core.webhooks.webhook import WEBHOOK_SECRET, Delivery, Webhook, WebhookPolicy, WebhookSecret
 from czo_auth.delivery.webhooks import HttpWebhookSender
@@ -86,14 +87,30 @@ class Ground:
         await self.transactions.run(lambda tx: tx.webhooks.add(webhook, secret))
         return webhook
 
-    async def record(self, *users: str) -> list[Event]:
+    async def organization(self, organization_id: str) -> None:
+        """Put an organization into the database."""
+        at = now()
+        made = Organization(
+            id=organization_id,
+            name="Acme",
+            slug=organization_id,
+            logo=None,
+            metadata=None,
+            created_at=at,
+            updated_at=at,
+        )
+        assert await self.transactions.run(lambda tx: tx.organizations.add(made))
+
+    async def record(
+        self, *users: str, action: str = types.USER_UPDATED, organization_id: str | None = None
+    ) -> list[Event]:
         """Record an event for each of *users*, each in its own transaction."""
         before = await self.newest()
         for user in users:
 
             def step(tx: Transaction, user: str = user) -> None:
                 tx.acting_as(system_context(now())).record(
-                    AuditEvent(action=types.USER_UPDATED, user_id=user)
+                    AuditEvent(action=action, user_id=user, organization_id=organization_id)
                 )
 
             await self.transactions.run(step)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from czo_auth.core.events import types
 from czo_auth.core.webhooks.store import AttemptResult, WebhookWork
 from czo_auth.core.webhooks.webhook import Webhook
 from tests.support.receiver import Answer, Receiver, Request, drop, hang, ok, status
@@ -140,11 +141,6 @@ async def test_endpoint_that_is_switched_off_or_deleted_gets_nothing_more(ground
             later = await ground.record("bob", "cleo")
             await ground.settled(beside, *["delivered"] * 3)
             assert not {event.id for event in later} & set(receiver.ids)
-            # Nor is anything left that would be sent after a while.
-            work = await ground.transactions.read(
-                lambda tx: tx.webhooks.work(now=now() + timedelta(hours=1), dead_before=now())
-            )
-            assert not work.due
 
 
 async def end(ground: Ground, webhook: Webhook, how: str) -> None:
@@ -356,3 +352,17 @@ async def test_deployment_without_endpoints_writes_nothing(ground: Ground) -> No
         lambda tx: tx.webhooks.work(now=now(), dead_before=now() - timedelta(days=5))
     )
     assert work == WebhookWork(spread=False, replay=False, due=False, dead=False)
+
+
+async def test_replay_of_an_organization_finds_its_events_among_many(ground: Ground) -> None:
+    at, mine, other = now(), "01983d2e-7c1a-7000-8000-000000000001", "01983d2e-7c1a-7000-8000-000000000002"
+    await ground.organization(mine)
+    for number in range(60):
+        organization = {3: mine, 4: other, 48: mine}.get(number)
+        await ground.record(f"user-{number}", action=types.API_KEY_CREATED, organization_id=organization)
+    async with Receiver() as receiver:
+        webhook = await ground.endpoint(receiver.url, organization_id=mine)
+        await ground.transactions.run(lambda tx: tx.webhooks.replay_since(webhook.id, at))
+        async with ground.dispatching(numbers=policy(batch=1)):
+            await ground.settled(webhook, "delivered", "delivered")
+    assert [request.event["subject"] for request in receiver.requests] == ["user-3", "user-48"]

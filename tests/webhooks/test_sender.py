@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from czo_auth.core.flows.webhooks.deliver import AttemptFailed
 from czo_auth.core.webhooks.destination import Destination, parse_destination
-from czo_auth.delivery import webhooks
 from czo_auth.delivery.webhooks import HttpWebhookSender
 from tests.support.receiver import Flood, Receiver, drip, drop, hang, status
 
@@ -131,6 +130,11 @@ async def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPa
 HOOK = "https://hooks.example.com:8443/hook"
 
 
+def is_this_machine(address: str) -> bool:
+    """Allow what a test can listen on, and nothing else."""
+    return address == "127.0.0.1"
+
+
 class Names:
     """A resolver whose answers change, as those of an attacker's name server do."""
 
@@ -154,14 +158,15 @@ async def test_name_that_leads_inside_is_not_connected_to(address: str) -> None:
 
 
 async def test_address_that_was_checked_is_the_one_that_is_connected_to(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     """The name is resolved once; a second answer, which leads elsewhere, is never asked for."""
     serving, trusting = certificates(tmp_path, "hooks.example.com")
     async with Receiver(ssl_context=serving) as receiver:
-        monkeypatch.setattr(webhooks, "is_global_address", lambda address: address == "127.0.0.1")
         names = Names(["10.9.9.9", "127.0.0.1"], ["10.9.9.9"])
-        sender = HttpWebhookSender(time_limit=LONG, resolve=names, ssl_context=trusting)
+        sender = HttpWebhookSender(
+            time_limit=LONG, resolve=names, is_allowed=is_this_machine, ssl_context=trusting
+        )
         url = f"https://hooks.example.com:{receiver.port}/hook"
         assert await send(sender, parse_destination(url, allowed_hosts=())) == 200
     # With a final dot, so that no domain of this machine is tried.
@@ -169,13 +174,13 @@ async def test_address_that_was_checked_is_the_one_that_is_connected_to(
     assert receiver.requests[0].headers["host"] == f"hooks.example.com:{receiver.port}"
 
 
-async def test_certificate_of_another_name_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
     serving, trusting = certificates(tmp_path, "other.example.com")
     async with Receiver(ssl_context=serving) as receiver:
-        monkeypatch.setattr(webhooks, "is_global_address", lambda address: True)
-        sender = HttpWebhookSender(time_limit=LONG, resolve=Names(["127.0.0.1"]), ssl_context=trusting)
+        names = Names(["127.0.0.1"])
+        sender = HttpWebhookSender(
+            time_limit=LONG, resolve=names, is_allowed=is_this_machine, ssl_context=trusting
+        )
         url = f"https://hooks.example.com:{receiver.port}/hook"
         with pytest.raises(AttemptFailed):
             await send(sender, parse_destination(url, allowed_hosts=()))

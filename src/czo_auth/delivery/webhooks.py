@@ -41,6 +41,7 @@ class HttpWebhookSender:
     Args:
         time_limit: For all of an attempt: name, connection, request and answer.
         resolve: Replaces the system's resolver.
+        is_allowed: Decides which addresses may be connected to.
         ssl_context: Replaces the system's trust in certificate authorities.
     """
 
@@ -49,10 +50,12 @@ class HttpWebhookSender:
         *,
         time_limit: timedelta,
         resolve: Resolve | None = None,
+        is_allowed: Callable[[str], bool] = is_global_address,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._limit = time_limit.total_seconds()
         self._resolve = resolve or self._resolve_by_system
+        self._is_allowed = is_allowed
         self._ssl_context = ssl_context
         # Threads of its own: a name server that never answers must not use up those that the product needs.
         self._threads: ThreadPoolExecutor | None = None
@@ -81,7 +84,9 @@ class HttpWebhookSender:
     async def _post(self, destination: Destination, *, headers: Mapping[str, str], body: bytes) -> int:
         if self._ssl_context is None:
             self._ssl_context = ssl.create_default_context()
-        connecting = _CheckedConnections(self._resolve, check=not destination.trusted)
+        connecting = _CheckedConnections(
+            self._resolve, is_allowed=None if destination.trusted else self._is_allowed
+        )
         async with httpcore.AsyncConnectionPool(
             ssl_context=self._ssl_context,
             max_connections=1,
@@ -115,11 +120,11 @@ class HttpWebhookSender:
 
 
 class _CheckedConnections(httpcore.AsyncNetworkBackend):
-    """Connects to an address only after it was checked."""
+    """Connects to an address only after it was checked, unless *is_allowed* is None."""
 
-    def __init__(self, resolve: Resolve, *, check: bool) -> None:
+    def __init__(self, resolve: Resolve, *, is_allowed: Callable[[str], bool] | None) -> None:
         self._resolve = resolve
-        self._check = check
+        self._is_allowed = is_allowed
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -131,8 +136,9 @@ class _CheckedConnections(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         # The final dot keeps the resolver from trying the name inside the domains of this machine.
-        addresses = await self._resolve(f"{host}." if self._check else host, port)
-        usable = [address for address in addresses if not self._check or is_global_address(address)]
+        is_allowed = self._is_allowed
+        addresses = await self._resolve(host if is_allowed is None else f"{host}.", port)
+        usable = [address for address in addresses if is_allowed is None or is_allowed(address)]
         if not usable:
             raise AttemptFailed("the name leads to no address that is reachable from everywhere")
         *others, last = usable[:_MAX_ADDRESSES]

@@ -567,13 +567,13 @@ class Tables:
             Column("disabled_reason", Text),
             # Events up to here were recorded before it was made or switched on.
             Column("from_sequence", BigInteger, nullable=False),
-            Column("replay_after", BigInteger),
+            Column("replay_after", BigInteger, index=True),
             Column("replay_until", BigInteger),
             Column("due_at", Instant, index=True),
             Column("owner", Text),
             Column("leased_until", Instant),
             Column("failing_since", Instant),
-            Column("dead_since", Instant),
+            Column("dead_since", Instant, index=True),
             # No foreign key: an endpoint of the administrators outlives the one who made it.
             Column("created_by", String(36)),
             Column("created_at", Instant, nullable=False),

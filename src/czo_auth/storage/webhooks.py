@@ -16,7 +16,18 @@ from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
 from czo_auth.storage.webhook_deliveries import SqlWebhookDeliveries, make_due, sent_again
 
-_OWN: Final[tuple[str, ...]] = ("url", "events", "description", "enabled", "disabled_reason", "updated_at")
+_OWN: Final = frozenset(
+    {
+        "url",
+        "events",
+        "description",
+        "enabled",
+        "disabled_reason",
+        "failing_since",
+        "dead_since",
+        "updated_at",
+    }
+)
 
 
 class SqlWebhookEndpoints(Store, WebhookEndpoints):

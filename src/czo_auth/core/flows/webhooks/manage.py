@@ -477,7 +477,10 @@ def _apply(webhook: Webhook, changes: WebhookChanges) -> Webhook:
     given = changes.given
     changed = webhook
     if "url" in given and changes.url is not None:
+        # Failures of the old address say nothing about the new one.
         changed = replace(changed, url=changes.url)
+        if changed.url != webhook.url:
+            changed = replace(changed, failing_since=None, dead_since=None)
     if "events" in given and changes.events is not None:
         changed = replace(changed, events=_checked_patterns(changes.events))
     if "description" in given:

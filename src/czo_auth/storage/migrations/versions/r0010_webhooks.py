@@ -56,7 +56,7 @@ def _add_webhooks(prefix: str) -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("updated_at", TIME, nullable=False),
     )
-    for column in ("organization_id", "due_at"):
+    for column in ("organization_id", "due_at", "replay_after", "dead_since"):
         op.create_index(f"{webhooks}_{column}_ix", webhooks, [column])
     op.create_table(
         secrets,
