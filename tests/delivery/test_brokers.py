@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -22,6 +24,9 @@ from czo_auth.core.transaction import Transactions
 from czo_auth.delivery.nats import NatsJetStream
 from czo_auth.delivery.rabbitmq import RabbitMQ
 from czo_auth.storage import open_storage
+from tests.contract.acting import create_key
+from tests.contract.databases import SqliteDatabases
+from tests.contract.deployments import timed_deployment
 from tests.core.events.relaying import record, running
 from tests.support import rabbitmq
 from tests.support.nats import PASSWORD, NatsServer
@@ -302,3 +307,46 @@ async def eventually_delivers(sink: RabbitMQ | NatsJetStream, event: Event) -> N
                 await asyncio.sleep(0.1)
             else:
                 return
+
+
+# --- a deployment with brokers ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("missing", "setting", "extra"),
+    [("aio_pika", "CZO_AUTH_RABBITMQ_URL", "rabbitmq"), ("nats", "CZO_AUTH_NATS_URL", "nats")],
+)
+def test_client_that_is_not_installed_is_named_in_one_sentence(
+    missing: str, setting: str, extra: str
+) -> None:
+    blocked = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from czo_auth.errors import StartRefused\n"
+        f"try:\n    import czo_auth.delivery.{extra}\nexcept StartRefused as refusal:\n    print(refusal)"
+    )
+    done = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{setting} needs the client of the broker: install czo-auth[{extra}].\n"
+
+
+async def test_broker_that_is_down_holds_up_nobody_and_gets_everything_later(
+    sqlite_databases: SqliteDatabases, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = NatsServer(tmp_path)
+    file = tmp_path / "events.jsonl"
+    more = {
+        "nats_url": broker.url,
+        "rabbitmq_url": f"amqp://auth:{PASSWORD}@127.0.0.1:{free_port()}/",
+        "events_file": file,
+    }
+    url = sqlite_databases.new()
+    with caplog.at_level(logging.DEBUG):
+        async with timed_deployment(url, sqlite_databases.prepared, **more) as here:
+            _, session = await here.people.newcomer()
+            await create_key(here.api, session)
+            async with asyncio.timeout(30):
+                while not file.exists() or "auth.apikey.created" not in file.read_text():  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            expected = [json.loads(line)["id"] for line in file.read_text().splitlines()]
+            with broker:
+                arrived = await wait_for_stream(broker, "CZO_AUTH", len(expected))
+    assert arrived == expected
+    assert "sink rabbitmq is unavailable" in caplog.text
+    assert PASSWORD not in caplog.text

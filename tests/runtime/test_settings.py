@@ -26,6 +26,8 @@ def test_no_password_shows_in_what_is_printed() -> None:
         database_url=f"postgresql://czo:{PASSWORD}@db.example/czo",
         rate_limit_url=f"redis://:{PASSWORD}@redis.example:6379/0",
         smtp_url=f"smtp://czo:{PASSWORD}@mail.example:587",  # type: ignore[arg-type]
+        rabbitmq_url=f"amqps://czo:{PASSWORD}@rabbit.example/",  # type: ignore[arg-type]
+        nats_url=f"tls://czo:{PASSWORD}@nats.example",  # type: ignore[arg-type]
     )
     for printed in (repr(settings), str(settings), f"{settings}"):
         assert PASSWORD not in printed
@@ -37,6 +39,8 @@ VALUES = {
     "database_url": "postgresql://u:p@db.example/czo",
     "rate_limit_url": "redis://:p@redis.example:6379/0",
     "smtp_url": "smtp://u:p@mail.example:587",
+    "rabbitmq_url": "amqp://u:p@rabbit.example/vhost",
+    "nats_url": "nats://u:p@one.example:4222,tls://u:p@two.example",
 }
 
 
@@ -194,3 +198,39 @@ def test_production_without_a_base_url_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(StartRefused, match="CZO_AUTH_BASE_URL is missing"):
         Auth(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rabbitmq_url", f"http://u:{PASSWORD}@rabbit.example/"),
+        ("rabbitmq_url", "amqp://"),
+        ("nats_url", f"nats://u:{PASSWORD}@nats.example:port"),
+        ("nats_url", "nats.example:4222"),
+        ("rabbitmq_exchange", "a b"),
+        ("nats_stream", "a.b"),
+        ("nats_subject", "a..b"),
+        ("nats_subject", "a.*"),
+        ("webhook_allowed_hosts", "https://hooks.example"),
+        ("webhook_allowed_hosts", "hooks.example:443"),
+        ("organization_webhook_allowed_hosts", "*"),
+        ("webhook_retry_seconds", "1,0"),
+        ("webhook_retry_seconds", "soon"),
+        ("webhook_timeout_seconds", "11"),
+    ],
+)
+def test_places_of_events_that_make_no_sense_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(variable_of(name), value)
+    with pytest.raises(StartRefused) as refusal:
+        read_settings()
+    assert variable_of(name) in str(refusal.value)
+    assert PASSWORD not in str(refusal.value)
+
+
+def test_allowed_hosts_are_a_list_of_names_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CZO_AUTH_WEBHOOK_ALLOWED_HOSTS", "Hooks.internal, 10.0.0.5,fd00::5")
+    policy = read_settings().policies().webhooks
+    assert policy.hosts_allowed_for(None) == {"hooks.internal", "10.0.0.5", "fd00::5"}
+    assert policy.hosts_allowed_for("an organization") == frozenset()
