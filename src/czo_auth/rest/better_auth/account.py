@@ -10,7 +10,7 @@ from czo_auth.core.access import ACCOUNT, ENROLLING_OR_SIGNING_IN, PUBLIC
 from czo_auth.core.errors import NotFound
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
-from czo_auth.core.flows.sign_in.verify_email import update_profile
+from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.rest import shapes
 from czo_auth.rest.answers import entered
 from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody, TolerantOpenBody

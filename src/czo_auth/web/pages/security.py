@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.flows.sign_in.verify_email import update_profile
+from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.core.limits import MAX_CODE
 from czo_auth.core.passkeys.passkey import Passkey, user_handle
 from czo_auth.crypto import base64url

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from czo_auth.core.context import Context
-from czo_auth.core.errors import InvalidMailToken, InvalidToken
+from czo_auth.core.errors import InvalidMailToken
 from czo_auth.core.events import types
 from czo_auth.core.events.types import VERIFICATION_REQUESTED, AuditEvent, AuditFilter
-from czo_auth.core.fields import checked_image, checked_name
 from czo_auth.core.flows.accounts.change_email import ChangeEmail
 from czo_auth.core.flows.accounts.delete_user import DeleteUser
 from czo_auth.core.flows.services import Services
@@ -204,49 +202,3 @@ def made_from(tx: Transaction, user: User) -> MadeFrom:
     found = tx.audit_log.audit_above(0, AuditFilter(user_id=user.id, action=types.USER_REGISTERED), limit=1)
     by = found[0].context if found else None
     return MadeFrom(at=user.created_at, ip=by.ip if by else None, user_agent=by.user_agent if by else None)
-
-
-async def update_profile(
-    services: Services,
-    *,
-    name: str | None,
-    image: str | None,
-    clears_image: bool,
-    fields: Mapping[str, object] | None = None,
-    context: Context,
-) -> None:
-    """
-    Change the name, the picture or own fields; what is None stays, unless *clears_image*.
-
-    Raises:
-        ValidationFailed: By the name, the picture or an own field.
-    """
-    principal = context.caller
-    name = None if name is None else checked_name(name)
-    image = checked_image(image)
-
-    def store_profile(tx: Transaction) -> None:
-        user = tx.users.lock(principal.user_id)
-        if user is None:
-            raise InvalidToken
-        changed = [key for key, value in (("name", name), ("image", image)) if value is not None]
-        if fields:
-            own = services.policies.user_fields.changed(user.fields, fields, by_host=False)
-            tx.users.set_fields(user.id, fields=own, now=tx.now)
-            changed += sorted(fields)
-        tx.users.update_profile(
-            user.id,
-            name=user.name if name is None else name,
-            image=None if clears_image else (user.image if image is None else image),
-            email_verified=user.email_verified,
-            now=tx.now,
-        )
-        tx.record(
-            AuditEvent(
-                action=types.USER_UPDATED,
-                user_id=user.id,
-                details={"changed": [*changed, *(["image"] if clears_image else [])]},
-            )
-        )
-
-    await services.transactions.run(store_profile, context)

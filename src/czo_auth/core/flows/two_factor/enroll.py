@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +11,6 @@ from czo_auth.core.errors import (
     InvalidToken,
     Refusal,
     SecretAlreadyShown,
-    SecretUnreadable,
     TotpAlreadyEnabled,
     TotpNotEnabled,
 )
@@ -21,6 +19,7 @@ from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
+from czo_auth.core.flows.two_factor.hash_ahead import HashAhead
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication, VerifiedProof
 from czo_auth.core.flows.two_factor.verify_code import (
     open_secret,
@@ -37,7 +36,6 @@ from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollme
 from czo_auth.core.users.user import User
 from czo_auth.crypto import codes, totp
 from czo_auth.crypto.codes import BackupCode
-from czo_auth.crypto.sealing import OpenError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +48,13 @@ class PendingEnrollment:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _HashingAhead:
-    """The hashing of one user's codes that this process has under way."""
-
-    enrollment_id: str
-    loop: asyncio.AbstractEventLoop
-    task: asyncio.Task[object] | None
-    awaited: asyncio.Event
-    over: asyncio.Event
-
-
 class EnableTwoFactor:
     """Begins and confirms enrollments."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._proof = Reauthentication(services)
-        self._ahead: dict[str, _HashingAhead] = {}
+        self._codes = HashAhead(services)
 
     async def begin(
         self, *, password: str | None, code: str | None, replace: bool, issuer: str | None, context: Context
@@ -138,36 +125,13 @@ class EnableTwoFactor:
 
         new_codes = await self._services.transactions.run(store_enrollment, context)
         if new_codes:
-            self._services.background.spawn(self._hash_ahead(enrollment_id, user.id, new_codes))
+            self._services.background.spawn(self._codes.begin(enrollment_id, user.id, new_codes))
         return PendingEnrollment(
             secret=totp.encode_secret(secret),
             totp_uri=totp.otpauth_uri(secret, account=user.email, issuer=issuer or policy.issuer),
             backup_codes=tuple(code.text for code in new_codes),
             expires_at=expires_at,
         )
-
-    async def _hash_ahead(self, enrollment_id: str, user_id: str, new_codes: Sequence[BackupCode]) -> None:
-        """Hash codes before they are needed. A later enrollment stops this: repeating it costs one set, not many."""
-        loop = asyncio.get_running_loop()
-        before = self._ahead.get(user_id)
-        if before is not None and before.loop is loop and before.task is not None:
-            before.task.cancel()
-        mine = self._ahead[user_id] = _HashingAhead(
-            enrollment_id=enrollment_id,
-            loop=loop,
-            task=asyncio.current_task(),
-            awaited=asyncio.Event(),
-            over=asyncio.Event(),
-        )
-        try:
-            hashed = await self._services.hashing.hash_codes(new_codes, until_awaited=mine.awaited)
-            await self._services.transactions.run(
-                lambda tx: tx.two_factor.put_pending_codes(enrollment_id, user_id, hashed)
-            )
-        finally:
-            if self._ahead.get(user_id) is mine:
-                del self._ahead[user_id]
-            mine.over.set()
 
     async def confirm(self, code: str, *, context: Context) -> SignedIn | None:
         """
@@ -192,7 +156,7 @@ class EnableTwoFactor:
         if step is None:
             await record_wrong_code(self._services, principal.user_id, failures, "otp", context=context)
             raise self._wrong(enrollment, code, now=context.now)
-        hashed = None if hashed_already else await self._hash_now(enrollment)
+        hashed = None if hashed_already else await self._codes.finish(enrollment)
 
         def activate(tx: Transaction) -> tuple[User, IssuedSession]:
             return self._activate(tx, principal, enrollment, step, hashed)
@@ -224,38 +188,6 @@ class EnableTwoFactor:
         )
         drift = self._services.policies.two_factor.drift
         return wrong_totp(secret, totp.normalise(code), now=now, drift=drift)
-
-    async def _hash_now(self, enrollment: Enrollment) -> list[HashedCode] | None:
-        """Hash the codes of an enrollment whose hashing was cut off, or runs elsewhere; None when it is done."""
-        if await self._is_hashed_ahead(enrollment):
-            return None
-        if enrollment.sealed_codes is None:
-            # They were hashed, and somebody else confirmed meanwhile.
-            return None
-        bound_to = {"user": enrollment.user_id, "enrolment": enrollment.id}
-        try:
-            shown = self._services.key_ring.open(
-                enrollment.sealed_codes, purpose=PENDING_CODES, bound_to=bound_to
-            )
-        except OpenError:
-            raise SecretUnreadable from None
-        parsed = [code for text in shown.decode().split("\n") if (code := codes.parse(text)) is not None]
-        return await self._services.hashing.hash_codes(parsed)
-
-    async def _is_hashed_ahead(self, enrollment: Enrollment) -> bool:
-        """Hurry and await the hashing that this process has under way, rather than doing the work beside it."""
-        ahead = self._ahead.get(enrollment.user_id)
-        if (
-            ahead is None
-            or ahead.enrollment_id != enrollment.id
-            or ahead.loop is not asyncio.get_running_loop()
-        ):
-            return False
-        ahead.awaited.set()
-        await ahead.over.wait()
-        return await self._services.transactions.read(
-            lambda tx: tx.two_factor.has_pending_codes(enrollment.id)
-        )
 
     def _activate(
         self,

@@ -1,4 +1,4 @@
-"""The user behind a credential of any kind."""
+"""The user behind a credential of any kind, and what users change about themselves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidToken, NotFound
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.fields import checked_image, checked_name
 from czo_auth.core.flows.services import Services
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
@@ -49,3 +50,49 @@ async def set_user_fields(
         return replace(user, fields=own, updated_at=tx.now)
 
     return await services.transactions.run(store_fields, context)
+
+
+async def update_profile(
+    services: Services,
+    *,
+    name: str | None,
+    image: str | None,
+    clears_image: bool,
+    fields: Mapping[str, object] | None = None,
+    context: Context,
+) -> None:
+    """
+    Change the name, the picture or own fields; what is None stays, unless *clears_image*.
+
+    Raises:
+        ValidationFailed: By the name, the picture or an own field.
+    """
+    principal = context.caller
+    name = None if name is None else checked_name(name)
+    image = checked_image(image)
+
+    def store_profile(tx: Transaction) -> None:
+        user = tx.users.lock(principal.user_id)
+        if user is None:
+            raise InvalidToken
+        changed = [key for key, value in (("name", name), ("image", image)) if value is not None]
+        if fields:
+            own = services.policies.user_fields.changed(user.fields, fields, by_host=False)
+            tx.users.set_fields(user.id, fields=own, now=tx.now)
+            changed += sorted(fields)
+        tx.users.update_profile(
+            user.id,
+            name=user.name if name is None else name,
+            image=None if clears_image else (user.image if image is None else image),
+            email_verified=user.email_verified,
+            now=tx.now,
+        )
+        tx.record(
+            AuditEvent(
+                action=types.USER_UPDATED,
+                user_id=user.id,
+                details={"changed": [*changed, *(["image"] if clears_image else [])]},
+            )
+        )
+
+    await services.transactions.run(store_profile, context)
