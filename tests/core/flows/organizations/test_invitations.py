@@ -98,7 +98,7 @@ async def test_token_goes_into_the_answer_and_the_mail_and_nowhere_else(deployme
     assert sent.invitation.expires_at == NOW + LIFETIME
     await until(lambda: deployment.postbox.messages)
     (message,) = deployment.postbox.messages
-    assert (message.to, message.token) == ("bob@example.com", sent.token)
+    assert (message.to, message.token) == ("Bob@example.com", sent.token)
     assert "Acme" in message.text
     assert "ada" in message.text
     (record,) = await deployment.audit("auth.org.invited")
