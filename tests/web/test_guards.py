@@ -32,7 +32,7 @@ FOR_ANYBODY = {
         "/forgot-password",
         "/reset-password",
     ),
-    *("/verify-email", "/verify-email/send", "/cancel-reset"),
+    *("/verify-email", "/verify-email/send", "/cancel-reset", "/revert-email-change", "/reject-verification"),
 }
 FORM = "application/x-www-form-urlencoded"
 

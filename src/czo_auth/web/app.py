@@ -13,6 +13,8 @@ from czo_auth.asgi.problems import status_of
 from czo_auth.core.errors import MethodNotAllowed, NotFound
 from czo_auth.web.forms import Form
 from czo_auth.web.pages import (
+    account,
+    administered_accounts,
     administration,
     api_keys,
     audit,
@@ -36,9 +38,11 @@ GROUPS = (
     enrollment,
     security,
     passwords,
+    account,
     api_keys,
     organizations,
     administration,
+    administered_accounts,
     webhooks,
     reauthenticate,
     devices,

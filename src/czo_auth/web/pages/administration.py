@@ -5,10 +5,13 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from czo_auth.core.access import ADMINISTRATION
+from czo_auth.core.errors import NotFound, ReauthenticationRequired
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.administration.user_overview import user_overview
+from czo_auth.core.flows.two_factor.proofs import ConsumeProof
 from czo_auth.core.limits import MAX_REASON, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
+from czo_auth.core.users.user import User
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -70,7 +73,8 @@ async def one_user(page: PageRequest) -> Response:
         overview=await user_overview(call.runtime.services, user.email, now=call.now),
         keys=await call.runtime.administration.list_api_keys(user.id, page=page.page_query(), now=call.now),
         reset=reset,
-        asker=None if reset is None else await call.runtime.administration.get(reset.asked_by),
+        asker=None if reset is None else await _asker(page, reset.asked_by),
+        sessions=await call.runtime.administer_accounts.list_sessions(user.id, now=call.now),
         waits=bool(call.runtime.services.policies.two_factor.reset_wait),
         actors=list(call.runtime.services.actors),
         default_actor=call.runtime.services.actors.default.name,
@@ -99,7 +103,12 @@ async def reset_two_factor(page: PageRequest) -> Response:
     """Remove the second factor of a user who lost everything."""
     call = page.call
     reason = page.form.text("reset_reason", most=MAX_REASON)
-    waits = await call.runtime.recovery.ask(page.id("id"), reason=reason, context=call.context)
+    consume = await _proved(page)
+    if isinstance(consume, Response):
+        return consume
+    waits = await call.runtime.recovery.ask(
+        page.id("id"), reason=reason, consume=consume, context=call.context
+    )
     done = "two_factor_reset" if waits is None else "reset_asked"
     return page.go(f"/admin/users/{page.id('id')}", done=done)
 
@@ -118,10 +127,14 @@ async def change_actor_types(page: PageRequest) -> Response:
     call = page.call
     actors = call.runtime.services.actors
     kept = {*page.form.all("actor"), actors.default.name}
+    consume = await _proved(page)
+    if isinstance(consume, Response):
+        return consume
     await call.runtime.administration.change_actor_types(
         page.id("id"),
         add=sorted(kept),
         remove=[actor.name for actor in actors if actor.name not in kept],
+        consume=consume,
         context=call.context,
     )
     return page.go(f"/admin/users/{page.id('id')}", done="actor_types_changed")
@@ -133,3 +146,24 @@ async def revoke_key(page: PageRequest) -> Response:
     call = page.call
     await call.runtime.administration.revoke_api_key(page.id("key"), context=call.context)
     return page.go(f"/admin/users/{page.id('id')}", done="key_revoked")
+
+
+async def _asker(page: PageRequest, user_id: str) -> User | None:
+    """Return the administrator who asked for a reset; None when they were deleted since."""
+    try:
+        return await page.call.runtime.administration.get(user_id)
+    except NotFound:
+        return None
+
+
+async def _proved(page: PageRequest) -> ConsumeProof | Response:
+    return await proved(page, f"/admin/users/{page.id('id')}")
+
+
+async def proved(page: PageRequest, back: str) -> ConsumeProof | Response:
+    """Return what spends the administrator's recent proof, or the way to the page that asks for it."""
+    call = page.call
+    try:
+        return await call.runtime.administer_accounts.prove(password=None, code=None, context=call.context)
+    except ReauthenticationRequired:
+        return page.go("/reauthenticate", next=back)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.responses import Response
 
 from czo_auth.asgi.callback_urls import check_callback_url
 from czo_auth.asgi.session_cookies import set_session_cookies
 from czo_auth.core.access import ACCOUNT
+from czo_auth.core.errors import InvalidMailToken
 from czo_auth.core.limits import MAX_EMAIL, MAX_TOKEN
 from czo_auth.web.routing import SIGNED_OUT, PageRequest, Pages
 
@@ -66,8 +69,17 @@ async def reset(page: PageRequest) -> Response:
 async def verify_form(page: PageRequest) -> Response:
     """Ask for one click: mail scanners follow links, and must not confirm anything."""
     await _note_opened(page)
-    leads_to = check_callback_url(page.call, page.query.optional("callbackURL", most=2048))
-    return page.show("verify_email.html", token=_token(page), leads_to=leads_to, is_done=False)
+    call, confirmation = page.call, None
+    leads_to = check_callback_url(call, page.query.optional("callbackURL", most=2048))
+    with suppress(InvalidMailToken):
+        confirmation = await call.runtime.verify_email.describe(_token(page), now=call.now)
+    return page.show(
+        "verify_email.html",
+        token=_token(page),
+        leads_to=leads_to,
+        is_done=False,
+        confirmation=confirmation,
+    )
 
 
 @pages.post("/verify-email", access=SIGNED_OUT, again=verify_form)

@@ -1,0 +1,109 @@
+"""One's own account: another address, an export, its end; and the links of the mails about it."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse, Response
+
+from czo_auth.asgi.session_cookies import clear_session_cookies
+from czo_auth.core.access import ACCOUNT
+from czo_auth.core.errors import ReauthenticationRequired
+from czo_auth.core.limits import MAX_EMAIL, MAX_TOKEN
+from czo_auth.web.routing import SIGNED_OUT, PageRequest, Pages
+
+pages = Pages()
+
+
+@pages.get("/email", access=ACCOUNT)
+async def email_form(page: PageRequest) -> Response:
+    """Ask for the new address."""
+    _, user = await page.call.runtime.manage_sessions.current(page.call.principal)
+    return page.show("email.html", user=user)
+
+
+@pages.post("/email", access=ACCOUNT, again=email_form)
+async def change_email(page: PageRequest) -> Response:
+    """Mail a link to the new address and a notice to the old one."""
+    call = page.call
+    try:
+        await call.runtime.change_email.request(
+            new_email=page.form.text("email", most=MAX_EMAIL), context=call.context
+        )
+    except ReauthenticationRequired:
+        return page.go("/reauthenticate", next="/email")
+    return page.go("/security", done="email_change_mailed")
+
+
+@pages.get("/revert-email-change", access=SIGNED_OUT)
+async def revert_form(page: PageRequest) -> Response:
+    """Ask for one click: mail scanners follow links, and must not change anything."""
+    return page.show("revert_email_change.html", token=_token(page))
+
+
+@pages.post("/revert-email-change", access=SIGNED_OUT, again=revert_form)
+async def revert(page: PageRequest) -> Response:
+    """Take a change of address back; all sessions end."""
+    call = page.call
+    await call.runtime.change_email.take_back(_token(page), context=call.context)
+    return page.go("/sign-in", done="email_change_taken_back")
+
+
+@pages.get("/reject-verification", access=SIGNED_OUT)
+async def reject_form(page: PageRequest) -> Response:
+    """Ask once more: the account is deleted."""
+    call = page.call
+    confirmation = await call.runtime.verify_email.describe(_token(page), now=call.now)
+    return page.show("reject_verification.html", token=_token(page), confirmation=confirmation)
+
+
+@pages.post("/reject-verification", access=SIGNED_OUT, again=reject_form)
+async def reject(page: PageRequest) -> Response:
+    """Delete an account that somebody else made with this address, or refuse a change of address."""
+    call = page.call
+    await call.runtime.verify_email.reject(_token(page), context=call.context)
+    return page.go("/sign-in", done="verification_rejected")
+
+
+@pages.post("/export", access=ACCOUNT, again=email_form)
+async def export(page: PageRequest) -> Response:
+    """Everything that is kept about the visitor, as a file."""
+    call = page.call
+    try:
+        document = await call.runtime.export_user.export_own(context=call.context)
+    except ReauthenticationRequired:
+        return page.go("/reauthenticate", next="/security")
+    return download(page, document, f"account-{call.principal.user_id}.json")
+
+
+@pages.get("/delete-account", access=ACCOUNT)
+async def delete_form(page: PageRequest) -> Response:
+    """Say what a deletion takes with it."""
+    _, user = await page.call.runtime.manage_sessions.current(page.call.principal)
+    return page.show("delete_account.html", user=user, details=_details(page))
+
+
+@pages.post("/delete-account", access=ACCOUNT, again=delete_form)
+async def delete(page: PageRequest) -> Response:
+    """Delete the visitor's account."""
+    call = page.call
+    try:
+        await call.runtime.delete_user.delete_own(password=None, code=None, context=call.context)
+    except ReauthenticationRequired:
+        return page.go("/reauthenticate", next="/delete-account")
+    response = page.go("/sign-in", done="account_deleted")
+    clear_session_cookies(call, response)
+    return response
+
+
+def download(page: PageRequest, document: dict[str, object], filename: str) -> Response:
+    """Answer with a document that the browser saves."""
+    response = JSONResponse(document, headers={"content-disposition": f'attachment; filename="{filename}"'})
+    return page.renderer.guarded(response, has_query=False)
+
+
+def _details(page: PageRequest) -> list[str]:
+    """Return what a refusal names: the organizations that would be without an owner."""
+    return [] if page.refusal is None else [text for _, text in page.refusal.details]
+
+
+def _token(page: PageRequest) -> str:
+    return (page.form.raw("token") or page.query.raw("token"))[:MAX_TOKEN]
