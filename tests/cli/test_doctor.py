@@ -85,14 +85,14 @@ def test_database_that_does_not_answer_is_one_fault_and_the_rest_goes_on(
 
 def test_setting_that_makes_no_sense_is_told_like_at_a_start(fresh: Shell) -> None:
     proxies = fresh.run("serve", code=2, env={"CZO_AUTH_TRUSTED_PROXIES": "proxy.internal"}).stderr
-    assert "CZO_AUTH_TRUSTED_PROXIES: Value error, must be addresses" in proxies
+    assert "CZO_AUTH_TRUSTED_PROXIES: must be addresses" in proxies
     assert "CZO_AUTH_WORKERS" in fresh.run("doctor", code=2, env={"CZO_AUTH_WORKERS": "many"}).stderr
 
 
 @pytest.mark.parametrize("command", ["serve", "doctor", "users list"])
-def test_address_of_shared_limits_that_is_none_is_told_and_never_shown(fresh: Shell, command: str) -> None:
+def test_address_of_shared_limits_that_is_none_is_told_and_never_shown(shell: Shell, command: str) -> None:
     for address in (f"nonsense://:{PASSWORD}@x:1", f"redis+cluster://:{PASSWORD}@x:port"):
-        done = fresh.run(*command.split(), code=2, env={"CZO_AUTH_RATE_LIMIT_URL": address})
+        done = shell.run(*command.split(), code=2, env={"CZO_AUTH_RATE_LIMIT_URL": address})
         assert "CZO_AUTH_RATE_LIMIT_URL" in done.stderr
         assert PASSWORD not in done.stdout + done.stderr
 

@@ -19,6 +19,8 @@ _READY: Final = re.compile(r"is ready on (http://\S+)")
 # What would reach beyond the demo: somebody's database, files, mail server or front end.
 _NOT_OURS: Final = (
     *("CZO_AUTH_DATABASE_URL", "CZO_AUTH_EVENTS_FILE", "CZO_AUTH_SMTP_URL", "CZO_AUTH_RATE_LIMIT_URL"),
+    *("CZO_AUTH_DATABASE_URL_FILE", "CZO_AUTH_SMTP_URL_FILE", "CZO_AUTH_RATE_LIMIT_URL_FILE"),
+    *("CZO_AUTH_APP", "CZO_AUTH_ACTOR_TYPES", "CZO_AUTH_ACTOR_TYPES_FILE"),
     *("CZO_AUTH_BASE_URL", "CZO_AUTH_PWNED_PASSWORDS_URL", "CZO_AUTH_REQUIRE_EMAIL_VERIFICATION"),
     "CZO_AUTH_AUTO_MIGRATE",
 )
