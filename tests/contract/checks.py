@@ -44,7 +44,15 @@ def refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
     assert _CODE.fullmatch(body["code"])
     assert isinstance(body["message"], str)
     assert body["message"]
-    assert set(body) <= {"code", "message", "status", "details", "retryAfter"}
+    # OAuth endpoints say it twice: in the words of RFC 6749 too.
+    assert set(body) - {"error", "error_description"} <= {
+        "code",
+        "message",
+        "status",
+        "details",
+        "retryAfter",
+    }
+    assert ("error" in body) == ("error_description" in body)
     for detail in body.get("details", []):
         assert set(detail) == {"loc", "msg"}
         where = detail["loc"]

@@ -17,6 +17,11 @@ PUBLIC = {
     "POST /sign-up/email",
     "POST /sign-in/email",
     "POST /token/refresh",
+    "POST /token",
+    "POST /token/exchange",
+    "GET /.well-known/oauth-authorization-server",
+    "POST /device/code",
+    "POST /device/token",
     "POST /request-password-reset",
     "POST /reset-password",
     "POST /two-factor/reset/cancel",
@@ -58,7 +63,7 @@ ENROLLING = {
 }
 """docs/reference/rest.md: what a session that may only enroll is let through to, beside what needs no credential."""
 
-WITH_AN_API_KEY = {"GET /whoami", "POST /api-keys/verify"}
+WITH_AN_API_KEY = {"GET /whoami", "POST /api-keys/verify", "POST /introspect"}
 """What an API key reaches, beside reading organizations."""
 
 
