@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from czo_auth.core.flows.webhooks.deliver import AttemptFailed
 from czo_auth.core.webhooks.destination import Destination, parse_destination
+from czo_auth.core.webhooks.webhook import WebhookPolicy
 from czo_auth.delivery.webhooks import HttpWebhookSender
-from tests.support.receiver import Flood, Receiver, drip, drop, hang, status
+from tests.support.receiver import Answer, Flood, Receiver, Request, drip, drop, hang, ok, status
 
 LIMIT = timedelta(seconds=0.5)
 LONG = timedelta(seconds=30)
@@ -235,3 +236,26 @@ def certificates(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContex
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     return serving, ssl.create_default_context(cafile=str(folder / "cert.pem"))
+
+
+@pytest.mark.deep
+async def test_answer_after_nine_seconds_counts_and_one_after_eleven_does_not() -> None:
+    """With the limit that deployments have."""
+
+    def after(seconds: float) -> Answer:
+        async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(seconds)
+            await ok(request, writer)
+
+        return answer
+
+    limit = WebhookPolicy().time_limit
+    async with Receiver(answer=after(9)) as patient, Receiver(answer=after(11)) as late:
+        counted, failed = await asyncio.gather(
+            send(HttpWebhookSender(time_limit=limit), to(patient)),
+            send(HttpWebhookSender(time_limit=limit), to(late)),
+            return_exceptions=True,
+        )
+    assert counted == 200
+    assert isinstance(failed, AttemptFailed)
+    assert failed.reason == "no answer within 10 s"
