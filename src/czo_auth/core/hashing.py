@@ -38,3 +38,6 @@ class Hashing(Protocol):
 
     async def verify_code(self, stored: str | None, code: BackupCode) -> bool:
         """Verify a backup code with exactly one bcrypt; with None against a hash that nobody knows."""
+
+    def close(self) -> None:
+        """Stop; work that waits is dropped."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -139,23 +139,6 @@ def _refuse_unreachable(settings: Settings) -> None:
         )
 
 
-class Pool(Hashing, Protocol):
-    """What hashes, and lets go of its threads at the end."""
-
-    def close(self) -> None:
-        """Stop; work that waits is dropped."""
-
-
-class BackgroundWork(Background, Protocol):
-    """What is done beside the requests."""
-
-    def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
-        """Do *work* again and again until the end."""
-
-    async def finish(self) -> None:
-        """Finish what was begun."""
-
-
 class BrokerSink(Sink, Protocol):
     """A sink that holds a connection."""
 
@@ -193,8 +176,10 @@ class Runtime:
         self.now = clock
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)
-        self._background: BackgroundWork = BackgroundTasks(mail or mail_of(self.settings, now=clock))
-        self._hashing: Pool = HashingPool(threads=self.settings.hash_threads, queue=self.settings.hash_queue)
+        self._background: Background = BackgroundTasks(mail or mail_of(self.settings, now=clock))
+        self._hashing: Hashing = HashingPool(
+            threads=self.settings.hash_threads, queue=self.settings.hash_queue
+        )
         self._works_beside = True
         self._relay: Relay | None = None
         self._relaying: asyncio.Task[None] | None = None
@@ -291,8 +276,8 @@ class Runtime:
         settings: Settings,
         *,
         clock: Callable[[], datetime],
-        insecure_hashing: Pool,
-        background: BackgroundWork,
+        insecure_hashing: Hashing,
+        background: Background,
     ) -> Iterator[None]:
         """
         Be another deployment inside the block, for ``czo_auth.testing`` and nothing else.

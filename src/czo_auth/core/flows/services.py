@@ -1,9 +1,10 @@
-"""What every flow leans on, put together once by the composition root."""
+"""What every flow needs, put together once by the composition root."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from czo_auth.core.actors import ActorRegistry
@@ -26,6 +27,12 @@ class Background(Protocol):
 
     def post(self, message: MailMessage) -> None:
         """Send a mail beside the requests, so that an answer's time tells nothing about an address."""
+
+    def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
+        """Do *work* again and again until the end."""
+
+    async def finish(self) -> None:
+        """Finish what was begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
