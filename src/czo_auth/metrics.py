@@ -45,7 +45,7 @@ class Meter:
 
     async def measure(self, route: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """
-        Let *app* answer, and count it under *room*.
+        Run *app* and count its response under *route*.
 
         Paths are no labels: a stranger could fill the memory with them.
         """

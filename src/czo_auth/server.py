@@ -57,7 +57,7 @@ class SharedAnswer(Generic[T]):
 
 
 class Server:
-    """Sends each request to its room."""
+    """Routes each request to its application."""
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
@@ -89,7 +89,7 @@ class Server:
         return await self._meter.measure(name, route, scope, receive, send)
 
     def _find(self, path: str) -> tuple[str, ASGIApp]:
-        """Find the room for *path*, and the name under which it is counted."""
+        """Find the application for *path*, and the route under which it is counted."""
         if path.startswith(self._base + "/") or path == self._base:
             return "api", self._auth.app
         if self._pages is not None and (path.startswith(self._pages + "/") or path == self._pages):

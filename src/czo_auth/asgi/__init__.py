@@ -1,1 +1,2 @@
-"""What the skins share: credentials, authentication, admission, strict bodies, cookies, origins, problems."""
+"""What REST, GraphQL and the pages share: credentials, authentication, admission, strict bodies, cookies, origins,
+problems."""

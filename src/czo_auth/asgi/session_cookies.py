@@ -1,4 +1,4 @@
-"""Handing out sessions as cookies, the same from every skin."""
+"""Session cookies, the same for REST and the pages."""
 
 from __future__ import annotations
 

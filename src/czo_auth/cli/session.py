@@ -1,4 +1,4 @@
-"""What every command leans on: settings, one open deployment, and what a refusal becomes."""
+"""What every command needs: settings, one open deployment, and how refusals are reported."""
 
 from __future__ import annotations
 

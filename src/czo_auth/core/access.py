@@ -1,8 +1,8 @@
 """
 What a route asks of its caller, and the one decision about it.
 
-Every route of every skin names one of these; there is no default, so a route that was forgotten does not exist.
-Restricted sessions (S9) are let through where ``during_enrollment`` says so, and nowhere else.
+Every REST route, GraphQL field and page names one of these; there is no default, so a route that was forgotten does
+not exist. Restricted sessions (S9) are let through where ``during_enrollment`` says so, and nowhere else.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def escape_control(text: str, *, limit: int = 256) -> str:
     """
     Write the characters of *text* that could forge, reorder or hide a line as escapes, and cut it.
 
-    Applying it to its own answer changes nothing, so that a text may pass two rooms that both escape. Backslashes are
+    Applying it to its own answer changes nothing, so that a text may be escaped twice. Backslashes are
     left alone for that reason: the answer is for reading, not for turning back.
 
     Args:

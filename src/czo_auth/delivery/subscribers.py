@@ -115,7 +115,7 @@ class Subscribers:
             raise ExceptionGroup("; ".join(map(str, faults)), faults)
 
     async def close(self) -> None:
-        """Let go of the threads; those that still run something end with it."""
+        """Release the threads; those that still run something end with it."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None

@@ -1,4 +1,4 @@
-"""What the deployment leans on: mail, Python and the packages."""
+"""Checks of the environment: mail, Python and the packages."""
 
 from __future__ import annotations
 

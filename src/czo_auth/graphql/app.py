@@ -37,7 +37,7 @@ class _GraphQL:
         Answer one request.
 
         Raises:
-            Refusal: For the shell around it to answer, with the body that every skin gives.
+            Refusal: For the fault barrier around it to answer, with the same body as REST.
         """
         if scope["type"] != "http":
             await _hang_up(scope, receive, send)

@@ -1,1 +1,1 @@
-"""The REST skin: reads requests, calls a flow, shapes its answer. It decides nothing about security."""
+"""The REST API: read the request, call a flow, shape the response. It decides nothing about security."""

@@ -148,7 +148,7 @@ class BrokerSink(Sink, Protocol):
 
 class Runtime:
     """
-    One deployment, ready to be reached through skins.
+    One deployment, ready to serve REST, GraphQL, the pages and the command line.
 
     Args:
         settings: By default from the environment.

@@ -33,7 +33,7 @@ class InsecureHashing:
         return stored is not None and codes.verify_code(stored, code)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """There is nothing to release."""
 
 
 class CapturedMails:

@@ -1,1 +1,1 @@
-"""The web skin: account and administration pages, plain HTML that scripts only make more comfortable."""
+"""The account and administration pages: plain HTML that works without scripts."""

@@ -1,1 +1,1 @@
-"""What people and machines come for, step by step. Each flow knows several rooms; no room knows a flow."""
+"""What people and machines do, step by step. Flows use the features; no feature imports a flow."""
