@@ -65,7 +65,7 @@ def test_what_create_prints_as_json_is_a_user(shell: Shell) -> None:
     [
         (("--email", "eve@example.com"), "", 2, "no password on standard input"),
         (("--email", "eve@example.com"), "short\n", 1, "at least 8 characters"),
-        (("--email", "eve@example.com"), "password123\n", 1, "known to attackers"),
+        (("--email", "eve@example.com"), "password123\n", 1, "known data breaches"),
         (("--email", "not an address"), f"{PASSWORD}\n", 1, "not an email address"),
         (("--email", "eve@example.com", "--actor-type", "emperor"), f"{PASSWORD}\n", 1, "actor type"),
         ((), f"{PASSWORD}\n", 2, "--email"),
@@ -165,7 +165,9 @@ def test_operator_finds_promotes_bans_and_unlocks(shell: Shell, inside: Inside) 
     assert (after["twoFactor"]["enabled"], after["twoFactor"]["requiredByPolicy"]) == (False, True)
     shell.run("users", "reset-2fa", "ada@example.com", "--reason", "again", code=1)
 
-    assert shell.one("users", "ban", "ada@example.com", "--reason", "stolen cards")["banned"] is True
+    assert (
+        shell.one("users", "ban", "ada@example.com", "--reason", "stolen cards", "--force")["banned"] is True
+    )
     assert shell.one("users", "show", "ada@example.com")["apiKeys"] == 0
     assert shell.one("users", "unban", "ada@example.com")["banned"] is False
     assert shell.json("api-keys", "list", "ada@example.com") == []
