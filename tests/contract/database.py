@@ -9,12 +9,11 @@ from typing import Any
 
 import asyncpg
 
+from czo_auth.storage.tables import DEFAULT_PREFIX, Tables
+
 PREFIX = "czo_auth_"
-TABLES = (
-    *("api_keys", "attempts", "audit", "backup_codes", "challenges", "enrolments", "events", "factors"),
-    *("invitations", "key_checks", "mail_tokens", "members", "organizations", "parked_events"),
-    *("refresh_tokens", "sessions", "signing_keys", "sinks", "trusted_devices", "users"),
-)
+TABLES = tuple(sorted(name.removeprefix(DEFAULT_PREFIX) for name in Tables().metadata.tables))
+"""Every table of the deployment, so that a search for traces misses none."""
 
 Rows = list[tuple[Any, ...]]
 

@@ -399,6 +399,8 @@ class Runtime:
         if sinks:
             self._relay = Relay(self.services.transactions, sinks, owner=owner, now=self.now)
             self._relaying = asyncio.create_task(self._relay.run())
+        # At once too: a process that was killed may have left a deleted user half erased.
+        self._background.spawn(self._housekeeping.keep_retention())
         self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
         self._background.repeat(self._housekeeping.forget_answers, every=ANSWERS_EVERY)
