@@ -73,13 +73,13 @@ test-deep: $(VENV)/.dev-installed
 attack: $(VENV)/.dev-installed
 	@for deployment in $(ATTACK_DEPLOYMENTS); do \
 		echo "== $$deployment"; \
-		ATTACK_DEPLOYMENT=$$deployment ATTACK_ROUNDS=$(ATTACK_ROUNDS) $(IN)/python -m pytest -q tests/attacks \
+		ATTACK_DEPLOYMENT=$$deployment ATTACK_ROUNDS=$(ATTACK_ROUNDS) $(IN)/python -m pytest -q --timeout 3600 tests/attacks \
 			$(TEST_ARGS) || exit 1; \
 	done
 	$(IN)/python -m tests.attacks.timing
 
 faults: $(VENV)/.dev-installed
-	FAULT_KILLS=$(FAULT_KILLS) FAULT_MIGRATIONS=$(FAULT_MIGRATIONS) $(IN)/python -m pytest -q tests/faults $(TEST_ARGS)
+	FAULT_KILLS=$(FAULT_KILLS) FAULT_MIGRATIONS=$(FAULT_MIGRATIONS) $(IN)/python -m pytest -q --timeout 7200 tests/faults $(TEST_ARGS)
 
 fuzz: $(VENV)/.fuzz-installed
 	FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_REQUESTS=$(FUZZ_REQUESTS) FUZZ_MODEL_SECONDS=$(FUZZ_MODEL_SECONDS) \

@@ -26,54 +26,19 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-_DEEP = ("tests/attacks/", "tests/better_auth/")
-_FAST_ATTACKS = (
-    *("test_revocation_everywhere.py", "test_enrollment_survives_a_kill.py", "test_history.py"),
-    *("test_keys_and_organizations.py", "test_lists_and_keys_without_end.py"),
-    *("test_recent_proof.py", "test_session_lineage.py", "test_password_guessing.py"),
-    *("test_bounds_below_the_skins.py", "test_paths_and_floods.py"),
-    *("test_signing_key_rotation.py",),
-)
-# The first asks 5000 times; of the rest make test has a quicker kind elsewhere.
-_LONG = (
-    "test_bad_input.py",
-    "tests/faults/test_migrations.py",
-    "test_server_does_not_start_without_the_key_of_its_database",
-    "a_clock_that_jumps[sqlite-forth]",
-    "test_no_process_lets_in_what_was_taken_away[postgres]",
-    "test_memory_on_postgresql_keeps_its_bound",
-)
-_BOTH_DATABASES_ALWAYS = (
-    "test_races.py",
-    "test_faults.py",
-    "test_kills.py",
-    "test_outages.py",
-    "test_api_keys_effects.py",
-    "test_api_keys_leaked.py",
-    "test_events_and_audit.py",
-)
+_ONE_DATABASE_FIRST = ("tests/contract/", "tests/faults/", "tests/cli/", "tests/fuzz/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Mark what `make test` leaves to `make test-deep`, so that it stays within minutes on two cores.
+    Leave the second run, on PostgreSQL, of what has nothing to do with the database to `make test-deep`.
 
-    Deep are the attacks, better-auth's client, the hosts other than FastAPI, and the second run on PostgreSQL of the
-    contract, the commands and the model's stories where no race, fault or revocation is about the database; the stores
-    are always tested on both.
+    Where races, faults and revocations are about the database, a module is marked `each_database`; the stores and the
+    flows are always tested on both.
     """
     for item in items:
-        where = item.nodeid.replace("\\", "/")
-        name = item.path.name
-        attack = where.startswith(_DEEP) and name not in _FAST_ATTACKS
-        second_run = (
-            where.startswith(("tests/contract/", "tests/faults/", "tests/cli/", "tests/fuzz/test_stories.py"))
-            and "[postgres" in where
-            and name not in _BOTH_DATABASES_ALWAYS
-        )
-        other_host = where.startswith("tests/examples/") and "fastapi" not in where
-        long = any(part in where for part in _LONG)
-        if attack or second_run or other_host or long:
+        is_second = "[postgres" in item.nodeid and item.nodeid.startswith(_ONE_DATABASE_FIRST)
+        if is_second and item.get_closest_marker("each_database") is None:
             item.add_marker(pytest.mark.deep)
 
 

@@ -15,6 +15,8 @@ from tests.contract.conftest import Live
 from tests.contract.people import Account, Session
 from tests.contract.routes import NOWHERE, PUBLIC, WITH_AN_API_KEY, WITH_OR_WITHOUT, every_route
 
+pytestmark = pytest.mark.deep
+
 Person = tuple[Account, Session]
 READABLE = {
     "/organizations",

@@ -12,6 +12,8 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.people import Account, Session
 
+pytestmark = pytest.mark.deep
+
 Loner = tuple[Account, Session]
 
 

@@ -17,6 +17,8 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.people import Account, Session
 
+pytestmark = pytest.mark.deep
+
 CANONICAL = "AEIMQUYcgkosw048"
 
 

@@ -19,7 +19,7 @@ from czo_auth.core.flows.administration.import_users import ImportUsers, KnownUs
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.sign_in.sign_up import NewUser
-from czo_auth.core.flows.sign_in.verify_email import update_profile
+from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.core.principal import Principal
 from czo_auth.storage.tables import Tables
 from tests.contract.acting import create_key, found

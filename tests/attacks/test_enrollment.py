@@ -14,6 +14,8 @@ from tests.contract.conftest import Live
 from tests.contract.database import sql
 from tests.contract.people import Account, Phone, Session
 
+pytestmark = pytest.mark.deep
+
 Loner = tuple[Account, Session]
 CHANGES = {
     "disable": ("/two-factor/disable", {}),

@@ -13,6 +13,8 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.people import Account, Session
 
+pytestmark = pytest.mark.deep
+
 ME = "{ me { id } }"
 
 

@@ -13,6 +13,8 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.people import PASSWORD, Account, Session
 
+pytestmark = pytest.mark.deep
+
 SIGN_IN = "/sign-in/email"
 
 BODIES: dict[str, tuple[bytes, int]] = {

@@ -30,6 +30,8 @@ from tests.contract.people import Account, Session
 from tests.contract.routes import NOWHERE
 from tests.contract.test_access_tokens import part_of, spelled
 
+pytestmark = pytest.mark.deep
+
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 Json = dict[str, Any]
 

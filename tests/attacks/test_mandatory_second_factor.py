@@ -15,6 +15,8 @@ from tests.contract.conftest import Live
 from tests.contract.people import CARRIERS, Account, Session
 from tests.contract.routes import ENROLLING, PUBLIC, WITH_OR_WITHOUT, Route, every_route
 
+pytestmark = pytest.mark.deep
+
 FIELDS = [
     "me { id }",
     "me { twoFactorEnabled }",

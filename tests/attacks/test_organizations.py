@@ -13,6 +13,8 @@ from tests.contract.conftest import Live
 from tests.contract.database import sql
 from tests.contract.people import Account, Session
 
+pytestmark = pytest.mark.deep
+
 Person = tuple[Account, Session]
 
 

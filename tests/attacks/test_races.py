@@ -11,6 +11,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from tests.attacks.conftest import KEY_LIMIT, forget_attempts
 from tests.attacks.history import History, faults
 from tests.attacks.volley import Attackers, Shot, request
@@ -20,6 +22,8 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.database import sql
 from tests.contract.people import PASSWORD, Account, Session
+
+pytestmark = pytest.mark.deep
 
 USES = 32
 CHALLENGES = 8

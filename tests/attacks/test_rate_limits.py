@@ -16,6 +16,8 @@ from tests.contract.checks import refused
 from tests.contract.deployments import KEY
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:

@@ -14,6 +14,8 @@ from tests.contract.database import sql
 from tests.contract.people import Account, Session
 from tests.contract.test_access_tokens import part_of
 
+pytestmark = pytest.mark.deep
+
 Person = tuple[Account, Session]
 
 

@@ -10,6 +10,7 @@ import asyncio
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from tests.attacks.history import faults
 from tests.attacks.revocation import KINDS, Proof, prepare, prove, serving
@@ -39,6 +40,7 @@ async def test_no_process_lets_in_what_was_taken_away(database_url: str, tmp_pat
     assert faults(proof.history) == []
 
 
+@pytest.mark.deep
 async def test_memory_on_postgresql_keeps_its_bound_when_its_listeners_are_cut_off(
     postgres_url: str, tmp_path: Path
 ) -> None:

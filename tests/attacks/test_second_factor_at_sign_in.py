@@ -13,6 +13,8 @@ from tests.contract.conftest import DRIFT, Live
 from tests.contract.database import sql
 from tests.contract.people import Account, Session
 
+pytestmark = pytest.mark.deep
+
 Loner = tuple[Account, Session]
 DEAD = "INVALID_TWO_FACTOR_COOKIE"
 

@@ -12,6 +12,8 @@ from tests.attacks import timing
 from tests.attacks.shell import ban
 from tests.contract.conftest import Served
 
+pytestmark = pytest.mark.deep
+
 TURNS = 16
 NAMES = ["sign-in: unknown", "sign-in: banned", "backup code", "API key", "report of a leak"]
 

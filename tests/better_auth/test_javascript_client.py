@@ -22,6 +22,8 @@ from tests.better_auth.packages import CLIENT_VERSIONS, scripts_with_packages
 from tests.support.server import RunningServer
 from tests.support.tethered import tethered
 
+pytestmark = pytest.mark.deep
+
 STORY_SECONDS = 120
 # Fifteen codes within one time step of 30 seconds: the client cannot wait for the next step each time.
 SETTINGS = {"CZO_AUTH_RATE_LIMIT_ENABLED": "false", "CZO_AUTH_TOTP_DRIFT": "10"}

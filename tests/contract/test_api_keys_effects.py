@@ -35,6 +35,8 @@ from tests.contract.deployments import KEY, Deployment, Timed
 from tests.contract.people import Account, People, Session
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.each_database
+
 CACHE_SECONDS = 1.0
 
 

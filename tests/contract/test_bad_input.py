@@ -15,6 +15,8 @@ from tests.contract.conftest import Live
 from tests.contract.people import Session
 from tests.contract.routes import NOWHERE, Field, Route, every_route
 
+pytestmark = pytest.mark.deep
+
 MARK = "tHe-mArKeD-sEcReT"
 EXPECTED = {200, 201, 204, 400, 401, 403, 404, 409, 422, 429}
 

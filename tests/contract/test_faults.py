@@ -26,6 +26,8 @@ from tests.contract.people import Account, People, Session
 from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.each_database
+
 ENV = {
     "AUTH_ENCRYPTION_KEY": KEY,
     "CZO_AUTH_RATE_LIMIT_ENABLED": "false",

@@ -19,6 +19,8 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.people import Account, People, Session
 
+pytestmark = pytest.mark.each_database
+
 RUNNERS = 32
 Outcomes = Counter[tuple[int, str | None]]
 

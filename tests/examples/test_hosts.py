@@ -47,7 +47,12 @@ WITH_WEBSOCKETS = ("fastapi", "fastapi on uvicorn", "starlette")
 FOLDERS = sorted(path.name for path in (ROOT / "examples").glob("*_host"))
 
 
-@pytest.fixture(scope="module", params=HOSTS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        name if name.startswith("fastapi") else pytest.param(name, marks=pytest.mark.deep) for name in HOSTS
+    ],
+)
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     running = HostProcess(HOSTS[request.param], tmp_path_factory.mktemp("host"))
     running.start()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime
 
+import pytest
+
 from tests.attacks.conftest import scattering_client
 from tests.conftest import StartServer
 from tests.contract.api import Api
@@ -41,6 +43,7 @@ async def test_spoilt_secret_under_a_real_server_fails_closed_with_an_alarm(
     assert spoilt not in server.output()
 
 
+@pytest.mark.deep
 async def test_server_does_not_start_without_the_key_of_its_database(
     databases: Databases, start_server: StartServer
 ) -> None:

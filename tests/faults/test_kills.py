@@ -32,6 +32,8 @@ from tests.faults.books import faults_of
 from tests.faults.users import Users
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.each_database
+
 IN_FULL = "FAULT_KILLS" in os.environ
 KILLS = int(os.environ.get("FAULT_KILLS", "2"))
 WORKERS = {"sqlite-1": 1, "sqlite-4": 4, "postgres-4": 4}

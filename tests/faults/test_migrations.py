@@ -14,11 +14,15 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from czo_auth.storage import migrations
 from tests.contract.database import is_sqlite, sql
 from tests.contract.deployments import KEY
 from tests.migrations.databases import execute, fetch_rows, table_names
 from tests.support.server import INHERITED, RunningServer
+
+pytestmark = pytest.mark.deep
 
 KILLS = int(os.environ.get("FAULT_MIGRATIONS", "2"))
 STARTING_SECONDS = 0.6

@@ -26,12 +26,14 @@ from tests.contract.conftest import DRIFT
 from tests.contract.database import is_sqlite, sql, sqlite_file
 from tests.contract.databases import Databases, PostgresDatabases
 from tests.contract.people import People
-from tests.contract.test_faults import ENV, all_of, all_unavailable, scene
+from tests.contract.test_faults import ENV, all_of, all_unavailable, scenario
 from tests.faults.books import faults_of
 from tests.faults.test_kills import IN_FULL, still_counts
 from tests.faults.users import Person, Users
 from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer
+
+pytestmark = pytest.mark.each_database
 
 LONGER_THAN_ANYBODY_WAITS = 6.5
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'czo-auth'"
@@ -168,7 +170,7 @@ async def test_role_that_may_only_read_refuses_writes_and_goes_on_reading(
     address = url.partition("@")[2]
     server = start_server(database_url=f"postgresql://{role}:clerk@{address}", env=ENV)
     async with scattering_client(server.url) as http:
-        on = await scene(Api(http), postgres_databases.prepared)
+        on = await scenario(Api(http), postgres_databases.prepared)
         await sql(url, f"REVOKE INSERT, UPDATE, DELETE ON {everything} FROM {role}")
         for answer in (await all_of(on.reads())).values():
             assert answer.status_code == 200

@@ -177,6 +177,7 @@ def _tail(
     database_url: str | None,
 ) -> None:
     """Print what *read* gives: JSON lines by *shape*, or else *cells* under *columns*."""
+    import signal
     import sys
 
     from czo_auth.cli.output import print_json, print_line
@@ -201,6 +202,9 @@ def _tail(
                 return
             await asyncio.sleep(_FOLLOW_SECONDS)
 
+    if follow:
+        # A supervisor ends it as Ctrl-C does.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(act, data_dir=data_dir, database_url=database_url)
     except KeyboardInterrupt:

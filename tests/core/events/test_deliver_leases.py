@@ -136,11 +136,11 @@ async def test_stopped_process_leaves_its_sinks_to_the_next_at_once(
 
 async def test_lease_is_renewed_while_a_batch_lasts_longer(transactions: Transactions) -> None:
     async def slowly(event: Event) -> None:
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.12)
 
     busy, idle = Notebook(before=slowly), Notebook()
     ids = await record(transactions, *(f"u:{number}" for number in range(30)))
-    short = policy(lease=milliseconds(300), time_limit=milliseconds(100))
+    short = policy(lease=milliseconds(3000), time_limit=milliseconds(1500))
     async with running(transactions, busy, owner="busy", numbers=short):
         await until(lambda: busy.got)
         async with running(transactions, idle, owner="idle", numbers=short):
