@@ -97,7 +97,7 @@ async def _may_still_manage(call: RequestContext, request: Request, _: Any) -> N
 
 FOR_OWNERS = Idempotent(recheck=_may_still_manage)
 FOR_ADMINISTRATORS = Idempotent()
-"""Whoever is no administrator any more is not admitted."""
+"""A user who is no longer an administrator is not admitted."""
 
 
 async def _create(call: CurrentRequest, organization_id: str | None, body: CreateRequest) -> Response:
