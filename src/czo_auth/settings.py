@@ -96,13 +96,13 @@ class Settings(BaseSettings):
     # what it runs on
     environment: Literal["development", "production"] = Field(
         default="development",
-        description="`production` closes the API docs, introspection and mails written to the log.",
+        description="`production` turns off the API docs, GraphQL introspection and mail to the log.",
     )
     encryption_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("encryption_key", "AUTH_ENCRYPTION_KEY"),
-        description="Key ring that seals TOTP secrets and signing keys: `kid2:base64,kid1:base64`, or one base64 value "
-        "of 32 bytes. The first encrypts, all decrypt.",
+        description="Key ring that encrypts TOTP secrets and signing keys: `kid2:base64,kid1:base64`, or one base64 "
+        "value of 32 bytes. The first encrypts, all decrypt.",
     )
     data_dir: Path = Field(
         default=Path("czo-auth-data"),
@@ -114,49 +114,50 @@ class Settings(BaseSettings):
         repr=False,
         description="`sqlite:///path` or `postgresql://…`; by default a SQLite file in the data folder.",
     )
-    table_prefix: str = Field(default="czo_auth_", description="What the names of all tables begin with.")
-    auto_migrate: bool = Field(default=True, description="Whether starting brings the tables up to date.")
+    table_prefix: str = Field(default="czo_auth_", description="Prefix of the names of all tables.")
+    auto_migrate: bool = Field(default=True, description="Whether to migrate the tables at the start.")
 
     cache_seconds: float = Field(
         default=0.0,
         ge=0.0,
         le=60.0,
-        description="PostgreSQL only: remember proved credentials, and let a revocation take at most so long where its "
-        "notification is lost (it usually takes a millisecond). 0 asks the database each time. On SQLite the memory "
-        "is exact and always on.",
+        description="PostgreSQL only: how long to cache verified credentials, and so the longest delay of a "
+        "revocation whose notification is lost (it usually takes a millisecond). 0 asks the database each"
+        " time. On SQLite the cache is exact and always on.",
     )
 
     remembered_credentials: int = Field(
         default=10_000,
         ge=0,
         le=1_000_000,
-        description="How many proved credentials each process remembers, about a kilobyte each; 0 asks the database "
+        description="How many verified credentials each process caches, about a kilobyte each; 0 asks the database "
         "each time.",
     )
 
     # where it is reached
-    host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port that the server listens on.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
     keep_alive_seconds: int = Field(
         default=75,
         ge=1,
         le=3600,
-        description="How long the server keeps an idle connection, and waits for the head of a request. Longer than "
-        "the load balancer in front does, mostly 60. Unit: seconds.",
+        description="How long the server keeps an idle connection, and waits for the head of a request. Must exceed "
+        "that of the load balancer in front, often 60. Unit: seconds.",
     )
     workers: int = Field(default=1, ge=1, le=256, description="Server processes.")
     base_url: str | None = Field(
         default=None,
-        description="Where clients reach the deployment, e.g. `https://auth.example.com`; https makes cookies "
-        "`Secure`. By default `http://localhost:<port>`, or `http://<host>:<port>` where the host is another one.",
+        description="Public address of the deployment, e.g. `https://auth.example.com`; https makes cookies `Secure`."
+        " By default `http://localhost:<port>`, or `http://<host>:<port>` if the host is set to another "
+        "one.",
     )
-    base_path: str = Field(default="/api/auth", description="Path that the API is mounted at.")
+    base_path: str = Field(default="/api/auth", description="Path where the API is mounted.")
     trusted_origins: Words = Field(
         default=(),
-        description="Origins besides the own one whose pages may use cookies; `*` stands for one or more labels.",
+        description="Origins besides its own whose pages may use cookies; `*` stands for one or more labels.",
     )
     trusted_proxies: Words = Field(
-        default=(), description="Addresses or networks of proxies whose `X-Forwarded-For` is believed."
+        default=(), description="Addresses or networks of proxies whose `X-Forwarded-For` is trusted."
     )
 
     # tokens
@@ -164,31 +165,32 @@ class Settings(BaseSettings):
     audience: str | None = Field(default=None, description="`aud` of access tokens; by default the base URL.")
     token_audiences: Words = Field(
         default=(),
-        description="Further audiences that API keys may be traded for at `/token/exchange`, besides the own one.",
+        description="Further audiences that API keys can be exchanged for at `/token/exchange`, besides its own.",
     )
     session_days: int = Field(
-        default=7, ge=1, le=365, description="Life of a session and its refresh family. Unit: days."
+        default=7, ge=1, le=365, description="Lifetime of a session and its refresh family. Unit: days."
     )
     access_token_minutes: int = Field(
-        default=15, ge=1, le=60, description="Life of an access token. Unit: minutes."
+        default=15, ge=1, le=60, description="Lifetime of an access token. Unit: minutes."
     )
 
     # people
     require_email_verification: bool = Field(
-        default=False, description="Whether an unconfirmed address keeps its owner from signing in."
+        default=False, description="Whether users must confirm their address before they can sign in."
     )
     refuse_common_passwords: bool = Field(
-        default=True, description="Whether the bundled list of common passwords is asked."
+        default=True,
+        description="Whether new passwords are checked against the bundled list of common passwords.",
     )
     pwned_passwords_url: str | None = Field(
         default=None,
-        description="Base URL of a Have I Been Pwned range API; when set, new passwords are asked there by the first "
-        "five characters of their SHA-1. An outage lets the password pass.",
+        description="Base URL of a Have I Been Pwned range API; if set, new passwords are checked there by the first "
+        "five characters of their SHA-1. If it does not answer, the password is accepted.",
     )
     user_fields: type[BaseModel] | None = Field(
         default=None,
-        description="A pydantic model of own fields that users have; those marked `server_only` come from the host "
-        "alone. From code only.",
+        description="A pydantic model of additional user fields; those marked `server_only` are set by the host only."
+        " From code only.",
     )
     actor_types: tuple[ActorType, ...] = Field(
         default=(CUSTOMER, MERCHANT, ADMIN),
@@ -199,100 +201,102 @@ class Settings(BaseSettings):
 
     # second factors
     totp_drift: int = Field(
-        default=1, ge=0, le=10, description="Steps of 30 seconds accepted on either side."
+        default=1, ge=0, le=10, description="Steps of 30 seconds accepted before and after the current one."
     )
     totp_issuer: str = Field(
-        default="czo-auth", min_length=1, max_length=64, description="Name in the authenticator app."
+        default="czo-auth", min_length=1, max_length=64, description="Name shown in the authenticator app."
     )
     trust_mandatory_devices: bool = Field(
-        default=False, description="Whether users who must have a second factor may trust devices."
+        default=False, description="Whether users who must have a second factor can trust devices."
     )
     recovery_wait_seconds: int = Field(
         default=0,
         ge=0,
         le=30 * 24 * 3600,
-        description="How long an administrator's reset of somebody's second factor waits. Meanwhile the user, whom a "
-        "mail warns, can cancel it. 0 acts at once; 86400 (a day) or more is recommended. Unit: seconds.",
+        description="Delay before an administrator's reset of a second factor. Meanwhile the user is warned by email "
+        "and can cancel it. 0 resets immediately; 86400 (a day) or more is recommended. Unit: seconds.",
     )
 
     # passkeys
     passkey_rp_id: str | None = Field(
         default=None,
-        description="Relying party id of passkeys: the host name of the base URL (the default), or a domain that it "
-        "lies within. A change makes every passkey worthless.",
+        description="Relying party id of passkeys: the host name of the base URL (the default), or a parent domain of"
+        " it. Changing it invalidates every passkey.",
     )
 
     # API keys
-    api_key_prefix: str = Field(default=tokens.DEFAULT_API_KEY, description="What every API key begins with.")
-    api_key_limit: int = Field(default=100, ge=1, description="Live API keys that a user may have.")
+    api_key_prefix: str = Field(default=tokens.DEFAULT_API_KEY, description="Prefix of every API key.")
+    api_key_limit: int = Field(default=100, ge=1, description="Maximum number of live API keys per user.")
     api_key_daily_limit: int | None = Field(
         default=None,
         ge=1,
-        description="API keys that a user may make or rotate in a day, those that ended since included; by default "
-        "five times the limit of live ones, and 500 at least.",
+        description="Maximum number of API keys that a user may create or rotate in a day, including those that ended"
+        " since; by default five times the limit of live ones, and at least 500.",
     )
     api_key_max_days: int | None = Field(
         default=None,
         ge=1,
         le=MAX_KEY_DAYS,
-        description="Longest life of an API key; organizations may set a shorter one. A key without an expiry gets it, "
-        "and keys of before end when it is over, counted from the first start with it. Unit: days.",
+        description="Maximum lifetime of an API key; organizations may set a shorter one. Keys without an expiry get "
+        "it. Existing keys expire at the new limit, counted from the first start with it. Unit: days.",
     )
     api_key_unused_days: int | None = Field(
         default=None,
         ge=1,
         le=MAX_KEY_DAYS,
-        description="After so long without use an API key expires, its owner warned a week before; organizations may "
-        "set a shorter time. Off by default. Unit: days.",
+        description="API keys that are not used for this long expire; their owner is warned a week before. "
+        "Organizations may set a shorter time. Off by default. Unit: days.",
     )
     api_key_header: bool = Field(
         default=False,
-        description="Whether better-auth's `x-api-key` header is read besides `Authorization: Bearer`.",
+        description="Whether better-auth's `x-api-key` header is accepted besides `Authorization: Bearer`.",
     )
     leaked_api_keys: LeakResponse = Field(
         default="revoke",
-        description="What a report of a leak does to a key: `revoke` ends it, `quarantine` switches it off until its "
-        "owner decides.",
+        description="What a leak report does to a key: `revoke` revokes it, `quarantine` disables it until its owner "
+        "decides.",
     )
     scope_rule: (
         Callable[[frozenset[str], str | None], Collection[str]] | Mapping[str, Collection[str]] | None
     ) = Field(
         default=None,
-        description="Which scopes may be put on a key: a mapping from actor type or `org:<role>` to scopes, or a "
-        "function of actor types and organization role. From code only.",
+        description="Which scopes a key may have: a mapping from actor type or `org:<role>` to scopes, or a function "
+        "of actor types and organization role. From code only.",
     )
-    organization_limit: int = Field(default=100, ge=1, description="Organizations that a user may own.")
+    organization_limit: int = Field(
+        default=100, ge=1, description="Maximum number of organizations that a user may own."
+    )
 
     # floods
     rate_limit_enabled: bool = Field(
         default=True,
-        description="Coarse limits by address and account. Attempt caps and locks are never off.",
+        description="Coarse limits by address and account. Attempt limits and locks are always on.",
     )
     rate_limit_url: str | None = Field(
         default=None,
         repr=False,
-        description="`redis://…` to share the coarse limits, and those of single API keys, between processes; by "
-        "default each process counts by itself, so that N workers let up to N times as much pass.",
+        description="`redis://…` to share the coarse limits, and those of API keys, between processes; by default "
+        "each process counts on its own, so N workers allow up to N times as many requests.",
     )
     hash_threads: int | None = Field(
-        default=None, ge=1, le=64, description="Threads that hash; by default one a core."
+        default=None, ge=1, le=64, description="Threads that hash; by default one per core."
     )
     hash_queue: int = Field(
-        default=256, ge=1, description="Hashes that may wait before further ones are refused with 429."
+        default=256, ge=1, description="Hashes that may wait before further ones get 429."
     )
 
     # mail and events
     smtp_url: SecretStr | None = Field(
         default=None,
-        description="`smtp://user:password@host:587` (STARTTLS) or `smtps://…`; without it mails go to the log "
-        "in development and are refused in production.",
+        description="`smtp://user:password@host:587` (STARTTLS) or `smtps://…`; without it mail goes to the log in "
+        "development and is refused in production.",
     )
     mail_from: str = Field(
         default="czo-auth@localhost",
         description="Sender of mails: `auth@example.com`, or with a name `Shop <auth@example.com>`.",
     )
     events_file: Path | None = Field(
-        default=None, description="File that gets every event as one CloudEvents JSON line."
+        default=None, description="File to which every event is appended as one CloudEvents JSON line."
     )
     rabbitmq_url: SecretStr | None = Field(
         default=None,
@@ -312,25 +316,25 @@ class Settings(BaseSettings):
     nats_stream: str = Field(
         default="CZO_AUTH",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
-        description="Stream that takes the events; made when there is none.",
+        description="Stream that takes the events; created if there is none.",
     )
     nats_subject: str = Field(
         default="czo_auth",
         pattern=r"^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$",
-        description="What subjects begin with, before the type of the event.",
+        description="Prefix of the subjects, before the type of the event.",
     )
     webhook_allowed_hosts: Words = Field(
         default=(),
         description="Hosts, without port, that administrators' webhook endpoints may use although they are not "
-        "reachable from everywhere; over http too. Literal addresses are named as such, IPv6 without brackets.",
+        "public; over http too. Write literal addresses as they are, IPv6 without brackets.",
     )
     organization_webhook_allowed_hosts: Words = Field(
         default=(),
-        description="The same for the webhook endpoints of organizations, whose owners are strangers.",
+        description="The same for webhook endpoints of organizations, whose owners are strangers.",
     )
     webhook_retry_seconds: Numbers = Field(
         default=(1, 5, 30, 300, 1800, 7200, 18_000, 36_000, 36_000),
-        description="How long to wait after each failed attempt at a webhook endpoint; after one attempt more a "
+        description="How long to wait after each failed attempt at a webhook endpoint; after one more attempt the "
         "delivery is dead. The default spreads ten attempts over 28 hours. Unit: seconds.",
     )
     webhook_timeout_seconds: float = Field(
@@ -345,33 +349,33 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=36_500,
-        description="How long audit records are kept; older ones are deleted in batches, and the log says how far. For "
-        "ever by default. Unit: days.",
+        description="How long audit records are kept; older ones are deleted in batches, and the log records how far."
+        " Forever by default. Unit: days.",
     )
     audit_address_days: int | None = Field(
         default=None,
         ge=1,
         le=36_500,
-        description="How long audit records keep the address and the browser of who acted; as long as the record by "
-        "default. Unit: days.",
+        description="How long audit records keep the actor's address and browser; as long as the record by default. "
+        "Unit: days.",
     )
 
     # interfaces
     api_docs: bool | None = Field(
         default=None,
-        description="Whether `/openapi.json` and `/docs` are open; by default outside production.",
+        description="Whether `/openapi.json` and `/docs` are served; by default outside production.",
     )
     graphql_introspection: bool | None = Field(
         default=None,
-        description="Whether GraphQL introspection and suggestions are open; by default outside production.",
+        description="Whether GraphQL introspection and suggestions are on; by default outside production.",
     )
     pages_enabled: bool = Field(
         default=False,
-        description="Whether the account pages are there, and mails point at them. The standalone server switches them "
-        "on unless the environment says otherwise; a host that mounts `auth.pages` switches them on itself.",
+        description="Whether the account pages are served, and mails link to them. The standalone server turns them "
+        "on unless the environment says otherwise; a host that mounts `auth.pages` sets this itself.",
     )
-    pages_path: str = Field(default="/account", description="Path that the account pages are mounted at.")
-    metrics_enabled: bool = Field(default=False, description="Whether the server answers `GET /metrics`.")
+    pages_path: str = Field(default="/account", description="Path where the account pages are mounted.")
+    metrics_enabled: bool = Field(default=False, description="Whether the server serves `GET /metrics`.")
 
     @field_validator(
         "trusted_origins",
