@@ -170,6 +170,13 @@ class Settings(BaseSettings):
     session_days: int = Field(
         default=7, ge=1, le=365, description="Lifetime of a session and its refresh family. Unit: days."
     )
+    session_idle_minutes: int | None = Field(
+        default=None,
+        ge=1,
+        le=365 * 24 * 60,
+        description="A session, with its refresh family, that was unused for so long is over. Off by default. Unit: "
+        "minutes.",
+    )
     access_token_minutes: int = Field(
         default=15, ge=1, le=60, description="Lifetime of an access token. Unit: minutes."
     )
@@ -575,6 +582,7 @@ class Settings(BaseSettings):
             sessions=SessionPolicy(
                 lifetime=timedelta(days=self.session_days),
                 access_token_lifetime=timedelta(minutes=self.access_token_minutes),
+                idle=timedelta(minutes=self.session_idle_minutes) if self.session_idle_minutes else None,
             ),
             two_factor=TwoFactorPolicy(
                 issuer=self.totp_issuer,

@@ -13,6 +13,8 @@ BEYOND_BOUNDS = {
     "PBKDF2": "pbkdf2_sha256$2500001$seasalt$L3hYA7kwxQb/YDR0t+U0AleB8L4HWYDMF9SfZCm7Gb4=",
     "scrypt": "scrypt$2$seasalt$1$524289$jqom9ilR/d9lc+QQN8tdewEOBc9MlAje+KKk+hdhRb5osWvNVh0QTDlugAYIiYcw"
     "kUhGyrU3s8Ycv9bs97pZPQ==",
+    "scrypt's table": "scrypt$131072$seasalt$8$1$FdABOrb0wvjT9Zs4SvDbdqkMc3yMtcGmEO7u4n9yY3zmebyXP2411BPCgJ2ilA4m"
+    "kbhf4uc7mDuOgUog55aUnw==",
     "scrypt's blocks": "scrypt$1024$seasalt$1025$1$FdABOrb0wvjT9Zs4SvDbdqkMc3yMtcGmEO7u4n9yY3zmebyXP2411BPCgJ2ilA4m"
     "kbhf4uc7mDuOgUog55aUnw==",
 }
@@ -20,8 +22,8 @@ BEYOND_BOUNDS = {
 AT_BOUNDS = {
     "PBKDF2, most": "pbkdf2_sha256$2500000$seasalt$GS3VB744Gj8G6gOh75o//Fhhr5sHzHuXd5vmhAkzOo8=",
     "PBKDF2, least": "pbkdf2_sha256$1$seasalt$fv5gfODYmKLNk3H3ezvnnXfjow0dUbriFutZYl4oews=",
-    "scrypt, most": "scrypt$65536$seasalt$16$1$QJuyVOKe4qYmKN64IbgRwJGRqvR+FaavyMUsIpGTDoQ35b0uPJfZLuKgK8ostXVs"
-    "4zrwI5Ae+S6z5u8QPSiD+g==",
+    "scrypt, most": "scrypt$65536$seasalt$8$1$x3YsBYAlyceyRuiy6uTqTgE0C6WtZG7c5AYp9XJdlYKtqZDgRVNqBqHzkAClg6v2"
+    "TiyVJYV9fez/6tk1IVPr9g==",
     "scrypt, least": "scrypt$2$seasalt$1$1$tESB0A0RhqOxAn5TPzNv1wfuZL3HFACN8+Mubo9tq1IyJRXGJXaGWUZnnm8ED5GwBg4F"
     "VnyozrN530BTV3EyWQ==",
 }

@@ -67,7 +67,7 @@ async def test_session_comes_with_its_owners_standing(rows: Rows) -> None:
         auth_time=session.auth_time,
         factor_proved_at=NOW,
         lineage_id=session.id,
-        last_used_at=None,
+        last_used_at=session.created_at,
     )
     assert await lookup.find_session(digest) == expected
     assert await lookup.find_session_by_id(session.id) == expected

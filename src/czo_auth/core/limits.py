@@ -65,6 +65,9 @@ MAX_CURSOR: Final = 128
 MAX_OFFSET: Final = 10**6
 
 # --- what one user or organization keeps -----------------------------------------------------------------------------
+MAX_SESSIONS: Final = 100
+"""Live sessions of a user; beyond, the least recently used end."""
+
 MAX_API_KEYS_A_DAY: Final = 500
 """Keys that a user makes or rotates in a day, by default; those that ended since count."""
 

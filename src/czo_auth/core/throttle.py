@@ -123,7 +123,7 @@ def network_of(ip: str) -> str:
     return str(address)
 
 
-LimitedAction = Literal["sign_in", "sign_up", "second_factor", "password", "mail", "leak"]
+LimitedAction = Literal["sign_in", "refresh", "sign_up", "second_factor", "password", "mail", "leak"]
 """What is being tried; each has limits of its own."""
 
 

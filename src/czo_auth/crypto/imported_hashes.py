@@ -16,7 +16,11 @@ import bcrypt
 
 MAX_BCRYPT_COST = 14
 MAX_SCRYPT_COST = 1_048_576
-"""Bound of N * r * p, which also bounds the memory, 128 * N * r bytes, to 128 MiB."""
+"""Bound of N * r * p, which is the work."""
+MAX_SCRYPT_TABLE = 64 * 1024 * 1024
+"""Bound of the table, 128 * N * r bytes, which is nearly all of the memory."""
+MAX_SCRYPT_BLOCKS = 1024 * 1024
+"""Bound of the blocks, 128 * r * p bytes, which a large r with a small N would make the larger part."""
 MAX_PBKDF2_ITERATIONS = 2_500_000
 
 BCRYPT_BYTES = 72
@@ -81,7 +85,11 @@ def _better_auth(stored: re.Match[str], password: str) -> bool:
 
 def _django_scrypt_costs(stored: re.Match[str]) -> bool:
     n, r, p = int(stored["n"]), int(stored["r"]), int(stored["p"])
-    return n >= 2 and not n & (n - 1) and r > 0 and p > 0 and n * r * p <= MAX_SCRYPT_COST
+    if n < 2 or n & (n - 1) or r <= 0 or p <= 0:
+        return False
+    if 128 * n * r > MAX_SCRYPT_TABLE or 128 * r * (p + 2) > MAX_SCRYPT_BLOCKS:
+        return False
+    return n * r * p <= MAX_SCRYPT_COST
 
 
 def _django_scrypt(stored: re.Match[str], password: str) -> bool:

@@ -9,6 +9,7 @@ from fastapi import Query
 from czo_auth.core import limits
 
 Limit = Annotated[int, Query(ge=1, le=limits.MAX_PAGE)]
+SessionLimit = Annotated[int, Query(ge=1, le=limits.MAX_SESSIONS)]
 Cursor = Annotated[str | None, Query(max_length=limits.MAX_CURSOR)]
 OrganizationFilter = Annotated[
     str | None, Query(alias="organizationId", min_length=1, max_length=limits.MAX_ID)

@@ -6,9 +6,12 @@ from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
 from czo_auth.core.access import ACCOUNT, PUBLIC
+from czo_auth.core.limits import MAX_SESSIONS
+from czo_auth.core.paging import PageQuery
 from czo_auth.rest import shapes
-from czo_auth.rest.answers import no_content
+from czo_auth.rest.answers import no_content, page_response
 from czo_auth.rest.models import Body, Code, Password, Token, TolerantBody
+from czo_auth.rest.queries import Cursor, SessionLimit
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Sessions")
@@ -24,20 +27,19 @@ class RefreshRequest(TolerantBody):
 
 
 @routes.add("GET", "/sessions", access=ACCOUNT)
-async def list_sessions(call: CurrentRequest) -> Response:
+async def list_sessions(
+    call: CurrentRequest, limit: SessionLimit = MAX_SESSIONS, cursor: Cursor = None
+) -> Response:
     """The user's live sessions, newest first."""
     principal = call.principal
-    sessions = await call.runtime.manage_sessions.list(context=call.context)
-    return JSONResponse(
-        {
-            "sessions": [
-                shapes.listed_session(
-                    one, current=principal.session_id, restricted_to=principal.restricted_to
-                )
-                for one in sessions
-            ],
-            "total": len(sessions),
-        }
+    page = PageQuery(limit=limit, cursor=cursor)
+    sessions = await call.runtime.manage_sessions.list_page(page, context=call.context)
+    return page_response(
+        "sessions",
+        sessions,
+        lambda one: shapes.listed_session(
+            one, current=principal.session_id, restricted_to=principal.restricted_to
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from czo_auth.core.flows.devices.authorize import AuthorizeDevice
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
 from czo_auth.core.flows.two_factor.reset import Recovery
 from czo_auth.core.limits import MAX_GUESS_COUNTERS
+from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.core.transaction import Transaction, Transactions
 
 FLUSH_EVERY: Final = timedelta(seconds=5)
@@ -46,6 +47,7 @@ class Housekeeping:
         transactions: Transactions,
         *,
         last_used: LastUsed,
+        session_uses: SessionUses | None = None,
         signing_keys: SigningKeys,
         recovery: Recovery,
         key_expiry: KeyExpiry,
@@ -55,6 +57,7 @@ class Housekeeping:
     ) -> None:
         self._transactions = transactions
         self._last_used = last_used
+        self._session_uses = session_uses or SessionUses()
         self._signing_keys = signing_keys
         self._recovery = recovery
         self._key_expiry = key_expiry
@@ -73,6 +76,17 @@ class Housekeeping:
         except StorageUnavailable:
             self._last_used.give_back(seen)
             self._failed_at = self._now()
+            raise
+
+    async def flush_session_uses(self) -> None:
+        """Write when sessions were last used, in one statement; an outage loses nothing."""
+        seen = self._session_uses.take()
+        if not seen:
+            return
+        try:
+            await self._transactions.run(lambda tx: tx.sessions.touch(seen))
+        except StorageUnavailable:
+            self._session_uses.give_back(seen)
             raise
 
     async def carry_out_resets(self) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PER_ADDRESS: Final[dict[LimitedAction, str]] = {
     "sign_in": "300/minute",
+    "refresh": "600/minute",
     "sign_up": "200/minute",
     "second_factor": "600/minute",
     "password": "300/minute",

@@ -64,6 +64,7 @@ from czo_auth.core.hashing import Hashing
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import Links, Mail
 from czo_auth.core.sessions.access_tokens import AccessTokens
+from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.delivery.pwned_passwords import NoBreaches, PwnedPasswords
 from czo_auth.delivery.subscribers import Subscribers
 from czo_auth.deployment import make_data_folder
@@ -198,6 +199,7 @@ class Runtime:
         policies = settings.policies()
         self.storage: Storage = _storage_of(settings)
         last_used = LastUsed()
+        session_uses = SessionUses(idle=policies.sessions.idle)
         self.services = services = Services(
             transactions=self.storage.transactions,
             lookup=self.storage.lookup,
@@ -229,6 +231,7 @@ class Runtime:
         self._housekeeping = Housekeeping(
             services.transactions,
             last_used=last_used,
+            session_uses=session_uses,
             signing_keys=self.signing_keys,
             recovery=self.recovery,
             key_expiry=self.key_expiry,
@@ -237,7 +240,11 @@ class Runtime:
             now=self.now,
         )
         self.authenticate = Authenticate(
-            services, last_used, self.signing_keys, most_remembered=settings.remembered_credentials
+            services,
+            last_used,
+            self.signing_keys,
+            most_remembered=settings.remembered_credentials,
+            session_uses=session_uses,
         )
         self.sign_up = SignUp(services)
         self.sign_in = SignIn(services)
@@ -249,7 +256,7 @@ class Runtime:
         self.passkey_second_step = PasskeySecondStep(services)
         self.manage_passkeys = ManagePasskeys(services)
         self.trusted_devices = TrustedDevices(services)
-        self.refresh = Refresh(services)
+        self.refresh = Refresh(services, session_uses=session_uses)
         self.manage_sessions = ManageSessions(services)
         self.passwords = Passwords(services)
         self.verify_email = VerifyEmail(services)
@@ -402,6 +409,7 @@ class Runtime:
         # At once too: a process that was killed may have left a deleted user half erased.
         self._background.spawn(self._housekeeping.keep_retention())
         self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
+        self._background.repeat(self._housekeeping.flush_session_uses, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
         self._background.repeat(self._housekeeping.forget_answers, every=ANSWERS_EVERY)
         self._background.repeat(self._housekeeping.load_signing_keys, every=SIGNING_KEYS_EVERY)
@@ -485,6 +493,7 @@ class Runtime:
         if self.is_started:
             with suppress(StorageUnavailable):
                 await self._housekeeping.flush_last_used()
+                await self._housekeeping.flush_session_uses()
         await self.subscribers.close()
         self._hashing.close()
         await self.storage.close()

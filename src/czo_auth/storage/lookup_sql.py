@@ -36,7 +36,8 @@ _API_KEY = (
     "c.rate_limit_window_seconds, c.{by}\nFROM {prefix}api_keys AS c" + _OWNER
 )
 _SESSION = (
-    _COLUMNS + ", c.aal, c.amr, c.auth_time, c.factor_proved_at, COALESCE(c.lineage_id, c.id), c.{by}"
+    _COLUMNS + ", c.aal, c.amr, c.auth_time, c.factor_proved_at, COALESCE(c.lineage_id, c.id), "
+    "COALESCE(c.last_used_at, c.created_at), c.{by}"
     "\nFROM {prefix}sessions AS c" + _OWNER
 )
 
@@ -121,7 +122,7 @@ def session_record(row: Any) -> CredentialRecord:
         auth_time=_time(row[11]),
         factor_proved_at=_time(row[12]),
         lineage_id=row[13],
-        last_used_at=None,
+        last_used_at=_time(row[14]),
     )
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, delete, func, or_, select, update
+from sqlalchemy import Select, String, bindparam, delete, func, or_, select, update
 
 from czo_auth.core.ids import is_id
 from czo_auth.core.sessions.session import RefreshToken, Session
 from czo_auth.core.sessions.store import Sessions, StoredSigningKey
+from czo_auth.storage.column_types import Instant
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, values
 from czo_auth.storage.tables import Tables
+
+_ENDED_AT_ONCE: Final = 1000
 
 
 class SqlSessions(Store, Sessions):
@@ -55,6 +58,54 @@ class SqlSessions(Store, Sessions):
         changes = {name: at for name, at in proved.items() if at is not None}
         sessions = self._tables.sessions
         self._connection.execute(update(sessions).where(sessions.c.id == session_id).values(**changes))
+
+    def touch(self, seen: Mapping[str, datetime]) -> None:
+        if not seen:
+            return
+        sessions = self._tables.sessions
+        session_id, seen_at = bindparam("session_id", type_=String), bindparam("seen_at", type_=Instant)
+        earlier = or_(sessions.c.last_used_at.is_(None), sessions.c.last_used_at < seen_at)
+        statement = update(sessions).where(sessions.c.id == session_id, earlier).values(last_used_at=seen_at)
+        # In one order everywhere, so that two processes that flush the same rows queue instead of deadlocking.
+        self._connection.execute(
+            statement, [{"session_id": one, "seen_at": at} for one, at in sorted(seen.items())]
+        )
+
+    def count_wrong_code(self, session_id: str) -> int:
+        sessions = self._tables.sessions
+        statement = (
+            update(sessions)
+            .where(sessions.c.id == session_id)
+            .values(wrong_codes=sessions.c.wrong_codes + 1)
+            .returning(sessions.c.wrong_codes)
+        )
+        return self._connection.execute(statement).scalar_one_or_none() or 0
+
+    def forget_wrong_codes(self, session_id: str) -> None:
+        sessions = self._tables.sessions
+        statement = update(sessions).where(sessions.c.id == session_id, sessions.c.wrong_codes > 0)
+        self._connection.execute(statement.values(wrong_codes=0))
+
+    def revoke_beyond(self, user_id: str, *, most: int, keep: str, now: datetime) -> Sequence[str]:
+        sessions = self._tables.sessions
+        used_at = func.coalesce(sessions.c.last_used_at, sessions.c.created_at)
+        live = (
+            (sessions.c.user_id == user_id) & sessions.c.revoked_at.is_(None) & (sessions.c.expires_at > now)
+        )
+        beyond = (
+            select(sessions.c.id)
+            .where(live, sessions.c.id != keep)
+            .order_by(used_at.desc(), sessions.c.id.desc())
+            # SQLite knows no OFFSET without a LIMIT.
+            .limit(_ENDED_AT_ONCE)
+            .offset(most - 1)
+        )
+        found = self._connection.execute(beyond).scalars().all()
+        if not found:
+            return []
+        ended = update(sessions).where(sessions.c.id.in_(found), sessions.c.revoked_at.is_(None))
+        values = ended.values(revoked_at=now, revoked_reason="too_many").returning(sessions.c.id)
+        return sorted(self._connection.execute(values).scalars())
 
     def lower_assurance(self, session_id: str) -> None:
         sessions = self._tables.sessions

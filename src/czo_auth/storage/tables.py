@@ -192,6 +192,8 @@ class Tables:
             Column("expires_at", Instant, nullable=False, index=True),
             Column("revoked_at", Instant),
             Column("revoked_reason", Text),
+            Column("last_used_at", Instant),
+            Column("wrong_codes", Integer, nullable=False, server_default="0"),
             UniqueConstraint("digest"),
         )
         # A link has at most one successor, no matter who asks for it and how often. Whose it is, until when it lives

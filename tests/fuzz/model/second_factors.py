@@ -128,6 +128,7 @@ class SecondFactors(Sessions):
         answer = self._ask("POST", "/two-factor/enable", body, bearer=session.token)
         if self._holds(answer, refused):
             self.world.drop_pending(person)
+            session.wrong_codes = 0 if code is not None else session.wrong_codes
             shown = answer.json()
             expires_at = self._now + 10 * MINUTE
             person.pending = Factor(
@@ -164,6 +165,8 @@ class SecondFactors(Sessions):
             refused = (403, "TWO_FACTOR_SETUP_REQUIRED")
         elif not confirms or is_backup:
             refused = world.tries(person, code, "backup" if is_backup else "totp", now=now)
+            if refused in ((401, "INVALID_CODE"), (401, "INVALID_BACKUP_CODE")):
+                world.after_wrong_code(session)
         else:
             refused = world.count(person, now=now)
             if refused is None and step is None:
@@ -234,4 +237,7 @@ class SecondFactors(Sessions):
         if refused is None:
             refused = self.world.proves(session, code, now=self._now)
         answer = self._ask("POST", path, body, bearer=session.token)
-        return answer if self._holds(answer, refused) else None
+        if not self._holds(answer, refused):
+            return None
+        session.wrong_codes = 0 if code is not None else session.wrong_codes
+        return answer

@@ -83,6 +83,7 @@ class Session:
     expires_at: datetime
     leaf: str
     lineage: object = field(default_factory=object)
+    wrong_codes: int = 0
     replaced: list[tuple[str, datetime]] = field(default_factory=list)
     is_over: bool = False
 
@@ -205,6 +206,12 @@ class World:
     def end(self, session: Session) -> None:
         session.is_over = True
         self.tell(session.person, "auth.session.revoked")
+
+    def after_wrong_code(self, session: Session) -> None:
+        """Note a wrong code that came without a password: the fifth in a row ends the session."""
+        session.wrong_codes += 1
+        if session.wrong_codes == 5:
+            self.end(session)
 
     def end_sessions(
         self, person: Person, *, now: datetime, keep: Session | None = None, actor: str | None = None

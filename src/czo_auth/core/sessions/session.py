@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from czo_auth.core.limits import MAX_SESSIONS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPolicy:
@@ -15,6 +17,10 @@ class SessionPolicy:
         access_token_lifetime: How long an access token is valid for services that verify it offline.
         refresh_grace: How long a token just replaced is answered with 409 rather than taken as theft (S22).
 
+        idle: How long a session, with its refresh family, may go unused; None for as long as it lives.
+        most: Sessions that a user keeps; beyond, the least recently used end.
+        wrong_codes: Wrong codes in a row that end the session that sent them.
+
     Source: RFC 9700 section 4.14.2 (refresh token rotation).
     """
 
@@ -22,6 +28,9 @@ class SessionPolicy:
     short_lifetime: timedelta = timedelta(days=1)
     access_token_lifetime: timedelta = timedelta(minutes=15)
     refresh_grace: timedelta = timedelta(seconds=10)
+    idle: timedelta | None = None
+    most: int = MAX_SESSIONS
+    wrong_codes: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,7 @@ class Session:
     user_agent: str | None
     created_at: datetime
     expires_at: datetime
+    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -51,6 +51,18 @@ class Sessions(Protocol):
         self, session_id: str, *, password_proved_at: datetime | None, factor_proved_at: datetime | None
     ) -> None:
         """Note when password and second factor were proved again; what is None stays as it was."""
+
+    def touch(self, seen: Mapping[str, datetime]) -> None:
+        """Note when sessions were last used; never backwards."""
+
+    def count_wrong_code(self, session_id: str) -> int:
+        """Count a wrong code that came from a session; return how many in a row."""
+
+    def forget_wrong_codes(self, session_id: str) -> None:
+        """Note that a right code came from a session."""
+
+    def revoke_beyond(self, user_id: str, *, most: int, keep: str, now: datetime) -> Sequence[str]:
+        """End the least recently used live sessions of a user beyond *most*, *keep* counted and kept."""
 
     def lower_assurance(self, session_id: str) -> None:
         """Take the second factor out of a session: ``aal`` 1, ``amr`` ``pwd``, nothing proved."""

@@ -41,7 +41,7 @@ ANSWERS: Final[dict[str, Schema]] = {
     "GET /session": plain(session=r.SESSION, user=r.USER),
     "GET /whoami": r.PRINCIPAL,
     # sessions
-    "GET /sessions": listed("sessions", r.LISTED_SESSION),
+    "GET /sessions": plain(sessions=each(r.LISTED_SESSION), total=r.COUNT, nextCursor=optional(r.TEXT)),
     "POST /reauthenticate": plain(session=r.SESSION),
     "POST /token/refresh": plain(
         accessToken=r.JWT, refreshToken=r.token("czr_"), expiresIn=r.COUNT, tokenType={"const": "Bearer"}

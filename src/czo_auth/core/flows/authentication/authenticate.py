@@ -17,6 +17,7 @@ from czo_auth.core.ids import is_id
 from czo_auth.core.passkeys.passkey import is_phishing_resistant
 from czo_auth.core.principal import TWO_FACTOR_SETUP, Principal
 from czo_auth.core.sessions.access_tokens import VerifiedToken
+from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.core.transaction import CredentialRecord
 from czo_auth.crypto import jwt, tokens
 
@@ -34,10 +35,17 @@ class Authenticate:
     """
 
     def __init__(
-        self, services: Services, last_used: LastUsed, signing_keys: SigningKeys, *, most_remembered: int
+        self,
+        services: Services,
+        last_used: LastUsed,
+        signing_keys: SigningKeys,
+        *,
+        most_remembered: int,
+        session_uses: SessionUses | None = None,
     ) -> None:
         self._services = services
         self._last_used = last_used
+        self._session_uses = session_uses or SessionUses(idle=services.policies.sessions.idle)
         self._signing_keys = signing_keys
         self._lookup = services.lookup
         self._prefix = services.policies.api_keys.prefix
@@ -67,8 +75,8 @@ class Authenticate:
             return None
         now = clock()
         principal = self._cache.get(digest, change_token=self._cache.change_token(), now=now)
-        if principal is not None and principal.api_key_id is not None:
-            self._last_used.saw(principal.api_key_id, stored=None, now=now)
+        if principal is not None:
+            self._count_use(principal, now=now)
         return principal
 
     async def api_key(self, key: str, *, client: ClientAddress, now: datetime) -> Principal:
@@ -175,7 +183,9 @@ class Authenticate:
         if principal is None:
             found = await self._lookup.find_session(digest)
             principal = self._session(found, now=now)
-            self._cache.put(digest, principal, change_token=change_token, until=_end(found), now=now)
+            until = self._end_of_session(found, now=now)
+            self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
+        self._count_use(principal, now=now)
         return principal
 
     async def access_token(self, token: str, *, client: ClientAddress, now: datetime) -> Principal:
@@ -214,8 +224,9 @@ class Authenticate:
         principal = self._session(found, now=now)
         if principal.user_id != verified.user_id:
             raise InvalidToken
-        until = min(_end(found), datetime.fromtimestamp(verified.expires_at, UTC))
+        until = min(self._end_of_session(found, now=now), datetime.fromtimestamp(verified.expires_at, UTC))
         self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
+        self._count_use(principal, now=now)
         return principal
 
     async def verified_elsewhere(
@@ -278,6 +289,13 @@ class Authenticate:
     def _count_use(self, principal: Principal, *, now: datetime) -> None:
         if principal.api_key_id is not None:
             self._last_used.saw(principal.api_key_id, stored=None, now=now)
+        elif principal.session_id is not None:
+            self._session_uses.saw(principal.session_id, now=now)
+
+    def _end_of_session(self, found: CredentialRecord | None, *, now: datetime) -> datetime:
+        """Return until when a session that is used now may be remembered."""
+        idle = self._session_uses.idle
+        return _end(found) if idle is None else min(_end(found), now + idle)
 
     async def _verify(self, token: str, digest: str, *, now: datetime) -> VerifiedToken:
         remembered = self._verified.get(digest)
@@ -302,6 +320,8 @@ class Authenticate:
 
     def _session(self, found: CredentialRecord | None, *, now: datetime) -> Principal:
         if found is None or found.banned or found.actor_type not in found.actor_types:
+            raise InvalidToken
+        if self._session_uses.is_idle(found.id, stored=found.last_used_at, now=now):
             raise InvalidToken
         if found.expires_at is not None and found.expires_at <= now:
             raise InvalidToken

@@ -105,6 +105,7 @@ def issue_session(
         user_agent=tx.context.user_agent,
         created_at=tx.now,
         expires_at=expires_at or tx.now + lifetime,
+        last_used_at=tx.now,
     )
     session_token = tokens.new_token(tokens.SESSION)
     refresh_token = tokens.new_token(tokens.REFRESH)
@@ -112,6 +113,8 @@ def issue_session(
     tx.sessions.add_refresh_token(
         new_id(tx.now), session=session, digest=tokens.digest(refresh_token), parent_id=None, now=tx.now
     )
+    for ended in tx.sessions.revoke_beyond(user.id, most=policy.most, keep=session.id, now=tx.now):
+        record_revoked(tx, user.id, ended, reason="too_many")
     tx.record(
         AuditEvent(
             action=types.SESSION_CREATED,

@@ -11,6 +11,7 @@ from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import record_revoked
 from czo_auth.core.ids import new_id
+from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.core.sessions.session import RefreshToken, Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -35,19 +36,22 @@ class Refresh:
     Source: RFC 9700 section 4.14.2.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, session_uses: SessionUses | None = None) -> None:
         self._services = services
+        self._session_uses = session_uses or SessionUses(idle=services.policies.sessions.idle)
 
     async def refresh(self, refresh_token: str, *, context: Context) -> Refreshed:
         """
         Trade *refresh_token* for its successor and a new access token.
 
         Raises:
+            RateLimited: Too many from this address.
             InvalidRefreshToken: Unknown, expired, revoked, or reused: then the family is dead.
             RefreshInProgress: It was replaced a moment ago; the family lives.
         """
         if not tokens.is_well_formed(refresh_token, tokens.REFRESH):
             raise InvalidRefreshToken
+        await self._services.limits.hit("refresh", ip=context.ip, account=None)
         digest = tokens.digest(refresh_token)
         successor = tokens.new_token(tokens.REFRESH)
 
@@ -63,6 +67,7 @@ class Refresh:
                 or session is None
                 or user.banned_at
                 or session.actor_type not in user.actor_types
+                or self._session_uses.is_idle(session.id, stored=session.last_used_at, now=tx.now)
             ):
                 return InvalidRefreshToken()
             if not tx.sessions.replace_refresh_token(found.id, now=tx.now):
@@ -74,6 +79,7 @@ class Refresh:
                 parent_id=found.id,
                 now=tx.now,
             )
+            tx.sessions.touch({session.id: tx.now})
             return user, session
 
         match await self._services.transactions.run(rotate, context):

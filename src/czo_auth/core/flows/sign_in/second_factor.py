@@ -77,7 +77,9 @@ class SecondFactor:
         """
         principal = context.caller
         await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
-        proved = await self._prove.for_user(principal.user_id, code, kind, context=context)
+        proved = await self._prove.for_user(
+            principal.user_id, code, kind, session_id=principal.session_id, context=context
+        )
 
         def grant(tx: Transaction) -> tuple[User, IssuedSession]:
             user = tx.users.lock_active(principal.user_id)

@@ -69,6 +69,7 @@ class VerifiedProof:
             raise ReauthenticationRequired
         if self.code is not None:
             consume_code(tx.acting_as(tx.context.by(fresh.id, self.code.method)), self.code)
+            tx.sessions.forget_wrong_codes(self.session_id)
         return fresh
 
 
@@ -118,7 +119,9 @@ class Reauthentication:
             raise ReauthenticationRequired
         proved = None
         if user.has_factor and code is not None:
-            proved = await self._prove.for_user(user.id, code, "either", context=context)
+            proved = await self._prove.for_user(
+                user.id, code, "either", session_id=session_id if password is None else None, context=context
+            )
         elif user.has_factor and not self._is_recent(principal.factor_proved_at, now=context.now):
             raise ReauthenticationRequired
         return VerifiedProof(user=user, session_id=session_id, code=proved)
@@ -159,7 +162,9 @@ class Reauthentication:
         if code is not None:
             if not user.has_factor:
                 raise TotpNotEnabled
-            proved = await self._prove.for_user(user.id, code, "either", context=context)
+            proved = await self._prove.for_user(
+                user.id, code, "either", session_id=session_id if password is None else None, context=context
+            )
         proof = VerifiedProof(user=user, session_id=session_id, code=proved)
         methods = [*(("pwd",) if password is not None else ()), *((proved.method,) if proved else ())]
 

@@ -8,7 +8,7 @@ back (S4). Checking happens outside any transaction. Spending is part of the tra
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -27,6 +27,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import CODE_REFUSED, AuditEvent
 from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.issue import record_revoked
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TOTP_SECRET, Challenge, StoredCode, TotpFactor
@@ -69,6 +70,7 @@ class _Attempt:
     secret: bytes = field(repr=False)
     code: StoredCode | None
     challenge: Challenge | None
+    session_id: str | None = None
 
 
 class VerifyCode:
@@ -102,9 +104,20 @@ class VerifyCode:
             await self._services.transactions.run(count, context), given, context=context
         )
 
-    async def for_user(self, user_id: str, code: str, kind: CodeKind, *, context: Context) -> VerifiedCode:
+    async def for_user(
+        self,
+        user_id: str,
+        code: str,
+        kind: CodeKind,
+        *,
+        session_id: str | None = None,
+        context: Context,
+    ) -> VerifiedCode:
         """
         Prove a code within a session.
+
+        Args:
+            session_id: Of the session, where no password came with the code: a few wrong ones in a row end it.
 
         Raises:
             TotpNotEnabled: There is no active factor.
@@ -112,7 +125,7 @@ class VerifyCode:
         """
         given = _SubmittedCode.parse(code, kind)
         attempt = await self._services.transactions.run(
-            lambda tx: self._count(tx, user_id, given, None), context
+            lambda tx: replace(self._count(tx, user_id, given, None), session_id=session_id), context
         )
         return await self._check(attempt, given, context=context)
 
@@ -145,7 +158,12 @@ class VerifyCode:
         proved = await self._verify(attempt, given, now=context.now)
         if proved is None:
             await record_wrong_code(
-                self._services, attempt.user_id, attempt.failures, given.method, context=context
+                self._services,
+                attempt.user_id,
+                attempt.failures,
+                given.method,
+                session_id=attempt.session_id,
+                context=context,
             )
             raise self._refusal(attempt, given, now=context.now)
         return proved
@@ -292,9 +310,22 @@ def reserve_attempt(services: Services, tx: Transaction, user_id: str) -> int:
 
 
 async def record_wrong_code(
-    services: Services, user_id: str, failures: int, method: str, *, context: Context
+    services: Services,
+    user_id: str,
+    failures: int,
+    method: str,
+    *,
+    session_id: str | None = None,
+    context: Context,
 ) -> None:
-    """Record a wrong code in a transaction of its own, and the lock that it led to."""
+    """
+    Record a wrong code in a transaction of its own, and the lock that it led to.
+
+    After a few in a row the session ends that sent them: a stolen session cannot go on to lock its owner out.
+
+    Args:
+        session_id: Of the session in which the code was sent without a password; None where one was proved.
+    """
     schedule = services.policies.two_factor.locks
 
     def record(tx: Transaction) -> None:
@@ -307,8 +338,17 @@ async def record_wrong_code(
         if failures % schedule.every == 0 and (stopped or until is not None):
             details = {"failures": failures, "stopped": stopped}
             tx.record(AuditEvent(action=types.TWO_FACTOR_LOCKED, user_id=user_id, details=details))
+        if session_id is not None:
+            _end_session_that_guesses(services, tx, user_id, session_id)
 
     await services.transactions.run(record, context.by(user_id, method))
+
+
+def _end_session_that_guesses(services: Services, tx: Transaction, user_id: str, session_id: str) -> None:
+    if tx.sessions.count_wrong_code(session_id) < services.policies.sessions.wrong_codes:
+        return
+    if tx.sessions.revoke(session_id, reason="wrong_codes", now=tx.now):
+        record_revoked(tx, user_id, session_id, reason="wrong_codes")
 
 
 def consume_code(tx: Transaction, proved: VerifiedCode) -> None:

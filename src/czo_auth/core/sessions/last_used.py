@@ -1,0 +1,52 @@
+"""When sessions were last used: gathered in memory, written in batches, off every request's path."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+RESOLUTION: Final = timedelta(minutes=1)
+_MAX_COUNT: Final = 100_000
+
+
+class SessionUses:
+    """
+    Newest use of each session, as this process saw it.
+
+    Args:
+        idle: How long a session may go unused, if that is limited; a tenth of it is how exactly others know of a use.
+    """
+
+    def __init__(self, *, idle: timedelta | None = None) -> None:
+        self.idle = idle
+        self._every = RESOLUTION if idle is None else min(RESOLUTION, idle / 10)
+        self._latest: dict[str, datetime] = {}
+        self._noted: dict[str, datetime] = {}
+        self._seen: dict[str, datetime] = {}
+
+    def saw(self, session_id: str, *, now: datetime) -> None:
+        """Note a use at *now*; it is written at most once in a while."""
+        if len(self._latest) >= _MAX_COUNT:
+            self._latest.clear()
+            self._noted.clear()
+        self._latest[session_id] = now
+        noted = self._noted.get(session_id)
+        if noted is None or now - noted >= self._every:
+            self._noted[session_id] = self._seen[session_id] = now
+
+    def is_idle(self, session_id: str, *, stored: datetime | None, now: datetime) -> bool:
+        """Whether a session was unused for too long; *stored* is what the database says of its last use."""
+        if self.idle is None:
+            return False
+        uses = [at for at in (stored, self._latest.get(session_id)) if at is not None]
+        return bool(uses) and max(uses) + self.idle <= now
+
+    def take(self) -> dict[str, datetime]:
+        """Hand over what was gathered, and begin again."""
+        seen, self._seen = self._seen, {}
+        return seen
+
+    def give_back(self, seen: dict[str, datetime]) -> None:
+        """Take back what could not be written; newer uses win."""
+        if len(self._seen) < _MAX_COUNT:
+            self._seen = seen | self._seen
