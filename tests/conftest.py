@@ -27,7 +27,6 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 _ONE_DATABASE_FIRST = ("tests/contract/", "tests/faults/", "tests/cli/", "tests/fuzz/")
-    *("test_session_bounds.py",),
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
