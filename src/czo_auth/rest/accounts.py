@@ -8,7 +8,7 @@ from czo_auth.core.access import ACCOUNT, ANYONE_KNOWN, ENROLLING, ENROLLING_OR_
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.organizations import roles
-from czo_auth.rest import organization_shapes, shapes
+from czo_auth.rest import organization_shapes, records
 from czo_auth.rest.answers import entered, signed_out
 from czo_auth.rest.models import Body, Email, Identifier, Name, OpenBody, Password
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -44,7 +44,7 @@ async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> Resp
         fields=body.own_fields,
     )
     user, organization = await call.runtime.sign_up.sign_up(actor, new, context=call.context)
-    answer: shapes.Json = {"user": shapes.user(user, call.user_fields)}
+    answer: records.Json = {"user": records.User.of(user, call.user_fields).dump()}
     if organization is not None:
         answer["organization"] = organization_shapes.organization(organization, role=roles.OWNER)
     return JSONResponse(answer, status_code=201)
@@ -80,18 +80,15 @@ async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> Respon
 
 
 @routes.add("GET", "/session", access=ENROLLING)
-async def current_session(call: CurrentRequest) -> Response:
+async def current_session(call: CurrentRequest) -> records.CurrentSession:
     """The present session and its user."""
     session, user = await call.runtime.manage_sessions.current(call.principal)
-    return JSONResponse(
-        {
-            "session": shapes.session(session, restricted_to=call.principal.restricted_to),
-            "user": shapes.user(user, call.user_fields),
-        }
+    return records.CurrentSession.of_user(
+        session, user, call.user_fields, restricted_to=call.principal.restricted_to
     )
 
 
 @routes.add("GET", "/whoami", access=ANYONE_KNOWN)
-async def whoami(call: CurrentRequest) -> Response:
+async def whoami(call: CurrentRequest) -> records.Principal:
     """What the credential turned out to be."""
-    return JSONResponse(shapes.principal(call.principal))
+    return records.Principal.of(call.principal)

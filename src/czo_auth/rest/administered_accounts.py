@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
-from czo_auth.rest import organization_shapes, shapes
+from czo_auth.rest import organization_shapes, records
 from czo_auth.rest.administration import ProvedRequest, Text, prove
 from czo_auth.rest.answers import attachment, no_content, page_response
 from czo_auth.rest.models import Email, Identifier, Name, Reason
@@ -37,7 +37,7 @@ class OwnerRequest(ProvedRequest):
 
 
 @routes.add("POST", "/admin/users", access=ADMINISTRATION, status=201)
-async def create_user(body: NewUserRequest, call: CurrentRequest) -> Response:
+async def create_user(body: NewUserRequest, call: CurrentRequest) -> records.AdministeredUserAnswer:
     """Create a user without a password; a mail brings them a token for `/reset-password`. Needs recent proof."""
     user = await call.runtime.administer_accounts.create(
         email=body.email,
@@ -46,7 +46,7 @@ async def create_user(body: NewUserRequest, call: CurrentRequest) -> Response:
         consume=await prove(call, body),
         context=call.context,
     )
-    return JSONResponse({"user": shapes.administered_user(user, call.user_fields)}, status_code=201)
+    return records.AdministeredUserAnswer.of(user, call.user_fields)
 
 
 @routes.add("DELETE", "/admin/users/{user_id}", access=ADMINISTRATION, status=204)
@@ -67,16 +67,10 @@ async def export_user(user_id: str, call: CurrentRequest) -> Response:
 
 
 @routes.add("GET", "/admin/users/{user_id}/sessions", access=ADMINISTRATION)
-async def list_sessions(user_id: str, call: CurrentRequest) -> Response:
+async def list_sessions(user_id: str, call: CurrentRequest) -> records.SessionList:
     """A user's live sessions, newest first."""
     sessions = await call.runtime.administer_accounts.list_sessions(user_id, now=call.now)
-    own = call.principal.session_id
-    return JSONResponse(
-        {
-            "sessions": [shapes.listed_session(one, current=own, restricted_to=None) for one in sessions],
-            "total": len(sessions),
-        }
-    )
+    return records.SessionList.of(sessions, own_id=call.principal.session_id, restricted_to=None)
 
 
 @routes.add("DELETE", "/admin/users/{user_id}/sessions", access=ADMINISTRATION, status=204)

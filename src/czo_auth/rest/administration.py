@@ -15,7 +15,7 @@ from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES, MAX_ID, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
-from czo_auth.rest import shapes
+from czo_auth.rest import records, shapes
 from czo_auth.rest.answers import no_content, page_response
 from czo_auth.rest.models import Body, Code, Identifier, Moment, Password, Reason
 from czo_auth.rest.queries import Cursor, Limit, OrganizationFilter
@@ -55,43 +55,44 @@ async def prove(call: RequestContext, body: ProvedRequest) -> ConsumeProof:
 @routes.add("GET", "/admin/users", access=ADMINISTRATION)
 async def list_users(
     call: CurrentRequest, search: Text = None, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
-) -> Response:
+) -> records.AdministeredUserList:
     """Users by id, some at a time."""
     page = await call.runtime.administration.search(
         text=search or None, page=PageQuery(limit=limit, cursor=cursor)
     )
-    fields = call.user_fields
-    return page_response("users", page, lambda user: shapes.administered_user(user, fields))
+    return records.AdministeredUserList.of(page, call.user_fields)
 
 
 @routes.add("GET", "/admin/users/{user_id}", access=ADMINISTRATION)
-async def get_user(user_id: str, call: CurrentRequest) -> Response:
+async def get_user(user_id: str, call: CurrentRequest) -> records.AdministeredUserAnswer:
     """One user."""
     user = await call.runtime.administration.get(user_id)
-    return JSONResponse({"user": shapes.administered_user(user, call.user_fields)})
+    return records.AdministeredUserAnswer.of(user, call.user_fields)
 
 
 @routes.add("POST", "/admin/users/{user_id}/ban", access=ADMINISTRATION)
-async def ban(user_id: str, body: ReasonRequest, call: CurrentRequest) -> Response:
+async def ban(user_id: str, body: ReasonRequest, call: CurrentRequest) -> records.AdministeredUserAnswer:
     """Ban a user: everything they hold ends at once."""
     user = await call.runtime.administration.ban(user_id, reason=body.reason, context=call.context)
-    return JSONResponse({"user": shapes.administered_user(user, call.user_fields)})
+    return records.AdministeredUserAnswer.of(user, call.user_fields)
 
 
 @routes.add("POST", "/admin/users/{user_id}/unban", access=ADMINISTRATION)
-async def unban(user_id: str, call: CurrentRequest) -> Response:
+async def unban(user_id: str, call: CurrentRequest) -> records.AdministeredUserAnswer:
     """Lift a ban. Keys and sessions stay dead."""
     user = await call.runtime.administration.unban(user_id, context=call.context)
-    return JSONResponse({"user": shapes.administered_user(user, call.user_fields)})
+    return records.AdministeredUserAnswer.of(user, call.user_fields)
 
 
 @routes.add("POST", "/admin/users/{user_id}/actor-types", access=ADMINISTRATION)
-async def change_actor_types(user_id: str, body: ActorTypesRequest, call: CurrentRequest) -> Response:
+async def change_actor_types(
+    user_id: str, body: ActorTypesRequest, call: CurrentRequest
+) -> records.AdministeredUserAnswer:
     """Give and take actor types, effective at the next request. Needs recent proof."""
     user = await call.runtime.administration.change_actor_types(
         user_id, add=body.add, remove=body.remove, consume=await prove(call, body), context=call.context
     )
-    return JSONResponse({"user": shapes.administered_user(user, call.user_fields)})
+    return records.AdministeredUserAnswer.of(user, call.user_fields)
 
 
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor", access=ADMINISTRATION, status=204)
@@ -129,7 +130,7 @@ async def list_api_keys(
     organization_id: OrganizationFilter = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
-) -> Response:
+) -> records.ApiKeyList:
     """A user's API keys, newest first, without the keys themselves."""
     page = await call.runtime.administration.list_api_keys(
         user_id,
@@ -137,7 +138,7 @@ async def list_api_keys(
         page=PageQuery(limit=limit, cursor=cursor),
         now=call.now,
     )
-    return page_response("apiKeys", page, shapes.api_key)
+    return records.ApiKeyList.of(page)
 
 
 @routes.add("GET", "/admin/api-keys", access=ADMINISTRATION)
@@ -147,7 +148,7 @@ async def find_api_keys(
     organization_id: OrganizationFilter = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
-) -> Response:
+) -> records.OwnedApiKeyList:
     """Everybody's API keys, newest first: by what a key begins with, or by its owner's address or name."""
     page = await search_api_keys(
         call.runtime.services,
@@ -156,7 +157,7 @@ async def find_api_keys(
         page=PageQuery(limit=limit, cursor=cursor),
         now=call.now,
     )
-    return page_response("apiKeys", page, shapes.owned_api_key)
+    return records.OwnedApiKeyList.of(page)
 
 
 @routes.add("DELETE", "/admin/api-keys/{key_id}", access=ADMINISTRATION, status=204)
@@ -181,11 +182,11 @@ async def audit(
     matching = AuditFilter(user_id=user_id, action=action, outcome=outcome, since=since, until=until)
     # One more than is given says whether the way goes on.
     found, total = await call.runtime.administration.audit(matching, before=cursor, limit=limit + 1)
-    records = found[:limit]
+    shown = found[:limit]
     return JSONResponse(
         {
-            "audit": [shapes.audit_record(record) for record in records],
+            "audit": [shapes.audit_record(record) for record in shown],
             "total": total,
-            "nextCursor": records[-1].sequence if len(found) > limit else None,
+            "nextCursor": shown[-1].sequence if len(found) > limit else None,
         }
     )

@@ -14,8 +14,8 @@ from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.flows.sign_in.password import SecondFactorRequired
 from czo_auth.core.paging import Page
 from czo_auth.core.principal import TWO_FACTOR_SETUP
-from czo_auth.rest import shapes
-from czo_auth.rest.shapes import Json
+from czo_auth.rest import records
+from czo_auth.rest.records import Json
 
 T = TypeVar("T")
 AUTH_TOKEN_HEADER = "set-auth-token"  # noqa: S105 - the name of a header
@@ -45,10 +45,10 @@ def session_body(call: RequestContext, outcome: SignedIn) -> Json:
     return {
         "requires2FA": False,
         "requires2FASetup": outcome.restricted,
-        "user": shapes.user(outcome.user, call.user_fields),
-        "session": shapes.session(
+        "user": records.User.of(outcome.user, call.user_fields).dump(),
+        "session": records.Session.of(
             issued.session, restricted_to=TWO_FACTOR_SETUP if outcome.restricted else None
-        ),
+        ).dump(),
         "accessToken": outcome.access_token,
         "refreshToken": issued.refresh_token,
         "expiresIn": int(lifetime.total_seconds()),

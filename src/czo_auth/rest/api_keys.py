@@ -13,12 +13,12 @@ from czo_auth.asgi.admission import RequestContext
 from czo_auth.core import limits
 from czo_auth.core.access import ACCOUNT, PUBLIC, SERVICE
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
-from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, NewApiKey
+from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
 from czo_auth.core.flows.api_keys.report_leak import LeakReport
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
-from czo_auth.rest import shapes
-from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest import records
+from czo_auth.rest.answers import no_content
 from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Identifier, Metadata, Moment, Name, Token, TolerantBody
 from czo_auth.rest.queries import Cursor, Limit, OrganizationFilter
@@ -121,11 +121,6 @@ class VerifyApiKeyRequest(Body):
     ip_address: Address | None = None
 
 
-def _created(created: CreatedApiKey) -> Response:
-    answer = {**shapes.api_key(created.api_key), "key": created.key}
-    return JSONResponse({"apiKey": answer}, status_code=201)
-
-
 def seconds(count: int) -> timedelta:
     """Read a number of seconds; what lies beyond a century is as good as a century."""
     century = 100 * 366 * 86400
@@ -140,7 +135,7 @@ async def _may_still_have(call: RequestContext, request: Request, answer: Any) -
 
 
 @routes.add("POST", "/api-keys", access=ACCOUNT, status=201, idempotent=Idempotent(recheck=_may_still_have))
-async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> Response:
+async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> records.CreatedApiKeyAnswer:
     """Create a key. The key itself is in this answer and nowhere else, ever."""
     new = NewApiKey(
         name=body.name,
@@ -152,7 +147,9 @@ async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> Response:
         allowed_ips=body.allow_list,
         rate_limit=body.rate_limit,
     )
-    return _created(await call.runtime.manage_api_keys.create(new, context=call.context))
+    return records.CreatedApiKeyAnswer.of(
+        await call.runtime.manage_api_keys.create(new, context=call.context)
+    )
 
 
 @routes.add("GET", "/api-keys", access=ACCOUNT)
@@ -161,16 +158,16 @@ async def list_keys(
     organization_id: OrganizationFilter = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
-) -> Response:
+) -> records.ApiKeyList:
     """The user's keys, newest first, without the keys themselves."""
     page = await call.runtime.manage_api_keys.list(
         organization_id=organization_id, page=PageQuery(limit=limit, cursor=cursor), context=call.context
     )
-    return page_response("apiKeys", page, shapes.api_key)
+    return records.ApiKeyList.of(page)
 
 
 @routes.add("POST", "/api-keys/verify", access=SERVICE)
-async def verify(body: VerifyApiKeyRequest, call: CurrentRequest) -> Response:
+async def verify(body: VerifyApiKeyRequest, call: CurrentRequest) -> records.ApiKeyVerdict:
     """Decide about a key for another service, as the middleware would. Needs the scope `api-keys:verify`."""
     verdict = await call.runtime.verify_api_key.verify(
         call.principal,
@@ -180,16 +177,8 @@ async def verify(body: VerifyApiKeyRequest, call: CurrentRequest) -> Response:
         ip_address=body.ip_address,
         now=call.now,
     )
-    answer: shapes.Json = {"valid": verdict.valid}
-    if verdict.code is not None:
-        answer["code"] = verdict.code
-    if verdict.api_key is not None:
-        answer["apiKey"] = {
-            **shapes.api_key(verdict.api_key),
-            "userId": verdict.api_key.user_id,
-            "actorType": verdict.api_key.actor_type,
-        }
-    return JSONResponse(answer)
+    verified = None if verdict.api_key is None else records.VerifiedApiKey.of(verdict.api_key)
+    return records.ApiKeyVerdict(valid=verdict.valid, code=verdict.code, api_key=verified)
 
 
 @routes.add("POST", "/api-keys/report-leak", access=PUBLIC, takes_array=True)
@@ -208,15 +197,13 @@ async def report_leak(body: ReportLeakRequest, call: CurrentRequest) -> Response
 
 
 @routes.add("GET", "/api-keys/{key_id}", access=ACCOUNT)
-async def get(key_id: str, call: CurrentRequest) -> Response:
+async def get(key_id: str, call: CurrentRequest) -> records.ApiKeyAnswer:
     """One of the user's keys."""
-    return JSONResponse(
-        {"apiKey": shapes.api_key(await call.runtime.manage_api_keys.get(call.principal, key_id))}
-    )
+    return records.ApiKeyAnswer.of(await call.runtime.manage_api_keys.get(call.principal, key_id))
 
 
 @routes.add("PATCH", "/api-keys/{key_id}", access=ACCOUNT)
-async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -> Response:
+async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -> records.ApiKeyAnswer:
     """Rename, narrow, switch off or on, move the expiry. Scopes, allow-list and rate limit only get tighter."""
     changes = ApiKeyChanges(
         given=frozenset(body.model_fields_set),
@@ -229,7 +216,7 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
         rate_limit=body.rate_limit,
     )
     changed = await call.runtime.manage_api_keys.change(key_id, changes, context=call.context)
-    return JSONResponse({"apiKey": shapes.api_key(changed)})
+    return records.ApiKeyAnswer.of(changed)
 
 
 @routes.add(
@@ -239,12 +226,12 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
     status=201,
     idempotent=Idempotent(recheck=_may_still_have),
 )
-async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -> Response:
+async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -> records.CreatedApiKeyAnswer:
     """Give a key a successor; the old one dies after the overlap."""
     rotated = await call.runtime.manage_api_keys.rotate(
         key_id, overlap=seconds(body.overlap_seconds), context=call.context
     )
-    return _created(rotated)
+    return records.CreatedApiKeyAnswer.of(rotated)
 
 
 @routes.add("DELETE", "/api-keys/{key_id}", access=ACCOUNT, status=204)

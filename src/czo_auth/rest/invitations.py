@@ -20,8 +20,8 @@ from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Email, Token
 from czo_auth.rest.organizations import Role, shaped_member
 from czo_auth.rest.queries import Cursor, Limit
+from czo_auth.rest.records import Json
 from czo_auth.rest.routing import CurrentRequest, Routes
-from czo_auth.rest.shapes import Json
 
 routes = Routes("Invitations")
 

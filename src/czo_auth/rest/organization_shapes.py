@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.organizations.organization import Organization
-from czo_auth.rest.shapes import Json
+from czo_auth.rest.records import Json
 
 
 def organization(of: Organization, *, role: str | None) -> Json:

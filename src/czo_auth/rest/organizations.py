@@ -18,8 +18,8 @@ from czo_auth.rest import organization_shapes as shapes
 from czo_auth.rest.answers import no_content, page_response
 from czo_auth.rest.models import Body, Image, Metadata, Name
 from czo_auth.rest.queries import Cursor, Limit
+from czo_auth.rest.records import Json
 from czo_auth.rest.routing import CurrentRequest, Routes
-from czo_auth.rest.shapes import Json
 
 routes = Routes("Organizations")
 Slug = Annotated[str, Field(min_length=1, max_length=MAX_SLUG)]

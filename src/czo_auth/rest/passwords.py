@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.callback_urls import check_callback_url
 from czo_auth.core.access import ACCOUNT, PUBLIC
-from czo_auth.rest import shapes
+from czo_auth.rest import records
 from czo_auth.rest.answers import session_body, set_session
 from czo_auth.rest.models import Body, Email, Password, Token, TolerantBody, Url
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -85,7 +85,7 @@ async def verify_email(
     user = await call.runtime.verify_email.verify(token, context=call.context)
     if leads_to is not None:
         return RedirectResponse(leads_to, status_code=302)
-    return JSONResponse({"status": True, "user": shapes.user(user, call.user_fields)})
+    return JSONResponse({"status": True, "user": records.User.of(user, call.user_fields).dump()})
 
 
 def _checked_page(call: RequestContext, url: str | None) -> str | None:

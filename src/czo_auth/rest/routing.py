@@ -8,7 +8,8 @@ it valid (400), and only then the flow. A caller who may not enter learns nothin
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 from fastapi import APIRouter, Depends
 from fastapi.exceptions import RequestValidationError
@@ -28,8 +29,9 @@ from czo_auth.core.errors import Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
 from czo_auth.rest.idempotency import Idempotent, answer_once
 from czo_auth.rest.models import Body, EmptyBody, IgnoredBody, TolerantBody
+from czo_auth.rest.records import Record
 
-Endpoint = Callable[..., Awaitable[Response]]
+Endpoint = Callable[..., Awaitable[Response | Record]]
 
 
 async def _call(request: Request) -> RequestContext:
@@ -40,37 +42,62 @@ async def _call(request: Request) -> RequestContext:
 CurrentRequest = Annotated[RequestContext, Depends(_call)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSpec:
+    """
+    What a route says of itself.
+
+    Attributes:
+        access: Who may call it.
+        opens_session: Whether it signs somebody in or up, which another site must not cause.
+        ignores_unknown_fields: Whether fields and parameters that it does not know are ignored.
+        takes_array: Whether a body may be an array; of all others the model sees objects only.
+        idempotent: How an ``Idempotency-Key`` is obeyed; None where it is ignored.
+        oauth: Whether it takes forms, ignores unknown parameters and tells errors as OAuth does.
+    """
+
+    access: Access
+    opens_session: bool = False
+    ignores_unknown_fields: bool = False
+    takes_array: bool = False
+    idempotent: Idempotent | None = None
+    oauth: bool = False
+
+
 class GuardedRoute(APIRoute):
     """Admits the caller and checks the body before FastAPI sees the request."""
+
+    spec: ClassVar[RouteSpec]
 
     @property
     def access(self) -> Access:
         """Who may call this route."""
-        access: Access = getattr(self.endpoint, "czo_access")  # noqa: B009 - set by ``Routes.add``
-        return access
+        return self.spec.access
+
+    @property
+    def record(self) -> type[Record] | None:
+        """What this route answers with; None where it writes its answer itself."""
+        answer = get_type_hints(self.endpoint)["return"]
+        return answer if isinstance(answer, type) and issubclass(answer, Record) else None
 
     @property
     def ignores_unknown(self) -> bool:
         """Whether fields and parameters that the route does not know are ignored: better-auth's client adds some."""
-        if any(getattr(self.endpoint, name, False) for name in ("czo_ignores_unknown_fields", "czo_oauth")):
+        if self.spec.ignores_unknown_fields or self.spec.oauth:
             return True
         bodies = [each.field_info.annotation for each in self.dependant.body_params]
         return any(isinstance(body, type) and issubclass(body, TolerantBody) for body in bodies)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
-        access = self.access
-        opens_session = bool(getattr(self.endpoint, "czo_opens_session", False))
-        takes_array = bool(getattr(self.endpoint, "czo_takes_array", False))
-        idempotent: Idempotent | None = getattr(self.endpoint, "czo_idempotent", None)
-        oauth = bool(getattr(self.endpoint, "czo_oauth", False))
-        no_fields = None if self.body_field else _no_fields(self.endpoint)
+        spec, idempotent = self.spec, self.spec.idempotent
+        no_fields = None if self.body_field else _no_fields(spec)
         parameters = (
             None if self.ignores_unknown else frozenset(each.alias for each in self.dependant.query_params)
         )
 
         async def handle(request: Request) -> Response:
-            request.state.is_oauth = oauth
+            request.state.is_oauth = spec.oauth
             try:
                 return await enter_and_answer(request)
             except (Refusal, RequestValidationError, HTTPException):
@@ -81,12 +108,12 @@ class GuardedRoute(APIRoute):
 
         async def enter_and_answer(request: Request) -> Response:
             app_state: AppState = request.app.state.app_state
-            call = await admit_request(app_state, request, access, opens_session=opens_session)
+            call = await admit_request(app_state, request, spec.access, opens_session=spec.opens_session)
             request.state.call = call
             _check_query(request, parameters)
             if request.method in SAFE_METHODS:
                 return await inner(request)
-            body = await read_body(request, takes_array=takes_array, takes_form=oauth)
+            body = await read_body(request, takes_array=spec.takes_array, takes_form=spec.oauth)
             if no_fields is not None:
                 _check(no_fields, body)
             checked = _with(request, body)
@@ -119,9 +146,9 @@ def _check_query(request: Request, parameters: frozenset[str] | None) -> None:
         raise ValidationFailed(details=details[:20])
 
 
-def _no_fields(endpoint: Endpoint) -> type[Body]:
+def _no_fields(spec: RouteSpec) -> type[Body]:
     """Return the model of a route that has no body of its own: what is refused elsewhere is refused there too."""
-    return IgnoredBody if getattr(endpoint, "czo_ignores_unknown_fields", False) else EmptyBody
+    return IgnoredBody if spec.ignores_unknown_fields else EmptyBody
 
 
 def _check(model: type[Body], body: bytes) -> None:
@@ -172,28 +199,33 @@ class Routes:
         Register the decorated endpoint.
 
         Args:
-            opens_session: Whether it signs somebody in or up, which another site must not cause.
             hidden: Whether the OpenAPI document leaves it out.
             ignores_unknown_fields: As for the group.
-            takes_array: Whether a body may be an array; of all others the model sees objects only.
-            idempotent: How an ``Idempotency-Key`` is obeyed; None where it is ignored.
-            oauth: Whether it takes forms, ignores unknown parameters and tells errors as OAuth does.
+            access, opens_session, takes_array, idempotent, oauth: See `RouteSpec`.
         """
 
+        spec = RouteSpec(
+            access=access,
+            opens_session=opens_session,
+            ignores_unknown_fields=ignores_unknown_fields or self._ignores_unknown_fields,
+            takes_array=takes_array,
+            idempotent=idempotent,
+            oauth=oauth,
+        )
+
         def register(endpoint: Endpoint) -> Endpoint:
-            endpoint.czo_access = access  # type: ignore[attr-defined]
-            endpoint.czo_opens_session = opens_session  # type: ignore[attr-defined]
-            ignores = ignores_unknown_fields or self._ignores_unknown_fields
-            endpoint.czo_ignores_unknown_fields = ignores  # type: ignore[attr-defined]
-            endpoint.czo_takes_array = takes_array  # type: ignore[attr-defined]
-            endpoint.czo_idempotent = idempotent  # type: ignore[attr-defined]
-            endpoint.czo_oauth = oauth  # type: ignore[attr-defined]
             self.router.add_api_route(
                 path,
                 endpoint,
                 methods=[method],
                 status_code=status,
                 response_model=None,
+                # A class of its own: what is included elsewhere keeps its class, and nothing else.
+                route_class_override=type(
+                    "SpecifiedRoute",
+                    (self.router.route_class,),
+                    {"spec": spec, "__doc__": GuardedRoute.__doc__},
+                ),
                 include_in_schema=not hidden,
                 operation_id=f"{method.lower()}{path}".translate(_OPERATION),
                 openapi_extra={"x-credential": access.credential},

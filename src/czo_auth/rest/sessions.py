@@ -8,8 +8,8 @@ from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
 from czo_auth.core.access import ACCOUNT, PUBLIC
 from czo_auth.core.limits import MAX_SESSIONS
 from czo_auth.core.paging import PageQuery
-from czo_auth.rest import shapes
-from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest import records
+from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Code, Password, Token, TolerantBody
 from czo_auth.rest.queries import Cursor, SessionLimit
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -29,17 +29,14 @@ class RefreshRequest(TolerantBody):
 @routes.add("GET", "/sessions", access=ACCOUNT)
 async def list_sessions(
     call: CurrentRequest, limit: SessionLimit = MAX_SESSIONS, cursor: Cursor = None
-) -> Response:
+) -> records.SessionPage:
     """The user's live sessions, newest first."""
     principal = call.principal
-    page = PageQuery(limit=limit, cursor=cursor)
-    sessions = await call.runtime.manage_sessions.list_page(page, context=call.context)
-    return page_response(
-        "sessions",
-        sessions,
-        lambda one: shapes.listed_session(
-            one, current=principal.session_id, restricted_to=principal.restricted_to
-        ),
+    sessions = await call.runtime.manage_sessions.list_page(
+        PageQuery(limit=limit, cursor=cursor), context=call.context
+    )
+    return records.SessionPage.of(
+        sessions, own_id=principal.session_id, restricted_to=principal.restricted_to
     )
 
 
@@ -58,12 +55,12 @@ async def revoke_other_sessions(call: CurrentRequest) -> Response:
 
 
 @routes.add("POST", "/reauthenticate", access=ACCOUNT)
-async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> Response:
+async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> records.SessionAnswer:
     """Prove the password, the second factor or both again: the same session, with newer proof times."""
     session = await call.runtime.recent_proof.renew(
         password=body.password, code=body.code, context=call.context
     )
-    return JSONResponse({"session": shapes.session(session, restricted_to=call.principal.restricted_to)})
+    return records.SessionAnswer.of(session, restricted_to=call.principal.restricted_to)
 
 
 @routes.add("POST", "/token/refresh", access=PUBLIC, oauth=True)

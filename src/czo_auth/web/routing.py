@@ -179,9 +179,7 @@ class Pages:
         self, method: str, path: str, show: View, *, access: Access, again: View | None, opens_session: bool
     ) -> None:
         shown_page = _Page(show=show, access=access, again=again, opens_session=opens_session)
-        route = Route(path, shown_page.answer, methods=[method], name=f"{method} {path}")
-        route.czo_access = access  # type: ignore[attr-defined]
-        self.routes.append(route)
+        self.routes.append(Route(path, shown_page.answer, methods=[method], name=f"{method} {path}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

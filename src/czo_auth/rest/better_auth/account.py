@@ -11,7 +11,7 @@ from czo_auth.core.errors import NotFound
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.flows.users.profile import update_profile
-from czo_auth.rest import shapes
+from czo_auth.rest import records
 from czo_auth.rest.answers import entered
 from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody, TolerantOpenBody
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -56,7 +56,7 @@ async def sign_up_email(body: ClientSignUpRequest, call: CurrentRequest) -> Resp
     )
     user, _ = await runtime.sign_up.sign_up(actor, new, context=call.context)
     if runtime.services.policies.require_email_verification:
-        return JSONResponse({"token": None, "user": shapes.user(user, call.user_fields)})
+        return JSONResponse({"token": None, "user": records.User.of(user, call.user_fields).dump()})
     given = Credentials(email=body.email, password=body.password, remember=body.remember_me)
     return entered(call, await runtime.sign_in.begin(actor, given, context=call.context))
 
@@ -83,8 +83,8 @@ async def get_session(call: CurrentRequest) -> Response:
     session, user = await call.runtime.manage_sessions.current(call.context.principal)
     return JSONResponse(
         {
-            "session": shapes.client_session(session),
-            "user": shapes.user(user, call.user_fields),
+            "session": records.ClientSession.of(session).dump(),
+            "user": records.User.of(user, call.user_fields).dump(),
         }
     )
 
@@ -93,7 +93,7 @@ async def get_session(call: CurrentRequest) -> Response:
 async def list_sessions(call: CurrentRequest) -> Response:
     """The user's live sessions."""
     sessions = await call.runtime.manage_sessions.list(context=call.context)
-    return JSONResponse([shapes.client_session(one) for one in sessions])
+    return JSONResponse([records.ClientSession.of(one).dump() for one in sessions])
 
 
 @routes.add("POST", "/revoke-session", access=ACCOUNT)

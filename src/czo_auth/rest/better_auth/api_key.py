@@ -12,14 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.admission import RequestContext
-from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.store import KeyOrder
 from czo_auth.core.errors import LifetimeTooLong, NotFound, Unauthorized
 from czo_auth.core.fields import checked_name
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_NAME, MAX_OFFSET, MAX_PAGE
+from czo_auth.rest import records
 from czo_auth.rest.api_keys import Seconds, seconds
 from czo_auth.rest.better_auth.errors import (
     ExpiresInTooLarge,
@@ -34,7 +33,6 @@ from czo_auth.rest.better_auth.errors import (
 from czo_auth.rest.models import SERVER_SIDE, Body, Identifier, Metadata
 from czo_auth.rest.queries import OrganizationFilter
 from czo_auth.rest.routing import CurrentRequest, GuardedRoute, Routes
-from czo_auth.rest.shapes import Json, rate_limit
 
 routes = Routes("better-auth: API keys", ignores_unknown_fields=True)
 DEFAULT_NAME = "API key"
@@ -89,31 +87,6 @@ class ClientDeleteApiKeyRequest(ClientApiKeyRequest):
     key_id: Identifier
 
 
-def record(of: ApiKey) -> Json:
-    """Shape a key as the client knows it; what this product does not have is null."""
-    absent = ("remaining", "refillAmount", "refillInterval", "lastRefillAt")
-    return {
-        "id": of.id,
-        "name": of.name,
-        "start": of.prefix[:6],
-        "prefix": of.prefix[: of.prefix.index("_") + 1] if "_" in of.prefix else of.prefix,
-        "userId": of.user_id,
-        "referenceId": of.organization_id or of.user_id,
-        "configId": "default",
-        "organizationId": of.organization_id,
-        "enabled": of.enabled,
-        "expiresAt": format_timestamp_or_none(of.expires_at),
-        "createdAt": format_timestamp(of.created_at),
-        "updatedAt": format_timestamp(of.updated_at),
-        "lastRequest": format_timestamp_or_none(of.last_used_at),
-        "requestCount": 0,
-        **rate_limit(of),
-        "permissions": None,
-        "metadata": None if of.metadata is None else dict(of.metadata),
-        **dict.fromkeys(absent),
-    }
-
-
 def _lifetime(count: int | None, call: RequestContext) -> timedelta | None:
     if count is None:
         return None
@@ -153,7 +126,7 @@ creation.router.route_class = CreationRoute
 
 
 @creation.add("POST", "/api-key/create", access=ACCOUNT)
-async def create(body: ClientCreateApiKeyRequest, call: CurrentRequest) -> Response:
+async def create(body: ClientCreateApiKeyRequest, call: CurrentRequest) -> records.ClientApiKey:
     """Create a key; its text is in this answer only."""
     body.refuse_server_side()
     if body.prefix is not None and body.prefix != call.runtime.services.policies.api_keys.prefix:
@@ -168,7 +141,7 @@ async def create(body: ClientCreateApiKeyRequest, call: CurrentRequest) -> Respo
         created = await call.runtime.manage_api_keys.create(new, context=call.context)
     except LifetimeTooLong:
         raise ExpiresInTooLarge from None
-    return JSONResponse({**record(created.api_key), "key": created.key})
+    return records.ClientApiKey.of(created.api_key, key=created.key)
 
 
 routes.router.routes.extend(creation.router.routes)
@@ -184,7 +157,7 @@ async def list_keys(
         Literal["createdAt", "name", "expiresAt", "updatedAt"], Query(alias="sortBy")
     ] = "createdAt",
     sort_direction: Annotated[Literal["asc", "desc"], Query(alias="sortDirection")] = "desc",
-) -> Response:
+) -> records.ClientApiKeyList:
     """The user's keys, 100 at a time when no `limit` is given, never more than 500."""
     page = await call.runtime.manage_api_keys.list_sorted(
         organization_id=organization_id,
@@ -194,23 +167,25 @@ async def list_keys(
         limit=min(limit or DEFAULT_PAGE, MAX_PAGE),
         context=call.context,
     )
-    answer: Json = {"apiKeys": [record(key) for key in page.items], "total": page.total}
-    if limit is not None:
-        answer |= {"limit": limit, "offset": offset}
-    return JSONResponse(answer)
+    return records.ClientApiKeyList(
+        api_keys=[records.ClientApiKey.of(key) for key in page.items],
+        total=page.total,
+        limit=limit,
+        offset=None if limit is None else offset,
+    )
 
 
 @routes.add("GET", "/api-key/get", access=ACCOUNT)
-async def get(call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]) -> Response:
+async def get(call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]) -> records.ClientApiKey:
     """One of the user's keys."""
     try:
-        return JSONResponse(record(await call.runtime.manage_api_keys.get(call.principal, id)))
+        return records.ClientApiKey.of(await call.runtime.manage_api_keys.get(call.principal, id))
     except NotFound:
         raise KeyNotFound from None
 
 
 @routes.add("POST", "/api-key/update", access=ACCOUNT)
-async def update(body: ClientUpdateApiKeyRequest, call: CurrentRequest) -> Response:
+async def update(body: ClientUpdateApiKeyRequest, call: CurrentRequest) -> records.ClientApiKey:
     """Change one of the user's keys."""
     body.refuse_server_side()
     given = (body.model_fields_set & ClientUpdateApiKeyRequest.model_fields.keys()) - {"key_id"}
@@ -230,7 +205,7 @@ async def update(body: ClientUpdateApiKeyRequest, call: CurrentRequest) -> Respo
         raise ExpiresInTooLarge from None
     except NotFound:
         raise KeyNotFound from None
-    return JSONResponse(record(changed))
+    return records.ClientApiKey.of(changed)
 
 
 @routes.add("POST", "/api-key/delete", access=ACCOUNT)

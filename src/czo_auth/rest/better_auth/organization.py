@@ -24,8 +24,8 @@ from czo_auth.rest.better_auth import errors as client_errors
 from czo_auth.rest.invitations import shaped_invitation
 from czo_auth.rest.models import Email, Identifier, Image, Metadata, Name, TolerantBody
 from czo_auth.rest.organizations import Role, Slug, shaped_member
+from czo_auth.rest.records import Json
 from czo_auth.rest.routing import CurrentRequest, Routes
-from czo_auth.rest.shapes import Json
 
 routes = Routes("better-auth: organizations", ignores_unknown_fields=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -9,9 +10,11 @@ from fastapi.openapi.utils import get_openapi
 
 from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
 from czo_auth.core.errors import Refusal
+from czo_auth.rest.app import every_route
 from czo_auth.rest.openapi import records as r
 from czo_auth.rest.openapi.answers import ANSWERS, OPENS_SESSION
-from czo_auth.rest.openapi.records import Schema
+from czo_auth.rest.records import Schema
+from czo_auth.rest.routing import GuardedRoute
 
 _MEANINGS: Final[dict[int, str]] = {
     400: "Malformed, invalid, or not acceptable in this state.",
@@ -48,6 +51,7 @@ def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
     # The framework's own shape of an invalid request, which nothing here answers.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+    answers = ANSWERS | _declared(app)
     schemas |= r.components
     schemas["Problem"] = _problem()
     document["components"]["securitySchemes"] = {
@@ -60,18 +64,28 @@ def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
     }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            _complete(operation, f"{method.upper()} {path}")
+            _complete(operation, f"{method.upper()} {path}", answers)
     return document
 
 
-def _complete(operation: dict[str, Any], name: str) -> None:
+def _declared(app: FastAPI) -> dict[str, Schema]:
+    """Describe the answers of the routes whose return type says what they are."""
+    return {
+        f"{method} {route.path_format}": r.described(route.record)
+        for route in every_route(app)
+        if isinstance(route, GuardedRoute) and route.record is not None
+        for method in route.methods or ()
+    }
+
+
+def _complete(operation: dict[str, Any], name: str, answers: Mapping[str, Schema]) -> None:
     operation["security"] = _CREDENTIALS[operation["x-credential"]]
     (success,) = (status for status in operation["responses"] if status.startswith("2"))
     done: dict[str, Any] = {"description": "Done.", "headers": _always()}
     if name == "GET /jwks":
         done["headers"] = {"Cache-Control": _header({"const": JWKS_CACHE_CONTROL})}
     if success != "204":
-        done["content"] = {"application/json": {"schema": ANSWERS[name]}}
+        done["content"] = {"application/json": {"schema": answers[name]}}
     if name in OPENS_SESSION:
         done["headers"]["set-auth-token"] = _header(r.token("czs_"), required=False)
     refusals = {

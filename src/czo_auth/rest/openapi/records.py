@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from czo_auth.core.organizations import roles
-
-Schema = dict[str, Any]
+from czo_auth.rest import records
+from czo_auth.rest.records import Schema, base
 
 TEXT: Final[Schema] = {"type": "string"}
-ID: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
-TIME: Final[Schema] = {
-    "type": "string",
-    "format": "date-time",
-    "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
-}
+ID: Final[Schema] = base.ID
+TIME: Final[Schema] = base.TIME
 FLAG: Final[Schema] = {"type": "boolean"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 OBJECT: Final[Schema] = {"type": "object"}
@@ -64,56 +60,20 @@ def record(name: str, optionals: dict[str, Schema] | None = None, /, **fields: S
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def described(model: type[records.Record]) -> Schema:
+    """Describe a record of the routes by its model; returns the reference to it."""
+    components.update(records.schemas_of(model))
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
 def _fields_of(reference: Schema) -> dict[str, Schema]:
     found: dict[str, Schema] = components[reference["$ref"].rpartition("/")[2]]["properties"]
     return found
 
 
-USER = record(
-    "User",
-    id=ID,
-    email=TEXT,
-    name=TEXT,
-    emailVerified=FLAG,
-    image=optional(TEXT),
-    twoFactorEnabled=FLAG,
-    actorTypes=each(TEXT),
-    createdAt=TIME,
-    updatedAt=TIME,
-)
-ADMINISTERED_USER = record("AdministeredUser", **_fields_of(USER), banned=FLAG, bannedAt=optional(TIME))
-SESSION = record(
-    "Session",
-    id=ID,
-    actorType=TEXT,
-    organizationId=optional(ID),
-    aal={"enum": [1, 2]},
-    amr=each({"enum": ["pwd", "otp", "bkp", "hwk", "swk", "user"]}),
-    phishingResistant=FLAG,
-    authTime=TIME,
-    restrictedTo={"enum": [None, "two_factor_setup"]},
-    createdAt=TIME,
-    expiresAt=TIME,
-)
-LISTED_SESSION = record(
-    "ListedSession",
-    **_fields_of(SESSION),
-    ipAddress=optional(TEXT),
-    userAgent=optional(TEXT),
-    current=FLAG,
-)
-CLIENT_SESSION = record(
-    "ClientSession",
-    id=ID,
-    token=ID,
-    userId=ID,
-    expiresAt=TIME,
-    createdAt=TIME,
-    updatedAt=TIME,
-    ipAddress=optional(TEXT),
-    userAgent=optional(TEXT),
-    activeOrganizationId=optional(ID),
-)
+USER = described(records.User)
+SESSION = described(records.Session)
+CLIENT_SESSION = described(records.ClientSession)
 SIGNED_IN = record(
     "SignedIn",
     {"verified": TRUE},
@@ -180,69 +140,6 @@ CREATION_OPTIONS = record(
     attestation={"const": "none"},
     extensions=OBJECT,
     ceremony=token("czw_"),
-)
-PRINCIPAL = record(
-    "Principal",
-    {"apiKeyId": ID, "sessionId": ID},
-    kind={"enum": ["session", "api_key"]},
-    userId=ID,
-    actorType=TEXT,
-    organizationId=optional(ID),
-    aal={"enum": [1, 2]},
-    amr=each(TEXT),
-    phishingResistant=FLAG,
-    scopes=each(TEXT),
-    restrictedTo={"enum": [None, "two_factor_setup"]},
-)
-_RATE_LIMIT = {
-    "rateLimitEnabled": FLAG,
-    "rateLimitMax": optional(COUNT),
-    "rateLimitTimeWindow": optional(COUNT),
-}
-API_KEY = record(
-    "ApiKey",
-    id=ID,
-    name=TEXT,
-    prefix=TEXT,
-    organizationId=optional(ID),
-    scopes=each(TEXT),
-    metadata=optional(OBJECT),
-    enabled=FLAG,
-    expiresAt=optional(TIME),
-    lastUsedAt=optional(TIME),
-    createdAt=TIME,
-    updatedAt=TIME,
-    rotatedAt=optional(TIME),
-    allowedIps=optional(each(TEXT)),
-    **_RATE_LIMIT,
-)
-CREATED_API_KEY = record("CreatedApiKey", **_fields_of(API_KEY), key=TEXT)
-OWNED_API_KEY = record("OwnedApiKey", **_fields_of(API_KEY), userId=ID, ownerEmail=TEXT)
-VERIFIED_API_KEY = record("VerifiedApiKey", **_fields_of(API_KEY), userId=ID, actorType=TEXT)
-CLIENT_API_KEY = record(
-    "ClientApiKey",
-    {"key": TEXT},
-    id=ID,
-    name=TEXT,
-    start=TEXT,
-    prefix=TEXT,
-    userId=ID,
-    referenceId=ID,
-    configId={"const": "default"},
-    organizationId=optional(ID),
-    enabled=FLAG,
-    expiresAt=optional(TIME),
-    createdAt=TIME,
-    updatedAt=TIME,
-    lastRequest=optional(TIME),
-    requestCount=COUNT,
-    permissions=NULL,
-    metadata=optional(OBJECT),
-    remaining=NULL,
-    refillAmount=NULL,
-    refillInterval=NULL,
-    lastRefillAt=NULL,
-    **_RATE_LIMIT,
 )
 CLIENT_ORGANIZATION = record(
     "ClientOrganization",

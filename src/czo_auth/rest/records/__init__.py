@@ -1,0 +1,64 @@
+"""What answers hold, one model a kind: routes answer with them, the command line prints them."""
+
+from __future__ import annotations
+
+from czo_auth.rest.records.api_keys import (
+    ApiKey,
+    ApiKeyAnswer,
+    ApiKeyList,
+    ApiKeyVerdict,
+    ClientApiKey,
+    ClientApiKeyList,
+    CreatedApiKey,
+    CreatedApiKeyAnswer,
+    OwnedApiKey,
+    OwnedApiKeyList,
+    VerifiedApiKey,
+)
+from czo_auth.rest.records.base import Json, Record, Schema, schemas_of
+from czo_auth.rest.records.sessions import (
+    ClientSession,
+    CurrentSession,
+    ListedSession,
+    Principal,
+    Session,
+    SessionAnswer,
+    SessionList,
+    SessionPage,
+)
+from czo_auth.rest.records.users import (
+    AdministeredUser,
+    AdministeredUserAnswer,
+    AdministeredUserList,
+    User,
+)
+
+__all__ = [
+    "AdministeredUser",
+    "AdministeredUserAnswer",
+    "AdministeredUserList",
+    "ApiKey",
+    "ApiKeyAnswer",
+    "ApiKeyList",
+    "ApiKeyVerdict",
+    "ClientApiKey",
+    "ClientApiKeyList",
+    "ClientSession",
+    "CreatedApiKey",
+    "CreatedApiKeyAnswer",
+    "CurrentSession",
+    "Json",
+    "ListedSession",
+    "OwnedApiKey",
+    "OwnedApiKeyList",
+    "Principal",
+    "Record",
+    "Schema",
+    "Session",
+    "SessionAnswer",
+    "SessionList",
+    "SessionPage",
+    "User",
+    "VerifiedApiKey",
+    "schemas_of",
+]
