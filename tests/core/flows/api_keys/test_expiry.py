@@ -205,7 +205,7 @@ async def test_limit_of_the_deployment_binds_older_keys_at_the_next_housekeeping
         await strict.key_expiry.cap(now=NOW + DAY)
         (key,) = await deployment.live_keys(ada)
         assert (key.id, key.expires_at) == (old.id, NOW + 30 * DAY)
-        rotated = await strict.api_keys.rotate(
+        rotated = await strict.manage_api_keys.rotate(
             old.id, overlap=timedelta(0), context=from_here(NOW + DAY).of(ada)
         )
         assert rotated.api_key.expires_at == NOW + 30 * DAY
@@ -287,6 +287,8 @@ class Processes:
                 signing_keys=deployment.runtime.signing_keys,
                 recovery=deployment.runtime.recovery,
                 key_expiry=deployment.runtime.key_expiry,
+                audit_retention=deployment.runtime.audit_retention,
+                devices=deployment.runtime.devices,
                 now=lambda: self.now,
             )
             for uses in self.uses
