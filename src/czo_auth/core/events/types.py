@@ -126,7 +126,9 @@ VERIFICATION_REQUESTED = _action(
     "auth.email.verification_requested", "Somebody asked for a mail to verify an address."
 )
 SINK_RETIRED = _action("auth.events.sink_retired", "An operator let events no longer wait for a sink.")
-EVENTS_REPLAYED = _action("auth.events.replayed", "?")
+EVENTS_REPLAYED = _action(
+    "auth.events.replayed", "An operator sent dead-lettered events to their sink again; `count` of them."
+)
 ORGANIZATION_UPDATED = _action("auth.org.updated", "An organization was changed; `changed` names what.")
 ORGANIZATION_DELETED = _action("auth.org.deleted", "An organization was deleted.")
 INVITATION_SENT = _action("auth.org.invited", "Somebody was invited to an organization.")
