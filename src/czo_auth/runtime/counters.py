@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from czo_auth.errors import StartRefused
+from czo_auth.runtime.own_counters import OwnCounters
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -33,16 +35,15 @@ class Counters:
 
     Args:
         url: ``redis://…`` to share the counters between processes; None keeps them in this one.
+        now: The clock.
 
     Raises:
         StartRefused: The driver is not installed, or cannot read the address.
     """
 
-    def __init__(self, url: str | None) -> None:
-        from limits.aio.strategies import SlidingWindowCounterRateLimiter
-
-        self._own = SlidingWindowCounterRateLimiter(_storage(None))
-        self._shared = SlidingWindowCounterRateLimiter(_storage(url)) if url else None
+    def __init__(self, url: str | None, *, now: Callable[[], datetime]) -> None:
+        self._own = OwnCounters(clock=lambda: now().timestamp())
+        self._shared = _shared(url) if url else None
         self._rest_until = 0.0
 
     async def hit(self, limit: RateLimitItem, *key: str) -> bool:
@@ -51,10 +52,15 @@ class Counters:
 
     async def frees_at(self, limit: RateLimitItem, *key: str) -> float:
         """Return when some of *limit* is free again, in seconds since 1970."""
-        stats = await self._ask(lambda limiter: limiter.get_window_stats(limit, *key))
-        return float(stats.reset_time)
 
-    async def _ask(self, question: Callable[[SlidingWindowCounterRateLimiter], Awaitable[T]]) -> T:
+        async def ask(limiter: SlidingWindowCounterRateLimiter | OwnCounters) -> float:
+            return float((await limiter.get_window_stats(limit, *key)).reset_time)
+
+        return await self._ask(ask)
+
+    async def _ask(
+        self, question: Callable[[SlidingWindowCounterRateLimiter | OwnCounters], Awaitable[T]]
+    ) -> T:
         now = asyncio.get_running_loop().time
         if self._shared is None or now() < self._rest_until:
             return await question(self._own)
@@ -85,12 +91,16 @@ async def answers(url: str) -> bool:
         return False
 
 
-def _storage(url: str | None) -> Storage:
+def _shared(url: str) -> SlidingWindowCounterRateLimiter:
+    from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+    return SlidingWindowCounterRateLimiter(_storage(url))
+
+
+def _storage(url: str) -> Storage:
     from limits.errors import ConfigurationError
     from limits.storage import storage_from_string
 
-    if url is None:
-        return cast("Storage", storage_from_string("async+memory://"))
     try:
         return cast("Storage", storage_from_string(f"async+{url}", implementation="redispy"))
     except (ConfigurationError, ValueError):

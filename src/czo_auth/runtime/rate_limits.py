@@ -42,12 +42,13 @@ class CoarseLimits:
 
     Args:
         url: ``redis://…`` to share the counters between processes; None keeps them in this one.
+        now: The clock.
     """
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, *, now: Callable[[], datetime]) -> None:
         from limits import parse
 
-        self._counters = Counters(url)
+        self._counters = Counters(url, now=now)
         self._per_address = {effort: parse(text) for effort, text in _PER_ADDRESS.items()}
         self._per_account = {effort: parse(text) for effort, text in _PER_ACCOUNT.items()}
 
@@ -85,7 +86,7 @@ class KeyLimits:
         from limits import RateLimitItemPerSecond
 
         # Made when the first key needs it: most deployments have none that does.
-        counters = self._counters = self._counters or Counters(self._url)
+        counters = self._counters = self._counters or Counters(self._url, now=self._now)
         item = RateLimitItemPerSecond(limit.requests, limit.window_seconds)
         if await counters.hit(item, "api_key", key_id):
             return

@@ -211,7 +211,9 @@ class Runtime:
                 lifetime=policies.sessions.access_token_lifetime,
             ),
             background=self._background,
-            limits=CoarseLimits(settings.rate_limit_url) if settings.rate_limit_enabled else NoRateLimits(),
+            limits=CoarseLimits(settings.rate_limit_url, now=self.now)
+            if settings.rate_limit_enabled
+            else NoRateLimits(),
             key_limits=KeyLimits(settings.rate_limit_url, now=self.now),
             breaches=PwnedPasswords(settings.pwned_passwords_url)
             if settings.pwned_passwords_url

@@ -1,0 +1,107 @@
+"""Counters of a moving window in this process: one step a hit, and bounded memory, however many clients there are."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+
+MAX_COUNTERS: Final = 50_000
+"""About 20 MB. Beyond, the counter goes that began no window for the longest time."""
+
+
+@dataclass(slots=True)
+class _Window:
+    """
+    What was counted in the present window and in the one before.
+
+    Attributes:
+        index: The number of the present window, counted from 1970.
+        seconds: Its length.
+    """
+
+    index: int
+    seconds: int
+    present: int = 0
+    before: int = 0
+
+    def move_to(self, index: int) -> None:
+        """Begin the window *index*."""
+        self.before = self.present if index == self.index + 1 else 0
+        self.index, self.present = index, 0
+
+    def weighted(self, now: float) -> int:
+        """Return what counts now: of the window before, the share that the moving window still covers."""
+        covered = 1 - (now % self.seconds) / self.seconds
+        return int(self.before * covered) + self.present
+
+
+@dataclass(frozen=True, slots=True)
+class WindowStats:
+    """When some of a limit is free again. Unit: seconds since 1970."""
+
+    reset_time: float
+
+
+class OwnCounters:
+    """
+    Counts like the shared counters do, as two fixed windows that approximate a moving one.
+
+    Args:
+        clock: Gives seconds since 1970.
+        most: Counters that are kept.
+    """
+
+    def __init__(self, *, clock: Callable[[], float], most: int = MAX_COUNTERS) -> None:
+        self._most = most
+        self._clock = clock
+        self._windows: OrderedDict[tuple[str, ...], _Window] = OrderedDict()
+
+    async def hit(self, limit: RateLimitItem, *key: str) -> bool:
+        """Count once; False, and nothing is counted, when *limit* is used up."""
+        now = self._clock()
+        window = self._window(limit, key, now)
+        if window.weighted(now) + 1 > limit.amount:
+            return False
+        window.present += 1
+        return True
+
+    async def get_window_stats(self, limit: RateLimitItem, *key: str) -> WindowStats:
+        """Return when some of *limit* is free again."""
+        now = self._clock()
+        window = self._window(limit, key, now)
+        if window.weighted(now) + 1 <= limit.amount:
+            return WindowStats(now)
+        begin = window.index * window.seconds
+        if window.present >= limit.amount:
+            # Not in this window: in the next one, what is counted now is the share of the one before.
+            begin, counted, free = begin + window.seconds, window.present, limit.amount
+        else:
+            counted, free = window.before, limit.amount - window.present
+        return WindowStats(begin + max(0.0, 1 - free / counted) * window.seconds)
+
+    def _window(self, limit: RateLimitItem, key: tuple[str, ...], now: float) -> _Window:
+        seconds = limit.get_expiry()
+        index, place = int(now // seconds), (*key, str(limit.amount), str(seconds))
+        window = self._windows.get(place)
+        if window is None:
+            self._make_room(now)
+            window = self._windows[place] = _Window(index, seconds)
+        elif window.index != index:
+            window.move_to(index)
+            self._windows.move_to_end(place)
+        return window
+
+    def _make_room(self, now: float) -> None:
+        """Drop two counters that are over, if there are any in front; and one that is not, if there are too many."""
+        for _ in range(2):
+            oldest = next(iter(self._windows.values()), None)
+            if oldest is None or now < (oldest.index + 2) * oldest.seconds:
+                break
+            self._windows.popitem(last=False)
+        if len(self._windows) >= self._most:
+            self._windows.popitem(last=False)
