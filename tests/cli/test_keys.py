@@ -115,6 +115,7 @@ def test_key_that_still_seals_rows_cannot_be_taken_out(fresh: Shell) -> None:
 
 def test_row_that_does_not_open_is_left_as_it_is_and_said(fresh: Shell) -> None:
     old = Shell(fresh.data, env={"AUTH_ENCRYPTION_KEY": K1})
+    old.run("migrate")
     user = old.create("ada@example.com")
     Inside(fresh.data, key=K1).give_factor(user["id"])
     query = "SELECT sealed_secret FROM czo_auth_factors"
@@ -163,7 +164,8 @@ def test_bad_key_stops_the_start_with_a_sentence_that_names_it(
 def started_with_k1(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A database whose key is K1; the tests only fail to open it."""
     shell = Shell(tmp_path_factory.mktemp("started") / "data")
-    shell.run("users", "list", env={"AUTH_ENCRYPTION_KEY": K1})
+    for command in (("migrate",), ("users", "list")):
+        shell.run(*command, env={"AUTH_ENCRYPTION_KEY": K1})
     return shell
 
 
