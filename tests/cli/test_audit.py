@@ -54,7 +54,7 @@ def test_following_continues_until_a_signal_ends_it(shell: Shell, log: str, end:
         env=shell.env,
         stdout=subprocess.PIPE,
         text=True,
-        # Whoever runs the tests in the background may have SIGINT ignored, which children inherit.
+        # A person who runs the tests in the background may have SIGINT ignored, which children inherit.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
