@@ -128,7 +128,9 @@ def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:
     ada.look("backup-codes")
     with ada.page.expect_download() as download:
         ada.page.get_by_role("link", name="Download").click()
-    assert download.value.path().read_text().split() == fresh
+    heading, _, *saved = download.value.path().read_text().splitlines()
+    assert saved == fresh
+    assert ada.email in heading
     assert fresh[0] not in ada.open("/security/backup-codes").text()
 
     ada.open("/enrol")
@@ -138,10 +140,14 @@ def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:
     old = ada.phone
     assert old is not None
     ada.scan()
+    ada.page.reload()
     ada.fill(code=old.code())
     ada.page.locator("#f-saved").check()
     ada.press("Turn on")
     assert "from your current authenticator" in ada.error
+    assert ada.page.locator("#backup-codes li").all_inner_texts() == ada.codes, (
+        "nothing has to be scanned again"
+    )
     assert ada.phone is not None
     ada.fill(code=ada.phone.code())
     ada.press("Turn on")

@@ -39,6 +39,14 @@ class Pages:
             sent["origin"] = origin
         return await self.http.post(f"/account{path}", data=form or {}, headers=sent)
 
+    async def shown(
+        self, path: str, form: dict[str, str] | None = None, *, session: str | None = None, **headers: str
+    ) -> httpx.Response:
+        """Send a form that makes a secret, and follow to the page that shows it."""
+        answer = await self.post(path, form, session=session, **headers)
+        assert answer.status_code == 303, answer.text
+        return await self.get(answer.headers["location"].removeprefix("/account"), session=session, **headers)
+
     def _headers(self, session: str | None, more: dict[str, str]) -> dict[str, str]:
         sent = {name.replace("_", "-"): value for name, value in more.items()}
         if session is not None:

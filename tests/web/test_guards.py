@@ -20,7 +20,14 @@ PATHS = {
     ]
     for method in ("GET", "POST")
 }
-WHILE_ENROLLING = {"/enrol", "/enrol/confirm", "/sign-out", "/passkeys/new", "/passkeys"}
+WHILE_ENROLLING = {
+    "/enrol",
+    "/enrol/confirm",
+    f"/enrol/shown/{NOWHERE}",
+    "/sign-out",
+    "/passkeys/new",
+    "/passkeys",
+}
 FOR_ANYBODY = {
     *(
         "/sign-in",
@@ -193,14 +200,14 @@ async def test_a_hostile_browser_is_text_too(pages: Pages) -> None:
     assert "&lt;img src=x" in text
 
 
-async def test_secrets_are_on_one_answer_and_on_no_page(pages: Pages) -> None:
+async def test_secrets_are_on_the_page_of_their_form_and_on_no_other(pages: Pages) -> None:
     here = pages.here
     _, session = await here.people.newcomer()
-    shown = await pages.post("/enrol", session=session.token)
+    shown = await pages.shown("/enrol", session=session.token)
     secret = re.findall(r'id="manual-key"[^>]*>([A-Z2-7 ]+)<', shown.text)[0]
     codes = re.findall(r"<li><code>([0-9A-Z-]{16,})</code>", shown.text)
     assert len(codes) == 10
-    created = await pages.post("/api-keys/new", {"name": "x", "scopes": ""}, session=session.token)
+    created = await pages.shown("/api-keys/new", {"name": "x", "scopes": ""}, session=session.token)
     key = re.findall(r"czo_[A-Za-z0-9_-]{43}", created.text)[0]
     needles = {secret, secret.replace(" ", ""), key, *codes, session.token, "otpauth:", "data:image/svg"}
     paths = [*PATHS["GET"], *re.findall(r"/account(/api-keys/[0-9a-f-]{36})", created.text)]

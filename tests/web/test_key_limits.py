@@ -22,7 +22,7 @@ async def test_a_key_is_made_with_limits_shown_and_tightened(pages: Pages) -> No
     wrong = await pages.post("/api-keys/new", {**form, "allowed_ips": "office"}, session=token)
     assert "Enter at most 20 addresses or networks" in wrong.text
     assert 'value="office"' in wrong.text
-    assert (await pages.post("/api-keys/new", form, session=token)).status_code == 200
+    assert (await pages.post("/api-keys/new", form, session=token)).status_code == 303
     (key,) = await listed_keys(pages.here.api, session)
     assert (key["allowedIps"], key["rateLimitMax"], key["rateLimitTimeWindow"]) == (
         ["192.0.2.0/24", "::1"],

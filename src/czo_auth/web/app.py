@@ -25,6 +25,7 @@ from czo_auth.web.pages import (
     passwords,
     reauthenticate,
     security,
+    shown_once,
     sign_in,
     webhooks,
 )
@@ -36,6 +37,7 @@ GROUPS = (
     sign_in,
     passkeys,
     enrollment,
+    shown_once,
     security,
     passwords,
     account,

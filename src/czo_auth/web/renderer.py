@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from czo_auth.asgi.cookies import Cookies
+from czo_auth.core.ids import new_id
 from czo_auth.core.notices import NOTICE_LIFETIME, open_notice, seal_notice
 from czo_auth.runtime import Runtime
 from czo_auth.web.browsers import browser_name
@@ -87,6 +88,10 @@ class PageRenderer:
     def clear_notice(self) -> str:
         """Write the cookie that removes a notice."""
         return self._cookies.clear(self.notice_cookie)
+
+    def new_nonce(self) -> str:
+        """Return what tells one shown form from another, so that it acts once. It is no secret."""
+        return new_id(self._runtime.now())
 
     # --- pages -------------------------------------------------------------------------------------------------------
     def render(

@@ -108,6 +108,7 @@ class PageRequest:
                 "query": self.query,
                 "me": self.caller,
                 "path": self.request.scope["path"],
+                "new_nonce": self.renderer.new_nonce,
                 "now": None if self.call_or_none is None else self.call_or_none.now,
             },
         )

@@ -1,4 +1,4 @@
-"""API keys: created and shown once, listed by prefix, narrowed, rotated, revoked."""
+"""API keys: created and shown for ten minutes, listed by prefix, narrowed, rotated, revoked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, Ne
 from czo_auth.core.limits import MAX_ADDRESS, MAX_ADDRESSES, MAX_ID, MAX_PAGE, MAX_SCOPE, MAX_SCOPES
 from czo_auth.core.paging import PageQuery
 from czo_auth.web.forms import Form
+from czo_auth.web.pages.shown_once import Secret, act_once
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -45,7 +46,7 @@ async def new_form(page: PageRequest) -> Response:
 
 @pages.post("/api-keys/new", access=ACCOUNT, again=new_form)
 async def create(page: PageRequest) -> Response:
-    """Create a key and show it this once."""
+    """Create a key, and lead to the page that shows it."""
     call, form = page.call, page.form
     days = form.number("expires")
     new = NewApiKey(
@@ -56,10 +57,11 @@ async def create(page: PageRequest) -> Response:
         allowed_ips=_allow_list(form),
         rate_limit=_rate_limit(form),
     )
-    return _shown_once(
-        page,
-        await call.runtime.manage_api_keys.create(new, context=call.context),
-    )
+
+    async def make() -> Secret:
+        return _shown(await call.runtime.manage_api_keys.create(new, context=call.context))
+
+    return await act_once(page, make)
 
 
 @pages.get("/api-keys/{id}", access=ACCOUNT)
@@ -94,14 +96,15 @@ async def change(page: PageRequest) -> Response:
 
 @pages.post("/api-keys/{id}/rotate", access=ACCOUNT, again=one_key)
 async def rotate(page: PageRequest) -> Response:
-    """Give a key a successor and show that this once."""
-    call = page.call
-    rotated = await call.runtime.manage_api_keys.rotate(
-        page.id("id"),
-        overlap=timedelta(seconds=min(page.form.number("overlap"), 10**6)),
-        context=call.context,
-    )
-    return _shown_once(page, rotated)
+    """Give a key a successor, and lead to the page that shows it."""
+    call, key_id = page.call, page.id("id")
+    overlap = timedelta(seconds=min(page.form.number("overlap"), 10**6))
+
+    async def make() -> Secret:
+        rotated = await call.runtime.manage_api_keys.rotate(key_id, overlap=overlap, context=call.context)
+        return _shown(rotated)
+
+    return await act_once(page, make)
 
 
 @pages.post("/api-keys/{id}/revoke", access=ACCOUNT, again=one_key)
@@ -112,8 +115,16 @@ async def revoke(page: PageRequest) -> Response:
     return page.go("/api-keys", done="key_revoked")
 
 
-def _shown_once(page: PageRequest, created: CreatedApiKey) -> Response:
-    return page.show("api_key_shown.html", key=created.api_key, secret=created.key)
+def _shown(created: CreatedApiKey) -> Secret:
+    key = created.api_key
+    values = {
+        "name": key.name,
+        "prefix": key.prefix,
+        "organization": key.organization_id,
+        "scopes": list(key.scopes),
+        "secret": created.key,
+    }
+    return Secret(kind="api_key", values=values)
 
 
 async def _organization_names(page: PageRequest) -> dict[str, str]:

@@ -1,8 +1,6 @@
-"""Turning two factors on: the secret and the codes are on the answer of a form, and on no page (S8)."""
+"""Turning two factors on: the secret and the codes are on a page of ten minutes, until they are confirmed (S8)."""
 
 from __future__ import annotations
-
-import asyncio
 
 from starlette.responses import Response
 
@@ -10,8 +8,9 @@ from czo_auth.asgi.problems import status_of
 from czo_auth.asgi.session_cookies import set_session_cookies
 from czo_auth.core.access import ENROLLING
 from czo_auth.core.errors import InvalidCode
+from czo_auth.core.ids import is_id
 from czo_auth.core.limits import MAX_CODE
-from czo_auth.crypto import qr
+from czo_auth.web.pages.shown_once import Secret, act_once, read_secret, show_secret
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -36,29 +35,45 @@ async def enroll_form(page: PageRequest) -> Response:
 
 @pages.post("/enrol", access=ENROLLING, again=enroll_form)
 async def enroll(page: PageRequest) -> Response:
-    """Make a secret and backup codes, and show them this once."""
+    """Make a secret and backup codes, and lead to the page that shows them."""
     call, form = page.call, page.form
-    pending = await call.runtime.enable_two_factor.begin(
-        password=form.raw("password") or None,
-        code=form.optional("code", most=MAX_CODE),
-        replace=True,
-        issuer=None,
-        context=call.context,
-    )
-    return page.show(
-        "enrol_secret.html",
-        qr_code=await asyncio.to_thread(qr.svg_data_uri, pending.totp_uri),
-        totp_uri=pending.totp_uri,
-        secret=" ".join(pending.secret[at : at + 4] for at in range(0, len(pending.secret), 4)),
-        codes=pending.backup_codes,
-        expires_at=pending.expires_at,
-    )
+    _, user = await call.runtime.manage_sessions.current(call.principal)
+
+    async def begin() -> Secret:
+        pending = await call.runtime.enable_two_factor.begin(
+            password=form.raw("password") or None,
+            code=form.optional("code", most=MAX_CODE),
+            replace=True,
+            issuer=None,
+            context=call.context,
+        )
+        values = {
+            "totp_uri": pending.totp_uri,
+            "secret": " ".join(pending.secret[at : at + 4] for at in range(0, len(pending.secret), 4)),
+            "codes": list(pending.backup_codes),
+            "account": user.email,
+            "made_at": call.now.isoformat(),
+            "expires_at": pending.expires_at.isoformat(),
+        }
+        return Secret(kind="enrollment", values=values)
+
+    return await act_once(page, begin, area="/enrol/shown", shows_enrollment=True)
 
 
 @pages.get("/enrol/confirm", access=ENROLLING)
 async def confirm_form(page: PageRequest) -> Response:
-    """Ask for the first code again, without what was shown."""
-    return page.show("enrol_confirm.html", old_authenticator=False)
+    """Ask for the first code again, beside what was shown where the form still knows it."""
+    return await _ask_again(page, old_authenticator=False)
+
+
+async def _ask_again(page: PageRequest, *, old_authenticator: bool, http_status: int = 200) -> Response:
+    shown_id = page.form.raw("shown")
+    answer = await read_secret(page, shown_id, area="/enrol/shown") if is_id(shown_id) else None
+    if answer is None or answer["kind"] != "enrollment":
+        return page.show("enrol_confirm.html", http_status=http_status, old_authenticator=old_authenticator)
+    return await show_secret(
+        page, answer, answer_id=shown_id, http_status=http_status, old_authenticator=old_authenticator
+    )
 
 
 @pages.post("/enrol/confirm", access=ENROLLING, again=confirm_form)
@@ -78,6 +93,6 @@ async def _not_the_new_one(page: PageRequest, code: str) -> Response:
     """The code is wrong, or of the authenticator that was to be replaced: counted, and in the latter case said so."""
     call = page.call
     outcome = await call.runtime.second_factor.step_up(code, "totp", context=call.context)
-    response = page.show("enrol_confirm.html", http_status=status_of(InvalidCode()), old_authenticator=True)
+    response = await _ask_again(page, old_authenticator=True, http_status=status_of(InvalidCode()))
     set_session_cookies(call, response, outcome)
     return response

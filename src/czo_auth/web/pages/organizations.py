@@ -10,6 +10,7 @@ from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.limits import MAX_EMAIL, MAX_PAGE, MAX_ROLE, MAX_SLUG, MAX_TOKEN
 from czo_auth.core.organizations import roles
+from czo_auth.web.pages.shown_once import Secret, act_once
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -127,21 +128,24 @@ async def leave(page: PageRequest) -> Response:
 
 @pages.post("/organizations/{id}/invitations", access=ACCOUNT, again=one_organization)
 async def invite(page: PageRequest) -> Response:
-    """Invite an address; the link is mailed, and shown this once."""
-    call = page.call
-    sent = await call.runtime.invitations.invite(
-        page.id("id"),
-        NewInvitation(
-            email=page.form.text("email", most=MAX_EMAIL), role=page.form.text("role", most=MAX_ROLE)
-        ),
-        context=call.context,
+    """Invite an address: the link is mailed, and shown on a page of its own."""
+    call, organization_id = page.call, page.id("id")
+    new = NewInvitation(
+        email=page.form.text("email", most=MAX_EMAIL), role=page.form.text("role", most=MAX_ROLE)
     )
-    links = call.runtime.services.links
-    return page.show(
-        "invited.html",
-        invitation=sent.invitation,
-        link=links.to_page(links.accept_invitation, sent.token),
-    )
+
+    async def send() -> Secret:
+        sent = await call.runtime.invitations.invite(organization_id, new, context=call.context)
+        links = call.runtime.services.links
+        values = {
+            "email": sent.invitation.email,
+            "role": sent.invitation.role,
+            "organization": organization_id,
+            "link": links.to_page(links.accept_invitation, sent.token),
+        }
+        return Secret(kind="invitation", values=values)
+
+    return await act_once(page, send)
 
 
 @pages.post("/organizations/{id}/invitations/{invitation}/cancel", access=ACCOUNT, again=one_organization)

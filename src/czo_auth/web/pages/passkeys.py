@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from czo_auth.asgi.session_cookies import set_session_cookies
 from czo_auth.core.access import ACCOUNT, ENROLLING, STEPPING_UP
 from czo_auth.core.errors import (
     InvalidChallenge,
@@ -18,6 +17,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.limits import MAX_CODE, MAX_PASSKEY_NAME
 from czo_auth.web.pages.security import overview
+from czo_auth.web.pages.shown_once import Done, Secret, act_once
 from czo_auth.web.pages.sign_in import (
     code_form,
     prove_form,
@@ -98,20 +98,26 @@ async def _begin(page: PageRequest, *, password: str | None, code: str | None) -
 
 @pages.post("/passkeys", access=ENROLLING, again=new_form)
 async def add(page: PageRequest) -> Response:
-    """Store a passkey. When it turns two factors on, show the backup codes this once."""
+    """Store a passkey. When it turns two factors on, lead to the page that shows the backup codes."""
     call, form = page.call, page.form
-    registered = await call.runtime.register_passkey.finish(
-        _response(page),
-        ceremony=form.raw("ceremony"),
-        name=form.optional("name", most=MAX_PASSKEY_NAME),
-        enables_two_factor="enable_two_factor" in form,
-        context=call.context,
-    )
-    if registered.signed_in is None:
-        return page.go("/security", done="passkey_added")
-    response = page.show("passkey_codes.html", codes=registered.backup_codes)
-    set_session_cookies(call, response, registered.signed_in)
-    return response
+    credential, name = _response(page), form.optional("name", most=MAX_PASSKEY_NAME)
+    _, user = await call.runtime.manage_sessions.current(call.principal)
+
+    async def store() -> Secret | Done:
+        registered = await call.runtime.register_passkey.finish(
+            credential,
+            ceremony=form.raw("ceremony"),
+            name=name,
+            enables_two_factor="enable_two_factor" in form,
+            context=call.context,
+        )
+        if registered.signed_in is None:
+            return Done(path="/security", notice="passkey_added")
+        codes = list(registered.backup_codes or ())
+        values = {"codes": codes, "account": user.email, "made_at": call.now.isoformat()}
+        return Secret(kind="passkey", values=values, signed_in=registered.signed_in)
+
+    return await act_once(page, store, area="/enrol/shown")
 
 
 @pages.post("/security/passkeys/{id}/rename", access=ACCOUNT, again=overview)

@@ -12,6 +12,7 @@ from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.core.limits import MAX_CODE
 from czo_auth.core.passkeys.passkey import Passkey, user_handle
 from czo_auth.crypto import base64url
+from czo_auth.web.pages.shown_once import Secret, act_once
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -67,19 +68,25 @@ async def change_profile(page: PageRequest) -> Response:
 @pages.get("/security/backup-codes", access=ACCOUNT)
 async def backup_codes_form(page: PageRequest) -> Response:
     """Ask whether the old codes shall die."""
-    return page.show("backup_codes.html", codes=None)
+    return page.show("backup_codes.html")
 
 
 @pages.post("/security/backup-codes", access=ACCOUNT, again=backup_codes_form)
 async def backup_codes(page: PageRequest) -> Response:
-    """Replace the backup codes and show the new ones this once."""
+    """Replace the backup codes, and lead to the page that shows the new ones."""
     call = page.call
-    codes = await call.runtime.manage_two_factor.regenerate_codes(
-        password=page.form.raw("password") or None,
-        code=page.form.optional("code", most=MAX_CODE),
-        context=call.context,
-    )
-    return page.show("backup_codes.html", codes=codes)
+    _, user = await call.runtime.manage_sessions.current(call.principal)
+
+    async def replace() -> Secret:
+        codes = await call.runtime.manage_two_factor.regenerate_codes(
+            password=page.form.raw("password") or None,
+            code=page.form.optional("code", most=MAX_CODE),
+            context=call.context,
+        )
+        values = {"codes": list(codes), "account": user.email, "made_at": call.now.isoformat()}
+        return Secret(kind="backup_codes", values=values)
+
+    return await act_once(page, replace)
 
 
 @pages.get("/security/disable", access=ACCOUNT)

@@ -10,7 +10,8 @@ from czo_auth.core.events.types import EVENT_TYPES
 from czo_auth.core.flows.webhooks.manage import NewWebhook, WebhookChanges
 from czo_auth.core.limits import MAX_WEBHOOK_DESCRIPTION, MAX_WEBHOOK_URL
 from czo_auth.core.paging import PageQuery
-from czo_auth.core.webhooks.webhook import DELIVERY_STATUSES, ORGANIZATION_FAMILIES, family_of
+from czo_auth.core.webhooks.webhook import DELIVERY_STATUSES, ORGANIZATION_FAMILIES, Webhook, family_of
+from czo_auth.web.pages.shown_once import Area, Secret, act_once
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -27,18 +28,19 @@ async def list_webhooks(page: PageRequest) -> Response:
 
 
 async def create(page: PageRequest) -> Response:
-    """Make an endpoint; its secret is shown this once."""
-    call = page.call
-    created = await call.runtime.webhooks.create(
-        _organization_id(page),
-        NewWebhook(
-            url=page.form.text("url", most=MAX_WEBHOOK_URL),
-            events=_patterns(page),
-            description=page.form.optional("description", most=MAX_WEBHOOK_DESCRIPTION),
-        ),
-        context=call.context,
+    """Make an endpoint, and lead to the page that shows its secret."""
+    call, organization_id = page.call, _organization_id(page)
+    new = NewWebhook(
+        url=page.form.text("url", most=MAX_WEBHOOK_URL),
+        events=_patterns(page),
+        description=page.form.optional("description", most=MAX_WEBHOOK_DESCRIPTION),
     )
-    return await _show(page, "webhook_secret.html", webhook=created.webhook, secret=created.secret)
+
+    async def make() -> Secret:
+        created = await call.runtime.webhooks.create(organization_id, new, context=call.context)
+        return _shown(page, created.webhook, created.secret)
+
+    return await act_once(page, make, area=_area(page))
 
 
 async def one_webhook(page: PageRequest) -> Response:
@@ -93,11 +95,15 @@ async def delete(page: PageRequest) -> Response:
 
 
 async def rotate(page: PageRequest) -> Response:
-    """Make a new secret, shown this once."""
+    """Make a new secret, and lead to the page that shows it."""
     call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
-    secret = await call.runtime.webhooks.rotate_secret(organization_id, webhook_id, context=call.context)
     webhook = await call.runtime.webhooks.get(call.principal, organization_id, webhook_id)
-    return await _show(page, "webhook_secret.html", webhook=webhook, secret=secret)
+
+    async def make() -> Secret:
+        secret = await call.runtime.webhooks.rotate_secret(organization_id, webhook_id, context=call.context)
+        return _shown(page, webhook, secret)
+
+    return await act_once(page, make, area=_area(page))
 
 
 async def send_test(page: PageRequest) -> Response:
@@ -144,6 +150,21 @@ def _organization_id(page: PageRequest) -> str | None:
 def _base(page: PageRequest) -> str:
     organization_id = _organization_id(page)
     return "/admin/webhooks" if organization_id is None else f"/organizations/{organization_id}/webhooks"
+
+
+def _area(page: PageRequest) -> Area:
+    return "/admin/shown" if _organization_id(page) is None else "/shown"
+
+
+def _shown(page: PageRequest, webhook: Webhook, secret: str) -> Secret:
+    values = {
+        "id": webhook.id,
+        "organization": _organization_id(page),
+        "name": webhook.description or webhook.url,
+        "back": f"{_base(page)}/{webhook.id}",
+        "secret": secret,
+    }
+    return Secret(kind="webhook", values=values)
 
 
 def _families(organization_id: str | None) -> list[str]:

@@ -1,5 +1,5 @@
-// Copying, printing, and what was typed early. Everything works without scripts, so buttons that do not are hidden until
-// this has run.
+// Copying, printing, sending once, and what was typed early. Everything works without scripts, so buttons that do not are
+// hidden until this has run.
 "use strict";
 
 const spoken = document.getElementById("spoken");
@@ -51,4 +51,18 @@ window.addEventListener("load", () => {
       break;
     }
   }
+});
+
+// What makes a secret is sent once: its button waits for the answer. The server sees to it by itself, too.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || !form.elements.namedItem("nonce")) return;
+  // After this turn, so that the button's own value is still sent.
+  setTimeout(() => {
+    for (const button of form.querySelectorAll("button")) button.disabled = true;
+  });
+});
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
