@@ -370,3 +370,33 @@ async def test_reset_without_a_token_costs_no_hash(timed: Timed, monkeypatch: py
 
     monkeypatch.setattr(passwords, "hash_password", no_hash)
     refused(await reset(timed, "czm_" + "A" * 43), 400, "INVALID_TOKEN")
+
+
+@pytest.mark.parametrize("learned", ["at the start", "at the first guess"])
+async def test_imported_user_costs_what_nobody_costs(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch, learned: str
+) -> None:
+    """S24: counted in hashes that are verified, of each kind."""
+    here = await deploy()
+    account, other = await here.people.sign_up(), await here.people.sign_up()
+    url = here.auth.settings.storage_url
+    imported = "pbkdf2_sha256$1000$mJdmYWj8dpiwLLDl3cTBtp$HM2d8vPXprDRuXme/HpRfbd3Q6MFkZEqgLXT8oclwyo="
+    await sql(url, "UPDATE {}users SET password_hash = $1 WHERE id = $2", imported, account.id)
+    if learned == "at the start":
+        await here.auth._learn_hashes()
+    else:
+        refused(await guess(here, account.email), 401, "INVALID_EMAIL_OR_PASSWORD")
+    done: list[str] = []
+    verify = passwords.verify_password
+
+    def verify_and_note(stored: str, password: str) -> passwords.PasswordMatch:
+        done.append(stored.split("$")[0] or stored.split("$")[1])
+        return verify(stored, password)
+
+    monkeypatch.setattr(passwords, "verify_password", verify_and_note)
+    work = []
+    for email in (account.email, other.email, "nobody@example.com"):
+        done.clear()
+        refused(await guess(here, email), 401, "INVALID_EMAIL_OR_PASSWORD")
+        work.append(sorted(done))
+    assert work == [["argon2id", "pbkdf2_sha256"]] * 3

@@ -230,3 +230,13 @@ async def test_address_comes_back_once_and_only_to_whom_it_was_taken_from(rows: 
     assert not await restored(user.id, "gross@example.com", taken.email)
     assert await restored(user.id, "gross@example.com", "groß@example.com")
     assert not await restored(user.id, "groß@example.com", "gross@example.com")
+
+
+async def test_foreign_hashes_are_sampled(rows: Rows) -> None:
+    current = "$argon2id$v=19$m=1,t=1,p=1$"
+    for number, text in enumerate((None, current + "ours", "$2b$04$theirs", "a%b_c:theirs")):
+        await rows.user(password_hash=text, name=f"user {number}")
+    found = await rows.run(lambda tx: tx.users.sample_foreign_hashes(current, limit=10))
+    assert {text for text in found if "theirs" in text} == {"$2b$04$theirs", "a%b_c:theirs"}
+    assert current + "ours" not in found
+    assert len(await rows.run(lambda tx: tx.users.sample_foreign_hashes(current, limit=1))) == 1

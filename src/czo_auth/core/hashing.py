@@ -39,5 +39,8 @@ class Hashing(Protocol):
     async def verify_code(self, stored: str | None, code: BackupCode) -> bool:
         """Verify a backup code with exactly one bcrypt; with None against a hash that nobody knows."""
 
+    def learn(self, stored: str) -> None:
+        """Note a kind of password hash that users have, so that verifying takes the same time for all (S24)."""
+
     def close(self) -> None:
         """Stop; work that waits is dropped."""

@@ -40,6 +40,21 @@ def is_within_bounds(stored: str) -> bool:
     return False
 
 
+def decoy_of(stored: str) -> str | None:
+    """Return a hash with the format and the costs of *stored* that no password matches; None for no such format."""
+    for form, is_affordable, _ in _FORMATS:
+        if (match := form.fullmatch(stored)) and is_affordable(match):
+            costs = match.groupdict()
+            if "cost" in costs:
+                return f"$2b${costs['cost']}${'.' * 53}"
+            if "iterations" in costs:
+                return f"pbkdf2_sha256${costs['iterations']}$decoy${'A' * 43}="
+            if "n" in costs:
+                return f"scrypt${costs['n']}$decoy${costs['r']}${costs['p']}${'A' * 86}=="
+            return f"{'0' * 32}:{'0' * 128}"
+    return None
+
+
 def is_match(stored: str, password: str) -> bool:
     """
     Return whether *password* is the one behind *stored*.

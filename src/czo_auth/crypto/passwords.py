@@ -128,6 +128,22 @@ def verify_password(stored: str, password: str) -> PasswordMatch:
     return _NO_MATCH
 
 
+def decoy_of(stored: str) -> str | None:
+    """
+    Return a hash with the format and the costs of *stored* that nobody's password matches.
+
+    None for a hash with our own parameters, and for one that cannot be verified.
+    """
+    if stored.startswith(CURRENT_HASHES_BEGIN):
+        return None
+    if match := _ARGON2.fullmatch(stored):
+        if not _is_affordable(match):
+            return None
+        salt_and_hash = DUMMY_HASH.removeprefix(CURRENT_HASHES_BEGIN)
+        return f"{stored[: match.start('salt')]}{salt_and_hash}"
+    return imported_hashes.decoy_of(stored)
+
+
 def is_verifiable(stored: str) -> bool:
     """Return whether some password could match *stored*: `verify_password` knows its format, and would pay its
     costs."""

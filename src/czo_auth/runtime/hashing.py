@@ -15,6 +15,7 @@ from czo_auth.core.two_factor.factor import HashedCode
 from czo_auth.crypto import codes, passwords
 from czo_auth.crypto.codes import BackupCode
 from czo_auth.crypto.passwords import PasswordMatch
+from czo_auth.runtime.decoys import EqualWork
 
 T = TypeVar("T")
 _BACKGROUND_NICENESS = 10
@@ -36,6 +37,7 @@ class HashingPool:
         self._most = count + queue
         self._pending = 0
         self._codes_pending = 0
+        self._equal_work = EqualWork()
 
     async def hash_password(self, password: str) -> str:
         """Hash a password that was accepted."""
@@ -43,8 +45,11 @@ class HashingPool:
 
     async def verify_password(self, stored: str | None, password: str) -> PasswordMatch:
         """Verify a password; with None the same work is done against a hash that nobody knows (S24)."""
-        match = await self._run(lambda: passwords.verify_password(stored or passwords.DUMMY_HASH, password))
-        return match if stored is not None else PasswordMatch(matches=False, needs_rehash=False)
+        return await self._run(lambda: self._equal_work.verify(stored, password))
+
+    def learn(self, stored: str) -> None:
+        """Note a kind of hash that users have, before somebody signs in with one."""
+        self._equal_work.learn(stored)
 
     async def hash_codes(
         self, fresh: Sequence[BackupCode], *, until_awaited: asyncio.Event | None = None

@@ -65,6 +65,7 @@ from czo_auth.core.ids import new_id
 from czo_auth.core.mail import Links, Mail
 from czo_auth.core.sessions.access_tokens import AccessTokens
 from czo_auth.core.sessions.last_used import SessionUses
+from czo_auth.crypto import passwords
 from czo_auth.delivery.pwned_passwords import NoBreaches, PwnedPasswords
 from czo_auth.delivery.subscribers import Subscribers
 from czo_auth.deployment import make_data_folder
@@ -93,6 +94,8 @@ if TYPE_CHECKING:
     from czo_auth.storage import Storage
 
 _LOG = logging.getLogger("czo_auth")
+HASHES_EVERY = timedelta(hours=1)
+HASHES_SAMPLED = 200
 PAUSE_SECONDS = 1.0
 """After a start that failed without the database."""
 
@@ -410,6 +413,8 @@ class Runtime:
             self._relaying = asyncio.create_task(self._relay.run())
         # At once too: a process that was killed may have left a deleted user half erased.
         self._background.spawn(self._housekeeping.keep_retention())
+        await self._learn_hashes()
+        self._background.repeat(self._learn_hashes, every=HASHES_EVERY)
         self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.flush_session_uses, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
@@ -433,6 +438,15 @@ class Runtime:
             source=self.settings.public_url,
             now=self.now,
         )
+
+    async def _learn_hashes(self) -> None:
+        """Look which kinds of password hashes users have, so that a sign-in takes the same time for all (S24)."""
+        current = passwords.CURRENT_HASHES_BEGIN
+        found = await self.services.transactions.read(
+            lambda tx: tx.users.sample_foreign_hashes(current, limit=HASHES_SAMPLED)
+        )
+        for stored in found:
+            self._hashing.learn(stored)
 
     def _all_sinks(self) -> list[Sink]:
         sinks = list(self._sinks)

@@ -187,11 +187,18 @@ class SqlUsers(Store, Users):
         return UserCounts(users=found, banned=banned, with_factor=with_factor)
 
     def count_foreign_hashes(self, current: str) -> int:
+        statement = select(func.count()).select_from(self._tables.users).where(self._is_foreign(current))
+        return self._connection.execute(statement).scalar_one()
+
+    def sample_foreign_hashes(self, current: str, *, limit: int) -> Sequence[str]:
+        hashes = select(self._tables.users.c.password_hash).where(self._is_foreign(current))
+        return [text for text in self._connection.execute(hashes.limit(limit)).scalars() if text is not None]
+
+    def _is_foreign(self, current: str) -> ColumnElement[bool]:
         users = self._tables.users
-        foreign = users.c.password_hash.is_not(None) & not_(
+        return users.c.password_hash.is_not(None) & not_(
             users.c.password_hash.startswith(current, autoescape=True)
         )
-        return self._connection.execute(select(func.count()).select_from(users).where(foreign)).scalar_one()
 
     def add_mail_token(
         self, token: MailToken, *, digest: str, now: datetime, most: int = MAX_LIVE_LINKS

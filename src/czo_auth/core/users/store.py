@@ -134,6 +134,9 @@ class Users(Protocol):
     def count_by_state(self) -> UserCounts:
         """Count all users, the banned ones, and those who are not and have a second factor."""
 
+    def sample_foreign_hashes(self, current: str, *, limit: int) -> Sequence[str]:
+        """Read some password hashes that do not begin with *current*."""
+
     def count_foreign_hashes(self, current: str) -> int:
         """Count the users whose password hash does not begin with *current*: not made with today's parameters."""
 
