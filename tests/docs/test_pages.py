@@ -27,6 +27,7 @@ NOT_RUN = {
         "auth-client.js (not run here: needs npm packages; tests/better_auth does)",
     ),
     ("docs/how-to/better-auth.md", "in your front end (not run here: tests/better_auth does)"),
+    ("docs/how-to/passkeys.md", "settings of a real deployment, not run"),
     ("docs/how-to/proxy.md", "nginx.conf (not run by the tests: needs nginx and a certificate)"),
 }
 

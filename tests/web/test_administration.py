@@ -52,7 +52,7 @@ async def test_the_overview_counts_who_has_a_second_factor(pages: Pages) -> None
     await pages.here.admin()
     ada = await pages.here.people.sign_in(pages.here.ada, "admin")
     text = (await pages.get("/admin", session=ada.token)).text
-    assert "2 in all, 1 with 2FA" in text
+    assert "2 in total, 1 with 2FA" in text
     assert "1 can do nothing but turn it on." in text
 
 
