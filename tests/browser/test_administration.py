@@ -49,6 +49,7 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     assert "Enter a reason" in admin.error
     admin.fill(reset_reason="lost phone and codes, seen in person")
     admin.press("Reset")
+    admin.press("Yes, reset")
     assert admin.sees("Two-factor authentication reset")
     bob.phone = None
     bob.open("/security")
@@ -63,6 +64,9 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     assert bob.sees("You are signed in as: Merchant.")
     admin.fill(reason="spam")
     admin.press("Ban")
+    assert admin.sees(f"Ban {bob.name}?")
+    admin.look("admin-confirm")
+    admin.press("Yes, ban")
     assert admin.sees("User banned.")
     bob.begin()
     assert "Incorrect email address or password." in bob.error
@@ -79,7 +83,7 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
         admin.page.get_by_role("link", name="Export JSON").click()
     assert len(json.loads(download.value.path().read_text())["audit"]) == len(rows)
     admin.page.get_by_label("Outcome").select_option("denied")
-    admin.page.get_by_role("button", name="Show").click()
+    admin.page.get_by_role("button", name="Search").click()
     admin.page.get_by_text("Found: 0").wait_for()
     assert "outcome=denied" in str(admin.page.get_by_role("link", name="Export CSV").get_attribute("href"))
 

@@ -86,11 +86,15 @@ async def test_administrator_creates_ends_sessions_exports_and_deletes(pages: Pa
     assert not await pages.here.people.is_alive(session)
     saved = await pages.post(f"{theirs}/export", session=admin.token)
     assert json.loads(saved.text)["user"]["id"] == account.id
-    gone = await pages.post(f"{path}/delete", {"delete_reason": "asked"}, session=admin.token)
+    gone = await pages.post(
+        f"{path}/delete", {"delete_reason": "asked", "confirmed": "1"}, session=admin.token
+    )
     assert gone.headers["location"] == "/account/admin/users"
     assert (await pages.get(path, session=admin.token)).status_code == 404
     own = await pages.post(
-        f"/admin/users/{pages.here.ada.id}/ban", {"reason": "one click"}, session=admin.token
+        f"/admin/users/{pages.here.ada.id}/ban",
+        {"reason": "two clicks", "confirmed": "1"},
+        session=admin.token,
     )
     assert own.status_code == 409
     assert "last administrator" in own.text

@@ -31,7 +31,7 @@ async def pages(sqlite_databases: object) -> AsyncIterator[Pages]:
 async def ask(pages: Pages, admin: str) -> str:
     """Ask for the reset of carol's factor on her page; gives the token of the mail."""
     carol = pages.here.carol
-    form = {"reset_reason": "lost <b>both</b>"}
+    form = {"reset_reason": "lost <b>both</b>", "confirmed": "1"}
     asked = await pages.post(f"/admin/users/{carol.id}/reset-two-factor", form, session=admin)
     assert asked.headers["location"] == f"/account/admin/users/{carol.id}"
     return await pages.here.mail.token(carol.email, "two_factor_reset_asked")
@@ -48,7 +48,9 @@ async def test_administrators_see_what_waits_and_cancel_it(pages: Pages) -> None
         assert f'action="/account/admin/users/{carol.id}/cancel-reset"' in text
     assert f"{pages.here.ada.email}</a>" in (await pages.get(f"/admin/users/{carol.id}", session=admin)).text
     again = await pages.post(
-        f"/admin/users/{carol.id}/reset-two-factor", {"reset_reason": "again"}, session=admin
+        f"/admin/users/{carol.id}/reset-two-factor",
+        {"reset_reason": "again", "confirmed": "1"},
+        session=admin,
     )
     assert (again.status_code, "A reset is already pending for this user." in again.text) == (409, True)
     cancelled = await pages.post(f"/admin/users/{carol.id}/cancel-reset", session=admin)

@@ -8,6 +8,7 @@ from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.limits import MAX_EMAIL, MAX_REASON, MAX_SEARCH
 from czo_auth.web.pages.account import download
 from czo_auth.web.pages.administration import one_user, proved
+from czo_auth.web.pages.confirmation import confirmation
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -59,6 +60,9 @@ async def delete_user(page: PageRequest) -> Response:
     consume = await proved(page, f"/admin/users/{user_id}")
     if isinstance(consume, Response):
         return consume
+    asked = await confirmation(page, "delete", user_id)
+    if asked is not None:
+        return asked
     await page.call.runtime.delete_user.delete(
         user_id, reason=reason, consume=consume, context=page.call.context
     )

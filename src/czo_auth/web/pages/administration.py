@@ -12,6 +12,7 @@ from czo_auth.core.flows.two_factor.proofs import ConsumeProof
 from czo_auth.core.limits import MAX_REASON, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.users.user import User
+from czo_auth.web.pages.confirmation import Question, confirmation
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -86,6 +87,9 @@ async def ban(page: PageRequest) -> Response:
     """Ban a user: everything they hold ends at once."""
     call = page.call
     reason = page.form.text("reason", most=MAX_REASON)
+    asked = await confirmation(page, "ban", page.id("id"))
+    if asked is not None:
+        return asked
     await call.runtime.administration.ban(page.id("id"), reason=reason, context=call.context)
     return page.go(f"/admin/users/{page.id('id')}", done="user_banned")
 
@@ -106,6 +110,9 @@ async def reset_two_factor(page: PageRequest) -> Response:
     consume = await _proved(page)
     if isinstance(consume, Response):
         return consume
+    asked = await confirmation(page, "reset", page.id("id"))
+    if asked is not None:
+        return asked
     waits = await call.runtime.recovery.ask(
         page.id("id"), reason=reason, consume=consume, context=call.context
     )
@@ -130,6 +137,10 @@ async def change_actor_types(page: PageRequest) -> Response:
     consume = await _proved(page)
     if isinstance(consume, Response):
         return consume
+    question = await _question_about(page, kept)
+    asked = None if question is None else await confirmation(page, question, page.id("id"))
+    if asked is not None:
+        return asked
     await call.runtime.administration.change_actor_types(
         page.id("id"),
         add=sorted(kept),
@@ -146,6 +157,18 @@ async def revoke_key(page: PageRequest) -> Response:
     call = page.call
     await call.runtime.administration.revoke_api_key(page.id("key"), context=call.context)
     return page.go(f"/admin/users/{page.id('id')}", done="key_revoked")
+
+
+async def _question_about(page: PageRequest, kept: set[str]) -> Question | None:
+    """Return what is asked before a change makes somebody an administrator, or no longer one."""
+    runtime = page.call.runtime
+    user = await runtime.administration.get(page.id("id"))
+    administering = {actor.name for actor in runtime.services.actors if actor.administers}
+    if administering & (kept - set(user.actor_types)):
+        return "grant"
+    if administering & (set(user.actor_types) - kept):
+        return "take"
+    return None
 
 
 async def _asker(page: PageRequest, user_id: str) -> User | None:

@@ -1,0 +1,29 @@
+"""Asking once, by name, before an administrator does to a person what is hard to take back (F36)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from starlette.responses import Response
+
+from czo_auth.web.routing import PageRequest
+
+Question = Literal["ban", "reset", "delete", "grant", "take"]
+
+
+async def confirmation(page: PageRequest, question: Question, user_id: str) -> Response | None:
+    """
+    Return the page that asks whether *user_id* is meant; None when it was answered.
+
+    The page sends the same form again, so that it works without a script and nothing has to be typed twice.
+    """
+    if "confirmed" in page.form:
+        return None
+    sent = [(name, text) for name, texts in page.form.fields.items() for text in texts]
+    return page.show(
+        "admin_confirm.html",
+        question=question,
+        user=await page.call.runtime.administration.get(user_id),
+        sent=sent,
+        is_own=user_id == page.call.principal.user_id,
+    )
