@@ -131,14 +131,16 @@ async def test_reset_dies_when_who_asked_could_not_ask_any_more(deployment: Depl
     match lost:
         case "actor_type":
             await administration.change_actor_types(
-                admin.user_id, add=(), remove=("admin",), context=operator_context(NOW)
+                admin.user_id, add=(), remove=("admin",), force=True, context=operator_context(NOW)
             )
         case "factor":
             await deployment.runtime.recovery.reset_now(
                 admin.user_id, reason="lost", context=operator_context(NOW)
             )
         case _:
-            await administration.ban(admin.user_id, reason="stolen", context=operator_context(NOW))
+            await administration.ban(
+                admin.user_id, reason="stolen", force=True, context=operator_context(NOW)
+            )
     await deployment.runtime.recovery.carry_out_due(now=DUE)
     assert await has_factor(deployment, carol)
     assert await outcomes(deployment) == ["asker_lost_rights"]
