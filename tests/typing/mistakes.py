@@ -14,7 +14,7 @@ Settings(totp_drift="two")  # type: ignore[arg-type]
 
 auth = Auth(Settings())
 Auth({"base_url": "https://shop.example"})  # type: ignore[arg-type]
-auth.require("admin")  # type: ignore[call-arg]
+auth.require(actor=7)  # type: ignore[arg-type]
 auth.require(aal="2")  # type: ignore[arg-type]
 auth.require(scope="orders:read")  # type: ignore[call-arg]
 requires(scopes=7)  # type: ignore[arg-type]
