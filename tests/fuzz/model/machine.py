@@ -33,7 +33,9 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators):
         for account in [*self._here.prepared.customers[:1], *self._here.prepared.admins]:
             is_admin = account in self._here.prepared.admins
             factor = Factor(secret=account.has.secret, codes=list(account.codes), last_step=account.has._last)
-            self.world.people.append(Person(account=account, factor=factor, is_admin=is_admin))
+            self.world.people.append(
+                Person(account=account, factor=factor, is_admin=is_admin, is_confirmed=is_admin)
+            )
 
     @initialize(number=st.integers(0, 2**32))
     def begin(self, number: int = 1) -> None:

@@ -27,13 +27,14 @@ class Operators(Acting):
         how = {"context": system_context(self._now)}
         add, remove = (["admin"], []) if deed == "promote" else ([], ["admin"])
         if deed == "ban":
-            self._run(administration.ban(person.id, reason="the model", **how))
+            self._run(administration.ban(person.id, reason="the model", force=True, **how))
         elif deed == "unban":
             self._run(administration.unban(person.id, **how))
         elif deed == "reset":
             self._run(recovery.reset_now(person.id, reason="the model", **how))
         else:
-            self._run(administration.change_actor_types(person.id, add=add, remove=remove, **how))
+            changing = administration.change_actor_types(person.id, add=add, remove=remove, force=True, **how)
+            self._run(changing)
         self._done(person, deed)
 
     @rule(pick=PICK, by=PICK, deed=DEEDS)
@@ -45,6 +46,10 @@ class Operators(Acting):
         refused = self.world.administers(session, now=self._now)
         path, status = f"/admin/users/{person.id}", 200
         reason = {"reason": "the model"}
+        if refused is None and deed not in ("ban", "unban"):
+            refused = self.world.has_recent_proof(session, now=self._now)
+        if refused is None and deed in ("ban", "demote") and self.world.is_last_administrator(person):
+            refused = (409, "LAST_ADMINISTRATOR")
         if deed == "reset":
             if refused is None and person is session.person:
                 refused = (403, "CANNOT_RESET_OWN_TWO_FACTOR")

@@ -73,6 +73,8 @@ class Passwords(Acting):
         if self._holds(answer, refused):
             assert "set-auth-token" not in answer.headers
             person.account.password = new
+            if link.kind == "mail" and not person.is_confirmed:
+                world.after_first_proof(person)
             world.after_password(person, now=now)
             if person.is_stopped:
                 world.forgive(person)

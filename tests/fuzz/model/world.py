@@ -56,6 +56,7 @@ class Person:
     old_secrets: list[str] = field(default_factory=list)
     is_admin: bool = False
     is_banned: bool = False
+    is_confirmed: bool = False
     failures: int = 0
     locked_until: datetime | None = None
     is_stopped: bool = False
@@ -127,6 +128,10 @@ class Link:
 class Organization:
     id: str
     roles: dict[Person, str]
+    maker: Person = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.maker = next(iter(self.roles))
 
     def stands_below(self, person: Person, role: str) -> bool:
         return RANKS.index(role) > RANKS.index(self.roles[person])
@@ -198,6 +203,17 @@ class World:
         if refused is None and session.actor != "admin":
             return 403, "FORBIDDEN"
         return refused
+
+    def has_recent_proof(self, session: Session, *, now: datetime) -> Refused:
+        """Say whether a session proved password and factor a short while ago."""
+        times = [session.auth_time, *([session.proved_at] if session.person.factor else [])]
+        recent = all(at is not None and now - at <= 10 * MINUTE for at in times)
+        return None if recent else (403, "REAUTHENTICATION_REQUIRED")
+
+    def is_last_administrator(self, person: Person) -> bool:
+        """Say whether nobody else could administer the deployment."""
+        acting = [one for one in self.people if one.is_admin and not one.is_banned]
+        return acting == [person]
 
     def after_issue(self, session: Session) -> None:
         self.sessions.append(session)
@@ -386,6 +402,14 @@ class World:
             link.is_over = link.is_over or link.person is person
         self.end_sessions(person, now=now, keep=keep)
         self.tell(person, "auth.user.updated")
+
+    def after_first_proof(self, person: Person) -> None:
+        """Note that a mailed link proved an address for the first time: what was made before it is over."""
+        person.is_confirmed = True
+        self.end_keys(person=person)
+        elsewhere = any(person in each.roles and each.maker is not person for each in self.organizations)
+        if person.factor is not None and not person.is_admin and not elsewhere:
+            self.after_factor_removed(person)
 
     # --- keys --------------------------------------------------------------------------------------------------------
     def accepts(self, key: Key, *, now: datetime) -> Refused:
