@@ -54,7 +54,8 @@ class Deployment:
 
     @property
     def base(self) -> str:
-        return f"{self.server.url}/account"
+        """Where its links lead: at this machine's name, as the server calls itself."""
+        return f"http://localhost:{self.server.port}/account"
 
     def operate(self, act: Callable[[Auth], Any], *, mail: Mailbox | None = None, **more: Any) -> Any:
         """Do something on the database, as the command line does, or as a server with other settings would."""

@@ -54,8 +54,7 @@ def person(chromium: Browser, deployment: Deployment) -> Iterator[Person]:
     context = chromium.new_context(locale="en-GB", viewport={"width": 1100, "height": 800})
     context.set_default_timeout(TIMEOUT_MILLISECONDS)
     page = context.new_page()
-    base = f"http://localhost:{deployment.server.port}/account"
-    visitor = Visitor(page, base, email=new_email())
+    visitor = Visitor(page, deployment.base, email=new_email())
     yield visitor, VirtualAuthenticator(page)
     context.close()
     assert not visitor.complaints
@@ -154,7 +153,7 @@ def test_a_passkey_is_the_second_step(person: Person) -> None:
 def test_pages_work_without_scripts(chromium: Browser, deployment: Deployment) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"http://localhost:{deployment.server.port}/account/sign-in")
+    page.goto(f"{deployment.base}/sign-in")
     assert not page.get_by_role("button", name="Sign in with a passkey").is_visible()
     assert page.get_by_role("button", name="Sign in", exact=True).is_visible()
     context.close()
