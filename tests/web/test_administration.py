@@ -53,7 +53,7 @@ async def test_the_overview_counts_who_has_a_second_factor(pages: Pages) -> None
     ada = await pages.here.people.sign_in(pages.here.ada, "admin")
     text = (await pages.get("/admin", session=ada.token)).text
     assert "2 in total, 1 with 2FA" in text
-    assert "1 can do nothing but turn it on." in text
+    assert "1 must turn it on before they can do anything else." in text
 
 
 async def test_a_script_is_told_to_leave_when_the_session_is_over(pages: Pages) -> None:
