@@ -30,7 +30,7 @@ from czo_auth.web.pages import (
     webhooks,
 )
 from czo_auth.web.renderer import STATIC, PageRenderer
-from czo_auth.web.routing import PageRequest
+from czo_auth.web.routing import PageRequest, recognize
 from czo_auth.web.translations import best_language, catalogue
 
 GROUPS = (
@@ -89,9 +89,9 @@ async def _missing(request: Request, error: Exception) -> Response:
         renderer=request.app.state.renderer,
         request=request,
         translations=catalogue(best_language(request.headers.get("accept-language", ""))),
-        call_or_none=None,
+        call_or_none=await recognize(request),
         query=Form(),
         form=Form(),
         refusal=refusal,
     )
-    return page.show("refused.html", http_status=status_of(refusal))
+    return page.show("refused.html", switch_to=None, http_status=status_of(refusal))

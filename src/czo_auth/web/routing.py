@@ -204,7 +204,7 @@ class _Page:
             page = await self._enter(request.app.state.app_state, page)
             return await self._shown(page)
         except Exception as error:
-            return self._refused(page, refusal_of(error))
+            return await self._refused(page, refusal_of(error))
 
     async def _enter(self, app_state: AppState, page: PageRequest) -> PageRequest:
         """Admit the visitor; a form must come from a page of ours even when no cookie came with it."""
@@ -226,18 +226,19 @@ class _Page:
                 raise
             return _with_status(await self.again(replace(page, refusal=refusal)), refusal)
 
-    def _refused(self, page: PageRequest, refusal: Refusal) -> Response:
+    async def _refused(self, page: PageRequest, refusal: Refusal) -> Response:
         """Lead to the page that helps, or say why not."""
         match refusal:
             case TwoFactorSetupRequired():
                 return page.go("/enrol")
             case SecondFactorNeeded() | PhishingResistantFactorRequired():
                 return page.go("/prove", next=self._way_back(page))
-            case Unauthorized() | InvalidToken():
+            case Unauthorized() | InvalidToken() if page.caller is None:
                 return page.go("/sign-in", next=self._way_back(page))
             case _:
-                shown_page = replace(page, refusal=refusal).show("refused.html")
-                return _with_status(shown_page, refusal)
+                call = page.call_or_none or await recognize(page.request)
+                refused = replace(page, call_or_none=call, refusal=refusal)
+                return _with_status(refused.show("refused.html", switch_to=_way_in(refused)), refusal)
 
     def _way_back(self, page: PageRequest) -> str:
         scope = page.request.scope
@@ -246,6 +247,28 @@ class _Page:
         query: bytes = scope.get("query_string", b"")
         address = str(scope["path"]) + (f"?{query.decode('latin-1')}" if query else "")
         return address if is_own_page(address) else "/"
+
+
+async def recognize(request: Request) -> RequestContext | None:
+    """Return who asks for a page that they are not shown, so that it keeps the navigation; None for strangers."""
+    if request.method not in ("GET", "HEAD"):
+        return None
+    try:
+        return await admit_request(request.app.state.app_state, request, SIGNED_OUT, opens_session=False)
+    except Exception:
+        # The page says already what is wrong; without a navigation, then.
+        return None
+
+
+def _way_in(page: PageRequest) -> str | None:
+    """Return the actor type that opens the administration to who is there as another one."""
+    caller = page.caller
+    if caller is None or caller.administers or not page.path.startswith("/admin"):
+        return None
+    actors = page.call.runtime.services.actors
+    return next(
+        (actor.name for actor in actors if actor.administers and actor.name in caller.actor_types), None
+    )
 
 
 def _with_status(response: Response, refusal: Refusal) -> Response:

@@ -177,7 +177,9 @@ async def decline(page: PageRequest) -> Response:
 @pages.get("/accept-invitation", access=ACCOUNT)
 async def accept_form(page: PageRequest) -> Response:
     """Ask whether the invitation shall be accepted; looking accepts nothing."""
-    return page.show("accept_invitation.html", token=_token(page))
+    token = _token(page)
+    received = await page.call.runtime.invitations.read_by_token(token, context=page.call.context)
+    return page.show("accept_invitation.html", token=token, received=received)
 
 
 @pages.post("/accept-invitation", access=ACCOUNT, again=accept_form)

@@ -54,7 +54,9 @@ async def forgot(page: PageRequest) -> Response:
 async def reset_form(page: PageRequest) -> Response:
     """Ask for the new password; the mailed token is not spent by looking, but it replaces earlier ones."""
     await _note_opened(page)
-    return page.show("reset_password.html", token=_token(page))
+    token = _token(page)
+    is_live = await page.call.runtime.passwords.is_live(token, now=page.call.now)
+    return page.show("reset_password.html", token=token, is_live=is_live)
 
 
 @pages.post("/reset-password", access=SIGNED_OUT, again=reset_form)
@@ -89,7 +91,7 @@ async def verify(page: PageRequest) -> Response:
     leads_to = check_callback_url(call, page.form.optional("callbackURL", most=2048))
     await call.runtime.verify_email.verify(_token(page), context=call.context)
     if leads_to is None:
-        return page.go("/sign-in", done="email_verified")
+        return page.go("/sign-in" if page.caller is None else "/security", done="email_verified")
     # No redirect: the policy of the pages lets a form lead nowhere else.
     shown = page.show("verify_email.html", token="", leads_to=leads_to, is_done=True)
     shown.headers["refresh"] = f"0; url={leads_to}"
@@ -122,7 +124,7 @@ async def cancel_reset(page: PageRequest) -> Response:
     """Cancel the reset of a second factor of which its user was warned by mail; nobody need be signed in."""
     call = page.call
     await call.runtime.recovery.cancel_by_token(_token(page), context=call.context)
-    return page.go("/sign-in", done="reset_cancelled")
+    return page.go("/sign-in" if page.caller is None else "/security", done="reset_cancelled")
 
 
 async def _note_opened(page: PageRequest) -> None:

@@ -30,11 +30,15 @@ async def home(page: PageRequest) -> Response:
 @pages.get("/sign-up", access=SIGNED_OUT)
 async def sign_up_form(page: PageRequest) -> Response:
     """Ask for what an account needs."""
+    if page.caller is not None and page.refusal is None:
+        return page.go_on()
     actors = page.call.runtime.services.actors
     asked = page.form.raw("as") or page.query.raw("as")
     open_ones = [actor for actor in actors if actor.sign_up_open]
     chosen = next((actor for actor in open_ones if actor.name == asked), actors.default)
-    return page.show("sign_up.html", actor=chosen, actors=open_ones, next=_wanted(page))
+    return page.show(
+        "sign_up.html", actor=chosen, actors=open_ones, next=_wanted(page), email=_typed_email(page)
+    )
 
 
 @pages.post("/sign-up", access=SIGNED_OUT, again=sign_up_form, opens_session=True)
@@ -49,14 +53,16 @@ async def sign_up(page: PageRequest) -> Response:
     )
     actor = form.text("as", most=MAX_ID)
     await call.runtime.sign_up.sign_up(actor, new, context=call.context)
-    return page.go(
-        "/sign-in", done="signed_up", **{"as": actor}, **{"next": _wanted(page)} if _wanted(page) else {}
-    )
+    wanted = _wanted(page)
+    query = {"as": actor, "email": new.email} | ({"next": wanted} if wanted else {})
+    return page.go("/sign-in", done="signed_up", **query)
 
 
 @pages.get("/sign-in", access=SIGNED_OUT)
 async def sign_in_form(page: PageRequest) -> Response:
     """Ask for address and password."""
+    if page.caller is not None and page.refusal is None:
+        return page.go_on()
     actors = page.call.runtime.services.actors
     asked = page.form.raw("as") or page.query.raw("as")
     chosen = next((actor for actor in actors if actor.name == asked), actors.default)
@@ -65,6 +71,7 @@ async def sign_in_form(page: PageRequest) -> Response:
         actor=chosen,
         actors=list(actors),
         next=_wanted(page),
+        email=_typed_email(page),
         passkey=_as_shown(_sign_in_options(page)),
     )
 
@@ -198,6 +205,11 @@ def _as_shown(options: Options | None) -> dict[str, str] | None:
     if options is None:
         return None
     return {"options": json.dumps(options), "ceremony": str(options["ceremony"])}
+
+
+def _typed_email(page: PageRequest) -> str:
+    """Return the address that was typed before, on this form or on the one that led here."""
+    return (page.form.raw("email") or page.query.raw("email"))[:MAX_EMAIL]
 
 
 def _wanted(page: PageRequest) -> str:

@@ -66,3 +66,14 @@ window.addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
+
+// The address that was typed goes along to the other form.
+for (const link of document.querySelectorAll("a[data-carries]")) {
+  link.addEventListener("click", () => {
+    const address = new URL(link.href);
+    const typed = document.getElementById(link.dataset.carries).value;
+    if (typed) address.searchParams.set("email", typed);
+    else address.searchParams.delete("email");
+    link.href = address.href;
+  });
+}

@@ -300,6 +300,27 @@ class Invitations:
 
         return await self._services.transactions.read(read_received, context)
 
+    async def read_by_token(self, token: str, *, context: Context) -> ReceivedInvitation:
+        """
+        Read the invitation that *token* was mailed for, without accepting it.
+
+        Raises:
+            InvitationNotFound: Used, expired, withdrawn, unknown, or its inviter may not invite any more.
+            NotTheRecipient: It was sent to somebody else.
+        """
+        principal = context.caller
+        require_session(principal)
+        if not tokens.is_well_formed(token, tokens.INVITATION):
+            raise InvitationNotFound
+        digest = tokens.digest(token)
+
+        def read_received(tx: Transaction) -> ReceivedInvitation:
+            received = _live(tx, tx.organizations.find_invitation_by_digest(digest))
+            _check_recipient(tx.users.find(principal.user_id), received.invitation)
+            return received
+
+        return await self._services.transactions.read(read_received, context)
+
     async def accept_by_token(self, token: str, *, context: Context) -> AcceptedInvitation:
         """
         Accept the invitation that *token* was mailed for.

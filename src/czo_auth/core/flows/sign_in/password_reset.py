@@ -140,6 +140,14 @@ class Passwords:
         if await self._services.transactions.read(lambda tx: tx.users.find_mail_token(digest, now=now)):
             await self._services.transactions.run(lambda tx: tx.users.open_mail_token(digest, now=now))
 
+    async def is_live(self, token: str, *, now: datetime) -> bool:
+        """Return whether a mailed link still sets a password; reading spends nothing."""
+        if not tokens.is_well_formed(token, tokens.MAIL):
+            return False
+        digest = tokens.digest(token)
+        found = await self._services.transactions.read(lambda tx: tx.users.find_mail_token(digest, now=now))
+        return found is not None and found.purpose == "reset_password"
+
     async def reset(self, token: str, *, new: str, context: Context) -> None:
         """
         Set a new password with a token that was mailed, or handed over by an operator.
