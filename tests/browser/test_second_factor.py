@@ -55,6 +55,7 @@ def test_an_administrator_is_led_to_enrollment_and_no_further(
     assert ada.phone is not None
     manual_key = ada.page.locator("#manual-key").inner_text()
     assert manual_key.replace(" ", "") == ada.phone.secret, "nothing has to be scanned again"
+    assert ada.page.locator("#backup-codes li").all_inner_texts() == ada.codes
     ada.look("enrolment-wrong-code")
     ada.fill(code=ada.phone.code())
     ada.press("Turn on")
