@@ -114,7 +114,7 @@ async def test_flows_refuse_a_key_in_process_as_well(timed: Timed) -> None:
     how: dict[str, Any] = {"context": system_context(now).of(principal)}
     new = NewInvitation(email="eve@example.com", role="owner")
     for attempt in (
-        auth.invitations.list(principal, organization),
+        auth.invitations.list(organization, context=Context(now=now).of(principal)),
         auth.invitations.get(invitation, context=Context(now=now).of(principal)),
         auth.invitations.list_for(context=Context(now=now).of(principal)),
         auth.invitations.invite(organization, new, **how),

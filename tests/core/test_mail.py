@@ -59,6 +59,12 @@ COMPOSED: dict[str, Callable[[Language], MailMessage]] = {
         TO, asked_at=AT - HOUR, at=AT, language=language
     ),
     "two_factor_enabled": lambda language: mail.compose_two_factor_enabled(TO, at=AT, language=language),
+    "two_factor_due": lambda language: mail.compose_two_factor_due(
+        TO, organization="Acme", due_at=AT, language=language
+    ),
+    "two_factor_exempt": lambda language: mail.compose_two_factor_exempt(
+        TO, organization="Acme", until=AT, language=language
+    ),
     "two_factor_disabled": lambda language: mail.compose_two_factor_disabled(TO, at=AT, language=language),
     "passkey_added": lambda language: mail.compose_passkey_added(TO, name="phone", at=AT, language=language),
     "passkey_removed": lambda language: mail.compose_passkey_removed(TO, name=None, at=AT, language=language),

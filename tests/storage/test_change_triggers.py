@@ -27,8 +27,8 @@ NEVER_CHANGED = {
     "factors": {"user_id"},
     "passkeys": {"user_id"},
     "members": {"organization_id", "user_id"},
-    "sessions": {"id", "digest", "user_id", "lineage_id"},
-    # The time of the last use is read to be moved on, and no right hangs on it.
+    # The time of the last use is read to be moved on; idle sessions are not remembered past their end.
+    "sessions": {"id", "digest", "user_id", "lineage_id", "created_at", "last_used_at"},
     "api_keys": {"id", "digest", "user_id", "last_used_at"},
 }
 
@@ -47,10 +47,12 @@ TAKES_AWAY = [
     "UPDATE czo_auth_api_keys SET allowed_ips = '192.0.2.1'",
     "DELETE FROM czo_auth_api_keys",
     "UPDATE czo_auth_members SET role = 'viewer'",
+    "UPDATE czo_auth_members SET two_factor_due_at = 1",
     "DELETE FROM czo_auth_members",
     "DELETE FROM czo_auth_factors",
 ]
 TAKES_NOTHING = [
+    "UPDATE czo_auth_members SET two_factor_reminded_days = 7",
     "UPDATE czo_auth_api_keys SET last_used_at = 1, noticed_days = 7",
     "UPDATE czo_auth_users SET name = 'Grace', credential_version = 7",
     "UPDATE czo_auth_organizations SET name = 'Other'",

@@ -33,4 +33,5 @@ async def authenticate_token(runtime: Runtime, text: str, *, ip: str | None) -> 
             raise InvalidToken
     if principal.restricted_to is not None:
         raise TwoFactorSetupRequired
+    principal.check_organization()
     return principal

@@ -18,7 +18,13 @@ from czo_auth.asgi.credentials import Credential
 from czo_auth.asgi.origins import SAFE_METHODS
 from czo_auth.core.access import Access, admit
 from czo_auth.core.context import Context
-from czo_auth.core.errors import Forbidden, Refusal, TwoFactorSetupRequired, Unavailable
+from czo_auth.core.errors import (
+    Forbidden,
+    OrganizationTwoFactorRequired,
+    Refusal,
+    TwoFactorSetupRequired,
+    Unavailable,
+)
 from czo_auth.core.principal import Principal
 from czo_auth.core.users.own_fields import UserFields
 from czo_auth.runtime import Runtime
@@ -156,7 +162,7 @@ async def _prove(
         raise origin_refusal
     try:
         return await authenticator.prove(credential, scope)
-    except (Unavailable, TwoFactorSetupRequired):
+    except (Unavailable, TwoFactorSetupRequired, OrganizationTwoFactorRequired):
         raise
     except Refusal:
         if optional:
@@ -170,7 +176,7 @@ async def _refuse_blocked_key(runtime: Runtime, credential: Credential | None, *
         return
     try:
         await runtime.authenticate.check_owner(credential.value, now=now)
-    except (Unavailable, TwoFactorSetupRequired):
+    except (Unavailable, TwoFactorSetupRequired, OrganizationTwoFactorRequired):
         raise
     except Refusal:
         return

@@ -194,7 +194,7 @@ class AuthMiddleware:
 
         try:
             principal = self._authenticator.get_cached(scope)
-            if principal is None or principal.restricted_to is not None or principal.requires_passkey:
+            if principal is None or principal.is_restricted:
                 principal = await self._admit(scope)
             state = scope.setdefault("state", {})
             state[PRINCIPAL] = principal
@@ -247,6 +247,7 @@ class AuthMiddleware:
             raise Unauthorized
         if principal is not None:
             principal.check_factors()
+            principal.check_organization()
         return principal
 
     async def _prove(self, scope: Scope, credential: Credential) -> Principal | None:

@@ -342,6 +342,13 @@ class TwoFactorSetupRequired(Forbidden):
     message = "Turn on two-factor authentication first."
 
 
+class OrganizationTwoFactorRequired(Forbidden):
+    """The organization that the request acts in demands a factor that its member does not have (S37)."""
+
+    code = "ORGANIZATION_TWO_FACTOR_REQUIRED"
+    message = "This organization requires two-factor authentication. Turn it on first."
+
+
 class ReauthenticationRequired(Forbidden):
     code = "REAUTHENTICATION_REQUIRED"
     message = "Confirm it is you first: enter your password again."

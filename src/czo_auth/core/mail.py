@@ -24,6 +24,8 @@ MailKind = Literal[
     "two_factor_reset_cancelled",
     "two_factor_enabled",
     "two_factor_disabled",
+    "two_factor_due",
+    "two_factor_exempt",
     "passkey_added",
     "passkey_removed",
     "password_changed",
@@ -370,6 +372,24 @@ def compose_two_factor_disabled(
 ) -> MailMessage:
     """Compose the notice that an authenticator app, or all factors, were removed."""
     return _compose(to, "two_factor_disabled", language=language, at=_time(at))
+
+
+def compose_two_factor_due(
+    to: str, *, organization: str, due_at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the reminder that an organization refuses its members without a second factor soon."""
+    return _compose(
+        to, "two_factor_due", language=language, organization=_name(organization), at=_time(due_at)
+    )
+
+
+def compose_two_factor_exempt(
+    to: str, *, organization: str, until: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the notice that an owner exempted the reader from two factors until a time, or ended that."""
+    return _compose(
+        to, "two_factor_exempt", language=language, organization=_name(organization), at=_time(until)
+    )
 
 
 def compose_passkey_added(

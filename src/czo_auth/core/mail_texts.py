@@ -238,6 +238,40 @@ If this was not you, reset your password and ask an administrator for help.
 Si ce n'était pas vous, réinitialisez votre mot de passe et demandez de l'aide à un administrateur.
 """,
     ),
+    ("two_factor_due", "en"): (
+        "Turn on two-factor authentication by {at}",
+        """The organization “{organization}” requires two-factor authentication of its members. From {at} on you
+cannot use it without a second factor.
+
+Turn on two factors on the security page of your account before then. Your account and other organizations stay as
+they are.
+""",
+    ),
+    ("two_factor_due", "fr"): (
+        "Activez l'authentification à deux facteurs avant le {at}",
+        """L'organisation « {organization} » exige l'authentification à deux facteurs de ses membres. À partir du {at},
+vous ne pourrez plus l'utiliser sans second facteur.
+
+Activez l'authentification à deux facteurs sur la page de sécurité de votre compte d'ici là. Votre compte et vos
+autres organisations restent inchangés.
+""",
+    ),
+    ("two_factor_exempt", "en"): (
+        "Your time to turn on two-factor authentication changed",
+        """An owner of the organization “{organization}” changed your exemption from two-factor authentication. It ends
+at {at}.
+
+Turn on two factors on the security page of your account before then.
+""",
+    ),
+    ("two_factor_exempt", "fr"): (
+        "Votre délai pour activer l'authentification à deux facteurs a changé",
+        """Un propriétaire de l'organisation « {organization} » a modifié votre exemption de l'authentification à deux
+facteurs. Elle prend fin le {at}.
+
+Activez l'authentification à deux facteurs sur la page de sécurité de votre compte d'ici là.
+""",
+    ),
     ("passkey_added", "en"): (
         "A passkey was added",
         """A passkey (“{name}”) was added to your account at {at}. Anyone who has it can sign in with it.

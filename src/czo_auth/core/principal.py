@@ -11,6 +11,7 @@ from czo_auth.core.errors import (
     ActorTypeMismatch,
     InsufficientScope,
     OrganizationScopeMismatch,
+    OrganizationTwoFactorRequired,
     PhishingResistantFactorRequired,
     ReauthenticationRequired,
     SecondFactorNeeded,
@@ -45,6 +46,7 @@ class Principal:
         auth_time: When the password was last proved.
         factor_proved_at: When a second factor was last proved in this session.
         requires_passkey: Whether an actor type demands a passkey that the user has and this session did not use yet.
+        organization_demands_factor: Whether ``organization_id`` demands by now a factor that the user does not have.
     """
 
     kind: Literal["session", "api_key"]
@@ -68,6 +70,7 @@ class Principal:
     auth_time: datetime | None = None
     factor_proved_at: datetime | None = None
     requires_passkey: bool = False
+    organization_demands_factor: bool = False
 
     @property
     def phishing_resistant(self) -> bool:
@@ -88,6 +91,21 @@ class Principal:
         self.check_enrollment()
         if self.requires_passkey:
             raise PhishingResistantFactorRequired
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether something is to be done before a host's route is reached."""
+        return self.restricted_to is not None or self.requires_passkey or self.organization_demands_factor
+
+    def check_organization(self) -> None:
+        """
+        Refuse to act in an organization that demands a factor which the user does not have (S37).
+
+        Raises:
+            OrganizationTwoFactorRequired
+        """
+        if self.organization_demands_factor:
+            raise OrganizationTwoFactorRequired
 
     def check_enrollment(self) -> None:
         """
@@ -117,9 +135,11 @@ class Principal:
             SecondFactorNeeded: More assurance is asked for.
             InsufficientScope: A scope is missing.
             OrganizationScopeMismatch: The principal acts elsewhere.
+            OrganizationTwoFactorRequired: Its organization demands a factor that the user does not have.
             PhishingResistantFactorRequired: A passkey is asked for, and none was used in this session.
         """
         self.check_factors()
+        self.check_organization()
         if actor is not None and self.actor_type != actor:
             raise ActorTypeMismatch
         if self.aal < aal:

@@ -23,6 +23,7 @@ from czo_auth.core.events.store import AuditLog, AuditRemoval
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.idempotency.store import KeptAnswers
 from czo_auth.core.organizations.store import Organizations
+from czo_auth.core.organizations.two_factor import FactorRules
 from czo_auth.core.passkeys.store import Passkeys
 from czo_auth.core.sealing_store import KeyChecks
 from czo_auth.core.sessions.store import Sessions
@@ -74,6 +75,8 @@ class Transaction(Protocol):
     @property
     def organizations(self) -> Organizations: ...
     @property
+    def factor_rules(self) -> FactorRules: ...
+    @property
     def budgets(self) -> Budgets: ...
     @property
     def audit_log(self) -> AuditLog: ...
@@ -119,6 +122,7 @@ class CredentialRecord:
         lineage_id: Of a session; None for a key.
         has_factor: Whether the owner has a factor of either kind: an authenticator app or a passkey.
         has_passkey: Whether the owner has a passkey.
+        two_factor_due_at: When the organization demands a factor of the owner; None when it does not.
         guard: The allow-list and the rate limit of a key that has either.
     """
 
@@ -141,6 +145,12 @@ class CredentialRecord:
     lineage_id: str | None = None
     restrictions: KeyRestrictions | None = None
     has_passkey: bool = False
+    two_factor_due_at: datetime | None = None
+
+    def is_refused(self, *, now: datetime) -> bool:
+        """Whether the organization demands a factor by now that the owner does not have (S37)."""
+        due_at = self.two_factor_due_at
+        return due_at is not None and due_at <= now and not self.has_factor
 
 
 class Lookup(Protocol):

@@ -219,7 +219,7 @@ class Query:
     async def organization(self, info: CurrentRequest, id: strawberry.ID) -> Organization | None:
         call = info.context.call
         try:
-            seen = await call.runtime.manage_organizations.get(call.principal, id)
+            seen = await call.runtime.manage_organizations.get(id, context=call.context)
         except UnknownOrganization:
             return None
         return Organization.of(seen.organization, role=seen.member.role)

@@ -110,7 +110,7 @@ class Requirement:
         principal, auth = self._caller(scope)
         organization_id = self._organization(scope, parameters)
         if organization_id is not None:
-            principal = await act_in_organization(auth.services, principal, organization_id)
+            principal = await act_in_organization(auth.services, principal, organization_id, now=auth.now())
         return self._met_by(principal, auth, scope)
 
     def admit_blocking(
@@ -122,7 +122,7 @@ class Requirement:
         if organization_id is not None and organization_id != principal.organization_id:
             loop: asyncio.AbstractEventLoop = scope["state"][DEPLOYMENT][1]
             _refuse_on_loop(loop)
-            looked_up = act_in_organization(auth.services, principal, organization_id)
+            looked_up = act_in_organization(auth.services, principal, organization_id, now=auth.now())
             principal = asyncio.run_coroutine_threadsafe(looked_up, loop).result()
         return self._met_by(principal, auth, scope)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
+from czo_auth.asgi.timestamps import format_timestamp_or_none
 from czo_auth.core.access import ACCOUNT, ANYONE_KNOWN, ENROLLING, ENROLLING_OR_SIGNING_IN, PUBLIC
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
@@ -83,12 +84,16 @@ async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> Respon
 async def current_session(call: CurrentRequest) -> records.CurrentSession:
     """The present session and its user."""
     session, user = await call.runtime.manage_sessions.current(call.principal)
+    due_at = None
+    if not user.owns_factor:
+        due_at = await call.runtime.manage_two_factor.find_due_at(context=call.context)
     return records.CurrentSession.of_user(
-        session, user, call.user_fields, restricted_to=call.principal.restricted_to
+        session, user, call.user_fields, restricted_to=call.principal.restricted_to, due_at=due_at
     )
 
 
 @routes.add("GET", "/whoami", access=ANYONE_KNOWN)
 async def whoami(call: CurrentRequest) -> records.Principal:
     """What the credential turned out to be."""
+    call.principal.check_organization()
     return records.Principal.of(call.principal)

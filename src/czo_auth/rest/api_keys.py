@@ -130,7 +130,7 @@ def seconds(count: int) -> timedelta:
 async def _may_still_have(call: RequestContext, request: Request, answer: Any) -> None:
     made = answer["apiKey"]
     await call.runtime.manage_api_keys.check_creation(
-        call.principal, organization_id=made["organizationId"], scopes=made["scopes"]
+        organization_id=made["organizationId"], scopes=made["scopes"], context=call.context
     )
 
 

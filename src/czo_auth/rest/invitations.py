@@ -52,7 +52,9 @@ def shaped_invitation(of: Invitation) -> Json:
 
 async def _may_still_invite(call: RequestContext, request: Request, answer: Any) -> None:
     role = answer["invitation"]["role"]
-    await call.runtime.invitations.check_inviter(call.principal, request.path_params["organization_id"], role)
+    await call.runtime.invitations.check_inviter(
+        request.path_params["organization_id"], role, context=call.context
+    )
 
 
 @routes.add(
@@ -79,7 +81,7 @@ async def list_invitations(
 ) -> Response:
     """The invitations of an organization, newest first, answered ones too."""
     page = await call.runtime.invitations.list(
-        call.principal, organization_id, PageQuery(limit=limit, cursor=cursor)
+        organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
     return page_response("invitations", page, shaped_invitation)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
@@ -11,12 +12,14 @@ from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.membership import Membership
+from czo_auth.core.flows.organizations.two_factor import PreviewedRule, Proof
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ROLE, MAX_SLUG
 from czo_auth.core.organizations.organization import Member
+from czo_auth.core.organizations.two_factor import MAX_GRACE_DAYS
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import organization_shapes as shapes
 from czo_auth.rest.answers import no_content, page_response
-from czo_auth.rest.models import Body, Image, Metadata, Name
+from czo_auth.rest.models import Body, Code, Image, Metadata, Moment, Name, Password, Reason
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.records import Json
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -41,6 +44,22 @@ class UpdateOrganizationRequest(Body):
     metadata: Metadata | None = None
     api_key_max_days: Days | None = None
     api_key_unused_days: Days | None = None
+    require_two_factor_from: Moment | None = None
+    two_factor_grace_days: Days | None = None
+    password: Password | None = None
+    code: Code | None = None
+
+
+class ExemptionRequest(Body):
+    until: Moment
+    reason: Reason
+    password: Password | None = None
+    code: Code | None = None
+
+
+class EndExemptionRequest(Body):
+    password: Password | None = None
+    code: Code | None = None
 
 
 class ChangeRoleRequest(Body):
@@ -86,7 +105,7 @@ async def list_organizations(
 @routes.add("GET", "/organizations/{organization_id}", access=SERVICE)
 async def get(organization_id: str, call: CurrentRequest) -> Response:
     """One of the caller's organizations."""
-    return _answer(await call.runtime.manage_organizations.get(call.principal, organization_id))
+    return _answer(await call.runtime.manage_organizations.get(organization_id, context=call.context))
 
 
 @routes.add("PATCH", "/organizations/{organization_id}", access=ACCOUNT)
@@ -94,16 +113,21 @@ async def change(organization_id: str, body: UpdateOrganizationRequest, call: Cu
     """
     Change name, slug, logo, metadata, or the rules about the lives of its API keys. Owners and admins may.
 
+    What factors members need is the owners' to change, with recent proof: from a day on, and with days of grace.
+
     A longest life binds existing keys too: those that would end later end when it is over, counted from now.
     """
     changes = OrganizationChanges(
-        given=frozenset(body.model_fields_set),
+        given=frozenset(body.model_fields_set) - {"password", "code"},
         name=body.name,
         slug=body.slug,
         logo=body.logo,
         metadata=body.metadata,
         api_key_max_days=body.api_key_max_days,
         api_key_unused_days=body.api_key_unused_days,
+        require_two_factor_from=body.require_two_factor_from,
+        two_factor_grace_days=body.two_factor_grace_days,
+        proof=Proof(password=body.password, code=body.code),
     )
     changed = await call.runtime.manage_organizations.update(organization_id, changes, context=call.context)
     return _answer(changed)
@@ -119,7 +143,69 @@ async def delete(organization_id: str, call: CurrentRequest) -> Response:
 @routes.add("POST", "/organizations/{organization_id}/activate", access=ACCOUNT)
 async def activate(organization_id: str, call: CurrentRequest) -> Response:
     """Make it the active organization of this session."""
-    return _answer(await call.runtime.manage_organizations.activate(call.principal, organization_id))
+    return _answer(await call.runtime.manage_organizations.activate(organization_id, context=call.context))
+
+
+@routes.add("POST", "/organizations/deactivate", access=ACCOUNT, status=204)
+async def deactivate(call: CurrentRequest) -> Response:
+    """Leave this session without an active organization."""
+    await call.runtime.manage_organizations.deactivate(call.principal)
+    return no_content()
+
+
+@routes.add("GET", "/organizations/{organization_id}/two-factor-report", access=ACCOUNT)
+async def report_factors(
+    organization_id: str,
+    call: CurrentRequest,
+    require_from: Annotated[Moment | None, Query(alias="requireTwoFactorFrom")] = None,
+    grace_days: Annotated[int | None, Query(alias="twoFactorGraceDays", ge=0, le=MAX_GRACE_DAYS)] = None,
+) -> Response:
+    """
+    Which members have a second factor, and who would be refused now. Owners and admins may.
+
+    With a date or a grace it is a preview of that rule, and changes nothing.
+    """
+    sent = {"from_": require_from is not None, "grace_days": grace_days is not None}
+    preview = PreviewedRule(
+        given=frozenset(name for name, is_sent in sent.items() if is_sent),
+        from_=require_from,
+        grace_days=grace_days or 0,
+    )
+    report = await call.runtime.organization_factors.report(organization_id, preview, context=call.context)
+    return JSONResponse(shapes.factor_report(report))
+
+
+@routes.add("PUT", "/organizations/{organization_id}/members/{user_id}/two-factor-exemption", access=ACCOUNT)
+async def exempt(
+    organization_id: str, user_id: str, body: ExemptionRequest, call: CurrentRequest
+) -> Response:
+    """Let a member act without a second factor until a date, with recent proof. Owners may, not for themselves."""
+    exemption = await call.runtime.organization_factors.exempt(
+        organization_id,
+        user_id,
+        until=body.until,
+        reason=body.reason,
+        proof=Proof(password=body.password, code=body.code),
+        context=call.context,
+    )
+    return JSONResponse({"exemption": shapes.exemption(exemption)})
+
+
+@routes.add(
+    "DELETE",
+    "/organizations/{organization_id}/members/{user_id}/two-factor-exemption",
+    access=ACCOUNT,
+    status=204,
+)
+async def end_exemption(
+    organization_id: str, user_id: str, body: EndExemptionRequest, call: CurrentRequest
+) -> Response:
+    """End a member's exemption, with recent proof. Owners may."""
+    proof = Proof(password=body.password, code=body.code)
+    await call.runtime.organization_factors.end_exemption(
+        organization_id, user_id, proof=proof, context=call.context
+    )
+    return no_content()
 
 
 @routes.add("GET", "/organizations/{organization_id}/members", access=SERVICE)
@@ -128,7 +214,7 @@ async def list_members(
 ) -> Response:
     """The members, oldest first. An API key sees no addresses."""
     page = await call.runtime.manage_organizations.list_members(
-        call.principal, organization_id, PageQuery(limit=limit, cursor=cursor)
+        organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
     return page_response("members", page, shaped_member)
 

@@ -71,6 +71,7 @@ async def status(call: CurrentRequest) -> Response:
             "enabledAt": format_timestamp_or_none(state.enabled_at),
             "methods": list(state.methods),
             "passkeys": state.passkeys,
+            "twoFactorDueAt": format_timestamp_or_none(state.due_at),
         }
     )
 

@@ -92,7 +92,7 @@ def shaped_delivery(of: Delivery) -> Json:
 
 
 async def _may_still_manage(call: RequestContext, request: Request, _: Any) -> None:
-    await call.runtime.webhooks.list(call.principal, request.path_params["organization_id"])
+    await call.runtime.webhooks.list(request.path_params["organization_id"], context=call.context)
 
 
 FOR_OWNERS = Idempotent(recheck=_may_still_manage)
@@ -108,12 +108,12 @@ async def _create(call: CurrentRequest, organization_id: str | None, body: Creat
 
 
 async def _list(call: CurrentRequest, organization_id: str | None, query: PageQuery) -> Response:
-    page = await call.runtime.webhooks.list(call.principal, organization_id, query)
+    page = await call.runtime.webhooks.list(organization_id, query, context=call.context)
     return page_response("webhooks", page, shaped_webhook)
 
 
 async def _get(call: CurrentRequest, organization_id: str | None, webhook_id: str) -> Response:
-    found = await call.runtime.webhooks.get(call.principal, organization_id, webhook_id)
+    found = await call.runtime.webhooks.get(organization_id, webhook_id, context=call.context)
     return JSONResponse({"webhook": shaped_webhook(found)})
 
 
@@ -166,7 +166,7 @@ async def _deliveries(
     query: PageQuery,
 ) -> Response:
     page = await call.runtime.webhooks.deliveries(
-        call.principal, organization_id, webhook_id, status=status, query=query
+        organization_id, webhook_id, status=status, query=query, context=call.context
     )
     return page_response("deliveries", page, shaped_delivery)
 

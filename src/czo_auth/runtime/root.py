@@ -40,6 +40,7 @@ from czo_auth.core.flows.idempotency import IdempotentRequests
 from czo_auth.core.flows.organizations.invitations import Invitations
 from czo_auth.core.flows.organizations.manage import ManageOrganizations
 from czo_auth.core.flows.organizations.operate import OperateOrganizations
+from czo_auth.core.flows.organizations.two_factor import OrganizationFactors
 from czo_auth.core.flows.passkeys.manage import ManagePasskeys
 from czo_auth.core.flows.passkeys.register import RegisterPasskey
 from czo_auth.core.flows.services import Background, Services
@@ -271,6 +272,7 @@ class Runtime:
         self.report_leak = ReportLeak(services)
         self.idempotency = IdempotentRequests(services)
         self.manage_organizations = ManageOrganizations(services)
+        self.organization_factors = OrganizationFactors(services)
         self.operate_organizations = OperateOrganizations(services)
         self.invitations = Invitations(services)
         self.administration = Administration(services)
@@ -423,6 +425,11 @@ class Runtime:
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
         self._background.repeat(self._housekeeping.keep_retention, every=RETENTION_EVERY)
         self._background.repeat(self._housekeeping.enforce_key_expiry, every=KEY_EXPIRY_EVERY)
+        self._background.repeat(self._remind_of_factors, every=KEY_EXPIRY_EVERY)
+
+    async def _remind_of_factors(self) -> None:
+        """Tell members ahead that their organization demands two factors soon."""
+        await self.organization_factors.remind(now=self.now())
 
     def _webhook_dispatcher(self, owner: str) -> WebhookDispatcher:
         def sender() -> WebhookSender:

@@ -36,7 +36,7 @@ WATCHED: Final[dict[str, WatchedTable]] = {
     "users": WatchedTable(columns=("actor_types", "banned_at")),
     "factors": WatchedTable(inserts=True),
     "passkeys": WatchedTable(inserts=True),
-    "members": WatchedTable(columns=("role",), inserts=True),
+    "members": WatchedTable(columns=("role", "two_factor_due_at"), inserts=True),
     "sessions": WatchedTable(
         columns=(
             "aal",

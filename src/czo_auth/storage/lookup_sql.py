@@ -33,11 +33,11 @@ WHERE c.{by} = {mark} AND c.revoked_at IS NULL"""
 
 _API_KEY = (
     _COLUMNS + ", c.enabled, c.scopes, c.last_used_at, c.allowed_ips, c.rate_limit_max, "
-    "c.rate_limit_window_seconds, c.{by}\nFROM {prefix}api_keys AS c" + _OWNER
+    "c.rate_limit_window_seconds, m.two_factor_due_at, c.{by}\nFROM {prefix}api_keys AS c" + _OWNER
 )
 _SESSION = (
     _COLUMNS + ", c.aal, c.amr, c.auth_time, c.factor_proved_at, COALESCE(c.lineage_id, c.id), "
-    "COALESCE(c.last_used_at, c.created_at), c.{by}"
+    "COALESCE(c.last_used_at, c.created_at), m.two_factor_due_at, c.{by}"
     "\nFROM {prefix}sessions AS c" + _OWNER
 )
 
@@ -92,6 +92,7 @@ def api_key_record(row: Any) -> CredentialRecord:
         factor_proved_at=None,
         last_used_at=_time(row[11]),
         restrictions=None if row[12] is None and row[13] is None else _restrictions(row),
+        two_factor_due_at=_time(row[15]),
     )
 
 
@@ -123,6 +124,7 @@ def session_record(row: Any) -> CredentialRecord:
         factor_proved_at=_time(row[12]),
         lineage_id=row[13],
         last_used_at=_time(row[14]),
+        two_factor_due_at=_time(row[15]),
     )
 
 

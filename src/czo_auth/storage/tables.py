@@ -19,6 +19,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -410,6 +411,8 @@ class Tables:
             Column("api_key_max_days", Integer),
             Column("api_key_unused_days", Integer),
             Column("created_by", String(36)),
+            Column("require_two_factor_from", Instant),
+            Column("two_factor_grace_days", Integer, nullable=False, server_default="0"),
             UniqueConstraint("slug"),
         )
         self.members = self._table(
@@ -419,7 +422,22 @@ class Tables:
             self._user_id(index=True),
             Column("role", Text, nullable=False),
             Column("created_at", Instant, nullable=False),
+            # What the organization's rule, the first joining and an exemption come to; the hot path reads it.
+            Column("two_factor_due_at", Instant, index=True),
+            Column("two_factor_reminded_days", Integer),
             UniqueConstraint("organization_id", "user_id"),
+        )
+        # No foreign key on the membership: what it says outlives leaving.
+        self.two_factor_terms = self._table(
+            "two_factor_terms",
+            self._reference("organization_id", "organizations"),
+            self._user_id(index=True),
+            Column("first_joined_at", Instant, nullable=False),
+            Column("exempt_since", Instant),
+            Column("exempt_until", Instant),
+            Column("exempt_reason", Text),
+            Column("exempt_by", String(36)),
+            PrimaryKeyConstraint("organization_id", "user_id"),
         )
         self.invitations = self._table(
             "invitations",

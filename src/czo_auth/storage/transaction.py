@@ -29,6 +29,7 @@ from czo_auth.storage.resets import SqlResets
 from czo_auth.storage.sessions import SqlSessions
 from czo_auth.storage.tables import Tables
 from czo_auth.storage.two_factor import SqlTwoFactor
+from czo_auth.storage.two_factor_rules import SqlFactorRules
 from czo_auth.storage.users import SqlUsers
 from czo_auth.storage.webhooks import SqlWebhooks
 
@@ -98,6 +99,10 @@ class SqlTransaction:
     @cached_property
     def organizations(self) -> SqlOrganizations:
         return SqlOrganizations(self.connection, self.tables)
+
+    @cached_property
+    def factor_rules(self) -> SqlFactorRules:
+        return SqlFactorRules(self.connection, self.tables)
 
     @cached_property
     def budgets(self) -> SqlBudgets:

@@ -114,6 +114,13 @@ EMAIL_CHANGE_REQUESTED = _action("auth.user.email_change_requested", "A change o
 ORGANIZATION_HANDED_OVER = _action(
     "auth.org.handed_over", "An administrator made a member the owner; `reason` says why."
 )
+TWO_FACTOR_EXEMPTED = _action(
+    "auth.org.two_factor_exempted",
+    "A member may act without a second factor until a date; `reason` says why.",
+)
+TWO_FACTOR_EXEMPTION_ENDED = _action(
+    "auth.org.two_factor_exemption_ended", "A member's exemption from two factors was ended."
+)
 USER_EXPORTED = _action("auth.user.exported", "Everything that is kept about a user was exported.")
 AUDIT_VERSION_1_CLOSED = _action(
     "auth.audit.version_1_closed", "The records before this one are of the first version."

@@ -30,21 +30,23 @@ def second_step_methods(services: Services, tx: Transaction, user: User) -> tupl
     return tuple(methods)
 
 
-def demands_two_factor(services: Services, user: User) -> bool:
+def demands_two_factor(services: Services, tx: Transaction, user: User) -> bool:
     """Whether anything demands two factors of *user*, so that a passkey of theirs turns them on."""
-    return services.actors.demand_two_factor(user.actor_types)
+    if services.actors.demand_two_factor(user.actor_types):
+        return True
+    return tx.factor_rules.find_earliest(user.id) is not None
 
 
 def enable_where_demanded(services: Services, tx: Transaction, user: User) -> User:
     """
-    Make passkeys count as second step where an actor type demands two factors; belongs under the user's lock.
+    Make passkeys count as second step where something demands two factors; belongs under the user's lock.
 
     A passkey that was registered as a way to sign in turns two factors on when a demand comes later.
 
     Returns:
         The user as they are then.
     """
-    if user.has_factor or not user.has_passkey or not demands_two_factor(services, user):
+    if user.has_factor or not user.has_passkey or not demands_two_factor(services, tx, user):
         return user
     tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
     return tx.users.find(user.id) or user

@@ -33,6 +33,8 @@ class Organization:
         api_key_max_days: The longest life of its keys; None for no bound of its own.
         api_key_unused_days: After so many days without use its keys expire; None for no rule of its own.
         created_by: The user who created it; None where that is not known any more.
+        require_two_factor_from: From when on its members need a second factor; None for never.
+        two_factor_grace_days: How many days after they first joined a member has to get one.
     """
 
     id: str
@@ -45,6 +47,8 @@ class Organization:
     api_key_max_days: int | None = None
     api_key_unused_days: int | None = None
     created_by: str | None = None
+    require_two_factor_from: datetime | None = None
+    two_factor_grace_days: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,7 @@ class Member:
 
     Attributes:
         email: None where the reader must not see addresses: API keys do not.
+        two_factor_due_at: From when on they need a second factor here, exemptions counted; None for never.
     """
 
     id: str
@@ -64,6 +69,7 @@ class Member:
     name: str
     image: str | None
     created_at: datetime
+    two_factor_due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

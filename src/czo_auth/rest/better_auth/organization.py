@@ -165,7 +165,8 @@ def _active(
 async def _chosen(call: RequestContext, organization_id: str | None, slug: str | None) -> str | None:
     """Take the organization that a query names, by slug before id, or the active one, if there is one."""
     if slug:
-        return (await call.runtime.manage_organizations.get_by_slug(call.principal, slug)).organization.id
+        found = await call.runtime.manage_organizations.get_by_slug(slug, context=call.context)
+        return found.organization.id
     return organization_id or call.principal.organization_id
 
 
@@ -236,7 +237,7 @@ async def get_organization(
         chosen = await _chosen(call, organization_id, organization_slug)
         if chosen is None:
             return JSONResponse(None)
-        found = await call.runtime.manage_organizations.get(call.principal, chosen)
+        found = await call.runtime.manage_organizations.get(chosen, context=call.context)
     return JSONResponse(_organization(found.organization))
 
 
@@ -257,7 +258,9 @@ async def get_full_organization(
         if chosen is None:
             return JSONResponse(None)
         found = await call.runtime.manage_organizations.get_full(
-            call.principal, chosen, members_limit=min(members_limit or DEFAULT_PAGE, DEFAULT_PAGE)
+            chosen,
+            members_limit=min(members_limit or DEFAULT_PAGE, DEFAULT_PAGE),
+            context=call.context,
         )
     return JSONResponse(
         {
@@ -280,7 +283,7 @@ async def set_active(body: ClientActivateOrganizationRequest, call: CurrentReque
         chosen = await _chosen(call, body.organization_id, slug)
         if chosen is None:
             return JSONResponse(None)
-        activated = await organizations.activate(call.principal, chosen)
+        activated = await organizations.activate(chosen, context=call.context)
     return JSONResponse(_organization(activated.organization))
 
 
@@ -316,7 +319,7 @@ async def has_permission(body: ClientPermissionsRequest, call: CurrentRequest) -
     names = [f"{resource}:{action}" for resource, actions in wanted.items() for action in actions or [""]]
     with _named_for("has-permission"):
         success = await call.runtime.manage_organizations.has_permissions(
-            call.principal, _active(call, body.organization_id), names
+            _active(call, body.organization_id), names, context=call.context
         )
     return JSONResponse({"error": None, "success": success})
 
@@ -339,7 +342,7 @@ async def list_members(
     with _named_for("list-members"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
         page = await call.runtime.manage_organizations.list_members(
-            call.principal, chosen, PageQuery(limit=MAX_MEMBERS)
+            chosen, PageQuery(limit=MAX_MEMBERS), context=call.context
         )
         members = list(page.items)
     if filter_field is not None:
@@ -363,7 +366,7 @@ def _text_of(member: Member, field: str) -> str:
 async def get_active_member(call: CurrentRequest) -> Response:
     """What the caller is in the active organization."""
     with _named_for("get-active-member"):
-        found = await call.runtime.manage_organizations.get(call.principal, _active(call, None))
+        found = await call.runtime.manage_organizations.get(_active(call, None), context=call.context)
     return JSONResponse(shaped_member(found.member))
 
 
@@ -378,7 +381,7 @@ async def get_active_member_role(
     with _named_for("get-active-member-role"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
         found = await call.runtime.manage_organizations.get_member(
-            call.principal, chosen, user_id or call.principal.user_id
+            chosen, user_id or call.principal.user_id, context=call.context
         )
     return JSONResponse({"role": found.role})
 
@@ -443,7 +446,7 @@ async def list_invitations(call: CurrentRequest, organization_id: OrganizationId
     """The invitations of an organization, by default the active one, newest first, at most 100."""
     chosen = _active(call, organization_id)
     with _named_for("list-invitations"):
-        page = await call.runtime.invitations.list(call.principal, chosen)
+        page = await call.runtime.invitations.list(chosen, context=call.context)
     return JSONResponse([shaped_invitation(each) for each in page.items])
 
 

@@ -75,6 +75,7 @@ ANSWERS: Final[dict[str, Schema]] = {
         enabledAt=optional(r.TIME),
         methods=r.METHODS,
         passkeys=r.COUNT,
+        twoFactorDueAt=optional(r.TIME),
     ),
     "POST /two-factor/enable": plain(
         method={"const": "totp"},
@@ -158,6 +159,14 @@ ANSWERS: Final[dict[str, Schema]] = {
     "GET /organizations/{organization_id}": _ORGANIZATION,
     "PATCH /organizations/{organization_id}": _ORGANIZATION,
     "POST /organizations/{organization_id}/activate": _ORGANIZATION,
+    "GET /organizations/{organization_id}/two-factor-report": plain(
+        members=each(r.MEMBER_FACTORS),
+        apiKeys=plain(total=r.COUNT, wouldBeRefused=r.COUNT),
+        total=r.COUNT,
+    ),
+    "PUT /organizations/{organization_id}/members/{user_id}/two-factor-exemption": plain(
+        exemption=r.EXEMPTION
+    ),
     "GET /organizations/{organization_id}/members": listed("members", r.MEMBER),
     "PATCH /organizations/{organization_id}/members/{user_id}": plain(member=r.MEMBER),
     "POST /organizations/{organization_id}/invitations": plain(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
@@ -154,17 +156,31 @@ class SessionAnswer(Record):
         return cls(session=Session.of(session, restricted_to=restricted_to))
 
 
-class CurrentSession(SessionAnswer):
+class PresentSession(Session):
+    """The present session, and from when on an organization refuses its user for want of a second factor."""
+
+    two_factor_due_at: Timestamp | None
+
+
+class CurrentSession(Record):
     """The present session and its user."""
 
+    session: PresentSession
     user: User
 
     @classmethod
     def of_user(
-        cls, session: core.Session, user: core_user.User, fields: UserFields, *, restricted_to: str | None
+        cls,
+        session: core.Session,
+        user: core_user.User,
+        fields: UserFields,
+        *,
+        restricted_to: str | None,
+        due_at: datetime | None,
     ) -> Self:
         """Answer with a session and its user."""
-        return cls(session=Session.of(session, restricted_to=restricted_to), user=User.of(user, fields))
+        present = PresentSession.of(session, restricted_to=restricted_to, two_factor_due_at=due_at)
+        return cls(session=present, user=User.of(user, fields))
 
 
 class SessionPage(Listed):

@@ -47,7 +47,7 @@ async def one_organization(page: PageRequest) -> Response:
     """Members and invitations, as far as the caller may see them."""
     call = page.call
     full = await call.runtime.manage_organizations.get_full(
-        call.principal, page.id("id"), members_limit=MAX_PAGE
+        page.id("id"), members_limit=MAX_PAGE, context=call.context
     )
     role = full.membership.member.role
     return page.show(
@@ -78,7 +78,7 @@ async def rename(page: PageRequest) -> Response:
 async def delete(page: PageRequest) -> Response:
     """Delete an organization whose name was typed to confirm it."""
     call = page.call
-    seen = await call.runtime.manage_organizations.get(call.principal, page.id("id"))
+    seen = await call.runtime.manage_organizations.get(page.id("id"), context=call.context)
     if page.form.optional("typed_name") != seen.organization.name.strip():
         raise ValidationFailed(details=(("typed_name", "This is not the name of the organization."),))
     await call.runtime.manage_organizations.delete(seen.organization.id, context=call.context)

@@ -22,7 +22,7 @@ MAX_PATTERNS_LENGTH = 4000
 async def list_webhooks(page: PageRequest) -> Response:
     """The endpoints, and a form to make one."""
     call, organization_id = page.call, _organization_id(page)
-    found = await call.runtime.webhooks.list(call.principal, organization_id)
+    found = await call.runtime.webhooks.list(organization_id, context=call.context)
     families = _families(organization_id)
     return await _show(page, "webhooks.html", webhooks=found.items, families=families)
 
@@ -51,11 +51,11 @@ async def one_webhook(page: PageRequest) -> Response:
     return await _show(
         page,
         "webhook.html",
-        webhook=await call.runtime.webhooks.get(call.principal, organization_id, webhook_id),
+        webhook=await call.runtime.webhooks.get(organization_id, webhook_id, context=call.context),
         log=await call.runtime.webhooks.deliveries(
-            call.principal,
             organization_id,
             webhook_id,
+            context=call.context,
             status=status,
             query=PageQuery(limit=PAGE, cursor=page.query.optional("cursor", most=18)),
         ),
@@ -97,7 +97,7 @@ async def delete(page: PageRequest) -> Response:
 async def rotate(page: PageRequest) -> Response:
     """Make a new secret, and lead to the page that shows it."""
     call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
-    webhook = await call.runtime.webhooks.get(call.principal, organization_id, webhook_id)
+    webhook = await call.runtime.webhooks.get(organization_id, webhook_id, context=call.context)
 
     async def make() -> Secret:
         secret = await call.runtime.webhooks.rotate_secret(organization_id, webhook_id, context=call.context)
@@ -183,7 +183,7 @@ async def _show(page: PageRequest, template: str, **values: object) -> Response:
     call, organization_id = page.call, _organization_id(page)
     organization = None
     if organization_id is not None:
-        seen = await call.runtime.manage_organizations.get(call.principal, organization_id)
+        seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
         organization = seen.organization
     return page.show(
         template,

@@ -40,6 +40,10 @@ MILLISECOND = timedelta(milliseconds=1)
 ROUNDS = 12
 
 
+def by(principal: Principal) -> Context:
+    return Context(now=NOW).of(principal)
+
+
 def invite(
     deployment: Deployment,
     by: Principal,
@@ -140,7 +144,7 @@ async def test_stranger_cannot_tell_an_organization_from_none(deployment: Deploy
                 context=from_here(NOW).of(eve),
             )
         with pytest.raises(UnknownOrganization):
-            await deployment.invitations.list(eve, organization_id)
+            await deployment.invitations.list(organization_id, context=by(eve))
         with pytest.raises(UnknownOrganization):
             await deployment.invitations.cancel(
                 sent.invitation.id, organization_id=organization_id, context=from_here(NOW).of(eve)
@@ -206,7 +210,7 @@ async def test_admin_cannot_replace_the_invitation_of_an_owner_to_be(deployment:
     with pytest.raises(RoleAboveOwn):
         await invite(deployment, admin, acme, role="viewer", resends=True)
 
-    assert (await deployment.invitations.list(ada, acme.id)).items == [sent.invitation]
+    assert (await deployment.invitations.list(acme.id, context=by(ada))).items == [sent.invitation]
 
 
 async def test_open_invitations_are_bounded(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,12 +251,17 @@ async def test_invitations_are_listed_to_those_who_may_send_them(deployment: Dep
     lower = await invite(deployment, ada, acme, "low@example.com", "admin")
     upper = await invite(deployment, ada, acme, "high@example.com", "owner", now=NOW + MILLISECOND)
 
-    assert (await deployment.invitations.list(ada, acme.id)).items == [upper.invitation, lower.invitation]
-    assert (await deployment.invitations.list(admin, acme.id)).items == [lower.invitation]
-    assert (await deployment.organizations.get_full(admin, acme.id)).invitations == [lower.invitation]
-    assert (await deployment.organizations.get_full(member, acme.id)).invitations == []
+    assert (await deployment.invitations.list(acme.id, context=by(ada))).items == [
+        upper.invitation,
+        lower.invitation,
+    ]
+    assert (await deployment.invitations.list(acme.id, context=by(admin))).items == [lower.invitation]
+    assert (await deployment.organizations.get_full(acme.id, context=by(admin))).invitations == [
+        lower.invitation
+    ]
+    assert (await deployment.organizations.get_full(acme.id, context=by(member))).invitations == []
     with pytest.raises(Forbidden):
-        await deployment.invitations.list(member, acme.id)
+        await deployment.invitations.list(acme.id, context=by(member))
 
 
 async def test_withdrawn_invitation_is_dead_and_is_withdrawn_once(deployment: Deployment) -> None:
@@ -270,7 +279,9 @@ async def test_withdrawn_invitation_is_dead_and_is_withdrawn_once(deployment: De
         await accept_by_id(deployment, bob, sent.invitation.id)
     with pytest.raises(UnknownInvitation):
         await cancel(deployment, ada, sent.invitation.id, acme)
-    assert [each.status for each in (await deployment.invitations.list(ada, acme.id)).items] == ["canceled"]
+    assert [each.status for each in (await deployment.invitations.list(acme.id, context=by(ada))).items] == [
+        "canceled"
+    ]
 
 
 async def test_only_those_who_may_withdraw_do(deployment: Deployment) -> None:

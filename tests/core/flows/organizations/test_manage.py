@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     CannotFoundOrganization,
     Forbidden,
@@ -30,6 +31,10 @@ from tests.core.flows.deployment import NOW, Deployment, from_here, nowhere, ope
 
 ROLES = ("viewer", "member", "admin", "owner")
 ROUNDS = 12
+
+
+def by(principal: Principal) -> Context:
+    return Context(now=NOW).of(principal)
 
 
 def change_role(
@@ -178,13 +183,15 @@ async def test_stranger_cannot_tell_an_organization_from_none(deployment: Deploy
     ada, stranger = await deployment.person("ada"), await deployment.person("stranger")
     acme = await deployment.organization(ada)
     acts: list[Callable[[Organization], Awaitable[object]]] = [
-        lambda of: deployment.organizations.get(stranger, of.id),
-        lambda of: deployment.organizations.get_full(stranger, of.id),
-        lambda of: deployment.organizations.get_by_slug(stranger, of.slug),
-        lambda of: deployment.organizations.list_members(stranger, of.id),
-        lambda of: deployment.organizations.get_member(stranger, of.id, ada.user_id),
-        lambda of: deployment.organizations.has_permissions(stranger, of.id, ["organization:read"]),
-        lambda of: deployment.organizations.activate(stranger, of.id),
+        lambda of: deployment.organizations.get(of.id, context=by(stranger)),
+        lambda of: deployment.organizations.get_full(of.id, context=by(stranger)),
+        lambda of: deployment.organizations.get_by_slug(of.slug, context=by(stranger)),
+        lambda of: deployment.organizations.list_members(of.id, context=by(stranger)),
+        lambda of: deployment.organizations.get_member(of.id, ada.user_id, context=by(stranger)),
+        lambda of: deployment.organizations.has_permissions(
+            of.id, ["organization:read"], context=by(stranger)
+        ),
+        lambda of: deployment.organizations.activate(of.id, context=by(stranger)),
         lambda of: update(deployment, stranger, of, name="Mine"),
         lambda of: delete(deployment, stranger, of),
         lambda of: change_role(deployment, stranger, of, ada, "viewer"),
@@ -212,21 +219,26 @@ async def test_viewer_sees_the_organization_and_no_members(deployment: Deploymen
     member = await deployment.member(acme, "mel", "member")
 
     with pytest.raises(Forbidden):
-        await deployment.organizations.list_members(viewer, acme.id)
+        await deployment.organizations.list_members(acme.id, context=by(viewer))
     with pytest.raises(Forbidden):
-        await deployment.organizations.get_member(viewer, acme.id, ada.user_id)
-    assert (await deployment.organizations.get_member(viewer, acme.id, viewer.user_id)).role == "viewer"
-    full = await deployment.organizations.get_full(viewer, acme.id)
+        await deployment.organizations.get_member(acme.id, ada.user_id, context=by(viewer))
+    assert (
+        await deployment.organizations.get_member(acme.id, viewer.user_id, context=by(viewer))
+    ).role == "viewer"
+    full = await deployment.organizations.get_full(acme.id, context=by(viewer))
     assert [each.user_id for each in full.members] == [viewer.user_id]
     assert {
-        each.user_id for each in (await deployment.organizations.list_members(member, acme.id)).items
+        each.user_id
+        for each in (await deployment.organizations.list_members(acme.id, context=by(member))).items
     } == {
         ada.user_id,
         viewer.user_id,
         member.user_id,
     }
     with pytest.raises(UnknownMember):
-        await deployment.organizations.get_member(member, acme.id, (await deployment.person("eve")).user_id)
+        await deployment.organizations.get_member(
+            acme.id, (await deployment.person("eve")).user_id, context=by(member)
+        )
 
 
 async def test_permissions_are_asked_of_the_present_role(deployment: Deployment) -> None:
@@ -235,11 +247,11 @@ async def test_permissions_are_asked_of_the_present_role(deployment: Deployment)
     admin = await deployment.member(acme, "adm", "admin")
     may = deployment.organizations.has_permissions
 
-    assert await may(ada, acme.id, ["organization:delete", "invitation:create"])
-    assert await may(admin, acme.id, ["organization:update", "invitation:create"])
-    assert not await may(admin, acme.id, ["organization:update", "organization:delete"])
-    assert not await may(ada, acme.id, [])
-    assert not await may(ada, acme.id, ["spaceship:launch"])
+    assert await may(acme.id, ["organization:delete", "invitation:create"], context=by(ada))
+    assert await may(acme.id, ["organization:update", "invitation:create"], context=by(admin))
+    assert not await may(acme.id, ["organization:update", "organization:delete"], context=by(admin))
+    assert not await may(acme.id, [], context=by(ada))
+    assert not await may(acme.id, ["spaceship:launch"], context=by(ada))
 
 
 async def test_scoped_key_reads_its_own_organization_only(deployment: Deployment) -> None:
@@ -250,8 +262,8 @@ async def test_scoped_key_reads_its_own_organization_only(deployment: Deployment
     machine = await deployment.runtime.authenticate.api_key(key.key, client=nowhere, now=NOW)
 
     assert [of.id for of, _ in (await deployment.organizations.list(machine)).items] == [acme.id]
-    assert (await deployment.organizations.get(machine, acme.id)).organization == acme
-    assert (await deployment.organizations.list_members(machine, acme.id)).total == 1
+    assert (await deployment.organizations.get(acme.id, context=by(machine))).organization == acme
+    assert (await deployment.organizations.list_members(acme.id, context=by(machine))).total == 1
     for act in (
         deployment.organizations.get,
         deployment.organizations.get_full,
@@ -272,9 +284,9 @@ async def test_unscoped_key_reads_all_organizations_of_its_owner(deployment: Dep
     )
 
     assert {of.id for of, _ in (await deployment.organizations.list(machine)).items} == {acme.id, other.id}
-    assert (await deployment.organizations.get(machine, other.id)).member.role == "owner"
+    assert (await deployment.organizations.get(other.id, context=by(machine))).member.role == "owner"
     with pytest.raises(UnknownOrganization):
-        await deployment.organizations.get(machine, foreign.id)
+        await deployment.organizations.get(foreign.id, context=by(machine))
 
 
 # --- changing --------------------------------------------------------------------------------------------------------
@@ -297,9 +309,11 @@ async def test_only_what_was_sent_is_changed(deployment: Deployment) -> None:
     acme = (await deployment.organizations.create(new, context=from_here(NOW).of(ada))).organization
 
     await update(deployment, ada, acme, name="Acme 2")
-    assert (await deployment.organizations.get(ada, acme.id)).organization == replace(acme, name="Acme 2")
+    assert (await deployment.organizations.get(acme.id, context=by(ada))).organization == replace(
+        acme, name="Acme 2"
+    )
     await update(deployment, ada, acme, logo=None, metadata=None, slug="acme-2")
-    assert (await deployment.organizations.get(ada, acme.id)).organization == replace(
+    assert (await deployment.organizations.get(acme.id, context=by(ada))).organization == replace(
         acme, name="Acme 2", slug="acme-2", logo=None, metadata=None
     )
     await update(deployment, ada, acme)
@@ -324,7 +338,7 @@ async def test_slug_of_another_organization_cannot_be_taken(deployment: Deployme
     with pytest.raises(SlugTaken):
         await update(deployment, ada, acme, slug=other.slug, name="Renamed")
 
-    assert (await deployment.organizations.get(ada, acme.id)).organization == acme
+    assert (await deployment.organizations.get(acme.id, context=by(ada))).organization == acme
 
 
 async def test_deletion_ends_what_leaned_on_the_organization(deployment: Deployment) -> None:
@@ -334,7 +348,7 @@ async def test_deletion_ends_what_leaned_on_the_organization(deployment: Deploym
     admin = await deployment.member(acme, "adm", "admin")
     keys = [await deployment.api_key(ada, acme), await deployment.api_key(admin, acme)]
     untouched = await deployment.api_key(ada)
-    await deployment.organizations.activate(ada, acme.id)
+    await deployment.organizations.activate(acme.id, context=by(ada))
 
     await delete(deployment, ada, acme)
 
@@ -359,7 +373,7 @@ async def test_active_organization_is_one_of_the_users_own(deployment: Deploymen
     ada = await deployment.proved(token)
     acme = await deployment.organization(ada)
 
-    await deployment.organizations.activate(ada, acme.id)
+    await deployment.organizations.activate(acme.id, context=by(ada))
     assert (await deployment.proved(token)).organization_id == acme.id
     await deployment.organizations.deactivate(ada)
     assert (await deployment.proved(token)).organization_id is None
@@ -524,7 +538,7 @@ async def test_removed_member_loses_keys_and_active_organization_for_good(
         await deployment.api_key(ada, acme),
     )
     unscoped = await deployment.api_key(bob)
-    await deployment.organizations.activate(bob, acme.id)
+    await deployment.organizations.activate(acme.id, context=by(bob))
 
     await remove(deployment, bob if leaves else ada, acme, bob)
 

@@ -28,6 +28,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_CHANGED, AuditEvent
 from czo_auth.core.fields import checked_metadata, checked_name
+from czo_auth.core.flows.organizations.demanded_factor import check_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations import roles
@@ -166,7 +167,7 @@ class ManageApiKeys:
         return made
 
     async def check_creation(
-        self, principal: Principal, *, organization_id: str | None, scopes: Collection[str]
+        self, *, organization_id: str | None, scopes: Collection[str], context: Context
     ) -> None:
         """
         Refuse unless the caller may create a key with these rights now; makes nothing.
@@ -175,6 +176,8 @@ class ManageApiKeys:
             NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope, InvalidToken: As `create`.
         """
 
+        principal = context.caller
+
         def check_rights(tx: Transaction) -> None:
             owner = tx.users.find(principal.user_id)
             if owner is None:
@@ -182,7 +185,7 @@ class ManageApiKeys:
             role = self._check_organization(tx, principal, organization_id)
             check_grant(scopes, may_use=self._may_use(principal, owner, role))
 
-        await self._services.transactions.read(check_rights)
+        await self._services.transactions.read(check_rights, context)
 
     def _may_use(self, principal: Principal, owner: User, role: str | None) -> Callable[[str], bool]:
         return partial(
@@ -216,6 +219,7 @@ class ManageApiKeys:
             raise NotMemberOfOrganization
         if not roles.may(member.role, "apiKey:create"):
             raise InsufficientApiKeyPermissions
+        check_factor(tx, member)
         return member.role
 
     def _expiry(self, new: NewApiKey, *, now: datetime) -> datetime | None:

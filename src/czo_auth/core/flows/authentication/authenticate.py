@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 from functools import partial
 
 from czo_auth.core.api_keys.last_used import LastUsed
-from czo_auth.core.errors import InvalidApiKey, InvalidToken, TwoFactorSetupRequired
+from czo_auth.core.errors import (
+    InvalidApiKey,
+    InvalidToken,
+    OrganizationTwoFactorRequired,
+    TwoFactorSetupRequired,
+)
 from czo_auth.core.flows.api_keys.restrictions import ClientAddress, EnforceRestrictions, RestrictedKey
 from czo_auth.core.flows.authentication.cache import CredentialCache, make_room
 from czo_auth.core.flows.services import Services
@@ -88,7 +93,7 @@ class Authenticate:
 
         Raises:
             InvalidApiKey: Unknown, revoked, expired, disabled, or its owner or organization is gone: one answer.
-            TwoFactorSetupRequired: The owner must have a second factor and has none.
+            TwoFactorSetupRequired, OrganizationTwoFactorRequired: The owner must have a second factor and has none.
             IpAddressNotAllowed, ApiKeyRateLimited: This use is not allowed; the key lives.
             StorageUnavailable: The database does not answer.
         """
@@ -112,11 +117,13 @@ class Authenticate:
             restricted = RestrictedKey(principal, found.restrictions)
             if is_lasting:
                 self._restricted.put(
-                    digest, restricted, change_token=change_token, until=_end(found), now=now
+                    digest, restricted, change_token=change_token, until=_until(found, now=now), now=now
                 )
             await self._restrictions.admit(restricted, client=client, now=now)
         elif is_lasting:
-            self._cache.put(digest, principal, change_token=change_token, until=_end(found), now=now)
+            self._cache.put(
+                digest, principal, change_token=change_token, until=_until(found, now=now), now=now
+            )
         self._last_used.saw(found.id, stored=found.last_used_at, now=now)
         return principal
 
@@ -147,6 +154,8 @@ class Authenticate:
             raise InvalidApiKey
         if self._must_enroll(found):
             raise TwoFactorSetupRequired
+        if found.is_refused(now=now):
+            raise OrganizationTwoFactorRequired
         # An actor type that the owner lost falls back to the one that everybody has: its rights went with it.
         actor_type = (
             found.actor_type if found.actor_type in found.actor_types else services.actors.default.name
@@ -268,6 +277,7 @@ class Authenticate:
         if owner.user_id != verified.user_id:
             raise InvalidToken
         ends_at = datetime.fromtimestamp(verified.expires_at, UTC)
+        until = min(_until(found, now=now), ends_at)
         ends_at = min(_end(found), ends_at)
         principal = replace(
             owner,
@@ -279,10 +289,10 @@ class Authenticate:
         if found.restrictions is not None:
             restricted = RestrictedKey(principal, found.restrictions)
             if is_lasting:
-                self._restricted.put(digest, restricted, change_token=change_token, until=ends_at, now=now)
+                self._restricted.put(digest, restricted, change_token=change_token, until=until, now=now)
             await self._restrictions.admit(restricted, client=client, now=now)
         elif is_lasting:
-            self._cache.put(digest, principal, change_token=change_token, until=ends_at, now=now)
+            self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
         self._last_used.saw(found.id, stored=found.last_used_at, now=now)
         return principal
 
@@ -295,7 +305,8 @@ class Authenticate:
     def _end_of_session(self, found: CredentialRecord | None, *, now: datetime) -> datetime:
         """Return until when a session that is used now may be remembered."""
         idle = self._session_uses.idle
-        return _end(found) if idle is None else min(_end(found), now + idle)
+        until = _until(found, now=now)
+        return until if idle is None else min(until, now + idle)
 
     async def _verify(self, token: str, digest: str, *, now: datetime) -> VerifiedToken:
         remembered = self._verified.get(digest)
@@ -348,6 +359,7 @@ class Authenticate:
             and found.has_passkey
             and not is_phishing_resistant(aal=found.aal, amr=found.amr),
             administers=administers,
+            organization_demands_factor=is_member and found.is_refused(now=now),
             has_factor=found.has_factor,
             auth_time=found.auth_time,
             factor_proved_at=found.factor_proved_at,
@@ -369,3 +381,9 @@ class Authenticate:
 
 def _end(found: CredentialRecord | None) -> datetime:
     return _FAR if found is None or found.expires_at is None else found.expires_at
+
+
+def _until(found: CredentialRecord | None, *, now: datetime) -> datetime:
+    """Return until when it may be remembered: until its end, or until its organization demands a missing factor."""
+    due_at = None if found is None or found.has_factor else found.two_factor_due_at
+    return _end(found) if due_at is None or due_at <= now else min(_end(found), due_at)

@@ -81,7 +81,7 @@ class Introspect:
         except Refusal:
             return None
         principal = found.principal
-        if principal.restricted_to is not None:
+        if principal.restricted_to is not None or principal.organization_demands_factor:
             return None
         if caller.organization_id is not None and principal.organization_id != caller.organization_id:
             return None

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
+from czo_auth.core.context import Context
 from czo_auth.core.errors import OrganizationScopeMismatch
+from czo_auth.core.flows.organizations.demanded_factor import lacks_demanded_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id
 from czo_auth.core.principal import Principal
+from czo_auth.core.transaction import Transaction
 
 
-async def act_in_organization(services: Services, principal: Principal, organization_id: str) -> Principal:
+async def act_in_organization(
+    services: Services, principal: Principal, organization_id: str, *, now: datetime
+) -> Principal:
     """
     Return *principal* as it acts in an organization: with the role that the user has there now.
 
@@ -24,15 +30,24 @@ async def act_in_organization(services: Services, principal: Principal, organiza
         return principal
     if principal.kind != "session" or not is_id(organization_id):
         raise OrganizationScopeMismatch("You do not act in this organization.")
-    member = await services.transactions.read(
-        lambda tx: tx.organizations.find_member(organization_id, principal.user_id)
-    )
-    if member is None:
-        raise OrganizationScopeMismatch("You do not act in this organization.")
+
+    def read_member(tx: Transaction) -> tuple[str, bool]:
+        member = tx.organizations.find_member(organization_id, principal.user_id)
+        if member is None:
+            raise OrganizationScopeMismatch("You do not act in this organization.")
+        return member.role, lacks_demanded_factor(tx, member)
+
+    role, demands_factor = await services.transactions.read(read_member, Context(now=now).of(principal))
     may_use = partial(
         services.policies.scopes.allows,
         actor_types=principal.actor_types,
-        organization_role=member.role,
+        organization_role=role,
         administers=principal.administers,
     )
-    return replace(principal, organization_id=organization_id, organization_role=member.role, may_use=may_use)
+    return replace(
+        principal,
+        organization_id=organization_id,
+        organization_role=role,
+        may_use=may_use,
+        organization_demands_factor=demands_factor,
+    )

@@ -107,7 +107,7 @@ class Invitations:
         self._services = services
 
     # --- for members -------------------------------------------------------------------------------------------------
-    async def check_inviter(self, principal: Principal, organization_id: str, role: str) -> None:
+    async def check_inviter(self, organization_id: str, role: str, *, context: Context) -> None:
         """
         Refuse unless the caller may invite somebody as *role* now; makes nothing.
 
@@ -115,10 +115,12 @@ class Invitations:
             UnknownOrganization, Forbidden, RoleAboveOwn: As `invite`.
         """
 
+        principal = context.caller
+
         def check_rights(tx: Transaction) -> None:
             _check_inviter(see_organization(tx, principal, organization_id), role)
 
-        await self._services.transactions.read(check_rights)
+        await self._services.transactions.read(check_rights, context)
 
     async def invite(self, organization_id: str, new: NewInvitation, *, context: Context) -> SentInvitation:
         """
@@ -161,7 +163,8 @@ class Invitations:
 
         # Only who may invite counts against what the address may be sent.
         await self._services.transactions.read(
-            lambda tx: _check_inviter(see_organization(tx, principal, organization_id), new.role)
+            lambda tx: _check_inviter(see_organization(tx, principal, organization_id), new.role),
+            context,
         )
         await self._services.limits.hit("mail", ip=context.ip, account=email)
         held, invitation = await self._services.transactions.run(store_invitation, context)
@@ -195,7 +198,7 @@ class Invitations:
             raise InvitationLimitReached
 
     async def list(
-        self, principal: Principal, organization_id: str, page: PageQuery = FIRST_PAGE
+        self, organization_id: str, page: PageQuery = FIRST_PAGE, *, context: Context
     ) -> Page[Invitation]:
         """
         List the invitations of an organization, newest first, answered ones too.
@@ -205,6 +208,7 @@ class Invitations:
             UnknownOrganization: As ``ManageOrganizations.get``.
             Forbidden: The caller's role may not.
         """
+        principal = context.caller
         require_session(principal)
 
         def read_invitations(tx: Transaction) -> Page[Invitation]:
@@ -212,7 +216,7 @@ class Invitations:
             seen.require("invitation:read")
             return see_invitations(tx, principal, seen, page)
 
-        return await self._services.transactions.read(read_invitations)
+        return await self._services.transactions.read(read_invitations, context)
 
     async def cancel(
         self, invitation_id: str, *, context: Context, organization_id: str | None = None
@@ -433,7 +437,8 @@ def _accept(
     )
     if not added:
         raise AlreadyMember
-    membership = see_organization(tx, principal, invitation.organization_id)
+    tx.factor_rules.apply(invitation.organization_id, user_id=user.id)
+    membership = see_organization(tx, principal, invitation.organization_id, admits_due=True)
     details = {"role": invitation.role, "invitationId": invitation.id}
     record(tx, types.MEMBER_ADDED, membership.member, details=details)
     return AcceptedInvitation(invitation=replace(invitation, status="accepted"), membership=membership)

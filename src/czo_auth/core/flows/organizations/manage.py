@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from czo_auth.core.api_keys.lifetime import checked_days
 from czo_auth.core.context import Context
@@ -25,6 +26,7 @@ from czo_auth.core.flows.organizations.create import (
     checked_slug,
     create_organization,
 )
+from czo_auth.core.flows.organizations.demanded_factor import check_factor
 from czo_auth.core.flows.organizations.membership import (
     MemberKey,
     Membership,
@@ -41,7 +43,14 @@ from czo_auth.core.flows.organizations.membership import (
     session_of,
     shown_member,
 )
+from czo_auth.core.flows.organizations.two_factor import (
+    POLICY_FIELDS,
+    Proof,
+    check_policy_change,
+    checked_grace_days,
+)
 from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import is_id
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_PAGE
 from czo_auth.core.organizations import roles
@@ -96,6 +105,14 @@ class OrganizationChanges:
     metadata: Mapping[str, object] | None = None
     api_key_max_days: int | None = None
     api_key_unused_days: int | None = None
+    require_two_factor_from: datetime | None = None
+    two_factor_grace_days: int | None = None
+    proof: Proof = field(default_factory=Proof)
+
+    @property
+    def change_policy(self) -> bool:
+        """Whether they change what factors members need."""
+        return not POLICY_FIELDS.isdisjoint(self.given)
 
 
 class ManageOrganizations:
@@ -109,6 +126,7 @@ class ManageOrganizations:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._proof = Reauthentication(services)
 
     async def create(self, new: NewOrganization, *, context: Context) -> Membership:
         """
@@ -181,7 +199,7 @@ class ManageOrganizations:
             lambda tx: tx.organizations.list_of(principal.user_id, only=wanted[:MAX_PAGE], limit=MAX_PAGE)
         )
 
-    async def get(self, principal: Principal, organization_id: str) -> Membership:
+    async def get(self, organization_id: str, *, context: Context) -> Membership:
         """
         Read an organization.
 
@@ -189,11 +207,12 @@ class ManageOrganizations:
             UnknownOrganization: There is none, or the caller is not in it.
             OrganizationScopeMismatch: The API key acts in another one.
         """
+        principal = context.caller
         return await self._services.transactions.read(
-            lambda tx: see_organization(tx, principal, organization_id)
+            lambda tx: see_organization(tx, principal, organization_id), context
         )
 
-    async def get_by_slug(self, principal: Principal, slug: str) -> Membership:
+    async def get_by_slug(self, slug: str, *, context: Context) -> Membership:
         """
         Read an organization by its slug.
 
@@ -201,16 +220,18 @@ class ManageOrganizations:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
         """
 
+        principal = context.caller
+
         def find_organization(tx: Transaction) -> Membership:
             organization = tx.organizations.find_by_slug(slug)
             if organization is None:
                 raise UnknownOrganization
             return see_organization(tx, principal, organization.id)
 
-        return await self._services.transactions.read(find_organization)
+        return await self._services.transactions.read(find_organization, context)
 
     async def get_full(
-        self, principal: Principal, organization_id: str, *, members_limit: int = DEFAULT_PAGE
+        self, organization_id: str, *, members_limit: int = DEFAULT_PAGE, context: Context
     ) -> FullOrganization:
         """
         Read an organization with its first members and newest invitations, as far as the caller may see them.
@@ -220,6 +241,8 @@ class ManageOrganizations:
         Raises:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
         """
+
+        principal = context.caller
 
         def read_organization(tx: Transaction) -> FullOrganization:
             seen = see_organization(tx, principal, organization_id)
@@ -236,7 +259,7 @@ class ManageOrganizations:
                 invitations=see_invitations(tx, principal, seen).items if sees_invitations else [],
             )
 
-        return await self._services.transactions.read(read_organization)
+        return await self._services.transactions.read(read_organization, context)
 
     async def is_slug_free(self, slug: str) -> bool:
         """
@@ -249,7 +272,7 @@ class ManageOrganizations:
         return await self._services.transactions.read(lambda tx: tx.organizations.find_by_slug(slug)) is None
 
     async def has_permissions(
-        self, principal: Principal, organization_id: str, permissions: Collection[str]
+        self, organization_id: str, permissions: Collection[str], *, context: Context
     ) -> bool:
         """
         Return whether the caller has all of *permissions* there; asking for none is answered with no.
@@ -257,14 +280,16 @@ class ManageOrganizations:
         Raises:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
         """
-        seen = await self.get(principal, organization_id)
+        seen = await self.get(organization_id, context=context)
         return bool(permissions) and all(map(seen.may, permissions))
 
     async def update(
         self, organization_id: str, changes: OrganizationChanges, *, context: Context
     ) -> Membership:
         """
-        Change name, slug, logo, metadata, or the rules about its keys' lives.
+        Change name, slug, logo, metadata, the rules about its keys' lives, or what factors its members need.
+
+        The last is the owners', with recent proof (S7).
 
         A longest life that is set binds the keys that exist as well: those that would end later, or never, end when it
         is over, counted from now (docs/decisions/0011).
@@ -273,12 +298,24 @@ class ManageOrganizations:
             UnknownOrganization: There is none, or the caller is not in it.
             Forbidden: The caller's role may not.
             ValidationFailed, SlugTaken: By the input and what there is.
+            TwoFactorNotEnabled: The owner who demands two factors has none.
+            ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
         principal = context.caller
+        from_ = changes.require_two_factor_from
+        verified = None
+        if changes.change_policy:
+            await self._services.transactions.read(
+                lambda tx: self._check_policy_change(tx, organization_id, changes, context=context), context
+            )
+            proof = changes.proof
+            verified = await self._proof.require(password=proof.password, code=proof.code, context=context)
 
         def update_organization(tx: Transaction) -> Membership:
             held = lock_organization(tx, principal, organization_id)
             held.require("organization:update")
+            if verified is not None:
+                check_policy_change(held, verified.consume(tx), from_=from_)
             changed = _apply(held.organization, changes)
             if changed == held.organization:
                 return held
@@ -287,11 +324,24 @@ class ManageOrganizations:
                 raise SlugTaken
             if changed.api_key_max_days != held.organization.api_key_max_days:
                 shorten_lives(tx, organization_id, days=changed.api_key_max_days)
+            if changes.change_policy:
+                tx.factor_rules.apply(organization_id)
             details = {"changed": sorted(changes.given)}
             record(tx, ORGANIZATION_UPDATED, held.member, details=details)
             return replace(held, organization=changed)
 
         return await self._services.transactions.run(update_organization, context)
+
+    def _check_policy_change(
+        self, tx: Transaction, organization_id: str, changes: OrganizationChanges, *, context: Context
+    ) -> None:
+        """Refuse before a proof is asked for, so that no code is spent."""
+        seen = see_organization(tx, context.caller, organization_id)
+        user = tx.users.find(context.caller.user_id)
+        if user is None:
+            raise InvalidToken
+        check_policy_change(seen, user, from_=changes.require_two_factor_from)
+        _apply(seen.organization, changes)
 
     async def delete(self, organization_id: str, *, context: Context) -> Organization:
         """
@@ -311,7 +361,7 @@ class ManageOrganizations:
 
         return await self._services.transactions.run(delete_organization, context)
 
-    async def activate(self, principal: Principal, organization_id: str) -> Membership:
+    async def activate(self, organization_id: str, *, context: Context) -> Membership:
         """
         Make an organization the active one of the caller's session.
 
@@ -320,12 +370,14 @@ class ManageOrganizations:
             SessionRequired: The caller has no session.
         """
 
+        principal = context.caller
+
         def activate_organization(tx: Transaction) -> Membership:
             seen = see_organization(tx, principal, organization_id)
             tx.sessions.set_organization(session_of(principal), organization_id)
             return seen
 
-        return await self._services.transactions.run(activate_organization)
+        return await self._services.transactions.run(activate_organization, context)
 
     async def deactivate(self, principal: Principal) -> None:
         """
@@ -339,7 +391,7 @@ class ManageOrganizations:
 
     # --- members -----------------------------------------------------------------------------------------------------
     async def list_members(
-        self, principal: Principal, organization_id: str, page: PageQuery = FIRST_PAGE
+        self, organization_id: str, page: PageQuery = FIRST_PAGE, *, context: Context
     ) -> Page[Member]:
         """
         List the members, oldest first.
@@ -349,7 +401,7 @@ class ManageOrganizations:
             Forbidden: The caller's role may not.
             ValidationFailed: By the cursor.
         """
-        after = page.position
+        principal, after = context.caller, page.position
 
         def read_members(tx: Transaction) -> Page[Member]:
             see_organization(tx, principal, organization_id).require("member:read")
@@ -358,9 +410,9 @@ class ManageOrganizations:
             total = tx.organizations.count_members(organization_id)
             return page_of(members, page, total=total, position=lambda each: (each.created_at, each.id))
 
-        return await self._services.transactions.read(read_members)
+        return await self._services.transactions.read(read_members, context)
 
-    async def get_member(self, principal: Principal, organization_id: str, user_id: str) -> Member:
+    async def get_member(self, organization_id: str, user_id: str, *, context: Context) -> Member:
         """
         Read one member; everybody may read themselves.
 
@@ -370,6 +422,8 @@ class ManageOrganizations:
             Forbidden: The caller's role may not.
         """
 
+        principal = context.caller
+
         def read_member(tx: Transaction) -> Member:
             seen = see_organization(tx, principal, organization_id)
             if user_id == principal.user_id:
@@ -378,7 +432,7 @@ class ManageOrganizations:
             found = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             return shown_member(principal, found)
 
-        return await self._services.transactions.read(read_member)
+        return await self._services.transactions.read(read_member, context)
 
     async def change_role(
         self,
@@ -434,10 +488,11 @@ class ManageOrganizations:
         principal = context.caller
 
         def end_membership(tx: Transaction) -> Member:
-            held = lock_organization(tx, principal, organization_id)
+            held = lock_organization(tx, principal, organization_id, admits_due=True)
             found = find_member(tx, organization_id, member, named_by=named_by)
             leaves = found is not None and found.user_id == principal.user_id
             if not leaves:
+                check_factor(tx, held.member)
                 held.require("member:delete")
             found = known_member(found)
             if held.stands_below(found.role):
@@ -490,4 +545,10 @@ def _apply(organization: Organization, changes: OrganizationChanges) -> Organiza
         api_key_unused_days=checked_days(changes.api_key_unused_days, field="apiKeyUnusedDays")
         if "api_key_unused_days" in given
         else organization.api_key_unused_days,
+        require_two_factor_from=changes.require_two_factor_from
+        if "require_two_factor_from" in given
+        else organization.require_two_factor_from,
+        two_factor_grace_days=checked_grace_days(changes.two_factor_grace_days)
+        if "two_factor_grace_days" in given
+        else organization.two_factor_grace_days,
     )

@@ -17,6 +17,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.api_keys.manage import revoke_keys
+from czo_auth.core.flows.organizations.demanded_factor import check_factor
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
@@ -54,13 +55,19 @@ class Membership:
         return roles.outranks(self.member.role, role)
 
 
-def see_organization(tx: Transaction, principal: Principal, organization_id: str) -> Membership:
+def see_organization(
+    tx: Transaction, principal: Principal, organization_id: str, *, admits_due: bool = False
+) -> Membership:
     """
     Read an organization that the caller is in.
+
+    Args:
+        admits_due: Whether somebody may go on without the factor that the organization demands: to leave it.
 
     Raises:
         UnknownOrganization: There is none, or the caller is not in it: nobody can tell which.
         OrganizationScopeMismatch: The API key acts in another one.
+        OrganizationTwoFactorRequired: It demands a factor that the caller does not have.
     """
     member = tx.organizations.find_member(organization_id, principal.user_id)
     organization = tx.organizations.find(organization_id) if member is not None else None
@@ -68,6 +75,8 @@ def see_organization(tx: Transaction, principal: Principal, organization_id: str
         raise UnknownOrganization
     if not acts_in(principal, organization_id):
         raise OrganizationScopeMismatch
+    if not admits_due:
+        check_factor(tx, member)
     return Membership(organization=organization, member=shown_member(principal, member))
 
 
@@ -76,7 +85,9 @@ def shown_member(principal: Principal, member: Member) -> Member:
     return member if principal.kind == "session" else replace(member, email=None)
 
 
-def lock_organization(tx: Transaction, principal: Principal, organization_id: str) -> Membership:
+def lock_organization(
+    tx: Transaction, principal: Principal, organization_id: str, *, admits_due: bool = False
+) -> Membership:
     """
     Read an organization that the caller is in, and hold its row until the transaction ends.
 
@@ -86,7 +97,7 @@ def lock_organization(tx: Transaction, principal: Principal, organization_id: st
         UnknownOrganization, OrganizationScopeMismatch: As ``see_organization``.
     """
     tx.organizations.lock(organization_id)
-    return see_organization(tx, principal, organization_id)
+    return see_organization(tx, principal, organization_id, admits_due=admits_due)
 
 
 def require_session(principal: Principal) -> None:
@@ -196,6 +207,7 @@ def remove_member(tx: Transaction, member: Member, *, reason: str) -> None:
     """
     # A key is created with its owner held: it was there before and ends now, or finds no membership.
     tx.users.lock(member.user_id)
+    tx.factor_rules.remember_first_join(member.organization_id, member.user_id, joined_at=member.created_at)
     if not tx.organizations.remove_member(member.organization_id, member.user_id):
         raise UnknownMember
     revoke_keys(tx, user_id=member.user_id, organization_id=member.organization_id, reason=f"member_{reason}")

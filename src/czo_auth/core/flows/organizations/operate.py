@@ -127,6 +127,7 @@ class OperateOrganizations:
                 new_id(tx.now), organization_id=organization_id, user_id=user_id, role=role, now=tx.now
             ):
                 raise AlreadyMember
+            tx.factor_rules.apply(organization_id, user_id=user_id)
             member = known_member(tx.organizations.find_member(organization_id, user_id))
             record(tx, types.MEMBER_ADDED, member, details={"role": role})
             return member

@@ -9,6 +9,7 @@ from czo_auth.core.errors import PasskeyNotFound, TwoFactorRequiredByPolicy
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSKEY_RENAMED, AuditEvent
 from czo_auth.core.flows.factors import record_removed, switch_off
+from czo_auth.core.flows.organizations.demanded_factor import would_be_due
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
@@ -65,7 +66,7 @@ class ManagePasskeys:
 
         Raises:
             PasskeyNotFound: There is none with this id, or it is somebody else's.
-            TwoFactorRequiredByPolicy: It is the last factor that satisfies what an actor type demands.
+            TwoFactorRequiredByPolicy: It is the last factor that satisfies what an actor type or organization demands.
             ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
         if not is_id(passkey_id):
@@ -80,7 +81,7 @@ class ManagePasskeys:
             is_last = tx.passkeys.count(user.id) == 0
             if self._services.actors.must_enroll(
                 user.actor_types, owns_factor=user.has_totp or not is_last, has_passkey=not is_last
-            ):
+            ) or (is_last and not user.has_totp and would_be_due(tx, user)):
                 raise TwoFactorRequiredByPolicy
             record_removed(tx, passkey, reason="removed")
             if is_last:

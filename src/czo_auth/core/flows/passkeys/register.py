@@ -177,7 +177,7 @@ class RegisterPasskey:
             user = tx.users.find(principal.user_id)
             if user is None:
                 raise InvalidToken
-            demanded = demands_two_factor(self._services, user)
+            demanded = demands_two_factor(self._services, tx, user)
             if user.has_factor or not (enables_two_factor or demanded):
                 return []
             number = self._services.policies.two_factor.backup_codes

@@ -14,7 +14,13 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
-from czo_auth.core.flows.factors import remove_all_factors, remove_totp, second_step_methods
+from czo_auth.core.flows.factors import (
+    demands_two_factor,
+    remove_all_factors,
+    remove_totp,
+    second_step_methods,
+)
+from czo_auth.core.flows.organizations.demanded_factor import find_due_at, would_be_due
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
@@ -37,6 +43,7 @@ class TwoFactorStatus:
         methods: What the user has: ``passkey``, ``totp``, ``backup-code``.
         passkeys: How many passkeys.
         passkeys_available: Whether the deployment offers them.
+        due_at: From when on the first organization refuses a user without a factor; None when nothing is due.
     """
 
     enabled: bool
@@ -48,6 +55,7 @@ class TwoFactorStatus:
     has_totp: bool
     passkeys: int
     passkeys_available: bool
+    due_at: datetime | None = None
 
 
 class ManageTwoFactor:
@@ -71,16 +79,27 @@ class ManageTwoFactor:
             return TwoFactorStatus(
                 enabled=user.has_factor,
                 pending=pending is not None,
-                required_by_policy=self._services.actors.demand_two_factor(principal.actor_types),
+                required_by_policy=demands_two_factor(self._services, tx, user),
                 backup_codes_remaining=tx.two_factor.count_codes(user.id) if user.has_factor else 0,
                 enabled_at=since if user.has_factor else None,
                 methods=second_step_methods(self._services, tx, user),
                 has_totp=user.has_totp,
                 passkeys=tx.passkeys.count(user.id),
                 passkeys_available=self._services.policies.passkeys.rp_id is not None,
+                due_at=find_due_at(tx, user),
             )
 
-        return await self._services.transactions.read(read_status)
+        return await self._services.transactions.read(read_status, context)
+
+    async def find_due_at(self, *, context: Context) -> datetime | None:
+        """Return from when on the first organization refuses the caller for want of a factor."""
+        user_id = context.caller.user_id
+
+        def read_due(tx: Transaction) -> datetime | None:
+            user = tx.users.find(user_id)
+            return None if user is None else find_due_at(tx, user)
+
+        return await self._services.transactions.read(read_due)
 
     async def regenerate_codes(
         self, *, password: str | None, code: str | None, context: Context
@@ -125,12 +144,14 @@ class ManageTwoFactor:
         Raises:
             TwoFactorNotEnabled: There is no factor.
             TotpNotEnabled: There is no authenticator app, and passkeys were not to go.
-            TwoFactorRequiredByPolicy: The last factor that an actor type demands would go; no code is spent.
+            TwoFactorRequiredByPolicy: The last factor that is demanded would go; no code is spent.
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
         principal = context.caller
-        user = await self._find_user(principal)
-        self._check_policy(user, everything=everything)
+        user = await self._services.transactions.read(
+            lambda tx: self._check_policy(tx, tx.users.find(principal.user_id), everything=everything),
+            context,
+        )
         if not user.has_totp and not everything:
             raise TotpNotEnabled if user.has_passkey else TwoFactorNotEnabled
         if not user.owns_factor:
@@ -138,8 +159,7 @@ class ManageTwoFactor:
         proof = await self._proof.require(password=password, code=code, asks_password=True, context=context)
 
         def turn_off(tx: Transaction) -> User:
-            fresh = proof.consume(tx)
-            self._check_policy(fresh, everything=everything)
+            fresh = self._check_policy(tx, proof.consume(tx), everything=everything)
             keeps_passkey = fresh.has_passkey and not everything
             if keeps_passkey:
                 remove_totp(tx, fresh)
@@ -158,13 +178,16 @@ class ManageTwoFactor:
         disabled = await self._services.transactions.run(turn_off, context)
         self._services.background.post(compose_two_factor_disabled(disabled.mail_address, at=context.now))
 
-    def _check_policy(self, user: User, *, everything: bool) -> None:
-        """Refuse where what is left would not be what an actor type demands."""
+    def _check_policy(self, tx: Transaction, user: User | None, *, everything: bool) -> User:
+        """Refuse where what is left would not be what an actor type or organization demands."""
+        if user is None:
+            raise InvalidToken
         keeps_passkey = user.has_passkey and not everything
         if self._services.actors.must_enroll(
             user.actor_types, owns_factor=keeps_passkey, has_passkey=keeps_passkey
-        ):
+        ) or (user.owns_factor and not keeps_passkey and would_be_due(tx, user)):
             raise TwoFactorRequiredByPolicy
+        return user
 
     async def _find_user(self, principal: Principal) -> User:
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))

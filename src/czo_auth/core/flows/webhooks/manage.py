@@ -103,7 +103,7 @@ class ManageWebhooks:
     # --- reading ---
 
     async def list(
-        self, principal: Principal, organization_id: str | None, query: PageQuery = FIRST_PAGE
+        self, organization_id: str | None, query: PageQuery = FIRST_PAGE, *, context: Context
     ) -> Page[Webhook]:
         """
         List the endpoints, oldest first, some at a time.
@@ -113,7 +113,7 @@ class ManageWebhooks:
             Forbidden: The caller is not its owner.
         """
 
-        after = query.last_id
+        principal, after = context.caller, query.last_id
 
         def read(tx: Transaction) -> Page[Webhook]:
             _check_owner(tx, principal, organization_id)
@@ -122,9 +122,9 @@ class ManageWebhooks:
             rest = [each for each in found if after is None or each.id > after]
             return page_by_id(rest, query, total=len(found), id_of=lambda webhook: webhook.id)
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read, context)
 
-    async def get(self, principal: Principal, organization_id: str | None, webhook_id: str) -> Webhook:
+    async def get(self, organization_id: str | None, webhook_id: str, *, context: Context) -> Webhook:
         """
         Read one endpoint.
 
@@ -133,20 +133,22 @@ class ManageWebhooks:
             Forbidden: As `list`.
         """
 
+        principal = context.caller
+
         def read(tx: Transaction) -> Webhook:
             _check_owner(tx, principal, organization_id)
             return _known(tx, webhook_id, organization_id)
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read, context)
 
     async def deliveries(
         self,
-        principal: Principal,
         organization_id: str | None,
         webhook_id: str,
         *,
         status: DeliveryStatus | None = None,
         query: PageQuery = FIRST_PAGE,
+        context: Context,
     ) -> Page[Delivery]:
         """
         Read the log of deliveries to an endpoint, some at a time.
@@ -155,7 +157,7 @@ class ManageWebhooks:
             NotFound, Forbidden: As `get`.
         """
 
-        before = _number_of(query.cursor)
+        principal, before = context.caller, _number_of(query.cursor)
 
         def read(tx: Transaction) -> Page[Delivery]:
             _check_owner(tx, principal, organization_id)
@@ -169,7 +171,7 @@ class ManageWebhooks:
                 id_of=lambda delivery: str(delivery.number),
             )
 
-        return await self._services.transactions.read(read)
+        return await self._services.transactions.read(read, context)
 
     # --- changing ---
 
@@ -393,7 +395,9 @@ class ManageWebhooks:
     ) -> T:
         """Run *step* for an owner who proved recently who they are."""
         principal = context.caller
-        await self._services.transactions.read(lambda tx: _check_owner(tx, principal, organization_id))
+        await self._services.transactions.read(
+            lambda tx: _check_owner(tx, principal, organization_id), context
+        )
         verified = await self._proof.require(password=proof.password, code=proof.code, context=context)
 
         def checked(tx: Transaction) -> T:

@@ -1,0 +1,126 @@
+"""When an organization demands two factors of a member, and the port through which that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+MAX_GRACE_DAYS: Final = 90
+MAX_EXEMPTION: Final = timedelta(days=90)
+"""How long after the first exemption of a member the last one may end."""
+
+REMINDED_DAYS: Final = (14, 7, 1)
+"""So many days ahead members are told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactorRule:
+    """
+    What an organization demands.
+
+    Attributes:
+        from_: From when on; None for never.
+        grace_days: How many days after they first joined a member has.
+    """
+
+    from_: datetime | None
+    grace_days: int
+
+    def due_at(self, *, first_joined_at: datetime, exempt_until: datetime | None) -> datetime | None:
+        """Return from when on a member needs a factor; `FactorRules.apply` says the same in SQL."""
+        if self.from_ is None:
+            return None
+        due_at = max(self.from_, first_joined_at + timedelta(days=self.grace_days))
+        return due_at if exempt_until is None else max(due_at, exempt_until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """
+    A member who need not have a factor yet.
+
+    Attributes:
+        since: When the first exemption of this member was granted; all of them are bounded by it.
+        by: The owner who granted it.
+    """
+
+    organization_id: str
+    user_id: str
+    since: datetime
+    until: datetime
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberFactors:
+    """
+    A member and what they have; one line of the report.
+
+    Attributes:
+        enabled: Whether two factors are on.
+        owns_factor: Whether they have an authenticator app or a passkey, which is what a rule asks for.
+        phishing_resistant: Whether they have a passkey.
+        live_keys: How many of their API keys act in the organization.
+    """
+
+    user_id: str
+    name: str
+    email: str
+    role: str
+    enabled: bool
+    owns_factor: bool
+    phishing_resistant: bool
+    first_joined_at: datetime
+    exempt_until: datetime | None
+    live_keys: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminder:
+    """A member who is told that they need a factor soon."""
+
+    member_id: str
+    user_id: str
+    email: str
+    organization_id: str
+    organization_name: str
+    due_at: datetime
+
+
+class FactorRules(Protocol):
+    """
+    From when on members need a factor.
+
+    What rule, first joining and exemption come to is kept with each membership, where the hot path reads it. Whatever
+    changes one of them calls ``apply`` in the same transaction, with the organization held.
+    """
+
+    def apply(self, organization_id: str, *, user_id: str | None = None) -> None:
+        """Write from when on each member, or one, needs a factor; a date that changed is reminded of again."""
+
+    def remember_first_join(self, organization_id: str, user_id: str, *, joined_at: datetime) -> None:
+        """Keep when a member who goes first joined, unless it is kept already."""
+
+    def find_earliest(self, user_id: str) -> datetime | None:
+        """Return the earliest date from when on an organization of the user demands a factor of them."""
+
+    def exempt_since(self, organization_id: str, user_id: str) -> datetime | None:
+        """Return when the first exemption of a member was granted; None before there was one."""
+
+    def put_exemption(self, exemption: Exemption, *, joined_at: datetime) -> None:
+        """Keep an exemption in place of the one before. Call ``apply`` after it."""
+
+    def end_exemption(self, organization_id: str, user_id: str, *, now: datetime) -> bool:
+        """End a member's exemption; False when none is in force. That there was one stays known."""
+
+    def list_members(self, organization_id: str, *, now: datetime, limit: int) -> Sequence[MemberFactors]:
+        """Read the members, oldest first, with what they have."""
+
+    def list_reminders(self, *, now: datetime, limit: int, after: str | None = None) -> Sequence[Reminder]:
+        """Read members without a factor whose date comes within the longest of `REMINDED_DAYS`, by id."""
+
+    def mark_reminded(self, reminder: Reminder, *, days: int) -> bool:
+        """Note that a member was told *days* ahead; False when they were already. One atomic statement."""
