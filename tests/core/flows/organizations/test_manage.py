@@ -270,9 +270,9 @@ async def test_scoped_key_reads_its_own_organization_only(deployment: Deployment
         deployment.organizations.list_members,
     ):
         with pytest.raises(OrganizationScopeMismatch):
-            await act(machine, other.id)
+            await act(other.id, context=by(machine))
         with pytest.raises(UnknownOrganization):
-            await act(machine, foreign.id)
+            await act(foreign.id, context=by(machine))
 
 
 async def test_unscoped_key_reads_all_organizations_of_its_owner(deployment: Deployment) -> None:

@@ -67,6 +67,9 @@ def sections(tx: Transaction, user: User, fields: UserFields) -> Json:
                 "slug": organization.slug,
                 "role": member.role,
                 "joinedAt": iso_timestamp(member.created_at),
+                "twoFactorDueAt": None
+                if member.two_factor_due_at is None
+                else iso_timestamp(member.two_factor_due_at),
             }
             for organization, member in tx.organizations.list_memberships(user.id)
         ],
