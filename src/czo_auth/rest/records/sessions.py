@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import WithJsonSchema

@@ -170,13 +170,13 @@ async def _check_rights(page: PageRequest, answer: Mapping[str, Any]) -> None:
     match answer["kind"]:
         case "api_key":
             await call.runtime.manage_api_keys.check_creation(
-                call.principal, organization_id=values["organization"], scopes=values["scopes"]
+                organization_id=values["organization"], scopes=values["scopes"], context=call.context
             )
         case "webhook":
-            await call.runtime.webhooks.get(call.principal, values["organization"], values["id"])
+            await call.runtime.webhooks.get(values["organization"], values["id"], context=call.context)
         case "invitation":
             await call.runtime.invitations.check_inviter(
-                call.principal, values["organization"], values["role"]
+                values["organization"], values["role"], context=call.context
             )
 
 
