@@ -28,7 +28,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_CHANGED, AuditEvent
 from czo_auth.core.fields import checked_metadata, checked_name
-from czo_auth.core.flows.organizations.demanded_factor import check_factor
+from czo_auth.core.flows.demanded_factor import check_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations import roles

@@ -22,11 +22,11 @@ from czo_auth.core.events.types import ORGANIZATION_DELETED, ORGANIZATION_UPDATE
 from czo_auth.core.fields import checked_image, checked_metadata, checked_name
 from czo_auth.core.flows.api_keys.expiry import shorten_lives
 from czo_auth.core.flows.api_keys.manage import revoke_keys
+from czo_auth.core.flows.demanded_factor import check_factor
 from czo_auth.core.flows.organizations.create import (
     checked_slug,
     create_organization,
 )
-from czo_auth.core.flows.organizations.demanded_factor import check_factor
 from czo_auth.core.flows.organizations.membership import (
     MemberKey,
     Membership,

@@ -17,7 +17,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.api_keys.manage import revoke_keys
-from czo_auth.core.flows.organizations.demanded_factor import check_factor
+from czo_auth.core.flows.demanded_factor import check_factor
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of

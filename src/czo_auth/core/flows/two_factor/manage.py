@@ -14,13 +14,13 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.demanded_factor import find_due_at, would_be_due
 from czo_auth.core.flows.factors import (
     demands_two_factor,
     remove_all_factors,
     remove_totp,
     second_step_methods,
 )
-from czo_auth.core.flows.organizations.demanded_factor import find_due_at, would_be_due
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
