@@ -41,11 +41,11 @@ class Translations:
         """Return what *word* of *group* is called, or *word* itself: hosts have actor types of their own."""
         return self.entries.get(f"{group}.{word}", word)
 
-    def moment(self, at: datetime) -> str:
+    def moment(self, at: datetime, *, seconds: bool = False) -> str:
         """Write a time for people, in UTC, as nobody told the server where they are."""
         utc = at.astimezone(UTC)
         month = self.entries["time.months"].split()[utc.month - 1]
-        return f"{utc.day} {month} {utc.year}, {utc:%H:%M} UTC"
+        return f"{utc.day} {month} {utc.year}, {utc.strftime('%H:%M:%S' if seconds else '%H:%M')} UTC"
 
 
 @cache
