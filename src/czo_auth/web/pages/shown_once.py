@@ -1,7 +1,7 @@
 """
 Forms that make a secret: each acts once, and leads to a page that shows the secret for ten minutes (S42).
 
-The form carries a nonce. Whoever clicks twice, reloads or goes back sees what the first click made.
+The form carries a nonce. A second click, a reload or going back shows what the first click made.
 """
 
 from __future__ import annotations
