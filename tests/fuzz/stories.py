@@ -124,6 +124,34 @@ def a_password_that_is_set_by_a_link(machine: Machine) -> None:
     machine.look()
 
 
+def an_address_that_is_proved_late(machine: Machine) -> None:
+    holds_everything(machine, CAROL)
+    machine.follow_a_link(1)
+    machine.look()
+    enters(machine, CAROL)
+    machine.create_key(0)
+    machine.enable(0)
+    machine.verify(0)
+    machine.ask_for_a_link(CAROL)
+    machine.follow_a_link(0)
+    machine.look()
+
+
+def an_address_of_a_member_that_is_proved_late(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.join(0, 0, "member")
+    machine.create_key(0)
+    machine.enable(0)
+    machine.verify(0)
+    enters(machine, EVE, trusts=True)
+    machine.ask_for_a_link(EVE)
+    machine.follow_a_link(0)
+    machine.look()
+    enters(machine, EVE)
+
+
 def a_password_that_is_changed(machine: Machine) -> None:
     holds_everything(machine, CAROL)
     machine.enable(0, replace=True)
@@ -194,6 +222,8 @@ def a_factor_that_is_reset(machine: Machine) -> None:
 
 def a_browser_that_is_trusted(machine: Machine) -> None:
     enters(machine, CAROL, trusts=True)
+    machine.operate(ADA, "demote")
+    machine.operate(EVE, "promote")
     machine.operate(ADA, "demote")
     machine.sign_in(ADA, browser=0)
     machine.sign_in(CAROL, browser=0)
@@ -298,6 +328,8 @@ STORIES: tuple[Story, ...] = (
     a_code_twice,
     a_ban_that_is_lifted,
     a_password_that_is_set_by_a_link,
+    an_address_that_is_proved_late,
+    an_address_of_a_member_that_is_proved_late,
     a_password_that_is_changed,
     a_late_link,
     a_new_phone,

@@ -66,7 +66,7 @@ class Organizations(Acting):
         path = f"/organizations/{organization.id}/members/{person.id}"
         if self._holds(self._ask("DELETE", path, bearer=session.token), refused, 204):
             del organization.roles[person]
-            world.end_keys(person=person, organization=organization)
+            world.end_keys(now=now, person=person, organization=organization)
             world.tell(person, "auth.org.member_removed")
 
     @rule(place=PICK, pick=PICK, whom=PICK, role=ROLES)
@@ -104,4 +104,4 @@ class Organizations(Acting):
             for person in organization.roles:
                 world.tell(person, "auth.org.member_removed")
             organization.roles.clear()
-            world.end_keys(organization=organization)
+            world.end_keys(now=now, organization=organization)

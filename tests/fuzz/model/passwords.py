@@ -74,7 +74,7 @@ class Passwords(Acting):
             assert "set-auth-token" not in answer.headers
             person.account.password = new
             if link.kind == "mail" and not person.is_confirmed:
-                world.after_first_proof(person)
+                world.after_first_proof(person, now=now)
             world.after_password(person, now=now)
             if person.is_stopped:
                 world.forgive(person)

@@ -403,10 +403,10 @@ class World:
         self.end_sessions(person, now=now, keep=keep)
         self.tell(person, "auth.user.updated")
 
-    def after_first_proof(self, person: Person) -> None:
+    def after_first_proof(self, person: Person, *, now: datetime) -> None:
         """Note that a mailed link proved an address for the first time: what was made before it is over."""
         person.is_confirmed = True
-        self.end_keys(person=person)
+        self.end_keys(now=now, person=person)
         elsewhere = any(person in each.roles and each.maker is not person for each in self.organizations)
         if person.factor is not None and not person.is_admin and not elsewhere:
             self.after_factor_removed(person)
@@ -432,11 +432,14 @@ class World:
             return refused
         return (404, "NOT_FOUND") if key.person is not session.person or key.is_over else None
 
-    def end_keys(self, *, person: Person | None = None, organization: Organization | None = None) -> None:
+    def end_keys(
+        self, *, now: datetime, person: Person | None = None, organization: Organization | None = None
+    ) -> None:
+        """End keys; those that expired are dead, and nothing is written about them."""
         for key in self.keys:
             theirs = person in (None, key.person) and organization in (None, key.organization)
-            if theirs and not key.is_over:
-                # Those that expired too, lest a clock that is set back brings them to life.
+            may_live = key.expires_at is None or key.expires_at > now
+            if theirs and may_live and not key.is_over:
                 key.is_over = True
                 self.tell(key.person, "auth.apikey.revoked")
 
@@ -450,7 +453,7 @@ class World:
         self.drop_pending(person)
         self.end_devices(person)
         self.end_sessions(person, now=now)
-        self.end_keys(person=person)
+        self.end_keys(now=now, person=person)
         self.tell(person, "auth.user.banned")
 
     def after_hat(self, person: Person, *, is_admin: bool, now: datetime) -> None:
