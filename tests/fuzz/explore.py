@@ -8,6 +8,7 @@ against what must never be there: a 5xx, a secret of the request, an answer that
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ SECRETS = frozenset(
         "secret",
     }
 )
+OAUTH_ERROR = frozenset({"error", "error_description"})
+OAUTH_PATH = re.compile(r"/(token|introspect|device)(/[a-z]+)?$")
 
 Credential = Callable[[], str | None]
 """Gives a Bearer token that counts; asked again when one was refused."""
@@ -177,23 +180,22 @@ def _faults(case: Any, response: Any) -> Iterator[str]:
     if "INTERNAL_ERROR" in text:
         yield "a fault under status 200"
     if response.status_code >= 400 and not case.operation.label.startswith("Query"):
-        yield from _misshapen(response.status_code, text)
+        is_oauth = OAUTH_PATH.search(case.operation.path) is not None
+        yield from _misshapen(response.status_code, text, is_oauth=is_oauth)
     for secret in _secrets_in(case.body):
         if secret in text:
             yield "a secret of the request is in the answer"
 
 
-def _misshapen(status: int, text: str) -> Iterator[str]:
+def _misshapen(status: int, text: str, *, is_oauth: bool) -> Iterator[str]:
     try:
         body = json.loads(text)
     except ValueError:
         yield f"the body of {status} is no JSON"
         return
-    if (
-        not {"code", "message", "status"}
-        <= body.keys()
-        <= {"code", "message", "status", "details", "retryAfter"}
-    ):
+    # OAuth endpoints say it twice: in the words of RFC 6749 too.
+    fields = body.keys() - (OAUTH_ERROR if is_oauth and body.keys() >= OAUTH_ERROR else set())
+    if not {"code", "message", "status"} <= fields <= {"code", "message", "status", "details", "retryAfter"}:
         yield f"the error of {status} has the fields {sorted(body)}"
     elif body["status"] != status:
         yield f"the error of {status} says {body['status']}"
