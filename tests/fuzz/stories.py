@@ -223,8 +223,6 @@ def a_factor_that_is_reset(machine: Machine) -> None:
 def a_browser_that_is_trusted(machine: Machine) -> None:
     enters(machine, CAROL, trusts=True)
     machine.operate(ADA, "demote")
-    machine.operate(EVE, "promote")
-    machine.operate(ADA, "demote")
     machine.sign_in(ADA, browser=0)
     machine.sign_in(CAROL, browser=0)
     machine.sign_in(CAROL, browser=0, is_old=True)
