@@ -265,7 +265,11 @@ def test_log_has_mails_escaped_and_neither_requests_nor_secrets(start_server: St
     server = start_server(env={"CZO_AUTH_REQUIRE_EMAIL_VERIFICATION": "true"})
     with httpx.Client(base_url=f"{server.url}/api/auth", timeout=30) as client:
         body = {"email": "ada@example.com", "password": PASSWORD, "name": "Ada\n2026 forged"}
-        assert client.post("/customer/sign-up", json=body).status_code == 201
+        assert client.post("/customer/sign-up", json=body).status_code == 400
+        # What a browser calls itself is in the mail too.
+        agent = {"User-Agent": "Ada\t2026 forged"}
+        body["name"] = "Ada"
+        assert client.post("/customer/sign-up", json=body, headers=agent).status_code == 201
         bearer = {"Authorization": "Bearer czo_" + "A" * 43}
         assert client.get("/whoami?key=in-the-query", headers=bearer).status_code == 401
     deadline = time.monotonic() + 10

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from czo_auth.core.limits import MAX_INVITATIONS_UNCONFIRMED
 from tests.contract.api import Answer, Api
 from tests.contract.checks import refused
 from tests.contract.people import Account, People, Phone, Session
 
+INVITATIONS = MAX_INVITATIONS_UNCONFIRMED // 2
+"""So many does each of them send: fewer than a day allows, since some are sent again."""
 MAX_PEOPLE = 12
 """So many are kept for signing in; the newest, for they have the most codes left."""
 
@@ -46,6 +49,7 @@ class Person:
 
     account: Account
     session: Session
+    invitations: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -294,7 +298,7 @@ class Users:
     async def _invites(self) -> None:
         """Founds an organization and takes somebody in."""
         owner, guest = self._anybody(), self._anybody()
-        if owner is guest:
+        if owner is guest or owner.invitations >= INVITATIONS:
             await asyncio.sleep(0.02)
             return
         founded = await self._ask(
@@ -305,6 +309,7 @@ class Users:
         )
         organization = founded.json()["organization"]["id"]
         self.memory.members.add((organization, owner.account.id))
+        owner.invitations += 1
         invited = await self._ask(
             "invitation",
             lambda api: api.post(

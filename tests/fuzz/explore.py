@@ -174,7 +174,9 @@ def _still_good(url: str, token: str) -> str | None:
 def _faults(case: Any, response: Any) -> Iterator[str]:
     if response.status_code >= 500:
         yield f"status {response.status_code}"
-    if response.headers.get("cache-control") != ["no-store"]:
+    # Public keys are what others may keep.
+    is_keys = case.operation.path.endswith(("/jwks", "/jwks.json")) and response.status_code == 200
+    if response.headers.get("cache-control") != ["public, max-age=300" if is_keys else "no-store"]:
         yield f"Cache-Control {response.headers.get('cache-control')}"
     text = response.text
     if "INTERNAL_ERROR" in text:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tests.fuzz.explore import walk
+from tests.fuzz.explore import Walk, walk
 from tests.fuzz.serving import Explored
 
 
@@ -16,29 +17,27 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explored]:
         yield explored
 
 
+def walk_until_answered(explored: Explored, **how: Any) -> Walk:
+    """Walk for a few seconds, and for longer where the machine is too busy for a handful of successes."""
+    for seconds in (6, 30, 120):
+        seen = walk(explored.server.url, seed=1, seconds=seconds, **how)
+        if seen.findings or seen.statuses[200] > 3:
+            break
+    return seen
+
+
 @pytest.mark.parametrize(("caller", "phase"), [("customer", "fuzzing"), ("administrator", "coverage")])
 def test_every_answer_is_as_the_openapi_document_says(explored: Explored, caller: str, phase: str) -> None:
-    seen = walk(
-        explored.server.url,
-        path="/api/auth/openapi.json",
-        credential=explored.callers.all[caller],
-        seed=1,
-        examples=1,
-        seconds=6,
-        phases=(phase,),
+    credential = explored.callers.all[caller]
+    seen = walk_until_answered(
+        explored, path="/api/auth/openapi.json", credential=credential, examples=1, phases=(phase,)
     )
     assert not seen.findings
     assert seen.statuses[200] > 3
 
 
 def test_every_answer_to_generated_graphql_is_one(explored: Explored) -> None:
-    seen = walk(
-        explored.server.url,
-        path="/graphql",
-        credential=explored.callers.all["customer"],
-        seed=1,
-        examples=10,
-        seconds=4,
-    )
+    credential = explored.callers.all["customer"]
+    seen = walk_until_answered(explored, path="/graphql", credential=credential, examples=10)
     assert not seen.findings
     assert seen.statuses[200] > 3

@@ -38,12 +38,14 @@ class Organizations(Acting):
             if organization.roles.get(each.person) in ("owner", "admin")
             and not organization.stands_below(each.person, role)
             and not world.enters(each, now=now)
+            and world.may_invite(each.person)
         ]
         if not hosts or guest.person in organization.roles or world.enters(guest, now=now):
             return
         body = {"email": guest.person.account.email, "role": role}
         path = f"/organizations/{organization.id}/invitations"
         token = self._ask("POST", path, {**body, "resend": True}, bearer=hosts[0].token).json()["token"]
+        hosts[0].person.invitations += 1
         for status in (200, 400):
             answer = self._ask("POST", "/invitations/accept", {"token": token}, bearer=guest.token)
             assert answer.status_code == status, answer.text

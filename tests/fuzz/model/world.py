@@ -57,6 +57,7 @@ class Person:
     is_admin: bool = False
     is_banned: bool = False
     is_confirmed: bool = False
+    invitations: int = 0
     failures: int = 0
     locked_until: datetime | None = None
     is_stopped: bool = False
@@ -442,6 +443,10 @@ class World:
             if theirs and may_live and not key.is_over:
                 key.is_over = True
                 self.tell(key.person, "auth.apikey.revoked")
+
+    def may_invite(self, person: Person) -> bool:
+        """Say whether *person* sent fewer invitations than a day allows, were they all of today."""
+        return person.invitations < (100 if person.is_confirmed else 10)
 
     # --- people ------------------------------------------------------------------------------------------------------
     def after_ban(self, person: Person, *, now: datetime) -> None:
