@@ -16,7 +16,9 @@ BREAKS = {
     "end of a session and": "UPDATE {}sessions SET revoked_at = NULL",
     "backup code that is used and its session": "UPDATE {}backup_codes SET used_at = 1 WHERE rowid = 1",
     "challenge that is spent and": (
-        "INSERT INTO {}challenges SELECT 'c', 'd', id, 'customer', 1, 0, 1, 1, 1, 1, 1 FROM {}users LIMIT 1"
+        "INSERT INTO {}challenges (id, digest, user_id, actor_type, credential_version, attempts, remembered, "
+        "auth_time, created_at, expires_at, consumed_at) "
+        "SELECT 'c', 'd', id, 'customer', 1, 0, 1, 1, 1, 1, 1 FROM {}users LIMIT 1"
     ),
     "a factor and its ten codes": "DELETE FROM {}backup_codes WHERE rowid = 1",
     "a factor and the event": "DELETE FROM {}factors",
