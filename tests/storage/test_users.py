@@ -60,8 +60,8 @@ async def test_refused_address_leaves_the_transaction_usable(rows: Rows) -> None
 async def test_factor_shows_on_its_user_only(rows: Rows) -> None:
     user, other = await rows.user(), await rows.user()
     await rows.factor(user)
-    assert await rows.run(lambda tx: tx.users.find(user.id)) == replace(user, has_factor=True)
-    assert await rows.run(lambda tx: tx.users.lock(user.id)) == replace(user, has_factor=True)
+    assert await rows.run(lambda tx: tx.users.find(user.id)) == replace(user, has_factor=True, has_totp=True)
+    assert await rows.run(lambda tx: tx.users.lock(user.id)) == replace(user, has_factor=True, has_totp=True)
     assert await rows.run(lambda tx: tx.users.find(other.id)) == other
 
 
