@@ -175,7 +175,7 @@ async def test_lock_names_its_end_and_a_stop_has_none(
     with pytest.raises(AccountLocked) as caught:
         await prove(here, here.carol.has.at(0), "totp")
     assert caught.value.retry_after == (None if stopped else 180)
-    assert ("stopped" in caught.value.message) is stopped
+    assert ("ask an administrator" in caught.value.message) is stopped
 
 
 async def test_proved_code_calls_off_a_reset_and_says_why(here: Timed) -> None:
