@@ -57,7 +57,8 @@ async def test_right_password_without_a_second_factor_gives_a_session(live: Live
     }
     assert body["user"]["id"] == account.id
     session = Session.of(answer)
-    assert cookies_set_by(answer).keys() == {SESSION_COOKIE}
+    # The second one only says that this browser signed in before; it is no credential.
+    assert cookies_set_by(answer).keys() == {SESSION_COOKIE, "czo-auth.known_browser"}
     assert cookies_set_by(answer)[SESSION_COOKIE].value == session.token
     assert body["token"] == session.id, "the public handle, not the secret"
     shown = accepted(await live.api.get("/session", bearer=session.token))

@@ -241,8 +241,11 @@ async def test_last_use_moves_forward_only(rows: Rows) -> None:
     await rows.run(lambda tx: tx.api_keys.touch({}))
     found = [await rows.run(lambda tx: tx.api_keys.find(key.id)) for key in (first, second, third)]  # noqa: B023
     assert found == [replace(first, last_used_at=NOW), second, third]
-    await rows.run(lambda tx: tx.api_keys.touch({third.id: NOW + SECOND}))
-    assert await rows.run(lambda tx: tx.api_keys.find(third.id)) == replace(third, last_used_at=NOW + SECOND)
+    await rows.run(lambda tx: tx.api_keys.touch({third.id: NOW + 59 * SECOND}))
+    assert await rows.run(lambda tx: tx.api_keys.find(third.id)) == third
+    later = NOW + 60 * SECOND
+    await rows.run(lambda tx: tx.api_keys.touch({third.id: later}))
+    assert await rows.run(lambda tx: tx.api_keys.find(third.id)) == replace(third, last_used_at=later)
 
 
 async def test_pruning_deletes_dead_keys_and_leaves_expired_ones_for_a_while(rows: Rows) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
+from czo_auth.core.api_keys.last_used import RESOLUTION
 from czo_auth.core.api_keys.store import ApiKeys, KeyOrder
 from czo_auth.core.paging import Position
 from czo_auth.crypto.tokens import SHOWN_CHARACTERS
@@ -212,14 +213,17 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
             return
         keys = self._tables.api_keys
         key_id, seen_at = bindparam("key_id", type_=String), bindparam("seen_at", type_=Instant)
+        # Each process knows only its own uses: what another one wrote less than a minute before stays.
+        latest = bindparam("latest", type_=Instant)
         statement = (
             update(keys)
-            .where(keys.c.id == key_id, or_(keys.c.last_used_at.is_(None), keys.c.last_used_at < seen_at))
+            .where(keys.c.id == key_id, or_(keys.c.last_used_at.is_(None), keys.c.last_used_at <= latest))
             .values(last_used_at=seen_at)
         )
         # In one order everywhere, so that two processes that flush the same keys queue instead of deadlocking.
         self._connection.execute(
-            statement, [{"key_id": key, "seen_at": at} for key, at in sorted(seen.items())]
+            statement,
+            [{"key_id": key, "seen_at": at, "latest": at - RESOLUTION} for key, at in sorted(seen.items())],
         )
 
     def prune_expired(self, *, before: datetime, expired: datetime) -> int:

@@ -116,7 +116,7 @@ class ApiKeys(Protocol):
         """
 
     def touch(self, seen: Mapping[str, datetime]) -> None:
-        """Move ``last_used_at`` of several keys forward, never back (S19)."""
+        """Move ``last_used_at`` of several keys forward, at most once a minute for all processes, never back (S19)."""
 
     def list_owners_due(self, *, now: datetime, limit: int) -> Sequence[str]:
         """Return owners of keys of which an expiry notice is due: live ones that end within `lifetime.NOTICE_DAYS`."""
