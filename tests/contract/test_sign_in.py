@@ -62,6 +62,7 @@ async def test_right_password_without_a_second_factor_gives_a_session(live: Live
     assert cookies_set_by(answer)[SESSION_COOKIE].value == session.token
     assert body["token"] == session.id, "the public handle, not the secret"
     shown = accepted(await live.api.get("/session", bearer=session.token))
+    assert shown["session"].pop("twoFactorDueAt") is None
     assert shown == {"session": body["session"], "user": body["user"]}
 
 
