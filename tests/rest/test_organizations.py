@@ -141,7 +141,10 @@ def test_life_of_an_organization(person: Any) -> None:
     assert set(made) == {"id", "name", "slug", "logo", "metadata", "role", "createdAt", "updatedAt"} | {
         "apiKeyMaxDays",
         "apiKeyUnusedDays",
+        "requireTwoFactorFrom",
+        "twoFactorGraceDays",
     }
+    assert (made["requireTwoFactorFrom"], made["twoFactorGraceDays"]) == (None, 0)
     assert (made["name"], made["slug"], made["role"], made["logo"]) == ("Acme", "acme-life", "owner", None)
     assert made["metadata"] == {"tier": "gold"}
     assert TIME.fullmatch(made["createdAt"])
