@@ -224,6 +224,7 @@ async def test_whoami_tells_what_each_credential_is(live: Live) -> None:
             "scopes": [],
             "sessionId": session.id,
             "restrictedTo": None,
+            "phishingResistant": False,
         }
     principal = accepted(await live.api.get("/whoami", bearer=key))
     assert principal["kind"] == "api_key"

@@ -364,7 +364,7 @@ async def test_file_gets_every_event_as_a_cloudevent_in_order(live: Live) -> Non
         assert line == {
             "specversion": "1.0",
             "id": event.id,
-            "source": live.served.server.url,
+            "source": live.served.server.url.replace("127.0.0.1", "localhost"),
             "type": event.type,
             "subject": account.id,
             "time": line["time"],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from czo_auth.server import READY_SECONDS
 from tests.conftest import StartServer
 from tests.contract.api import new_client
 from tests.contract.conftest import Live
@@ -51,6 +54,8 @@ async def test_server_gives_figures_when_asked_to_and_is_ready_with_its_migratio
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
 
         async def checks() -> tuple[int, dict[str, bool]]:
+            # One answer serves everybody for a second.
+            await asyncio.sleep(READY_SECONDS + 0.1)
             answer = await http.get("/readyz")
             return answer.status_code, answer.json()["checks"]
 

@@ -10,6 +10,7 @@ from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.deployments import Timed
+from tests.contract.test_passwords_and_mail import confirm_address
 
 WRONG_BACKUP = "0000-00000-00000-0000"
 LOCKED = "ACCOUNT_TEMPORARILY_LOCKED"
@@ -181,6 +182,8 @@ async def test_other_process_does_not_forget(deploy: Deploy) -> None:
 
 async def test_password_reset_lifts_the_stop_and_no_lock(timed: Timed) -> None:
     """Contract 3 and 4: or a mailbox would buy unlimited guesses."""
+    # A reset that proves an address for the first time would end the factor itself (test_squatted_address.py).
+    await confirm_address(timed, timed.carol)
 
     async def reset(password: str) -> None:
         accepted(await timed.api.post("/request-password-reset", {"email": timed.carol.email}))
