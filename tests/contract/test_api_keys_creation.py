@@ -141,6 +141,7 @@ async def test_key_reports_the_hat_of_the_session_that_made_it(live_sqlite: Live
             "scopes": [],
             "apiKeyId": shown["id"],
             "restrictedTo": None,
+            "phishingResistant": False,
         }
 
 

@@ -35,11 +35,11 @@ async def test_cookies_are_secure_on_https(deploy_sqlite: Deploy) -> None:
     here = await deploy_sqlite(base_url="https://auth.test")
     plain = cookies_set_by(await here.people.begin(await here.people.sign_up()))
     asked = cookies_set_by(await here.people.begin(here.carol))
-    assert plain.keys() == {"__Secure-better-auth.session_token"}
+    assert plain.keys() == {"__Secure-better-auth.session_token", "__Secure-czo-auth.known_browser"}
     assert asked.keys() == {"__Secure-better-auth.two_factor"}
     for cookie in [*plain.values(), *asked.values()]:
         assert "secure" in cookie.attributes
-    [cookie] = plain.values()
+    cookie = plain["__Secure-better-auth.session_token"]
     accepted(await here.api.get("/session", cookies={cookie.name: cookie.value}))
     # A name without the prefix may have been set over plain http, by anybody on the way.
     refused(await here.api.get("/session", cookies={SESSION_COOKIE: cookie.value}), 401, "UNAUTHORIZED")

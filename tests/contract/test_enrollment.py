@@ -23,6 +23,7 @@ OFF = {
     "enabledAt": None,
     "methods": [],
     "passkeys": 0,
+    "twoFactorDueAt": None,
 }
 
 

@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from czo_auth.server import READY_SECONDS
 from tests.conftest import StartServer
 from tests.contract.acting import create_key, eventually, is_accepted, listed_keys, principal_of
 from tests.contract.api import Answer, Api, new_client
@@ -197,6 +198,8 @@ async def test_postgres_that_hangs_is_an_outage_and_never_a_verdict(
     own_postgres: PostgresServer, own_prepared: Prepared, start_server: StartServer
 ) -> None:
     async with on_own_postgres(own_postgres, own_prepared, start_server) as (server, on):
+        # One answer about readiness serves everybody for a second.
+        await asyncio.sleep(READY_SECONDS + 0.1)
         own_postgres.pause()
         try:
             answers, malformed, health, ready = await asyncio.gather(
@@ -218,6 +221,7 @@ async def test_postgres_that_hangs_is_an_outage_and_never_a_verdict(
             return (await on.api.get("/whoami", bearer=on.key["key"])).status_code == 200
 
         await eventually(is_back, within=20)
+        await asyncio.sleep(READY_SECONDS + 0.1)
         assert (await on.api.http.get("/readyz")).status_code == 200
         await on.nothing_was_consumed()
         # Every connection breaks: nobody notices.

@@ -68,7 +68,13 @@ async def test_nobody_signs_up_as_administrator(live_sqlite: Live) -> None:
     )
 
 
-@pytest.mark.parametrize("actor", ["robot", "Customer", "customer%20", "two-factor", "%00", "custo\u0301mer"])
+@pytest.mark.parametrize("actor", ["customer%20", "%00", "custo\u0301mer", "custome%72"])
+async def test_path_that_is_spelled_otherwise_is_404(live_sqlite: Live, actor: str) -> None:
+    answer = await live_sqlite.api.post(f"/{actor}/sign-up", body_for("eve@example.com"))
+    refused(answer, 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("actor", ["robot", "Customer", "two-factor", "customers"])
 async def test_unknown_actor_type_is_404(live_sqlite: Live, actor: str) -> None:
     refused(
         await live_sqlite.api.post(f"/{actor}/sign-up", body_for("eve@example.com")),

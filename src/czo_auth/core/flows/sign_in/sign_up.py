@@ -69,6 +69,9 @@ class SignUp:
         self, new: NewUser, *, actor_types: tuple[ActorType, ...], email_verified: bool, context: Context
     ) -> tuple[User, Organization | None]:
         """Create a user whatever the registry says; for operators."""
+        # First of all, so that a field that nobody knows is named whatever else is wrong.
+        by_host = context.actor_kind in ("operator", "system")
+        fields = self._services.policies.user_fields.of_new_user(new.fields, by_host=by_host)
         email = canonical_email(new.email)
         name, image = checked_name(new.name), checked_image(new.image)
         if new.organization_name is not None:
@@ -77,8 +80,6 @@ class SignUp:
         held = frozenset({self._services.actors.default.name, *(actor.name for actor in actor_types)})
         if await self._services.transactions.read(lambda tx: tx.users.find_by_email(email)) is not None:
             raise UserAlreadyExists
-        by_host = context.actor_kind in ("operator", "system")
-        fields = self._services.policies.user_fields.of_new_user(new.fields, by_host=by_host)
         password_hash = await self._services.hashing.hash_password(new.password)
         user = User(
             id=new_id(context.now),
