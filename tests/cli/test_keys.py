@@ -151,7 +151,11 @@ BAD_KEYS = {
 def test_bad_key_stops_the_start_with_a_sentence_that_names_it(
     started_with_k1: Shell, text: str, environment: str
 ) -> None:
-    env = {"AUTH_ENCRYPTION_KEY": text, "CZO_AUTH_ENVIRONMENT": environment}
+    env = {
+        "AUTH_ENCRYPTION_KEY": text,
+        "CZO_AUTH_ENVIRONMENT": environment,
+        "CZO_AUTH_BASE_URL": "https://auth.example.com",
+    }
     done = started_with_k1.run("serve", "--port", "0", env=env, code=2)
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()

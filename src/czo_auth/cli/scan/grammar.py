@@ -21,6 +21,9 @@ _OTHERS: Mapping[str, str] = {
     tokens.INVITATION: "invitation",
     tokens.MAIL: "mailed token",
     tokens.TRUSTED_DEVICE: "trusted device",
+    tokens.DEVICE_CODE: "device code",
+    tokens.CEREMONY: "passkey ceremony",
+    tokens.KNOWN_BROWSER: "known browser",
 }
 _TOKEN_CHARACTER = b"[A-Za-z0-9_-]"
 _LAST_CHARACTER = b"[AEIMQUYcgkosw048]"
