@@ -13,11 +13,12 @@ import pytest
 from django.conf import settings as django_settings  # type: ignore[import-untyped]
 from django.core.asgi import get_asgi_application  # type: ignore[import-untyped]
 from django.http import HttpRequest, JsonResponse  # type: ignore[import-untyped]
+from django.test.utils import override_settings  # type: ignore[import-untyped]
 from django.urls import path  # type: ignore[import-untyped]
 from django.views import View  # type: ignore[import-untyped]
 from flask import Flask
 from pydantic import SecretStr
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from czo_auth import Auth, Refusal, Settings
 from czo_auth.crypto.sealing import new_key_text
@@ -79,12 +80,17 @@ def django_application() -> ASGIApp:
         django_settings.configure(
             ALLOWED_HOSTS=["shop.test"],
             MIDDLEWARE=["czo_auth.integrations.django.principal_middleware"],
-            ROOT_URLCONF=sys.modules[__name__],
             LOGGING_CONFIG=None,
         )
         django.setup()
     application: ASGIApp = get_asgi_application()
-    return application
+
+    async def with_own_urls(scope: Scope, receive: Receive, send: Send) -> None:
+        # Django's settings are one for the process, and other modules of tests have views as well.
+        with override_settings(ROOT_URLCONF=sys.modules[__name__]):
+            await application(scope, receive, send)
+
+    return with_own_urls
 
 
 @pytest.mark.parametrize("root_path", ["", "/shop", "/admin"])
