@@ -12,6 +12,7 @@ import base64
 import copy
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -113,7 +114,7 @@ async def create_admin(auth: Auth, email: str, *, now: datetime) -> str:
 
 
 @dataclass
-class Deployment:
+class Deployment(ABC):
     """One deployment, the people that are known there, and those that an operator can add."""
 
     api: Api
@@ -122,9 +123,9 @@ class Deployment:
     prepared: Prepared
 
     @property
+    @abstractmethod
     def auth(self) -> Auth:
         """The deployment, or a second process on its database: what an operator holds."""
-        raise NotImplementedError
 
     @property
     def enrolled_user(self) -> Account:

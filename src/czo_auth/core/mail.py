@@ -420,7 +420,7 @@ def compose_password_changed(to: str, *, at: datetime, language: Language = DEFA
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndingKey:
     """
-    An API key of which its owner is told that it ends.
+    An API key that ends soon, for the notice to its owner.
 
     Attributes:
         prefix: What lists show of it.

@@ -140,7 +140,7 @@ def check_sealed(
     Hold the key ring against what the database remembers of it.
 
     Args:
-        check_values, sealed: As in ``core.flows.survey.Survey``.
+        check_values, sealed: As in ``core.flows.administration.overview``.
     """
     if ring is None:
         return SEALED.unknown("there is no key to compare with")

@@ -23,7 +23,7 @@ from czo_auth.core.flows.idempotency import KeptAnswer, RunningRequest
 HEADER: Final = "idempotency-key"
 
 Recheck = Callable[[RequestContext, Request, Any], Awaitable[None]]
-"""Refuse to give a kept answer, of which the third argument is the body, to a caller who may not have it by now."""
+"""Refuse a kept answer to a caller who may not have it any more. The third argument is the body of the answer."""
 
 _LOG = logging.getLogger("czo_auth.rest")
 _COMPUTED: Final = frozenset({"content-length"})

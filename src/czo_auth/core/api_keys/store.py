@@ -119,10 +119,10 @@ class ApiKeys(Protocol):
         """Move ``last_used_at`` of several keys forward, at most once a minute for all processes, never back (S19)."""
 
     def list_owners_due(self, *, now: datetime, limit: int) -> Sequence[str]:
-        """Return owners of keys of which an expiry notice is due: live ones that end within `lifetime.NOTICE_DAYS`."""
+        """Return owners of live keys that end within `lifetime.NOTICE_DAYS` and whose notice is due."""
 
     def list_due(self, user_id: str, *, now: datetime, until: datetime) -> Sequence[ApiKey]:
-        """Read a user's live keys of which a notice is due now or will be by *until*, those that end first before."""
+        """Read a user's live keys whose notice is due by *until*, the ones that end first before."""
 
     def mark_noticed(self, key: ApiKey, *, days: int) -> bool:
         """

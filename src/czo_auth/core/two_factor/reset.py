@@ -45,7 +45,7 @@ class Reset:
 
 
 class Resets(Protocol):
-    """Resets that wait, and those that ended and of which the user was not told yet."""
+    """Resets that wait, and ended ones that the user has no mail about yet."""
 
     def add(self, reset: Reset, *, digest: str) -> bool:
         """Keep a reset with the digest of its cancel token; False when one waits for the user already. Atomic."""

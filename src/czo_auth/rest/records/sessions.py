@@ -156,7 +156,7 @@ class SessionAnswer(Record):
 
 
 class PresentSession(Session):
-    """The present session, and from when on an organization refuses its user for want of a second factor."""
+    """The present session, and from when on an organization refuses its user, who has no second factor."""
 
     two_factor_due_at: Timestamp | None
 

@@ -17,7 +17,7 @@ from czo_auth.core.users.store import UserCounts
 from czo_auth.crypto import passwords
 
 AUDIT_TAIL: Final = 1000
-"""How many of the newest audit records `survey` follows; ``verify_audit`` follows all."""
+"""How many of the newest audit records the overview follows; ``verify_audit`` follows all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,7 @@ class ManageTwoFactor:
         return await self._services.transactions.read(read_status, context)
 
     async def find_due_at(self, *, context: Context) -> datetime | None:
-        """Return from when on the first organization refuses the caller for want of a factor."""
+        """Return from when on the first organization refuses the caller, who has no factor."""
         user_id = context.caller.user_id
 
         def read_due(tx: Transaction) -> datetime | None:

@@ -74,7 +74,7 @@ class WebhookSender(Protocol):
         """Release what it holds."""
 
 
-class _Lane:
+class _SenderPool:
     """Endpoints of one kind that this process serves: those that answer well, or those that fail."""
 
     def __init__(self, senders: Callable[[], WebhookSender], *, failing: bool) -> None:
@@ -125,7 +125,7 @@ class WebhookDispatcher:
         self._stop = asyncio.Event()
         self._wake = asyncio.Event()
         self._switch_off = SwitchOffDead(services)
-        self._lanes = [_Lane(senders, failing=failing) for failing in (False, True)]
+        self._pools = [_SenderPool(senders, failing=failing) for failing in (False, True)]
 
     async def run(self) -> None:
         """Send until `stop`; then attempts in hand get a moment to end, and the leases are given back."""
@@ -134,12 +134,12 @@ class WebhookDispatcher:
                 pause = await self._guarded_pass()
                 await self._rest(pause)
         finally:
-            for lane in self._lanes:
-                await self._end(lane)
+            for pool in self._pools:
+                await self._end(pool)
 
-    async def _end(self, lane: _Lane) -> None:
+    async def _end(self, pool: _SenderPool) -> None:
         """Let attempts end, give leases back that were not, and release the sender."""
-        serving = dict(lane.serving)
+        serving = dict(pool.serving)
         if serving:
             _, late = await asyncio.wait(serving, timeout=_LAST_WAIT.total_seconds())
             for task in late:
@@ -151,7 +151,7 @@ class WebhookDispatcher:
                     await self._release(serving[task])
             except StorageUnavailable:
                 _LOG.warning("leases on webhooks could not be given back; they end by themselves")
-        await lane.close()
+        await pool.close()
 
     async def _release(self, webhook_id: str) -> None:
         await self._services.transactions.run(lambda tx: tx.webhooks.release(webhook_id, owner=self._owner))
@@ -198,36 +198,36 @@ class WebhookDispatcher:
             )
             more = more or replayed > 0
         if work.due or work.spread or work.replay:
-            for lane in self._lanes:
-                await self._fill(lane)
+            for pool in self._pools:
+                await self._fill(pool)
         return timedelta(0) if more else policy.poll
 
-    async def _fill(self, lane: _Lane) -> None:
+    async def _fill(self, pool: _SenderPool) -> None:
         """Serve as many endpoints as there are free places."""
-        free = self._policy.endpoints - len(lane.serving)
+        free = self._policy.endpoints - len(pool.serving)
         if free <= 0:
             return
         now, began = self._now(), asyncio.get_running_loop().time()
         until = now + self._policy.lease
         claimed = await self._services.transactions.run(
             lambda tx: tx.webhooks.claim_due(
-                owner=self._owner, now=now, until=until, failing=lane.failing, limit=free
+                owner=self._owner, now=now, until=until, failing=pool.failing, limit=free
             )
         )
         # In the clock of this process, which nobody moves: no attempt begins that may outlast the lease.
         ends = began + (self._policy.lease * (1 - _MARGIN) - self._policy.time_limit).total_seconds()
         for webhook_id in claimed:
-            task = asyncio.create_task(self._serve(lane, webhook_id, ends=ends))
-            lane.serving[task] = webhook_id
-            task.add_done_callback(partial(lane.serving.pop))
+            task = asyncio.create_task(self._serve(pool, webhook_id, ends=ends))
+            pool.serving[task] = webhook_id
+            task.add_done_callback(partial(pool.serving.pop))
 
     # --- one endpoint ---
 
-    async def _serve(self, lane: _Lane, webhook_id: str, *, ends: float) -> None:
+    async def _serve(self, pool: _SenderPool, webhook_id: str, *, ends: float) -> None:
         """Send what is due at one endpoint, as long as its lease allows, and give it back."""
         try:
             while not self._stop.is_set() and asyncio.get_running_loop().time() < ends:
-                if not await self._send_some(lane, webhook_id):
+                if not await self._send_some(pool, webhook_id):
                     break
             await self._release(webhook_id)
         except StorageUnavailable:
@@ -239,9 +239,9 @@ class WebhookDispatcher:
         finally:
             self._wake.set()
 
-    async def _send_some(self, lane: _Lane, webhook_id: str) -> bool:
+    async def _send_some(self, pool: _SenderPool, webhook_id: str) -> bool:
         """Send a few deliveries at once, and write down how that ended; False when nothing more is due, or it fails."""
-        limit = 1 if lane.failing else self._policy.concurrency
+        limit = 1 if pool.failing else self._policy.concurrency
         now = self._now()
         batch = await self._services.transactions.read(
             lambda tx: tx.webhooks.next_deliveries(webhook_id, owner=self._owner, now=now, limit=limit)
@@ -249,14 +249,14 @@ class WebhookDispatcher:
         if batch is None:
             return False
         results = await asyncio.gather(
-            *(self._attempt(lane.sender, batch, delivery, event) for delivery, event in batch.deliveries)
+            *(self._attempt(pool.sender, batch, delivery, event) for delivery, event in batch.deliveries)
         )
         now = self._now()
         await self._services.transactions.run(
             lambda tx: tx.webhooks.finish_attempts(webhook_id, results, owner=self._owner, now=now)
         )
-        # One that begins to fail goes over to the other lane.
-        return lane.failing or any(result.status == "delivered" for result in results)
+        # One that begins to fail goes over to the other pool.
+        return pool.failing or any(result.status == "delivered" for result in results)
 
     async def _attempt(
         self, sender: WebhookSender, batch: DeliveryBatch, delivery: Delivery, event: Event | None
