@@ -65,6 +65,7 @@ async def test_acts_that_need_recent_proof_refuse_an_old_one_and_take_one_in_the
 
 async def test_sessions_are_listed_and_ended(timed: Timed) -> None:
     account, first = await timed.people.newcomer()
+    timed.clock.advance(seconds=1)  # the newest comes first, and two of one millisecond would have no order
     second = await timed.people.sign_in(account)
     admin = await admin_of(timed)
     listed = accepted(await timed.api.get(f"/admin/users/{account.id}/sessions", bearer=admin.token))
