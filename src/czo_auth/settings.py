@@ -181,6 +181,18 @@ class Settings(BaseSettings):
         default=15, ge=1, le=60, description="Lifetime of an access token. Unit: minutes."
     )
 
+    # what people see
+    default_language: str = Field(
+        default="en",
+        pattern=r"^[a-z]{2,8}$",
+        description="Language of pages and mails for people whose own is not known: `en`, `fr`, `de`, or one of "
+        "`CZO_AUTH_TRANSLATIONS_DIR`.",
+    )
+    translations_dir: Path | None = Field(
+        default=None,
+        description="Folder of your own texts, laid over ours: a file for each language, such as `de.toml`.",
+    )
+
     # people
     require_email_verification: bool = Field(
         default=False, description="Whether users must confirm their address before they can sign in."

@@ -24,6 +24,7 @@ MAX_URL: Final = 2048
 MAX_METADATA_BYTES: Final = 4096
 MAX_SLUG: Final = 64
 MAX_FORM_FIELDS: Final = 200
+MAX_TRANSLATION_BYTES: Final = 512 * 1024
 MAX_NAVIGATION: Final = 500
 """Characters of a page's own address that a form carries along."""
 

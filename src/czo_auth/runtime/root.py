@@ -90,6 +90,7 @@ from czo_auth.runtime.rate_limits import CoarseLimits, KeyLimits, NoRateLimits
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
 from czo_auth.storage.errors import DatabaseMisconfigured
+from czo_auth.translations import Catalogues
 
 if TYPE_CHECKING:
     from czo_auth.storage import Storage
@@ -179,6 +180,7 @@ class Runtime:
         refuse_unusable(mail=mail, sinks=sinks)
         self.settings = settings_from(settings, chosen)
         self.now = clock
+        self.catalogues = Catalogues(self.settings.translations_dir, default=self.settings.default_language)
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)
         self._background: Background = BackgroundTasks(mail or mail_of(self.settings, now=clock))

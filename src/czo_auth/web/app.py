@@ -31,7 +31,6 @@ from czo_auth.web.pages import (
 )
 from czo_auth.web.renderer import STATIC, PageRenderer
 from czo_auth.web.routing import PageRequest, recognize
-from czo_auth.web.translations import best_language, catalogue
 
 GROUPS = (
     sign_in,
@@ -85,10 +84,11 @@ async def _missing(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     refusal = MethodNotAllowed() if error.status_code == 405 else NotFound()
+    renderer: PageRenderer = request.app.state.renderer
     page = PageRequest(
-        renderer=request.app.state.renderer,
+        renderer=renderer,
         request=request,
-        translations=catalogue(best_language(request.headers.get("accept-language", ""))),
+        translations=renderer.catalogues.best(request.headers.get("accept-language", "")),
         call_or_none=await recognize(request),
         query=Form(),
         form=Form(),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from czo_auth.core.errors import BehindTheClock, Refusal, ValidationFailed
+from czo_auth.translations import Translations
 from czo_auth.web.forms import Form
-from czo_auth.web.translations import Translations
 
 _FIELD = {
     "ACCOUNT_TEMPORARILY_LOCKED": "code",

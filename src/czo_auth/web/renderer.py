@@ -14,8 +14,8 @@ from czo_auth.asgi.cookies import Cookies
 from czo_auth.core.ids import new_id
 from czo_auth.core.notices import NOTICE_LIFETIME, open_notice, seal_notice
 from czo_auth.runtime import Runtime
+from czo_auth.translations import Translations
 from czo_auth.web.browsers import browser_name
-from czo_auth.web.translations import Translations
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; "
@@ -43,6 +43,7 @@ class PageRenderer:
 
     def __init__(self, runtime: Runtime, *, base: str) -> None:
         self.base = base
+        self.catalogues = runtime.catalogues
         self._brand = runtime.settings.totp_issuer
         self._runtime = runtime
         self._templates = Environment(

@@ -32,11 +32,11 @@ from czo_auth.core.ids import is_id
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_CURSOR
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.principal import Principal
+from czo_auth.translations import Translations
 from czo_auth.web.addresses import is_own_page
 from czo_auth.web.error_messages import error_message
 from czo_auth.web.forms import Form, read_form, read_query
 from czo_auth.web.renderer import PageRenderer
-from czo_auth.web.translations import Translations, best_language, catalogue
 
 SIGNED_OUT = Access(credential="optional_session")
 """Pages for people who are not signed in; who is, and may only enroll, is led to do so."""
@@ -195,7 +195,7 @@ class _Page:
         page = PageRequest(
             renderer=renderer,
             request=request,
-            translations=catalogue(best_language(request.headers.get("accept-language", ""))),
+            translations=renderer.catalogues.best(request.headers.get("accept-language", "")),
             call_or_none=None,
             query=Form(),
             form=Form(),

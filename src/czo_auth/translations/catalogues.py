@@ -1,0 +1,135 @@
+"""The catalogs of all languages, and how one is chosen."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from czo_auth.errors import StartRefused
+from czo_auth.translations.files import flatten, read_overrides
+
+_LOG = logging.getLogger("czo_auth")
+
+DEFAULT_LANGUAGE: Final = "en"
+"""The language that every key exists in, and that stands in for a missing one."""
+
+_RANGE = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]*)?\s*(?:;\s*q=\s*([01](?:\.[0-9]{0,3})?)\s*)?")
+_MAX_HEADER = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translations:
+    """One language's catalog."""
+
+    language: str
+    entries: Mapping[str, str]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """
+        Say *key*, with *values* put in.
+
+        Raises:
+            KeyError: The catalog has no such key, or its sentence needs another value.
+        """
+        return self.entries[key].format_map(values) if values else self.entries[key]
+
+    def find(self, *keys: str) -> str | None:
+        """Say the first of *keys* that the catalog has."""
+        return next((self.entries[key] for key in keys if key in self.entries), None)
+
+    def name(self, group: str, word: str) -> str:
+        """Return what *word* of *group* is called, or *word* itself: hosts have actor types of their own."""
+        return self.entries.get(f"{group}.{word}", word)
+
+    def moment(self, at: datetime, *, seconds: bool = False) -> str:
+        """Write a time for people, in UTC, as nobody told the server where they are."""
+        utc = at.astimezone(UTC)
+        return self(
+            "time.moment",
+            day=utc.day,
+            month=self.entries["time.months"].split()[utc.month - 1],
+            year=utc.year,
+            time=utc.strftime("%H:%M:%S" if seconds else "%H:%M"),
+        )
+
+
+class Catalogues:
+    """
+    The languages of one deployment.
+
+    Args:
+        folder: A deployment's own files, ``de.toml`` and so on, laid over ours. A language that we do not ship is
+            added; what its file leaves out is said in English.
+        default: The language of people whose own is not known or not there.
+
+    Raises:
+        StartRefused: A file is broken; the sentence names file and line. Or there is no such language.
+    """
+
+    def __init__(self, folder: Path | None = None, *, default: str = DEFAULT_LANGUAGE) -> None:
+        catalogs = dict(_ours())
+        english = catalogs[DEFAULT_LANGUAGE].entries
+        for language, own in ({} if folder is None else read_overrides(folder, english)).items():
+            missing = set() if language in catalogs else set(english) - set(own)
+            if missing:
+                _LOG.warning("%s.toml lacks %d texts, said in English", language, len(missing))
+            base = catalogs[language].entries if language in catalogs else english
+            catalogs[language] = Translations(language=language, entries={**base, **own})
+        if default not in catalogs:
+            raise StartRefused(
+                f"CZO_AUTH_DEFAULT_LANGUAGE names a language without a file; there are {', '.join(sorted(catalogs))}."
+            )
+        self._catalogs = catalogs
+        self.default = default
+        self.languages = (default, *sorted(set(catalogs) - {default}))
+        """All languages, the default first."""
+
+    def __getitem__(self, language: str | None) -> Translations:
+        """Return the catalog of *language*, or of the default where there is none."""
+        return self._catalogs.get(language or self.default) or self._catalogs[self.default]
+
+    def best(self, accepted: str) -> Translations:
+        """
+        Choose a catalog by an ``Accept-Language`` header; the default one when no language fits.
+
+        Source: RFC 9110 section 12.5.4.
+        """
+        return self[self.choose(accepted)]
+
+    def choose(self, accepted: str) -> str | None:
+        """Choose a language by an ``Accept-Language`` header; None when it names none that there is."""
+        wishes: list[tuple[float, int, str]] = []
+        for place, part in enumerate(accepted[:_MAX_HEADER].split(",")):
+            found = _RANGE.fullmatch(part)
+            if found is not None:
+                wishes.append((-float(found[2] or 1), place, found[1].lower()))
+        for weight, _, language in sorted(wishes):
+            if weight < 0 and language in self._catalogs:
+                return language
+            if weight < 0 and language == "*":
+                return self.default
+        return None
+
+
+@cache
+def shipped() -> Catalogues:
+    """Return the catalogs as we ship them."""
+    return Catalogues()
+
+
+@cache
+def _ours() -> Mapping[str, Translations]:
+    found = {}
+    for file in files(__package__).iterdir():
+        language, _, ending = file.name.rpartition(".")
+        if ending == "toml":
+            entries = flatten(file.read_text("utf-8"))
+            found[language] = Translations(language=language, entries=entries)
+    return found
