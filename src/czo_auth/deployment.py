@@ -26,8 +26,12 @@ def read_settings(**chosen: object) -> Settings:
     """
     if not os.environ.get("CZO_AUTH_PAGES_ENABLED"):
         chosen = {"pages_enabled": True, **chosen}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if "database_url" in given:
+        # The environment's belongs to the environment's database.
+        given.setdefault("database_direct_url", None)
     try:
-        return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         raise StartRefused(f"A setting is wrong: {sentence_of(error)}") from None
     except SettingsError as error:

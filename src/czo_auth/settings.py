@@ -48,7 +48,15 @@ _DOMAIN = re.compile(r"localhost|(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
 _DATABASE_URL: Final = re.compile(r"sqlite:///|postgres(ql)?://|\s*[a-z_]+\s*=")
 _ONE_REDIS: Final = frozenset({"redis", "rediss"})
 _REDIS: Final = _ONE_REDIS | {"redis+unix", "redis+sentinel", "redis+cluster"}
-SECRETS: Final = ("encryption_key", "database_url", "rate_limit_url", "smtp_url", "rabbitmq_url", "nats_url")
+SECRETS: Final = (
+    "encryption_key",
+    "database_url",
+    "database_direct_url",
+    "rate_limit_url",
+    "smtp_url",
+    "rabbitmq_url",
+    "nats_url",
+)
 """Settings that hold a secret, and may come from a file."""
 
 DATABASE_FILE = "czo-auth.db"
@@ -113,6 +121,12 @@ class Settings(BaseSettings):
         default=None,
         repr=False,
         description="`sqlite:///path` or `postgresql://…`; by default a SQLite file in the data folder.",
+    )
+    database_direct_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="`postgresql://…` of PostgreSQL itself, where `CZO_AUTH_DATABASE_URL` leads to a pooler in "
+        "transaction mode. Migrations, notifications and backups go there.",
     )
     table_prefix: str = Field(default="czo_auth_", description="Prefix of the names of all tables.")
     auto_migrate: bool = Field(default=True, description="Whether to migrate the tables at the start.")
@@ -501,6 +515,13 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite:/// or postgresql://")
         return value
 
+    @field_validator("database_direct_url")
+    @classmethod
+    def _database_direct_url(cls, value: str | None) -> str | None:
+        if value is not None and (value.startswith("sqlite:") or not _DATABASE_URL.match(value)):
+            raise ValueError("must begin with postgresql://")
+        return value
+
     @field_validator("actor_types")
     @classmethod
     def _actor_types(cls, value: tuple[ActorType, ...]) -> tuple[ActorType, ...]:
@@ -571,6 +592,11 @@ class Settings(BaseSettings):
     def storage_url(self) -> str:
         """The database that is used."""
         return self.database_url or f"sqlite:///{(self.data_dir / DATABASE_FILE).absolute()}"
+
+    @property
+    def direct_url(self) -> str:
+        """The database without a pooler in between: for migrations, and whatever outlives a transaction."""
+        return self.database_direct_url or self.storage_url
 
     @property
     def is_embedded_default(self) -> bool:

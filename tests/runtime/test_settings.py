@@ -24,6 +24,7 @@ def test_no_password_shows_in_what_is_printed() -> None:
     settings = Settings(
         encryption_key=key,  # type: ignore[arg-type]
         database_url=f"postgresql://czo:{PASSWORD}@db.example/czo",
+        database_direct_url=f"postgresql://czo:{PASSWORD}@primary.example/czo",
         rate_limit_url=f"redis://:{PASSWORD}@redis.example:6379/0",
         smtp_url=f"smtp://czo:{PASSWORD}@mail.example:587",  # type: ignore[arg-type]
         rabbitmq_url=f"amqps://czo:{PASSWORD}@rabbit.example/",  # type: ignore[arg-type]
@@ -37,6 +38,7 @@ def test_no_password_shows_in_what_is_printed() -> None:
 VALUES = {
     "encryption_key": new_key_text(),
     "database_url": "postgresql://u:p@db.example/czo",
+    "database_direct_url": "postgresql://u:p@primary.example/czo",
     "rate_limit_url": "redis://:p@redis.example:6379/0",
     "smtp_url": "smtp://u:p@mail.example:587",
     "rabbitmq_url": "amqp://u:p@rabbit.example/vhost",

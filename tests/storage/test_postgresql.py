@@ -21,6 +21,12 @@ from tests.storage.rows import Rows, a_digest, a_user, an_id
 from tests.support.postgres import PostgresServer
 
 TIMEOUT = 0.7
+IDLE = "idle_in_transaction_session_timeout"
+
+
+def setting_of(tx: Transaction, name: str) -> str:
+    connection: Any = tx.users._connection  # type: ignore[attr-defined]
+    return str(connection.exec_driver_sql(f"SHOW {name}").scalar())
 
 
 @pytest.fixture
@@ -129,6 +135,32 @@ async def test_frozen_server_is_an_outage_that_ends(rows: Rows, server: Postgres
     await everything_refuses(rows, within=TIMEOUT * 6)
     server.resume()
     await everything_works(rows)
+
+
+async def test_server_ends_what_a_frozen_process_left_open(migrated_postgres_url: str) -> None:
+    """Its locks would stop everybody else until TCP gives the machine up."""
+    storage = PostgresStorage(migrated_postgres_url, table_prefix="czo_auth_")
+    shown = await storage.transactions.read(
+        lambda tx: [setting_of(tx, name) for name in ("statement_timeout", IDLE)]
+    )
+    assert shown == ["5s", "10s"]
+    await storage.close()
+
+
+async def test_transaction_that_waited_too_long_is_an_outage_that_ends(migrated_postgres_url: str) -> None:
+    storage = PostgresStorage(
+        f"{migrated_postgres_url}?options=-c%20{IDLE}%3D200", table_prefix="czo_auth_", timeout=TIMEOUT
+    )
+
+    def freeze(tx: Transaction) -> None:
+        tx.users.count(text=None)
+        time.sleep(0.5)
+        tx.users.count(text=None)
+
+    with pytest.raises(StorageUnavailable):
+        await storage.transactions.run(freeze)
+    await everything_works(Rows(storage))
+    await storage.close()
 
 
 async def test_server_without_free_connections_is_an_outage_that_ends(server: PostgresServer) -> None:

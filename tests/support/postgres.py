@@ -19,7 +19,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -65,9 +65,13 @@ class PostgresServer:
 
     Port, password and data stay the same over `restart`; `stop` deletes the data. A stopped server is not started
     again: make a new one.
+
+    Args:
+        settings: More than `SETTINGS`, or instead of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, settings: Mapping[str, str] | None = None) -> None:
+        self._settings = {**SETTINGS, **(settings or {})}
         self.directory = Path(tempfile.mkdtemp(prefix="czo-pg-", dir=_short_and_fast()))
         self.port = free_port()
         self.password = secrets.token_hex(16)
@@ -148,6 +152,18 @@ class PostgresServer:
         finally:
             if not self._launch():
                 raise RuntimeError(f"PostgreSQL does not start again:\n{self.log()}")
+
+    def kill(self) -> None:
+        """End every process at once, as when the machine is lost; the data stay until `stop`."""
+        processes = self.processes
+        assert self._process is not None, "the server does not run"
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        for process in processes:
+            if process.is_running():
+                process.kill()
+        still_alive(processes, seconds=5)
 
     def pause(self) -> None:
         """Freeze every process: connections stay open and nothing answers, as with a hanging machine."""
@@ -242,7 +258,7 @@ class PostgresServer:
         password_file.write_text(self.password)
         (self.directory / "log").touch()
         self._hand_over()
-        settings = SETTINGS | {"unix_socket_directories": str(self.socket_directory)}
+        settings = self._settings | {"unix_socket_directories": str(self.socket_directory)}
         subprocess.run(
             self._as_owner(
                 "initdb",
@@ -305,6 +321,41 @@ class PostgresServer:
         for leftover in left:
             leftover.kill()
         assert not left, f"PostgreSQL left processes behind: {left}"
+
+
+class Replica(PostgresServer):
+    """
+    A streaming replica of *primary*, which needs ``wal_level=replica``; once promoted, a server of its own.
+
+    It has the primary's passwords and databases.
+    """
+
+    def __init__(self, primary: PostgresServer) -> None:
+        super().__init__()
+        self._primary = primary
+        self.password = primary.password
+
+    def promote(self) -> None:
+        """Make it take writes."""
+        self.execute("SELECT pg_promote()")
+
+    def _make_data(self) -> None:
+        self.socket_directory.mkdir(mode=0o700)
+        (self.directory / "log").touch()
+        self._hand_over()
+        subprocess.run(
+            self._as_owner(
+                "pg_basebackup",
+                *("--pgdata", str(self.directory / "data"), "--write-recovery-conf", "--checkpoint=fast"),
+                *("--no-sync", "--dbname", self._primary.url("replication")),
+            ),
+            cwd=self.directory,
+            env={"PATH": os.defpath},
+            check=True,
+            timeout=START_SECONDS,
+        )
+        with (self.directory / "data/postgresql.auto.conf").open("a") as settings:
+            settings.write(f"unix_socket_directories = '{self.socket_directory}'\n")
 
 
 def _open_to_all(path: Path) -> bool:

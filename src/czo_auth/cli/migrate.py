@@ -27,7 +27,7 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
         if settings.encryption_key is not None:
             # A malformed key will stop the start: better said before anything is changed.
             read_key_ring(settings)
-        url, prefix = settings.storage_url, settings.table_prefix
+        url, prefix = settings.direct_url, settings.table_prefix
         with no_newer_schema():
             before = asyncio.run(migrations.current_revision(url, table_prefix=prefix))
             asyncio.run(migrations.upgrade(url, table_prefix=prefix))

@@ -287,3 +287,7 @@ def _hand_over(settings: Settings) -> None:
     if settings.database_url is not None:
         os.environ["CZO_AUTH_DATABASE_URL"] = settings.database_url
         os.environ.pop("CZO_AUTH_DATABASE_URL_FILE", None)
+    if settings.database_direct_url is None:
+        # It belongs to the database of the environment, not to one that the command line chose.
+        os.environ.pop("CZO_AUTH_DATABASE_DIRECT_URL", None)
+        os.environ.pop("CZO_AUTH_DATABASE_DIRECT_URL_FILE", None)

@@ -80,7 +80,7 @@ async def _refuse_missing(settings: Settings) -> None:
     """
     from czo_auth.storage.migrate import current_revision
 
-    if await current_revision(settings.storage_url, table_prefix=settings.table_prefix) is None:
+    if await current_revision(settings.direct_url, table_prefix=settings.table_prefix) is None:
         raise StartRefused(_no_deployment(settings))
 
 

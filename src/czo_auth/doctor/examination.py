@@ -61,7 +61,11 @@ async def _examine_database(settings: Settings, *, now: Callable[[], datetime]) 
                 yield finding
             return
     try:
-        storage = open_storage(settings.storage_url, table_prefix=settings.table_prefix)
+        storage = open_storage(
+            settings.storage_url,
+            table_prefix=settings.table_prefix,
+            direct_url=settings.database_direct_url,
+        )
     except (ValueError, RuntimeError) as error:
         for finding in (*database.unreachable(f"{error}"), *_unread("there is no database")):
             yield finding
@@ -78,7 +82,7 @@ async def _ask(
 ) -> AsyncIterator[Finding]:
     try:
         facts = await storage.facts(now=now)
-        revision = await migrate.current_revision(settings.storage_url, table_prefix=settings.table_prefix)
+        revision = await migrate.current_revision(settings.direct_url, table_prefix=settings.table_prefix)
     except StorageUnavailable as error:
         cause = "; ".join(getattr(error, "__notes__", ()))
         for finding in (

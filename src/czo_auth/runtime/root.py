@@ -127,11 +127,16 @@ def _links_of(settings: Settings) -> Links:
 
 
 def _storage_of(settings: Settings) -> Storage:
+    if settings.database_direct_url is not None and settings.storage_url.startswith("sqlite:"):
+        raise StartRefused(
+            "CZO_AUTH_DATABASE_DIRECT_URL is set, but CZO_AUTH_DATABASE_URL names no pooler: set that too, or neither."
+        )
     try:
         return open_storage(
             settings.storage_url,
             table_prefix=settings.table_prefix,
             cache_bound=timedelta(seconds=settings.cache_seconds) if settings.cache_seconds else None,
+            direct_url=settings.database_direct_url,
         )
     except (ValueError, RuntimeError) as error:
         raise StartRefused(f"CZO_AUTH_DATABASE_URL or CZO_AUTH_TABLE_PREFIX is wrong: {error}.") from None
@@ -372,6 +377,7 @@ class Runtime:
             raise StartRefused(refused.advice) from refused
 
     async def _open(self) -> None:
+        await self.storage.check_address()
         await self._bring_up_to_date()
         await self.storage.start()
         now = self.now()
@@ -391,8 +397,8 @@ class Runtime:
         if self.settings.is_embedded_default:
             self._make_data_folder()
         if self.settings.auto_migrate:
-            await migrate.upgrade(self.settings.storage_url, table_prefix=self.settings.table_prefix)
-        elif not await migrate.is_current(self.settings.storage_url, table_prefix=self.settings.table_prefix):
+            await migrate.upgrade(self.settings.direct_url, table_prefix=self.settings.table_prefix)
+        elif not await migrate.is_current(self.settings.direct_url, table_prefix=self.settings.table_prefix):
             raise StartRefused("The tables are not up to date: run `czo-auth migrate`.")
 
     def _make_data_folder(self) -> None:
@@ -495,7 +501,7 @@ class Runtime:
             checks["database"] = True
             settings = self.settings
             checks["migrations"] = await migrate.is_current(
-                settings.storage_url, table_prefix=settings.table_prefix
+                settings.direct_url, table_prefix=settings.table_prefix
             )
             known = await self.services.transactions.read(lambda tx: tx.key_checks.find_all())
             ring = self.services.key_ring

@@ -40,6 +40,15 @@ class Storage(Protocol):
     @property
     def lookup(self) -> Lookup: ...
 
+    async def check_address(self) -> None:
+        """
+        Refuse an address that looks right until several transactions run: that of a pooler in transaction mode.
+
+        Raises:
+            DatabaseMisconfigured: It leads there.
+            StorageUnavailable: The database does not answer.
+        """
+
     async def start(self) -> None:
         """
         Open connections, so that a wrong address is found now; creates an empty SQLite file (mode 0600).
@@ -81,6 +90,7 @@ def open_storage(
     pool_size: int = 8,
     lookup_pool_size: int = 4,
     cache_bound: timedelta | None = None,
+    direct_url: str | None = None,
 ) -> Storage:
     """
     Return the storage at *url*; nothing is opened yet.
@@ -92,6 +102,7 @@ def open_storage(
         pool_size, lookup_pool_size: PostgreSQL connections for steps and for lookups; per process and event loop.
         cache_bound: On PostgreSQL, how late a remembered credential may learn of its revocation; None remembers none.
             On SQLite the memory is exact and always on.
+        direct_url: Where PostgreSQL itself is, if *url* leads to a pooler in transaction mode.
 
     Raises:
         ValueError: The address or the prefix is not usable.
@@ -113,4 +124,5 @@ def open_storage(
         pool_size=pool_size,
         lookup_pool_size=lookup_pool_size,
         cache_bound=cache_bound,
+        direct_url=direct_url,
     )

@@ -13,9 +13,12 @@ from sqlalchemy import Connection
 
 from czo_auth.core.context import Context
 from czo_auth.core.transaction import CredentialRecord, Transaction
+from czo_auth.storage.errors import misconfigured
 from czo_auth.storage.lookup_batches import LookupBatches
 from czo_auth.storage.lookup_sql import api_key_record, lookup_sql, session_record
 from czo_auth.storage.postgresql_server import (
+    BEGIN_LOOKUP,
+    POOLED,
     TIMEOUT_SECONDS,
     PostgresServer,
     is_broken_connection,
@@ -71,6 +74,8 @@ class _Connections:
         pool = await self.pool()
         connection = await pool.acquire(timeout=self._server.timeout)
         try:
+            if self._server.pooled:
+                return await _ask_in_transaction(connection, sql, values)
             return await connection.fetch(sql, values)
         except TimeoutError:
             connection.terminate()
@@ -86,6 +91,20 @@ class _Connections:
                 await asyncio.wait_for(pool.close(), self._server.timeout)
             except TimeoutError:
                 pool.terminate()
+
+
+async def _ask_in_transaction(connection: Any, sql: str, values: Sequence[str]) -> Sequence[Any]:
+    """Ask on one connection behind the pooler; what plans the question ends with the transaction."""
+    try:
+        await connection.execute(BEGIN_LOOKUP)
+        statement = await connection.prepare(sql, name="")
+        found: Sequence[Any] = await statement.fetch(values)
+        await connection.execute("COMMIT")
+    except BaseException:
+        # A transaction that is left open would hold a connection of the pooler.
+        connection.terminate()
+        raise
+    return found
 
 
 class _PerLoop:
@@ -256,6 +275,10 @@ class PostgresStorage:
     """
     Implements `czo_auth.storage.Storage` over one PostgreSQL database.
 
+    Args:
+        direct_url: The same database without the pooler in transaction mode that *url* leads to. What has to outlive a
+            transaction goes there: LISTEN.
+
     Raises:
         ValueError: The address or the prefix is not usable.
     """
@@ -271,18 +294,34 @@ class PostgresStorage:
         lookup_pool_size: int = 4,
         cache_bound: timedelta | None = None,
         timeout: float = TIMEOUT_SECONDS,
+        direct_url: str | None = None,
     ) -> None:
         self.url = url
+        self.direct_url = direct_url or url
         self.tables = Tables(table_prefix)
-        server = PostgresServer(url, timeout=timeout)
+        self._server = server = PostgresServer(url, timeout=timeout, pooled=direct_url is not None)
+        direct = server if direct_url is None else PostgresServer(direct_url, timeout=timeout)
         self._connections = _PerLoop(server, pool_size=pool_size, lookup_pool_size=lookup_pool_size)
         self._watch = (
             None
             if cache_bound is None
-            else ChangeWatch(server, channel=f"{table_prefix}changed", bound=cache_bound)
+            else ChangeWatch(direct, channel=f"{table_prefix}changed", bound=cache_bound)
         )
         self.transactions = PostgresTransactions(self._connections, self.tables)
         self.lookup = PostgresLookup(self._connections, table_prefix, watch=self._watch, bound=cache_bound)
+
+    async def check_address(self) -> None:
+        if self._server.pooled:
+            return
+        try:
+            pooled = await self._server.is_transaction_pooler()
+        except Exception as error:
+            known = postgres_error(error)
+            if known is error:
+                raise
+            raise known from None
+        if pooled:
+            raise misconfigured(POOLED, "the server's process changes between transactions")
 
     async def start(self) -> None:
         await self.transactions.read(lambda tx: None)
@@ -297,7 +336,7 @@ class PostgresStorage:
     async def facts(self, *, now: Callable[[], datetime]) -> DatabaseFacts:
         from czo_auth.storage.facts import postgres_facts
 
-        return await postgres_facts(self.url, now=now)
+        return await postgres_facts(self.direct_url, now=now)
 
     async def ping(self) -> None:
         await self.transactions.read(lambda tx: tx.key_checks.find_all())

@@ -30,13 +30,24 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
 TIMEOUT_SECONDS: Final = 5.0
+IDLE_TIMEOUT_SECONDS: Final = 10.0
+"""
+How long a transaction may wait for this process, which never pauses in one. The locks of a machine that froze or lost
+its network would otherwise stop others until TCP gives it up, after hours.
+"""
 _RETRYABLE: Final = frozenset({"40001", "40P01"})
-_OUTAGES: Final = frozenset({"40001", "40P01", "55P03", "57014"})
+_OUTAGES: Final = frozenset({"25P03", "25P04", "40001", "40P01", "55P03", "57014"})
 _OUTAGE_CLASSES: Final = frozenset({"08", "53", "57", "58", "XX"})
 _TABLES_MISSING: Final = frozenset({"42P01", "42703"})
 """Source: PostgreSQL 18, appendix A, error codes."""
 
+POOLED: Final = (
+    "CZO_AUTH_DATABASE_URL leads to a pooler in transaction mode: name PostgreSQL itself in "
+    "CZO_AUTH_DATABASE_DIRECT_URL as well, or let the pooler work in session mode."
+)
 _ADVICE: Final = {
+    "26000": POOLED,
+    "42P05": POOLED,
     "25006": "PostgreSQL takes no writes here, as on a standby: name the primary in CZO_AUTH_DATABASE_URL, or add "
     "target_session_attrs=read-write to it.",
     "28000": "PostgreSQL does not admit this user from this machine: check the user in CZO_AUTH_DATABASE_URL and "
@@ -67,6 +78,7 @@ _NOT_TRUSTED: Final = (
 _WRONG_OPTIONS: Final = (
     "PostgreSQL refuses a setting in the options of CZO_AUTH_DATABASE_URL: correct or remove it."
 )
+_ROUNDS: Final = 5
 _START_UP_REFUSALS: Final = frozenset({"22023", "42601", "42704", "55P02"})
 
 
@@ -77,25 +89,42 @@ class PostgresServer:
     The address is libpq's kind: several hosts, ``sslmode`` and sockets included.
 
     Args:
-        patience: Seconds that connecting, one statement, and waiting for a free connection may each take; for
+        timeout: Seconds that connecting, one statement, and waiting for a free connection may each take; for
             connecting, ``connect_timeout`` of the address wins.
+        pooled: Whether the address is that of a pooler in transaction mode: a connection is another one after each
+            transaction, so that nothing may be left in it, neither prepared statements nor settings.
 
     Raises:
         ValueError: The address is not one.
     """
 
-    def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS, pooled: bool = False) -> None:
         address = read_address(url)
         self.timeout = timeout
+        self.pooled = pooled
         self._arguments: dict[str, Any] = {
             **address.arguments,
             "timeout": address.connect_timeout or timeout,
             "command_timeout": timeout,
             "server_settings": dict(address.server_settings),
         }
+        # Statements instead of settings at the start of the connection, which poolers refuse.
+        self._set_up = "" if pooled else _timeouts(timeout, address.server_settings.get("options", ""))
+        if pooled:
+            self._arguments["statement_cache_size"] = 0
 
     async def connect(self) -> Connection:
         """Open one connection."""
+        connection = await self._connect()
+        if self._set_up:
+            try:
+                await connection.execute(self._set_up)
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
+
+    async def _connect(self) -> Connection:
         try:
             return await asyncpg.connect(**self._arguments)
         except asyncpg.PostgresError as error:
@@ -114,6 +143,10 @@ class PostgresServer:
             pool_timeout=self.timeout,
             json_serializer=json_text,
             hide_parameters=True,
+            # Unnamed statements: each lives for one transaction, and so on one connection.
+            connect_args={"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+            if self.pooled
+            else {},
         )
 
     async def pool(self, *, size: int) -> Pool:
@@ -124,9 +157,36 @@ class PostgresServer:
             min_size=0,
             max_size=size,
             max_inactive_connection_lifetime=0,
-            init=_plan_once,
+            init=self._set_up_lookups,
             reset=_leave_as_it_is,
         )
+
+    async def _set_up_lookups(self, connection: Any) -> None:
+        if not self.pooled:
+            await _plan_once(connection, self._set_up)
+
+    async def is_transaction_pooler(self) -> bool:
+        """
+        Return whether a pooler in transaction mode answers, which gives a connection away after each transaction.
+
+        A pooler hands out process ids of its own. Which mode it is in shows when two connections that are both open
+        have one process behind them, or one connection has two.
+        """
+        first = await self._connect()
+        try:
+            if await _process_of(first) == first.get_server_pid():
+                return False
+            second = await self._connect()
+            try:
+                seen: tuple[set[int], set[int]] = (set(), set())
+                for _ in range(_ROUNDS):
+                    for connection, pids in zip((first, second), seen, strict=True):
+                        pids.add(await _process_of(connection))
+                return len(seen[0]) > 1 or len(seen[1]) > 1 or seen[0] == seen[1]
+            finally:
+                await second.close(timeout=self.timeout)
+        finally:
+            await first.close(timeout=self.timeout)
 
 
 async def ask(url: str, question: str) -> str | None:
@@ -215,7 +275,7 @@ def is_broken_connection(error: Exception) -> bool:
     if isinstance(original, asyncpg.InternalClientError):
         return "cannot switch to state" in str(original)
     # An administrator's restart ends connections with a last word.
-    return getattr(original, "sqlstate", None) in ("57P01", "57P02")
+    return getattr(original, "sqlstate", None) in ("25P03", "25P04", "57P01", "57P02")
 
 
 def _driver_error(error: BaseException) -> BaseException:
@@ -225,7 +285,37 @@ def _driver_error(error: BaseException) -> BaseException:
     return error
 
 
-async def _plan_once(connection: Any) -> None:
+async def _process_of(connection: Connection) -> int:
+    """Ask which process of PostgreSQL serves *connection*, in a transaction so that no pooler changes it meanwhile."""
+    async with connection.transaction():
+        # Unnamed: a pooler may have another connection's statement of the same name.
+        statement = await connection.prepare("SELECT pg_backend_pid()", name="")
+        return int(await statement.fetchval())
+
+
+def _timeouts(timeout: float, options: str) -> str:
+    """Return statements that say how long the server may work and wait for this process; what *options* say wins."""
+    chosen = {
+        "statement_timeout": timeout,
+        "idle_in_transaction_session_timeout": max(timeout, IDLE_TIMEOUT_SECONDS),
+    }
+    return "".join(
+        f"SET {name} = {round(seconds * 1000)};" for name, seconds in chosen.items() if name not in options
+    )
+
+
+PLAN_SETTINGS: Final = (
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+)
+BEGIN_LOOKUP: Final = "BEGIN READ ONLY;" + ";".join(
+    f"SET LOCAL {name} = {value}" for name, value in PLAN_SETTINGS
+)
+
+
+async def _plan_once(connection: Any, more: str) -> None:
     """
     Plan each lookup once, and by its indexes.
 
@@ -233,10 +323,7 @@ async def _plan_once(connection: Any) -> None:
     and may hash all users for the sake of thirty keys. A set-up of its own instead of start-up options, which
     connection poolers refuse.
     """
-    await connection.execute(
-        "SET plan_cache_mode = force_generic_plan;"
-        "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
-    )
+    await connection.execute(more + ";".join(f"SET {name} = {value}" for name, value in PLAN_SETTINGS))
 
 
 async def _leave_as_it_is(connection: Any) -> None:
@@ -244,6 +331,7 @@ async def _leave_as_it_is(connection: Any) -> None:
 
 
 __all__ = [
+    "BEGIN_LOOKUP",
     "TIMEOUT_SECONDS",
     "PostgresServer",
     "ask",

@@ -216,6 +216,7 @@ def hosted(
         settings = auth.settings.model_copy(
             update={
                 "database_url": f"sqlite:///{database}",
+                "database_direct_url": None,
                 "data_dir": place,
                 "encryption_key": SecretStr(new_key_text()),
                 "rate_limit_enabled": False,

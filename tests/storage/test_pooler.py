@@ -1,0 +1,163 @@
+"""PostgreSQL behind a pooler: in transaction mode with a direct address beside it, or in session mode."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from czo_auth import Auth, Settings, StartRefused
+from czo_auth.cli.session import CANNOT_START
+from czo_auth.crypto.sealing import new_key_text
+from czo_auth.storage.errors import DatabaseMisconfigured
+from czo_auth.storage.postgresql import PostgresStorage
+from tests.storage.rows import NOW, Rows, a_digest
+from tests.support.pgbouncer import PROGRAM, PgBouncer
+from tests.support.postgres import PostgresServer
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed")
+
+
+@pytest.fixture(scope="module")
+def bouncer(postgres_server: PostgresServer) -> Iterator[PgBouncer]:
+    with PgBouncer(postgres_server) as bouncer:
+        yield bouncer
+
+
+def name_of(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+async def test_storage_works_through_a_pooler_in_transaction_mode(
+    migrated_postgres_url: str, bouncer: PgBouncer
+) -> None:
+    storages = [
+        PostgresStorage(
+            bouncer.url(name_of(migrated_postgres_url)),
+            direct_url=migrated_postgres_url,
+            table_prefix="czo_auth_",
+            cache_bound=timedelta(seconds=5),
+        )
+        for _ in range(3)
+    ]
+    for storage in storages:
+        await storage.check_address()
+        await storage.start()
+
+    async def act(storage: PostgresStorage) -> None:
+        rows = Rows(storage)
+        for _ in range(8):
+            digest = a_digest()
+            session = await rows.session(await rows.user(), digest=digest)
+            found = await storage.lookup.find_session(digest)
+            assert found is not None
+            assert found.id == session.id
+
+    # More at once than the pooler has connections, so that they pass from hand to hand.
+    await asyncio.gather(*(act(storage) for storage in storages for _ in range(4)))
+    # Notifications come over the direct address.
+    before = storages[0].lookup.change_token()
+    assert before is not None
+    rows = Rows(storages[1])
+    user = await rows.user()
+    await rows.run(lambda tx: tx.users.set_ban(user.id, banned_at=NOW, reason=None, now=NOW))
+    async with asyncio.timeout(10):
+        while storages[0].lookup.change_token() == before:  # noqa: ASYNC110 - it comes from the database
+            await asyncio.sleep(0.01)
+    for storage in storages:
+        await storage.close()
+
+
+async def test_nothing_of_a_lookup_stays_in_the_pooler_s_connection(
+    migrated_postgres_url: str, bouncer: PgBouncer
+) -> None:
+    storage = PostgresStorage(
+        bouncer.url(name_of(migrated_postgres_url)),
+        direct_url=migrated_postgres_url,
+        table_prefix="czo_auth_",
+    )
+    assert await storage.lookup.find_api_key(a_digest()) is None
+    await storage.close()
+    behind = await asyncpg.connect(bouncer.url(name_of(migrated_postgres_url)), statement_cache_size=0)
+    async with behind.transaction():
+        assert await behind.fetchval("SHOW enable_seqscan") == "on"
+        assert await behind.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''") == 0
+    await behind.close()
+
+
+async def test_pooler_in_transaction_mode_without_a_direct_address_is_refused(
+    migrated_postgres_url: str, bouncer: PgBouncer
+) -> None:
+    storage = PostgresStorage(bouncer.url(name_of(migrated_postgres_url)), table_prefix="czo_auth_")
+    with pytest.raises(DatabaseMisconfigured) as refused:
+        await storage.check_address()
+    assert "CZO_AUTH_DATABASE_DIRECT_URL" in refused.value.advice
+    await storage.close()
+
+
+async def test_busy_pooler_in_transaction_mode_is_recognized_too(
+    migrated_postgres_url: str, bouncer: PgBouncer
+) -> None:
+    url = bouncer.url(name_of(migrated_postgres_url))
+    busy = PostgresStorage(url, direct_url=migrated_postgres_url, table_prefix="czo_auth_")
+
+    async def write() -> None:
+        while True:
+            await Rows(busy).user()
+
+    writers = [asyncio.create_task(write()) for _ in range(4)]
+    await asyncio.sleep(0.2)
+    storage = PostgresStorage(url, table_prefix="czo_auth_")
+    for _ in range(3):
+        with pytest.raises(DatabaseMisconfigured):
+            await storage.check_address()
+    for writer in writers:
+        writer.cancel()
+    await asyncio.gather(*writers, return_exceptions=True)
+    await storage.close()
+    await busy.close()
+
+
+async def test_postgresql_itself_and_a_pooler_in_session_mode_need_no_direct_address(
+    migrated_postgres_url: str, postgres_server: PostgresServer
+) -> None:
+    with PgBouncer(postgres_server, mode="session", connections=20) as bouncer:
+        for url in (migrated_postgres_url, bouncer.url(name_of(migrated_postgres_url))):
+            storage = PostgresStorage(url, table_prefix="czo_auth_")
+            await storage.check_address()
+            await Rows(storage).user()
+            await storage.close()
+
+
+def test_direct_address_without_a_pooler_is_refused() -> None:
+    settings = Settings(
+        encryption_key=new_key_text(),  # type: ignore[arg-type]
+        database_direct_url="postgresql://czo@db.example/czo",
+    )
+    with pytest.raises(StartRefused, match="CZO_AUTH_DATABASE_URL names no pooler"):
+        Auth(settings)
+
+
+def test_start_behind_a_pooler_says_what_is_missing_in_one_sentence(
+    migrated_postgres_url: str, bouncer: PgBouncer
+) -> None:
+    env = {
+        "PATH": os.environ["PATH"],
+        "AUTH_ENCRYPTION_KEY": new_key_text(),
+        "CZO_AUTH_DATABASE_URL": bouncer.url(name_of(migrated_postgres_url)),
+    }
+    command = [sys.executable, "-m", "czo_auth", "keys", "status", "--json"]
+    refused = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == CANNOT_START
+    assert refused.stderr.splitlines()[-1].endswith(
+        "name PostgreSQL itself in CZO_AUTH_DATABASE_DIRECT_URL as well, or let the pooler work in session mode."
+    )
+    env["CZO_AUTH_DATABASE_DIRECT_URL"] = migrated_postgres_url
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
