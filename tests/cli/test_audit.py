@@ -36,6 +36,25 @@ def test_events_are_cloudevents_oldest_first(shell: Shell) -> None:
     assert len(lines) == 1 + len(events)
 
 
+@pytest.mark.parametrize("log", ["events", "audit"])
+def test_logs_are_narrowed_by_user_time_and_number(shell: Shell, log: str) -> None:
+    ada, bob = (shell.create(f"{name}@example.com") for name in ("ada", "bob"))
+    shell.run("users", "grant", "ada@example.com", "--actor-type", "merchant")
+    assert len(shell.json(log, "tail")) == 3
+    for user in ("ada@example.com", ada["id"]):
+        found = shell.json(log, "tail", "--user", user)
+        assert [each.get("type", each.get("action")) for each in found] == [
+            *("auth.user.registered", "auth.role.changed")
+        ]
+    assert [each.get("subject", each.get("userId")) for each in shell.json(log, "tail", "--limit", "2")] == [
+        *(bob["id"], ada["id"])
+    ]
+    assert len(shell.json(log, "tail", "--since", "1h")) == 3
+    assert shell.json(log, "tail", "--since", "2999-01-31") == []
+    assert "nobody@example.com" in shell.run(log, "tail", "--user", "nobody@example.com", code=1).stderr
+    assert "--since" in shell.run(log, "tail", "--since", "yesterday", code=2).stderr
+
+
 def test_audit_log_has_the_fields_of_the_contract(shell: Shell) -> None:
     user = shell.create("ada@example.com")
     (record,) = shell.json("audit", "tail")

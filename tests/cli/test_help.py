@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from czo_auth.version import VERSION
 from tests.cli.shell import PROGRAM, Shell
 
 COMMANDS = [
@@ -71,3 +72,13 @@ def test_unknown_commands_and_options_are_wrong_usage(fresh: Shell) -> None:
         assert done.stdout == ""
         assert "Usage: " in done.stderr
     assert not fresh.data.exists()
+
+
+def test_the_version_is_printed(fresh: Shell) -> None:
+    assert fresh.run("--version").stdout == f"czo-auth {VERSION}\n"
+    assert not fresh.data.exists()
+
+
+@pytest.mark.parametrize("words", [(), ("users",), ("users", "list"), ("audit", "tail"), ("serve",)])
+def test_help_has_a_short_option(fresh: Shell, words: tuple[str, ...]) -> None:
+    assert fresh.run(*words, "-h").stdout == fresh.run(*words, "--help").stdout

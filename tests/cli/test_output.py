@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -57,3 +59,40 @@ def test_log_keeps_tracebacks_below_their_line() -> None:
     assert first.endswith("ERROR x: failed")
     assert all(line.startswith("    ") for line in rest)
     assert rest[-1] == "    second"
+
+
+NARROW, WIDE = 70, 200
+AN_ID = "01983d2e-7c1a-7000-8000-3f1c2b6a9d10"
+
+
+def _on_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+
+
+@pytest.mark.parametrize("width", [NARROW, 90, 120, WIDE])
+def test_no_id_is_wrapped_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    _on_terminal(monkeypatch, width)
+    columns = ("address", "name", "organization", "id")
+    rows = [("ada@example.com", "a name of several words " * 4, AN_ID, AN_ID)]
+    print_table(columns, rows)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert sum(line.count(AN_ID) for line in lines) == 2
+    assert max(map(len, lines)) <= width
+    assert any(AN_ID in line and line.startswith("id") for line in lines) == (width in (NARROW, 90))
+
+
+def test_times_are_relative_on_a_terminal_and_exact_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    monkeypatch.setattr("czo_auth.runtime.root.utc_now", lambda: now)
+    ways = [timedelta(seconds=-20), timedelta(hours=-3), timedelta(minutes=-1), timedelta(days=400)]
+    print_table(("at",), [(now + way,) for way in ways[:1]])
+    assert capsys.readouterr().out == "at\n2026-03-01T11:59:40.000Z\n"
+    _on_terminal(monkeypatch, WIDE)
+    print_table(("at",), [(now + way,) for way in ways])
+    out = capsys.readouterr().out
+    assert [word in out for word in ("now", "3 hours ago", "1 minute ago", "in 1 year")] == [True] * 4

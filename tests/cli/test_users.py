@@ -219,3 +219,20 @@ def test_names_of_strangers_cannot_forge_lines(shell: Shell) -> None:
         assert "\x1b" not in listing
         assert not any(line.startswith("root@") for line in listing.splitlines())
     assert len(shell.run("users", "list").stdout.splitlines()) == 2
+
+
+def test_users_are_listed_by_status_type_and_two_factors(shell: Shell, inside: Inside) -> None:
+    people = {name: shell.create(f"{name}@example.com") for name in ("ada", "bob", "cleo")}
+    shell.run("users", "grant", "bob@example.com", "--actor-type", "merchant")
+    shell.run("users", "ban", "cleo@example.com", "--reason", "spam")
+    inside.give_factor(people["ada"]["id"])
+
+    def emails(*words: str) -> list[str]:
+        return [user["email"].partition("@")[0] for user in shell.json("users", "list", *words)]
+
+    assert emails("--status", "banned") == ["cleo"]
+    assert emails("--actor-type", "merchant") == ["bob"]
+    assert emails("--2fa") == ["ada"]
+    assert emails("--no-2fa", "--status", "active") == ["bob"]
+    assert emails("--limit", "2") == ["ada", "bob"]
+    shell.run("users", "list", "--status", "asleep", code=2)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
+from czo_auth.core.paging import PageQuery
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.errors import StorageError
 from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, a_key, an_id
@@ -84,8 +85,8 @@ async def test_everybodys_keys_are_found_by_owner_and_by_what_they_begin_with(ro
 
     async def search(text: str | None, before: str | None = None, limit: int = 10) -> list[tuple[str, str]]:
         def read(tx: Transaction) -> tuple[list[OwnedApiKey], int]:
-            found = tx.api_keys.search(text=text, before=before, limit=limit, now=NOW)
-            return list(found), tx.api_keys.count_found(text=text, now=NOW)
+            found = tx.api_keys.search(text=text, page=PageQuery(limit=limit, cursor=before), now=NOW)
+            return list(found)[:limit], tx.api_keys.count_found(text=text, now=NOW)
 
         found, total = await rows.run(read)
         assert total == len(found) or before is not None or limit == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from czo_auth.core.context import system_context
 from czo_auth.core.events import types
-from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.events.types import AuditEvent, EventFilter
 from czo_auth.core.transaction import Transaction
 from tests.storage.rows import NOW, Rows
 
@@ -31,7 +31,9 @@ async def test_events_are_listed_from_the_end(rows: Rows) -> None:
     await rows.run(step)
 
     async def listed(before: int | None, limit: int, event_type: str | None) -> list[int]:
-        found = await rows.run(lambda tx: tx.outbox.events_before(before, limit=limit, event_type=event_type))
+        found = await rows.run(
+            lambda tx: tx.outbox.events_before(before, limit=limit, matching=EventFilter(type=event_type))
+        )
         return [event.sequence for event in found]
 
     assert await listed(None, 10, None) == [3, 2, 1]

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from czo_auth.core.events.chain import verify_chain
+from czo_auth.core.paging import PageQuery
+from czo_auth.core.users.store import UserFilter
 from tests.storage.rows import Rows
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +49,7 @@ async def test_acknowledged_writes_survive_a_killed_process_together_with_their_
     for _ in range(ROUNDS):
         acknowledged |= await asyncio.to_thread(write_until_killed, rows.storage.url)
 
-    users = await rows.run(lambda tx: tx.users.search(text=None, after=None, limit=100_000))
+    users = await rows.run(lambda tx: tx.users.search(UserFilter(), page=PageQuery(limit=100_000)))
     events = await rows.run(lambda tx: tx.outbox.events_after(0, limit=100_000))
     kept = {user.id for user in users}
     assert len(acknowledged) >= 40 * ROUNDS

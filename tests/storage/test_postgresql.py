@@ -57,7 +57,7 @@ async def everything_refuses(rows: Rows, *, within: float) -> None:
     """All three ways in say that it is an outage, and say it soon."""
     for call in (
         lambda: rows.run(lambda tx: tx.users.add(a_user())),
-        lambda: rows.storage.transactions.read(lambda tx: tx.users.count(text=None)),
+        lambda: rows.storage.transactions.read(lambda tx: tx.users.count()),
         lambda: rows.storage.lookup.find_api_key(a_digest()),
         rows.storage.ping,
     ):
@@ -266,7 +266,7 @@ async def test_connections_that_the_server_ends_are_not_even_noticed(
     async def ask() -> None:
         while not stop.is_set():
             assert await rows.storage.lookup.find_session(a_digest()) is None
-            await rows.storage.transactions.read(lambda tx: tx.users.count(text=None))
+            await rows.storage.transactions.read(lambda tx: tx.users.count())
             await asyncio.sleep(0)
 
     await asyncio.gather(end_them(), ask(), ask())
@@ -281,7 +281,7 @@ async def test_refusal_of_a_step_passes_with_its_cause(rows: Rows) -> None:
     with pytest.raises(SlugTaken) as caught:
         await rows.run(step)
     assert isinstance(caught.value.__cause__, LookupError)
-    assert await rows.run(lambda tx: tx.users.count(text=None)) == 0
+    assert await rows.run(lambda tx: tx.users.count()) == 0
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
@@ -324,9 +324,9 @@ async def test_reading_step_sees_one_moment_and_cannot_write(rows: Rows) -> None
     read: list[Any] = []
 
     def step(tx: Transaction) -> None:
-        read.append(tx.users.count(text=None))
+        read.append(tx.users.count())
         tx.connection.exec_driver_sql("SELECT pg_sleep(0.3)")  # type: ignore[attr-defined]
-        read.append(tx.users.count(text=None))
+        read.append(tx.users.count())
 
     reading = asyncio.create_task(rows.storage.transactions.read(step))
     await asyncio.sleep(0.1)

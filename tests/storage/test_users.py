@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from czo_auth.core.paging import Page, PageQuery, page_by_id
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.users.store import MailPurpose, MailToken
+from czo_auth.core.users.store import MailPurpose, MailToken, UserFilter
 from czo_auth.core.users.user import User
 from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, a_user, an_id
 
@@ -104,13 +105,59 @@ async def test_changes_leave_other_users_alone(rows: Rows) -> None:
 async def test_search_goes_through_all_users_in_pages(rows: Rows) -> None:
     users = [await rows.user() for _ in range(5)]
     found: list[User] = []
-    after: str | None = None
-    while page := await rows.run(lambda tx: tx.users.search(text=None, after=after, limit=2)):  # noqa: B023
-        assert len(page) <= 2
-        found += page
-        after = page[-1].id
+    page: Page[User] | None = None
+    while page is None or page.next_cursor is not None:
+        page = await read_page(rows, PageQuery(limit=2, cursor=page and page.next_cursor))
+        found += page.items
     assert found == users
-    assert await rows.run(lambda tx: tx.users.count(text=None)) == 5
+    assert page.total == 5
+
+
+async def read_page(rows: Rows, query: PageQuery) -> Page[User]:
+    def read(tx: Transaction) -> Page[User]:
+        found = tx.users.search(UserFilter(), page=query)
+        return page_by_id(found, query, total=tx.users.count(), id_of=lambda user: user.id)
+
+    return await rows.run(read)
+
+
+async def test_pages_of_users_lead_back_as_they_led_forward(rows: Rows) -> None:
+    users = [await rows.user() for _ in range(5)]
+    first = await read_page(rows, PageQuery(limit=2))
+    second = await read_page(rows, PageQuery(limit=2, cursor=first.next_cursor))
+    last = await read_page(rows, PageQuery(limit=2, cursor=second.next_cursor))
+    assert (first.previous_cursor, last.next_cursor) == (None, None)
+    assert last.items == users[4:]
+    back = await read_page(rows, PageQuery(limit=2, cursor=last.previous_cursor, backward=True))
+    assert (back.items, back.next_cursor) == (users[2:4], second.next_cursor)
+    again = await read_page(rows, PageQuery(limit=2, cursor=back.previous_cursor, backward=True))
+    assert (again.items, again.previous_cursor) == (users[:2], None)
+
+
+async def test_users_are_filtered_by_status_actor_type_and_two_factors(rows: Rows) -> None:
+    plain = await rows.user(email_verified=True)
+    unverified = await rows.user(email_verified=False, actor_types=frozenset({"customer", "merchant"}))
+    banned = await rows.user(email_verified=True)
+    await rows.run(lambda tx: tx.users.set_ban(banned.id, banned_at=NOW, reason="spam", now=NOW))
+    enrolled = await rows.user()
+    await rows.factor(enrolled)
+
+    async def found(matching: UserFilter) -> set[str]:
+        def read(tx: Transaction) -> tuple[set[str], int]:
+            users = tx.users.search(matching, page=PageQuery(limit=10))
+            return {user.id for user in users}, tx.users.count(matching)
+
+        ids, total = await rows.run(read)
+        assert len(ids) == total
+        return ids
+
+    assert await found(UserFilter(status="banned")) == {banned.id}
+    assert await found(UserFilter(status="unverified")) >= {unverified.id}
+    assert plain.id in await found(UserFilter(status="active"))
+    assert await found(UserFilter(actor_type="merchant")) == {unverified.id}
+    assert await found(UserFilter(actor_type="merch")) == set()
+    assert await found(UserFilter(two_factor=True)) == {enrolled.id}
+    assert await found(UserFilter(two_factor=False, text=plain.email)) == {plain.id}
 
 
 @pytest.mark.parametrize("text", ["50%", "a_c", "back\\slash", "ANN", "nn@exa"])
@@ -123,9 +170,9 @@ async def test_search_is_literal_and_ignores_case(rows: Rows, text: str) -> None
         "nn@exa": await rows.user(name="B", email="bnn@example.org"),
     }
     await rows.user(name="500 abc backXslash")
-    found = await rows.run(lambda tx: tx.users.search(text=text, after=None, limit=10))
+    found = await rows.run(lambda tx: tx.users.search(UserFilter(text=text), page=PageQuery(limit=10)))
     assert found == [wanted[text]]
-    assert await rows.run(lambda tx: tx.users.count(text=text)) == 1
+    assert await rows.run(lambda tx: tx.users.count(UserFilter(text=text))) == 1
 
 
 async def test_mail_token_is_handed_out_once(rows: Rows) -> None:

@@ -117,9 +117,7 @@ class Ground:
         return list(await self.transactions.read(lambda tx: tx.outbox.events_after(before, limit=10_000)))
 
     async def newest(self) -> int:
-        newest = await self.transactions.read(
-            lambda tx: tx.outbox.events_before(None, limit=1, event_type=None)
-        )
+        newest = await self.transactions.read(lambda tx: tx.outbox.events_before(None, limit=1))
         return newest[0].sequence if newest else 0
 
     async def log(self, webhook: Webhook) -> list[Delivery]:

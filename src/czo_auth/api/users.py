@@ -15,6 +15,7 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
 from czo_auth.core.users.own_fields import UserFields
+from czo_auth.core.users.store import UserFilter
 from czo_auth.core.users.user import User
 
 
@@ -92,7 +93,9 @@ class Users(Acting):
             ValidationFailed: By the cursor.
         """
         runtime = await self._started()
-        page = await runtime.administration.search(text=text, page=PageQuery(limit=limit, cursor=cursor))
+        page = await runtime.administration.search(
+            UserFilter(text=text), page=PageQuery(limit=limit, cursor=cursor)
+        )
         return Page(
             items=[self._record(user) for user in page.items], total=page.total, next_cursor=page.next_cursor
         )

@@ -23,7 +23,7 @@ REVOKE_EXAMPLE = examples("czo-auth users revoke ada@example.com --actor-type ad
 SESSIONS_EXAMPLE = examples(
     "czo-auth users sessions ada@example.com --json", "czo-auth users sessions ada@example.com --end-all"
 )
-_COLUMNS = ("created", "expires", "actor type", "aal", "address", "browser", "id")
+_COLUMNS = ("created", "last used", "expires", "actor type", "aal", "address", "browser", "id")
 
 Force: TypeAlias = Annotated[
     bool,
@@ -104,7 +104,6 @@ def list_sessions(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List a user's live sessions, newest first."""
-    from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import operator_context, run
     from czo_auth.rest import records
@@ -125,7 +124,7 @@ def list_sessions(
         _COLUMNS,
         (
             (
-                *(format_timestamp(one.created_at), format_timestamp(one.expires_at), one.actor_type),
+                *(one.created_at, one.last_used_at, one.expires_at, one.actor_type),
                 *(one.aal, one.ip, one.user_agent, one.id),
             )
             for one in sessions

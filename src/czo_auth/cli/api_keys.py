@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, Limit, examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,29 +30,21 @@ _UNKNOWN = "no API key that lives has this id."
 @app.command("list", epilog=examples("czo-auth api-keys list ada@example.com --json"))
 def list_keys(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Address of the owner.", show_default=False)],
+    limit: Limit = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """List a user's API keys, newest first. The keys themselves are not stored anywhere."""
-    from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import run
-    from czo_auth.core.limits import MAX_PAGE
-    from czo_auth.core.paging import PageQuery
+    from czo_auth.cli.session import first_rows, run
     from czo_auth.rest import records
 
     async def act(auth: Auth) -> Sequence[ApiKey]:
         user = await auth.administration.find_by_email(email)
-        found: list[ApiKey] = []
-        cursor: str | None = None
-        while True:
-            request = PageQuery(limit=MAX_PAGE, cursor=cursor)
-            page = await auth.administration.list_api_keys(user.id, page=request, now=auth.now())
-            found.extend(page.items)
-            cursor = page.next_cursor
-            if cursor is None:
-                return found
+        return await first_rows(
+            lambda page: auth.administration.list_api_keys(user.id, page=page, now=auth.now()), limit
+        )
 
     keys = run(
         act,
@@ -69,11 +61,7 @@ def list_keys(
         (
             (
                 *(key.prefix, key.name, key.organization_id, key.scopes, key.enabled),
-                *(
-                    format_timestamp_or_none(key.expires_at),
-                    format_timestamp_or_none(key.last_used_at),
-                    format_timestamp(key.created_at),
-                ),
+                *(key.expires_at, key.last_used_at, key.created_at),
                 *(key.allowed_ips, _rate(key)),
                 key.id,
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from czo_auth.cli import (
@@ -29,6 +31,7 @@ app = typer.Typer(
     name="czo-auth",
     help="Two-factor authentication for people, API keys for machines.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     # Plain help is there in a tenth of a second; the rich one takes three.
     rich_markup_mode=None,
@@ -81,6 +84,19 @@ Exit codes:
 """
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from czo_auth.version import VERSION
+
+        print(f"czo-auth {VERSION}")
+        raise typer.Exit
+
+
 @app.callback(epilog=_EPILOG)
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and end.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
     """Two-factor authentication for people, API keys for machines."""

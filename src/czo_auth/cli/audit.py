@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
-from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, Limit, NewestLimit, OfUser, Since, examples
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from czo_auth.auth import Auth
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from czo_auth.core.flows.administration.audit import ChainVerdict, ReadAuditLog
 
     R = TypeVar("R", Event, AuditRecord)
+    _Read: TypeAlias = Callable[[int], AsyncIterator[Sequence[R]]]
 
 events_app = typer.Typer(help="Read the events.", no_args_is_help=True, rich_markup_mode=None)
 audit_app = typer.Typer(help="Read and check the audit log.", no_args_is_help=True, rich_markup_mode=None)
@@ -30,31 +33,41 @@ Follow: TypeAlias = Annotated[
 ]
 
 
-@events_app.command("tail", epilog=examples("czo-auth events tail --json --follow"))
+@events_app.command(
+    "tail",
+    epilog=examples("czo-auth events tail --json --follow", "czo-auth events tail --since 12h --limit 20"),
+)
 def tail_events(
+    user: OfUser = None,
+    since: Since = None,
+    limit: NewestLimit = None,
     as_json: AsJson = False,
     follow: Follow = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Print all events, oldest first; as CloudEvents with --json."""
-    from czo_auth.asgi.timestamps import format_timestamp
+    """Print the events that are kept, oldest first; as CloudEvents with --json."""
     from czo_auth.core.events.cloudevents import to_cloudevent
+    from czo_auth.core.events.types import EventFilter
 
     def shape(auth: Auth, event: Event) -> dict[str, object]:
         return to_cloudevent(event, source=auth.settings.public_url)
 
     def cells(event: Event) -> tuple[object, ...]:
-        return format_timestamp(event.at), event.type, event.user_id, json.dumps(dict(event.data))
+        return event.at, event.type, event.user_id, json.dumps(dict(event.data))
 
-    def read_batches(audit_log: ReadAuditLog, after: int) -> AsyncIterator[Sequence[Event]]:
-        return audit_log.events(after)
+    async def begin(audit_log: ReadAuditLog, wanted: _Wanted) -> tuple[_Read[Event], int]:
+        matching = EventFilter(user_id=wanted.user_id, since=wanted.since)
+        after = 0 if limit is None else await audit_log.before_newest_events(limit, matching=matching)
+        return (lambda after: audit_log.events(after, matching=matching)), after
 
     _tail(
-        read_batches,
+        begin,
         shape if as_json else None,
         ("at", "type", "user", "data"),
         cells,
+        user=user,
+        since=since,
         follow=follow,
         data_dir=data_dir,
         database_url=database_url,
@@ -67,6 +80,7 @@ def list_dead_letters(
         str | None,
         typer.Option(metavar="NAME", help="Of this sink or subscriber only.", show_default=False),
     ] = None,
+    limit: Limit = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -80,8 +94,13 @@ def list_dead_letters(
     async def act(auth: Auth) -> None:
         if not as_json:
             print_line(("at", "sink", "type", "id", "replay", "error"))
-        after = (0, "")
-        while page := await auth.dead_letters.list(sink=sink, after=after, limit=_PAGE):
+        after, left = (0, ""), limit
+        while left != 0 and (
+            page := await auth.dead_letters.list(
+                sink=sink, after=after, limit=_PAGE if left is None else min(left, _PAGE)
+            )
+        ):
+            left = None if left is None else left - len(page)
             after = (page[-1].event.sequence, page[-1].sink)
             for letter in page:
                 at, event = format_timestamp(letter.dead_lettered_at), letter.event
@@ -130,15 +149,24 @@ def replay_events(
     print(f"{count} dead-lettered {'event is' if count == 1 else 'events are'} offered once more")
 
 
-@audit_app.command("tail", epilog=examples("czo-auth audit tail --json | grep auth.sign_in"))
+@audit_app.command(
+    "tail",
+    epilog=examples(
+        "czo-auth audit tail --json | grep auth.sign_in",
+        "czo-auth audit tail --user ada@example.com --since 7d --limit 50",
+    ),
+)
 def tail_audit(
+    user: OfUser = None,
+    since: Since = None,
+    limit: NewestLimit = None,
     as_json: AsJson = False,
     follow: Follow = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Print the whole audit log, oldest first."""
-    from czo_auth.asgi.timestamps import format_timestamp
+    """Print the audit log, oldest first."""
+    from czo_auth.core.events.types import AuditFilter
     from czo_auth.rest import shapes
 
     def shape(auth: Auth, record: AuditRecord) -> dict[str, object]:
@@ -148,49 +176,66 @@ def tail_audit(
         audit_event, by = record.audit_event, record.context
         who = (by.actor_kind, by.user_id, by.method, by.ip)
         return (
-            *(format_timestamp(record.at), audit_event.action, audit_event.outcome, audit_event.user_id),
+            *(record.at, audit_event.action, audit_event.outcome, audit_event.user_id),
             *(who, json.dumps(dict(audit_event.details))),
         )
 
-    def read_batches(audit_log: ReadAuditLog, after: int) -> AsyncIterator[Sequence[AuditRecord]]:
-        return audit_log.audit(after)
+    async def begin(audit_log: ReadAuditLog, wanted: _Wanted) -> tuple[_Read[AuditRecord], int]:
+        matching = AuditFilter(person=wanted.user_id, since=wanted.since)
+        after = 0 if limit is None else await audit_log.before_newest_records(limit, matching=matching)
+        return (lambda after: audit_log.audit(after, matching=matching)), after
 
     _tail(
-        read_batches,
+        begin,
         shape if as_json else None,
         ("at", "action", "outcome", "user", "by", "details"),
         cells,
+        user=user,
+        since=since,
         follow=follow,
         data_dir=data_dir,
         database_url=database_url,
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """Whose records are wanted, and since when; what is None does not matter."""
+
+    user_id: str | None
+    since: datetime | None
+
+
 def _tail(
-    read: Callable[[ReadAuditLog, int], AsyncIterator[Sequence[R]]],
+    begin: Callable[[ReadAuditLog, _Wanted], Awaitable[tuple[_Read[R], int]]],
     shape: Callable[[Auth, R], dict[str, object]] | None,
     columns: Sequence[str],
     cells: Callable[[R], tuple[object, ...]],
     *,
+    user: str | None,
+    since: str | None,
     follow: bool,
     data_dir: Path | None,
     database_url: str | None,
 ) -> None:
-    """Print what *read* gives: JSON lines by *shape*, or else *cells* under *columns*."""
+    """Print what *begin* finds to read, and after which sequence: JSON lines by *shape*, or *cells* under *columns*."""
     import signal
     import sys
 
+    from czo_auth.cli.input import since_time, user_id_of
     from czo_auth.cli.output import print_json, print_line
     from czo_auth.cli.session import run
+    from czo_auth.cli.users import nobody
 
     async def act(auth: Auth) -> None:
         from czo_auth.core.flows.administration.audit import ReadAuditLog
 
-        audit_log, last = ReadAuditLog(auth.services), 0
+        wanted = _Wanted(user_id=await user_id_of(auth, user), since=since_time(since, now=auth.now()))
+        read, last = await begin(ReadAuditLog(auth.services), wanted)
         if shape is None:
             print_line(columns)
         while True:
-            async for batch in read(audit_log, last):
+            async for batch in read(last):
                 last = batch[-1].sequence
                 for record in batch:
                     if shape is None:
@@ -206,7 +251,7 @@ def _tail(
         # A supervisor ends it as Ctrl-C does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run(act, data_dir=data_dir, database_url=database_url)
+        run(act, data_dir=data_dir, database_url=database_url, missing=user and nobody(user))
     except KeyboardInterrupt:
         if not follow:
             raise

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from czo_auth.cli.session import CANNOT_START, fail
 
+if TYPE_CHECKING:
+    from czo_auth.auth import Auth
+
 _MAX_LINE = 64 * 1024
+_AGO = re.compile(r"([0-9]{1,6})([mhd])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 def new_password(*, from_stdin: bool) -> str:
@@ -49,6 +57,33 @@ def checked_reason(reason: str) -> str:
     from czo_auth.core.fields import checked_reason as check
 
     return _checked(reason, check, "--reason")
+
+
+def since_time(text: str | None, *, now: datetime) -> datetime | None:
+    """Read a time, as a date, a time in UTC, or so many minutes, hours or days ago; or end."""
+    if text is None:
+        return None
+    try:
+        if (ago := _AGO.fullmatch(text)) is not None:
+            return now - int(ago[1]) * _UNITS[ago[2]]
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        fail("--since: a time like 2026-01-31, 2026-01-31T12:00, 30m, 12h or 7d.", CANNOT_START)
+
+
+async def user_id_of(auth: Auth, user: str | None) -> str | None:
+    """
+    Return the id of a user that was named by address or id; what was deleted has its id alone.
+
+    Raises:
+        NotFound: Nobody has the address.
+    """
+    from czo_auth.core.ids import is_id
+
+    if user is None or is_id(user):
+        return user
+    return (await auth.administration.find_by_email(user)).id
 
 
 def _checked(text: str, check: Callable[[str], str], option: str) -> str:

@@ -29,3 +29,25 @@ DatabaseUrl: TypeAlias = Annotated[
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Limit: TypeAlias = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="COUNT", help="At most so many.", show_default=False)
+]
+NewestLimit: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", min=1, max=100_000, metavar="COUNT", help="The newest so many.", show_default=False
+    ),
+]
+Since: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Not before this time: 2026-01-31, 2026-01-31T12:00 (UTC), or 30m, 12h, 7d ago.",
+        show_default=False,
+    ),
+]
+OfUser: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--user", metavar="EMAIL|ID", help="About this user, or done by them.", show_default=False),
+]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, Limit, examples
 from czo_auth.cli.users import Email, Reason
 
 if TYPE_CHECKING:
@@ -28,29 +28,20 @@ def list_organizations(
     search: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Part of a name or a slug.", show_default=False)
     ] = None,
+    limit: Limit = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """List organizations, oldest first."""
-    from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import run
-    from czo_auth.core.limits import MAX_PAGE
-    from czo_auth.core.paging import PageQuery
+    from czo_auth.cli.session import first_rows, run
     from czo_auth.rest import organization_shapes
 
     async def act(auth: Auth) -> Sequence[Organization]:
-        found: list[Organization] = []
-        cursor: str | None = None
-        while True:
-            page = await auth.administer_accounts.search_organizations(
-                text=search or None, page=PageQuery(limit=MAX_PAGE, cursor=cursor)
-            )
-            found.extend(page.items)
-            cursor = page.next_cursor
-            if cursor is None:
-                return found
+        return await first_rows(
+            lambda page: auth.administer_accounts.search_organizations(text=search or None, page=page), limit
+        )
 
     organizations = run(act, data_dir=data_dir, database_url=database_url)
     if as_json:
@@ -59,7 +50,7 @@ def list_organizations(
         return
     print_table(
         _COLUMNS,
-        ((each.name, each.slug, format_timestamp(each.created_at), each.id) for each in organizations),
+        ((each.name, each.slug, each.created_at, each.id) for each in organizations),
     )
 
 

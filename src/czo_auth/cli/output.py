@@ -6,10 +6,19 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
 
+from czo_auth.asgi.timestamps import format_timestamp, relative_time
 from czo_auth.core.text import escape_control
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _MAX_CELL = 4096
+_MAX_WORD = 40
+"""What a table keeps on one line, so that an id or an address can be copied; longer words are folded."""
+_GAP = 3
 
 
 def print_json(thing: Mapping[str, object]) -> None:
@@ -31,6 +40,9 @@ def print_table(
     """
     Print rows under their columns: a table on a terminal, else tab-separated lines as they come.
 
+    A terminal shows times by how long ago they are, a pipe gets them exactly. No id is wrapped: where a terminal is
+    too narrow for the columns beside each other, each row is written with a field a line.
+
     Args:
         styles: How a terminal shows certain cells, by their text, e.g. ``{"fail": "bold red"}``.
     """
@@ -39,17 +51,57 @@ def print_table(
         for row in rows:
             print("\t".join(_cell(value) for value in row))
         return
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
+
+    from czo_auth.runtime.root import utc_now
+
+    console, now = Console(), utc_now()
+    shown = [[_relative(value, now) for value in row] for row in rows]
+    widths = _widths(columns, shown, room=console.width)
+    if widths is None:
+        for cells in shown:
+            _print_pairs(console, zip(columns, cells, strict=True))
+            console.print()
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        # Folded, since an id or a path that lost its end is of no use.
-        cells = [_cell(value) for value in row]
+    header = [Column(name, width=width) for name, width in zip(columns, widths, strict=True)]
+    table = Table(*header, box=SIMPLE_HEAD, pad_edge=False)
+    for cells in shown:
+        # Folded, since a path that lost its end is of no use.
         table.add_row(*(Text(cell, style=(styles or {}).get(cell, ""), overflow="fold") for cell in cells))
-    Console().print(table)
+    console.print(table)
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], *, room: int) -> list[int] | None:
+    """Return how wide each column is, none narrower than its longest word; None where they do not fit."""
+    down = [[name, *(row[place] for row in rows)] for place, name in enumerate(columns)]
+    widths = [
+        min(_MAX_WORD, max(len(word) for text in texts for word in [*text.split(), ""])) for texts in down
+    ]
+    wanted = [max(len(text) for text in texts) for texts in down]
+    left = room - sum(widths) - _GAP * len(columns)
+    if left < 0:
+        return None
+    # What is left goes to those that lack least, so that the fewest columns are folded.
+    for place in sorted(range(len(columns)), key=lambda place: wanted[place] - widths[place]):
+        more = min(left, max(0, wanted[place] - widths[place]))
+        widths[place] += more
+        left -= more
+    return widths
+
+
+def _relative(value: object, now: datetime) -> str:
+    """Write a cell for a person: a time by how far away it is."""
+    if not isinstance(value, datetime):
+        return _cell(value)
+    count, unit = relative_time(value, now=now)
+    if count == 0:
+        return "now"
+    amount = f"{abs(count)} {unit[:-1] if abs(count) == 1 else unit}"
+    return f"{amount} ago" if count < 0 else f"in {amount}"
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
@@ -59,13 +111,18 @@ def print_fields(fields: Mapping[str, object]) -> None:
             print(f"{name}\t{_cell(value)}")
         return
     from rich.console import Console
+
+    _print_pairs(Console(), ((name, _cell(value)) for name, value in fields.items()))
+
+
+def _print_pairs(console: Console, pairs: Iterable[tuple[str, str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
-    for name, value in fields.items():
-        table.add_row(Text(name, style="dim"), Text(_cell(value)))
-    Console().print(table)
+    for name, text in pairs:
+        table.add_row(Text(name, style="dim"), Text(text, overflow="fold"))
+    console.print(table)
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -100,5 +157,7 @@ def _cell(value: object) -> str:
             return "no"
         case list() | tuple():
             return ", ".join(_cell(each) for each in value) or "-"
+        case datetime():
+            return format_timestamp(value)
         case _:
             return escape_control(str(value), limit=_MAX_CELL)

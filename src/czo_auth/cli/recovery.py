@@ -65,9 +65,15 @@ def _confirm(email: str) -> None:
         fail("that is not the same address. Nothing was changed.", REFUSED)
 
 
-def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+def list_resets(
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=_MAX_COUNT, metavar="COUNT", help="At most so many.")
+    ] = _MAX_COUNT,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
     """List the resets of second factors that wait, the soonest due first."""
-    from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.core.errors import NotFound
@@ -81,7 +87,7 @@ def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url:
             return None
 
     async def act(auth: Auth) -> None:
-        page = await auth.recovery.list_waiting(PageQuery(limit=_MAX_COUNT))
+        page = await auth.recovery.list_waiting(PageQuery(limit=limit))
         rows = [
             (reset, await email_of(auth, reset.user_id), await email_of(auth, reset.asked_by))
             for reset in page.items
@@ -92,10 +98,7 @@ def list_resets(as_json: AsJson = False, data_dir: DataDir = None, database_url:
             return
         print_table(
             _COLUMNS,
-            (
-                (email, asker, reset.reason, format_timestamp(reset.asked_at), format_timestamp(reset.due_at))
-                for reset, email, asker in rows
-            ),
+            ((email, asker, reset.reason, reset.asked_at, reset.due_at) for reset, email, asker in rows),
         )
         if page.total > len(rows):
             print(f"and {page.total - len(rows)} more", file=sys.stderr)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from czo_auth.errors import StartRefused
 
 if TYPE_CHECKING:
     from czo_auth.auth import Auth
+    from czo_auth.core.paging import Page, PageQuery
     from czo_auth.settings import Settings
 
 T = TypeVar("T")
@@ -59,6 +60,22 @@ def run(
         if auth is None or auth.settings != settings:
             auth = assembled(settings)
         return asyncio.run(_opened(auth, act))
+
+
+async def first_rows(read: Callable[[PageQuery], Awaitable[Page[T]]], limit: int | None) -> Sequence[T]:
+    """Read a list page by page, until there are *limit* rows; None for all."""
+    from czo_auth.core.limits import MAX_PAGE
+    from czo_auth.core.paging import PageQuery
+
+    found: list[T] = []
+    cursor: str | None = None
+    while True:
+        left = MAX_PAGE if limit is None else min(MAX_PAGE, limit - len(found))
+        page = await read(PageQuery(limit=left, cursor=cursor))
+        found.extend(page.items)
+        cursor = page.next_cursor
+        if cursor is None or len(found) == limit:
+            return found
 
 
 async def _opened(auth: Auth, act: Callable[[Auth], Awaitable[T]]) -> T:

@@ -29,18 +29,18 @@ def list_sinks(as_json: AsJson = False, data_dir: DataDir = None, database_url: 
         return await auth.manage_sinks.list()
 
     found = run(act, data_dir=data_dir, database_url=database_url)
-    rows = [
-        (
-            *(sink.name, sink.behind, format_timestamp_or_none(sink.oldest_waiting_at)),
-            *(format_timestamp_or_none(sink.leased_until), sink.dead_lettered),
-        )
-        for sink in found
-    ]
     if not as_json:
+        rows = (
+            (sink.name, sink.behind, sink.oldest_waiting_at, sink.leased_until, sink.dead_lettered)
+            for sink in found
+        )
         print_table(_COLUMNS, rows)
         return
-    for row in rows:
-        print_json(dict(zip(("name", "waiting", "since", "servedUntil", "deadLetters"), row, strict=True)))
+    for sink in found:
+        shaped: dict[str, object] = {"name": sink.name, "waiting": sink.behind}
+        shaped["since"] = format_timestamp_or_none(sink.oldest_waiting_at)
+        shaped["servedUntil"] = format_timestamp_or_none(sink.leased_until)
+        print_json({**shaped, "deadLetters": sink.dead_lettered})
 
 
 def retire_sink(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, Limit, examples
+from czo_auth.core.users.store import UserStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from czo_auth.auth import Auth
     from czo_auth.core.flows.administration.user_overview import UserOverview
+    from czo_auth.core.users.store import UserFilter
     from czo_auth.core.users.user import User
 
 app = typer.Typer(
@@ -79,10 +81,26 @@ def create(
         print("Their first sign-in asks them to set up two-factor authentication.")
 
 
-@app.command("list", epilog=examples("czo-auth users list --search ada --json"))
+@app.command(
+    "list",
+    epilog=examples(
+        "czo-auth users list --search ada --json",
+        "czo-auth users list --status active --actor-type admin --no-2fa",
+    ),
+)
 def list_users(
     search: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Part of an address or a name.", show_default=False)
+    ] = None,
+    status: Annotated[
+        UserStatus | None, typer.Option(help="Only active, unverified or banned ones.", show_default=False)
+    ] = None,
+    actor_type: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Only holders of this actor type.", show_default=False)
+    ] = None,
+    two_factor: Annotated[
+        bool | None,
+        typer.Option("--2fa/--no-2fa", help="Only with, or without, two factors.", show_default=False),
     ] = None,
     folded: Annotated[
         bool,
@@ -91,30 +109,40 @@ def list_users(
             help="Only those whose address an earlier version may have changed, as groß@ into gross@.",
         ),
     ] = False,
+    limit: Limit = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """List users, oldest first."""
-    from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
+    from czo_auth.core.users.store import UserFilter
     from czo_auth.rest import records
 
     async def act(auth: Auth) -> None:
-        pages = _folded_pages(auth) if folded else _pages(auth, search or None)
+        matching = UserFilter(
+            text=search or None, status=status, actor_type=actor_type, two_factor=two_factor
+        )
+        pages = _folded_pages(auth) if folded else _pages(auth, matching)
+        left = limit
+        users: list[User] = []
+        async for page in pages:
+            shown = page[:left]
+            left = None if left is None else left - len(shown)
+            users += [] if as_json else shown
+            for user in shown if as_json else ():
+                print_json(records.AdministeredUser.of(user).dump())
+            if left == 0:
+                break
         if as_json:
-            async for page in pages:
-                for user in page:
-                    print_json(records.AdministeredUser.of(user).dump())
             return
-        users = [user async for page in pages for user in page]
         print_table(
             _COLUMNS,
             (
                 (
                     *(user.email, user.name, sorted(user.actor_types), user.has_factor),
-                    *(user.banned_at is not None, format_timestamp(user.created_at), user.id),
+                    *(user.banned_at is not None, user.created_at, user.id),
                 )
                 for user in users
             ),
@@ -123,12 +151,12 @@ def list_users(
     run(act, data_dir=data_dir, database_url=database_url)
 
 
-async def _pages(auth: Auth, search: str | None) -> AsyncIterator[Sequence[User]]:
+async def _pages(auth: Auth, matching: UserFilter) -> AsyncIterator[Sequence[User]]:
     from czo_auth.core.paging import PageQuery
 
     cursor: str | None = None
     while True:
-        page = await auth.administration.search(text=search, page=PageQuery(limit=_PAGE, cursor=cursor))
+        page = await auth.administration.search(matching, page=PageQuery(limit=_PAGE, cursor=cursor))
         yield page.items
         cursor = page.next_cursor
         if cursor is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, Limit, examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +21,12 @@ WebhookId = Annotated[str, typer.Argument(metavar="ID", help="The endpoint's id.
 
 @app.command("list", epilog=examples("czo-auth webhooks list --json"))
 def list_webhooks(
-    as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
+    limit: Limit = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """List every webhook endpoint, oldest first. Its whole address is shown with --json only."""
-    from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.core.webhooks.destination import host_of
@@ -32,7 +34,7 @@ def list_webhooks(
     async def act(auth: Auth) -> Sequence[Webhook]:
         return await auth.webhooks.list_all()
 
-    found = run(act, data_dir=data_dir, database_url=database_url)
+    found = run(act, data_dir=data_dir, database_url=database_url)[:limit]
     if as_json:
         for each in found:
             print_json(_shaped(each))
@@ -42,9 +44,7 @@ def list_webhooks(
         (
             (
                 *(each.id, each.organization_id, host_of(each.url), each.events, each.enabled),
-                format_timestamp_or_none(each.failing_since),
-                format_timestamp_or_none(each.dead_since),
-                format_timestamp(each.created_at),
+                *(each.failing_since, each.dead_since, each.created_at),
             )
             for each in found
         ),

@@ -34,10 +34,13 @@ class PageQuery:
     Attributes:
         limit: Rows; who takes it from a client bounds it by `limits.MAX_PAGE`.
         cursor: The `next_cursor` of the page before; None for the first page.
+        backward: Whether the page ends before *cursor*, the `previous_cursor` of the page after it, instead of
+            beginning after it. In lists that sort by id alone.
     """
 
     limit: int = DEFAULT_PAGE
     cursor: str | None = None
+    backward: bool = False
 
     @property
     def position(self) -> Position | None:
@@ -73,11 +76,13 @@ class Page(Generic[T]):
     Attributes:
         total: Rows of the whole list.
         next_cursor: Where the next page begins; None at the end.
+        previous_cursor: Where the page before ends; None at the beginning, and in lists that go forward only.
     """
 
     items: Sequence[T]
     total: int
     next_cursor: str | None = None
+    previous_cursor: str | None = None
 
 
 def page_of(
@@ -96,10 +101,23 @@ def page_of(
 
 
 def page_by_id(found: Sequence[T], request: PageQuery, *, total: int, id_of: Callable[[T], str]) -> Page[T]:
-    """Make a page of a list that sorts by id alone; as ``page_of``."""
-    items = found[: request.limit]
-    goes_on = len(found) > request.limit and bool(items)
-    return Page(items=items, total=total, next_cursor=id_of(items[-1]) if goes_on else None)
+    """
+    Make a page of a list that sorts by id alone.
+
+    Args:
+        found: The rows of the page in the order of the list, and one more where there is one beyond it.
+    """
+    goes_on = len(found) > request.limit
+    if request.backward:
+        items, has_next, has_previous = found[-request.limit :], True, goes_on
+    else:
+        items, has_next, has_previous = found[: request.limit], goes_on, request.cursor is not None
+    return Page(
+        items=items,
+        total=total,
+        next_cursor=id_of(items[-1]) if items and has_next else None,
+        previous_cursor=id_of(items[0]) if items and has_previous else None,
+    )
 
 
 def _write(position: Position) -> str:

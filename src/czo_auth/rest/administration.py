@@ -15,6 +15,7 @@ from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES, MAX_ID, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
+from czo_auth.core.users.store import UserFilter, UserStatus
 from czo_auth.rest import records, shapes
 from czo_auth.rest.answers import no_content, page_response
 from czo_auth.rest.models import Body, Code, Identifier, Moment, Password, Reason
@@ -54,12 +55,17 @@ async def prove(call: RequestContext, body: ProvedRequest) -> ConsumeProof:
 
 @routes.add("GET", "/admin/users", access=ADMINISTRATION)
 async def list_users(
-    call: CurrentRequest, search: Text = None, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+    call: CurrentRequest,
+    search: Text = None,
+    status: UserStatus | None = None,
+    actor_type: Annotated[str | None, Query(alias="actorType", max_length=MAX_ID)] = None,
+    two_factor: Annotated[bool | None, Query(alias="twoFactorEnabled")] = None,
+    limit: Limit = DEFAULT_PAGE,
+    cursor: Cursor = None,
 ) -> records.AdministeredUserList:
-    """Users by id, some at a time."""
-    page = await call.runtime.administration.search(
-        text=search or None, page=PageQuery(limit=limit, cursor=cursor)
-    )
+    """Users by id, some at a time; all, or those that match every parameter."""
+    matching = UserFilter(text=search or None, status=status, actor_type=actor_type, two_factor=two_factor)
+    page = await call.runtime.administration.search(matching, page=PageQuery(limit=limit, cursor=cursor))
     return records.AdministeredUserList.of(page, call.user_fields)
 
 

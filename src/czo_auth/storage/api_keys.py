@@ -26,7 +26,7 @@ from sqlalchemy import (
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.core.api_keys.last_used import RESOLUTION
 from czo_auth.core.api_keys.store import ApiKeys, KeyOrder
-from czo_auth.core.paging import Position
+from czo_auth.core.paging import PageQuery, Position
 from czo_auth.crypto.tokens import SHOWN_CHARACTERS
 from czo_auth.storage.api_key_expiry import SqlApiKeyExpiry
 from czo_auth.storage.column_types import Instant
@@ -108,8 +108,7 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         *,
         text: str | None,
         organization_id: str | None = None,
-        before: str | None = None,
-        limit: int,
+        page: PageQuery,
         now: datetime,
     ) -> Sequence[OwnedApiKey]:
         keys, users = self._tables.api_keys, self._tables.users
@@ -119,12 +118,8 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
             )
             .join_from(keys, users, users.c.id == keys.c.user_id)
             .where(self._is_listed(now), self._is_of(organization_id), self._matches(text))
-            .order_by(keys.c.id.desc())
-            .limit(limit)
         )
-        if before is not None:
-            statement = statement.where(keys.c.id < before)
-        return [_owned(row) for row in self._connection.execute(statement).mappings()]
+        return [_owned(row._mapping) for row in self._page_by_id(statement, keys, page, newest_first=True)]
 
     def count_found(self, *, text: str | None, organization_id: str | None = None, now: datetime) -> int:
         keys, users = self._tables.api_keys, self._tables.users

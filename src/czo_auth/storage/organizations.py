@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from czo_auth.core.organizations.organization import Invitation, InvitationStatus, Member, Organization
 from czo_auth.core.organizations.roles import OWNER
 from czo_auth.core.organizations.store import Organizations
-from czo_auth.core.paging import Position
-from czo_auth.storage.store import Store, columns, values
+from czo_auth.core.paging import PageQuery, Position
+from czo_auth.storage.store import Store, columns, made, values
 
 
 class SqlOrganizations(Store, Organizations):
@@ -84,11 +84,10 @@ class SqlOrganizations(Store, Organizations):
             (organization, member[organization.id]) for organization in found if organization.id in member
         ]
 
-    def search(self, *, text: str | None, after: str | None, limit: int) -> Sequence[Organization]:
+    def search(self, *, text: str | None, page: PageQuery) -> Sequence[Organization]:
         organizations = self._tables.organizations
-        beyond = organizations.c.id > after if after is not None else true()
-        statement = select(*columns(organizations, Organization)).where(self._matches(text), beyond)
-        return self._all(Organization, statement.order_by(organizations.c.id).limit(limit))
+        statement = select(*columns(organizations, Organization)).where(self._matches(text))
+        return [made(Organization, row) for row in self._page_by_id(statement, organizations, page)]
 
     def count(self, *, text: str | None) -> int:
         organizations = self._tables.organizations

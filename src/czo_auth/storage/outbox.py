@@ -9,24 +9,40 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, case, delete, func, literal, not_, or_, select, true, update
 
 from czo_auth.core.events.outbox import DeadLetter, Outbox, OutboxState, SinkState
-from czo_auth.core.events.types import Event
+from czo_auth.core.events.types import Event, EventFilter
 from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns
 
 
 class SqlOutbox(Store, Outbox):
     """The outbox of one transaction."""
 
-    def events_after(self, sequence: int, *, limit: int) -> Sequence[Event]:
+    def events_after(
+        self, sequence: int, *, limit: int, matching: EventFilter | None = None
+    ) -> Sequence[Event]:
         events = self._tables.events
-        statement = select(*columns(events, Event)).where(events.c.sequence > sequence)
+        statement = select(*columns(events, Event)).where(
+            events.c.sequence > sequence, self._matches(matching)
+        )
         return self._all(Event, statement.order_by(events.c.sequence).limit(limit))
 
-    def events_before(self, sequence: int | None, *, limit: int, event_type: str | None) -> Sequence[Event]:
+    def events_before(
+        self, sequence: int | None, *, limit: int, matching: EventFilter | None = None
+    ) -> Sequence[Event]:
         events = self._tables.events
         below = events.c.sequence < sequence if sequence is not None else true()
-        of_type = events.c.type == event_type if event_type is not None else true()
-        statement = select(*columns(events, Event)).where(below, of_type)
+        statement = select(*columns(events, Event)).where(below, self._matches(matching))
         return self._all(Event, statement.order_by(events.c.sequence.desc()).limit(limit))
+
+    def _matches(self, matching: EventFilter | None) -> ColumnElement[bool]:
+        events, wanted = self._tables.events, matching or EventFilter()
+        found = [
+            column == value
+            for column, value in ((events.c.type, wanted.type), (events.c.user_id, wanted.user_id))
+            if value is not None
+        ]
+        if wanted.since is not None:
+            found.append(events.c.at >= wanted.since)
+        return and_(true(), *found)
 
     def claim_sink(self, sink: str, *, owner: str, until: datetime, now: datetime) -> int | None:
         sinks = self._tables.sinks

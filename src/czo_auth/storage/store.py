@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from czo_auth.core.ids import is_id
-from czo_auth.core.paging import Position
+from czo_auth.core.paging import PageQuery, Position
 from czo_auth.storage.prepared import Build, PreparedStatement, prepared, prepared_insert
 from czo_auth.storage.tables import Tables
 
@@ -114,6 +114,17 @@ class Store:
             statement = statement.where(row < bound if newest_first else row > bound)
         order = (created.desc(), row_id.desc()) if newest_first else (created, row_id)
         return statement.order_by(*order).limit(limit)
+
+    def _page_by_id(
+        self, statement: Select[Any], table: Table, page: PageQuery, *, newest_first: bool = False
+    ) -> list[Row[Any]]:
+        """Read the rows of a page of a list that sorts by id alone, and one more where there is one beyond it."""
+        row_id, descending = table.c.id, newest_first != page.backward
+        if page.last_id is not None:
+            statement = statement.where(row_id < page.last_id if descending else row_id > page.last_id)
+        ordered = statement.order_by(row_id.desc() if descending else row_id).limit(page.limit + 1)
+        found = list(self._connection.execute(ordered))
+        return found[::-1] if page.backward else found
 
     def _how_many(self, table: FromClause, *conditions: ColumnElement[bool]) -> int:
         """Count rows."""

@@ -28,8 +28,9 @@ from sqlalchemy.exc import IntegrityError
 
 from czo_auth.core.ids import is_id
 from czo_auth.core.limits import MAX_LIVE_LINKS
+from czo_auth.core.paging import PageQuery
 from czo_auth.core.users.email import may_be_folded
-from czo_auth.core.users.store import MailPurpose, MailToken, UserCounts, Users
+from czo_auth.core.users.store import EVERYBODY, MailPurpose, MailToken, UserCounts, UserFilter, Users
 from czo_auth.core.users.user import User
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, made, values
@@ -153,16 +154,14 @@ class SqlUsers(Store, Users):
     def bump_credential_version(self, user_id: str, *, now: datetime) -> None:
         self._change(user_id, now, credential_version=self._tables.users.c.credential_version + 1)
 
-    def search(self, *, text: str | None, after: str | None, limit: int) -> Sequence[User]:
-        users = self._tables.users
-        beyond = users.c.id > after if after is not None else true()
-        return self._all(
-            User, self._select().where(self._matches(text), beyond).order_by(users.c.id).limit(limit)
-        )
+    def search(self, matching: UserFilter, *, page: PageQuery) -> Sequence[User]:
+        statement = self._select().where(self._matches(matching))
+        return [made(User, row) for row in self._page_by_id(statement, self._tables.users, page)]
 
-    def count(self, *, text: str | None) -> int:
-        statement = select(func.count()).select_from(self._tables.users).where(self._matches(text))
-        return self._connection.execute(statement).scalar_one()
+    def count(self, matching: UserFilter = EVERYBODY) -> int:
+        users, factors = self._tables.users, self._tables.factors
+        joined = users.outerjoin(factors, factors.c.user_id == users.c.id)
+        return self._how_many(users if matching.two_factor is None else joined, self._matches(matching))
 
     def count_factors(self, actor_type: str, *, passkeys_only: bool = False) -> tuple[int, int]:
         users, factors = self._tables.users, self._tables.factors
@@ -297,13 +296,27 @@ class SqlUsers(Store, Users):
         words = literal(" ").concat(cast(self._tables.users.c.actor_types, Text)).concat(" ")
         return words.contains(f" {actor_type} ", autoescape=True)
 
-    def _matches(self, text: str | None) -> ColumnElement[bool]:
-        users = self._tables.users
-        if text is None:
-            return true()
-        return or_(
-            users.c.email.icontains(text, autoescape=True), users.c.name.icontains(text, autoescape=True)
-        )
+    def _matches(self, matching: UserFilter) -> ColumnElement[bool]:
+        """Return what *matching* asks for; of statements that join ``factors`` where it asks for two factors."""
+        users, text = self._tables.users, matching.text
+        wanted: list[ColumnElement[bool]] = [true()]
+        if text is not None:
+            in_email = users.c.email.icontains(text, autoescape=True)
+            wanted.append(in_email | users.c.name.icontains(text, autoescape=True))
+        if matching.status is not None:
+            is_free, is_verified = users.c.banned_at.is_(None), users.c.email_verified
+            states = {
+                "active": is_free & is_verified,
+                "unverified": is_free & not_(is_verified),
+                "banned": not_(is_free),
+            }
+            wanted.append(states[matching.status])
+        if matching.actor_type is not None:
+            wanted.append(self._holds(matching.actor_type))
+        if matching.two_factor is not None:
+            is_on = _has_two_factors(self._tables)
+            wanted.append(is_on if matching.two_factor else not_(is_on))
+        return and_(*wanted)
 
     def _change(self, user_id: str, now: datetime, **changes: object) -> None:
         users = self._tables.users
@@ -312,14 +325,18 @@ class SqlUsers(Store, Users):
 
 def _users(tables: Tables) -> Select[Any]:
     users, factors = tables.users, tables.factors
-    has_totp, has_passkey = factors.c.user_id.is_not(None), _has_passkey(tables)
-    has_factor = or_(has_totp, and_(users.c.passkeys_enabled_at.is_not(None), has_passkey))
     return select(
         *columns(users, User, but=_DERIVED),
-        has_totp.label("has_totp"),
-        has_passkey.label("has_passkey"),
-        has_factor.label("has_factor"),
+        factors.c.user_id.is_not(None).label("has_totp"),
+        _has_passkey(tables).label("has_passkey"),
+        _has_two_factors(tables).label("has_factor"),
     ).select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
+
+
+def _has_two_factors(tables: Tables) -> ColumnElement[bool]:
+    """Whether a user's two factors are on; for statements that join ``factors``."""
+    is_asked = tables.users.c.passkeys_enabled_at.is_not(None)
+    return or_(tables.factors.c.user_id.is_not(None), and_(is_asked, _has_passkey(tables)))
 
 
 def _has_passkey(tables: Tables) -> ColumnElement[bool]:

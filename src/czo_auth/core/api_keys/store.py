@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
-from czo_auth.core.paging import Position
+from czo_auth.core.paging import PageQuery, Position
 
 KeyOrder = Literal["created_at", "name", "expires_at", "updated_at"]
 
@@ -64,12 +64,11 @@ class ApiKeys(Protocol):
         *,
         text: str | None,
         organization_id: str | None = None,
-        before: str | None = None,
-        limit: int,
+        page: PageQuery,
         now: datetime,
     ) -> Sequence[OwnedApiKey]:
         """
-        Read everybody's keys as ``list_live`` would, by id below *before*, newest first.
+        Read a page of everybody's keys as ``list_live`` would, newest first, and one more where there is one beyond it.
 
         Args:
             text: The owner's address or name contains it, or the key's prefix begins with its first characters;

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from czo_auth.core.events.types import Event
+from czo_auth.core.events.types import Event, EventFilter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +62,15 @@ class Outbox(Protocol):
     misses nothing.
     """
 
-    def events_after(self, sequence: int, *, limit: int) -> Sequence[Event]:
-        """Read events beyond *sequence*, oldest first."""
+    def events_after(
+        self, sequence: int, *, limit: int, matching: EventFilter | None = None
+    ) -> Sequence[Event]:
+        """Read events beyond *sequence* that match, oldest first."""
 
-    def events_before(self, sequence: int | None, *, limit: int, event_type: str | None) -> Sequence[Event]:
-        """Read events below *sequence* (None: from the end), newest first, of one type if given."""
+    def events_before(
+        self, sequence: int | None, *, limit: int, matching: EventFilter | None = None
+    ) -> Sequence[Event]:
+        """Read events below *sequence* (None: from the end) that match, newest first."""
 
     def join_sinks(self, names: Sequence[str], *, place: str) -> None:
         """

@@ -210,6 +210,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """
+    Which events to read; what is None does not matter.
+
+    Attributes:
+        since: Recorded at *since* or later.
+    """
+
+    type: str | None = None
+    user_id: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
     """
     Which audit records to read; what is None does not matter.

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from czo_auth.core.organizations.organization import Invitation, InvitationStatus, Member, Organization
-from czo_auth.core.paging import Position
+from czo_auth.core.paging import PageQuery, Position
 
 
 class Organizations(Protocol):
@@ -47,8 +47,11 @@ class Organizations(Protocol):
     def list_memberships(self, user_id: str) -> Sequence[tuple[Organization, Member]]:
         """Read all organizations of a user with the membership in each, by id."""
 
-    def search(self, *, text: str | None, after: str | None, limit: int) -> Sequence[Organization]:
-        """Read organizations by id beyond *after*, whose name or slug contains *text*; literal, not a pattern."""
+    def search(self, *, text: str | None, page: PageQuery) -> Sequence[Organization]:
+        """
+        Read a page of the organizations whose name or slug contains *text*, by id, and one more where there is one
+        beyond it; literal, not a pattern.
+        """
 
     def count(self, *, text: str | None) -> int:
         """Count the organizations that match."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol, get_args
 
 from czo_auth.core.limits import MAX_LIVE_LINKS
+from czo_auth.core.paging import PageQuery
 from czo_auth.core.users.user import User
 
 MailPurpose = Literal["verify_email", "reset_password", "recover_password"]
@@ -35,6 +36,31 @@ class UserCounts:
     users: int
     banned: int
     with_factor: int
+
+
+UserStatus = Literal["active", "unverified", "banned"]
+USER_STATUSES: Final[tuple[UserStatus, ...]] = get_args(UserStatus)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserFilter:
+    """
+    Which users to read; what is None does not matter.
+
+    Attributes:
+        text: What the address or the name contains; literal, not a pattern.
+        status: ``banned``; ``unverified``: neither banned nor with a confirmed address; ``active``: all others.
+        actor_type: Held by the user.
+        two_factor: Whether two factors are on.
+    """
+
+    text: str | None = None
+    status: UserStatus | None = None
+    actor_type: str | None = None
+    two_factor: bool | None = None
+
+
+EVERYBODY: Final = UserFilter()
 
 
 class Users(Protocol):
@@ -117,10 +143,15 @@ class Users(Protocol):
     def bump_credential_version(self, user_id: str, *, now: datetime) -> None:
         """Make every challenge that was issued so far worthless."""
 
-    def search(self, *, text: str | None, after: str | None, limit: int) -> Sequence[User]:
-        """Read users by id beyond *after*, whose address or name contains *text*; literal, not a pattern."""
+    def search(self, matching: UserFilter, *, page: PageQuery) -> Sequence[User]:
+        """
+        Read a page of the users that match, by id, and one more where there is one beyond it.
 
-    def count(self, *, text: str | None) -> int:
+        Raises:
+            ValidationFailed: By the cursor.
+        """
+
+    def count(self, matching: UserFilter = EVERYBODY) -> int:
         """Count the users that match."""
 
     def count_factors(self, actor_type: str, *, passkeys_only: bool = False) -> tuple[int, int]:

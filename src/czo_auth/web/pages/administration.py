@@ -11,6 +11,7 @@ from czo_auth.core.flows.administration.user_overview import user_overview
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof
 from czo_auth.core.limits import MAX_REASON, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
+from czo_auth.core.users.store import UserFilter
 from czo_auth.core.users.user import User
 from czo_auth.web.pages.confirmation import Question, confirmation
 from czo_auth.web.routing import PageRequest, Pages
@@ -36,7 +37,7 @@ async def policy(page: PageRequest) -> Response:
 async def users(page: PageRequest) -> Response:
     """Users, some at a time."""
     found = await page.call.runtime.administration.search(
-        text=page.query.optional("search", most=MAX_SEARCH), page=page.page_query(PAGE)
+        UserFilter(text=page.query.optional("search", most=MAX_SEARCH)), page=page.page_query(PAGE)
     )
     return page.show("admin_users.html", page=found, fetches=True)
 

@@ -167,10 +167,9 @@ class AdministerAccounts:
         Raises:
             ValidationFailed: By the cursor.
         """
-        after = page.last_id
 
         def read(tx: Transaction) -> Page[Organization]:
-            found = tx.organizations.search(text=text, after=after, limit=page.limit + 1)
+            found = tx.organizations.search(text=text, page=page)
             return page_by_id(
                 found, page, total=tx.organizations.count(text=text), id_of=lambda each: each.id
             )

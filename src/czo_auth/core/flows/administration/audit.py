@@ -8,12 +8,14 @@ from functools import partial
 from typing import Final
 
 from czo_auth.core.events.chain import ChainState, follow_chain
-from czo_auth.core.events.types import AuditFilter, AuditRecord, Event
+from czo_auth.core.events.types import AuditFilter, AuditRecord, Event, EventFilter
 from czo_auth.core.flows.administration.audit_retention import newest_cut
 from czo_auth.core.flows.services import Services
 from czo_auth.core.transaction import Transaction
 
 BATCH: Final = 500
+_ALL_EVENTS: Final = EventFilter()
+_ALL_RECORDS: Final = AuditFilter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +40,33 @@ class ReadAuditLog:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def events(self, after: int = 0) -> AsyncIterator[Sequence[Event]]:
-        """Return the events beyond *after*, oldest first, batch by batch."""
-        while batch := await self._services.transactions.read(partial(_events, after)):
+    async def events(
+        self, after: int = 0, *, matching: EventFilter = _ALL_EVENTS
+    ) -> AsyncIterator[Sequence[Event]]:
+        """Return the events beyond *after* that match, oldest first, batch by batch."""
+        while batch := await self._services.transactions.read(partial(_events, after, matching)):
             yield batch
             after = batch[-1].sequence
 
-    async def audit(self, after: int = 0) -> AsyncIterator[Sequence[AuditRecord]]:
-        """Return the audit records beyond *after*, oldest first, batch by batch."""
-        while batch := await self._services.transactions.read(partial(_audit, after)):
+    async def audit(
+        self, after: int = 0, *, matching: AuditFilter = _ALL_RECORDS
+    ) -> AsyncIterator[Sequence[AuditRecord]]:
+        """Return the audit records beyond *after* that match, oldest first, batch by batch."""
+        while batch := await self._services.transactions.read(partial(_audit, after, matching)):
             yield batch
             after = batch[-1].sequence
+
+    async def before_newest_events(self, count: int, *, matching: EventFilter) -> int:
+        """Return the sequence beyond which the newest *count* of the matching events are."""
+        return await self._services.transactions.read(
+            lambda tx: _before_newest(tx.outbox.events_before(None, limit=count, matching=matching))
+        )
+
+    async def before_newest_records(self, count: int, *, matching: AuditFilter) -> int:
+        """Return the sequence beyond which the newest *count* of the matching audit records are."""
+        return await self._services.transactions.read(
+            lambda tx: _before_newest(tx.audit_log.audit_before(None, matching, limit=count))
+        )
 
     async def verify_audit(
         self, advance: Callable[[int, int], None] = lambda done, total: None
@@ -78,9 +96,13 @@ class ReadAuditLog:
         return ChainVerdict(records=records, broken_at=None, last_hash=state.hash, cut_through=cut_through)
 
 
-def _events(after: int, tx: Transaction) -> Sequence[Event]:
-    return tx.outbox.events_after(after, limit=BATCH)
+def _events(after: int, matching: EventFilter, tx: Transaction) -> Sequence[Event]:
+    return tx.outbox.events_after(after, limit=BATCH, matching=matching)
 
 
-def _audit(after: int, tx: Transaction) -> Sequence[AuditRecord]:
-    return tx.audit_log.audit_after(after, limit=BATCH)
+def _audit(after: int, matching: AuditFilter, tx: Transaction) -> Sequence[AuditRecord]:
+    return tx.audit_log.audit_above(after, matching, limit=BATCH)[::-1]
+
+
+def _before_newest(newest_first: Sequence[Event] | Sequence[AuditRecord]) -> int:
+    return newest_first[-1].sequence - 1 if newest_first else 0

@@ -29,12 +29,9 @@ async def search_api_keys(
     Raises:
         ValidationFailed: By the cursor.
     """
-    before = page.last_id
 
     def find_page(tx: Transaction) -> Page[OwnedApiKey]:
-        found = tx.api_keys.search(
-            text=text, organization_id=organization_id, before=before, limit=page.limit + 1, now=now
-        )
+        found = tx.api_keys.search(text=text, organization_id=organization_id, page=page, now=now)
         total = tx.api_keys.count_found(text=text, organization_id=organization_id, now=now)
         return page_by_id(found, page, total=total, id_of=lambda each: each.key.id)
 

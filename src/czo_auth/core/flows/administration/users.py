@@ -17,6 +17,7 @@ from czo_auth.core.events.types import (
     AuditFilter,
     AuditRecord,
     Event,
+    EventFilter,
 )
 from czo_auth.core.fields import checked_reason
 from czo_auth.core.flows.accounts.administrators import keep_an_administrator
@@ -31,6 +32,7 @@ from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.recorded import RECORDED_EVERY, RecordedOnce
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
+from czo_auth.core.users.store import EVERYBODY, UserFilter
 from czo_auth.core.users.user import User
 
 
@@ -41,18 +43,17 @@ class Administration:
         self._services = services
         self._denied = RecordedOnce()
 
-    async def search(self, *, text: str | None, page: PageQuery = FIRST_PAGE) -> Page[User]:
+    async def search(self, matching: UserFilter = EVERYBODY, *, page: PageQuery = FIRST_PAGE) -> Page[User]:
         """
-        Find users whose address or name contains *text*, by id.
+        Find the users that match, by id.
 
         Raises:
             ValidationFailed: By the cursor.
         """
-        after = page.last_id
 
         def find_page(tx: Transaction) -> Page[User]:
-            found = tx.users.search(text=text, after=after, limit=page.limit + 1)
-            return page_by_id(found, page, total=tx.users.count(text=text), id_of=lambda user: user.id)
+            found = tx.users.search(matching, page=page)
+            return page_by_id(found, page, total=tx.users.count(matching), id_of=lambda user: user.id)
 
         return await self._services.transactions.read(find_page)
 
@@ -251,8 +252,9 @@ class Administration:
 
     async def events(self, *, event_type: str | None, before: int | None, limit: int) -> Sequence[Event]:
         """Read the events that are still kept, newest first."""
+        matching = EventFilter(type=event_type)
         return await self._services.transactions.read(
-            lambda tx: tx.outbox.events_before(before, limit=limit, event_type=event_type)
+            lambda tx: tx.outbox.events_before(before, limit=limit, matching=matching)
         )
 
     async def record_denied(self, code: str, *, context: Context) -> None:
