@@ -30,7 +30,7 @@ IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench peers mutation check reference docs screenshots lock clean
+.PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench peers mutation check extras reference docs screenshots lock release clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
@@ -46,6 +46,8 @@ help:
 	@echo "make peers    the attacks that can be asked of other products, of them and of this one"
 	@echo "make mutation  change one thing at a time in the code, and see that a test notices"
 	@echo "make check    ruff, mypy, import contracts, tree rules, advisories"
+	@echo "make extras   install the wheel with each extra in an empty environment, and measure"
+	@echo "make release  build and check wheel, sdist and bill of materials from a clean tree, into dist/"
 	@echo "make reference  write docs/reference/ again from the code"
 	@echo "make docs     build the documentation site into site/; a broken link fails"
 	@echo "make screenshots  take the documentation's pictures again; needs Chromium"
@@ -104,6 +106,12 @@ check: $(VENV)/.dev-installed $(VENV)/.audit-installed
 	$(IN)/python tools/check_words.py
 	$(IN)/python tools/check_advisories.py requirements/base.txt requirements/dev.txt
 
+extras: $(VENV)/.dev-installed
+	$(IN)/python tools/measure_extras.py $(EXTRAS_ARGS)
+
+release: $(VENV)/.dev-installed
+	$(IN)/python -m tools.release
+
 reference: $(VENV)/.dev-installed
 	$(IN)/python tools/write_reference.py
 
@@ -118,7 +126,7 @@ screenshots: $(VENV)/.docs-installed
 
 lock: $(VENV)/.installer-installed
 	$(COMPILE) --group pyproject.toml:installer --output-file requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra postgres --extra metrics --extra passkeys --extra webhooks --group build --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --extra server --group build --output-file requirements/base.txt
 	sed -n 's/^\([A-Za-z0-9._-]*==[^ ;\\]*\).*/\1/p' requirements/base.txt > src/czo_auth/doctor/tested.txt
 	$(COMPILE) pyproject.toml --all-extras --group build --group dev --constraints requirements/base.txt \
 		--output-file requirements/dev.txt

@@ -17,6 +17,7 @@ from czo_auth.asgi.forward_auth import ForwardAuth
 from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.paths import own_path, pattern_of
 from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal
+from czo_auth.extras import require_extra
 from czo_auth.rest.app import every_route, rest_app
 from czo_auth.runtime import Runtime
 from czo_auth.version import VERSION
@@ -44,6 +45,7 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
 
 def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
     """Build the application that answers GraphQL."""
+    require_extra("graphql", "GraphQL")
     from czo_auth.graphql.app import graphql_app
 
     return with_cors(FaultBarrier(graphql_app(app_state), base_path=""), app_state)
@@ -51,6 +53,7 @@ def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
 
 def pages_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
     """Build the account pages. No other site reads them, so there is no CORS; they say themselves what is stored."""
+    require_extra("pages", "Account pages")
     from czo_auth.web.app import pages_app
 
     base = runtime.settings.pages_path

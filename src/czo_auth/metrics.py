@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from czo_auth.errors import StartRefused
+from czo_auth.extras import require_extra
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -24,14 +24,13 @@ class Meter:
     With several workers each keeps its figures in a shared folder, and any of them answers for all.
 
     Raises:
-        StartRefused: The extra that brings prometheus-client is not installed.
+        MissingExtra: The extra that brings prometheus-client is not installed.
     """
 
     def __init__(self) -> None:
-        try:
-            from prometheus_client import CollectorRegistry, Counter, Histogram
-        except ImportError:
-            raise StartRefused("CZO_AUTH_METRICS_ENABLED needs czo-auth[metrics].") from None
+        require_extra("metrics", "CZO_AUTH_METRICS_ENABLED")
+        from prometheus_client import CollectorRegistry, Counter, Histogram
+
         self._own: CollectorRegistry = CollectorRegistry()
         self._requests = Counter(
             "czo_auth_requests", "Requests answered.", ["route", "status"], registry=self._own

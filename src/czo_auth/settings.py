@@ -37,7 +37,8 @@ from czo_auth.core.two_factor.policy import TwoFactorPolicy
 from czo_auth.core.users.own_fields import NO_USER_FIELDS
 from czo_auth.core.users.password_policy import PasswordPolicy
 from czo_auth.core.webhooks.webhook import WebhookPolicy
-from czo_auth.crypto import passkeys, tokens
+from czo_auth.crypto import tokens
+from czo_auth.extras import is_installed
 from czo_auth.setting_sources import Files
 from czo_auth.user_fields import ModelFields
 
@@ -629,7 +630,7 @@ class Settings(BaseSettings):
                 reset_wait=timedelta(seconds=self.recovery_wait_seconds),
             ),
             passkeys=PasskeyPolicy(
-                rp_id=self.rp_id if passkeys.is_installed() else None,
+                rp_id=self.rp_id if is_installed("passkeys") else None,
                 rp_name=self.totp_issuer,
                 origins=passkey_origins(self.public_url, self.trusted_origins),
             ),
@@ -651,6 +652,7 @@ class Settings(BaseSettings):
                 time_limit=timedelta(seconds=self.webhook_timeout_seconds),
                 allowed_hosts=frozenset(self.webhook_allowed_hosts),
                 organization_allowed_hosts=frozenset(self.organization_webhook_allowed_hosts),
+                available=is_installed("webhooks"),
             ),
             user_fields=NO_USER_FIELDS if self.user_fields is None else ModelFields(self.user_fields),
             require_email_verification=self.require_email_verification,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -310,22 +308,6 @@ async def eventually_delivers(sink: RabbitMQ | NatsJetStream, event: Event) -> N
 
 
 # --- a deployment with brokers ---------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("missing", "setting", "extra"),
-    [("aio_pika", "CZO_AUTH_RABBITMQ_URL", "rabbitmq"), ("nats", "CZO_AUTH_NATS_URL", "nats")],
-)
-def test_client_that_is_not_installed_is_named_in_one_sentence(
-    missing: str, setting: str, extra: str
-) -> None:
-    blocked = (
-        f"import sys; sys.modules[{missing!r}] = None\n"
-        "from czo_auth.errors import StartRefused\n"
-        f"try:\n    import czo_auth.delivery.{extra}\nexcept StartRefused as refusal:\n    print(refusal)"
-    )
-    done = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{setting} needs the client of the broker: install czo-auth[{extra}].\n"
-
-
 async def test_broker_that_is_down_holds_up_nobody_and_gets_everything_later(
     sqlite_databases: SqliteDatabases, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

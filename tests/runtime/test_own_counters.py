@@ -7,9 +7,8 @@ import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
-from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 
-from czo_auth.runtime.own_counters import OwnCounters
+from czo_auth.runtime.own_counters import Limit, OwnCounters
 
 
 class Clock:
@@ -22,7 +21,7 @@ class Clock:
 
 def hits(counters: OwnCounters, times: int, *key: str, amount: int = 10) -> int:
     async def hit() -> int:
-        item = RateLimitItemPerMinute(amount)
+        item = Limit(amount, 1)
         return sum([await counters.hit(item, *key) for _ in range(times)])
 
     return asyncio.run(hit())
@@ -45,7 +44,7 @@ def test_limit_is_used_up_and_comes_back_bit_by_bit() -> None:
 def test_refusal_says_when_a_hit_passes_again(pauses: list[float], amount: int) -> None:
     async def story() -> None:
         clock = Clock()
-        counters, item = OwnCounters(clock=clock), RateLimitItemPerMinute(amount)
+        counters, item = OwnCounters(clock=clock), Limit(amount, 1)
         passed: list[float] = []
         for pause in pauses:
             clock.now += pause
@@ -71,7 +70,7 @@ def test_memory_is_bounded_and_a_busy_client_stays_limited() -> None:
         hits(counters, 1, f"client {number}")
     assert hits(counters, 1, "busy") == 0
     for number in range(20_000):
-        asyncio.run(counters.hit(RateLimitItemPerSecond(1, 60), f"other {number}"))
+        asyncio.run(counters.hit(Limit(1, 60, "second"), f"other {number}"))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(counters._windows) == 1000

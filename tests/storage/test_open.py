@@ -57,7 +57,7 @@ sys.modules["asyncpg"] = None
 from czo_auth.storage import open_storage
 try:
     open_storage("postgresql://h/d")
-except RuntimeError as error:
+except ImportError as error:
     print(error)
 """
-    assert run(code) == "PostgreSQL needs a driver: install czo-auth[postgres]\n"
+    assert run(code) == "PostgreSQL needs czo-auth[postgres]: pip install 'czo-auth[postgres]'\n"

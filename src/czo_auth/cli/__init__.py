@@ -14,6 +14,13 @@ def main() -> None:
 
 
 def _main() -> None:
+    from czo_auth.extras import MissingExtra, require_extra
+
+    try:
+        require_extra("cli", "The command line")
+    except MissingExtra as missing:
+        print(missing, file=sys.stderr)
+        raise SystemExit(2) from None
     # Imported late: a worker that imports a part of this package does not pay for all of it.
     from czo_auth.cli.app import app
 

@@ -560,6 +560,11 @@ class InvitationLimitReached(Conflict):
     message = "The organization has the maximum number of open invitations."
 
 
+class WebhooksNotAvailable(Invalid):
+    code = "WEBHOOKS_NOT_AVAILABLE"
+    message = "This deployment does not offer webhooks."
+
+
 class WebhookLimitReached(Conflict):
     code = "WEBHOOK_LIMIT_REACHED"
     message = "The maximum number of webhook endpoints is reached."

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, Final
 
 from czo_auth.crypto import base64url
@@ -66,11 +65,6 @@ class Assertion:
     sign_count: int
     backup_eligible: bool
     backed_up: bool
-
-
-def is_installed() -> bool:
-    """Whether the `webauthn` package is there."""
-    return find_spec("webauthn") is not None
 
 
 def credential_id_of(response: Mapping[str, Any]) -> bytes:

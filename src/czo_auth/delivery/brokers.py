@@ -1,4 +1,4 @@
-"""What sinks for message brokers share: the message, and the sentence for a client that is not installed."""
+"""What sinks for message brokers share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Final
 
 from czo_auth.core.events.cloudevents import to_cloudevent
 from czo_auth.core.events.types import Event
-from czo_auth.errors import StartRefused
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 """Source: CloudEvents 1.0.2, structured mode."""
@@ -25,8 +24,3 @@ def message_of(event: Event, *, source: str) -> bytes:
     """
     cloudevent = to_cloudevent(event, source=source)
     return json.dumps(cloudevent, allow_nan=False, separators=(",", ":")).encode("ascii")
-
-
-def client_missing(setting: str, extra: str) -> StartRefused:
-    """Make the refusal to start without the client that *setting* needs."""
-    return StartRefused(f"{setting} needs the client of the broker: install czo-auth[{extra}].")

@@ -6,24 +6,20 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
+from nats.js.api import RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
+
 from czo_auth.core.events.deliver import SinkUnavailable
 from czo_auth.core.events.types import Event
 from czo_auth.delivery.brokers import (
     CONNECT_SECONDS,
     CONTENT_TYPE,
     PUBLISH_SECONDS,
-    client_missing,
     message_of,
 )
-
-try:
-    from nats.aio.client import Client
-    from nats.errors import Error as NatsError
-    from nats.errors import MaxPayloadError
-    from nats.js.api import RetentionPolicy, StorageType, StreamConfig
-    from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
-except ImportError:
-    raise client_missing("CZO_AUTH_NATS_URL", "nats") from None
 
 DUPLICATE_WINDOW_SECONDS: Final = 3600
 """How long the stream remembers ids, so that an event that is sent again within it is kept once."""

@@ -6,21 +6,17 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import aio_pika
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, DeliveryError, PublishError
+
 from czo_auth.core.events.deliver import SinkUnavailable
 from czo_auth.core.events.types import Event
 from czo_auth.delivery.brokers import (
     CONNECT_SECONDS,
     CONTENT_TYPE,
     PUBLISH_SECONDS,
-    client_missing,
     message_of,
 )
-
-try:
-    import aio_pika
-    from aio_pika.exceptions import CONNECTION_EXCEPTIONS, DeliveryError, PublishError
-except ImportError:
-    raise client_missing("CZO_AUTH_RABBITMQ_URL", "rabbitmq") from None
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractConnection, AbstractExchange

@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Final
 
-from czo_auth.delivery.smtp import SmtpSettings, can_sign_in
 from czo_auth.doctor.finding import Check, Finding
+from czo_auth.extras import MissingExtra, require_extra
 from czo_auth.settings import Settings
 from czo_auth.storage.facts import is_local
 
@@ -35,6 +35,12 @@ async def check_mail(settings: Settings) -> Finding:
         if settings.is_production:
             return MAIL.warn("not configured: what needs mail is refused", advice)
         return MAIL.ok("not configured: mails are written to the log, as in development")
+    try:
+        require_extra("smtp", "CZO_AUTH_SMTP_URL")
+    except MissingExtra as missing:
+        return MAIL.fail(str(missing), "Install it.")
+    from czo_auth.delivery.smtp import SmtpSettings, can_sign_in
+
     try:
         server = SmtpSettings.from_url(settings.smtp_url.get_secret_value(), sender=settings.mail_from)
     except ValueError as error:

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from czo_auth.doctor.finding import Check, Finding
+from czo_auth.extras import MissingExtra, require_extra
 from czo_auth.settings import Settings
 from czo_auth.storage.facts import is_local
 
@@ -176,6 +177,10 @@ def _proxies(settings: Settings) -> Finding:
 def _pages(settings: Settings) -> Finding:
     if not settings.pages_enabled:
         return PAGES.ok("off; what a host mounts itself is not seen here")
+    try:
+        require_extra("pages", "Account pages")
+    except MissingExtra as missing:
+        return PAGES.fail(str(missing), "Install it, or set CZO_AUTH_PAGES_ENABLED=false.")
     from czo_auth.web.renderer import POLICY
 
     return PAGES.ok(f"{settings.pages_path}, with {POLICY.partition(';')[0]}, no inline script, no frame")

@@ -6,11 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from czo_auth.errors import StartRefused
-from czo_auth.runtime.own_counters import OwnCounters
+from czo_auth.runtime.own_counters import Limit, OwnCounters, WindowStats
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -43,24 +42,22 @@ class Counters:
 
     def __init__(self, url: str | None, *, now: Callable[[], datetime]) -> None:
         self._own = OwnCounters(clock=lambda: now().timestamp())
-        self._shared = _shared(url) if url else None
+        self._shared = _SharedCounters(url) if url else None
         self._rest_until = 0.0
 
-    async def hit(self, limit: RateLimitItem, *key: str) -> bool:
+    async def hit(self, limit: Limit, *key: str) -> bool:
         """Count once; False, and nothing is counted, when *limit* is used up."""
         return await self._ask(lambda limiter: limiter.hit(limit, *key))
 
-    async def frees_at(self, limit: RateLimitItem, *key: str) -> float:
+    async def frees_at(self, limit: Limit, *key: str) -> float:
         """Return when some of *limit* is free again, in seconds since 1970."""
 
-        async def ask(limiter: SlidingWindowCounterRateLimiter | OwnCounters) -> float:
+        async def ask(limiter: _SharedCounters | OwnCounters) -> float:
             return float((await limiter.get_window_stats(limit, *key)).reset_time)
 
         return await self._ask(ask)
 
-    async def _ask(
-        self, question: Callable[[SlidingWindowCounterRateLimiter | OwnCounters], Awaitable[T]]
-    ) -> T:
+    async def _ask(self, question: Callable[[_SharedCounters | OwnCounters], Awaitable[T]]) -> T:
         now = asyncio.get_running_loop().time
         if self._shared is None or now() < self._rest_until:
             return await question(self._own)
@@ -91,10 +88,27 @@ async def answers(url: str) -> bool:
         return False
 
 
-def _shared(url: str) -> SlidingWindowCounterRateLimiter:
-    from limits.aio.strategies import SlidingWindowCounterRateLimiter
+class _SharedCounters:
+    """The counters in Redis, kept there by the package `limits`."""
 
-    return SlidingWindowCounterRateLimiter(_storage(url))
+    def __init__(self, url: str) -> None:
+        storage = _storage(url)
+        from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+        self._limiter: SlidingWindowCounterRateLimiter = SlidingWindowCounterRateLimiter(storage)
+
+    async def hit(self, limit: Limit, *key: str) -> bool:
+        return await self._limiter.hit(_item(limit), *key)
+
+    async def get_window_stats(self, limit: Limit, *key: str) -> WindowStats:
+        return WindowStats((await self._limiter.get_window_stats(_item(limit), *key)).reset_time)
+
+
+def _item(limit: Limit) -> RateLimitItem:
+    from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
+
+    kind = RateLimitItemPerMinute if limit.unit == "minute" else RateLimitItemPerSecond
+    return kind(limit.amount, limit.multiples)
 
 
 def _storage(url: str) -> Storage:
@@ -105,5 +119,4 @@ def _storage(url: str) -> Storage:
         return cast("Storage", storage_from_string(f"async+{url}", implementation="redispy"))
     except (ConfigurationError, ValueError):
         # Its own words may hold the address, and the address a password.
-        why = "its driver cannot read it" if find_spec("redis") else "install czo-auth[redis]"
-        raise StartRefused(f"CZO_AUTH_RATE_LIMIT_URL cannot be used: {why}.") from None
+        raise StartRefused("CZO_AUTH_RATE_LIMIT_URL cannot be used: its driver cannot read it.") from None

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from czo_auth.core.mail import Mail
 from czo_auth.errors import StartRefused
+from czo_auth.extras import require_extra
 from czo_auth.settings import Settings
 
 
@@ -29,6 +30,7 @@ def mail_of(settings: Settings, *, now: Callable[[], datetime]) -> Mail:
 
 
 def _smtp(address: str, *, sender: str, now: Callable[[], datetime]) -> Mail:
+    require_extra("smtp", "CZO_AUTH_SMTP_URL")
     from czo_auth.delivery.smtp import SmtpMail, SmtpSettings
 
     try:

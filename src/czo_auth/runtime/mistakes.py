@@ -1,5 +1,5 @@
 """
-What a host gives to a deployment, looked at when it is given.
+What a host gives to a deployment, and what its settings ask for, looked at when it is given.
 
 A mistake in it would show with the first mail or event, in production.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from czo_auth.extras import require_extra
 from czo_auth.settings import Settings
 
 
@@ -28,6 +29,30 @@ def refuse_unusable(*, mail: object, sinks: Iterable[object]) -> None:
         _demand_coroutine(sink, "deliver", "the event")
         if not isinstance(getattr(sink, "name", None), str):
             raise TypeError(f"{_kind(sink)} needs a name, its place in the outbox")
+
+
+def refuse_missing_extras(settings: Settings) -> None:
+    """
+    Refuse settings whose packages are not installed.
+
+    Raises:
+        MissingExtra: The sentence names the setting and how to install what it needs.
+    """
+    asked = {
+        "CZO_AUTH_RATE_LIMIT_URL": ("redis", settings.rate_limit_url),
+        "CZO_AUTH_PWNED_PASSWORDS_URL": ("pwned", settings.pwned_passwords_url),
+        "CZO_AUTH_RABBITMQ_URL": ("rabbitmq", settings.rabbitmq_url),
+        "CZO_AUTH_NATS_URL": ("nats", settings.nats_url),
+        "CZO_AUTH_WEBHOOK_ALLOWED_HOSTS": ("webhooks", settings.webhook_allowed_hosts or None),
+        "CZO_AUTH_PASSKEY_RP_ID": ("passkeys", settings.passkey_rp_id),
+        "CZO_AUTH_METRICS_ENABLED": ("metrics", settings.metrics_enabled or None),
+    }
+    for setting, (extra, value) in asked.items():
+        if value is not None:
+            require_extra(extra, setting)
+    for actor in settings.actor_types:
+        if actor.two_factor == "phishing_resistant":
+            require_extra("passkeys", f"The actor type {actor.name!r}, which demands a passkey,")
 
 
 def settings_from(settings: Settings | None, chosen: Mapping[str, Any]) -> Settings:

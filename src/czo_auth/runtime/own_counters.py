@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from limits import RateLimitItem
+from typing import Final, Literal
 
 MAX_COUNTERS: Final = 50_000
 """About 20 MB. Beyond, the counter goes that began no window for the longest time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """
+    So many in any window.
+
+    Attributes:
+        amount: What passes.
+        multiples: The length of the window, in *unit*.
+        unit: Part of the name under which shared counters keep it, as the length is.
+    """
+
+    amount: int
+    multiples: int
+    unit: Literal["second", "minute"] = "minute"
+
+    @property
+    def seconds(self) -> int:
+        """The length of the window."""
+        return self.multiples * (60 if self.unit == "minute" else 1)
 
 
 @dataclass(slots=True)
@@ -61,7 +79,7 @@ class OwnCounters:
         self._clock = clock
         self._windows: OrderedDict[tuple[str, ...], _Window] = OrderedDict()
 
-    async def hit(self, limit: RateLimitItem, *key: str) -> bool:
+    async def hit(self, limit: Limit, *key: str) -> bool:
         """Count once; False, and nothing is counted, when *limit* is used up."""
         now = self._clock()
         window = self._window(limit, key, now)
@@ -70,7 +88,7 @@ class OwnCounters:
         window.present += 1
         return True
 
-    async def get_window_stats(self, limit: RateLimitItem, *key: str) -> WindowStats:
+    async def get_window_stats(self, limit: Limit, *key: str) -> WindowStats:
         """Return when some of *limit* is free again."""
         now = self._clock()
         window = self._window(limit, key, now)
@@ -84,8 +102,8 @@ class OwnCounters:
             counted, free = window.before, limit.amount - window.present
         return WindowStats(begin + max(0.0, 1 - free / counted) * window.seconds)
 
-    def _window(self, limit: RateLimitItem, key: tuple[str, ...], now: float) -> _Window:
-        seconds = limit.get_expiry()
+    def _window(self, limit: Limit, key: tuple[str, ...], now: float) -> _Window:
+        seconds = limit.seconds
         index, place = int(now // seconds), (*key, str(limit.amount), str(seconds))
         window = self._windows.get(place)
         if window is None:

@@ -5,27 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from czo_auth.core.errors import ApiKeyRateLimited, RateLimited
 from czo_auth.core.throttle import LimitedAction, RateLimit, network_of
 from czo_auth.runtime.counters import Counters
+from czo_auth.runtime.own_counters import Limit
 
-if TYPE_CHECKING:
-    from limits import RateLimitItem
-
-_PER_ADDRESS: Final[dict[LimitedAction, str]] = {
-    "sign_in": "300/minute",
-    "refresh": "600/minute",
-    "sign_up": "200/minute",
-    "second_factor": "600/minute",
-    "password": "300/minute",
-    "mail": "60/minute",
-    "leak": "60/minute",
+_PER_ADDRESS: Final[dict[LimitedAction, Limit]] = {
+    "sign_in": Limit(300, 1),
+    "refresh": Limit(600, 1),
+    "sign_up": Limit(200, 1),
+    "second_factor": Limit(600, 1),
+    "password": Limit(300, 1),
+    "mail": Limit(60, 1),
+    "leak": Limit(60, 1),
 }
-_PER_ACCOUNT: Final[dict[LimitedAction, str]] = {
-    "second_factor": "100/5 minutes",
-    "mail": "10/15 minutes",
+_PER_ACCOUNT: Final[dict[LimitedAction, Limit]] = {
+    "second_factor": Limit(100, 5),
+    "mail": Limit(10, 15),
 }
 
 
@@ -46,22 +44,18 @@ class CoarseLimits:
     """
 
     def __init__(self, url: str | None = None, *, now: Callable[[], datetime]) -> None:
-        from limits import parse
-
         self._counters = Counters(url, now=now)
-        self._per_address = {effort: parse(text) for effort, text in _PER_ADDRESS.items()}
-        self._per_account = {effort: parse(text) for effort, text in _PER_ACCOUNT.items()}
 
     async def hit(self, effort: LimitedAction, *, ip: str | None, account: str | None) -> None:
         """Count one try; see ``core.throttle.RateLimits``."""
         if ip is not None:
-            await self._count(self._per_address.get(effort), effort, "ip", network_of(ip))
+            await self._count(_PER_ADDRESS.get(effort), effort, "ip", network_of(ip))
         if account is not None:
-            await self._count(self._per_account.get(effort), effort, "account", account)
+            await self._count(_PER_ACCOUNT.get(effort), effort, "account", account)
 
-    async def _count(self, limit: RateLimitItem | None, *key: str) -> None:
+    async def _count(self, limit: Limit | None, *key: str) -> None:
         if limit is not None and not await self._counters.hit(limit, *key):
-            raise RateLimited(retry_after=max(1, int(limit.get_expiry() / limit.amount)) + 1)
+            raise RateLimited(retry_after=max(1, int(limit.seconds / limit.amount)) + 1)
 
 
 class KeyLimits:
@@ -83,11 +77,9 @@ class KeyLimits:
 
     async def hit(self, key_id: str, limit: RateLimit) -> None:
         """Count one use; see ``core.throttle.KeyRateLimits``."""
-        from limits import RateLimitItemPerSecond
-
         # Made when the first key needs it: most deployments have none that does.
         counters = self._counters = self._counters or Counters(self._url, now=self._now)
-        item = RateLimitItemPerSecond(limit.requests, limit.window_seconds)
+        item = Limit(limit.requests, limit.window_seconds, "second")
         if await counters.hit(item, "api_key", key_id):
             return
         left = math.ceil(await counters.frees_at(item, "api_key", key_id) - self._now().timestamp())

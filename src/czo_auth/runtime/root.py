@@ -85,7 +85,7 @@ from czo_auth.runtime.housekeeping import (
 )
 from czo_auth.runtime.key_ring import check_key_ring, read_key_ring
 from czo_auth.runtime.mail import mail_of
-from czo_auth.runtime.mistakes import refuse_unusable, settings_from
+from czo_auth.runtime.mistakes import refuse_missing_extras, refuse_unusable, settings_from
 from czo_auth.runtime.rate_limits import CoarseLimits, KeyLimits, NoRateLimits
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
@@ -138,7 +138,7 @@ def _storage_of(settings: Settings) -> Storage:
             cache_bound=timedelta(seconds=settings.cache_seconds) if settings.cache_seconds else None,
             direct_url=settings.database_direct_url,
         )
-    except (ValueError, RuntimeError) as error:
+    except ValueError as error:
         raise StartRefused(f"CZO_AUTH_DATABASE_URL or CZO_AUTH_TABLE_PREFIX is wrong: {error}.") from None
 
 
@@ -184,6 +184,7 @@ class Runtime:
     ) -> None:
         refuse_unusable(mail=mail, sinks=sinks)
         self.settings = settings_from(settings, chosen)
+        refuse_missing_extras(self.settings)
         self.now = clock
         self.catalogues = Catalogues(self.settings.translations_dir, default=self.settings.default_language)
         self.subscribers = Subscribers()
@@ -416,8 +417,9 @@ class Runtime:
             return
         sinks = self._all_sinks()
         owner = f"{os.getpid()}-{new_id(self.now())}"
-        self._dispatcher = self._webhook_dispatcher(owner)
-        self._dispatching = asyncio.create_task(self._dispatcher.run())
+        if self.services.policies.webhooks.available:
+            self._dispatcher = self._webhook_dispatcher(owner)
+            self._dispatching = asyncio.create_task(self._dispatcher.run())
         if sinks:
             self._relay = Relay(self.services.transactions, sinks, owner=owner, now=self.now)
             self._relaying = asyncio.create_task(self._relay.run())

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from czo_auth.core.transaction import Lookup, Transactions
+from czo_auth.extras import require_extra
 
 if TYPE_CHECKING:
     from czo_auth.storage.facts import DatabaseFacts
@@ -106,7 +107,7 @@ def open_storage(
 
     Raises:
         ValueError: The address or the prefix is not usable.
-        RuntimeError: The address needs a driver that is not installed.
+        MissingExtra: The address needs a driver that is not installed.
     """
     if url.startswith("sqlite:"):
         from czo_auth.storage.sqlite import SqliteStorage
@@ -116,6 +117,7 @@ def open_storage(
 
     if not is_postgres(url):
         raise ValueError("a database address begins with sqlite:/// or postgresql://")
+    require_extra("postgres", "PostgreSQL")
     from czo_auth.storage.postgresql import PostgresStorage
 
     return PostgresStorage(

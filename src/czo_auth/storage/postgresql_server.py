@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -19,11 +20,6 @@ from czo_auth.storage.errors import (
     unavailable,
 )
 from czo_auth.storage.postgresql_address import read_address
-
-try:
-    import asyncpg
-except ImportError as missing:  # pragma: no cover
-    raise RuntimeError("PostgreSQL needs a driver: install czo-auth[postgres]") from missing
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

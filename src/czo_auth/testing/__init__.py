@@ -32,7 +32,10 @@ __all__ = ["AuthHost", "Machine", "MovableClock", "Person", "hosted"]
 
 
 def __getattr__(name: str) -> Any:
+    from czo_auth.extras import require_extra
+
     # The plugin is loaded by every pytest on the machine: it costs nothing until a fixture is asked for.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_extra("testing", "czo_auth.testing")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

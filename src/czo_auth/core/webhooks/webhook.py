@@ -37,6 +37,7 @@ class WebhookPolicy:
         switch_off_after: How long an endpoint may be dead before it is switched off.
         allowed_hosts: Hosts that administrators' endpoints may use although their addresses are not public.
         organization_allowed_hosts: The same for organizations' endpoints.
+        available: Whether this deployment can send them; where not, no endpoint is made.
 
     Raises:
         ValueError: A number that cannot work.
@@ -54,6 +55,7 @@ class WebhookPolicy:
     switch_off_after: timedelta = timedelta(days=5)
     allowed_hosts: frozenset[str] = frozenset()
     organization_allowed_hosts: frozenset[str] = frozenset()
+    available: bool = True
 
     def __post_init__(self) -> None:
         if min(self.batch, self.concurrency, self.endpoints) < 1:

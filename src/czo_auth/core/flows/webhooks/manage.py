@@ -17,6 +17,7 @@ from czo_auth.core.errors import (
     WebhookDisabled,
     WebhookLimitReached,
     WebhookSecretLimitReached,
+    WebhooksNotAvailable,
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
@@ -186,7 +187,10 @@ class ManageWebhooks:
             ReauthenticationRequired and the like: As ``Reauthentication.require``.
             ValidationFailed: The address, a pattern or the description.
             WebhookLimitReached: There are enough.
+            WebhooksNotAvailable: This deployment cannot send any.
         """
+        if not self._services.policies.webhooks.available:
+            raise WebhooksNotAvailable
         principal = context.caller
         webhook = Webhook(
             id=new_id(context.now),
