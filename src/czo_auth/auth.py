@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from czo_auth.api.sessions import Sessions
     from czo_auth.api.users import Users
     from czo_auth.asgi.admission import AppState
+    from czo_auth.asgi.protected_resource import ProtectedResource
     from czo_auth.core.principal import Principal
     from czo_auth.integrations.requirement import Demands
 
@@ -94,7 +95,9 @@ class Auth(Runtime):
 
         return Sessions(self)
 
-    async def authenticate_token(self, text: str, *, ip: str | None = None) -> Principal:
+    async def authenticate_token(
+        self, text: str, *, ip: str | None = None, audience: str | None = None
+    ) -> Principal:
         """
         Prove a credential that came otherwise than in a request through ``AuthMiddleware``: in the first message of a
         WebSocket, from a queue, over another protocol.
@@ -102,6 +105,8 @@ class Auth(Runtime):
         Args:
             text: An API key, an access token or a session token, without ``Bearer``.
             ip: The client's address, for keys that are allowed from certain addresses only.
+            audience: One of ``CZO_AUTH_TOKEN_AUDIENCES``: tokens for it are taken, and neither sessions nor tokens for
+                another audience. API keys have none and are taken all the same. By default this deployment's own.
 
         Raises:
             InvalidToken, InvalidApiKey: It is none of ours, expired or revoked.
@@ -111,7 +116,7 @@ class Auth(Runtime):
         """
         from czo_auth.api.tokens import authenticate_token
 
-        return await authenticate_token(self, text, ip=ip)
+        return await authenticate_token(self, text, ip=ip, audience=audience)
 
     def on(self, pattern: str) -> Callable[[S], S]:
         """
@@ -139,6 +144,33 @@ class Auth(Runtime):
         from czo_auth.integrations.requirement import Requirement
 
         return RequirePrincipal(Requirement.of(self, **demands))
+
+    def protected_resource(
+        self, resource: str, scopes: Collection[str] = (), *, name: str | None = None
+    ) -> ProtectedResource:
+        """
+        Describe a resource server, such as an MCP server, that takes this deployment's keys and tokens (RFC 9728).
+
+        >>> mcp = auth.protected_resource("https://shop.example/mcp", ["orders:read"])
+        >>> app = mcp.protect(mcp_app)
+
+        Args:
+            resource: Its URL, as clients know it.
+            scopes: What a credential needs to be let in.
+            name: What people are shown.
+
+        Raises:
+            ValueError: *resource* is no absolute URL, or a scope has another form than ``resource:action``.
+        """
+        from czo_auth.asgi.protected_resource import ProtectedResource
+
+        return ProtectedResource(
+            resource,
+            scopes,
+            issuer=self.services.access_tokens.issuer,
+            name=name,
+            trusted_proxies=self.settings.trusted_proxies,
+        )
 
     def lifespan(self, inner: Lifespan | None = None) -> Lifespan:
         """Make a lifespan that starts and stops czo-auth around *inner*, the host's own."""

@@ -12,23 +12,30 @@ if TYPE_CHECKING:
     from czo_auth.runtime import Runtime
 
 
-async def authenticate_token(runtime: Runtime, text: str, *, ip: str | None) -> Principal:
+async def authenticate_token(
+    runtime: Runtime, text: str, *, ip: str | None, audience: str | None = None
+) -> Principal:
     """
     Prove a credential, as the middleware does for routes of the host.
 
     Raises:
-        InvalidToken, InvalidApiKey, TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited,
-        StorageUnavailable
+        InvalidToken, InvalidApiKey, TwoFactorSetupRequired, OrganizationTwoFactorRequired, IpAddressNotAllowed,
+        ApiKeyRateLimited, StorageUnavailable
     """
     await runtime.start()
     now, authenticate = runtime.now(), runtime.authenticate
+    is_own = audience in (None, runtime.services.access_tokens.audience)
     match kind_of(text, api_key_prefix=runtime.settings.api_key_prefix):
         case "api_key":
             principal = await authenticate.api_key(text, client=lambda: ip, now=now)
-        case "session":
+        case "session" if is_own:
             principal = await authenticate.session_token(text, now=now)
-        case "access_token":
+        case "access_token" if is_own:
             principal = await authenticate.access_token(text, client=lambda: ip, now=now)
+        case "access_token" if audience in runtime.settings.token_audiences:
+            _, principal = await authenticate.verified_elsewhere(
+                text, (audience,), client=lambda: ip, now=now
+            )
         case _:
             raise InvalidToken
     if principal.restricted_to is not None:

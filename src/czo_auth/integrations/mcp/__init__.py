@@ -1,0 +1,67 @@
+"""
+MCP servers that take czo-auth's API keys and tokens: of the official Python SDK, and of FastMCP.
+
+``token_verifier`` is for servers in the process of the host, ``introspection_verifier`` for those elsewhere. Needs
+``czo-auth[mcp]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, cast
+
+from czo_auth.integrations.mcp.credentials import Deployment, Introspection, Prover
+
+if TYPE_CHECKING:
+    from czo_auth.auth import Auth
+    from czo_auth.integrations.mcp.fastmcp import FastMCPVerifier
+
+__all__ = ["introspection_verifier", "token_verifier"]
+
+
+def token_verifier(
+    auth: Auth, *, resource: str | None = None, scopes: Collection[str] = ()
+) -> FastMCPVerifier:
+    """
+    Make the verifier of an MCP server that runs with this deployment in one process.
+
+    It decides like ``AuthMiddleware``, at each request. Put ``auth.protected_resource(…).protect`` around the
+    server's application: without it keys with an allow-list are refused, and outages are a bare 500.
+
+    Where FastMCP is installed, the verifier is one of its own too: ``FastMCP(auth=token_verifier(auth))``.
+
+    Args:
+        resource: The server's URL. If it stands in ``CZO_AUTH_TOKEN_AUDIENCES``, only tokens for it are taken, and no
+            sessions; otherwise those for this deployment. API keys have no audience.
+        scopes: What the server asks for. Sessions have those of them that their user may use.
+    """
+    return _verifier(Deployment(auth, resource=resource, scopes=tuple(scopes)), scopes)
+
+
+def introspection_verifier(
+    url: str, api_key: str, *, resource: str, scopes: Collection[str] = ()
+) -> FastMCPVerifier:
+    """
+    Make the verifier of an MCP server that runs elsewhere and asks czo-auth over HTTP, at each request.
+
+    Takes API keys, and tokens that were exchanged for *resource*.
+
+    Args:
+        url: The base path of the deployment: ``https://auth.example.com/api/auth``.
+        api_key: A key with the scope ``api-keys:verify``.
+        resource: The server's URL, one of ``CZO_AUTH_TOKEN_AUDIENCES``.
+        scopes: What the server asks for.
+    """
+    return _verifier(Introspection(url, api_key, resource=resource), scopes)
+
+
+def _verifier(prover: Prover, scopes: Collection[str]) -> FastMCPVerifier:
+    if find_spec("fastmcp") is not None:
+        from czo_auth.integrations.mcp.fastmcp import FastMCPVerifier
+
+        return FastMCPVerifier(prover, list(scopes))
+    from czo_auth.integrations.mcp.sdk import SdkVerifier
+
+    # What FastMCP's type promises beyond the SDK's is of use to FastMCP only.
+    return cast("FastMCPVerifier", SdkVerifier(prover))

@@ -1,0 +1,151 @@
+"""What an MCP server learns of a credential, from the deployment in its process or over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import httpx
+
+from czo_auth.asgi.protected_resource import HELD_REQUEST, hold
+from czo_auth.core.errors import Refusal, Unavailable
+from czo_auth.crypto.tokens import SESSION
+
+if TYPE_CHECKING:
+    from czo_auth.auth import Auth
+    from czo_auth.core.principal import Principal
+
+_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvedCredential:
+    """
+    What both frameworks keep of a credential.
+
+    Attributes:
+        client_id: The id of the key; of a session, what it shares with its renewals.
+        expires_at: Unit: seconds since 1970.
+        resource: The resource that it counts for.
+    """
+
+    token: str = field(repr=False)
+    client_id: str
+    scopes: list[str]
+    expires_at: int | None
+    resource: str | None
+    subject: str | None
+    claims: dict[str, Any]
+
+
+class Prover(Protocol):
+    """Proves a credential, or says None."""
+
+    async def prove(self, token: str) -> ProvedCredential | None: ...
+    async def close(self) -> None: ...
+
+
+class Deployment:
+    """Asks the deployment in this process."""
+
+    def __init__(self, auth: Auth, *, resource: str | None, scopes: tuple[str, ...]) -> None:
+        self._auth = auth
+        self._resource = resource
+        self._scopes = scopes
+        self._audience = resource if resource in auth.settings.token_audiences else None
+
+    async def prove(self, token: str) -> ProvedCredential | None:
+        """Decide as the middleware does; a refusal for another reason than the credential is held for the answer."""
+        held = HELD_REQUEST.get()
+        try:
+            principal = await self._auth.authenticate_token(
+                token, ip=None if held is None else held.address, audience=self._audience
+            )
+            principal.check_factors()
+        except Exception as error:
+            hold(error)
+            return None
+        return self._described(principal, token)
+
+    async def close(self) -> None:
+        """Nothing is held: the deployment is the host's."""
+
+    def _described(self, principal: Principal, token: str) -> ProvedCredential:
+        is_key = principal.kind == "api_key"
+        claims = {
+            "iss": self._auth.services.access_tokens.issuer,
+            "sub": principal.user_id,
+            "token_type": principal.kind,
+            "act_type": principal.actor_type,
+            "org": principal.organization_id,
+            "aal": principal.aal,
+        }
+        return ProvedCredential(
+            token=token,
+            client_id=(principal.api_key_id if is_key else principal.lineage_id or principal.session_id)
+            or "",
+            scopes=list(principal.scopes)
+            if is_key
+            else [scope for scope in self._scopes if principal.has_scope(scope)],
+            expires_at=None if principal.expires_at is None else int(principal.expires_at.timestamp()),
+            resource=self._resource,
+            subject=principal.user_id,
+            claims={name: value for name, value in claims.items() if value is not None},
+        )
+
+
+class Introspection:
+    """Asks a deployment elsewhere, by RFC 7662."""
+
+    def __init__(self, url: str, api_key: str, *, resource: str) -> None:
+        self._url = url.rstrip("/") + "/introspect"
+        self._headers = {"authorization": f"Bearer {api_key}"}
+        self._resource = resource
+        self._client: httpx.AsyncClient | None = None
+
+    async def prove(self, token: str) -> ProvedCredential | None:
+        """Ask; an answer other than 200 is a fault of the set-up or an outage, and never a verdict."""
+        if token.startswith(SESSION):
+            # A session is for the deployment itself, and need not even be told to it.
+            return None
+        try:
+            said = await self._ask(token)
+        except Refusal as refusal:
+            hold(refusal)
+            return None
+        if not said.get("active"):
+            return None
+        kind = said.get("token_type")
+        if kind != "api_key" and not (kind == "access_token" and said.get("aud") == self._resource):
+            return None
+        scope = said.get("scope") or ""
+        return ProvedCredential(
+            token=token,
+            client_id=said["client_id"],
+            scopes=scope.split(" ") if scope else [],
+            expires_at=said.get("exp"),
+            resource=self._resource,
+            subject=said.get("sub"),
+            claims={name: value for name, value in said.items() if name != "active"},
+        )
+
+    async def close(self) -> None:
+        """Close the connections to the deployment."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _ask(self, token: str) -> dict[str, Any]:
+        held = HELD_REQUEST.get()
+        form = {"token": token}
+        if held is not None and held.address is not None:
+            form["client_ip"] = held.address
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
+        try:
+            answer = await self._client.post(self._url, data=form, headers=self._headers)
+            answer.raise_for_status()
+            said: dict[str, Any] = answer.json()
+        except (httpx.HTTPError, ValueError):
+            raise Unavailable from None
+        return said

@@ -1,0 +1,25 @@
+"""The verifier of the official Python SDK."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from mcp.server.auth.provider import AccessToken, TokenVerifier
+
+from czo_auth.integrations.mcp.credentials import Prover
+
+
+class SdkVerifier(TokenVerifier):
+    """Lets the SDK's ``RequireAuthMiddleware`` decide by what czo-auth says of a credential."""
+
+    def __init__(self, prover: Prover) -> None:
+        self._prover = prover
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Return what the credential may do, or None when it is not good."""
+        proved = await self._prover.prove(token)
+        return None if proved is None else AccessToken(**asdict(proved))
+
+    async def close(self) -> None:
+        """Close the connections to a deployment elsewhere, if there are any."""
+        await self._prover.close()
