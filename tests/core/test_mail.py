@@ -62,6 +62,9 @@ COMPOSED: dict[str, Callable[[Language], MailMessage]] = {
     "two_factor_due": lambda language: mail.compose_two_factor_due(
         TO, organization="Acme", due_at=AT, language=language
     ),
+    "two_factor_due_by_type": lambda language: mail.compose_two_factor_due_by_type(
+        TO, due_at=AT, language=language
+    ),
     "two_factor_exempt": lambda language: mail.compose_two_factor_exempt(
         TO, organization="Acme", until=AT, language=language
     ),

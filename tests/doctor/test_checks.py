@@ -16,6 +16,8 @@ from czo_auth.core.actors import ADMIN, CUSTOMER, ActorRegistry, ActorType
 from czo_auth.core.events.outbox import OutboxState, SinkState
 from czo_auth.core.flows.administration.coverage import Coverage
 from czo_auth.core.flows.administration.overview import AuditTail, DeploymentOverview
+from czo_auth.core.organizations.two_factor import OrganizationDue
+from czo_auth.core.users.dated_holders import DueCounts
 from czo_auth.core.users.store import UserCounts
 from czo_auth.crypto.sealing import KeyRing, new_key_text
 from czo_auth.doctor import data, database, network, rules, secrets_at_rest
@@ -300,6 +302,8 @@ FINE = DeploymentOverview(
         Coverage(actor_type="customer", demanded=False, users=3, with_factor=2),
         Coverage(actor_type="admin", demanded=True, users=2, with_factor=2),
     ],
+    due_by_organization=[],
+    due_by_type={"merchant": DueCounts(refused=0, soon=0)},
     locked=1,
     stopped=0,
     passkeys={"shop.example": 3},
@@ -324,6 +328,14 @@ def _sink(**changes: Any) -> OutboxState:
         ({"coverage": [replace(FINE.coverage[1], with_factor=1)]}, data.COVERAGE, "warn"),
         ({"coverage": [replace(FINE.coverage[1], demanded=False)]}, data.COVERAGE, "fail"),
         ({"coverage": [replace(FINE.coverage[1], users=0, with_factor=0)]}, data.COVERAGE, "warn"),
+        (
+            {"coverage": [FINE.coverage[1], replace(FINE.coverage[0], demanded=True, dated=True)]},
+            data.COVERAGE,
+            "ok",
+        ),
+        ({}, data.POLICY, "ok"),
+        ({"due_by_type": {"merchant": DueCounts(refused=0, soon=1)}}, data.POLICY, "warn"),
+        ({"due_by_organization": [OrganizationDue(name="Acme", refused=2, soon=0)]}, data.POLICY, "warn"),
         ({}, data.PASSKEYS, "ok"),
         ({"passkeys": {}}, data.PASSKEYS, "ok"),
         ({"passkeys": {"shop.example": 1, "old.example": 2}}, data.PASSKEYS, "fail"),

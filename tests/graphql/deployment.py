@@ -124,7 +124,7 @@ class Deployment:
         """Make *person* an administrator, who must have a second factor and has none."""
         await self.transactions.run(
             lambda tx: tx.users.set_actor_types(
-                person.id, actor_types=frozenset({"customer", "admin"}), now=self.auth.now()
+                person.id, actor_types=frozenset({"customer", "admin"}), grants={}, now=self.auth.now()
             )
         )
 

@@ -29,7 +29,7 @@ CONTRACT = {
     "Session": "type Session { id: ID! actorType: String! organizationId: ID aal: Int! amr: [String!]! "
     "createdAt: DateTime! expiresAt: DateTime! current: Boolean! ipAddress: String userAgent: String }",
     "Organization": "type Organization { id: ID! name: String! slug: String! role: String! createdAt: DateTime! "
-    "apiKeyMaxDays: Int apiKeyUnusedDays: Int }",
+    "apiKeyMaxDays: Int apiKeyUnusedDays: Int requireTwoFactorFrom: DateTime twoFactorGraceDays: Int! }",
 }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from czo_auth import ActorType, Settings
-from czo_auth.core.actors import ActorRegistry
+from czo_auth.core.actors import ActorRegistry, Grants
 from czo_auth.core.passkeys.policy import PasskeyPolicy
 
 
@@ -90,7 +91,10 @@ def test_actor_type_says_which_factor_it_demands() -> None:
     assert registry.get("admin").requires_two_factor
 
     def must_enroll(name: str, *, totp: bool = False, passkey: bool = False) -> bool:
-        return registry.must_enroll([name], owns_factor=totp or passkey, has_passkey=passkey)
+        now = datetime(2026, 7, 1, tzinfo=UTC)
+        return registry.must_enroll(
+            {name}, Grants(now), owns_factor=totp or passkey, has_passkey=passkey, now=now
+        )
 
     assert [must_enroll(name) for name in ("customer", "merchant", "admin")] == [False, True, True]
     assert [must_enroll(name, totp=True) for name in ("customer", "merchant", "admin")] == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -129,11 +130,23 @@ def test_actor_types_come_from_the_environment_and_from_files(
     wanted = (
         ActorType(name="buyer", sign_up_open=True),
         ActorType(name="staff", requires_two_factor=True, administers=True),
+        ActorType(
+            name="clerk",
+            two_factor="required",
+            required_from=datetime(2027, 1, 1, tzinfo=UTC),
+            grace=timedelta(days=14),
+        ),
     )
     text = json.dumps(
         [
             {"name": "buyer", "sign_up_open": True},
             {"name": "staff", "requires_two_factor": True, "administers": True},
+            {
+                "name": "clerk",
+                "two_factor": "required",
+                "required_from": "2027-01-01T00:00:00Z",
+                "grace": "P14D",
+            },
         ]
     )
     monkeypatch.setenv("CZO_AUTH_ACTOR_TYPES", text)
@@ -143,6 +156,8 @@ def test_actor_types_come_from_the_environment_and_from_files(
     (tmp_path / "actors.toml").write_text(
         '[[actor_types]]\nname = "buyer"\nsign_up_open = true\n'
         '[[actor_types]]\nname = "staff"\nrequires_two_factor = true\nadministers = true\n'
+        '[[actor_types]]\nname = "clerk"\ntwo_factor = "required"\n'
+        'required_from = 2027-01-01T00:00:00Z\ngrace = "P14D"\n'
     )
     for name in ("actors.json", "actors.toml"):
         monkeypatch.setenv("CZO_AUTH_ACTOR_TYPES_FILE", str(tmp_path / name))
@@ -157,6 +172,11 @@ def test_actor_types_come_from_the_environment_and_from_files(
         '[{"name": "session"}]',
         '[{"name": "a"}, {"name": "a"}]',
         '[{"name": "a", "sign_up": true}]',
+        '[{"name": "a", "required_from": "2027-01-01T00:00:00Z"}]',
+        '[{"name": "a", "two_factor": "required", "required_from": "2027-01-01T00:00:00"}]',
+        '[{"name": "a", "two_factor": "required", "grace": "P91D"}]',
+        '[{"name": "a", "two_factor": "required", "grace": "-P1D"}]',
+        '[{"name": "a", "two_factor": "required", "administers": true, "grace": "P1D"}]',
         '["a"]',
         '{"name": "a"}',
     ],

@@ -23,7 +23,7 @@ from tests.storage.rows import NOW, Rows
 Moved = Callable[[], Awaitable[bool]]
 
 NEVER_CHANGED = {
-    "users": {"id"},
+    "users": {"id", "created_at"},
     "factors": {"user_id"},
     "passkeys": {"user_id"},
     "members": {"organization_id", "user_id"},
@@ -35,6 +35,7 @@ NEVER_CHANGED = {
 TAKES_AWAY = [
     "UPDATE czo_auth_users SET banned_at = 1",
     "UPDATE czo_auth_users SET actor_types = 'customer merchant'",
+    """UPDATE czo_auth_users SET actor_type_grants = '{"merchant":1}'""",
     "DELETE FROM czo_auth_users",
     "UPDATE czo_auth_sessions SET revoked_at = 1",
     "UPDATE czo_auth_sessions SET expires_at = 1",
@@ -54,7 +55,7 @@ TAKES_AWAY = [
 TAKES_NOTHING = [
     "UPDATE czo_auth_members SET two_factor_reminded_days = 7",
     "UPDATE czo_auth_api_keys SET last_used_at = 1, noticed_days = 7",
-    "UPDATE czo_auth_users SET name = 'Grace', credential_version = 7",
+    "UPDATE czo_auth_users SET name = 'Grace', credential_version = 7, two_factor_reminded_days = 7",
     "UPDATE czo_auth_organizations SET name = 'Other'",
     "UPDATE czo_auth_factors SET last_step = 99",
 ]

@@ -40,6 +40,7 @@ async def test_key_comes_with_its_owners_standing(rows: Rows) -> None:
         auth_time=None,
         factor_proved_at=None,
         last_used_at=NOW,
+        grants=user.grants,
     )
     assert await lookup.find_api_key(digest) == expected
     assert await lookup.find_api_key(a_digest()) is None
@@ -68,6 +69,7 @@ async def test_session_comes_with_its_owners_standing(rows: Rows) -> None:
         factor_proved_at=NOW,
         lineage_id=session.id,
         last_used_at=session.created_at,
+        grants=user.grants,
     )
     assert await lookup.find_session(digest) == expected
     assert await lookup.find_session_by_id(session.id) == expected
@@ -102,7 +104,7 @@ async def test_every_change_shows_at_the_next_lookup(rows: Rows) -> None:
         assert await lookup.find_session(session_digest) == session
 
     held = frozenset({"admin", "customer"})
-    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, now=NOW))
+    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, grants={}, now=NOW))
     await both_become(actor_types=held)
     await rows.run(lambda tx: tx.users.set_ban(user.id, banned_at=NOW, reason="spam", now=NOW))
     await both_become(banned=True)

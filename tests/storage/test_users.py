@@ -82,7 +82,7 @@ async def test_changes_change_what_they_say_and_nothing_else(rows: Rows) -> None
     assert await rows.run(lambda tx: tx.users.find(user.id)) == expected
 
     held = frozenset({"customer", "admin"})
-    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, now=later))
+    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, grants={}, now=later))
     expected = replace(expected, actor_types=held)
     assert await rows.run(lambda tx: tx.users.find(user.id)) == expected
 

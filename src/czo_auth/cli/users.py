@@ -73,7 +73,7 @@ def create(
         user, _ = await auth.sign_up.create(
             new, actor_types=types, email_verified=True, context=operator_context(auth.now())
         )
-        return user, auth.services.must_enroll(user)
+        return user, auth.services.must_enroll(user, now=auth.now())
 
     user, must_enroll = run(act, data_dir=data_dir, database_url=database_url)
     _tell(user, "created", as_json=as_json)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal, get_args
 
 from czo_auth.core.errors import UnknownActorType
 
@@ -27,6 +28,34 @@ RESERVED_NAMES = frozenset(
 
 
 TwoFactorDemand = Literal["optional", "required", "phishing_resistant"]
+MAX_GRACE: Final = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """
+    Since when a user holds their actor types.
+
+    Attributes:
+        since: When the account was made, and with it the actor types that it began with.
+        later: When each other one was first granted. One that was taken away and granted again keeps its first time.
+    """
+
+    since: datetime
+    later: Mapping[str, datetime] = field(default_factory=dict)
+
+    def granted_at(self, name: str) -> datetime:
+        """Return when the actor type *name* was first granted."""
+        return self.later.get(name, self.since)
+
+    def changed(self, *, added: Iterable[str], removed: Iterable[str], now: datetime) -> dict[str, datetime]:
+        """Return what is to be remembered once actor types were granted and taken away."""
+        later = dict(self.later)
+        for name in removed:
+            later.setdefault(name, self.since)
+        for name in added:
+            later.setdefault(name, now)
+        return later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +72,12 @@ class ActorType:
         two_factor: ``required`` demands a second factor of every user who holds it; ``phishing_resistant`` demands a
             passkey, and that it is used.
         administers: Whether its sessions may use ``/admin`` and grant reserved scopes.
+        required_from: From when on the second factor is demanded; None for at once.
+        grace: For how long after the first grant of the type nothing is demanded yet; at most 90 days. There is no
+            grace for administrators.
+
+    Raises:
+        ValueError: *two_factor* is unknown, or a date or grace stands where there may be none.
     """
 
     name: str
@@ -51,6 +86,8 @@ class ActorType:
     requires_two_factor: bool = False
     administers: bool = False
     two_factor: TwoFactorDemand = "optional"
+    required_from: datetime | None = None
+    grace: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         if self.two_factor not in get_args(TwoFactorDemand):
@@ -59,6 +96,24 @@ class ActorType:
             object.__setattr__(self, "requires_two_factor", True)
         elif self.requires_two_factor:
             object.__setattr__(self, "two_factor", "required")
+        if not timedelta(0) <= self.grace <= MAX_GRACE:
+            raise ValueError(f"grace is between 0 and {MAX_GRACE.days} days")
+        if self.required_from is not None and self.required_from.tzinfo is None:
+            raise ValueError("required_from needs a time zone, like 2027-01-01T00:00:00Z")
+        if self.is_dated and not self.requires_two_factor:
+            raise ValueError("required_from and grace need two_factor to be required or phishing_resistant")
+        if self.is_dated and self.administers:
+            raise ValueError("an actor type that administers has neither required_from nor grace")
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether a second factor is demanded from a day on, and not at once."""
+        return self.required_from is not None or self.grace > timedelta(0)
+
+    def due_at(self, granted_at: datetime) -> datetime:
+        """Return from when on somebody who got a dated type at *granted_at* needs the factor."""
+        due_at = granted_at + self.grace
+        return due_at if self.required_from is None else max(self.required_from, due_at)
 
 
 CUSTOMER = ActorType(name="customer", sign_up_open=True)
@@ -87,6 +142,7 @@ class ActorRegistry:
         self._phishing_resistant = frozenset(
             actor.name for actor in known if actor.two_factor == "phishing_resistant"
         )
+        self._dated = {actor.name: actor for actor in known if actor.is_dated}
 
     def __iter__(self) -> Iterator[ActorType]:
         return iter(self._types.values())
@@ -108,23 +164,63 @@ class ActorRegistry:
         found = self._types.get(name)
         return found is not None and found.administers
 
+    @property
+    def dated(self) -> tuple[ActorType, ...]:
+        """The actor types that demand a second factor from a day on."""
+        return tuple(self._dated.values())
+
     def demand_two_factor(self, held: Iterable[str]) -> bool:
-        """Return whether any of the actor types *held* demands a second factor."""
+        """Return whether any of the actor types *held* demands a second factor, now or from a day on."""
         return not self._demanding.isdisjoint(held)
 
-    def demand_passkey(self, held: Iterable[str]) -> bool:
-        """Whether any of the actor types *held* demands a passkey."""
-        return not self._phishing_resistant.isdisjoint(held)
+    def demand_two_factor_now(self, held: Set[str], grants: Grants, *, now: datetime) -> bool:
+        """Whether any of the actor types *held* demands a second factor by now."""
+        return self.demand_two_factor(self._due(held, grants, now=now))
 
-    def must_enroll(self, held: Iterable[str], *, owns_factor: bool, has_passkey: bool) -> bool:
+    def demand_passkey(self, held: Set[str], grants: Grants, *, now: datetime) -> bool:
+        """Whether any of the actor types *held* demands a passkey by now."""
+        return not self._phishing_resistant.isdisjoint(self._due(held, grants, now=now))
+
+    def must_enroll(
+        self, held: Set[str], grants: Grants, *, owns_factor: bool, has_passkey: bool, now: datetime
+    ) -> bool:
         """
-        Whether a user may do nothing but enroll a factor (S9).
+        Whether a user may do nothing but enroll a factor (S9); the strictest rule counts.
 
         Args:
             held: The actor types that the user holds.
+            grants: Since when.
             owns_factor: Whether they have an authenticator app or a passkey.
         """
-        held = frozenset(held)
-        if self.demand_passkey(held):
+        due = self._due(held, grants, now=now)
+        if not self._phishing_resistant.isdisjoint(due):
             return not has_passkey
-        return not owns_factor and self.demand_two_factor(held)
+        return not owns_factor and self.demand_two_factor(due)
+
+    def find_due_at(
+        self, held: Set[str], grants: Grants, *, owns_factor: bool, has_passkey: bool
+    ) -> datetime | None:
+        """Return the earliest day from which on a dated type demands what the user lacks; None when none does."""
+        lacking = (
+            actor.due_at(grants.granted_at(name))
+            for name, actor in self._dated.items()
+            if name in held and not (has_passkey if actor.two_factor == "phishing_resistant" else owns_factor)
+        )
+        return min(lacking, default=None)
+
+    def next_due_at(self, held: Set[str], grants: Grants, *, now: datetime) -> datetime | None:
+        """Return when the demands of the actor types *held* change next by themselves; None for never."""
+        if not self._dated or self._dated.keys().isdisjoint(held):
+            return None
+        dates = (actor.due_at(grants.granted_at(name)) for name, actor in self._dated.items() if name in held)
+        return min((due_at for due_at in dates if due_at > now), default=None)
+
+    def _due(self, held: Set[str], grants: Grants, *, now: datetime) -> Set[str]:
+        """Return the actor types *held* without those whose day is yet to come."""
+        if not self._dated or self._dated.keys().isdisjoint(held):
+            return held
+        return {
+            name
+            for name in held
+            if name not in self._dated or self._dated[name].due_at(grants.granted_at(name)) <= now
+        }

@@ -25,6 +25,7 @@ MailKind = Literal[
     "two_factor_enabled",
     "two_factor_disabled",
     "two_factor_due",
+    "two_factor_due_by_type",
     "two_factor_exempt",
     "passkey_added",
     "passkey_removed",
@@ -381,6 +382,13 @@ def compose_two_factor_due(
     return _compose(
         to, "two_factor_due", language=language, organization=_name(organization), at=_time(due_at)
     )
+
+
+def compose_two_factor_due_by_type(
+    to: str, *, due_at: datetime, language: Language = DEFAULT_LANGUAGE
+) -> MailMessage:
+    """Compose the reminder that an account can do nothing but enroll a second factor soon."""
+    return _compose(to, "two_factor_due_by_type", language=language, at=_time(due_at))
 
 
 def compose_two_factor_exempt(

@@ -256,6 +256,22 @@ Activez l'authentification à deux facteurs sur la page de sécurité de votre c
 autres organisations restent inchangés.
 """,
     ),
+    ("two_factor_due_by_type", "en"): (
+        "Turn on two-factor authentication by {at}",
+        """Your account requires two-factor authentication. From {at} on you can do nothing with it, other than
+turn two-factor authentication on.
+
+Turn it on on the security page of your account before then.
+""",
+    ),
+    ("two_factor_due_by_type", "fr"): (
+        "Activez l'authentification à deux facteurs avant le {at}",
+        """Votre compte exige l'authentification à deux facteurs. À partir du {at}, vous ne pourrez plus rien faire
+d'autre que l'activer.
+
+Activez-la sur la page de sécurité de votre compte d'ici là.
+""",
+    ),
     ("two_factor_exempt", "en"): (
         "Your time to turn on two-factor authentication changed",
         """An owner of the organization “{organization}” changed your exemption from two-factor authentication. It ends

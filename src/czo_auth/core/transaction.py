@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from czo_auth.core.actors import Grants
 from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.api_keys.store import ApiKeys
 from czo_auth.core.budgets import Budgets
@@ -30,6 +31,7 @@ from czo_auth.core.sessions.store import Sessions
 from czo_auth.core.throttle import GuessCounters
 from czo_auth.core.two_factor.reset import Resets
 from czo_auth.core.two_factor.store import TwoFactor
+from czo_auth.core.users.dated_holders import DatedHolders
 from czo_auth.core.users.email_change import EmailChanges
 from czo_auth.core.users.store import Users
 from czo_auth.core.webhooks.store import Webhooks
@@ -77,6 +79,8 @@ class Transaction(Protocol):
     @property
     def factor_rules(self) -> FactorRules: ...
     @property
+    def dated_holders(self) -> DatedHolders: ...
+    @property
     def budgets(self) -> Budgets: ...
     @property
     def audit_log(self) -> AuditLog: ...
@@ -123,7 +127,8 @@ class CredentialRecord:
         has_factor: Whether the owner has a factor of either kind: an authenticator app or a passkey.
         has_passkey: Whether the owner has a passkey.
         two_factor_due_at: When the organization demands a factor of the owner; None when it does not.
-        guard: The allow-list and the rate limit of a key that has either.
+        restrictions: The allow-list and the rate limit of a key that has either.
+        grants: Since when the owner holds their actor types.
     """
 
     id: str
@@ -142,6 +147,7 @@ class CredentialRecord:
     auth_time: datetime | None
     factor_proved_at: datetime | None
     last_used_at: datetime | None
+    grants: Grants
     lineage_id: str | None = None
     restrictions: KeyRestrictions | None = None
     has_passkey: bool = False

@@ -7,13 +7,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from czo_auth.core.actors import ActorRegistry
-from czo_auth.core.flows.administration.overview import DeploymentOverview
+from czo_auth.core.flows.administration.overview import SOON, DeploymentOverview
 from czo_auth.core.flows.sessions.signing_keys import ROTATION
 from czo_auth.doctor.finding import Check, Finding
 
 COVERAGE: Final = Check(
     "two-factor-coverage",
     "A password alone opens an account that has no second factor.",
+    ("6.3.3",),
+)
+POLICY: Final = Check(
+    "two-factor-policy",
+    "Who has no second factor when a rule demands one is refused from that day on.",
     ("6.3.3",),
 )
 PASSKEYS: Final = Check(
@@ -35,7 +40,7 @@ AUDIT: Final = Check(
     "audit-log", "A record that was changed or taken out breaks the chain of hashes.", ("16.4.2",)
 )
 EVENTS: Final = Check("events", "Events that wait or were refused have not reached those who act on them.")
-CHECKS: Final = (COVERAGE, PASSKEYS, USERS, OLD_HASHES, SIGNING_KEY, AUDIT, EVENTS)
+CHECKS: Final = (COVERAGE, POLICY, PASSKEYS, USERS, OLD_HASHES, SIGNING_KEY, AUDIT, EVENTS)
 
 _LATE: Final = timedelta(days=1)
 _LONG_WAIT: Final = timedelta(minutes=5)
@@ -57,6 +62,7 @@ def check_data(
         rp_id: The relying party id of passkeys; None where they are not available.
     """
     yield _coverage(found, actors)
+    yield _policy(found)
     yield _passkeys(found, rp_id)
     yield _users(found)
     yield _hashes(found)
@@ -75,7 +81,9 @@ def _coverage(found: DeploymentOverview, actors: ActorRegistry) -> Finding:
             f"{text}; {', '.join(unasked)} administer without having to",
             "Set requires_two_factor on every actor type that administers.",
         )
-    without = sum(each.users - each.with_factor for each in found.coverage if each.demanded)
+    without = sum(
+        each.users - each.with_factor for each in found.coverage if each.demanded and not each.dated
+    )
     if without:
         return COVERAGE.warn(
             f"{text}; {without} of those who must have none yet, and may do nothing but enroll",
@@ -87,6 +95,20 @@ def _coverage(found: DeploymentOverview, actors: ActorRegistry) -> Finding:
             "czo-auth users create --email you@example.com --name You --actor-type admin",
         )
     return COVERAGE.ok(text)
+
+
+def _policy(found: DeploymentOverview) -> Finding:
+    due = [(name, counts.refused, counts.soon) for name, counts in found.due_by_type.items()]
+    due += [(f"“{each.name}”", each.refused, each.soon) for each in found.due_by_organization]
+    due = [each for each in due if each[1] or each[2]]
+    if not due:
+        return POLICY.ok(f"nobody is refused by a rule with a date, or will be within {SOON.days} days")
+    text = "; ".join(f"{name}: {refused} refused, {soon} due soon" for name, refused, soon in due)
+    return POLICY.warn(
+        f"without a second factor: {text}",
+        "Owners see who it is in the two-factor report of their organization, and may exempt members; holders of an "
+        "actor type are told by mail 14, 7 and 1 days ahead.",
+    )
 
 
 def _passkeys(found: DeploymentOverview, rp_id: str | None) -> Finding:

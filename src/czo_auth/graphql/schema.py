@@ -149,6 +149,12 @@ class Organization:
     api_key_unused_days: int | None = strawberry.field(
         description="Days without use after which its API keys expire; null for never."
     )
+    require_two_factor_from: datetime | None = strawberry.field(
+        description="From when on members need a second factor; null for never."
+    )
+    two_factor_grace_days: int = strawberry.field(
+        description="Days after a member first joined in which they need none yet."
+    )
 
     @classmethod
     def of(cls, organization: organizations.Organization, *, role: str) -> Organization:
@@ -161,6 +167,8 @@ class Organization:
             created_at=organization.created_at,
             api_key_max_days=organization.api_key_max_days,
             api_key_unused_days=organization.api_key_unused_days,
+            require_two_factor_from=organization.require_two_factor_from,
+            two_factor_grace_days=organization.two_factor_grace_days,
         )
 
 

@@ -83,9 +83,7 @@ async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> Respon
 async def current_session(call: CurrentRequest) -> records.CurrentSession:
     """The present session and its user."""
     session, user = await call.runtime.manage_sessions.current(call.principal)
-    due_at = None
-    if not user.owns_factor:
-        due_at = await call.runtime.manage_two_factor.find_due_at(context=call.context)
+    due_at = await call.runtime.manage_two_factor.find_due_at(user)
     return records.CurrentSession.of_user(
         session, user, call.user_fields, restricted_to=call.principal.restricted_to, due_at=due_at
     )

@@ -57,6 +57,7 @@ from czo_auth.core.flows.sign_in.verify_email import VerifyEmail
 from czo_auth.core.flows.two_factor.enroll import EnableTwoFactor
 from czo_auth.core.flows.two_factor.manage import ManageTwoFactor
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
+from czo_auth.core.flows.two_factor.remind import RemindHolders
 from czo_auth.core.flows.two_factor.reset import Recovery
 from czo_auth.core.flows.two_factor.trusted_devices import TrustedDevices
 from czo_auth.core.flows.webhooks.deliver import WebhookDispatcher, WebhookSender
@@ -281,6 +282,7 @@ class Runtime:
         self.idempotency = IdempotentRequests(services)
         self.manage_organizations = ManageOrganizations(services)
         self.organization_factors = OrganizationFactors(services)
+        self.remind_holders = RemindHolders(services)
         self.operate_organizations = OperateOrganizations(services)
         self.invitations = Invitations(services)
         self.administration = Administration(services)
@@ -438,8 +440,9 @@ class Runtime:
         self._background.repeat(self._remind_of_factors, every=KEY_EXPIRY_EVERY)
 
     async def _remind_of_factors(self) -> None:
-        """Tell members ahead that their organization demands two factors soon."""
+        """Tell people ahead that an organization or an actor type demands two factors of them soon."""
         await self.organization_factors.remind(now=self.now())
+        await self.remind_holders.remind(now=self.now())
 
     def _webhook_dispatcher(self, owner: str) -> WebhookDispatcher:
         def sender() -> WebhookSender:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Text
+from sqlalchemy import JSON, BigInteger, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -69,6 +69,21 @@ class WordSet(TypeDecorator[frozenset[str]]):
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> frozenset[str] | None:
         return None if value is None else frozenset(value.split())
+
+
+class TimesByName(TypeDecorator[Mapping[str, datetime]]):
+    """Aware times by name, as a JSON object of milliseconds; none at all is NULL."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: Mapping[str, datetime] | None, dialect: Dialect
+    ) -> dict[str, int] | None:
+        return {name: to_milliseconds(at) for name, at in value.items()} if value else None
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Mapping[str, datetime]:
+        return {name: from_milliseconds(at) for name, at in (value or {}).items()}
 
 
 def join_words(words: Collection[str]) -> str:

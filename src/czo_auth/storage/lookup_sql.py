@@ -9,10 +9,12 @@ so a member belongs to an organization that exists.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from czo_auth.core.actors import Grants
 from czo_auth.core.api_keys.key import KeyRestrictions, rate_limit_of
 from czo_auth.core.transaction import CredentialRecord
 from czo_auth.storage.column_types import from_milliseconds
@@ -31,13 +33,19 @@ LEFT JOIN {prefix}factors AS f ON f.user_id = c.user_id
 LEFT JOIN {prefix}members AS m ON m.organization_id = c.organization_id AND m.user_id = c.user_id
 WHERE c.{by} = {mark} AND c.revoked_at IS NULL"""
 
+# As text, because drivers differ in what they make of JSON.
+_GRANTS = "u.created_at, CAST(u.actor_type_grants AS TEXT)"
+
 _API_KEY = (
     _COLUMNS + ", c.enabled, c.scopes, c.last_used_at, c.allowed_ips, c.rate_limit_max, "
-    "c.rate_limit_window_seconds, m.two_factor_due_at, c.{by}\nFROM {prefix}api_keys AS c" + _OWNER
+    "c.rate_limit_window_seconds, m.two_factor_due_at, "
+    + _GRANTS
+    + ", c.{by}\nFROM {prefix}api_keys AS c"
+    + _OWNER
 )
 _SESSION = (
     _COLUMNS + ", c.aal, c.amr, c.auth_time, c.factor_proved_at, COALESCE(c.lineage_id, c.id), "
-    "COALESCE(c.last_used_at, c.created_at), m.two_factor_due_at, c.{by}"
+    "COALESCE(c.last_used_at, c.created_at), m.two_factor_due_at, " + _GRANTS + ", c.{by}"
     "\nFROM {prefix}sessions AS c" + _OWNER
 )
 
@@ -91,9 +99,17 @@ def api_key_record(row: Any) -> CredentialRecord:
         auth_time=None,
         factor_proved_at=None,
         last_used_at=_time(row[11]),
+        grants=_grants(row),
         restrictions=None if row[12] is None and row[13] is None else _restrictions(row),
         two_factor_due_at=_time(row[15]),
     )
+
+
+def _grants(row: Any) -> Grants:
+    since = from_milliseconds(row[16])
+    if row[17] is None:
+        return Grants(since)
+    return Grants(since, {name: from_milliseconds(at) for name, at in json.loads(row[17]).items()})
 
 
 def _restrictions(row: Any) -> KeyRestrictions:
@@ -124,6 +140,7 @@ def session_record(row: Any) -> CredentialRecord:
         factor_proved_at=_time(row[12]),
         lineage_id=row[13],
         last_used_at=_time(row[14]),
+        grants=_grants(row),
         two_factor_due_at=_time(row[15]),
     )
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from czo_auth.core.limits import TABLE_PREFIX_RULE, is_table_prefix
-from czo_auth.storage.column_types import Instant, WordList, WordSet
+from czo_auth.storage.column_types import Instant, TimesByName, WordList, WordSet
 
 DEFAULT_PREFIX: Final = "czo_auth_"
 
@@ -130,6 +130,9 @@ class Tables:
             Column("mailbox", Text),
             Column("external_id", Text),
             Column("passkeys_enabled_at", Instant),
+            Column("actor_type_grants", TimesByName),
+            Column("two_factor_reminded_due_at", Instant),
+            Column("two_factor_reminded_days", Integer),
             UniqueConstraint("email"),
         )
         Index(None, self.users.c.external_id, unique=True)

@@ -17,6 +17,7 @@ from czo_auth.storage.api_keys import SqlApiKeys
 from czo_auth.storage.audit_log import SqlAuditLog
 from czo_auth.storage.audit_removal import SqlAuditRemoval
 from czo_auth.storage.budgets import SqlBudgets
+from czo_auth.storage.dated_holders import SqlDatedHolders
 from czo_auth.storage.devices import SqlDeviceAuthorizations
 from czo_auth.storage.email_changes import SqlEmailChanges
 from czo_auth.storage.idempotency import SqlKeptAnswers
@@ -103,6 +104,10 @@ class SqlTransaction:
     @cached_property
     def factor_rules(self) -> SqlFactorRules:
         return SqlFactorRules(self.connection, self.tables)
+
+    @cached_property
+    def dated_holders(self) -> SqlDatedHolders:
+        return SqlDatedHolders(self.connection, self.tables)
 
     @cached_property
     def budgets(self) -> SqlBudgets:

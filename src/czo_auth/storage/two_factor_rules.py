@@ -29,6 +29,7 @@ from czo_auth.core.organizations.two_factor import (
     Exemption,
     FactorRules,
     MemberFactors,
+    OrganizationDue,
     Reminder,
 )
 from czo_auth.storage.store import Store
@@ -200,6 +201,38 @@ class SqlFactorRules(Store, FactorRules):
             .limit(limit)
         )
         return self._all(Reminder, statement)
+
+    def count_due(self, *, now: datetime, until: datetime, limit: int) -> Sequence[OrganizationDue]:
+        tables = self._tables
+        members, users, factors, organizations = (
+            tables.members,
+            tables.users,
+            tables.factors,
+            tables.organizations,
+        )
+        refused = func.count(case((members.c.two_factor_due_at <= now, 1)))
+        statement = (
+            select(
+                organizations.c.name,
+                refused.label("refused"),
+                func.count(case((members.c.two_factor_due_at > now, 1))).label("soon"),
+            )
+            .select_from(
+                members.join(users, users.c.id == members.c.user_id)
+                .join(organizations, organizations.c.id == members.c.organization_id)
+                .outerjoin(factors, factors.c.user_id == members.c.user_id)
+            )
+            .where(
+                members.c.two_factor_due_at <= until,
+                users.c.banned_at.is_(None),
+                factors.c.user_id.is_(None),
+                ~self._has_passkey(),
+            )
+            .group_by(organizations.c.id, organizations.c.name)
+            .order_by(refused.desc(), organizations.c.id)
+            .limit(limit)
+        )
+        return self._all(OrganizationDue, statement)
 
     def mark_reminded(self, reminder: Reminder, *, days: int) -> bool:
         members = self._tables.members

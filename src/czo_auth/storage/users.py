@@ -137,13 +137,15 @@ class SqlUsers(Store, Users):
 
     def count_administrators(self, actor_types: Collection[str], *, but: str) -> int:
         users = self._tables.users
-        held = or_(*(self._holds(name) for name in sorted(actor_types)))
+        held = or_(*(holds(self._tables, name) for name in sorted(actor_types)))
         statement = select(func.count()).select_from(users)
         free = statement.where(users.c.banned_at.is_(None), users.c.id != but, held)
         return self._connection.execute(free).scalar_one()
 
-    def set_actor_types(self, user_id: str, *, actor_types: frozenset[str], now: datetime) -> None:
-        self._change(user_id, now, actor_types=actor_types)
+    def set_actor_types(
+        self, user_id: str, *, actor_types: frozenset[str], grants: Mapping[str, datetime], now: datetime
+    ) -> None:
+        self._change(user_id, now, actor_types=actor_types, actor_type_grants=grants)
 
     def set_ban(self, user_id: str, *, banned_at: datetime | None, reason: str | None, now: datetime) -> None:
         self._change(user_id, now, banned_at=banned_at, ban_reason=reason)
@@ -165,11 +167,11 @@ class SqlUsers(Store, Users):
 
     def count_factors(self, actor_type: str, *, passkeys_only: bool = False) -> tuple[int, int]:
         users, factors = self._tables.users, self._tables.factors
-        counts = _has_passkey(self._tables) if passkeys_only else _owns_factor(self._tables)
+        counts = has_passkey(self._tables) if passkeys_only else owns_factor(self._tables)
         statement = (
             select(func.count(), func.count(case((counts, 1))))
             .select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
-            .where(users.c.banned_at.is_(None), self._holds(actor_type))
+            .where(users.c.banned_at.is_(None), holds(self._tables, actor_type))
         )
         held, with_factor = self._connection.execute(statement).one()
         return held, with_factor
@@ -180,7 +182,7 @@ class SqlUsers(Store, Users):
         statement = select(
             func.count(),
             func.count(users.c.banned_at),
-            func.count(case((and_(free, _owns_factor(self._tables)), 1))),
+            func.count(case((and_(free, owns_factor(self._tables)), 1))),
         ).select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
         found, banned, with_factor = self._connection.execute(statement).one()
         return UserCounts(users=found, banned=banned, with_factor=with_factor)
@@ -289,12 +291,7 @@ class SqlUsers(Store, Users):
         return self._prune(tokens, tokens.c.expires_at, before)
 
     def _select(self) -> Select[Any]:
-        return _users(self._tables)
-
-    def _holds(self, actor_type: str) -> ColumnElement[bool]:
-        # The words have spaces between; a space at either end lets each be found as a whole.
-        words = literal(" ").concat(cast(self._tables.users.c.actor_types, Text)).concat(" ")
-        return words.contains(f" {actor_type} ", autoescape=True)
+        return select_users(self._tables)
 
     def _matches(self, matching: UserFilter) -> ColumnElement[bool]:
         """Return what *matching* asks for; of statements that join ``factors`` where it asks for two factors."""
@@ -312,7 +309,7 @@ class SqlUsers(Store, Users):
             }
             wanted.append(states[matching.status])
         if matching.actor_type is not None:
-            wanted.append(self._holds(matching.actor_type))
+            wanted.append(holds(self._tables, matching.actor_type))
         if matching.two_factor is not None:
             is_on = _has_two_factors(self._tables)
             wanted.append(is_on if matching.two_factor else not_(is_on))
@@ -323,12 +320,20 @@ class SqlUsers(Store, Users):
         self._connection.execute(update(users).where(users.c.id == user_id).values(updated_at=now, **changes))
 
 
-def _users(tables: Tables) -> Select[Any]:
+def holds(tables: Tables, actor_type: str) -> ColumnElement[bool]:
+    """Whether a user holds an actor type."""
+    # The words have spaces between; a space at either end lets each be found as a whole.
+    words = literal(" ").concat(cast(tables.users.c.actor_types, Text)).concat(" ")
+    return words.contains(f" {actor_type} ", autoescape=True)
+
+
+def select_users(tables: Tables) -> Select[Any]:
+    """Begin a SELECT of users with what they have; joins ``factors``."""
     users, factors = tables.users, tables.factors
     return select(
         *columns(users, User, but=_DERIVED),
         factors.c.user_id.is_not(None).label("has_totp"),
-        _has_passkey(tables).label("has_passkey"),
+        has_passkey(tables).label("has_passkey"),
         _has_two_factors(tables).label("has_factor"),
     ).select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
 
@@ -336,25 +341,26 @@ def _users(tables: Tables) -> Select[Any]:
 def _has_two_factors(tables: Tables) -> ColumnElement[bool]:
     """Whether a user's two factors are on; for statements that join ``factors``."""
     is_asked = tables.users.c.passkeys_enabled_at.is_not(None)
-    return or_(tables.factors.c.user_id.is_not(None), and_(is_asked, _has_passkey(tables)))
+    return or_(tables.factors.c.user_id.is_not(None), and_(is_asked, has_passkey(tables)))
 
 
-def _has_passkey(tables: Tables) -> ColumnElement[bool]:
+def has_passkey(tables: Tables) -> ColumnElement[bool]:
+    """Whether a user has a passkey."""
     passkeys = tables.passkeys
     return exists(select(passkeys.c.id).where(passkeys.c.user_id == tables.users.c.id))
 
 
-def _owns_factor(tables: Tables) -> ColumnElement[bool]:
+def owns_factor(tables: Tables) -> ColumnElement[bool]:
     """Whether a user has an authenticator app or a passkey; for statements that join ``factors``."""
-    return or_(tables.factors.c.user_id.is_not(None), _has_passkey(tables))
+    return or_(tables.factors.c.user_id.is_not(None), has_passkey(tables))
 
 
 def _user_by_id(tables: Tables) -> Select[Any]:
-    return _users(tables).where(tables.users.c.id == bindparam("id"))
+    return select_users(tables).where(tables.users.c.id == bindparam("id"))
 
 
 def _user_by_email(tables: Tables) -> Select[Any]:
-    return _users(tables).where(tables.users.c.email == bindparam("email"))
+    return select_users(tables).where(tables.users.c.email == bindparam("email"))
 
 
 def _lock_user(tables: Tables) -> Select[Any]:

@@ -1,10 +1,11 @@
-"""The one decision about a member whose organization demands two factors from a day on (S37)."""
+"""The one decision about somebody of whom two factors are demanded from a day on (S37)."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from czo_auth.core.errors import OrganizationTwoFactorRequired
+from czo_auth.core.flows.services import Services
 from czo_auth.core.organizations.organization import Member
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -35,6 +36,19 @@ def would_be_due(tx: Transaction, user: User) -> bool:
     return due_at is not None and due_at <= tx.now
 
 
-def find_due_at(tx: Transaction, user: User) -> datetime | None:
-    """Return from when on the first organization refuses *user*; None while they own a factor."""
-    return None if user.owns_factor else tx.factor_rules.find_earliest(user.id)
+def find_due_at(services: Services, tx: Transaction, user: User) -> datetime | None:
+    """Return from when on the first organization or dated actor type demands a factor that *user* lacks."""
+    by_organization = None if user.owns_factor else tx.factor_rules.find_earliest(user.id)
+    return earliest(find_due_at_by_type(services, user), by_organization)
+
+
+def find_due_at_by_type(services: Services, user: User) -> datetime | None:
+    """Return from when on the first dated actor type demands a factor that *user* lacks."""
+    return services.actors.find_due_at(
+        user.actor_types, user.grants, owns_factor=user.owns_factor, has_passkey=user.has_passkey
+    )
+
+
+def earliest(*dates: datetime | None) -> datetime | None:
+    """Return the earliest date; None where there is none."""
+    return min((each for each in dates if each is not None), default=None)

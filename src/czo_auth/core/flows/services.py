@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from czo_auth.core.actors import ActorRegistry
@@ -55,8 +55,12 @@ class Services:
     policies: Policies
     links: Links
 
-    def must_enroll(self, user: User) -> bool:
+    def must_enroll(self, user: User, *, now: datetime) -> bool:
         """Return whether *user* may do nothing but enroll a second factor (S9)."""
         return self.actors.must_enroll(
-            user.actor_types, owns_factor=user.owns_factor, has_passkey=user.has_passkey
+            user.actor_types,
+            user.grants,
+            owns_factor=user.owns_factor,
+            has_passkey=user.has_passkey,
+            now=now,
         )

@@ -15,6 +15,11 @@ REMINDED_DAYS: Final = (14, 7, 1)
 """So many days ahead members are told."""
 
 
+def days_ahead(due_at: datetime, *, now: datetime) -> int:
+    """Return which of `REMINDED_DAYS` it is time for; *due_at* comes within the longest of them."""
+    return min(each for each in REMINDED_DAYS if due_at - now <= timedelta(days=each))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorRule:
     """
@@ -90,6 +95,21 @@ class Reminder:
     due_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationDue:
+    """
+    How many members of one organization lack the factor that it demands. Banned users are not counted.
+
+    Attributes:
+        refused: Of whom it is demanded by now.
+        soon: Of whom it will be demanded within the time that was asked for.
+    """
+
+    name: str
+    refused: int
+    soon: int
+
+
 class FactorRules(Protocol):
     """
     From when on members need a factor.
@@ -121,6 +141,9 @@ class FactorRules(Protocol):
 
     def list_reminders(self, *, now: datetime, limit: int, after: str | None = None) -> Sequence[Reminder]:
         """Read members without a factor whose date comes within the longest of `REMINDED_DAYS`, by id."""
+
+    def count_due(self, *, now: datetime, until: datetime, limit: int) -> Sequence[OrganizationDue]:
+        """Count members who lack a factor that is demanded by *until*, by organization, the most refused first."""
 
     def mark_reminded(self, reminder: Reminder, *, days: int) -> bool:
         """Note that a member was told *days* ahead; False when they were already. One atomic statement."""

@@ -131,7 +131,9 @@ class Users(Protocol):
     def count_administrators(self, actor_types: Collection[str], *, but: str) -> int:
         """Count the users besides *but* who are not banned and hold one of *actor_types*."""
 
-    def set_actor_types(self, user_id: str, *, actor_types: frozenset[str], now: datetime) -> None:
+    def set_actor_types(
+        self, user_id: str, *, actor_types: frozenset[str], grants: Mapping[str, datetime], now: datetime
+    ) -> None:
         """Replace the actor types held."""
 
     def set_ban(self, user_id: str, *, banned_at: datetime | None, reason: str | None, now: datetime) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from czo_auth.core.actors import Grants
 from czo_auth.core.users.email import find_canonical_email
 
 MadeBy = Literal["operator", "import"]
@@ -28,6 +29,7 @@ class User:
         passkeys_enabled_at: Since when passkeys count as second step; None while they are only a way to sign in.
         made_by: ``operator`` or ``import`` where somebody else made the account; None where its user signed up.
         fields: The host's own fields, as its model gives them.
+        actor_type_grants: When actor types were first granted that the account did not begin with.
     """
 
     id: str
@@ -49,6 +51,7 @@ class User:
     passkeys_enabled_at: datetime | None = None
     made_by: MadeBy | None = None
     fields: Mapping[str, object] | None = None
+    actor_type_grants: Mapping[str, datetime] = field(default_factory=dict, hash=False)
 
     @property
     def mail_address(self) -> str:
@@ -56,6 +59,11 @@ class User:
         if self.mailbox is None or find_canonical_email(self.mailbox) != self.email:
             return self.email
         return self.mailbox
+
+    @property
+    def grants(self) -> Grants:
+        """Since when the user holds their actor types."""
+        return Grants(self.created_at, self.actor_type_grants)
 
     @property
     def owns_factor(self) -> bool:

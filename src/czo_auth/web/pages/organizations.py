@@ -28,7 +28,7 @@ async def list_organizations(page: PageRequest) -> Response:
         "organizations.html",
         page=await call.runtime.manage_organizations.list(call.principal, page.page_query()),
         received=received,
-        due_at=await call.runtime.manage_two_factor.find_due_at(context=call.context),
+        due_at=(await call.runtime.manage_two_factor.status(context=call.context)).due_at,
     )
 
 

@@ -19,7 +19,9 @@ BOTH = frozenset({"customer", "merchant"})
 
 async def merchant(deployment: Deployment) -> tuple[User, IssuedSession]:
     user = await deployment.user("ada")
-    await deployment.transactions.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=BOTH, now=NOW))
+    await deployment.transactions.run(
+        lambda tx: tx.users.set_actor_types(user.id, actor_types=BOTH, grants={}, now=NOW)
+    )
     return user, await deployment.session_of(user, actor_type="merchant")
 
 
@@ -33,7 +35,7 @@ async def test_family_of_a_session_that_lives_goes_on(deployment: Deployment) ->
 Change = Callable[[Transaction, User, IssuedSession], object]
 CHANGES: dict[str, Change] = {
     "lost the actor type": lambda tx, user, _: tx.users.set_actor_types(
-        user.id, actor_types=frozenset({"customer"}), now=NOW
+        user.id, actor_types=frozenset({"customer"}), grants={}, now=NOW
     ),
     "banned": lambda tx, user, _: tx.users.set_ban(user.id, banned_at=NOW, reason="test", now=NOW),
     "session ended": lambda tx, _, issued: tx.sessions.revoke(issued.session.id, reason="test", now=NOW),

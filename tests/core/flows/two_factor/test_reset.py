@@ -57,7 +57,9 @@ async def administrator(deployment: Deployment, name: str = "root") -> Principal
     user = await deployment.user(name)
     await put_factor(deployment, user.id)
     held = frozenset({"admin", "customer"})
-    await deployment.transactions.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, now=NOW))
+    await deployment.transactions.run(
+        lambda tx: tx.users.set_actor_types(user.id, actor_types=held, grants={}, now=NOW)
+    )
     return await deployment.proved(await deployment.sign_in(user))
 
 

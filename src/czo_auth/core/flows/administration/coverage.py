@@ -16,11 +16,13 @@ class Coverage:
 
     Attributes:
         demanded: Whether the actor type demands a second factor; who has none may do nothing but enroll.
+        dated: Whether it demands it from a day on, and not at once.
         users, with_factor: Banned users are not counted.
     """
 
     actor_type: str
     demanded: bool
+    dated: bool = False
     users: int
     with_factor: int
 
@@ -36,6 +38,7 @@ def count_coverage(tx: Transaction, actors: ActorRegistry) -> Sequence[Coverage]
             Coverage(
                 actor_type=actor_type.name,
                 demanded=actor_type.requires_two_factor,
+                dated=actor_type.is_dated,
                 users=users,
                 with_factor=with_factor,
             )

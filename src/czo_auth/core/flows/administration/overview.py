@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from czo_auth.core.actors import ActorRegistry
@@ -12,12 +12,20 @@ from czo_auth.core.events.chain import GENESIS, verify_chain
 from czo_auth.core.events.outbox import OutboxState
 from czo_auth.core.events.types import AuditFilter
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
+from czo_auth.core.organizations.two_factor import REMINDED_DAYS, OrganizationDue
 from czo_auth.core.transaction import Transaction, Transactions
+from czo_auth.core.users.dated_holders import DueCounts
 from czo_auth.core.users.store import UserCounts
 from czo_auth.crypto import passwords
 
 AUDIT_TAIL: Final = 1000
 """How many of the newest audit records the overview follows; ``verify_audit`` follows all."""
+
+SOON: Final = timedelta(days=max(REMINDED_DAYS))
+"""Who has to have a factor within it is counted as due soon."""
+
+MAX_ORGANIZATIONS: Final = 10
+"""How many organizations with a rule are named, those that refuse most members first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,8 @@ class DeploymentOverview:
 
     Attributes:
         coverage: For each actor type, who has a second factor.
+        due_by_organization: Of each of a few organizations, how many members lack the factor that it demands.
+        due_by_type: Of each actor type that demands one from a day on, how many of its holders lack it.
         locked, stopped: Accounts whose second factors are refused for a time, and until somebody acts.
         passkeys: How many there are, by the relying party id that they were made for.
         foreign_hashes: Users whose password was hashed with other parameters than today's.
@@ -52,6 +62,8 @@ class DeploymentOverview:
 
     users: UserCounts
     coverage: Sequence[Coverage]
+    due_by_organization: Sequence[OrganizationDue]
+    due_by_type: Mapping[str, DueCounts]
     locked: int
     stopped: int
     passkeys: Mapping[str, int]
@@ -78,6 +90,11 @@ async def read_overview(
         return DeploymentOverview(
             users=tx.users.count_by_state(),
             coverage=count_coverage(tx, actors),
+            due_by_organization=tx.factor_rules.count_due(now=now, until=now + SOON, limit=MAX_ORGANIZATIONS),
+            due_by_type={
+                each.name: tx.dated_holders.count_due(each, now=now, until=now + SOON)
+                for each in actors.dated
+            },
             locked=locked,
             stopped=stopped,
             passkeys=tx.passkeys.count_by_rp_id(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from czo_auth.core.errors import NotFound
+from czo_auth.core.flows.factors import demands_two_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
@@ -55,7 +56,7 @@ async def user_overview(services: Services, email: str, *, now: datetime) -> Use
             user=user,
             enabled_at=factor.enabled_at if factor else user.passkeys_enabled_at if user.has_factor else None,
             pending=tx.two_factor.has_enrollment(user.id, now=now),
-            required_by_policy=services.actors.demand_two_factor(user.actor_types),
+            required_by_policy=demands_two_factor(services, tx, user),
             backup_codes_remaining=tx.two_factor.count_codes(user.id) if user.has_factor else 0,
             locked_until=locked_until if locked_until is not None and locked_until > now else None,
             stopped=stopped,

@@ -180,8 +180,9 @@ class Administration:
             held = (user.actor_types | given) - taken
             if held == user.actor_types:
                 return user
-            tx.users.set_actor_types(user.id, actor_types=held, now=tx.now)
             lost = user.actor_types - held
+            grants = user.grants.changed(added=held - user.actor_types, removed=lost, now=tx.now)
+            tx.users.set_actor_types(user.id, actor_types=held, grants=grants, now=tx.now)
             if lost:
                 end_sessions(tx, user.id, reason="actor_type_lost", actor_types=lost)
             changed = enable_where_demanded(self._services, tx, _known(tx.users.find(user.id)))

@@ -117,12 +117,12 @@ class Authenticate:
             restricted = RestrictedKey(principal, found.restrictions)
             if is_lasting:
                 self._restricted.put(
-                    digest, restricted, change_token=change_token, until=_until(found, now=now), now=now
+                    digest, restricted, change_token=change_token, until=self._until(found, now=now), now=now
                 )
             await self._restrictions.admit(restricted, client=client, now=now)
         elif is_lasting:
             self._cache.put(
-                digest, principal, change_token=change_token, until=_until(found, now=now), now=now
+                digest, principal, change_token=change_token, until=self._until(found, now=now), now=now
             )
         self._last_used.saw(found.id, stored=found.last_used_at, now=now)
         return principal
@@ -152,7 +152,7 @@ class Authenticate:
             raise InvalidApiKey
         if found.organization_id is not None and found.organization_role is None:
             raise InvalidApiKey
-        if self._must_enroll(found):
+        if self._must_enroll(found, now=now):
             raise TwoFactorSetupRequired
         if found.is_refused(now=now):
             raise OrganizationTwoFactorRequired
@@ -277,7 +277,7 @@ class Authenticate:
         if owner.user_id != verified.user_id:
             raise InvalidToken
         ends_at = datetime.fromtimestamp(verified.expires_at, UTC)
-        until = min(_until(found, now=now), ends_at)
+        until = min(self._until(found, now=now), ends_at)
         ends_at = min(_end(found), ends_at)
         principal = replace(
             owner,
@@ -305,7 +305,7 @@ class Authenticate:
     def _end_of_session(self, found: CredentialRecord | None, *, now: datetime) -> datetime:
         """Return until when a session that is used now may be remembered."""
         idle = self._session_uses.idle
-        until = _until(found, now=now)
+        until = self._until(found, now=now)
         return until if idle is None else min(until, now + idle)
 
     async def _verify(self, token: str, digest: str, *, now: datetime) -> VerifiedToken:
@@ -338,8 +338,8 @@ class Authenticate:
             raise InvalidToken
         services = self._services
         administers = services.actors.administers(found.actor_type)
-        must_enroll = self._must_enroll(found)
-        demands_passkey = services.actors.demand_passkey(found.actor_types)
+        must_enroll = self._must_enroll(found, now=now)
+        demands_passkey = services.actors.demand_passkey(found.actor_types, found.grants, now=now)
         is_member = found.organization_role is not None
         return Principal(
             kind="session",
@@ -365,10 +365,25 @@ class Authenticate:
             factor_proved_at=found.factor_proved_at,
         )
 
-    def _must_enroll(self, found: CredentialRecord) -> bool:
+    def _must_enroll(self, found: CredentialRecord, *, now: datetime) -> bool:
         return self._services.actors.must_enroll(
-            found.actor_types, owns_factor=found.has_factor, has_passkey=found.has_passkey
+            found.actor_types,
+            found.grants,
+            owns_factor=found.has_factor,
+            has_passkey=found.has_passkey,
+            now=now,
         )
+
+    def _until(self, found: CredentialRecord | None, *, now: datetime) -> datetime:
+        """Return until when it may be remembered: until its end, or until a rule with a date comes into force."""
+        until = _end(found)
+        if found is None:
+            return until
+        due_at = None if found.has_factor else found.two_factor_due_at
+        if due_at is not None and due_at > now:
+            until = min(until, due_at)
+        due_at = self._services.actors.next_due_at(found.actor_types, found.grants, now=now)
+        return until if due_at is None else min(until, due_at)
 
     def _may_use(self, found: CredentialRecord, administers: bool) -> partial[bool]:
         return partial(
@@ -381,9 +396,3 @@ class Authenticate:
 
 def _end(found: CredentialRecord | None) -> datetime:
     return _FAR if found is None or found.expires_at is None else found.expires_at
-
-
-def _until(found: CredentialRecord | None, *, now: datetime) -> datetime:
-    """Return until when it may be remembered: until its end, or until its organization demands a missing factor."""
-    due_at = None if found is None or found.has_factor else found.two_factor_due_at
-    return _end(found) if due_at is None or due_at <= now else min(_end(found), due_at)

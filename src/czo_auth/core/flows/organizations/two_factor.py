@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import Forbidden, TwoFactorNotEnabled, ValidationFailed
@@ -27,11 +27,11 @@ from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.organizations.two_factor import (
     MAX_EXEMPTION,
     MAX_GRACE_DAYS,
-    REMINDED_DAYS,
     Exemption,
     FactorRule,
     MemberFactors,
     Reminder,
+    days_ahead,
 )
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -229,7 +229,7 @@ class OrganizationFactors:
             after = reminders[-1].member_id
 
     async def _remind(self, reminder: Reminder, *, now: datetime) -> None:
-        days = min(each for each in REMINDED_DAYS if reminder.due_at - now <= timedelta(days=each))
+        days = days_ahead(reminder.due_at, now=now)
         is_first = await self._services.transactions.run(
             lambda tx: tx.factor_rules.mark_reminded(reminder, days=days), system_context(now)
         )

@@ -80,7 +80,11 @@ class ManagePasskeys:
                 raise PasskeyNotFound
             is_last = tx.passkeys.count(user.id) == 0
             if self._services.actors.must_enroll(
-                user.actor_types, owns_factor=user.has_totp or not is_last, has_passkey=not is_last
+                user.actor_types,
+                user.grants,
+                owns_factor=user.has_totp or not is_last,
+                has_passkey=not is_last,
+                now=tx.now,
             ) or (is_last and not user.has_totp and would_be_due(tx, user)):
                 raise TwoFactorRequiredByPolicy
             record_removed(tx, passkey, reason="removed")

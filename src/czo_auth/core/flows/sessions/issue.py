@@ -55,7 +55,7 @@ def signed_in(
     Args:
         knows_browser: Whether the password was proved just now, so that the browser is known from then on.
     """
-    restricted = services.must_enroll(user)
+    restricted = services.must_enroll(user, now=now)
     return SignedIn(
         user=user,
         issued=issued,

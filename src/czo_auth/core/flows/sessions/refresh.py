@@ -86,7 +86,7 @@ class Refresh:
             case Refusal() as refusal:
                 raise refusal
             case user, session:
-                restricted = self._services.must_enroll(user)
+                restricted = self._services.must_enroll(user, now=context.now)
                 access_token = self._services.access_tokens.sign(
                     session, restricted=restricted, now=context.now
                 )

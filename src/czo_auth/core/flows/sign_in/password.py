@@ -231,5 +231,5 @@ def open_challenge(
         challenge=token,
         expires_at=expires_at,
         methods=second_step_methods(services, tx, user),
-        may_trust=may_trust(services, user),
+        may_trust=may_trust(services, user, now=tx.now),
     )

@@ -14,7 +14,12 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
-from czo_auth.core.flows.demanded_factor import find_due_at, would_be_due
+from czo_auth.core.flows.demanded_factor import (
+    earliest,
+    find_due_at,
+    find_due_at_by_type,
+    would_be_due,
+)
 from czo_auth.core.flows.factors import (
     demands_two_factor,
     remove_all_factors,
@@ -43,7 +48,8 @@ class TwoFactorStatus:
         methods: What the user has: ``passkey``, ``totp``, ``backup-code``.
         passkeys: How many passkeys.
         passkeys_available: Whether the deployment offers them.
-        due_at: From when on the first organization refuses a user without a factor; None when nothing is due.
+        due_at: From when on the first organization or actor type demands a factor that the user lacks; None when
+            nothing is due.
     """
 
     enabled: bool
@@ -86,20 +92,20 @@ class ManageTwoFactor:
                 has_totp=user.has_totp,
                 passkeys=tx.passkeys.count(user.id),
                 passkeys_available=self._services.policies.passkeys.rp_id is not None,
-                due_at=find_due_at(tx, user),
+                due_at=find_due_at(self._services, tx, user),
             )
 
         return await self._services.transactions.read(read_status, context)
 
-    async def find_due_at(self, *, context: Context) -> datetime | None:
-        """Return from when on the first organization refuses the caller, who has no factor."""
-        user_id = context.caller.user_id
-
-        def read_due(tx: Transaction) -> datetime | None:
-            user = tx.users.find(user_id)
-            return None if user is None else find_due_at(tx, user)
-
-        return await self._services.transactions.read(read_due)
+    async def find_due_at(self, user: User) -> datetime | None:
+        """Return from when on the first organization or actor type demands a factor that *user* lacks."""
+        by_type = find_due_at_by_type(self._services, user)
+        if user.owns_factor:
+            return by_type
+        by_organization = await self._services.transactions.read(
+            lambda tx: tx.factor_rules.find_earliest(user.id)
+        )
+        return earliest(by_type, by_organization)
 
     async def regenerate_codes(
         self, *, password: str | None, code: str | None, context: Context
@@ -184,7 +190,11 @@ class ManageTwoFactor:
             raise InvalidToken
         keeps_passkey = user.has_passkey and not everything
         if self._services.actors.must_enroll(
-            user.actor_types, owns_factor=keeps_passkey, has_passkey=keeps_passkey
+            user.actor_types,
+            user.grants,
+            owns_factor=keeps_passkey,
+            has_passkey=keeps_passkey,
+            now=tx.now,
         ) or (user.owns_factor and not keeps_passkey and would_be_due(tx, user)):
             raise TwoFactorRequiredByPolicy
         return user

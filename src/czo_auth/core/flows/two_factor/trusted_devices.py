@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound
@@ -76,16 +77,16 @@ class TrustedDevices:
         await self._services.transactions.run(drop, context)
 
 
-def may_trust(services: Services, user: User) -> bool:
+def may_trust(services: Services, user: User, *, now: datetime) -> bool:
     """Return whether *user* may trust devices: not where an actor type demands two factors, unless a setting says
     so."""
-    demanded = services.actors.demand_two_factor(user.actor_types)
+    demanded = services.actors.demand_two_factor_now(user.actor_types, user.grants, now=now)
     return services.policies.two_factor.trust_mandatory_devices or not demanded
 
 
 def trust_device(services: Services, tx: Transaction, user: User) -> str | None:
     """Trust the browser that just proved a second factor; None when this user may not."""
-    if not may_trust(services, user):
+    if not may_trust(services, user, now=tx.now):
         return None
     token = tokens.new_token(tokens.TRUSTED_DEVICE)
     device = TrustedDevice(
@@ -117,7 +118,7 @@ def find_trusted_device(
     Returns:
         The device and its token.
     """
-    if not may_trust(services, user):
+    if not may_trust(services, user, now=tx.now):
         return None
     for token in tokens.split_tokens(held or "", tokens.TRUSTED_DEVICE):
         device = tx.two_factor.find_trusted_device(tokens.digest(token), now=tx.now)

@@ -1,0 +1,52 @@
+"""Tells users ahead that an actor type of theirs demands a second factor soon."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from czo_auth.core.actors import ActorType
+from czo_auth.core.context import system_context
+from czo_auth.core.flows.demanded_factor import find_due_at_by_type
+from czo_auth.core.flows.services import Services
+from czo_auth.core.mail import compose_two_factor_due_by_type
+from czo_auth.core.organizations.two_factor import REMINDED_DAYS, days_ahead
+from czo_auth.core.users.user import User
+
+_AT_ONCE: Final = 200
+_LONGEST: Final = timedelta(days=max(REMINDED_DAYS))
+
+
+class RemindHolders:
+    """Mails holders of dated actor types 14, 7 and 1 days ahead, each once, in however many processes it runs."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def remind(self, *, now: datetime) -> None:
+        """Tell everybody who lacks the factor that the first of their actor types demands."""
+        for actor_type in self._services.actors.dated:
+            await self._remind_holders(actor_type, now=now)
+
+    async def _remind_holders(self, actor_type: ActorType, *, now: datetime) -> None:
+        after = None
+        while holders := await self._services.transactions.read(
+            lambda tx, after=after: tx.dated_holders.list_due(  # type: ignore[misc]
+                actor_type, now=now, until=now + _LONGEST, limit=_AT_ONCE, after=after
+            )
+        ):
+            for holder in holders:
+                await self._remind(holder, now=now)
+            after = holders[-1].id
+
+    async def _remind(self, user: User, *, now: datetime) -> None:
+        due_at = find_due_at_by_type(self._services, user)
+        # The strictest rule counts: who is refused already is told by that.
+        if due_at is None or due_at <= now or self._services.must_enroll(user, now=now):
+            return
+        days = days_ahead(due_at, now=now)
+        is_first = await self._services.transactions.run(
+            lambda tx: tx.dated_holders.mark_reminded(user.id, due_at=due_at, days=days), system_context(now)
+        )
+        if is_first:
+            self._services.background.post(compose_two_factor_due_by_type(user.mail_address, due_at=due_at))

@@ -1,0 +1,23 @@
+"""
+Remember when actor types were granted, for those that demand a second factor from a day on, and who was told of it.
+
+Revision: 0019, on top of 0018. A process of the version before may go on meanwhile: no new column has to be filled in.
+Actor types of existing users count from when their account was made: what is granted later is remembered from now on.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import context, op
+
+revision = "0019"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    users = str(context.config.attributes["tables"].prefix) + "users"
+    op.add_column(users, sa.Column("actor_type_grants", sa.JSON()))
+    op.add_column(users, sa.Column("two_factor_reminded_due_at", sa.BigInteger()))
+    op.add_column(users, sa.Column("two_factor_reminded_days", sa.Integer()))
