@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from czo_auth.api.users import UserRecord
     from czo_auth.asgi.authentication import AuthMiddleware
     from czo_auth.auth import Auth
+    from czo_auth.brand import Brand
     from czo_auth.core.actors import ActorType
     from czo_auth.core.api_keys.key import ApiKey
     from czo_auth.core.errors import Refusal
@@ -37,6 +38,7 @@ _HOMES = {
     "ActorType": "czo_auth.core.actors",
     "Auth": "czo_auth.auth",
     "AuthMiddleware": "czo_auth.asgi.authentication",
+    "Brand": "czo_auth.brand",
     "Event": "czo_auth.core.events.types",
     "Principal": "czo_auth.core.principal",
     "Refusal": "czo_auth.core.errors",
@@ -49,6 +51,7 @@ __all__ = [
     "ApiKey",
     "Auth",
     "AuthMiddleware",
+    "Brand",
     "CreatedApiKey",
     "Event",
     "Member",

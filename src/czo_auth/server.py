@@ -72,6 +72,8 @@ class Server:
         }
         if self._pages is not None:
             self._routes["/"] = _only_get(self._to_pages)
+            # Now, so that a template or a logo that cannot be used stops the start.
+            auth.pages  # noqa: B018
         self._readiness = SharedAnswer(auth.readiness, seconds=READY_SECONDS)
         self._meter: Meter | None = None
         if auth.settings.metrics_enabled:

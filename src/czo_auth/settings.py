@@ -21,6 +21,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from czo_auth.brand import Brand
+from czo_auth.brand.brand import DEFAULT_NAME
 from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorRegistry, ActorType
 from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
 from czo_auth.core.api_keys.scopes import ScopePolicy, check_rule, check_rule_function
@@ -44,6 +46,7 @@ from czo_auth.user_fields import ModelFields
 
 _PREFIX = re.compile(r"[a-z][a-z0-9]{1,14}_")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_COOKIE_PREFIX = re.compile(r"(?:__Host-)?[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _DOMAIN = re.compile(r"localhost|(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
 # The last is libpq's other form: host=db.example dbname=shop.
 _DATABASE_URL: Final = re.compile(r"sqlite:///|postgres(ql)?://|\s*[a-z_]+\s*=")
@@ -60,6 +63,8 @@ SECRETS: Final = (
 )
 """Settings that hold a secret, and may come from a file."""
 
+DEFAULT_COOKIE_PREFIX: Final = "better-auth"
+"""The one that better-auth's client looks for."""
 DATABASE_FILE = "czo-auth.db"
 KEY_FILE = "encryption.key"
 
@@ -175,6 +180,17 @@ class Settings(BaseSettings):
         default=(), description="Addresses or networks of proxies whose `X-Forwarded-For` is trusted."
     )
 
+    cookie_prefix: str = Field(
+        default=DEFAULT_COOKIE_PREFIX,
+        description="What the names of cookies begin with, before a dot; better-auth's client expects its own. https "
+        "adds `__Secure-`. With `__Host-` before it, no other host can set or get them.",
+    )
+    cookie_domain: str | None = Field(
+        default=None,
+        description="Domain whose hosts all get the cookies, such as `example.com`: that of the base URL or one above "
+        "it. By default the host alone gets them.",
+    )
+
     # tokens
     issuer: str | None = Field(default=None, description="`iss` of access tokens; by default the base URL.")
     audience: str | None = Field(default=None, description="`aud` of access tokens; by default the base URL.")
@@ -197,6 +213,40 @@ class Settings(BaseSettings):
     )
 
     # what people see
+    brand: Brand | None = Field(
+        default=None,
+        description="A `Brand`, from code only; what it leaves out is read from the settings below.",
+    )
+    brand_name: str | None = Field(
+        default=None,
+        description="Name of the service: on pages, in mails, beside passkeys and, unless `CZO_AUTH_TOTP_ISSUER` is "
+        "set, in authenticator apps.",
+    )
+    brand_logo: str | None = Field(
+        default=None,
+        description="Logo: a file (SVG without script, PNG, JPEG, WebP; at most 256 KiB), or an `https://` address, "
+        "which mails show too.",
+    )
+    brand_accent: str | None = Field(
+        default=None,
+        description="Color of buttons and links, `#rrggbb`; variants that can be read on light and dark are derived.",
+    )
+    brand_favicon: Path | None = Field(
+        default=None,
+        description="Icon in the browser's tab: a file (SVG without script, PNG, ICO; at most 64 KiB).",
+    )
+    brand_footer_links: Words = Field(
+        default=(),
+        description="Links below each page and mail: `Imprint=https://shop.example/imprint,Privacy=https://…`; at "
+        "most ten.",
+    )
+    brand_support_address: str | None = Field(
+        default=None, description="Email address, or `https://` page, for people who need help."
+    )
+    templates_dir: Path | None = Field(
+        default=None,
+        description="Folder of your own page and mail templates, laid over ours.",
+    )
     default_language: str = Field(
         default="en",
         pattern=r"^[a-z]{2,8}$",
@@ -237,8 +287,11 @@ class Settings(BaseSettings):
     totp_drift: int = Field(
         default=1, ge=0, le=10, description="Steps of 30 seconds accepted before and after the current one."
     )
-    totp_issuer: str = Field(
-        default="czo-auth", min_length=1, max_length=64, description="Name shown in the authenticator app."
+    totp_issuer: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Name shown in the authenticator app; by default that of the brand.",
     )
     trust_mandatory_devices: bool = Field(
         default=False, description="Whether users who must have a second factor can trust devices."
@@ -418,6 +471,7 @@ class Settings(BaseSettings):
         "webhook_allowed_hosts",
         "organization_webhook_allowed_hosts",
         "webhook_retry_seconds",
+        "brand_footer_links",
         mode="before",
     )
     @classmethod
@@ -558,6 +612,45 @@ class Settings(BaseSettings):
             return self
         raise ValueError("CZO_AUTH_PASSKEY_RP_ID must be the host name of the base URL, or a domain above it")
 
+    @field_validator("cookie_prefix")
+    @classmethod
+    def _cookie_prefix(cls, value: str) -> str:
+        if not _COOKIE_PREFIX.fullmatch(value):
+            raise ValueError("must be 1 to 40 letters, digits, - or _, perhaps with __Host- before them")
+        return value
+
+    @field_validator("cookie_domain")
+    @classmethod
+    def _cookie_domain(cls, value: str | None) -> str | None:
+        # A browser ignores a leading dot. Source: RFC 6265 section 5.2.3.
+        domain = None if value is None else value.removeprefix(".")
+        if domain is not None and (
+            "." not in domain or not _DOMAIN.fullmatch(domain) or is_ip_address(domain)
+        ):
+            raise ValueError("must be a domain name in lower case, like example.com")
+        return domain
+
+    @model_validator(mode="after")
+    def _cookies_fit(self) -> Self:
+        host = host_of(canonical_origin(self.public_url) or "")
+        if self.cookie_prefix.startswith("__Host-"):
+            if self.cookie_domain is not None:
+                raise ValueError("CZO_AUTH_COOKIE_DOMAIN and the prefix __Host- exclude each other")
+            if not self.public_url.startswith("https://"):
+                raise ValueError(
+                    "CZO_AUTH_COOKIE_PREFIX may begin with __Host- only where the base URL is https"
+                )
+        if self.cookie_domain is not None and not is_within(host, self.cookie_domain):
+            raise ValueError(
+                "CZO_AUTH_COOKIE_DOMAIN must be the host name of the base URL, or a domain above it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _brand(self) -> Self:
+        self.shown_brand  # noqa: B018 - refuses what cannot be used
+        return self
+
     @model_validator(mode="after")
     def _scope_rule(self) -> Self:
         if isinstance(self.scope_rule, Mapping):
@@ -588,6 +681,27 @@ class Settings(BaseSettings):
         if is_loopback(host):
             return LOCALHOST
         return None if is_ip_address(host) else self.passkey_rp_id or host
+
+    @property
+    def shown_brand(self) -> Brand:
+        """The brand that people see; its name is never None."""
+        links = [tuple(part.strip() for part in link.partition("=")[::2]) for link in self.brand_footer_links]
+        set_here = Brand(
+            name=self.brand_name,
+            logo=self.brand_logo,
+            accent=self.brand_accent,
+            favicon=self.brand_favicon,
+            footer_links=[(label, url) for label, url in links] or None,
+            support_address=self.brand_support_address,
+        )
+        brand = set_here if self.brand is None else self.brand.over(set_here)
+        # Pages were named like the issuer before there was a brand.
+        return brand.over(Brand(name=self.totp_issuer or DEFAULT_NAME))
+
+    @property
+    def issuer_name(self) -> str:
+        """The name shown in authenticator apps."""
+        return self.totp_issuer or self.shown_brand.name or DEFAULT_NAME
 
     @property
     def storage_url(self) -> str:
@@ -624,14 +738,14 @@ class Settings(BaseSettings):
                 idle=timedelta(minutes=self.session_idle_minutes) if self.session_idle_minutes else None,
             ),
             two_factor=TwoFactorPolicy(
-                issuer=self.totp_issuer,
+                issuer=self.issuer_name,
                 drift=self.totp_drift,
                 trust_mandatory_devices=self.trust_mandatory_devices,
                 reset_wait=timedelta(seconds=self.recovery_wait_seconds),
             ),
             passkeys=PasskeyPolicy(
                 rp_id=self.rp_id if is_installed("passkeys") else None,
-                rp_name=self.totp_issuer,
+                rp_name=self.shown_brand.name or DEFAULT_NAME,
                 origins=passkey_origins(self.public_url, self.trusted_origins),
             ),
             api_keys=ApiKeyPolicy(

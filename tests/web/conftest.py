@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -54,12 +56,18 @@ class Pages:
         return sent
 
 
-@pytest.fixture
-async def pages(sqlite_databases: SqliteDatabases, tmp_path: Path) -> AsyncIterator[Pages]:
-    """The pages, and the deployment behind them."""
-    databases = sqlite_databases
-    opened = timed_deployment(databases.new(), databases.prepared, pages_enabled=True)
+@asynccontextmanager
+async def opened_pages(databases: SqliteDatabases, **settings: Any) -> AsyncIterator[Pages]:
+    """Open the pages of a deployment with *settings*."""
+    opened = timed_deployment(databases.new(), databases.prepared, pages_enabled=True, **settings)
     async with opened as here:
         transport = httpx.ASGITransport(Server(here.runtime))
         async with new_client(HERE, transport=transport) as http:
             yield Pages(here, http)
+
+
+@pytest.fixture
+async def pages(sqlite_databases: SqliteDatabases, tmp_path: Path) -> AsyncIterator[Pages]:
+    """The pages, and the deployment behind them."""
+    async with opened_pages(sqlite_databases) as opened:
+        yield opened

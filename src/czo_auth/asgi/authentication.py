@@ -56,7 +56,7 @@ class Authenticator:
         self._prefix = settings.api_key_prefix
         self._issuer = settings.issuer or settings.public_url
         self._reads_key_header = settings.api_key_header
-        self.cookies = Cookies(secure=settings.public_url.startswith("https://"))
+        self.cookies = Cookies.of(settings)
         self.origins = Origins(
             settings.public_url, settings.trusted_origins, is_development=not settings.is_production
         )

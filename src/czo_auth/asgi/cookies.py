@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final, Self
 
 from czo_auth.crypto import tokens
+from czo_auth.settings import DEFAULT_COOKIE_PREFIX, Settings
 
-_SESSION = "better-auth.session_token"
-_CHALLENGE = "better-auth.two_factor"
-_DEVICE = "better-auth.trust_device"
-_CEREMONY = "better-auth.better-auth-passkey"
-_BROWSER = "czo-auth.known_browser"
-_NOTICE = "czo-auth.notice"
+_OWN_PREFIX: Final = "czo-auth"
+
+_SESSION = "session_token"
+_CHALLENGE = "two_factor"
+_DEVICE = "trust_device"
+_CEREMONY = "better-auth-passkey"
+_BROWSER = "known_browser"
+_NOTICE = "notice"
+_HOST, _SECURE = "__Host-", "__Secure-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +28,38 @@ class Cookies:
 
     Args:
         secure: Whether the deployment is reached by https; names then begin with ``__Secure-``.
+        prefix: What names begin with after that, by default better-auth's; one with ``__Host-`` before it takes the
+            place of ``__Secure-``, and of a domain.
+        domain: The domain whose hosts all get the cookies; by default the host alone that set them.
+
+    Source: RFC 6265bis sections 4.1.2.3 and 4.1.3.
     """
 
     secure: bool
+    prefix: str = DEFAULT_COOKIE_PREFIX
+    domain: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the cookies of a deployment."""
+        return cls(
+            secure=settings.public_url.startswith("https://"),
+            prefix=settings.cookie_prefix,
+            domain=settings.cookie_domain,
+        )
 
     @property
     def _start(self) -> str:
-        return "__Secure-" if self.secure else ""
+        if self.prefix.startswith(_HOST) or not self.secure:
+            return f"{self.prefix}."
+        return f"{_SECURE}{self.prefix}."
+
+    @property
+    def _own_start(self) -> str:
+        """What names begin with that better-auth does not have."""
+        if self.prefix == DEFAULT_COOKIE_PREFIX:
+            return f"{_SECURE if self.secure else ''}{_OWN_PREFIX}."
+        return self._start
 
     @property
     def session(self) -> str:
@@ -54,7 +84,7 @@ class Cookies:
     @property
     def browser(self) -> str:
         """Name of the known-browser cookie."""
-        return self._start + _BROWSER
+        return self._own_start + _BROWSER
 
     def read_browser(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """
@@ -70,7 +100,7 @@ class Cookies:
     @property
     def notice(self) -> str:
         """Name of the cookie that carries what the next account page says; no credential."""
-        return self._start + _NOTICE
+        return self._own_start + _NOTICE
 
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         """
@@ -102,11 +132,24 @@ class Cookies:
     def set(self, name: str, value: str, *, until: datetime | None, now: datetime) -> str:
         """Write a ``Set-Cookie`` value; without *until* the cookie ends with the browser."""
         age = "" if until is None else f"; Max-Age={max(0, int((until - now).total_seconds()))}"
-        return f"{name}={value}{age}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if self.secure else ''}"
+        return f"{name}={value}{age}{self._attributes}"
 
     def clear(self, name: str) -> str:
         """Write a ``Set-Cookie`` value that removes a cookie."""
-        return f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{'; Secure' if self.secure else ''}"
+        return f"{name}=; Max-Age=0{self._attributes}"
+
+    def clear_for_host(self, name: str) -> str | None:
+        """
+        Write a ``Set-Cookie`` value that removes what this host alone set before there was a domain; None without one.
+
+        A browser would send both, and the older one first.
+        """
+        return None if self.domain is None else replace(self, domain=None).clear(name)
+
+    @property
+    def _attributes(self) -> str:
+        domain = "" if self.domain is None else f"; Domain={self.domain}"
+        return f"{domain}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if self.secure else ''}"
 
 
 def _pairs(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:

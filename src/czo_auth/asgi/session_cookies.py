@@ -15,6 +15,8 @@ def set_session_cookies(call: RequestContext, response: Response, outcome: Signe
     """Add the session's cookie and those of the browser, where there are any; a finished challenge's is removed."""
     cookies, issued = call.authenticator.cookies, outcome.issued
     until = issued.session.expires_at if issued.session.remembered else None
+    if (older := cookies.clear_for_host(cookies.session)) is not None:
+        _add(response, older)
     _add(response, cookies.set(cookies.session, issued.session_token, until=until, now=call.now))
     if cookies.challenge in call.cookies:
         _add(response, cookies.clear(cookies.challenge))

@@ -79,6 +79,8 @@ async def _prepare(settings: Settings) -> None:
     """Do once, before any worker starts, what can refuse the start: key, database, migrations."""
     auth = assembled(settings)
     try:
+        if settings.pages_enabled:
+            auth.pages  # noqa: B018 - refuses templates and a logo that cannot be used
         with no_newer_schema():
             await auth.open()
     finally:

@@ -625,6 +625,13 @@ class AccountLocked(TooMany):
     message = "Too many incorrect codes. Two-factor verification is locked for now."
 
 
+class PageFailed(Unavailable):
+    """A page could not be shown, because a template of the deployment failed."""
+
+    code = "PAGE_FAILED"
+    message = "The page could not be shown."
+
+
 class StorageUnavailable(Unavailable):
     message = "The database is unavailable. Nothing was changed. Try again shortly."
 

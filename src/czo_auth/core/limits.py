@@ -25,6 +25,11 @@ MAX_METADATA_BYTES: Final = 4096
 MAX_SLUG: Final = 64
 MAX_FORM_FIELDS: Final = 200
 MAX_TRANSLATION_BYTES: Final = 512 * 1024
+MAX_LOGO_BYTES: Final = 256 * 1024
+MAX_FAVICON_BYTES: Final = 64 * 1024
+MAX_BRAND_NAME: Final = 64
+MAX_FOOTER_LINKS: Final = 10
+MAX_FOOTER_LABEL: Final = 40
 MAX_NAVIGATION: Final = 500
 """Characters of a page's own address that a form carries along."""
 

@@ -109,7 +109,9 @@ def _https(settings: Settings) -> Finding:
 def _cookies(settings: Settings) -> Finding:
     parts = urlsplit(settings.public_url)
     if parts.scheme == "https":
-        return COOKIES.ok("Secure, HttpOnly, SameSite=Lax, named __Secure-…")
+        start = "__Host-" if settings.cookie_prefix.startswith("__Host-") else "__Secure-"
+        domain = "" if settings.cookie_domain is None else f", for all hosts of {settings.cookie_domain}"
+        return COOKIES.ok(f"Secure, HttpOnly, SameSite=Lax, named {start}…{domain}")
     advice = "Set CZO_AUTH_BASE_URL to the https address; the rest follows."
     if is_local(parts.hostname or "") and not settings.is_production:
         return COOKIES.warn("not Secure, since the base URL is plain http", advice)

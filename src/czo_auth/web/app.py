@@ -29,7 +29,7 @@ from czo_auth.web.pages import (
     sign_in,
     webhooks,
 )
-from czo_auth.web.renderer import STATIC, PageRenderer
+from czo_auth.web.renderer import PageRenderer
 from czo_auth.web.routing import PageRequest, recognize
 
 GROUPS = (
@@ -71,10 +71,12 @@ def pages_app(app_state: AppState, *, base: str) -> Starlette:
 
 async def _static(request: Request) -> Response:
     renderer: PageRenderer = request.app.state.renderer
-    name = request.path_params["name"]
-    if name not in STATIC:
+    file = renderer.static.get(request.path_params["name"])
+    if file is None:
         raise HTTPException(404)
-    response = renderer.guarded(Response(renderer.static[name], media_type=STATIC[name]), has_query=False)
+    response = renderer.guarded(Response(file.body, media_type=file.media_type), has_query=False)
+    if file.policy is not None:
+        response.headers["content-security-policy"] = file.policy
     # The address changes with the content.
     response.headers["cache-control"] = "public, max-age=31536000, immutable"
     return response

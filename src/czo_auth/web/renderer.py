@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.responses import HTMLResponse, Response
 
 from czo_auth.asgi.cookies import Cookies
+from czo_auth.core.errors import PageFailed
 from czo_auth.core.ids import new_id
 from czo_auth.core.notices import NOTICE_LIFETIME, open_notice, seal_notice
 from czo_auth.runtime import Runtime
+from czo_auth.templating import check_own_templates, template_environment
 from czo_auth.translations import Translations
 from czo_auth.web.browsers import browser_name
+from czo_auth.web.error_messages import error_message
+from czo_auth.web.forms import Form
+from czo_auth.web.static_files import ACCENT, FAVICON, LOGO, static_files
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; "
@@ -24,13 +31,10 @@ POLICY = (
 FETCHING_POLICY = POLICY + "; connect-src 'self'"
 """Of the few pages that htmx refreshes in part; the others have nothing to fetch."""
 
-STATIC = {
-    "style.css": "text/css; charset=utf-8",
-    "comfort.js": "text/javascript; charset=utf-8",
-    "passkeys.js": "text/javascript; charset=utf-8",
-    "htmx.min.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-}
+ERROR_PAGE = "refused.html"
+MAIL_TEMPLATES = frozenset({"mail.html"})
+"""What else lies in the folder of own templates."""
+_LOG = logging.getLogger("czo_auth")
 
 
 class PageRenderer:
@@ -44,32 +48,24 @@ class PageRenderer:
     def __init__(self, runtime: Runtime, *, base: str) -> None:
         self.base = base
         self.catalogues = runtime.catalogues
-        self._brand = runtime.settings.totp_issuer
         self._runtime = runtime
-        self._templates = Environment(
-            loader=PackageLoader("czo_auth.web"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._templates.filters["browser"] = browser_name
-
-    @cached_property
-    def static(self) -> Mapping[str, bytes]:
+        brand = self._brand = runtime.settings.shown_brand
+        self.static = static_files(brand)
         """The static files by name."""
-        folder = files("czo_auth.web").joinpath("static")
-        return {name: folder.joinpath(name).read_bytes() for name in STATIC}
-
-    @cached_property
-    def _versions(self) -> Mapping[str, str]:
-        return {name: hashlib.sha256(body).hexdigest()[:12] for name, body in self.static.items()}
+        # A logo that lies elsewhere is the one thing that pages load from another host.
+        address = brand.logo_address
+        self._images = "" if address is None else " https://" + urlsplit(address).netloc
+        folder = runtime.settings.templates_dir
+        self._ours = _environment(None)
+        self._templates = self._ours if folder is None else _environment(folder)
+        if folder is not None:
+            known = frozenset(self._ours.list_templates())
+            check_own_templates(folder, self._templates, known=known, others=MAIL_TEMPLATES)
 
     # --- notices -----------------------------------------------------------------------------------------------------
     @cached_property
     def _cookies(self) -> Cookies:
-        return Cookies(secure=self._runtime.settings.public_url.startswith("https://"))
+        return Cookies.of(self._runtime.settings)
 
     @property
     def notice_cookie(self) -> str:
@@ -104,19 +100,47 @@ class PageRenderer:
         has_query: bool,
         values: Mapping[str, object],
     ) -> Response:
-        """Render *template*."""
-        text = self._templates.get_template(template).render(
-            t=translations,
-            base=self.base,
-            brand=self._brand,
-            fetches=values.get("fetches", False),
-            static=lambda name: f"{self.base}/static/{name}?v={self._versions[name]}",
-            **{name: value for name, value in values.items() if name != "fetches"},
-        )
+        """
+        Render *template*; where a deployment's own one fails, an error page of ours is shown instead.
+
+        What the request did is done by then, and stays.
+        """
+        shared = {"fetches": False, **values, **self._shared(translations)}
+        try:
+            text = self._templates.get_template(template).render(shared)
+        except Exception:
+            if self._templates is self._ours:
+                raise
+            _LOG.exception("CZO_AUTH_TEMPLATES_DIR: the template of the page %s failed", template)
+            status, failed = 500, error_message(PageFailed(), translations, Form())
+            more = {"error": failed, "switch_to": None, "noticed": None, "fetches": False}
+            text = self._ours.get_template(ERROR_PAGE).render(shared | more)
         response = HTMLResponse(text, status_code=status)
         response.headers["content-language"] = translations.language
         response.headers["vary"] = "accept-language"
         return self.guarded(response, has_query=has_query, fetches=bool(values.get("fetches")))
+
+    def _shared(self, translations: Translations) -> dict[str, object]:
+        """Return what every template may use, see docs/how-to/brand.md."""
+        brand = self._brand
+        return {
+            "t": translations,
+            "base": self.base,
+            "static": self.address_of,
+            "brand": brand.name,
+            "logo": brand.logo_address or (self.address_of(LOGO) if LOGO in self.static else None),
+            "favicon": Icon(self.address_of(FAVICON), self.static[FAVICON].media_type)
+            if FAVICON in self.static
+            else Icon(self.address_of("icon.svg"), "image/svg+xml"),
+            "accent": self.address_of(ACCENT) if ACCENT in self.static else None,
+            "footer_links": brand.links,
+            "support_address": brand.support_address,
+            "support_link": brand.support_link,
+        }
+
+    def address_of(self, name: str) -> str:
+        """Return the address of a static file; it changes with the content."""
+        return f"{self.base}/static/{name}?v={self.static[name].version}"
 
     def guarded(self, response: Response, *, has_query: bool, fetches: bool = False) -> Response:
         """
@@ -125,7 +149,10 @@ class PageRenderer:
         A query may hold a mailed token, so its address goes nowhere. ``no-referrer`` would do that too, but then
         browsers send ``Origin: null`` with the page's own form, and it would be refused as another site's.
         """
-        response.headers["content-security-policy"] = FETCHING_POLICY if fetches else POLICY
+        policy = FETCHING_POLICY if fetches else POLICY
+        response.headers["content-security-policy"] = policy.replace(
+            "img-src 'self' data:", f"img-src 'self' data:{self._images}"
+        )
         response.headers["x-content-type-options"] = "nosniff"
         response.headers["x-frame-options"] = "DENY"
         response.headers["referrer-policy"] = "strict-origin" if has_query else "same-origin"
@@ -133,3 +160,17 @@ class PageRenderer:
         response.headers["permissions-policy"] = "camera=(), microphone=(), geolocation=()"
         response.headers["cache-control"] = "no-store"
         return response
+
+
+@dataclass(frozen=True, slots=True)
+class Icon:
+    """The icon in the browser's tab."""
+
+    address: str
+    media_type: str
+
+
+def _environment(folder: Path | None) -> Environment:
+    environment = template_environment(folder, package="czo_auth.web")
+    environment.filters["browser"] = browser_name
+    return environment
