@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from czo_auth.core.context import system_context
 from czo_auth.core.flows.administration.import_users import KnownUser
+from czo_auth.core.text import iso_timestamp
 from tests.contract.acting import create_key, found, is_accepted, join
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Timed
@@ -163,3 +165,30 @@ async def test_account_that_was_confirmed_is_not_deleted_by_a_link(timed: Timed)
     accepted(await timed.api.get(f"/verify-email?token={token}"))
     refused(await timed.api.post("/reject-verification", {"token": token}), 400, "INVALID_TOKEN")
     assert await timed.people.is_alive(session)
+
+
+# --- factors that stayed ---------------------------------------------------------------------------------------------
+async def test_reset_of_factors_that_stayed_waits_a_day_and_can_be_cancelled(timed: Timed) -> None:
+    _, owner = await timed.people.newcomer()
+    account, session = await timed.people.newcomer()
+    await join(timed.api, owner, await found(timed.api, owner), (account, session))
+    await timed.people.enroll(account, session)
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    path, body = f"/admin/users/{account.id}/two-factor", {"reason": "says that the phone is gone"}
+    await take_over(timed, account)
+    asked = accepted(await timed.api.delete(path, body, bearer=admin.token), 202)["reset"]
+    assert asked["dueAt"] == iso_timestamp(timed.clock() + timedelta(days=1))
+    token = await timed.mail.token(account.email, "two_factor_reset_asked")
+    assert (await timed.api.post("/two-factor/reset/cancel", {"token": token})).status_code in (200, 204)
+
+    # The factors went, and with them the question whose they are: another one is reset at once.
+    accepted(await timed.api.delete(path, body, bearer=admin.token), 202)
+    timed.time.advance(days=1)
+    await timed.runtime.recovery.carry_out_due(now=timed.clock())
+    account.phone = None
+    session = await timed.people.sign_in(account)
+    assert session.body["user"]["twoFactorEnabled"] is False
+    await timed.people.enroll(account, session)
+    timed.time.advance(minutes=1)
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    assert (await timed.api.delete(path, body, bearer=admin.token)).status_code == 204

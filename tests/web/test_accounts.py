@@ -23,10 +23,28 @@ async def test_address_is_changed_by_a_link_that_opens_a_page_with_a_button(page
     user = accepted(await pages.here.api.get("/session", bearer=session.token))["user"]
     assert user["email"] == "new@example.com"
     back = await pages.here.mail.token(account.email, "email_change_notice")
-    assert (await pages.get(f"/revert-email-change?token={back}")).status_code == 200
+    assert (
+        'action="/account/revert-email-change"'
+        in (await pages.get(f"/revert-email-change?token={back}")).text
+    )
     answer = await pages.post("/revert-email-change", {"token": back})
     assert answer.headers["location"] == "/account/sign-in"
     assert not await pages.here.people.is_alive(session)
+    for path in ("revert-email-change", "reject-verification"):
+        for used in (back, token, "x"):
+            text = (await pages.get(f"/{path}?token={used}")).text
+            assert "This link has expired or was already used." in text
+            assert f'action="/account/{path}"' not in text
+
+
+async def test_used_confirmation_link_offers_to_reject_nothing(pages: Pages) -> None:
+    account, _ = await pages.here.people.newcomer()
+    accepted(await pages.here.api.post("/send-verification-email", {"email": account.email}))
+    token = await pages.here.mail.token(account.email, "verification")
+    await pages.post("/verify-email", {"token": token})
+    text = (await pages.get(f"/reject-verification?token={token}")).text
+    assert "This link has expired or was already used." in text
+    assert 'action="/account/reject-verification"' not in text
 
 
 async def test_old_proof_leads_to_the_page_that_asks_for_it(pages: Pages) -> None:

@@ -97,6 +97,9 @@ async def test_mailed_link_shows_a_button_and_only_the_button_cancels(pages: Pag
     assert cancelled.headers["location"] == "/account/sign-in"
     notice = cancelled.headers["set-cookie"].partition(";")[0]
     assert "Two-factor authentication stays on." in (await pages.get("/sign-in", cookie=notice)).text
+    used = (await pages.get(f"/cancel-reset?token={token}")).text
+    assert "This link has expired or was already used." in used
+    assert 'action="/account/cancel-reset"' not in used
     again = await pages.post("/cancel-reset", {"token": token})
     assert (again.status_code, "This link has expired or was already used." in again.text) == (400, True)
 

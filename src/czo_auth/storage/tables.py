@@ -130,6 +130,7 @@ class Tables:
             Column("mailbox", Text),
             Column("external_id", Text),
             Column("passkeys_enabled_at", Instant),
+            Column("factors_kept_at", Instant),
             Column("actor_type_grants", TimesByName),
             Column("two_factor_reminded_due_at", Instant),
             Column("two_factor_reminded_days", Integer),

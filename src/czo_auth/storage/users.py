@@ -150,6 +150,9 @@ class SqlUsers(Store, Users):
     def set_ban(self, user_id: str, *, banned_at: datetime | None, reason: str | None, now: datetime) -> None:
         self._change(user_id, now, banned_at=banned_at, ban_reason=reason)
 
+    def set_factors_kept(self, user_id: str, kept_at: datetime | None, *, now: datetime) -> None:
+        self._change(user_id, now, factors_kept_at=kept_at)
+
     def set_passkeys_enabled(self, user_id: str, enabled_at: datetime | None, *, now: datetime) -> None:
         self._change(user_id, now, passkeys_enabled_at=enabled_at)
 

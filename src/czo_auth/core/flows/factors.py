@@ -93,6 +93,7 @@ def switch_off(tx: Transaction, user_id: str) -> None:
     tx.two_factor.drop_trusted_devices(user_id)
     tx.two_factor.clear_attempts(user_id)
     tx.users.set_passkeys_enabled(user_id, None, now=tx.now)
+    tx.users.set_factors_kept(user_id, None, now=tx.now)
     tx.users.bump_credential_version(user_id, now=tx.now)
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from czo_auth.core.throttle import LockSchedule
+
+KEPT_FACTORS_WAIT: Final = timedelta(days=1)
+"""How long a reset waits at least of factors that stayed when the address was first proved: whose are they?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +41,12 @@ class TwoFactorPolicy:
     trusted_device_lifetime: timedelta = timedelta(days=30)
     trust_mandatory_devices: bool = False
     reset_wait: timedelta = timedelta(0)
+
+    def wait_for(self, *, factors_kept: bool) -> timedelta:
+        """
+        Return how long an administrator's reset waits.
+
+        Args:
+            factors_kept: Whether the factors stayed when a password reset first proved the address of the account.
+        """
+        return max(self.reset_wait, KEPT_FACTORS_WAIT) if factors_kept else self.reset_wait

@@ -139,6 +139,9 @@ class Users(Protocol):
     def set_ban(self, user_id: str, *, banned_at: datetime | None, reason: str | None, now: datetime) -> None:
         """Ban, or lift the ban with None."""
 
+    def set_factors_kept(self, user_id: str, kept_at: datetime | None, *, now: datetime) -> None:
+        """Remember that second factors stayed when the address was first proved; None once they went."""
+
     def set_passkeys_enabled(self, user_id: str, enabled_at: datetime | None, *, now: datetime) -> None:
         """Say since when the user's passkeys count as second step; None: they are only a way to sign in."""
 

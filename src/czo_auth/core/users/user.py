@@ -29,6 +29,8 @@ class User:
         passkeys_enabled_at: Since when passkeys count as second step; None while they are only a way to sign in.
         made_by: ``operator`` or ``import`` where somebody else made the account; None where its user signed up.
         fields: The host's own fields, as its model gives them.
+        factors_kept_at: When a password reset first proved the address of an account whose second factors stayed
+            nevertheless; None when that never was, or they went since.
         actor_type_grants: When actor types were first granted that the account did not begin with.
     """
 
@@ -51,6 +53,7 @@ class User:
     passkeys_enabled_at: datetime | None = None
     made_by: MadeBy | None = None
     fields: Mapping[str, object] | None = None
+    factors_kept_at: datetime | None = None
     actor_type_grants: Mapping[str, datetime] = field(default_factory=dict, hash=False)
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.session_cookies import clear_session_cookies
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.errors import ReauthenticationRequired
+from czo_auth.core.errors import InvalidMailToken, ReauthenticationRequired
 from czo_auth.core.limits import MAX_EMAIL, MAX_TOKEN
 from czo_auth.web.routing import SIGNED_OUT, PageRequest, Pages
 
@@ -36,7 +38,9 @@ async def change_email(page: PageRequest) -> Response:
 @pages.get("/revert-email-change", access=SIGNED_OUT)
 async def revert_form(page: PageRequest) -> Response:
     """Ask for one click: mail scanners follow links, and must not change anything."""
-    return page.show("revert_email_change.html", token=_token(page))
+    call, token = page.call, _token(page)
+    is_live = await call.runtime.change_email.is_revertible(token, now=call.now)
+    return page.show("revert_email_change.html", token=token, is_live=is_live)
 
 
 @pages.post("/revert-email-change", access=SIGNED_OUT, again=revert_form)
@@ -50,8 +54,9 @@ async def revert(page: PageRequest) -> Response:
 @pages.get("/reject-verification", access=SIGNED_OUT)
 async def reject_form(page: PageRequest) -> Response:
     """Ask once more: the account is deleted."""
-    call = page.call
-    confirmation = await call.runtime.verify_email.describe(_token(page), now=call.now)
+    call, confirmation = page.call, None
+    with suppress(InvalidMailToken):
+        confirmation = await call.runtime.verify_email.describe(_token(page), now=call.now)
     return page.show("reject_verification.html", token=_token(page), confirmation=confirmation)
 
 

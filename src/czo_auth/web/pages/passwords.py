@@ -116,7 +116,9 @@ async def send(page: PageRequest) -> Response:
 @pages.get("/cancel-reset", access=SIGNED_OUT)
 async def cancel_reset_form(page: PageRequest) -> Response:
     """Ask for one click: mail scanners follow links, and must not cancel anything."""
-    return page.show("cancel_reset.html", token=_token(page))
+    call, token = page.call, _token(page)
+    is_live = await call.runtime.recovery.is_cancellable(token, now=call.now)
+    return page.show("cancel_reset.html", token=token, is_live=is_live)
 
 
 @pages.post("/cancel-reset", access=SIGNED_OUT, again=cancel_reset_form)

@@ -7,7 +7,7 @@ seven days, because somebody who took over a session may have asked for it.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from czo_auth.core.context import Context
@@ -171,6 +171,16 @@ class ChangeEmail:
             return True
 
         return await self._services.transactions.run(close_change, context)
+
+    async def is_revertible(self, token: str, *, now: datetime) -> bool:
+        """Return whether the link to the old address still takes a change back; reading spends nothing."""
+        if not tokens.is_well_formed(token, tokens.MAIL):
+            return False
+        digest = tokens.digest(token)
+        found = await self._services.transactions.read(
+            lambda tx: tx.email_changes.find_by_revert_token(digest, now=now)
+        )
+        return found is not None
 
     async def take_back(self, token: str, *, context: Context) -> None:
         """

@@ -55,6 +55,7 @@ def end_what_was_before(services: Services, tx: Transaction, user: User, *, by: 
         tx.two_factor.drop_enrollment(user.id)
         return ended
     if keeps_factors(services, tx, user):
+        tx.users.set_factors_kept(user.id, tx.now, now=tx.now)
         return [*ended, "factors_stay"]
     cancel_reset(tx, user.id, outcome="factor_disabled")
     removed = remove_all_factors(tx, user.id, reason=REASON)
@@ -69,8 +70,8 @@ def keeps_factors(services: Services, tx: Transaction, user: User) -> bool:
     Whether a mailbox alone must not remove the second factors of an account that was never confirmed.
 
     So it is where more than the account depends on them: an actor type demands a factor, an operator made or imported
-    the account, or it belongs to an organization that somebody else made. There an administrator's reset, which waits
-    and can be cancelled, is the way.
+    the account, or it belongs to an organization that somebody else made. There an administrator's reset is the way; of
+    these factors it always waits, and can be cancelled (``TwoFactorPolicy.wait_for``).
     """
     if services.actors.demand_two_factor(user.actor_types) or user.made_by is not None:
         return True

@@ -60,7 +60,8 @@ class Recovery:
         Reset the second factor of a user who lost everything, for an administrator.
 
         Without a waiting time, or where there is only a lock to lift, it is done at once; else it waits, and the user
-        gets a mail with a link that cancels it.
+        gets a mail with a link that cancels it. Factors that stayed when a password reset first proved the address wait
+        a day in any case.
 
         Returns:
             The reset that waits, or None when it is done.
@@ -77,12 +78,13 @@ class Recovery:
         reason = checked_reason(reason)
         if user_id == principal.user_id:
             raise OwnReset
-        wait = self._services.policies.two_factor.reset_wait
+        policy = self._services.policies.two_factor
         token = tokens.new_token(tokens.MAIL)
 
         def store_reset(tx: Transaction) -> tuple[User, Reset | None]:
             consume_proof(tx, consume)
             user = _lock(tx, user_id)
+            wait = policy.wait_for(factors_kept=user.factors_kept_at is not None)
             if not wait or not user.owns_factor:
                 _reset_now(tx, user, reason=reason)
                 return user, None
@@ -184,6 +186,14 @@ class Recovery:
                 raise NotFound
 
         await self._services.transactions.run(cancel, context)
+
+    async def is_cancellable(self, token: str, *, now: datetime) -> bool:
+        """Return whether the token that was mailed still cancels a reset; reading spends nothing."""
+        if not tokens.is_well_formed(token, tokens.MAIL):
+            return False
+        digest = tokens.digest(token)
+        found = await self._services.transactions.read(lambda tx: tx.resets.find_by_token(digest, now=now))
+        return found is not None
 
     async def cancel_by_token(self, token: str, *, context: Context) -> None:
         """
