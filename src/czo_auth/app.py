@@ -14,6 +14,7 @@ from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
 from czo_auth.asgi.forward_auth import PATH as FORWARD_AUTH
 from czo_auth.asgi.forward_auth import ROUTES as FORWARD_AUTH_ROUTES
 from czo_auth.asgi.forward_auth import ForwardAuth
+from czo_auth.asgi.limit_headers import LIMITS, limit_headers
 from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.paths import own_path, pattern_of
 from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal
@@ -71,7 +72,7 @@ def with_cors(app: ASGIApp, app_state: AppState) -> ASGIApp:
         allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
         # Whatever a trusted page asks for: tracing libraries add headers of their own to every request.
         allow_headers=["*"],
-        expose_headers=["set-auth-token", "retry-after"],
+        expose_headers=["set-auth-token", "retry-after", "ratelimit-policy", "ratelimit"],
         max_age=600,
     )
     return NeverStored(answering)
@@ -90,15 +91,24 @@ class _TrustedOrigins(CORSMiddleware):
 
 
 class NeverStored:
-    """Marks every answer ``nosniff``, and ``no-store`` but for the public keys; those to preflights included."""
+    """
+    Marks every answer ``nosniff``, and ``no-store`` but for the public keys; those to preflights included.
+
+    Answers to an API key that has limits tell them.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = scope.setdefault("state", {})
+
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": _no_store(message["headers"])}
+                headers = _no_store(message["headers"])
+                if LIMITS in state:
+                    headers = [*headers, *limit_headers(state[LIMITS])]
+                message = {**message, "headers": headers}
             await send(message)
 
         await self._app(scope, receive, send_marked)

@@ -338,6 +338,11 @@ class Settings(BaseSettings):
         default=False,
         description="Whether better-auth's `x-api-key` header is accepted besides `Authorization: Bearer`.",
     )
+    record_key_addresses: bool = Field(
+        default=True,
+        description="Whether the network that an API key was last used from is kept and shown: the first 24 bits of an"
+        " IPv4 address, the first 48 of an IPv6 address. Without it, those that were kept are deleted.",
+    )
     leaked_api_keys: LeakResponse = Field(
         default="revoke",
         description="What a leak report does to a key: `revoke` revokes it, `quarantine` disables it until its owner "
@@ -755,6 +760,7 @@ class Settings(BaseSettings):
                 longest_days=self.api_key_max_days,
                 unused_days=self.api_key_unused_days,
                 when_leaked=self.leaked_api_keys,
+                records_addresses=self.record_key_addresses,
             ),
             scopes=ScopePolicy(self.scope_rule),
             organizations=OrganizationPolicy(limit=self.organization_limit),

@@ -297,4 +297,4 @@ async def test_last_use_is_written_at_the_end(deploy: Deploy) -> None:
 
 async def flush(timed: Timed) -> None:
     """Do at once what the deployment does every few seconds."""
-    await timed.auth._housekeeping.flush_last_used()
+    await timed.auth._housekeeping.flush_key_uses()

@@ -80,10 +80,10 @@ async def test_forged_left_end_of_forwarded_for_is_not_believed(guarded: Guarded
 async def test_refused_use_is_no_use(guarded: Guarded) -> None:
     for _ in range(3):
         refused(await guarded.whoami(STREET), 403, "IP_ADDRESS_NOT_ALLOWED")
-    await guarded.timed.runtime._housekeeping.flush_last_used()
+    await guarded.timed.runtime._housekeeping.flush_key_uses()
     assert (await listed_keys(guarded.timed.api, guarded.session))[0]["lastUsedAt"] is None
     accepted(await guarded.whoami(OFFICE))
-    await guarded.timed.runtime._housekeeping.flush_last_used()
+    await guarded.timed.runtime._housekeeping.flush_key_uses()
     assert (await listed_keys(guarded.timed.api, guarded.session))[0]["lastUsedAt"] is not None
 
 

@@ -23,7 +23,8 @@ CONTRACT = {
 }""",
     "ApiKey": "type ApiKey { id: ID! name: String! prefix: String! organizationId: ID scopes: [String!]! "
     "enabled: Boolean! expiresAt: DateTime lastUsedAt: DateTime createdAt: DateTime! "
-    "allowedIps: [String!] rateLimitMax: Int rateLimitTimeWindow: Int }",
+    "allowedIps: [String!] rateLimitMax: Int rateLimitTimeWindow: Int "
+    "useCount: Float! lastUsedIp: String quotaMax: Int quotaPeriod: String }",
     "User": "type User { id: ID! email: String! name: String! emailVerified: Boolean! image: String "
     "twoFactorEnabled: Boolean! actorTypes: [String!]! createdAt: DateTime! updatedAt: DateTime! }",
     "Session": "type Session { id: ID! actorType: String! organizationId: ID aal: Int! amr: [String!]! "

@@ -230,25 +230,6 @@ async def test_revoking_all_takes_user_and_organization_as_conditions(rows: Rows
         await revoke_all(None, None)
 
 
-async def test_last_use_moves_forward_only(rows: Rows) -> None:
-    user = await rows.user()
-    first, second, third = (
-        await rows.key(user),
-        await rows.key(user),
-        await rows.key(user, last_used_at=NOW),
-    )
-    seen = {first.id: NOW, third.id: NOW - SECOND, an_id(): NOW}
-    await rows.run(lambda tx: tx.api_keys.touch(seen))
-    await rows.run(lambda tx: tx.api_keys.touch({}))
-    found = [await rows.run(lambda tx: tx.api_keys.find(key.id)) for key in (first, second, third)]  # noqa: B023
-    assert found == [replace(first, last_used_at=NOW), second, third]
-    await rows.run(lambda tx: tx.api_keys.touch({third.id: NOW + 59 * SECOND}))
-    assert await rows.run(lambda tx: tx.api_keys.find(third.id)) == third
-    later = NOW + 60 * SECOND
-    await rows.run(lambda tx: tx.api_keys.touch({third.id: later}))
-    assert await rows.run(lambda tx: tx.api_keys.find(third.id)) == replace(third, last_used_at=later)
-
-
 async def test_pruning_deletes_dead_keys_and_leaves_expired_ones_for_a_while(rows: Rows) -> None:
     user = await rows.user()
     await rows.key(user, expires_at=NOW - 3 * HOUR)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
 
 from czo_auth.api.acting import Acting, context_of
 from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.quota import QuotaPeriod, QuotaUpdate
+from czo_auth.core.api_keys.usage import DayUsage
 from czo_auth.core.flows.api_keys.manage import CreatedApiKey, NewApiKey, list_keys_of
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import Page, PageQuery
@@ -27,6 +29,7 @@ class ApiKeys(Acting):
         expires_at: datetime | None = None,
         metadata: Mapping[str, object] | None = None,
         allowed_ips: Collection[str] | None = None,
+        quota: tuple[int, QuotaPeriod] | None = None,
         actor_type: str | None = None,
         by: Principal | None = None,
     ) -> CreatedApiKey:
@@ -35,6 +38,7 @@ class ApiKeys(Acting):
 
         Args:
             organization_id: An organization that the key acts in, and in no other.
+            quota: Uses in each day or month, like ``(10_000, "month")``; by UTC. None for no quota.
             actor_type: Actor type that the key reports; by default the default one.
             by: For whom the host acts, for the audit log.
 
@@ -43,7 +47,7 @@ class ApiKeys(Acting):
 
         Raises:
             NotFound: There is no such user.
-            ValidationFailed, LifetimeTooLong: By the name, the expiry, the scopes or the addresses.
+            ValidationFailed, LifetimeTooLong: By the name, the expiry, the scopes, the addresses or the quota.
             NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not.
             ApiKeyLimitReached, RateLimited: The user has, or made today, as many as are allowed.
         """
@@ -57,6 +61,7 @@ class ApiKeys(Acting):
             expires_at=expires_at,
             metadata=metadata,
             allowed_ips=None if allowed_ips is None else tuple(allowed_ips),
+            quota=QuotaUpdate() if quota is None else QuotaUpdate.of(*quota),
         )
         return await runtime.manage_api_keys.create(
             new, context=context_of(by, now=runtime.now(), principal=principal)
@@ -71,6 +76,23 @@ class ApiKeys(Acting):
         """
         runtime = await self._started()
         return await runtime.administration.get_api_key(key_id)
+
+    async def usage(
+        self, key_id: str, *, first: date | None = None, last: date | None = None
+    ) -> Sequence[DayUsage]:
+        """
+        Return the days (UTC) on which a key was used or refused, the oldest first; 400 days are kept.
+
+        Args:
+            first: By default as early as is kept.
+            last: By default today.
+
+        Raises:
+            NotFound: There is no such key, or it was revoked.
+            ValidationFailed: *first* lies behind *last*.
+        """
+        runtime = await self._started()
+        return await runtime.key_usage.of_any(key_id, first=first, last=last, now=runtime.now())
 
     async def list(
         self,

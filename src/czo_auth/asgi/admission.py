@@ -12,9 +12,10 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.types import Scope
 
-from czo_auth.asgi.authentication import Authenticator
+from czo_auth.asgi.authentication import DEPLOYMENT, PRINCIPAL, Authenticator
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.credentials import Credential
+from czo_auth.asgi.limit_headers import LIMITS
 from czo_auth.asgi.origins import SAFE_METHODS
 from czo_auth.core.access import Access, admit
 from czo_auth.core.context import Context
@@ -124,7 +125,11 @@ async def admit_request(
         )
     caller = None
     if credential is not None:
+        caller = _proved_before(runtime, credential, scope)
+    if credential is not None and caller is None:
         caller = await _prove(authenticator, credential, access, origin_refusal, scope)
+        if caller is not None and caller.limits is not None:
+            request.scope.setdefault("state", {})[LIMITS] = caller.limits
     admitted = await _admit(runtime, caller, access, context=context)
     return RequestContext(
         runtime=runtime,
@@ -134,6 +139,19 @@ async def admit_request(
         known_browser=known_browser,
         origin_refusal=origin_refusal,
     )
+
+
+def _proved_before(runtime: Runtime, credential: Credential, scope: Scope) -> Principal | None:
+    """
+    Return whose key the middleware of the same deployment proved for this request, if it did.
+
+    A host may mount the GraphQL application behind it: one request is one use of a key, and not two.
+    """
+    state = scope.get("state") or {}
+    principal: Principal | None = state.get(PRINCIPAL)
+    if principal is None or principal.api_key_id is None or credential.from_cookie:
+        return None
+    return principal if state[DEPLOYMENT][0] is runtime and credential.key_id is None else None
 
 
 async def _admit(

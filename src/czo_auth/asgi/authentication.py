@@ -17,6 +17,7 @@ from czo_auth.asgi.credentials import (
     read_basic,
     unverified_issuer,
 )
+from czo_auth.asgi.limit_headers import telling_limits
 from czo_auth.asgi.origins import SAFE_METHODS, Origins
 from czo_auth.asgi.problems import refusal_of, send_refusal
 from czo_auth.core.credentials import kind_of
@@ -108,7 +109,8 @@ class Authenticator:
         sent = authorization_in(scope["headers"])
         if sent is None or not sent.startswith(_BEARER) or not runtime.is_started:
             return None
-        return runtime.authenticate.get_cached(sent[len(_BEARER) :], clock=runtime.now)
+        client = partial(self.clients.address_of, scope)
+        return runtime.authenticate.get_cached(sent[len(_BEARER) :], client=client, clock=runtime.now)
 
     def is_foreign(self, credential: Credential) -> bool:
         """Whether a credential has none of our formats: prefixes, and tokens of our issuer."""
@@ -126,7 +128,7 @@ class Authenticator:
 
         Raises:
             InvalidToken, InvalidApiKey, TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited,
-            StorageUnavailable
+            QuotaExceeded, StorageUnavailable
         """
         runtime = self._runtime
         if not runtime.is_started:
@@ -196,6 +198,8 @@ class AuthMiddleware:
             principal = self._authenticator.get_cached(scope)
             if principal is None or principal.is_restricted:
                 principal = await self._admit(scope)
+                if principal is not None and principal.limits is not None:
+                    send = telling_limits(send, principal.limits)
             state = scope.setdefault("state", {})
             state[PRINCIPAL] = principal
             state[DEPLOYMENT] = (self._auth, asyncio.get_running_loop())

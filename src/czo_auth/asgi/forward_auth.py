@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.credentials import Credential
+from czo_auth.asgi.limit_headers import limit_headers, telling_limits
 from czo_auth.asgi.origins import SAFE_METHODS
 from czo_auth.asgi.problems import refusal_of, send_refusal, status_of
 from czo_auth.core.api_keys.scopes import SCOPE
@@ -69,6 +70,7 @@ class ForwardAuth:
         self._authenticator = app_state.authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        principal = None
         try:
             required = self._required(scope)
             principal = await self._prove(scope)
@@ -79,10 +81,13 @@ class ForwardAuth:
                 phishing_resistant=required.phishing_resistant,
             )
         except Exception as error:
-            await _refuse(send, refusal_of(error))
+            limits = None if principal is None else principal.limits
+            await _refuse(send if limits is None else telling_limits(send, limits), refusal_of(error))
             return
         headers = [(name.lower().encode(), value.encode()) for name, value in identity_of(principal).items()]
         headers += [(b"content-length", b"0"), (b"cache-control", b"no-store")]
+        if principal.limits is not None:
+            headers += limit_headers(principal.limits)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 

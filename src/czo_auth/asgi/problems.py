@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from starlette.types import Send
 
+from czo_auth.asgi.limit_headers import limit_headers
 from czo_auth.core import errors
 from czo_auth.core.errors import Refusal, Unavailable
 from czo_auth.errors import StartRefused
@@ -108,6 +109,8 @@ def headers_of(refusal: Refusal) -> Headers:
         headers.append((b"www-authenticate", b'Bearer error="invalid_token"' if wrong else b"Bearer"))
     if refusal.retry_after is not None:
         headers.append((b"retry-after", str(refusal.retry_after).encode()))
+    if isinstance(refusal, errors.ApiKeyLimited) and refusal.limits is not None:
+        headers += limit_headers(refusal.limits)
     return headers
 
 

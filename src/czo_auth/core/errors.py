@@ -19,7 +19,10 @@ what kind of refusal it is; the HTTP number of each kind stands in one table in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from czo_auth.core.limit_report import LimitReport
 
 Location = str | tuple[str, ...]
 """Where something is wrong: a field, or a kind of thing and its id."""
@@ -611,11 +614,29 @@ class RateLimited(TooMany):
     message = "Too many requests. Try again later."
 
 
-class ApiKeyRateLimited(TooMany):
-    """The limit of one key, which its owner set; the others go on."""
+class ApiKeyLimited(TooMany):
+    """
+    A limit of one key, which its owner set; the others go on.
+
+    Attributes:
+        limits: The limits of the key, for the headers that tell them.
+    """
+
+    limits: LimitReport | None = None
+
+
+class ApiKeyRateLimited(ApiKeyLimited):
+    """The key was used too often in a short time."""
 
     code = "RATE_LIMIT_EXCEEDED"
     message = "This API key has reached its rate limit."
+
+
+class QuotaExceeded(ApiKeyLimited):
+    """The key was used as often in this day or month as its quota allows."""
+
+    code = "QUOTA_EXCEEDED"
+    message = "This API key has used up its quota."
 
 
 class AccountLocked(TooMany):

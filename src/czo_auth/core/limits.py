@@ -60,6 +60,12 @@ MAX_KEY_DAYS: Final = 3650
 
 MAX_RATE_LIMIT_REQUESTS: Final = 1_000_000
 MAX_RATE_LIMIT_SECONDS: Final = 86_400
+MAX_QUOTA: Final = 1_000_000_000
+"""Uses of a key in a day or a month that a quota may allow."""
+
+USAGE_DAYS: Final = 400
+"""Days of which the uses of a key are kept."""
+
 MAX_PASSKEY_NAME: Final = 64
 
 # --- lists -----------------------------------------------------------------------------------------------------------

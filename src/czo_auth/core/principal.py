@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -18,6 +18,7 @@ from czo_auth.core.errors import (
     SessionRequired,
     TwoFactorSetupRequired,
 )
+from czo_auth.core.limit_report import LimitReport
 from czo_auth.core.passkeys.passkey import is_phishing_resistant
 
 TWO_FACTOR_SETUP = "two_factor_setup"
@@ -47,6 +48,7 @@ class Principal:
         factor_proved_at: When a second factor was last proved in this session.
         requires_passkey: Whether an actor type demands a passkey that the user has and this session did not use yet.
         organization_demands_factor: Whether ``organization_id`` demands by now a factor that the user does not have.
+        limits: The limits of an API key and what is left of them after this use; None for those without.
     """
 
     kind: Literal["session", "api_key"]
@@ -71,6 +73,7 @@ class Principal:
     factor_proved_at: datetime | None = None
     requires_passkey: bool = False
     organization_demands_factor: bool = False
+    limits: LimitReport | None = field(default=None, compare=False, repr=False)
 
     @property
     def phishing_resistant(self) -> bool:

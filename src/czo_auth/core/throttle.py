@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
 
+from czo_auth.core.limit_report import Remaining
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockSchedule:
@@ -160,9 +162,12 @@ class RateLimit:
 class KeyRateLimits(Protocol):
     """Limits that owners put on their own keys; counted where `RateLimits` are, and lost with them."""
 
-    async def hit(self, key_id: str, limit: RateLimit) -> None:
+    async def hit(self, key_id: str, limit: RateLimit) -> Remaining:
         """
         Count one use.
+
+        Returns:
+            What is left, as far as the counters that are asked know.
 
         Raises:
             ApiKeyRateLimited: There were too many; ``retry_after`` says when the next one passes.

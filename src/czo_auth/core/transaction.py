@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from czo_auth.core.actors import Grants
 from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.api_keys.store import ApiKeys
+from czo_auth.core.api_keys.usage_store import KeyQuotas, KeyUses
 from czo_auth.core.budgets import Budgets
 from czo_auth.core.context import Context
 from czo_auth.core.devices.store import DeviceAuthorizations
@@ -75,6 +76,10 @@ class Transaction(Protocol):
     @property
     def api_keys(self) -> ApiKeys: ...
     @property
+    def key_uses(self) -> KeyUses: ...
+    @property
+    def key_quotas(self) -> KeyQuotas: ...
+    @property
     def organizations(self) -> Organizations: ...
     @property
     def factor_rules(self) -> FactorRules: ...
@@ -127,7 +132,7 @@ class CredentialRecord:
         has_factor: Whether the owner has a factor of either kind: an authenticator app or a passkey.
         has_passkey: Whether the owner has a passkey.
         two_factor_due_at: When the organization demands a factor of the owner; None when it does not.
-        restrictions: The allow-list and the rate limit of a key that has either.
+        restrictions: The allow-list, the rate limit and the quota of a key that has any of them.
         grants: Since when the owner holds their actor types.
     """
 

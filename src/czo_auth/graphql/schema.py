@@ -85,6 +85,10 @@ class ApiKey:
     )
     rate_limit_max: int | None = strawberry.field(description="Uses in a window; null for no limit.")
     rate_limit_time_window: int | None = strawberry.field(description="The window, in milliseconds.")
+    use_count: float = strawberry.field(description="How often it was used; a whole number.")
+    last_used_ip: str | None = strawberry.field(description="The network that it was last used from.")
+    quota_max: int | None = strawberry.field(description="Uses in a day or month; null for no quota.")
+    quota_period: str | None = strawberry.field(description="`day` or `month`, in UTC.")
 
     @classmethod
     def of(cls, api_key: key.ApiKey) -> ApiKey:
@@ -103,6 +107,10 @@ class ApiKey:
             allowed_ips=None if api_key.allowed_ips is None else list(api_key.allowed_ips),
             rate_limit_max=limit.requests if limit else None,
             rate_limit_time_window=limit.window_seconds * 1000 if limit else None,
+            use_count=api_key.use_count,
+            last_used_ip=api_key.last_used_ip,
+            quota_max=api_key.quota_max,
+            quota_period=api_key.quota_period,
         )
 
 

@@ -19,7 +19,7 @@ from czo_auth.core.users.store import UserFilter, UserStatus
 from czo_auth.rest import records, shapes
 from czo_auth.rest.answers import no_content, page_response
 from czo_auth.rest.models import Body, Code, Identifier, Moment, Password, Reason
-from czo_auth.rest.queries import Cursor, Limit, OrganizationFilter
+from czo_auth.rest.queries import Cursor, Limit, OrganizationFilter, UnusedSince
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Administration")
@@ -134,13 +134,15 @@ async def list_api_keys(
     user_id: str,
     call: CurrentRequest,
     organization_id: OrganizationFilter = None,
+    unused_since: UnusedSince = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> records.ApiKeyList:
-    """A user's API keys, newest first, without the keys themselves."""
+    """A user's API keys, newest first, without the keys themselves; with `unusedSince` those not used since then."""
     page = await call.runtime.administration.list_api_keys(
         user_id,
         organization_id=organization_id,
+        unused_since=unused_since,
         page=PageQuery(limit=limit, cursor=cursor),
         now=call.now,
     )
@@ -152,14 +154,19 @@ async def find_api_keys(
     call: CurrentRequest,
     search: Text = None,
     organization_id: OrganizationFilter = None,
+    unused_since: UnusedSince = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> records.OwnedApiKeyList:
-    """Everybody's API keys, newest first: by what a key begins with, or by its owner's address or name."""
+    """
+    Everybody's API keys, newest first: by what a key begins with, by its owner's address or name, or those that were
+    neither used nor made since `unusedSince`.
+    """
     page = await search_api_keys(
         call.runtime.services,
         text=search or None,
         organization_id=organization_id,
+        unused_since=unused_since,
         page=PageQuery(limit=limit, cursor=cursor),
         now=call.now,
     )

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.core import limits
 from czo_auth.core.access import ACCOUNT, PUBLIC, SERVICE
+from czo_auth.core.api_keys.quota import QuotaPeriod, QuotaUpdate
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
 from czo_auth.core.flows.api_keys.report_leak import LeakReport
@@ -20,8 +21,18 @@ from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.idempotency import Idempotent
-from czo_auth.rest.models import Body, Identifier, Metadata, Moment, Name, Token, TolerantBody
-from czo_auth.rest.queries import Cursor, Limit, OrganizationFilter
+from czo_auth.rest.models import (
+    Body,
+    Code,
+    Identifier,
+    Metadata,
+    Moment,
+    Name,
+    Password,
+    Token,
+    TolerantBody,
+)
+from czo_auth.rest.queries import Cursor, FirstDay, LastDay, Limit, OrganizationFilter, UnusedSince
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("API keys")
@@ -43,6 +54,17 @@ class RestrictionsRequest(Body):
     rate_limit_enabled: bool | None = None
     rate_limit_max: Number | None = None
     rate_limit_time_window: Number | None = None
+    quota_max: Number | None = None
+    quota_period: QuotaPeriod | None = None
+
+    @property
+    def quota(self) -> QuotaUpdate:
+        """What was said about the quota."""
+        return QuotaUpdate(
+            given=frozenset(self.model_fields_set & {"quota_max", "quota_period"}),
+            maximum=self.quota_max,
+            period=self.quota_period,
+        )
 
     @property
     def rate_limit(self) -> RateLimitUpdate:
@@ -74,6 +96,8 @@ class UpdateApiKeyRequest(RestrictionsRequest):
     scopes: Scopes | None = None
     expires_at: Moment | None = None
     metadata: Metadata | None = None
+    password: Password | None = None
+    code: Code | None = None
 
 
 class RotateApiKeyRequest(Body):
@@ -146,6 +170,7 @@ async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> records.Cre
         metadata=body.metadata,
         allowed_ips=body.allow_list,
         rate_limit=body.rate_limit,
+        quota=body.quota,
     )
     return records.CreatedApiKeyAnswer.of(
         await call.runtime.manage_api_keys.create(new, context=call.context)
@@ -156,12 +181,19 @@ async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> records.Cre
 async def list_keys(
     call: CurrentRequest,
     organization_id: OrganizationFilter = None,
+    unused_since: UnusedSince = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> records.ApiKeyList:
-    """The user's keys, newest first, without the keys themselves."""
+    """
+    The user's keys, newest first, without the keys themselves; with `unusedSince` those that were neither used nor
+    made since then.
+    """
     page = await call.runtime.manage_api_keys.list(
-        organization_id=organization_id, page=PageQuery(limit=limit, cursor=cursor), context=call.context
+        organization_id=organization_id,
+        unused_since=unused_since,
+        page=PageQuery(limit=limit, cursor=cursor),
+        context=call.context,
     )
     return records.ApiKeyList.of(page)
 
@@ -202,11 +234,23 @@ async def get(key_id: str, call: CurrentRequest) -> records.ApiKeyAnswer:
     return records.ApiKeyAnswer.of(await call.runtime.manage_api_keys.get(call.principal, key_id))
 
 
+@routes.add("GET", "/api-keys/{key_id}/usage", access=ACCOUNT)
+async def usage(
+    key_id: str, call: CurrentRequest, first: FirstDay = None, last: LastDay = None
+) -> records.KeyUsage:
+    """The days (UTC) on which a key was used or refused, the oldest first; they are kept for 400 days."""
+    days = await call.runtime.key_usage.of_own(key_id, first=first, last=last, context=call.context)
+    return records.KeyUsage.of(days)
+
+
 @routes.add("PATCH", "/api-keys/{key_id}", access=ACCOUNT)
 async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -> records.ApiKeyAnswer:
-    """Rename, narrow, switch off or on, move the expiry. Scopes, allow-list and rate limit only get tighter."""
+    """
+    Rename, narrow, switch off or on, move the expiry, set a quota. Scopes, allow-list and rate limit only get tighter;
+    so does the quota, unless recent proof is sent along or was given before.
+    """
     changes = ApiKeyChanges(
-        given=frozenset(body.model_fields_set),
+        given=frozenset(body.model_fields_set) - {"password", "code"},
         name=body.name,
         enabled=body.enabled,
         scopes=None if body.scopes is None else tuple(body.scopes),
@@ -214,6 +258,9 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
         metadata=body.metadata,
         allowed_ips=body.allow_list,
         rate_limit=body.rate_limit,
+        quota=body.quota,
+        password=body.password,
+        code=body.code,
     )
     changed = await call.runtime.manage_api_keys.change(key_id, changes, context=call.context)
     return records.ApiKeyAnswer.of(changed)

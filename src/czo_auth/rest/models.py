@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
@@ -121,6 +121,12 @@ def _moment(value: Any) -> Any:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+def _day(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise ValueError("A day must look like 2026-01-31.")
+    return date.fromisoformat(value)
+
+
 def _checked(check: Callable[[Any], Any]) -> AfterValidator:
     """Let a check of the core refuse a field, in the sentence that it has for it."""
 
@@ -150,4 +156,5 @@ Issuer = Annotated[str, Field(max_length=limits.MAX_ISSUER), AfterValidator(_lab
 Image = Annotated[str, Field(max_length=limits.MAX_URL), _checked(fields.checked_image)]
 Url = Annotated[str, Field(max_length=limits.MAX_URL)]
 Moment = Annotated[datetime, Strict(strict=False), BeforeValidator(_moment)]
+Day = Annotated[date, Strict(strict=False), BeforeValidator(_day)]
 Metadata = Annotated[dict[str, Any], _checked(fields.checked_metadata)]

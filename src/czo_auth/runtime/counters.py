@@ -49,13 +49,9 @@ class Counters:
         """Count once; False, and nothing is counted, when *limit* is used up."""
         return await self._ask(lambda limiter: limiter.hit(limit, *key))
 
-    async def frees_at(self, limit: Limit, *key: str) -> float:
-        """Return when some of *limit* is free again, in seconds since 1970."""
-
-        async def ask(limiter: _SharedCounters | OwnCounters) -> float:
-            return float((await limiter.get_window_stats(limit, *key)).reset_time)
-
-        return await self._ask(ask)
+    async def window(self, limit: Limit, *key: str) -> WindowStats:
+        """Return what is left of *limit*, and when some of it is free again."""
+        return await self._ask(lambda limiter: limiter.get_window_stats(limit, *key))
 
     async def _ask(self, question: Callable[[_SharedCounters | OwnCounters], Awaitable[T]]) -> T:
         now = asyncio.get_running_loop().time
@@ -101,7 +97,8 @@ class _SharedCounters:
         return await self._limiter.hit(_item(limit), *key)
 
     async def get_window_stats(self, limit: Limit, *key: str) -> WindowStats:
-        return WindowStats((await self._limiter.get_window_stats(_item(limit), *key)).reset_time)
+        stats = await self._limiter.get_window_stats(_item(limit), *key)
+        return WindowStats(reset_time=stats.reset_time, remaining=max(0, int(stats.remaining)))
 
 
 def _item(limit: Limit) -> RateLimitItem:

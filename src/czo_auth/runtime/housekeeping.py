@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN
+from czo_auth.core.api_keys.usage import KeyUsage
 from czo_auth.core.context import system_context
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.flows.administration.audit_retention import AuditRetention
@@ -15,7 +15,7 @@ from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.devices.authorize import AuthorizeDevice
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
 from czo_auth.core.flows.two_factor.reset import Recovery
-from czo_auth.core.limits import MAX_GUESS_COUNTERS
+from czo_auth.core.limits import MAX_GUESS_COUNTERS, USAGE_DAYS
 from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.core.transaction import Transaction, Transactions
 
@@ -46,7 +46,7 @@ class Housekeeping:
         self,
         transactions: Transactions,
         *,
-        last_used: LastUsed,
+        key_usage: KeyUsage,
         session_uses: SessionUses | None = None,
         signing_keys: SigningKeys,
         recovery: Recovery,
@@ -56,7 +56,7 @@ class Housekeeping:
         now: Callable[[], datetime],
     ) -> None:
         self._transactions = transactions
-        self._last_used = last_used
+        self._key_usage = key_usage
         self._session_uses = session_uses or SessionUses()
         self._signing_keys = signing_keys
         self._recovery = recovery
@@ -66,17 +66,23 @@ class Housekeeping:
         self._now = now
         self._failed_at: datetime | None = None
 
-    async def flush_last_used(self) -> None:
-        """Write when keys were last used, in one statement; an outage loses nothing (S19)."""
-        seen = self._last_used.take()
-        if not seen:
+    async def flush_key_uses(self) -> None:
+        """Write how often keys were used, and when last, in one transaction; an outage loses nothing (S19)."""
+        gathered = self._key_usage.take()
+        if not gathered:
             return
+        keeps = self._key_usage.records_addresses
         try:
-            await self._transactions.run(lambda tx: tx.api_keys.touch(seen))
+            await self._transactions.run(lambda tx: tx.key_uses.add(gathered, keeps_addresses=keeps))
         except StorageUnavailable:
-            self._last_used.give_back(seen)
+            self._key_usage.give_back(gathered)
             self._failed_at = self._now()
             raise
+
+    async def forget_key_addresses(self) -> None:
+        """Delete the networks that keys were used from, where they are not kept any more."""
+        if not self._key_usage.records_addresses:
+            await self._prune(lambda tx: tx.key_uses.forget_addresses())
 
     async def flush_session_uses(self) -> None:
         """Write when sessions were last used, in one statement; an outage loses nothing."""
@@ -99,7 +105,7 @@ class Housekeeping:
 
         None is ended for disuse while uses may wait that an outage kept from being written, here or elsewhere (S19).
         """
-        await self.flush_last_used()
+        await self.flush_key_uses()
         now = self._now()
         await self._key_expiry.cap(now=now)
         await self._key_expiry.remind(now=now)
@@ -125,6 +131,9 @@ class Housekeeping:
         await self._prune(lambda tx: tx.organizations.prune_expired(before=before))
         ended = now - KEEP_ENDED_KEYS
         await self._prune(lambda tx: tx.api_keys.prune_expired(before=before, expired=ended))
+        first_day = (now - timedelta(days=USAGE_DAYS)).date()
+        await self._prune(lambda tx: tx.key_uses.prune(before=first_day))
+        await self._prune(lambda tx: tx.key_quotas.prune_expired(before=now))
         await self._prune(lambda tx: tx.budgets.prune_expired(before=now))
         abandoned = now - KEEP_WAITING_EVENTS
         await self._prune(lambda tx: tx.outbox.prune_events(before=now - KEEP_EVENTS, abandoned=abandoned))

@@ -60,9 +60,14 @@ class _Window:
 
 @dataclass(frozen=True, slots=True)
 class WindowStats:
-    """When some of a limit is free again. Unit: seconds since 1970."""
+    """
+    Attributes:
+        reset_time: When some of a limit is free again, in seconds since 1970.
+        remaining: What is free now.
+    """
 
     reset_time: float
+    remaining: int
 
 
 class OwnCounters:
@@ -89,18 +94,19 @@ class OwnCounters:
         return True
 
     async def get_window_stats(self, limit: Limit, *key: str) -> WindowStats:
-        """Return when some of *limit* is free again."""
+        """Return what is left of *limit*, and when some of it is free again."""
         now = self._clock()
         window = self._window(limit, key, now)
-        if window.weighted(now) + 1 <= limit.amount:
-            return WindowStats(now)
+        free_now = limit.amount - window.weighted(now)
+        if free_now >= 1:
+            return WindowStats(now, free_now)
         begin = window.index * window.seconds
         if window.present >= limit.amount:
             # Not in this window: in the next one, what is counted now is the share of the one before.
             begin, counted, free = begin + window.seconds, window.present, limit.amount
         else:
             counted, free = window.before, limit.amount - window.present
-        return WindowStats(begin + max(0.0, 1 - free / counted) * window.seconds)
+        return WindowStats(begin + max(0.0, 1 - free / counted) * window.seconds, 0)
 
     def _window(self, limit: Limit, key: tuple[str, ...], now: float) -> _Window:
         seconds = limit.seconds

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from czo_auth.core.errors import ApiKeyRateLimited, RateLimited
+from czo_auth.core.limit_report import RATE_LIMIT, Remaining
 from czo_auth.core.throttle import LimitedAction, RateLimit, network_of
 from czo_auth.runtime.counters import Counters
 from czo_auth.runtime.own_counters import Limit
@@ -75,12 +76,21 @@ class KeyLimits:
         self._now = now
         self._counters: Counters | None = None
 
-    async def hit(self, key_id: str, limit: RateLimit) -> None:
+    async def hit(self, key_id: str, limit: RateLimit) -> Remaining:
         """Count one use; see ``core.throttle.KeyRateLimits``."""
         # Made when the first key needs it: most deployments have none that does.
         counters = self._counters = self._counters or Counters(self._url, now=self._now)
         item = Limit(limit.requests, limit.window_seconds, "second")
-        if await counters.hit(item, "api_key", key_id):
-            return
-        left = math.ceil(await counters.frees_at(item, "api_key", key_id) - self._now().timestamp())
-        raise ApiKeyRateLimited(retry_after=min(max(1, left), limit.window_seconds))
+        passes = await counters.hit(item, "api_key", key_id)
+        window = await counters.window(item, "api_key", key_id)
+        now = self._now().timestamp()
+        # What is left is all until the counts of the present window begin to fade.
+        until = (
+            window.reset_time
+            if not window.remaining
+            else now - now % limit.window_seconds + limit.window_seconds
+        )
+        seconds = min(max(1, math.ceil(until - now)), limit.window_seconds)
+        if not passes:
+            raise ApiKeyRateLimited(retry_after=seconds)
+        return Remaining(RATE_LIMIT, window.remaining, seconds)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from czo_auth.core.actors import ActorRegistry
-from czo_auth.core.api_keys.last_used import LastUsed
+from czo_auth.core.api_keys.usage import KeyUsage
 from czo_auth.core.context import system_context
 from czo_auth.core.errors import Refusal, SecretUnreadable, StorageUnavailable
 from czo_auth.core.events.deliver import Relay, Sink
@@ -30,7 +30,9 @@ from czo_auth.core.flows.administration.sinks import ManageSinks
 from czo_auth.core.flows.administration.users import Administration
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.api_keys.manage import ManageApiKeys
+from czo_auth.core.flows.api_keys.quotas import SpendQuotas
 from czo_auth.core.flows.api_keys.report_leak import ReportLeak
+from czo_auth.core.flows.api_keys.usage import ReadKeyUsage
 from czo_auth.core.flows.authentication.authenticate import Authenticate
 from czo_auth.core.flows.authentication.exchange import ExchangeToken
 from czo_auth.core.flows.authentication.introspect import Introspect
@@ -211,7 +213,7 @@ class Runtime:
         settings = self.settings
         policies = settings.policies()
         self.storage: Storage = _storage_of(settings)
-        last_used = LastUsed()
+        key_usage = KeyUsage(records_addresses=policies.api_keys.records_addresses)
         session_uses = SessionUses(idle=policies.sessions.idle)
         self.services = services = Services(
             transactions=self.storage.transactions,
@@ -240,12 +242,14 @@ class Runtime:
         self.recovery = Recovery(services)
         self.key_expiry = KeyExpiry(services)
         self.audit_retention = AuditRetention(services)
-        self.manage_api_keys = ManageApiKeys(services)
         self.recent_proof = Reauthentication(services)
+        self.manage_api_keys = ManageApiKeys(services, self.recent_proof)
+        self.key_usage = ReadKeyUsage(services)
+        self._quotas = SpendQuotas(services.transactions)
         self.devices = AuthorizeDevice(services, self.manage_api_keys, self.recent_proof)
         self._housekeeping = Housekeeping(
             services.transactions,
-            last_used=last_used,
+            key_usage=key_usage,
             session_uses=session_uses,
             signing_keys=self.signing_keys,
             recovery=self.recovery,
@@ -256,10 +260,11 @@ class Runtime:
         )
         self.authenticate = Authenticate(
             services,
-            last_used,
+            key_usage,
             self.signing_keys,
             most_remembered=settings.remembered_credentials,
             session_uses=session_uses,
+            quotas=self._quotas,
         )
         self.sign_up = SignUp(services)
         self.sign_in = SignIn(services)
@@ -427,9 +432,10 @@ class Runtime:
             self._relaying = asyncio.create_task(self._relay.run())
         # At once too: a process that was killed may have left a deleted user half erased.
         self._background.spawn(self._housekeeping.keep_retention())
+        self._background.spawn(self._housekeeping.forget_key_addresses())
         await self._learn_hashes()
         self._background.repeat(self._learn_hashes, every=HASHES_EVERY)
-        self._background.repeat(self._housekeeping.flush_last_used, every=FLUSH_EVERY)
+        self._background.repeat(self._housekeeping.flush_key_uses, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.flush_session_uses, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
         self._background.repeat(self._housekeeping.forget_answers, every=ANSWERS_EVERY)
@@ -528,7 +534,8 @@ class Runtime:
         await self._background.finish()
         if self.is_started:
             with suppress(StorageUnavailable):
-                await self._housekeeping.flush_last_used()
+                await self._quotas.give_back()
+                await self._housekeeping.flush_key_uses()
                 await self._housekeeping.flush_session_uses()
         await self.subscribers.close()
         self._hashing.close()

@@ -9,9 +9,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     RowMapping,
-    String,
     and_,
-    bindparam,
     case,
     delete,
     func,
@@ -24,7 +22,6 @@ from sqlalchemy import (
 )
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
-from czo_auth.core.api_keys.last_used import RESOLUTION
 from czo_auth.core.api_keys.store import ApiKeys, KeyOrder
 from czo_auth.core.paging import PageQuery, Position
 from czo_auth.crypto.tokens import SHOWN_CHARACTERS
@@ -61,13 +58,17 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         user_id: str,
         *,
         organization_id: str | None = None,
+        unused_since: datetime | None = None,
         after: Position | None = None,
         limit: int,
         now: datetime,
     ) -> Sequence[ApiKey]:
         keys = self._tables.api_keys
         statement = select(*columns(keys, ApiKey)).where(
-            keys.c.user_id == user_id, self._is_of(organization_id), self._is_listed(now)
+            keys.c.user_id == user_id,
+            self._is_of(organization_id),
+            self._is_listed(now),
+            self._is_unused(unused_since),
         )
         return self._all(ApiKey, self._page(statement, keys, after, limit=limit))
 
@@ -92,10 +93,21 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         )
         return self._all(ApiKey, statement.order_by(*order).offset(offset).limit(limit))
 
-    def count_listed(self, user_id: str, *, organization_id: str | None = None, now: datetime) -> int:
+    def count_listed(
+        self,
+        user_id: str,
+        *,
+        organization_id: str | None = None,
+        unused_since: datetime | None = None,
+        now: datetime,
+    ) -> int:
         keys = self._tables.api_keys
         return self._how_many(
-            keys, keys.c.user_id == user_id, self._is_of(organization_id), self._is_listed(now)
+            keys,
+            keys.c.user_id == user_id,
+            self._is_of(organization_id),
+            self._is_listed(now),
+            self._is_unused(unused_since),
         )
 
     def list_kept(self, user_id: str) -> Sequence[ApiKey]:
@@ -108,6 +120,7 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         *,
         text: str | None,
         organization_id: str | None = None,
+        unused_since: datetime | None = None,
         page: PageQuery,
         now: datetime,
     ) -> Sequence[OwnedApiKey]:
@@ -117,14 +130,32 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
                 *columns(keys, ApiKey), users.c.email.label("owner_email"), users.c.name.label("owner_name")
             )
             .join_from(keys, users, users.c.id == keys.c.user_id)
-            .where(self._is_listed(now), self._is_of(organization_id), self._matches(text))
+            .where(
+                self._is_listed(now),
+                self._is_of(organization_id),
+                self._is_unused(unused_since),
+                self._matches(text),
+            )
         )
         return [_owned(row._mapping) for row in self._page_by_id(statement, keys, page, newest_first=True)]
 
-    def count_found(self, *, text: str | None, organization_id: str | None = None, now: datetime) -> int:
+    def count_found(
+        self,
+        *,
+        text: str | None,
+        organization_id: str | None = None,
+        unused_since: datetime | None = None,
+        now: datetime,
+    ) -> int:
         keys, users = self._tables.api_keys, self._tables.users
         joined = keys if text is None else keys.join(users, users.c.id == keys.c.user_id)
-        return self._how_many(joined, self._is_listed(now), self._is_of(organization_id), self._matches(text))
+        return self._how_many(
+            joined,
+            self._is_listed(now),
+            self._is_of(organization_id),
+            self._is_unused(unused_since),
+            self._matches(text),
+        )
 
     def count_live(self, user_id: str, *, now: datetime) -> int:
         keys = self._tables.api_keys
@@ -156,6 +187,9 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
                 allowed_ips=changed.allowed_ips,
                 rate_limit_max=changed.rate_limit_max,
                 rate_limit_window_seconds=changed.rate_limit_window_seconds,
+                quota_max=changed.quota_max,
+                quota_period=changed.quota_period,
+                quota_id=changed.quota_id,
                 updated_at=changed.updated_at,
             )
         )
@@ -203,24 +237,6 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
                 return ended
         return []
 
-    def touch(self, seen: Mapping[str, datetime]) -> None:
-        if not seen:
-            return
-        keys = self._tables.api_keys
-        key_id, seen_at = bindparam("key_id", type_=String), bindparam("seen_at", type_=Instant)
-        # Each process knows only its own uses: what another one wrote less than a minute before stays.
-        latest = bindparam("latest", type_=Instant)
-        statement = (
-            update(keys)
-            .where(keys.c.id == key_id, or_(keys.c.last_used_at.is_(None), keys.c.last_used_at <= latest))
-            .values(last_used_at=seen_at)
-        )
-        # In one order everywhere, so that two processes that flush the same keys queue instead of deadlocking.
-        self._connection.execute(
-            statement,
-            [{"key_id": key, "seen_at": at, "latest": at - RESOLUTION} for key, at in sorted(seen.items())],
-        )
-
     def prune_expired(self, *, before: datetime, expired: datetime) -> int:
         keys = self._tables.api_keys
         rotated = and_(keys.c.rotated_at.is_not(None), keys.c.expires_at < before)
@@ -235,6 +251,10 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         keys = self._tables.api_keys
         died = and_(keys.c.rotated_at.is_not(None), keys.c.expires_at.is_not(None), keys.c.expires_at <= now)
         return and_(keys.c.revoked_at.is_(None), not_(died))
+
+    def _is_unused(self, since: datetime | None) -> ColumnElement[bool]:
+        keys = self._tables.api_keys
+        return true() if since is None else func.coalesce(keys.c.last_used_at, keys.c.created_at) < since
 
     def _matches(self, text: str | None) -> ColumnElement[bool]:
         keys, users = self._tables.api_keys, self._tables.users

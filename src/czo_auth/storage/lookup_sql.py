@@ -16,6 +16,7 @@ from typing import Any
 
 from czo_auth.core.actors import Grants
 from czo_auth.core.api_keys.key import KeyRestrictions, rate_limit_of
+from czo_auth.core.api_keys.quota import quota_of
 from czo_auth.core.transaction import CredentialRecord
 from czo_auth.storage.column_types import from_milliseconds
 from czo_auth.storage.tables import checked_prefix
@@ -40,7 +41,7 @@ _API_KEY = (
     _COLUMNS + ", c.enabled, c.scopes, c.last_used_at, c.allowed_ips, c.rate_limit_max, "
     "c.rate_limit_window_seconds, m.two_factor_due_at, "
     + _GRANTS
-    + ", c.{by}\nFROM {prefix}api_keys AS c"
+    + ", c.quota_max, c.quota_period, c.quota_id, c.{by}\nFROM {prefix}api_keys AS c"
     + _OWNER
 )
 _SESSION = (
@@ -100,7 +101,7 @@ def api_key_record(row: Any) -> CredentialRecord:
         factor_proved_at=None,
         last_used_at=_time(row[11]),
         grants=_grants(row),
-        restrictions=None if row[12] is None and row[13] is None else _restrictions(row),
+        restrictions=None if row[12] is None and row[13] is None and row[18] is None else _restrictions(row),
         two_factor_due_at=_time(row[15]),
     )
 
@@ -116,6 +117,7 @@ def _restrictions(row: Any) -> KeyRestrictions:
     return KeyRestrictions(
         allowed_ips=None if row[12] is None else tuple(row[12].split()),
         rate_limit=rate_limit_of(row[13], row[14]),
+        quota=quota_of(row[18], row[19], row[20]),
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -484,12 +485,35 @@ class Tables:
             Column("rate_limit_window_seconds", Integer),
             Column("noticed_days", Integer),
             Column("unused_noticed_at", Instant),
+            Column("use_count", BigInteger, nullable=False, server_default="0"),
+            Column("last_used_ip", Text),
+            Column("quota_max", Integer),
+            Column("quota_period", Text),
+            Column("quota_id", String(36)),
             UniqueConstraint("digest"),
         )
         keys = self.api_keys.c
         Index(None, keys.user_id, keys.created_at)
         Index(None, keys.user_id, keys.expires_at)
         Index(None, keys.organization_id, keys.created_at)
+        self.api_key_usage = self._table(
+            "api_key_usage",
+            self._reference("api_key_id", "api_keys"),
+            Column("day", Date, nullable=False, index=True),
+            Column("used", BigInteger, nullable=False),
+            Column("refused", BigInteger, nullable=False),
+            PrimaryKeyConstraint("api_key_id", "day"),
+        )
+        # No foreign key: the successors of a key count under its id when it is gone.
+        self.api_key_quotas = self._table(
+            "api_key_quotas",
+            Column("counter_id", String(36), nullable=False),
+            Column("period", String(10), nullable=False),
+            Column("taken", BigInteger, nullable=False),
+            Column("granted", BigInteger, nullable=False),
+            Column("expires_at", Instant, nullable=False, index=True),
+            PrimaryKeyConstraint("counter_id", "period"),
+        )
 
     def _add_budgets(self) -> None:
         self.budgets = self._table(

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from czo_auth.core.context import Context
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.transaction import Transaction
+from czo_auth.storage.api_key_usage import SqlKeyQuotas, SqlKeyUses
 from czo_auth.storage.api_keys import SqlApiKeys
 from czo_auth.storage.audit_log import SqlAuditLog
 from czo_auth.storage.audit_removal import SqlAuditRemoval
@@ -96,6 +97,14 @@ class SqlTransaction:
     @cached_property
     def api_keys(self) -> SqlApiKeys:
         return SqlApiKeys(self.connection, self.tables)
+
+    @cached_property
+    def key_uses(self) -> SqlKeyUses:
+        return SqlKeyUses(self.connection, self.tables)
+
+    @cached_property
+    def key_quotas(self) -> SqlKeyQuotas:
+        return SqlKeyQuotas(self.connection, self.tables)
 
     @cached_property
     def organizations(self) -> SqlOrganizations:

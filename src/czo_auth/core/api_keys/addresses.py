@@ -19,6 +19,8 @@ from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.limits import MAX_ADDRESS, MAX_ADDRESSES
 
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
+_SHOWN_IPV4_BITS: Final = 24
+_SHOWN_IPV6_BITS: Final = 48
 Network = IPv4Network | IPv6Network
 
 
@@ -38,6 +40,20 @@ def canonical_address(text: str) -> str | None:
         mapped = address.ipv4_mapped
         return str(address if mapped is None else mapped)
     return str(address)
+
+
+def shortened_network(address: str) -> str | None:
+    """
+    Return the network of an address that says roughly where it is and not whose: an IPv4 /24 or an IPv6 /48.
+
+    Returns:
+        The network, like ``203.0.113.0/24``; None for what is no address.
+    """
+    canonical = canonical_address(address)
+    if canonical is None:
+        return None
+    prefix = _SHOWN_IPV6_BITS if ":" in canonical else _SHOWN_IPV4_BITS
+    return str(ip_network((canonical, prefix), strict=False))
 
 
 def canonical_allow_list(texts: Iterable[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from czo_auth.core.api_keys.quota import Quota, QuotaPeriod, quota_of
 from czo_auth.core.limits import MAX_API_KEYS_A_DAY
 from czo_auth.core.throttle import RateLimit
 
@@ -26,6 +27,7 @@ class ApiKeyPolicy:
         when_leaked: What a report of a leak does to a key.
         longest_days: The longest life of a key; None for no bound but ``longest_years``.
         unused_days: After so many days without use a key expires; None for never.
+        records_addresses: Whether the network that a key was last used from is kept.
     """
 
     prefix: str = "czo_"
@@ -36,6 +38,7 @@ class ApiKeyPolicy:
     when_leaked: LeakResponse = "revoke"
     longest_days: int | None = None
     unused_days: int | None = None
+    records_addresses: bool = True
 
     def farthest_end(self, now: datetime) -> datetime:
         """Return the last moment at which a key that is made *now* may end."""
@@ -58,6 +61,10 @@ class ApiKey:
         rate_limit_max, rate_limit_window_seconds: Uses in a window; both None for no limit.
         noticed_days: The least days before the expiry of which the owner knows; None when of none.
         unused_noticed_at: When the owner was told that it will expire for disuse.
+        use_count: Uses of it and, up to the rotation, of the key that it replaced.
+        last_used_ip: The network that it was last used from, like ``203.0.113.0/24``.
+        quota_max, quota_period: Uses in a day or month; both None for no quota.
+        quota_id: Under which the uses of its quota are counted; None as long as it had none.
     """
 
     id: str
@@ -79,11 +86,21 @@ class ApiKey:
     rate_limit_window_seconds: int | None = None
     noticed_days: int | None = None
     unused_noticed_at: datetime | None = None
+    use_count: int = 0
+    last_used_ip: str | None = None
+    quota_max: int | None = None
+    quota_period: QuotaPeriod | None = None
+    quota_id: str | None = None
 
     @property
     def rate_limit(self) -> RateLimit | None:
         """How often it may be used; None for no limit."""
         return rate_limit_of(self.rate_limit_max, self.rate_limit_window_seconds)
+
+    @property
+    def quota(self) -> Quota | None:
+        """How often it may be used in a day or month; None for no quota."""
+        return quota_of(self.quota_max, self.quota_period, self.quota_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +118,7 @@ class KeyRestrictions:
 
     allowed_ips: tuple[str, ...] | None
     rate_limit: RateLimit | None
+    quota: Quota | None = None
 
 
 def rate_limit_of(requests: int | None, window_seconds: int | None) -> RateLimit | None:

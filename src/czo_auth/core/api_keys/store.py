@@ -29,6 +29,7 @@ class ApiKeys(Protocol):
         user_id: str,
         *,
         organization_id: str | None = None,
+        unused_since: datetime | None = None,
         after: Position | None = None,
         limit: int,
         now: datetime,
@@ -38,6 +39,7 @@ class ApiKeys(Protocol):
 
         Args:
             organization_id: Keys of this organization only; None for all.
+            unused_since: Keys that were neither used nor made since then; None for all.
         """
 
     def list_sorted(
@@ -53,7 +55,14 @@ class ApiKeys(Protocol):
     ) -> Sequence[ApiKey]:
         """Read the keys of ``list_live`` in another order; those without an end count as the last to end."""
 
-    def count_listed(self, user_id: str, *, organization_id: str | None = None, now: datetime) -> int:
+    def count_listed(
+        self,
+        user_id: str,
+        *,
+        organization_id: str | None = None,
+        unused_since: datetime | None = None,
+        now: datetime,
+    ) -> int:
         """Count the keys that ``list_live`` would read without a limit."""
 
     def list_kept(self, user_id: str) -> Sequence[ApiKey]:
@@ -64,6 +73,7 @@ class ApiKeys(Protocol):
         *,
         text: str | None,
         organization_id: str | None = None,
+        unused_since: datetime | None = None,
         page: PageQuery,
         now: datetime,
     ) -> Sequence[OwnedApiKey]:
@@ -75,7 +85,14 @@ class ApiKeys(Protocol):
                 literal, not a pattern.
         """
 
-    def count_found(self, *, text: str | None, organization_id: str | None = None, now: datetime) -> int:
+    def count_found(
+        self,
+        *,
+        text: str | None,
+        organization_id: str | None = None,
+        unused_since: datetime | None = None,
+        now: datetime,
+    ) -> int:
         """Count the keys that match."""
 
     def count_live(self, user_id: str, *, now: datetime) -> int:
@@ -113,9 +130,6 @@ class ApiKeys(Protocol):
         Keys that cannot live any more are left alone. At most a thousand rows a call; call it again while it answers
         any.
         """
-
-    def touch(self, seen: Mapping[str, datetime]) -> None:
-        """Move ``last_used_at`` of several keys forward, at most once a minute for all processes, never back (S19)."""
 
     def list_owners_due(self, *, now: datetime, limit: int) -> Sequence[str]:
         """Return owners of live keys that end within `lifetime.NOTICE_DAYS` and whose notice is due."""

@@ -103,7 +103,11 @@ API_KEY_ADDRESS_REFUSED = _action(
     "auth.apikey.address_refused",
     "An API key was used from an address that is not on its list; recorded once an hour for each key and process.",
 )
-API_KEY_CHANGED = _action("auth.apikey.changed", "An API key was changed; `changed` names what.")
+API_KEY_CHANGED = _action(
+    "auth.apikey.changed",
+    "An API key was changed; `changed` names what. Where the quota changed, `quotaBefore` and `quota` say how, like"
+    " `1000/day`.",
+)
 API_KEY_LEAK_REPORTED = _action(
     "auth.apikey.leak_reported", "Somebody reported leaked API keys; `reported` and `acted` are counts."
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from czo_auth.core.api_keys import key as core
+from czo_auth.core.api_keys import usage as core_usage
+from czo_auth.core.api_keys.quota import QuotaPeriod
 from czo_auth.core.flows.api_keys.manage import CreatedApiKey as CoreCreatedApiKey
 from czo_auth.core.paging import Page
-from czo_auth.rest.records.base import LEFT_OUT, Count, Id, Listed, Object, Record, Timestamp
+from czo_auth.rest.records.base import LEFT_OUT, Count, Day, Id, Listed, Object, Record, Timestamp
 
 
 def rate_limit_fields(api_key: core.ApiKey) -> dict[str, Any]:
@@ -39,6 +42,10 @@ class ApiKey(Record):
     rate_limit_enabled: bool
     rate_limit_max: Count | None
     rate_limit_time_window: Count | None
+    use_count: Count
+    last_used_ip: str | None
+    quota_max: Count | None
+    quota_period: QuotaPeriod | None
 
     @classmethod
     def of(cls, api_key: core.ApiKey, **more: Any) -> Self:
@@ -58,6 +65,10 @@ class ApiKey(Record):
             rotated_at=api_key.rotated_at,
             allowed_ips=None if api_key.allowed_ips is None else list(api_key.allowed_ips),
             **rate_limit_fields(api_key),
+            use_count=api_key.use_count,
+            last_used_ip=api_key.last_used_ip,
+            quota_max=api_key.quota_max,
+            quota_period=api_key.quota_period,
             **more,
         )
 
@@ -142,7 +153,7 @@ class ClientApiKey(Record):
             created_at=api_key.created_at,
             updated_at=api_key.updated_at,
             last_request=api_key.last_used_at,
-            request_count=0,
+            request_count=api_key.use_count,
             permissions=None,
             metadata=api_key.metadata,
             remaining=None,
@@ -207,3 +218,28 @@ class ApiKeyVerdict(Record):
     valid: bool
     code: str | None = LEFT_OUT
     api_key: VerifiedApiKey | None = LEFT_OUT
+
+
+class DayUsage(Record):
+    """Uses of a key on one day (UTC), and uses that were refused."""
+
+    day: Day
+    used: Count
+    refused: Count
+
+    @classmethod
+    def of(cls, usage: core_usage.DayUsage) -> Self:
+        """Make the record of a day."""
+        return cls(day=usage.day, used=usage.used, refused=usage.refused)
+
+
+class KeyUsage(Record):
+    """The days on which a key was used or refused, the oldest first; ``total`` counts days."""
+
+    usage: list[DayUsage]
+    total: Count
+
+    @classmethod
+    def of(cls, days: Sequence[core_usage.DayUsage]) -> Self:
+        """Answer with the days of a key."""
+        return cls(usage=[DayUsage.of(each) for each in days], total=len(days))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -21,8 +21,11 @@ TIME: Final[Schema] = {
     "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
 }
 
+DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
+
 Id = Annotated[str, WithJsonSchema(ID)]
 Timestamp = Annotated[datetime, PlainSerializer(format_timestamp, return_type=str), WithJsonSchema(TIME)]
+Day = Annotated[date, WithJsonSchema(DAY)]
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
 Object = Annotated[
     Mapping[str, Any], PlainSerializer(dict, return_type=dict), WithJsonSchema({"type": "object"})

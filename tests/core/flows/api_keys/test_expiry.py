@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.api_keys.last_used import LastUsed
+from czo_auth.core.api_keys.usage import GatheredUses, KeyUsage, LastUse
 from czo_auth.core.errors import InvalidApiKey, StorageUnavailable
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
@@ -264,7 +264,8 @@ async def test_use_after_the_warning_begins_a_new_life(deployment: Deployment) -
     await set_rules(deployment, ada, acme, api_key_unused_days=30)
     life = deployment.runtime.key_expiry
     await keep(life, NOW + 25 * DAY)
-    await deployment.transactions.run(lambda tx: tx.api_keys.touch({key.id: NOW + 26 * DAY}))
+    used = GatheredUses(latest={key.id: LastUse(NOW + 26 * DAY, None)})
+    await deployment.transactions.run(lambda tx: tx.key_uses.add(used, keeps_addresses=True))
     for at in (31, 40, 48.9):
         await keep(life, NOW + at * DAY)
     assert len(await deployment.events(EXPIRING)) == 1
@@ -279,11 +280,11 @@ class Processes:
 
     def __init__(self, deployment: Deployment) -> None:
         self.now = NOW
-        self.uses = LastUsed(), LastUsed()
+        self.uses = KeyUsage(), KeyUsage()
         self.here, self.there = (
             Housekeeping(
                 deployment.transactions,
-                last_used=uses,
+                key_usage=uses,
                 signing_keys=deployment.runtime.signing_keys,
                 recovery=deployment.runtime.recovery,
                 key_expiry=deployment.runtime.key_expiry,
@@ -310,10 +311,10 @@ async def test_use_that_still_waits_in_a_batch_keeps_the_key(deployment: Deploym
     await processes.keep(23.01)
     used = NOW + 30 * DAY - MINUTE
     for uses, key in zip(processes.uses, (mine, theirs), strict=True):
-        uses.saw(key.id, stored=None, now=used)
+        uses.saw(key.id, stored=None, address=None, now=used)
     await processes.keep(30.04)
     assert await deployment.events(EXPIRED) == []
-    await processes.there.flush_last_used()
+    await processes.there.flush_key_uses()
     await processes.keep(31)
     assert await deployment.events(EXPIRED) == []
     assert {key.last_used_at for key in await deployment.live_keys(ada)} == {used}
@@ -329,7 +330,7 @@ async def test_nothing_ends_for_disuse_within_an_hour_of_an_outage(
     processes = Processes(deployment)
     await processes.keep(23.01)
     processes.now = NOW + 40 * DAY
-    processes.uses[0].saw("nobody", stored=None, now=NOW)
+    processes.uses[0].saw("nobody", stored=None, address=None, now=NOW)
     unreachable = open_storage("postgresql://nobody@127.0.0.1:1/nothing")
     with monkeypatch.context() as outage:
         outage.setattr(processes.here, "_transactions", unreachable.transactions)

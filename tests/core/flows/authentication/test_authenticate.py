@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import pytest
 
-from czo_auth.core.api_keys.last_used import LastUsed
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
+from czo_auth.core.api_keys.usage import KeyUsage
 from czo_auth.core.errors import InvalidApiKey, InvalidToken
 from czo_auth.core.flows.api_keys.manage import CreatedApiKey, NewApiKey
 from czo_auth.core.flows.authentication.authenticate import Authenticate
@@ -87,9 +87,9 @@ class Memory:
 
     def __init__(self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *, most: int = 10) -> None:
         services = deployment.runtime.services
-        self.last_used = LastUsed()
+        self.key_usage = KeyUsage()
         self.authenticate = Authenticate(
-            services, self.last_used, deployment.runtime.signing_keys, most_remembered=most
+            services, self.key_usage, deployment.runtime.signing_keys, most_remembered=most
         )
         self.lookups = 0
         self.verified = 0
@@ -102,6 +102,9 @@ class Memory:
             return verify(token, **how)
 
         monkeypatch.setattr(services.access_tokens, "verify", verify_and_count)
+
+    def take_latest(self) -> dict[str, datetime]:
+        return {key_id: last.at for key_id, last in self.key_usage.take().latest.items()}
 
     def _counted(self, find: Any) -> Any:
         async def find_and_count(value: str) -> object:
@@ -135,10 +138,16 @@ async def test_what_was_proved_is_recalled_without_a_look_into_the_database(
     for _ in range(2):
         assert await memory.authenticate.session_token(issued.session_token, now=NOW) is by_session
         assert await memory.authenticate.access_token(access_token, client=nowhere, now=NOW) is by_token
-        assert memory.authenticate.get_cached(issued.session_token.encode(), clock=lambda: NOW) is by_session
-        assert memory.authenticate.get_cached(access_token.encode(), clock=lambda: NOW) is by_token
+        assert (
+            memory.authenticate.get_cached(issued.session_token.encode(), client=nowhere, clock=lambda: NOW)
+            is by_session
+        )
+        assert (
+            memory.authenticate.get_cached(access_token.encode(), client=nowhere, clock=lambda: NOW)
+            is by_token
+        )
     assert memory.lookups == 2
-    assert memory.last_used.take() == {}
+    assert memory.take_latest() == {}
 
 
 async def test_nothing_is_recalled_of_what_was_not_proved_or_has_changed(
@@ -151,15 +160,15 @@ async def test_nothing_is_recalled_of_what_was_not_proved_or_has_changed(
         raise AssertionError("the clock is asked for what is known only")
 
     token = issued.session_token.encode()
-    assert memory.authenticate.get_cached(token, clock=no_clock) is None
+    assert memory.authenticate.get_cached(token, client=nowhere, clock=no_clock) is None
     await memory.authenticate.session_token(issued.session_token, now=NOW)
-    assert memory.authenticate.get_cached(b"another", clock=no_clock) is None
+    assert memory.authenticate.get_cached(b"another", client=nowhere, clock=no_clock) is None
     await deployment.transactions.run(
         lambda tx: tx.sessions.revoke(issued.session.id, reason="test", now=NOW)
     )
     # PostgreSQL's notification takes a millisecond; SQLite needs none.
     await asyncio.sleep(0.1)
-    assert memory.authenticate.get_cached(token, clock=lambda: NOW) is None
+    assert memory.authenticate.get_cached(token, client=nowhere, clock=lambda: NOW) is None
 
 
 async def test_key_that_is_recalled_is_used(
@@ -171,11 +180,14 @@ async def test_key_that_is_recalled_is_used(
         created = await key_of(deployment, await deployment.person("ada"))
         memory.lookups = 0
         await memory.key(created.key)
-        assert memory.last_used.take() == {created.api_key.id: NOW}
-        assert memory.authenticate.get_cached(created.key.encode(), clock=lambda: NOW + MINUTE) is not None
-        assert memory.last_used.take() == {created.api_key.id: NOW + MINUTE}
+        assert memory.take_latest() == {created.api_key.id: NOW}
+        assert (
+            memory.authenticate.get_cached(created.key.encode(), client=nowhere, clock=lambda: NOW + MINUTE)
+            is not None
+        )
+        assert memory.take_latest() == {created.api_key.id: NOW + MINUTE}
         await memory.key(created.key, now=NOW + 2 * MINUTE)
-        assert memory.last_used.take() == {created.api_key.id: NOW + 2 * MINUTE}
+        assert memory.take_latest() == {created.api_key.id: NOW + 2 * MINUTE}
         assert memory.lookups == 1
 
 
@@ -203,7 +215,7 @@ async def test_key_is_remembered_unless_the_host_decides_on_its_scopes(
         for minutes in range(3):
             principal = await memory.key(created.key, now=NOW + minutes * MINUTE)
             assert principal.scopes == tuple(scopes)
-            assert memory.last_used.take() == {created.api_key.id: NOW + minutes * MINUTE}
+            assert memory.take_latest() == {created.api_key.id: NOW + minutes * MINUTE}
         assert memory.lookups == lookups
 
 

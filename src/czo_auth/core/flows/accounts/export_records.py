@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.events.types import AuditRecord
@@ -59,7 +60,7 @@ def sections(tx: Transaction, user: User, fields: UserFields) -> Json:
             }
             for passkey in tx.passkeys.list(user.id)
         ],
-        "apiKeys": [_api_key(key) for key in tx.api_keys.list_kept(user.id)],
+        "apiKeys": [_api_key(tx, key) for key in tx.api_keys.list_kept(user.id)],
         "organizations": [
             {
                 "id": organization.id,
@@ -127,7 +128,7 @@ def _two_factor(tx: Transaction, user: User) -> Json:
     }
 
 
-def _api_key(key: ApiKey) -> Json:
+def _api_key(tx: Transaction, key: ApiKey) -> Json:
     return {
         "id": key.id,
         "name": key.name,
@@ -140,6 +141,14 @@ def _api_key(key: ApiKey) -> Json:
         "createdAt": iso_timestamp(key.created_at),
         "expiresAt": None if key.expires_at is None else iso_timestamp(key.expires_at),
         "lastUsedAt": None if key.last_used_at is None else iso_timestamp(key.last_used_at),
+        "lastUsedIp": key.last_used_ip,
+        "useCount": key.use_count,
+        "quotaMax": key.quota_max,
+        "quotaPeriod": key.quota_period,
+        "usage": [
+            {"day": each.day.isoformat(), "used": each.used, "refused": each.refused}
+            for each in tx.key_uses.list_days(key.id, first=date.min, last=date.max)
+        ],
     }
 
 

@@ -15,6 +15,7 @@ async def search_api_keys(
     *,
     text: str | None,
     organization_id: str | None = None,
+    unused_since: datetime | None = None,
     page: PageQuery = FIRST_PAGE,
     now: datetime,
 ) -> Page[OwnedApiKey]:
@@ -25,14 +26,19 @@ async def search_api_keys(
         text: What the owner's address or name contains, or what the key begins with; of a whole key only the
             characters that are stored count. None for all.
         organization_id: Keys of this organization only; None for all.
+        unused_since: Keys that were neither used nor made since then; None for all.
 
     Raises:
         ValidationFailed: By the cursor.
     """
 
     def find_page(tx: Transaction) -> Page[OwnedApiKey]:
-        found = tx.api_keys.search(text=text, organization_id=organization_id, page=page, now=now)
-        total = tx.api_keys.count_found(text=text, organization_id=organization_id, now=now)
+        found = tx.api_keys.search(
+            text=text, organization_id=organization_id, unused_since=unused_since, page=page, now=now
+        )
+        total = tx.api_keys.count_found(
+            text=text, organization_id=organization_id, unused_since=unused_since, now=now
+        )
         return page_by_id(found, page, total=total, id_of=lambda each: each.key.id)
 
     return await services.transactions.read(find_page)

@@ -201,11 +201,12 @@ class Administration:
         user_id: str,
         *,
         organization_id: str | None = None,
+        unused_since: datetime | None = None,
         page: PageQuery = FIRST_PAGE,
         now: datetime,
     ) -> Page[ApiKey]:
         """
-        List a user's keys, newest first.
+        List a user's keys, newest first; those not used since *unused_since* if given.
 
         Raises:
             NotFound: There is no such user.
@@ -213,7 +214,12 @@ class Administration:
         """
         user = await self.get(user_id)
         return await list_keys_of(
-            self._services, user.id, organization_id=organization_id, page=page, now=now
+            self._services,
+            user.id,
+            organization_id=organization_id,
+            unused_since=unused_since,
+            page=page,
+            now=now,
         )
 
     async def get_api_key(self, key_id: str) -> ApiKey:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any, Protocol
 
 from czo_auth.core.api_keys.addresses import canonical_allow_list, is_within
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.lifetime import bounded_end, notice_within, shorter
+from czo_auth.core.api_keys.quota import Quota, QuotaUpdate, lets_more_pass
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate, is_as_tight
 from czo_auth.core.api_keys.scopes import check_form, check_grant
 from czo_auth.core.api_keys.store import KeyOrder
@@ -23,11 +25,13 @@ from czo_auth.core.errors import (
     LifetimeTooLong,
     NotFound,
     NotMemberOfOrganization,
+    ReauthenticationRequired,
     ValidationFailed,
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_CHANGED, AuditEvent
 from czo_auth.core.fields import checked_metadata, checked_name
+from czo_auth.core.flows.api_keys.quotas import carry_count_over
 from czo_auth.core.flows.demanded_factor import check_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
@@ -52,11 +56,17 @@ class NewApiKey:
     metadata: Mapping[str, object] | None = None
     allowed_ips: tuple[str, ...] | None = None
     rate_limit: RateLimitUpdate = field(default_factory=RateLimitUpdate)
+    quota: QuotaUpdate = field(default_factory=QuotaUpdate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyChanges:
-    """What a user changes on a key; *given* names the fields that were sent."""
+    """
+    What a user changes on a key; *given* names the fields that were sent.
+
+    Attributes:
+        password, code: Sent along as recent proof, which a quota that lets more pass asks for.
+    """
 
     given: frozenset[str]
     name: str | None = None
@@ -66,6 +76,25 @@ class ApiKeyChanges:
     metadata: Mapping[str, object] | None = None
     allowed_ips: tuple[str, ...] | None = None
     rate_limit: RateLimitUpdate = field(default_factory=RateLimitUpdate)
+    quota: QuotaUpdate = field(default_factory=QuotaUpdate)
+    password: str | None = field(default=None, repr=False)
+    code: str | None = field(default=None, repr=False)
+
+
+class ConsumableProof(Protocol):
+    """A verified proof of who asks (`czo_auth.core.flows.two_factor.reauthenticate.VerifiedProof`)."""
+
+    def consume(self, tx: Transaction) -> User:
+        """Lock the user and spend what was sent; the first thing in the transaction of the change."""
+
+
+class RecentProof(Protocol):
+    """Asks for recent proof (`czo_auth.core.flows.two_factor.reauthenticate.Reauthentication`)."""
+
+    async def require(
+        self, *, password: str | None = None, code: str | None = None, context: Context
+    ) -> ConsumableProof:
+        """Refuse unless the caller proved lately who they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +117,16 @@ class PreparedApiKey:
 class ManageApiKeys:
     """What a user does with their own keys. The owner is the session's user, whatever the body says (S16)."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, recent_proof: RecentProof) -> None:
         self._services = services
+        self._recent_proof = recent_proof
 
     async def create(self, new: NewApiKey, *, context: Context) -> CreatedApiKey:
         """
         Create a key. Where a longest life is set, a key without an expiry gets it (docs/decisions/0011).
 
         Raises:
-            ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the rate limit.
+            ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the limits.
             LifetimeTooLong: The expiry lies beyond the longest life of the organization or the deployment.
             NotMemberOfOrganization, InsufficientApiKeyPermissions: By the organization.
             InsufficientScope: More than the creator may use is asked for.
@@ -112,7 +142,7 @@ class ManageApiKeys:
         Check what is asked for, and draw the key; nothing is stored yet.
 
         Raises:
-            ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the rate limit.
+            ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the limits.
         """
         principal = context.caller
         name, metadata = checked_name(new.name), checked_metadata(new.metadata)
@@ -120,9 +150,11 @@ class ManageApiKeys:
         wished_end = self._expiry(new, now=context.now)
         allowed_ips = None if new.allowed_ips is None else canonical_allow_list(new.allowed_ips)
         rate_limit = new.rate_limit.on(None)
+        key_id = new_id(context.now)
+        quota = new.quota.on(None, key_id=key_id)
         key = tokens.new_token(self._services.policies.api_keys.prefix)
         api_key = ApiKey(
-            id=new_id(context.now),
+            id=key_id,
             user_id=principal.user_id,
             organization_id=new.organization_id,
             actor_type=principal.actor_type,
@@ -139,6 +171,7 @@ class ManageApiKeys:
             allowed_ips=allowed_ips,
             rate_limit_max=rate_limit.requests if rate_limit else None,
             rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
+            **_quota_fields(quota),
         )
 
         return PreparedApiKey(principal=principal, api_key=api_key, key=key)
@@ -237,17 +270,27 @@ class ManageApiKeys:
             raise ValidationFailed(details=(("expiresAt", "The expiry is too far away."),))
 
     async def list(
-        self, *, organization_id: str | None, page: PageQuery = FIRST_PAGE, context: Context
+        self,
+        *,
+        organization_id: str | None,
+        unused_since: datetime | None = None,
+        page: PageQuery = FIRST_PAGE,
+        context: Context,
     ) -> Page[ApiKey]:
         """
-        List the user's keys, newest first; those of one organization if given.
+        List the user's keys, newest first; those of one organization, or those not used since a time, if given.
 
         Raises:
             ValidationFailed: By the cursor.
         """
         principal = context.caller
         return await list_keys_of(
-            self._services, principal.user_id, organization_id=organization_id, page=page, now=context.now
+            self._services,
+            principal.user_id,
+            organization_id=organization_id,
+            unused_since=unused_since,
+            page=page,
+            now=context.now,
         )
 
     async def list_sorted(
@@ -291,27 +334,50 @@ class ManageApiKeys:
 
     async def change(self, key_id: str, changes: ApiKeyChanges, *, context: Context) -> ApiKey:
         """
-        Rename, narrow, switch off or on, or move the expiry.
+        Rename, narrow, switch off or on, move the expiry, or set a quota. One that lets more pass asks for a recent
+        proof; the host's own code needs none.
 
         Raises:
             NotFound: Not one of the user's keys.
             ValidationFailed: Scopes, allow-list or rate limit would widen, or the key has expired already.
             LifetimeTooLong: The expiry lies beyond the longest life, counted from the key's creation.
+            ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
         principal = context.caller
+        proof = await self._prove_raise(key_id, changes, context=context)
 
         def update_key(tx: Transaction) -> ApiKey:
             longest_days = self._lock_longest_days(tx, _own(tx, principal, key_id).organization_id)
-            tx.users.lock(principal.user_id)
+            if proof is None:
+                tx.users.lock(principal.user_id)
+            else:
+                proof.consume(tx)
             key = _own(tx, principal, key_id)
             changed = self._apply(key, changes, longest_days=longest_days, now=tx.now)
+            if proof is None and _needs_proof(principal) and lets_more_pass(changed.quota, key.quota):
+                # It was tightened while this request was under way.
+                raise ReauthenticationRequired
             if not tx.api_keys.update(changed):
                 raise NotFound
-            audit_event = key_event(API_KEY_CHANGED, changed, changed=sorted(changes.given))
-            tx.record(audit_event)
+            carry_count_over(tx, old=key.quota, new=changed.quota)
+            given = sorted(changes.given | changes.quota.given)
+            tx.record(key_event(API_KEY_CHANGED, changed, changed=given, **_quota_details(key, changed)))
             return changed
 
         return await self._services.transactions.run(update_key, context)
+
+    async def _prove_raise(
+        self, key_id: str, changes: ApiKeyChanges, *, context: Context
+    ) -> ConsumableProof | None:
+        """Ask for a recent proof if the quota would let more pass; what else is wrong is said first."""
+        principal = context.caller
+        if not changes.quota.given or not _needs_proof(principal):
+            return None
+        key = await self._services.transactions.read(lambda tx: _own(tx, principal, key_id), context)
+        changed = self._apply(key, changes, longest_days=None, now=context.now)
+        if not lets_more_pass(changed.quota, key.quota):
+            return None
+        return await self._recent_proof.require(password=changes.password, code=changes.code, context=context)
 
     def _apply(
         self, key: ApiKey, changes: ApiKeyChanges, *, longest_days: int | None, now: datetime
@@ -340,6 +406,7 @@ class ManageApiKeys:
             rate_limit_max=rate_limit.requests if rate_limit else None,
             rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
             updated_at=now,
+            **_quota_fields(changes.quota.on(key.quota, key_id=key.quota_id or key.id), before=key),
         )
 
     def _moved_end(
@@ -460,6 +527,32 @@ def _tightened_rate(key: ApiKey, wish: RateLimitUpdate) -> RateLimit | None:
     return new
 
 
+def _needs_proof(principal: Principal) -> bool:
+    """Whether a person asks, and not the host's own code for one."""
+    return not (principal.kind == "session" and principal.session_id is None)
+
+
+def _quota_fields(quota: Quota | None, *, before: ApiKey | None = None) -> dict[str, Any]:
+    """Return the columns of a quota. The counter outlives a removal, so that removing it forgets no use."""
+    counter_id = quota.counter_id if quota else before.quota_id if before else None
+    return {
+        "quota_max": quota.maximum if quota else None,
+        "quota_period": quota.period if quota else None,
+        "quota_id": counter_id,
+    }
+
+
+def _quota_details(before: ApiKey, after: ApiKey) -> dict[str, object]:
+    """Return what is recorded of a quota that changed."""
+    if (before.quota_max, before.quota_period) == (after.quota_max, after.quota_period):
+        return {}
+    return {"quotaBefore": _quota_text(before), "quota": _quota_text(after)}
+
+
+def _quota_text(key: ApiKey) -> str | None:
+    return None if key.quota_max is None else f"{key.quota_max}/{key.quota_period}"
+
+
 def _died_at_rotation(key: ApiKey) -> bool:
     return key.rotated_at is not None and key.expires_at is not None and key.expires_at <= key.rotated_at
 
@@ -491,10 +584,20 @@ def revoke_keys(tx: Transaction, *, user_id: str | None, organization_id: str | 
 
 
 async def list_keys_of(
-    services: Services, user_id: str, *, organization_id: str | None, page: PageQuery, now: datetime
+    services: Services,
+    user_id: str,
+    *,
+    organization_id: str | None,
+    unused_since: datetime | None = None,
+    page: PageQuery,
+    now: datetime,
 ) -> Page[ApiKey]:
     """
     List a user's keys, newest first. Who may is decided before.
+
+    Args:
+        organization_id: Keys of this organization only; None for all.
+        unused_since: Keys that were neither used nor made since then; None for all.
 
     Raises:
         ValidationFailed: By the cursor.
@@ -503,9 +606,16 @@ async def list_keys_of(
 
     def read(tx: Transaction) -> Page[ApiKey]:
         found = tx.api_keys.list_live(
-            user_id, organization_id=organization_id, after=after, limit=page.limit + 1, now=now
+            user_id,
+            organization_id=organization_id,
+            unused_since=unused_since,
+            after=after,
+            limit=page.limit + 1,
+            now=now,
         )
-        total = tx.api_keys.count_listed(user_id, organization_id=organization_id, now=now)
+        total = tx.api_keys.count_listed(
+            user_id, organization_id=organization_id, unused_since=unused_since, now=now
+        )
         return page_of(found, page, total=total, position=lambda key: (key.created_at, key.id))
 
     return await services.transactions.read(read)

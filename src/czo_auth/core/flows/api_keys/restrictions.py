@@ -1,4 +1,4 @@
-"""What is asked of each use of a guarded key: where it comes from, and whether it comes too often."""
+"""What is asked of each use of a restricted key: where it comes from, and whether it comes too often."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from datetime import datetime
 
 from czo_auth.core.api_keys.addresses import admits
 from czo_auth.core.api_keys.key import KeyRestrictions
+from czo_auth.core.api_keys.quota import period_at
 from czo_auth.core.context import Context
-from czo_auth.core.errors import IpAddressNotAllowed
+from czo_auth.core.errors import ApiKeyLimited, ApiKeyRateLimited, IpAddressNotAllowed
 from czo_auth.core.events.types import API_KEY_ADDRESS_REFUSED, AuditEvent
+from czo_auth.core.flows.api_keys.quotas import SpendQuotas
 from czo_auth.core.flows.services import Services
+from czo_auth.core.limit_report import QUOTA, RATE_LIMIT, LimitPolicy, LimitReport, Remaining
 from czo_auth.core.principal import Principal
 from czo_auth.core.recorded import RecordedOnce
 
@@ -29,25 +32,31 @@ class RestrictedKey:
 
 class EnforceRestrictions:
     """
-    Enforces allow-lists and rate limits.
+    Enforces allow-lists, rate limits and quotas.
 
     A refused address is recorded for each key at most once an hour in each process: a flood of requests must not
     become a flood of audit records.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, quotas: SpendQuotas) -> None:
         self._services = services
+        self._quotas = quotas
         self._recorded = RecordedOnce()
 
-    async def admit(self, key: RestrictedKey, *, client: ClientAddress, now: datetime) -> None:
+    async def admit(self, key: RestrictedKey, *, client: ClientAddress, now: datetime) -> LimitReport | None:
         """
         Let one use of a key pass.
 
-        The address comes first, so that strangers cannot use the rate up.
+        The address comes first, so that strangers use neither rate nor quota up; the rate comes before the quota, which
+        what is refused for coming too fast does not use up.
+
+        Returns:
+            The limits of the key, and what is left of them; None when it has neither.
 
         Raises:
             IpAddressNotAllowed: The key has a list that the address is not on, or the address is not known.
-            ApiKeyRateLimited: It was used too often.
+            ApiKeyRateLimited, QuotaExceeded: It was used too often.
+            StorageUnavailable: What is left of its quota is not known.
         """
         restrictions, key_id = key.restrictions, key.principal.api_key_id or ""
         if restrictions.allowed_ips is not None:
@@ -55,8 +64,25 @@ class EnforceRestrictions:
             if not admits(restrictions.allowed_ips, address):
                 self._record(Context(now=now, ip=address).of(key.principal))
                 raise IpAddressNotAllowed
+        if restrictions.rate_limit is None and restrictions.quota is None:
+            return None
+        policies = _policies(restrictions, now=now)
+        try:
+            return LimitReport(policies, await self._spend(key_id, restrictions, now=now))
+        except ApiKeyLimited as refusal:
+            name = RATE_LIMIT if isinstance(refusal, ApiKeyRateLimited) else QUOTA
+            refusal.limits = LimitReport(policies, (Remaining(name, 0, refusal.retry_after or 1),))
+            raise
+
+    async def _spend(
+        self, key_id: str, restrictions: KeyRestrictions, *, now: datetime
+    ) -> tuple[Remaining, ...]:
+        remaining = []
         if restrictions.rate_limit is not None:
-            await self._services.key_limits.hit(key_id, restrictions.rate_limit)
+            remaining.append(await self._services.key_limits.hit(key_id, restrictions.rate_limit))
+        if restrictions.quota is not None:
+            remaining.append(await self._quotas.spend(restrictions.quota, now=now))
+        return tuple(remaining)
 
     def _record(self, context: Context) -> None:
         principal = context.caller
@@ -75,3 +101,13 @@ class EnforceRestrictions:
             await self._services.transactions.run(lambda tx: tx.record(audit_event), context)
 
         self._services.background.spawn(record_denied())
+
+
+def _policies(restrictions: KeyRestrictions, *, now: datetime) -> tuple[LimitPolicy, ...]:
+    policies = []
+    rate, quota = restrictions.rate_limit, restrictions.quota
+    if rate is not None:
+        policies.append(LimitPolicy(RATE_LIMIT, rate.requests, rate.window_seconds))
+    if quota is not None:
+        policies.append(LimitPolicy(QUOTA, quota.maximum, period_at(quota.period, now).seconds))
+    return tuple(policies)

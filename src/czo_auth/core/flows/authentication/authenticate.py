@@ -7,13 +7,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from czo_auth.core.api_keys.last_used import LastUsed
+from czo_auth.core.api_keys.usage import KeyUsage
 from czo_auth.core.errors import (
+    ApiKeyLimited,
     InvalidApiKey,
     InvalidToken,
+    IpAddressNotAllowed,
     OrganizationTwoFactorRequired,
     TwoFactorSetupRequired,
 )
+from czo_auth.core.flows.api_keys.quotas import SpendQuotas
 from czo_auth.core.flows.api_keys.restrictions import ClientAddress, EnforceRestrictions, RestrictedKey
 from czo_auth.core.flows.authentication.cache import CredentialCache, make_room
 from czo_auth.core.flows.services import Services
@@ -42,14 +45,15 @@ class Authenticate:
     def __init__(
         self,
         services: Services,
-        last_used: LastUsed,
+        key_usage: KeyUsage,
         signing_keys: SigningKeys,
         *,
         most_remembered: int,
         session_uses: SessionUses | None = None,
+        quotas: SpendQuotas | None = None,
     ) -> None:
         self._services = services
-        self._last_used = last_used
+        self._key_usage = key_usage
         self._session_uses = session_uses or SessionUses(idle=services.policies.sessions.idle)
         self._signing_keys = signing_keys
         self._lookup = services.lookup
@@ -61,9 +65,11 @@ class Authenticate:
         self._restricted: CredentialCache[RestrictedKey] = CredentialCache(
             services.lookup, most=most_remembered
         )
-        self._restrictions = EnforceRestrictions(services)
+        self._restrictions = EnforceRestrictions(services, quotas or SpendQuotas(services.transactions))
 
-    def get_cached(self, token: bytes, *, clock: Callable[[], datetime]) -> Principal | None:
+    def get_cached(
+        self, token: bytes, *, client: ClientAddress, clock: Callable[[], datetime]
+    ) -> Principal | None:
         """
         Recall whose *token* is, if it was proved and nothing has changed since.
 
@@ -71,6 +77,7 @@ class Authenticate:
 
         Args:
             token: Whatever stood behind ``Bearer``.
+            client: Where the request comes from; asked once a minute for a key.
             clock: Asked only for a token that is known.
         """
         if self._cache.is_empty:
@@ -81,7 +88,7 @@ class Authenticate:
         now = clock()
         principal = self._cache.get(digest, change_token=self._cache.change_token(), now=now)
         if principal is not None:
-            self._count_use(principal, now=now)
+            self._count_use(principal, client=client, now=now)
         return principal
 
     async def api_key(self, key: str, *, client: ClientAddress, now: datetime) -> Principal:
@@ -89,28 +96,27 @@ class Authenticate:
         Prove an API key, and count this as a use of it.
 
         Args:
-            client: Where the request comes from; asked only when the key has an allow-list.
+            client: Where the request comes from; asked when the key has an allow-list, and once a minute.
 
         Raises:
             InvalidApiKey: Unknown, revoked, expired, disabled, or its owner or organization is gone: one answer.
             TwoFactorSetupRequired, OrganizationTwoFactorRequired: The owner must have a second factor and has none.
-            IpAddressNotAllowed, ApiKeyRateLimited: This use is not allowed; the key lives.
+            IpAddressNotAllowed, ApiKeyRateLimited, QuotaExceeded: This use is not allowed; the key lives.
             StorageUnavailable: The database does not answer.
         """
         digest = self._digest(key)
         change_token = self._cache.change_token()
         principal = self._cache.get(digest, change_token=change_token, now=now)
         if principal is not None:
-            self._last_used.saw(principal.api_key_id or "", stored=None, now=now)
+            self._count_use(principal, client=client, now=now)
             return principal
         restricted = self._restricted.get(digest, change_token=change_token, now=now)
         if restricted is not None:
-            await self._restrictions.admit(restricted, client=client, now=now)
-            self._last_used.saw(restricted.principal.api_key_id or "", stored=None, now=now)
-            return restricted.principal
+            return await self._admit(restricted, stored=None, client=client, now=now)
         found = await self._lookup.find_api_key(digest)
         if found is None:
             raise InvalidApiKey
+        self._count_if_off(found, now=now)
         principal = self._owner(found, now=now)
         is_lasting = self._services.policies.scopes.is_fixed or not found.scopes
         if found.restrictions is not None:
@@ -119,13 +125,32 @@ class Authenticate:
                 self._restricted.put(
                     digest, restricted, change_token=change_token, until=self._until(found, now=now), now=now
                 )
-            await self._restrictions.admit(restricted, client=client, now=now)
-        elif is_lasting:
+            return await self._admit(restricted, stored=found.last_used_at, client=client, now=now)
+        if is_lasting:
             self._cache.put(
                 digest, principal, change_token=change_token, until=self._until(found, now=now), now=now
             )
-        self._last_used.saw(found.id, stored=found.last_used_at, now=now)
+        self._key_usage.saw(found.id, stored=found.last_used_at, address=client, now=now)
         return principal
+
+    async def _admit(
+        self, key: RestrictedKey, *, stored: datetime | None, client: ClientAddress, now: datetime
+    ) -> Principal:
+        """Let one use of a restricted key pass, and count it; what is refused is counted too."""
+        principal = key.principal
+        key_id = principal.api_key_id or ""
+        try:
+            limits = await self._restrictions.admit(key, client=client, now=now)
+        except (IpAddressNotAllowed, ApiKeyLimited):
+            self._key_usage.saw_refused(key_id, now=now)
+            raise
+        self._key_usage.saw(key_id, stored=stored, address=client, now=now)
+        return principal if limits is None else replace(principal, limits=limits)
+
+    def _count_if_off(self, found: CredentialRecord, *, now: datetime) -> None:
+        """Count the use of a key that is refused for being disabled or expired."""
+        if not found.enabled or (found.expires_at is not None and found.expires_at <= now):
+            self._key_usage.saw_refused(found.id, now=now)
 
     async def check_owner(self, key: str, *, now: datetime) -> None:
         """
@@ -194,7 +219,7 @@ class Authenticate:
             principal = self._session(found, now=now)
             until = self._end_of_session(found, now=now)
             self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
-        self._count_use(principal, now=now)
+        self._count_use(principal, client=None, now=now)
         return principal
 
     async def access_token(self, token: str, *, client: ClientAddress, now: datetime) -> Principal:
@@ -206,7 +231,7 @@ class Authenticate:
 
         Raises:
             InvalidToken: It is not ours, over, or its session or key ended.
-            TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited: As ``api_key``.
+            TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited, QuotaExceeded: As ``api_key``.
             StorageUnavailable: The database does not answer.
         """
         try:
@@ -216,13 +241,11 @@ class Authenticate:
         change_token = self._cache.change_token()
         principal = self._cache.get(digest, change_token=change_token, now=now)
         if principal is not None:
-            self._count_use(principal, now=now)
+            self._count_use(principal, client=client, now=now)
             return principal
         restricted = self._restricted.get(digest, change_token=change_token, now=now)
         if restricted is not None:
-            await self._restrictions.admit(restricted, client=client, now=now)
-            self._count_use(restricted.principal, now=now)
-            return restricted.principal
+            return await self._admit(restricted, stored=None, client=client, now=now)
         verified = await self._verify(token, digest, now=now)
         if verified.api_key_id is not None:
             return await self._exchanged(verified, digest, change_token=change_token, client=client, now=now)
@@ -235,7 +258,7 @@ class Authenticate:
             raise InvalidToken
         until = min(self._end_of_session(found, now=now), datetime.fromtimestamp(verified.expires_at, UTC))
         self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
-        self._count_use(principal, now=now)
+        self._count_use(principal, client=client, now=now)
         return principal
 
     async def verified_elsewhere(
@@ -245,7 +268,8 @@ class Authenticate:
         Prove an access token that may be for another audience; for those who ask about tokens, and never remembered.
 
         Raises:
-            InvalidToken, TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited, StorageUnavailable
+            InvalidToken, TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited, QuotaExceeded,
+            StorageUnavailable
         """
         verified = await self._verify_signature(token, audiences=audiences, now=now)
         if verified.api_key_id is None:
@@ -270,6 +294,7 @@ class Authenticate:
         found = await self._lookup.find_api_key_by_id(key_id) if key_id and is_id(key_id) else None
         if found is None:
             raise InvalidToken
+        self._count_if_off(found, now=now)
         try:
             owner = self._owner(found, now=now)
         except InvalidApiKey:
@@ -290,15 +315,15 @@ class Authenticate:
             restricted = RestrictedKey(principal, found.restrictions)
             if is_lasting:
                 self._restricted.put(digest, restricted, change_token=change_token, until=until, now=now)
-            await self._restrictions.admit(restricted, client=client, now=now)
-        elif is_lasting:
+            return await self._admit(restricted, stored=found.last_used_at, client=client, now=now)
+        if is_lasting:
             self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
-        self._last_used.saw(found.id, stored=found.last_used_at, now=now)
+        self._key_usage.saw(found.id, stored=found.last_used_at, address=client, now=now)
         return principal
 
-    def _count_use(self, principal: Principal, *, now: datetime) -> None:
+    def _count_use(self, principal: Principal, *, client: ClientAddress | None, now: datetime) -> None:
         if principal.api_key_id is not None:
-            self._last_used.saw(principal.api_key_id, stored=None, now=now)
+            self._key_usage.saw(principal.api_key_id, stored=None, address=client, now=now)
         elif principal.session_id is not None:
             self._session_uses.saw(principal.session_id, now=now)
 

@@ -1,0 +1,182 @@
+"""Uses of keys: counted in memory, written in batches, off every request's path (S19)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from czo_auth.core.api_keys.addresses import shortened_network
+
+RESOLUTION: Final = timedelta(minutes=1)
+"""How exactly the time and the address of the last use are known."""
+_MAX_COUNT: Final = 100_000
+_MAX_DAYS: Final = 3
+"""Days of which counts wait while the database cannot be written to."""
+_DAY: Final = timedelta(days=1)
+
+Address = Callable[[], str | None]
+"""Gives the address that a use comes from; asked once in `RESOLUTION` at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayUsage:
+    """
+    Uses of one key on one day (UTC).
+
+    Attributes:
+        used: How often it was proved.
+        refused: How often it was refused though it is known: disabled, expired, over a limit, or from elsewhere.
+    """
+
+    day: date
+    used: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastUse:
+    """
+    When a key was last used, and from where.
+
+    Attributes:
+        network: The network of the address; None when nobody knows it.
+    """
+
+    at: datetime
+    network: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatheredUses:
+    """
+    What was gathered since the last flush.
+
+    Attributes:
+        latest: By key; a key that was used within `RESOLUTION` of what is known already is left out.
+        used, refused: By day and key.
+    """
+
+    latest: dict[str, LastUse] = field(default_factory=dict)
+    used: dict[date, dict[str, int]] = field(default_factory=dict)
+    refused: dict[date, dict[str, int]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.latest or any(self.used.values()) or any(self.refused.values()))
+
+    def keys(self) -> set[str]:
+        """Return the keys of which anything is said."""
+        counted = (by_key for days in (self.used, self.refused) for by_key in days.values())
+        return {*self.latest, *(key_id for by_key in counted for key_id in by_key)}
+
+    def used_in_all(self, key_id: str) -> int:
+        """Return how often a key was used on all days together."""
+        return sum(by_key.get(key_id, 0) for by_key in self.used.values())
+
+    def days(self) -> Iterable[tuple[str, DayUsage]]:
+        """Return what is to be added, by key and day, in one order everywhere."""
+        pairs = {
+            (key_id, day)
+            for days in (self.used, self.refused)
+            for day, by_key in days.items()
+            for key_id in by_key
+        }
+        for key_id, day in sorted(pairs):
+            used = self.used.get(day, {}).get(key_id, 0)
+            refused = self.refused.get(day, {}).get(key_id, 0)
+            yield key_id, DayUsage(day=day, used=used, refused=refused)
+
+
+class KeyUsage:
+    """
+    Counts the uses of keys since the last flush, and notes the newest.
+
+    Time and address of a key are noted at most once a minute. A use costs a busy key two dictionary probes.
+
+    Args:
+        records_addresses: Whether the network of the address is noted.
+    """
+
+    def __init__(self, *, records_addresses: bool = True) -> None:
+        self.records_addresses = records_addresses
+        self._seen: dict[str, LastUse] = {}
+        self._noted: dict[str, datetime] = {}
+        self._used: dict[date, dict[str, int]] = {}
+        self._refused: dict[date, dict[str, int]] = {}
+        self._used_today: dict[str, int] = {}
+        self._refused_today: dict[str, int] = {}
+        self._begins = self._ends = datetime.max.replace(tzinfo=UTC)
+
+    def saw(self, key_id: str, *, stored: datetime | None, address: Address | None, now: datetime) -> None:
+        """
+        Count a use at *now*.
+
+        Args:
+            stored: The last use, as the database said it when the key was read.
+            address: Gives where it comes from; None when nobody knows.
+        """
+        if not self._begins <= now < self._ends:
+            self._turn_to(now)
+        _add(self._used_today, key_id, 1)
+        known = self._noted.get(key_id)
+        if stored is not None and (known is None or known < stored):
+            # Another process noted it, or this one before it was started again.
+            self._note(key_id, stored)
+            known = stored
+        if known is not None and now - known < RESOLUTION:
+            return
+        self._note(key_id, now)
+        if key_id in self._seen or len(self._seen) < _MAX_COUNT:
+            self._seen[key_id] = LastUse(now, self._network(address))
+
+    def saw_refused(self, key_id: str, *, now: datetime) -> None:
+        """Count that a key was refused which is known."""
+        if not self._begins <= now < self._ends:
+            self._turn_to(now)
+        _add(self._refused_today, key_id, 1)
+
+    def _network(self, address: Address | None) -> str | None:
+        if address is None or not self.records_addresses:
+            return None
+        found = address()
+        return None if found is None else shortened_network(found)
+
+    def _turn_to(self, now: datetime) -> None:
+        """Count for the day of *now* from here on."""
+        day = now.astimezone(UTC).date()
+        self._begins = datetime.combine(day, time(), UTC)
+        self._ends = self._begins + _DAY if day < date.max else datetime.max.replace(tzinfo=UTC)
+        self._used_today = self._used.setdefault(day, {})
+        self._refused_today = self._refused.setdefault(day, {})
+
+    def _note(self, key_id: str, at: datetime) -> None:
+        if len(self._noted) >= _MAX_COUNT:
+            self._noted.clear()
+        self._noted[key_id] = at
+
+    def take(self) -> GatheredUses:
+        """Hand over what was gathered, and begin again."""
+        gathered = GatheredUses(latest=self._seen, used=self._used, refused=self._refused)
+        self._seen, self._used, self._refused = {}, {}, {}
+        self._begins = self._ends
+        return gathered
+
+    def give_back(self, gathered: GatheredUses) -> None:
+        """Take back what could not be written; newer uses win, and what goes beyond the bound is lost."""
+        if len(self._seen) < _MAX_COUNT:
+            self._seen = gathered.latest | self._seen
+        for mine, theirs in ((self._used, gathered.used), (self._refused, gathered.refused)):
+            for day, by_key in theirs.items():
+                if day not in mine and len(mine) >= _MAX_DAYS:
+                    continue
+                counts = mine.setdefault(day, {})
+                for key_id, count in by_key.items():
+                    _add(counts, key_id, count)
+
+
+def _add(counts: dict[str, int], key_id: str, count: int) -> None:
+    if key_id in counts:
+        counts[key_id] += count
+    elif len(counts) < _MAX_COUNT:
+        counts[key_id] = count
