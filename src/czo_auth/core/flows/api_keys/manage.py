@@ -88,7 +88,7 @@ class ConsumableProof(Protocol):
         """Lock the user and spend what was sent; the first thing in the transaction of the change."""
 
 
-class RecentProof(Protocol):
+class ProofOfCaller(Protocol):
     """Asks for recent proof (`czo_auth.core.flows.two_factor.reauthenticate.Reauthentication`)."""
 
     async def require(
@@ -117,7 +117,7 @@ class PreparedApiKey:
 class ManageApiKeys:
     """What a user does with their own keys. The owner is the session's user, whatever the body says (S16)."""
 
-    def __init__(self, services: Services, recent_proof: RecentProof) -> None:
+    def __init__(self, services: Services, recent_proof: ProofOfCaller) -> None:
         self._services = services
         self._recent_proof = recent_proof
 

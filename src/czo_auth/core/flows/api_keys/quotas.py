@@ -111,7 +111,7 @@ class SpendQuotas:
     def _taken(self, key: tuple[asyncio.AbstractEventLoop, _Place], done: asyncio.Task[None]) -> None:
         self._taking.pop(key, None)
         if not done.cancelled():
-            # Whoever waited was told; that nobody does any more is no fault to be logged.
+            # Those who waited were told; that nobody waits any more is no fault to be logged.
             done.exception()
 
     async def _take(self, place: _Place, quota: Quota, period: Period, *, now: datetime) -> None:
