@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-HEAD: Final = "0020"
+HEAD: Final = "0021"
 """The newest revision; named here so that a start that has nothing to migrate need not import Alembic."""

@@ -1,7 +1,7 @@
 """
 Count the uses of API keys by day, remember the network of the last one, and let keys have a quota.
 
-Revision: 0020, on top of 0019. A process of the version before may go on meanwhile: no new column has to be filled in.
+Revision: 0021, on top of 0020. A process of the version before may go on meanwhile: no new column has to be filled in.
 It counts no uses and holds no quota.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
