@@ -109,8 +109,8 @@ check: $(VENV)/.dev-installed $(VENV)/.audit-installed
 extras: $(VENV)/.dev-installed
 	$(IN)/python tools/measure_extras.py $(EXTRAS_ARGS)
 
-release: $(VENV)/.dev-installed
-	$(IN)/python -m tools.release
+release: $(VENV)/.release-installed
+	$(IN)/python tools/release.py $(RELEASE_ARGS)
 
 reference: $(VENV)/.dev-installed
 	$(IN)/python tools/write_reference.py
@@ -132,10 +132,11 @@ lock: $(VENV)/.installer-installed
 		--output-file requirements/dev.txt
 	$(COMPILE) --group pyproject.toml:fuzz --constraints requirements/dev.txt --output-file requirements/fuzz.txt
 	$(COMPILE) --group pyproject.toml:docs --constraints requirements/dev.txt --output-file requirements/docs.txt
+	$(COMPILE) --group pyproject.toml:release --constraints requirements/dev.txt --output-file requirements/release.txt
 	$(COMPILE) --group pyproject.toml:audit --constraints requirements/dev.txt --output-file requirements/audit.txt
 
 clean:
-	rm -rf $(VENV) build dist site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis .fuzz-corpus
+	rm -rf $(VENV) build dist dist-sbom site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis .fuzz-corpus
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs several times faster than pip; where pip cannot get it, pip does the work itself.
@@ -177,6 +178,11 @@ $(VENV)/.fuzz-installed: requirements/fuzz.txt $(VENV)/.dev-installed
 # The site's generator comes along only where the site is built; its pins agree with the development set's.
 $(VENV)/.docs-installed: requirements/docs.txt $(VENV)/.dev-installed
 	@echo "installing requirements/docs.txt"
+	@$(UV_INSTALL) --require-hashes -r $< || $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.release-installed: requirements/release.txt $(VENV)/.base-installed
+	@echo "installing $<"
 	@$(UV_INSTALL) --require-hashes -r $< || $(PIP_INSTALL) --require-hashes -r $<
 	@touch $@
 
