@@ -61,6 +61,15 @@ def test_release_is_attested_and_published_without_a_stored_token() -> None:
     assert workflow["jobs"]["publish"]["permissions"] == {"id-token": "write"}
 
 
+def test_what_is_published_is_what_make_release_built_and_tried_out() -> None:
+    workflow = read(ROOT / ".github" / "workflows" / "release.yml")
+    commands = [step["run"] for step in workflow["jobs"]["build"]["steps"] if "run" in step]
+    assert commands[0] == "make release RELEASE_ARGS=--publish"
+    assert not [command for command in commands if "-m build" in command]
+    uploads = [step["with"]["path"] for step in steps(workflow) if "upload-artifact" in step.get("uses", "")]
+    assert uploads == ["dist/", "dist-sbom/"]
+
+
 def test_hooks_before_a_commit_run_files_that_exist() -> None:
     hooks = [hook for repo in read(ROOT / ".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
     for hook in hooks:
