@@ -150,6 +150,34 @@ def test_a_passkey_is_the_second_step(person: Person) -> None:
     expect(ada.page).to_have_url(f"{ada.base}/security")
 
 
+QUIET_BROWSER = """
+// A browser that creates passkeys without a question. Chromium's password manager is not there in tests; its virtual
+// authenticator is.
+PublicKeyCredential.getClientCapabilities = async () => ({ conditionalCreate: true });
+const create = navigator.credentials.create.bind(navigator.credentials);
+navigator.credentials.create = ({ mediation, ...options }) => {
+  window.name = mediation || "asked";
+  return create(options);
+};
+"""
+
+
+def test_a_password_manager_adds_a_passkey_by_itself_once_there_are_a_factor_and_codes(
+    person: Person,
+) -> None:
+    ada, device = person
+    ada.page.add_init_script(QUIET_BROWSER)
+    ada.sign_up()
+    ada.sign_in()
+    ada.open("/security")
+    assert device.credentials() == []
+    ada.enroll()
+    ada.open("/security")
+    expect(ada.page.get_by_text("Your passkey is added.")).to_be_visible()
+    assert ada.page.evaluate("window.name") == "conditional"
+    assert len(device.credentials()) == 1
+
+
 def test_pages_work_without_scripts(chromium: Browser, deployment: Deployment) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -98,10 +98,19 @@ def user_handle_of(response: Mapping[str, Any]) -> bytes | None:
 
 
 def verify_registration(
-    response: Mapping[str, Any], *, challenge: bytes, rp_id: str, accepts_origin: AcceptsOrigin
+    response: Mapping[str, Any],
+    *,
+    challenge: bytes,
+    rp_id: str,
+    accepts_origin: AcceptsOrigin,
+    needs_presence: bool = True,
 ) -> NewCredential:
     """
     Verify the answer to `navigator.credentials.create()`; user verification is required.
+
+    Args:
+        needs_presence: Whether the person must have touched something; not where the browser created it quietly
+            (WebAuthn Level 3, section 7.1, step 15).
 
     Raises:
         InvalidResponse: Anything is wrong with it.
@@ -126,6 +135,7 @@ def verify_registration(
             expected_challenge=challenge,
             expected_rp_id=rp_id,
             expected_origin=[origin],
+            require_user_presence=needs_presence,
             require_user_verification=True,
             supported_pub_key_algs=[COSEAlgorithmIdentifier(number) for number in ALGORITHMS],
         )

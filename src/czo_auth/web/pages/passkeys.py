@@ -109,6 +109,7 @@ async def add(page: PageRequest) -> Response:
             ceremony=form.raw("ceremony"),
             name=name,
             enables_two_factor="enable_two_factor" in form,
+            quietly="quietly" in form,
             context=call.context,
         )
         if registered.signed_in is None:

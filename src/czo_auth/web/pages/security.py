@@ -33,9 +33,16 @@ async def overview(page: PageRequest) -> Response:
         reset=await runtime.recovery.find(principal.user_id),
         passkeys=passkeys,
         accepted=_accepted_passkeys(page, passkeys),
+        offer=await _quiet_offer(page),
         devices=(await runtime.trusted_devices.list(context=call.context)).items,
         sessions=await runtime.manage_sessions.list(context=call.context),
     )
+
+
+async def _quiet_offer(page: PageRequest) -> dict[str, object] | None:
+    """Return what the browser may create a passkey from without a question; None for whom that is not."""
+    options = await page.call.runtime.register_passkey.quiet_options(context=page.call.context)
+    return None if options is None else {"options": json.dumps(options), "ceremony": options["ceremony"]}
 
 
 def _accepted_passkeys(page: PageRequest, passkeys: Sequence[Passkey]) -> str | None:

@@ -86,6 +86,19 @@ async function offerAutofill(form) {
   }
 }
 
+async function createQuietly(form) {
+  // A password manager that just filled the password in may add a passkey without a question. Only people who have a
+  // second factor and codes already get the form. Source: WebAuthn Level 3, section 5.1.3.
+  const capabilities = PublicKeyCredential.getClientCapabilities && (await PublicKeyCredential.getClientCapabilities());
+  if (!capabilities || !capabilities.conditionalCreate) return;
+  try {
+    const publicKey = withBytes(JSON.parse(form.dataset.options));
+    send(form, await navigator.credentials.create({ publicKey, mediation: "conditional" }));
+  } catch {
+    // It does not want to, or cannot verify the person; nobody asked for it.
+  }
+}
+
 function refreshWhenStale() {
   // A ceremony lives for five minutes. Who has typed nothing yet gets a page with a fresh one.
   setTimeout(() => {
@@ -112,6 +125,7 @@ if (SUPPORTED) {
     if ("autofill" in form.dataset) offerAutofill(form);
   }
   if (forms.length) refreshWhenStale();
+  for (const form of Array.from(document.querySelectorAll("form[data-quiet]")).filter(fitsHere)) createQuietly(form);
   for (const list of document.querySelectorAll("[data-accepted]")) signalAccepted(list);
 } else {
   for (const note of document.querySelectorAll("[data-no-passkeys]")) note.hidden = false;

@@ -20,7 +20,7 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import base64url, ceremonies, tokens
 
-Kind = Literal["register", "sign_in", "second_step", "step_up"]
+Kind = Literal["register", "register_quietly", "sign_in", "second_step", "step_up"]
 _CLOCKS_APART = timedelta(seconds=60)
 """How far ahead of this process's clock that of another may be."""
 

@@ -14,11 +14,12 @@ from czo_auth.core.errors import (
     PasskeyLimitReached,
     PhishingResistantFactorRequired,
     PreviouslyRegistered,
+    ReauthenticationRequired,
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSKEY_REFUSED, AuditEvent
 from czo_auth.core.flows.factors import demands_two_factor
-from czo_auth.core.flows.passkeys.ceremonies import Ceremonies, bind_to_session
+from czo_auth.core.flows.passkeys.ceremonies import Ceremonies, Kind, bind_to_session
 from czo_auth.core.flows.passkeys.options import Attachment, Options, creation_options
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
@@ -82,6 +83,20 @@ class RegisterPasskey:
             ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
             PasskeyLimitReached: The user has as many as an account may have.
         """
+        return await self._begin(
+            "register", label=label, attachment=attachment, password=password, code=code, context=context
+        )
+
+    async def _begin(
+        self,
+        kind: Kind,
+        *,
+        label: str | None,
+        attachment: Attachment | None,
+        password: str | None = None,
+        code: str | None = None,
+        context: Context,
+    ) -> Options:
         principal = context.caller
         rp_id = self._ceremonies.rp_id
         if principal.requires_passkey:
@@ -100,7 +115,7 @@ class RegisterPasskey:
         if len(known) >= MAX_PASSKEYS:
             raise PasskeyLimitReached
         return creation_options(
-            self._ceremonies.begin(bind_to_session("register", principal), now=context.now),
+            self._ceremonies.begin(bind_to_session(kind, principal), now=context.now),
             user,
             label=label,
             attachment=attachment,
@@ -109,6 +124,35 @@ class RegisterPasskey:
             rp_id=rp_id,
         )
 
+    async def quiet_options(self, *, context: Context) -> Options | None:
+        """
+        Begin a registration that the browser may finish without a question, after a password that it filled in.
+
+        Only for people who have a second factor and backup codes, and no passkey yet: it neither turns two factors on
+        nor has codes to show. None for everybody else, and where older proof would be asked for.
+
+        Source: WebAuthn Level 3, section 5.1.3 (conditional creation).
+        """
+        principal = context.caller
+        if principal.requires_passkey or self._services.policies.passkeys.rp_id is None:
+            return None
+
+        def read(tx: Transaction) -> bool:
+            user = tx.users.find(principal.user_id)
+            return (
+                user is not None
+                and user.has_factor
+                and not user.has_passkey
+                and tx.two_factor.count_codes(user.id) > 0
+            )
+
+        if not await self._services.transactions.read(read, context):
+            return None
+        try:
+            return await self._begin("register_quietly", label=None, attachment=None, context=context)
+        except ReauthenticationRequired:
+            return None
+
     async def finish(
         self,
         response: Mapping[str, Any],
@@ -116,6 +160,7 @@ class RegisterPasskey:
         ceremony: str | None,
         name: str | None,
         enables_two_factor: bool,
+        quietly: bool = False,
         context: Context,
     ) -> Registered:
         """
@@ -124,6 +169,10 @@ class RegisterPasskey:
         It turns two factors on when that is asked for, or an actor type demands them; then backup codes are made, all
         other sessions end, and this one is renewed with ``aal`` 2. Where an authenticator app is on already, the
         passkey counts beside it. Otherwise it is a way to sign in and nothing else changes.
+
+        Args:
+            quietly: Whether the ceremony is one of ``quiet_options``, where nobody need have touched anything. The
+                user was verified all the same.
 
         Raises:
             PasskeysNotAvailable, PhishingResistantFactorRequired, RateLimited
@@ -138,11 +187,13 @@ class RegisterPasskey:
         if principal.requires_passkey:
             raise PhishingResistantFactorRequired
         await services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
-        binding = bind_to_session("register", principal)
+        binding = bind_to_session("register_quietly" if quietly else "register", principal)
         challenge = await self._ceremonies.spend(ceremony, binding, context=context)
-        credential = await self._verify(response, challenge=challenge, rp_id=rp_id, context=context)
+        credential = await self._verify(
+            response, challenge=challenge, rp_id=rp_id, needs_presence=not quietly, context=context
+        )
         passkey = _new_passkey(principal.user_id, credential, name=name, rp_id=rp_id, now=context.now)
-        shown = await self._new_codes(principal, enables_two_factor=enables_two_factor)
+        shown = await self._new_codes(principal, enables_two_factor=enables_two_factor and not quietly)
         hashed = await services.hashing.hash_codes(shown) if shown else []
         user, issued = await services.transactions.run(
             lambda tx: self._store_passkey(tx, principal, passkey, hashed), context
@@ -157,13 +208,23 @@ class RegisterPasskey:
         )
 
     async def _verify(
-        self, response: Mapping[str, Any], *, challenge: bytes, rp_id: str, context: Context
+        self,
+        response: Mapping[str, Any],
+        *,
+        challenge: bytes,
+        rp_id: str,
+        needs_presence: bool,
+        context: Context,
     ) -> NewCredential:
         principal = context.caller
         policy = self._services.policies.passkeys
         try:
             return verify_registration(
-                response, challenge=challenge, rp_id=rp_id, accepts_origin=policy.accepts_origin
+                response,
+                challenge=challenge,
+                rp_id=rp_id,
+                accepts_origin=policy.accepts_origin,
+                needs_presence=needs_presence,
             )
         except InvalidResponse:
             refused = AuditEvent(action=PASSKEY_REFUSED, user_id=principal.user_id, outcome="failure")
