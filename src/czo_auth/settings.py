@@ -25,6 +25,7 @@ from czo_auth.brand import Brand
 from czo_auth.brand.brand import DEFAULT_NAME
 from czo_auth.core.actors import ADMIN, CUSTOMER, MERCHANT, ActorRegistry, ActorType
 from czo_auth.core.api_keys.key import ApiKeyPolicy, LeakResponse
+from czo_auth.core.api_keys.retired import RetiredKeyFormat, check_formats
 from czo_auth.core.api_keys.scopes import ScopePolicy, check_rule, check_rule_function
 from czo_auth.core.events.types import AuditPolicy
 from czo_auth.core.limits import MAX_API_KEYS_A_DAY, MAX_KEY_DAYS, TABLE_PREFIX_RULE, is_table_prefix
@@ -313,6 +314,11 @@ class Settings(BaseSettings):
 
     # API keys
     api_key_prefix: str = Field(default=tokens.DEFAULT_API_KEY, description="Prefix of every API key.")
+    retired_key_formats: Words = Field(
+        default=(),
+        description="Forms of API keys that were imported from another system, each `prefix:length:date` like "
+        "`shop_:69:2027-06-30`: they are accepted until that day.",
+    )
     api_key_limit: int = Field(default=100, ge=1, description="Maximum number of live API keys per user.")
     api_key_daily_limit: int | None = Field(
         default=None,
@@ -473,6 +479,7 @@ class Settings(BaseSettings):
         "trusted_origins",
         "trusted_proxies",
         "token_audiences",
+        "retired_key_formats",
         "webhook_allowed_hosts",
         "organization_webhook_allowed_hosts",
         "webhook_retry_seconds",
@@ -543,6 +550,13 @@ class Settings(BaseSettings):
             raise ValueError("must be 2 to 15 lower-case letters or digits and an underscore")
         if value in tokens.RESERVED_PREFIXES:
             raise ValueError("is the prefix of another credential")
+        return value
+
+    @field_validator("retired_key_formats")
+    @classmethod
+    def _retired(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            RetiredKeyFormat.parse(text)
         return value
 
     @field_validator("table_prefix")
@@ -657,12 +671,25 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _retired_formats_differ(self) -> Self:
+        check_formats(self._retired_formats(), taken=tokens.RESERVED_PREFIXES | {self.api_key_prefix})
+        return self
+
+    @model_validator(mode="after")
     def _scope_rule(self) -> Self:
         if isinstance(self.scope_rule, Mapping):
             check_rule(self.scope_rule, actor_types=[actor.name for actor in self.actor_types], roles=RANK)
         elif self.scope_rule is not None:
             check_rule_function(self.scope_rule)
         return self
+
+    def _retired_formats(self) -> tuple[RetiredKeyFormat, ...]:
+        return tuple(RetiredKeyFormat.parse(text) for text in self.retired_key_formats)
+
+    @property
+    def key_prefixes(self) -> tuple[str, ...]:
+        """What every text begins with that is an API key or is refused: our prefix, then the retired ones."""
+        return (self.api_key_prefix, *(each.prefix for each in self._retired_formats()))
 
     @property
     def is_production(self) -> bool:
@@ -755,6 +782,7 @@ class Settings(BaseSettings):
             ),
             api_keys=ApiKeyPolicy(
                 prefix=self.api_key_prefix,
+                retired=self._retired_formats(),
                 limit=self.api_key_limit,
                 daily_limit=self.api_key_daily_limit or max(MAX_API_KEYS_A_DAY, 5 * self.api_key_limit),
                 longest_days=self.api_key_max_days,

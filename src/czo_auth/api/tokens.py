@@ -25,7 +25,7 @@ async def authenticate_token(
     await runtime.start()
     now, authenticate = runtime.now(), runtime.authenticate
     is_own = audience in (None, runtime.services.access_tokens.audience)
-    match kind_of(text, api_key_prefix=runtime.settings.api_key_prefix):
+    match kind_of(text, api_key_prefix=runtime.settings.key_prefixes):
         case "api_key":
             principal = await authenticate.api_key(text, client=lambda: ip, now=now)
         case "session" if is_own:

@@ -54,7 +54,7 @@ class Authenticator:
     def __init__(self, runtime: Runtime) -> None:
         settings = runtime.settings
         self._runtime = runtime
-        self._prefix = settings.api_key_prefix
+        self._prefix = settings.key_prefixes
         self._issuer = settings.issuer or settings.public_url
         self._reads_key_header = settings.api_key_header
         self.cookies = Cookies.of(settings)

@@ -32,7 +32,7 @@ class Credential:
 
 
 def read_authorization(
-    headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix: str, is_strict: bool = True
+    headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix: str | tuple[str, ...], is_strict: bool = True
 ) -> Credential | None:
     """
     Read the ``Authorization`` header of a raw ASGI header list.
@@ -65,7 +65,9 @@ def read_authorization(
     return Credential(kind=kind_of(text, api_key_prefix=api_key_prefix), value=text)
 
 
-def read_basic(headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix: str) -> Credential | None:
+def read_basic(
+    headers: Iterable[tuple[bytes, bytes]], *, api_key_prefix: str | tuple[str, ...]
+) -> Credential | None:
     """
     Read an API key from HTTP Basic authentication: the key's id as the user, the key as the password.
 

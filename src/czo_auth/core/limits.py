@@ -134,3 +134,10 @@ TABLE_PREFIX_RULE: Final = (
 def is_table_prefix(text: str) -> bool:
     """Whether the names of tables may begin with *text*, on both databases and without quotes."""
     return _TABLE_PREFIX.fullmatch(text) is not None and not text.startswith(_RESERVED_PREFIXES)
+
+
+# keys that another system made
+MAX_RETIRED_KEY_FORMATS: Final = 8
+MAX_RETIRED_KEY_LENGTH: Final = 256
+MIN_RETIRED_KEY_SECRET: Final = 22
+"""Characters after the prefix: 22 of an alphabet of 64 are 132 bits."""

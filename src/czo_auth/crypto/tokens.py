@@ -62,7 +62,7 @@ def is_well_formed(token: str, prefix: str) -> bool:
     return _form(prefix).fullmatch(token) is not None
 
 
-def masked(text: str, *, api_key_prefix: str = DEFAULT_API_KEY) -> str:
+def masked(text: str, *, api_key_prefix: str | tuple[str, ...] = DEFAULT_API_KEY) -> str:
     """
     Cut every token in *text* down to what may be shown of it.
 
@@ -73,8 +73,9 @@ def masked(text: str, *, api_key_prefix: str = DEFAULT_API_KEY) -> str:
 
 
 @lru_cache(maxsize=32)
-def _likeness(api_key_prefix: str) -> re.Pattern[str]:
-    prefixes = "|".join(map(re.escape, sorted(RESERVED_PREFIXES | {api_key_prefix})))
+def _likeness(api_key_prefix: str | tuple[str, ...]) -> re.Pattern[str]:
+    keys = {api_key_prefix} if isinstance(api_key_prefix, str) else set(api_key_prefix)
+    prefixes = "|".join(map(re.escape, sorted(RESERVED_PREFIXES | keys)))
     return re.compile(rf"(?:{prefixes})[A-Za-z0-9_-]{{22,}}")
 
 

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from czo_auth.core.api_keys.quota import Quota, QuotaPeriod, quota_of
+from czo_auth.core.api_keys.retired import RetiredKeyFormat
 from czo_auth.core.limits import MAX_API_KEYS_A_DAY
 from czo_auth.core.throttle import RateLimit
+from czo_auth.crypto import tokens
 
 LeakResponse = Literal["revoke", "quarantine"]
 """What becomes of a key that was seen where it should not be: ended, or off until its owner decides."""
@@ -27,6 +29,7 @@ class ApiKeyPolicy:
         when_leaked: What a report of a leak does to a key.
         longest_days: The longest life of a key; None for no bound but ``longest_years``.
         unused_days: After so many days without use a key expires; None for never.
+        retired: Forms of other systems' keys that are still accepted.
         records_addresses: Whether the network that a key was last used from is kept.
     """
 
@@ -39,6 +42,18 @@ class ApiKeyPolicy:
     longest_days: int | None = None
     unused_days: int | None = None
     records_addresses: bool = True
+    retired: tuple[RetiredKeyFormat, ...] = ()
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What every text begins with that is an API key or is refused."""
+        return (self.prefix, *(each.prefix for each in self.retired))
+
+    def accepts(self, key: str, *, now: datetime) -> bool:
+        """Whether *key* has the whole form of a key that may exist now: ours, or a retired one."""
+        return tokens.is_well_formed(key, self.prefix) or any(
+            each.accepts(key, now=now) for each in self.retired
+        )
 
     def farthest_end(self, now: datetime) -> datetime:
         """Return the last moment at which a key that is made *now* may end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import unquote
 
 from czo_auth.core.api_keys.key import ApiKey
@@ -60,7 +61,7 @@ class ReportLeak:
             RateLimited: By address.
         """
         await self._services.limits.hit("leak", ip=context.ip, account=None)
-        if not self._is_key(sighting.key):
+        if not self._is_key(sighting.key, now=context.now):
             raise ValidationFailed(details=(("key", "This is not a whole API key."),))
         await self._take([sighting], context=context)
 
@@ -72,11 +73,11 @@ class ReportLeak:
             RateLimited: By address.
         """
         await self._services.limits.hit("leak", ip=context.ip, account=None)
-        keys = [sighting for sighting in sightings if self._is_key(sighting.key)]
+        keys = [sighting for sighting in sightings if self._is_key(sighting.key, now=context.now)]
         await self._take(keys, context=context)
 
-    def _is_key(self, text: str) -> bool:
-        return tokens.is_well_formed(text, self._services.policies.api_keys.prefix)
+    def _is_key(self, text: str, *, now: datetime) -> bool:
+        return self._services.policies.api_keys.accepts(text, now=now)
 
     async def _take(self, sightings: Sequence[LeakReport], *, context: Context) -> None:
         clock = asyncio.get_running_loop().time
@@ -159,4 +160,4 @@ class ReportLeak:
         return escape_control(masked, limit=MAX_LEAK_PLACE)
 
     def _masked(self, text: str) -> str:
-        return tokens.masked(text, api_key_prefix=self._services.policies.api_keys.prefix)
+        return tokens.masked(text, api_key_prefix=self._services.policies.api_keys.prefixes)

@@ -57,7 +57,7 @@ class Authenticate:
         self._session_uses = session_uses or SessionUses(idle=services.policies.sessions.idle)
         self._signing_keys = signing_keys
         self._lookup = services.lookup
-        self._prefix = services.policies.api_keys.prefix
+        self._key_policy = services.policies.api_keys
         self._most_remembered = most_remembered
         self._verified: dict[str, VerifiedToken] = {}
         self._cache: CredentialCache[Principal] = CredentialCache(services.lookup, most=most_remembered)
@@ -104,7 +104,7 @@ class Authenticate:
             IpAddressNotAllowed, ApiKeyRateLimited, QuotaExceeded: This use is not allowed; the key lives.
             StorageUnavailable: The database does not answer.
         """
-        digest = self._digest(key)
+        digest = self._digest(key, now=now)
         change_token = self._cache.change_token()
         principal = self._cache.get(digest, change_token=change_token, now=now)
         if principal is not None:
@@ -159,13 +159,13 @@ class Authenticate:
         Raises:
             InvalidApiKey, TwoFactorSetupRequired, StorageUnavailable: As ``api_key``.
         """
-        found = await self._lookup.find_api_key(self._digest(key))
+        found = await self._lookup.find_api_key(self._digest(key, now=now))
         if found is None:
             raise InvalidApiKey
         self._owner(found, now=now)
 
-    def _digest(self, key: str) -> str:
-        if not tokens.is_well_formed(key, self._prefix):
+    def _digest(self, key: str, *, now: datetime) -> str:
+        if not self._key_policy.accepts(key, now=now):
             raise InvalidApiKey
         return tokens.digest(key)
 

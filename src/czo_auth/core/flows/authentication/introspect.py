@@ -89,7 +89,7 @@ class Introspect:
 
     async def _prove(self, text: str, *, client: ClientAddress, now: datetime) -> ActiveToken:
         prove = self._authenticate
-        match kind_of(text, api_key_prefix=self._services.policies.api_keys.prefix):
+        match kind_of(text, api_key_prefix=self._services.policies.api_keys.prefixes):
             case "api_key":
                 principal = await prove.api_key(text, client=client, now=now)
                 made = time_of(principal.api_key_id or "")
