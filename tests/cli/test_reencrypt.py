@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -13,12 +14,14 @@ from czo_auth import Auth, Settings
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.flows.administration import reencrypt
 from czo_auth.core.flows.administration.reencrypt import Reencrypt
+from czo_auth.core.flows.administration.verify_keys import VerifyKeys
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
-from czo_auth.crypto import totp
+from czo_auth.crypto import jwt, totp
 from tests.cli.inside import LINEAGE, put_enrollment, put_factor
 from tests.cli.shell import PASSWORD
+from tests.contract.database import sql
 
 T = TypeVar("T")
 K1 = "k1:NZ8cLu1Mn0ZQxkLgJgyE4M2QUjwpfHYGvPHGYlqUKxg="
@@ -182,3 +185,31 @@ async def test_rotation_that_was_cut_off_goes_on(
     assert await totals(new) == {"k2": 2, "k1": 2}
     assert (await Reencrypt(new.services).run(lambda moved, total: None)).moved == 2
     assert await totals(new) == {"k2": 4, "k1": 0}
+
+
+async def test_verification_opens_every_row_and_names_what_does_not_open(old: Auth) -> None:
+    ada, bob = await user_id(old, "ada"), await user_id(old, "bob")
+    await put_factor(old, ada, totp.new_secret())
+    await put_factor(old, bob, totp.new_secret())
+    await put_enrollment(old, ada, with_codes=True)
+    verified = {rows.kind: rows for rows in await VerifyKeys(old.services).run(lambda done, total: None)}
+    assert {kind: (rows.checked, rows.failed) for kind, rows in verified.items()} == {
+        "factors": (2, 0),
+        "enrollments": (1, 0),
+        "signing keys": (1, 0),
+        "webhook secrets": (0, 0),
+    }
+    # Ada's secret in Bob's row: the same key, and yet it does not open there.
+    foreign, his = await factor_of(old, ada), await factor_of(old, bob)
+    await old.services.transactions.run(
+        lambda tx: tx.two_factor.reencrypt_factor(his.id, old=his.sealed_secret, new=foreign.sealed_secret)
+    )
+    factors = (await VerifyKeys(old.services).run(lambda done, total: None))[0]
+    assert (factors.checked, factors.failed, factors.ids) == (2, 1, [his.id])
+
+
+async def test_signing_key_whose_published_half_is_another_one_is_found(old: Auth, database_url: str) -> None:
+    other = jwt.new_signing_key().public_jwk()
+    await sql(database_url, "UPDATE {}signing_keys SET public_jwk = $1", json.dumps(other))
+    signing = (await VerifyKeys(old.services).run(lambda done, total: None))[2]
+    assert (signing.checked, signing.failed) == (1, 1)

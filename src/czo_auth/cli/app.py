@@ -10,6 +10,7 @@ from czo_auth.cli import (
     accounts,
     api_keys,
     audit,
+    backup,
     demo,
     doctor,
     import_users,
@@ -39,6 +40,8 @@ app = typer.Typer(
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.migrate)
+app.command("backup", epilog=backup.BACKUP_EXAMPLE)(backup.back_up)
+app.command("restore", epilog=backup.RESTORE_EXAMPLE)(backup.restore)
 users.app.command("import", epilog=import_users.EXAMPLE)(import_users.import_users)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 app.command("scan", epilog=scan.EXAMPLE)(scan.scan)

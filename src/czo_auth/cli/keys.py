@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from czo_auth.auth import Auth
     from czo_auth.core.flows.administration.reencrypt import Reencrypted, SealedRows
+    from czo_auth.core.flows.administration.verify_keys import VerifiedRows
 
 app = typer.Typer(
     help="Make, count and rotate encryption keys (AUTH_ENCRYPTION_KEY).",
@@ -99,6 +100,36 @@ def status(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
             print_json(_shaped(key))
         return
     print_table(_COLUMNS, (tuple(_shaped(key).values()) for key in keys))
+
+
+@app.command(epilog=examples("czo-auth keys verify && echo 'every sealed row opens'"))
+def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """
+    Open every sealed row with AUTH_ENCRYPTION_KEY, and hold each signing key against its published half.
+
+    Changes nothing, and prints no secret. Fails if a row does not open, naming some of them.
+    """
+    from czo_auth.cli.output import print_json, print_table, progress
+    from czo_auth.cli.session import REFUSED, fail, run
+    from czo_auth.core.flows.administration.verify_keys import VerifyKeys
+
+    async def act(auth: Auth) -> Sequence[VerifiedRows]:
+        with progress("opening") as advance:
+            return await VerifyKeys(auth.services).run(advance)
+
+    verified = run(act, data_dir=data_dir, database_url=database_url)
+    if as_json:
+        for rows in verified:
+            print_json(
+                {"kind": rows.kind, "checked": rows.checked, "failed": rows.failed, "failedIds": rows.ids}
+            )
+    else:
+        print_table(
+            ("kind", "checked", "failed", "failed ids"),
+            ((rows.kind, rows.checked, rows.failed, rows.ids) for rows in verified),
+        )
+    if failed := sum(rows.failed for rows in verified):
+        fail(f"{failed} sealed rows do not open with AUTH_ENCRYPTION_KEY.", REFUSED)
 
 
 def _shaped(key: SealedRows) -> dict[str, object]:

@@ -109,6 +109,16 @@ def _no_deployment(settings: Settings) -> str:
     return f"there is no deployment {where}: `czo-auth serve` or `czo-auth migrate` makes one."
 
 
+def missing_deployment(settings: Settings) -> NoReturn:
+    """
+    Say that there is no deployment where *settings* look for one.
+
+    Raises:
+        StartRefused: Always.
+    """
+    raise StartRefused(_no_deployment(settings))
+
+
 def described(url: str) -> str:
     """Describe the address of a database, without user and password."""
     from czo_auth.storage.postgresql_address import read_address

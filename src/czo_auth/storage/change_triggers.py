@@ -107,6 +107,15 @@ def change_count_sql(tables: Tables) -> str:
     return f"SELECT count FROM {tables.change_count_table}"  # noqa: S608 - the prefix was checked
 
 
+def tell_change_function(tables: Tables, *, schema: str) -> tuple[str, str]:
+    """Return how PostgreSQL makes and drops the function that the triggers call; the first migration makes the same."""
+    quoted = schema.replace('"', '""')
+    function = f'"{quoted}".{tables.prefix}tell_change()'
+    notify = f"PERFORM pg_notify('{tables.prefix}changed', '')"
+    body = f"RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {notify}; RETURN NULL; END$$"
+    return f"CREATE OR REPLACE FUNCTION {function} {body}", f"DROP FUNCTION IF EXISTS {function}"
+
+
 def _sqlite_triggers(tables: Tables, table: str, watched: WatchedTable, columns: list[str]) -> list[str]:
     prefix = f"{tables.prefix}changed_{table.removeprefix(tables.prefix)}"
     counting = f"BEGIN UPDATE {tables.change_count_table} SET count = count + 1; END"  # noqa: S608

@@ -91,6 +91,32 @@ _READ_HERE: Final = frozenset(
 _KNOWN: Final = frozenset({*_AS_TEXT, *_TLS, *_CHOICES, *_DROPPED, *_HARMLESS, *_REFUSED, *_READ_HERE})
 
 
+_VARIABLES: Final[Mapping[str, str]] = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "dbname": "PGDATABASE",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "passfile": "PGPASSFILE",
+    "service": "PGSERVICE",
+    "servicefile": "PGSERVICEFILE",
+    "options": "PGOPTIONS",
+    "sslmode": "PGSSLMODE",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcrl": "PGSSLCRL",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "krbsrvname": "PGKRBSRVNAME",
+    "gsslib": "PGGSSLIB",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
+
+
 class WrongAddress(ValueError):
     """The address cannot be used; says which parameter and why in one sentence, and shows no value."""
 
@@ -161,6 +187,21 @@ def read_address(url: str) -> PostgresAddress:
         arguments=arguments,
         server_settings={"application_name": application or "czo-auth", **options},
     )
+
+
+def libpq_environment(url: str) -> dict[str, str]:
+    """
+    Return *url* as the environment variables that libpq's own programs read.
+
+    Source: PostgreSQL 18, section 32.15.
+
+    Raises:
+        WrongAddress: As `read_address`.
+    """
+    read_address(url)
+    parameters = _of_uri(url) if url.startswith(SCHEMES) else _of_pairs(url)
+    named = {name: variable for name, variable in _VARIABLES.items() if parameters.get(name)}
+    return {variable: parameters[name] for name, variable in named.items()}
 
 
 # --- the two forms ---------------------------------------------------------------------------------------------------

@@ -133,6 +133,10 @@ AUDIT_CUT = _action("auth.audit.cut", "Old audit records were deleted.")
 AUDIT_ADDRESSES_REMOVED = _action(
     "auth.audit.addresses_removed", "Addresses and browsers were removed from old audit records."
 )
+BACKUP_RESTORED = _action(
+    "auth.backup.restored",
+    "An operator restored a backup: what was recorded after `lastRecord`, at `lastRecordAt`, is lost.",
+)
 VERIFICATION_REQUESTED = _action(
     "auth.email.verification_requested", "Somebody asked for a mail to verify an address."
 )

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
+from czo_auth.core.flows.administration.sealed_rows import (
+    codes_of_enrollment,
+    private_part_of,
+    secret_of_enrollment,
+    secret_of_factor,
+    secret_of_webhook,
+)
 from czo_auth.core.flows.services import Services
-from czo_auth.core.sessions.access_tokens import SIGNING_KEY
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
-from czo_auth.core.webhooks.webhook import WEBHOOK_SECRET, WebhookSecret
-from czo_auth.crypto.sealing import KeyRing, OpenError
+from czo_auth.core.two_factor.factor import Enrollment, TotpFactor
+from czo_auth.core.webhooks.webhook import WebhookSecret
+from czo_auth.crypto.sealing import KeyRing
 
 BATCH: Final = 100
 """Rows a transaction: other writers wait a few milliseconds at most."""
@@ -131,9 +137,8 @@ def _factors(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tuple[st
 
 
 def _factor_step(factor: TotpFactor, ring: KeyRing) -> _Step | None:
-    bound_to = {"user": factor.user_id, "enrolment": factor.id}
     old = factor.sealed_secret
-    new = _moved(ring, old, purpose=TOTP_SECRET, bound_to=bound_to)
+    new = secret_of_factor(factor).reencrypted(ring)
     return None if new == old else lambda tx: tx.two_factor.reencrypt_factor(factor.id, old=old, new=new)
 
 
@@ -143,9 +148,9 @@ def _enrollments(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tupl
 
 
 def _enrollment_step(old: Enrollment, ring: KeyRing) -> _Step | None:
-    bound_to = {"user": old.user_id, "enrolment": old.id}
-    secret = _moved(ring, old.sealed_secret, purpose=TOTP_SECRET, bound_to=bound_to)
-    codes = old.sealed_codes and _moved(ring, old.sealed_codes, purpose=PENDING_CODES, bound_to=bound_to)
+    secret = secret_of_enrollment(old).reencrypted(ring)
+    sealed_codes = codes_of_enrollment(old)
+    codes = old.sealed_codes if sealed_codes is None else sealed_codes.reencrypted(ring)
     if (secret, codes) == (old.sealed_secret, old.sealed_codes):
         return None
     return lambda tx: tx.two_factor.reencrypt_enrollment(old, sealed_secret=secret, sealed_codes=codes)
@@ -159,7 +164,7 @@ def _signing_keys(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[tup
 
 def _signing_key_step(key: StoredSigningKey, ring: KeyRing) -> _Step | None:
     old = key.sealed_private_key
-    new = _moved(ring, old, purpose=SIGNING_KEY, bound_to={"kid": key.kid})
+    new = private_part_of(key).reencrypted(ring)
     return None if new == old else lambda tx: tx.sessions.reencrypt_signing_key(key.kid, old=old, new=new)
 
 
@@ -169,18 +174,9 @@ def _webhook_secrets(tx: Transaction, *, ring: KeyRing, after: str) -> Iterable[
 
 
 def _webhook_secret_step(secret: WebhookSecret, ring: KeyRing) -> _Step | None:
-    bound_to = {"webhook": secret.webhook_id, "secret": secret.id}
     old = secret.sealed_secret
-    new = _moved(ring, old, purpose=WEBHOOK_SECRET, bound_to=bound_to)
+    new = secret_of_webhook(secret).reencrypted(ring)
     return None if new == old else lambda tx: tx.webhooks.reencrypt_secret(secret.id, old=old, new=new)
-
-
-def _moved(ring: KeyRing, envelope: str, *, purpose: str, bound_to: Mapping[str, str]) -> str:
-    """Return the envelope under the primary key; itself when it is there already, or does not open."""
-    try:
-        return ring.reencrypt(envelope, purpose=purpose, bound_to=bound_to) or envelope
-    except OpenError:
-        return envelope
 
 
 def _rows_of(kid: str, counted: Mapping[str, int], ring: KeyRing) -> SealedRows:

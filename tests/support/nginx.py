@@ -1,0 +1,118 @@
+"""A real nginx in front of several servers of a test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from tests.support.ports import free_port
+from tests.support.tethered import tethered
+
+START_SECONDS = 20
+PROGRAM: Final = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+"""Where it is installed; None where it is not."""
+
+CONFIGURATION: Final = """\
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    upstream auth {{
+        {servers}
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://auth;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            # A server that refuses connections is passed over; a request that was sent is not sent again.
+            proxy_next_upstream error timeout;
+            proxy_connect_timeout 2s;
+            proxy_read_timeout 30s;
+        }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """
+    One nginx on a port of 127.0.0.1, whose requests go to the servers on *ports* in turn.
+
+    Args:
+        directory: Where its files go.
+    """
+
+    def __init__(self, directory: Path, ports: Sequence[int] = ()) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ports = list(ports)
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start, and return when it takes connections."""
+        assert PROGRAM is not None, "nginx is not installed"
+        self._directory.mkdir(parents=True, exist_ok=True)
+        configuration = self._directory / "nginx.conf"
+        servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in self.ports)
+        configuration.write_text(
+            CONFIGURATION.format(directory=self._directory, servers=servers, port=self.port)
+        )
+        with (self._directory / "output.txt").open("ab") as output:
+            self._process = subprocess.Popen(
+                tethered(
+                    [PROGRAM, "-p", str(self._directory), "-c", str(configuration)], signal=signal.SIGTERM
+                ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError(f"nginx does not start:\n{(self._directory / 'output.txt').read_text()}")
+
+    def stop(self) -> None:
+        """End it and its workers; harmless when repeated."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
