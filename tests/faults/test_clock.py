@@ -30,7 +30,7 @@ HOUR = timedelta(hours=1)
 class Setting:
     """A server whose clock the test sets."""
 
-    def __init__(self, directory: Path, url: str, prepared: Prepared) -> None:
+    def __init__(self, directory: Path, url: str, prepared: Prepared, *, workers: int = 2) -> None:
         self.url = url
         self._file = directory / "clock"
         self.set(timedelta(0))
@@ -38,7 +38,7 @@ class Setting:
         self.server = RunningServer(
             directory,
             database_url=url,
-            workers=2,
+            workers=workers,
             env={
                 "AUTH_ENCRYPTION_KEY": KEY,
                 "LD_PRELOAD": str(_library()),

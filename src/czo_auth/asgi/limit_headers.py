@@ -17,14 +17,20 @@ LIMITS: Final = "czo_auth.limits"
 """Key in the ASGI scope's ``state`` for the limits of the key that a request was admitted with."""
 
 
-def limit_headers(report: LimitReport) -> list[tuple[bytes, bytes]]:
+def limit_fields(report: LimitReport) -> tuple[str, str]:
     """
-    Return ``RateLimit-Policy`` (what is allowed) and ``RateLimit`` (what is left).
+    Return the values of ``RateLimit-Policy`` (what is allowed) and ``RateLimit`` (what is left).
 
     The units are the draft's: requests and seconds.
     """
     policies = ", ".join(f'"{one.name}";q={one.maximum};w={one.window_seconds}' for one in report.policies)
     remaining = ", ".join(f'"{one.name}";r={one.count};t={one.seconds}' for one in report.remaining)
+    return policies, remaining
+
+
+def limit_headers(report: LimitReport) -> list[tuple[bytes, bytes]]:
+    """Return both headers."""
+    policies, remaining = limit_fields(report)
     return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", remaining.encode())]
 
 

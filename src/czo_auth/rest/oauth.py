@@ -15,9 +15,11 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from czo_auth.asgi.limit_headers import limit_fields
 from czo_auth.core.access import KEY_WITH_BASIC, PUBLIC
 from czo_auth.core.errors import InvalidRequest, UnsupportedGrantType
 from czo_auth.core.flows.authentication.introspect import ActiveToken
+from czo_auth.core.principal import Principal
 from czo_auth.rest.devices import DEVICE_CODE_GRANT, fetch_key
 from czo_auth.rest.oauth_parameters import OAuthParameters, Parameter, Seconds, split_scope
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -149,5 +151,14 @@ def _active(found: ActiveToken, runtime: Runtime) -> dict[str, object]:
         "amr": list(principal.amr) or None,
         "phr": principal.phishing_resistant or None,
         "jti": said.token_id if said else None,
+        **_limits(principal),
     }
     return {"active": True, **{name: value for name, value in shaped.items() if value is not None}}
+
+
+def _limits(principal: Principal) -> dict[str, str]:
+    """Tell the limits of an API key as the headers do; the service that asks may pass them on."""
+    if principal.limits is None:
+        return {}
+    policy, remaining = limit_fields(principal.limits)
+    return {"ratelimit_policy": policy, "ratelimit": remaining}

@@ -131,7 +131,7 @@ class Housekeeping:
         await self._prune(lambda tx: tx.organizations.prune_expired(before=before))
         ended = now - KEEP_ENDED_KEYS
         await self._prune(lambda tx: tx.api_keys.prune_expired(before=before, expired=ended))
-        first_day = (now - timedelta(days=USAGE_DAYS)).date()
+        first_day = (now - timedelta(days=USAGE_DAYS - 1)).date()
         await self._prune(lambda tx: tx.key_uses.prune(before=first_day))
         await self._prune(lambda tx: tx.key_quotas.prune_expired(before=now))
         await self._prune(lambda tx: tx.budgets.prune_expired(before=now))

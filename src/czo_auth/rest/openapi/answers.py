@@ -101,6 +101,7 @@ ANSWERS: Final[dict[str, Schema]] = {
             plain(
                 {
                     **dict.fromkeys(("client_id", "scope", "act_type", "org", "jti"), r.TEXT),
+                    **dict.fromkeys(("ratelimit_policy", "ratelimit"), r.TEXT),
                     **dict.fromkeys(("exp", "iat"), r.COUNT),
                     "aud": {"anyOf": [r.TEXT, each(r.TEXT)]},
                     "amr": each(r.TEXT),
