@@ -350,7 +350,53 @@ async def test_members_are_told_fourteen_seven_and_one_days_ahead_once_each(time
     assert [mail.to for mail in told] == [acme.account.email] * 3
 
 
-# --- a race ----------------------------------------------------------------------------------------------------------
+# --- moments and races -----------------------------------------------------------------------------------------------
+async def test_exemption_that_ends_with_the_deadline_moves_nothing(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    deadline = timed.clock() + timedelta(minutes=5)
+    accepted(await acme.demand(deadline))
+    body = {"until": said(deadline), "reason": "Until the same moment"}
+    accepted(await timed.api.call("PUT", acme.exemption, body, bearer=acme.owner.token))
+    assert await acme.due_at() == said(deadline)
+    timed.time.now = deadline - timedelta(milliseconds=1)
+    assert not await acme.is_refused()
+    timed.time.now = deadline
+    assert await acme.is_refused()
+    answer = await timed.api.call("PUT", acme.exemption, body, bearer=acme.owner.token)
+    refused(answer, 400, "VALIDATION_ERROR")
+
+
+async def test_deadline_that_passes_during_requests_decides_each_by_when_it_began(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    key = (await create_key(timed.api, acme.member, organizationId=acme.id))["key"]
+    deadline = timed.clock() + timedelta(minutes=5)
+    accepted(await acme.demand(deadline))
+    timed.time.now = deadline - timedelta(milliseconds=1)
+
+    async def pass_it() -> None:
+        await asyncio.sleep(0.002)
+        timed.time.now = deadline
+
+    calls = (
+        ("PATCH", acme.path, {"name": "New"}),
+        ("GET", f"{acme.path}/members", None),
+        ("GET", "/whoami", None),
+    )
+    answers = await asyncio.gather(
+        *(
+            timed.api.call(method, path, **({} if body is None else {"body": body}), bearer=bearer)
+            for method, path, body in calls
+            for bearer in (acme.member.token, acme.member.access_token, *([key] if path == "/whoami" else []))
+            for _ in range(4)
+        ),
+        pass_it(),
+    )
+    for answer in answers[:-1]:
+        assert answer.status_code == 200 or answer.json()["code"] == REFUSED, answer.text
+    assert await acme.is_refused()
+    refused(await timed.api.get("/whoami", bearer=key), 403, REFUSED)
+
+
 async def test_rule_that_changes_while_a_member_signs_in_counts_at_the_next_request(timed: Timed) -> None:
     acme = await acme_of(timed)
     key = (await create_key(timed.api, acme.member, organizationId=acme.id))["key"]

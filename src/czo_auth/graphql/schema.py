@@ -200,7 +200,7 @@ async def _entities(info: CurrentRequest, representations: list[FederationAny]) 
         own["User", user.id] = User.of(user)
     if any(type_name == "Organization" for type_name, _ in named):
         ids = [id_ for type_name, id_ in named if type_name == "Organization"]
-        for found, role in await call.runtime.manage_organizations.find(call.principal, ids):
+        for found, role in await call.runtime.manage_organizations.find(ids, context=call.context):
             own["Organization", found.id] = Organization.of(found, role=role)
     return [own.get(name) for name in named]
 

@@ -22,7 +22,7 @@ from czo_auth.core.events.types import ORGANIZATION_DELETED, ORGANIZATION_UPDATE
 from czo_auth.core.fields import checked_image, checked_metadata, checked_name
 from czo_auth.core.flows.api_keys.expiry import shorten_lives
 from czo_auth.core.flows.api_keys.manage import revoke_keys
-from czo_auth.core.flows.demanded_factor import check_factor
+from czo_auth.core.flows.demanded_factor import check_factor, lacks_demanded_factor
 from czo_auth.core.flows.organizations.create import (
     checked_slug,
     create_organization,
@@ -189,15 +189,27 @@ class ManageOrganizations:
         return await self._services.transactions.read(read)
 
     async def find(
-        self, principal: Principal, organization_ids: Collection[str]
+        self, organization_ids: Collection[str], *, context: Context
     ) -> Sequence[tuple[Organization, str]]:
-        """Read those of the caller's organizations that are named, at most `MAX_PAGE` of them."""
+        """
+        Read those of the caller's organizations that are named, at most `MAX_PAGE` of them.
+
+        One that demands a factor which the caller lacks is left out, as one is that they are not in (S37).
+        """
+        principal = context.caller
         wanted = sorted(each for each in set(organization_ids) if is_id(each) and acts_in(principal, each))
         if not wanted:
             return []
-        return await self._services.transactions.read(
-            lambda tx: tx.organizations.list_of(principal.user_id, only=wanted[:MAX_PAGE], limit=MAX_PAGE)
-        )
+
+        def read(tx: Transaction) -> Sequence[tuple[Organization, str]]:
+            found = tx.organizations.list_of(principal.user_id, only=wanted[:MAX_PAGE], limit=MAX_PAGE)
+            return [each for each in found if not self._is_refused(tx, principal, each[0].id)]
+
+        return await self._services.transactions.read(read, context)
+
+    def _is_refused(self, tx: Transaction, principal: Principal, organization_id: str) -> bool:
+        member = tx.organizations.find_member(organization_id, principal.user_id)
+        return member is None or lacks_demanded_factor(tx, member)
 
     async def get(self, organization_id: str, *, context: Context) -> Membership:
         """
