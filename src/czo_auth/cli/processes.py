@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels, logger
-from granian.server.mp import MPServer
 
 from czo_auth.cli.logs import configure_logging, logging_config
 from czo_auth.cli.session import assembled, no_newer_schema, note
@@ -95,7 +95,7 @@ def _load_ahead() -> None:
         import czo_auth.graphql.app  # noqa: F401
 
 
-class _Supervisor(MPServer):
+class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # granian names its class by the build of Python
     """Starts the workers, starts again what dies, and ends them all."""
 
     def __init__(self, settings: Settings, *, address: str, when_ready: Callable[[Settings], None]) -> None:
@@ -124,13 +124,13 @@ class _Supervisor(MPServer):
             before=_hold_signals,
             after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _WISHES_TO_END),
         )
-        super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+        super().startup(spawn_target, target_loader)
         # After the forks, for a child inherits the locks that another thread happens to hold.
         threading.Thread(target=self._announce, name="czo-auth-announce", daemon=True).start()
 
     def shutdown(self, exit_code: int = 0) -> None:
         try:
-            super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+            super().shutdown(exit_code)
         except SystemExit:
             # Told to end together with the workers, it may see one gone before it told it so: that is no crash.
             if not self.interrupt_signal:
@@ -147,7 +147,7 @@ class _Supervisor(MPServer):
         # What a closed terminal sends; with it may go the place that this is written to.
         with suppress(OSError):
             note("SIGHUP: stopping. Start again to read the settings again.")
-        self.signal_handler_interrupt()  # type: ignore[no-untyped-call]
+        self.signal_handler_interrupt()
 
     def _announce(self) -> None:
         if _answers(self.bind_addr, self.bind_port, stop=self.main_loop_interrupt):

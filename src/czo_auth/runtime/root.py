@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.api_keys.usage import KeyUsage
@@ -96,6 +96,8 @@ from czo_auth.storage.errors import DatabaseMisconfigured
 from czo_auth.translations import Catalogues
 
 if TYPE_CHECKING:
+    from czo_auth.delivery.nats import NatsJetStream
+    from czo_auth.delivery.rabbitmq import RabbitMQ
     from czo_auth.storage import Storage
 
 _LOG = logging.getLogger("czo_auth")
@@ -153,13 +155,6 @@ def _refuse_unreachable(settings: Settings) -> None:
         )
 
 
-class BrokerSink(Sink, Protocol):
-    """A sink that holds a connection."""
-
-    async def close(self) -> None:
-        """Close it."""
-
-
 class Runtime:
     """
     One deployment, ready to serve REST, GraphQL, the pages and the command line.
@@ -199,7 +194,7 @@ class Runtime:
         self._works_beside = True
         self._relay: Relay | None = None
         self._relaying: asyncio.Task[None] | None = None
-        self._brokers: list[BrokerSink] = []
+        self._brokers: list[RabbitMQ | NatsJetStream] = []
         self._dispatcher: WebhookDispatcher | None = None
         self._dispatching: asyncio.Task[None] | None = None
         self._try_again_at = 0.0
@@ -484,9 +479,9 @@ class Runtime:
         self._brokers = self._broker_sinks()
         return [*sinks, *self._brokers]
 
-    def _broker_sinks(self) -> list[BrokerSink]:
+    def _broker_sinks(self) -> list[RabbitMQ | NatsJetStream]:
         settings, source = self.settings, self.settings.public_url
-        brokers: list[BrokerSink] = []
+        brokers: list[RabbitMQ | NatsJetStream] = []
         if settings.rabbitmq_url is not None:
             from czo_auth.delivery.rabbitmq import RabbitMQ
 
