@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -20,6 +21,10 @@ NO_BODY = object()
 OWN_ORIGIN = "own"
 
 
+# Reading the system's certificates takes longer than most requests, and nothing here is asked over TLS.
+_TLS = ssl.create_default_context()
+
+
 def new_client(url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """Make an HTTP client that keeps no cookies and, like a machine's, sends no header of a browser."""
     http = httpx.AsyncClient(
@@ -27,6 +32,7 @@ def new_client(url: str, *, transport: httpx.AsyncBaseTransport | None = None) -
         base_url=url,
         timeout=60,
         trust_env=False,
+        verify=_TLS,
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
     )
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -26,7 +26,7 @@ from czo_auth.storage.postgresql_server import (
     postgres_error,
 )
 from czo_auth.storage.postgresql_watch import ChangeWatch
-from czo_auth.storage.tables import Tables
+from czo_auth.storage.tables import Tables, tables_of
 from czo_auth.storage.transaction import bound, perform
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ class PostgresStorage:
     ) -> None:
         self.url = url
         self.direct_url = direct_url or url
-        self.tables = Tables(table_prefix)
+        self.tables = tables_of(table_prefix)
         self._server = server = PostgresServer(url, timeout=timeout, pooled=direct_url is not None)
         direct = server if direct_url is None else PostgresServer(direct_url, timeout=timeout)
         self._connections = _PerLoop(server, pool_size=pool_size, lookup_pool_size=lookup_pool_size)

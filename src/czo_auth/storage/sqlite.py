@@ -30,7 +30,7 @@ from czo_auth.storage.sqlite_file import (
 )
 from czo_auth.storage.sqlite_watch import HEADER_BYTES, header_of
 from czo_auth.storage.sqlite_worker import SqliteWorker
-from czo_auth.storage.tables import Tables
+from czo_auth.storage.tables import Tables, tables_of
 from czo_auth.storage.transaction import bound
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class SqliteStorage:
     def __init__(self, url: str, *, table_prefix: str, timeout: float = TIMEOUT_SECONDS) -> None:
         self.url = url
         self.path = database_path(url)
-        self.tables = Tables(table_prefix)
+        self.tables = tables_of(table_prefix)
         self.transactions = SqliteTransactions(self.path, self.tables, timeout=timeout)
         self.lookup = SqliteLookup(self.path, self.tables)
         _storages.add(self)

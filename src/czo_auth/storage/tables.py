@@ -8,6 +8,7 @@ what it speaks of.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -66,6 +67,17 @@ def version_table_of(prefix: str) -> str:
         ValueError: The prefix is not usable.
     """
     return f"{checked_prefix(prefix)}version"
+
+
+@lru_cache(maxsize=8)
+def tables_of(prefix: str) -> Tables:
+    """
+    Return the tables under *prefix*, which all storages of this process share: they are never changed.
+
+    Raises:
+        ValueError: The prefix is not usable.
+    """
+    return Tables(prefix)
 
 
 class Tables:
