@@ -49,7 +49,7 @@ help:
 	@echo "make extras   install the wheel with each extra in an empty environment, and measure"
 	@echo "make release  build and check wheel, sdist and bill of materials from a clean tree, into dist/"
 	@echo "make reference  write docs/reference/ again from the code"
-	@echo "make docs     build the documentation site into site/; a broken link fails"
+	@echo "make docs     build the documentation site into site/ and follow its pages; a broken link or example fails"
 	@echo "make screenshots  take the documentation's pictures again; needs Chromium"
 	@echo "make lock     write requirements/*.txt again from pyproject.toml"
 	@echo "make clean    remove .venv, builds and caches"
@@ -116,10 +116,11 @@ reference: $(VENV)/.dev-installed
 	$(IN)/python tools/write_reference.py
 
 # The cache of an earlier build would keep quiet about links that were fine then.
-docs: $(VENV)/.docs-installed
+docs: $(VENV)/.docs-installed $(VENV)/.dev-installed
 	@rm -rf site .cache
 	$(IN)/zensical build --strict
 	$(IN)/python tools/check_site.py
+	$(IN)/python -m pytest -n 2 -q -m deep tests/docs/test_pages.py -k test_page_does_what_it_says
 
 screenshots: $(VENV)/.docs-installed
 	$(IN)/python -m pytest -q tests/browser/screenshots.py

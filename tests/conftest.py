@@ -26,18 +26,18 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-_ONE_DATABASE_FIRST = ("tests/contract/", "tests/faults/", "tests/cli/", "tests/fuzz/")
+_ALWAYS_ON_BOTH = ("tests/storage/", "tests/migrations/", "tests/core/events/", "tests/support/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     Leave the second run, on PostgreSQL, of what has nothing to do with the database to `make test-deep`.
 
-    Where races, faults and revocations are about the database, a module is marked `each_database`; the stores and the
-    flows are always tested on both.
+    Where races, faults and revocations are about the database, a test or a module is marked `each_database`; the
+    stores and the migrations are always tested on both.
     """
     for item in items:
-        is_second = "[postgres" in item.nodeid and item.nodeid.startswith(_ONE_DATABASE_FIRST)
+        is_second = "[postgres" in item.nodeid and not item.nodeid.startswith(_ALWAYS_ON_BOTH)
         if is_second and item.get_closest_marker("each_database") is None:
             item.add_marker(pytest.mark.deep)
 

@@ -216,6 +216,7 @@ async def test_right_password_costs_nothing(limited: Timed) -> None:
     assert await sql(url, "SELECT count(*) FROM {}password_guesses") == [(0,)]
 
 
+@pytest.mark.each_database
 async def test_guesses_at_once_share_one_budget(limited: Timed) -> None:
     account = await limited.people.sign_up()
     answers = await asyncio.gather(*[guess(limited, account.email) for _ in range(SINGLE_GUESSES.free + 12)])

@@ -123,6 +123,7 @@ async def test_session_that_ended_proves_nothing(timed: Timed) -> None:
     refused(await prove(timed, session, password=account.password), 401, "INVALID_TOKEN")
 
 
+@pytest.mark.each_database
 async def test_code_proves_once_in_two_requests_at_once(timed: Timed) -> None:
     session = await timed.people.sign_in(timed.carol)
     timed.time.advance(minutes=1)

@@ -63,6 +63,7 @@ async def test_stolen_token_after_the_victim_refreshed(live: Live, person: Perso
     assert len(rows) == 1
 
 
+@pytest.mark.each_database
 async def test_stolen_token_within_the_grace(live: Live, person: Person) -> None:
     """It gets no second leaf."""
     _, session = person

@@ -31,6 +31,7 @@ def complete(proof: Proof) -> None:
     assert proof.after > 100, "too few requests came after a change"
 
 
+@pytest.mark.each_database
 async def test_no_process_lets_in_what_was_taken_away(database_url: str, tmp_path: Path) -> None:
     changes = await prepare(database_url, EACH)
     async with serving(database_url, tmp_path) as port:
@@ -40,6 +41,7 @@ async def test_no_process_lets_in_what_was_taken_away(database_url: str, tmp_pat
     assert faults(proof.history) == []
 
 
+@pytest.mark.each_database
 @pytest.mark.deep
 async def test_memory_on_postgresql_keeps_its_bound_when_its_listeners_are_cut_off(
     postgres_url: str, tmp_path: Path

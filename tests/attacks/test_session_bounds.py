@@ -53,6 +53,7 @@ async def test_right_code_forgets_the_wrong_ones_of_the_session(timed: Timed) ->
     assert await timed.people.is_alive(session)
 
 
+@pytest.mark.each_database
 async def test_codes_guessed_at_once_end_the_session_too(timed: Timed) -> None:
     stolen = await stolen_session(timed)
     wrong = timed.carol.has.wrong()

@@ -196,6 +196,7 @@ async def test_challenge_of_a_switch_ends_with_its_session(timed: Timed, how: st
     refused(answer, 401, "INVALID_TWO_FACTOR_COOKIE")
 
 
+@pytest.mark.each_database
 async def test_two_challenges_of_one_session_give_one_session(timed: Timed) -> None:
     session = await trusted_session(timed)
     challenges = [accepted(await switch(timed, session))["challenge"] for _ in range(2)]

@@ -106,6 +106,7 @@ async def test_rotations_after_one_another_take_turns(timed: Timed) -> None:
     assert await signed_now(timed) == second
 
 
+@pytest.mark.each_database
 async def test_key_of_a_month_ago_is_replaced_by_one_process_only(deploy: Deploy) -> None:
     one = await deploy()
     other = await deploy(one.auth.settings.database_url)

@@ -105,6 +105,7 @@ def _sign_in(url: str, code: str) -> int:
         return client.post("/two-factor/verify", json={"challenge": challenge, "code": code}).status_code
 
 
+@pytest.mark.deep
 def test_key_that_still_seals_rows_cannot_be_taken_out(fresh: Shell) -> None:
     fresh.run("migrate", env={"AUTH_ENCRYPTION_KEY": K1})
     fresh.run("users", "list", env={"AUTH_ENCRYPTION_KEY": K1})
@@ -208,6 +209,7 @@ def test_processes_that_start_together_make_one_key(fresh: Shell) -> None:
     assert (fresh.data / KEY_FILE).stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.deep
 def test_signing_keys_rotate_now_or_six_minutes_later(shell: Shell) -> None:
     shell.create("ada@example.com")
     before = utc_now()

@@ -204,6 +204,7 @@ def test_port_that_is_taken_is_said_in_one_sentence(shell: Shell) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.deep
 def test_second_server_does_not_share_the_port_of_the_first(start_server: StartServer) -> None:
     server = start_server()
     shell = Shell(server.data_directory)
@@ -232,6 +233,7 @@ def test_bad_setting_is_named_in_one_sentence(
     assert done.stdout == ""
 
 
+@pytest.mark.deep
 def test_database_that_does_not_answer_is_an_outage_and_not_a_mistake(shell: Shell) -> None:
     url = f"postgresql://nobody:a-secret@127.0.0.1:{free_port()}/none"
     env = {"CZO_AUTH_DATABASE_URL": url, "AUTH_ENCRYPTION_KEY": (shell.data / KEY_FILE).read_text().strip()}
@@ -241,12 +243,14 @@ def test_database_that_does_not_answer_is_an_outage_and_not_a_mistake(shell: She
         assert "a-secret" not in done.stderr
 
 
+@pytest.mark.deep
 def test_file_that_is_no_database_is_an_outage(fresh: Shell) -> None:
     fresh.run("migrate")
     (fresh.data / DATABASE_FILE).write_bytes(b"this is not a database, it is a sentence. " * 100)
     fresh.run("users", "list", code=75)
 
 
+@pytest.mark.deep
 def test_database_of_a_newer_version_is_left_alone(shell: Shell) -> None:
     with closing(sqlite3.connect(shell.data / DATABASE_FILE, isolation_level=None)) as database:
         database.execute("UPDATE czo_auth_version SET version_num = '9999'")
@@ -254,6 +258,7 @@ def test_database_of_a_newer_version_is_left_alone(shell: Shell) -> None:
         assert "newer version" in shell.run(*words, code=2).stderr
 
 
+@pytest.mark.deep
 def test_tables_are_not_touched_when_that_is_switched_off(fresh: Shell) -> None:
     env = {"CZO_AUTH_AUTO_MIGRATE": "false"}
     assert "czo-auth migrate" in fresh.run("serve", "--port", "0", env=env, code=2).stderr

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from tests.cli.inside import Inside
 from tests.cli.shell import Shell
 
@@ -23,6 +25,7 @@ def serve(inside: Inside, sink: str, *, ended: bool) -> None:
     inside.run(act)
 
 
+@pytest.mark.deep
 def test_sink_that_is_gone_is_listed_and_retired(shell: Shell, inside: Inside) -> None:
     shell.create("ada@example.com")
     serve(inside, "old-shipper", ended=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from czo_auth import Auth
 from czo_auth.core.webhooks.webhook import WEBHOOK_SECRET, Webhook
 from tests.cli.inside import Inside
@@ -36,6 +38,7 @@ def test_endpoints_are_listed_and_disabled(shell: Shell, inside: Inside) -> None
         assert "no webhook endpoint" in shell.run("webhooks", "disable", unknown, code=1).stderr
 
 
+@pytest.mark.deep
 def test_rotation_moves_the_secrets_of_webhooks(shell: Shell, inside: Inside) -> None:
     shell.create("ada@example.com")
     inside.run(endpoint)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
+import pytest
+
 from czo_auth.core.events.types import AuditFilter
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
@@ -231,6 +233,7 @@ async def test_lock_is_recorded_and_told_as_an_event(timed: Timed) -> None:
     assert len(wrong) == 10
 
 
+@pytest.mark.deep
 async def test_retry_after_is_rounded_up(timed: Timed) -> None:
     await fail(timed)
     timed.time.advance(minutes=3, milliseconds=1)

@@ -94,6 +94,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.deep
 @given(
     st.dictionaries(
         st.sampled_from(["id", "rawId", "type", "response", "clientExtensionResults"]),

@@ -134,6 +134,7 @@ def test_argon2_that_asks_for_too_much_is_refused_unread(beyond: str) -> None:
     assert time.thread_time() - begun < 0.1
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("at", [(262_144, 4, 1), (8, 10, 1), (128, 1, 16)], ids=["memory", "passes", "lanes"])
 def test_argon2_at_a_bound_is_verified(at: tuple[int, int, int]) -> None:
     memory_kib, passes, lanes = at

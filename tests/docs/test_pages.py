@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ GENERATED = DOCS / "reference"
 WRITTEN = [page for page in sorted(DOCS.rglob("*.md")) if GENERATED not in page.parents]
 PAGES = [page for page in WRITTEN if blocks_of(page)]
 README = ROOT / "README.md"
+READ_FIRST = frozenset({"tutorial.md", "embed.md"})
 # What cannot be run here: the page, and the reason as it stands there.
 NOT_RUN = {
     (
@@ -44,8 +46,20 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
     server.stop()
 
 
+def _cases() -> list[Any]:
+    """List the pages; all but the first that people read are followed by `make docs` and `make test-deep`."""
+    return [
+        pytest.param(
+            page,
+            id=page.relative_to(DOCS).as_posix(),
+            marks=() if page.name in READ_FIRST else pytest.mark.deep,
+        )
+        for page in PAGES
+    ]
+
+
 @needs_tools
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+@pytest.mark.parametrize("page", _cases())
 def test_page_does_what_it_says(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     blocks = blocks_of(page)
     # As after `git clone … czo-auth && make setup`, which the deep test below does for real.

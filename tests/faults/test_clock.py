@@ -96,6 +96,7 @@ async def is_taken(people: People, account: Account, code: str) -> bool:
     return answer.status_code == 200
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("jump", [-HOUR, HOUR], ids=["back", "forth"])
 async def test_no_step_is_spent_twice_by_a_clock_that_jumps(
     setting: Setting, people: People, jump: timedelta

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from czo_auth.core.flows.administration.audit import ReadAuditLog
 from tests.conftest import StartServer
 from tests.contract.acting import eventually
@@ -17,6 +19,7 @@ DELAYS = (0.0, 0.01, 0.03, 0.1)
 """Seconds between the request and the kill."""
 
 
+@pytest.mark.deep
 async def test_account_is_whole_or_gone_without_a_trace(start_server: StartServer, database_url: str) -> None:
     server = start_server(env=ENV, database_url=database_url)
     emails = [f"victim-{number}@example.com" for number in range(len(DELAYS))]

@@ -26,6 +26,7 @@ def walk_until_answered(explored: Explored, **how: Any) -> Walk:
     return seen
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("caller", "phase"), [("customer", "fuzzing"), ("administrator", "coverage")])
 def test_every_answer_is_as_the_openapi_document_says(explored: Explored, caller: str, phase: str) -> None:
     credential = explored.callers.all[caller]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -15,6 +16,7 @@ RUNS = int(os.environ.get("FUZZ_RUNS", "2"))
 STEPS = int(os.environ.get("FUZZ_STEPS", "20"))
 
 
+@pytest.mark.deep
 def test_every_answer_is_the_one_of_the_model(databases: Databases) -> None:
     class CurrentRequest(Machine):
         place = InProcess(databases)

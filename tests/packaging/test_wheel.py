@@ -165,6 +165,7 @@ def test_every_module_can_be_imported_with_the_declared_packages(installed: Inst
     assert Path(place).is_relative_to(installed.folder)
 
 
+@pytest.mark.deep
 def test_migrate_and_users_work(installed: Installed) -> None:
     data = installed.folder / "migrated"
     env = {"CZO_AUTH_DATA_DIR": str(data)}
@@ -189,6 +190,7 @@ def test_migrate_and_users_work(installed: Installed) -> None:
     assert created.returncode == 0, created.stderr
 
 
+@pytest.mark.deep
 def test_serve_works(installed: Installed) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"

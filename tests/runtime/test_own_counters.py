@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +62,7 @@ def test_refusal_says_when_a_hit_passes_again(pauses: list[float], amount: int) 
     asyncio.run(story())
 
 
+@pytest.mark.deep
 def test_memory_is_bounded_and_a_busy_client_stays_limited() -> None:
     clock = Clock()
     counters = OwnCounters(most=1000, clock=clock)

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import StartServer
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("workers", [1, 2])
 def test_figures_count_the_answers_of_all_workers(start_server: StartServer, workers: int) -> None:
     server = start_server(env={"CZO_AUTH_METRICS_ENABLED": "true"}, workers=workers)

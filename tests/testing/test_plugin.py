@@ -47,6 +47,7 @@ def anyio_backend():
 """
 
 
+@pytest.mark.deep
 def test_both_ways_of_running_coroutines_work_in_a_project_of_its_own(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_one=TESTS)
@@ -74,6 +75,7 @@ def test_nothing_is_imported_until_a_fixture_is_asked_for() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.deep
 def test_example_is_tested_with_it() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "examples/fastapi_host/tests"],

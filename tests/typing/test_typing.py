@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
 
+@pytest.mark.deep
 def test_embedders_code_is_typed_and_mistakes_are_found() -> None:
     targets = [str(HERE / "embedder.py"), str(HERE / "mistakes.py"), "examples"]
     # A cache of its own: the project's own check runs with other settings.

@@ -189,6 +189,7 @@ async def test_two_dispatchers_share_the_work_and_send_nothing_twice(ground: Gro
             assert came == [event.id for event in events if event.user_id == f"user-{user}"]
 
 
+@pytest.mark.each_database
 async def test_events_are_spread_once_however_many_processes_spread_them(ground: Ground) -> None:
     webhook = await ground.endpoint("https://hooks.example.com/")
     await ground.record(*["ada"] * 50)
@@ -265,6 +266,7 @@ async def test_process_killed_between_answer_and_note_sends_again_and_loses_noth
     assert receiver.ids == [events[0].id, events[0].id, events[1].id]
 
 
+@pytest.mark.each_database
 async def test_kills_in_the_middle_of_the_work_lose_nothing_and_keep_the_order(ground: Ground) -> None:
     url = ground.auth.settings.storage_url
 

@@ -96,6 +96,7 @@ async def test_only_one_of_two_processes_delivers(transactions: Transactions, pr
     assert len({owner for owner, _ in processes.lines()}) == 1
 
 
+@pytest.mark.deep
 async def test_another_process_takes_over_within_the_lease_after_a_kill(
     transactions: Transactions, processes: Processes
 ) -> None:

@@ -140,6 +140,7 @@ async def test_expired_answers_are_pruned(deployment: Deployment) -> None:
     assert await deployment.transactions.run(lambda tx: tx.kept_answers.prune_expired(before=late)) == 1
 
 
+@pytest.mark.each_database
 async def test_one_of_many_concurrent_requests_runs(two_doors: tuple[Deployment, Deployment]) -> None:
     first, second = two_doors
     ada = await first.person("ada")

@@ -130,6 +130,7 @@ async def test_key_whose_end_is_moved_is_told_of_its_new_end(deployment: Deploym
     assert await told(deployment) == [(key.id, 30, "expiry"), (key.id, 30, "expiry")]
 
 
+@pytest.mark.each_database
 async def test_processes_that_remind_together_tell_once(deployment: Deployment, migrated_url: str) -> None:
     people = [await deployment.person(f"user{number}") for number in range(4)]
     keys = [await key_of(deployment, person, days=40) for person in people for _ in range(3)]
@@ -176,6 +177,7 @@ async def test_limit_binds_the_keys_that_exist_and_their_owners_are_told(deploym
     assert {entry[:2] for entry in await told(deployment)} == {(endless.id, 20), (long.id, 20)}
 
 
+@pytest.mark.each_database
 async def test_key_that_is_made_while_the_limit_is_set_does_not_slip_by(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     acme = await deployment.organization(ada)

@@ -35,6 +35,7 @@ async def signed_in(deployment: Deployment) -> IssuedSession:
     return await deployment.session_of(await deployment.user("ada"))
 
 
+@pytest.mark.each_database
 @pytest.mark.parametrize("by", ["session_token", "access_token"])
 async def test_read_that_began_before_the_end_of_a_session_is_not_remembered(
     remembering: Deployment, monkeypatch: pytest.MonkeyPatch, by: Literal["session_token", "access_token"]

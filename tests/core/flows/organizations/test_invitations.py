@@ -227,6 +227,7 @@ async def test_open_invitations_are_bounded(deployment: Deployment, monkeypatch:
     await invite(deployment, ada, acme, "three@example.com")
 
 
+@pytest.mark.each_database
 async def test_two_invitations_of_one_address_at_once_leave_one(
     two_doors: tuple[Deployment, Deployment],
 ) -> None:
@@ -451,6 +452,7 @@ async def test_full_organization_takes_nobody_in_and_spends_nothing(
     await accept(deployment, bob, sent.token)
 
 
+@pytest.mark.each_database
 async def test_token_presented_twice_at_once_is_accepted_once(
     two_doors: tuple[Deployment, Deployment],
 ) -> None:
@@ -466,6 +468,7 @@ async def test_token_presented_twice_at_once_is_accepted_once(
         assert sorted(outcomes) == [InvitationNotFound.__name__, "done"]
 
 
+@pytest.mark.each_database
 async def test_invitation_is_either_withdrawn_or_accepted(two_doors: tuple[Deployment, Deployment]) -> None:
     first, second = two_doors
     ada, bob = await first.person("ada", email_verified=True), await first.person("bob")
@@ -480,6 +483,7 @@ async def test_invitation_is_either_withdrawn_or_accepted(two_doors: tuple[Deplo
         assert (await first.role_of(acme, bob) is not None) == (accepted == "done")
 
 
+@pytest.mark.each_database
 async def test_nobody_comes_in_after_their_inviter_is_gone(two_doors: tuple[Deployment, Deployment]) -> None:
     first, second = two_doors
     ada, bob = await first.person("ada", email_verified=True), await first.person("bob")

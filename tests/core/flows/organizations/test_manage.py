@@ -133,6 +133,7 @@ async def test_odd_input_founds_nothing(migrated_sqlite_url: str, new: NewOrgani
         assert (await deployment.organizations.list(ada)).items == []
 
 
+@pytest.mark.each_database
 async def test_limit_of_organizations_owned_holds_against_requests_at_once(
     two_doors: tuple[Deployment, Deployment],
 ) -> None:
@@ -505,6 +506,7 @@ RACES: dict[str, Race] = {
 }
 
 
+@pytest.mark.each_database
 @pytest.mark.parametrize("name", RACES)
 async def test_of_two_owners_at_once_one_stays(two_doors: tuple[Deployment, Deployment], name: str) -> None:
     first, second = two_doors
@@ -555,6 +557,7 @@ async def test_removed_member_loses_keys_and_active_organization_for_good(
     assert (await deployment.proved(token)).organization_id is None
 
 
+@pytest.mark.each_database
 async def test_key_created_during_the_removal_does_not_survive_it(
     two_doors: tuple[Deployment, Deployment],
 ) -> None:
@@ -572,6 +575,7 @@ async def test_key_created_during_the_removal_does_not_survive_it(
         assert await first.live_keys(bob) == []
 
 
+@pytest.mark.each_database
 async def test_key_created_during_the_deletion_does_not_survive_it(
     two_doors: tuple[Deployment, Deployment],
 ) -> None:

@@ -200,6 +200,7 @@ async def test_a_reset_that_fails_does_not_hold_up_the_next_turn(
 
 
 # --- races -----------------------------------------------------------------------------------------------------------
+@pytest.mark.each_database
 async def test_of_a_due_reset_and_its_cancellation_one_wins(
     two_processes: tuple[Deployment, Deployment],
 ) -> None:
@@ -221,6 +222,7 @@ async def test_of_a_due_reset_and_its_cancellation_one_wins(
         assert said == [types.TWO_FACTOR_RESET_CANCELLED if cancelled else types.TWO_FACTOR_DISABLED]
 
 
+@pytest.mark.each_database
 async def test_processes_that_carry_out_together_do_it_once_and_tell_once(
     two_processes: tuple[Deployment, Deployment],
 ) -> None:
@@ -236,6 +238,7 @@ async def test_processes_that_carry_out_together_do_it_once_and_tell_once(
     assert kinds.count("two_factor_reset") == ROUNDS
 
 
+@pytest.mark.each_database
 async def test_a_link_cancels_once(two_processes: tuple[Deployment, Deployment]) -> None:
     first, second = two_processes
     admin, carol = await administrator(first), await protected(first)
