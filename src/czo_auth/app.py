@@ -18,10 +18,13 @@ from czo_auth.asgi.limit_headers import LIMITS, limit_headers
 from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.paths import own_path, pattern_of
 from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal
+from czo_auth.asgi.telemetry import Answer, measured
 from czo_auth.extras import require_extra
 from czo_auth.rest.app import every_route, rest_app
 from czo_auth.runtime import Runtime
 from czo_auth.version import VERSION
+
+_OF_THE_HOST = ("route", "fastapi.telemetry")
 
 
 def build_app_state(runtime: Runtime) -> AppState:
@@ -40,8 +43,8 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
     base = runtime.settings.base_path
     rest = rest_app(app_state, version=VERSION)
     runtime.own_paths[base] = pattern_of([*every_route(rest), *FORWARD_AUTH_ROUTES])
-    answering = with_cors(FaultBarrier(rest, base_path=base), app_state)
-    return _WithForwardAuth(answering, ForwardAuth(app_state), base_path=base)
+    answering = with_cors(FaultBarrier(rest, app_state, base_path=base), app_state)
+    return _WithForwardAuth(answering, app_state, base_path=base)
 
 
 def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
@@ -49,7 +52,9 @@ def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
     require_extra("graphql", "GraphQL")
     from czo_auth.graphql.app import graphql_app
 
-    return with_cors(FaultBarrier(graphql_app(app_state), base_path=""), app_state)
+    return with_cors(
+        FaultBarrier(graphql_app(app_state), app_state, base_path="", route="/graphql"), app_state
+    )
 
 
 def pages_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
@@ -60,7 +65,7 @@ def pages_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
     base = runtime.settings.pages_path
     pages = pages_app(app_state, base=base)
     runtime.own_paths[base] = pattern_of(pages.routes)
-    return FaultBarrier(pages, base_path=base)
+    return FaultBarrier(pages, app_state, base_path=base)
 
 
 def with_cors(app: ASGIApp, app_state: AppState) -> ASGIApp:
@@ -117,36 +122,56 @@ class NeverStored:
 class _WithForwardAuth:
     """Sends what proxies ask past CORS and the reading of bodies: a preflight that they hold is a request as well."""
 
-    def __init__(self, app: ASGIApp, forward_auth: ASGIApp, *, base_path: str) -> None:
+    def __init__(self, app: ASGIApp, app_state: AppState, *, base_path: str) -> None:
         self._app = app
-        self._forward_auth = forward_auth
+        self._app_state = app_state
+        self._forward_auth = ForwardAuth(app_state)
         self._base = base_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = own_path(scope, self._base)
             if path == FORWARD_AUTH or path.startswith(FORWARD_AUTH + "/"):
-                await self._forward_auth({**scope, "path": path, "root_path": ""}, receive, send)
+                inner = {**scope, "path": path, "root_path": ""}
+                with measured(self._app_state, inner, route=self._base + FORWARD_AUTH) as answer:
+                    await self._forward_auth(inner, receive, _noting(answer, send))
                 return
         await self._app(scope, receive, send)
 
 
 class FaultBarrier:
-    """Normalises the path, turns faults into clean answers, and lets no answer break off a request."""
+    """
+    Normalises the path, turns faults into clean answers, and lets no answer break off a request.
 
-    def __init__(self, app: ASGIApp, *, base_path: str) -> None:
+    Args:
+        route: The pattern of all its paths, for telemetry, where the application has no routes.
+    """
+
+    def __init__(
+        self, app: ASGIApp, app_state: AppState, *, base_path: str, route: str | None = None
+    ) -> None:
         self._app = app
+        self._app_state = app_state
         self._base = base_path
+        self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         inner = dict(scope)
         inner["path"], inner["root_path"] = (
             own_path(scope, self._base) if self._base else _any_path(scope),
             "",
         )
         inner["raw_path"] = inner["path"].encode()
+        # The host's: its route, and what would note ours with paths and messages.
+        for name in _OF_THE_HOST:
+            inner.pop(name, None)
+        with measured(self._app_state, inner, route=self._route, base=self._base) as answer:
+            await self._answer(inner, receive, _noting(answer, send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
         body = UnreadBody(scope, receive)
 
@@ -158,11 +183,19 @@ class FaultBarrier:
             await send(message)
 
         try:
-            await self._app(inner, body.receive, send_noted)
+            await self._app(scope, body.receive, send_noted)
         except Exception as error:
             if started:
                 raise
             await send_refusal(send_noted, refusal_of(error))
+
+
+def _noting(answer: Answer, send: Send) -> Send:
+    async def send_noted(message: Message) -> None:
+        answer.note(message)
+        await send(message)
+
+    return send_noted
 
 
 def _any_path(scope: Scope) -> str:

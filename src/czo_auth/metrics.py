@@ -1,4 +1,4 @@
-"""Figures for Prometheus: how many requests each route answered, how, and how fast."""
+"""Figures for Prometheus: requests, database steps, hashing and deliveries; how many, how they went, and how long."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from czo_auth.extras import require_extra
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from czo_auth.runtime.telemetry import Kind, Labels
 
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where the worker processes of one server keep their figures; read by prometheus-client when it is imported."""
@@ -41,6 +43,19 @@ class Meter:
             ["route"],
             registry=self._own,
         )
+        # Of each kind of work: its labels besides `outcome`, and what it took. Unit: seconds.
+        self._work = {
+            kind: (
+                labels,
+                Histogram(f"czo_auth_{kind}_seconds", help_text, [*labels, "outcome"], registry=self._own),
+            )
+            for kind, labels, help_text in (
+                ("step", ("kind",), "Time that a database transaction took, its waiting included."),
+                ("hash", ("work",), "Time that hashing took, its waiting included."),
+                ("delivery", ("sink",), "Time that a sink took for one event."),
+                ("webhook_delivery", (), "Time that one webhook request took."),
+            )
+        }
 
     async def measure(self, route: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """
@@ -62,6 +77,13 @@ class Meter:
         finally:
             self._requests.labels(route, str(status)).inc()
             self._seconds.labels(route).observe(time.perf_counter() - begun)
+
+    def observe(self, kind: Kind, labels: Labels, seconds: float) -> None:
+        """Count work that the deployment did; requests are counted by ``measure``, health and metrics included."""
+        if kind in self._work:
+            names, histogram = self._work[kind]
+            values = [str(labels[name]) for name in (*names, "outcome")]
+            histogram.labels(*values).observe(seconds)
 
     async def answer(self, send: Send) -> None:
         """Write the figures in Prometheus's text format."""

@@ -80,6 +80,7 @@ class Server:
             from czo_auth.metrics import Meter
 
             self._meter = Meter()
+            auth.telemetry.observe_with(self._meter.observe)
             self._routes["/metrics"] = _only_get(self._meter.answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

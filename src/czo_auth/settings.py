@@ -474,6 +474,11 @@ class Settings(BaseSettings):
     )
     pages_path: str = Field(default="/account", description="Path where the account pages are mounted.")
     metrics_enabled: bool = Field(default=False, description="Whether the server serves `GET /metrics`.")
+    log_format: Literal["plain", "json"] = Field(
+        default="plain",
+        description="How the server logs to standard error: lines for people, or one JSON object a line, with the ids "
+        "of request and trace.",
+    )
 
     @field_validator(
         "trusted_origins",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from czo_auth.cli.logs import PlainFormatter
+from czo_auth.cli.logs import JsonFormatter, PlainFormatter
 from czo_auth.cli.output import print_fields, print_json, print_table
 
 
@@ -59,6 +59,23 @@ def test_log_keeps_tracebacks_below_their_line() -> None:
     assert first.endswith("ERROR x: failed")
     assert all(line.startswith("    ") for line in rest)
     assert rest[-1] == "    second"
+
+
+def test_json_log_is_one_line_that_cannot_be_forged() -> None:
+    try:
+        raise ValueError("first\nsecond\x1b[2J")
+    except ValueError:
+        record = logging.LogRecord(
+            "x", logging.ERROR, __file__, 1, "hi %s", ('"}\r\n{"level',), sys.exc_info()
+        )
+    line = JsonFormatter().format(record)
+    assert line.isascii()
+    assert "\n" not in line
+    logged = json.loads(line)
+    assert (logged["level"], logged["logger"], logged["message"]) == ("ERROR", "x", 'hi "}\\u000d\n{"level')
+    assert logged["exception"].endswith("second\\u001b[2J")
+    assert logged.keys() == {"time", "level", "logger", "message", "exception"}
+    assert datetime.fromisoformat(logged["time"]).utcoffset() == timedelta(0)
 
 
 NARROW, WIDE = 70, 200

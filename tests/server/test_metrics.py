@@ -21,6 +21,8 @@ def test_figures_count_the_answers_of_all_workers(start_server: StartServer, wor
     found = re.search(r'czo_auth_requests_total\{route="api",status="401"\} ([0-9.]+)', figures.text)
     assert found is not None
     assert float(found[1]) == 20
+    steps = re.search(r'czo_auth_step_seconds_count\{kind="write",outcome="ok"\} ([0-9.]+)', figures.text)
+    assert steps is not None
 
 
 def test_figures_are_closed_by_default(start_server: StartServer) -> None:

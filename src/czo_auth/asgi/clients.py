@@ -12,6 +12,7 @@ from starlette.types import Scope
 from czo_auth.core.context import Context
 from czo_auth.core.ids import new_id
 from czo_auth.core.text import escape_control
+from czo_auth.runtime.telemetry import REQUEST_ID
 
 _ELEMENT = re.compile(r"\[([^\]]+)\](?::[0-9]{1,5})?|([0-9.]+)(?::[0-9]{1,5})?|([0-9A-Fa-f:.]+(?:%.*)?)")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -41,6 +42,7 @@ class Clients:
                 request_id = value.decode("latin-1")
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = new_id(now)
+        REQUEST_ID.set(request_id)
         return Context(now=now, ip=self.address(scope, forwarded), user_agent=agent, request_id=request_id)
 
     def address_of(self, scope: Scope) -> str | None:

@@ -1,9 +1,11 @@
-"""What the process says on stderr: plain lines, which nobody who sends us text can forge (S29)."""
+"""What the process says on stderr: plain lines or JSON, which nobody who sends us text can forge (S29)."""
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from czo_auth.core.text import escape_control
@@ -29,15 +31,55 @@ class PlainFormatter(logging.Formatter):
         return _CONTINUED.join(escape_control(line, limit=_MAX_LINE) for line in lines)
 
 
-def logging_config(level: Literal["INFO", "WARNING"]) -> dict[str, Any]:
+class JsonFormatter(logging.Formatter):
+    """
+    One JSON object a line, for what collects logs.
+
+    ``time`` (UTC), ``level``, ``logger``, ``message``, and where they apply ``exception``, ``request_id`` (the one of
+    audit records), ``trace_id`` and ``span_id``. Control characters but line breaks are escaped, and then all by JSON.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Commands that never log so need not pay for it.
+        from czo_auth.runtime.telemetry import REQUEST_ID, current_trace
+
+        logged: dict[str, str] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _escaped(record.getMessage()),
+        }
+        if record.exc_info:
+            logged["exception"] = _escaped(self.formatException(record.exc_info))
+        if (request_id := REQUEST_ID.get()) is not None:
+            logged["request_id"] = request_id
+        if (ids := current_trace()) is not None:
+            logged["trace_id"], logged["span_id"] = ids
+        return json.dumps(logged)
+
+
+def _escaped(text: str) -> str:
+    return "\n".join(escape_control(line, limit=_MAX_LINE) for line in text.split("\n"))
+
+
+def logging_config(
+    level: Literal["INFO", "WARNING"], *, log_format: Literal["plain", "json"] = "plain"
+) -> dict[str, Any]:
     """Return a configuration for `logging.config`: ours from *level* on, everybody else's warnings, all to stderr."""
     logger = {"handlers": ["stderr"], "propagate": False}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"plain": {"()": f"{__name__}.PlainFormatter"}},
+        "formatters": {
+            "plain": {"()": f"{__name__}.PlainFormatter"},
+            "json": {"()": f"{__name__}.JsonFormatter"},
+        },
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stderr"}
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": log_format,
+                "stream": "ext://sys.stderr",
+            }
         },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
@@ -49,6 +91,8 @@ def logging_config(level: Literal["INFO", "WARNING"]) -> dict[str, Any]:
     }
 
 
-def configure_logging(level: Literal["INFO", "WARNING"]) -> None:
+def configure_logging(
+    level: Literal["INFO", "WARNING"], *, log_format: Literal["plain", "json"] = "plain"
+) -> None:
     """Let the process log to stderr; for commands, never when embedded in a host."""
-    logging.config.dictConfig(logging_config(level))
+    logging.config.dictConfig(logging_config(level, log_format=log_format))

@@ -52,7 +52,7 @@ def serve(settings: Settings, *, when_ready: Callable[[Settings], None]) -> None
         StartRefused, StorageUnavailable: Before anything listens.
     """
     with _without_collecting():
-        configure_logging("INFO")
+        configure_logging("INFO", log_format=settings.log_format)
         asyncio.run(_prepare(settings))
         _load_ahead()
         address, port = _free_address(settings.host, settings.port)
@@ -108,7 +108,7 @@ class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # granian names i
             websockets=False,
             http1_settings=HTTP1Settings(header_read_timeout=settings.keep_alive_seconds * 1000),
             log_level=LogLevels.warning,
-            log_dictconfig=logging_config("INFO"),
+            log_dictconfig=logging_config("INFO", log_format=settings.log_format),
             log_access=False,
             respawn_failed_workers=True,
             workers_kill_timeout=_KILL_AFTER_SECONDS,

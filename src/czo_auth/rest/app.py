@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -71,6 +71,9 @@ def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> F
         redoc_url=None,
         redirect_slashes=False,
         servers=[{"url": settings.base_path}],
+        # Its own would note paths and messages, and join the trace of anybody; older versions ignore this. With a
+        # provider, which it never asks, it also shuts out the telemetry of a host on FastAPI.
+        telemetry={"exclude": lambda _: True, "meter_provider": cast("Any", object())},
     )
     if settings.docs_are_open:
         add_viewer(app, base=settings.base_path)

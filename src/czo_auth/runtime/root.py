@@ -7,6 +7,7 @@ Everything below is handed what it needs; only this module reads the clock.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import os
 import re
@@ -90,6 +91,8 @@ from czo_auth.runtime.key_ring import check_key_ring, read_key_ring
 from czo_auth.runtime.mail import mail_of
 from czo_auth.runtime.mistakes import refuse_missing_extras, refuse_unusable, settings_from
 from czo_auth.runtime.rate_limits import CoarseLimits, KeyLimits, NoRateLimits
+from czo_auth.runtime.telemetry import Telemetry
+from czo_auth.runtime.traced import TracedHashing, TracedSender, TracedSink, TracedTransactions
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
 from czo_auth.storage.errors import DatabaseMisconfigured
@@ -185,6 +188,7 @@ class Runtime:
         refuse_missing_extras(self.settings)
         self.now = clock
         self.catalogues = Catalogues(self.settings.translations_dir, default=self.settings.default_language)
+        self.telemetry = Telemetry()
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)
         self._background: Background = BackgroundTasks(mail or mail_of(self.settings, now=clock))
@@ -211,9 +215,9 @@ class Runtime:
         key_usage = KeyUsage(records_addresses=policies.api_keys.records_addresses)
         session_uses = SessionUses(idle=policies.sessions.idle)
         self.services = services = Services(
-            transactions=self.storage.transactions,
+            transactions=TracedTransactions(self.storage.transactions, self.telemetry),
             lookup=self.storage.lookup,
-            hashing=self._hashing,
+            hashing=TracedHashing(self._hashing, self.telemetry),
             key_ring=read_key_ring(settings),
             access_tokens=AccessTokens(
                 issuer=settings.issuer or settings.public_url,
@@ -417,7 +421,14 @@ class Runtime:
         await self.open()
         if not self._works_beside:
             return
-        sinks = self._all_sinks()
+        # A request may have caused the start; what goes on for ever belongs neither to it nor to its trace.
+        contextvars.Context().run(self._begin_delivery)
+        await self._learn_hashes()
+        contextvars.Context().run(self._begin_housekeeping)
+
+    def _begin_delivery(self) -> None:
+        """Start the tasks that carry events out."""
+        sinks = [TracedSink(sink, self.telemetry) for sink in self._all_sinks()]
         owner = f"{os.getpid()}-{new_id(self.now())}"
         if self.services.policies.webhooks.available:
             self._dispatcher = self._webhook_dispatcher(owner)
@@ -425,10 +436,12 @@ class Runtime:
         if sinks:
             self._relay = Relay(self.services.transactions, sinks, owner=owner, now=self.now)
             self._relaying = asyncio.create_task(self._relay.run())
+
+    def _begin_housekeeping(self) -> None:
+        """Start what is repeated."""
         # At once too: a process that was killed may have left a deleted user half erased.
         self._background.spawn(self._housekeeping.keep_retention())
         self._background.spawn(self._housekeeping.forget_key_addresses())
-        await self._learn_hashes()
         self._background.repeat(self._learn_hashes, every=HASHES_EVERY)
         self._background.repeat(self._housekeeping.flush_key_uses, every=FLUSH_EVERY)
         self._background.repeat(self._housekeeping.flush_session_uses, every=FLUSH_EVERY)
@@ -450,7 +463,8 @@ class Runtime:
             # Read late: most deployments begin without an endpoint.
             from czo_auth.delivery.webhooks import HttpWebhookSender
 
-            return HttpWebhookSender(time_limit=self.services.policies.webhooks.time_limit)
+            sender = HttpWebhookSender(time_limit=self.services.policies.webhooks.time_limit)
+            return TracedSender(sender, self.telemetry)
 
         return WebhookDispatcher(
             self.services,
