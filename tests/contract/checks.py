@@ -16,7 +16,7 @@ _IDS = re.compile(r"id|[a-z]+Id")
 _NO_IDS = {"configId", "requestId"}
 
 
-_WITH_DETAILS = ("VALIDATION_ERROR", "LAST_OWNER")
+_WITH_DETAILS = ("VALIDATION_ERROR", "LAST_OWNER", "INSUFFICIENT_SCOPE")
 
 
 def accepted(answer: Answer, status: int = 200) -> Any:

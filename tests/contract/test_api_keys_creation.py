@@ -316,7 +316,8 @@ async def test_reserved_scopes_are_granted_by_administrators_only(live_sqlite: L
     for scope in ("api-keys:verify", "api-keys:anything", "admin:users"):
         body = {"name": "a key", "scopes": ["orders:read", scope]}
         answer = await live_sqlite.api.post("/api-keys", body, bearer=session.token)
-        refused(answer, 403, "INSUFFICIENT_SCOPE")
+        missing = [each["loc"] for each in refused(answer, 403, "INSUFFICIENT_SCOPE")["details"]]
+        assert missing == [["scopes", scope]]
         shown = await create_key(live_sqlite.api, admin, scopes=[scope])
         assert (await principal_of(live_sqlite.api, shown["key"]))["scopes"] == [scope]
     assert await listed_keys(live_sqlite.api, session) == []

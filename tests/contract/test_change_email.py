@@ -191,7 +191,8 @@ async def test_callback_outside_trusted_origins_is_refused(timed: Timed, url: st
 @pytest.mark.parametrize("new", ["", "no address", "a@b@c", "x" * 400 + "@example.com"])
 async def test_what_is_no_address_is_refused(timed: Timed, new: str) -> None:
     _, session = await timed.people.newcomer()
-    refused(await change(timed, session, new), 400, "VALIDATION_ERROR")
+    body = refused(await change(timed, session, new), 400, "VALIDATION_ERROR")
+    assert [detail["loc"] for detail in body["details"]] == ["newEmail"]
 
 
 async def test_owner_of_the_new_address_refuses_and_the_account_stays(timed: Timed) -> None:

@@ -18,7 +18,7 @@ what kind of refusal it is; the HTTP number of each kind stands in one table in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -389,6 +389,11 @@ class SessionRequired(Forbidden):
 class InsufficientScope(Forbidden):
     code = "INSUFFICIENT_SCOPE"
     message = "A required scope is missing."
+
+    @classmethod
+    def of(cls, scopes: Iterable[str], message: str | None = None) -> InsufficientScope:
+        """Make the refusal that names the *scopes* which are missing."""
+        return cls(message, details=[(("scopes", scope), "This scope is missing.") for scope in scopes])
 
 
 class IpAddressNotAllowed(Forbidden):

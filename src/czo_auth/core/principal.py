@@ -149,8 +149,9 @@ class Principal:
             raise SecondFactorNeeded
         if phishing_resistant and not self.phishing_resistant:
             raise PhishingResistantFactorRequired
-        if not all(self.has_scope(scope) for scope in scopes):
-            raise InsufficientScope
+        missing = [scope for scope in scopes if not self.has_scope(scope)]
+        if missing:
+            raise InsufficientScope.of(missing)
         if organization_id is not None and self.organization_id != organization_id:
             raise OrganizationScopeMismatch
 

@@ -27,6 +27,7 @@ _FIELD = {
     "INSUFFICIENT_SCOPE": "scopes",
 }
 _OWN_NAME = {
+    "newEmail": "email",
     "expiresAt": "expires",
     "expiresIn": "expires",
     "overlapSeconds": "overlap",

@@ -123,5 +123,6 @@ def check_grant(scopes: Collection[str], *, may_use: Callable[[str], bool]) -> N
     Raises:
         InsufficientScope: The creator may not use one of the scopes.
     """
-    if not all(may_use(scope) for scope in scopes):
-        raise InsufficientScope("You cannot grant a scope that you do not hold.")
+    missing = [scope for scope in scopes if not may_use(scope)]
+    if missing:
+        raise InsufficientScope.of(missing, "You cannot grant a scope that you do not hold.")

@@ -14,18 +14,21 @@ from czo_auth.core.limits import MAX_CANONICAL_EMAIL_BYTES
 _LOCAL = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,64}")
 
 
-def canonical_email(address: str) -> str:
+def canonical_email(address: str, *, field: str = "email") -> str:
     """
     Bring *address* to the form under which it is stored and compared: NFC, lower case, domain in IDNA A-labels.
 
     Lower case and no more: full case folding makes one of ``groß@`` and ``gross@``, which are two mailboxes.
+
+    Args:
+        field: Name of the field that the refusal is about.
 
     Raises:
         ValidationFailed: It is no address.
 
     Source: RFC 5321 section 4.5.3.1 (lengths), RFC 5891 (domain), RFC 6531 (local part beyond ASCII).
     """
-    return _written(address, str.lower)
+    return _written(address, str.lower, field=field)
 
 
 def deliverable_email(address: str) -> str:
@@ -53,20 +56,20 @@ def folded_email(address: str) -> str | None:
         return None
 
 
-def _written(address: str, spell: Callable[[str], str]) -> str:
+def _written(address: str, spell: Callable[[str], str], *, field: str = "email") -> str:
     local, at, domain = unicodedata.normalize("NFC", address.strip()).rpartition("@")
     local = spell(local)
     if not at or not _LOCAL.fullmatch(local) or local.startswith(".") or local.endswith(".") or ".." in local:
-        raise _refusal()
+        raise _refusal(field)
     if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in local):
-        raise _refusal()
+        raise _refusal(field)
     try:
         ascii_domain = idna.encode(domain.rstrip("."), uts46=True, std3_rules=True).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
-        raise _refusal() from None
+        raise _refusal(field) from None
     canonical = unicodedata.normalize("NFC", f"{local}@{ascii_domain}")
     if len(canonical.encode()) > MAX_CANONICAL_EMAIL_BYTES:
-        raise _refusal()
+        raise _refusal(field)
     return canonical
 
 
@@ -91,5 +94,5 @@ def may_be_folded(email: str) -> bool:
     return not local.isascii() or domain.rpartition(".")[2] in ("de", "at", "ch", "li", "lu")
 
 
-def _refusal() -> ValidationFailed:
-    return ValidationFailed(details=(("email", "This is not an email address."),))
+def _refusal(field: str) -> ValidationFailed:
+    return ValidationFailed(details=((field, "This is not an email address."),))

@@ -114,7 +114,8 @@ def _refused(status: int) -> dict[str, Any]:
 
 
 def _problem() -> Schema:
-    details = r.each(r.plain(loc=r.TEXT, msg=r.TEXT))
+    # A field; or a kind of thing and its id or name, as in LAST_OWNER and INSUFFICIENT_SCOPE.
+    details = r.each(r.plain(loc={"anyOf": [r.TEXT, r.each(r.TEXT)]}, msg=r.TEXT))
     return r.plain(
         # The first two on OAuth endpoints only.
         {"error": r.TEXT, "error_description": r.TEXT, "details": details, "retryAfter": r.COUNT},

@@ -64,7 +64,7 @@ class ChangeEmail:
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
         principal = context.caller
-        email, mailbox = canonical_email(new_email), deliverable_email(new_email)
+        email, mailbox = canonical_email(new_email, field="newEmail"), deliverable_email(new_email)
         proof = await self._proof.require(password=password, code=code, context=context)
         await self._services.limits.hit("mail", ip=context.ip, account=email)
         await self._services.limits.hit("mail", ip=context.ip, account=proof.user.email)

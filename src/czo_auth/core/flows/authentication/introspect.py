@@ -70,7 +70,7 @@ class Introspect:
             StorageUnavailable: An outage is never a verdict.
         """
         if caller.kind != "api_key" or caller.is_exchanged or not caller.has_scope(VERIFY_KEYS):
-            raise InsufficientScope
+            raise InsufficientScope.of([VERIFY_KEYS])
         address = None if client_ip is None else canonical_address(client_ip)
         if client_ip is not None and address is None:
             raise ValidationFailed(details=(("client_ip", "This is no IPv4 or IPv6 address."),))

@@ -56,7 +56,7 @@ class VerifyApiKey:
             StorageUnavailable: An outage is never a verdict.
         """
         if caller.kind != "api_key" or caller.is_exchanged or not caller.has_scope(VERIFY_KEYS):
-            raise InsufficientScope
+            raise InsufficientScope.of([VERIFY_KEYS])
         address = None if ip_address is None else canonical_address(ip_address)
         if ip_address is not None and address is None:
             raise ValidationFailed(details=(("ipAddress", "This is no IPv4 or IPv6 address."),))
