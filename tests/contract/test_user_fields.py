@@ -9,6 +9,10 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from czo_auth import Settings, server_only
+from czo_auth.core.context import system_context
+from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.flows.administration.import_users import ImportUsers, KnownUser
+from tests.contract.acting import graphql
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -94,3 +98,38 @@ class Taken(BaseModel):
 def test_name_that_every_user_has_is_refused_at_the_start() -> None:
     with pytest.raises(ValidationError, match="emailVerified"):
         Settings(user_fields=Taken)
+
+
+async def test_graphql_shows_them_as_one_object(here: Timed) -> None:
+    accepted(await sign_up(here, companyName="Acme", born="1990-02-03"), 201)
+    body = {"email": "ada@example.com", "password": PASSWORD}
+    token = accepted(await here.api.post("/customer/sign-in/email", body))["accessToken"]
+    answer = (await graphql(here, "{ me { ownFields } }", token)).json()
+    assert answer["data"]["me"]["ownFields"] == {"companyName": "Acme", "born": "1990-02-03", "plan": "free"}
+
+
+async def test_graphql_shows_an_empty_object_where_there_are_none(timed_sqlite: Timed) -> None:
+    _, session = await timed_sqlite.people.newcomer()
+    answer = (await graphql(timed_sqlite, "{ me { ownFields } }", session.token)).json()
+    assert answer["data"]["me"]["ownFields"] == {}
+
+
+async def test_second_import_takes_the_fields_that_it_gives(here: Timed) -> None:
+    importing, context = ImportUsers(here.auth.services), system_context(here.clock())
+
+    async def bring(**fields: object) -> str:
+        known = KnownUser(email="imp@example.com", name="Imp", password_hash=None, fields=fields)
+        return await importing.bring(known, context=context)
+
+    async def stored() -> object:
+        return (await here.auth.administration.find_by_email("imp@example.com")).fields
+
+    assert await bring(companyName="Acme", plan="gold") == "imported"
+    assert await bring(companyName="Acme") == "unchanged"
+    assert await bring(plan="silver") == "updated"
+    assert await stored() == {"companyName": "Acme", "born": None, "plan": "silver"}
+    assert await bring() == "unchanged"
+    with pytest.raises(ValidationFailed) as refusal:
+        await bring(companyName="x" * 21)
+    assert [where for where, _ in refusal.value.details] == ["companyName"]
+    assert await stored() == {"companyName": "Acme", "born": None, "plan": "silver"}

@@ -26,7 +26,8 @@ CONTRACT = {
     "allowedIps: [String!] rateLimitMax: Int rateLimitTimeWindow: Int "
     "useCount: Float! lastUsedIp: String quotaMax: Int quotaPeriod: String }",
     "User": "type User { id: ID! email: String! name: String! emailVerified: Boolean! image: String "
-    "twoFactorEnabled: Boolean! actorTypes: [String!]! createdAt: DateTime! updatedAt: DateTime! }",
+    "twoFactorEnabled: Boolean! actorTypes: [String!]! createdAt: DateTime! updatedAt: DateTime! "
+    "ownFields: JSON! }",
     "Session": "type Session { id: ID! actorType: String! organizationId: ID aal: Int! amr: [String!]! "
     "createdAt: DateTime! expiresAt: DateTime! current: Boolean! ipAddress: String userAgent: String }",
     "Organization": "type Organization { id: ID! name: String! slug: String! role: String! createdAt: DateTime! "

@@ -16,6 +16,7 @@ import strawberry
 from graphql import DocumentNode, GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.federation.schema import FederationAny
+from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, Info
 
@@ -28,6 +29,7 @@ from czo_auth.core.limits import MAX_PAGE
 from czo_auth.core.organizations import organization as organizations
 from czo_auth.core.sessions import session as sessions
 from czo_auth.core.users import user as users
+from czo_auth.core.users.own_fields import UserFields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +54,12 @@ class User:
     actor_types: list[str]
     created_at: datetime
     updated_at: datetime
+    own_fields: JSON = strawberry.field(
+        description="The deployment's own fields, by their names in REST; an empty object where there are none."
+    )
 
     @classmethod
-    def of(cls, user: users.User) -> User:
+    def of(cls, user: users.User, own_fields: UserFields) -> User:
         """Shape a user."""
         return cls(
             id=strawberry.ID(user.id),
@@ -66,6 +71,7 @@ class User:
             actor_types=sorted(user.actor_types),
             created_at=user.created_at,
             updated_at=user.updated_at,
+            own_fields=JSON(dict(own_fields.shown(user.fields))),
         )
 
 
@@ -197,7 +203,7 @@ async def _entities(info: CurrentRequest, representations: list[FederationAny]) 
     own: dict[tuple[str, str], Organization | User] = {}
     if ("User", call.principal.user_id) in named:
         user = await get_user(call.runtime.services, call.principal)
-        own["User", user.id] = User.of(user)
+        own["User", user.id] = User.of(user, call.user_fields)
     if any(type_name == "Organization" for type_name, _ in named):
         ids = [id_ for type_name, id_ in named if type_name == "Organization"]
         for found, role in await call.runtime.manage_organizations.find(ids, context=call.context):
@@ -210,7 +216,8 @@ class Query:
     @strawberry.field
     async def me(self, info: CurrentRequest) -> User:
         call = info.context.call
-        return User.of(await get_user(call.runtime.services, call.principal))
+        user = await get_user(call.runtime.services, call.principal)
+        return User.of(user, call.user_fields)
 
     @strawberry.field
     async def my_api_keys(

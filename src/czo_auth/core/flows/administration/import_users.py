@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 
@@ -63,8 +63,9 @@ class ImportUsers:
         """
         Create the user, or bring an existing one up to date. Their first sign-in replaces the hash by one of ours.
 
-        Of a user who exists, the name and the external id are taken over, a confirmed address and a ban only where they
-        are new. Password, actor types and time of creation stay: they may have changed here since.
+        Of a user who exists, the name, the external id and the own fields that are given are taken over, a confirmed
+        address and a ban only where they are new. Password, actor types and time of creation stay: they may have
+        changed here since.
 
         Raises:
             ValidationFailed: The address is none, the name is blank or too long, a field makes no sense, or the hash
@@ -79,8 +80,10 @@ class ImportUsers:
         def store_user(tx: Transaction) -> tuple[Outcome, User]:
             existing = self._find(tx, user)
             if existing is not None:
-                return self._update(tx, existing, user)
-            if not tx.users.add(user) or tx.email_changes.is_reserved(user.email, but_for=None, now=tx.now):
+                return self._update(tx, existing, user, known.fields)
+            own = self._services.policies.user_fields.of_new_user(known.fields, by_host=True)
+            new = replace(user, fields=own)
+            if not tx.users.add(new) or tx.email_changes.is_reserved(user.email, but_for=None, now=tx.now):
                 raise UserAlreadyExists
             if user.banned_at is not None:
                 tx.users.set_ban(user.id, banned_at=user.banned_at, reason=BAN_REASON, now=tx.now)
@@ -128,7 +131,6 @@ class ImportUsers:
             made_by="import",
             external_id=external_id,
             created_at=created_at,
-            fields=self._services.policies.user_fields.of_new_user(known.fields, by_host=True),
             updated_at=context.now,
         )
 
@@ -141,7 +143,9 @@ class ImportUsers:
             raise Conflict("The external id belongs to a user with another address.")
         return by_email
 
-    def _update(self, tx: Transaction, existing: User, wanted: User) -> tuple[Outcome, User]:
+    def _update(
+        self, tx: Transaction, existing: User, wanted: User, fields: Mapping[str, object]
+    ) -> tuple[Outcome, User]:
         fresh = tx.users.lock(existing.id) or existing
         verified = fresh.email_verified or wanted.email_verified
         changed = []
@@ -154,6 +158,11 @@ class ImportUsers:
         if wanted.external_id is not None and wanted.external_id != fresh.external_id:
             changed.append("externalId")
             tx.users.set_external_id(fresh.id, wanted.external_id, now=tx.now)
+        if fields:
+            own = self._services.policies.user_fields.changed(fresh.fields, fields, by_host=True)
+            if own != fresh.fields:
+                changed += sorted(name for name in fields if own.get(name) != (fresh.fields or {}).get(name))
+                tx.users.set_fields(fresh.id, fields=own, now=tx.now)
         if not changed:
             return "unchanged", fresh
         tx.record(
