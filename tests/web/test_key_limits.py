@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from html import unescape
 
-from tests.contract.acting import found, listed_keys
+from czo_auth.core.api_keys.usage import DayUsage
+from czo_auth.core.flows.api_keys.usage import every_day
+from czo_auth.web.pages.usage_chart import usage_chart
+from tests.contract.acting import create_key, found, listed_keys
 from tests.web.conftest import Pages
 
 
@@ -68,3 +72,88 @@ async def test_an_owner_sets_how_long_keys_of_the_organization_live(pages: Pages
     assert re.search(r'name="unused_days"[^>]*value=""', shown)
     wrong = await pages.post(f"{path}/key-lives", {"max_days": "0", "unused_days": ""}, session=session.token)
     assert "Enter from 1 to 3650 days" in wrong.text
+
+
+async def test_a_quota_is_set_shown_and_raised_after_reauthentication(pages: Pages) -> None:
+    _, session = await pages.here.people.newcomer()
+    token = session.token
+    form = {"name": "Export", "expires": "7", "quota_max": "100", "quota_period": "day"}
+    wrong = await pages.post("/api-keys/new", {**form, "quota_max": "0"}, session=token)
+    assert "Enter a whole number from 1 to 1000000000" in wrong.text
+    wrong = await pages.post("/api-keys/new", {**form, "quota_period": "week"}, session=token)
+    assert wrong.status_code == 400
+    assert (await pages.post("/api-keys/new", form, session=token)).status_code == 303
+    (key,) = await listed_keys(pages.here.api, session)
+    assert (key["quotaMax"], key["quotaPeriod"]) == (100, "day")
+    path = f"/api-keys/{key['id']}"
+    assert "100 requests a day" in (await pages.get("/api-keys", session=token)).text
+    shown = (await pages.get(path, session=token)).text
+    assert re.search(r'name="quota_max"[^>]*value="100"', shown)
+    assert '<option value="day" selected>' in shown
+    pages.here.time.advance(minutes=11)
+    change = {"name": "Export", "enabled": "1", "quota_max": "90", "quota_period": "month"}
+    assert (await pages.post(path, change, session=token)).headers["location"] == f"/account{path}"
+    for more in ({"quota_max": "91"}, {"quota_max": ""}, {"quota_period": "day"}):
+        asked = await pages.post(path, change | more, session=token)
+        assert asked.headers["location"].startswith("/account/reauthenticate?next="), more
+    (key,) = await listed_keys(pages.here.api, session)
+    assert (key["quotaMax"], key["quotaPeriod"]) == (90, "month")
+
+
+async def test_uses_are_drawn_and_told_in_a_table(pages: Pages) -> None:
+    _, session = await pages.here.people.newcomer()
+    api, time = pages.here.api, pages.here.time
+    key = await create_key(api, session, rateLimitMax=2, rateLimitTimeWindow=60_000)
+    path = f"/api-keys/{key['id']}"
+    empty = (await pages.get(path, session=session.token)).text
+    assert "The key was not used in the last 30 days." in empty
+    assert "<figure" not in empty
+    for _ in range(3):
+        await api.get("/whoami", bearer=key["key"])
+    time.advance(days=2)
+    await api.get("/whoami", bearer=key["key"])
+    await pages.here.runtime._housekeeping.flush_key_uses()
+    answer = await pages.get(path, session=session.token)
+    shown = unescape(answer.text)
+    assert "3 accepted, 1 refused." in shown
+    assert "6 Mar 2025: 2 accepted, 1 refused" in shown
+    row = '<th scope="row"><time datetime="2025-03-06">6 Mar 2025</time></th><td>2</td><td>1</td>'
+    assert row in shown
+    assert shown.rindex("2025-03-08") < shown.rindex("2025-03-06")
+    # The policy of the page allows neither; the two kinds differ by pattern and not by color alone.
+    assert "style=" not in shown
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert shown.count('class="refused" fill="url(#usage-hatch)"') == 2
+    assert "<code>127.0.0.0/24</code>" in shown
+    german = unescape((await pages.get(path, session=session.token, accept_language="de")).text)
+    assert "6. März 2025" in german or "6. Mär 2025" in german
+    bars = usage_chart(every_day([], last=time.now.date(), days=30))
+    assert (len(bars.bars), bars.most, bars.active_days) == (30, 0, [])
+
+
+async def test_keys_that_nobody_used_for_a_while_are_filtered(pages: Pages) -> None:
+    _, session = await pages.here.people.newcomer()
+    await create_key(pages.here.api, session, name="old key")
+    pages.here.time.advance(days=6)
+    token = session.token
+    assert "old key" in (await pages.get("/api-keys", session=token)).text
+    filtered = await pages.get("/api-keys?unused=30", session=token)
+    assert "No key was unused for that long." in filtered.text
+    assert '<option value="30" selected>' in filtered.text
+    assert "old key" in (await pages.get("/api-keys?unused=5", session=token)).text
+    assert (await pages.get("/api-keys?unused=x", session=token)).status_code == 400
+
+
+def test_bars_stay_within_the_chart_and_every_use_is_seen() -> None:
+    days = [
+        DayUsage(day=date(2026, 1, 1), used=1_000_000, refused=0),
+        DayUsage(day=date(2026, 1, 2), used=1, refused=1),
+        DayUsage(day=date(2026, 1, 3), used=500_000, refused=500_000),
+        DayUsage(day=date(2026, 1, 4), used=999_999, refused=1),
+    ]
+    chart = usage_chart(days)
+    for bar in chart.bars:
+        assert bar.refused_y >= 0
+        assert bar.x + bar.width <= chart.width
+        assert (bar.used_height > 1) is bool(bar.used)
+        assert (bar.refused_height > 1) is bool(bar.refused)

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -47,6 +47,11 @@ class Translations:
     def name(self, group: str, word: str) -> str:
         """Return what *word* of *group* is called, or *word* itself: hosts have actor types of their own."""
         return self.entries.get(f"{group}.{word}", word)
+
+    def day(self, day: date) -> str:
+        """Write a day for people."""
+        month = self.entries["time.months"].split()[day.month - 1]
+        return self("time.day", day=day.day, month=month, year=day.year)
 
     def moment(self, at: datetime, *, seconds: bool = False) -> str:
         """Write a time for people, in UTC, as nobody told the server where they are."""

@@ -34,6 +34,8 @@ _OWN_NAME = {
     "allowedIps": "allowed_ips",
     "rateLimitMax": "rate_max",
     "rateLimitTimeWindow": "rate_window",
+    "quotaMax": "quota_max",
+    "quotaPeriod": "quota_period",
     "apiKeyMaxDays": "max_days",
     "apiKeyUnusedDays": "unused_days",
     "organizationName": "organization_name",

@@ -13,6 +13,7 @@ from czo_auth.core.limits import MAX_REASON, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.users.store import UserFilter
 from czo_auth.core.users.user import User
+from czo_auth.web.pages.api_keys import unused_since
 from czo_auth.web.pages.confirmation import Question, confirmation
 from czo_auth.web.routing import PageRequest, Pages
 
@@ -49,6 +50,7 @@ async def api_keys(page: PageRequest) -> Response:
     shown_page = await search_api_keys(
         call.runtime.services,
         text=page.query.optional("search", most=MAX_SEARCH),
+        unused_since=unused_since(page),
         page=page.page_query(PAGE),
         now=call.now,
     )

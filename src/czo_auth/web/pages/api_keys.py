@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
+from czo_auth.core.api_keys.quota import QUOTA_PERIODS, QuotaUpdate
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
+from czo_auth.core.errors import ReauthenticationRequired, ValidationFailed
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, CreatedApiKey, NewApiKey
-from czo_auth.core.limits import MAX_ADDRESS, MAX_ADDRESSES, MAX_ID, MAX_PAGE, MAX_SCOPE, MAX_SCOPES
+from czo_auth.core.flows.api_keys.usage import every_day
+from czo_auth.core.limits import (
+    MAX_ADDRESS,
+    MAX_ADDRESSES,
+    MAX_ID,
+    MAX_KEY_DAYS,
+    MAX_PAGE,
+    MAX_SCOPE,
+    MAX_SCOPES,
+)
 from czo_auth.core.paging import PageQuery
 from czo_auth.web.forms import Form
 from czo_auth.web.pages.shown_once import Secret, act_once
+from czo_auth.web.pages.usage_chart import usage_chart
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 EXPIRY_DAYS = (7, 30, 90, 365)
+CHART_DAYS = 30
 OVERLAP_SECONDS = (0, 3600, 86400)
 RATE_WINDOWS = (1, 60, 3600, 86400)
 _MAX_SCOPES_LENGTH = MAX_SCOPES * (MAX_SCOPE + 1)
@@ -28,7 +41,10 @@ async def list_keys(page: PageRequest) -> Response:
     """The keys by prefix."""
     call = page.call
     shown_page = await call.runtime.manage_api_keys.list(
-        organization_id=None, page=page.page_query(), context=call.context
+        organization_id=None,
+        unused_since=unused_since(page),
+        page=page.page_query(),
+        context=call.context,
     )
     return page.show("api_keys.html", page=shown_page, organizations=await _organization_names(page))
 
@@ -41,6 +57,7 @@ async def new_form(page: PageRequest) -> Response:
         organizations=await _organization_names(page),
         expiry_days=EXPIRY_DAYS,
         windows=RATE_WINDOWS,
+        quota_periods=QUOTA_PERIODS,
     )
 
 
@@ -56,6 +73,7 @@ async def create(page: PageRequest) -> Response:
         scopes=_words(form.optional("scopes", most=_MAX_SCOPES_LENGTH)),
         allowed_ips=_allow_list(form),
         rate_limit=_rate_limit(form),
+        quota=_quota(form),
     )
 
     async def make() -> Secret:
@@ -69,9 +87,15 @@ async def one_key(page: PageRequest) -> Response:
     """One key and what can be done with it."""
     call = page.call
     key = await call.runtime.manage_api_keys.get(call.principal, page.id("id"))
+    today = call.now.date()
+    usage = await call.runtime.key_usage.of_own(
+        key.id, first=today - timedelta(days=CHART_DAYS - 1), last=today, context=call.context
+    )
     return page.show(
         "api_key.html",
         key=key,
+        chart=usage_chart(every_day(usage, last=today, days=CHART_DAYS)),
+        quota_periods=QUOTA_PERIODS,
         organizations=await _organization_names(page),
         overlaps=OVERLAP_SECONDS,
         windows=RATE_WINDOWS,
@@ -89,8 +113,12 @@ async def change(page: PageRequest) -> Response:
         scopes=form.all("scope"),
         allowed_ips=_allow_list(form),
         rate_limit=_rate_limit(form),
+        quota=_quota(form),
     )
-    await call.runtime.manage_api_keys.change(page.id("id"), changes, context=call.context)
+    try:
+        await call.runtime.manage_api_keys.change(page.id("id"), changes, context=call.context)
+    except ReauthenticationRequired:
+        return page.go("/reauthenticate", next=f"/api-keys/{page.id('id')}")
     return page.go(f"/api-keys/{page.id('id')}", done="key_changed")
 
 
@@ -144,6 +172,22 @@ def _rate_limit(form: Form) -> RateLimitUpdate:
         return RateLimitUpdate(enabled=False)
     window_ms = form.number("rate_window", default=60) * 1000
     return RateLimitUpdate(requests=form.number("rate_max"), window_ms=window_ms)
+
+
+def _quota(form: Form) -> QuotaUpdate:
+    """Read the quota; an empty field is none."""
+    if form.optional("quota_max") is None:
+        return QuotaUpdate.removal()
+    period = form.raw("quota_period")
+    if period not in ("day", "month"):
+        raise ValidationFailed(details=(("quotaPeriod", "This is day or month."),))
+    return QuotaUpdate.of(form.number("quota_max"), period)
+
+
+def unused_since(page: PageRequest) -> datetime | None:
+    """Read which keys are asked for: those that were not used for some days, or None for all."""
+    days = page.query.number("unused")
+    return page.call.now - timedelta(days=min(days, MAX_KEY_DAYS)) if days else None
 
 
 def _words(text: str | None) -> tuple[str, ...]:
