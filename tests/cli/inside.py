@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from czo_auth import Auth, Settings
 from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.usage import GatheredUses
 from czo_auth.core.context import system_context
 from czo_auth.core.flows.organizations.create import create_organization
 from czo_auth.core.ids import new_id
@@ -66,6 +67,20 @@ class Inside:
     def give_api_key(self, user_id: str) -> tuple[str, ApiKey]:
         """Give a user an API key; answers its text, and what the database holds."""
         return self.run(lambda auth: put_api_key(auth, user_id))
+
+    def count_uses(self, key_id: str, days: Mapping[str, tuple[int, int]]) -> None:
+        """Count uses and refusals of a key, by day."""
+        gathered = GatheredUses(
+            used={date.fromisoformat(day): {key_id: used} for day, (used, _) in days.items()},
+            refused={date.fromisoformat(day): {key_id: refused} for day, (_, refused) in days.items()},
+        )
+
+        async def count(auth: Auth) -> None:
+            await auth.services.transactions.run(
+                lambda tx: tx.key_uses.add(gathered, keeps_addresses=True), system_context(auth.now())
+            )
+
+        self.run(count)
 
 
 async def put_organization(auth: Auth, owner_id: str, member_id: str) -> str:

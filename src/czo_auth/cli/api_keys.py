@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from czo_auth.auth import Auth
     from czo_auth.core.api_keys.key import ApiKey
+    from czo_auth.core.api_keys.usage import DayUsage
     from czo_auth.core.flows.api_keys.manage import CreatedApiKey
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
 )
 _COLUMNS = (
     *("prefix", "name", "organization", "scopes", "enabled", "expires", "last used", "created"),
-    *("addresses", "rate limit", "id"),
+    *("addresses", "rate limit", "quota", "uses", "id"),
 )
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, not the key.", show_default=False)]
 # The id is not repeated: it may be the key itself, typed here by mistake.
@@ -30,20 +31,32 @@ _UNKNOWN = "no API key that lives has this id."
 @app.command("list", epilog=examples("czo-auth api-keys list ada@example.com --json"))
 def list_keys(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Address of the owner.", show_default=False)],
+    unused_since: Annotated[
+        str | None,
+        typer.Option(
+            help="Only keys that were neither used nor made since then: 2026-01-31, or 90d for so long ago.",
+            show_default=False,
+            metavar="TIME",
+        ),
+    ] = None,
     limit: Limit = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """List a user's API keys, newest first. The keys themselves are not stored anywhere."""
+    from czo_auth.cli.input import since_time
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import first_rows, run
     from czo_auth.rest import records
 
     async def act(auth: Auth) -> Sequence[ApiKey]:
         user = await auth.administration.find_by_email(email)
+        now = auth.now()
+        since = since_time(unused_since, now=now)
         return await first_rows(
-            lambda page: auth.administration.list_api_keys(user.id, page=page, now=auth.now()), limit
+            lambda page: auth.administration.list_api_keys(user.id, unused_since=since, page=page, now=now),
+            limit,
         )
 
     keys = run(
@@ -62,7 +75,7 @@ def list_keys(
             (
                 *(key.prefix, key.name, key.organization_id, key.scopes, key.enabled),
                 *(key.expires_at, key.last_used_at, key.created_at),
-                *(key.allowed_ips, _rate(key)),
+                *(key.allowed_ips, _rate(key), _quota(key), key.use_count),
                 key.id,
             )
             for key in keys
@@ -91,6 +104,14 @@ def create(
         int | None,
         typer.Option(help="Days until it expires; by default it does not.", min=1, show_default=False),
     ] = None,
+    quota: Annotated[
+        str,
+        typer.Option(
+            help="Uses in a day or month (UTC), like 1000/day or 20000/month; by default as many as wanted.",
+            show_default=False,
+            metavar="QUOTA",
+        ),
+    ] = "none",
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -98,7 +119,7 @@ def create(
     """Create an API key that acts for a user, with scopes that the user may grant. It is printed once."""
     from datetime import timedelta
 
-    from czo_auth.cli.input import checked_name
+    from czo_auth.cli.input import checked_name, read_quota
     from czo_auth.cli.operator import acting_for
     from czo_auth.cli.session import run
     from czo_auth.core.flows.api_keys.manage import NewApiKey
@@ -108,6 +129,7 @@ def create(
         organization_id=organization,
         scopes=tuple(scope or ()),
         expires_in=None if days is None else timedelta(days=days),
+        quota=read_quota(quota),
     )
 
     async def act(auth: Auth) -> CreatedApiKey:
@@ -198,6 +220,89 @@ def show(
         print_json(shaped)
     else:
         print_fields(shaped)
+
+
+@app.command(
+    epilog=examples(
+        "czo-auth api-keys quota 01983d2e-7c1a-7000-8000-3f1c2b6a9d10 1000/day",
+        "czo-auth api-keys quota 01983d2e-7c1a-7000-8000-3f1c2b6a9d10 none",
+    )
+)
+def quota(
+    key_id: KeyId,
+    wanted: Annotated[
+        str,
+        typer.Argument(metavar="QUOTA", help="Like 1000/day or 20000/month, or none.", show_default=False),
+    ],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Set, raise, lower or remove the quota of an API key. What was used in the period counts."""
+    from czo_auth.cli.input import read_quota
+    from czo_auth.cli.operator import acting_for
+    from czo_auth.cli.output import print_json
+    from czo_auth.cli.session import run
+    from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
+    from czo_auth.rest import records
+
+    changes = ApiKeyChanges(given=frozenset(), quota=read_quota(wanted))
+
+    async def act(auth: Auth) -> ApiKey:
+        key = await auth.administration.get_api_key(key_id)
+        context = await acting_for(auth, key.user_id, actor_type=key.actor_type)
+        return await auth.manage_api_keys.change(key.id, changes, context=context)
+
+    key = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
+    if as_json:
+        print_json(records.ApiKey.of(key).dump())
+    else:
+        print(f"quota of {key.id}: {_quota(key) or 'none'}")
+
+
+@app.command(
+    epilog=examples("czo-auth api-keys usage 01983d2e-7c1a-7000-8000-3f1c2b6a9d10 --from 2026-01-01 --json")
+)
+def usage(
+    key_id: KeyId,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", help="First day; by default the earliest.", show_default=False, metavar="DAY"),
+    ] = None,
+    last: Annotated[
+        str | None,
+        typer.Option("--to", help="Last day; by default today.", show_default=False, metavar="DAY"),
+    ] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """
+    Print how often an API key was used and refused on each day (UTC), the oldest first. Days without either are left
+    out, and 400 are kept.
+    """
+    from czo_auth.cli.input import read_day
+    from czo_auth.cli.output import print_json, print_table
+    from czo_auth.cli.session import run
+    from czo_auth.rest import records
+
+    since, until = read_day(first, "--from"), read_day(last, "--to")
+
+    async def act(auth: Auth) -> Sequence[DayUsage]:
+        return await auth.key_usage.of_any(key_id, first=since, last=until, now=auth.now())
+
+    days = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
+    if as_json:
+        for day in days:
+            print_json(records.DayUsage.of(day).dump())
+        return
+    print_table(
+        ("day", "used", "refused"), ((each.day.isoformat(), each.used, each.refused) for each in days)
+    )
+
+
+def _quota(key: ApiKey) -> str | None:
+    return None if key.quota is None else f"{key.quota.maximum}/{key.quota.period}"
 
 
 def _rate(key: ApiKey) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from czo_auth.cli.session import CANNOT_START, fail
 
 if TYPE_CHECKING:
     from czo_auth.auth import Auth
+    from czo_auth.core.api_keys.quota import QuotaUpdate
 
 _MAX_LINE = 64 * 1024
 _AGO = re.compile(r"([0-9]{1,6})([mhd])")
@@ -70,6 +71,29 @@ def since_time(text: str | None, *, now: datetime) -> datetime | None:
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         fail("--since: a time like 2026-01-31, 2026-01-31T12:00, 30m, 12h or 7d.", CANNOT_START)
+
+
+def read_day(text: str | None, option: str) -> date | None:
+    """Read a day, or end."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        fail(f"{option}: a day like 2026-01-31.", CANNOT_START)
+
+
+def read_quota(text: str) -> QuotaUpdate:
+    """Read a quota, as uses in a day or month, or ``none``; or end."""
+    from czo_auth.core.api_keys.quota import QUOTA_PERIODS, QuotaUpdate
+
+    if text == "none":
+        return QuotaUpdate.removal()
+    number, _, unit = text.partition("/")
+    period = next((each for each in QUOTA_PERIODS if each == unit), None)
+    if period is None or not re.fullmatch("[0-9]{1,10}", number):
+        fail("--quota: uses in a day or month, like 1000/day or 20000/month.", CANNOT_START)
+    return QuotaUpdate.of(int(number), period)
 
 
 async def user_id_of(auth: Auth, user: str | None) -> str | None:

@@ -133,7 +133,7 @@ class QuotaUpdate:
         if self.maximum is None or self.period is None:
             return None
         if not 1 <= self.maximum <= MAX_QUOTA:
-            raise _refused(f"From 1 to {MAX_QUOTA}.")
+            raise _refused(f"A quota is from 1 to {MAX_QUOTA} uses.")
         counter_id = key_id if present is None else present.counter_id
         return Quota(maximum=self.maximum, period=self.period, counter_id=counter_id)
 

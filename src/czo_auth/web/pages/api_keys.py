@@ -178,8 +178,8 @@ def _quota(form: Form) -> QuotaUpdate:
     """Read the quota; an empty field is none."""
     if form.optional("quota_max") is None:
         return QuotaUpdate.removal()
-    period = form.raw("quota_period")
-    if period not in ("day", "month"):
+    period = next((each for each in QUOTA_PERIODS if each == form.raw("quota_period")), None)
+    if period is None:
         raise ValidationFailed(details=(("quotaPeriod", "This is day or month."),))
     return QuotaUpdate.of(form.number("quota_max"), period)
 
