@@ -143,11 +143,36 @@ def test_revisions_are_one_line_that_ends_at_the_head() -> None:
 
 async def test_database_of_a_newer_program_is_refused(database_url: str) -> None:
     await upgrade(database_url)
-    await execute(database_url, "UPDATE czo_auth_version SET version_num = '9999'")
+    await execute(database_url, "UPDATE czo_auth_version SET version_num = '9999', oldest_program = '9999'")
     assert not await is_current(database_url)
     with pytest.raises(NewerSchema):
         await upgrade(database_url)
     assert await current_revision(database_url) == "9999"
+
+
+async def test_newer_program_may_let_this_one_run(database_url: str) -> None:
+    await upgrade(database_url)
+    await execute(
+        database_url,
+        f"UPDATE czo_auth_version SET version_num = '9999', oldest_program = '{migrations.HEAD}'",
+    )
+    assert await is_current(database_url)
+    await upgrade(database_url)
+    # What it does not know it does not touch.
+    assert await current_revision(database_url) == "9999"
+
+
+async def test_database_whose_program_said_nothing_is_of_its_own_revision_alone(database_url: str) -> None:
+    await upgrade(database_url)
+    await execute(database_url, "ALTER TABLE czo_auth_version DROP COLUMN oldest_program")
+    assert await is_current(database_url)
+    await execute(database_url, "UPDATE czo_auth_version SET version_num = '9999'")
+    assert not await is_current(database_url)
+
+
+def test_oldest_program_that_may_run_is_no_newer_than_this_one() -> None:
+    known = {script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions()}
+    assert migrations.OLDEST_COMPATIBLE in known
 
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all/a.db", "postgresql://u:hunter2@127.0.0.1:1/d"])

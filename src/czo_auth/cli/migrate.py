@@ -22,6 +22,7 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
         from czo_auth.cli.logs import configure_logging
         from czo_auth.runtime.key_ring import read_key_ring
         from czo_auth.storage import migrate as migrations
+        from czo_auth.storage.migrations import HEAD
 
         configure_logging("WARNING")
         if settings.encryption_key is not None:
@@ -32,6 +33,9 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
             before = asyncio.run(migrations.current_revision(url, table_prefix=prefix))
             asyncio.run(migrations.upgrade(url, table_prefix=prefix))
         after = asyncio.run(migrations.current_revision(url, table_prefix=prefix))
+        if after is not None and after > HEAD:
+            print(f"the tables are at {after}, ahead of this program's {HEAD}, which may still run")
+            return
         print(
             f"the tables are at {after}" if before == after else f"the tables went from {before} to {after}"
         )

@@ -56,7 +56,7 @@ def not_there_yet(path: str) -> Iterator[Finding]:
 
 
 def check_database(
-    settings: Settings, facts: DatabaseFacts, *, revision: str | None, head: str
+    settings: Settings, facts: DatabaseFacts, *, revision: str | None, head: str, may_run: bool
 ) -> Iterator[Finding]:
     """
     Judge what the database says of itself.
@@ -64,9 +64,10 @@ def check_database(
     Args:
         revision: Of its tables; None when there are none.
         head: The revision of this program.
+        may_run: Whether this program may run on the tables as they are.
     """
     yield _product(facts)
-    yield _migrations(revision, head)
+    yield _migrations(revision, head, may_run=may_run)
     yield _durability(facts)
     if facts.product == "PostgreSQL":
         yield _tls(settings, facts)
@@ -90,13 +91,15 @@ def _product(facts: DatabaseFacts) -> Finding:
     return DATABASE.ok(found)
 
 
-def _migrations(revision: str | None, head: str) -> Finding:
+def _migrations(revision: str | None, head: str, *, may_run: bool) -> Finding:
     if revision == head:
         return MIGRATIONS.ok(f"at {head}")
     if revision is None:
         return MIGRATIONS.fail("none has run", "Run `czo-auth migrate`.")
     if revision < head:
         return MIGRATIONS.fail(f"at {revision}, this program needs {head}", "Run `czo-auth migrate`.")
+    if may_run:
+        return MIGRATIONS.ok(f"at {revision}, with which this program of {head} may still run")
     return MIGRATIONS.fail(
         f"at {revision}, ahead of this program's {head}", "Run the newer version, or restore a backup."
     )

@@ -82,7 +82,9 @@ async def _ask(
 ) -> AsyncIterator[Finding]:
     try:
         facts = await storage.facts(now=now)
-        revision = await migrate.current_revision(settings.direct_url, table_prefix=settings.table_prefix)
+        url, prefix = settings.direct_url, settings.table_prefix
+        revision = await migrate.current_revision(url, table_prefix=prefix)
+        may_run = await migrate.is_current(url, table_prefix=prefix)
     except StorageUnavailable as error:
         cause = "; ".join(getattr(error, "__notes__", ()))
         for finding in (
@@ -91,7 +93,7 @@ async def _ask(
         ):
             yield finding
         return
-    for finding in database.check_database(settings, facts, revision=revision, head=HEAD):
+    for finding in database.check_database(settings, facts, revision=revision, head=HEAD, may_run=may_run):
         yield finding
     try:
         actors = ActorRegistry(settings.actor_types)

@@ -11,23 +11,33 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from typing import Final
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.storage.change_triggers import install_change_triggers
 from czo_auth.storage.errors import first_line, sqlite_error, unavailable
 from czo_auth.storage.locks import acquire_lock
-from czo_auth.storage.migrations import HEAD
+from czo_auth.storage.migrations import HEAD, OLDEST_COMPATIBLE
 from czo_auth.storage.sqlite_file import connect_to_read, connect_to_write, create_private, database_path
 from czo_auth.storage.tables import DEFAULT_PREFIX, Tables, version_table_of
 
 TIMEOUT_SECONDS: Final = 120.0
 """How long a process waits while another one migrates."""
 
+OLDEST_COLUMN: Final = "oldest_program"
+"""Beside Alembic's column in its version table; Alembic leaves it alone."""
+
+_LOCK_MILLISECONDS: Final = 300
+"""Less than PostgreSQL's ``deadlock_timeout``, a second by default."""
+
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+_PAUSE_SECONDS: Final = 0.1
 _SCRIPTS: Final = "czo_auth.storage:migrations"
 
 # Alembic keeps what it works on in its modules.
@@ -52,7 +62,7 @@ async def upgrade(url: str, table_prefix: str = DEFAULT_PREFIX) -> None:
 
 def upgrade_blocking(url: str, table_prefix: str = DEFAULT_PREFIX) -> None:
     """Do the same in a thread that runs no event loop."""
-    if _revision(url, version_table_of(table_prefix)) == HEAD:
+    if _may_run(url, version_table_of(table_prefix)):
         return
     tables = Tables(table_prefix)
     if url.startswith("sqlite:"):
@@ -74,17 +84,32 @@ async def current_revision(url: str, table_prefix: str = DEFAULT_PREFIX) -> str 
 
 async def is_current(url: str, table_prefix: str = DEFAULT_PREFIX) -> bool:
     """
-    Return whether all migrations of this program ran, and none of a newer one.
+    Return whether this program may run on the tables as they are.
+
+    It may if all its migrations ran and none of a newer program, or if the newer one says that programs of this
+    revision may go on: in a rolling upgrade both run for a while.
 
     Raises:
         ValueError: The address or the prefix is not usable.
         StorageUnavailable: The database does not answer.
     """
-    return await current_revision(url, table_prefix=table_prefix) == HEAD
+    return await asyncio.to_thread(_may_run, url, version_table_of(table_prefix))
+
+
+def _may_run(url: str, version_table: str) -> bool:
+    revision = _revision(url, version_table)
+    if revision is None or revision <= HEAD:
+        return revision == HEAD
+    # Not asked for at every start: a database of an older program has no such column.
+    oldest = _ask(url, f"SELECT {OLDEST_COLUMN} FROM {version_table}")  # noqa: S608 - the prefix was checked
+    return oldest is not None and oldest <= HEAD
 
 
 def _revision(url: str, version_table: str) -> str | None:
-    question = f"SELECT version_num FROM {version_table}"  # noqa: S608 - the prefix was checked
+    return _ask(url, f"SELECT version_num FROM {version_table}")  # noqa: S608 - the prefix was checked
+
+
+def _ask(url: str, question: str) -> str | None:
     if url.startswith("sqlite:"):
         return _ask_sqlite(database_path(url), question)
     from czo_auth.storage.postgresql_server import ask
@@ -99,10 +124,10 @@ def _ask_sqlite(path: str, question: str) -> str | None:
         with closing(connect_to_read(path)) as connection:
             row = connection.execute(question).fetchone()
     except sqlite3.Error as error:
-        if "no such table" in str(error):
+        if "no such table" in str(error) or "no such column" in str(error):
             return None
         raise sqlite_error(error) from None
-    return None if row is None else str(row[0])
+    return None if row is None or row[0] is None else str(row[0])
 
 
 def _upgrade_sqlite(path: str, tables: Tables) -> None:
@@ -153,7 +178,34 @@ async def _upgrade_postgres(url: str, tables: Tables) -> None:
 
 def _migrate_alone(connection: Connection, tables: Tables) -> None:
     acquire_lock(connection, tables.version_table)
+    _lock_tables(connection, tables)
     _migrate(connection, tables)
+
+
+def _lock_tables(connection: Connection, tables: Tables) -> None:
+    """
+    Take every table at once, before the first change.
+
+    Servers that serve meanwhile hold some tables and want others. This gives all tables back and tries again before
+    PostgreSQL looks for a deadlock, which would end one of their requests.
+    """
+    names = inspect(connection).get_table_names()
+    ours = [f'"{name}"' for name in sorted(names) if name.startswith(tables.prefix)]
+    give_up_at = time.monotonic() + TIMEOUT_SECONDS
+    while ours:
+        attempt = connection.begin_nested()
+        try:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LOCK_MILLISECONDS}")
+            connection.exec_driver_sql(f"LOCK TABLE {', '.join(ours)} IN ACCESS EXCLUSIVE MODE")
+        except DBAPIError as error:
+            attempt.rollback()
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+            continue
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        attempt.commit()
+        return
 
 
 def _migrate(connection: Connection, tables: Tables) -> None:
@@ -170,3 +222,12 @@ def _migrate(connection: Connection, tables: Tables) -> None:
         except CommandError as error:
             raise NewerSchema(str(error)) from None
     install_change_triggers(connection, tables)
+    _say_which_programs_may_run(connection, tables)
+
+
+def _say_which_programs_may_run(connection: Connection, tables: Tables) -> None:
+    """Keep beside the revision how old a program may be that runs on these tables, for that program to read."""
+    table = tables.version_table
+    if OLDEST_COLUMN not in {column["name"] for column in inspect(connection).get_columns(table)}:
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {OLDEST_COLUMN} VARCHAR(32)")
+    connection.exec_driver_sql(f"UPDATE {table} SET {OLDEST_COLUMN} = '{OLDEST_COMPATIBLE}'")  # noqa: S608

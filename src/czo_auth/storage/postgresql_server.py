@@ -199,7 +199,7 @@ async def ask(url: str, question: str) -> str | None:
         finally:
             await connection.close(timeout=TIMEOUT_SECONDS)
     except Exception as error:
-        if isinstance(error, asyncpg.UndefinedTableError):
+        if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):
             return None
         known = postgres_error(error)
         if known is error:
