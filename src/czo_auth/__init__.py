@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from czo_auth.core.api_keys.key import ApiKey
     from czo_auth.core.errors import Refusal
     from czo_auth.core.events.types import Event
-    from czo_auth.core.flows.api_keys.manage import CreatedApiKey
+    from czo_auth.core.flows.api_keys.new_key import CreatedApiKey
     from czo_auth.core.organizations.organization import Member, Organization
     from czo_auth.core.paging import Page
     from czo_auth.core.principal import Principal

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from czo_auth.api.api_keys import ApiKeys
     from czo_auth.api.organizations import Organizations
+    from czo_auth.api.service_accounts import ServiceAccounts
     from czo_auth.api.sessions import Sessions
     from czo_auth.api.users import Users
     from czo_auth.asgi.admission import AppState
@@ -82,6 +83,13 @@ class Auth(Runtime):
         return ApiKeys(self)
 
     @cached_property
+    def service_accounts(self) -> ServiceAccounts:
+        """Make service accounts of organizations, and API keys of them."""
+        from czo_auth.api.service_accounts import ServiceAccounts
+
+        return ServiceAccounts(self)
+
+    @cached_property
     def organizations(self) -> Organizations:
         """Create organizations and change who is in them."""
         from czo_auth.api.organizations import Organizations
@@ -96,7 +104,12 @@ class Auth(Runtime):
         return Sessions(self)
 
     async def authenticate_token(
-        self, text: str, *, ip: str | None = None, audience: str | None = None
+        self,
+        text: str,
+        *,
+        ip: str | None = None,
+        audience: str | None = None,
+        service_accounts: bool = False,
     ) -> Principal:
         """
         Prove a credential that came otherwise than in a request through ``AuthMiddleware``: in the first message of a
@@ -107,8 +120,10 @@ class Auth(Runtime):
             ip: The client's address, for keys that are allowed from certain addresses only.
             audience: One of ``CZO_AUTH_TOKEN_AUDIENCES``: tokens for it are taken, and neither sessions nor tokens for
                 another audience. API keys have none and are taken all the same. By default this deployment's own.
+            service_accounts: Whether API keys of service accounts are taken too; their principal has no user.
 
         Raises:
+            UserRequired: It is the API key of a service account.
             InvalidToken, InvalidApiKey: It is none of ours, expired or revoked.
             TwoFactorSetupRequired: Its user has to turn two factors on first.
             IpAddressNotAllowed, ApiKeyRateLimited: The key may not be used from there, or not so often.
@@ -116,7 +131,9 @@ class Auth(Runtime):
         """
         from czo_auth.api.tokens import authenticate_token
 
-        return await authenticate_token(self, text, ip=ip, audience=audience)
+        return await authenticate_token(
+            self, text, ip=ip, audience=audience, service_accounts=service_accounts
+        )
 
     def on(self, pattern: str) -> Callable[[S], S]:
         """
@@ -134,8 +151,9 @@ class Auth(Runtime):
         The host needs ``AuthMiddleware``. Refusals become the product's JSON errors.
 
         Args:
-            demands: ``actor``, ``scopes``, ``aal``, ``organization_id``, ``role``, ``organization_parameter`` and
-                ``fresh_minutes``; see ``czo_auth.integrations.requirement.Demands``.
+            demands: ``actor``, ``scopes``, ``aal``, ``organization_id``, ``role``, ``organization_parameter``,
+                ``fresh_minutes``, ``phishing_resistant`` and ``service_accounts``; see
+                ``czo_auth.integrations.requirement.Demands``.
 
         Raises:
             TypeError, ValueError: Nobody could ever meet it, as with an unknown actor type.

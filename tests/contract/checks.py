@@ -16,7 +16,7 @@ _IDS = re.compile(r"id|[a-z]+Id")
 _NO_IDS = {"configId", "requestId"}
 
 
-_WITH_DETAILS = ("VALIDATION_ERROR", "LAST_OWNER", "INSUFFICIENT_SCOPE")
+_WITH_DETAILS = ("VALIDATION_ERROR", "LAST_OWNER", "INSUFFICIENT_SCOPE", "MEMBER_HAS_API_KEYS")
 
 
 def accepted(answer: Answer, status: int = 200) -> Any:
@@ -65,6 +65,10 @@ def refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
         challenge = "Bearer"
         if code in ("INVALID_TOKEN", "INVALID_API_KEY"):
             challenge = 'Bearer error="invalid_token"'
+        assert answer.headers["www-authenticate"] == challenge
+    elif code == "INSUFFICIENT_SCOPE":
+        scopes = " ".join(detail["loc"][1] for detail in body["details"])
+        challenge = f'Bearer error="insufficient_scope", scope="{scopes}"'
         assert answer.headers["www-authenticate"] == challenge
     else:
         assert "www-authenticate" not in answer.headers

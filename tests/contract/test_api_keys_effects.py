@@ -13,7 +13,7 @@ import pytest
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidToken
-from czo_auth.core.flows.api_keys.manage import NewApiKey
+from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import CredentialRecord
 from tests.contract.acting import (

@@ -98,7 +98,7 @@ async def test_key_dies_with_the_membership_and_re_admission_does_not_bring_it_b
     owners = await create_key(live.api, acme.owner, organizationId=acme.id)
     assert await is_accepted(live.api, key["key"])
     actor = acme.owner if way == "removed" else acme.session
-    accepted(await live.api.delete(acme.member, bearer=actor.token), 204)
+    accepted(await live.api.delete(acme.member, {"confirm": True}, bearer=actor.token), 204)
     assert not await is_accepted(live.api, key["key"])
     assert [left["id"] for left in await listed_keys(live.api, acme.session)] == [elsewhere["id"]]
     await join(live.api, acme.owner, acme.id, (acme.account, acme.session))

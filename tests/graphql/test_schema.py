@@ -30,8 +30,14 @@ CONTRACT = {
     "ownFields: JSON! }",
     "Session": "type Session { id: ID! actorType: String! organizationId: ID aal: Int! amr: [String!]! "
     "createdAt: DateTime! expiresAt: DateTime! current: Boolean! ipAddress: String userAgent: String }",
-    "Organization": "type Organization { id: ID! name: String! slug: String! role: String! createdAt: DateTime! "
-    "apiKeyMaxDays: Int apiKeyUnusedDays: Int requireTwoFactorFrom: DateTime twoFactorGraceDays: Int! }",
+    "Organization": "type Organization { id: ID! name: String! slug: String! role: String createdAt: DateTime! "
+    "apiKeyMaxDays: Int apiKeyUnusedDays: Int requireTwoFactorFrom: DateTime twoFactorGraceDays: Int! "
+    "serviceAccounts: [ServiceAccount!]! apiKeys: [OrganizationApiKey!]! }",
+    "ServiceAccount": "type ServiceAccount { id: ID! organizationId: ID! name: String! description: String "
+    "scopes: [String!]! enabled: Boolean! createdBy: ID createdAt: DateTime! lastUsedAt: DateTime }",
+    "OrganizationApiKey": "type OrganizationApiKey { id: ID! name: String! prefix: String! owner: KeyOwner! "
+    "createdBy: ID scopes: [String!]! enabled: Boolean! expiresAt: DateTime lastUsedAt: DateTime "
+    "createdAt: DateTime! }",
 }
 
 

@@ -342,7 +342,8 @@ def test_removal_stops_the_key_at_the_next_request(person: Any) -> None:
     machine = bob.key(acme["id"])
     ok(machine.get("/whoami"))
 
-    ok(ada.call("DELETE", f"/organizations/{acme['id']}/members/{bob.user['id']}"), 204)
+    path = f"/organizations/{acme['id']}/members/{bob.user['id']}"
+    ok(ada.call("DELETE", path, {"confirm": True}), 204)
 
     refused(machine.get("/whoami"), 401, "INVALID_API_KEY")
     ada.brings(acme, bob, "admin")

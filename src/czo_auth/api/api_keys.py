@@ -9,7 +9,8 @@ from czo_auth.api.acting import Acting, context_of
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.quota import QuotaPeriod, QuotaUpdate
 from czo_auth.core.api_keys.usage import DayUsage
-from czo_auth.core.flows.api_keys.manage import CreatedApiKey, NewApiKey, list_keys_of
+from czo_auth.core.flows.api_keys.manage import list_keys_of
+from czo_auth.core.flows.api_keys.new_key import CreatedApiKey, NewApiKey
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.principal import Principal
@@ -122,15 +123,22 @@ class ApiKeys(Acting):
         self, key_id: str, *, overlap: timedelta = timedelta(0), by: Principal | None = None
     ) -> CreatedApiKey:
         """
-        Replace a key by one with the same rights; the old one goes on for *overlap*.
+        Replace a key, a user's or a service account's, by one with the same rights; the old one goes on for *overlap*.
 
         Raises:
             NotFound: There is none, or it was revoked.
             ApiKeyAlreadyRotated, ValidationFailed: It was rotated before, or *overlap* is longer than a day.
         """
         key = await self.get(key_id)
-        principal = await self._principal(key.user_id, actor_type=key.actor_type)
         runtime = self._runtime
+        if key.user_id is None:
+            return await runtime.service_account_keys.operate_rotate(
+                key.organization_id or "",
+                key.id,
+                overlap=overlap,
+                context=context_of(by, now=runtime.now()),
+            )
+        principal = await self._principal(key.user_id, actor_type=key.actor_type)
         return await runtime.manage_api_keys.rotate(
             key.id, overlap=overlap, context=context_of(by, now=runtime.now(), principal=principal)
         )

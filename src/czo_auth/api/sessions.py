@@ -19,10 +19,10 @@ class Sessions(Acting):
         Raises:
             NotFound: There is no such user.
         """
-        principal = await self._principal(user_id)
+        user = await self._user(user_id)
         runtime = self._runtime
         return await runtime.services.transactions.read(
-            lambda tx: tx.sessions.list_live(principal.user_id, now=runtime.now())
+            lambda tx: tx.sessions.list_live(user.id, now=runtime.now())
         )
 
     async def revoke(self, user_id: str, session_id: str, *, by: Principal | None = None) -> None:

@@ -13,14 +13,19 @@ if TYPE_CHECKING:
 
 
 async def authenticate_token(
-    runtime: Runtime, text: str, *, ip: str | None, audience: str | None = None
+    runtime: Runtime,
+    text: str,
+    *,
+    ip: str | None,
+    audience: str | None = None,
+    service_accounts: bool = False,
 ) -> Principal:
     """
     Prove a credential, as the middleware does for routes of the host.
 
     Raises:
-        InvalidToken, InvalidApiKey, TwoFactorSetupRequired, OrganizationTwoFactorRequired, IpAddressNotAllowed,
-        ApiKeyRateLimited, StorageUnavailable
+        UserRequired, InvalidToken, InvalidApiKey, TwoFactorSetupRequired, OrganizationTwoFactorRequired,
+        IpAddressNotAllowed, ApiKeyRateLimited, StorageUnavailable
     """
     await runtime.start()
     now, authenticate = runtime.now(), runtime.authenticate
@@ -41,4 +46,6 @@ async def authenticate_token(
     if principal.restricted_to is not None:
         raise TwoFactorSetupRequired
     principal.check_organization()
+    if not service_accounts:
+        principal.require_user()
     return principal

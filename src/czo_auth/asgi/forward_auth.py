@@ -79,6 +79,7 @@ class ForwardAuth:
                 scopes=required.scopes,
                 aal=required.aal,
                 phishing_resistant=required.phishing_resistant,
+                service_accounts=True,
             )
         except Exception as error:
             limits = None if principal is None else principal.limits
@@ -178,7 +179,7 @@ def identity_of(principal: Principal) -> dict[str, str]:
     values = (
         principal.kind,
         principal.user_id,
-        "",
+        principal.service_account_id,
         principal.actor_type,
         principal.organization_id,
         " ".join(principal.scopes),

@@ -10,6 +10,7 @@ from starlette.types import Send
 
 from czo_auth.asgi.limit_headers import limit_headers
 from czo_auth.core import errors
+from czo_auth.core.api_keys.scopes import SCOPE
 from czo_auth.core.errors import Refusal, Unavailable
 from czo_auth.errors import StartRefused
 
@@ -107,6 +108,10 @@ def headers_of(refusal: Refusal) -> Headers:
     if isinstance(refusal, errors.NotAuthenticated):
         wrong = isinstance(refusal, _ABOUT_THE_CREDENTIAL)
         headers.append((b"www-authenticate", b'Bearer error="invalid_token"' if wrong else b"Bearer"))
+    if isinstance(refusal, errors.InsufficientScope) and all(map(SCOPE.fullmatch, refusal.scopes)):
+        named = f', scope="{" ".join(refusal.scopes)}"' if refusal.scopes else ""
+        challenge = f'Bearer error="insufficient_scope"{named}'
+        headers.append((b"www-authenticate", challenge.encode()))
     if refusal.retry_after is not None:
         headers.append((b"retry-after", str(refusal.retry_after).encode()))
     if isinstance(refusal, errors.ApiKeyLimited) and refusal.limits is not None:

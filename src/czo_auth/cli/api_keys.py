@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from czo_auth.auth import Auth
     from czo_auth.core.api_keys.key import ApiKey
     from czo_auth.core.api_keys.usage import DayUsage
-    from czo_auth.core.flows.api_keys.manage import CreatedApiKey
+    from czo_auth.core.flows.api_keys.new_key import CreatedApiKey
 
 app = typer.Typer(
     help="Create, list, show, rotate and revoke API keys.", no_args_is_help=True, rich_markup_mode=None
@@ -122,7 +122,7 @@ def create(
     from czo_auth.cli.input import checked_name, read_quota
     from czo_auth.cli.operator import acting_for
     from czo_auth.cli.session import run
-    from czo_auth.core.flows.api_keys.manage import NewApiKey
+    from czo_auth.core.flows.api_keys.new_key import NewApiKey
 
     new = NewApiKey(
         name=checked_name(name),
@@ -154,10 +154,17 @@ def rotate(
     from datetime import timedelta
 
     from czo_auth.cli.operator import acting_for
-    from czo_auth.cli.session import run
+    from czo_auth.cli.session import operator_context, run
 
     async def act(auth: Auth) -> CreatedApiKey:
         key = await auth.administration.get_api_key(key_id)
+        if key.user_id is None:
+            return await auth.service_account_keys.operate_rotate(
+                key.organization_id or "",
+                key.id,
+                overlap=timedelta(seconds=overlap),
+                context=operator_context(auth.now()),
+            )
         context = await acting_for(auth, key.user_id, actor_type=key.actor_type)
         return await auth.manage_api_keys.rotate(key.id, overlap=timedelta(seconds=overlap), context=context)
 
@@ -243,6 +250,7 @@ def quota(
     from czo_auth.cli.operator import acting_for
     from czo_auth.cli.output import print_json
     from czo_auth.cli.session import run
+    from czo_auth.core.errors import Forbidden
     from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
     from czo_auth.rest import records
 
@@ -250,6 +258,8 @@ def quota(
 
     async def act(auth: Auth) -> ApiKey:
         key = await auth.administration.get_api_key(key_id)
+        if key.user_id is None:
+            raise Forbidden("The quota of a service account's key is set when the key is made.")
         context = await acting_for(auth, key.user_id, actor_type=key.actor_type)
         return await auth.manage_api_keys.change(key.id, changes, context=context)
 

@@ -138,6 +138,8 @@ class ActorRegistry:
             if not _NAME.fullmatch(actor.name) or actor.name in RESERVED_NAMES:
                 raise ValueError(f"{actor.name!r} cannot be the name of an actor type")
         self.default = known[0]
+        self.not_administering = frozenset(actor.name for actor in known if not actor.administers)
+        """Names of the actor types whose users do not administer the deployment."""
         self._demanding = frozenset(actor.name for actor in known if actor.requires_two_factor)
         self._phishing_resistant = frozenset(
             actor.name for actor in known if actor.two_factor == "phishing_resistant"

@@ -386,7 +386,18 @@ class SessionRequired(Forbidden):
     message = "An API key cannot do this. Sign in instead."
 
 
+class UserRequired(Forbidden):
+    code = "USER_REQUIRED"
+    message = "A service account cannot do this. Use the API key of a user, or sign in."
+
+
 class InsufficientScope(Forbidden):
+    """
+    ``details`` names the scopes.
+
+    Source: RFC 6750 section 3.1.
+    """
+
     code = "INSUFFICIENT_SCOPE"
     message = "A required scope is missing."
 
@@ -394,6 +405,11 @@ class InsufficientScope(Forbidden):
     def of(cls, scopes: Iterable[str], message: str | None = None) -> InsufficientScope:
         """Make the refusal that names the *scopes* which are missing."""
         return cls(message, details=[(("scopes", scope), "This scope is missing.") for scope in scopes])
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that were missing."""
+        return tuple(where[1] for where, _ in self.details if isinstance(where, tuple) and len(where) == 2)
 
 
 class IpAddressNotAllowed(Forbidden):
@@ -556,6 +572,18 @@ class AlreadyInvited(Conflict):
 class OrganizationLimitReached(Conflict):
     code = "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS"
     message = "You own the maximum number of organizations."
+
+
+class ServiceAccountLimitReached(Conflict):
+    code = "SERVICE_ACCOUNT_LIMIT_REACHED"
+    message = "The organization has the maximum number of service accounts."
+
+
+class MemberHasApiKeys(Conflict):
+    """Removing the member would end API keys; ``details`` names them. A request that confirms it removes them."""
+
+    code = "MEMBER_HAS_API_KEYS"
+    message = "Removing this member ends API keys. Confirm it, or transfer the keys first."
 
 
 class MemberLimitReached(Conflict):

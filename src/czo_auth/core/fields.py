@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from czo_auth.core.errors import ValidationFailed
-from czo_auth.core.limits import MAX_METADATA_BYTES, MAX_NAME, MAX_REASON, MAX_URL
+from czo_auth.core.limits import MAX_DESCRIPTION, MAX_METADATA_BYTES, MAX_NAME, MAX_REASON, MAX_URL
 from czo_auth.core.text import is_unsafe
 
 # Characters that take room and show nothing, beyond those whose category says so: Hangul fillers, the empty Braille
@@ -61,6 +61,23 @@ def checked_reason(text: str, *, field: str = "reason") -> str:
     if is_blank(reason):
         raise _refused(field, "This must not be blank.")
     return reason
+
+
+def checked_description(text: str | None, *, field: str = "description") -> str | None:
+    """
+    Return a description without the space around it; None for none, and for one that is blank.
+
+    Raises:
+        ValidationFailed: It is too long, or holds characters that hide or reorder what is beside it.
+    """
+    if text is None:
+        return None
+    description = text.strip()
+    if len(text) > 2 * MAX_DESCRIPTION or len(description) > MAX_DESCRIPTION:
+        raise _refused(field, f"At most {MAX_DESCRIPTION} characters.")
+    if is_unsafe(description):
+        raise _refused(field, "It holds characters that cannot be seen.")
+    return None if is_blank(description) else description
 
 
 def checked_image(url: str | None, *, field: str = "image") -> str | None:

@@ -83,6 +83,16 @@ MAX_SESSIONS: Final = 100
 MAX_API_KEYS_A_DAY: Final = 500
 """Keys that a user makes or rotates in a day, by default; those that ended since count."""
 
+MAX_SERVICE_ACCOUNTS: Final = 100
+"""Of an organization."""
+MAX_SERVICE_ACCOUNTS_A_DAY: Final = 500
+"""Service accounts that an organization makes in a day; those that were deleted since count."""
+MAX_SERVICE_ACCOUNT_KEYS: Final = 100
+"""Live keys of a service account; as many again may live on after a rotation."""
+MAX_SERVICE_ACCOUNT_KEYS_A_DAY: Final = 2000
+"""Keys of service accounts that an organization makes or rotates in a day; those that ended since count."""
+MAX_DESCRIPTION: Final = 500
+
 MAX_INVITATIONS_A_DAY: Final = 100
 """Of one inviter; of one organization, twice as many."""
 

@@ -7,11 +7,11 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from czo_auth.core.api_keys.key import LeakResponse
-from czo_auth.core.mail_texts import ENDED, LEAK_RESPONSES, NO_NAME, NO_PLACE, TEXTS
+from czo_auth.core.mail_texts import ENDED, KEY_ENDINGS, LEAK_RESPONSES, NO_NAME, NO_PLACE, TEXTS
 from czo_auth.core.text import escape_control
 from czo_auth.core.users.email import deliverable_email, find_canonical_email
 
@@ -43,6 +43,9 @@ MailKind = Literal[
     "api_keys_expiring",
     "api_key_unused",
     "api_keys_unused",
+    "api_key_ended",
+    "api_keys_made_by",
+    "service_account_key",
     "webhook_switched_off",
 ]
 Language = Literal["en", "fr"]
@@ -120,6 +123,7 @@ class Links:
         base_url: Where people reach this deployment, ``https://host`` with an optional path.
         verify_email, reset_password, accept_invitation, cancel_reset, revert_email_change: Pages that take
             ``?token=``: a path below the base URL, or a whole address where the front end lives on another host.
+        organizations: The page of organizations; the keys of one are below it.
 
     Raises:
         ValueError: Something is not an address, or not one that a token can be added to.
@@ -131,6 +135,7 @@ class Links:
     accept_invitation: str = "/accept-invitation"
     cancel_reset: str = "/cancel-reset"
     revert_email_change: str = "/revert-email-change"
+    organizations: str = "/account/organizations"
 
     def __post_init__(self) -> None:
         pages = (
@@ -150,6 +155,11 @@ class Links:
         query = {"token": token} | ({} if callback_url is None else {"callbackURL": callback_url})
         address = self._address(page)
         return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
+
+    def to_keys_made_by(self, organization_id: str, user_id: str) -> str:
+        """Build the address of the page that lists the keys of an organization that somebody made."""
+        page = self._address(self.organizations)
+        return f"{page}/{organization_id}/api-keys?{urlencode({'createdBy': user_id})}"
 
     def _address(self, page: str) -> str:
         return self.base_url.rstrip("/") + page if page.startswith("/") else page
@@ -483,6 +493,105 @@ def compose_api_key_leaked(
         at=_time(at),
         place=told,
         response=LEAK_RESPONSES[response, language],
+    )
+
+
+KeyEnding = Literal["revoked", "transferred", "rotated"]
+"""What somebody else did with a key."""
+
+
+def compose_api_key_ended(
+    to: str,
+    *,
+    by: str,
+    name: str,
+    prefix: str,
+    organization: str,
+    what: KeyEnding,
+    at: datetime,
+    language: Language = DEFAULT_LANGUAGE,
+) -> MailMessage:
+    """Compose the notice to a member that somebody ended their key, or transferred it to a service account."""
+    return _compose(
+        to,
+        "api_key_ended",
+        language=language,
+        by=_name(by),
+        name=_name(name),
+        prefix=_name(prefix),
+        organization=_name(organization),
+        what=KEY_ENDINGS[what, language],
+        at=_time(at),
+    )
+
+
+def compose_service_account_key(
+    to: str,
+    *,
+    by: str,
+    name: str,
+    prefix: str,
+    organization: str,
+    what: KeyEnding,
+    at: datetime,
+    language: Language = DEFAULT_LANGUAGE,
+) -> MailMessage:
+    """Compose the notice to an owner that somebody ended or rotated the key of a service account."""
+    return _compose(
+        to,
+        "service_account_key",
+        language=language,
+        by=_name(by),
+        name=_name(name),
+        prefix=_name(prefix),
+        organization=_name(organization),
+        what=KEY_ENDINGS[what, language],
+        at=_time(at),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeKey:
+    """A key of a service account that somebody made or rotated who is gone, or has fewer rights."""
+
+    name: str
+    prefix: str
+
+
+MAX_MADE_KEYS: Final = 50
+"""Keys that one notice lists; the page that it leads to has them all."""
+
+
+def compose_keys_made_by(
+    to: str,
+    keys: Sequence[MadeKey],
+    *,
+    total: int,
+    person: str,
+    organization: str,
+    link: str,
+    language: Language = DEFAULT_LANGUAGE,
+) -> MailMessage:
+    """
+    Compose the notice to an owner that keys live on which somebody made who is gone, or has fewer rights.
+
+    Args:
+        keys: The first ones.
+        total: How many there are in all.
+        link: The page that lists them.
+    """
+    lines = [f"- {_name(key.name)} ({_name(key.prefix)}…)" for key in keys[:MAX_MADE_KEYS]]
+    if total > len(lines):
+        lines.append("…")
+    return _compose(
+        to,
+        "api_keys_made_by",
+        language=language,
+        person=_name(person),
+        organization=_name(organization),
+        count=str(total),
+        keys="\n".join(lines),
+        link=link,
     )
 
 

@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from czo_auth.core.api_keys.key import LeakResponse
-    from czo_auth.core.mail import Ended, Language, MailKind
+    from czo_auth.core.mail import Ended, KeyEnding, Language, MailKind
 
 NO_NAME: dict[Language, str] = {"en": "no name", "fr": "sans nom"}
 NO_PLACE: dict[Language, str] = {"en": "not said", "fr": "non précisé"}
+KEY_ENDINGS: dict[tuple[KeyEnding, Language], str] = {
+    ("revoked", "en"): "revoked",
+    ("revoked", "fr"): "révoquée",
+    ("rotated", "en"): "rotated",
+    ("rotated", "fr"): "renouvelée",
+    ("transferred", "en"): "transferred to a service account",
+    ("transferred", "fr"): "transférée à un compte de service",
+}
+
 LEAK_RESPONSES: dict[tuple[LeakResponse, Language], str] = {
     (
         "revoke",
@@ -519,6 +528,58 @@ Look through the audit log for what was done with the key, and take it out of th
 Où elle a été vue, selon le signalement : {place}
 
 Vérifiez dans le journal d'audit ce qui a été fait avec la clé, et retirez-la de l'endroit où elle a été vue.
+""",
+    ),
+    ("api_key_ended", "en"): (
+        "Your API key “{name}” was {what}",
+        """Your API key “{name}” ({prefix}…) in the organization “{organization}” was {what}
+by {by} on {at}.
+
+If you do not know why, ask them: a program of yours may be using it.
+""",
+    ),
+    ("api_key_ended", "fr"): (
+        "Votre clé API « {name} » a été {what}",
+        """Votre clé API « {name} » ({prefix}…) dans l'organisation « {organization} » a été {what}
+par {by} le {at}.
+
+Si vous ne savez pas pourquoi, demandez-le : un de vos programmes l'utilise peut-être.
+""",
+    ),
+    ("service_account_key", "en"): (
+        "An API key of “{organization}” was {what}",
+        """The API key “{name}” ({prefix}…) of a service account of “{organization}” was {what} by {by} on {at}.
+
+You get this mail because you own the organization.
+""",
+    ),
+    ("service_account_key", "fr"): (
+        "Une clé API de « {organization} » a été {what}",
+        """La clé API « {name} » ({prefix}…) d'un compte de service de « {organization} » a été {what} par {by} le {at}.
+
+Vous recevez ce message parce que vous êtes propriétaire de l'organisation.
+""",
+    ),
+    ("api_keys_made_by", "en"): (
+        "API keys of “{organization}” that {person} made",
+        """{person} left “{organization}”, was banned, or has fewer rights there. These API keys of service accounts
+live on, and {person} may have seen them when they were made ({count}):
+
+{keys}
+
+Rotate them here:
+{link}
+""",
+    ),
+    ("api_keys_made_by", "fr"): (
+        "Clés API de « {organization} » créées par {person}",
+        """{person} a quitté « {organization} », a été banni ou y a moins de droits. Ces clés API de comptes de service
+restent valables, et {person} a pu les voir à leur création ({count}) :
+
+{keys}
+
+Renouvelez-les ici :
+{link}
 """,
     ),
     ("webhook_switched_off", "en"): (

@@ -17,6 +17,7 @@ from czo_auth.core.errors import (
     SecondFactorNeeded,
     SessionRequired,
     TwoFactorSetupRequired,
+    UserRequired,
 )
 from czo_auth.core.limit_report import LimitReport
 from czo_auth.core.passkeys.passkey import is_phishing_resistant
@@ -31,7 +32,11 @@ class Principal:
 
     Attributes:
         kind: ``session`` or ``api_key``.
-        actor_type: The actor type in use: the session's, or that of the session that created the key.
+        user_id: The user who acts; None for a service account.
+        service_account_id: The service account that acts; None for a user. It belongs to ``organization_id`` and has
+            neither an actor type nor a role nor a second factor: only scopes.
+        actor_type: The actor type in use: the session's, or that of the session that created the key. None for a
+            service account.
         actor_types: All actor types the user holds now.
         organization_id: The active organization, or the one the key is scoped to.
         organization_role: The user's role there now.
@@ -52,10 +57,11 @@ class Principal:
     """
 
     kind: Literal["session", "api_key"]
-    user_id: str
-    actor_type: str
+    user_id: str | None
+    actor_type: str | None
     actor_types: frozenset[str]
     may_use: Callable[[str], bool]
+    service_account_id: str | None = None
     organization_id: str | None = None
     organization_role: str | None = None
     aal: int = 1
@@ -79,6 +85,22 @@ class Principal:
     def phishing_resistant(self) -> bool:
         """Whether a passkey was used in this session."""
         return self.kind == "session" and is_phishing_resistant(aal=self.aal, amr=self.amr)
+
+    @property
+    def subject(self) -> str:
+        """The id of the user or service account that acts."""
+        return self.user_id or self.service_account_id or ""
+
+    def require_user(self) -> str:
+        """
+        Return the id of the user who acts.
+
+        Raises:
+            UserRequired: A service account acts.
+        """
+        if self.user_id is None:
+            raise UserRequired
+        return self.user_id
 
     def has_scope(self, scope: str) -> bool:
         """Return whether *scope* is granted: by the key and its owner's present rights, or by those alone."""
@@ -128,19 +150,26 @@ class Principal:
         aal: int = 1,
         organization_id: str | None = None,
         phishing_resistant: bool = False,
+        service_accounts: bool = False,
     ) -> None:
         """
         Refuse unless everything asked for holds.
 
+        Args:
+            service_accounts: Whether a service account may act too, which is no user.
+
         Raises:
+            UserRequired: A service account acts.
             TwoFactorSetupRequired: The session may only enroll.
             ActorTypeMismatch: Another actor type is asked for.
             SecondFactorNeeded: More assurance is asked for.
-            InsufficientScope: A scope is missing.
+            InsufficientScope: Scopes are missing; ``details`` names them.
             OrganizationScopeMismatch: The principal acts elsewhere.
             OrganizationTwoFactorRequired: Its organization demands a factor that the user does not have.
             PhishingResistantFactorRequired: A passkey is asked for, and none was used in this session.
         """
+        if not service_accounts:
+            self.require_user()
         self.check_factors()
         self.check_organization()
         if actor is not None and self.actor_type != actor:
@@ -149,11 +178,20 @@ class Principal:
             raise SecondFactorNeeded
         if phishing_resistant and not self.phishing_resistant:
             raise PhishingResistantFactorRequired
+        self.require_scopes(scopes)
+        if organization_id is not None and self.organization_id != organization_id:
+            raise OrganizationScopeMismatch
+
+    def require_scopes(self, scopes: Collection[str]) -> None:
+        """
+        Refuse unless all of *scopes* are granted.
+
+        Raises:
+            InsufficientScope: ``details`` names those that are missing.
+        """
         missing = [scope for scope in scopes if not self.has_scope(scope)]
         if missing:
             raise InsufficientScope.of(missing)
-        if organization_id is not None and self.organization_id != organization_id:
-            raise OrganizationScopeMismatch
 
     def require_fresh(self, age: timedelta, *, now: datetime) -> None:
         """

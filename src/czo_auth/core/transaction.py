@@ -28,6 +28,7 @@ from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.organizations.two_factor import FactorRules
 from czo_auth.core.passkeys.store import Passkeys
 from czo_auth.core.sealing_store import KeyChecks
+from czo_auth.core.service_accounts.store import ServiceAccounts
 from czo_auth.core.sessions.store import Sessions
 from czo_auth.core.throttle import GuessCounters
 from czo_auth.core.two_factor.reset import Resets
@@ -82,6 +83,8 @@ class Transaction(Protocol):
     @property
     def organizations(self) -> Organizations: ...
     @property
+    def service_accounts(self) -> ServiceAccounts: ...
+    @property
     def factor_rules(self) -> FactorRules: ...
     @property
     def dated_holders(self) -> DatedHolders: ...
@@ -125,6 +128,9 @@ class CredentialRecord:
 
     Attributes:
         id: Of the session or key.
+        user_id: The user who owns it; None for a service account's key.
+        service_account_id: The service account that owns it; None for a user's. Its record has neither actor types nor
+            a role, and its scopes are those of key and account together.
         organization_role: The owner's role in ``organization_id``; None when not a member, or it is gone.
         scopes: Of a key; empty for a session.
         enabled: Always True for a session.
@@ -137,8 +143,8 @@ class CredentialRecord:
     """
 
     id: str
-    user_id: str
-    actor_type: str
+    user_id: str | None
+    actor_type: str | None
     actor_types: frozenset[str]
     banned: bool
     has_factor: bool
@@ -157,6 +163,7 @@ class CredentialRecord:
     restrictions: KeyRestrictions | None = None
     has_passkey: bool = False
     two_factor_due_at: datetime | None = None
+    service_account_id: str | None = None
 
     def is_refused(self, *, now: datetime) -> bool:
         """Whether the organization demands a factor by now that the owner does not have (S37)."""

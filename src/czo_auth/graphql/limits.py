@@ -33,6 +33,9 @@ MAX_FIELDS = 200
 MAX_LISTS = 10
 """Fields that give a list of objects: each may cost a page of rows, under however many names."""
 
+_NESTED_LIST = MAX_LISTS
+"""What a list below another one counts for: it is asked for each row, so there is none."""
+
 MAX_INTROSPECTED = 1000
 """Fields below ``__schema`` and ``__type``, where introspection is open; the usual tools ask for some 400."""
 
@@ -151,7 +154,8 @@ class _Meter:
         aliases = below.aliases + (field.alias is not None)
         if field.name.value in self._apart:
             return _Cost(depth=1, aliases=aliases, fields=1, introspected=below.fields + below.introspected)
-        lists = below.lists + (field.name.value in self._lists)
+        is_list = field.name.value in self._lists
+        lists = min(below.lists * (_NESTED_LIST if is_list else 1) + is_list, _ENOUGH)
         return _Cost(below.depth + 1, aliases, below.fields + 1, below.introspected, lists)
 
     def _fragment(self, name: str, *, nesting: int) -> _Cost:

@@ -30,6 +30,7 @@ from czo_auth.core.organizations import organization as organizations
 from czo_auth.core.sessions import session as sessions
 from czo_auth.core.users import user as users
 from czo_auth.core.users.own_fields import UserFields
+from czo_auth.graphql.service_accounts import OrganizationApiKey, ServiceAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,9 @@ class Organization:
     id: strawberry.ID
     name: str
     slug: str
-    role: str = strawberry.field(description="The caller's role there.")
+    role: str | None = strawberry.field(
+        description="The caller's role there; null for a service account, which has none."
+    )
     created_at: datetime
     api_key_max_days: int | None = strawberry.field(
         description="Longest life of its API keys; null for none."
@@ -170,8 +173,20 @@ class Organization:
         description="Days after a member first joined in which they need none yet."
     )
 
+    @strawberry.field
+    async def service_accounts(self, info: CurrentRequest) -> list[ServiceAccount]:
+        call = info.context.call
+        found = await call.runtime.manage_service_accounts.list(str(self.id), context=call.context)
+        return [ServiceAccount.of(account) for account in found.items]
+
+    @strawberry.field
+    async def api_keys(self, info: CurrentRequest) -> list[OrganizationApiKey]:
+        call = info.context.call
+        found = await call.runtime.organization_keys.list(str(self.id), context=call.context)
+        return [OrganizationApiKey.of(owned) for owned in found.items]
+
     @classmethod
-    def of(cls, organization: organizations.Organization, *, role: str) -> Organization:
+    def of(cls, organization: organizations.Organization, *, role: str | None) -> Organization:
         """Shape an organization; *role* is the caller's."""
         return cls(
             id=strawberry.ID(organization.id),
@@ -201,7 +216,7 @@ async def _entities(info: CurrentRequest, representations: list[FederationAny]) 
     named = [_named(representation) for representation in representations]
     call = info.context.call
     own: dict[tuple[str, str], Organization | User] = {}
-    if ("User", call.principal.user_id) in named:
+    if ("User", call.principal.user_id or "") in named:
         user = await get_user(call.runtime.services, call.principal)
         own["User", user.id] = User.of(user, call.user_fields)
     if any(type_name == "Organization" for type_name, _ in named):
@@ -245,7 +260,7 @@ class Query:
             seen = await call.runtime.manage_organizations.get(id, context=call.context)
         except UnknownOrganization:
             return None
-        return Organization.of(seen.organization, role=seen.member.role)
+        return Organization.of(seen.organization, role=seen.role)
 
     entities: list[Entity | None] = strawberry.field(resolver=_entities, name="_entities")
 

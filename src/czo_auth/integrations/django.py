@@ -36,14 +36,18 @@ def with_auth(application: ASGIApp, auth: Auth) -> ASGIApp:
     return SideBySide(application, auth=auth)
 
 
-def principal_of(request: HttpRequest) -> Principal | None:
+def principal_of(request: HttpRequest, *, service_accounts: bool = False) -> Principal | None:
     """
     Return who calls, or None when nobody signed in.
 
+    Args:
+        service_accounts: Whether a service account is returned too; after a guard that lets them pass it always is.
+
     Raises:
+        UserRequired: A service account calls.
         RuntimeError: The request did not come through ``with_auth``, for example from ``runserver`` (WSGI).
     """
-    return principal_in(getattr(request, "scope", {}))
+    return principal_in(getattr(request, "scope", {}), service_accounts=service_accounts)
 
 
 def requires(**demands: Unpack[Demands]) -> Callable[[View], View]:
@@ -94,6 +98,9 @@ def principal_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable
     """
     Return every request ``czo_principal``, None for the anonymous, and answer refusals that a view raises.
 
+    A service account is no user: for it ``czo_principal`` is None too, unless ``requires(service_accounts=True)`` let
+    it pass.
+
     Goes into ``MIDDLEWARE`` as ``"czo_auth.integrations.django.principal_middleware"``.
     """
 
@@ -103,18 +110,23 @@ def principal_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable
     if iscoroutinefunction(get_response):
 
         async def middleware_coroutine(request: HttpRequest) -> Any:
-            request.czo_principal = principal_of(request)
+            request.czo_principal = _user_of(request)
             return await get_response(request)
 
         middleware_coroutine.process_exception = process_exception  # type: ignore[attr-defined]
         return middleware_coroutine
 
     def middleware(request: HttpRequest) -> Any:
-        request.czo_principal = principal_of(request)
+        request.czo_principal = _user_of(request)
         return get_response(request)
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
+
+
+def _user_of(request: HttpRequest) -> Principal | None:
+    principal = principal_of(request, service_accounts=True)
+    return None if principal is None or principal.user_id is None else principal
 
 
 def answer(refusal: Refusal) -> HttpResponse:

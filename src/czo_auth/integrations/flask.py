@@ -42,17 +42,21 @@ def with_auth(wsgi_application: Callable[..., Any], auth: Auth, *, threads: int 
     return SideBySide(adapted, auth=auth)
 
 
-def principal_of(environ: Mapping[str, Any] | None = None) -> Principal | None:
+def principal_of(
+    environ: Mapping[str, Any] | None = None, *, service_accounts: bool = False
+) -> Principal | None:
     """
     Return who calls, or None when nobody signed in.
 
     Args:
         environ: Of the WSGI request; by default that of the request which Flask is answering.
+        service_accounts: Whether a service account is returned too; after a guard that lets them pass it always is.
 
     Raises:
+        UserRequired: A service account calls.
         RuntimeError: The request did not come through ``with_auth``.
     """
-    return principal_in(_scope(environ))
+    return principal_in(_scope(environ), service_accounts=service_accounts)
 
 
 def requires(**demands: Unpack[Demands]) -> Callable[[View], View]:

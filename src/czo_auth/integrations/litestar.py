@@ -56,14 +56,20 @@ def mounted(auth: Auth) -> ASGIRouteHandler:
     return czo_auth_mount
 
 
-def principal_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal | None:
+def principal_of(
+    connection: ASGIConnection[Any, Any, Any, Any], *, service_accounts: bool = False
+) -> Principal | None:
     """
     Return who calls, or None when nobody signed in.
 
+    Args:
+        service_accounts: Whether a service account is returned too; after a guard that lets them pass it always is.
+
     Raises:
+        UserRequired: A service account calls.
         RuntimeError: The application lacks ``AuthMiddleware``.
     """
-    return principal_in(connection.scope)
+    return principal_in(connection.scope, service_accounts=service_accounts)
 
 
 def requires(**demands: Unpack[Demands]) -> Guard:

@@ -19,6 +19,9 @@ from czo_auth.core.principal import Principal
 if TYPE_CHECKING:
     from czo_auth.runtime import Runtime
 
+_SERVICE_ACCOUNTS = "czo_auth.service_accounts"
+"""Key beside the principal: whether a guard let service accounts pass."""
+
 
 class Demands(TypedDict, total=False):
     """
@@ -35,6 +38,8 @@ class Demands(TypedDict, total=False):
         phishing_resistant: Whether a passkey must have been used in this session; no API key has that.
         fresh_minutes: How long ago password and, where there is one, second factor may have been proved. No API key
             passes.
+        service_accounts: Whether API keys of service accounts pass, which act for no user: their principal has no
+            ``user_id``, and a ``service_account_id`` instead. By default they are refused (``USER_REQUIRED``).
     """
 
     actor: str | None
@@ -45,6 +50,7 @@ class Demands(TypedDict, total=False):
     organization_parameter: str | None
     fresh_minutes: int | None
     phishing_resistant: bool
+    service_accounts: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +74,7 @@ class Requirement:
     fresh_minutes: int | None = None
     auth: Runtime | None = None
     phishing_resistant: bool = False
+    service_accounts: bool = False
 
     @classmethod
     def of(cls, auth: Runtime | None = None, **demands: Unpack[Demands]) -> Requirement:
@@ -103,8 +110,8 @@ class Requirement:
         Raises:
             RuntimeError: The connection did not pass ``AuthMiddleware``, or that of another deployment, or the route
                 has no such parameter.
-            Unauthorized, TwoFactorSetupRequired, ActorTypeMismatch, SecondFactorNeeded, InsufficientScope,
-            OrganizationScopeMismatch, PhishingResistantFactorRequired, Forbidden, SessionRequired,
+            Unauthorized, UserRequired, TwoFactorSetupRequired, ActorTypeMismatch, SecondFactorNeeded,
+            InsufficientScope, OrganizationScopeMismatch, PhishingResistantFactorRequired, Forbidden, SessionRequired,
             ReauthenticationRequired, StorageUnavailable
         """
         principal, auth = self._caller(scope)
@@ -127,7 +134,7 @@ class Requirement:
         return self._met_by(principal, auth, scope)
 
     def _caller(self, scope: Mapping[str, Any]) -> tuple[Principal, Runtime]:
-        principal = principal_in(scope)
+        principal = principal_in(scope, service_accounts=True)
         auth: Runtime = scope["state"][DEPLOYMENT][0]
         if self.auth is None:
             self._check_actor(auth)
@@ -135,6 +142,8 @@ class Requirement:
             raise RuntimeError("this guard is of another Auth than the AuthMiddleware around the application")
         if principal is None:
             raise Unauthorized
+        if not self.service_accounts:
+            principal.require_user()
         return principal, auth
 
     def _organization(self, scope: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> str | None:
@@ -155,8 +164,11 @@ class Requirement:
             aal=self.aal,
             organization_id=self.organization_id,
             phishing_resistant=self.phishing_resistant,
+            service_accounts=self.service_accounts,
         )
         if self.role is not None:
+            if principal.service_account_id is not None:
+                raise Forbidden
             if principal.organization_role is None:
                 raise OrganizationScopeMismatch("This needs an organization to act in.")
             if roles.outranks(principal.organization_role, self.role):
@@ -165,6 +177,7 @@ class Requirement:
             principal.require_fresh(timedelta(minutes=self.fresh_minutes), now=auth.now())
         # As it acts here, for code that asks later who calls.
         scope["state"][PRINCIPAL] = principal
+        scope["state"][_SERVICE_ACCOUNTS] = self.service_accounts
         return principal
 
     def _check_actor(self, auth: Runtime) -> None:
@@ -177,17 +190,24 @@ class Requirement:
             raise ValueError(f"no actor type is called {self.actor!r}: {hint}")
 
 
-def principal_in(scope: Mapping[str, Any]) -> Principal | None:
+def principal_in(scope: Mapping[str, Any], *, service_accounts: bool = False) -> Principal | None:
     """
     Return the principal of an ASGI connection, or None for an anonymous one.
 
+    Args:
+        service_accounts: Whether the caller of this function can do with a service account, which is no user. After a
+            guard that lets them pass it can.
+
     Raises:
+        UserRequired: A service account calls, where a user is expected.
         RuntimeError: The connection did not pass ``AuthMiddleware``; nobody is let in unchecked.
     """
     state = scope.get("state", {})
     if PRINCIPAL not in state:
         raise RuntimeError("the application needs AuthMiddleware(app, auth=auth) around it")
     found: Principal | None = state[PRINCIPAL]
+    if found is not None and not (service_accounts or state.get(_SERVICE_ACCOUNTS)):
+        found.require_user()
     return found
 
 

@@ -27,14 +27,18 @@ POLICY_VIOLATION = 1008
 """Close code for a WebSocket that was accepted already. Source: RFC 6455 section 7.4.1."""
 
 
-def principal_of(connection: HTTPConnection) -> Principal | None:
+def principal_of(connection: HTTPConnection, *, service_accounts: bool = False) -> Principal | None:
     """
     Return who calls, or None when nobody signed in.
 
+    Args:
+        service_accounts: Whether a service account is returned too; after a guard that lets them pass it always is.
+
     Raises:
+        UserRequired: A service account calls.
         RuntimeError: The application lacks ``AuthMiddleware``.
     """
-    return principal_in(connection.scope)
+    return principal_in(connection.scope, service_accounts=service_accounts)
 
 
 def requires(**demands: Unpack[Demands]) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -14,7 +14,8 @@ from czo_auth.core import limits
 from czo_auth.core.access import ACCOUNT, PUBLIC, SERVICE
 from czo_auth.core.api_keys.quota import QuotaPeriod, QuotaUpdate
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
-from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
+from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
+from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.api_keys.report_leak import LeakReport
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
@@ -81,13 +82,32 @@ class RestrictionsRequest(Body):
         return None if self.allowed_ips is None else tuple(self.allowed_ips)
 
 
-class CreateApiKeyRequest(RestrictionsRequest):
+class NewApiKeyRequest(RestrictionsRequest):
+    """What is asked of a new key, of a user or of a service account."""
+
     name: Name
-    organization_id: Identifier | None = None
     expires_at: Moment | None = None
     expires_in: Seconds | None = None
     scopes: NoScopes
     metadata: Metadata | None = None
+
+    def new_key(self, organization_id: str | None = None) -> NewApiKey:
+        """Return what is asked for."""
+        return NewApiKey(
+            name=self.name,
+            organization_id=organization_id,
+            expires_at=self.expires_at,
+            expires_in=None if self.expires_in is None else seconds(self.expires_in),
+            scopes=tuple(self.scopes),
+            metadata=self.metadata,
+            allowed_ips=self.allow_list,
+            rate_limit=self.rate_limit,
+            quota=self.quota,
+        )
+
+
+class CreateApiKeyRequest(NewApiKeyRequest):
+    organization_id: Identifier | None = None
 
 
 class UpdateApiKeyRequest(RestrictionsRequest):
@@ -161,20 +181,10 @@ async def _may_still_have(call: RequestContext, request: Request, answer: Any) -
 @routes.add("POST", "/api-keys", access=ACCOUNT, status=201, idempotent=Idempotent(recheck=_may_still_have))
 async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> records.CreatedApiKeyAnswer:
     """Create a key. The key itself is in this answer and nowhere else, ever."""
-    new = NewApiKey(
-        name=body.name,
-        organization_id=body.organization_id,
-        expires_at=body.expires_at,
-        expires_in=None if body.expires_in is None else seconds(body.expires_in),
-        scopes=tuple(body.scopes),
-        metadata=body.metadata,
-        allowed_ips=body.allow_list,
-        rate_limit=body.rate_limit,
-        quota=body.quota,
+    created = await call.runtime.manage_api_keys.create(
+        body.new_key(body.organization_id), context=call.context
     )
-    return records.CreatedApiKeyAnswer.of(
-        await call.runtime.manage_api_keys.create(new, context=call.context)
-    )
+    return records.CreatedApiKeyAnswer.of(created)
 
 
 @routes.add("GET", "/api-keys", access=ACCOUNT)

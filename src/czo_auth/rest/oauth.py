@@ -134,7 +134,7 @@ def _active(found: ActiveToken, runtime: Runtime) -> dict[str, object]:
     ends_at = principal.expires_at
     shaped: dict[str, object | None] = {
         "token_type": found.kind,
-        "sub": principal.user_id,
+        "sub": principal.subject,
         "client_id": principal.api_key_id,
         "scope": " ".join(principal.scopes) if principal.kind == "api_key" else None,
         "exp": said.ends_at if said else None if ends_at is None else int(ends_at.timestamp()),

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
-from czo_auth.core.flows.organizations.membership import Membership
+from czo_auth.core.flows.organizations.membership import SeenOrganization
 from czo_auth.core.flows.organizations.two_factor import PreviewedRule, Proof
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ROLE, MAX_SLUG
 from czo_auth.core.organizations.organization import Member
@@ -66,6 +66,10 @@ class ChangeRoleRequest(Body):
     role: Role
 
 
+class RemoveMemberRequest(Body):
+    confirm: bool = False
+
+
 def shaped_member(of: Member) -> Json:
     """Shape a member; ``user`` is where better-auth's client looks for name and address."""
     return {
@@ -80,8 +84,8 @@ def shaped_member(of: Member) -> Json:
     }
 
 
-def _answer(membership: Membership, *, status: int = 200) -> Response:
-    shaped = shapes.organization(membership.organization, role=membership.member.role)
+def _answer(seen: SeenOrganization, *, status: int = 200) -> Response:
+    shaped = shapes.organization(seen.organization, role=seen.role)
     return JSONResponse({"organization": shaped}, status_code=status)
 
 
@@ -231,7 +235,15 @@ async def change_role(
 
 
 @routes.add("DELETE", "/organizations/{organization_id}/members/{user_id}", access=ACCOUNT, status=204)
-async def remove_member(organization_id: str, user_id: str, call: CurrentRequest) -> Response:
-    """Remove a member, or leave; API keys of theirs that are scoped to the organization end."""
-    await call.runtime.manage_organizations.remove_member(organization_id, user_id, context=call.context)
+async def remove_member(
+    organization_id: str, user_id: str, body: RemoveMemberRequest, call: CurrentRequest
+) -> Response:
+    """
+    Remove a member, or leave; API keys of theirs that act in the organization end.
+
+    Where there are such keys, the answer names them unless `confirm` is true. Keys of service accounts live on.
+    """
+    await call.runtime.manage_organizations.remove_member(
+        organization_id, user_id, confirms=body.confirm, context=call.context
+    )
     return no_content()

@@ -20,7 +20,7 @@ class CancelResetRequest(Body):
 @routes.add("GET", "/two-factor/reset", access=ACCOUNT)
 async def find_reset(call: CurrentRequest) -> Response:
     """The reset that waits for one's own second factor; null when there is none."""
-    reset = await call.runtime.recovery.find(call.principal.user_id)
+    reset = await call.runtime.recovery.find(call.principal.require_user())
     return JSONResponse({"reset": None if reset is None else shapes.own_reset(reset)})
 
 

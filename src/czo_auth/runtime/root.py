@@ -46,6 +46,9 @@ from czo_auth.core.flows.organizations.operate import OperateOrganizations
 from czo_auth.core.flows.organizations.two_factor import OrganizationFactors
 from czo_auth.core.flows.passkeys.manage import ManagePasskeys
 from czo_auth.core.flows.passkeys.register import RegisterPasskey
+from czo_auth.core.flows.service_accounts.keys import ServiceAccountKeys
+from czo_auth.core.flows.service_accounts.manage import ManageServiceAccounts
+from czo_auth.core.flows.service_accounts.organization_keys import OrganizationKeys
 from czo_auth.core.flows.services import Background, Services
 from czo_auth.core.flows.sessions.refresh import Refresh
 from czo_auth.core.flows.sessions.signing_keys import SigningKeys
@@ -131,6 +134,7 @@ def _links_of(settings: Settings) -> Links:
         accept_invitation=f"{pages}/accept-invitation",
         cancel_reset=f"{pages}/cancel-reset",
         revert_email_change=f"{pages}/revert-email-change",
+        organizations=f"{pages}/organizations",
     )
 
 
@@ -287,6 +291,9 @@ class Runtime:
         self.manage_organizations = ManageOrganizations(services)
         self.organization_factors = OrganizationFactors(services)
         self.remind_holders = RemindHolders(services)
+        self.manage_service_accounts = ManageServiceAccounts(services)
+        self.service_account_keys = ServiceAccountKeys(services)
+        self.organization_keys = OrganizationKeys(services)
         self.operate_organizations = OperateOrganizations(services)
         self.invitations = Invitations(services)
         self.administration = Administration(services)

@@ -18,13 +18,14 @@ class SqlApiKeyExpiry(Store):
 
     def list_owners_due(self, *, now: datetime, limit: int) -> Sequence[str]:
         keys = self._tables.api_keys
-        statement = select(keys.c.user_id).where(self._is_live(now), self._is_due(now)).distinct()
-        return list(self._connection.execute(statement.order_by(keys.c.user_id).limit(limit)).scalars())
+        owner = func.coalesce(keys.c.user_id, keys.c.service_account_id).label("owner_id")
+        statement = select(owner).where(self._is_live(now), self._is_due(now)).distinct()
+        return list(self._connection.execute(statement.order_by(owner).limit(limit)).scalars())
 
-    def list_due(self, user_id: str, *, now: datetime, until: datetime) -> Sequence[ApiKey]:
+    def list_due(self, owner_id: str, *, now: datetime, until: datetime) -> Sequence[ApiKey]:
         keys = self._tables.api_keys
         statement = select(*columns(keys, ApiKey)).where(
-            keys.c.user_id == user_id, self._is_live(now), self._is_due(until)
+            self._is_owned_by(owner_id), self._is_live(now), self._is_due(until)
         )
         return self._all(ApiKey, statement.order_by(keys.c.expires_at, keys.c.id))
 
@@ -52,7 +53,7 @@ class SqlApiKeyExpiry(Store):
                 self._activity() <= before,
                 or_(keys.c.unused_noticed_at.is_(None), keys.c.unused_noticed_at < self._activity()),
             )
-            .order_by(keys.c.user_id, keys.c.id)
+            .order_by(func.coalesce(keys.c.user_id, keys.c.service_account_id), keys.c.id)
             .limit(limit)
         )
         return self._all(ApiKey, statement)
@@ -119,6 +120,10 @@ class SqlApiKeyExpiry(Store):
             for days in NOTICE_DAYS
         )
         return and_(farthest, or_(*thresholds))
+
+    def _is_owned_by(self, owner_id: str) -> ColumnElement[bool]:
+        keys = self._tables.api_keys
+        return or_(keys.c.user_id == owner_id, keys.c.service_account_id == owner_id)
 
     def _is_of(self, organization_id: str | None) -> ColumnElement[bool]:
         return (

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Join,
     RowMapping,
+    Select,
     and_,
     case,
     delete,
+    false,
     func,
     literal,
     not_,
@@ -22,7 +25,8 @@ from sqlalchemy import (
 )
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
-from czo_auth.core.api_keys.store import ApiKeys, KeyOrder
+from czo_auth.core.api_keys.store import NO_FILTER, ApiKeys, KeyFilter, KeyOrder
+from czo_auth.core.ids import is_id
 from czo_auth.core.paging import PageQuery, Position
 from czo_auth.crypto.tokens import SHOWN_CHARACTERS
 from czo_auth.storage.api_key_expiry import SqlApiKeyExpiry
@@ -124,18 +128,12 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         page: PageQuery,
         now: datetime,
     ) -> Sequence[OwnedApiKey]:
-        keys, users = self._tables.api_keys, self._tables.users
-        statement = (
-            select(
-                *columns(keys, ApiKey), users.c.email.label("owner_email"), users.c.name.label("owner_name")
-            )
-            .join_from(keys, users, users.c.id == keys.c.user_id)
-            .where(
-                self._is_listed(now),
-                self._is_of(organization_id),
-                self._is_unused(unused_since),
-                self._matches(text),
-            )
+        keys = self._tables.api_keys
+        statement = self._owned_keys().where(
+            self._is_listed(now),
+            self._is_of(organization_id),
+            self._is_unused(unused_since),
+            self._matches(text),
         )
         return [_owned(row._mapping) for row in self._page_by_id(statement, keys, page, newest_first=True)]
 
@@ -147,29 +145,96 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         unused_since: datetime | None = None,
         now: datetime,
     ) -> int:
-        keys, users = self._tables.api_keys, self._tables.users
-        joined = keys if text is None else keys.join(users, users.c.id == keys.c.user_id)
         return self._how_many(
-            joined,
+            self._tables.api_keys if text is None else self._with_owners(),
             self._is_listed(now),
             self._is_of(organization_id),
             self._is_unused(unused_since),
             self._matches(text),
         )
 
-    def count_live(self, user_id: str, *, now: datetime) -> int:
+    def count_live(self, owner_id: str, *, now: datetime) -> int:
         keys = self._tables.api_keys
-        return self._count_unexpired(user_id, keys.c.rotated_at.is_(None), now=now)
+        return self._count_unexpired(owner_id, keys.c.rotated_at.is_(None), now=now)
 
-    def count_overlapping(self, user_id: str, *, now: datetime) -> int:
+    def count_overlapping(self, owner_id: str, *, now: datetime) -> int:
         keys = self._tables.api_keys
-        return self._count_unexpired(user_id, keys.c.rotated_at.is_not(None), now=now)
+        return self._count_unexpired(owner_id, keys.c.rotated_at.is_not(None), now=now)
 
-    def _count_unexpired(self, user_id: str, condition: ColumnElement[bool], *, now: datetime) -> int:
+    def _count_unexpired(self, owner_id: str, condition: ColumnElement[bool], *, now: datetime) -> int:
         keys = self._tables.api_keys
-        own = (keys.c.user_id == user_id, keys.c.revoked_at.is_(None), condition)
         ends = keys.c.expires_at
-        return sum(self._how_many(keys, *own, lives) for lives in (ends.is_(None), ends > now))
+        # Asked one after the other, each is a range of an index.
+        return sum(
+            self._how_many(keys, owner == owner_id, keys.c.revoked_at.is_(None), condition, lives)
+            for owner in (keys.c.user_id, keys.c.service_account_id)
+            for lives in (ends.is_(None), ends > now)
+        )
+
+    def list_acting(
+        self,
+        organization_id: str,
+        wanted: KeyFilter = NO_FILTER,
+        *,
+        after: Position | None = None,
+        limit: int,
+        now: datetime,
+    ) -> Sequence[OwnedApiKey]:
+        keys = self._tables.api_keys
+        statement = self._owned_keys().where(self._acts(organization_id, wanted, now=now))
+        page = self._page(statement, keys, after, limit=limit)
+        return [_owned(row) for row in self._connection.execute(page).mappings()]
+
+    def count_acting(self, organization_id: str, wanted: KeyFilter = NO_FILTER, *, now: datetime) -> int:
+        return self._how_many(self._tables.api_keys, self._acts(organization_id, wanted, now=now))
+
+    def list_organizations_with_keys_made_by(self, user_id: str) -> Sequence[str]:
+        keys = self._tables.api_keys
+        statement = (
+            select(keys.c.organization_id)
+            .where(
+                keys.c.created_by == user_id,
+                keys.c.service_account_id.is_not(None),
+                keys.c.revoked_at.is_(None),
+            )
+            .distinct()
+            .order_by(keys.c.organization_id)
+        )
+        return list(self._connection.execute(statement).scalars())
+
+    def _acts(self, organization_id: str, wanted: KeyFilter, *, now: datetime) -> ColumnElement[bool]:
+        keys = self._tables.api_keys
+        if not all(is_id(each) for each in (wanted.owner, wanted.created_by) if each is not None):
+            return false()
+        conditions = [keys.c.organization_id == organization_id, self._is_listed(now)]
+        if wanted.owner is not None:
+            conditions.append(self._is_owned_by(wanted.owner))
+        if wanted.created_by is not None:
+            # A process of the version before wrote no maker: then it is the owner.
+            conditions.append(func.coalesce(keys.c.created_by, keys.c.user_id) == wanted.created_by)
+        if wanted.unused_since is not None:
+            used = keys.c.last_used_at
+            conditions.append(or_(used.is_(None), used < wanted.unused_since))
+        if wanted.of_service_accounts:
+            conditions.append(keys.c.service_account_id.is_not(None))
+        if wanted.unexpired:
+            conditions.append(or_(keys.c.expires_at.is_(None), keys.c.expires_at > now))
+        return and_(*conditions)
+
+    def _owned_keys(self) -> Select[Any]:
+        """Select keys with their owners, who are users or service accounts."""
+        keys, users, accounts = self._tables.api_keys, self._tables.users, self._tables.service_accounts
+        return select(
+            *columns(keys, ApiKey),
+            users.c.email.label("owner_email"),
+            func.coalesce(users.c.name, accounts.c.name).label("owner_name"),
+        ).select_from(self._with_owners())
+
+    def _with_owners(self) -> Join:
+        keys, users, accounts = self._tables.api_keys, self._tables.users, self._tables.service_accounts
+        return keys.outerjoin(users, users.c.id == keys.c.user_id).outerjoin(
+            accounts, accounts.c.id == keys.c.service_account_id
+        )
 
     def update(self, changed: ApiKey) -> bool:
         keys = self._tables.api_keys
@@ -215,16 +280,25 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         return self._count(statement.values(revoked_at=now, revoked_reason=reason, updated_at=now)) == 1
 
     def revoke_all(
-        self, *, user_id: str | None, organization_id: str | None, reason: str, now: datetime
+        self,
+        *,
+        user_id: str | None,
+        organization_id: str | None,
+        service_account_id: str | None = None,
+        reason: str,
+        now: datetime,
     ) -> Sequence[ApiKey]:
-        if user_id is None and organization_id is None:
-            raise ValueError("neither a user nor an organization was named")
+        if user_id is None and organization_id is None and service_account_id is None:
+            raise ValueError("neither an owner nor an organization was named")
         keys = self._tables.api_keys
         ends = keys.c.expires_at
         revoked = update(keys).values(revoked_at=now, revoked_reason=reason, updated_at=now)
-        if user_id is None:
+        if service_account_id is not None:
+            theirs: ColumnElement[bool] = keys.c.service_account_id == service_account_id
+            ways_to_live = [ends.is_(None), ends > now]
+        elif user_id is None:
             # Nothing that an index on the end could serve: it is the organization's that has to.
-            theirs: ColumnElement[bool] = true()
+            theirs = true()
             ways_to_live = [func.coalesce(ends, literal(_NEVER, Instant)) > now]
         else:
             # Asked one after the other, each is a range of an index; by OR, all the keys of a user may be read, and
@@ -257,7 +331,7 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         return true() if since is None else func.coalesce(keys.c.last_used_at, keys.c.created_at) < since
 
     def _matches(self, text: str | None) -> ColumnElement[bool]:
-        keys, users = self._tables.api_keys, self._tables.users
+        keys, users, accounts = self._tables.api_keys, self._tables.users, self._tables.service_accounts
         if text is None:
             return true()
         start = text[:SHOWN_CHARACTERS]
@@ -266,6 +340,7 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
             func.substr(keys.c.prefix, 1, len(start)) == start,
             users.c.email.icontains(text, autoescape=True),
             users.c.name.icontains(text, autoescape=True),
+            accounts.c.name.icontains(text, autoescape=True),
         )
 
 

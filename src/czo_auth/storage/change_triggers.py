@@ -50,6 +50,7 @@ WATCHED: Final[dict[str, WatchedTable]] = {
         ),
         dead_if="revoked_at",
     ),
+    "service_accounts": WatchedTable(columns=("enabled", "scopes")),
     "api_keys": WatchedTable(
         columns=(
             "actor_type",
@@ -64,6 +65,8 @@ WATCHED: Final[dict[str, WatchedTable]] = {
             "rate_limit_window_seconds",
             "revoked_at",
             "scopes",
+            "service_account_id",
+            "user_id",
         ),
         dead_if="revoked_at",
     ),

@@ -2,9 +2,8 @@
 The three reads of the hot path, as one SQL text for both databases, and the row that they give.
 
 Written out instead of built, because SQLAlchemy would cost more than the query. Each begins at a unique index and
-joins what is true of the owner now: ban, actor types, second factor, membership. A member's row goes with its
-organization,
-so a member belongs to an organization that exists.
+joins what is true of the owner now: of a user ban, actor types, second factor and membership, of a service account
+whether it is enabled and its scopes. A member's row and a service account's go with the organization, so theirs exists.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from czo_auth.core.actors import Grants
 from czo_auth.core.api_keys.key import KeyRestrictions, rate_limit_of
@@ -29,9 +28,9 @@ SELECT c.id, c.user_id, c.actor_type, u.actor_types, u.banned_at IS NOT NULL,
 
 # The sum is 1 for an authenticator app, 2 for a passkey, 3 for both.
 _OWNER = """
-JOIN {prefix}users AS u ON u.id = c.user_id
+{join} {prefix}users AS u ON u.id = c.user_id
 LEFT JOIN {prefix}factors AS f ON f.user_id = c.user_id
-LEFT JOIN {prefix}members AS m ON m.organization_id = c.organization_id AND m.user_id = c.user_id
+LEFT JOIN {prefix}members AS m ON m.organization_id = c.organization_id AND m.user_id = c.user_id{more}
 WHERE c.{by} = {mark} AND c.revoked_at IS NULL"""
 
 # As text, because drivers differ in what they make of JSON.
@@ -41,7 +40,8 @@ _API_KEY = (
     _COLUMNS + ", c.enabled, c.scopes, c.last_used_at, c.allowed_ips, c.rate_limit_max, "
     "c.rate_limit_window_seconds, m.two_factor_due_at, "
     + _GRANTS
-    + ", c.quota_max, c.quota_period, c.quota_id, c.{by}\nFROM {prefix}api_keys AS c"
+    + ", c.quota_max, c.quota_period, c.quota_id, s.id, s.enabled, s.scopes, c.{by}"
+    + "\nFROM {prefix}api_keys AS c"
     + _OWNER
 )
 _SESSION = (
@@ -73,21 +73,33 @@ def lookup_sql(prefix: str, *, mark: str) -> LookupSql:
     """
     prefix = checked_prefix(prefix)
     return LookupSql(
-        api_key=_API_KEY.format(prefix=prefix, by="digest", mark=mark),
-        api_key_by_id=_API_KEY.format(prefix=prefix, by="id", mark=mark),
-        session=_SESSION.format(prefix=prefix, by="digest", mark=mark),
-        session_by_id=_SESSION.format(prefix=prefix, by="id", mark=mark),
+        api_key=_api_key(prefix, by="digest", mark=mark),
+        api_key_by_id=_api_key(prefix, by="id", mark=mark),
+        session=_session(prefix, by="digest", mark=mark),
+        session_by_id=_session(prefix, by="id", mark=mark),
     )
+
+
+def _api_key(prefix: str, *, by: str, mark: str) -> str:
+    accounts = f"\nLEFT JOIN {prefix}service_accounts AS s ON s.id = c.service_account_id"
+    return _API_KEY.format(prefix=prefix, by=by, mark=mark, join="LEFT JOIN", more=accounts)
+
+
+def _session(prefix: str, *, by: str, mark: str) -> str:
+    return _SESSION.format(prefix=prefix, by=by, mark=mark, join="JOIN", more="")
 
 
 def api_key_record(row: Any) -> CredentialRecord:
     """Read a row of `LookupSql.api_key`."""
+    if row[21] is not None:
+        return _service_account_record(row)
     return CredentialRecord(
         id=row[0],
         user_id=row[1],
         actor_type=row[2],
-        actor_types=frozenset(row[3].split()),
-        banned=bool(row[4]),
+        # A key without an owner is nobody's.
+        actor_types=frozenset(() if row[3] is None else row[3].split()),
+        banned=row[3] is None or bool(row[4]),
         has_factor=row[5] > 0,
         has_passkey=row[5] >= 2,
         organization_id=row[6],
@@ -107,10 +119,39 @@ def api_key_record(row: Any) -> CredentialRecord:
 
 
 def _grants(row: Any) -> Grants:
-    since = from_milliseconds(row[16])
+    since = from_milliseconds(row[16] or 0)
     if row[17] is None:
         return Grants(since)
     return Grants(since, {name: from_milliseconds(at) for name, at in json.loads(row[17]).items()})
+
+
+_NO_GRANTS: Final = Grants(from_milliseconds(0))
+
+
+def _service_account_record(row: Any) -> CredentialRecord:
+    """A key has what its account has; which scopes those are is read each time."""
+    granted = frozenset(row[23].split())
+    return CredentialRecord(
+        id=row[0],
+        user_id=None,
+        service_account_id=row[21],
+        actor_type=None,
+        actor_types=frozenset(),
+        banned=False,
+        has_factor=False,
+        organization_id=row[6],
+        organization_role=None,
+        expires_at=_time(row[8]),
+        enabled=bool(row[9]) and bool(row[22]),
+        scopes=tuple([scope for scope in row[10].split() if scope in granted]),
+        aal=1,
+        amr=(),
+        auth_time=None,
+        factor_proved_at=None,
+        last_used_at=_time(row[11]),
+        grants=_NO_GRANTS,
+        restrictions=None if row[12] is None and row[13] is None and row[18] is None else _restrictions(row),
+    )
 
 
 def _restrictions(row: Any) -> KeyRestrictions:

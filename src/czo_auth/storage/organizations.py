@@ -13,6 +13,7 @@ from czo_auth.core.organizations.organization import Invitation, InvitationStatu
 from czo_auth.core.organizations.roles import OWNER
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.paging import PageQuery, Position
+from czo_auth.core.users.user import mail_address
 from czo_auth.storage.store import Store, columns, made, values
 
 
@@ -93,6 +94,25 @@ class SqlOrganizations(Store, Organizations):
         organizations = self._tables.organizations
         statement = select(func.count()).select_from(organizations).where(self._matches(text))
         return self._connection.execute(statement).scalar_one()
+
+    def list_acting_owners(self, organization_id: str) -> Sequence[Member]:
+        members, users = self._tables.members, self._tables.users
+        statement = (
+            self._members()
+            .add_columns(users.c.mailbox)
+            .where(
+                members.c.organization_id == organization_id,
+                members.c.role == OWNER,
+                users.c.banned_at.is_(None),
+            )
+            .order_by(members.c.created_at, members.c.id)
+        )
+        found = []
+        for row in self._connection.execute(statement):
+            fields = dict(row._mapping)
+            typed, email = fields.pop("mailbox"), fields.pop("email")
+            found.append(Member(**fields, email=mail_address(email, typed)))
+        return found
 
     def count_acting_owners(self, organization_id: str) -> int:
         members, users = self._tables.members, self._tables.users

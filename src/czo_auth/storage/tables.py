@@ -103,6 +103,7 @@ class Tables:
         self._add_kept_answers()
         self._add_device_authorizations()
         self._add_organizations()
+        self._add_service_accounts()
         self._add_api_keys()
         self._add_budgets()
         self._add_audit_log()
@@ -471,15 +472,32 @@ class Tables:
             UniqueConstraint("digest"),
         )
 
+    def _add_service_accounts(self) -> None:
+        self.service_accounts = self._table(
+            "service_accounts",
+            _id(),
+            self._reference("organization_id", "organizations"),
+            Column("name", Text, nullable=False),
+            Column("description", Text),
+            Column("scopes", WordList, nullable=False),
+            Column("enabled", Boolean, nullable=False),
+            # No foreign key: it outlives who made it.
+            Column("created_by", String(36)),
+            Column("created_at", Instant, nullable=False),
+            Column("updated_at", Instant, nullable=False),
+        )
+        Index(None, self.service_accounts.c.organization_id, self.service_accounts.c.created_at)
+
     def _add_api_keys(self) -> None:
         # No foreign key on the organization: a key keeps the id of one that is gone, and is refused for it.
         self.api_keys = self._table(
             "api_keys",
             _id(),
             _digest(),
-            self._user_id(),
+            # One of the two: a user's key, or a service account's.
+            Column("user_id", String(36), ForeignKey(f"{self.prefix}users.id", ondelete="CASCADE")),
             Column("organization_id", String(36)),
-            Column("actor_type", Text, nullable=False),
+            Column("actor_type", Text),
             Column("name", Text, nullable=False),
             Column("prefix", Text, nullable=False),
             Column("scopes", WordList, nullable=False),
@@ -502,12 +520,21 @@ class Tables:
             Column("quota_max", Integer),
             Column("quota_period", Text),
             Column("quota_id", String(36)),
+            Column(
+                "service_account_id",
+                String(36),
+                ForeignKey(f"{self.prefix}service_accounts.id", ondelete="CASCADE"),
+            ),
+            # No foreign key: a service account's key outlives who made it.
+            Column("created_by", String(36)),
             UniqueConstraint("digest"),
         )
         keys = self.api_keys.c
         Index(None, keys.user_id, keys.created_at)
         Index(None, keys.user_id, keys.expires_at)
         Index(None, keys.organization_id, keys.created_at)
+        Index(None, keys.service_account_id, keys.created_at)
+        Index(None, keys.created_by)
         self.api_key_usage = self._table(
             "api_key_usage",
             self._reference("api_key_id", "api_keys"),

@@ -28,6 +28,7 @@ from czo_auth.storage.outbox import SqlOutbox
 from czo_auth.storage.passkeys import SqlPasskeys
 from czo_auth.storage.password_guesses import SqlPasswordGuesses
 from czo_auth.storage.resets import SqlResets
+from czo_auth.storage.service_accounts import SqlServiceAccounts
 from czo_auth.storage.sessions import SqlSessions
 from czo_auth.storage.tables import Tables
 from czo_auth.storage.two_factor import SqlTwoFactor
@@ -109,6 +110,10 @@ class SqlTransaction:
     @cached_property
     def organizations(self) -> SqlOrganizations:
         return SqlOrganizations(self.connection, self.tables)
+
+    @cached_property
+    def service_accounts(self) -> SqlServiceAccounts:
+        return SqlServiceAccounts(self.connection, self.tables)
 
     @cached_property
     def factor_rules(self) -> SqlFactorRules:

@@ -13,7 +13,7 @@ from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.context import Context
 from czo_auth.core.errors import Refusal
 from czo_auth.core.events.types import AuditRecord, Event
-from czo_auth.core.flows.api_keys.manage import CreatedApiKey, NewApiKey
+from czo_auth.core.flows.api_keys.new_key import CreatedApiKey, NewApiKey
 from czo_auth.core.flows.organizations.manage import NewOrganization
 from czo_auth.core.flows.sessions.issue import issue_session
 from czo_auth.core.ids import new_id

@@ -107,7 +107,7 @@ def test_token_never_outlives_its_session() -> None:
 def test_token_is_believed_from_a_minute_before_its_time_until_a_minute_after_its_end() -> None:
     tokens = loaded()
     found = tokens.verify(tokens.sign(SESSION, restricted=False, now=NOW), now=NOW)
-    assert (found.session_id, found.user_id) == ("s1", "u1")
+    assert (found.session_id, found.subject) == ("s1", "u1")
     assert found.valid_from == NOW.timestamp() - 60
     assert found.expires_at == NOW.timestamp() + 900 + 60
 

@@ -13,6 +13,7 @@ from czo_auth.core.limits import MAX_API_KEYS_A_DAY
 from czo_auth.core.throttle import RateLimit
 from czo_auth.crypto import tokens
 
+OwnerKind = Literal["user", "service_account"]
 LeakResponse = Literal["revoke", "quarantine"]
 """What becomes of a key that was seen where it should not be: ended, or off until its owner decides."""
 
@@ -69,8 +70,11 @@ class ApiKeyPolicy:
 class ApiKey:
     """
     Attributes:
+        user_id: The user who owns it; None where a service account does.
+        service_account_id: The service account that owns it; None where a user does.
+        created_by: The user who made or rotated it; they may be gone.
         prefix: The first eight characters, for people to recognise it.
-        actor_type: The actor type of the session that created it.
+        actor_type: The actor type of the session that created it; None for a service account's.
         rotated_at: When a successor was made; from then on it does not count against the limit.
         allowed_ips: Addresses and networks that it may be used from, in canonical form; None for everywhere.
         rate_limit_max, rate_limit_window_seconds: Uses in a window; both None for no limit.
@@ -83,9 +87,9 @@ class ApiKey:
     """
 
     id: str
-    user_id: str
+    user_id: str | None
     organization_id: str | None
-    actor_type: str
+    actor_type: str | None
     name: str
     prefix: str
     scopes: tuple[str, ...]
@@ -106,6 +110,13 @@ class ApiKey:
     quota_max: int | None = None
     quota_period: QuotaPeriod | None = None
     quota_id: str | None = None
+    service_account_id: str | None = None
+    created_by: str | None = None
+
+    @property
+    def owner_id(self) -> str:
+        """The id of the user or service account that owns it."""
+        return self.user_id or self.service_account_id or ""
 
     @property
     def rate_limit(self) -> RateLimit | None:
@@ -120,11 +131,21 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnedApiKey:
-    """A key with who owns it, for lists of everybody's keys."""
+    """
+    A key with who owns it, for lists of everybody's keys.
+
+    Attributes:
+        owner_email: None for a service account, and where the reader must not see addresses.
+    """
 
     key: ApiKey
-    owner_email: str
+    owner_email: str | None
     owner_name: str
+
+    @property
+    def owner_kind(self) -> OwnerKind:
+        """Whether a user or a service account owns it."""
+        return "user" if self.key.service_account_id is None else "service_account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,27 @@ class ScopePolicy:
         granted = self._rule(actor_types, organization_role)
         return scope in granted or f"{scope.partition(':')[0]}:*" in granted or "*" in granted
 
+    def allows_service_account(
+        self, scope: str, *, actor_types: frozenset[str], organization_role: str
+    ) -> bool:
+        """
+        Return whether a service account may use *scope* now: what somebody in its organization could use (S38).
+
+        ``api-keys:…`` it keeps from the administrator who gave it; ``admin:…`` is never a service account's.
+
+        Args:
+            actor_types: All that do not administer, since it is no person and holds none.
+            organization_role: The highest.
+        """
+        if scope.startswith("admin:"):
+            return False
+        return self.allows(
+            scope,
+            actor_types=actor_types,
+            organization_role=organization_role,
+            administers=scope.startswith(_RESERVED),
+        )
+
 
 def _from_mapping(mapping: Mapping[str, Collection[str]]) -> ScopeRule:
     frozen = {name: frozenset(scopes) for name, scopes in mapping.items()}

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.core.paging import PageQuery, Position
 
 KeyOrder = Literal["created_at", "name", "expires_at", "updated_at"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFilter:
+    """
+    Which keys of an organization to read; what is None does not matter.
+
+    Attributes:
+        owner: The id of a user or a service account.
+        created_by: The id of the user who made or rotated them.
+        unused_since: Not used since then, or never.
+        of_service_accounts: Only those that belong to a service account.
+        unexpired: Only those that did not expire.
+    """
+
+    owner: str | None = None
+    created_by: str | None = None
+    unused_since: datetime | None = None
+    of_service_accounts: bool = False
+    unexpired: bool = False
+
+
+NO_FILTER: Final = KeyFilter()
 
 
 class ApiKeys(Protocol):
@@ -95,11 +119,32 @@ class ApiKeys(Protocol):
     ) -> int:
         """Count the keys that match."""
 
-    def count_live(self, user_id: str, *, now: datetime) -> int:
-        """Count a user's keys that are neither revoked nor expired nor rotated. Call it with the user locked."""
+    def list_acting(
+        self,
+        organization_id: str,
+        wanted: KeyFilter = NO_FILTER,
+        *,
+        after: Position | None = None,
+        limit: int,
+        now: datetime,
+    ) -> Sequence[OwnedApiKey]:
+        """Read the keys that act in an organization, of users and service accounts, as ``list_live`` would."""
 
-    def count_overlapping(self, user_id: str, *, now: datetime) -> int:
-        """Count a user's keys that have a successor and still live. Call it with the user locked."""
+    def count_acting(self, organization_id: str, wanted: KeyFilter = NO_FILTER, *, now: datetime) -> int:
+        """Count the keys that ``list_acting`` would read without a limit."""
+
+    def list_organizations_with_keys_made_by(self, user_id: str) -> Sequence[str]:
+        """Return the organizations where a service account has a key that the user made or rotated."""
+
+    def count_live(self, owner_id: str, *, now: datetime) -> int:
+        """
+        Count the keys of a user or service account that are neither revoked nor expired nor rotated.
+
+        Call it with the user, or the service account's organization, locked.
+        """
+
+    def count_overlapping(self, owner_id: str, *, now: datetime) -> int:
+        """Count the keys of a user or service account that have a successor and still live; as ``count_live``."""
 
     def update(self, changed: ApiKey) -> bool:
         """
@@ -122,20 +167,26 @@ class ApiKeys(Protocol):
         """End a key for good. One atomic statement: of two concurrent calls one gets True."""
 
     def revoke_all(
-        self, *, user_id: str | None, organization_id: str | None, reason: str, now: datetime
+        self,
+        *,
+        user_id: str | None,
+        organization_id: str | None,
+        service_account_id: str | None = None,
+        reason: str,
+        now: datetime,
     ) -> Sequence[ApiKey]:
         """
-        End all keys of a user, of an organization, or of a user in an organization; answer those that ended.
+        End all keys of a user, an organization, a user in an organization, or a service account; answer those.
 
         Keys that cannot live any more are left alone. At most a thousand rows a call; call it again while it answers
         any.
         """
 
     def list_owners_due(self, *, now: datetime, limit: int) -> Sequence[str]:
-        """Return owners of live keys that end within `lifetime.NOTICE_DAYS` and whose notice is due."""
+        """Return owners, users and service accounts, of live keys that end soon and whose notice is due."""
 
-    def list_due(self, user_id: str, *, now: datetime, until: datetime) -> Sequence[ApiKey]:
-        """Read a user's live keys whose notice is due by *until*, the ones that end first before."""
+    def list_due(self, owner_id: str, *, now: datetime, until: datetime) -> Sequence[ApiKey]:
+        """Read an owner's live keys whose notice is due by *until*, the ones that end first before."""
 
     def mark_noticed(self, key: ApiKey, *, days: int) -> bool:
         """

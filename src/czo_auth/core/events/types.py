@@ -66,6 +66,18 @@ API_KEY_EXPIRING = _event(
 API_KEY_EXPIRED = _event(
     "auth.apikey.expired", "An API key was ended because nobody used it (`reason`: `unused`)."
 )
+API_KEY_TRANSFERRED = _event(
+    "auth.apikey.transferred",
+    "A member's API key went over to a service account; `replaces` is the old one's id, `previousUserId` its owner.",
+)
+SERVICE_ACCOUNT_CREATED = _event("auth.service_account.created", "A service account was created.")
+SERVICE_ACCOUNT_UPDATED = _event(
+    "auth.service_account.updated",
+    "A service account was changed, enabled or disabled; `changed` names what, `enabled` says which.",
+)
+SERVICE_ACCOUNT_DELETED = _event(
+    "auth.service_account.deleted", "A service account was deleted; its API keys ended with it."
+)
 USER_REGISTERED = _event("auth.user.registered", "A user was created.")
 USER_UPDATED = _event("auth.user.updated", "A user changed; `changed` names what.")
 USER_BANNED = _event("auth.user.banned", "A user was banned; sessions and keys ended with it.")

@@ -85,7 +85,7 @@ class IdempotentRequests:
         ring = self._services.key_ring
         mark = RequestMark(
             id=new_id(context.now),
-            user_id=principal.user_id,
+            user_id=principal.require_user(),
             lineage_id=principal.lineage_id,
             route=route,
             name_digest=hashlib.sha256(name.encode()).hexdigest(),

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.hashing import Hashing
 from czo_auth.core.mail import Links, MailMessage
+from czo_auth.core.organizations import roles
 from czo_auth.core.policies import Policies
 from czo_auth.core.sessions.access_tokens import AccessTokens
 from czo_auth.core.throttle import KeyRateLimits, RateLimits
@@ -54,6 +55,12 @@ class Services:
     actors: ActorRegistry
     policies: Policies
     links: Links
+
+    def may_service_account_use(self, scope: str) -> bool:
+        """Return whether a service account may use *scope* now, if it has it (S38)."""
+        return self.policies.scopes.allows_service_account(
+            scope, actor_types=self.actors.not_administering, organization_role=roles.OWNER
+        )
 
     def must_enroll(self, user: User, *, now: datetime) -> bool:
         """Return whether *user* may do nothing but enroll a second factor (S9)."""

@@ -11,6 +11,9 @@ VIEWER: Final = "viewer"
 
 RANK: Final = {VIEWER: 0, MEMBER: 1, ADMIN: 2, OWNER: 3}
 
+_SERVICE_ACCOUNTS: Final = frozenset(
+    {"serviceAccount:create", "serviceAccount:read", "serviceAccount:update", "serviceAccount:delete"}
+)
 PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     VIEWER: frozenset({"organization:read"}),
     MEMBER: frozenset({"organization:read", "member:read"}),
@@ -19,14 +22,20 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         | {"member:read", "member:create", "member:update", "member:delete"}
         | {"invitation:create", "invitation:cancel", "invitation:read"}
         | {"apiKey:create", "apiKey:read", "apiKey:delete"}
+        | _SERVICE_ACCOUNTS
     ),
     OWNER: frozenset(
         {"organization:read", "organization:update", "organization:delete", "webhook:manage"}
         | {"member:read", "member:create", "member:update", "member:delete"}
         | {"invitation:create", "invitation:cancel", "invitation:read"}
         | {"apiKey:create", "apiKey:read", "apiKey:delete"}
+        | _SERVICE_ACCOUNTS
     ),
 }
+
+
+SERVICE_ACCOUNT_PERMISSIONS: Final = frozenset({"organization:read", "member:read"})
+"""What a service account, which has no role, may do in its organization besides its scopes: read."""
 
 
 def is_role(text: str) -> bool:
@@ -34,8 +43,10 @@ def is_role(text: str) -> bool:
     return text in RANK
 
 
-def may(role: str, permission: str) -> bool:
-    """Return whether *role* has *permission*."""
+def may(role: str | None, permission: str) -> bool:
+    """Return whether *role*, or where it is None a service account, has *permission*."""
+    if role is None:
+        return permission in SERVICE_ACCOUNT_PERMISSIONS
     return permission in PERMISSIONS.get(role, frozenset())
 
 

@@ -56,6 +56,9 @@ class Organizations(Protocol):
     def count(self, *, text: str | None) -> int:
         """Count the organizations that match."""
 
+    def list_acting_owners(self, organization_id: str) -> Sequence[Member]:
+        """Read the owners who are not banned, each with the address that mail goes to, oldest first."""
+
     def count_acting_owners(self, organization_id: str) -> int:
         """Count the owners who are not banned. Call it with the organization locked."""
 

@@ -29,6 +29,7 @@ class VerifiedToken:
 
     Attributes:
         session_id: Of the session that it belongs to; None for a token that an API key was traded for.
+        subject: The user, or the service account whose key was traded.
         api_key_id: Of that key; None for a session's token.
         scopes: What such a token was narrowed to.
         audience: Whom it is for.
@@ -38,7 +39,7 @@ class VerifiedToken:
 
     session_id: str | None
     api_key_id: str | None
-    user_id: str
+    subject: str
     scopes: tuple[str, ...]
     audience: str
     token_id: str
@@ -213,7 +214,7 @@ class AccessTokens:
         return VerifiedToken(
             session_id=_text(claims.get("sid")),
             api_key_id=_text(claims.get("client_id")),
-            user_id=str(claims["sub"]),
+            subject=str(claims["sub"]),
             scopes=tuple(str(claims.get("scope", "")).split()),
             audience=str(claims["aud"]),
             token_id=str(claims["jti"]),

@@ -59,9 +59,7 @@ class User:
     @property
     def mail_address(self) -> str:
         """Where mail goes: the address as it was typed, while it is still the one of *email*."""
-        if self.mailbox is None or find_canonical_email(self.mailbox) != self.email:
-            return self.email
-        return self.mailbox
+        return mail_address(self.email, self.mailbox)
 
     @property
     def grants(self) -> Grants:
@@ -75,3 +73,8 @@ class User:
 
     def __repr__(self) -> str:
         return f"User(id={self.id!r})"
+
+
+def mail_address(email: str, mailbox: str | None) -> str:
+    """Return where mail goes: *mailbox*, the address as it was typed, while it is still the one of *email*."""
+    return email if mailbox is None or find_canonical_email(mailbox) != email else mailbox

@@ -16,7 +16,8 @@ from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.store import KeyOrder
 from czo_auth.core.errors import LifetimeTooLong, NotFound, Unauthorized
 from czo_auth.core.fields import checked_name
-from czo_auth.core.flows.api_keys.manage import ApiKeyChanges, NewApiKey
+from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
+from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_NAME, MAX_OFFSET, MAX_PAGE
 from czo_auth.rest import records
 from czo_auth.rest.api_keys import Seconds, seconds

@@ -264,7 +264,7 @@ async def get_full_organization(
         )
     return JSONResponse(
         {
-            **_organization(found.membership.organization),
+            **_organization(found.seen.organization),
             "members": [shaped_member(each) for each in found.members],
             "invitations": [shaped_invitation(each) for each in found.invitations],
         }
@@ -366,7 +366,9 @@ def _text_of(member: Member, field: str) -> str:
 async def get_active_member(call: CurrentRequest) -> Response:
     """What the caller is in the active organization."""
     with _named_for("get-active-member"):
-        found = await call.runtime.manage_organizations.get(_active(call, None), context=call.context)
+        found = await call.runtime.manage_organizations.get_membership(
+            _active(call, None), context=call.context
+        )
     return JSONResponse(shaped_member(found.member))
 
 
@@ -381,7 +383,7 @@ async def get_active_member_role(
     with _named_for("get-active-member-role"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
         found = await call.runtime.manage_organizations.get_member(
-            chosen, user_id or call.principal.user_id, context=call.context
+            chosen, user_id or call.principal.require_user(), context=call.context
         )
     return JSONResponse({"role": found.role})
 

@@ -100,6 +100,10 @@ def _refused(status: int) -> dict[str, Any]:
     headers = _always()
     if status == 401:
         headers["WWW-Authenticate"] = _header({"type": "string", "pattern": "^Bearer"})
+    if status == 403:
+        # Only where scopes are missing (RFC 6750 section 3).
+        pattern = '^Bearer error="insufficient_scope"'
+        headers["WWW-Authenticate"] = _header({"type": "string", "pattern": pattern}, required=False)
     if status in (429, 503):
         # Not on a stop, which no time lifts.
         headers["Retry-After"] = _header({"type": "integer", "minimum": 0}, required=status == 503)

@@ -18,6 +18,15 @@ from czo_auth.rest.records.api_keys import (
     VerifiedApiKey,
 )
 from czo_auth.rest.records.base import Json, Record, Schema, schemas_of
+from czo_auth.rest.records.service_accounts import (
+    ActingApiKey,
+    ActingApiKeyList,
+    CreatedOrganizationApiKey,
+    CreatedOrganizationApiKeyAnswer,
+    ServiceAccount,
+    ServiceAccountAnswer,
+    ServiceAccountList,
+)
 from czo_auth.rest.records.sessions import (
     ClientSession,
     CurrentSession,
@@ -36,6 +45,8 @@ from czo_auth.rest.records.users import (
 )
 
 __all__ = [
+    "ActingApiKey",
+    "ActingApiKeyList",
     "AdministeredUser",
     "AdministeredUserAnswer",
     "AdministeredUserList",
@@ -48,6 +59,8 @@ __all__ = [
     "ClientSession",
     "CreatedApiKey",
     "CreatedApiKeyAnswer",
+    "CreatedOrganizationApiKey",
+    "CreatedOrganizationApiKeyAnswer",
     "CurrentSession",
     "DayUsage",
     "Json",
@@ -58,6 +71,9 @@ __all__ = [
     "Principal",
     "Record",
     "Schema",
+    "ServiceAccount",
+    "ServiceAccountAnswer",
+    "ServiceAccountList",
     "Session",
     "SessionAnswer",
     "SessionList",

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from czo_auth.core.api_keys import key as core
 from czo_auth.core.api_keys import usage as core_usage
 from czo_auth.core.api_keys.quota import QuotaPeriod
-from czo_auth.core.flows.api_keys.manage import CreatedApiKey as CoreCreatedApiKey
+from czo_auth.core.flows.api_keys.new_key import CreatedApiKey as CoreCreatedApiKey
 from czo_auth.core.paging import Page
 from czo_auth.rest.records.base import LEFT_OUT, Count, Day, Id, Listed, Object, Record, Timestamp
 
@@ -46,6 +46,7 @@ class ApiKey(Record):
     last_used_ip: str | None
     quota_max: Count | None
     quota_period: QuotaPeriod | None
+    service_account_id: Id | None = LEFT_OUT
 
     @classmethod
     def of(cls, api_key: core.ApiKey, **more: Any) -> Self:
@@ -64,6 +65,7 @@ class ApiKey(Record):
             updated_at=api_key.updated_at,
             rotated_at=api_key.rotated_at,
             allowed_ips=None if api_key.allowed_ips is None else list(api_key.allowed_ips),
+            service_account_id=api_key.service_account_id,
             **rate_limit_fields(api_key),
             use_count=api_key.use_count,
             last_used_ip=api_key.last_used_ip,
@@ -85,10 +87,10 @@ class CreatedApiKey(ApiKey):
 
 
 class OwnedApiKey(ApiKey):
-    """A key with its owner, for administrators."""
+    """A key with its owner, for administrators; a service account has no address."""
 
-    user_id: Id
-    owner_email: str
+    user_id: Id | None
+    owner_email: str | None
 
     @classmethod
     def of_owned(cls, owned: core.OwnedApiKey) -> Self:
@@ -99,8 +101,8 @@ class OwnedApiKey(ApiKey):
 class VerifiedApiKey(ApiKey):
     """A key for the service that asked about it."""
 
-    user_id: Id
-    actor_type: str
+    user_id: Id | None
+    actor_type: str | None
 
     @classmethod
     def of(cls, api_key: core.ApiKey, **more: Any) -> Self:
@@ -114,7 +116,7 @@ class ClientApiKey(Record):
     name: str
     start: str
     prefix: str
-    user_id: Id
+    user_id: Id | None
     reference_id: Id
     config_id: Literal["default"]
     organization_id: Id | None
@@ -145,7 +147,7 @@ class ClientApiKey(Record):
             start=prefix[:6],
             prefix=prefix[: prefix.index("_") + 1] if "_" in prefix else prefix,
             user_id=api_key.user_id,
-            reference_id=api_key.organization_id or api_key.user_id,
+            reference_id=api_key.organization_id or api_key.owner_id,
             config_id="default",
             organization_id=api_key.organization_id,
             enabled=api_key.enabled,

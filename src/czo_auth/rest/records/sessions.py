@@ -117,14 +117,16 @@ class Principal(Record):
     """What a credential turned out to be."""
 
     kind: CredentialKind
-    user_id: Id
-    actor_type: str
+    user_id: Id | None
+    actor_type: str | None
     organization_id: Id | None
+    organization_role: str | None
     aal: Assurance
     amr: list[str]
     phishing_resistant: bool
     scopes: list[str]
     restricted_to: Restriction
+    service_account_id: Id | None = LEFT_OUT
     api_key_id: Id | None = LEFT_OUT
     session_id: Id | None = LEFT_OUT
 
@@ -136,11 +138,13 @@ class Principal(Record):
             user_id=principal.user_id,
             actor_type=principal.actor_type,
             organization_id=principal.organization_id,
+            organization_role=principal.organization_role,
             aal=principal.aal,
             amr=list(principal.amr),
             phishing_resistant=principal.phishing_resistant,
             scopes=list(principal.scopes),
             restricted_to=principal.restricted_to,
+            service_account_id=principal.service_account_id,
             api_key_id=principal.api_key_id,
             session_id=principal.session_id,
         )

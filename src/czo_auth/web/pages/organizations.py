@@ -50,11 +50,11 @@ async def one_organization(page: PageRequest) -> Response:
     full = await call.runtime.manage_organizations.get_full(
         page.id("id"), members_limit=MAX_PAGE, context=call.context
     )
-    role = full.membership.member.role
+    role = full.seen.role or roles.VIEWER
     return page.show(
         "organization.html",
-        organization=full.membership.organization,
-        mine=full.membership,
+        organization=full.seen.organization,
+        mine=full.seen,
         members=full.members,
         more_members=full.members_total - len(full.members),
         invitations=[each for each in full.invitations if each.status == "pending"],

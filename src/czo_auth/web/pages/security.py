@@ -30,7 +30,7 @@ async def overview(page: PageRequest) -> Response:
         user=user,
         current=session,
         status=await runtime.manage_two_factor.status(context=call.context),
-        reset=await runtime.recovery.find(principal.user_id),
+        reset=await runtime.recovery.find(principal.require_user()),
         passkeys=passkeys,
         accepted=_accepted_passkeys(page, passkeys),
         offer=await _quiet_offer(page),
@@ -52,7 +52,7 @@ def _accepted_passkeys(page: PageRequest, passkeys: Sequence[Passkey]) -> str | 
         return None
     accepted = {
         "rpId": rp_id,
-        "userId": base64url.encode(user_handle(page.call.principal.user_id)),
+        "userId": base64url.encode(user_handle(page.call.principal.require_user())),
         "allAcceptedCredentialIds": [passkey.credential_id for passkey in passkeys],
     }
     return json.dumps(accepted)

@@ -13,7 +13,7 @@ import pytest
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
 from czo_auth.core.api_keys.usage import KeyUsage
 from czo_auth.core.errors import InvalidApiKey, InvalidToken
-from czo_auth.core.flows.api_keys.manage import CreatedApiKey, NewApiKey
+from czo_auth.core.flows.api_keys.new_key import CreatedApiKey, NewApiKey
 from czo_auth.core.flows.authentication.authenticate import Authenticate
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession

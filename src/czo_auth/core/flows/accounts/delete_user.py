@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,11 +15,12 @@ from czo_auth.core.flows.accounts.erasure import Erasure
 from czo_auth.core.flows.api_keys.manage import revoke_keys
 from czo_auth.core.flows.organizations.manage import delete_held_organization
 from czo_auth.core.flows.organizations.membership import dismiss
+from czo_auth.core.flows.organizations.owners import tell_everywhere_of_made_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, no_proof
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
-from czo_auth.core.mail import compose_account_deleted
+from czo_auth.core.mail import MailMessage, compose_account_deleted
 from czo_auth.core.organizations import roles
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -67,7 +68,7 @@ class DeleteUser:
         principal = context.caller
         proof = await self._proof.require(password=password, code=code, context=context)
         deletion = Deletion(details={}, context=context)
-        await self._delete(principal.user_id, proof.consume, deletion)
+        await self._delete(principal.require_user(), proof.consume, deletion)
 
     async def delete(
         self,
@@ -125,10 +126,15 @@ class DeleteUser:
         self._services.background.post(compose_account_deleted(user.mail_address, at=now))
 
     async def _delete(self, user_id: str, lock: Callable[[Transaction], User], deletion: Deletion) -> User:
-        def delete_account(tx: Transaction) -> User:
-            return delete_user(tx, self._services, user_id, lock=lock, deletion=deletion)
+        def delete_account(tx: Transaction) -> tuple[User, Sequence[MailMessage]]:
+            found = tx.users.find(user_id)
+            name = "" if found is None else found.name
+            mails = tell_everywhere_of_made_keys(tx, self._services, user_id, name=name)
+            return delete_user(tx, self._services, user_id, lock=lock, deletion=deletion), mails
 
-        user = await self._services.transactions.run(delete_account, deletion.context)
+        user, mails = await self._services.transactions.run(delete_account, deletion.context)
+        for mail in mails:
+            self._services.background.post(mail)
         await self.finish(user, now=deletion.context.now)
         return user
 

@@ -38,7 +38,7 @@ class ExportUser:
         """
         principal = context.caller
         proof = await self._proof.require(context=context)
-        document, _ = await self._export(principal.user_id, consume=proof.consume, context=context)
+        document, _ = await self._export(principal.require_user(), consume=proof.consume, context=context)
         return document
 
     async def export_of(self, user_id: str, *, consume: ConsumeProof = no_proof, context: Context) -> Json:

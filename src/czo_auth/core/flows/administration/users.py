@@ -24,10 +24,12 @@ from czo_auth.core.flows.accounts.administrators import keep_an_administrator
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
 from czo_auth.core.flows.api_keys.manage import list_keys_of, revoke_key, revoke_keys
 from czo_auth.core.flows.factors import enable_where_demanded
+from czo_auth.core.flows.organizations.owners import tell_everywhere_of_made_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
+from czo_auth.core.mail import MailMessage
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.recorded import RECORDED_EVERY, RecordedOnce
 from czo_auth.core.transaction import Transaction
@@ -90,6 +92,8 @@ class Administration:
         """
         Ban a user: sessions, refresh families, challenges and API keys end at once, the keys for good.
 
+        Keys of service accounts that the user made live on; the owners of their organizations are told of them.
+
         Args:
             force: Whether the last administrator may be banned too.
 
@@ -100,12 +104,12 @@ class Administration:
         """
         reason = checked_reason(reason)
 
-        def ban_user(tx: Transaction) -> User:
+        def ban_user(tx: Transaction) -> tuple[User, Sequence[MailMessage]]:
             if not force:
                 keep_an_administrator(tx, self._services.actors, user_id)
             user = _lock(tx, user_id)
             if user.banned_at is not None:
-                return user
+                return user, ()
             tx.users.set_ban(user.id, banned_at=tx.now, reason=reason, now=tx.now)
             tx.users.bump_credential_version(user.id, now=tx.now)
             tx.two_factor.drop_enrollment(user.id)
@@ -115,9 +119,13 @@ class Administration:
             end_sessions(tx, user.id, reason="banned")
             revoke_keys(tx, user_id=user.id, organization_id=None, reason="banned")
             tx.record(AuditEvent(action=types.USER_BANNED, user_id=user.id, details={"reason": reason}))
-            return _known(tx.users.find(user.id))
+            mails = tell_everywhere_of_made_keys(tx, self._services, user.id, name=user.name)
+            return _known(tx.users.find(user.id)), mails
 
-        return await self._services.transactions.run(ban_user, context)
+        banned, mails = await self._services.transactions.run(ban_user, context)
+        for mail in mails:
+            self._services.background.post(mail)
+        return banned
 
     async def unban(self, user_id: str, *, context: Context) -> User:
         """

@@ -13,7 +13,8 @@ from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN, days_left, notice_wit
 from czo_auth.core.context import system_context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_CHANGED
-from czo_auth.core.flows.api_keys.manage import key_event
+from czo_auth.core.flows.api_keys.new_key import key_event
+from czo_auth.core.flows.api_keys.owners import addresses_of
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import EndingKey, MailMessage, compose_keys_expiring, compose_keys_unused
 from czo_auth.core.transaction import Transaction
@@ -28,7 +29,7 @@ _AT_ONCE: Final = 200
 class _Notice:
     """To whom the mail of one transaction goes, and about what; an owner who is gone has none."""
 
-    to: str | None
+    to: Sequence[str]
     keys: Sequence[EndingKey]
 
 
@@ -51,17 +52,19 @@ class KeyExpiry:
             for owner in owners:
                 await self._remind(owner, now=now)
 
-    async def _remind(self, user_id: str, *, now: datetime) -> None:
+    async def _remind(self, owner_id: str, *, now: datetime) -> None:
         def record_notices(tx: Transaction) -> _Notice:
             noticed = []
-            for key in tx.api_keys.list_due(user_id, now=now, until=now + NOTICED_TOGETHER):
+            told: Sequence[str] = ()
+            for key in tx.api_keys.list_due(owner_id, now=now, until=now + NOTICED_TOGETHER):
                 days = notice_within(key.expires_at, now=now + NOTICED_TOGETHER)
                 if key.expires_at is None or days is None:
                     continue
                 # What is due only tomorrow is told as that notice, never as a nearer one.
                 if tx.api_keys.mark_noticed(key, days=days):
                     noticed.append(_record_ending(tx, key, end=key.expires_at, reason="expiry"))
-            return _notice(tx, user_id, noticed)
+                    told = told or addresses_of(tx, key)
+            return _Notice(to=told, keys=noticed)
 
         self._post(
             await self._services.transactions.run(record_notices, system_context(now)),
@@ -83,10 +86,10 @@ class KeyExpiry:
             while found := await self._services.transactions.read(
                 lambda tx: tx.api_keys.list_unused(organization_id, before=before, now=now, limit=_AT_ONCE)  # noqa: B023
             ):
-                for user_id, keys in groupby(found, key=lambda key: key.user_id):
-                    await self._warn(user_id, list(keys), days=days, now=now)
+                for _, keys in groupby(found, key=lambda key: key.owner_id):
+                    await self._warn(list(keys), days=days, now=now)
 
-    async def _warn(self, user_id: str, keys: Sequence[ApiKey], *, days: int, now: datetime) -> None:
+    async def _warn(self, keys: Sequence[ApiKey], *, days: int, now: datetime) -> None:
         def record_notices(tx: Transaction) -> _Notice:
             end = now + warning_before_disuse(days)
             noticed = [
@@ -94,7 +97,7 @@ class KeyExpiry:
                 for key in keys
                 if tx.api_keys.mark_unused_noticed(key, now=now)
             ]
-            return _notice(tx, user_id, noticed)
+            return _Notice(to=addresses_of(tx, keys[0]), keys=noticed)
 
         self._post(
             await self._services.transactions.run(record_notices, system_context(now)),
@@ -137,8 +140,9 @@ class KeyExpiry:
         return rules
 
     def _post(self, noticed: _Notice, *, compose: Callable[[str, Sequence[EndingKey]], MailMessage]) -> None:
-        if noticed.to is not None and noticed.keys:
-            self._services.background.post(compose(noticed.to, noticed.keys))
+        if noticed.keys:
+            for address in noticed.to:
+                self._services.background.post(compose(address, noticed.keys))
 
 
 def shorten_lives(tx: Transaction, organization_id: str | None, *, days: int | None) -> None:
@@ -161,8 +165,3 @@ def _record_ending(tx: Transaction, key: ApiKey, *, end: datetime, reason: str) 
     audit_event = key_event(types.API_KEY_EXPIRING, key, reason=reason, daysLeft=days_left(end, now=tx.now))
     tx.record(audit_event)
     return EndingKey(name=key.name, prefix=key.prefix, ends_at=end)
-
-
-def _notice(tx: Transaction, user_id: str, keys: Sequence[EndingKey]) -> _Notice:
-    owner = tx.users.find(user_id) if keys else None
-    return _Notice(to=None if owner is None else owner.mail_address, keys=keys)

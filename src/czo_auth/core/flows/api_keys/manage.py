@@ -6,19 +6,18 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from czo_auth.core.api_keys.addresses import canonical_allow_list, is_within
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.api_keys.lifetime import bounded_end, notice_within, shorter
-from czo_auth.core.api_keys.quota import Quota, QuotaUpdate, lets_more_pass
+from czo_auth.core.api_keys.lifetime import bounded_end, notice_within
+from czo_auth.core.api_keys.quota import QuotaUpdate, lets_more_pass
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate, is_as_tight
 from czo_auth.core.api_keys.scopes import check_form, check_grant
 from czo_auth.core.api_keys.store import KeyOrder
 from czo_auth.core.budgets import Budget, spend
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
-    ApiKeyAlreadyRotated,
     ApiKeyLimitReached,
     InsufficientApiKeyPermissions,
     InvalidToken,
@@ -29,34 +28,32 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.events import types
-from czo_auth.core.events.types import API_KEY_CHANGED, AuditEvent
+from czo_auth.core.events.types import API_KEY_CHANGED
 from czo_auth.core.fields import checked_metadata, checked_name
+from czo_auth.core.flows.api_keys.new_key import (
+    CreatedApiKey,
+    KeyOwner,
+    NewApiKey,
+    check_expiry,
+    check_overlap,
+    check_replaceable,
+    draw_key,
+    find_longest_days,
+    key_event,
+    new_text,
+    quota_fields,
+    store_key,
+    store_successor,
+)
 from czo_auth.core.flows.api_keys.quotas import carry_count_over
 from czo_auth.core.flows.demanded_factor import check_factor
 from czo_auth.core.flows.services import Services
-from czo_auth.core.ids import new_id
 from czo_auth.core.organizations import roles
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.principal import Principal
 from czo_auth.core.throttle import RateLimit
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
-from czo_auth.crypto import tokens
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewApiKey:
-    """What a user asks of a new key."""
-
-    name: str
-    organization_id: str | None = None
-    expires_at: datetime | None = None
-    expires_in: timedelta | None = None
-    scopes: tuple[str, ...] = ()
-    metadata: Mapping[str, object] | None = None
-    allowed_ips: tuple[str, ...] | None = None
-    rate_limit: RateLimitUpdate = field(default_factory=RateLimitUpdate)
-    quota: QuotaUpdate = field(default_factory=QuotaUpdate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,20 +95,11 @@ class ProofOfCaller(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreatedApiKey:
-    """A key with its text, shown this once (S20)."""
-
-    api_key: ApiKey
-    key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedApiKey:
     """A key that was checked and drawn, and is not stored yet."""
 
     principal: Principal
-    api_key: ApiKey
-    key: str = field(repr=False)
+    drawn: CreatedApiKey
 
 
 class ManageApiKeys:
@@ -135,7 +123,7 @@ class ManageApiKeys:
         """
         prepared = self.prepare(new, context=context)
         made = await self._services.transactions.run(lambda tx: self.store(tx, prepared), context)
-        return CreatedApiKey(api_key=made, key=prepared.key)
+        return CreatedApiKey(api_key=made, key=prepared.drawn.key)
 
     def prepare(self, new: NewApiKey, *, context: Context) -> PreparedApiKey:
         """
@@ -145,36 +133,10 @@ class ManageApiKeys:
             ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the limits.
         """
         principal = context.caller
-        name, metadata = checked_name(new.name), checked_metadata(new.metadata)
-        scopes = check_form(new.scopes)
-        wished_end = self._expiry(new, now=context.now)
-        allowed_ips = None if new.allowed_ips is None else canonical_allow_list(new.allowed_ips)
-        rate_limit = new.rate_limit.on(None)
-        key_id = new_id(context.now)
-        quota = new.quota.on(None, key_id=key_id)
-        key = tokens.new_token(self._services.policies.api_keys.prefix)
-        api_key = ApiKey(
-            id=key_id,
-            user_id=principal.user_id,
-            organization_id=new.organization_id,
-            actor_type=principal.actor_type,
-            name=name,
-            prefix=key[: tokens.SHOWN_CHARACTERS],
-            scopes=scopes,
-            metadata=metadata,
-            enabled=True,
-            expires_at=wished_end,
-            last_used_at=None,
-            rotated_at=None,
-            created_at=context.now,
-            updated_at=context.now,
-            allowed_ips=allowed_ips,
-            rate_limit_max=rate_limit.requests if rate_limit else None,
-            rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
-            **_quota_fields(quota),
+        owner = _owner_of(principal)
+        return PreparedApiKey(
+            principal=principal, drawn=draw_key(self._services, new, owner, now=context.now)
         )
-
-        return PreparedApiKey(principal=principal, api_key=api_key, key=key)
 
     def store(self, tx: Transaction, prepared: PreparedApiKey) -> ApiKey:
         """
@@ -184,20 +146,16 @@ class ManageApiKeys:
             LifetimeTooLong, NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope,
             ApiKeyLimitReached, RateLimited, InvalidToken: As `create`.
         """
-        principal, api_key = prepared.principal, prepared.api_key
+        principal, api_key = prepared.principal, prepared.drawn.api_key
         longest_days = self._lock_longest_days(tx, api_key.organization_id)
         owner = _lock_owner(tx, principal)
         role = self._check_organization(tx, principal, api_key.organization_id)
         check_grant(api_key.scopes, may_use=self._may_use(principal, owner, role))
         limit = self._services.policies.api_keys.limit
-        if tx.api_keys.count_live(principal.user_id, now=tx.now) >= limit:
+        if tx.api_keys.count_live(principal.require_user(), now=tx.now) >= limit:
             raise ApiKeyLimitReached
         self._spend_creation(tx, principal)
-        end = bounded_end(api_key.expires_at, longest_days=longest_days, since=tx.now)
-        made = replace(api_key, expires_at=end, noticed_days=notice_within(end, now=tx.now))
-        tx.api_keys.add(made, digest=tokens.digest(prepared.key))
-        tx.record(key_event(types.API_KEY_CREATED, made))
-        return made
+        return store_key(tx, prepared.drawn, longest_days=longest_days)
 
     async def check_creation(
         self, *, organization_id: str | None, scopes: Collection[str], context: Context
@@ -212,7 +170,7 @@ class ManageApiKeys:
         principal = context.caller
 
         def check_rights(tx: Transaction) -> None:
-            owner = tx.users.find(principal.user_id)
+            owner = tx.users.find(principal.require_user())
             if owner is None:
                 raise InvalidToken
             role = self._check_organization(tx, principal, organization_id)
@@ -240,34 +198,20 @@ class ManageApiKeys:
         Organizations are held before users everywhere, so that nobody waits in a circle.
         """
         held = tx.organizations.lock(organization_id) if organization_id is not None else None
-        return shorter(self._services.policies.api_keys.longest_days, held.api_key_max_days if held else None)
+        return find_longest_days(self._services, held)
 
     def _check_organization(
         self, tx: Transaction, principal: Principal, organization_id: str | None
     ) -> str | None:
         if organization_id is None:
             return None
-        member = tx.organizations.find_member(organization_id, principal.user_id)
+        member = tx.organizations.find_member(organization_id, principal.require_user())
         if member is None:
             raise NotMemberOfOrganization
         if not roles.may(member.role, "apiKey:create"):
             raise InsufficientApiKeyPermissions
         check_factor(tx, member)
         return member.role
-
-    def _expiry(self, new: NewApiKey, *, now: datetime) -> datetime | None:
-        if new.expires_at is not None and new.expires_in is not None:
-            raise ValidationFailed(details=(("expiresIn", "Send either expiresAt or expiresIn."),))
-        expires_at = new.expires_at if new.expires_in is None else now + new.expires_in
-        if expires_at is not None:
-            self._check_expiry(expires_at, now=now)
-        return expires_at
-
-    def _check_expiry(self, expires_at: datetime, *, now: datetime) -> None:
-        if expires_at <= now:
-            raise ValidationFailed(details=(("expiresAt", "The expiry lies in the past."),))
-        if expires_at > self._services.policies.api_keys.farthest_end(now):
-            raise ValidationFailed(details=(("expiresAt", "The expiry is too far away."),))
 
     async def list(
         self,
@@ -286,7 +230,7 @@ class ManageApiKeys:
         principal = context.caller
         return await list_keys_of(
             self._services,
-            principal.user_id,
+            principal.require_user(),
             organization_id=organization_id,
             unused_since=unused_since,
             page=page,
@@ -308,7 +252,7 @@ class ManageApiKeys:
 
         def read(tx: Transaction) -> Page[ApiKey]:
             found = tx.api_keys.list_sorted(
-                principal.user_id,
+                principal.require_user(),
                 organization_id=organization_id,
                 by=by,
                 descending=descending,
@@ -317,7 +261,7 @@ class ManageApiKeys:
                 now=context.now,
             )
             total = tx.api_keys.count_listed(
-                principal.user_id, organization_id=organization_id, now=context.now
+                principal.require_user(), organization_id=organization_id, now=context.now
             )
             return Page(items=found, total=total)
 
@@ -349,7 +293,7 @@ class ManageApiKeys:
         def update_key(tx: Transaction) -> ApiKey:
             longest_days = self._lock_longest_days(tx, _own(tx, principal, key_id).organization_id)
             if proof is None:
-                tx.users.lock(principal.user_id)
+                tx.users.lock(principal.require_user())
             else:
                 proof.consume(tx)
             key = _own(tx, principal, key_id)
@@ -406,7 +350,7 @@ class ManageApiKeys:
             rate_limit_max=rate_limit.requests if rate_limit else None,
             rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
             updated_at=now,
-            **_quota_fields(changes.quota.on(key.quota, key_id=key.quota_id or key.id), before=key),
+            **quota_fields(changes.quota.on(key.quota, key_id=key.quota_id or key.id), before=key),
         )
 
     def _moved_end(
@@ -417,7 +361,7 @@ class ManageApiKeys:
         if key.rotated_at is not None:
             raise ValidationFailed(details=(("expiresAt", "A rotated key keeps its end."),))
         if wished is not None:
-            self._check_expiry(wished, now=now)
+            check_expiry(self._services, wished, now=now)
         if wished is None and longest_days is not None:
             raise LifetimeTooLong(details=(("expiresAt", "A key without an end is not allowed here."),))
         if wished is not None and key.expires_at is not None and wished <= key.expires_at:
@@ -437,42 +381,26 @@ class ManageApiKeys:
             NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not create it now.
         """
         principal = context.caller
-        if not timedelta(0) <= overlap <= self._services.policies.api_keys.longest_overlap:
-            raise ValidationFailed(details=(("overlapSeconds", "From 0 to 86400 seconds."),))
-        text = tokens.new_token(self._services.policies.api_keys.prefix)
+        check_overlap(self._services, overlap)
+        text = new_text(self._services)
 
         def replace_key(tx: Transaction) -> ApiKey:
             longest_days = self._lock_longest_days(tx, _own(tx, principal, key_id).organization_id)
             _lock_owner(tx, principal)
             old = _own(tx, principal, key_id)
-            if old.rotated_at is not None:
-                raise ApiKeyAlreadyRotated
-            if old.expires_at is not None and old.expires_at <= tx.now:
-                raise NotFound
+            check_replaceable(old, now=tx.now)
             self._check_organization(tx, principal, old.organization_id)
             if overlap and self._has_most_overlapping(tx, principal):
                 raise ApiKeyLimitReached
             self._spend_creation(tx, principal)
-            end = tx.now + overlap
-            if old.expires_at is not None:
-                end = min(end, old.expires_at)
-            if not tx.api_keys.mark_rotated(old.id, expires_at=end, now=tx.now):
-                raise ApiKeyAlreadyRotated
-            # A life that is too long by now is cut, as nobody named one here.
-            longest = bounded_end(None, longest_days=longest_days, since=tx.now)
-            life_ends = min((at for at in (old.expires_at, longest) if at is not None), default=None)
-            successor = replace(
+            successor = store_successor(
+                tx,
                 old,
-                id=new_id(tx.now),
-                prefix=text[: tokens.SHOWN_CHARACTERS],
-                expires_at=life_ends,
-                noticed_days=notice_within(life_ends, now=tx.now),
-                unused_noticed_at=None,
-                last_used_at=None,
-                created_at=tx.now,
-                updated_at=tx.now,
+                replace(_owner_of(principal), actor_type=old.actor_type),
+                text=text,
+                overlap=overlap,
+                longest_days=longest_days,
             )
-            tx.api_keys.add(successor, digest=tokens.digest(text))
             audit_event = key_event(types.API_KEY_ROTATED, successor, replaces=old.id)
             tx.record(audit_event)
             return successor
@@ -481,7 +409,7 @@ class ManageApiKeys:
 
     def _has_most_overlapping(self, tx: Transaction, principal: Principal) -> bool:
         return (
-            tx.api_keys.count_overlapping(principal.user_id, now=tx.now)
+            tx.api_keys.count_overlapping(principal.require_user(), now=tx.now)
             >= self._services.policies.api_keys.limit
         )
 
@@ -532,16 +460,6 @@ def _needs_proof(principal: Principal) -> bool:
     return not (principal.kind == "session" and principal.session_id is None)
 
 
-def _quota_fields(quota: Quota | None, *, before: ApiKey | None = None) -> dict[str, Any]:
-    """Return the columns of a quota. The counter outlives a removal, so that removing it forgets no use."""
-    counter_id = quota.counter_id if quota else before.quota_id if before else None
-    return {
-        "quota_max": quota.maximum if quota else None,
-        "quota_period": quota.period if quota else None,
-        "quota_id": counter_id,
-    }
-
-
 def _quota_details(before: ApiKey, after: ApiKey) -> dict[str, object]:
     """Return what is recorded of a quota that changed."""
     if (before.quota_max, before.quota_period) == (after.quota_max, after.quota_period):
@@ -569,14 +487,25 @@ def revoke_key(tx: Transaction, key: ApiKey, *, reason: str) -> None:
     tx.record(key_event(types.API_KEY_REVOKED, key, reason=reason))
 
 
-def revoke_keys(tx: Transaction, *, user_id: str | None, organization_id: str | None, reason: str) -> None:
+def revoke_keys(
+    tx: Transaction,
+    *,
+    user_id: str | None,
+    organization_id: str | None,
+    service_account_id: str | None = None,
+    reason: str,
+) -> None:
     """
-    End all keys of a user, of an organization, or of a user in one, and record each.
+    End all keys of a user, of an organization, of a user in one, or of a service account, and record each.
 
     Keys that expired are dead already: they are neither read nor written, however many there are.
     """
     while ended := tx.api_keys.revoke_all(
-        user_id=user_id, organization_id=organization_id, reason=reason, now=tx.now
+        user_id=user_id,
+        organization_id=organization_id,
+        service_account_id=service_account_id,
+        reason=reason,
+        now=tx.now,
     ):
         for key in ended:
             audit_event = key_event(types.API_KEY_REVOKED, key, reason=reason)
@@ -630,7 +559,7 @@ def _lock_owner(tx: Transaction, principal: Principal) -> User:
     Raises:
         InvalidToken: It ended.
     """
-    owner = tx.users.lock(principal.user_id)
+    owner = tx.users.lock(principal.require_user())
     if principal.kind == "session" and principal.session_id is None:
         # The host's own code acts for the user.
         if owner is None or owner.banned_at is not None:
@@ -642,22 +571,13 @@ def _lock_owner(tx: Transaction, principal: Principal) -> User:
     return owner
 
 
+def _owner_of(principal: Principal) -> KeyOwner:
+    user_id = principal.require_user()
+    return KeyOwner(user_id=user_id, actor_type=principal.actor_type, created_by=user_id)
+
+
 def _own(tx: Transaction, principal: Principal, key_id: str) -> ApiKey:
     key = tx.api_keys.find(key_id)
     if key is None or key.user_id != principal.user_id:
         raise NotFound
     return key
-
-
-def key_event(action: str, key: ApiKey, **more: object) -> AuditEvent:
-    """Return what happened to a key, by id and prefix."""
-    details = {
-        "apiKeyId": key.id,
-        "prefix": key.prefix,
-        "actorType": key.actor_type,
-        "name": key.name,
-        **more,
-    }
-    return AuditEvent(
-        action=action, user_id=key.user_id, organization_id=key.organization_id, details=details
-    )

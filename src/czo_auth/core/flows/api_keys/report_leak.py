@@ -13,7 +13,8 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_LEAK_REPORTED, AuditEvent
-from czo_auth.core.flows.api_keys.manage import key_event
+from czo_auth.core.flows.api_keys.new_key import key_event
+from czo_auth.core.flows.api_keys.owners import addresses_of
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limits import MAX_LEAK_PLACE, MAX_LEAK_SOURCE
 from czo_auth.core.mail import MailMessage, compose_api_key_leaked
@@ -42,7 +43,8 @@ class LeakReport:
 
 class ReportLeak:
     """
-    Ends or quarantines keys that leaked, by the policy, and tells their owners.
+    Ends or quarantines keys that leaked, by the policy, and tells their owners: for a service account, all owners of
+    its organization.
 
     Holding the whole key is the proof: who has it could do more harm by using it. The answer is the same for a key that
     lives and for one that nobody knows. So is its time: one transaction is committed in either case, mail is sent
@@ -126,19 +128,17 @@ class ReportLeak:
         return facts
 
     def _notices(self, tx: Transaction, key: ApiKey, place: str | None) -> list[MailMessage]:
-        owner = tx.users.find(key.user_id)
-        if owner is None:
-            return []
         response = self._services.policies.api_keys.when_leaked
         return [
             compose_api_key_leaked(
-                owner.mail_address,
+                address,
                 name=key.name,
                 prefix=key.prefix,
                 place=place,
                 response=response,
                 at=tx.now,
             )
+            for address in addresses_of(tx, key)
         ]
 
     def _place(self, url: str | None) -> str | None:

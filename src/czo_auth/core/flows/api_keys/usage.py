@@ -34,7 +34,7 @@ class ReadKeyUsage:
             ValidationFailed: *first* lies behind *last*.
         """
         return await self._read(
-            key_id, first=first, last=last, user_id=context.caller.user_id, now=context.now
+            key_id, first=first, last=last, user_id=context.caller.require_user(), now=context.now
         )
 
     async def of_any(

@@ -175,6 +175,10 @@ class Authenticate:
             raise InvalidApiKey
         if found.expires_at is not None and found.expires_at <= now:
             raise InvalidApiKey
+        if found.service_account_id is not None:
+            return self._service_account(found)
+        if found.user_id is None or found.actor_type is None:
+            raise InvalidApiKey
         if found.organization_id is not None and found.organization_role is None:
             raise InvalidApiKey
         if self._must_enroll(found, now=now):
@@ -199,6 +203,21 @@ class Authenticate:
             api_key_id=found.id,
             expires_at=found.expires_at,
             administers=administers,
+        )
+
+    def _service_account(self, found: CredentialRecord) -> Principal:
+        may_use = self._services.may_service_account_use
+        return Principal(
+            kind="api_key",
+            user_id=None,
+            service_account_id=found.service_account_id,
+            actor_type=None,
+            actor_types=frozenset(),
+            may_use=may_use,
+            organization_id=found.organization_id,
+            scopes=tuple([scope for scope in found.scopes if may_use(scope)]),
+            api_key_id=found.id,
+            expires_at=found.expires_at,
         )
 
     async def session_token(self, token: str, *, now: datetime) -> Principal:
@@ -254,7 +273,7 @@ class Authenticate:
             raise InvalidToken
         found = await self._lookup.find_session_by_id(verified.session_id)
         principal = self._session(found, now=now)
-        if principal.user_id != verified.user_id:
+        if principal.user_id != verified.subject:
             raise InvalidToken
         until = min(self._end_of_session(found, now=now), datetime.fromtimestamp(verified.expires_at, UTC))
         self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
@@ -299,7 +318,7 @@ class Authenticate:
             owner = self._owner(found, now=now)
         except InvalidApiKey:
             raise InvalidToken from None
-        if owner.user_id != verified.user_id:
+        if owner.subject != verified.subject:
             raise InvalidToken
         ends_at = datetime.fromtimestamp(verified.expires_at, UTC)
         until = min(self._until(found, now=now), ends_at)
@@ -356,6 +375,8 @@ class Authenticate:
 
     def _session(self, found: CredentialRecord | None, *, now: datetime) -> Principal:
         if found is None or found.banned or found.actor_type not in found.actor_types:
+            raise InvalidToken
+        if found.user_id is None or found.actor_type is None:
             raise InvalidToken
         if self._session_uses.is_idle(found.id, stored=found.last_used_at, now=now):
             raise InvalidToken

@@ -76,7 +76,7 @@ class ExchangeToken:
         asked = MAX_EXCHANGED_LIFETIME if lifetime is None else min(lifetime, MAX_EXCHANGED_LIFETIME)
         ends_at = now + asked if owner.expires_at is None else min(now + asked, owner.expires_at)
         token = ExchangedToken(
-            subject=owner.user_id,
+            subject=owner.subject,
             api_key_id=owner.api_key_id or "",
             scopes=tuple(granted),
             audience=wanted,

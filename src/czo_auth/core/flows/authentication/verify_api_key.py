@@ -62,11 +62,14 @@ class VerifyApiKey:
             raise ValidationFailed(details=(("ipAddress", "This is no IPv4 or IPv6 address."),))
         try:
             owner = await self._authenticate.api_key(key, client=lambda: address, now=now)
-            owner.require(scopes=scopes, organization_id=organization_id)
+            owner.require(scopes=scopes, organization_id=organization_id, service_accounts=True)
         except Unavailable:
             raise
         except Refusal as refusal:
             return KeyVerdict(valid=False, code=refusal.code)
+        if caller.service_account_id is not None and owner.organization_id != caller.organization_id:
+            # It has no right outside its organization.
+            return KeyVerdict(valid=False, code="INVALID_API_KEY")
         key_id = owner.api_key_id or ""
         stored = await self._services.transactions.read(lambda tx: tx.api_keys.find(key_id))
         if stored is None:

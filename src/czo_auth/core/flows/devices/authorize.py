@@ -48,7 +48,8 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import checked_name
-from czo_auth.core.flows.api_keys.manage import ManageApiKeys, NewApiKey, revoke_key
+from czo_auth.core.flows.api_keys.manage import ManageApiKeys, revoke_key
+from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import new_id
@@ -218,12 +219,12 @@ class AuthorizeDevice:
             )
             made = self._api_keys.store(tx, prepared)
             sealed = self._services.key_ring.seal(
-                prepared.key.encode(), purpose=DEVICE_KEY, bound_to={"device": found.id}
+                prepared.drawn.key.encode(), purpose=DEVICE_KEY, bound_to={"device": found.id}
             )
             if not tx.device_authorizations.decide(
                 found.id,
                 status="approved",
-                user_id=principal.user_id,
+                user_id=principal.require_user(),
                 api_key_id=made.id,
                 sealed_key=sealed,
             ):
@@ -244,7 +245,7 @@ class AuthorizeDevice:
         def deny_request(tx: Transaction, found: DeviceAuthorization) -> None:
             _require_own(tx, principal, found)
             if not tx.device_authorizations.decide(
-                found.id, status="denied", user_id=principal.user_id, api_key_id=None, sealed_key=None
+                found.id, status="denied", user_id=principal.require_user(), api_key_id=None, sealed_key=None
             ):
                 raise InvalidUserCode
             tx.record(_decision(types.DEVICE_DENIED, principal, found, None))

@@ -32,7 +32,7 @@ async def act_in_organization(
         raise OrganizationScopeMismatch("You do not act in this organization.")
 
     def read_member(tx: Transaction) -> tuple[str, bool]:
-        member = tx.organizations.find_member(organization_id, principal.user_id)
+        member = tx.organizations.find_member(organization_id, principal.require_user())
         if member is None:
             raise OrganizationScopeMismatch("You do not act in this organization.")
         return member.role, lacks_demanded_factor(tx, member)

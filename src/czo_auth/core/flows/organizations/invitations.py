@@ -145,13 +145,13 @@ class Invitations:
             held = lock_organization(tx, principal, organization_id)
             _check_inviter(held, new.role)
             self._make_way(tx, held, email, new)
-            _spend_invitation(tx, principal.user_id, organization_id)
+            _spend_invitation(tx, principal.require_user(), organization_id)
             invitation = Invitation(
                 id=new_id(tx.now),
                 organization_id=organization_id,
                 email=email,
                 role=new.role,
-                inviter_id=principal.user_id,
+                inviter_id=principal.require_user(),
                 status="pending",
                 expires_at=tx.now + lifetime,
                 created_at=tx.now,
@@ -276,7 +276,7 @@ class Invitations:
 
         def read_received(tx: Transaction) -> ReceivedInvitation:
             received = _live(tx, _by_id(invitation_id)(tx))
-            _check_verified(_check_recipient(tx.users.find(principal.user_id), received.invitation))
+            _check_verified(_check_recipient(tx.users.find(principal.require_user()), received.invitation))
             return received
 
         return await self._services.transactions.read(read_received, context)
@@ -294,7 +294,7 @@ class Invitations:
         require_session(principal)
 
         def read_received(tx: Transaction) -> Sequence[ReceivedInvitation]:
-            user = tx.users.find(principal.user_id)
+            user = tx.users.find(principal.require_user())
             if user is None:
                 raise InvalidToken
             _check_verified(user)
@@ -320,7 +320,7 @@ class Invitations:
 
         def read_received(tx: Transaction) -> ReceivedInvitation:
             received = _live(tx, tx.organizations.find_invitation_by_digest(digest))
-            _check_recipient(tx.users.find(principal.user_id), received.invitation)
+            _check_recipient(tx.users.find(principal.require_user()), received.invitation)
             return received
 
         return await self._services.transactions.read(read_received, context)
@@ -379,7 +379,7 @@ class Invitations:
         def reject_invitation(tx: Transaction) -> Invitation:
             received = _hold(tx, _by_id(invitation_id))
             invitation = received.invitation
-            user = _check_recipient(tx.users.lock(principal.user_id), invitation)
+            user = _check_recipient(tx.users.lock(principal.require_user()), invitation)
             if not tx.organizations.close_invitation(invitation.id, status="rejected", now=tx.now):
                 raise InvitationNotFound
             audit_event = AuditEvent(
@@ -421,7 +421,7 @@ def _accept(
 ) -> AcceptedInvitation:
     received = _hold(tx, find)
     invitation = received.invitation
-    user = _check_recipient(tx.users.lock(principal.user_id), invitation)
+    user = _check_recipient(tx.users.lock(principal.require_user()), invitation)
     if needs_verified:
         _check_verified(user)
     if not tx.organizations.close_invitation(invitation.id, status="accepted", now=tx.now):

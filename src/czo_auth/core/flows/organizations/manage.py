@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from czo_auth.core.api_keys.key import OwnedApiKey
 from czo_auth.core.api_keys.lifetime import checked_days
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
@@ -30,10 +31,13 @@ from czo_auth.core.flows.organizations.create import (
 from czo_auth.core.flows.organizations.membership import (
     MemberKey,
     Membership,
+    SeenOrganization,
     acts_in,
+    check_no_keys,
     dismiss,
     find_member,
     keep_an_owner,
+    keys_of_member,
     known_member,
     lock_organization,
     record,
@@ -42,7 +46,9 @@ from czo_auth.core.flows.organizations.membership import (
     see_organization,
     session_of,
     shown_member,
+    view_organization,
 )
+from czo_auth.core.flows.organizations.owners import tell_of_made_keys
 from czo_auth.core.flows.organizations.two_factor import (
     POLICY_FIELDS,
     Proof,
@@ -53,9 +59,10 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import is_id
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_PAGE
+from czo_auth.core.mail import MailMessage
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
-from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Position, page_of
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 
@@ -71,7 +78,7 @@ class FullOrganization:
         invitations: The newest ones.
     """
 
-    membership: Membership
+    seen: SeenOrganization
     members: Sequence[Member]
     members_total: int
     invitations: Sequence[Invitation]
@@ -138,19 +145,17 @@ class ManageOrganizations:
         """
         principal = context.caller
         policy = self._services.policies.organizations
-        if (
-            not policy.founding_open
-            and not self._services.actors.get(principal.actor_type).founds_organization
-        ):
+        actor_type = principal.actor_type or self._services.actors.default.name
+        if not policy.founding_open and not self._services.actors.get(actor_type).founds_organization:
             raise CannotFoundOrganization
 
         def store_organization(tx: Transaction) -> Membership:
             # Held while the organizations owned are counted, or two requests at once would pass the limit.
-            if tx.users.lock(principal.user_id) is None:
+            if tx.users.lock(principal.require_user()) is None:
                 raise InvalidToken
             organization = create_organization(
                 tx,
-                principal.user_id,
+                principal.require_user(),
                 name=new.name,
                 slug=new.slug,
                 logo=new.logo,
@@ -165,9 +170,11 @@ class ManageOrganizations:
 
     async def list(
         self, principal: Principal, page: PageQuery = FIRST_PAGE, *, newest_first: bool = False
-    ) -> Page[tuple[Organization, str]]:
+    ) -> Page[tuple[Organization, str | None]]:
         """
         List the caller's organizations with the role in each, oldest first; of a scoped key, the one it acts in.
+
+        A service account has no role.
 
         Raises:
             ValidationFailed: By the cursor.
@@ -175,22 +182,25 @@ class ManageOrganizations:
         after = page.position
         bound_to = principal.organization_id if principal.kind == "api_key" else None
 
-        def read(tx: Transaction) -> Page[tuple[Organization, str]]:
-            found = tx.organizations.list_of(
-                principal.user_id,
+        def read(tx: Transaction) -> Page[tuple[Organization, str | None]]:
+            found = _list_of(
+                tx,
+                principal,
                 only=None if bound_to is None else [bound_to],
                 after=after,
                 limit=page.limit + 1,
                 newest_first=newest_first,
             )
-            total = len(found) if bound_to is not None else tx.organizations.count_of(principal.user_id)
+            total = len(found)
+            if bound_to is None:
+                total = tx.organizations.count_of(principal.require_user())
             return page_of(found, page, total=total, position=lambda each: (each[0].created_at, each[0].id))
 
         return await self._services.transactions.read(read)
 
     async def find(
         self, organization_ids: Collection[str], *, context: Context
-    ) -> Sequence[tuple[Organization, str]]:
+    ) -> Sequence[tuple[Organization, str | None]]:
         """
         Read those of the caller's organizations that are named, at most `MAX_PAGE` of them.
 
@@ -201,17 +211,19 @@ class ManageOrganizations:
         if not wanted:
             return []
 
-        def read(tx: Transaction) -> Sequence[tuple[Organization, str]]:
-            found = tx.organizations.list_of(principal.user_id, only=wanted[:MAX_PAGE], limit=MAX_PAGE)
+        def read(tx: Transaction) -> Sequence[tuple[Organization, str | None]]:
+            found = _list_of(tx, principal, only=wanted[:MAX_PAGE], limit=MAX_PAGE)
             return [each for each in found if not self._is_refused(tx, principal, each[0].id)]
 
         return await self._services.transactions.read(read, context)
 
     def _is_refused(self, tx: Transaction, principal: Principal, organization_id: str) -> bool:
-        member = tx.organizations.find_member(organization_id, principal.user_id)
+        if principal.service_account_id is not None:
+            return False
+        member = tx.organizations.find_member(organization_id, principal.require_user())
         return member is None or lacks_demanded_factor(tx, member)
 
-    async def get(self, organization_id: str, *, context: Context) -> Membership:
+    async def get(self, organization_id: str, *, context: Context) -> SeenOrganization:
         """
         Read an organization.
 
@@ -221,10 +233,23 @@ class ManageOrganizations:
         """
         principal = context.caller
         return await self._services.transactions.read(
+            lambda tx: view_organization(tx, principal, organization_id), context
+        )
+
+    async def get_membership(self, organization_id: str, *, context: Context) -> Membership:
+        """
+        Read an organization with what the caller is in it.
+
+        Raises:
+            UserRequired: A service account asks.
+            UnknownOrganization, OrganizationScopeMismatch: As ``get``.
+        """
+        principal = context.caller
+        return await self._services.transactions.read(
             lambda tx: see_organization(tx, principal, organization_id), context
         )
 
-    async def get_by_slug(self, slug: str, *, context: Context) -> Membership:
+    async def get_by_slug(self, slug: str, *, context: Context) -> SeenOrganization:
         """
         Read an organization by its slug.
 
@@ -234,11 +259,11 @@ class ManageOrganizations:
 
         principal = context.caller
 
-        def find_organization(tx: Transaction) -> Membership:
+        def find_organization(tx: Transaction) -> SeenOrganization:
             organization = tx.organizations.find_by_slug(slug)
             if organization is None:
                 raise UnknownOrganization
-            return see_organization(tx, principal, organization.id)
+            return view_organization(tx, principal, organization.id)
 
         return await self._services.transactions.read(find_organization, context)
 
@@ -257,18 +282,17 @@ class ManageOrganizations:
         principal = context.caller
 
         def read_organization(tx: Transaction) -> FullOrganization:
-            seen = see_organization(tx, principal, organization_id)
-            members: Sequence[Member] = [seen.member]
+            seen = view_organization(tx, principal, organization_id)
+            members: Sequence[Member] = [seen.member] if isinstance(seen, Membership) else []
             total = 1
             if seen.may("member:read"):
                 members = tx.organizations.list_members(organization_id, limit=members_limit)
                 total = tx.organizations.count_members(organization_id)
-            sees_invitations = principal.kind == "session" and seen.may("invitation:read")
             return FullOrganization(
-                membership=seen,
+                seen=seen,
                 members=[shown_member(principal, member) for member in members],
                 members_total=total,
-                invitations=see_invitations(tx, principal, seen).items if sees_invitations else [],
+                invitations=_shown_invitations(tx, principal, seen),
             )
 
         return await self._services.transactions.read(read_organization, context)
@@ -349,7 +373,7 @@ class ManageOrganizations:
     ) -> None:
         """Refuse before a proof is asked for, so that no code is spent."""
         seen = see_organization(tx, context.caller, organization_id)
-        user = tx.users.find(context.caller.user_id)
+        user = tx.users.find(context.caller.require_user())
         if user is None:
             raise InvalidToken
         check_policy_change(seen, user, from_=changes.require_two_factor_from)
@@ -416,7 +440,7 @@ class ManageOrganizations:
         principal, after = context.caller, page.position
 
         def read_members(tx: Transaction) -> Page[Member]:
-            see_organization(tx, principal, organization_id).require("member:read")
+            view_organization(tx, principal, organization_id).require("member:read")
             found = tx.organizations.list_members(organization_id, after=after, limit=page.limit + 1)
             members = [shown_member(principal, member) for member in found]
             total = tx.organizations.count_members(organization_id)
@@ -468,7 +492,7 @@ class ManageOrganizations:
         if not roles.is_role(role):
             raise UnknownRole(details=(("role", UnknownRole.message),))
 
-        def set_role(tx: Transaction) -> Member:
+        def set_role(tx: Transaction) -> tuple[Member, Sequence[MailMessage]]:
             held = lock_organization(tx, principal, organization_id)
             held.require("member:update")
             found = known_member(find_member(tx, organization_id, member, named_by=named_by))
@@ -477,29 +501,45 @@ class ManageOrganizations:
             if held.stands_below(role):
                 raise RoleAboveOwn
             if found.role == role:
-                return found
+                return found, ()
             keep_an_owner(tx, found)
             tx.organizations.set_role(organization_id, found.user_id, role=role)
             details = {"role": role, "previousRole": found.role}
             record(tx, types.ROLE_CHANGED, found, details=details)
-            return replace(found, role=role)
+            is_demoted = roles.outranks(role, found.role)
+            mails = self._told_of_made_keys(tx, held.organization, found) if is_demoted else ()
+            return replace(found, role=role), mails
 
-        return await self._services.transactions.run(set_role, context)
+        changed, mails = await self._services.transactions.run(set_role, context)
+        self._post(mails)
+        return changed
 
     async def remove_member(
-        self, organization_id: str, member: str, *, context: Context, named_by: MemberKey = "user_id"
+        self,
+        organization_id: str,
+        member: str,
+        *,
+        context: Context,
+        named_by: MemberKey = "user_id",
+        confirms: bool = True,
     ) -> Member:
         """
         Remove a member, whose API keys for the organization end; everybody may remove themselves.
 
+        Keys of service accounts that they made live on, and the owners are told of them.
+
+        Args:
+            confirms: Whether the caller knows that API keys of the member end by it.
+
         Raises:
+            MemberHasApiKeys: There are such keys, and nobody confirmed it; ``details`` names them.
             UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
             Forbidden: The member's role stands above the caller's own, or that may remove nobody.
             LastOwner: Nobody would own the organization.
         """
         principal = context.caller
 
-        def end_membership(tx: Transaction) -> Member:
+        def end_membership(tx: Transaction) -> tuple[Member, Sequence[MailMessage]]:
             held = lock_organization(tx, principal, organization_id, admits_due=True)
             found = find_member(tx, organization_id, member, named_by=named_by)
             leaves = found is not None and found.user_id == principal.user_id
@@ -510,10 +550,46 @@ class ManageOrganizations:
             if held.stands_below(found.role):
                 raise Forbidden
             keep_an_owner(tx, found)
+            if not confirms:
+                check_no_keys(tx, found)
             remove_member(tx, found, reason="left" if leaves else "removed")
-            return found
+            return found, self._told_of_made_keys(tx, held.organization, found)
 
-        return await self._services.transactions.run(end_membership, context)
+        removed, mails = await self._services.transactions.run(end_membership, context)
+        self._post(mails)
+        return removed
+
+    def _told_of_made_keys(
+        self, tx: Transaction, organization: Organization, member: Member
+    ) -> Sequence[MailMessage]:
+        return tell_of_made_keys(tx, self._services, organization, member.user_id, name=member.name)
+
+    def _post(self, mails: Sequence[MailMessage]) -> None:
+        for mail in mails:
+            self._services.background.post(mail)
+
+    async def list_keys_that_would_end(
+        self, organization_id: str, user_id: str, *, context: Context
+    ) -> tuple[Member, Sequence[OwnedApiKey]]:
+        """
+        Read a member and those of their API keys that removing them would end.
+
+        Raises:
+            UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
+            Forbidden: The caller may not remove them.
+        """
+        principal = context.caller
+
+        def read_keys(tx: Transaction) -> tuple[Member, Sequence[OwnedApiKey]]:
+            seen = see_organization(tx, principal, organization_id)
+            if user_id != principal.user_id:
+                seen.require("member:delete")
+            member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
+            if seen.stands_below(member.role):
+                raise Forbidden
+            return member, keys_of_member(tx, member)
+
+        return await self._services.transactions.read(read_keys, context)
 
     async def leave(self, organization_id: str, *, context: Context) -> Member:
         """
@@ -524,7 +600,7 @@ class ManageOrganizations:
             LastOwner: Nobody would own the organization.
         """
         principal = context.caller
-        return await self.remove_member(organization_id, principal.user_id, context=context)
+        return await self.remove_member(organization_id, principal.require_user(), context=context)
 
 
 def delete_held_organization(tx: Transaction, organization: Organization, by: Member) -> None:
@@ -541,6 +617,32 @@ def delete_held_organization(tx: Transaction, organization: Organization, by: Me
     tx.organizations.delete(organization.id, now=tx.now)
     details = {"name": organization.name, "slug": organization.slug}
     record(tx, ORGANIZATION_DELETED, by, details=details)
+
+
+def _list_of(
+    tx: Transaction,
+    principal: Principal,
+    *,
+    only: Collection[str] | None,
+    limit: int,
+    after: Position | None = None,
+    newest_first: bool = False,
+) -> Sequence[tuple[Organization, str | None]]:
+    """List the organizations that the caller is in; of a service account, its own, if it is among *only*."""
+    if principal.service_account_id is None:
+        return tx.organizations.list_of(
+            principal.require_user(), only=only, after=after, limit=limit, newest_first=newest_first
+        )
+    own = principal.organization_id
+    found = tx.organizations.find(own) if own is not None and (only is None or own in only) else None
+    is_beyond = found is not None and (after is None or (found.created_at, found.id) > after)
+    return [(found, None)] if found is not None and is_beyond else []
+
+
+def _shown_invitations(tx: Transaction, principal: Principal, seen: SeenOrganization) -> Sequence[Invitation]:
+    if principal.kind != "session" or not isinstance(seen, Membership) or not seen.may("invitation:read"):
+        return []
+    return see_invitations(tx, principal, seen).items
 
 
 def _apply(organization: Organization, changes: OrganizationChanges) -> Organization:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
+from czo_auth.core.api_keys.key import OwnedApiKey
+from czo_auth.core.api_keys.store import KeyFilter
 from czo_auth.core.errors import (
     Forbidden,
     LastOwner,
+    MemberHasApiKeys,
     OrganizationScopeMismatch,
     SessionRequired,
     UnknownMember,
@@ -18,6 +21,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.api_keys.manage import revoke_keys
 from czo_auth.core.flows.demanded_factor import check_factor
+from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
@@ -30,15 +34,20 @@ MemberKey = Literal["user_id", "member_id", "email"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
-    """An organization and what the caller is in it."""
+class SeenOrganization:
+    """
+    An organization and what the caller may do in it.
+
+    Attributes:
+        role: The caller's; None for a service account.
+    """
 
     organization: Organization
-    member: Member
+    role: str | None
 
     def may(self, permission: str) -> bool:
         """Return whether the caller has *permission* here."""
-        return roles.may(self.member.role, permission)
+        return roles.may(self.role, permission)
 
     def require(self, permission: str) -> None:
         """
@@ -50,9 +59,32 @@ class Membership:
         if not self.may(permission):
             raise Forbidden
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership(SeenOrganization):
+    """An organization that the caller is a member of."""
+
+    role: str
+    member: Member
+
     def stands_below(self, role: str) -> bool:
         """Return whether *role* stands above the caller's own, who therefore may not touch it."""
-        return roles.outranks(self.member.role, role)
+        return roles.outranks(self.role, role)
+
+
+def view_organization(tx: Transaction, principal: Principal, organization_id: str) -> SeenOrganization:
+    """
+    Read the organization of a service account, or one that the caller is in; only to look at it.
+
+    Raises:
+        UnknownOrganization, OrganizationScopeMismatch, OrganizationTwoFactorRequired: As ``see_organization``.
+    """
+    if principal.service_account_id is None:
+        return see_organization(tx, principal, organization_id)
+    organization = tx.organizations.find(organization_id) if acts_in(principal, organization_id) else None
+    if organization is None:
+        raise UnknownOrganization
+    return SeenOrganization(organization=organization, role=None)
 
 
 def see_organization(
@@ -65,11 +97,12 @@ def see_organization(
         admits_due: Whether somebody may go on without the factor that the organization demands: to leave it.
 
     Raises:
+        UserRequired: A service account asks.
         UnknownOrganization: There is none, or the caller is not in it: nobody can tell which.
         OrganizationScopeMismatch: The API key acts in another one.
         OrganizationTwoFactorRequired: It demands a factor that the caller does not have.
     """
-    member = tx.organizations.find_member(organization_id, principal.user_id)
+    member = tx.organizations.find_member(organization_id, principal.require_user())
     organization = tx.organizations.find(organization_id) if member is not None else None
     if member is None or organization is None:
         raise UnknownOrganization
@@ -77,7 +110,7 @@ def see_organization(
         raise OrganizationScopeMismatch
     if not admits_due:
         check_factor(tx, member)
-    return Membership(organization=organization, member=shown_member(principal, member))
+    return Membership(organization=organization, role=member.role, member=shown_member(principal, member))
 
 
 def shown_member(principal: Principal, member: Member) -> Member:
@@ -212,6 +245,23 @@ def remove_member(tx: Transaction, member: Member, *, reason: str) -> None:
         raise UnknownMember
     revoke_keys(tx, user_id=member.user_id, organization_id=member.organization_id, reason=f"member_{reason}")
     dismiss(tx, member, reason=reason)
+
+
+def keys_of_member(tx: Transaction, member: Member) -> Sequence[OwnedApiKey]:
+    """Read the first API keys that end with a membership."""
+    theirs = KeyFilter(owner=member.user_id, unexpired=True)
+    return tx.api_keys.list_acting(member.organization_id, theirs, limit=DEFAULT_PAGE, now=tx.now)
+
+
+def check_no_keys(tx: Transaction, member: Member) -> None:
+    """
+    Refuse to end API keys that nobody thought of.
+
+    Raises:
+        MemberHasApiKeys
+    """
+    if found := keys_of_member(tx, member):
+        raise MemberHasApiKeys(details=[(("apiKeys", each.key.id), each.key.name) for each in found])
 
 
 def dismiss(tx: Transaction, member: Member, *, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
@@ -21,9 +21,11 @@ from czo_auth.core.flows.organizations.membership import (
     record,
     remove_member,
 )
+from czo_auth.core.flows.organizations.owners import tell_of_made_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.limits import MAX_MEMBERS
+from czo_auth.core.mail import MailMessage
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
@@ -144,18 +146,23 @@ class OperateOrganizations:
         """
         _check_role(role)
 
-        def set_role(tx: Transaction) -> Member:
-            _lock(tx, organization_id)
+        def set_role(tx: Transaction) -> tuple[Member, Sequence[MailMessage]]:
+            organization = _lock(tx, organization_id)
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             if member.role == role:
-                return member
+                return member, ()
             keep_an_owner(tx, member)
             tx.organizations.set_role(organization_id, user_id, role=role)
             details = {"role": role, "previousRole": member.role}
             record(tx, types.ROLE_CHANGED, member, details=details)
-            return known_member(tx.organizations.find_member(organization_id, user_id))
+            mails: Sequence[MailMessage] = ()
+            if roles.outranks(role, member.role):
+                mails = tell_of_made_keys(tx, self._services, organization, user_id, name=member.name)
+            return known_member(tx.organizations.find_member(organization_id, user_id)), mails
 
-        return await self._services.transactions.run(set_role, context)
+        changed, mails = await self._services.transactions.run(set_role, context)
+        self._post(mails)
+        return changed
 
     async def remove_member(self, organization_id: str, user_id: str, *, context: Context) -> None:
         """
@@ -166,13 +173,18 @@ class OperateOrganizations:
             LastOwner: Nobody would own the organization.
         """
 
-        def end_membership(tx: Transaction) -> None:
-            _lock(tx, organization_id)
+        def end_membership(tx: Transaction) -> Sequence[MailMessage]:
+            organization = _lock(tx, organization_id)
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             keep_an_owner(tx, member)
             remove_member(tx, member, reason="removed")
+            return tell_of_made_keys(tx, self._services, organization, user_id, name=member.name)
 
-        await self._services.transactions.run(end_membership, context)
+        self._post(await self._services.transactions.run(end_membership, context))
+
+    def _post(self, mails: Sequence[MailMessage]) -> None:
+        for mail in mails:
+            self._services.background.post(mail)
 
 
 def _lock(tx: Transaction, organization_id: str) -> Organization:

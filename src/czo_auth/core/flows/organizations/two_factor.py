@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from czo_auth.core.api_keys.store import KeyFilter
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import Forbidden, TwoFactorNotEnabled, ValidationFailed
 from czo_auth.core.events import types
@@ -37,6 +38,8 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 
 _AT_ONCE = 200
+_SERVICE_ACCOUNT_KEYS = KeyFilter(of_service_accounts=True, unexpired=True)
+"""They act for no member: no rule about members' factors refuses them."""
 POLICY_FIELDS = frozenset({"require_two_factor_from", "two_factor_grace_days"})
 """Fields of an organization that owners alone change, with recent proof."""
 
@@ -70,7 +73,8 @@ class FactorReport:
     Who would be refused under a rule, as of now.
 
     Attributes:
-        keys, keys_refused: Live API keys of the organization.
+        keys: Live API keys of the organization, those of service accounts too.
+        keys_refused: Those of members who would be refused.
     """
 
     members: Sequence[ReportedMember]
@@ -116,7 +120,8 @@ class OrganizationFactors:
             return FactorReport(
                 members=reported,
                 total=len(reported),
-                keys=sum(each.member.live_keys for each in reported),
+                keys=sum(each.member.live_keys for each in reported)
+                + tx.api_keys.count_acting(organization_id, _SERVICE_ACCOUNT_KEYS, now=tx.now),
                 keys_refused=sum(each.member.live_keys for each in reported if each.would_be_refused),
             )
 
@@ -162,7 +167,7 @@ class OrganizationFactors:
                 since=since,
                 until=until,
                 reason=reason,
-                by=principal.user_id,
+                by=principal.require_user(),
             )
             tx.factor_rules.put_exemption(exemption, joined_at=member.created_at)
             tx.factor_rules.apply(organization_id, user_id=user_id)

@@ -116,7 +116,7 @@ class Ceremonies:
 
 def bind_to_session(kind: Kind, principal: Principal) -> Binding:
     """Bind a ceremony to the caller's session and its renewals."""
-    return Binding(kind=kind, owner=principal.lineage_id or "", user_id=principal.user_id)
+    return Binding(kind=kind, owner=principal.lineage_id or "", user_id=principal.require_user())
 
 
 def bind_to_challenge(challenge: str) -> Binding:

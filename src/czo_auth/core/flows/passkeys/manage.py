@@ -31,7 +31,7 @@ class ManagePasskeys:
 
     async def list(self, principal: Principal) -> Sequence[Passkey]:
         """List the caller's passkeys, newest first."""
-        return await self._services.transactions.read(lambda tx: tx.passkeys.list(principal.user_id))
+        return await self._services.transactions.read(lambda tx: tx.passkeys.list(principal.require_user()))
 
     async def rename(self, passkey_id: str, *, name: str, context: Context) -> Passkey:
         """
@@ -45,13 +45,13 @@ class ManagePasskeys:
             raise PasskeyNotFound
 
         def rename(tx: Transaction) -> Passkey:
-            if not tx.passkeys.rename(principal.user_id, passkey_id, name=name):
+            if not tx.passkeys.rename(principal.require_user(), passkey_id, name=name):
                 raise PasskeyNotFound
             audit_event = AuditEvent(
                 action=PASSKEY_RENAMED, user_id=principal.user_id, details={"passkeyId": passkey_id}
             )
             tx.record(audit_event)
-            renamed = tx.passkeys.find(principal.user_id, passkey_id)
+            renamed = tx.passkeys.find(principal.require_user(), passkey_id)
             if renamed is None:
                 raise PasskeyNotFound
             return renamed

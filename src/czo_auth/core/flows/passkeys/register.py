@@ -138,7 +138,7 @@ class RegisterPasskey:
             return None
 
         def read(tx: Transaction) -> bool:
-            user = tx.users.find(principal.user_id)
+            user = tx.users.find(principal.require_user())
             return (
                 user is not None
                 and user.has_factor
@@ -192,7 +192,7 @@ class RegisterPasskey:
         credential = await self._verify(
             response, challenge=challenge, rp_id=rp_id, needs_presence=not quietly, context=context
         )
-        passkey = _new_passkey(principal.user_id, credential, name=name, rp_id=rp_id, now=context.now)
+        passkey = _new_passkey(principal.require_user(), credential, name=name, rp_id=rp_id, now=context.now)
         shown = await self._new_codes(principal, enables_two_factor=enables_two_factor and not quietly)
         hashed = await services.hashing.hash_codes(shown) if shown else []
         user, issued = await services.transactions.run(
@@ -235,7 +235,7 @@ class RegisterPasskey:
         """Make the backup codes of a passkey that is about to turn two factors on; none where it does not."""
 
         def read(tx: Transaction) -> list[codes.BackupCode]:
-            user = tx.users.find(principal.user_id)
+            user = tx.users.find(principal.require_user())
             if user is None:
                 raise InvalidToken
             demanded = demands_two_factor(self._services, tx, user)
@@ -249,7 +249,7 @@ class RegisterPasskey:
     def _store_passkey(
         self, tx: Transaction, principal: Principal, passkey: Passkey, hashed: Sequence[HashedCode]
     ) -> tuple[User, IssuedSession | None]:
-        user = tx.users.lock(principal.user_id)
+        user = tx.users.lock(principal.require_user())
         if user is None or user.banned_at is not None:
             raise InvalidToken
         if principal.session_id is None or tx.sessions.find(principal.session_id) is None:

@@ -70,7 +70,7 @@ class PasskeySecondStep:
         rp_id = self._ceremonies.rp_id
         binding = bind_to_session("step_up", principal)
         return await self._services.transactions.read(
-            lambda tx: self._options(tx, principal.user_id, binding, rp_id=rp_id), context
+            lambda tx: self._options(tx, principal.require_user(), binding, rp_id=rp_id), context
         )
 
     def _options(self, tx: Transaction, user_id: str, binding: Binding, *, rp_id: str) -> Options:
@@ -162,14 +162,14 @@ class PasskeySecondStep:
         verified = await self._check(
             response,
             bind_to_session("step_up", principal),
-            principal.user_id,
+            principal.require_user(),
             ceremony=ceremony,
             rp_id=rp_id,
             context=context,
         )
 
         def grant(tx: Transaction) -> tuple[User, IssuedSession] | Refusal:
-            user = tx.users.lock(principal.user_id)
+            user = tx.users.lock(principal.require_user())
             if user is None or user.banned_at is not None:
                 return AuthenticationFailed()
             by_user = context.by(user.id, verified.passkey.method)

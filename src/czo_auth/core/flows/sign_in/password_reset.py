@@ -48,7 +48,7 @@ class Passwords:
             PasswordTooShort, PasswordTooLong, PasswordCompromised: *new* may not be chosen.
         """
         principal = context.caller
-        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
+        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.require_user()))
         if user is None:
             raise InvalidToken
         await self._proof.password(user, current, context=context)

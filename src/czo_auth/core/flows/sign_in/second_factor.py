@@ -78,11 +78,11 @@ class SecondFactor:
         principal = context.caller
         await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
         proved = await self._prove.for_user(
-            principal.user_id, code, kind, session_id=principal.session_id, context=context
+            principal.require_user(), code, kind, session_id=principal.session_id, context=context
         )
 
         def grant(tx: Transaction) -> tuple[User, IssuedSession]:
-            user = tx.users.lock_active(principal.user_id)
+            user = tx.users.lock_active(principal.require_user())
             if user is None:
                 raise InvalidToken
             consume_code(tx, proved)
@@ -97,7 +97,7 @@ class SecondFactor:
             return user, issued
 
         user, issued = await self._services.transactions.run(
-            grant, context.by(principal.user_id, proved.method)
+            grant, context.by(principal.require_user(), proved.method)
         )
         return signed_in(self._services, user, issued, now=context.now)
 

@@ -39,7 +39,7 @@ class ManageSessions:
 
         def read_session(tx: Transaction) -> tuple[Session | None, User | None]:
             session = tx.sessions.find(principal.session_id) if principal.session_id else None
-            return session, tx.users.find(principal.user_id)
+            return session, tx.users.find(principal.require_user())
 
         session, user = await self._services.transactions.read(read_session)
         if session is None or user is None:
@@ -50,7 +50,7 @@ class ManageSessions:
         """List the user's live sessions, newest first."""
         principal, idle = context.caller, self._services.policies.sessions.idle
         found = await self._services.transactions.read(
-            lambda tx: tx.sessions.list_live(principal.user_id, now=context.now)
+            lambda tx: tx.sessions.list_live(principal.require_user(), now=context.now)
         )
         return [
             one
@@ -96,8 +96,8 @@ class ManageSessions:
         principal = context.caller
 
         def end(tx: Transaction) -> None:
-            tx.users.lock(principal.user_id)
-            end_sessions(tx, principal.user_id, reason="revoked", keep=principal.session_id)
+            tx.users.lock(principal.require_user())
+            end_sessions(tx, principal.require_user(), reason="revoked", keep=principal.session_id)
 
         await self._services.transactions.run(end, context)
 
@@ -106,8 +106,8 @@ class ManageSessions:
         principal = context.caller
 
         def end(tx: Transaction) -> None:
-            tx.users.lock(principal.user_id)
-            end_sessions(tx, principal.user_id, reason="revoked")
+            tx.users.lock(principal.require_user())
+            end_sessions(tx, principal.require_user(), reason="revoked")
 
         await self._services.transactions.run(end, context)
 
@@ -120,7 +120,7 @@ class ManageSessions:
 
         def end(tx: Transaction) -> None:
             if tx.sessions.revoke(session_id, reason="signed_out", now=tx.now):
-                record_revoked(tx, principal.user_id, session_id, reason="signed_out")
+                record_revoked(tx, principal.require_user(), session_id, reason="signed_out")
 
         await self._services.transactions.run(end, context)
 
@@ -140,7 +140,7 @@ class ManageSessions:
         actor_type = self._services.actors.get(actor)
 
         def switch(tx: Transaction) -> tuple[User, IssuedSession] | SecondFactorRequired:
-            user = tx.users.lock_active(principal.user_id)
+            user = tx.users.lock_active(principal.require_user())
             if user is None:
                 raise InvalidToken
             if actor_type.name not in user.actor_types:

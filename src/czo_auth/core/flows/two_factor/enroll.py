@@ -77,7 +77,7 @@ class EnableTwoFactor:
         """
         principal = context.caller
         await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
-        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
+        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.require_user()))
         if user is None:
             raise InvalidToken
         if user.has_totp and not replace:
@@ -154,7 +154,9 @@ class EnableTwoFactor:
             return None
         enrollment, step, failures, hashed_already = attempt
         if step is None:
-            await record_wrong_code(self._services, principal.user_id, failures, "otp", context=context)
+            await record_wrong_code(
+                self._services, principal.require_user(), failures, "otp", context=context
+            )
             raise self._wrong(enrollment, code, now=context.now)
         hashed = None if hashed_already else await self._codes.finish(enrollment)
 
@@ -169,7 +171,7 @@ class EnableTwoFactor:
         self, tx: Transaction, principal: Principal, code: str
     ) -> tuple[Enrollment, int | None, int, bool] | None:
         """Count the attempt, and find the step for which *code* is right."""
-        user_id = principal.user_id
+        user_id = principal.require_user()
         enrollment = tx.two_factor.find_enrollment(user_id, lineage_id=principal.lineage_id, now=tx.now)
         if enrollment is None:
             return None
@@ -197,7 +199,7 @@ class EnableTwoFactor:
         step: int,
         hashed: Sequence[HashedCode] | None,
     ) -> tuple[User, IssuedSession]:
-        user = tx.users.lock_active(principal.user_id)
+        user = tx.users.lock_active(principal.require_user())
         if user is None:
             raise InvalidToken
         two_factor = tx.two_factor
@@ -258,9 +260,9 @@ class EnableTwoFactor:
         read = self._services.transactions.read
         user, enrollment = await read(
             lambda tx: (
-                tx.users.find(principal.user_id),
+                tx.users.find(principal.require_user()),
                 tx.two_factor.find_enrollment(
-                    principal.user_id, lineage_id=principal.lineage_id, now=context.now
+                    principal.require_user(), lineage_id=principal.lineage_id, now=context.now
                 ),
             )
         )

@@ -76,7 +76,7 @@ class ManageTwoFactor:
         principal = context.caller
 
         def read_status(tx: Transaction) -> TwoFactorStatus:
-            user = tx.users.find(principal.user_id)
+            user = tx.users.find(principal.require_user())
             if user is None:
                 raise InvalidToken
             factor = tx.two_factor.find_factor(user.id)
@@ -155,7 +155,7 @@ class ManageTwoFactor:
         """
         principal = context.caller
         user = await self._services.transactions.read(
-            lambda tx: self._check_policy(tx, tx.users.find(principal.user_id), everything=everything),
+            lambda tx: self._check_policy(tx, tx.users.find(principal.require_user()), everything=everything),
             context,
         )
         if not user.has_totp and not everything:
@@ -200,7 +200,7 @@ class ManageTwoFactor:
         return user
 
     async def _find_user(self, principal: Principal) -> User:
-        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
+        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.require_user()))
         if user is None:
             raise InvalidToken
         return user

@@ -204,7 +204,7 @@ class Reauthentication:
     async def _find_caller(self, principal: Principal) -> tuple[str, User]:
         if principal.session_id is None:
             raise SessionRequired
-        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.user_id))
+        user = await self._services.transactions.read(lambda tx: tx.users.find(principal.require_user()))
         if user is None:
             raise InvalidToken
         return principal.session_id, user

@@ -93,7 +93,7 @@ class Recovery:
             reset = Reset(
                 id=new_id(tx.now),
                 user_id=user.id,
-                asked_by=principal.user_id,
+                asked_by=principal.require_user(),
                 reason=reason,
                 asked_at=tx.now,
                 due_at=tx.now + wait,
@@ -177,7 +177,7 @@ class Recovery:
             NotFound: None waits.
         """
         principal = context.caller
-        await self._cancel(principal.user_id, "user_cancelled", context=context)
+        await self._cancel(principal.require_user(), "user_cancelled", context=context)
 
     async def _cancel(self, user_id: str, outcome: Outcome, *, context: Context) -> None:
         def cancel(tx: Transaction) -> None:

@@ -37,9 +37,9 @@ class TrustedDevices:
 
         def read(tx: Transaction) -> Page[TrustedDevice]:
             found = tx.two_factor.list_trusted_devices(
-                principal.user_id, after=after, limit=page.limit + 1, now=context.now
+                principal.require_user(), after=after, limit=page.limit + 1, now=context.now
             )
-            total = tx.two_factor.count_trusted_devices(principal.user_id, now=context.now)
+            total = tx.two_factor.count_trusted_devices(principal.require_user(), now=context.now)
             return page_of(found, page, total=total, position=lambda each: (each.created_at, each.id))
 
         return await self._services.transactions.read(read)
@@ -54,7 +54,7 @@ class TrustedDevices:
         principal = context.caller
 
         def drop(tx: Transaction) -> None:
-            if not tx.two_factor.drop_trusted_device(principal.user_id, device_id):
+            if not tx.two_factor.drop_trusted_device(principal.require_user(), device_id):
                 raise NotFound
             audit_event = AuditEvent(
                 action=DEVICE_TRUST_REVOKED, user_id=principal.user_id, details={"deviceId": device_id}
@@ -68,7 +68,7 @@ class TrustedDevices:
         principal = context.caller
 
         def drop(tx: Transaction) -> None:
-            tx.two_factor.drop_trusted_devices(principal.user_id)
+            tx.two_factor.drop_trusted_devices(principal.require_user())
             audit_event = AuditEvent(
                 action=DEVICE_TRUST_REVOKED, user_id=principal.user_id, details={"all": True}
             )

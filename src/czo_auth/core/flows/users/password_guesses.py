@@ -87,7 +87,7 @@ class PasswordGuesses:
             RateLimited: Too many wrong passwords; nothing was counted.
         """
         principal = context.caller
-        lineage = principal.lineage_id or principal.user_id
+        lineage = principal.lineage_id or principal.require_user()
         return await self._count([_counter(SINGLE_GUESSES, "session", lineage)], now=context.now)
 
     def forget_account(self, tx: Transaction, account: str) -> None:

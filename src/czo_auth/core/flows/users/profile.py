@@ -23,7 +23,7 @@ async def get_user(services: Services, principal: Principal) -> User:
     Raises:
         InvalidToken: There is no such user any more.
     """
-    user = await services.transactions.read(lambda tx: tx.users.find(principal.user_id))
+    user = await services.transactions.read(lambda tx: tx.users.find(principal.require_user()))
     if user is None:
         raise InvalidToken
     return user
@@ -72,7 +72,7 @@ async def update_profile(
     image = checked_image(image)
 
     def store_profile(tx: Transaction) -> None:
-        user = tx.users.lock(principal.user_id)
+        user = tx.users.lock(principal.require_user())
         if user is None:
             raise InvalidToken
         changed = [key for key, value in (("name", name), ("image", image)) if value is not None]

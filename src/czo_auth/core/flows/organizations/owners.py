@@ -1,0 +1,79 @@
+"""What owners of organizations are told about keys of service accounts, which belong to nobody in particular."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.store import KeyFilter
+from czo_auth.core.flows.api_keys.owners import owner_addresses
+from czo_auth.core.flows.services import Services
+from czo_auth.core.mail import MAX_MADE_KEYS, KeyEnding, MadeKey, MailMessage, compose_keys_made_by
+from czo_auth.core.mail import compose_service_account_key as compose_changed_key
+from czo_auth.core.organizations.organization import Organization
+from czo_auth.core.transaction import Transaction
+
+
+def tell_of_made_keys(
+    tx: Transaction, services: Services, organization: Organization, user_id: str, *, name: str
+) -> Sequence[MailMessage]:
+    """
+    Compose the mails that list the keys which somebody made or rotated, who was removed, demoted or banned.
+
+    Such keys live on; the owners decide whether to rotate them. Nothing is sent where there are none.
+
+    Args:
+        name: The person's.
+    """
+    made = KeyFilter(created_by=user_id, of_service_accounts=True, unexpired=True)
+    total = tx.api_keys.count_acting(organization.id, made, now=tx.now)
+    if total == 0:
+        return []
+    found = tx.api_keys.list_acting(organization.id, made, limit=MAX_MADE_KEYS, now=tx.now)
+    keys = [MadeKey(name=each.key.name, prefix=each.key.prefix) for each in found]
+    return [
+        compose_keys_made_by(
+            address,
+            keys,
+            total=total,
+            person=name,
+            organization=organization.name,
+            link=services.links.to_keys_made_by(organization.id, user_id),
+        )
+        for address in owner_addresses(tx, organization.id, but=user_id)
+    ]
+
+
+def tell_everywhere_of_made_keys(
+    tx: Transaction, services: Services, user_id: str, *, name: str
+) -> Sequence[MailMessage]:
+    """Compose the same mails in every organization where the person made keys, whether they are in it or not."""
+    mails: list[MailMessage] = []
+    for organization_id in tx.api_keys.list_organizations_with_keys_made_by(user_id):
+        organization = tx.organizations.find(organization_id)
+        if organization is not None:
+            mails += tell_of_made_keys(tx, services, organization, user_id, name=name)
+    return mails
+
+
+def tell_of_changed_key(
+    tx: Transaction, organization: Organization, key: ApiKey, what: KeyEnding, *, by: str | None
+) -> Sequence[MailMessage]:
+    """
+    Compose the mails to the owners about the key of a service account that *by* revoked or rotated.
+
+    The owner who did it is left out.
+    """
+    actor = None if by is None else tx.users.find(by)
+    return [
+        compose_changed_key(
+            address,
+            by="czo-auth" if actor is None else actor.name,
+            name=key.name,
+            prefix=key.prefix,
+            organization=organization.name,
+            what=what,
+            at=tx.now,
+        )
+        for address in owner_addresses(tx, organization.id, but=by)
+    ]

@@ -1,0 +1,271 @@
+"""API keys of service accounts: create and rotate."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.budgets import Budget, spend
+from czo_auth.core.context import Context
+from czo_auth.core.errors import ApiKeyLimitReached, Forbidden, InsufficientScope, NotFound
+from czo_auth.core.events import types
+from czo_auth.core.flows.api_keys.new_key import (
+    CreatedApiKey,
+    KeyOwner,
+    NewApiKey,
+    check_overlap,
+    check_replaceable,
+    draw_key,
+    find_longest_days,
+    key_event,
+    new_text,
+    store_key,
+    store_successor,
+)
+from czo_auth.core.flows.organizations.owners import tell_of_changed_key
+from czo_auth.core.flows.organizations.two_factor import Proof
+from czo_auth.core.flows.service_accounts.authority import Authority, Maker, known_account
+from czo_auth.core.flows.service_accounts.manage import NO_PROOF
+from czo_auth.core.flows.services import Services
+from czo_auth.core.limits import MAX_SERVICE_ACCOUNT_KEYS, MAX_SERVICE_ACCOUNT_KEYS_A_DAY
+from czo_auth.core.mail import MailMessage
+from czo_auth.core.service_accounts.account import ServiceAccount
+from czo_auth.core.transaction import Transaction
+
+PERMISSION = "apiKey:create"
+
+
+class ServiceAccountKeys:
+    """
+    What owners and admins do with the keys of service accounts.
+
+    A key has at most what its account has and what its maker may give at that moment (S38).
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._authority = Authority(services)
+
+    async def create(
+        self,
+        organization_id: str,
+        account_id: str,
+        new: NewApiKey,
+        *,
+        proof: Proof = NO_PROOF,
+        context: Context,
+    ) -> CreatedApiKey:
+        """
+        Create a key, with recent proof. It counts against nobody's own limit.
+
+        Raises:
+            ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the rate limit.
+            SessionRequired, UnknownOrganization, Forbidden, OrganizationTwoFactorRequired, ReauthenticationRequired,
+            InvalidPassword, InvalidCode, AccountLocked: See ``Authority.give``.
+            NotFound: There is no such account.
+            InsufficientScope: The account does not have one of the scopes, or the caller cannot give it.
+            LifetimeTooLong: The expiry lies beyond the longest life of the organization or the deployment.
+            ApiKeyLimitReached, RateLimited: The account has, or the organization made today, as many as are allowed.
+        """
+        drawn = self._draw(organization_id, account_id, new, context=context)
+
+        def check(tx: Transaction, maker: Maker) -> None:
+            check_new(tx, maker, drawn.api_key)
+
+        return await self._authority.give(
+            organization_id,
+            PERMISSION,
+            lambda tx, maker: self._store(tx, maker, drawn),
+            check=check,
+            proof=proof,
+            context=context,
+        )
+
+    async def operate_create(
+        self, organization_id: str, account_id: str, new: NewApiKey, *, context: Context
+    ) -> CreatedApiKey:
+        """
+        Create a key for an operator or the host's code.
+
+        Raises:
+            UnknownOrganization, NotFound, ValidationFailed, InsufficientScope, LifetimeTooLong, ApiKeyLimitReached,
+            RateLimited: As ``create``.
+        """
+        drawn = self._draw(organization_id, account_id, new, context=context)
+        return await self._authority.operate(
+            organization_id, lambda tx, maker: self._store(tx, maker, drawn), context=context
+        )
+
+    def _draw(
+        self, organization_id: str, account_id: str, new: NewApiKey, *, context: Context
+    ) -> CreatedApiKey:
+        owner = KeyOwner(service_account_id=account_id, created_by=context.user_id)
+        new = replace(new, organization_id=organization_id)
+        return draw_key(self._services, new, owner, now=context.now)
+
+    def _store(self, tx: Transaction, maker: Maker, drawn: CreatedApiKey) -> CreatedApiKey:
+        check_new(tx, maker, drawn.api_key)
+        spend_key(tx, maker)
+        longest_days = find_longest_days(self._services, maker.organization)
+        return replace(drawn, api_key=store_key(tx, drawn, longest_days=longest_days))
+
+    async def rotate(
+        self,
+        organization_id: str,
+        key_id: str,
+        *,
+        overlap: timedelta,
+        proof: Proof = NO_PROOF,
+        context: Context,
+    ) -> CreatedApiKey:
+        """
+        Give a key a successor with the same rights, with recent proof; the old one dies after *overlap*.
+
+        The owners are mailed, but for the one who does it.
+
+        Raises:
+            NotFound: No such key acts in the organization, or it expired.
+            Forbidden: It is a member's.
+            ApiKeyAlreadyRotated: It has a successor.
+            ValidationFailed: The overlap is out of bounds.
+            InsufficientScope: The caller cannot give one of its scopes.
+            ApiKeyLimitReached, RateLimited, SessionRequired, UnknownOrganization, OrganizationTwoFactorRequired,
+            ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: As ``create``.
+        """
+        check_overlap(self._services, overlap)
+        text = new_text(self._services)
+        made, mails = await self._authority.give(
+            organization_id,
+            PERMISSION,
+            lambda tx, maker: self._rotate(tx, maker, key_id, text=text, overlap=overlap),
+            check=lambda tx, maker: _check_rotation(tx, maker, key_id),
+            proof=proof,
+            context=context,
+        )
+        for mail in mails:
+            self._services.background.post(mail)
+        return CreatedApiKey(api_key=made, key=text)
+
+    async def operate_rotate(
+        self, organization_id: str, key_id: str, *, overlap: timedelta, context: Context
+    ) -> CreatedApiKey:
+        """
+        Rotate a key for an operator or the host's code.
+
+        Raises:
+            UnknownOrganization, NotFound, Forbidden, ApiKeyAlreadyRotated, ValidationFailed, InsufficientScope,
+            ApiKeyLimitReached, RateLimited: As ``rotate``.
+        """
+        check_overlap(self._services, overlap)
+        text = new_text(self._services)
+        made, mails = await self._authority.operate(
+            organization_id,
+            lambda tx, maker: self._rotate(tx, maker, key_id, text=text, overlap=overlap),
+            context=context,
+        )
+        for mail in mails:
+            self._services.background.post(mail)
+        return CreatedApiKey(api_key=made, key=text)
+
+    def _rotate(
+        self, tx: Transaction, maker: Maker, key_id: str, *, text: str, overlap: timedelta
+    ) -> tuple[ApiKey, Sequence[MailMessage]]:
+        old = _check_rotation(tx, maker, key_id)
+        check_replaceable(old, now=tx.now)
+        if overlap:
+            check_overlapping(tx, old.owner_id)
+        spend_key(tx, maker)
+        owner = KeyOwner(service_account_id=old.service_account_id, created_by=maker.user_id)
+        longest_days = find_longest_days(self._services, maker.organization)
+        made = store_successor(tx, old, owner, text=text, overlap=overlap, longest_days=longest_days)
+        tx.record(key_event(types.API_KEY_ROTATED, made, replaces=old.id))
+        return made, tell_of_changed_key(tx, maker.organization, old, "rotated", by=maker.user_id)
+
+    async def check_creation(
+        self, organization_id: str, account_id: str, scopes: Collection[str], *, context: Context
+    ) -> None:
+        """
+        Refuse unless the caller may create a key with these rights now; makes nothing.
+
+        Raises:
+            SessionRequired, UnknownOrganization, Forbidden, OrganizationTwoFactorRequired, ReauthenticationRequired,
+            NotFound, InsufficientScope: As ``create``.
+        """
+
+        def check(tx: Transaction, maker: Maker) -> None:
+            check_scopes(tx, maker, account_id, scopes)
+
+        await self._authority.check(organization_id, PERMISSION, check, context=context)
+
+
+def known_key(tx: Transaction, organization_id: str, key_id: str) -> ApiKey:
+    """
+    Read a key that acts in an organization.
+
+    Raises:
+        NotFound: There is none, or it was revoked.
+    """
+    key = tx.api_keys.find(key_id)
+    if key is None or key.organization_id != organization_id:
+        raise NotFound
+    return key
+
+
+def check_scopes(tx: Transaction, maker: Maker, account_id: str, scopes: Collection[str]) -> ServiceAccount:
+    """
+    Refuse to give a key more than its account has, or than the maker holds now.
+
+    Raises:
+        NotFound: There is no such account.
+        InsufficientScope
+    """
+    account = known_account(tx, maker.organization.id, account_id)
+    missing = [scope for scope in scopes if scope not in account.scopes]
+    if missing:
+        raise InsufficientScope.of(missing, "The service account does not have this scope.")
+    maker.check_grant(scopes)
+    return account
+
+
+def check_new(tx: Transaction, maker: Maker, key: ApiKey) -> None:
+    """
+    Refuse a new key of a service account by its scopes or its number.
+
+    Raises:
+        NotFound, InsufficientScope, ApiKeyLimitReached
+    """
+    account = check_scopes(tx, maker, key.service_account_id or "", key.scopes)
+    if tx.api_keys.count_live(account.id, now=tx.now) >= MAX_SERVICE_ACCOUNT_KEYS:
+        raise ApiKeyLimitReached("The service account has the maximum number of API keys. Revoke one first.")
+
+
+def check_overlapping(tx: Transaction, owner_id: str) -> None:
+    """
+    Refuse another rotated key that lives on.
+
+    Raises:
+        ApiKeyLimitReached
+    """
+    if tx.api_keys.count_overlapping(owner_id, now=tx.now) >= MAX_SERVICE_ACCOUNT_KEYS:
+        raise ApiKeyLimitReached
+
+
+def spend_key(tx: Transaction, maker: Maker) -> None:
+    """
+    Count a new key of a service account: short lives must not make an organization's rows grow without end.
+
+    Raises:
+        RateLimited
+    """
+    name = f"service_account_keys/{maker.organization.id}"
+    spend(tx, Budget(name=name, limit=MAX_SERVICE_ACCOUNT_KEYS_A_DAY))
+
+
+def _check_rotation(tx: Transaction, maker: Maker, key_id: str) -> ApiKey:
+    key = known_key(tx, maker.organization.id, key_id)
+    if key.service_account_id is None:
+        raise Forbidden("Only its owner can rotate a member's API key.")
+    maker.check_grant(key.scopes)
+    return key

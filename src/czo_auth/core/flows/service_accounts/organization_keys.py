@@ -1,0 +1,221 @@
+"""The keys that act in an organization: list, revoke, and transfer those of members to a service account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
+from czo_auth.core.api_keys.store import NO_FILTER, KeyFilter
+from czo_auth.core.context import Context
+from czo_auth.core.errors import Forbidden
+from czo_auth.core.events import types
+from czo_auth.core.flows.api_keys.manage import revoke_key
+from czo_auth.core.flows.api_keys.new_key import (
+    CreatedApiKey,
+    KeyOwner,
+    check_overlap,
+    check_replaceable,
+    find_longest_days,
+    key_event,
+    new_text,
+    store_successor,
+)
+from czo_auth.core.flows.organizations.membership import Membership
+from czo_auth.core.flows.organizations.owners import tell_of_changed_key
+from czo_auth.core.flows.organizations.two_factor import Proof
+from czo_auth.core.flows.service_accounts.authority import Authority, Maker, known_account
+from czo_auth.core.flows.service_accounts.keys import (
+    PERMISSION,
+    check_new,
+    check_overlapping,
+    known_key,
+    spend_key,
+)
+from czo_auth.core.flows.service_accounts.manage import NO_PROOF
+from czo_auth.core.flows.services import Services
+from czo_auth.core.mail import KeyEnding, MailMessage, compose_api_key_ended
+from czo_auth.core.organizations.organization import Organization
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
+from czo_auth.core.transaction import Transaction
+
+
+class OrganizationKeys:
+    """What owners and admins do with every key that acts in their organization. Admins may revoke owners' keys."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._authority = Authority(services)
+
+    async def list(
+        self,
+        organization_id: str,
+        wanted: KeyFilter = NO_FILTER,
+        page: PageQuery = FIRST_PAGE,
+        *,
+        context: Context,
+    ) -> Page[OwnedApiKey]:
+        """
+        List the keys that act in an organization, newest first.
+
+        Raises:
+            SessionRequired, UnknownOrganization, Forbidden: See ``Authority.read``.
+            ValidationFailed: By the cursor.
+        """
+        return await self._authority.read(
+            organization_id,
+            "apiKey:read",
+            lambda tx, _: list_acting_keys(tx, organization_id, wanted, page),
+            context=context,
+        )
+
+    async def list_of_account(
+        self, organization_id: str, account_id: str, page: PageQuery = FIRST_PAGE, *, context: Context
+    ) -> Page[OwnedApiKey]:
+        """
+        List the keys of a service account, newest first.
+
+        Raises:
+            SessionRequired, UnknownOrganization, Forbidden, ValidationFailed: As ``list``.
+            NotFound: There is no such account.
+        """
+
+        def read_keys(tx: Transaction, _: Membership) -> Page[OwnedApiKey]:
+            account = known_account(tx, organization_id, account_id)
+            return list_acting_keys(tx, organization_id, KeyFilter(owner=account.id), page)
+
+        return await self._authority.read(organization_id, "apiKey:read", read_keys, context=context)
+
+    async def get(self, organization_id: str, key_id: str, *, context: Context) -> ApiKey:
+        """
+        Read one key that acts in an organization.
+
+        Raises:
+            SessionRequired, UnknownOrganization, Forbidden: See ``Authority.read``.
+            NotFound: No such key acts there.
+        """
+        return await self._authority.read(
+            organization_id,
+            "apiKey:read",
+            lambda tx, _: known_key(tx, organization_id, key_id),
+            context=context,
+        )
+
+    async def revoke(self, organization_id: str, key_id: str, *, context: Context) -> None:
+        """
+        End a key for good. Its owner is mailed: the member, or of a service account's key the organization's owners.
+
+        Raises:
+            SessionRequired, UnknownOrganization, Forbidden: See ``Authority.read``.
+            NotFound: No such key acts there.
+        """
+
+        def end_key(tx: Transaction, held: Membership) -> Sequence[MailMessage]:
+            key = known_key(tx, organization_id, key_id)
+            revoke_key(tx, key, reason="revoked_by_organization")
+            return _told(tx, held.organization, key, "revoked", by=held.member.user_id)
+
+        mails = await self._authority.change(organization_id, "apiKey:delete", end_key, context=context)
+        for mail in mails:
+            self._services.background.post(mail)
+
+    async def transfer(
+        self,
+        organization_id: str,
+        key_id: str,
+        account_id: str,
+        *,
+        overlap: timedelta,
+        proof: Proof = NO_PROOF,
+        context: Context,
+    ) -> CreatedApiKey:
+        """
+        Let a member's key go over to a service account with its scopes; the old one lives on for *overlap*.
+
+        Raises:
+            NotFound: There is no such account, no such key acts there, or it expired.
+            Forbidden: The key is a service account's already.
+            ApiKeyAlreadyRotated: It has a successor.
+            ValidationFailed: The overlap is out of bounds.
+            InsufficientScope: The account does not have one of its scopes, or the caller cannot give it.
+            ApiKeyLimitReached, RateLimited, SessionRequired, UnknownOrganization, OrganizationTwoFactorRequired,
+            ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``ServiceAccountKeys.create``.
+        """
+        check_overlap(self._services, overlap)
+        text = new_text(self._services)
+        transfer = self._transfer(key_id, account_id, text=text, overlap=overlap)
+        made, mails = await self._authority.give(
+            organization_id,
+            PERMISSION,
+            transfer,
+            check=lambda tx, maker: _check_transfer(tx, maker, key_id, account_id),
+            proof=proof,
+            context=context,
+        )
+        for mail in mails:
+            self._services.background.post(mail)
+        return CreatedApiKey(api_key=made, key=text)
+
+    def _transfer(
+        self, key_id: str, account_id: str, *, text: str, overlap: timedelta
+    ) -> Callable[[Transaction, Maker], tuple[ApiKey, Sequence[MailMessage]]]:
+        def transfer_key(tx: Transaction, maker: Maker) -> tuple[ApiKey, Sequence[MailMessage]]:
+            old = _check_transfer(tx, maker, key_id, account_id)
+            if overlap:
+                check_overlapping(tx, old.owner_id)
+            spend_key(tx, maker)
+            owner = KeyOwner(service_account_id=account_id, created_by=maker.user_id)
+            longest_days = find_longest_days(self._services, maker.organization)
+            made = store_successor(tx, old, owner, text=text, overlap=overlap, longest_days=longest_days)
+            moved = key_event(types.API_KEY_TRANSFERRED, made, replaces=old.id, previousUserId=old.user_id)
+            tx.record(moved)
+            return made, _told(tx, maker.organization, old, "transferred", by=maker.user_id)
+
+        return transfer_key
+
+
+def list_acting_keys(
+    tx: Transaction, organization_id: str, wanted: KeyFilter, page: PageQuery
+) -> Page[OwnedApiKey]:
+    """
+    List the keys that act in an organization, newest first. Who may is decided before.
+
+    Raises:
+        ValidationFailed: By the cursor.
+    """
+    found = tx.api_keys.list_acting(
+        organization_id, wanted, after=page.position, limit=page.limit + 1, now=tx.now
+    )
+    total = tx.api_keys.count_acting(organization_id, wanted, now=tx.now)
+    return page_of(found, page, total=total, position=lambda each: (each.key.created_at, each.key.id))
+
+
+def _check_transfer(tx: Transaction, maker: Maker, key_id: str, account_id: str) -> ApiKey:
+    key = known_key(tx, maker.organization.id, key_id)
+    if key.user_id is None:
+        raise Forbidden("This API key belongs to a service account already.")
+    check_replaceable(key, now=tx.now)
+    check_new(tx, maker, replace(key, user_id=None, service_account_id=account_id))
+    return key
+
+
+def _told(
+    tx: Transaction, organization: Organization, key: ApiKey, what: KeyEnding, *, by: str | None
+) -> Sequence[MailMessage]:
+    if key.user_id is None:
+        return tell_of_changed_key(tx, organization, key, what, by=by)
+    owner = tx.users.find(key.user_id)
+    actor = None if by is None else tx.users.find(by)
+    if owner is None or key.user_id == by:
+        return []
+    mail = compose_api_key_ended(
+        owner.mail_address,
+        by="czo-auth" if actor is None else actor.name,
+        name=key.name,
+        prefix=key.prefix,
+        organization=organization.name,
+        what=what,
+        at=tx.now,
+    )
+    return [mail]

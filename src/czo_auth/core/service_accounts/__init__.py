@@ -1,0 +1,1 @@
+"""Service accounts: what API keys belong to that outlive people."""

@@ -1,0 +1,469 @@
+"""Service accounts and their keys, which outlive people (docs/reference/rest.md; S38)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from czo_auth.core.context import system_context
+from czo_auth.core.mail import MailMessage
+from tests.contract.acting import UNKNOWN, create_key, found, graphql, is_accepted, join, principal_of
+from tests.contract.api import Answer, Api
+from tests.contract.checks import accepted, refused
+from tests.contract.conftest import Deploy
+from tests.contract.deployments import Timed
+from tests.contract.people import Account, Session
+
+
+@dataclass
+class Acme:
+    """An organization with its owner and an admin, and what they do about service accounts."""
+
+    timed: Timed
+    id: str
+    boss: Account
+    owner: Session
+    account: Account
+    admin: Session
+
+    @property
+    def api(self) -> Api:
+        return self.timed.api
+
+    @property
+    def path(self) -> str:
+        return f"/organizations/{self.id}"
+
+    @property
+    def accounts(self) -> str:
+        return f"{self.path}/service-accounts"
+
+    @property
+    def member(self) -> str:
+        return f"{self.path}/members/{self.account.id}"
+
+    async def ask(self, session: Session | None = None, **more: object) -> Answer:
+        body = {"name": "deploy", "scopes": ["a:read", "a:write"], **more}
+        return await self.api.post(self.accounts, body, bearer=(session or self.owner).token)
+
+    async def create(self, session: Session | None = None, **more: object) -> dict[str, Any]:
+        shown: dict[str, Any] = accepted(await self.ask(session, **more), 201)["serviceAccount"]
+        return shown
+
+    async def ask_key(self, account_id: str, session: Session | None = None, **more: object) -> Answer:
+        path = f"{self.accounts}/{account_id}/api-keys"
+        body = {"name": "ci", "scopes": ["a:read"], **more}
+        return await self.api.post(path, body, bearer=(session or self.owner).token)
+
+    async def key(self, account_id: str, session: Session | None = None, **more: object) -> dict[str, Any]:
+        shown: dict[str, Any] = accepted(await self.ask_key(account_id, session, **more), 201)["apiKey"]
+        return shown
+
+    async def keys(self, query: str = "") -> list[dict[str, Any]]:
+        """List every key that acts there."""
+        body = accepted(await self.api.get(f"{self.path}/api-keys{query}", bearer=self.owner.token))
+        assert body["total"] == len(body["apiKeys"])
+        listed: list[dict[str, Any]] = body["apiKeys"]
+        return listed
+
+
+async def mailed(timed: Timed, kind: str, to: str) -> MailMessage:
+    """Wait for a mail."""
+    async with asyncio.timeout(10):
+        while True:
+            for message in timed.mail.messages:
+                if (message.kind, message.to) == (kind, to):
+                    return message
+            await asyncio.sleep(0.005)
+
+
+async def acme_of(timed: Timed) -> Acme:
+    boss, owner = await timed.people.newcomer()
+    account, admin = await timed.people.newcomer()
+    organization = await found(timed.api, owner)
+    await join(timed.api, owner, organization, (account, admin))
+    return Acme(timed, organization, boss, owner, account, admin)
+
+
+# --- the accounts ----------------------------------------------------------------------------------------------------
+@pytest.mark.each_database
+async def test_account_is_made_read_changed_and_deleted(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    made = await acme.create(acme.admin, description="The pipeline.")
+    assert made == {
+        "id": made["id"],
+        "organizationId": acme.id,
+        "name": "deploy",
+        "description": "The pipeline.",
+        "scopes": ["a:read", "a:write"],
+        "enabled": True,
+        "createdBy": acme.account.id,
+        "createdAt": made["createdAt"],
+        "lastUsedAt": None,
+    }
+    path = f"{acme.accounts}/{made['id']}"
+    assert accepted(await acme.api.get(path, bearer=acme.owner.token)) == {"serviceAccount": made}
+    listed = accepted(await acme.api.get(acme.accounts, bearer=acme.owner.token))
+    assert listed == {"serviceAccounts": [made], "total": 1, "nextCursor": None}
+    changes = {"name": "release", "description": None, "scopes": ["a:read"]}
+    changed = accepted(await acme.api.patch(path, changes, bearer=acme.owner.token))["serviceAccount"]
+    assert changed == {**made, **changes}
+    key = await acme.key(made["id"])
+    accepted(await acme.api.delete(path, bearer=acme.admin.token), 204)
+    assert not await is_accepted(acme.api, key["key"])
+    refused(await acme.api.get(path, bearer=acme.owner.token), 404, "NOT_FOUND")
+    assert await acme.keys() == []
+
+
+async def test_members_keys_and_strangers_have_no_say(timed_sqlite: Timed) -> None:
+    acme = await acme_of(timed_sqlite)
+    made = await acme.create()
+    own = await create_key(acme.api, acme.owner, organizationId=acme.id, scopes=["a:read"])
+    key = await acme.key(made["id"])
+    for bearer in (own["key"], key["key"]):
+        refused(await acme.api.get(acme.accounts, bearer=bearer), 403, "SESSION_REQUIRED")
+    _, stranger = await timed_sqlite.people.newcomer()
+    refused(await acme.ask(stranger), 404, "NOT_FOUND")
+    accepted(await acme.api.patch(acme.member, {"role": "member"}, bearer=acme.owner.token))
+    refused(await acme.ask(acme.admin), 403, "FORBIDDEN")
+    refused(await acme.ask_key(made["id"], acme.admin), 403, "FORBIDDEN")
+    for path in (acme.accounts, f"{acme.path}/api-keys"):
+        refused(await acme.api.get(path, bearer=acme.admin.token), 403, "FORBIDDEN")
+
+
+async def test_making_asks_for_recent_proof_and_takes_the_password_with_it(timed_sqlite: Timed) -> None:
+    acme = await acme_of(timed_sqlite)
+    made = await acme.create()
+    key = await acme.key(made["id"])
+    timed_sqlite.time.advance(hours=1)
+    rotate, path = f"{acme.path}/api-keys/{key['id']}/rotate", f"{acme.accounts}/{made['id']}"
+    refused(await acme.ask(), 403, "REAUTHENTICATION_REQUIRED")
+    refused(await acme.ask_key(made["id"]), 403, "REAUTHENTICATION_REQUIRED")
+    refused(await acme.api.post(rotate, {}, bearer=acme.owner.token), 403, "REAUTHENTICATION_REQUIRED")
+    wider = {"scopes": ["a:read", "a:write", "b:read"]}
+    refused(await acme.api.patch(path, wider, bearer=acme.owner.token), 403, "REAUTHENTICATION_REQUIRED")
+    accepted(await acme.api.patch(path, {"enabled": False}, bearer=acme.owner.token))
+    accepted(await acme.api.patch(path, {"scopes": ["a:read"]}, bearer=acme.owner.token))
+    refused(await acme.ask(password="not it at all"), 400, "INVALID_PASSWORD")
+    await acme.create(password=acme.boss.password)
+    proved = {**wider, "password": acme.boss.password}
+    accepted(await acme.api.patch(path, proved, bearer=acme.owner.token))
+
+
+async def test_more_than_a_hundred_accounts_are_refused(
+    timed_sqlite: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("czo_auth.core.flows.service_accounts.manage.MAX_SERVICE_ACCOUNTS", 2)
+    monkeypatch.setattr("czo_auth.core.flows.service_accounts.keys.MAX_SERVICE_ACCOUNT_KEYS", 2)
+    acme = await acme_of(timed_sqlite)
+    made = [await acme.create() for _ in range(2)]
+    refused(await acme.ask(), 409, "SERVICE_ACCOUNT_LIMIT_REACHED")
+    for _ in range(2):
+        await acme.key(made[0]["id"])
+    refused(await acme.ask_key(made[0]["id"]), 409, "API_KEY_LIMIT_REACHED")
+    await acme.key(made[1]["id"])
+    accepted(await acme.api.delete(f"{acme.accounts}/{made[0]['id']}", bearer=acme.owner.token), 204)
+    await acme.create()
+
+
+# --- scopes ----------------------------------------------------------------------------------------------------------
+async def test_nobody_gives_more_than_they_hold_and_a_key_no_more_than_its_account(deploy: Deploy) -> None:
+    rule = {"customer": ["a:read", "a:write"], "merchant": ["b:read"]}
+    timed = await deploy(scope_rule=rule)
+    acme = await acme_of(timed)
+    body = refused(await acme.ask(scopes=["a:read", "b:read"]), 403, "INSUFFICIENT_SCOPE")
+    assert [detail["loc"] for detail in body["details"]] == [["scopes", "b:read"]]
+    refused(await acme.ask(scopes=["api-keys:verify"]), 403, "INSUFFICIENT_SCOPE")
+    made = await acme.create(scopes=["a:read"])
+    answer = await acme.ask_key(made["id"], scopes=["a:read", "a:write"])
+    refused(answer, 403, "INSUFFICIENT_SCOPE")
+    assert answer.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="a:write"'
+    path = f"{acme.accounts}/{made['id']}"
+    wider = await acme.api.patch(path, {"scopes": ["a:read", "b:read"]}, bearer=acme.owner.token)
+    refused(wider, 403, "INSUFFICIENT_SCOPE")
+    accepted(await acme.api.patch(path, {"scopes": ["a:read", "a:write"]}, bearer=acme.owner.token))
+    key = await acme.key(made["id"], scopes=["a:read", "a:write"])
+    assert (await principal_of(acme.api, key["key"]))["scopes"] == ["a:read", "a:write"]
+    accepted(await acme.api.patch(path, {"scopes": ["a:write"]}, bearer=acme.owner.token))
+    assert (await principal_of(acme.api, key["key"]))["scopes"] == ["a:write"]
+
+
+# --- its keys --------------------------------------------------------------------------------------------------------
+@pytest.mark.each_database
+async def test_key_acts_for_no_user_and_only_in_its_organization(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    other = await found(acme.api, acme.owner, "Other")
+    made = await acme.create()
+    key = await acme.key(made["id"])
+    assert (key["userId"], key["serviceAccountId"], key["createdBy"]) == (None, made["id"], acme.boss.id)
+    assert key["organizationId"] == acme.id
+    principal = await principal_of(acme.api, key["key"])
+    assert principal == {
+        "kind": "api_key",
+        "userId": None,
+        "serviceAccountId": made["id"],
+        "actorType": None,
+        "organizationId": acme.id,
+        "organizationRole": None,
+        "aal": 1,
+        "amr": [],
+        "phishingResistant": False,
+        "scopes": ["a:read"],
+        "restrictedTo": None,
+        "apiKeyId": key["id"],
+    }
+    listed = accepted(await acme.api.get("/organizations", bearer=key["key"]))
+    assert [(each["id"], each["role"]) for each in listed["organizations"]] == [(acme.id, None)]
+    assert accepted(await acme.api.get(acme.path, bearer=key["key"]))["organization"]["role"] is None
+    members = accepted(await acme.api.get(f"{acme.path}/members", bearer=key["key"]))
+    assert [(each["email"], each["user"]["email"]) for each in members["members"]] == [(None, None)] * 2
+    elsewhere = await acme.api.get(f"/organizations/{other}", bearer=key["key"])
+    refused(elsewhere, 404, "NOT_FOUND")
+    for path in ("/api-keys", "/sessions", "/two-factor", f"{acme.path}/invitations"):
+        refused(await acme.api.get(path, bearer=key["key"]), 403, "SESSION_REQUIRED")
+    refused(await acme.api.get("/organization/get-active-member", bearer=key["key"]), 403, "USER_REQUIRED")
+
+
+async def test_graphql_tells_a_service_account_that_it_is_nobody_as_a_field_error(
+    timed_sqlite: Timed,
+) -> None:
+    acme = await acme_of(timed_sqlite)
+    key = await acme.key((await acme.create())["id"])
+    answer = await graphql(timed_sqlite, "{ myOrganizations { id role } me { id } }", key["key"])
+    assert answer.status_code == 200
+    (error,) = answer.json()["errors"]
+    assert (error["extensions"]["code"], error["path"]) == ("USER_REQUIRED", ["me"])
+    asked = f'{{ organization(id: "{acme.id}") {{ serviceAccounts {{ name }} }} }}'
+    refusal = await graphql(timed_sqlite, asked, key["key"])
+    assert refusal.json()["errors"][0]["extensions"]["code"] == "SESSION_REQUIRED"
+    alone = await graphql(timed_sqlite, "{ myOrganizations { id role } }", key["key"])
+    assert alone.json()["data"]["myOrganizations"] == [{"id": acme.id, "role": None}]
+
+
+async def test_graphql_shows_owners_the_accounts_and_keys_of_one_organization(timed_sqlite: Timed) -> None:
+    acme = await acme_of(timed_sqlite)
+    made = await acme.create()
+    key = await acme.key(made["id"])
+    fields = "{ serviceAccounts { id enabled } apiKeys { id createdBy owner { kind id name } } }"
+    answer = await graphql(timed_sqlite, f'{{ organization(id: "{acme.id}") {fields} }}', acme.owner.token)
+    owner = {"kind": "service_account", "id": made["id"], "name": "deploy"}
+    assert answer.json()["data"]["organization"] == {
+        "serviceAccounts": [{"id": made["id"], "enabled": True}],
+        "apiKeys": [{"id": key["id"], "createdBy": acme.boss.id, "owner": owner}],
+    }
+    nested = await graphql(timed_sqlite, f"{{ myOrganizations {fields} }}", acme.owner.token)
+    assert nested.status_code == 400
+    assert nested.json()["errors"][0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+
+
+@pytest.mark.each_database
+async def test_keys_live_on_when_their_maker_leaves_is_banned_or_is_deleted(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    made = await acme.create()
+    key = await acme.key(made["id"], acme.admin)
+    accepted(await acme.api.delete(acme.member, bearer=acme.owner.token), 204)
+    assert await is_accepted(acme.api, key["key"])
+    context = system_context(timed.clock())
+    await timed.auth.administration.ban(acme.account.id, reason="Gone.", context=context)
+    assert await is_accepted(acme.api, key["key"])
+    await timed.auth.delete_user.delete(acme.account.id, reason="Gone.", context=context)
+    assert await is_accepted(acme.api, key["key"])
+    (listed,) = await acme.keys(f"?createdBy={acme.account.id}")
+    assert listed["owner"] == {"kind": "service_account", "id": made["id"], "name": "deploy"}
+
+
+@pytest.mark.each_database
+async def test_disabled_account_and_deleted_organization_stop_keys_at_the_next_request(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    made = await acme.create()
+    key, path = await acme.key(made["id"]), f"{acme.accounts}/{made['id']}"
+    assert await is_accepted(acme.api, key["key"])
+    accepted(await acme.api.patch(path, {"enabled": False}, bearer=acme.owner.token))
+    assert not await is_accepted(acme.api, key["key"])
+    accepted(await acme.api.patch(path, {"enabled": True}, bearer=acme.owner.token))
+    assert await is_accepted(acme.api, key["key"])
+    accepted(await acme.api.delete(acme.path, bearer=acme.owner.token), 204)
+    assert not await is_accepted(acme.api, key["key"])
+
+
+async def test_last_use_of_an_account_is_that_of_its_keys(timed_sqlite: Timed) -> None:
+    acme = await acme_of(timed_sqlite)
+    made = await acme.create()
+    key = await acme.key(made["id"])
+    await principal_of(acme.api, key["key"])
+    await timed_sqlite.auth._housekeeping.flush_key_uses()
+    path = f"{acme.accounts}/{made['id']}"
+    shown = accepted(await acme.api.get(path, bearer=acme.owner.token))["serviceAccount"]
+    assert shown["lastUsedAt"] is not None
+
+
+# --- every key that acts there ---------------------------------------------------------------------------------------
+@pytest.mark.each_database
+async def test_organization_sees_every_key_that_acts_there_and_narrows_the_list(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    made = await acme.create()
+    theirs = await acme.key(made["id"], acme.admin)
+    timed.time.advance(seconds=1)
+    own = await create_key(acme.api, acme.owner, organizationId=acme.id)
+    await create_key(acme.api, acme.owner)
+    listed = await acme.keys()
+    assert [each["id"] for each in listed] == [own["id"], theirs["id"]]
+    assert [each["owner"]["kind"] for each in listed] == ["user", "service_account"]
+    assert (listed[0]["userId"], listed[0]["createdBy"]) == (acme.boss.id, acme.boss.id)
+    assert "key" not in listed[0]
+    for query, expected in {
+        f"?owner={acme.boss.id}": [own],
+        f"?owner={made['id']}": [theirs],
+        f"?createdBy={acme.account.id}": [theirs],
+        "?owner=nobody": [],
+        "?unusedSince=2020-01-01T00:00:00.000Z": [own, theirs],
+    }.items():
+        assert [each["id"] for each in await acme.keys(query)] == [each["id"] for each in expected], query
+    page = accepted(await acme.api.get(f"{acme.path}/api-keys?limit=1", bearer=acme.owner.token))
+    assert (page["total"], [each["id"] for each in page["apiKeys"]]) == (2, [own["id"]])
+    rest = await acme.api.get(
+        f"{acme.path}/api-keys?limit=1&cursor={page['nextCursor']}", bearer=acme.owner.token
+    )
+    assert [each["id"] for each in accepted(rest)["apiKeys"]] == [theirs["id"]]
+    account = await acme.api.get(f"{acme.accounts}/{made['id']}/api-keys", bearer=acme.owner.token)
+    assert [each["id"] for each in accepted(account)["apiKeys"]] == [theirs["id"]]
+    unknown = await acme.api.get(f"{acme.path}/api-keys?mine=yes", bearer=acme.owner.token)
+    refused(unknown, 400, "VALIDATION_ERROR")
+    refused(await acme.api.get(f"{acme.path}/api-keys?mine=yes"), 401, "UNAUTHORIZED")
+
+
+async def test_admin_revokes_an_owners_key_and_the_owner_is_mailed(timed_sqlite: Timed) -> None:
+    acme = await acme_of(timed_sqlite)
+    own = await create_key(acme.api, acme.owner, organizationId=acme.id)
+    free = await create_key(acme.api, acme.owner)
+    path = f"{acme.path}/api-keys"
+    accepted(await acme.api.delete(f"{path}/{own['id']}", bearer=acme.admin.token), 204)
+    assert not await is_accepted(acme.api, own["key"])
+    await mailed(timed_sqlite, "api_key_ended", acme.boss.email)
+    for unknown in (own["id"], free["id"], UNKNOWN, "none"):
+        refused(await acme.api.delete(f"{path}/{unknown}", bearer=acme.admin.token), 404, "NOT_FOUND")
+
+
+@pytest.mark.each_database
+async def test_service_accounts_key_is_rotated_and_a_members_is_not(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    made = await acme.create()
+    key = await acme.key(made["id"], acme.admin)
+    own = await create_key(acme.api, acme.owner, organizationId=acme.id)
+    path = f"{acme.path}/api-keys"
+    refused(await acme.api.post(f"{path}/{own['id']}/rotate", {}, bearer=acme.owner.token), 403, "FORBIDDEN")
+    body = {"overlapSeconds": 60}
+    answer = await acme.api.post(f"{path}/{key['id']}/rotate", body, bearer=acme.owner.token)
+    rotated = accepted(answer, 201)["apiKey"]
+    assert (rotated["serviceAccountId"], rotated["createdBy"]) == (made["id"], acme.boss.id)
+    assert rotated["scopes"] == key["scopes"]
+    assert await is_accepted(acme.api, key["key"])
+    timed.time.advance(seconds=61)
+    assert not await is_accepted(acme.api, key["key"])
+    assert await is_accepted(acme.api, rotated["key"])
+    again = await acme.api.post(f"{path}/{key['id']}/rotate", {}, bearer=acme.owner.token)
+    refused(again, 409, "API_KEY_ALREADY_ROTATED")
+
+
+@pytest.mark.each_database
+async def test_members_key_goes_over_to_a_service_account_and_the_old_one_lives_for_the_overlap(
+    timed: Timed,
+) -> None:
+    acme = await acme_of(timed)
+    made = await acme.create()
+    own = await create_key(acme.api, acme.admin, organizationId=acme.id, scopes=["a:read"])
+    wide = await create_key(acme.api, acme.admin, organizationId=acme.id, scopes=["c:read"])
+    body = {"serviceAccountId": made["id"], "overlapSeconds": 60}
+
+    async def transfer(key: dict[str, Any], **how: Any) -> Answer:
+        path = f"{acme.path}/api-keys/{key['id']}/transfer"
+        return await acme.api.post(path, body, bearer=acme.owner.token, **how)
+
+    refused(await transfer(wide), 403, "INSUFFICIENT_SCOPE")
+    once = {"idempotency-key": "once"}
+    moved = accepted(await transfer(own, headers=once), 201)["apiKey"]
+    assert accepted(await transfer(own, headers=once), 201)["apiKey"] == moved
+    refused(await transfer(own), 409, "API_KEY_ALREADY_ROTATED")
+    refused(await transfer(moved), 403, "FORBIDDEN")
+    assert (moved["userId"], moved["serviceAccountId"], moved["name"]) == (None, made["id"], own["name"])
+    assert (await principal_of(acme.api, own["key"]))["userId"] == acme.account.id
+    assert (await principal_of(acme.api, moved["key"]))["serviceAccountId"] == made["id"]
+    timed.time.advance(seconds=61)
+    assert not await is_accepted(acme.api, own["key"])
+    accepted(await acme.api.delete(acme.member, {"confirm": True}, bearer=acme.owner.token), 204)
+    assert await is_accepted(acme.api, moved["key"])
+
+
+# --- removing people -------------------------------------------------------------------------------------------------
+async def test_removing_a_member_with_keys_asks_for_confirmation_and_names_them(timed_sqlite: Timed) -> None:
+    acme = await acme_of(timed_sqlite)
+    key = await create_key(acme.api, acme.admin, organizationId=acme.id, name="nightly")
+    body = refused(await acme.api.delete(acme.member, bearer=acme.owner.token), 409, "MEMBER_HAS_API_KEYS")
+    assert body["details"] == [{"loc": ["apiKeys", key["id"]], "msg": "nightly"}]
+    assert await is_accepted(acme.api, key["key"])
+    answer = await acme.api.delete(acme.member, {"confirm": False}, bearer=acme.owner.token)
+    refused(answer, 409, "MEMBER_HAS_API_KEYS")
+    accepted(await acme.api.delete(acme.member, {"confirm": True}, bearer=acme.owner.token), 204)
+    assert not await is_accepted(acme.api, key["key"])
+
+
+@pytest.mark.parametrize("way", ["removed", "demoted", "banned", "deleted"])
+async def test_owners_are_told_which_keys_somebody_made_who_goes(timed_sqlite: Timed, way: str) -> None:
+    acme = await acme_of(timed_sqlite)
+    key = await acme.key((await acme.create())["id"], acme.admin, name="nightly build")
+    context = system_context(timed_sqlite.clock())
+    if way == "removed":
+        accepted(await acme.api.delete(acme.member, bearer=acme.owner.token), 204)
+    elif way == "demoted":
+        accepted(await acme.api.patch(acme.member, {"role": "viewer"}, bearer=acme.owner.token))
+    elif way == "banned":
+        await timed_sqlite.auth.administration.ban(acme.account.id, reason="Gone.", context=context)
+    else:
+        await timed_sqlite.auth.delete_user.delete(acme.account.id, reason=None, context=context)
+    message = await mailed(timed_sqlite, "api_keys_made_by", acme.boss.email)
+    assert "nightly build" in message.text
+    assert f"/organizations/{acme.id}/api-keys?createdBy={acme.account.id}" in message.text
+    assert await is_accepted(acme.api, key["key"])
+
+
+async def test_leak_of_a_service_accounts_key_is_mailed_to_every_owner(timed_sqlite: Timed) -> None:
+    acme = await acme_of(timed_sqlite)
+    accepted(await acme.api.patch(acme.member, {"role": "owner"}, bearer=acme.owner.token))
+    key = await acme.key((await acme.create())["id"])
+    accepted(await acme.api.post("/api-keys/report-leak", {"key": key["key"]}))
+    assert not await is_accepted(acme.api, key["key"])
+    for owner in (acme.boss, acme.account):
+        await mailed(timed_sqlite, "api_key_leaked", owner.email)
+
+
+# --- organizations that demand two factors ---------------------------------------------------------------------------
+async def test_rule_binds_makers_from_the_moment_it_is_set_and_no_key(timed_sqlite: Timed) -> None:
+    acme = await acme_of(timed_sqlite)
+    made = await acme.create()
+    key = await acme.key(made["id"])
+    acme.owner = await timed_sqlite.people.enroll(acme.boss, acme.owner)
+    later = (timed_sqlite.clock() + timedelta(days=30)).isoformat(timespec="milliseconds")
+    rule = {"requireTwoFactorFrom": later.replace("+00:00", "Z")}
+    accepted(await acme.api.patch(acme.path, rule, bearer=acme.owner.token))
+    path, rotate = f"{acme.accounts}/{made['id']}", f"{acme.path}/api-keys/{key['id']}/rotate"
+    wider = {"scopes": ["a:read", "a:write", "b:read"]}
+    for answer in (
+        await acme.ask(acme.admin),
+        await acme.ask_key(made["id"], acme.admin),
+        await acme.api.post(rotate, {}, bearer=acme.admin.token),
+        await acme.api.patch(path, wider, bearer=acme.admin.token),
+    ):
+        refused(answer, 403, "ORGANIZATION_TWO_FACTOR_REQUIRED")
+    accepted(await acme.api.patch(path, {"enabled": True}, bearer=acme.admin.token))
+    await acme.create(acme.owner)
+    timed_sqlite.time.advance(days=31)
+    assert await is_accepted(acme.api, key["key"])
+    report = await acme.api.get(
+        f"{acme.path}/two-factor-report",
+        bearer=(await timed_sqlite.people.sign_in(acme.boss)).token,
+    )
+    assert accepted(report)["apiKeys"] == {"total": 1, "wouldBeRefused": 0}
