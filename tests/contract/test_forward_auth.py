@@ -176,3 +176,62 @@ async def test_method_is_not_believed_from_anybody(timed: Timed) -> None:
     cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
     answer = await ask(timed, cookie=cookie, x_forwarded_method="GET")
     assert answer.status_code == 403
+
+
+TRAEFIK = {
+    "x-forwarded-method": "DELETE",
+    "x-forwarded-proto": "https",
+    "x-forwarded-host": "shop.example.com",
+    "x-forwarded-uri": "/orders/7?admin=true",
+    "x-forwarded-for": "203.0.113.9",
+    "x-forwarded-port": "443",
+    "x-forwarded-server": "traefik-1",
+    "x-real-ip": "203.0.113.9",
+    "accept-encoding": "gzip",
+}
+ENVOY = {
+    "x-envoy-internal": "true",
+    "x-envoy-expected-rq-timeout-ms": "250",
+    "x-forwarded-proto": "https",
+    "x-forwarded-for": "203.0.113.9",
+    "x-request-id": "7a6a0f5e-8d3b-9d5e-8f5f-0f1a2b3c4d5e",
+    "content-length": "0",
+}
+SHAPES = {
+    "Traefik": ("GET", "", "?scopes=a:b", TRAEFIK),
+    "Envoy": ("DELETE", "/orders/7", "?admin=true&scopes=a:b", ENVOY),
+    "Envoy at the root": ("GET", "/", "", ENVOY),
+    "Envoy with an odd path": ("POST", "/a//b/../c;d=e/%2e%2e/%2Fx", "?&&=&q=%20", ENVOY),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_requests_as_other_proxies_send_them(deploy: Deploy, shape: str) -> None:
+    timed = await deploy(trusted_proxies=("127.0.0.1",))
+    method, path, query, headers = SHAPES[shape]
+    account, session = await timed.people.newcomer()
+    key = await create_key(timed.api, session, scopes=["a:b"], allowedIps=["203.0.113.9"])
+    for bearer, status in ((key["key"], 200), ("czo_" + "A" * 43, 401), (None, 401)):
+        sent = {**headers, **({"authorization": f"Bearer {bearer}"} if bearer else {})}
+        address = f"/api/auth/forward-auth{path}{query}"
+        answer = await timed.api.http.request(method, address, headers=sent)
+        assert answer.status_code == status, answer.text
+        assert identity(answer)["user"] == (account.id if status == 200 else "")
+    # The client's address is the proxy's word for it, also for the key's allow-list.
+    elsewhere = {**headers, "x-forwarded-for": "198.51.100.1", "authorization": f"Bearer {key['key']}"}
+    answer = await timed.api.http.request(method, f"/api/auth/forward-auth{path}{query}", headers=elsewhere)
+    assert answer.status_code == 403
+
+
+async def test_traefiks_method_decides_over_a_cookie(deploy: Deploy) -> None:
+    timed = await deploy(trusted_proxies=("127.0.0.1",))
+    _, session = await timed.people.newcomer()
+    cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+    reads = {**TRAEFIK, "x-forwarded-method": "GET", "cookie": cookie}
+    for headers, status in (
+        (reads, 200),
+        ({**TRAEFIK, "cookie": cookie}, 403),
+        ({**TRAEFIK, "cookie": cookie, "origin": timed.api.origin}, 200),
+    ):
+        answer = await timed.api.http.get("/api/auth/forward-auth", headers=headers)
+        assert answer.status_code == status

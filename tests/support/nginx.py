@@ -59,10 +59,19 @@ class Nginx:
 
     Args:
         directory: Where its files go.
+        configuration: Another one than the usual; it says ``daemon off`` and listens on *port*.
     """
 
-    def __init__(self, directory: Path, ports: Sequence[int] = ()) -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        directory: Path,
+        ports: Sequence[int] = (),
+        *,
+        configuration: str | None = None,
+        port: int | None = None,
+    ) -> None:
+        self.port = port or free_port()
+        self._configuration = configuration
         self.url = f"http://127.0.0.1:{self.port}"
         self.ports = list(ports)
         self._directory = directory
@@ -84,7 +93,8 @@ class Nginx:
         configuration = self._directory / "nginx.conf"
         servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in self.ports)
         configuration.write_text(
-            CONFIGURATION.format(directory=self._directory, servers=servers, port=self.port)
+            self._configuration
+            or CONFIGURATION.format(directory=self._directory, servers=servers, port=self.port)
         )
         with (self._directory / "output.txt").open("ab") as output:
             self._process = subprocess.Popen(
