@@ -21,6 +21,7 @@ from tests.contract.conftest import Deploy
 from tests.contract.deployments import HERE, Timed
 from tests.contract.people import Session
 from tests.contract.test_api_keys_limits import OFFICE, PROXY, STREET, host, via
+from tests.contract.test_service_accounts import acme_of
 
 TODAY = "2025-03-06"
 """When the clock of `timed` begins."""
@@ -302,3 +303,37 @@ async def test_every_way_of_asking_about_a_key_is_a_use_of_it(timed_sqlite: Time
     assert asked.status_code == 200
     used = 2 if grant == "exchange" else 1
     assert await days(timed, session, key) == [{"day": TODAY, "used": used, "refused": 0}]
+
+
+async def test_uses_of_a_service_accounts_key_are_the_organizations_to_see(timed_sqlite: Timed) -> None:
+    timed = timed_sqlite
+    acme = await acme_of(timed)
+    first, other = await acme.create(), await acme.create(name="other")
+    key = await acme.key(first["id"], quotaMax=2, quotaPeriod="month")
+    assert (key["quotaMax"], key["quotaPeriod"]) == (2, "month")
+    path = f"/api-keys/{key['id']}/usage"
+    body = {"overlapSeconds": 600}
+    rotated = await timed.api.post(f"{acme.path}/api-keys/{key['id']}/rotate", body, bearer=acme.owner.token)
+    successor = accepted(rotated, 201)["apiKey"]
+    for each in (key, successor):
+        accepted(await use(timed, each))
+    refused(await use(timed, key), 429, "QUOTA_EXCEEDED")
+    await flush(timed)
+    for session in (acme.owner, acme.admin):
+        shown = accepted(await timed.api.get(f"{acme.accounts}/{first['id']}{path}", bearer=session.token))
+        assert shown == {"usage": [{"day": TODAY, "used": 1, "refused": 1}], "total": 1}
+    narrowed = f"{acme.accounts}/{first['id']}{path}?to=2025-03-05"
+    assert accepted(await timed.api.get(narrowed, bearer=acme.owner.token))["total"] == 0
+    wrong = f"{acme.accounts}/{first['id']}{path}?from=2025-03-07&to=2025-03-05"
+    refused(await timed.api.get(wrong, bearer=acme.owner.token), 400, "VALIDATION_ERROR")
+    _, stranger = await timed.people.newcomer()
+    for session, where, status in (
+        (acme.owner, f"{acme.accounts}/{other['id']}{path}", 404),
+        (acme.owner, f"{acme.accounts}/{UNKNOWN}{path}", 404),
+        (acme.owner, f"{acme.accounts}/{first['id']}/api-keys/{UNKNOWN}/usage", 404),
+        (acme.owner, path, 404),
+        (stranger, f"{acme.accounts}/{first['id']}{path}", 404),
+    ):
+        answer = await timed.api.get(where, bearer=session.token)
+        assert answer.status_code in (status, 403), where
+        assert "usage" not in answer.json()

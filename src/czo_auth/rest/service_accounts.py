@@ -21,8 +21,8 @@ from czo_auth.rest import records
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.api_keys import NewApiKeyRequest, Scopes, Seconds, seconds
 from czo_auth.rest.idempotency import Idempotent
-from czo_auth.rest.models import Body, Code, Identifier, Moment, Name, Password
-from czo_auth.rest.queries import Cursor, Limit
+from czo_auth.rest.models import Body, Code, Identifier, Name, Password
+from czo_auth.rest.queries import Cursor, FirstDay, LastDay, Limit, UnusedSince
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Service accounts")
@@ -180,11 +180,27 @@ async def list_account_keys(
     return records.ActingApiKeyList.of(page)
 
 
+@routes.add("GET", f"{_ACCOUNT}/api-keys/{{key_id}}/usage", access=ACCOUNT)
+async def usage(
+    organization_id: str,
+    account_id: str,
+    key_id: str,
+    call: CurrentRequest,
+    first: FirstDay = None,
+    last: LastDay = None,
+) -> records.KeyUsage:
+    """The days (UTC) on which a key of a service account was used or refused, the oldest first."""
+    days = await call.runtime.organization_keys.usage_of_account(
+        organization_id, account_id, key_id, first=first, last=last, context=call.context
+    )
+    return records.KeyUsage.of(days)
+
+
 @routes.add("GET", _KEYS, access=ACCOUNT)
 async def list_keys(
     organization_id: str,
     call: CurrentRequest,
-    unused_since: Annotated[Moment | None, Query(alias="unusedSince")] = None,
+    unused_since: UnusedSince = None,
     owner: IdFilter = None,
     created_by: Annotated[
         str | None, Query(alias="createdBy", min_length=1, max_length=limits.MAX_ID)

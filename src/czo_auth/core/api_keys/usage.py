@@ -118,7 +118,11 @@ class KeyUsage:
         """
         if not self._begins <= now < self._ends:
             self._turn_to(now)
-        _add(self._used_today, key_id, 1)
+        # Written out: each request of a key comes by here.
+        if key_id in self._used_today:
+            self._used_today[key_id] += 1
+        elif len(self._used_today) < _MAX_COUNT:
+            self._used_today[key_id] = 1
         known = self._noted.get(key_id)
         if stored is not None and (known is None or known < stored):
             # Another process noted it, or this one before it was started again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.usage import DayUsage
 from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound, ValidationFailed
@@ -52,23 +53,34 @@ class ReadKeyUsage:
     async def _read(
         self, key_id: str, *, first: date | None, last: date | None, user_id: str | None, now: datetime
     ) -> Sequence[DayUsage]:
-        until = now.astimezone(UTC).date() if last is None else last
-        since = earliest_day(now) if first is None else first
-        if first is not None and since > until:
-            raise ValidationFailed(details=(("from", "This lies behind the last day."),))
-
         def read_days(tx: Transaction) -> Sequence[DayUsage]:
             key = tx.api_keys.find(key_id)
             if key is None or user_id not in (None, key.user_id):
                 raise NotFound
-            return tx.key_uses.list_days(key.id, first=since, last=until)
+            return list_days(tx, key, first=first, last=last, now=now)
 
         return await self._services.transactions.read(read_days)
 
 
-def earliest_day(now: datetime) -> date:
-    """Return the first day of which counts are kept."""
-    return now.astimezone(UTC).date() - timedelta(days=USAGE_DAYS - 1)
+def list_days(
+    tx: Transaction, key: ApiKey, *, first: date | None, last: date | None, now: datetime
+) -> Sequence[DayUsage]:
+    """
+    Read the days of a key on which anything happened, the oldest first. Who may is decided before.
+
+    Args:
+        first: By default as early as is kept.
+        last: By default today.
+
+    Raises:
+        ValidationFailed: *first* lies behind *last*.
+    """
+    today = now.astimezone(UTC).date()
+    until = today if last is None else last
+    since = today - timedelta(days=USAGE_DAYS - 1) if first is None else first
+    if first is not None and since > until:
+        raise ValidationFailed(details=(("from", "This lies behind the last day."),))
+    return tx.key_uses.list_days(key.id, first=since, last=until)
 
 
 def every_day(usage: Sequence[DayUsage], *, last: date, days: int) -> list[DayUsage]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.core.api_keys.store import NO_FILTER, KeyFilter
+from czo_auth.core.api_keys.usage import DayUsage
 from czo_auth.core.context import Context
-from czo_auth.core.errors import Forbidden
+from czo_auth.core.errors import Forbidden, NotFound
 from czo_auth.core.events import types
 from czo_auth.core.flows.api_keys.manage import revoke_key
 from czo_auth.core.flows.api_keys.new_key import (
@@ -22,6 +23,7 @@ from czo_auth.core.flows.api_keys.new_key import (
     new_text,
     store_successor,
 )
+from czo_auth.core.flows.api_keys.usage import list_days
 from czo_auth.core.flows.organizations.membership import Membership
 from czo_auth.core.flows.organizations.owners import tell_of_changed_key
 from czo_auth.core.flows.organizations.two_factor import Proof
@@ -101,6 +103,34 @@ class OrganizationKeys:
             lambda tx, _: known_key(tx, organization_id, key_id),
             context=context,
         )
+
+    async def usage_of_account(
+        self,
+        organization_id: str,
+        account_id: str,
+        key_id: str,
+        *,
+        first: date | None = None,
+        last: date | None = None,
+        context: Context,
+    ) -> Sequence[DayUsage]:
+        """
+        Read the days on which a service account's key was used or refused, the oldest first.
+
+        Raises:
+            SessionRequired, UnknownOrganization, Forbidden: See ``Authority.read``.
+            NotFound: There is no such account, or the key is not its own.
+            ValidationFailed: *first* lies behind *last*.
+        """
+
+        def read_days(tx: Transaction, _: Membership) -> Sequence[DayUsage]:
+            account = known_account(tx, organization_id, account_id)
+            key = known_key(tx, organization_id, key_id)
+            if key.service_account_id != account.id:
+                raise NotFound
+            return list_days(tx, key, first=first, last=last, now=tx.now)
+
+        return await self._authority.read(organization_id, "apiKey:read", read_days, context=context)
 
     async def revoke(self, organization_id: str, key_id: str, *, context: Context) -> None:
         """
