@@ -14,7 +14,6 @@ import pytest
 VERSION = "4.14.1"
 FETCH_SECONDS = 120
 RUN = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
-GRAVE = ("serious", "critical")
 
 
 @cache

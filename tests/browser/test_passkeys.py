@@ -66,7 +66,7 @@ def create(visitor: Visitor, name: str) -> None:
 
 
 def sign_out(visitor: Visitor) -> None:
-    visitor.page.get_by_role("button", name="Sign out").click()
+    visitor.sign_out()
     expect(visitor.page).to_have_url(f"{visitor.base}/sign-in")
 
 
@@ -95,12 +95,12 @@ def test_a_passkey_is_added_signs_in_and_is_removed(person: Person) -> None:
     ada.press("Sign in with a passkey")
     expect(ada.page).to_have_url(f"{ada.base}/security")
     # By autofill, which the virtual authenticator chooses as soon as the page offers it.
-    ada.page.get_by_role("button", name="Sign out").click()
+    ada.sign_out()
     expect(ada.page).to_have_url(f"{ada.base}/security")
 
     ada.page.get_by_text("Rename", exact=True).click()
     ada.page.get_by_label("Name", exact=True).nth(0).fill("Work laptop")
-    ada.page.locator("details button").first.click()
+    ada.page.locator("main details button").first.click()
     expect(ada.page.get_by_text("Your passkey is renamed.")).to_be_visible()
     ada.page.get_by_role("link", name="Remove Work laptop").click()
     ada.look("passkey-remove")

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from czo_auth.web.app import GROUPS
 from czo_auth.web.renderer import POLICY
 from tests.contract.api import CHALLENGE_COOKIE, SESSION_COOKIE
+from tests.contract.people import Phone
 from tests.contract.routes import NOWHERE
 from tests.web.conftest import Pages
 
@@ -205,11 +206,9 @@ async def test_secrets_are_on_the_page_of_their_form_and_on_no_other(pages: Page
     _, session = await here.people.newcomer()
     shown = await pages.shown("/enrol", session=session.token)
     secret = re.findall(r'id="manual-key"[^>]*>([A-Z2-7 ]+)<', shown.text)[0]
-    codes = re.findall(r"<li><code>([0-9A-Z-]{16,})</code>", shown.text)
-    assert len(codes) == 10
     created = await pages.shown("/api-keys/new", {"name": "x", "scopes": ""}, session=session.token)
     key = re.findall(r"czo_[A-Za-z0-9_-]{43}", created.text)[0]
-    needles = {secret, secret.replace(" ", ""), key, *codes, session.token, "otpauth:", "data:image/svg"}
+    needles = {secret, secret.replace(" ", ""), key, session.token, "otpauth:", "data:image/svg"}
     paths = [*PATHS["GET"], *re.findall(r"/account(/api-keys/[0-9a-f-]{36})", created.text)]
     keys = await pages.get("/api-keys", session=session.token)
     paths += re.findall(r"/account(/api-keys/[0-9a-f-]{36})", keys.text)
@@ -220,6 +219,22 @@ async def test_secrets_are_on_the_page_of_their_form_and_on_no_other(pages: Page
     assert wrong.status_code == 401
     assert not [needle for needle in needles if needle in wrong.text]
     assert "set-auth-token" not in shown.headers
+    phone = Phone(secret.replace(" ", ""), lambda: here.time.now)
+    on = await pages.post(
+        "/enrol/confirm", {"code": phone.code(), **form_of(shown.text)}, session=session.token
+    )
+    renewed = re.findall(rf"{SESSION_COOKIE}=([^;]+)", on.headers["set-cookie"])[0]
+    text = (await pages.get(on.headers["location"].removeprefix("/account"), session=renewed)).text
+    codes = re.findall(r"<li><code>([0-9A-Z-]{16,})</code>", text)
+    assert len(codes) == 10
+    for path in paths:
+        text = (await pages.get(path, session=renewed)).text
+        assert not [needle for needle in {*codes, secret} if needle in text], path
+
+
+def form_of(text: str) -> dict[str, str]:
+    """Return what the form of the first code carries hidden."""
+    return dict(re.findall(r'name="(nonce|shown)" value="([^"]+)"', text))
 
 
 async def test_what_was_typed_comes_back_but_for_passwords_and_codes(pages: Pages) -> None:
@@ -255,6 +270,6 @@ async def test_the_root_leads_to_the_pages(pages: Pages) -> None:
     answer = await pages.http.get("/")
     assert (answer.status_code, answer.headers["location"]) == (303, "/account/")
     assert (await pages.http.post("/")).status_code == 405
-    answer = await pages.get("/sign-in", accept_language="de, fr;q=0.5")
+    answer = await pages.get("/sign-in", accept_language="it, fr;q=0.5")
     assert answer.headers["content-language"] == "fr"
     assert (await pages.http.put("/account/sign-in")).status_code == 405

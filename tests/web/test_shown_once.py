@@ -18,6 +18,7 @@ from tests.web.conftest import Pages
 
 NONCE = re.compile(r'name="nonce" value="([0-9a-f-]{36})"')
 KEY = r"czo_[A-Za-z0-9_-]{43}"
+SETUP_KEY = r"id=\"manual-key\"[^>]*>([A-Z2-7 ]{30,})<"
 CODES = r"<li><code>([0-9A-Z-]{16,})</code>"
 WEBHOOK_SECRET = r"whsec_[A-Za-z0-9+/]{43}="
 URL = "https://hooks.example.com/czo"
@@ -47,7 +48,7 @@ async def rotated_key(pages: Pages) -> Case:
 
 async def enrollment(pages: Pages) -> Case:
     _, session = await pages.here.people.newcomer()
-    return Case(session, "/enrol", "/enrol", CODES)
+    return Case(session, "/enrol", "/enrol", SETUP_KEY)
 
 
 async def new_codes(pages: Pages) -> Case:
@@ -175,7 +176,7 @@ async def test_a_refused_form_can_be_corrected_and_sent_with_the_same_nonce(page
     assert secrets_of(case, await pages.shown(case.path, form, session=case.session.token))
 
 
-async def test_a_wrong_first_code_keeps_secret_and_codes_and_the_right_one_ends_the_page(
+async def test_a_wrong_first_code_keeps_the_secret_and_the_right_one_leads_to_the_codes(
     pages: Pages,
 ) -> None:
     case = await enrollment(pages)
@@ -184,18 +185,41 @@ async def test_a_wrong_first_code_keeps_secret_and_codes_and_the_right_one_ends_
     shown = await read(pages, sent, token)
     secret = re.findall(r'id="manual-key"[^>]*>([A-Z2-7 ]+)<', shown.text)[0]
     shown_id = re.findall(r'name="shown" value="([0-9a-f-]{36})"', shown.text)[0]
-    form = {"shown": shown_id, "saved": "1", "code": "000000"}
+    form = {"shown": shown_id, "code": "000000"}
     wrong = await pages.post("/enrol/confirm", form, session=token)
     assert wrong.status_code == 401
     assert secret in wrong.text
     assert secrets_of(case, wrong) == secrets_of(case, shown)
     assert "data:image/svg" in wrong.text
-    assert re.search(r'name="saved"[^>]* checked', wrong.text)
     phone = Phone(secret.replace(" ", ""), lambda: pages.here.time.now)
     right = await pages.post("/enrol/confirm", {**form, "code": phone.code()}, session=token)
-    assert right.headers["location"] == "/account/security"
     renewed = re.findall(rf"{SESSION_COOKIE}=([^;]+)", right.headers["set-cookie"])[0]
+    for _ in range(2):
+        codes = await read(pages, right, renewed)
+        assert len(re.findall(CODES, codes.text)) == 10
     assert (await read(pages, sent, renewed)).status_code == 404
+
+
+async def test_the_second_of_two_windows_with_an_enrollment_says_that_the_first_is_outdated(
+    pages: Pages,
+) -> None:
+    case = await enrollment(pages)
+    token = case.session.token
+    ways = [await pages.post("/enrol", session=token) for _ in range(2)]
+    first, second = [way.headers["location"].rpartition("/")[2] for way in ways]
+    shown = (await read(pages, ways[1], token)).text
+    secret = re.findall(SETUP_KEY, shown)[0]
+    phone = Phone(secret.replace(" ", ""), lambda: pages.here.time.now)
+    outdated = await pages.post("/enrol/confirm", {"shown": first, "code": phone.code()}, session=token)
+    assert outdated.status_code == 409
+    assert "replaced by a newer one" in outdated.text
+    done = await pages.post("/enrol/confirm", {"shown": second, "code": phone.code()}, session=token)
+    renewed = re.findall(rf"{SESSION_COOKIE}=([^;]+)", done.headers["set-cookie"])[0]
+    late = await pages.post("/enrol/confirm", {"shown": first, "code": "123456"}, session=renewed)
+    assert late.headers["location"] == "/account/security"
+    notice = re.findall(r"(czo-auth\.notice=[^;]+)", late.headers["set-cookie"])[0]
+    said = await pages.get("/security", cookie=f"{SESSION_COOKIE}={renewed}; {notice}")
+    assert "Two-factor authentication is on already." in said.text
 
 
 async def test_a_secret_of_the_organization_is_gone_for_a_member_who_left(pages: Pages) -> None:

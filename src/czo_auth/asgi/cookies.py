@@ -18,6 +18,7 @@ _DEVICE = "trust_device"
 _CEREMONY = "better-auth-passkey"
 _BROWSER = "known_browser"
 _NOTICE = "notice"
+_FORM = "form"
 _HOST, _SECURE = "__Host-", "__Secure-"
 
 
@@ -101,6 +102,11 @@ class Cookies:
     def notice(self) -> str:
         """Name of the cookie that carries what the next account page says; no credential."""
         return self._own_start + _NOTICE
+
+    @property
+    def form(self) -> str:
+        """Name of the cookie that carries what was typed into a form whose session ended; no credential."""
+        return self._own_start + _FORM
 
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         """

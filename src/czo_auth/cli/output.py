@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from czo_auth.asgi.timestamps import format_timestamp, relative_time
-from czo_auth.core.text import escape_control
+from czo_auth.asgi.timestamps import format_timestamp
+from czo_auth.core.text import escape_control, relative_time
 
 if TYPE_CHECKING:
     from rich.console import Console

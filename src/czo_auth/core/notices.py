@@ -1,11 +1,13 @@
 """
-What a page says after a redirect: carried by the browser, sealed, and believed once and for a minute.
+What a page says after a redirect, and what was typed into a form: carried by the browser, sealed, believed once.
 
 An address could say it as well, but then anybody can send an address that says what did not happen.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,7 +15,11 @@ from czo_auth.crypto.sealing import KeyRing, OpenError, UnknownKeyId
 
 NOTICE_LIFETIME: Final = timedelta(minutes=1)
 MAX_NOTICE: Final = 512
+FORM_LIFETIME: Final = timedelta(minutes=10)
+MAX_SEALED_FORM: Final = 3500
+"""Characters of what was typed, sealed, so that it fits into a cookie; longer forms are not kept."""
 _PURPOSE: Final = "page_notice"
+_FORM_PURPOSE: Final = "page_form"
 
 
 def seal_notice(key_ring: KeyRing, notice: str, *, page: str, now: datetime) -> str:
@@ -38,3 +44,29 @@ def open_notice(key_ring: KeyRing, sealed: str, *, page: str, now: datetime) -> 
     ends, _, notice = text.partition(" ")
     left = int(ends) - now.timestamp()
     return notice if 0 < left <= NOTICE_LIFETIME.total_seconds() else None
+
+
+def seal_form(
+    key_ring: KeyRing, fields: Mapping[str, Sequence[str]], *, page: str, now: datetime
+) -> str | None:
+    """
+    Seal what was typed into a form whose session ended, until the same browser comes back to *page*.
+
+    Returns:
+        None when there is nothing to keep, or too much for a cookie.
+    """
+    text = json.dumps({"ends": int((now + FORM_LIFETIME).timestamp()), "fields": dict(fields)})
+    sealed = key_ring.seal(text.encode(), purpose=_FORM_PURPOSE, bound_to={"page": page})
+    return sealed if fields and len(sealed) <= MAX_SEALED_FORM else None
+
+
+def open_form(key_ring: KeyRing, sealed: str, *, page: str, now: datetime) -> Mapping[str, Sequence[str]]:
+    """Return the fields that were sealed for *page* within the last ten minutes; none for anything else."""
+    if len(sealed) > MAX_SEALED_FORM or not sealed.isascii():
+        return {}
+    try:
+        kept = json.loads(key_ring.open(sealed, purpose=_FORM_PURPOSE, bound_to={"page": page}))
+    except (OpenError, UnknownKeyId, ValueError):
+        return {}
+    fields: dict[str, list[str]] = kept["fields"]
+    return fields if kept["ends"] > now.timestamp() else {}

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Final, Literal
 
 # Controls, what reorders or hides what stands around it, line and paragraph separators, tags, lone surrogates. The
 # joiners U+200C and U+200D stay: Persian and Indic names need them, and they hide nothing.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+RelativeUnit = Literal["minutes", "hours", "days", "months", "years"]
+_UNITS: Final[tuple[tuple[RelativeUnit, int, int], ...]] = (
+    # The unit, its seconds, and how many of it are written before the next one is.
+    ("minutes", 60, 60),
+    ("hours", 3600, 24),
+    ("days", 86_400, 31),
+    ("months", 2_629_746, 12),
 )
 
 
@@ -53,3 +63,20 @@ def iso_timestamp(at: datetime) -> str:
     """Write a time as ``YYYY-MM-DDTHH:MM:SS.mmmZ``, in UTC."""
     utc = at.astimezone(UTC)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def relative_time(at: datetime, *, now: datetime) -> tuple[int, RelativeUnit]:
+    """
+    Return how far *at* lies from *now*, in the largest unit of which at least one has passed, rounded down.
+
+    Returns:
+        Below zero for the past, above for the future; 0 minutes for less than a minute.
+    """
+    seconds = int((at - now).total_seconds())
+    sign = -1 if seconds < 0 else 1
+    for unit, size, most in _UNITS:
+        count = abs(seconds) // size
+        if count < most:
+            # The first days of a month are no month yet, and no unit is written with none of it.
+            return sign * max(count, 0 if unit == "minutes" else 1), unit
+    return sign * max(1, abs(seconds) // 31_556_952), "years"

@@ -48,6 +48,11 @@ class SqlUsers(Store, Users):
             return None
         return self._prepared(_user_by_id).one(self._connection, User, id=user_id)
 
+    def find_many(self, user_ids: Collection[str]) -> Mapping[str, User]:
+        wanted = sorted(filter(is_id, user_ids))
+        found = self._all(User, self._select().where(self._tables.users.c.id.in_(wanted))) if wanted else []
+        return {user.id: user for user in found}
+
     def find_by_email(self, email: str) -> User | None:
         return self._prepared(_user_by_email).one(self._connection, User, email=email)
 

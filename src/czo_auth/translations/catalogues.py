@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from czo_auth.core.text import relative_time
 from czo_auth.errors import StartRefused
 from czo_auth.translations.files import flatten, read_overrides
 
@@ -52,6 +53,14 @@ class Translations:
         """Write a day for people."""
         month = self.entries["time.months"].split()[day.month - 1]
         return self("time.day", day=day.day, month=month, year=day.year)
+
+    def relative(self, at: datetime, *, now: datetime) -> str:
+        """Say how far *at* lies from *now*; each text has a form for one and a form for more, with a bar between."""
+        count, unit = relative_time(at, now=now)
+        if count == 0:
+            return self("time.now")
+        one, _, more = self.entries[f"time.{unit}_ago" if count < 0 else f"time.in_{unit}"].partition(" | ")
+        return (one if abs(count) == 1 else more or one).format(count=abs(count))
 
     def moment(self, at: datetime, *, seconds: bool = False) -> str:
         """Write a time for people, in UTC, as nobody told the server where they are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,6 +16,7 @@ from czo_auth.core.errors import MethodNotAllowed, NotFound
 from czo_auth.web.forms import Form
 from czo_auth.web.pages import (
     account,
+    activity,
     administered_accounts,
     administration,
     api_keys,
@@ -30,7 +33,7 @@ from czo_auth.web.pages import (
     webhooks,
 )
 from czo_auth.web.renderer import PageRenderer
-from czo_auth.web.routing import PageRequest, recognize
+from czo_auth.web.routing import PageRequest, find_account, recognize
 
 GROUPS = (
     sign_in,
@@ -38,6 +41,7 @@ GROUPS = (
     enrollment,
     shown_once,
     security,
+    activity,
     passwords,
     account,
     api_keys,
@@ -74,12 +78,25 @@ async def _static(request: Request) -> Response:
     file = renderer.static.get(request.path_params["name"])
     if file is None:
         raise HTTPException(404)
-    response = renderer.guarded(Response(file.body, media_type=file.media_type), has_query=False)
+    is_compressed = file.compressed is not None and _takes_gzip(request)
+    body = file.compressed if is_compressed else file.body
+    response = renderer.guarded(Response(body, media_type=file.media_type), has_query=False)
+    response.headers["vary"] = "accept-encoding"
+    if is_compressed:
+        response.headers["content-encoding"] = "gzip"
     if file.policy is not None:
         response.headers["content-security-policy"] = file.policy
     # The address changes with the content.
     response.headers["cache-control"] = "public, max-age=31536000, immutable"
     return response
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether the client takes gzip. Pages are never compressed: they hold secrets beside what was typed."""
+    accepted = request.headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
+    return any(
+        each == "gzip" or (each.startswith("gzip;q=") and not each.endswith("=0")) for each in accepted
+    )
 
 
 async def _missing(request: Request, error: Exception) -> Response:
@@ -96,4 +113,5 @@ async def _missing(request: Request, error: Exception) -> Response:
         form=Form(),
         refusal=refusal,
     )
+    page = replace(page, account=await find_account(page))
     return page.show("refused.html", switch_to=None, http_status=status_of(refusal))

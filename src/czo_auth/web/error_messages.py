@@ -65,6 +65,8 @@ def error_message(refusal: Refusal, translations: Translations, form: Form) -> E
         named = str(refusal.details[0][0])
         where = _OWN_NAME.get(named, named)
         keys.insert(0, f"error.VALIDATION_ERROR_{where}")
+    if where == "code" and form.raw("backup_code").strip():
+        where = "backup_code"
     values: dict[str, object] = {}
     if refusal.retry_after is not None:
         keys.insert(0, f"error.{refusal.code}_wait")

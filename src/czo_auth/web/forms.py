@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from czo_auth.asgi.body import receive_body
 from czo_auth.core.errors import InvalidRequest, UnsupportedMediaType, ValidationFailed
-from czo_auth.core.limits import MAX_BODY_BYTES, MAX_FORM_FIELDS, MAX_NAME
+from czo_auth.core.limits import MAX_BODY_BYTES, MAX_CODE, MAX_FORM_FIELDS, MAX_NAME
 
 _FORM_TYPE = re.compile(r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 
@@ -57,6 +57,24 @@ class Form:
         if text is None:
             raise ValidationFailed(details=((name, "This must not be blank."),))
         return text
+
+    def code(self) -> str | None:
+        """
+        Return the code of an authenticator app, or the backup code that was typed instead; None when both are blank.
+
+        Raises:
+            ValidationFailed: It is too long.
+        """
+        return self.optional("code", most=MAX_CODE) or self.optional("backup_code", most=MAX_CODE)
+
+    def required_code(self) -> str:
+        """
+        Return either code; one of them must be typed.
+
+        Raises:
+            ValidationFailed: Both are blank, or one is too long.
+        """
+        return self.code() or self.text("code", most=MAX_CODE)
 
     def number(self, name: str, *, default: int = 0) -> int:
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,14 @@ from starlette.responses import HTMLResponse, Response
 from czo_auth.asgi.cookies import Cookies
 from czo_auth.core.errors import PageFailed
 from czo_auth.core.ids import new_id
-from czo_auth.core.notices import NOTICE_LIFETIME, open_notice, seal_notice
+from czo_auth.core.notices import (
+    FORM_LIFETIME,
+    NOTICE_LIFETIME,
+    open_form,
+    open_notice,
+    seal_form,
+    seal_notice,
+)
 from czo_auth.runtime import Runtime
 from czo_auth.templating import check_own_templates, template_environment
 from czo_auth.translations import Translations
@@ -85,6 +92,25 @@ class PageRenderer:
     def clear_notice(self) -> str:
         """Write the cookie that removes a notice."""
         return self._cookies.clear(self.notice_cookie)
+
+    @property
+    def form_cookie(self) -> str:
+        """Name of the cookie that carries what was typed into a form whose session ended."""
+        return self._cookies.form
+
+    def carry_form(self, fields: Mapping[str, Sequence[str]], page: str) -> str | None:
+        """Write the cookie that fills *page* with what was typed; None when there is nothing to keep."""
+        now = self._runtime.now()
+        sealed = seal_form(self._runtime.services.key_ring, fields, page=page, now=now)
+        return sealed and self._cookies.set(self.form_cookie, sealed, until=now + FORM_LIFETIME, now=now)
+
+    def open_form(self, sealed: str, page: str) -> Mapping[str, Sequence[str]]:
+        """Read what was typed for *page* a moment ago."""
+        return open_form(self._runtime.services.key_ring, sealed, page=page, now=self._runtime.now())
+
+    def clear_form(self) -> str:
+        """Write the cookie that removes what was typed."""
+        return self._cookies.clear(self.form_cookie)
 
     def new_nonce(self) -> str:
         """Return what tells one shown form from another, so that it acts once. It is no secret."""

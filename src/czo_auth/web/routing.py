@@ -7,6 +7,7 @@ to the form with a sentence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
@@ -32,10 +33,12 @@ from czo_auth.core.ids import is_id
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_CURSOR
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.principal import Principal
+from czo_auth.core.users.user import User
 from czo_auth.translations import Translations
 from czo_auth.web.addresses import is_own_page
 from czo_auth.web.error_messages import error_message
 from czo_auth.web.forms import Form, read_form, read_query
+from czo_auth.web.kept_forms import keep_form, kept_form, page_of
 from czo_auth.web.renderer import PageRenderer
 
 SIGNED_OUT = Access(credential="optional_session")
@@ -51,6 +54,7 @@ class PageRequest:
         call_or_none: None when the visitor was not let in, and sees why.
         query, form: What stands in the address, and what was submitted.
         refusal: Why the form is shown again.
+        account: Who is signed in, for the menu; None for strangers.
     """
 
     renderer: PageRenderer
@@ -60,6 +64,7 @@ class PageRequest:
     query: Form
     form: Form
     refusal: Refusal | None = None
+    account: User | None = None
 
     @property
     def call(self) -> RequestContext:
@@ -87,12 +92,24 @@ class PageRequest:
 
     def page_query(self, limit: int = DEFAULT_PAGE) -> PageQuery:
         """Read from the address which part of a list is wanted."""
-        return PageQuery(limit=limit, cursor=self.query.optional("cursor", most=MAX_CURSOR))
+        back = self.query.optional("before", most=MAX_CURSOR)
+        cursor = back or self.query.optional("cursor", most=MAX_CURSOR)
+        return PageQuery(limit=limit, cursor=cursor, backward=back is not None)
+
+    def filters(self, *names: str) -> str:
+        """Return what narrows a list, ready for an address; empty where nothing does."""
+        return urlencode({name: self.query.raw(name) for name in names if self.query.raw(name)})
+
+    def sequence(self, name: str) -> int | None:
+        """Read from the address where a part of a log begins or ends; None for what is no number."""
+        text = self.query.optional(name, most=18)
+        return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
 
     def show(self, template: str, *, http_status: int = 200, **values: object) -> Response:
         """Answer with a page."""
         error = None if self.refusal is None else error_message(self.refusal, self.translations, self.form)
         carried = self.request.cookies.get(self.renderer.notice_cookie)
+        is_kept = self.request.method == "GET" and bool(self.form.fields)
         response = self.renderer.render(
             template,
             status=http_status,
@@ -101,12 +118,11 @@ class PageRequest:
             values={
                 **values,
                 "error": error,
-                "noticed": None
-                if carried is None or error
-                else self.renderer.open_notice(carried, self.path),
+                "noticed": self._noticed(carried, is_kept=is_kept) if error is None else None,
                 "form": self.form,
                 "query": self.query,
                 "me": self.caller,
+                "visitor": self.account,
                 "path": self.request.scope["path"],
                 "new_nonce": self.renderer.new_nonce,
                 "now": None if self.call_or_none is None else self.call_or_none.now,
@@ -114,7 +130,14 @@ class PageRequest:
         )
         if carried is not None:
             response.headers.append("set-cookie", self.renderer.clear_notice())
+        if is_kept:
+            response.headers.append("set-cookie", self.renderer.clear_form())
         return response
+
+    def _noticed(self, carried: str | None, *, is_kept: bool) -> str | None:
+        """Return what the page says once: of the redirect that led here, or that a form is as it was typed."""
+        said = None if carried is None else self.renderer.open_notice(carried, self.path)
+        return said or ("form_kept" if is_kept else None)
 
     @property
     def path(self) -> str:
@@ -142,6 +165,8 @@ class PageRequest:
 
 
 View = Callable[[PageRequest], Awaitable[Response]]
+_PAGES_OF: dict[View, list[str]] = {}
+"""Where each view is shown."""
 
 
 class Pages:
@@ -154,6 +179,7 @@ class Pages:
         """Register the decorated page."""
 
         def register(show: View) -> View:
+            _PAGES_OF.setdefault(show, []).append(path)
             self._add("GET", path, show, access=access, again=None, opens_session=False)
             return show
 
@@ -213,10 +239,11 @@ class _Page:
         if is_form:
             app_state.authenticator.origins.check_cookie_request(request.scope)
         call = await admit_request(app_state, request, self.access, opens_session=self.opens_session)
-        form = await read_form(request) if is_form else Form()
+        form = await read_form(request) if is_form else kept_form(page.renderer, request, page.path)
         return replace(page, call_or_none=call, query=read_query(request), form=form)
 
     async def _shown(self, page: PageRequest) -> Response:
+        page = replace(page, account=await find_account(page))
         try:
             return await self.show(page)
         except (Unauthorized, InvalidToken, TwoFactorSetupRequired, PhishingResistantFactorRequired):
@@ -232,18 +259,29 @@ class _Page:
             case TwoFactorSetupRequired():
                 return page.go("/enrol")
             case SecondFactorNeeded() | PhishingResistantFactorRequired():
-                return page.go("/prove", next=self._way_back(page))
+                return await self._led_to(page, "/prove")
             case Unauthorized() | InvalidToken() if page.caller is None:
-                return page.go("/sign-in", next=self._way_back(page))
+                return await self._led_to(page, "/sign-in")
             case _:
                 call = page.call_or_none or await recognize(page.request)
                 refused = replace(page, call_or_none=call, refusal=refusal)
+                refused = replace(refused, account=await find_account(refused))
                 return _with_status(refused.show("refused.html", switch_to=_way_in(refused)), refusal)
+
+    async def _led_to(self, page: PageRequest, path: str) -> Response:
+        """Lead to what is missing, and then back; what was typed into a form is there again where it is no secret."""
+        response = page.go(path, next=self._way_back(page))
+        if self.again is not None and (form_page := self._form_page(page)) is not None:
+            await keep_form(page.renderer, page.request, response, form_page)
+        return response
+
+    def _form_page(self, page: PageRequest) -> str | None:
+        return page_of(_PAGES_OF.get(self.again, ()), page.request) if self.again is not None else None
 
     def _way_back(self, page: PageRequest) -> str:
         scope = page.request.scope
         if self.again is not None:
-            return "/"
+            return self._form_page(page) or "/"
         query: bytes = scope.get("query_string", b"")
         address = str(scope["path"]) + (f"?{query.decode('latin-1')}" if query else "")
         return address if is_own_page(address) else "/"
@@ -257,6 +295,17 @@ async def recognize(request: Request) -> RequestContext | None:
         return await admit_request(request.app.state.app_state, request, SIGNED_OUT, opens_session=False)
     except Exception:
         # The page says already what is wrong; without a navigation, then.
+        return None
+
+
+async def find_account(page: PageRequest) -> User | None:
+    """Read who is signed in, for the menu of the page; None for strangers, and where it cannot be said now."""
+    caller = page.caller
+    if caller is None or page.call_or_none is None:
+        return None
+    try:
+        return (await page.call.runtime.manage_sessions.current(caller))[1]
+    except Refusal:
         return None
 
 

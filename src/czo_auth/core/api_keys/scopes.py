@@ -67,6 +67,21 @@ class ScopePolicy:
             administers=scope.startswith(_RESERVED),
         )
 
+    def offered(
+        self, *, actor_types: frozenset[str], organization_role: str | None, administers: bool
+    ) -> tuple[frozenset[str], bool]:
+        """
+        Return the scopes that a form can list for a user, and whether there are others that they may use.
+
+        There are others without a rule, and where the rule names a pattern: what it covers is not known here.
+        """
+        own = frozenset({VERIFY_KEYS}) if administers else frozenset[str]()
+        if self._rule is None:
+            return own, True
+        granted = frozenset(self._rule(actor_types, organization_role))
+        listed = frozenset(scope for scope in granted if SCOPE.fullmatch(scope))
+        return own | frozenset(each for each in listed if not each.startswith(_RESERVED)), listed != granted
+
 
 def _from_mapping(mapping: Mapping[str, Collection[str]]) -> ScopeRule:
     frozen = {name: frozenset(scopes) for name, scopes in mapping.items()}

@@ -69,6 +69,9 @@ class Users(Protocol):
     def find(self, user_id: str) -> User | None:
         """Read a user, banned ones too. A text without the form of an id finds nobody, here and in every store."""
 
+    def find_many(self, user_ids: Collection[str]) -> Mapping[str, User]:
+        """Read users by id; those who are not there are left out."""
+
     def find_by_email(self, email: str) -> User | None:
         """Read a user by canonical address."""
 

@@ -83,7 +83,8 @@ async def export(page: PageRequest) -> Response:
 async def delete_form(page: PageRequest) -> Response:
     """Say what a deletion takes with it."""
     _, user = await page.call.runtime.manage_sessions.current(page.call.principal)
-    return page.show("delete_account.html", user=user, details=_details(page))
+    effects = await page.call.runtime.delete_user.foresee_own(context=page.call.context)
+    return page.show("delete_account.html", user=user, effects=effects)
 
 
 @pages.post("/delete-account", access=ACCOUNT, again=delete_form)
@@ -103,11 +104,6 @@ def download(page: PageRequest, document: dict[str, object], filename: str) -> R
     """Answer with a document that the browser saves."""
     response = JSONResponse(document, headers={"content-disposition": f'attachment; filename="{filename}"'})
     return page.renderer.guarded(response, has_query=False)
-
-
-def _details(page: PageRequest) -> list[str]:
-    """Return what a refusal names: the organizations that would be without an owner."""
-    return [] if page.refusal is None else [text for _, text in page.refusal.details]
 
 
 def _token(page: PageRequest) -> str:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.limits import MAX_EMAIL, MAX_REASON, MAX_SEARCH
 from czo_auth.web.pages.account import download
-from czo_auth.web.pages.administration import one_user, proved
+from czo_auth.web.pages.administration import one_user, proved, to_user
 from czo_auth.web.pages.confirmation import confirmation
 from czo_auth.web.routing import PageRequest, Pages
 
@@ -73,14 +73,14 @@ async def delete_user(page: PageRequest) -> Response:
 async def end_sessions(page: PageRequest) -> Response:
     """End all of a user's sessions."""
     await page.call.runtime.administer_accounts.end_sessions(page.id("id"), context=page.call.context)
-    return page.go(f"/admin/users/{page.id('id')}", done="sessions_ended")
+    return to_user(page, done="sessions_ended")
 
 
 @pages.post("/admin/users/{id}/sessions/{session}/end", access=ADMINISTRATION, again=one_user)
 async def end_session(page: PageRequest) -> Response:
     """End one session of a user."""
     await page.call.runtime.administer_accounts.end_session(page.id("session"), context=page.call.context)
-    return page.go(f"/admin/users/{page.id('id')}", done="session_ended")
+    return to_user(page, done="session_ended")
 
 
 @pages.get("/admin/organizations", access=ADMINISTRATION)

@@ -9,16 +9,18 @@ from czo_auth.core.errors import NotFound, ReauthenticationRequired
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.administration.user_overview import user_overview
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof
-from czo_auth.core.limits import MAX_REASON, MAX_SEARCH
+from czo_auth.core.limits import MAX_ID, MAX_REASON, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
-from czo_auth.core.users.store import UserFilter
+from czo_auth.core.users.store import USER_STATUSES, UserFilter
 from czo_auth.core.users.user import User
+from czo_auth.web.addresses import is_own_page
 from czo_auth.web.pages.api_keys import unused_since
 from czo_auth.web.pages.confirmation import Question, confirmation
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 PAGE = 50
+USER_FILTERS = ("search", "status", "actor", "two_factor")
 
 
 @pages.get("/admin", access=ADMINISTRATION)
@@ -37,10 +39,24 @@ async def policy(page: PageRequest) -> Response:
 @pages.get("/admin/users", access=ADMINISTRATION)
 async def users(page: PageRequest) -> Response:
     """Users, some at a time."""
-    found = await page.call.runtime.administration.search(
-        UserFilter(text=page.query.optional("search", most=MAX_SEARCH)), page=page.page_query(PAGE)
+    query = page.query
+    matching = UserFilter(
+        text=query.optional("search", most=MAX_SEARCH),
+        status=next((each for each in USER_STATUSES if each == query.raw("status")), None),
+        actor_type=query.optional("actor", most=MAX_ID),
+        two_factor={"on": True, "off": False}.get(query.raw("two_factor")),
     )
-    return page.show("admin_users.html", page=found, fetches=True)
+    found = await page.call.runtime.administration.search(matching, page=page.page_query(PAGE))
+    here = page.filters(*USER_FILTERS, "cursor", "before")
+    return page.show(
+        "admin_users.html",
+        page=found,
+        statuses=USER_STATUSES,
+        actors=[actor.name for actor in page.call.runtime.services.actors],
+        filters=page.filters(*USER_FILTERS),
+        here=f"/admin/users?{here}" if here else "",
+        fetches=True,
+    )
 
 
 @pages.get("/admin/api-keys", access=ADMINISTRATION)
@@ -54,7 +70,9 @@ async def api_keys(page: PageRequest) -> Response:
         page=page.page_query(PAGE),
         now=call.now,
     )
-    return page.show("admin_api_keys.html", page=shown_page, fetches=True)
+    return page.show(
+        "admin_api_keys.html", page=shown_page, filters=page.filters("search", "unused"), fetches=True
+    )
 
 
 @pages.post("/admin/api-keys/{id}/revoke", access=ADMINISTRATION, again=api_keys)
@@ -74,6 +92,7 @@ async def one_user(page: PageRequest) -> Response:
     return page.show(
         "admin_user.html",
         user=user,
+        back=came_from(page),
         overview=await user_overview(call.runtime.services, user.email, now=call.now),
         keys=await call.runtime.administration.list_api_keys(user.id, page=page.page_query(), now=call.now),
         reset=reset,
@@ -85,6 +104,18 @@ async def one_user(page: PageRequest) -> Response:
     )
 
 
+def came_from(page: PageRequest) -> str:
+    """Return the list that led to a user, with its filters; empty for the whole list."""
+    wanted = page.query.raw("back")
+    return wanted if is_own_page(wanted) and wanted.startswith("/admin/users?") else ""
+
+
+def to_user(page: PageRequest, *, done: str) -> Response:
+    """Lead back to the user whom a form was about, and keep the way to the list."""
+    back = came_from(page)
+    return page.go(f"/admin/users/{page.id('id')}", done=done, **({"back": back} if back else {}))
+
+
 @pages.post("/admin/users/{id}/ban", access=ADMINISTRATION, again=one_user)
 async def ban(page: PageRequest) -> Response:
     """Ban a user: everything they hold ends at once."""
@@ -94,7 +125,7 @@ async def ban(page: PageRequest) -> Response:
     if asked is not None:
         return asked
     await call.runtime.administration.ban(page.id("id"), reason=reason, context=call.context)
-    return page.go(f"/admin/users/{page.id('id')}", done="user_banned")
+    return to_user(page, done="user_banned")
 
 
 @pages.post("/admin/users/{id}/unban", access=ADMINISTRATION, again=one_user)
@@ -102,7 +133,7 @@ async def unban(page: PageRequest) -> Response:
     """Lift a ban."""
     call = page.call
     await call.runtime.administration.unban(page.id("id"), context=call.context)
-    return page.go(f"/admin/users/{page.id('id')}", done="user_unbanned")
+    return to_user(page, done="user_unbanned")
 
 
 @pages.post("/admin/users/{id}/reset-two-factor", access=ADMINISTRATION, again=one_user)
@@ -120,7 +151,7 @@ async def reset_two_factor(page: PageRequest) -> Response:
         page.id("id"), reason=reason, consume=consume, context=call.context
     )
     done = "two_factor_reset" if waits is None else "reset_asked"
-    return page.go(f"/admin/users/{page.id('id')}", done=done)
+    return to_user(page, done=done)
 
 
 @pages.post("/admin/users/{id}/cancel-reset", access=ADMINISTRATION, again=one_user)
@@ -128,7 +159,7 @@ async def cancel_reset(page: PageRequest) -> Response:
     """Cancel the reset that waits for a user."""
     call = page.call
     await call.runtime.recovery.cancel(page.id("id"), context=call.context)
-    return page.go(f"/admin/users/{page.id('id')}", done="reset_cancelled")
+    return to_user(page, done="reset_cancelled")
 
 
 @pages.post("/admin/users/{id}/actor-types", access=ADMINISTRATION, again=one_user)
@@ -151,7 +182,7 @@ async def change_actor_types(page: PageRequest) -> Response:
         consume=consume,
         context=call.context,
     )
-    return page.go(f"/admin/users/{page.id('id')}", done="actor_types_changed")
+    return to_user(page, done="actor_types_changed")
 
 
 @pages.post("/admin/users/{id}/api-keys/{key}/revoke", access=ADMINISTRATION, again=one_user)
@@ -159,7 +190,7 @@ async def revoke_key(page: PageRequest) -> Response:
     """End anybody's key."""
     call = page.call
     await call.runtime.administration.revoke_api_key(page.id("key"), context=call.context)
-    return page.go(f"/admin/users/{page.id('id')}", done="key_revoked")
+    return to_user(page, done="key_revoked")
 
 
 async def _question_about(page: PageRequest, kept: set[str]) -> Question | None:

@@ -53,8 +53,11 @@ async def list_keys(page: PageRequest) -> Response:
 @pages.get("/api-keys/new", access=ACCOUNT)
 async def new_form(page: PageRequest) -> Response:
     """Ask for name, scopes, expiry and organization."""
+    listed, has_others = await page.call.runtime.manage_api_keys.offered_scopes(context=page.call.context)
     return page.show(
         "api_key_new.html",
+        listed_scopes=listed,
+        has_other_scopes=has_others,
         organizations=await _organization_names(page),
         expiry_days=EXPIRY_DAYS,
         windows=RATE_WINDOWS,
@@ -71,7 +74,7 @@ async def create(page: PageRequest) -> Response:
         name=form.text("name"),
         organization_id=form.optional("organization", most=MAX_ID),
         expires_in=timedelta(days=min(days, 100_000)) if days else None,
-        scopes=_words(form.optional("scopes", most=_MAX_SCOPES_LENGTH)),
+        scopes=(*form.all("scope"), *_words(form.optional("scopes", most=_MAX_SCOPES_LENGTH))),
         allowed_ips=_allow_list(form),
         rate_limit=_rate_limit(form),
         quota=_quota(form),

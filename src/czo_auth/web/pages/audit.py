@@ -6,21 +6,30 @@ import csv
 import io
 import json
 import re
-from urllib.parse import urlencode
+from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ADMINISTRATION
-from czo_auth.core.errors import ValidationFailed
-from czo_auth.core.events.types import EVENT_TYPES, OUTCOMES, AuditFilter, AuditRecord
-from czo_auth.core.limits import MAX_ID
+from czo_auth.core.errors import NotFound, ValidationFailed
+from czo_auth.core.events.types import (
+    AUDIT_MEANINGS,
+    EVENT_MEANINGS,
+    EVENT_TYPES,
+    OUTCOMES,
+    AuditFilter,
+    AuditRecord,
+)
+from czo_auth.core.limits import MAX_EMAIL, MAX_ID
+from czo_auth.core.users.user import User
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 PAGE = 50
 MAX_EXPORTED = 10_000
 _BATCH = 500
+ACTIONS = sorted([*EVENT_MEANINGS, *AUDIT_MEANINGS])
 FILTERS = ("user", "action", "outcome", "since", "until")
 COLUMNS = (
     "id",
@@ -42,7 +51,7 @@ COLUMNS = (
 @pages.get("/admin/audit", access=ADMINISTRATION)
 async def audit(page: PageRequest) -> Response:
     """The audit log, newest first, some at a time, back and forth."""
-    matching, older, newer = _filter(page), _cursor(page, "cursor"), _cursor(page, "newer")
+    matching, older, newer = await _filter(page), page.sequence("cursor"), page.sequence("newer")
     administration = page.call.runtime.administration
     # One more than is shown says whether the way goes on.
     found, total = await administration.audit(matching, before=older, above=newer, limit=PAGE + 1)
@@ -58,8 +67,10 @@ async def audit(page: PageRequest) -> Response:
         older=records[-1].sequence if records and has_older else None,
         newer=records[0].sequence if records and has_newer else None,
         is_newest=not has_newer,
-        filters=urlencode({name: page.query.raw(name) for name in FILTERS if page.query.raw(name)}),
+        filters=page.filters(*FILTERS),
         outcomes=OUTCOMES,
+        actions=ACTIONS,
+        people=await _people(page, records),
         fetches=True,
     )
 
@@ -86,16 +97,21 @@ async def audit_json(page: PageRequest) -> Response:
 @pages.get("/admin/events", access=ADMINISTRATION)
 async def events(page: PageRequest) -> Response:
     """The events that are still kept, newest first."""
-    found = await page.call.runtime.administration.events(
-        event_type=page.query.optional("type", most=MAX_ID), before=_cursor(page, "cursor"), limit=PAGE
+    older = page.sequence("cursor")
+    # One more than is shown says whether the way goes on.
+    more = await page.call.runtime.administration.events(
+        event_type=page.query.optional("type", most=MAX_ID), before=older, limit=PAGE + 1
     )
+    found = more[:PAGE]
+    people = {event.user_id for event in found} - {None}
     letters = await page.call.runtime.dead_letters.list(limit=PAGE)
     return page.show(
         "admin_events.html",
         dead_letters=letters,
         events=[(event, json.dumps(dict(event.data), ensure_ascii=False)) for event in found],
         types=sorted(EVENT_TYPES),
-        older=found[-1].sequence if len(found) == PAGE else None,
+        people=await page.call.runtime.administration.get_many([each for each in people if each]),
+        older=found[-1].sequence if len(more) > PAGE else None,
         fetches=True,
     )
 
@@ -110,12 +126,34 @@ async def replay(page: PageRequest) -> Response:
     return page.go("/admin/events", done="event_replayed")
 
 
-def _filter(page: PageRequest) -> AuditFilter:
+async def _people(page: PageRequest, records: Sequence[AuditRecord]) -> Mapping[str, User]:
+    """Return who did what is on the page, and whom it was about, by id; the deleted are left out."""
+    ids = {record.context.user_id for record in records} | {record.audit_event.user_id for record in records}
+    return await page.call.runtime.administration.get_many([each for each in ids if each is not None])
+
+
+async def _person(page: PageRequest) -> str | None:
+    """
+    Read the person the audit log is asked about, by address or id.
+
+    Raises:
+        ValidationFailed: Nobody has the address.
+    """
+    text = page.query.optional("user", most=MAX_EMAIL)
+    if text is None or "@" not in text:
+        return text
+    try:
+        return (await page.call.runtime.administration.find_by_email(text)).id
+    except (NotFound, ValidationFailed):
+        raise ValidationFailed(details=(("user", "Nobody has this address."),)) from None
+
+
+async def _filter(page: PageRequest) -> AuditFilter:
     """
     Read what the audit log is asked for.
 
     Raises:
-        ValidationFailed: A time or an outcome is none.
+        ValidationFailed: A time or an outcome is none, or nobody has the address.
     """
     query = page.query
     wanted = query.optional("outcome", most=16)
@@ -123,7 +161,7 @@ def _filter(page: PageRequest) -> AuditFilter:
     if outcome is None and wanted is not None:
         raise ValidationFailed(details=(("outcome", "There is no such outcome."),))
     return AuditFilter(
-        user_id=query.optional("user", most=MAX_ID),
+        person=await _person(page),
         action=query.optional("action", most=MAX_ID),
         outcome=outcome,
         since=query.moment("since"),
@@ -132,7 +170,7 @@ def _filter(page: PageRequest) -> AuditFilter:
 
 
 async def _export(page: PageRequest) -> list[AuditRecord]:
-    matching = _filter(page)
+    matching = await _filter(page)
     found: list[AuditRecord] = []
     before: int | None = None
     while len(found) < MAX_EXPORTED:
@@ -175,8 +213,3 @@ def _download(page: PageRequest, text: str, media_type: str, name: str) -> Respo
     response = Response(text, media_type=media_type)
     response.headers["content-disposition"] = f'attachment; filename="{name}"'
     return page.renderer.guarded(response, has_query=True)
-
-
-def _cursor(page: PageRequest, name: str) -> int | None:
-    text = page.query.optional(name, most=18)
-    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None

@@ -6,6 +6,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
+from czo_auth.web.addresses import is_own_page
 from czo_auth.web.routing import PageRequest
 
 Question = Literal["ban", "reset", "delete", "grant", "take"]
@@ -25,5 +26,6 @@ async def confirmation(page: PageRequest, question: Question, user_id: str) -> R
         question=question,
         user=await page.call.runtime.administration.get(user_id),
         sent=sent,
+        back=page.query.raw("back") if is_own_page(page.query.raw("back")) else "",
         is_own=user_id == page.call.principal.user_id,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
 from czo_auth.asgi.problems import status_of
@@ -10,7 +12,7 @@ from czo_auth.core.access import ENROLLING
 from czo_auth.core.errors import InvalidCode
 from czo_auth.core.ids import is_id
 from czo_auth.core.limits import MAX_CODE
-from czo_auth.web.pages.shown_once import Secret, act_once, read_secret, show_secret
+from czo_auth.web.pages.shown_once import Done, Secret, act_once, read_secret, show_secret
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -42,7 +44,7 @@ async def enroll(page: PageRequest) -> Response:
     async def begin() -> Secret:
         pending = await call.runtime.enable_two_factor.begin(
             password=form.raw("password") or None,
-            code=form.optional("code", most=MAX_CODE),
+            code=form.code(),
             replace=True,
             issuer=None,
             context=call.context,
@@ -67,26 +69,60 @@ async def confirm_form(page: PageRequest) -> Response:
 
 
 async def _ask_again(page: PageRequest, *, old_authenticator: bool, http_status: int = 200) -> Response:
-    shown_id = page.form.raw("shown")
-    answer = await read_secret(page, shown_id, area="/enrol/shown") if is_id(shown_id) else None
-    if answer is None or answer["kind"] != "enrollment":
-        return page.show("enrol_confirm.html", http_status=http_status, old_authenticator=old_authenticator)
+    answer, shown_id = await _shown_enrollment(page), page.form.raw("shown")
+    if answer is None:
+        return page.show(
+            "enrol_confirm.html", http_status=http_status, old_authenticator=old_authenticator, outdated=False
+        )
     return await show_secret(
         page, answer, answer_id=shown_id, http_status=http_status, old_authenticator=old_authenticator
     )
 
 
+async def _shown_enrollment(page: PageRequest) -> dict[str, Any] | None:
+    """Return what the page with the form shows; None when its ten minutes are over, or it was replaced since."""
+    shown_id = page.form.raw("shown")
+    answer = await read_secret(page, shown_id, area="/enrol/shown") if is_id(shown_id) else None
+    return answer if answer is not None and answer["kind"] == "enrollment" else None
+
+
 @pages.post("/enrol/confirm", access=ENROLLING, again=confirm_form)
 async def confirm(page: PageRequest) -> Response:
-    """Turn two factors on with the first code."""
+    """Turn two factors on with the first code, and lead to the backup codes."""
     call = page.call
     code = page.form.text("code", most=MAX_CODE)
-    outcome = await call.runtime.enable_two_factor.confirm(code, context=call.context)
-    if outcome is not None:
-        response = page.go("/security", done="two_factor_on")
-        set_session_cookies(call, response, outcome)
-        return response
-    return await _not_the_new_one(page, code)
+    shown = await _shown_enrollment(page)
+    status = await call.runtime.manage_two_factor.status(context=call.context)
+    if not status.pending and status.has_totp:
+        # Another window was faster.
+        return page.go("/security", done="two_factor_was_on")
+    if status.pending and shown is None and is_id(page.form.raw("shown")):
+        # The code is of a secret that another window replaced: no attempt is spent on it.
+        return page.show("enrol_confirm.html", http_status=409, old_authenticator=False, outdated=True)
+    values = {} if shown is None else shown["values"]
+
+    async def turn_on() -> Secret | Done:
+        outcome = await call.runtime.enable_two_factor.confirm(code, context=call.context)
+        if outcome is None:
+            raise _OldAuthenticator
+        if not values.get("codes"):
+            unseen = shown is None and not status.enabled
+            return Done(
+                path="/security",
+                notice="two_factor_on_unseen" if unseen else "two_factor_on",
+                signed_in=outcome,
+            )
+        kept = {name: values[name] for name in ("codes", "account", "made_at")}
+        return Secret(kind="first_codes", values=kept, signed_in=outcome)
+
+    try:
+        return await act_once(page, turn_on, area="/enrol/shown")
+    except _OldAuthenticator:
+        return await _not_the_new_one(page, code)
+
+
+class _OldAuthenticator(Exception):
+    """The code does not belong to the new authenticator; perhaps to the one that it is to replace."""
 
 
 async def _not_the_new_one(page: PageRequest, code: str) -> Response:

@@ -15,7 +15,7 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.flows.passkeys.options import Options
-from czo_auth.core.limits import MAX_CODE, MAX_PASSKEY_NAME
+from czo_auth.core.limits import MAX_PASSKEY_NAME
 from czo_auth.web.pages.security import overview
 from czo_auth.web.pages.shown_once import Done, Secret, act_once
 from czo_auth.web.pages.sign_in import (
@@ -74,7 +74,7 @@ async def new_form(page: PageRequest) -> Response:
 async def prove_and_begin(page: PageRequest) -> Response:
     """Take the proof, and begin to add a passkey."""
     password = page.form.raw("password") or None
-    return await _begin(page, password=password, code=page.form.optional("code", most=MAX_CODE))
+    return await _begin(page, password=password, code=page.form.code())
 
 
 async def _begin(page: PageRequest, *, password: str | None, code: str | None) -> Response:
@@ -116,7 +116,7 @@ async def add(page: PageRequest) -> Response:
             return Done(path="/security", notice="passkey_added")
         codes = list(registered.backup_codes or ())
         values = {"codes": codes, "account": user.email, "made_at": call.now.isoformat()}
-        return Secret(kind="passkey", values=values, signed_in=registered.signed_in)
+        return Secret(kind="first_codes", values=values, signed_in=registered.signed_in)
 
     return await act_once(page, store, area="/enrol/shown")
 
@@ -151,7 +151,7 @@ async def remove(page: PageRequest) -> Response:
     await call.runtime.manage_passkeys.remove(
         page.id("id"),
         password=page.form.raw("password") or None,
-        code=page.form.optional("code", most=MAX_CODE),
+        code=page.form.code(),
         context=call.context,
     )
     return page.go("/security", done="passkey_removed")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.limits import MAX_CODE
 from czo_auth.web.addresses import is_own_page
 from czo_auth.web.routing import PageRequest, Pages
 
@@ -30,7 +29,7 @@ async def reauthenticate(page: PageRequest) -> Response:
     call = page.call
     await call.runtime.recent_proof.renew(
         password=page.form.raw("password") or None,
-        code=page.form.optional("code", most=MAX_CODE),
+        code=page.form.code(),
         context=call.context,
     )
     return page.go_on(done="reauthenticated")

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.users.profile import update_profile
-from czo_auth.core.limits import MAX_CODE
 from czo_auth.core.passkeys.passkey import Passkey, user_handle
 from czo_auth.crypto import base64url
 from czo_auth.web.pages.shown_once import Secret, act_once
@@ -87,7 +86,7 @@ async def backup_codes(page: PageRequest) -> Response:
     async def replace() -> Secret:
         codes = await call.runtime.manage_two_factor.regenerate_codes(
             password=page.form.raw("password") or None,
-            code=page.form.optional("code", most=MAX_CODE),
+            code=page.form.code(),
             context=call.context,
         )
         values = {"codes": list(codes), "account": user.email, "made_at": call.now.isoformat()}
@@ -110,7 +109,7 @@ async def disable(page: PageRequest) -> Response:
     call = page.call
     await call.runtime.manage_two_factor.disable(
         password=page.form.raw("password") or None,
-        code=page.form.optional("code", most=MAX_CODE),
+        code=page.form.code(),
         everything="all" in page.form,
         context=call.context,
     )

@@ -35,7 +35,7 @@ _TEMPLATES: Final = {
     "backup_codes": "backup_codes_shown.html",
     "enrollment": "enrol_secret.html",
     "invitation": "invited.html",
-    "passkey": "passkey_codes.html",
+    "first_codes": "enrol_codes.html",
     "webhook": "webhook_secret.html",
 }
 _NONCE_FIELD: Final = "nonce"
@@ -61,10 +61,17 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What a form did when there is no secret to show: the page it leads to, and the notice there."""
+    """
+    What a form did when there is no secret to show.
+
+    Attributes:
+        path, notice: The page that it leads to, and what is said there.
+        signed_in: The session that replaces the caller's.
+    """
 
     path: str
     notice: str
+    signed_in: SignedIn | None = None
 
 
 async def act_once(
@@ -98,7 +105,7 @@ async def act_once(
         # The secret exists, so it is shown now. The nonce stays taken: nothing is made twice.
         _LOG.warning("a secret could not be kept for its page")
         response = await show_secret(page, answer, answer_id="")
-    if isinstance(made, Secret) and made.signed_in is not None:
+    if made.signed_in is not None:
         set_session_cookies(page.call, response, made.signed_in)
     return response
 
@@ -127,6 +134,9 @@ async def show_secret(
         values["qr_code"] = await asyncio.to_thread(qr.svg_data_uri, values["totp_uri"])
         values["expires_at"] = datetime.fromisoformat(values["expires_at"])
         more = {"old_authenticator": False, **more, "shown_id": answer_id}
+    if answer["kind"] == "api_key":
+        settings = page.call.runtime.settings
+        values["whoami"] = f"{settings.public_url.rstrip('/')}{settings.base_path}/whoami"
     if "made_at" in values:
         values["made_at"] = datetime.fromisoformat(values["made_at"])
     return page.show(_TEMPLATES[answer["kind"]], http_status=http_status, **values, **more)

@@ -14,7 +14,8 @@ from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.flows.sign_in.password import Credentials, SecondFactorRequired
 from czo_auth.core.flows.sign_in.sign_up import NewUser
-from czo_auth.core.limits import MAX_CODE, MAX_EMAIL, MAX_ID
+from czo_auth.core.limits import MAX_EMAIL, MAX_ID
+from czo_auth.core.users.user import User
 from czo_auth.web.addresses import is_own_page
 from czo_auth.web.routing import SIGNED_OUT, PageRequest, Pages, signed_out
 
@@ -112,7 +113,15 @@ async def code_form(page: PageRequest) -> Response:
     """Ask for the second factor; one field takes either kind of code."""
     may_trust = "trust" in page.query or "trust" in page.form
     passkey = _as_shown(await _second_step_options(page))
-    return page.show("sign_in_code.html", may_trust=may_trust, next=_wanted(page), passkey=passkey)
+    user = await _account_of_challenge(page)
+    return page.show(
+        "sign_in_code.html",
+        may_trust=may_trust,
+        next=_wanted(page),
+        passkey=passkey,
+        account_email=None if user is None else user.email,
+        has_app=user is None or user.has_totp,
+    )
 
 
 @pages.post("/sign-in/code", access=SIGNED_OUT, again=code_form, opens_session=True)
@@ -124,7 +133,7 @@ async def verify_code(page: PageRequest) -> Response:
         raise InvalidChallenge
     outcome = await call.runtime.second_factor.complete_sign_in(
         challenge,
-        form.text("code", most=MAX_CODE),
+        form.required_code(),
         "either",
         wants_trust="trust_device" in form,
         context=call.context,
@@ -145,7 +154,7 @@ async def prove(page: PageRequest) -> Response:
     """Prove the second factor in a session, and go on."""
     call = page.call
     outcome = await call.runtime.second_factor.step_up(
-        page.form.text("code", most=MAX_CODE), "either", context=call.context
+        page.form.required_code(), "either", context=call.context
     )
     response = page.go_on()
     set_session_cookies(call, response, outcome)
@@ -176,6 +185,18 @@ def _sign_in_options(page: PageRequest) -> Options | None:
     try:
         return page.call.runtime.passkey_sign_in.options(now=page.call.now)
     except PasskeysNotAvailable:
+        return None
+
+
+async def _account_of_challenge(page: PageRequest) -> User | None:
+    """Return whose sign-in waits for its second step; None when it is over."""
+    call = page.call
+    challenge = call.cookies.get(call.authenticator.cookies.challenge)
+    if challenge is None:
+        return None
+    try:
+        return await call.runtime.second_factor.account_of(challenge, now=call.now)
+    except InvalidChallenge:
         return None
 
 

@@ -67,6 +67,19 @@ window.addEventListener("pageshow", (event) => {
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
 
+// The account menu closes like any menu: by Escape, and by what is done elsewhere.
+for (const menu of document.querySelectorAll("[data-menu]")) {
+  document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+  menu.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
+
 // The address that was typed goes along to the other form.
 for (const link of document.querySelectorAll("a[data-carries]")) {
   link.addEventListener("click", () => {

@@ -43,6 +43,26 @@ class Deletion:
     force_administrator: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionEffects:
+    """
+    What the deletion of an account would end.
+
+    Attributes:
+        sessions: How many are live, the one that asks included.
+        api_keys: How many stop working.
+        deleted: Names of the organizations that end with it, for want of other members.
+        left: Names of the organizations that go on without it.
+        orphaned: Names of the organizations that need another owner before.
+    """
+
+    sessions: int
+    api_keys: int
+    deleted: Sequence[str]
+    left: Sequence[str]
+    orphaned: Sequence[str]
+
+
 class DeleteUser:
     """
     Deletes accounts with all that is kept about them.
@@ -55,6 +75,29 @@ class DeleteUser:
         self._services = services
         self._proof = Reauthentication(services)
         self._erasure = Erasure(services)
+
+    async def foresee_own(self, *, context: Context) -> DeletionEffects:
+        """Return what the deletion of the caller's own account would end; deletes nothing."""
+        user_id = context.caller.require_user()
+
+        def read(tx: Transaction) -> DeletionEffects:
+            deleted, left, orphaned = [], [], []
+            for organization, member in tx.organizations.list_memberships(user_id):
+                if tx.organizations.count_members(organization.id) == 1:
+                    deleted.append(organization.name)
+                elif member.role == roles.OWNER and tx.organizations.count_owners(organization.id) == 1:
+                    orphaned.append(organization.name)
+                else:
+                    left.append(organization.name)
+            return DeletionEffects(
+                sessions=len(tx.sessions.list_live(user_id, now=tx.now)),
+                api_keys=tx.api_keys.count_listed(user_id, now=tx.now),
+                deleted=deleted,
+                left=left,
+                orphaned=orphaned,
+            )
+
+        return await self._services.transactions.read(read, context)
 
     async def delete_own(self, *, password: str | None, code: str | None, context: Context) -> None:
         """

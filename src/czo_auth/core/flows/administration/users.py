@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from czo_auth.core.api_keys.key import ApiKey
@@ -87,6 +87,10 @@ class Administration:
             NotFound: There is none.
         """
         return await self._services.transactions.read(lambda tx: _find(tx, user_id))
+
+    async def get_many(self, user_ids: Collection[str]) -> Mapping[str, User]:
+        """Read users by id; those who were deleted are left out."""
+        return await self._services.transactions.read(lambda tx: tx.users.find_many(user_ids))
 
     async def ban(self, user_id: str, *, reason: str, force: bool = False, context: Context) -> User:
         """

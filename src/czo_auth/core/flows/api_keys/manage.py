@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -177,6 +177,29 @@ class ManageApiKeys:
             check_grant(scopes, may_use=self._may_use(principal, owner, role))
 
         await self._services.transactions.read(check_rights, context)
+
+    async def offered_scopes(self, *, context: Context) -> tuple[Sequence[str], bool]:
+        """
+        Return the scopes that a form can list for the caller, and whether there are others that they may grant.
+
+        What an organization's role allows is among them; whether a scope fits the chosen one is checked by `create`.
+        """
+        principal, policy = context.caller, self._services.policies.scopes
+
+        def read(tx: Transaction) -> tuple[Sequence[str], bool]:
+            memberships = tx.organizations.list_memberships(principal.require_user())
+            answers = [
+                policy.offered(
+                    actor_types=principal.actor_types,
+                    organization_role=role,
+                    administers=principal.administers,
+                )
+                for role in {None, *(member.role for _, member in memberships)}
+            ]
+            listed = frozenset[str]().union(*(scopes for scopes, _ in answers))
+            return sorted(listed), any(has_others for _, has_others in answers)
+
+        return await self._services.transactions.read(read, context)
 
     def _may_use(self, principal: Principal, owner: User, role: str | None) -> Callable[[str], bool]:
         return partial(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from czo_auth.core.context import Context
+from datetime import datetime
+
+from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import InvalidChallenge, InvalidToken
 from czo_auth.core.events.types import STEP_UP, AuditEvent
 from czo_auth.core.flows.services import Services
@@ -51,6 +53,27 @@ class SecondFactor:
             trusted_device_token=device_token,
             knows_browser=proved.challenge is not None and proved.challenge.renews is None,
         )
+
+    async def account_of(self, challenge: str, *, now: datetime) -> User:
+        """
+        Return whose sign-in *challenge* stands for; no attempt is counted. Its holder proved the password already.
+
+        Raises:
+            InvalidChallenge: Unknown, expired, used or outdated.
+        """
+        if not tokens.is_well_formed(challenge, tokens.CHALLENGE):
+            raise InvalidChallenge
+        digest = tokens.digest(challenge)
+
+        def read(tx: Transaction) -> User:
+            found = tx.two_factor.find_challenge(digest, now=now)
+            user = None if found is None else tx.users.find(found.user_id)
+            if found is None or user is None:
+                raise InvalidChallenge
+            check_challenge(user, found)
+            return user
+
+        return await self._services.transactions.read(read, system_context(now))
 
     def _grant(
         self, tx: Transaction, proved: VerifiedCode, *, wants_trust: bool
