@@ -8,6 +8,7 @@ after the story, and everything that was ever handed out is tried once more.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from tests.fuzz.model.machine import Machine
 
@@ -315,6 +316,139 @@ def sessions_that_are_ended(machine: Machine) -> None:
     machine.end_some(0, "one")
 
 
+def a_member_who_becomes_due(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.join(0, 0, "admin")
+    machine.create_key(0, place=0)
+    enters(machine, CAROL)
+    machine.demand(0, 0, timedelta(seconds=600))
+    assert machine.world.organizations[-1].required_from is not None
+    machine.look()
+    machine.wait(601)
+    machine.look()
+    enters(machine, EVE)
+    machine.create_key(0, place=0)
+    machine.change_role(0, 0, CAROL, "viewer")
+    machine.change_key(0, 1, "rotate")
+    enters(machine, CAROL)
+    machine.exempt(0, 0, EVE, 15)
+    assert machine.world.organizations[-1].exemptions
+    machine.look()
+    machine.wait(901)
+    enters(machine, EVE)
+    machine.look()
+    machine.enable(0)
+    machine.verify(0)
+    machine.look()
+    machine.create_key(0, place=0)
+    machine.turn_off(0, "right")
+    enters(machine, CAROL)
+    machine.demand(0, 0, None)
+    enters(machine, EVE)
+    machine.turn_off(0)
+    machine.look()
+
+
+def a_due_member_who_leaves_and_returns(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.join(0, 0, "admin")
+    enters(machine, CAROL)
+    machine.demand(0, 0, timedelta(days=-1))
+    enters(machine, EVE)
+    machine.change_role(0, 0, CAROL, "viewer")
+    machine.remove(0, 0, EVE)
+    enters(machine, CAROL)
+    enters(machine, EVE)
+    machine.join(0, 0, "admin")
+    machine.create_key(0, place=0)
+    machine.look()
+
+
+def a_passkey_that_comes_and_goes(machine: Machine) -> None:
+    holds_everything(machine, CAROL)
+    enters(machine, CAROL, trusts=True)
+    machine.sign_in(CAROL)
+    machine.visit_with_a_passkey(0)
+    machine.finish(0)
+    machine.look()
+    enters(machine, EVE)
+    machine.enable(0)
+    machine.visit_with_a_passkey(0)
+    assert machine.world.events[machine.world.sessions[-1].person.id, "auth.passkey.removed"] == 1
+    machine.look()
+
+
+def an_address_that_moves_and_comes_back(machine: Machine) -> None:
+    holds_everything(machine, CAROL)
+    enters(machine, CAROL, trusts=True)
+    machine.ask_for_another_address(0)
+    machine.confirm_address(0)
+    machine.confirm_address(0)
+    assert machine.world.changes[-1].confirmed_at is not None
+    machine.look()
+    machine.follow_a_link(0)
+    machine.sign_in(CAROL, browser=0)
+    machine.take_address_back(0)
+    machine.take_address_back(0)
+    machine.confirm_address(0)
+    machine.look()
+    enters(machine, CAROL)
+    machine.ask_for_another_address(0)
+    machine.ask_for_another_address(0)
+    machine.confirm_address(1)
+    machine.confirm_address(0)
+    machine.take_address_back(1)
+    machine.look()
+
+
+def an_address_that_moves_too_late(machine: Machine) -> None:
+    enters(machine, EVE)
+    machine.ask_for_another_address(0)
+    machine.operate(EVE, "ban")
+    machine.operate(EVE, "unban")
+    machine.confirm_address(0)
+    enters(machine, EVE)
+    machine.ask_for_another_address(0)
+    machine.wait(86_401)
+    machine.confirm_address(0)
+    machine.wait(6 * 86_400)
+    machine.take_address_back(0)
+
+
+def an_account_that_is_deleted(machine: Machine) -> None:
+    holds_everything(machine, CAROL)
+    enters(machine, EVE)
+    machine.join(0, 0, "member")
+    enters(machine, CAROL)
+    machine.ask_for_another_address(0)
+    machine.export(0)
+    machine.delete(0)
+    machine.change_role(0, 0, EVE, "owner")
+    machine.wait(601)
+    machine.delete(0)
+    machine.delete(0, has_password=False)
+    enters(machine, CAROL)
+    machine.delete(0, has_password=True)
+    assert len(machine.world.gone) == 1
+    machine.look()
+    machine.confirm_address(0)
+
+
+def an_account_that_an_operator_deletes(machine: Machine) -> None:
+    holds_everything(machine, EVE)
+    machine.enable(0)
+    machine.delete(0, from_above=True)
+    assert len(machine.world.gone) == 1
+    machine.look()
+    enters(machine, ADA)
+    machine.export(0)
+    machine.delete(0)
+
+
 Story = Callable[[Machine], None]
 STORIES: tuple[Story, ...] = (
     a_copied_refresh_token,
@@ -340,4 +474,20 @@ STORIES: tuple[Story, ...] = (
     an_organization_that_is_dissolved,
     a_key_that_is_replaced,
     sessions_that_are_ended,
+    a_member_who_becomes_due,
+    a_due_member_who_leaves_and_returns,
+    a_passkey_that_comes_and_goes,
+    an_address_that_moves_and_comes_back,
+    an_address_that_moves_too_late,
+    an_account_that_is_deleted,
+    an_account_that_an_operator_deletes,
 )
+SELDOM: frozenset[Story] = frozenset(
+    {
+        a_due_member_who_leaves_and_returns,
+        an_address_that_moves_too_late,
+        an_account_that_an_operator_deletes,
+        a_passkey_that_comes_and_goes,
+    }
+)
+"""Acted out by `make test-deep` alone."""

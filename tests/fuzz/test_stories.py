@@ -7,10 +7,15 @@ import pytest
 from tests.contract.databases import Databases
 from tests.fuzz.model.machine import Machine
 from tests.fuzz.model.places import InProcess
-from tests.fuzz.stories import STORIES, Story
+from tests.fuzz.stories import SELDOM, STORIES, Story
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def _listed(story: Story) -> object:
+    marks = [pytest.mark.deep] if story in SELDOM else []
+    return pytest.param(story, marks=marks, id=story.__name__)
+
+
+@pytest.mark.parametrize("story", map(_listed, STORIES))
 def test_story_comes_out_as_the_model_says(databases: Databases, story: Story) -> None:
     class CurrentRequest(Machine):
         place = InProcess(databases)

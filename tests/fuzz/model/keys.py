@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.fuzz.model.acting import PICK, Acting
-from tests.fuzz.model.world import Key, Organization, Refused, Session
+from tests.fuzz.model.world import NO_FACTOR, Key, Organization, Refused, Session
 
 
 class Keys(Acting):
@@ -39,6 +39,8 @@ class Keys(Acting):
                 refused = refused or (403, "USER_NOT_MEMBER_OF_ORGANIZATION")
             elif role not in ("owner", "admin"):
                 refused = refused or (403, "INSUFFICIENT_API_KEY_PERMISSIONS")
+            elif organization.refuses(session.person, now=now):
+                refused = refused or NO_FACTOR
         if lives is not None:
             body["expiresIn"] = lives
         if reserved and session.actor != "admin":
@@ -97,6 +99,8 @@ class Keys(Acting):
             refused = (404, "NOT_FOUND")
         if refused is None and key.organization is not None and role not in ("owner", "admin"):
             refused = (403, "INSUFFICIENT_API_KEY_PERMISSIONS")
+        if refused is None and key.organization is not None and key.organization.refuses(key.person, now=now):
+            refused = NO_FACTOR
         body = {"overlapSeconds": overlap}
         answer = self._ask("POST", f"/api-keys/{key.id}/rotate", body, bearer=session.token)
         if self._holds(answer, refused, 201):

@@ -10,10 +10,12 @@ from hypothesis.stateful import initialize, invariant
 
 from czo_auth.core.flows.administration.audit import ReadAuditLog
 from tests.contract.deployments import Timed
+from tests.fuzz.model.accounts import Accounts
 from tests.fuzz.model.keys import Keys
 from tests.fuzz.model.operators import Operators
 from tests.fuzz.model.organizations import Organizations
 from tests.fuzz.model.passwords import Passwords
+from tests.fuzz.model.policies import Policies
 from tests.fuzz.model.second_factors import SecondFactors
 from tests.fuzz.model.world import MINUTE, Factor, Key, Person, Session
 
@@ -21,7 +23,7 @@ LAST = 4
 """So many of each thing that was ever handed out are tried once more at the end, the newest."""
 
 
-class Machine(SecondFactors, Passwords, Keys, Organizations, Operators):
+class Machine(SecondFactors, Passwords, Keys, Organizations, Operators, Accounts, Policies):
     """All acts together, what always holds, and what holds in the end."""
 
     def __init__(self) -> None:
@@ -130,6 +132,7 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators):
                 self._verify(mine[-1], kind, of_present=True)
         for link in world.links[-LAST:]:
             self._follow(link)
+        self._try_accounts_once_more(world.gone)
         if isinstance(self._here, Timed):
             # Beyond the grace of a race: someone who still has a replaced token copied it.
             self.wait(11)

@@ -39,6 +39,7 @@ class Organizations(Acting):
             and not organization.stands_below(each.person, role)
             and not world.enters(each, now=now)
             and world.may_invite(each.person)
+            and not organization.refuses(each.person, now=now)
         ]
         if not hosts or guest.person in organization.roles or world.enters(guest, now=now):
             return
@@ -62,7 +63,7 @@ class Organizations(Acting):
         world, now = self.world, self._now
         refused = world.enters(session, now=now)
         if refused is None:
-            refused = organization.lets(session.person, person, leaving=session.person is person)
+            refused = organization.lets(session.person, person, now=now, leaving=session.person is person)
         if refused is None and organization.is_last_owner(person):
             refused = (409, "LAST_OWNER")
         path = f"/organizations/{organization.id}/members/{person.id}"
@@ -80,7 +81,7 @@ class Organizations(Acting):
         world, now = self.world, self._now
         refused = world.enters(session, now=now)
         if refused is None:
-            refused = organization.lets(session.person, person)
+            refused = organization.lets(session.person, person, now=now)
         if refused is None and organization.stands_below(session.person, role):
             refused = (403, "FORBIDDEN")
         if refused is None and organization.is_last_owner(person) and role != "owner":
@@ -98,9 +99,9 @@ class Organizations(Acting):
         session = self._session(pick)
         world, now = self.world, self._now
         refused = world.enters(session, now=now)
-        role = organization.roles.get(session.person)
-        if refused is None and role != "owner":
-            refused = (404, "NOT_FOUND") if role is None else (403, "FORBIDDEN")
+        refused = refused or organization.admits(session.person, now=now)
+        if refused is None and organization.roles[session.person] != "owner":
+            refused = (403, "FORBIDDEN")
         answer = self._ask("DELETE", f"/organizations/{organization.id}", bearer=session.token)
         if self._holds(answer, refused, 204):
             for person in organization.roles:

@@ -202,7 +202,7 @@ class SecondFactors(Sessions):
         session = self._session(pick)
         person, world, now = session.person, self.world, self._now
         refused = world.enters(session, now=now)
-        if refused is None and person.is_admin:
+        if refused is None and world.must_keep_factor(person, now=now) and (person.factor or person.is_admin):
             refused = (409, "TWO_FACTOR_REQUIRED_BY_POLICY")
         answer = self._prove("/two-factor/disable", session, kind, has_password, refused)
         if answer is not None:

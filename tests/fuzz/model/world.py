@@ -21,11 +21,14 @@ MINUTE = timedelta(minutes=1)
 STEP = 30
 DEVICE_LIFE = timedelta(days=30)
 LINK_LIFE = timedelta(hours=1)
+CHANGE_LIFE = timedelta(days=1)
+REVERT_LIFE = timedelta(days=7)
 RANKS = ("viewer", "member", "admin", "owner")
 LOCKS = (15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 60 * MINUTE)
 DEAD: Refused = (401, "INVALID_TOKEN")
 NO_KEY: Refused = (401, "INVALID_API_KEY")
 MUST_ENROLL: Refused = (403, "TWO_FACTOR_SETUP_REQUIRED")
+NO_FACTOR: Refused = (403, "ORGANIZATION_TWO_FACTOR_REQUIRED")
 NO_CHALLENGE: Refused = (401, "INVALID_TWO_FACTOR_COOKIE")
 LOCKED: Refused = (429, "ACCOUNT_TEMPORARILY_LOCKED")
 
@@ -126,9 +129,39 @@ class Link:
 
 
 @dataclass(eq=False)
+class EmailChange:
+    """A change of address: the link to the new one, and the link to the old one that takes it back."""
+
+    person: Person
+    token: str
+    revert: str
+    old: str
+    new: str
+    lineage: object
+    asked_at: datetime
+    confirmed_at: datetime | None = None
+    is_replaced: bool = False
+    is_over: bool = False
+
+    @property
+    def waits(self) -> bool:
+        return self.confirmed_at is None and not self.is_replaced and not self.is_over
+
+
+@dataclass
+class Exemption:
+    """How long a member need not have a factor, and since when they first need not."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(eq=False)
 class Organization:
     id: str
     roles: dict[Person, str]
+    required_from: datetime | None = None
+    exemptions: dict[Person, Exemption] = field(default_factory=dict)
     maker: Person = field(init=False)
 
     def __post_init__(self) -> None:
@@ -140,10 +173,24 @@ class Organization:
     def is_last_owner(self, person: Person) -> bool:
         return self.roles.get(person) == "owner" and list(self.roles.values()).count("owner") == 1
 
-    def lets(self, actor: Person, person: Person, *, leaving: bool = False) -> Refused:
-        """Say how *actor* is let to change or remove *person*; everybody may leave."""
-        if actor not in self.roles:
+    def refuses(self, person: Person, *, now: datetime) -> bool:
+        """Say whether a factor is demanded of *person* by now that they do not have."""
+        if self.required_from is None or person.factor is not None:
+            return False
+        exemption = self.exemptions.get(person)
+        return now >= (self.required_from if exemption is None else max(self.required_from, exemption.until))
+
+    def admits(self, person: Person, *, now: datetime) -> Refused:
+        """Say how a member is let in to what the organization is about."""
+        if person not in self.roles:
             return 404, "NOT_FOUND"
+        return NO_FACTOR if self.refuses(person, now=now) else None
+
+    def lets(self, actor: Person, person: Person, *, now: datetime, leaving: bool = False) -> Refused:
+        """Say how *actor* is let to change or remove *person*; everybody may leave."""
+        refused = self.admits(actor, now=now)
+        if refused is not None and not (leaving and refused == NO_FACTOR):
+            return refused
         if not leaving and self.roles[actor] not in ("admin", "owner"):
             return 403, "FORBIDDEN"
         if person not in self.roles:
@@ -182,6 +229,8 @@ class World:
     links: list[Link] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
     organizations: list[Organization] = field(default_factory=list)
+    changes: list[EmailChange] = field(default_factory=list)
+    gone: list[Person] = field(default_factory=list)
     events: Counter[tuple[str | None, str]] = field(default_factory=Counter)
 
     def tell(self, person: Person, event: str, times: int = 1) -> None:
@@ -205,9 +254,12 @@ class World:
             return 403, "FORBIDDEN"
         return refused
 
-    def has_recent_proof(self, session: Session, *, now: datetime) -> Refused:
-        """Say whether a session proved password and factor a short while ago."""
-        times = [session.auth_time, *([session.proved_at] if session.person.factor else [])]
+    def has_recent_proof(self, session: Session, *, now: datetime, typed: bool = False) -> Refused:
+        """Say whether a session proved password, unless it is *typed* now, and factor a short while ago."""
+        times = [
+            *([] if typed else [session.auth_time]),
+            *([session.proved_at] if session.person.factor else []),
+        ]
         recent = all(at is not None and now - at <= 10 * MINUTE for at in times)
         return None if recent else (403, "REAUTHENTICATION_REQUIRED")
 
@@ -365,6 +417,37 @@ class World:
         """Say whether there is neither a factor nor a lock that could be reset."""
         return person.factor is None and person.locked_until is None and not person.is_stopped
 
+    def is_demanded(self, person: Person) -> bool:
+        """Say whether anything demands two factors of *person*, now or from a day on."""
+        dated = any(person in each.roles and each.required_from for each in self.organizations)
+        return person.is_admin or dated
+
+    def must_keep_factor(self, person: Person, *, now: datetime) -> bool:
+        """Say whether *person*, without a factor, would be refused somewhere by now."""
+        if person.is_admin:
+            return True
+        bare = Person(account=person.account)
+        for place in self.organizations:
+            if person in place.exemptions:
+                place.exemptions[bare] = place.exemptions[person]
+        due = any(person in place.roles and place.refuses(bare, now=now) for place in self.organizations)
+        for place in self.organizations:
+            place.exemptions.pop(bare, None)
+        return due
+
+    def after_passkey_removed(self, session: Session, *, now: datetime) -> None:
+        """Note that the last passkey went, by a session that it had opened."""
+        person = session.person
+        self.tell(person, "auth.passkey.removed")
+        self.end_devices(person)
+        for challenge in self.challenges:
+            challenge.is_over = challenge.is_over or challenge.person is person
+        if person.factor is None:
+            self.drop_pending(person)
+            self.forgive(person)
+            session.aal, session.proved_at = 1, None
+            self.end_sessions(person, now=now, keep=session)
+
     def after_reset(self, person: Person, *, now: datetime) -> None:
         """Note that somebody else took the factor away."""
         self.after_factor_removed(person)
@@ -408,6 +491,8 @@ class World:
         """Note that a mailed link proved an address for the first time: what was made before it is over."""
         person.is_confirmed = True
         self.end_keys(now=now, person=person)
+        for change in self._changes_of(person):
+            change.is_over = change.is_over or change.waits
         elsewhere = any(person in each.roles and each.maker is not person for each in self.organizations)
         if person.factor is not None and not person.is_admin and not elsewhere:
             self.after_factor_removed(person)
@@ -419,7 +504,10 @@ class World:
             return NO_KEY
         if key.expires_at is not None and key.expires_at <= now:
             return NO_KEY
-        return MUST_ENROLL if key.person.must_enroll else None
+        if key.person.must_enroll:
+            return MUST_ENROLL
+        place = key.organization
+        return NO_FACTOR if place is not None and place.refuses(key.person, now=now) else None
 
     def rights(self, key: Key) -> list[str]:
         """Give the scopes that count now: reserved ones only while the owner wears an administrator's actor type."""
@@ -455,11 +543,101 @@ class World:
         person.is_banned = True
         for link in self.links:
             link.is_over = link.is_over or link.person is person
+        for change in self._changes_of(person):
+            change.is_over = change.is_over or change.waits
         self.drop_pending(person)
         self.end_devices(person)
         self.end_sessions(person, now=now)
         self.end_keys(now=now, person=person)
         self.tell(person, "auth.user.banned")
+
+    def is_over(self, person: Person) -> bool:
+        return person in self.gone
+
+    def orphans(self, person: Person) -> list[Organization]:
+        """List the organizations that others belong to and nobody else owns."""
+        return [each for each in self.organizations if each.is_last_owner(person) and len(each.roles) > 1]
+
+    def after_deleted(self, person: Person, *, now: datetime) -> None:
+        for organization in self.organizations:
+            if person not in organization.roles:
+                continue
+            del organization.roles[person]
+            self.tell(person, "auth.org.member_removed")
+            self.end_keys(now=now, person=person, organization=organization)
+            if not organization.roles:
+                self.end_keys(now=now, organization=organization)
+        self.end_sessions(person, now=now)
+        self.end_keys(now=now, person=person)
+        self.end_devices(person)
+        for over in (*self.links, *self._changes_of(person), *self.keys):
+            over.is_over = over.is_over or over.person is person
+        self.drop_pending(person)
+        person.is_banned = True
+        self.people.remove(person)
+        self.gone.append(person)
+        self.tell(person, "auth.user.deleted")
+
+    # --- addresses ---------------------------------------------------------------------------------------------------
+    def _changes_of(self, person: Person) -> list[EmailChange]:
+        return [each for each in self.changes if each.person is person]
+
+    def _replace_waiting(self, person: Person) -> None:
+        for change in self._changes_of(person):
+            change.is_replaced = change.is_replaced or change.waits
+
+    def after_change_asked(self, change: EmailChange) -> None:
+        self._replace_waiting(change.person)
+        self.changes.append(change)
+
+    def confirms(self, change: EmailChange, *, now: datetime) -> Refused:
+        """Say what the link to the new address gets; a second use is no error while the address is still that."""
+        email = change.person.account.email
+        if change.confirmed_at is not None and not change.is_over and email == change.new:
+            return None if not change.person.is_banned else (400, "INVALID_TOKEN")
+        lives = change.waits and now < change.asked_at + CHANGE_LIFE and email == change.old
+        return None if lives and not change.person.is_banned else (400, "INVALID_TOKEN")
+
+    def after_address(self, change: EmailChange, *, now: datetime) -> None:
+        person = change.person
+        if change.confirmed_at is not None:
+            return
+        change.confirmed_at = now
+        person.account.email, person.is_confirmed = change.new, True
+        self._drop_mailed(person)
+        kept = next(
+            (
+                each
+                for each in self.sessions
+                if each.lineage is change.lineage and self.is_alive(each, now=now)
+            ),
+            None,
+        )
+        self.end_sessions(person, now=now, keep=kept)
+        self.tell(person, "auth.user.updated")
+
+    def reverts(self, change: EmailChange, *, now: datetime) -> Refused:
+        """Say what the link to the old address gets."""
+        until = (change.confirmed_at or change.asked_at) + REVERT_LIFE
+        return None if not change.is_over and now < until else (400, "INVALID_TOKEN")
+
+    def after_taken_back(self, change: EmailChange, *, now: datetime) -> None:
+        person = change.person
+        for other in self._changes_of(person):
+            other.is_over = other.is_over or other.asked_at >= change.asked_at
+        change.is_over = True
+        if person.account.email != change.old:
+            person.account.email = change.old
+            self.tell(person, "auth.user.updated")
+        self._drop_mailed(person)
+        self.end_sessions(person, now=now)
+
+    def _drop_mailed(self, person: Person) -> None:
+        """What was mailed to an address that the account gave up is over, and what is bound to its credentials."""
+        for link in self.links:
+            link.is_over = link.is_over or link.person is person
+        self._replace_waiting(person)
+        self.end_devices(person)
 
     def after_hat(self, person: Person, *, is_admin: bool, now: datetime) -> None:
         if person.is_admin == is_admin:

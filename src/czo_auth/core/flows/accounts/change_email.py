@@ -238,9 +238,10 @@ def set_address(tx: Transaction, user: User, email: str, *, mailbox: str, email_
 
 
 def drop_mailed(tx: Transaction, user: User) -> None:
-    """Make void every link, challenge and sign-in under way of a locked user."""
+    """Make void every link, challenge, sign-in under way and trusted device of a locked user."""
     tx.users.drop_mail_tokens(user.id)
     tx.email_changes.close_waiting(user.id, now=tx.now)
+    tx.two_factor.drop_trusted_devices(user.id)
     tx.users.bump_credential_version(user.id, now=tx.now)
 
 

@@ -21,6 +21,7 @@ from czo_auth.core.events.types import (
 )
 from czo_auth.core.fields import checked_reason
 from czo_auth.core.flows.accounts.administrators import keep_an_administrator
+from czo_auth.core.flows.accounts.change_email import close_changes
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
 from czo_auth.core.flows.api_keys.manage import list_keys_of, revoke_key, revoke_keys
 from czo_auth.core.flows.factors import enable_where_demanded
@@ -119,6 +120,7 @@ class Administration:
             tx.two_factor.drop_enrollment(user.id)
             tx.two_factor.drop_trusted_devices(user.id)
             tx.users.drop_mail_tokens(user.id)
+            close_changes(tx, user.id, reason="banned")
             cancel_reset(tx, user.id, outcome="user_banned")
             end_sessions(tx, user.id, reason="banned")
             revoke_keys(tx, user_id=user.id, organization_id=None, reason="banned")
