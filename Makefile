@@ -131,6 +131,8 @@ lock: $(VENV)/.installer-installed
 	sed -n 's/^\([A-Za-z0-9._-]*==[^ ;\\]*\).*/\1/p' requirements/base.txt > src/czo_auth/doctor/tested.txt
 	$(COMPILE) pyproject.toml --all-extras --group build --group dev --constraints requirements/base.txt \
 		--output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra server --extra nats --extra rabbitmq --extra redis --extra otel --group build \
+		--constraints requirements/dev.txt --output-file requirements/deploy.txt
 	$(COMPILE) --group pyproject.toml:fuzz --constraints requirements/dev.txt --output-file requirements/fuzz.txt
 	$(COMPILE) --group pyproject.toml:docs --constraints requirements/dev.txt --output-file requirements/docs.txt
 	$(COMPILE) --group pyproject.toml:release --constraints requirements/dev.txt --output-file requirements/release.txt

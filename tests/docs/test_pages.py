@@ -24,6 +24,7 @@ README = ROOT / "README.md"
 READ_FIRST = frozenset({"tutorial.md", "embed.md"})
 # What cannot be run here: the page, and the reason as it stands there.
 NOT_RUN = {
+    ("docs/how-to/deploy.md", "on the server, as root (not run by the tests: needs systemd)"),
     (
         "docs/how-to/better-auth.md",
         "auth-client.js (not run here: needs npm packages; tests/better_auth does)",
