@@ -218,7 +218,7 @@ def _ignore() -> None:
 
 @contextmanager
 def _without_collecting() -> Iterator[None]:
-    """Import without looking for garbage, of which there is none; then leave what is there to no later search."""
+    """Import with the garbage collector off, then exempt what was imported from later collections."""
     gc.disable()
     try:
         yield

@@ -64,7 +64,7 @@ MAX_QUOTA: Final = 1_000_000_000
 """Uses of a key in a day or a month that a quota may allow."""
 
 USAGE_DAYS: Final = 400
-"""Days of which the uses of a key are kept."""
+"""Days for which a key's daily use counts are kept."""
 
 MAX_PASSKEY_NAME: Final = 64
 

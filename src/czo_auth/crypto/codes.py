@@ -1,8 +1,8 @@
 """
 Backup codes: `SSSS-XXXXX-XXXXX-XXXX` in Crockford's base32.
 
-The first four characters are a selector that is stored in clear; the other fourteen are the secret, 70 bits,
-of which only a bcrypt hash is stored. The selector finds the row, so that verifying costs one bcrypt and not
+The first four characters are a selector that is stored in clear; the other fourteen are the secret, 70 bits;
+only its bcrypt hash is stored. The selector finds the row, so that verifying costs one bcrypt and not
 one for every code that the user has left.
 
 Source: https://www.crockford.com/base32.html

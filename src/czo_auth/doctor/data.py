@@ -121,7 +121,7 @@ def _passkeys(found: DeploymentOverview, rp_id: str | None) -> Finding:
     if elsewhere:
         told = ", ".join(f"{number} for {other}" for other, number in sorted(elsewhere.items()))
         return PASSKEYS.fail(
-            f"{total} in all, of which {told} work no more under {rp_id}",
+            f"{total} in all; {told} no longer work under {rp_id}",
             "Set CZO_AUTH_PASSKEY_RP_ID (or CZO_AUTH_BASE_URL) back, or ask their owners to add new ones.",
         )
     return PASSKEYS.ok(f"{total} for {rp_id}; another CZO_AUTH_PASSKEY_RP_ID would make them worthless")

@@ -78,7 +78,7 @@ class ApiKey:
         rotated_at: When a successor was made; from then on it does not count against the limit.
         allowed_ips: Addresses and networks that it may be used from, in canonical form; None for everywhere.
         rate_limit_max, rate_limit_window_seconds: Uses in a window; both None for no limit.
-        noticed_days: The least days before the expiry of which the owner knows; None when of none.
+        noticed_days: The smallest notice, in days before expiry, that the owner has been sent; None before the first.
         unused_noticed_at: When the owner was told that it will expire for disuse.
         use_count: Uses of it and, up to the rotation, of the key that it replaced.
         last_used_ip: The network that it was last used from, like ``203.0.113.0/24``.

@@ -68,7 +68,7 @@ class RetiredKeyFormat:
 
 def check_formats(formats: Sequence[RetiredKeyFormat], *, taken: Collection[str]) -> None:
     """
-    Refuse forms of which a key could be mistaken for another credential: dispatch looks at the prefix only.
+    Refuse formats whose keys could be mistaken for another credential: dispatch looks at the prefix only.
 
     Args:
         taken: Prefixes of our own credentials.

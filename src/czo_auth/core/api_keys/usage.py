@@ -13,7 +13,7 @@ RESOLUTION: Final = timedelta(minutes=1)
 """How exactly the time and the address of the last use are known."""
 _MAX_COUNT: Final = 100_000
 _MAX_DAYS: Final = 3
-"""Days of which counts wait while the database cannot be written to."""
+"""Days whose counts are held in memory while the database cannot be written to."""
 _DAY: Final = timedelta(days=1)
 
 Address = Callable[[], str | None]
@@ -66,7 +66,7 @@ class GatheredUses:
         return bool(self.latest or any(self.used.values()) or any(self.refused.values()))
 
     def keys(self) -> set[str]:
-        """Return the keys of which anything is said."""
+        """Return the ids of all keys with a count or a last use."""
         counted = (by_key for days in (self.used, self.refused) for by_key in days.values())
         return {*self.latest, *(key_id for by_key in counted for key_id in by_key)}
 

@@ -123,7 +123,7 @@ async def cancel_reset_form(page: PageRequest) -> Response:
 
 @pages.post("/cancel-reset", access=SIGNED_OUT, again=cancel_reset_form)
 async def cancel_reset(page: PageRequest) -> Response:
-    """Cancel the reset of a second factor of which its user was warned by mail; nobody need be signed in."""
+    """Cancel a second-factor reset that its user was warned about by mail. Works without a session."""
     call = page.call
     await call.runtime.recovery.cancel_by_token(_token(page), context=call.context)
     return page.go("/sign-in" if page.caller is None else "/security", done="reset_cancelled")

@@ -1,5 +1,5 @@
 """
-Remember of which accounts the second factors stayed when a password reset first proved the address.
+Mark accounts that kept their second factors when a password reset first proved the address.
 
 Revision: 0020, on top of 0019. A process of the version before may go on meanwhile: the column may be left out.
 """
