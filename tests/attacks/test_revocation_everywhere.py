@@ -31,7 +31,6 @@ def complete(proof: Proof) -> None:
     assert proof.after > 100, "too few requests came after a change"
 
 
-@pytest.mark.each_database
 async def test_no_process_lets_in_what_was_taken_away(database_url: str, tmp_path: Path) -> None:
     changes = await prepare(database_url, EACH)
     async with serving(database_url, tmp_path) as port:
