@@ -67,7 +67,7 @@ def iso_timestamp(at: datetime) -> str:
 
 def relative_time(at: datetime, *, now: datetime) -> tuple[int, RelativeUnit]:
     """
-    Return how far *at* lies from *now*, in the largest unit of which at least one has passed, rounded down.
+    Return how far *at* lies from *now*, in the largest unit that fits at least once, rounded down.
 
     Returns:
         Below zero for the past, above for the future; 0 minutes for less than a minute.

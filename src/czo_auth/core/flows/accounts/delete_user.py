@@ -51,7 +51,7 @@ class DeletionEffects:
     Attributes:
         sessions: How many are live, the one that asks included.
         api_keys: How many stop working.
-        deleted: Names of the organizations that end with it, for want of other members.
+        deleted: Names of the organizations that end with it because they have no other members.
         left: Names of the organizations that go on without it.
         orphaned: Names of the organizations that need another owner before.
     """
