@@ -82,6 +82,11 @@ def _faults_of(operations: list[Operation]) -> list[str]:
     found = []
     redeemed = [each for each in operations if each.act == "redeem" and each.outcome == "ok"]
     revoked = [each for each in operations if each.act == "revoke" and each.outcome == "ok"]
+    # There are thousands of uses, and few other operations: of the uses that were refused, the first says it all.
+    ends = [each for each in operations if each.act != "use" and each.outcome != "refused"]
+    refusals = [each for each in operations if each.act == "redeem" and each.outcome == "refused"]
+    refused_uses = [each for each in operations if each.act == "use" and each.outcome == "refused"]
+    refusals += sorted(refused_uses, key=lambda each: each.answered)[:1]
     if len(redeemed) > 1:
         found.append(f"redeemed {len(redeemed)} times")
     for each in operations:
@@ -89,9 +94,9 @@ def _faults_of(operations: list[Operation]) -> list[str]:
             continue
         if each.outcome == "ok" and any(end.precedes(each) for end in revoked):
             found.append(f"a {each.act} begun after the revocation was answered succeeded")
-        if each.outcome == "refused" and not any(_may_end(end, each) for end in operations):
+        if each.outcome == "refused" and not any(_may_end(end, each) for end in ends):
             found.append(f"a {each.act} was refused while nothing could have ended it")
-        if each.outcome == "ok" and any(_was_over(refused, each) for refused in operations):
+        if each.outcome == "ok" and any(_was_over(refused, each) for refused in refusals):
             found.append(f"a {each.act} begun after a refusal was answered succeeded")
     return found
 

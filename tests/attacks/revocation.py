@@ -34,7 +34,10 @@ from tests.support.tethered import tethered
 KEY = "Y+9Wxk8PqkA1laOUTQYqe91LfiQ1L3Wnl87wz+g0CwU="
 ISSUER = "http://127.0.0.1:8000"
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("key revoked", "owner banned", "member removed", "admin lost 2FA", "session revoked")
+KINDS = (
+    *("key revoked", "owner banned", "member removed", "admin lost 2FA", "session revoked"),
+    *("service account disabled", "service account deleted"),
+)
 
 
 @dataclass
@@ -108,6 +111,8 @@ class _People:
                 await self._member_removed(),
                 await self._admin_lost_factor(by_admin),
                 await self._session_revoked(),
+                await self._service_account_disabled(),
+                await self._service_account_deleted(),
             ]
         random.shuffle(found)
         return found
@@ -164,7 +169,27 @@ class _People:
         await self._things.member(acme, member, role="admin")
         _, key = await self._key(member, acme.id)
         path = f"/organizations/{acme.id}/members/{member.id}"
-        return Change("member removed", "DELETE", path, (await self._session(owner)).text, None, [key])
+        return Change(
+            "member removed", "DELETE", path, (await self._session(owner)).text, {"confirm": True}, [key]
+        )
+
+    async def _service_account(self) -> tuple[str, str, Credential]:
+        """Make a service account with a key; gives its path, an admin's session and the key."""
+        admin = await self._things.user()
+        acme = await self._things.organization({admin: "admin"})
+        account = await self._things.service_account(acme)
+        text = tokens.new_token("czo_")
+        await self._things.account_key(account, digest=tokens.digest(text), last_used_at=self._auth.now())
+        path = f"/organizations/{acme.id}/service-accounts/{account.id}"
+        return path, (await self._session(admin)).text, Credential(text)
+
+    async def _service_account_disabled(self) -> Change:
+        path, admin, key = await self._service_account()
+        return Change("service account disabled", "PATCH", path, admin, {"enabled": False}, [key])
+
+    async def _service_account_deleted(self) -> Change:
+        path, admin, key = await self._service_account()
+        return Change("service account deleted", "DELETE", path, admin, None, [key])
 
     async def _admin_lost_factor(self, by_admin: str) -> Change:
         user = await self._administrator()

@@ -85,7 +85,7 @@ async def test_all_dead_keys_get_one_answer(live: Live) -> None:
     accepted(await api.post(at("rotated") + "/rotate", {}, bearer=session.token), 201)
     accepted(await api.post(f"/admin/users/{banned.id}/ban", {"reason": "test"}, bearer=admin.token))
     member = f"/organizations/{acme}/members/{account.id}"
-    accepted(await api.delete(member, bearer=session.token), 204)
+    accepted(await api.delete(member, {"confirm": True}, bearer=session.token), 204)
     accepted(await api.delete(f"/organizations/{gone}", bearer=founder.token), 204)
     texts = [key["key"] for key in keys.values()]
     texts += [tokens.new_token("czo_"), texts[0][:-1] + "B", texts[0] + "A", texts[0].swapcase()[4:] + "A"]

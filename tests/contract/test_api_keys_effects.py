@@ -91,11 +91,11 @@ async def ban(on: Scenario) -> None:
 
 
 async def remove(on: Scenario) -> None:
-    accepted(await on.api.delete(on.member, bearer=on.founder.token), 204)
+    accepted(await on.api.delete(on.member, {"confirm": True}, bearer=on.founder.token), 204)
 
 
 async def leave(on: Scenario) -> None:
-    accepted(await on.api.delete(on.member, bearer=on.session.token), 204)
+    accepted(await on.api.delete(on.member, {"confirm": True}, bearer=on.session.token), 204)
 
 
 async def delete_organization(on: Scenario) -> None:

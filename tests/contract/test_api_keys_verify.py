@@ -103,7 +103,7 @@ async def test_dead_keys_and_what_is_no_key_are_invalid(service: Service) -> Non
     at = f"/api-keys/{keys[2]['id']}"
     accepted(await timed.api.patch(at, {"enabled": False}, bearer=session.token))
     member = f"/organizations/{organization}/members/{account.id}"
-    accepted(await timed.api.delete(member, bearer=owner.token), 204)
+    accepted(await timed.api.delete(member, {"confirm": True}, bearer=owner.token), 204)
     for key in (*keys[:3], of_acme):
         assert await service.code(key["key"]) == "INVALID_API_KEY"
     assert await service.code(keys[3]["key"]) is None

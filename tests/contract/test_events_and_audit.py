@@ -274,7 +274,7 @@ async def test_organizations(timed: Timed, outbox: Outbox) -> None:
     (event,) = await outbox.events()
     assert (event.type, event.user_id) == ("auth.role.changed", account.id)
     assert event.data["organizationId"] == organization
-    accepted(await api.delete(member, bearer=owner.token), 204)
+    accepted(await api.delete(member, {"confirm": True}, bearer=owner.token), 204)
     (event,) = await outbox.events()
     assert (event.type, event.user_id) == ("auth.org.member_removed", account.id)
     accepted(await api.delete(f"/organizations/{organization}", bearer=owner.token), 204)

@@ -398,6 +398,41 @@ async def test_members_key_goes_over_to_a_service_account_and_the_old_one_lives_
     assert await is_accepted(acme.api, moved["key"])
 
 
+@pytest.mark.each_database
+async def test_uses_of_a_key_are_shown_by_day_to_the_organization(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    made = await acme.create()
+    key = await acme.key(made["id"])
+    await principal_of(acme.api, key["key"])
+    await timed.auth._housekeeping.flush_key_uses()
+    for path in (f"{acme.accounts}/{made['id']}/api-keys/{key['id']}", f"{acme.path}/api-keys/{key['id']}"):
+        shown = accepted(await acme.api.get(f"{path}/usage", bearer=acme.admin.token))
+        assert (shown["total"], shown["usage"][0]["used"]) == (1, 1)
+    own = await create_key(acme.api, acme.admin, organizationId=acme.id)
+    elsewhere = f"{acme.accounts}/{made['id']}/api-keys/{own['id']}/usage"
+    refused(await acme.api.get(elsewhere, bearer=acme.owner.token), 404, "NOT_FOUND")
+
+
+async def test_better_auths_calls_reach_an_organizations_keys_for_who_administers_it(
+    timed_sqlite: Timed,
+) -> None:
+    acme = await acme_of(timed_sqlite)
+    key = await acme.key((await acme.create())["id"])
+    _, stranger = await timed_sqlite.people.newcomer()
+    shown = accepted(await acme.api.get(f"/api-key/get?id={key['id']}", bearer=acme.owner.token))
+    assert (shown["userId"], shown["referenceId"], shown["organizationId"]) == (None, acme.id, acme.id)
+    query = f"/api-key/list?organizationId={acme.id}&sortBy=name"
+    listed = accepted(await acme.api.get(query, bearer=acme.admin.token))
+    assert ([each["id"] for each in listed["apiKeys"]], listed["total"]) == ([key["id"]], 1)
+    assert accepted(await acme.api.get(query, bearer=stranger.token))["total"] == 0
+    body = {"keyId": key["id"]}
+    unseen = await acme.api.get(f"/api-key/get?id={key['id']}", bearer=stranger.token)
+    refused(unseen, 404, "KEY_NOT_FOUND")
+    refused(await acme.api.post("/api-key/delete", body, bearer=stranger.token), 404, "KEY_NOT_FOUND")
+    accepted(await acme.api.post("/api-key/delete", body, bearer=acme.admin.token))
+    assert not await is_accepted(acme.api, key["key"])
+
+
 # --- removing people -------------------------------------------------------------------------------------------------
 async def test_removing_a_member_with_keys_asks_for_confirmation_and_names_them(timed_sqlite: Timed) -> None:
     acme = await acme_of(timed_sqlite)

@@ -13,6 +13,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Invitation, Organization
 from czo_auth.core.passkeys.passkey import Passkey
+from czo_auth.core.service_accounts.account import ServiceAccount
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import Challenge, Enrollment, HashedCode, TotpFactor, TrustedDevice
@@ -114,6 +115,42 @@ def a_key(user: User, **changes: Any) -> ApiKey:
         name="deploy",
         prefix="czo_abcd",
         scopes=("orders:read", "orders:write"),
+        metadata=None,
+        enabled=True,
+        expires_at=None,
+        last_used_at=None,
+        rotated_at=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(key, **changes)
+
+
+def a_service_account(organization: Organization, **changes: Any) -> ServiceAccount:
+    account = ServiceAccount(
+        id=an_id(),
+        organization_id=organization.id,
+        name="pipeline",
+        description=None,
+        scopes=("orders:read", "orders:write"),
+        enabled=True,
+        created_by=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(account, **changes)
+
+
+def an_account_key(account: ServiceAccount, **changes: Any) -> ApiKey:
+    key = ApiKey(
+        id=an_id(),
+        user_id=None,
+        service_account_id=account.id,
+        organization_id=account.organization_id,
+        actor_type=None,
+        name="deploy",
+        prefix="czo_abcd",
+        scopes=("orders:read",),
         metadata=None,
         enabled=True,
         expires_at=None,
@@ -235,6 +272,18 @@ class Rows:
 
     async def key(self, user: User, *, digest: str | None = None, **changes: Any) -> ApiKey:
         key = a_key(user, **changes)
+        await self.run(lambda tx: tx.api_keys.add(key, digest=digest or a_digest()))
+        return key
+
+    async def service_account(self, organization: Organization, **changes: Any) -> ServiceAccount:
+        account = a_service_account(organization, **changes)
+        await self.run(lambda tx: tx.service_accounts.add(account))
+        return account
+
+    async def account_key(
+        self, account: ServiceAccount, *, digest: str | None = None, **changes: Any
+    ) -> ApiKey:
+        key = an_account_key(account, **changes)
         await self.run(lambda tx: tx.api_keys.add(key, digest=digest or a_digest()))
         return key
 

@@ -29,7 +29,8 @@ NEVER_CHANGED = {
     "members": {"organization_id", "user_id"},
     # The time of the last use is read to be moved on; idle sessions are not remembered past their end.
     "sessions": {"id", "digest", "user_id", "lineage_id", "created_at", "last_used_at"},
-    "api_keys": {"id", "digest", "user_id", "last_used_at"},
+    "api_keys": {"id", "digest", "user_id", "service_account_id", "last_used_at"},
+    "service_accounts": {"id"},
 }
 
 TAKES_AWAY = [
@@ -51,12 +52,16 @@ TAKES_AWAY = [
     "UPDATE czo_auth_members SET two_factor_due_at = 1",
     "DELETE FROM czo_auth_members",
     "DELETE FROM czo_auth_factors",
+    "UPDATE czo_auth_service_accounts SET enabled = false",
+    "UPDATE czo_auth_service_accounts SET scopes = ''",
+    "DELETE FROM czo_auth_service_accounts",
 ]
 TAKES_NOTHING = [
     "UPDATE czo_auth_members SET two_factor_reminded_days = 7",
     "UPDATE czo_auth_api_keys SET last_used_at = 1, noticed_days = 7",
     "UPDATE czo_auth_users SET name = 'Grace', credential_version = 7, two_factor_reminded_days = 7",
     "UPDATE czo_auth_organizations SET name = 'Other'",
+    "UPDATE czo_auth_service_accounts SET name = 'other', description = 'other', updated_at = 1",
     "UPDATE czo_auth_factors SET last_step = 99",
 ]
 
@@ -68,6 +73,7 @@ async def moved(rows: Rows, migrated_url: str) -> AsyncIterator[Moved]:
     organization = await rows.organization({ada: "owner"})
     await rows.session(ada, organization_id=organization.id)
     await rows.key(ada, organization_id=organization.id)
+    await rows.service_account(organization)
     await rows.factor(ada)
     if isinstance(rows.storage, SqliteStorage):
         lookup = rows.storage.lookup

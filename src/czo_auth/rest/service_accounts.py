@@ -220,6 +220,20 @@ async def list_keys(
     return records.ActingApiKeyList.of(page)
 
 
+@routes.add("GET", f"{_KEY}/usage", access=ACCOUNT)
+async def key_usage(
+    organization_id: str,
+    key_id: str,
+    call: CurrentRequest,
+    first: FirstDay = None,
+    last: LastDay = None,
+) -> records.KeyUsage:
+    """The days (UTC) on which a key that acts in the organization was used or refused, the oldest first."""
+    key = await call.runtime.organization_keys.get(organization_id, key_id, context=call.context)
+    days = await call.runtime.key_usage.of_any(key.id, first=first, last=last, now=call.now)
+    return records.KeyUsage.of(days)
+
+
 @routes.add("DELETE", _KEY, access=ACCOUNT, status=204)
 async def revoke_key(organization_id: str, key_id: str, call: CurrentRequest) -> Response:
     """End any key that acts in the organization, effective at the next request everywhere. Its owner is mailed."""

@@ -78,7 +78,7 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
 
     def list_sorted(
         self,
-        user_id: str,
+        user_id: str | None,
         *,
         organization_id: str | None = None,
         by: KeyOrder,
@@ -92,8 +92,9 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         if by == "expires_at":
             value = func.coalesce(value, literal(_NEVER, Instant))
         order = (value.desc(), keys.c.id.desc()) if descending else (value, keys.c.id)
+        theirs = true() if user_id is None else keys.c.user_id == user_id
         statement = select(*columns(keys, ApiKey)).where(
-            keys.c.user_id == user_id, self._is_of(organization_id), self._is_listed(now)
+            theirs, self._is_of(organization_id), self._is_listed(now)
         )
         return self._all(ApiKey, statement.order_by(*order).offset(offset).limit(limit))
 

@@ -65,8 +65,6 @@ WATCHED: Final[dict[str, WatchedTable]] = {
             "rate_limit_window_seconds",
             "revoked_at",
             "scopes",
-            "service_account_id",
-            "user_id",
         ),
         dead_if="revoked_at",
     ),

@@ -68,7 +68,7 @@ class ApiKeys(Protocol):
 
     def list_sorted(
         self,
-        user_id: str,
+        user_id: str | None,
         *,
         organization_id: str | None = None,
         by: KeyOrder,
@@ -77,7 +77,12 @@ class ApiKeys(Protocol):
         limit: int,
         now: datetime,
     ) -> Sequence[ApiKey]:
-        """Read the keys of ``list_live`` in another order; those without an end count as the last to end."""
+        """
+        Read the keys of ``list_live`` in another order; those without an end count as the last to end.
+
+        Args:
+            user_id: None for the keys of everybody in *organization_id*, which is named then.
+        """
 
     def count_listed(
         self,

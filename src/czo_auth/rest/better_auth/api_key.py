@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from fastapi import Query
 from pydantic import ConfigDict
@@ -13,12 +14,14 @@ from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.access import ACCOUNT
+from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.store import KeyOrder
-from czo_auth.core.errors import LifetimeTooLong, NotFound, Unauthorized
+from czo_auth.core.errors import Forbidden, LifetimeTooLong, NotFound, Unauthorized, UnknownOrganization
 from czo_auth.core.fields import checked_name
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_NAME, MAX_OFFSET, MAX_PAGE
+from czo_auth.core.paging import Page
 from czo_auth.rest import records
 from czo_auth.rest.api_keys import Seconds, seconds
 from czo_auth.rest.better_auth.errors import (
@@ -148,6 +151,24 @@ async def create(body: ClientCreateApiKeyRequest, call: CurrentRequest) -> recor
 routes.router.routes.extend(creation.router.routes)
 
 
+class _Part(TypedDict):
+    by: KeyOrder
+    descending: bool
+    offset: int
+    limit: int
+
+
+async def _listed(call: RequestContext, organization_id: str | None, part: _Part) -> Page[ApiKey]:
+    if organization_id is not None:
+        with suppress(Forbidden, UnknownOrganization):
+            return await call.runtime.organization_keys.list_sorted(
+                organization_id, **part, context=call.context
+            )
+    return await call.runtime.manage_api_keys.list_sorted(
+        organization_id=organization_id, **part, context=call.context
+    )
+
+
 @routes.add("GET", "/api-key/list", access=ACCOUNT)
 async def list_keys(
     call: CurrentRequest,
@@ -159,15 +180,18 @@ async def list_keys(
     ] = "createdAt",
     sort_direction: Annotated[Literal["asc", "desc"], Query(alias="sortDirection")] = "desc",
 ) -> records.ClientApiKeyList:
-    """The user's keys, 100 at a time when no `limit` is given, never more than 500."""
-    page = await call.runtime.manage_api_keys.list_sorted(
-        organization_id=organization_id,
+    """
+    The user's keys, 100 at a time when no `limit` is given, never more than 500.
+
+    Of an organization that the user administers, every key that acts there.
+    """
+    part = _Part(
         by=_COLUMNS[sort_by],
         descending=sort_direction == "desc",
         offset=offset,
         limit=min(limit or DEFAULT_PAGE, MAX_PAGE),
-        context=call.context,
     )
+    page = await _listed(call, organization_id, part)
     return records.ClientApiKeyList(
         api_keys=[records.ClientApiKey.of(key) for key in page.items],
         total=page.total,
@@ -178,10 +202,16 @@ async def list_keys(
 
 @routes.add("GET", "/api-key/get", access=ACCOUNT)
 async def get(call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]) -> records.ClientApiKey:
-    """One of the user's keys."""
+    """One of the user's keys, or a key of an organization that the user administers."""
     try:
         return records.ClientApiKey.of(await call.runtime.manage_api_keys.get(call.principal, id))
     except NotFound:
+        pass
+    keys = call.runtime.organization_keys
+    try:
+        organization_id = await keys.find_organization(id)
+        return records.ClientApiKey.of(await keys.get(organization_id, id, context=call.context))
+    except (NotFound, UnknownOrganization, Forbidden):
         raise KeyNotFound from None
 
 
@@ -211,10 +241,19 @@ async def update(body: ClientUpdateApiKeyRequest, call: CurrentRequest) -> recor
 
 @routes.add("POST", "/api-key/delete", access=ACCOUNT)
 async def delete(body: ClientDeleteApiKeyRequest, call: CurrentRequest) -> Response:
-    """End one of the user's keys for good."""
+    """End one of the user's keys, or a key of an organization that the user administers, for good."""
     body.refuse_server_side()
     try:
         await call.runtime.manage_api_keys.revoke(body.key_id, context=call.context)
     except NotFound:
-        raise KeyNotFound from None
+        await _revoke_of_organization(call, body.key_id)
     return JSONResponse({"success": True})
+
+
+async def _revoke_of_organization(call: RequestContext, key_id: str) -> None:
+    keys = call.runtime.organization_keys
+    try:
+        organization_id = await keys.find_organization(key_id)
+        await keys.revoke(organization_id, key_id, context=call.context)
+    except (NotFound, UnknownOrganization, Forbidden):
+        raise KeyNotFound from None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
-from czo_auth.core.api_keys.store import NO_FILTER, KeyFilter
+from czo_auth.core.api_keys.store import NO_FILTER, KeyFilter, KeyOrder
 from czo_auth.core.api_keys.usage import DayUsage
 from czo_auth.core.context import Context
 from czo_auth.core.errors import Forbidden, NotFound
@@ -89,20 +89,70 @@ class OrganizationKeys:
 
         return await self._authority.read(organization_id, "apiKey:read", read_keys, context=context)
 
-    async def get(self, organization_id: str, key_id: str, *, context: Context) -> ApiKey:
+    async def list_sorted(
+        self,
+        organization_id: str,
+        *,
+        by: KeyOrder,
+        descending: bool,
+        offset: int,
+        limit: int,
+        context: Context,
+    ) -> Page[ApiKey]:
+        """
+        List the keys that act in an organization in another order, from the row *offset* on.
+
+        Raises:
+            SessionRequired, UnknownOrganization, Forbidden: See ``Authority.read``.
+        """
+
+        def read_keys(tx: Transaction, _: Membership) -> Page[ApiKey]:
+            found = tx.api_keys.list_sorted(
+                None,
+                organization_id=organization_id,
+                by=by,
+                descending=descending,
+                offset=offset,
+                limit=limit,
+                now=tx.now,
+            )
+            return Page(items=found, total=tx.api_keys.count_acting(organization_id, now=tx.now))
+
+        return await self._authority.read(organization_id, "apiKey:read", read_keys, context=context)
+
+    async def get(
+        self, organization_id: str, key_id: str, *, account_id: str | None = None, context: Context
+    ) -> ApiKey:
         """
         Read one key that acts in an organization.
+
+        Args:
+            account_id: The service account that it must belong to.
 
         Raises:
             SessionRequired, UnknownOrganization, Forbidden: See ``Authority.read``.
             NotFound: No such key acts there.
         """
-        return await self._authority.read(
-            organization_id,
-            "apiKey:read",
-            lambda tx, _: known_key(tx, organization_id, key_id),
-            context=context,
-        )
+
+        def read_key(tx: Transaction, _: Membership) -> ApiKey:
+            key = known_key(tx, organization_id, key_id)
+            if account_id not in (None, key.service_account_id):
+                raise NotFound
+            return key
+
+        return await self._authority.read(organization_id, "apiKey:read", read_key, context=context)
+
+    async def find_organization(self, key_id: str) -> str:
+        """
+        Return the organization that a key acts in, whether the caller may see it or not.
+
+        Raises:
+            NotFound: It acts in none, or there is no such key.
+        """
+        key = await self._services.transactions.read(lambda tx: tx.api_keys.find(key_id))
+        if key is None or key.organization_id is None:
+            raise NotFound
+        return key.organization_id
 
     async def usage_of_account(
         self,
