@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.contract.databases import Databases
@@ -10,12 +12,12 @@ from tests.fuzz.model.places import InProcess
 from tests.fuzz.stories import SELDOM, STORIES, Story
 
 
-def _listed(story: Story) -> object:
+def _listed(story: Story) -> Any:
     marks = [pytest.mark.deep] if story in SELDOM else []
     return pytest.param(story, marks=marks, id=story.__name__)
 
 
-@pytest.mark.parametrize("story", map(_listed, STORIES))
+@pytest.mark.parametrize("story", [_listed(story) for story in STORIES])
 def test_story_comes_out_as_the_model_says(databases: Databases, story: Story) -> None:
     class CurrentRequest(Machine):
         place = InProcess(databases)
