@@ -29,7 +29,7 @@ from czo_auth.core.api_keys.retired import RetiredKeyFormat, check_formats
 from czo_auth.core.api_keys.scopes import ScopePolicy, check_rule, check_rule_function
 from czo_auth.core.events.types import AuditPolicy
 from czo_auth.core.limits import MAX_API_KEYS_A_DAY, MAX_KEY_DAYS, TABLE_PREFIX_RULE, is_table_prefix
-from czo_auth.core.mail import read_sender
+from czo_auth.core.mail import OPTIONAL_MAILS, MailKind, read_sender
 from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.organizations.roles import RANK
 from czo_auth.core.origins import canonical_origin, host_of, is_loopback
@@ -393,6 +393,16 @@ class Settings(BaseSettings):
         default="czo-auth@localhost",
         description="Sender of mails: `auth@example.com`, or with a name `Shop <auth@example.com>`.",
     )
+    confirm_sign_up: bool | None = Field(
+        default=None,
+        description="Whether new users are mailed a link that confirms their address where nothing depends on it; by "
+        "default if `CZO_AUTH_SMTP_URL` is set.",
+    )
+    mails_off: Annotated[tuple[MailKind, ...], NoDecode] = Field(
+        default=(),
+        description="Kinds of mails that are not sent: those that carry no link and warn of no takeover, such as "
+        "`new_browser,api_key_created`.",
+    )
     events_file: Path | None = Field(
         default=None, description="File to which every event is appended as one CloudEvents JSON line."
     )
@@ -489,6 +499,7 @@ class Settings(BaseSettings):
         "organization_webhook_allowed_hosts",
         "webhook_retry_seconds",
         "brand_footer_links",
+        "mails_off",
         mode="before",
     )
     @classmethod
@@ -636,6 +647,13 @@ class Settings(BaseSettings):
             return self
         raise ValueError("CZO_AUTH_PASSKEY_RP_ID must be the host name of the base URL, or a domain above it")
 
+    @field_validator("mails_off")
+    @classmethod
+    def _mails_off(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not OPTIONAL_MAILS.issuperset(value):
+            raise ValueError(f"must be among {', '.join(sorted(OPTIONAL_MAILS))}; the others are needed")
+        return value
+
     @field_validator("cookie_prefix")
     @classmethod
     def _cookie_prefix(cls, value: str) -> str:
@@ -736,6 +754,10 @@ class Settings(BaseSettings):
         return brand.over(Brand(name=self.totp_issuer or DEFAULT_NAME))
 
     @property
+    def _confirms_sign_up(self) -> bool:
+        return self.smtp_url is not None if self.confirm_sign_up is None else self.confirm_sign_up
+
+    @property
     def issuer_name(self) -> str:
         """The name shown in authenticator apps."""
         return self.totp_issuer or self.shown_brand.name or DEFAULT_NAME
@@ -809,6 +831,7 @@ class Settings(BaseSettings):
             ),
             user_fields=NO_USER_FIELDS if self.user_fields is None else ModelFields(self.user_fields),
             require_email_verification=self.require_email_verification,
+            confirms_sign_up=self.require_email_verification or self._confirms_sign_up,
             limits_guesses=self.rate_limit_enabled,
         )
 

@@ -51,7 +51,12 @@ def template_environment(folder: Path | None, *, package: str) -> Environment:
 
 
 def check_own_templates(
-    folder: Path, environment: Environment, *, known: frozenset[str], others: frozenset[str] = frozenset()
+    folder: Path,
+    environment: Environment,
+    *,
+    known: frozenset[str] = frozenset(),
+    others: frozenset[str] = frozenset(),
+    only: frozenset[str] | None = None,
 ) -> None:
     """
     Look at every template in *folder* once, so that a broken one stops the start instead of a page.
@@ -60,6 +65,7 @@ def check_own_templates(
         known: The names of our templates. Another name is of use only to a template that includes it; one that does
             not begin with an underscore is warned about, as it may be misspelled.
         others: Names that are looked at elsewhere.
+        only: The only names to look at; by default all.
 
     Raises:
         StartRefused: See `template_environment`.
@@ -68,6 +74,7 @@ def check_own_templates(
         if not folder.is_dir():
             raise StartRefused("CZO_AUTH_TEMPLATES_DIR names no folder.")
         names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.html")} - others
+        names = names if only is None else names & only
     except OSError as error:
         raise StartRefused(
             f"CZO_AUTH_TEMPLATES_DIR names a folder that cannot be read: {error.strerror}."
@@ -83,5 +90,5 @@ def check_own_templates(
             raise StartRefused(
                 f"CZO_AUTH_TEMPLATES_DIR: {name} cannot be read: {type(error).__name__}."
             ) from None
-        if name not in known and not name.rpartition("/")[2].startswith("_"):
+        if only is None and name not in known and not name.rpartition("/")[2].startswith("_"):
             _LOG.warning("CZO_AUTH_TEMPLATES_DIR: %s replaces no template of ours", name)

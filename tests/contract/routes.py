@@ -28,6 +28,7 @@ PUBLIC = {
     "POST /send-verification-email",
     "GET /verify-email",
     "POST /revert-email-change",
+    "POST /secure-account",
     "POST /reject-verification",
     "GET /jwks",
     "POST /api-keys/report-leak",

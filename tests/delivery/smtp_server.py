@@ -161,7 +161,11 @@ class _Conversation:
             self.server.received.append(
                 Received(self.sender, self.recipients, content, self.encrypted, self.username)
             )
-        quoted = message_from_bytes(content, policy=policy.default).get_payload(decode=True)
+        parsed = message_from_bytes(content, policy=policy.default)
+        assert isinstance(parsed, EmailMessage)
+        text = parsed.get_body(("plain",))
+        assert text is not None
+        quoted = text.get_payload(decode=True)
         assert isinstance(quoted, bytes)
         await self.say(self.server.answer_to_data.format(content=quoted.decode().replace("\n", " ")))
 

@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
+from czo_auth.brand import Brand
 from czo_auth.core.errors import MailUnavailable
-from czo_auth.core.mail import Links, MailMessage, compose_password_reset
+from czo_auth.core.mail import Links, MailMessage
+from czo_auth.core.mail_drafts import compose_password_reset
 from czo_auth.delivery.smtp import SmtpMail, SmtpSettings
+from czo_auth.mails import MailWriter
+from czo_auth.translations import shipped
 from tests.delivery.smtp_server import SmtpServer, tls_pair
 from tests.support.ports import free_port
 
@@ -28,7 +32,8 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 
 def reset(to: str = "ada@example.com") -> MailMessage:
-    return compose_password_reset(to, token=TOKEN, links=LINKS, valid_for=timedelta(hours=1), language="fr")
+    draft = compose_password_reset(to, token=TOKEN, links=LINKS, valid_for=timedelta(hours=1), language="fr")
+    return MailWriter(shipped(), Brand(name="Café"), url="https://auth.example.com").write(draft)
 
 
 def settings(port: int, tls: ssl.SSLContext | None = None, **others: Any) -> SmtpSettings:
@@ -52,13 +57,19 @@ async def test_message_arrives_over_starttls_with_its_link_whole(tls: Tls) -> No
     assert received.username == "mailer"
     assert received.message["To"] == "ada@example.com"
     assert received.message["From"].addresses[0].display_name == "Tür, Ça & Co"
-    assert received.message["Subject"] == "Réinitialisez votre mot de passe"
+    assert received.message["Subject"] == "Café : Réinitialisez votre mot de passe"
     assert received.message["Date"].datetime == NOW
     assert received.message["Message-ID"].endswith("@example.com>")
     assert received.message["Auto-Submitted"] == "auto-generated"
-    lines = received.message.get_content().splitlines()
-    assert f"https://auth.example.com/reset-password?token={TOKEN}" in lines
-    assert "double" in received.message.get_content()
+    assert received.message["Content-Language"] == "fr"
+    assert received.message.get_content_type() == "multipart/alternative"
+    text, html = received.message.iter_parts()
+    # The last is the one that programs prefer. Source: RFC 2046 section 5.1.4.
+    assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
+    link = f"https://auth.example.com/reset-password?token={TOKEN}"
+    assert link in text.get_content().splitlines()
+    assert "double" in text.get_content()
+    assert f'href="{link}"' in html.get_content()
 
 
 async def test_message_arrives_over_tls_from_the_first_byte(tls: Tls) -> None:

@@ -8,9 +8,14 @@ from datetime import timedelta
 
 import pytest
 
+from czo_auth.brand import Brand
 from czo_auth.core.errors import RateLimited
 from czo_auth.delivery.no_mail import NoMail
+from czo_auth.mails import MailWriter
 from czo_auth.runtime.background import BackgroundTasks
+from czo_auth.translations import shipped
+
+WRITER = MailWriter(shipped(), Brand(name="Shop"), url="https://auth.example.com")
 
 
 async def test_refused_work_is_told_by_its_code_and_without_a_trace(caplog: pytest.LogCaptureFixture) -> None:
@@ -22,7 +27,7 @@ async def test_refused_work_is_told_by_its_code_and_without_a_trace(caplog: pyte
     async def other() -> None:
         done.set()
 
-    background = BackgroundTasks(NoMail())
+    background = BackgroundTasks(NoMail(), writer=WRITER)
     with caplog.at_level(logging.WARNING, "czo_auth"):
         background.spawn(refused())
         background.spawn(other())
@@ -38,7 +43,7 @@ async def test_a_defect_is_told_with_its_trace(caplog: pytest.LogCaptureFixture)
     async def broken() -> None:
         raise KeyError("left")
 
-    background = BackgroundTasks(NoMail())
+    background = BackgroundTasks(NoMail(), writer=WRITER)
     with caplog.at_level(logging.WARNING, "czo_auth"):
         background.spawn(broken())
         await background.finish()
@@ -60,7 +65,7 @@ async def test_the_end_waits_a_while_and_then_calls_off_what_is_left(
             ended.append(f"{name} called off")
             raise
 
-    background = BackgroundTasks(NoMail(), last_wait=timedelta(seconds=0.2))
+    background = BackgroundTasks(NoMail(), writer=WRITER, last_wait=timedelta(seconds=0.2))
     background.spawn(work("short", 0.01))
     background.spawn(work("long", 3600))
     await background.finish()

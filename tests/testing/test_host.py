@@ -192,7 +192,7 @@ def test_nothing_of_the_test_stays_and_nothing_of_before_is_written_to(tmp_path:
 
 async def test_weak_hashes_never_reach_the_database_of_the_deployment(tmp_path: Path) -> None:
     auth = Auth(_settings(tmp_path))
-    weak, beside = InsecureHashing(), CapturedMails()
+    weak, beside = InsecureHashing(), CapturedMails(auth.mail_writer)
     with (
         pytest.raises(StartRefused, match="database of its own"),
         auth.replaced(auth.settings, clock=MovableClock(), insecure_hashing=weak, background=beside),

@@ -40,7 +40,14 @@ FOR_ANYBODY = {
         "/forgot-password",
         "/reset-password",
     ),
-    *("/verify-email", "/verify-email/send", "/cancel-reset", "/revert-email-change", "/reject-verification"),
+    *(
+        "/verify-email",
+        "/verify-email/send",
+        "/cancel-reset",
+        "/revert-email-change",
+        "/reject-verification",
+        "/secure-account",
+    ),
 }
 FORM = "application/x-www-form-urlencoded"
 

@@ -6,7 +6,7 @@ A caller who is refused learns nothing about the rest, so this comes before the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from starlette.requests import Request
@@ -105,6 +105,8 @@ async def admit_request(
     await runtime.start()
     now = runtime.now()
     context = app_state.clients.context(scope, now=now)
+    if (accepted := request.headers.get("accept-language")) is not None:
+        context = replace(context, language=runtime.catalogues.choose(accepted))
     cookies = authenticator.cookies.read(scope["headers"])
     known_browser = authenticator.cookies.read_browser(scope["headers"])
     credential = authenticator.read_basic(scope) if access.takes_basic else None

@@ -16,6 +16,7 @@ from czo_auth.cli import (
     import_users,
     keys,
     login,
+    mail,
     migrate,
     organizations,
     recovery,
@@ -58,6 +59,7 @@ users.app.command("sessions", epilog=accounts.SESSIONS_EXAMPLE)(accounts.list_se
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(keys.app, name="keys")
+app.add_typer(mail.app, name="mail")
 app.add_typer(webhooks.app, name="webhooks")
 audit.events_app.command("sinks", epilog=sinks.LIST_EXAMPLE)(sinks.list_sinks)
 audit.events_app.command("retire-sink", epilog=sinks.RETIRE_EXAMPLE)(sinks.retire_sink)

@@ -22,6 +22,7 @@ class Context:
         user_id: The acting user, when one is known.
         method: How they proved it: by ``pwd``, ``otp``, ``bkp``, ``apikey``, ``session``, ``cli``, or a link that
             came by ``mail`` or from an ``operator``.
+        language: Which of the deployment's languages the request asks for; None when it names none of them.
         ip, user_agent, request_id: From the request; control characters already escaped (S29).
     """
 
@@ -34,6 +35,7 @@ class Context:
     ip: str | None = None
     user_agent: str | None = None
     request_id: str | None = None
+    language: str | None = None
 
     @property
     def caller(self) -> Principal:

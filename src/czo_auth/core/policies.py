@@ -22,6 +22,7 @@ class Policies:
     Attributes:
         user_fields: The host's own fields of users.
         require_email_verification: Whether an unconfirmed address keeps its owner from signing in.
+        confirms_sign_up: Whether a new user is mailed a link that confirms the address, though nothing depends on it.
         limits_guesses: Whether wrong passwords slow down the ones that follow.
     """
 
@@ -36,4 +37,5 @@ class Policies:
     webhooks: WebhookPolicy = field(default_factory=WebhookPolicy)
     user_fields: UserFields = NO_USER_FIELDS
     require_email_verification: bool = False
+    confirms_sign_up: bool = False
     limits_guesses: bool = True

@@ -139,6 +139,10 @@ class SmtpMail:
         # Keeps out-of-office replies away. Source: RFC 3834 section 5.
         written["Auto-Submitted"] = "auto-generated"
         written.set_content(message.text)
+        if message.html is not None:
+            written.add_alternative(message.html, subtype="html")
+        if message.language is not None:
+            written["Content-Language"] = message.language
         return written
 
 

@@ -64,6 +64,16 @@ async def reject_verification(body: MailedTokenRequest, call: CurrentRequest) ->
     return JSONResponse({"status": True})
 
 
+@routes.add("POST", "/secure-account", access=PUBLIC)
+async def secure_account(body: MailedTokenRequest, call: CurrentRequest) -> Response:
+    """
+    "This was not me", with the token of a mail about the account: ends all sessions and trusted devices, takes the
+    password away, and mails a link that sets a new one.
+    """
+    await call.runtime.secure_account.secure(body.token, context=call.context)
+    return JSONResponse({"status": True})
+
+
 @routes.add("POST", "/delete-user", access=ACCOUNT, ignores_unknown_fields=True)
 async def delete_user(body: DeleteUserRequest, call: CurrentRequest) -> Response:
     """Delete one's own account with everything that is kept about it. Needs recent proof."""

@@ -112,7 +112,12 @@ async def _verify(call: RequestContext, body: VerifyCodeRequest) -> Response:
     outcome: SignedIn | None
     if challenge is not None:
         outcome = await runtime.second_factor.complete_sign_in(
-            challenge, body.code, "totp", wants_trust=body.trust_device, context=call.context
+            challenge,
+            body.code,
+            "totp",
+            wants_trust=body.trust_device,
+            known_browser=call.known_browser,
+            context=call.context,
         )
     else:
         if call.context.principal is None:
@@ -129,7 +134,12 @@ async def verify_backup_code(body: ClientVerifyCodeRequest, call: CurrentRequest
     challenge = body.challenge or (_challenge_cookie(call) if call.context.principal is None else None)
     if challenge is not None:
         outcome = await call.runtime.second_factor.complete_sign_in(
-            challenge, body.code, "backup", wants_trust=body.trust_device, context=call.context
+            challenge,
+            body.code,
+            "backup",
+            wants_trust=body.trust_device,
+            known_browser=call.known_browser,
+            context=call.context,
         )
     elif call.context.principal is None:
         raise call.origin_refusal or InvalidChallenge()

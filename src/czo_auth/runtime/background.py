@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from czo_auth.core.errors import Refusal, StorageUnavailable
-from czo_auth.core.mail import Mail, MailMessage
+from czo_auth.core.mail import Mail, MailDraft
 from czo_auth.delivery.outgoing import Outgoing
+from czo_auth.mails import MailWriter
 
 _LOG = logging.getLogger("czo_auth")
 
@@ -21,11 +22,15 @@ class BackgroundTasks:
 
     Args:
         mail: Sends what is posted.
+        writer: Writes it first.
         last_wait: How long the end waits for what was begun, and as long again for mails.
     """
 
-    def __init__(self, mail: Mail, *, last_wait: timedelta = timedelta(seconds=10)) -> None:
+    def __init__(
+        self, mail: Mail, *, writer: MailWriter, last_wait: timedelta = timedelta(seconds=10)
+    ) -> None:
         self._outgoing = Outgoing(mail)
+        self._writer = writer
         self._last_wait = last_wait
         self._tasks: set[asyncio.Task[None]] = set()
         self._repeating: set[asyncio.Task[None]] = set()
@@ -36,9 +41,14 @@ class BackgroundTasks:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def post(self, message: MailMessage) -> None:
-        """Queue a mail."""
-        self.spawn(self._outgoing.send(message))
+    def post(self, draft: MailDraft) -> None:
+        """Write a mail and queue it, unless its kind is switched off."""
+        if self._writer.sends(draft.kind):
+            self.spawn(self._send(draft))
+
+    async def _send(self, draft: MailDraft) -> None:
+        # In a thread: how long an answer takes must not tell that a mail is written (S24).
+        await self._outgoing.send(await asyncio.to_thread(self._writer.write, draft))
 
     def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
         """Do *work* again and again until the end; a failure is logged, and the next turn comes all the same."""

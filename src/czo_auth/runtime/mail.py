@@ -1,14 +1,16 @@
-"""How mails leave: SMTP when configured, else the log in development, else not at all."""
+"""How mails are written, where their links lead, and how they leave: SMTP, the log in development, or not at all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
 
-from czo_auth.core.mail import Mail
+from czo_auth.core.mail import Links, Mail, MailKind, MailMessage
 from czo_auth.errors import StartRefused
 from czo_auth.extras import require_extra
+from czo_auth.mails import MailWriter
 from czo_auth.settings import Settings
+from czo_auth.translations import Catalogues
 
 
 def mail_of(settings: Settings, *, now: Callable[[], datetime]) -> Mail:
@@ -37,3 +39,45 @@ def _smtp(address: str, *, sender: str, now: Callable[[], datetime]) -> Mail:
         return SmtpMail(SmtpSettings.from_url(address, sender=sender), now=now)
     except ValueError as error:
         raise StartRefused(f"CZO_AUTH_SMTP_URL or CZO_AUTH_MAIL_FROM is wrong: {error}.") from None
+
+
+def mail_writer_of(settings: Settings, catalogues: Catalogues) -> MailWriter:
+    """
+    Make what writes mails.
+
+    Raises:
+        StartRefused: The deployment's own template is broken.
+    """
+    return MailWriter(
+        catalogues,
+        settings.shown_brand,
+        url=settings.public_url,
+        templates=settings.templates_dir,
+        off=frozenset(settings.mails_off),
+    )
+
+
+def sample_message(
+    writer: MailWriter, kind: MailKind, settings: Settings, *, language: str | None, now: datetime
+) -> MailMessage:
+    """Write a mail of *kind* as an example."""
+    from czo_auth.mails.samples import sample_draft
+
+    return writer.write(sample_draft(kind, links=links_of(settings), now=now, language=language))
+
+
+def links_of(settings: Settings) -> Links:
+    """Point mails at the account pages, or where there are none at what a front end is expected to have."""
+    if not settings.pages_enabled:
+        return Links(base_url=settings.public_url, verify_email=f"{settings.base_path}/verify-email")
+    pages = settings.pages_path
+    return Links(
+        base_url=settings.public_url,
+        verify_email=f"{pages}/verify-email",
+        reset_password=f"{pages}/reset-password",
+        accept_invitation=f"{pages}/accept-invitation",
+        cancel_reset=f"{pages}/cancel-reset",
+        revert_email_change=f"{pages}/revert-email-change",
+        secure_account=f"{pages}/secure-account",
+        organizations=f"{pages}/organizations",
+    )

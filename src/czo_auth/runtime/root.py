@@ -57,6 +57,7 @@ from czo_auth.core.flows.sign_in.passkey_step import PasskeySecondStep
 from czo_auth.core.flows.sign_in.password import SignIn
 from czo_auth.core.flows.sign_in.password_reset import Passwords
 from czo_auth.core.flows.sign_in.second_factor import SecondFactor
+from czo_auth.core.flows.sign_in.secure_account import SecureAccount
 from czo_auth.core.flows.sign_in.sessions import ManageSessions
 from czo_auth.core.flows.sign_in.sign_up import SignUp
 from czo_auth.core.flows.sign_in.verify_email import VerifyEmail
@@ -70,7 +71,7 @@ from czo_auth.core.flows.webhooks.deliver import WebhookDispatcher, WebhookSende
 from czo_auth.core.flows.webhooks.manage import ManageWebhooks
 from czo_auth.core.hashing import Hashing
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import Links, Mail
+from czo_auth.core.mail import Mail
 from czo_auth.core.sessions.access_tokens import AccessTokens
 from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.crypto import passwords
@@ -91,7 +92,7 @@ from czo_auth.runtime.housekeeping import (
     Housekeeping,
 )
 from czo_auth.runtime.key_ring import check_key_ring, read_key_ring
-from czo_auth.runtime.mail import mail_of
+from czo_auth.runtime.mail import links_of, mail_of, mail_writer_of
 from czo_auth.runtime.mistakes import refuse_missing_extras, refuse_unusable, settings_from
 from czo_auth.runtime.rate_limits import CoarseLimits, KeyLimits, NoRateLimits
 from czo_auth.runtime.telemetry import Telemetry
@@ -120,22 +121,6 @@ def utc_now() -> datetime:
     """Read the clock, to the millisecond that the database keeps."""
     now = datetime.now(UTC)
     return now - _BELOW_A_MILLISECOND[now.microsecond % 1000]
-
-
-def _links_of(settings: Settings) -> Links:
-    """Point mails at the account pages, or where there are none at what a front end is expected to have."""
-    if not settings.pages_enabled:
-        return Links(base_url=settings.public_url, verify_email=f"{settings.base_path}/verify-email")
-    pages = settings.pages_path
-    return Links(
-        base_url=settings.public_url,
-        verify_email=f"{pages}/verify-email",
-        reset_password=f"{pages}/reset-password",
-        accept_invitation=f"{pages}/accept-invitation",
-        cancel_reset=f"{pages}/cancel-reset",
-        revert_email_change=f"{pages}/revert-email-change",
-        organizations=f"{pages}/organizations",
-    )
 
 
 def _storage_of(settings: Settings) -> Storage:
@@ -193,9 +178,12 @@ class Runtime:
         self.now = clock
         self.catalogues = Catalogues(self.settings.translations_dir, default=self.settings.default_language)
         self.telemetry = Telemetry()
+        self.mail_writer = mail_writer_of(self.settings, self.catalogues)
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)
-        self._background: Background = BackgroundTasks(mail or mail_of(self.settings, now=clock))
+        self._background: Background = BackgroundTasks(
+            mail or mail_of(self.settings, now=clock), writer=self.mail_writer
+        )
         self._hashing: Hashing = HashingPool(
             threads=self.settings.hash_threads, queue=self.settings.hash_queue
         )
@@ -238,7 +226,7 @@ class Runtime:
             else NoBreaches(),
             actors=ActorRegistry(settings.actor_types),
             policies=policies,
-            links=_links_of(settings),
+            links=links_of(settings),
         )
         _refuse_unreachable(settings)
         self.signing_keys = SigningKeys(services)
@@ -283,6 +271,7 @@ class Runtime:
         self.manage_sessions = ManageSessions(services)
         self.passwords = Passwords(services)
         self.verify_email = VerifyEmail(services)
+        self.secure_account = SecureAccount(services)
         self.verify_api_key = VerifyApiKey(services, self.authenticate)
         self.exchange_token = ExchangeToken(services, self.authenticate, audiences=settings.token_audiences)
         self.introspect = Introspect(services, self.authenticate, audiences=settings.token_audiences)

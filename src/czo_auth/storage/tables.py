@@ -148,6 +148,8 @@ class Tables:
             Column("actor_type_grants", TimesByName),
             Column("two_factor_reminded_due_at", Instant),
             Column("two_factor_reminded_days", Integer),
+            Column("language", Text),
+            Column("secured_at", Instant),
             UniqueConstraint("email"),
         )
         Index(None, self.users.c.external_id, unique=True)

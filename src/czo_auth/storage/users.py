@@ -80,6 +80,14 @@ class SqlUsers(Store, Users):
     def set_external_id(self, user_id: str, external_id: str, *, now: datetime) -> None:
         self._change(user_id, now, external_id=external_id)
 
+    def set_language(self, user_id: str, language: str) -> None:
+        # Nobody changed the account: when it was changed stays as it is.
+        users = self._tables.users
+        self._connection.execute(update(users).where(users.c.id == user_id).values(language=language))
+
+    def secure(self, user_id: str, *, now: datetime) -> None:
+        self._change(user_id, now, password_hash=None, secured_at=now)
+
     def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
         users = self._tables.users
         taken = select(users.c.id).where(users.c.email == email).exists()

@@ -225,7 +225,7 @@ def hosted(
                 "events_file": None,
             }
         )
-        clock, beside = MovableClock(), CapturedMails()
+        clock, beside = MovableClock(), CapturedMails(auth.mail_writer)
         with auth.replaced(settings, clock=clock, insecure_hashing=InsecureHashing(), background=beside):
             _prepare(database, template, table_prefix=settings.table_prefix)
             try:

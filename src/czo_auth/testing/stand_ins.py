@@ -7,11 +7,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
-from czo_auth.core.mail import MailMessage
+from czo_auth.core.mail import MailDraft, MailMessage
 from czo_auth.core.two_factor.factor import HashedCode
 from czo_auth.crypto import codes, insecure, passwords
 from czo_auth.crypto.codes import BackupCode
 from czo_auth.crypto.passwords import PasswordMatch
+from czo_auth.mails import MailWriter
 
 
 class InsecureHashing:
@@ -42,7 +43,8 @@ class InsecureHashing:
 class CapturedMails:
     """Implements what works beside the requests: mails are kept, one-off work runs, and nothing is repeated."""
 
-    def __init__(self) -> None:
+    def __init__(self, writer: MailWriter) -> None:
+        self._writer = writer
         self.mails: list[MailMessage] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -51,8 +53,9 @@ class CapturedMails:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def post(self, message: MailMessage) -> None:
-        self.mails.append(message)
+    def post(self, draft: MailDraft) -> None:
+        if self._writer.sends(draft.kind):
+            self.mails.append(self._writer.write(draft))
 
     def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
         """A test does what is due itself."""

@@ -80,6 +80,10 @@ SERVICE_ACCOUNT_DELETED = _event(
 )
 USER_REGISTERED = _event("auth.user.registered", "A user was created.")
 USER_UPDATED = _event("auth.user.updated", "A user changed; `changed` names what.")
+ACCOUNT_SECURED = _event(
+    "auth.user.secured",
+    "A user said by the link in a mail that something was not them: sessions ended, the password works no more.",
+)
 USER_BANNED = _event("auth.user.banned", "A user was banned; sessions and keys ended with it.")
 USER_DELETED = _event(
     "auth.user.deleted", "A user was deleted, with all that was kept about them; audit records keep the id."

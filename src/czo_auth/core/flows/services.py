@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.hashing import Hashing
-from czo_auth.core.mail import Links, MailMessage
+from czo_auth.core.mail import Links, MailDraft
 from czo_auth.core.organizations import roles
 from czo_auth.core.policies import Policies
 from czo_auth.core.sessions.access_tokens import AccessTokens
@@ -26,7 +26,7 @@ class Background(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* beside the requests; a failure is logged and ends nothing else."""
 
-    def post(self, message: MailMessage) -> None:
+    def post(self, draft: MailDraft) -> None:
         """Send a mail beside the requests, so that an answer's time tells nothing about an address."""
 
     def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:

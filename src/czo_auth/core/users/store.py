@@ -95,6 +95,12 @@ class Users(Protocol):
     def set_external_id(self, user_id: str, external_id: str, *, now: datetime) -> None:
         """Remember a user's id in another system, which nobody else has."""
 
+    def set_language(self, user_id: str, language: str) -> None:
+        """Remember in which language mails are written to a user."""
+
+    def secure(self, user_id: str, *, now: datetime) -> None:
+        """Take a user's password away, and remember when."""
+
     def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
         """
         Return a user of before revision 0007 the address back that was folded into *folded*.

@@ -28,6 +28,8 @@ class User:
         has_totp, has_passkey: Which factors the user owns.
         passkeys_enabled_at: Since when passkeys count as second step; None while they are only a way to sign in.
         made_by: ``operator`` or ``import`` where somebody else made the account; None where its user signed up.
+        language: In which mails are written to the user, as their browser asked at the last sign-in; None when unknown.
+        secured_at: When the user last said that something was not them; links from mails before then are over.
         fields: The host's own fields, as its model gives them.
         factors_kept_at: When a password reset first proved the address of an account whose second factors stayed
             nevertheless; None when that never was, or they went since.
@@ -52,6 +54,8 @@ class User:
     has_passkey: bool = False
     passkeys_enabled_at: datetime | None = None
     made_by: MadeBy | None = None
+    language: str | None = None
+    secured_at: datetime | None = None
     fields: Mapping[str, object] | None = None
     factors_kept_at: datetime | None = None
     actor_type_grants: Mapping[str, datetime] = field(default_factory=dict, hash=False)

@@ -64,6 +64,7 @@ ANSWERS: Final[dict[str, Schema]] = {
     "POST /change-email": _STATUS,
     "POST /revert-email-change": _STATUS,
     "POST /reject-verification": _STATUS,
+    "POST /secure-account": _STATUS,
     "POST /delete-user": plain(success=r.TRUE, message=r.TEXT),
     "GET /user/export": _EXPORT,
     # two factors

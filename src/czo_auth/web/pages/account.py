@@ -68,6 +68,24 @@ async def reject(page: PageRequest) -> Response:
     return page.go("/sign-in", done="verification_rejected")
 
 
+@pages.get("/secure-account", access=SIGNED_OUT)
+async def secure_form(page: PageRequest) -> Response:
+    """Ask for one click: mail scanners follow links, and must not change anything."""
+    call, token = page.call, _token(page)
+    is_live = await call.runtime.secure_account.is_live(token, now=call.now)
+    return page.show("secure_account.html", token=token, is_live=is_live)
+
+
+@pages.post("/secure-account", access=SIGNED_OUT, again=secure_form)
+async def secure(page: PageRequest) -> Response:
+    """End all sessions, take the password away, and mail a link that sets a new one."""
+    call = page.call
+    await call.runtime.secure_account.secure(_token(page), context=call.context)
+    response = page.go("/sign-in", done="account_secured")
+    clear_session_cookies(call, response)
+    return response
+
+
 @pages.post("/export", access=ACCOUNT, again=email_form)
 async def export(page: PageRequest) -> Response:
     """Everything that is kept about the visitor, as a file."""

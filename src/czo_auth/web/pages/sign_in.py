@@ -136,6 +136,7 @@ async def verify_code(page: PageRequest) -> Response:
         form.required_code(),
         "either",
         wants_trust="trust_device" in form,
+        known_browser=call.known_browser,
         context=call.context,
     )
     return signed_in_page(page, outcome)

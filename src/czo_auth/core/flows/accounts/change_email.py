@@ -18,7 +18,7 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import (
+from czo_auth.core.mail_drafts import (
     compose_email_change,
     compose_email_change_notice,
     compose_email_change_taken,
@@ -101,14 +101,19 @@ class ChangeEmail:
             return
         links = self._services.links
         self._services.background.post(
-            compose_email_change_taken(mailbox, at=context.now)
+            compose_email_change_taken(mailbox, at=context.now, language=user.language)
             if taken
             else compose_email_change(
-                mailbox, token=token, links=links, callback_url=callback_url, valid_for=CHANGE_LIFETIME
+                mailbox,
+                token=token,
+                links=links,
+                callback_url=callback_url,
+                valid_for=CHANGE_LIFETIME,
+                language=user.language or context.language,
             )
         )
         self._services.background.post(
-            compose_email_change_notice(user.mail_address, token=revert_token, links=links, at=context.now)
+            compose_email_change_notice(user, token=revert_token, links=links, at=context.now)
         )
 
     async def confirm(self, token: str, *, context: Context) -> User:
@@ -220,7 +225,9 @@ class ChangeEmail:
             return change
 
         change = await self._services.transactions.run(restore_address, context)
-        self._services.background.post(compose_email_change_taken_back(change.old_mailbox, at=context.now))
+        self._services.background.post(
+            compose_email_change_taken_back(change.old_mailbox, at=context.now, language=context.language)
+        )
 
 
 def set_address(tx: Transaction, user: User, email: str, *, mailbox: str, email_verified: bool) -> None:

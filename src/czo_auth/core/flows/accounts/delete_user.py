@@ -20,7 +20,8 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, no_proof
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
-from czo_auth.core.mail import MailMessage, compose_account_deleted
+from czo_auth.core.mail import MailDraft
+from czo_auth.core.mail_drafts import compose_account_deleted
 from czo_auth.core.organizations import roles
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -166,10 +167,10 @@ class DeleteUser:
     async def finish(self, user: User, *, now: datetime) -> None:
         """Remove the personal parts of a user who was deleted in a step of another flow, and tell them."""
         await self._erasure.erase(user.id, now=now)
-        self._services.background.post(compose_account_deleted(user.mail_address, at=now))
+        self._services.background.post(compose_account_deleted(user, at=now))
 
     async def _delete(self, user_id: str, lock: Callable[[Transaction], User], deletion: Deletion) -> User:
-        def delete_account(tx: Transaction) -> tuple[User, Sequence[MailMessage]]:
+        def delete_account(tx: Transaction) -> tuple[User, Sequence[MailDraft]]:
             found = tx.users.find(user_id)
             name = "" if found is None else found.name
             mails = tell_everywhere_of_made_keys(tx, self._services, user_id, name=name)

@@ -14,7 +14,7 @@ from czo_auth.core.flows.accounts.export_records import Json, audit_json, sectio
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, no_proof
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
-from czo_auth.core.mail import compose_account_exported
+from czo_auth.core.mail_drafts import compose_account_exported
 from czo_auth.core.text import iso_timestamp
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -49,7 +49,7 @@ class ExportUser:
             NotFound: There is no such user.
         """
         document, user = await self._export(user_id, consume=consume, context=context)
-        self._services.background.post(compose_account_exported(user.mail_address, at=context.now))
+        self._services.background.post(compose_account_exported(user, at=context.now))
         return document
 
     async def _export(self, user_id: str, *, consume: ConsumeProof, context: Context) -> tuple[Json, User]:

@@ -108,6 +108,8 @@ def _user(user: User, shown: Mapping[str, object]) -> Json:
         "emailVerified": user.email_verified,
         "actorTypes": sorted(user.actor_types),
         "externalId": user.external_id,
+        "language": user.language,
+        "securedAt": iso_timestamp(user.secured_at) if user.secured_at else None,
         "hasPassword": user.password_hash is not None,
         "banned": user.banned_at is not None,
         "createdAt": iso_timestamp(user.created_at),

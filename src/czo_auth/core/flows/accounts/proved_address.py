@@ -18,7 +18,7 @@ from czo_auth.core.flows.factors import remove_all_factors
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
-from czo_auth.core.mail import Ended
+from czo_auth.core.mail_drafts import Ended
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 

@@ -16,7 +16,7 @@ from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, n
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.flows.users.mailed_tokens import store_mail_token
 from czo_auth.core.ids import is_id, new_id
-from czo_auth.core.mail import compose_account_created
+from czo_auth.core.mail_drafts import compose_account_created
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
@@ -101,7 +101,7 @@ class AdministerAccounts:
         await self._services.transactions.run(store_user, context)
         self._services.background.post(
             compose_account_created(
-                user.mail_address,
+                user,
                 token=token,
                 links=self._services.links,
                 valid_for=FIRST_PASSWORD_LIFETIME,

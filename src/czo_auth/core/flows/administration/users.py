@@ -30,7 +30,7 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
-from czo_auth.core.mail import MailMessage
+from czo_auth.core.mail import MailDraft
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.recorded import RECORDED_EVERY, RecordedOnce
 from czo_auth.core.transaction import Transaction
@@ -109,7 +109,7 @@ class Administration:
         """
         reason = checked_reason(reason)
 
-        def ban_user(tx: Transaction) -> tuple[User, Sequence[MailMessage]]:
+        def ban_user(tx: Transaction) -> tuple[User, Sequence[MailDraft]]:
             if not force:
                 keep_an_administrator(tx, self._services.actors, user_id)
             user = _lock(tx, user_id)

@@ -14,10 +14,16 @@ from czo_auth.core.context import system_context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_CHANGED
 from czo_auth.core.flows.api_keys.new_key import key_event
-from czo_auth.core.flows.api_keys.owners import addresses_of
+from czo_auth.core.flows.api_keys.owners import readers_of
 from czo_auth.core.flows.services import Services
-from czo_auth.core.mail import EndingKey, MailMessage, compose_keys_expiring, compose_keys_unused
+from czo_auth.core.mail import MailDraft
+from czo_auth.core.mail_drafts import (
+    EndingKey,
+    compose_keys_expiring,
+    compose_keys_unused,
+)
 from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
 
 NOTICED_TOGETHER: Final = timedelta(days=1)
 """Keys of one owner whose notices lie no farther apart are told in one mail."""
@@ -29,7 +35,7 @@ _AT_ONCE: Final = 200
 class _Notice:
     """To whom the mail of one transaction goes, and about what; an owner who is gone has none."""
 
-    to: Sequence[str]
+    to: Sequence[User]
     keys: Sequence[EndingKey]
 
 
@@ -55,7 +61,7 @@ class KeyExpiry:
     async def _remind(self, owner_id: str, *, now: datetime) -> None:
         def record_notices(tx: Transaction) -> _Notice:
             noticed = []
-            told: Sequence[str] = ()
+            told: Sequence[User] = ()
             for key in tx.api_keys.list_due(owner_id, now=now, until=now + NOTICED_TOGETHER):
                 days = notice_within(key.expires_at, now=now + NOTICED_TOGETHER)
                 if key.expires_at is None or days is None:
@@ -63,7 +69,7 @@ class KeyExpiry:
                 # What is due only tomorrow is told as that notice, never as a nearer one.
                 if tx.api_keys.mark_noticed(key, days=days):
                     noticed.append(_record_ending(tx, key, end=key.expires_at, reason="expiry"))
-                    told = told or addresses_of(tx, key)
+                    told = told or readers_of(tx, key)
             return _Notice(to=told, keys=noticed)
 
         self._post(
@@ -97,7 +103,7 @@ class KeyExpiry:
                 for key in keys
                 if tx.api_keys.mark_unused_noticed(key, now=now)
             ]
-            return _Notice(to=addresses_of(tx, keys[0]), keys=noticed)
+            return _Notice(to=readers_of(tx, keys[0]), keys=noticed)
 
         self._post(
             await self._services.transactions.run(record_notices, system_context(now)),
@@ -139,10 +145,10 @@ class KeyExpiry:
         rules += await self._services.transactions.read(lambda tx: tx.organizations.list_unused_rules())
         return rules
 
-    def _post(self, noticed: _Notice, *, compose: Callable[[str, Sequence[EndingKey]], MailMessage]) -> None:
+    def _post(self, noticed: _Notice, *, compose: Callable[[User, Sequence[EndingKey]], MailDraft]) -> None:
         if noticed.keys:
-            for address in noticed.to:
-                self._services.background.post(compose(address, noticed.keys))
+            for reader in noticed.to:
+                self._services.background.post(compose(reader, noticed.keys))
 
 
 def shorten_lives(tx: Transaction, organization_id: str | None, *, days: int | None) -> None:

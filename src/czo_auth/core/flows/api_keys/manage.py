@@ -47,6 +47,7 @@ from czo_auth.core.flows.api_keys.new_key import (
 )
 from czo_auth.core.flows.api_keys.quotas import carry_count_over
 from czo_auth.core.flows.demanded_factor import check_factor
+from czo_auth.core.flows.owner_mails import tell_owner_by_id
 from czo_auth.core.flows.services import Services
 from czo_auth.core.organizations import roles
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
@@ -123,7 +124,20 @@ class ManageApiKeys:
         """
         prepared = self.prepare(new, context=context)
         made = await self._services.transactions.run(lambda tx: self.store(tx, prepared), context)
+        self.tell_creation(made, context=context)
         return CreatedApiKey(api_key=made, key=prepared.drawn.key)
+
+    def tell_creation(self, made: ApiKey, *, context: Context) -> None:
+        """Mail the owner that a key was made with their session."""
+        if context.actor_kind == "user" and made.user_id is not None:
+            tell_owner_by_id(
+                self._services,
+                made.user_id,
+                "api_key_created",
+                context=context,
+                name=made.name,
+                prefix=made.prefix,
+            )
 
     def prepare(self, new: NewApiKey, *, context: Context) -> PreparedApiKey:
         """

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
 
 
-def addresses_of(tx: Transaction, key: ApiKey) -> Sequence[str]:
-    """Return the addresses of those who are told about *key*; nobody when they are gone."""
+def readers_of(tx: Transaction, key: ApiKey) -> Sequence[User]:
+    """Return those who are told about *key*; nobody when they are gone."""
     if key.user_id is None:
-        return owner_addresses(tx, key.organization_id)
+        return acting_owners(tx, key.organization_id)
     user = tx.users.find(key.user_id)
-    return [] if user is None else [user.mail_address]
+    return [] if user is None else [user]
 
 
-def owner_addresses(tx: Transaction, organization_id: str | None, *, but: str | None = None) -> Sequence[str]:
+def acting_owners(tx: Transaction, organization_id: str | None, *, but: str | None = None) -> Sequence[User]:
     """
-    Return the addresses of an organization's owners who are not banned.
+    Return an organization's owners who are not banned.
 
     Args:
         but: The id of a user who is left out.
@@ -26,4 +27,5 @@ def owner_addresses(tx: Transaction, organization_id: str | None, *, but: str | 
     if organization_id is None:
         return []
     owners = tx.organizations.list_acting_owners(organization_id)
-    return [owner.email for owner in owners if owner.email is not None and owner.user_id != but]
+    found = [tx.users.find(owner.user_id) for owner in owners if owner.user_id != but]
+    return [user for user in found if user is not None]

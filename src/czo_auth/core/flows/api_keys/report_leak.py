@@ -14,10 +14,11 @@ from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_LEAK_REPORTED, AuditEvent
 from czo_auth.core.flows.api_keys.new_key import key_event
-from czo_auth.core.flows.api_keys.owners import addresses_of
+from czo_auth.core.flows.api_keys.owners import readers_of
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limits import MAX_LEAK_PLACE, MAX_LEAK_SOURCE
-from czo_auth.core.mail import MailMessage, compose_api_key_leaked
+from czo_auth.core.mail import MailDraft
+from czo_auth.core.mail_drafts import compose_api_key_leaked
 from czo_auth.core.text import escape_control
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
@@ -90,11 +91,11 @@ class ReportLeak:
 
     def _step(
         self, sightings: Sequence[LeakReport], context: Context
-    ) -> Callable[[Transaction], list[MailMessage]]:
+    ) -> Callable[[Transaction], list[MailDraft]]:
         # Of a key that was seen in several places, the first one is told.
         seen = {tokens.digest(sighting.key): sighting for sighting in reversed(sightings)}
 
-        def end_keys(tx: Transaction) -> list[MailMessage]:
+        def end_keys(tx: Transaction) -> list[MailDraft]:
             found = tx.api_keys.find_by_digests(seen.keys())
             ended = {digest: key for digest, key in found.items() if self._end(tx, key)}
             counts = {"reported": len(seen), "acted": len(ended)}
@@ -127,18 +128,18 @@ class ReportLeak:
             facts.append(key_event(types.API_KEY_REVOKED, key, reason="leaked"))
         return facts
 
-    def _notices(self, tx: Transaction, key: ApiKey, place: str | None) -> list[MailMessage]:
+    def _notices(self, tx: Transaction, key: ApiKey, place: str | None) -> list[MailDraft]:
         response = self._services.policies.api_keys.when_leaked
         return [
             compose_api_key_leaked(
-                address,
+                reader,
                 name=key.name,
                 prefix=key.prefix,
                 place=place,
                 response=response,
                 at=tx.now,
             )
-            for address in addresses_of(tx, key)
+            for reader in readers_of(tx, key)
         ]
 
     def _place(self, url: str | None) -> str | None:

@@ -42,7 +42,7 @@ from czo_auth.core.limits import (
     MAX_MEMBERS,
     MAX_PENDING_INVITATIONS,
 )
-from czo_auth.core.mail import compose_invitation
+from czo_auth.core.mail_drafts import compose_invitation
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery
@@ -171,6 +171,7 @@ class Invitations:
         self._services.background.post(
             compose_invitation(
                 deliverable_email(new.email),
+                language=context.language,
                 token=token,
                 links=self._services.links,
                 organization=held.organization.name,

@@ -59,7 +59,7 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import is_id
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_PAGE
-from czo_auth.core.mail import MailMessage
+from czo_auth.core.mail import MailDraft
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Position, page_of
@@ -492,7 +492,7 @@ class ManageOrganizations:
         if not roles.is_role(role):
             raise UnknownRole(details=(("role", UnknownRole.message),))
 
-        def set_role(tx: Transaction) -> tuple[Member, Sequence[MailMessage]]:
+        def set_role(tx: Transaction) -> tuple[Member, Sequence[MailDraft]]:
             held = lock_organization(tx, principal, organization_id)
             held.require("member:update")
             found = known_member(find_member(tx, organization_id, member, named_by=named_by))
@@ -539,7 +539,7 @@ class ManageOrganizations:
         """
         principal = context.caller
 
-        def end_membership(tx: Transaction) -> tuple[Member, Sequence[MailMessage]]:
+        def end_membership(tx: Transaction) -> tuple[Member, Sequence[MailDraft]]:
             held = lock_organization(tx, principal, organization_id, admits_due=True)
             found = find_member(tx, organization_id, member, named_by=named_by)
             leaves = found is not None and found.user_id == principal.user_id
@@ -561,10 +561,10 @@ class ManageOrganizations:
 
     def _told_of_made_keys(
         self, tx: Transaction, organization: Organization, member: Member
-    ) -> Sequence[MailMessage]:
+    ) -> Sequence[MailDraft]:
         return tell_of_made_keys(tx, self._services, organization, member.user_id, name=member.name)
 
-    def _post(self, mails: Sequence[MailMessage]) -> None:
+    def _post(self, mails: Sequence[MailDraft]) -> None:
         for mail in mails:
             self._services.background.post(mail)
 

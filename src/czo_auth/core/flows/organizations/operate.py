@@ -25,7 +25,7 @@ from czo_auth.core.flows.organizations.owners import tell_of_made_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.limits import MAX_MEMBERS
-from czo_auth.core.mail import MailMessage
+from czo_auth.core.mail import MailDraft
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
@@ -146,7 +146,7 @@ class OperateOrganizations:
         """
         _check_role(role)
 
-        def set_role(tx: Transaction) -> tuple[Member, Sequence[MailMessage]]:
+        def set_role(tx: Transaction) -> tuple[Member, Sequence[MailDraft]]:
             organization = _lock(tx, organization_id)
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             if member.role == role:
@@ -155,7 +155,7 @@ class OperateOrganizations:
             tx.organizations.set_role(organization_id, user_id, role=role)
             details = {"role": role, "previousRole": member.role}
             record(tx, types.ROLE_CHANGED, member, details=details)
-            mails: Sequence[MailMessage] = ()
+            mails: Sequence[MailDraft] = ()
             if roles.outranks(role, member.role):
                 mails = tell_of_made_keys(tx, self._services, organization, user_id, name=member.name)
             return known_member(tx.organizations.find_member(organization_id, user_id)), mails
@@ -173,7 +173,7 @@ class OperateOrganizations:
             LastOwner: Nobody would own the organization.
         """
 
-        def end_membership(tx: Transaction) -> Sequence[MailMessage]:
+        def end_membership(tx: Transaction) -> Sequence[MailDraft]:
             organization = _lock(tx, organization_id)
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             keep_an_owner(tx, member)
@@ -182,7 +182,7 @@ class OperateOrganizations:
 
         self._post(await self._services.transactions.run(end_membership, context))
 
-    def _post(self, mails: Sequence[MailMessage]) -> None:
+    def _post(self, mails: Sequence[MailDraft]) -> None:
         for mail in mails:
             self._services.background.post(mail)
 

@@ -6,17 +6,23 @@ from collections.abc import Sequence
 
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.store import KeyFilter
-from czo_auth.core.flows.api_keys.owners import owner_addresses
+from czo_auth.core.flows.api_keys.owners import acting_owners
 from czo_auth.core.flows.services import Services
-from czo_auth.core.mail import MAX_MADE_KEYS, KeyEnding, MadeKey, MailMessage, compose_keys_made_by
-from czo_auth.core.mail import compose_service_account_key as compose_changed_key
+from czo_auth.core.mail import MailDraft
+from czo_auth.core.mail_drafts import (
+    MAX_MADE_KEYS,
+    KeyEnding,
+    MadeKey,
+    compose_keys_made_by,
+    compose_service_account_key,
+)
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.transaction import Transaction
 
 
 def tell_of_made_keys(
     tx: Transaction, services: Services, organization: Organization, user_id: str, *, name: str
-) -> Sequence[MailMessage]:
+) -> Sequence[MailDraft]:
     """
     Compose the mails that list the keys which somebody made or rotated, who was removed, demoted or banned.
 
@@ -33,22 +39,22 @@ def tell_of_made_keys(
     keys = [MadeKey(name=each.key.name, prefix=each.key.prefix) for each in found]
     return [
         compose_keys_made_by(
-            address,
+            owner,
             keys,
             total=total,
             person=name,
             organization=organization.name,
             link=services.links.to_keys_made_by(organization.id, user_id),
         )
-        for address in owner_addresses(tx, organization.id, but=user_id)
+        for owner in acting_owners(tx, organization.id, but=user_id)
     ]
 
 
 def tell_everywhere_of_made_keys(
     tx: Transaction, services: Services, user_id: str, *, name: str
-) -> Sequence[MailMessage]:
+) -> Sequence[MailDraft]:
     """Compose the same mails in every organization where the person made keys, whether they are in it or not."""
-    mails: list[MailMessage] = []
+    mails: list[MailDraft] = []
     for organization_id in tx.api_keys.list_organizations_with_keys_made_by(user_id):
         organization = tx.organizations.find(organization_id)
         if organization is not None:
@@ -58,7 +64,7 @@ def tell_everywhere_of_made_keys(
 
 def tell_of_changed_key(
     tx: Transaction, organization: Organization, key: ApiKey, what: KeyEnding, *, by: str | None
-) -> Sequence[MailMessage]:
+) -> Sequence[MailDraft]:
     """
     Compose the mails to the owners about the key of a service account that *by* revoked or rotated.
 
@@ -66,8 +72,8 @@ def tell_of_changed_key(
     """
     actor = None if by is None else tx.users.find(by)
     return [
-        compose_changed_key(
-            address,
+        compose_service_account_key(
+            owner,
             by="czo-auth" if actor is None else actor.name,
             name=key.name,
             prefix=key.prefix,
@@ -75,5 +81,5 @@ def tell_of_changed_key(
             what=what,
             at=tx.now,
         )
-        for address in owner_addresses(tx, organization.id, but=by)
+        for owner in acting_owners(tx, organization.id, but=by)
     ]

@@ -22,7 +22,8 @@ from czo_auth.core.flows.organizations.membership import (
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.limits import MAX_MEMBERS
-from czo_auth.core.mail import MailMessage, compose_two_factor_due, compose_two_factor_exempt
+from czo_auth.core.mail import MailDraft
+from czo_auth.core.mail_drafts import compose_two_factor_due, compose_two_factor_exempt
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.organizations.two_factor import (
@@ -152,7 +153,7 @@ class OrganizationFactors:
         )
         verified = await self._proof.require(password=proof.password, code=proof.code, context=context)
 
-        def store_exemption(tx: Transaction) -> tuple[Exemption, MailMessage | None]:
+        def store_exemption(tx: Transaction) -> tuple[Exemption, MailDraft | None]:
             held = lock_organization(tx, principal, organization_id)
             _check_owner(held)
             verified.consume(tx)
@@ -177,7 +178,7 @@ class OrganizationFactors:
             mail = None
             if user is not None:
                 name = held.organization.name
-                mail = compose_two_factor_exempt(user.mail_address, organization=name, until=until)
+                mail = compose_two_factor_exempt(user, organization=name, until=until)
             return exemption, mail
 
         exemption, mail = await self._services.transactions.run(store_exemption, context)
@@ -201,7 +202,7 @@ class OrganizationFactors:
         )
         verified = await self._proof.require(password=proof.password, code=proof.code, context=context)
 
-        def end(tx: Transaction) -> MailMessage | None:
+        def end(tx: Transaction) -> MailDraft | None:
             held = lock_organization(tx, principal, organization_id)
             _check_owner(held)
             verified.consume(tx)
@@ -213,9 +214,7 @@ class OrganizationFactors:
             user = tx.users.find(user_id)
             if user is None:
                 return None
-            return compose_two_factor_exempt(
-                user.mail_address, organization=held.organization.name, until=tx.now
-            )
+            return compose_two_factor_exempt(user, organization=held.organization.name, until=tx.now)
 
         mail = await self._services.transactions.run(end, context)
         if mail is not None:
@@ -235,12 +234,15 @@ class OrganizationFactors:
 
     async def _remind(self, reminder: Reminder, *, now: datetime) -> None:
         days = days_ahead(reminder.due_at, now=now)
-        is_first = await self._services.transactions.run(
-            lambda tx: tx.factor_rules.mark_reminded(reminder, days=days), system_context(now)
-        )
-        if is_first:
+
+        def mark(tx: Transaction) -> User | None:
+            is_first = tx.factor_rules.mark_reminded(reminder, days=days)
+            return tx.users.find(reminder.user_id) if is_first else None
+
+        user = await self._services.transactions.run(mark, system_context(now))
+        if user is not None:
             mail = compose_two_factor_due(
-                reminder.email, organization=reminder.organization_name, due_at=reminder.due_at
+                user, organization=reminder.organization_name, due_at=reminder.due_at
             )
             self._services.background.post(mail)
 

@@ -10,12 +10,12 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSKEY_RENAMED, AuditEvent
 from czo_auth.core.flows.demanded_factor import would_be_due
 from czo_auth.core.flows.factors import record_removed, switch_off
+from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import is_id
-from czo_auth.core.mail import compose_passkey_removed
 from czo_auth.core.passkeys.passkey import Passkey
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
@@ -96,9 +96,7 @@ class ManagePasskeys:
             return user, passkey
 
         user, passkey = await self._services.transactions.run(remove, context)
-        self._services.background.post(
-            compose_passkey_removed(user.mail_address, name=passkey.name, at=context.now)
-        )
+        tell_owner(self._services, user, "passkey_removed", context=context, name=passkey.name)
 
     def _remove_last(self, tx: Transaction, user: User, session_id: str) -> None:
         """End what the last passkey carried: the assurance of the present session, and all other sessions."""

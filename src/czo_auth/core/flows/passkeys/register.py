@@ -19,6 +19,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSKEY_REFUSED, AuditEvent
 from czo_auth.core.flows.factors import demands_two_factor
+from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.passkeys.ceremonies import Ceremonies, Kind, bind_to_session
 from czo_auth.core.flows.passkeys.options import Attachment, Options, creation_options
 from czo_auth.core.flows.services import Services
@@ -27,7 +28,6 @@ from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import new_id
 from czo_auth.core.limits import MAX_PASSKEYS
-from czo_auth.core.mail import compose_passkey_added
 from czo_auth.core.passkeys.passkey import Passkey
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
@@ -198,7 +198,7 @@ class RegisterPasskey:
         user, issued = await services.transactions.run(
             lambda tx: self._store_passkey(tx, principal, passkey, hashed), context
         )
-        services.background.post(compose_passkey_added(user.mail_address, name=name, at=context.now))
+        tell_owner(services, user, "passkey_added", context=context, name=name)
         if issued is None:
             return Registered(passkey=passkey)
         return Registered(

@@ -30,7 +30,7 @@ from czo_auth.core.flows.service_accounts.authority import Authority, Maker, kno
 from czo_auth.core.flows.service_accounts.manage import NO_PROOF
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limits import MAX_SERVICE_ACCOUNT_KEYS, MAX_SERVICE_ACCOUNT_KEYS_A_DAY
-from czo_auth.core.mail import MailMessage
+from czo_auth.core.mail import MailDraft
 from czo_auth.core.service_accounts.account import ServiceAccount
 from czo_auth.core.transaction import Transaction
 
@@ -171,7 +171,7 @@ class ServiceAccountKeys:
 
     def _rotate(
         self, tx: Transaction, maker: Maker, key_id: str, *, text: str, overlap: timedelta
-    ) -> tuple[ApiKey, Sequence[MailMessage]]:
+    ) -> tuple[ApiKey, Sequence[MailDraft]]:
         old = _check_rotation(tx, maker, key_id)
         check_replaceable(old, now=tx.now)
         if overlap:

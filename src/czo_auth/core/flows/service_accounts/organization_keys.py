@@ -37,7 +37,8 @@ from czo_auth.core.flows.service_accounts.keys import (
 )
 from czo_auth.core.flows.service_accounts.manage import NO_PROOF
 from czo_auth.core.flows.services import Services
-from czo_auth.core.mail import KeyEnding, MailMessage, compose_api_key_ended
+from czo_auth.core.mail import MailDraft
+from czo_auth.core.mail_drafts import KeyEnding, compose_api_key_ended
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.transaction import Transaction
@@ -191,7 +192,7 @@ class OrganizationKeys:
             NotFound: No such key acts there.
         """
 
-        def end_key(tx: Transaction, held: Membership) -> Sequence[MailMessage]:
+        def end_key(tx: Transaction, held: Membership) -> Sequence[MailDraft]:
             key = known_key(tx, organization_id, key_id)
             revoke_key(tx, key, reason="revoked_by_organization")
             return _told(tx, held.organization, key, "revoked", by=held.member.user_id)
@@ -239,8 +240,8 @@ class OrganizationKeys:
 
     def _transfer(
         self, key_id: str, account_id: str, *, text: str, overlap: timedelta
-    ) -> Callable[[Transaction, Maker], tuple[ApiKey, Sequence[MailMessage]]]:
-        def transfer_key(tx: Transaction, maker: Maker) -> tuple[ApiKey, Sequence[MailMessage]]:
+    ) -> Callable[[Transaction, Maker], tuple[ApiKey, Sequence[MailDraft]]]:
+        def transfer_key(tx: Transaction, maker: Maker) -> tuple[ApiKey, Sequence[MailDraft]]:
             old = _check_transfer(tx, maker, key_id, account_id)
             if overlap:
                 check_overlapping(tx, old.owner_id)
@@ -282,7 +283,7 @@ def _check_transfer(tx: Transaction, maker: Maker, key_id: str, account_id: str)
 
 def _told(
     tx: Transaction, organization: Organization, key: ApiKey, what: KeyEnding, *, by: str | None
-) -> Sequence[MailMessage]:
+) -> Sequence[MailDraft]:
     if key.user_id is None:
         return tell_of_changed_key(tx, organization, key, what, by=by)
     owner = tx.users.find(key.user_id)
@@ -290,7 +291,7 @@ def _told(
     if owner is None or key.user_id == by:
         return []
     mail = compose_api_key_ended(
-        owner.mail_address,
+        owner,
         by="czo-auth" if actor is None else actor.name,
         name=key.name,
         prefix=key.prefix,

@@ -107,6 +107,10 @@ def issue_session(
         expires_at=expires_at or tx.now + lifetime,
         last_used_at=tx.now,
     )
+    language = tx.context.language
+    if language is not None and language != user.language:
+        # Mails that nobody asked for are written in the language that the last sign-in asked for.
+        tx.users.set_language(user.id, language)
     session_token = tokens.new_token(tokens.SESSION)
     refresh_token = tokens.new_token(tokens.REFRESH)
     tx.sessions.add(session, token_digest=tokens.digest(session_token))

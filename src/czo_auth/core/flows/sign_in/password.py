@@ -9,8 +9,10 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEmailOrPassword, Refusal
 from czo_auth.core.events.types import SIGN_IN, AuditEvent
 from czo_auth.core.flows.factors import enable_where_demanded, second_step_methods
+from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, signed_in
+from czo_auth.core.flows.sign_in.new_browser import is_new_browser
 from czo_auth.core.flows.two_factor.trusted_devices import find_trusted_device, may_trust, renew_trust
 from czo_auth.core.flows.users.password_guesses import CountedGuess, PasswordGuesses
 from czo_auth.core.ids import new_id
@@ -80,7 +82,7 @@ class SignIn:
 
         def enter(
             tx: Transaction,
-        ) -> tuple[User, IssuedSession, str | None, str | None] | SecondFactorRequired:
+        ) -> tuple[User, IssuedSession, str | None, str | None, bool] | SecondFactorRequired:
             fresh = tx.users.lock_active(user.id)
             if fresh is None or fresh.credential_version != user.credential_version:
                 raise InvalidEmailOrPassword
@@ -93,6 +95,7 @@ class SignIn:
                     return self._challenge(tx, fresh, actor_type.name, given)
                 spent_token = device[1]
                 device_token = renew_trust(tx, device, policy=self._services.policies.two_factor)
+            is_new = is_new_browser(self._services, tx, fresh, given.known_browser)
             issued = issue_session(
                 tx,
                 fresh,
@@ -103,12 +106,14 @@ class SignIn:
                 remembered=given.remember,
                 policy=self._services.policies.sessions,
             )
-            return fresh, issued, device_token, spent_token
+            return fresh, issued, device_token, spent_token, is_new
 
         match await self._services.transactions.run(enter, context.by(user.id, "pwd")):
             case SecondFactorRequired() as required:
                 return required
-            case fresh, issued, device_token, spent_token:
+            case fresh, issued, device_token, spent_token, is_new:
+                if is_new:
+                    tell_owner(self._services, fresh, "new_browser", context=context)
                 return signed_in(
                     self._services,
                     fresh,

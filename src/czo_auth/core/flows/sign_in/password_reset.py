@@ -10,16 +10,16 @@ from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSWORD_RECOVERY_ISSUED, PASSWORD_RESET_REQUESTED, AuditEvent
 from czo_auth.core.flows.accounts.proved_address import end_what_was_before
+from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.flows.users.mailed_tokens import store_mail_token
 from czo_auth.core.flows.users.password_choice import check_choice
 from czo_auth.core.flows.users.password_guesses import PasswordGuesses
-from czo_auth.core.mail import (
+from czo_auth.core.mail_drafts import (
     Ended,
     compose_address_proved,
-    compose_password_changed,
     compose_password_reset,
 )
 from czo_auth.core.sessions.session import IssuedSession
@@ -64,7 +64,7 @@ class Passwords:
             return tx.users.find(user.id) or fresh, issued
 
         fresh, issued = await self._services.transactions.run(store_password, context)
-        self._services.background.post(compose_password_changed(user.mail_address, at=context.now))
+        tell_owner(self._services, user, "password_changed", context=context)
         return signed_in(self._services, fresh, issued, now=context.now, knows_browser=True)
 
     def _replace(self, tx: Transaction, user_id: str, password_hash: str, *, keep: str | None) -> None:
@@ -90,17 +90,22 @@ class Passwords:
             return
         token = tokens.new_token(tokens.MAIL)
 
-        def store_token(tx: Transaction) -> str | None:
+        def store_token(tx: Transaction) -> User | None:
             user = tx.users.find_by_email(canonical)
             tx.record(AuditEvent(action=PASSWORD_RESET_REQUESTED, user_id=user.id if user else None))
             if user is None or user.banned_at is not None:
                 return None
             is_kept = store_mail_token(tx, user, token, purpose="reset_password", lifetime=RESET_LIFETIME)
-            return user.mail_address if is_kept else None
+            return user if is_kept else None
 
-        if (address := await self._services.transactions.run(store_token, context)) is not None:
+        if (user := await self._services.transactions.run(store_token, context)) is not None:
             message = compose_password_reset(
-                address, token=token, links=self._services.links, valid_for=RESET_LIFETIME, page=page
+                user,
+                token=token,
+                links=self._services.links,
+                valid_for=RESET_LIFETIME,
+                page=page,
+                language=context.language,
             )
             self._services.background.post(message)
 
@@ -196,8 +201,6 @@ class Passwords:
 
         user, ended = await self._services.transactions.run(replace_password, context)
         if ended is None:
-            self._services.background.post(compose_password_changed(user.mail_address, at=context.now))
+            tell_owner(self._services, user, "password_changed", context=context)
         else:
-            self._services.background.post(
-                compose_address_proved(user.mail_address, at=context.now, ended=ended)
-            )
+            self._services.background.post(compose_address_proved(user, at=context.now, ended=ended))

@@ -7,8 +7,10 @@ from datetime import datetime
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import InvalidChallenge, InvalidToken
 from czo_auth.core.events.types import STEP_UP, AuditEvent
+from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, renew_session, signed_in
+from czo_auth.core.flows.sign_in.new_browser import is_new_browser
 from czo_auth.core.flows.two_factor.trusted_devices import trust_device
 from czo_auth.core.flows.two_factor.verify_code import CodeKind, VerifiedCode, VerifyCode, consume_code
 from czo_auth.core.passkeys.passkey import PASSKEY_METHODS
@@ -27,7 +29,14 @@ class SecondFactor:
         self._prove = VerifyCode(services)
 
     async def complete_sign_in(
-        self, challenge: str, code: str, kind: CodeKind, *, wants_trust: bool, context: Context
+        self,
+        challenge: str,
+        code: str,
+        kind: CodeKind,
+        *,
+        wants_trust: bool,
+        known_browser: str | None = None,
+        context: Context,
     ) -> SignedIn:
         """
         Finish the sign-in that *challenge* stands for.
@@ -42,9 +51,13 @@ class SecondFactor:
         await self._services.limits.hit("second_factor", ip=context.ip, account=None)
         digest = tokens.digest(challenge)
         proved = await self._prove.for_challenge(digest, code, kind, context=context)
-        user, issued, device_token = await self._services.transactions.run(
-            lambda tx: self._grant(tx, proved, wants_trust=wants_trust), context
+        user, issued, device_token, is_new = await self._services.transactions.run(
+            lambda tx: self._grant(tx, proved, wants_trust=wants_trust, known_browser=known_browser), context
         )
+        if proved.method == "bkp":
+            tell_owner(self._services, user, "backup_code_used", context=context)
+        if is_new:
+            tell_owner(self._services, user, "new_browser", context=context)
         return signed_in(
             self._services,
             user,
@@ -76,8 +89,8 @@ class SecondFactor:
         return await self._services.transactions.read(read, system_context(now))
 
     def _grant(
-        self, tx: Transaction, proved: VerifiedCode, *, wants_trust: bool
-    ) -> tuple[User, IssuedSession, str | None]:
+        self, tx: Transaction, proved: VerifiedCode, *, wants_trust: bool, known_browser: str | None
+    ) -> tuple[User, IssuedSession, str | None, bool]:
         challenge = proved.challenge
         user = tx.users.lock(proved.user_id)
         if challenge is None or user is None:
@@ -85,10 +98,11 @@ class SecondFactor:
         check_challenge(user, challenge)
         as_user = tx.acting_as(tx.context.by(user.id, proved.method))
         consume_code(as_user, proved)
+        is_new = challenge.renews is None and is_new_browser(self._services, tx, user, known_browser)
         issued, device = finish_challenge(
             self._services, as_user, user, challenge, proved.method, wants_trust=wants_trust
         )
-        return user, issued, device
+        return user, issued, device, is_new
 
     async def step_up(self, code: str, kind: CodeKind, *, context: Context) -> SignedIn:
         """
@@ -122,6 +136,8 @@ class SecondFactor:
         user, issued = await self._services.transactions.run(
             grant, context.by(principal.require_user(), proved.method)
         )
+        if proved.method == "bkp":
+            tell_owner(self._services, user, "backup_code_used", context=context)
         return signed_in(self._services, user, issued, now=context.now)
 
 

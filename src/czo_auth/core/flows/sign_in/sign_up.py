@@ -61,7 +61,7 @@ class SignUp:
         user, organization = await self.create(
             new, actor_types=(actor_type,), email_verified=False, context=context
         )
-        if self._services.policies.require_email_verification:
+        if self._services.policies.confirms_sign_up:
             await self._verify_email.send(user.email, context=context)
         return user, organization
 
@@ -94,6 +94,7 @@ class SignUp:
             has_factor=False,
             banned_at=None,
             fields=fields,
+            language=None if context.actor_kind == "operator" else context.language,
             made_by="operator" if context.actor_kind == "operator" else None,
             created_at=context.now,
             updated_at=context.now,

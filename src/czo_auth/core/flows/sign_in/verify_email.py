@@ -13,7 +13,8 @@ from czo_auth.core.flows.accounts.change_email import ChangeEmail
 from czo_auth.core.flows.accounts.delete_user import DeleteUser
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import MadeFrom, compose_verification
+from czo_auth.core.mail import MailOrigin
+from czo_auth.core.mail_drafts import compose_verification
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
 from czo_auth.core.users.store import MailToken
@@ -38,7 +39,7 @@ class Confirmation:
     """
 
     email: str
-    made: MadeFrom | None
+    made: MailOrigin | None
     used: bool
 
 
@@ -66,7 +67,7 @@ class VerifyEmail:
             return
         token = tokens.new_token(tokens.MAIL)
 
-        def keep_token(tx: Transaction) -> tuple[str, MadeFrom] | None:
+        def keep_token(tx: Transaction) -> tuple[User, MailOrigin] | None:
             user = tx.users.find_by_email(canonical)
             # Recorded for known and unknown addresses alike, so that the answer takes the time of a commit in any case.
             tx.record(AuditEvent(action=VERIFICATION_REQUESTED, user_id=user.id if user else None))
@@ -81,17 +82,18 @@ class VerifyEmail:
                 expires_at=tx.now + VERIFICATION_LIFETIME,
             )
             is_kept = tx.users.add_mail_token(mail_token, digest=tokens.digest(token), now=tx.now)
-            return (user.mail_address, made_from(tx, user)) if is_kept else None
+            return (user, made_from(tx, user)) if is_kept else None
 
         if (kept := await self._services.transactions.run(keep_token, context)) is not None:
-            address, made = kept
+            user, made = kept
             message = compose_verification(
-                address,
+                user,
                 token=token,
                 links=self._services.links,
                 made=made,
                 valid_for=VERIFICATION_LIFETIME,
                 callback_url=callback_url,
+                language=context.language,
             )
             self._services.background.post(message)
 
@@ -197,8 +199,8 @@ class VerifyEmail:
         )
 
 
-def made_from(tx: Transaction, user: User) -> MadeFrom:
+def made_from(tx: Transaction, user: User) -> MailOrigin:
     """Return when and from where an account was made, as the audit log still knows it."""
     found = tx.audit_log.audit_above(0, AuditFilter(user_id=user.id, action=types.USER_REGISTERED), limit=1)
     by = found[0].context if found else None
-    return MadeFrom(at=user.created_at, ip=by.ip if by else None, user_agent=by.user_agent if by else None)
+    return MailOrigin(at=user.created_at, ip=by.ip if by else None, user_agent=by.user_agent if by else None)

@@ -16,6 +16,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
@@ -28,7 +29,6 @@ from czo_auth.core.flows.two_factor.verify_code import (
     wrong_totp,
 )
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import compose_two_factor_enabled
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
@@ -155,7 +155,12 @@ class EnableTwoFactor:
         enrollment, step, failures, hashed_already = attempt
         if step is None:
             await record_wrong_code(
-                self._services, principal.require_user(), failures, "otp", context=context
+                self._services,
+                principal.require_user(),
+                failures,
+                "otp",
+                at_sign_in=False,
+                context=context,
             )
             raise self._wrong(enrollment, code, now=context.now)
         hashed = None if hashed_already else await self._codes.finish(enrollment)
@@ -164,7 +169,12 @@ class EnableTwoFactor:
             return self._activate(tx, principal, enrollment, step, hashed)
 
         user, issued = await self._services.transactions.run(activate, context)
-        self._services.background.post(compose_two_factor_enabled(user.mail_address, at=context.now))
+        tell_owner(
+            self._services,
+            user,
+            "two_factor_replaced" if enrollment.replaces else "two_factor_enabled",
+            context=context,
+        )
         return signed_in(self._services, user, issued, now=context.now)
 
     def _count(

@@ -26,12 +26,12 @@ from czo_auth.core.flows.factors import (
     remove_totp,
     second_step_methods,
 )
+from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication, VerifiedProof
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import compose_two_factor_disabled
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -133,6 +133,7 @@ class ManageTwoFactor:
             )
 
         await self._services.transactions.run(replace, context)
+        tell_owner(self._services, user, "backup_codes_renewed", context=context)
         return tuple(code.text for code in fresh_codes)
 
     async def disable(
@@ -182,7 +183,7 @@ class ManageTwoFactor:
             return fresh
 
         disabled = await self._services.transactions.run(turn_off, context)
-        self._services.background.post(compose_two_factor_disabled(disabled.mail_address, at=context.now))
+        tell_owner(self._services, disabled, "two_factor_disabled", context=context)
 
     def _check_policy(self, tx: Transaction, user: User | None, *, everything: bool) -> User:
         """Refuse where what is left would not be what an actor type or organization demands."""

@@ -27,6 +27,7 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.events.types import REAUTHENTICATED, AuditEvent
+from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.verify_code import VerifiedCode, VerifyCode, consume_code
 from czo_auth.core.flows.users.password_guesses import PasswordGuesses
@@ -124,6 +125,9 @@ class Reauthentication:
             )
         elif user.has_factor and not self._is_recent(principal.factor_proved_at, now=context.now):
             raise ReauthenticationRequired
+        if proved is not None and proved.method == "bkp":
+            # It is spent by what it was sent for.
+            tell_owner(self._services, user, "backup_code_used", context=context)
         return VerifiedProof(user=user, session_id=session_id, code=proved)
 
     async def password(self, user: User, password: str, *, context: Context) -> None:
@@ -186,7 +190,10 @@ class Reauthentication:
             tx.acting_as(context.by(user.id, methods[-1])).record(audit_event)
             return session
 
-        return await self._services.transactions.run(renew_proof, context)
+        session = await self._services.transactions.run(renew_proof, context)
+        if proved is not None and proved.method == "bkp":
+            tell_owner(self._services, user, "backup_code_used", context=context)
+        return session
 
     async def is_recent(self, *, context: Context) -> bool:
         """

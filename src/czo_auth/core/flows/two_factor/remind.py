@@ -9,7 +9,7 @@ from czo_auth.core.actors import ActorType
 from czo_auth.core.context import system_context
 from czo_auth.core.flows.demanded_factor import find_due_at_by_type
 from czo_auth.core.flows.services import Services
-from czo_auth.core.mail import compose_two_factor_due_by_type
+from czo_auth.core.mail_drafts import compose_two_factor_due_by_type
 from czo_auth.core.organizations.two_factor import REMINDED_DAYS, days_ahead
 from czo_auth.core.users.user import User
 
@@ -49,4 +49,4 @@ class RemindHolders:
             lambda tx: tx.dated_holders.mark_reminded(user.id, due_at=due_at, days=days), system_context(now)
         )
         if is_first:
-            self._services.background.post(compose_two_factor_due_by_type(user.mail_address, due_at=due_at))
+            self._services.background.post(compose_two_factor_due_by_type(user, due_at=due_at))

@@ -30,8 +30,8 @@ from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import (
-    MailMessage,
+from czo_auth.core.mail import MailDraft
+from czo_auth.core.mail_drafts import (
     compose_two_factor_reset,
     compose_two_factor_reset_asked,
     compose_two_factor_reset_cancelled,
@@ -107,10 +107,10 @@ class Recovery:
 
         user, reset = await self._services.transactions.run(store_reset, context)
         self._services.background.post(
-            compose_two_factor_reset(user.mail_address, at=context.now)
+            compose_two_factor_reset(user, at=context.now)
             if reset is None
             else compose_two_factor_reset_asked(
-                user.mail_address,
+                user,
                 token=token,
                 links=self._services.links,
                 at=context.now,
@@ -136,7 +136,7 @@ class Recovery:
             return user
 
         user = await self._services.transactions.run(reset_factor, context)
-        self._services.background.post(compose_two_factor_reset(user.mail_address, at=context.now))
+        self._services.background.post(compose_two_factor_reset(user, at=context.now))
 
     # --- looking -----------------------------------------------------------------------------------------------------
     async def list_waiting(self, page: PageQuery = FIRST_PAGE) -> Page[Reset]:
@@ -265,18 +265,16 @@ class Recovery:
             self._services.background.post(message)
 
 
-def _notice(user: User, reset: Reset) -> MailMessage | None:
+def _notice(user: User, reset: Reset) -> MailDraft | None:
     """Compose what the user is told; one that was superseded by a reset at once tells of that alone."""
     closed_at = reset.closed_at or reset.due_at
     match reset.outcome:
         case "carried_out":
-            return compose_two_factor_reset(user.mail_address, at=closed_at)
+            return compose_two_factor_reset(user, at=closed_at)
         case "superseded" | "user_banned":
             return None
         case _:
-            return compose_two_factor_reset_cancelled(
-                user.mail_address, asked_at=reset.asked_at, at=closed_at
-            )
+            return compose_two_factor_reset_cancelled(user, asked_at=reset.asked_at, at=closed_at)
 
 
 def _reset_now(tx: Transaction, user: User, *, reason: str) -> None:

@@ -26,9 +26,11 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import CODE_REFUSED, AuditEvent
+from czo_auth.core.flows.owner_mails import tell_owner_by_id
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import record_revoked
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
+from czo_auth.core.mail import MailKind
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TOTP_SECRET, Challenge, StoredCode, TotpFactor
 from czo_auth.crypto import codes, totp
@@ -39,6 +41,9 @@ _LOG = logging.getLogger("czo_auth.two_factor")
 CodeKind = Literal["totp", "backup", "either"]
 _MAX_LAG: Final = 20
 """How far behind a phone's clock may be to be told so. Unit: steps."""
+
+WARNED_AFTER: Final = 3
+"""Wrong codes in a row, after the right password, that the owner is told of: one or two are typing errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +321,7 @@ async def record_wrong_code(
     method: str,
     *,
     session_id: str | None = None,
+    at_sign_in: bool = True,
     context: Context,
 ) -> None:
     """
@@ -325,23 +331,32 @@ async def record_wrong_code(
 
     Args:
         session_id: Of the session in which the code was sent without a password; None where one was proved.
+        at_sign_in: Whether the password came right before; then the owner is warned that somebody may know it.
     """
     schedule = services.policies.two_factor.locks
 
-    def record(tx: Transaction) -> None:
+    def record(tx: Transaction) -> tuple[datetime | None, bool] | None:
         tx.record(
             AuditEvent(
                 action=CODE_REFUSED, user_id=user_id, outcome="failure", details={"failures": failures}
             )
         )
         until, stopped = tx.two_factor.find_lock(user_id)
-        if failures % schedule.every == 0 and (stopped or until is not None):
+        locks = failures % schedule.every == 0 and (stopped or until is not None)
+        if locks:
             details = {"failures": failures, "stopped": stopped}
             tx.record(AuditEvent(action=types.TWO_FACTOR_LOCKED, user_id=user_id, details=details))
         if session_id is not None:
             _end_session_that_guesses(services, tx, user_id, session_id)
+        return (until, stopped) if locks else None
 
-    await services.transactions.run(record, context.by(user_id, method))
+    locked = await services.transactions.run(record, context.by(user_id, method))
+    if locked is not None:
+        until, stopped = locked
+        kind: MailKind = "two_factor_stopped" if stopped or until is None else "two_factor_locked"
+        tell_owner_by_id(services, user_id, kind, context=context, until=until or context.now)
+    elif at_sign_in and session_id is None and failures == WARNED_AFTER:
+        tell_owner_by_id(services, user_id, "wrong_codes", context=context)
 
 
 def _end_session_that_guesses(services: Services, tx: Transaction, user_id: str, session_id: str) -> None:

@@ -10,9 +10,10 @@ from czo_auth.core.context import system_context
 from czo_auth.core.events.types import WEBHOOK_SWITCHED_OFF, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limits import MAX_MEMBERS
-from czo_auth.core.mail import compose_webhook_switched_off
+from czo_auth.core.mail_drafts import compose_webhook_switched_off
 from czo_auth.core.organizations import roles
 from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
 from czo_auth.core.webhooks.destination import host_of
 from czo_auth.core.webhooks.webhook import Webhook
 
@@ -29,7 +30,7 @@ class SwitchOffDead:
         """Switch off, record and mail."""
         dead_before = now - self._services.policies.webhooks.switch_off_after
 
-        def switch_off(tx: Transaction) -> list[tuple[Webhook, Sequence[str]]]:
+        def switch_off(tx: Transaction) -> list[tuple[Webhook, Sequence[User]]]:
             found = [
                 (webhook, _owners_of(tx, webhook))
                 for webhook in tx.webhooks.switch_off_dead(dead_before=dead_before, now=now)
@@ -44,18 +45,19 @@ class SwitchOffDead:
 
         for webhook, owners in await self._services.transactions.run(switch_off, system_context(now)):
             _LOG.warning("webhook %s was dead for days and is switched off", webhook.id)
-            for email in owners:
+            for owner in owners:
                 self._services.background.post(
                     compose_webhook_switched_off(
-                        email, host=host_of(webhook.url), since=webhook.dead_since, at=now
+                        owner, host=host_of(webhook.url), since=webhook.dead_since, at=now
                     )
                 )
 
 
-def _owners_of(tx: Transaction, webhook: Webhook) -> Sequence[str]:
-    """Return the addresses of who is told: an organization's owners, or the administrator who made the endpoint."""
+def _owners_of(tx: Transaction, webhook: Webhook) -> Sequence[User]:
+    """Return who is told: an organization's owners, or the administrator who made the endpoint."""
     if webhook.organization_id is not None:
         members = tx.organizations.list_members(webhook.organization_id, limit=MAX_MEMBERS)
-        return [each.email for each in members if each.role == roles.OWNER and each.email is not None]
+        owners = [tx.users.find(each.user_id) for each in members if each.role == roles.OWNER]
+        return [owner for owner in owners if owner is not None]
     maker = tx.users.find(webhook.created_by) if webhook.created_by is not None else None
-    return [maker.email] if maker is not None and maker.banned_at is None else []
+    return [maker] if maker is not None and maker.banned_at is None else []

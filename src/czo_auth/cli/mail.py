@@ -1,0 +1,71 @@
+"""``czo-auth mail``: what the deployment mails, to look at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from czo_auth.cli.options import examples
+
+app = typer.Typer(help="Look at what people are mailed.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _root() -> None:
+    """Look at what people are mailed."""
+
+
+@app.command(
+    epilog=examples(
+        "czo-auth mail preview",
+        "czo-auth mail preview password_reset --language de",
+        "czo-auth mail preview new_browser --html > mail.html",
+    )
+)
+def preview(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="KIND", help="Which mail; without it all kinds are listed.", show_default=False
+        ),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LANGUAGE", help="en, fr, de or one of your own; else the default.", show_default=False
+        ),
+    ] = None,
+    html: Annotated[bool, typer.Option("--html", help="The HTML part, for a browser.")] = False,
+) -> None:
+    """
+    Print a mail as people get it, with your brand, words and template. Nothing is sent, and no database is opened.
+    """
+    from czo_auth.cli.host import host_auth
+    from czo_auth.cli.session import fail, reporting
+
+    with reporting():
+        from czo_auth.core.mail import MAIL_KINDS, OPTIONAL_MAILS
+        from czo_auth.deployment import read_settings
+        from czo_auth.runtime.mail import mail_writer_of, sample_message
+        from czo_auth.runtime.root import utc_now
+        from czo_auth.translations import Catalogues
+
+        host = host_auth()
+        settings = read_settings() if host is None else host.settings
+        if kind is None:
+            for each in sorted(MAIL_KINDS):
+                off = "  (off)" if each in settings.mails_off else ""
+                print(f"{each}{'  can be switched off' if each in OPTIONAL_MAILS else ''}{off}")
+            return
+        catalogues = Catalogues(settings.translations_dir, default=settings.default_language)
+        if kind not in MAIL_KINDS:
+            fail(f"there is no mail of kind {kind!r}: `czo-auth mail preview` lists them", 2)
+        if language is not None and language not in catalogues.languages:
+            fail(f"there is no language {language!r}: there are {', '.join(sorted(catalogues.languages))}", 2)
+        writer = mail_writer_of(settings, catalogues)
+        message = sample_message(writer, kind, settings, language=language, now=utc_now())
+        if html:
+            print(message.html)
+        else:
+            print(f"To: {message.to}\nSubject: {message.subject}\n\n{message.text}", end="")

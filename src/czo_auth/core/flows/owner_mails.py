@@ -1,0 +1,45 @@
+"""Mails that tell users what was done with their account, with the link for the case that it was not them."""
+
+from __future__ import annotations
+
+from czo_auth.core.context import Context
+from czo_auth.core.flows.services import Services
+from czo_auth.core.mail import MailKind, MailOrigin, MailValue
+from czo_auth.core.mail_drafts import compose_notice
+from czo_auth.core.users.not_me import issue_not_me_token
+from czo_auth.core.users.user import User
+
+
+def tell_owner(
+    services: Services, user: User, kind: MailKind, *, context: Context, **values: MailValue | None
+) -> None:
+    """
+    Mail *user* that they, or somebody with their credentials, did something; beside the request.
+
+    Args:
+        values: What the text of the kind puts in.
+    """
+    links = services.links
+    token = issue_not_me_token(services.key_ring, user, now=context.now)
+    services.background.post(
+        compose_notice(
+            user,
+            kind,
+            origin=MailOrigin(at=context.now, ip=context.ip, user_agent=context.user_agent),
+            not_me=links.to_page(links.secure_account, token),
+            **values,
+        )
+    )
+
+
+def tell_owner_by_id(
+    services: Services, user_id: str, kind: MailKind, *, context: Context, **values: MailValue | None
+) -> None:
+    """Do the same for a user who has to be read first."""
+
+    async def find_and_tell() -> None:
+        user = await services.transactions.read(lambda tx: tx.users.find(user_id))
+        if user is not None:
+            tell_owner(services, user, kind, context=context, **values)
+
+    services.background.spawn(find_and_tell())

@@ -1,0 +1,5 @@
+"""Mails as people read them: in their language, with the deployment's brand, as text and as HTML."""
+
+from czo_auth.mails.writer import MailWriter
+
+__all__ = ["MailWriter"]
