@@ -1,0 +1,107 @@
+"""
+How many SQL statements the busy operations send: a number that grows unnoticed, and costs a round trip each.
+
+The numbers are the ones of today. One that gets smaller is written down; one that gets larger needs a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Engine, event
+
+from tests.contract.acting import create_key
+from tests.contract.checks import accepted
+from tests.contract.deployments import Timed
+
+pytestmark = pytest.mark.each_database
+
+_SQLITE = {
+    "sign in": 4,
+    "second factor": 15,
+    "refresh": 6,
+    "create a key": 8,
+    "use a key": 0,
+    "verify a key": 1,
+    "rotate a key": 10,
+    "use a quota": 1,
+    "use what was taken of it": 0,
+    "flush uses": 2,
+}
+# A user is locked before they are read, and the end of the chain after its lock: each is a statement of its own, or it
+# would see what was there before the wait.
+_MORE_ON_POSTGRESQL = {
+    "sign in": 1,
+    "second factor": 2,
+    "refresh": 1,
+    "create a key": 2,
+    "rotate a key": 2,
+}
+_AROUND = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """Note the statements that steps send; the lookups of the hot path go another way."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if not statement.lstrip().startswith(_AROUND):
+            sent.append(" ".join(statement.split()))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+async def stop_what_works_beside(timed: Timed) -> None:
+    """Let nothing but the requests of the test send statements."""
+    runtime = timed.runtime
+    assert runtime._dispatcher is not None
+    assert runtime._dispatching is not None
+    runtime._dispatcher.stop()
+    await runtime._dispatching
+    await runtime._background.finish()
+
+
+async def test_busy_operations_send_no_more_statements_than_before(timed: Timed) -> None:
+    people, api = timed.people, timed.api
+    admin = await people.sign_in(timed.ada, "admin")
+    service = await create_key(api, admin, scopes=["api-keys:verify"])
+    limited = await create_key(api, admin, quotaMax=100, quotaPeriod="day")
+    # A step of the clock for each code, and whatever is done once in a process is done.
+    timed.time.advance(minutes=1)
+    await people.sign_in(timed.carol)
+    timed.time.advance(minutes=1)
+    await timed.runtime._housekeeping.flush_key_uses()
+    await stop_what_works_beside(timed)
+    found: dict[str, list[str]] = {}
+    with counted() as found["sign in"]:
+        challenge = await people.challenge(timed.carol)
+    code = timed.carol.has.code()
+    with counted() as found["second factor"]:
+        session = accepted(await people.verify(code, challenge=challenge))
+    with counted() as found["refresh"]:
+        accepted(await api.post("/token/refresh", {"refreshToken": session["refreshToken"]}))
+    with counted() as found["create a key"]:
+        made = accepted(await api.post("/api-keys", {"name": "a"}, bearer=admin.token), 201)["apiKey"]
+    with counted() as found["use a key"]:
+        accepted(await api.get("/whoami", bearer=made["key"]))
+    with counted() as found["verify a key"]:
+        accepted(await api.post("/api-keys/verify", {"key": made["key"]}, bearer=service["key"]))
+    with counted() as found["rotate a key"]:
+        accepted(await api.post(f"/api-keys/{made['id']}/rotate", {}, bearer=admin.token), 201)
+    with counted() as found["use a quota"]:
+        accepted(await api.get("/whoami", bearer=limited["key"]))
+    with counted() as found["use what was taken of it"]:
+        for _ in range(4):
+            accepted(await api.get("/whoami", bearer=limited["key"]))
+    with counted() as found["flush uses"]:
+        await timed.runtime._housekeeping.flush_key_uses()
+    more = _MORE_ON_POSTGRESQL if timed.runtime.storage.dialect == "postgresql" else {}
+    expected = {name: count + more.get(name, 0) for name, count in _SQLITE.items()}
+    assert {name: len(sent) for name, sent in found.items()} == expected, found
