@@ -137,7 +137,11 @@ async def test_new_factor_or_membership_moves_the_token(moved: Moved, rows: Rows
     assert await moved()
     passkey = await rows.passkey(bob)
     assert await moved()
-    await rows.run(lambda tx: tx.passkeys.record_use(passkey.id, sign_count=1, backed_up=False, now=NOW))
+    await rows.run(
+        lambda tx: tx.passkeys.record_use(
+            passkey.id, sign_count=1, backup_eligible=True, backed_up=False, now=NOW
+        )
+    )
     assert not await moved()
     await rows.run(lambda tx: tx.passkeys.delete(bob.id, passkey.id))
     assert await moved()

@@ -27,7 +27,9 @@ async def test_credential_id_belongs_to_one_user(rows: Rows) -> None:
 async def test_counter_only_grows(rows: Rows, stored: int, received: int, counts: bool) -> None:
     passkey = await rows.passkey(await rows.user(), sign_count=stored)
     used = await rows.run(
-        lambda tx: tx.passkeys.record_use(passkey.id, sign_count=received, backed_up=False, now=NOW)
+        lambda tx: tx.passkeys.record_use(
+            passkey.id, sign_count=received, backup_eligible=True, backed_up=False, now=NOW
+        )
     )
     assert used is counts
     found = await rows.run(lambda tx: tx.passkeys.find(passkey.user_id, passkey.id))
@@ -39,7 +41,11 @@ async def test_of_two_uses_with_one_counter_one_counts(rows: Rows) -> None:
     passkey = await rows.passkey(await rows.user(), sign_count=1)
     used = await asyncio.gather(
         *(
-            rows.run(lambda tx: tx.passkeys.record_use(passkey.id, sign_count=2, backed_up=False, now=NOW))
+            rows.run(
+                lambda tx: tx.passkeys.record_use(
+                    passkey.id, sign_count=2, backup_eligible=True, backed_up=False, now=NOW
+                )
+            )
             for _ in range(8)
         )
     )

@@ -13,6 +13,7 @@ from czo_auth.cli import (
     backup,
     demo,
     doctor,
+    import_source,
     import_users,
     keys,
     login,
@@ -44,6 +45,7 @@ app.command("migrate", epilog=migrate.EXAMPLE)(migrate.migrate)
 app.command("backup", epilog=backup.BACKUP_EXAMPLE)(backup.back_up)
 app.command("restore", epilog=backup.RESTORE_EXAMPLE)(backup.restore)
 users.app.command("import", epilog=import_users.EXAMPLE)(import_users.import_users)
+app.command("import", epilog=import_source.EXAMPLE)(import_source.import_source)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 app.command("scan", epilog=scan.EXAMPLE)(scan.scan)
 app.command("login", epilog=login.EXAMPLE)(login.login)

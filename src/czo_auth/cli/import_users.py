@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 from collections import Counter
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from czo_auth.cli.options import DatabaseUrl, DataDir, examples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from czo_auth.auth import Auth
     from czo_auth.core.flows.administration.import_users import KnownUser
 
 EXAMPLE = examples("czo-auth users import < users.jsonl")
-_MAX_LINE = 64 * 1024
 
 
 def import_users(
@@ -46,22 +43,25 @@ def import_users(
     a ban where they are new; passwords, actor types and times stay. A line that is refused is named by its number, and
     the others go on.
     """
+    import sys
+
     from czo_auth.cli.session import REFUSED, fail, note, operator_context, refusal_sentence, run
     from czo_auth.core.errors import Refusal, Unavailable
     from czo_auth.core.flows.administration.import_users import ImportUsers
+    from czo_auth.importers.json_lines import read_users
 
     async def act(auth: Auth) -> Counter[str]:
         importing = ImportUsers(auth.services)
         counts: Counter[str] = Counter()
-        for number, known in _lines():
+        for number, known in read_users(sys.stdin.buffer):
             try:
                 if isinstance(known, str):
-                    raise _Unreadable(known)
-                _refuse_administrators(auth, known, allowed or [])
+                    raise UnreadableLine(known)
+                refuse_administrators(auth, known, allowed or [])
                 counts[await importing.bring(known, context=operator_context(auth.now()))] += 1
             except Unavailable:
                 raise
-            except (_Unreadable, Refusal) as error:
+            except (UnreadableLine, Refusal) as error:
                 counts["refused"] += 1
                 note(f"line {number}: {refusal_sentence(error) if isinstance(error, Refusal) else error}")
         return counts
@@ -75,85 +75,14 @@ def import_users(
         fail("the lines that are named were not imported.", REFUSED)
 
 
-class _Unreadable(Exception):
+class UnreadableLine(Exception):
     """A line is no user; says why, and never what stands there."""
 
 
-def _refuse_administrators(auth: Auth, known: KnownUser, allowed: Sequence[str]) -> None:
+def refuse_administrators(auth: Auth, known: KnownUser, allowed: Sequence[str]) -> None:
     """Refuse a line that would make an administrator of somebody, unless the command says so."""
     for name in known.actor_types:
         if auth.services.actors.administers(name) and name not in allowed:
-            raise _Unreadable(
+            raise UnreadableLine(
                 f"the actor type {name} administers: --allow-actor-type {name} lets lines give it."
             )
-
-
-def _lines() -> Iterator[tuple[int, KnownUser | str]]:
-    """Read the lines by number: a user, or the sentence that says why there is none."""
-    import sys
-
-    from pydantic import ValidationError
-
-    line_of = _line_model()
-    for number, line in enumerate(_lines_of(sys.stdin.buffer), start=1):
-        if len(line) > _MAX_LINE:
-            yield number, f"it has more than {_MAX_LINE} bytes."
-            continue
-        if not line.strip():
-            continue
-        try:
-            yield number, line_of.model_validate_json(line).known()
-        except ValidationError as error:
-            problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            message = problem["msg"].removeprefix("Value error, ")
-            yield number, f"{where}: {message}" if where else "this is not a JSON object."
-
-
-def _lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Read lines, of each a little more than may be in it: what is too long counts as one line all the same."""
-    first = True
-    while line := stream.readline(_MAX_LINE + 1):
-        if first:
-            # A byte-order mark, as some editors and spreadsheets write it.
-            line, first = line.removeprefix(codecs.BOM_UTF8), False
-        rest = line
-        while len(rest) > _MAX_LINE and not rest.endswith(b"\n"):
-            rest = stream.readline(_MAX_LINE + 1)
-        yield line
-
-
-def _to_milliseconds(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)
-
-
-def _line_model() -> Any:
-    from pydantic import AwareDatetime, Field
-
-    from czo_auth.core.flows.administration.import_users import KnownUser
-    from czo_auth.rest.models import Email, Name, OpenBody
-
-    class Line(OpenBody):
-        email: Email
-        name: Name
-        password_hash: str | None
-        email_verified: bool = False
-        actor_types: tuple[str, ...] = ()
-        banned: bool = False
-        created_at: Annotated[AwareDatetime | None, Field(strict=False)] = None
-        external_id: str | None = None
-
-        def known(self) -> KnownUser:
-            return KnownUser(
-                email=self.email,
-                name=self.name,
-                password_hash=self.password_hash,
-                email_verified=self.email_verified,
-                actor_types=self.actor_types,
-                banned=self.banned,
-                created_at=None if self.created_at is None else _to_milliseconds(self.created_at),
-                external_id=self.external_id,
-                fields=self.own_fields,
-            )
-
-    return Line

@@ -24,6 +24,7 @@ from czo_auth.core.events.outbox import Outbox
 from czo_auth.core.events.store import AuditLog, AuditRemoval
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.idempotency.store import KeptAnswers
+from czo_auth.core.import_marks import ImportMarks
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.organizations.two_factor import FactorRules
 from czo_auth.core.passkeys.store import Passkeys
@@ -100,6 +101,8 @@ class Transaction(Protocol):
     def device_authorizations(self) -> DeviceAuthorizations: ...
     @property
     def kept_answers(self) -> KeptAnswers: ...
+    @property
+    def import_marks(self) -> ImportMarks: ...
     @property
     def key_checks(self) -> KeyChecks: ...
     @property

@@ -129,7 +129,7 @@ def verify_registration(
         statement = parsed.att_stmt
         if parsed.fmt not in ("none", "packed") or statement.x5c:
             raise InvalidResponse("This attestation was not asked for.")
-        _check_authenticator_data(_authenticator_data(attestation))
+        _check_authenticator_data(authenticator_data_of(attestation))
         found = verify_registration_response(
             credential=dict(response),
             expected_challenge=challenge,
@@ -239,7 +239,7 @@ def _transports(response: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 # --- the authenticator's data ----------------------------------------------------------------------------------------
-def _authenticator_data(attestation: bytes) -> bytes:
+def authenticator_data_of(attestation: bytes) -> bytes:
     import cbor2
 
     found = cbor2.loads(attestation)["authData"]

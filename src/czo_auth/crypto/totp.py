@@ -26,7 +26,9 @@ DIGITS = 6
 SECRET_BYTES = 20
 """160 bits, as RFC 4226 section 4 (R6) recommends."""
 MIN_SECRET_BYTES = 16
-"""128 bits, which RFC 4226 section 4 (R6) demands."""
+"""128 bits, which RFC 4226 section 4 (R6) demands; shorter ones are taken from other systems for a while only."""
+MIN_IMPORTED_SECRET_BYTES = 10
+"""80 bits, which the authenticators of the first years had."""
 
 _CODE = re.compile(r"[0-9]{6}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,13 +51,13 @@ def hotp(secret: bytes, counter: int, *, digits: int = DIGITS, algorithm: Algori
         algorithm: Hash under the HMAC.
 
     Raises:
-        ValueError: The secret is shorter than 128 bits (an empty one would make the codes public), or
+        ValueError: The secret is shorter than 80 bits (an empty one would make the codes public), or
             *counter* or *digits* is out of range.
 
     Source: RFC 4226 sections 5.2 and 5.3.
     """
-    if len(secret) < MIN_SECRET_BYTES:
-        raise ValueError("A shared secret has at least 128 bits.")
+    if len(secret) < MIN_IMPORTED_SECRET_BYTES:
+        raise ValueError("A shared secret has at least 80 bits.")
     if not 0 <= counter < 1 << 64:
         raise ValueError("The counter is an unsigned 64-bit number.")
     if not 6 <= digits <= 8:
@@ -97,7 +99,7 @@ def matching_step(
         after: The last step that was spent, or None.
 
     Raises:
-        ValueError: *now* has no time zone, *drift* is negative, or the secret is shorter than 128 bits.
+        ValueError: *now* has no time zone, *drift* is negative, or the secret is shorter than 80 bits.
 
     Source: RFC 6238 sections 4.2 and 5.2.
     """

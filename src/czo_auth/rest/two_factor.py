@@ -72,6 +72,7 @@ async def status(call: CurrentRequest) -> Response:
             "methods": list(state.methods),
             "passkeys": state.passkeys,
             "twoFactorDueAt": format_timestamp_or_none(state.due_at),
+            "renewBy": format_timestamp_or_none(state.renew_by),
         }
     )
 

@@ -43,16 +43,19 @@ class SqlPasskeys(Store, Passkeys):
         statement = update(passkeys).where(passkeys.c.id == passkey_id, passkeys.c.user_id == user_id)
         return self._count(statement.values(name=name)) == 1
 
-    def record_use(self, passkey_id: str, *, sign_count: int, backed_up: bool, now: datetime) -> bool:
+    def record_use(
+        self, passkey_id: str, *, sign_count: int, backup_eligible: bool, backed_up: bool, now: datetime
+    ) -> bool:
         passkeys = self._tables.passkeys
         stored = passkeys.c.sign_count
         neither_counts = and_(stored == 0, literal(sign_count) == 0)
         statement = update(passkeys).where(
             passkeys.c.id == passkey_id, or_(stored < sign_count, neither_counts)
         )
-        return (
-            self._count(statement.values(sign_count=sign_count, backed_up=backed_up, last_used_at=now)) == 1
+        seen = statement.values(
+            sign_count=sign_count, backup_eligible=backup_eligible, backed_up=backed_up, last_used_at=now
         )
+        return self._count(seen) == 1
 
     def delete(self, user_id: str, passkey_id: str) -> bool:
         passkeys = self._tables.passkeys

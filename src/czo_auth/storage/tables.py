@@ -248,6 +248,7 @@ class Tables:
             Column("sealed_secret", Text, nullable=False),
             Column("last_step", BigInteger, nullable=False),
             Column("enabled_at", Instant, nullable=False),
+            Column("renew_by", Instant),
             UniqueConstraint("user_id"),
         )
         self.enrollments = self._table(
@@ -409,7 +410,14 @@ class Tables:
             Column("rp_id", Text, nullable=False),
             Column("created_at", Instant, nullable=False),
             Column("last_used_at", Instant),
+            Column("user_handle", Text),
             UniqueConstraint("credential_id"),
+        )
+        self.import_marks = self._table(
+            "import_marks",
+            Column("digest", String(64), primary_key=True),
+            Column("target_id", String(36), nullable=False),
+            Column("imported_at", Instant, nullable=False),
         )
         self.passkey_ceremonies = self._table(
             "passkey_ceremonies",

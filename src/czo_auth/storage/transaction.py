@@ -22,6 +22,7 @@ from czo_auth.storage.dated_holders import SqlDatedHolders
 from czo_auth.storage.devices import SqlDeviceAuthorizations
 from czo_auth.storage.email_changes import SqlEmailChanges
 from czo_auth.storage.idempotency import SqlKeptAnswers
+from czo_auth.storage.import_marks import SqlImportMarks
 from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.organizations import SqlOrganizations
 from czo_auth.storage.outbox import SqlOutbox
@@ -138,6 +139,10 @@ class SqlTransaction:
     @cached_property
     def audit_removal(self) -> SqlAuditRemoval:
         return SqlAuditRemoval(self.connection, self.tables)
+
+    @cached_property
+    def import_marks(self) -> SqlImportMarks:
+        return SqlImportMarks(self.connection, self.tables)
 
     @cached_property
     def device_authorizations(self) -> SqlDeviceAuthorizations:

@@ -12,7 +12,7 @@ from czo_auth.core.limits import MAX_SCOPES
 
 SCOPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}:[A-Za-z][A-Za-z0-9_.-]{0,63}")
 VERIFY_KEYS = "api-keys:verify"
-_RESERVED = ("api-keys:", "admin:")
+RESERVED = ("api-keys:", "admin:")
 
 ScopeRule = Callable[[frozenset[str], str | None], Collection[str]]
 """From the actor types held and the role in the organization (None outside one) to the scopes one may use."""
@@ -39,7 +39,7 @@ class ScopePolicy:
         self, scope: str, *, actor_types: frozenset[str], organization_role: str | None, administers: bool
     ) -> bool:
         """Return whether a user of these actor types may use *scope* now; *administers* is about the one in use."""
-        if scope.startswith(_RESERVED):
+        if scope.startswith(RESERVED):
             return administers
         if self._rule is None:
             return True

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from czo_auth.crypto import base64url
+
 DEVICE_BOUND = "hwk"
 SYNCED = "swk"
 PASSKEY_METHODS = frozenset({DEVICE_BOUND, SYNCED})
@@ -20,9 +22,12 @@ class Passkey:
         credential_id, public_key: Base64url, unpadded; the key is a COSE key.
         sign_count: The highest counter that was accepted; 0 for authenticators that do not count.
         aaguid: The make of the authenticator, as it says itself; not attested.
-        backup_eligible: Whether it may be synced to other devices. Never changes.
+        backup_eligible: Whether it may be synced to other devices. Never changes; of one that was imported the first
+            use says so.
         backed_up: Whether it was synced when it was last used.
         rp_id: The relying party id that it was made for; it works for no other.
+        user_handle: What its authenticator knows the user by, base64url, where another system chose it; empty where
+            that system did not keep it, None for `user_handle` of the user's id.
     """
 
     id: str
@@ -38,6 +43,18 @@ class Passkey:
     rp_id: str
     created_at: datetime
     last_used_at: datetime | None
+    user_handle: str | None = None
+
+    def belongs_to_handle(self, handle: bytes) -> bool:
+        """Whether an authenticator that names *handle* may hold it."""
+        if self.user_handle is None:
+            return handle == user_handle(self.user_id)
+        return not self.user_handle or handle == base64url.decode(self.user_handle)
+
+    @property
+    def is_unseen_import(self) -> bool:
+        """Whether it was imported and not used here yet: not every system kept whether it may be synced."""
+        return self.user_handle is not None and self.last_used_at is None
 
     @property
     def device_type(self) -> Literal["singleDevice", "multiDevice"]:

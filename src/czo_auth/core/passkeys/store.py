@@ -30,7 +30,9 @@ class Passkeys(Protocol):
     def rename(self, user_id: str, passkey_id: str, *, name: str) -> bool:
         """Name a passkey; False when the user has none with this id."""
 
-    def record_use(self, passkey_id: str, *, sign_count: int, backed_up: bool, now: datetime) -> bool:
+    def record_use(
+        self, passkey_id: str, *, sign_count: int, backup_eligible: bool, backed_up: bool, now: datetime
+    ) -> bool:
         """
         Record a use with its counter.
 

@@ -18,6 +18,8 @@ class TotpFactor:
     Attributes:
         id: The enrollment it came from; the sealed secret is bound to it.
         last_step: The last step that was spent; only later ones are accepted (S2).
+        renew_by: Until when its owner should enroll again, of a secret under 128 bits that was imported; None for
+            secrets of ours.
     """
 
     id: str
@@ -25,6 +27,7 @@ class TotpFactor:
     sealed_secret: str
     last_step: int
     enabled_at: datetime
+    renew_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

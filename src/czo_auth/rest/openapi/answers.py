@@ -77,6 +77,7 @@ ANSWERS: Final[dict[str, Schema]] = {
         methods=r.METHODS,
         passkeys=r.COUNT,
         twoFactorDueAt=optional(r.TIME),
+        renewBy=optional(r.TIME),
     ),
     "POST /two-factor/enable": plain(
         method={"const": "totp"},

@@ -75,29 +75,41 @@ class ImportUsers:
             UserAlreadyExists: The address is taken by a change that waits.
             LastAdministrator: The ban would leave nobody who administers.
         """
-        user = self._as_new(known, context=context)
-
-        def store_user(tx: Transaction) -> tuple[Outcome, User]:
-            existing = self._find(tx, user)
-            if existing is not None:
-                return self._update(tx, existing, user, known.fields)
-            own = self._services.policies.user_fields.of_new_user(known.fields, by_host=True)
-            new = replace(user, fields=own)
-            if not tx.users.add(new) or tx.email_changes.is_reserved(user.email, but_for=None, now=tx.now):
-                raise UserAlreadyExists
-            if user.banned_at is not None:
-                tx.users.set_ban(user.id, banned_at=user.banned_at, reason=BAN_REASON, now=tx.now)
-            details = {"actorTypes": sorted(user.actor_types), "imported": True}
-            tx.record(AuditEvent(action=types.USER_REGISTERED, user_id=user.id, details=details))
-            return "imported", user
-
-        outcome, stored = await self._services.transactions.run(store_user, context)
+        user = self.as_new(known, context=context)
+        outcome, stored = await self._services.transactions.run(
+            lambda tx: self.store(tx, user, known.fields), context
+        )
         if known.banned and stored.banned_at is None:
             await self._administration.ban(stored.id, reason=BAN_REASON, context=context)
             return "updated"
         return outcome
 
-    def _as_new(self, known: KnownUser, *, context: Context) -> User:
+    def store(self, tx: Transaction, user: User, fields: Mapping[str, object]) -> tuple[Outcome, User]:
+        """
+        Store what `as_new` made, or bring the user of the same address up to date; part of the caller's transaction.
+
+        Raises:
+            Conflict, UserAlreadyExists: As `bring`.
+        """
+        existing = self._find(tx, user)
+        if existing is not None:
+            return self._update(tx, existing, user, fields)
+        new = replace(user, fields=self._services.policies.user_fields.of_new_user(fields, by_host=True))
+        if not tx.users.add(new) or tx.email_changes.is_reserved(user.email, but_for=None, now=tx.now):
+            raise UserAlreadyExists
+        if user.banned_at is not None:
+            tx.users.set_ban(user.id, banned_at=user.banned_at, reason=BAN_REASON, now=tx.now)
+        details = {"actorTypes": sorted(user.actor_types), "imported": True}
+        tx.record(AuditEvent(action=types.USER_REGISTERED, user_id=user.id, details=details))
+        return "imported", user
+
+    def as_new(self, known: KnownUser, *, context: Context) -> User:
+        """
+        Return the user that *known* becomes where nobody has the address.
+
+        Raises:
+            ValidationFailed, UnknownActorType: As `bring`.
+        """
         if known.password_hash is not None and not passwords.is_verifiable(known.password_hash):
             raise ValidationFailed(
                 details=(("passwordHash", "This is no password hash that can be verified."),)

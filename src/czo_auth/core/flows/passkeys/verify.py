@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from czo_auth.core.context import Context
@@ -13,7 +13,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSKEY_REFUSED, AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
-from czo_auth.core.passkeys.passkey import Passkey, user_handle
+from czo_auth.core.passkeys.passkey import Passkey
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import base64url
 from czo_auth.crypto.passkeys import (
@@ -92,7 +92,7 @@ class VerifyPasskey:
         if user_id is not None and passkey.user_id != user_id:
             raise InvalidResponse("The credential belongs to somebody else.")
         handle = user_handle_of(response)
-        if handle is not None and handle != user_handle(passkey.user_id):
+        if handle is not None and not passkey.belongs_to_handle(handle):
             raise InvalidResponse("The user handle is not the owner's.")
         assertion = verify_assertion(
             response,
@@ -102,7 +102,9 @@ class VerifyPasskey:
             public_key=base64url.decode(passkey.public_key),
         )
         if assertion.backup_eligible != passkey.backup_eligible:
-            raise InvalidResponse("The backup-eligible flag changed.")
+            if not passkey.is_unseen_import:
+                raise InvalidResponse("The backup-eligible flag changed.")
+            passkey = replace(passkey, backup_eligible=assertion.backup_eligible)
         return VerifiedPasskey(passkey=passkey, assertion=assertion)
 
 
@@ -118,7 +120,11 @@ def record_use(tx: Transaction, verified: VerifiedPasskey) -> Refusal | None:
     """
     passkey, assertion = verified.passkey, verified.assertion
     if not tx.passkeys.record_use(
-        passkey.id, sign_count=assertion.sign_count, backed_up=assertion.backed_up, now=tx.now
+        passkey.id,
+        sign_count=assertion.sign_count,
+        backup_eligible=passkey.backup_eligible,
+        backed_up=assertion.backed_up,
+        now=tx.now,
     ):
         stored = tx.passkeys.find(passkey.user_id, passkey.id)
         if stored is not None:

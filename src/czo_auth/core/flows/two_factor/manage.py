@@ -50,6 +50,7 @@ class TwoFactorStatus:
         passkeys_available: Whether the deployment offers them.
         due_at: From when on the first organization or actor type demands a factor that the user lacks; None when
             nothing is due.
+        renew_by: Until when the user should enroll the authenticator app again, as its secret is too short.
     """
 
     enabled: bool
@@ -62,6 +63,7 @@ class TwoFactorStatus:
     passkeys: int
     passkeys_available: bool
     due_at: datetime | None = None
+    renew_by: datetime | None = None
 
 
 class ManageTwoFactor:
@@ -93,6 +95,7 @@ class ManageTwoFactor:
                 passkeys=tx.passkeys.count(user.id),
                 passkeys_available=self._services.policies.passkeys.rp_id is not None,
                 due_at=find_due_at(self._services, tx, user),
+                renew_by=factor.renew_by if factor else None,
             )
 
         return await self._services.transactions.read(read_status, context)

@@ -1,0 +1,359 @@
+"""Accounts of another system with what makes them: second factors, passkeys, API keys and organizations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.lifetime import notice_within
+from czo_auth.core.api_keys.retired import RetiredKeyFormat
+from czo_auth.core.api_keys.scopes import RESERVED, SCOPE
+from czo_auth.core.context import Context
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.fields import checked_metadata, checked_name
+from czo_auth.core.flows.administration.import_records import (
+    Brought,
+    Kind,
+    KnownAccount,
+    KnownApiKey,
+    KnownOrganization,
+    KnownPasskey,
+    KnownTotp,
+    Outcome,
+)
+from czo_auth.core.flows.administration.import_users import ImportUsers
+from czo_auth.core.flows.api_keys.manage import key_event
+from czo_auth.core.flows.organizations.create import checked_slug
+from czo_auth.core.flows.services import Services
+from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_PASSKEYS, MAX_SCOPES
+from czo_auth.core.organizations import roles
+from czo_auth.core.organizations.organization import Organization
+from czo_auth.core.passkeys.passkey import Passkey
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import TOTP_SECRET, TotpFactor
+from czo_auth.core.users.user import User
+from czo_auth.crypto import totp
+
+RENEW_WITHIN: Final = timedelta(days=90)
+
+
+class _NothingStays(Exception):
+    """Ends the transaction of a dry run."""
+
+
+class ImportAccounts:
+    """
+    Brings accounts in, each with all that belongs to it in one transaction, so that an import may stop anywhere.
+
+    Args:
+        source: Names where they come from. What was brought from there once is not brought again, also where it is
+            gone here by now.
+        rp_id: The relying party id that passkeys were made for; None takes none.
+        renew_within: How long TOTP secrets under 128 bits are fine.
+        dry_run: Whether everything is tried and nothing stays.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        source: str,
+        rp_id: str | None,
+        renew_within: timedelta = RENEW_WITHIN,
+        dry_run: bool = False,
+    ) -> None:
+        self._services = services
+        self._users = ImportUsers(services)
+        self._source = source
+        self._rp_id = rp_id
+        self._renew_within = renew_within
+        self._dry_run = dry_run
+        self._tried: set[str] = set()
+
+    async def bring_account(self, account: KnownAccount, *, context: Context) -> Brought:
+        """
+        Bring one account in, or what is still missing of it.
+
+        Raises:
+            Refusal: The user is refused as ``ImportUsers.bring`` would; nothing of the account was stored.
+        """
+        wanted = self._users.as_new(account.user, context=context)
+
+        def store(tx: Transaction) -> Brought:
+            outcomes: list[tuple[Kind, Outcome]] = []
+            notes = list(account.notes)
+            user = self._user(tx, account, wanted, outcomes, notes)
+            if user is not None:
+                if account.totp is not None:
+                    outcomes.append(("totp", self._totp(tx, user, account, account.totp, notes)))
+                outcomes += [("passkey", self._passkey(tx, user, each, notes)) for each in account.passkeys]
+                outcomes += [("apiKey", self._api_key(tx, user, each, notes)) for each in account.api_keys]
+            return Brought(outcomes=tuple(outcomes), notes=tuple(notes))
+
+        brought = await self._run(store, context)
+        self._tried.add(account.source_id)
+        return brought
+
+    async def bring_organization(self, known: KnownOrganization, *, context: Context) -> Brought:
+        """
+        Bring an organization in, or the members that it has not got yet.
+
+        Raises:
+            ValidationFailed: By name or slug.
+        """
+        organization = Organization(
+            id=new_id(context.now),
+            name=checked_name(known.name),
+            slug=checked_slug(known.slug),
+            logo=None,
+            metadata=checked_metadata(known.metadata),
+            created_at=context.now,
+            updated_at=context.now,
+        )
+
+        def store(tx: Transaction) -> Brought:
+            notes = list(known.notes)
+            mark = self._mark("organization", known.source_id)
+            target = tx.import_marks.find(mark)
+            outcome: Outcome = "there"
+            if target is None:
+                if not tx.organizations.add(organization):
+                    notes.append(
+                        f"the slug {known.slug} is taken here by an organization that was not imported"
+                    )
+                    return Brought(outcomes=(("organization", "refused"),), notes=tuple(notes))
+                tx.import_marks.add(mark, target_id=organization.id, now=tx.now)
+                target, outcome = organization.id, "imported"
+                details = {"name": organization.name, "slug": organization.slug, "imported": True}
+                tx.record(
+                    AuditEvent(action=types.ORGANIZATION_CREATED, organization_id=target, details=details)
+                )
+            elif tx.organizations.find(target) is None:
+                notes.append("it was imported before, and deleted here")
+                return Brought(outcomes=(("organization", "there"),), notes=tuple(notes))
+            outcomes: list[tuple[Kind, Outcome]] = [("organization", outcome)]
+            outcomes += [
+                ("member", self._member(tx, target, known, source_id, role, notes))
+                for source_id, role in known.members
+            ]
+            return Brought(outcomes=tuple(outcomes), notes=tuple(notes))
+
+        return await self._run(store, context)
+
+    async def _run(self, store: Callable[[Transaction], Brought], context: Context) -> Brought:
+        if not self._dry_run:
+            return await self._services.transactions.run(store, context)
+        tried: list[Brought] = []
+
+        def only_try(tx: Transaction) -> Brought:
+            tried.append(store(tx))
+            raise _NothingStays
+
+        with suppress(_NothingStays):
+            await self._services.transactions.run(only_try, context)
+        return tried[-1]
+
+    def _mark(self, kind: Kind, source_id: str) -> str:
+        return hashlib.sha256(f"{self._source}\0{kind}\0{source_id}".encode()).hexdigest()
+
+    def _user(
+        self,
+        tx: Transaction,
+        account: KnownAccount,
+        wanted: User,
+        outcomes: list[tuple[Kind, Outcome]],
+        notes: list[str],
+    ) -> User | None:
+        mark = self._mark("user", account.source_id)
+        target = tx.import_marks.find(mark)
+        if target is not None:
+            user = tx.users.lock(target)
+            if user is None:
+                notes.append("the account was imported before, and deleted here")
+            outcomes.append(("user", "there"))
+            return user
+        existing = tx.users.find_by_email(wanted.email)
+        if existing is not None and not (existing.made_by == "import" or existing.email_verified):
+            # Somebody may have signed up with an address that is not theirs, and would get its owner's keys.
+            notes.append("an account with this address exists here and never confirmed it: nothing was taken")
+            outcomes.append(("user", "refused"))
+            return None
+        outcome, stored = self._users.store(tx, wanted, account.user.fields)
+        outcomes.append(("user", "there" if outcome == "unchanged" else outcome))
+        tx.import_marks.add(mark, target_id=stored.id, now=tx.now)
+        return stored
+
+    def _totp(
+        self, tx: Transaction, user: User, account: KnownAccount, known: KnownTotp, notes: list[str]
+    ) -> Outcome:
+        if len(known.secret) < totp.MIN_IMPORTED_SECRET_BYTES:
+            notes.append("the TOTP secret is shorter than 80 bits: the user has to enroll again")
+            return "refused"
+        mark = self._mark("totp", account.source_id)
+        factor_id = new_id(tx.now)
+        if tx.two_factor.find_factor(user.id) is not None or not tx.import_marks.add(
+            mark, target_id=factor_id, now=tx.now
+        ):
+            return "there"
+        is_short = len(known.secret) < totp.MIN_SECRET_BYTES
+        tx.two_factor.put_factor(
+            TotpFactor(
+                id=factor_id,
+                user_id=user.id,
+                sealed_secret=self._services.key_ring.seal(
+                    known.secret, purpose=TOTP_SECRET, bound_to={"user": user.id, "enrolment": factor_id}
+                ),
+                # A code of now may have been used there a moment ago.
+                last_step=max(known.last_step or 0, totp.step_at(tx.now)),
+                enabled_at=tx.now,
+                renew_by=tx.now + self._renew_within if is_short else None,
+            )
+        )
+        if is_short:
+            notes.append(
+                f"the TOTP secret has less than 128 bits: to be renewed by {tx.now + self._renew_within:%Y-%m-%d}"
+            )
+        tx.users.bump_credential_version(user.id, now=tx.now)
+        details = {"method": "totp", "replaced": False, "imported": True}
+        tx.record(AuditEvent(action=types.TWO_FACTOR_ENABLED, user_id=user.id, details=details))
+        notes.append("backup codes were not taken: the user makes new ones")
+        return "imported"
+
+    def _passkey(self, tx: Transaction, user: User, known: KnownPasskey, notes: list[str]) -> Outcome:
+        if self._rp_id is None:
+            notes.append("passkeys were not taken: this deployment offers none")
+            return "refused"
+        mark = self._mark("passkey", known.credential_id)
+        passkey_id = new_id(tx.now)
+        if tx.import_marks.find(mark) is not None:
+            return "there"
+        if tx.passkeys.count(user.id) >= MAX_PASSKEYS:
+            notes.append(f"a user has at most {MAX_PASSKEYS} passkeys")
+            return "refused"
+        passkey = Passkey(
+            id=passkey_id,
+            user_id=user.id,
+            name=known.name,
+            credential_id=known.credential_id,
+            public_key=known.public_key,
+            sign_count=known.sign_count,
+            aaguid=known.aaguid,
+            backup_eligible=known.backup_eligible,
+            backed_up=known.backed_up,
+            transports=known.transports,
+            rp_id=self._rp_id,
+            created_at=known.created_at or tx.now,
+            last_used_at=None,
+            user_handle=known.user_handle,
+        )
+        if not tx.passkeys.add(passkey):
+            notes.append("a passkey belongs to an account here already")
+            return "refused"
+        tx.import_marks.add(mark, target_id=passkey_id, now=tx.now)
+        if known.is_factor and user.passkeys_enabled_at is None:
+            tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
+        tx.users.bump_credential_version(user.id, now=tx.now)
+        details = {"passkeyId": passkey_id, "imported": True}
+        tx.record(AuditEvent(action=types.PASSKEY_ADDED, user_id=user.id, details=details))
+        return "imported"
+
+    def _api_key(self, tx: Transaction, user: User, known: KnownApiKey, notes: list[str]) -> Outcome:
+        form = self._form(known)
+        if form is None:
+            notes.append(
+                f"the API key {known.name!r} was not taken: "
+                + (
+                    f"CZO_AUTH_RETIRED_KEY_FORMATS does not list the prefix {known.prefix}"
+                    if known.prefix
+                    else "it has no prefix, so it could not be told from other credentials"
+                )
+            )
+            return "refused"
+        mark = self._mark("apiKey", known.source_id)
+        if tx.import_marks.find(mark) is not None:
+            return "there"
+        policy = self._services.policies.api_keys
+        if tx.api_keys.count_live(user.id, now=tx.now) >= policy.limit:
+            notes.append(f"a user has at most {policy.limit} API keys")
+            return "refused"
+        longest = None if policy.longest_days is None else tx.now + timedelta(days=policy.longest_days)
+        end = min(at for at in (known.expires_at, form.ends_at, longest) if at is not None)
+        if end <= tx.now:
+            notes.append(f"the API key {known.name!r} has expired")
+            return "refused"
+        if tx.api_keys.find_by_digests([known.digest]):
+            return "there"
+        scopes = tuple(
+            scope for scope in known.scopes if SCOPE.fullmatch(scope) and not scope.startswith(RESERVED)
+        )
+        if len(scopes) < len(known.scopes) or len(scopes) > MAX_SCOPES:
+            notes.append(
+                f"the API key {known.name!r} lost scopes that only administrators grant, or that are none"
+            )
+        key = ApiKey(
+            id=new_id(tx.now),
+            user_id=user.id,
+            organization_id=None,
+            actor_type=self._services.actors.default.name,
+            name=checked_name(known.name),
+            prefix=(known.shown or known.prefix)[:8],
+            scopes=scopes[:MAX_SCOPES],
+            metadata=None,
+            enabled=known.enabled,
+            expires_at=end,
+            last_used_at=None,
+            rotated_at=None,
+            created_at=known.created_at or tx.now,
+            updated_at=tx.now,
+            noticed_days=notice_within(end, now=tx.now),
+        )
+        tx.api_keys.add(key, digest=known.digest)
+        tx.import_marks.add(mark, target_id=key.id, now=tx.now)
+        tx.record(key_event(types.API_KEY_CREATED, key, imported=True))
+        return "imported"
+
+    def _form(self, known: KnownApiKey) -> RetiredKeyFormat | None:
+        return next(
+            (form for form in self._services.policies.api_keys.retired if form.prefix == known.prefix), None
+        )
+
+    def _member(
+        self,
+        tx: Transaction,
+        organization_id: str,
+        known: KnownOrganization,
+        source_id: str,
+        role: str,
+        notes: list[str],
+    ) -> Outcome:
+        if not roles.is_role(role):
+            notes.append(f"a member had the role {role!r}, and is a member here")
+            role = roles.MEMBER
+        user_id = tx.import_marks.find(self._mark("user", source_id))
+        if user_id is None and self._dry_run and source_id in self._tried:
+            return "imported"
+        user = None if user_id is None else tx.users.lock(user_id)
+        if user is None:
+            notes.append("a member was not imported")
+            return "refused"
+        mark = self._mark("member", f"{known.source_id}\0{source_id}")
+        member_id = new_id(tx.now)
+        if not tx.import_marks.add(mark, target_id=member_id, now=tx.now):
+            return "there"
+        if not tx.organizations.add_member(
+            member_id, organization_id=organization_id, user_id=user.id, role=role, now=tx.now
+        ):
+            return "there"
+        details = {"role": role, "imported": True}
+        tx.record(
+            AuditEvent(
+                action=types.MEMBER_ADDED, user_id=user.id, organization_id=organization_id, details=details
+            )
+        )
+        return "imported"

@@ -1,0 +1,114 @@
+"""What an import brings: accounts, factors, keys and organizations as another system knew them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from czo_auth.core.flows.administration.import_users import KnownUser
+
+Kind = Literal["user", "totp", "passkey", "apiKey", "organization", "member"]
+Outcome = Literal["imported", "updated", "there", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTotp:
+    """
+    An authenticator app.
+
+    Attributes:
+        last_step: The last step that was spent there; None where that is not known.
+    """
+
+    secret: bytes = field(repr=False)
+    last_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPasskey:
+    """
+    A WebAuthn credential; see `czo_auth.core.passkeys.passkey.Passkey`.
+
+    Attributes:
+        is_factor: Whether a password sign-in asked for it there.
+    """
+
+    name: str | None
+    credential_id: str
+    public_key: str
+    sign_count: int
+    aaguid: str
+    backup_eligible: bool
+    backed_up: bool
+    transports: tuple[str, ...]
+    user_handle: str
+    created_at: datetime | None
+    is_factor: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownApiKey:
+    """
+    An API key, by the SHA-256 of its text in hexadecimal.
+
+    Attributes:
+        source_id: Its id in the other system.
+        prefix: What its text begins with; it has to be registered as a retired form.
+        shown: The first characters, as far as the other system kept them.
+        expires_at: There; the registered form may end earlier.
+    """
+
+    source_id: str
+    digest: str = field(repr=False)
+    prefix: str
+    shown: str
+    name: str
+    scopes: tuple[str, ...]
+    enabled: bool
+    expires_at: datetime | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAccount:
+    """
+    A user with what belongs to them.
+
+    Attributes:
+        source_id: Their id in the other system.
+        notes: What the source could not hand over, a sentence each.
+    """
+
+    source_id: str
+    user: KnownUser
+    totp: KnownTotp | None = None
+    passkeys: tuple[KnownPasskey, ...] = ()
+    api_keys: tuple[KnownApiKey, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownOrganization:
+    """
+    An organization with its members.
+
+    Attributes:
+        members: The source's ids of users, and a role of ours for each.
+    """
+
+    source_id: str
+    name: str
+    slug: str
+    metadata: Mapping[str, object] | None
+    members: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """What became of one account or organization: of each part its outcome, and sentences about what was not taken."""
+
+    outcomes: tuple[tuple[Kind, Outcome], ...]
+    notes: tuple[str, ...]
