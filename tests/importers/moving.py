@@ -51,7 +51,7 @@ class Moved:
         body: dict[str, Any] = answer.json()
         return body
 
-    async def prove_code(self, challenge: str, secret: bytes) -> dict[str, Any]:
+    async def enter_code(self, challenge: str, secret: bytes) -> dict[str, Any]:
         """Finish a sign-in with a code of the old authenticator."""
         code = totp.hotp(secret, totp.step_at(self.clock()))
         answer = await self.http.post(

@@ -39,7 +39,7 @@ async def test_users_sign_in_with_password_and_code_of_before(
             assert uma["session"]["aal"] == 1
             return
         assert uma["requires2FA"] is True
-        entered = await here.prove_code(uma["challenge"], bytes.fromhex(made.knows["totp"]))
+        entered = await here.enter_code(uma["challenge"], bytes.fromhex(made.knows["totp"]))
         assert entered["session"]["aal"] == 2
         passkey_is_second_step = source in ("django-allauth", "django-mfa", "django-mfa2")
         assert ben["requires2FA"] is passkey_is_second_step
@@ -140,7 +140,7 @@ async def test_term_is_shown_to_the_user(shell: Shell, tmp_path: Path) -> None:
     import_from(shell, "django-otp", kept("django-otp", tmp_path))
     async with moved(shell.data) as here:
         cat = await here.sign_in("cat")
-        await here.prove_code(cat["challenge"], b"ten  bytes")
+        await here.enter_code(cat["challenge"], b"ten  bytes")
         status = (await here.http.get("/api/auth/two-factor")).json()
         assert status["enabled"] is True
         assert status["renewBy"] is not None

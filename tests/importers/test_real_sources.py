@@ -36,7 +36,7 @@ async def test_people_keep_password_code_and_passkey(source: str, shell: Shell, 
     async with moved(shell.data) as here:
         uma = await here.sign_in("uma")
         if "totp" in made.knows:
-            entered = await here.prove_code(uma["challenge"], bytes.fromhex(made.knows["totp"]))
+            entered = await here.enter_code(uma["challenge"], bytes.fromhex(made.knows["totp"]))
             assert entered["session"]["aal"] == 2
         if made.browser is not None and source != "django-otp":
             # Twice: the first use of an imported passkey says whether it may be synced.
@@ -57,5 +57,5 @@ async def test_secrets_that_the_project_encrypted_or_signed_are_read(
     import_from(shell, source, made, *more)
     async with moved(shell.data) as here:
         uma = await here.sign_in("uma")
-        entered = await here.prove_code(uma["challenge"], bytes.fromhex(made.knows["totp"]))
+        entered = await here.enter_code(uma["challenge"], bytes.fromhex(made.knows["totp"]))
         assert entered["session"]["aal"] == 2

@@ -64,7 +64,7 @@ class ScopePolicy:
             scope,
             actor_types=actor_types,
             organization_role=organization_role,
-            administers=scope.startswith(_RESERVED),
+            administers=scope.startswith(RESERVED),
         )
 
     def offered(
@@ -80,7 +80,7 @@ class ScopePolicy:
             return own, True
         granted = frozenset(self._rule(actor_types, organization_role))
         listed = frozenset(scope for scope in granted if SCOPE.fullmatch(scope))
-        return own | frozenset(each for each in listed if not each.startswith(_RESERVED)), listed != granted
+        return own | frozenset(each for each in listed if not each.startswith(RESERVED)), listed != granted
 
 
 def _from_mapping(mapping: Mapping[str, Collection[str]]) -> ScopeRule:

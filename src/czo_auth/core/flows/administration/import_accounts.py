@@ -27,7 +27,7 @@ from czo_auth.core.flows.administration.import_records import (
     Outcome,
 )
 from czo_auth.core.flows.administration.import_users import ImportUsers
-from czo_auth.core.flows.api_keys.manage import key_event
+from czo_auth.core.flows.api_keys.new_key import key_event
 from czo_auth.core.flows.organizations.create import checked_slug
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
