@@ -1,7 +1,7 @@
 """
 Remember what was imported, until when a weak imported TOTP secret has to be replaced, and foreign user handles.
 
-Revision: 0023, on top of 0022. A process of the version before may go on meanwhile: the columns may be left out.
+Revision: 0024, on top of 0023. A process of the version before may go on meanwhile: the columns may be left out.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-revision = "0023"
-down_revision = "0022"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
