@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from czo_auth import Auth, Settings
+from czo_auth.asgi.forward_auth import HEADERS
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.rest.app import rest_app
 from czo_auth.rest.openapi.answers import ANSWERS, OPENS_SESSION
 
+FORWARD_AUTH = "GET /forward-auth"
+"""Answers proxies, which read its status and headers; whatever the others have in common is not asked of it."""
+
 
 @pytest.fixture(scope="module")
-def operations() -> dict[str, dict[str, Any]]:
+def every_operation() -> dict[str, dict[str, Any]]:
     auth = Auth(Settings(encryption_key=new_key_text(), database_url="sqlite:///nowhere.sqlite3"))
     document = rest_app(auth.app_state, version="1").openapi()
     return {
@@ -21,6 +25,20 @@ def operations() -> dict[str, dict[str, Any]]:
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
+
+
+@pytest.fixture(scope="module")
+def operations(every_operation: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: operation for name, operation in every_operation.items() if name != FORWARD_AUTH}
+
+
+def test_forward_authentication_says_its_headers(every_operation: dict[str, dict[str, Any]]) -> None:
+    operation = every_operation[FORWARD_AUTH]
+    assert {parameter["name"] for parameter in operation["parameters"]} == {"scopes", "aal", "actor", "phr"}
+    assert set(operation["responses"]) == {"200", "400", "401", "403", "503"}
+    assert set(HEADERS) < set(operation["responses"]["200"]["headers"])
+    for status in ("400", "401", "403", "503"):
+        assert "x-auth-error" in operation["responses"][status]["headers"]
 
 
 def schema_of(operation: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ MAIL = "czm_"
 TRUSTED_DEVICE = "czd_"
 DEVICE_CODE = "czv_"
 CEREMONY = "czw_"
+WEBHOOK_SECRET = "whsec_"  # noqa: S105 - how one begins, by Standard Webhooks
 KNOWN_BROWSER = "czb_"
 DEFAULT_API_KEY = "czo_"
 
@@ -76,7 +77,7 @@ def masked(text: str, *, api_key_prefix: str | tuple[str, ...] = DEFAULT_API_KEY
 def _likeness(api_key_prefix: str | tuple[str, ...]) -> re.Pattern[str]:
     keys = {api_key_prefix} if isinstance(api_key_prefix, str) else set(api_key_prefix)
     prefixes = "|".join(map(re.escape, sorted(RESERVED_PREFIXES | keys)))
-    return re.compile(rf"(?:{prefixes})[A-Za-z0-9_-]{{22,}}")
+    return re.compile(rf"(?:{prefixes})[A-Za-z0-9_-]{{22,}}|{WEBHOOK_SECRET}[A-Za-z0-9+/_-]{{22,}}=*")
 
 
 @lru_cache(maxsize=32)

@@ -14,7 +14,7 @@ from typing import Final
 
 from czo_auth.crypto import tokens
 
-PREFIX: Final = "whsec_"
+PREFIX: Final = tokens.WEBHOOK_SECRET
 SECRET_BYTES: Final = 32
 
 

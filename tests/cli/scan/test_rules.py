@@ -13,26 +13,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from czo_auth.crypto import base64url, tokens
+from czo_auth.crypto import base64url, tokens, webhook_signatures
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "rules"
-GITLEAKS: dict[str, Any] = tomllib.loads((RULES / "gitleaks.toml").read_text("utf-8"))["rules"][0]
+GITLEAKS, SECRETS = tomllib.loads((RULES / "gitleaks.toml").read_text("utf-8"))["rules"]
 GITHUB: dict[str, Any] = tomllib.loads((RULES / "github-custom-pattern.toml").read_text("utf-8"))
 # Neither RE2 nor Hyperscan looks around or back.
 NOT_EVERYWHERE = re.compile(r"\(\?(?:=|!|<|P=)|\\[1-9]|\\k")
 
 
-def gitleaks(text: str) -> list[str]:
+def gitleaks(text: str, rule: dict[str, Any] = GITLEAKS) -> list[str]:
     """Find as gitleaks does: keyword, pattern, entropy, allow-list."""
-    if not any(keyword in text.lower() for keyword in GITLEAKS["keywords"]):
+    if not any(keyword in text.lower() for keyword in rule["keywords"]):
         return []
-    found = [match[GITLEAKS["secretGroup"]] for match in re.finditer(GITLEAKS["regex"], text)]
-    allowed = [pattern for one in GITLEAKS["allowlists"] for pattern in one["regexes"]]
+    found = [match[rule["secretGroup"]] for match in re.finditer(rule["regex"], text)]
+    allowed = [pattern for one in rule.get("allowlists", ()) for pattern in one["regexes"]]
     return [
         secret
         for secret in found
-        if entropy(secret) > GITLEAKS["entropy"] and not any(re.search(each, secret) for each in allowed)
+        if entropy(secret) > rule["entropy"] and not any(re.search(each, secret) for each in allowed)
     ]
 
 
@@ -67,9 +67,23 @@ def test_near_misses_are_not_found(find: Any, secret: str, change: int) -> None:
         assert find(miss) == []
 
 
+def test_secrets_of_webhooks_are_found() -> None:
+    for _ in range(3000):
+        secret = webhook_signatures.secret_text(webhook_signatures.new_secret())
+        for text in (secret, f'SECRET="{secret}"', f"a {secret}\n", f"x={secret};"):
+            assert gitleaks(text, SECRETS) == [secret]
+        assert gitleaks(secret[:-2] + "=", SECRETS) == gitleaks(f"x{secret}", SECRETS) == []
+
+
 @pytest.mark.parametrize(
     "pattern",
-    [GITLEAKS["regex"], GITHUB["secret_format"], GITHUB["before_secret"], GITHUB["after_secret"]],
+    [
+        SECRETS["regex"],
+        GITLEAKS["regex"],
+        GITHUB["secret_format"],
+        GITHUB["before_secret"],
+        GITHUB["after_secret"],
+    ],
 )
 def test_patterns_are_written_as_every_engine_reads_them(pattern: str) -> None:
     assert NOT_EVERYWHERE.search(pattern) is None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from czo_auth.cli.scan.grammar import AFTER, BEFORE, Grammar
 from czo_auth.cli.scan.stream import Hit, Searcher
-from czo_auth.crypto import base64url, tokens
+from czo_auth.crypto import base64url, tokens, webhook_signatures
 
 KEY = "czo_" + base64url.encode(bytes(range(32)))
 PLAIN = Grammar()
@@ -121,10 +121,20 @@ def test_text_of_two_bytes_a_character_is_read(encoding: str) -> None:
 
 def test_other_tokens_are_found_when_asked_for() -> None:
     every = {prefix: tokens.new_token(prefix) for prefix in (*tokens.RESERVED_PREFIXES, "czo_")}
+    every["whsec_"] = webhook_signatures.secret_text(webhook_signatures.new_secret())
     data = "\n".join(every.values()).encode()
     assert found(data) == [every["czo_"]]
     assert sorted(found(data, ALL)) == sorted(every.values())
     assert {ALL.kind(token) for token in every.values()} == set(ALL.kinds.values())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_secret_of_a_webhook_is_found_and_told_by_its_beginning(encoding: str) -> None:
+    for _ in range(200):
+        secret = webhook_signatures.secret_text(webhook_signatures.new_secret())
+        assert found(f"SECRET = {secret}\n".encode(encoding), ALL) == [secret]
+        assert found(f"SECRET = {secret[:-1]}\n".encode(encoding), ALL) == []
+        assert tokens.masked(f"a/{secret}/b") == f"a/{secret[:8]}…/b"
 
 
 def test_prefix_may_be_the_deployments_own() -> None:

@@ -53,7 +53,9 @@ def scan(
     ] = False,
     all_kinds: Annotated[
         bool,
-        typer.Option("--all-kinds", help="Find sessions, refresh tokens, invitations and the like as well."),
+        typer.Option(
+            "--all-kinds", help="Find sessions, refresh tokens, webhook secrets and the like as well."
+        ),
     ] = False,
     prefix: Annotated[
         str,

@@ -14,6 +14,7 @@ stand side by side in its database. One real key in 10⁹ begins so.
 """
 
 API_KEY = "API key"
+WEBHOOK_SECRET = "webhook secret"  # noqa: S105 - what it is called
 _OTHERS: Mapping[str, str] = {
     tokens.SESSION: "session token",
     tokens.REFRESH: "refresh token",
@@ -27,6 +28,9 @@ _OTHERS: Mapping[str, str] = {
 }
 _TOKEN_CHARACTER = b"[A-Za-z0-9_-]"
 _LAST_CHARACTER = b"[AEIMQUYcgkosw048]"
+# Of a webhook secret: plain base64 of 32 bytes, as Standard Webhooks writes it.
+_SECRET_CHARACTER = b"[A-Za-z0-9+/]"
+_SECRET_END = b"="
 
 # What may stand before a token although it ends in a letter or digit: an escape in JSON, a URL or a program, and the
 # end of a terminal's colour code.
@@ -35,13 +39,14 @@ _ESCAPE = re.compile(
 )
 BEFORE = 12
 """So many bytes before a token are looked at."""
-AFTER = 2 * (16 + 43) + 2
+AFTER = 2 * (16 + 44) + 2
 """So many bytes from the beginning of a token on are looked at, where each character takes two."""
 
 
 class Grammar:
     """
-    Finds tokens by requirement S15: the prefix, 42 characters, and a last one whose unused bits are zero.
+    Finds tokens by requirement S15: the prefix, 42 characters, and a last one whose unused bits are zero; and webhook
+    secrets, which are the same in base64 with its padding.
 
     In text a token stands alone: no letter or digit before it, no character of a token after it. In a file that is
     no text the neighbours mean nothing, as fields lie side by side there; and characters may take two bytes.
@@ -52,15 +57,24 @@ class Grammar:
     """
 
     def __init__(self, api_key_prefix: str = tokens.DEFAULT_API_KEY, *, all_kinds: bool = False) -> None:
-        self.kinds = {api_key_prefix: API_KEY} | (dict(_OTHERS) if all_kinds else {})
-        heads = [re.escape(api_key_prefix.encode())]
+        self.kinds = {api_key_prefix: API_KEY} | (
+            {**_OTHERS, tokens.WEBHOOK_SECRET: WEBHOOK_SECRET} if all_kinds else {}
+        )
+        ours = (_TOKEN_CHARACTER, _LAST_CHARACTER)
+        forms = [(re.escape(api_key_prefix.encode()), *ours)]
         if all_kinds:
             # One pattern with a literal beginning: six of them would read everything six times.
-            heads.append(b"cz[" + b"".join(prefix[2:3].encode() for prefix in _OTHERS) + b"]_")
-        tail = _TOKEN_CHARACTER + b"{42}" + _LAST_CHARACTER
-        self._alone = [re.compile(head + tail + b"(?!" + _TOKEN_CHARACTER + b")") for head in heads]
-        self._anywhere = [re.compile(head + tail) for head in heads]
-        self._wide = [re.compile(wide(head) + _wide_tail()) for head in heads]
+            forms.append((b"cz[" + b"".join(prefix[2:3].encode() for prefix in _OTHERS) + b"]_", *ours))
+            forms.append((tokens.WEBHOOK_SECRET.encode(), _SECRET_CHARACTER, _LAST_CHARACTER + _SECRET_END))
+        self._alone, self._anywhere, self._wide = [], [], []
+        for head, character, last in forms:
+            tail = character + b"{42}" + last
+            self._alone.append(re.compile(head + tail + b"(?!" + character + b")"))
+            self._anywhere.append(re.compile(head + tail))
+            # Without the last zero it fits both byte orders.
+            self._wide.append(
+                re.compile(wide(head) + b"(?:" + character + rb"\0){42}" + wide(last).removesuffix(rb"\0"))
+            )
 
     def find(
         self, data: bytes | bytearray, start: int, stop: int, end: int, *, is_text: bool
@@ -105,8 +119,3 @@ def _begins(data: bytes | bytearray, at: int) -> bool:
 def wide(head: bytes) -> bytes:
     """Spell a pattern of single characters and classes for text in which each takes two bytes (UTF-16)."""
     return b"".join(part + rb"\0" for part in re.findall(rb"\[[^]]+\]|\\?.", head))
-
-
-def _wide_tail() -> bytes:
-    # Without the last zero it fits both byte orders.
-    return b"(?:" + _TOKEN_CHARACTER + rb"\0){42}" + _LAST_CHARACTER

@@ -9,10 +9,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
+from czo_auth.asgi.forward_auth import PATH as FORWARD_AUTH
 from czo_auth.core.errors import Refusal
 from czo_auth.rest.app import every_route
 from czo_auth.rest.openapi import records as r
 from czo_auth.rest.openapi.answers import ANSWERS, OPENS_SESSION
+from czo_auth.rest.openapi.forward_auth import forward_auth_operation
 from czo_auth.rest.records import Schema
 from czo_auth.rest.routing import GuardedRoute
 
@@ -65,6 +67,7 @@ def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete(operation, f"{method.upper()} {path}", answers)
+    document["paths"][FORWARD_AUTH] = {"get": forward_auth_operation(_refused)}
     return document
 
 
