@@ -33,7 +33,7 @@ EXPIRY_DAYS = (7, 30, 90, 365)
 CHART_DAYS = 30
 OVERLAP_SECONDS = (0, 3600, 86400)
 RATE_WINDOWS = (1, 60, 3600, 86400)
-_MAX_SCOPES_LENGTH = MAX_SCOPES * (MAX_SCOPE + 1)
+MAX_SCOPES_LENGTH = MAX_SCOPES * (MAX_SCOPE + 1)
 _MAX_ALLOW_LIST_LENGTH = 4 * MAX_ADDRESSES * (MAX_ADDRESS + 1)
 
 
@@ -74,7 +74,7 @@ async def create(page: PageRequest) -> Response:
         name=form.text("name"),
         organization_id=form.optional("organization", most=MAX_ID),
         expires_in=timedelta(days=min(days, 100_000)) if days else None,
-        scopes=(*form.all("scope"), *_words(form.optional("scopes", most=_MAX_SCOPES_LENGTH))),
+        scopes=(*form.all("scope"), *words(form.optional("scopes", most=MAX_SCOPES_LENGTH))),
         allowed_ips=_allow_list(form),
         rate_limit=_rate_limit(form),
         quota=_quota(form),
@@ -167,7 +167,7 @@ async def _organization_names(page: PageRequest) -> dict[str, str]:
 
 def _allow_list(form: Form) -> tuple[str, ...] | None:
     """Read the allow-list; an empty field is none."""
-    return _words(form.optional("allowed_ips", most=_MAX_ALLOW_LIST_LENGTH)) or None
+    return words(form.optional("allowed_ips", most=_MAX_ALLOW_LIST_LENGTH)) or None
 
 
 def _rate_limit(form: Form) -> RateLimitUpdate:
@@ -194,5 +194,6 @@ def unused_since(page: PageRequest) -> datetime | None:
     return page.call.now - timedelta(days=min(days, MAX_KEY_DAYS)) if days else None
 
 
-def _words(text: str | None) -> tuple[str, ...]:
+def words(text: str | None) -> tuple[str, ...]:
+    """Read words with spaces or commas between."""
     return tuple((text or "").replace(",", " ").split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.errors import EmailNotVerified, ValidationFailed
+from czo_auth.core.errors import EmailNotVerified, MemberHasApiKeys, ValidationFailed
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.limits import MAX_EMAIL, MAX_PAGE, MAX_ROLE, MAX_SLUG, MAX_TOKEN
@@ -111,11 +111,14 @@ async def change_role(page: PageRequest) -> Response:
 
 @pages.post("/organizations/{id}/members/{user}/remove", access=ACCOUNT, again=one_organization)
 async def remove_member(page: PageRequest) -> Response:
-    """Remove a member."""
-    call = page.call
-    await call.runtime.manage_organizations.remove_member(
-        page.id("id"), page.id("user"), context=call.context
-    )
+    """Remove a member; where keys would stop by it, show them first."""
+    call, organization_id, user_id = page.call, page.id("id"), page.id("user")
+    try:
+        await call.runtime.manage_organizations.remove_member(
+            organization_id, user_id, confirms="confirmed" in page.form, context=call.context
+        )
+    except MemberHasApiKeys:
+        return page.go(f"/organizations/{organization_id}/members/{user_id}/remove")
     return page.go(f"/organizations/{page.id('id')}", done="member_removed")
 
 

@@ -36,6 +36,7 @@ _TEMPLATES: Final = {
     "enrollment": "enrol_secret.html",
     "invitation": "invited.html",
     "first_codes": "enrol_codes.html",
+    "service_account_key": "api_key_shown.html",
     "webhook": "webhook_secret.html",
 }
 _NONCE_FIELD: Final = "nonce"
@@ -134,7 +135,7 @@ async def show_secret(
         values["qr_code"] = await asyncio.to_thread(qr.svg_data_uri, values["totp_uri"])
         values["expires_at"] = datetime.fromisoformat(values["expires_at"])
         more = {"old_authenticator": False, **more, "shown_id": answer_id}
-    if answer["kind"] == "api_key":
+    if answer["kind"] in ("api_key", "service_account_key"):
         settings = page.call.runtime.settings
         values["whoami"] = f"{settings.public_url.rstrip('/')}{settings.base_path}/whoami"
     if "made_at" in values:
@@ -181,6 +182,10 @@ async def _check_rights(page: PageRequest, answer: Mapping[str, Any]) -> None:
         case "api_key":
             await call.runtime.manage_api_keys.check_creation(
                 organization_id=values["organization"], scopes=values["scopes"], context=call.context
+            )
+        case "service_account_key":
+            await call.runtime.service_account_keys.check_creation(
+                values["organization"], values["account"], values["scopes"], context=call.context
             )
         case "webhook":
             await call.runtime.webhooks.get(values["organization"], values["id"], context=call.context)

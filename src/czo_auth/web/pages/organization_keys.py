@@ -1,0 +1,114 @@
+"""Every key that acts in an organization: list, revoke, rotate, transfer; and what removing a member would stop."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from starlette.responses import Response
+
+from czo_auth.core.access import ACCOUNT
+from czo_auth.core.api_keys.store import KeyFilter
+from czo_auth.core.flows.api_keys.new_key import CreatedApiKey
+from czo_auth.core.limits import MAX_ID, MAX_SERVICE_ACCOUNTS
+from czo_auth.core.paging import PageQuery
+from czo_auth.web.pages.api_keys import OVERLAP_SECONDS, unused_since
+from czo_auth.web.pages.shown_once import Secret, act_once
+from czo_auth.web.routing import PageRequest, Pages
+
+pages = Pages()
+KEYS = "/organizations/{id}/api-keys"
+KEY = KEYS + "/{key}"
+
+
+@pages.get(KEYS, access=ACCOUNT)
+async def list_keys(page: PageRequest) -> Response:
+    """The keys of members and service accounts, by prefix."""
+    call, organization_id = page.call, page.id("id")
+    seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
+    wanted = KeyFilter(
+        owner=page.query.optional("owner", most=MAX_ID),
+        created_by=page.query.optional("createdBy", most=MAX_ID),
+        unused_since=unused_since(page),
+    )
+    found = await call.runtime.organization_keys.list(
+        organization_id, wanted, page.page_query(), context=call.context
+    )
+    accounts = await call.runtime.manage_service_accounts.list(
+        organization_id, PageQuery(limit=MAX_SERVICE_ACCOUNTS), context=call.context
+    )
+    return page.show(
+        "organization_keys.html",
+        organization=seen.organization,
+        page=found,
+        accounts=accounts.items,
+        overlaps=OVERLAP_SECONDS,
+        proved=await call.runtime.recent_proof.is_recent(context=call.context),
+    )
+
+
+@pages.post(f"{KEY}/revoke", access=ACCOUNT, again=list_keys)
+async def revoke(page: PageRequest) -> Response:
+    """End a key for good."""
+    call, organization_id = page.call, page.id("id")
+    await call.runtime.organization_keys.revoke(organization_id, page.id("key"), context=call.context)
+    return page.go(f"/organizations/{organization_id}/api-keys", done="key_revoked")
+
+
+@pages.post(f"{KEY}/rotate", access=ACCOUNT, again=list_keys)
+async def rotate(page: PageRequest) -> Response:
+    """Give a service account's key a successor, and lead to the page that shows it."""
+    call, organization_id, key_id = page.call, page.id("id"), page.id("key")
+    overlap = _overlap(page)
+
+    async def make() -> Secret:
+        rotated = await call.runtime.service_account_keys.rotate(
+            organization_id, key_id, overlap=overlap, context=call.context
+        )
+        return shown_key(rotated, back=f"/organizations/{organization_id}/api-keys")
+
+    return await act_once(page, make)
+
+
+@pages.post(f"{KEY}/transfer", access=ACCOUNT, again=list_keys)
+async def transfer(page: PageRequest) -> Response:
+    """Let a member's key go over to a service account, and lead to the page that shows the new one."""
+    call, organization_id, key_id = page.call, page.id("id"), page.id("key")
+    account_id, overlap = page.form.text("account", most=MAX_ID), _overlap(page)
+
+    async def make() -> Secret:
+        transferred = await call.runtime.organization_keys.transfer(
+            organization_id, key_id, account_id, overlap=overlap, context=call.context
+        )
+        return shown_key(transferred, back=f"/organizations/{organization_id}/api-keys")
+
+    return await act_once(page, make)
+
+
+@pages.get("/organizations/{id}/members/{user}/remove", access=ACCOUNT)
+async def preview_removal(page: PageRequest) -> Response:
+    """Show which keys removing a member would stop."""
+    call, organization_id = page.call, page.id("id")
+    seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
+    member, keys = await call.runtime.manage_organizations.list_keys_that_would_end(
+        organization_id, page.id("user"), context=call.context
+    )
+    return page.show("remove_member.html", organization=seen.organization, member=member, keys=keys)
+
+
+def shown_key(created: CreatedApiKey, *, back: str) -> Secret:
+    """Return what the page of a service account's new key shows; *back* is the page that it leads to."""
+    key = created.api_key
+    values = {
+        "name": key.name,
+        "prefix": key.prefix,
+        "organization": key.organization_id,
+        "account": key.service_account_id,
+        "scopes": list(key.scopes),
+        "secret": created.key,
+        "back": back,
+    }
+    return Secret(kind="service_account_key", values=values)
+
+
+def _overlap(page: PageRequest) -> timedelta:
+    return timedelta(seconds=min(page.form.number("overlap"), 10**6))
