@@ -91,7 +91,12 @@ async def faults_of(url: str, memory: Memory) -> list[str]:
         found += [f"half of {what}: {row}" for row in one ^ other]
     for what, question in EMPTY.items():
         found += [f"{what}: {row}" for row in await sql(url, question)]
-    return found + await _chain(url) + await _forgotten(url, memory)
+    return found + await losses_of(url, memory)
+
+
+async def losses_of(url: str, memory: Memory) -> list[str]:
+    """Look for what was acknowledged and is gone, and for a break in the audit log; whatever else users did."""
+    return await _chain(url) + await _forgotten(url, memory)
 
 
 async def _chain(url: str) -> list[str]:

@@ -30,6 +30,8 @@ pytestmark = [pytest.mark.deep, pytest.mark.skipif(PROGRAM is None, reason="ngin
 
 FIRST = "0afd699"
 """Its audit records are of another version: it cannot run beside this program."""
+EARLIER = "954f5ca"
+"""The first that reads which programs may run on the tables."""
 REFUSED = "The database was migrated by a newer version of czo-auth"
 
 Wait = Callable[[], Awaitable[None]]
@@ -105,6 +107,26 @@ async def test_next_version_comes_and_goes_without_a_failed_request(
                 await more_is_done()
             assert await readiness(fleet) == [200, 200]
             assert f"at {NEXT}, ahead of this program's" in await migrate(first.env)
+
+        async with crowded(fleet, postgres_url, forwards_and_back):
+            pass
+
+
+async def test_earlier_version_and_this_one_serve_side_by_side(postgres_url: str, tmp_path: Path) -> None:
+    older = earlier_version(EARLIER, tmp_path)
+    env = ENV | {"CZO_AUTH_API_KEY_LIMIT": "100000", "PYTHONPATH": older}
+    async with Fleet(tmp_path, database_urls=[postgres_url] * 2, env=env) as fleet:
+        first, second = fleet.servers
+
+        async def forwards_and_back(more_is_done: Wait) -> None:
+            await more_is_done()
+            await migrate(first.env | {"PYTHONPATH": ""})
+            await more_is_done()
+            assert await readiness(fleet) == [200, 200]
+            for path in ("", older):
+                for server in (first, second):
+                    await fleet.restart(server, PYTHONPATH=path)
+                    await more_is_done()
 
         async with crowded(fleet, postgres_url, forwards_and_back):
             pass
