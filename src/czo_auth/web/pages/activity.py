@@ -14,7 +14,7 @@ from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 PAGE = 30
-_SUBJECTS = ("name", "prefix", "reason", "actorType", "role", "label")
+_SUBJECTS = ("name", "prefix", "label")
 """Details that say which thing it was about."""
 
 
@@ -24,6 +24,7 @@ class Activity:
     One line of the log.
 
     Attributes:
+        about: Which thing it was about; empty where nothing names it.
         by: Who acted: ``self``, or the kind of another one.
         ip, user_agent: Where from; None where somebody else acted, whose address is not the user's to know.
     """
@@ -33,6 +34,8 @@ class Activity:
     succeeded: bool
     by: str
     about: str
+    actor_type: str | None
+    role: str | None
     ip: str | None
     user_agent: str | None
 
@@ -62,13 +65,15 @@ def _is_renewal(record: AuditRecord) -> bool:
 def _line(record: AuditRecord, user_id: str) -> Activity:
     event, who = record.audit_event, record.context
     is_own = who.user_id in (user_id, None) and who.actor_kind not in ("operator", "system")
-    about = [event.details.get(name) for name in _SUBJECTS]
+    details = {name: text for name, text in event.details.items() if isinstance(text, str)}
     return Activity(
         action=event.action.removeprefix("auth.").replace(".", "_"),
         at=record.at,
         succeeded=event.outcome == "success",
         by="self" if who.user_id == user_id else who.actor_kind,
-        about=", ".join(each for each in about if isinstance(each, str)),
+        about=", ".join(details[name] for name in _SUBJECTS if name in details),
+        actor_type=details.get("actorType"),
+        role=details.get("role"),
         ip=who.ip if is_own else None,
         user_agent=who.user_agent if is_own else None,
     )

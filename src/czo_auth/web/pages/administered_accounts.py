@@ -12,7 +12,7 @@ from czo_auth.web.pages.confirmation import confirmation
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
-PAGE = 50
+PAGE = 30
 
 
 @pages.get("/admin/new-user", access=ADMINISTRATION)

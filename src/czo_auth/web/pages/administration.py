@@ -19,7 +19,7 @@ from czo_auth.web.pages.confirmation import Question, confirmation
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
-PAGE = 50
+PAGE = 30
 USER_FILTERS = ("search", "status", "actor", "two_factor")
 
 

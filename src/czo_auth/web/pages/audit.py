@@ -26,7 +26,7 @@ from czo_auth.core.users.user import User
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
-PAGE = 50
+PAGE = 30
 MAX_EXPORTED = 10_000
 _BATCH = 500
 ACTIONS = sorted([*EVENT_MEANINGS, *AUDIT_MEANINGS])

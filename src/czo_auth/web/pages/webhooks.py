@@ -15,7 +15,7 @@ from czo_auth.web.pages.shown_once import Area, Secret, act_once
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
-PAGE = 50
+PAGE = 30
 MAX_PATTERNS_LENGTH = 4000
 
 

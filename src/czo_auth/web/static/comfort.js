@@ -67,6 +67,11 @@ window.addEventListener("pageshow", (event) => {
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
 
+// On a narrow screen the navigation scrolls: to the page that is open.
+for (const link of document.querySelectorAll("nav [aria-current]")) {
+  link.scrollIntoView({ block: "nearest", inline: "center" });
+}
+
 // The account menu closes like any menu: by Escape, and by what is done elsewhere.
 for (const menu of document.querySelectorAll("[data-menu]")) {
   document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
