@@ -80,6 +80,12 @@ MAX_OFFSET: Final = 10**6
 MAX_SESSIONS: Final = 100
 """Live sessions of a user; beyond, the least recently used end."""
 
+MAX_ENDED_SESSIONS: Final = 1000
+"""Sessions of a user that ended and are not deleted yet; beyond, those that ended first go."""
+
+MAX_CHALLENGES: Final = 100
+"""Sign-ins of a user that wait for the second factor; beyond, the oldest are over."""
+
 MAX_API_KEYS_A_DAY: Final = 500
 """Keys that a user makes or rotates in a day, by default; those that ended since count."""
 

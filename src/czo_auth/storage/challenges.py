@@ -72,6 +72,17 @@ class SqlChallenges(Store):
     def add_challenge(self, challenge: Challenge, *, digest: str, now: datetime) -> None:
         self._add(self._tables.challenges, {"digest": digest, "created_at": now, **values(challenge)})
 
+    def drop_surplus_challenges(self, user_id: str, *, most: int) -> None:
+        challenges = self._tables.challenges
+        surplus = (
+            select(challenges.c.id)
+            .where(challenges.c.user_id == user_id)
+            .order_by(challenges.c.created_at.desc(), challenges.c.id.desc())
+            .offset(most)
+            .limit(PRUNED_AT_ONCE)
+        )
+        self._connection.execute(delete(challenges).where(challenges.c.id.in_(surplus)))
+
     def find_challenge(self, digest: str, *, now: datetime) -> Challenge | None:
         challenges = self._tables.challenges
         live = select(*columns(challenges, Challenge)).where(

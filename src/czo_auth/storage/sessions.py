@@ -13,7 +13,7 @@ from czo_auth.core.sessions.session import RefreshToken, Session
 from czo_auth.core.sessions.store import Sessions, StoredSigningKey
 from czo_auth.storage.column_types import Instant
 from czo_auth.storage.locks import acquire_lock
-from czo_auth.storage.store import Store, columns, values
+from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
 from czo_auth.storage.tables import Tables
 
 _ENDED_AT_ONCE: Final = 1000
@@ -85,6 +85,17 @@ class SqlSessions(Store, Sessions):
         sessions = self._tables.sessions
         statement = update(sessions).where(sessions.c.id == session_id, sessions.c.wrong_codes > 0)
         self._connection.execute(statement.values(wrong_codes=0))
+
+    def drop_ended(self, user_id: str, *, most: int) -> None:
+        sessions = self._tables.sessions
+        surplus = (
+            select(sessions.c.id)
+            .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_not(None))
+            .order_by(sessions.c.revoked_at.desc(), sessions.c.id.desc())
+            .offset(most)
+            .limit(PRUNED_AT_ONCE)
+        )
+        self._connection.execute(delete(sessions).where(sessions.c.id.in_(surplus)))
 
     def revoke_beyond(self, user_id: str, *, most: int, keep: str, now: datetime) -> Sequence[str]:
         sessions = self._tables.sessions

@@ -61,6 +61,9 @@ class Sessions(Protocol):
     def forget_wrong_codes(self, session_id: str) -> None:
         """Note that a right code came from a session."""
 
+    def drop_ended(self, user_id: str, *, most: int) -> None:
+        """Delete a user's sessions that ended before their time, but the last *most* of them; some at a time."""
+
     def revoke_beyond(self, user_id: str, *, most: int, keep: str, now: datetime) -> Sequence[str]:
         """End the least recently used live sessions of a user beyond *most*, *keep* counted and kept."""
 

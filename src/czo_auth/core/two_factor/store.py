@@ -123,6 +123,9 @@ class TwoFactor(Protocol):
     def add_challenge(self, challenge: Challenge, *, digest: str, now: datetime) -> None:
         """Keep a new challenge."""
 
+    def drop_surplus_challenges(self, user_id: str, *, most: int) -> None:
+        """Delete a user's challenges but the newest *most*, some at a time."""
+
     def find_challenge(self, digest: str, *, now: datetime) -> Challenge | None:
         """Read a live challenge without counting an attempt."""
 

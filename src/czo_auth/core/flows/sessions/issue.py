@@ -10,6 +10,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_ENDED_SESSIONS
 from czo_auth.core.passkeys.passkey import PASSKEY_METHODS
 from czo_auth.core.sessions.session import IssuedSession, Session, SessionPolicy
 from czo_auth.core.transaction import Transaction
@@ -119,6 +120,7 @@ def issue_session(
     )
     for ended in tx.sessions.revoke_beyond(user.id, most=policy.most, keep=session.id, now=tx.now):
         record_revoked(tx, user.id, ended, reason="too_many")
+    tx.sessions.drop_ended(user.id, most=MAX_ENDED_SESSIONS)
     tx.record(
         AuditEvent(
             action=types.SESSION_CREATED,

@@ -16,6 +16,7 @@ from czo_auth.core.flows.sign_in.new_browser import is_new_browser
 from czo_auth.core.flows.two_factor.trusted_devices import find_trusted_device, may_trust, renew_trust
 from czo_auth.core.flows.users.password_guesses import CountedGuess, PasswordGuesses
 from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_CHALLENGES
 from czo_auth.core.sessions.session import IssuedSession, Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import Challenge
@@ -232,6 +233,7 @@ def open_challenge(
         expires_at=expires_at,
     )
     tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=tx.now)
+    tx.two_factor.drop_surplus_challenges(user.id, most=MAX_CHALLENGES)
     return SecondFactorRequired(
         challenge=token,
         expires_at=expires_at,
