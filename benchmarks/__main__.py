@@ -20,6 +20,7 @@ from benchmarks import (
     process_rows,
     report,
     revocation_rows,
+    services_rows,
 )
 from benchmarks.credentials_rows import Plan
 from benchmarks.measure import Row
@@ -63,6 +64,7 @@ def _measured(*, quick: bool) -> list[Row]:
             ("API keys on PostgreSQL", lambda at: credentials_rows.api_key_rows(plan, at, postgres)),
             ("the hot path in a loop", lambda at: hot_path_rows.rows(at, rounds=3 if quick else 10)),
             ("access tokens", lambda at: credentials_rows.token_rows(plan, at)),
+            ("what services ask", lambda at: services_rows.rows(plan, at)),
             (
                 "people",
                 lambda at: people_rows.rows(at, rounds=2 if quick else 5, each=3 if quick else 8),

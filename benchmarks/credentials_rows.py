@@ -232,7 +232,7 @@ def _session(session_id: str, user_id: str, auth: Auth) -> Session:
 def _public_pem(auth: Auth) -> str:
     from joserfc.jwk import ECKey
 
-    (key,) = auth.services.access_tokens.jwks()["keys"]
+    (key,) = auth.services.access_tokens.jwks(now=auth.now())["keys"]
     return ECKey.import_key(dict(key)).as_pem(private=False).decode()
 
 

@@ -20,7 +20,15 @@ _SCRIPT = """
 local requests = {}
 local file = os.getenv("BENCH_TOKENS")
 local path = os.getenv("BENCH_PATH")
-if file then
+local asker = os.getenv("BENCH_ASKER")
+if asker then
+  for line in io.lines(file) do
+    local body = "token=" .. line
+    requests[#requests + 1] = "POST " .. path .. " HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n"
+      .. "Content-Type: application/x-www-form-urlencoded\\r\\nContent-Length: " .. #body .. "\\r\\n"
+      .. "Authorization: Bearer " .. asker .. "\\r\\n\\r\\n" .. body
+  end
+elseif file then
   for line in io.lines(file) do
     requests[#requests + 1] = "GET " .. path .. " HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n"
       .. "Authorization: Bearer " .. line .. "\\r\\n\\r\\n"
@@ -61,19 +69,46 @@ def generator() -> str:
 
 
 def bear(
-    port: int, path: str, tokens: Path | None, *, seconds: float, connections: int = CONNECTIONS
+    port: int,
+    path: str,
+    tokens: Path | None,
+    *,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    asker: str | None = None,
 ) -> Load:
-    """Send requests to a port of 127.0.0.1 for *seconds*, each with a random one of *tokens*."""
+    """
+    Send requests to a port of 127.0.0.1 for *seconds*, each with a random one of *tokens*.
+
+    Args:
+        asker: A key that asks about the tokens, which go into the body of a POST.
+    """
     if shutil.which("wrk"):
-        return _wrk(port, path, tokens, seconds=seconds, connections=connections)
+        return _wrk(port, path, tokens, seconds=seconds, connections=connections, asker=asker)
     lines = tokens.read_text().split() if tokens else []
-    return asyncio.run(_clients(port, path, lines, seconds=seconds, connections=connections))
+    requests = [_request(path, line, asker) for line in lines] or [_request(path, None, None)]
+    return asyncio.run(_clients(port, requests, seconds=seconds, connections=connections))
 
 
-def _wrk(port: int, path: str, tokens: Path | None, *, seconds: float, connections: int) -> Load:
+def _request(path: str, token: str | None, asker: str | None) -> bytes:
+    host = "HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if token is None:
+        return f"GET {path} {host}\r\n".encode()
+    if asker is None:
+        return f"GET {path} {host}Authorization: Bearer {token}\r\n\r\n".encode()
+    body = f"token={token}"
+    head = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+    return f"POST {path} {host}{head}Authorization: Bearer {asker}\r\n\r\n{body}".encode()
+
+
+def _wrk(
+    port: int, path: str, tokens: Path | None, *, seconds: float, connections: int, asker: str | None
+) -> Load:
     env = {"PATH": os.environ["PATH"], "BENCH_PATH": path, "BENCH_SEED": str(random.randrange(2**31))}
     if tokens is not None:
         env["BENCH_TOKENS"] = str(tokens)
+    if asker is not None:
+        env["BENCH_ASKER"] = asker
     # A file, because wrk reads it once a thread and once more.
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_SCRIPT)
@@ -91,14 +126,10 @@ def _wrk(port: int, path: str, tokens: Path | None, *, seconds: float, connectio
     return Load(**json.loads(line.removeprefix("RESULT ")))
 
 
-async def _clients(port: int, path: str, tokens: list[str], *, seconds: float, connections: int) -> Load:
+async def _clients(port: int, requests: list[bytes], *, seconds: float, connections: int) -> Load:
     times: list[float] = []
     failures = 0
     end = time.monotonic() + seconds
-    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode()
-    requests = [head + f"Authorization: Bearer {token}\r\n\r\n".encode() for token in tokens] or [
-        head + b"\r\n"
-    ]
 
     async def client() -> None:
         nonlocal failures

@@ -82,7 +82,13 @@ def in_rounds(subjects: Sequence[Subject], *, rounds: int, seconds: float) -> di
     for number in range(rounds + 1):
         for subject in list(taking_part):
             before = subject.cpu_seconds()
-            load = bear(subject.port, subject.path, subject.tokens, seconds=seconds if number else 1)
+            load = bear(
+                subject.port,
+                subject.path,
+                subject.tokens,
+                seconds=seconds if number else 1,
+                asker=subject.asker,
+            )
             used = subject.cpu_seconds() - before
             if load.failures or (number and not load.requests):
                 fault = f"{subject.name}: {load.failures} of {load.requests} requests failed"

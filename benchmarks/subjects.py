@@ -36,6 +36,7 @@ class Subject:
         tokens: File with a credential a line; without one nothing is sent.
         path: What is asked.
         postgres: The database server whose CPU time counts as well.
+        asker: A key that asks about the credentials, where that is what is measured.
         is_peer: Not ours: when it fails it is left out, and the rest goes on.
     """
 
@@ -45,6 +46,7 @@ class Subject:
     tokens: Path | None = None
     path: str = "/"
     postgres: PostgresServer | None = None
+    asker: str | None = None
     is_peer: bool = False
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None

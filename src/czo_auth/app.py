@@ -18,9 +18,11 @@ from czo_auth.asgi.limit_headers import LIMITS, limit_headers
 from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.paths import own_path, pattern_of
 from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal
-from czo_auth.asgi.telemetry import Answer, measured
+from czo_auth.asgi.telemetry import measure
 from czo_auth.extras import require_extra
 from czo_auth.rest.app import every_route, rest_app
+from czo_auth.rest.quick_introspection import PATH as INTROSPECTION
+from czo_auth.rest.quick_introspection import QuickIntrospection
 from czo_auth.runtime import Runtime
 from czo_auth.version import VERSION
 
@@ -44,7 +46,7 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
     rest = rest_app(app_state, version=VERSION)
     runtime.own_paths[base] = pattern_of([*every_route(rest), *FORWARD_AUTH_ROUTES])
     answering = with_cors(FaultBarrier(rest, app_state, base_path=base), app_state)
-    return _WithForwardAuth(answering, app_state, base_path=base)
+    return _ShortWays(answering, app_state, base_path=base)
 
 
 def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
@@ -119,13 +121,19 @@ class NeverStored:
         await self._app(scope, receive, send_marked)
 
 
-class _WithForwardAuth:
-    """Sends what proxies ask past CORS and the reading of bodies: a preflight that they hold is a request as well."""
+class _ShortWays:
+    """
+    Sends what is asked for at every request of others past the framework.
+
+    That is what proxies ask, past CORS and the reading of bodies too, for a preflight that they hold is a request as
+    well; and introspection, where nobody measures it.
+    """
 
     def __init__(self, app: ASGIApp, app_state: AppState, *, base_path: str) -> None:
         self._app = app
         self._app_state = app_state
         self._forward_auth = ForwardAuth(app_state)
+        self._introspection = QuickIntrospection(app, app_state)
         self._base = base_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,8 +141,13 @@ class _WithForwardAuth:
             path = own_path(scope, self._base)
             if path == FORWARD_AUTH or path.startswith(FORWARD_AUTH + "/"):
                 inner = {**scope, "path": path, "root_path": ""}
-                with measured(self._app_state, inner, route=self._base + FORWARD_AUTH) as answer:
-                    await self._forward_auth(inner, receive, _noting(answer, send))
+                await measure(
+                    self._forward_auth, self._app_state, inner, receive, send, route=self._base + FORWARD_AUTH
+                )
+                return
+            is_asked = path == INTROSPECTION and scope["method"] == "POST"
+            if is_asked and not self._app_state.runtime.telemetry.has_sdk:
+                await self._introspection(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -168,8 +181,7 @@ class FaultBarrier:
         # The host's: its route, and what would note ours with paths and messages.
         for name in _OF_THE_HOST:
             inner.pop(name, None)
-        with measured(self._app_state, inner, route=self._route, base=self._base) as answer:
-            await self._answer(inner, receive, _noting(answer, send))
+        await measure(self._answer, self._app_state, inner, receive, send, route=self._route, base=self._base)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -188,14 +200,6 @@ class FaultBarrier:
             if started:
                 raise
             await send_refusal(send_noted, refusal_of(error))
-
-
-def _noting(answer: Answer, send: Send) -> Send:
-    async def send_noted(message: Message) -> None:
-        answer.note(message)
-        await send(message)
-
-    return send_noted
 
 
 def _any_path(scope: Scope) -> str:

@@ -134,3 +134,66 @@ async def test_body_is_checked(timed: Timed) -> None:
     assert (odd.status_code, odd.json()["error"]) == (400, "invalid_request")
     json_body = await timed.api.post("/introspect", {"token": "x"}, bearer=asking_key["key"])
     assert granted(json_body) == INACTIVE
+
+
+async def test_short_way_and_the_route_answer_the_same(timed: Timed) -> None:
+    """A remembered key that asks plainly is answered without the framework; a cookie sends it to the route."""
+    asking_key = await asker(timed)
+    _, session = await timed.people.newcomer()
+    key = await create_key(timed.api, session, scopes=["a:b"])
+    exchanged = granted(await send(timed.api, asking(key["key"])))["access_token"]
+    url, headers = "/api/auth/introspect", {"authorization": f"Bearer {asking_key['key']}"}
+    for token in (key["key"], session.token, session.access_token, exchanged, "czo_" + "A" * 43, "nonsense"):
+        form = {"token": token}
+        by_route = await timed.api.http.post(url, data=form, headers={**headers, "cookie": "a=b"})
+        plainly = await timed.api.http.post(url, data=form, headers=headers)
+        assert (plainly.status_code, plainly.content) == (by_route.status_code, by_route.content)
+        told = [
+            sorted((name, value) for name, value in one.headers.multi_items() if name != "date")
+            for one in (plainly, by_route)
+        ]
+        assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"token=", 400),
+        (b"token=x&token=y", 400),
+        (b"token=%00", 400),
+        (b"token=x&client_ip=nowhere", 400),
+        (b"token=x&unknown=y", 200),
+        (b"token=%41&token_type_hint=z", 200),
+        (b"token=" + b"A" * 4097, 200),
+    ],
+)
+async def test_what_is_not_plain_goes_to_the_route(timed: Timed, body: bytes, status: int) -> None:
+    asking_key = await asker(timed)
+    headers = {
+        "authorization": f"Bearer {asking_key['key']}",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+    for _ in range(2):
+        answer = await timed.api.http.post("/api/auth/introspect", content=body, headers=headers)
+        assert answer.status_code == status, answer.text
+
+
+async def test_asking_key_that_ends_is_refused_at_the_next_question(timed: Timed) -> None:
+    root = await enrolled_admin(timed)
+    asking_key = await create_key(timed.api, root, scopes=["api-keys:verify"])
+    assert granted(await ask(timed, asking_key, "x")) == INACTIVE
+    assert granted(await ask(timed, asking_key, "x")) == INACTIVE
+    accepted(await timed.api.delete(f"/api-keys/{asking_key['id']}", bearer=root.token), 204)
+    assert (await ask(timed, asking_key, "x")).status_code == 401
+
+
+async def test_question_is_a_use_of_both_keys(timed: Timed) -> None:
+    asking_key = await asker(timed)
+    _, session = await timed.people.newcomer()
+    key = await create_key(timed.api, session)
+    for _ in range(3):
+        granted(await ask(timed, asking_key, key["key"]))
+    await timed.auth._housekeeping.flush_key_uses()
+    shown = accepted(await timed.api.get(f"/api-keys/{key['id']}", bearer=session.token))["apiKey"]
+    assert shown["useCount"] == 3

@@ -45,6 +45,7 @@ class Recorded:
         self.reader = InMemoryMetricReader()
         meter = MeterProvider([self.reader], shutdown_on_exit=False).get_meter(SCOPE)
         telemetry._tracer = self.tracer
+        telemetry._has_sdk, telemetry._look_at = True, float("inf")
         telemetry._histograms = {
             kind: meter.create_histogram(name, unit="s") for kind, (name, _) in METRICS.items()
         }
@@ -290,6 +291,8 @@ def test_work_says_how_it_went(error: BaseException, outcome: str) -> None:
 
 def test_without_an_sdk_nothing_is_recorded() -> None:
     telemetry = Telemetry()
+    assert telemetry.is_idle
+    assert not telemetry.has_sdk
     with telemetry.request([]) as work, telemetry.work("hash", "hash", {}):
         assert work.span is None or not work.span.is_recording()
         assert current_trace() is None

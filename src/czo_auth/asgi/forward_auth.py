@@ -48,6 +48,11 @@ HEADERS: Final = (
 )
 ERROR_HEADER: Final = b"x-auth-error"
 
+_NAMES: Final = tuple(name.lower().encode() for name in HEADERS)
+_ALWAYS: Final = ((b"content-length", b"0"), (b"cache-control", b"no-store"))
+
+_MAX_KNOWN: Final = 128
+"""Queries whose meaning is remembered."""
 _METHOD_HEADERS: Final = (b"x-forwarded-method", b"x-original-method")
 _REQUIREMENTS: Final = frozenset({"scopes", "aal", "actor", "phr"})
 
@@ -62,12 +67,16 @@ class Requirements:
     phishing_resistant: bool
 
 
+_NOTHING_MORE: Final = Requirements(actor=None, scopes=(), aal=1, phishing_resistant=False)
+
+
 class ForwardAuth:
     """Answers whether a request that a proxy holds may go on. The body is ignored, and any method is taken."""
 
     def __init__(self, app_state: AppState) -> None:
         self._runtime = app_state.runtime
         self._authenticator = app_state.authenticator
+        self._known: dict[bytes, Requirements] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         principal = None
@@ -85,8 +94,7 @@ class ForwardAuth:
             limits = None if principal is None else principal.limits
             await _refuse(send if limits is None else telling_limits(send, limits), refusal_of(error))
             return
-        headers = [(name.lower().encode(), value.encode()) for name, value in identity_of(principal).items()]
-        headers += [(b"content-length", b"0"), (b"cache-control", b"no-store")]
+        headers = [*_named(principal), *_ALWAYS]
         if principal.limits is not None:
             headers += limit_headers(principal.limits)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -102,10 +110,22 @@ class ForwardAuth:
         Raises:
             ValidationFailed: A requirement is unknown, doubled or malformed.
         """
+        query = scope.get("query_string", b"")
+        if not query:
+            return _NOTHING_MORE
         is_plain = scope["path"] == PATH
+        if is_plain and query in self._known:
+            return self._known[query]
+        required = self._parsed(query, is_plain=is_plain)
+        # A proxy asks the same few again and again; a client's own query is none of them.
+        if is_plain and len(self._known) < _MAX_KNOWN:
+            self._known[query] = required
+        return required
+
+    def _parsed(self, query: bytes, *, is_plain: bool) -> Requirements:
         try:
             pairs = parse_qsl(
-                scope.get("query_string", b"").decode("ascii"),
+                query.decode("ascii"),
                 keep_blank_values=True,
                 strict_parsing=False,
                 errors="strict",
@@ -170,7 +190,7 @@ class ForwardAuth:
         return said[0] if said and len(set(said)) == 1 else None
 
 
-def identity_of(principal: Principal) -> dict[str, str]:
+def _named(principal: Principal) -> list[tuple[bytes, bytes]]:
     """
     Name who a request acts for, in the headers of `HEADERS`: all of them, empty where there is nothing.
 
@@ -185,13 +205,15 @@ def identity_of(principal: Principal) -> dict[str, str]:
         " ".join(principal.scopes),
         principal.api_key_id,
     )
-    return {name: value or "" for name, value in zip(HEADERS, values, strict=True)}
+    return [
+        (name, b"" if value is None else value.encode()) for name, value in zip(_NAMES, values, strict=True)
+    ]
 
 
 async def _refuse(send: Send, refusal: Refusal) -> None:
     """Answer 400 for odd requirements, 503 for an outage, and otherwise only what every proxy knows: 401 and 403."""
     extra = [(ERROR_HEADER, refusal.code.encode())]
-    extra += [(name.lower().encode(), b"") for name in HEADERS]
+    extra += [(name, b"") for name in _NAMES]
     status = status_of(refusal)
     if isinstance(refusal, TooMany) or status not in (400, 401, 403, 503):
         await send_refusal(send, refusal, extra=extra, status=403)

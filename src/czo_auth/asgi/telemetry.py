@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
-from starlette.types import Message, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from czo_auth.asgi.admission import AppState
+from czo_auth.runtime.telemetry import Labels, Work
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER: Final = "_OTHER"
 """What the conventions call a method that a stranger made up."""
 
 
-@dataclass(slots=True)
-class Answer:
+async def measure(
+    app: ASGIApp,
+    app_state: AppState,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    route: str | None = None,
+    base: str = "",
+) -> None:
     """
-    What is noted of an answer.
-
-    Attributes:
-        status: 500 until one was sent.
-    """
-
-    status: int = 500
-
-    def note(self, message: Message) -> None:
-        """Look at a message that is sent."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-
-
-@contextmanager
-def measured(
-    app_state: AppState, scope: Scope, *, route: str | None = None, base: str = ""
-) -> Iterator[Answer]:
-    """
-    Measure the request of *scope*.
+    Run *app*, and measure its request if anybody would learn of it.
 
     A trace that a trusted proxy began is continued; a ``traceparent`` of anybody else is ignored, for it could join
     strangers' requests, or have everything recorded. Paths are told as the route's pattern, never as they were sent.
@@ -47,23 +34,37 @@ def measured(
         route: Its pattern, where the framework leaves none in *scope*.
         base: What stands before the framework's pattern.
     """
+    telemetry = app_state.runtime.telemetry
+    if not telemetry.has_sdk:
+        await app(scope, receive, send)
+        return
     client = scope.get("client")
     is_trusted = client is not None and app_state.clients.is_trusted(str(client[0]))
-    answer = Answer()
-    with app_state.runtime.telemetry.request(scope["headers"] if is_trusted else None) as work:
+    status = 500
+
+    async def send_noted(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        await send(message)
+
+    with telemetry.request(scope["headers"] if is_trusted else None) as work:
         try:
-            yield answer
+            await app(scope, receive, send_noted)
         finally:
-            method = scope["method"] if scope["method"] in _METHODS else _OTHER
-            found = route or _pattern(scope, base)
-            name = "HTTP" if method == _OTHER else method
-            work.rename(name if found is None else f"{name} {found}")
-            labels = {"http.request.method": method, "http.response.status_code": answer.status}
-            work.labels |= labels if found is None else {**labels, "http.route": found}
-            for name, value in work.labels.items():
-                work.set(name, value)
-            if answer.status >= 500:
-                work.fail(str(answer.status))
+            _describe(work, scope, status, route or _pattern(scope, base))
+
+
+def _describe(work: Work, scope: Scope, status: int, route: str | None) -> None:
+    method = scope["method"] if scope["method"] in _METHODS else _OTHER
+    name = "HTTP" if method == _OTHER else method
+    work.rename(name if route is None else f"{name} {route}")
+    labels: Labels = {"http.request.method": method, "http.response.status_code": status}
+    work.labels |= labels if route is None else {**labels, "http.route": route}
+    for label, value in work.labels.items():
+        work.set(label, value)
+    if status >= 500:
+        work.fail(str(status))
 
 
 def _pattern(scope: Scope, base: str) -> str | None:

@@ -56,9 +56,7 @@ async def introspect(body: IntrospectionRequest, call: CurrentRequest) -> Respon
     found = await call.runtime.introspect.introspect(
         call.principal, body.token, client_ip=body.client_ip, now=call.now
     )
-    if found is None:
-        return JSONResponse({"active": False})
-    return JSONResponse(_active(found, call.runtime))
+    return JSONResponse(introspection_answer(found, call.runtime))
 
 
 @routes.add("POST", "/token/exchange", access=PUBLIC, oauth=True)
@@ -128,8 +126,10 @@ async def _exchange(body: TokenRequest, call: CurrentRequest) -> Response:
     )
 
 
-def _active(found: ActiveToken, runtime: Runtime) -> dict[str, object]:
-    """Shape an active token; what does not apply is left out (RFC 7662 section 2.2)."""
+def introspection_answer(found: ActiveToken | None, runtime: Runtime) -> dict[str, object]:
+    """Shape what was found; of an active token, what does not apply is left out (RFC 7662 section 2.2)."""
+    if found is None:
+        return {"active": False}
     principal, said = found.principal, found.token
     ends_at = principal.expires_at
     shaped: dict[str, object | None] = {

@@ -49,6 +49,7 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("czo_auth_request_id", default=N
 """The id of the request that is served, as audit records have it."""
 _TRACE_HEADERS: Final = {b"traceparent": "traceparent", b"tracestate": "tracestate"}
 _MAX_TRACESTATE: Final = 512
+_LOOK_SECONDS: Final = 1.0
 
 
 class Work:
@@ -92,12 +93,30 @@ class Telemetry:
 
     def __init__(self) -> None:
         self._observers: list[Observer] = []
+        self._has_sdk = False
+        self._look_at = 0.0
         self._tracer: Tracer | None = trace.get_tracer(SCOPE, VERSION) if HAS_API else None
         self._histograms: dict[Kind, Histogram] = {}
         if HAS_API:
             meter = metrics.get_meter(SCOPE, VERSION)
             for kind, (name, description) in METRICS.items():
                 self._histograms[kind] = meter.create_histogram(name, unit="s", description=description)
+
+    @property
+    def has_sdk(self) -> bool:
+        """Whether the process has an SDK, as of a second ago: without one, requests need not be measured."""
+        now = time.monotonic()
+        if now >= self._look_at and HAS_API:
+            self._look_at = now + _LOOK_SECONDS
+            providers = (trace.get_tracer_provider(), metrics.get_meter_provider())
+            # The API has no public name for "none is set"; its own stand-ins are called so.
+            self._has_sdk = not all("Proxy" in type(provider).__name__ for provider in providers)
+        return self._has_sdk
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody would learn of what is measured."""
+        return not self._observers and not self.has_sdk
 
     def observe_with(self, observer: Observer) -> None:
         """Call *observer* with kind, labels and seconds of all work from now on."""

@@ -29,10 +29,14 @@ class TracedTransactions(Transactions):
         self._telemetry = telemetry
 
     async def run(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
+        if self._telemetry.is_idle:
+            return await self._inner.run(step, context)
         with self._telemetry.work("step", "step", {"kind": "write"}, **_named(step)):
             return await self._inner.run(step, context)
 
     async def read(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
+        if self._telemetry.is_idle:
+            return await self._inner.read(step, context)
         with self._telemetry.work("step", "step", {"kind": "read"}, **_named(step)):
             return await self._inner.read(step, context)
 

@@ -74,7 +74,7 @@ class Deployment:
         is_key = principal.kind == "api_key"
         claims = {
             "iss": self._auth.services.access_tokens.issuer,
-            "sub": principal.user_id,
+            "sub": principal.subject,
             "token_type": principal.kind,
             "act_type": principal.actor_type,
             "org": principal.organization_id,
@@ -89,7 +89,7 @@ class Deployment:
             else [scope for scope in self._scopes if principal.has_scope(scope)],
             expires_at=None if principal.expires_at is None else int(principal.expires_at.timestamp()),
             resource=self._resource,
-            subject=principal.user_id,
+            subject=principal.subject,
             claims={name: value for name, value in claims.items() if value is not None},
         )
 

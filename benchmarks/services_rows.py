@@ -1,0 +1,78 @@
+"""What proxies and other services ask: forward authentication, introspection, and tokens that keys were traded for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from benchmarks import data
+from benchmarks.credentials_rows import UNIT, Loaded, Plan, hello, loaded, ours
+from benchmarks.measure import HELLO, OURS, Row, in_rounds
+from benchmarks.subjects import Subject, granian, running
+from czo_auth import Auth
+from tests.integrations.acting import BASE, create_key, enroll, settle_administrator, sign_in
+
+FORWARD_AUTH = "forward-auth, remembered key"
+INTROSPECTION = "introspection of a remembered key"
+EXCHANGED = "exchanged token, seen before"
+REMEMBERED = "API key, remembered"
+TARGETS = {FORWARD_AUTH: 1.6, INTROSPECTION: 2.5, EXCHANGED: 1.25, REMEMBERED: None}
+
+
+def rows(plan: Plan, directory: Path) -> list[Row]:
+    """Measure CPU time a request as a multiple of hello, beside a remembered key in the middleware."""
+    with loaded(plan.sizes[0], directory, None) as base:
+        exchanged, asker = asyncio.run(_prepared(base, directory))
+        api = granian("benchmarks.hosts.ours_api:app")
+        env = data.environment(base.url)
+        subjects = [
+            hello(),
+            ours(REMEMBERED, base, base.busy),
+            ours(EXCHANGED, base, exchanged),
+            Subject(FORWARD_AUTH, api, env=env, tokens=base.busy, path=f"{BASE}/forward-auth"),
+            Subject(INTROSPECTION, api, env=env, tokens=base.busy, path=f"{BASE}/introspect", asker=asker),
+        ]
+        with running(subjects, directory) as up:
+            series = in_rounds(up, rounds=plan.rounds, seconds=plan.seconds)
+    return [
+        Row(
+            operation=operation,
+            subject=OURS,
+            database="sqlite",
+            keys=base.keys,
+            cpu_us=series[operation].cpu,
+            rps=series[operation].rate,
+            value=series[operation].ratio_to(series[HELLO]),
+            unit=UNIT,
+            target=target,
+        )
+        for operation, target in TARGETS.items()
+    ]
+
+
+async def _prepared(base: Loaded, directory: Path) -> tuple[Path, str]:
+    """Trade the busy keys for tokens, and make a key that may introspect."""
+    auth = Auth(data.settings(base.url, rate_limit_enabled=False))
+    await auth.start()
+    try:
+        now, trade = auth.now(), auth.exchange_token.exchange
+        keys = base.busy.read_text().split()
+        issued = [
+            await trade(key, scopes=None, audience=None, lifetime=None, client=lambda: None, now=now)
+            for key in keys
+        ]
+        lines = data.write_lines(directory / "exchanged.txt", [token.access_token for token in issued])
+        transport = httpx.ASGITransport(Starlette(routes=[Mount(BASE, auth.app)]))
+        async with httpx.AsyncClient(transport=transport, base_url=data.ISSUER) as client:
+            root = await sign_in(client, await settle_administrator(auth), actor="admin")
+            client.cookies.clear()
+            root = await enroll(client, root)
+            client.cookies.clear()
+            _, bearer = await create_key(client, root, scopes=["api-keys:verify"])
+    finally:
+        await auth.stop()
+    return lines, bearer["authorization"].removeprefix("Bearer ")
