@@ -360,6 +360,8 @@ def _sink(**changes: Any) -> OutboxState:
         ),
         ({"outbox": _sink(behind=2, oldest_waiting_at=NOW - DAY)}, data.EVENTS, "warn"),
         ({"outbox": _sink(dead_lettered=1)}, data.EVENTS, "warn"),
+        ({}, data.MAILS, "ok"),
+        ({"mails_waiting": 2, "mails_wait_since": NOW - DAY}, data.MAILS, "warn"),
     ],
 )
 def test_standing(changes: dict[str, Any], check: Check, state: State) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol, get_args
 from urllib.parse import urlencode, urlsplit
 
+from czo_auth.core.errors import MailNotConfigured, MailUnavailable
 from czo_auth.core.users.email import deliverable_email, find_canonical_email
 
 MailKind = Literal[
@@ -83,6 +84,7 @@ class MailMessage:
         text, html: Hidden from ``repr``, as they hold the token.
         token: What the link carries; None for a notice.
         language: What it is written in, ``de`` and so on; None when nobody said.
+        valid_for: How long its link works; None for a notice.
 
     Raises:
         ValueError: The address or the subject could carry a second header or a second recipient.
@@ -95,6 +97,7 @@ class MailMessage:
     token: str | None = field(default=None, repr=False)
     html: str | None = field(default=None, repr=False)
     language: str | None = None
+    valid_for: timedelta | None = None
 
     def __post_init__(self) -> None:
         # This form has no control character, space, comma or bracket.
@@ -160,6 +163,11 @@ class Mail(Protocol):
             MailUnavailable: It was not taken.
             MailNotConfigured: There is nothing that could take it.
         """
+
+
+def is_final(error: Exception) -> bool:
+    """Whether another attempt would end the same: the server refused the mail, or there is none."""
+    return isinstance(error, (MailUnavailable, MailNotConfigured)) and error.retry_after is None
 
 
 def read_sender(text: str) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from czo_auth.core.events.store import AuditLog, AuditRemoval
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.idempotency.store import KeptAnswers
 from czo_auth.core.import_marks import ImportMarks
+from czo_auth.core.mail_queue import MailQueue
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.organizations.two_factor import FactorRules
 from czo_auth.core.passkeys.store import Passkeys
@@ -99,6 +100,8 @@ class Transaction(Protocol):
     def audit_removal(self) -> AuditRemoval: ...
     @property
     def device_authorizations(self) -> DeviceAuthorizations: ...
+    @property
+    def mail_queue(self) -> MailQueue: ...
     @property
     def kept_answers(self) -> KeptAnswers: ...
     @property

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from czo_auth.core.errors import MailNotConfigured, MailUnavailable
-from czo_auth.core.mail import Mail, MailMessage
+from czo_auth.core.mail import Mail, MailMessage, is_final
 
 _log = logging.getLogger("czo_auth.mail")
+Keep = Callable[[MailMessage], Awaitable[bool]]
+"""Keeps a message for later; False when there is no room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +36,27 @@ class Outgoing:
     """
     A ``Mail`` that takes every message at once, and sends it in the background through another.
 
-    It never refuses: a refusal would come only for addresses that exist. What cannot be sent is logged by its kind,
-    without address and token, and the person asks again. Messages live in memory; a process that dies loses them.
+    It never refuses: a refusal would come only for addresses that exist. What no server takes now, and what is left at
+    the end, is kept for later; what a server refuses, or nobody can keep, is logged by its kind, without address and
+    token. Until then messages live in memory: a process that is killed loses those of its last seconds.
+
+    Args:
+        keep: Keeps a message for later attempts; without it, it is given up.
     """
 
-    def __init__(self, mail: Mail, *, policy: OutgoingPolicy | None = None) -> None:
+    def __init__(self, mail: Mail, *, keep: Keep | None = None, policy: OutgoingPolicy | None = None) -> None:
         self._mail = mail
+        self._keep = keep
         self._policy = policy or OutgoingPolicy()
         self._waiting: deque[MailMessage] = deque()
+        self._on_their_way: list[MailMessage] = []
         self._senders: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
 
     async def send(self, message: MailMessage) -> None:
         if self._draining.is_set() or len(self._waiting) >= self._policy.capacity:
-            _log.error("mail of kind %s was dropped: the queue is full or closed", message.kind)
+            if not await self._is_kept(message):
+                _log.error("mail of kind %s was dropped: the queue is full or closed", message.kind)
             return
         self._waiting.append(message)
         if len(self._senders) < self._policy.senders:
@@ -56,7 +65,7 @@ class Outgoing:
             sender.add_done_callback(self._senders.discard)
 
     async def drain(self, *, within: timedelta) -> None:
-        """Send what waits, without pauses between tries; give up and say so when *within* is over."""
+        """Send what waits, without pauses between tries; keep what is left when *within* is over, or say so."""
         self._draining.set()
         senders = set(self._senders)
         if not senders:
@@ -64,14 +73,21 @@ class Outgoing:
         _, late = await asyncio.wait(senders, timeout=within.total_seconds())
         for sender in late:
             sender.cancel()
+        left = [*self._on_their_way, *self._waiting]
         await asyncio.gather(*late, return_exceptions=True)
-        if late or self._waiting:
-            _log.error("%d mails were not sent before the end", len(late) + len(self._waiting))
-            self._waiting.clear()
+        self._waiting.clear()
+        lost = [message for message in left if not await self._is_kept(message)]
+        if lost:
+            _log.error("%d mails were not sent before the end", len(lost))
 
     async def _send_waiting(self) -> None:
         while self._waiting:
-            await self._send_one(self._waiting.popleft())
+            message = self._waiting.popleft()
+            self._on_their_way.append(message)
+            try:
+                await self._send_one(message)
+            finally:
+                self._on_their_way.remove(message)
 
     async def _send_one(self, message: MailMessage) -> None:
         for tried in range(1, self._policy.tries + 1):
@@ -80,12 +96,27 @@ class Outgoing:
             except Exception as error:
                 # The class alone: the text of an unknown error may hold the message.
                 _log.warning("mail of kind %s, try %d: %s", message.kind, tried, type(error).__name__)
-                if _is_final(error):
+                if is_final(error):
                     break
             if tried < self._policy.tries:
                 await self._pause(self._policy.first_pause * 2 ** (tried - 1))
+        else:
+            if await self._is_kept(message):
+                return None
         _log.error("mail of kind %s could not be sent", message.kind)
         return None
+
+    async def _is_kept(self, message: MailMessage) -> bool:
+        if self._keep is None:
+            return False
+        try:
+            kept = await self._keep(message)
+        except Exception as error:
+            _log.warning("mail of kind %s cannot be kept: %s", message.kind, type(error).__name__)
+            return False
+        if kept:
+            _log.warning("mail of kind %s is kept, and offered again later", message.kind)
+        return kept
 
     async def _pause(self, pause: timedelta) -> None:
         try:
@@ -93,7 +124,3 @@ class Outgoing:
                 await self._draining.wait()
         except TimeoutError:
             pass
-
-
-def _is_final(error: Exception) -> bool:
-    return isinstance(error, (MailUnavailable, MailNotConfigured)) and error.retry_after is None

@@ -40,7 +40,8 @@ AUDIT: Final = Check(
     "audit-log", "A record that was changed or taken out breaks the chain of hashes.", ("16.4.2",)
 )
 EVENTS: Final = Check("events", "Events that wait or were refused have not reached those who act on them.")
-CHECKS: Final = (COVERAGE, POLICY, PASSKEYS, USERS, OLD_HASHES, SIGNING_KEY, AUDIT, EVENTS)
+MAILS: Final = Check("mails", "Mails that no server takes carry links and warnings that people wait for.")
+CHECKS: Final = (COVERAGE, POLICY, PASSKEYS, USERS, OLD_HASHES, SIGNING_KEY, AUDIT, EVENTS, MAILS)
 
 _LATE: Final = timedelta(days=1)
 _LONG_WAIT: Final = timedelta(minutes=5)
@@ -69,6 +70,7 @@ def check_data(
     yield _signing_key(found, now=now)
     yield _audit(found)
     yield _events(found, now=now)
+    yield _mails(found, now=now)
 
 
 def _coverage(found: DeploymentOverview, actors: ActorRegistry) -> Finding:
@@ -199,6 +201,16 @@ def _events(found: DeploymentOverview, *, now: datetime) -> Finding:
     if refused:
         return EVENTS.warn(text, f"The log says why {_listed(refused)} refused them; they are kept aside.")
     return EVENTS.ok(text)
+
+
+def _mails(found: DeploymentOverview, *, now: datetime) -> Finding:
+    if found.mails_wait_since is None:
+        return MAILS.ok("none waits")
+    hours = int((now - found.mails_wait_since) / timedelta(hours=1))
+    return MAILS.warn(
+        f"{_many(found.mails_waiting, 'mail')} waiting, the first for {_many(hours, 'hour')}",
+        "Does the mail server of CZO_AUTH_SMTP_URL answer? After two days they are given up.",
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -99,6 +99,9 @@ class MailWriter:
             kind=draft.kind,
             token=draft.token,
             language=words.language,
+            valid_for=valid_for
+            if isinstance(valid_for := draft.values.get("valid_for"), timedelta)
+            else None,
         )
 
     def _body(self, draft: MailDraft, words: Translations, values: Mapping[str, str]) -> list[Block]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from czo_auth.core.errors import Refusal, StorageUnavailable
 from czo_auth.core.mail import Mail, MailDraft
-from czo_auth.delivery.outgoing import Outgoing
+from czo_auth.delivery.outgoing import Keep, Outgoing
 from czo_auth.mails import MailWriter
 
 _LOG = logging.getLogger("czo_auth")
@@ -23,13 +23,19 @@ class BackgroundTasks:
     Args:
         mail: Sends what is posted.
         writer: Writes it first.
+        keep: Keeps what no server takes now.
         last_wait: How long the end waits for what was begun, and as long again for mails.
     """
 
     def __init__(
-        self, mail: Mail, *, writer: MailWriter, last_wait: timedelta = timedelta(seconds=10)
+        self,
+        mail: Mail,
+        *,
+        writer: MailWriter,
+        keep: Keep | None = None,
+        last_wait: timedelta = timedelta(seconds=10),
     ) -> None:
-        self._outgoing = Outgoing(mail)
+        self._outgoing = Outgoing(mail, keep=keep)
         self._writer = writer
         self._last_wait = last_wait
         self._tasks: set[asyncio.Task[None]] = set()

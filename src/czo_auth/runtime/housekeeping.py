@@ -22,6 +22,7 @@ from czo_auth.core.transaction import Transaction, Transactions
 FLUSH_EVERY: Final = timedelta(seconds=5)
 RESETS_EVERY: Final = timedelta(seconds=5)
 ANSWERS_EVERY: Final = timedelta(seconds=30)
+DELAYED_MAILS_EVERY: Final = timedelta(minutes=1)
 SIGNING_KEYS_EVERY: Final = timedelta(minutes=1)
 TIDY_EVERY: Final = timedelta(minutes=10)
 RETENTION_EVERY: Final = timedelta(minutes=10)

@@ -38,6 +38,7 @@ from czo_auth.core.flows.authentication.authenticate import Authenticate
 from czo_auth.core.flows.authentication.exchange import ExchangeToken
 from czo_auth.core.flows.authentication.introspect import Introspect
 from czo_auth.core.flows.authentication.verify_api_key import VerifyApiKey
+from czo_auth.core.flows.delayed_mails import DelayedMails
 from czo_auth.core.flows.devices.authorize import AuthorizeDevice
 from czo_auth.core.flows.idempotency import IdempotentRequests
 from czo_auth.core.flows.organizations.invitations import Invitations
@@ -71,7 +72,7 @@ from czo_auth.core.flows.webhooks.deliver import WebhookDispatcher, WebhookSende
 from czo_auth.core.flows.webhooks.manage import ManageWebhooks
 from czo_auth.core.hashing import Hashing
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import Mail
+from czo_auth.core.mail import Mail, MailMessage
 from czo_auth.core.sessions.access_tokens import AccessTokens
 from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.crypto import passwords
@@ -83,6 +84,7 @@ from czo_auth.runtime.background import BackgroundTasks
 from czo_auth.runtime.hashing import HashingPool
 from czo_auth.runtime.housekeeping import (
     ANSWERS_EVERY,
+    DELAYED_MAILS_EVERY,
     FLUSH_EVERY,
     KEY_EXPIRY_EVERY,
     RESETS_EVERY,
@@ -181,8 +183,9 @@ class Runtime:
         self.mail_writer = mail_writer_of(self.settings, self.catalogues)
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)
+        self._mail = mail or mail_of(self.settings, now=clock)
         self._background: Background = BackgroundTasks(
-            mail or mail_of(self.settings, now=clock), writer=self.mail_writer
+            self._mail, writer=self.mail_writer, keep=self._keep_mail
         )
         self._hashing: Hashing = HashingPool(
             threads=self.settings.hash_threads, queue=self.settings.hash_queue
@@ -272,6 +275,7 @@ class Runtime:
         self.passwords = Passwords(services)
         self.verify_email = VerifyEmail(services)
         self.secure_account = SecureAccount(services)
+        self.delayed_mails = DelayedMails(services)
         self.verify_api_key = VerifyApiKey(services, self.authenticate)
         self.exchange_token = ExchangeToken(services, self.authenticate, audiences=settings.token_audiences)
         self.introspect = Introspect(services, self.authenticate, audiences=settings.token_audiences)
@@ -447,7 +451,15 @@ class Runtime:
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
         self._background.repeat(self._housekeeping.keep_retention, every=RETENTION_EVERY)
         self._background.repeat(self._housekeeping.enforce_key_expiry, every=KEY_EXPIRY_EVERY)
+        self._background.repeat(self.send_delayed_mails, every=DELAYED_MAILS_EVERY)
         self._background.repeat(self._remind_of_factors, every=KEY_EXPIRY_EVERY)
+
+    async def _keep_mail(self, message: MailMessage) -> bool:
+        return await self.delayed_mails.keep(message, now=self.now())
+
+    async def send_delayed_mails(self) -> None:
+        """Offer the mails that are kept, and due, to the mail server again."""
+        await self.delayed_mails.send_due(self._mail, now=self.now())
 
     async def _remind_of_factors(self) -> None:
         """Tell people ahead that an organization or an actor type demands two factors of them soon."""

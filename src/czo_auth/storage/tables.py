@@ -101,6 +101,7 @@ class Tables:
         self._add_passkeys()
         self._add_sign_in()
         self._add_kept_answers()
+        self._add_mail_queue()
         self._add_device_authorizations()
         self._add_organizations()
         self._add_service_accounts()
@@ -343,6 +344,18 @@ class Tables:
             UniqueConstraint("lineage_id", "route", "name_digest"),
         )
         Index(None, self.kept_answers.c.user_id)
+
+    def _add_mail_queue(self) -> None:
+        self.mail_queue = self._table(
+            "mail_queue",
+            _id(),
+            Column("kind", Text, nullable=False),
+            Column("sealed", Text, nullable=False),
+            Column("attempts", Integer, nullable=False),
+            Column("next_at", Instant, nullable=False, index=True),
+            Column("created_at", Instant, nullable=False),
+            Column("expires_at", Instant, nullable=False),
+        )
 
     def _add_sign_in(self) -> None:
         self.attempts = self._table(

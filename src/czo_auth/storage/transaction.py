@@ -24,6 +24,7 @@ from czo_auth.storage.email_changes import SqlEmailChanges
 from czo_auth.storage.idempotency import SqlKeptAnswers
 from czo_auth.storage.import_marks import SqlImportMarks
 from czo_auth.storage.key_checks import SqlKeyChecks
+from czo_auth.storage.mail_queue import SqlMailQueue
 from czo_auth.storage.organizations import SqlOrganizations
 from czo_auth.storage.outbox import SqlOutbox
 from czo_auth.storage.passkeys import SqlPasskeys
@@ -147,6 +148,10 @@ class SqlTransaction:
     @cached_property
     def device_authorizations(self) -> SqlDeviceAuthorizations:
         return SqlDeviceAuthorizations(self.connection, self.tables)
+
+    @cached_property
+    def mail_queue(self) -> SqlMailQueue:
+        return SqlMailQueue(self.connection, self.tables)
 
     @cached_property
     def kept_answers(self) -> SqlKeptAnswers:

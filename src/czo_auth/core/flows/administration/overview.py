@@ -58,6 +58,7 @@ class DeploymentOverview:
         check_values: By key id, what recognises the right encryption key.
         sealed: How many rows each encryption key seals, by key id.
         signing_key_made_at: When the signing key in use was made; None before the first start.
+        mails_waiting, mails_wait_since: Mails that no server took yet, and since when the oldest waits.
     """
 
     users: UserCounts
@@ -73,6 +74,8 @@ class DeploymentOverview:
     signing_key_made_at: datetime | None
     audit: AuditTail
     outbox: OutboxState
+    mails_waiting: int = 0
+    mails_wait_since: datetime | None = None
 
 
 async def read_overview(
@@ -87,6 +90,7 @@ async def read_overview(
 
     def read_all(tx: Transaction) -> DeploymentOverview:
         locked, stopped = tx.two_factor.count_locks(now=now)
+        mails, since = tx.mail_queue.count_waiting()
         return DeploymentOverview(
             users=tx.users.count_by_state(),
             coverage=count_coverage(tx, actors),
@@ -106,6 +110,8 @@ async def read_overview(
             ),
             audit=_audit_tail(tx),
             outbox=tx.outbox.state(),
+            mails_waiting=mails,
+            mails_wait_since=since,
         )
 
     return await transactions.read(read_all)
