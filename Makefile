@@ -30,7 +30,7 @@ IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench peers mutation check extras reference docs screenshots lock release clean
+.PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench capacity peers mutation check extras reference docs screenshots lock release clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
@@ -43,6 +43,7 @@ help:
 	@echo "make faults   200 kills under load, outages, clocks, keys and sinks that fail"
 	@echo "make fuzz     a million inputs to the parsers, 20,000 generated requests, the model: 20 minutes"
 	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 2 minutes"
+	@echo "make capacity  the tables of docs/scaling.md, 2 minutes"
 	@echo "make peers    the attacks that can be asked of other products, of them and of this one"
 	@echo "make mutation  change one thing at a time in the code, and see that a test notices"
 	@echo "make check    ruff, mypy, import contracts, tree rules, advisories"
@@ -86,6 +87,9 @@ faults: $(VENV)/.dev-installed
 fuzz: $(VENV)/.fuzz-installed
 	FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_REQUESTS=$(FUZZ_REQUESTS) FUZZ_MODEL_SECONDS=$(FUZZ_MODEL_SECONDS) \
 		$(IN)/python -m tests.fuzz $(FUZZ_PARTS)
+
+capacity: $(VENV)/.dev-installed
+	$(IN)/python -m benchmarks.capacity
 
 bench: $(VENV)/.dev-installed
 	QUICK=$(QUICK) $(IN)/python -m benchmarks

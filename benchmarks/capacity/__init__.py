@@ -1,0 +1,1 @@
+"""How large a deployment becomes, and what it would need: ``python -m benchmarks.capacity``."""

@@ -1,0 +1,116 @@
+"""Measure, simulate, compute, and write the tables of docs/scaling.md: ``python -m benchmarks.capacity [--quick]``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.capacity import plan, reality, sizes
+from tests.support.postgres import PostgresServer
+
+PAGE = Path(__file__).parents[2] / "docs/scaling.md"
+KEYS, CHECKS, PROCESSES = 10**8, 10**5, 64
+
+
+def main() -> int:
+    """Run everything on this machine."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.capacity", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rows and requests, and nothing is written"
+    )
+    quick = parser.parse_args().quick
+    each, requests = (500, 2_000) if quick else (5_000, 20_000)
+    with tempfile.TemporaryDirectory(prefix="czo-capacity-") as folder, PostgresServer() as postgres:
+        measured = list(asyncio.run(sizes.measure(Path(folder), postgres, each=each)))
+        compared = list(reality.compare(postgres, requests=requests))
+        cost = reality.cost(postgres, requests=requests)
+    tables = {
+        "sizes": _table(
+            ("one", "SQLite, bytes", "PostgreSQL, bytes"),
+            [(size.kind, f"{size.sqlite:.0f}", f"{size.postgresql:.0f}") for size in measured],
+        ),
+        "simulated": _table(
+            ("keys", "remembered", "changes a second", "recalled, measured", "recalled, simulated"),
+            [
+                (
+                    f"{each.load.keys:,}",
+                    f"{each.load.remembered:,}",
+                    f"{each.load.changes_a_second:g}",
+                    f"{each.measured:.3f}",
+                    f"{each.simulated:.3f}",
+                )
+                for each in compared
+            ],
+        ),
+        "costs": _table(
+            ("one check", "CPU, µs"),
+            [
+                ("recalled, in the process", f"{cost.recalled:.1f}"),
+                ("asked for, in the process", f"{cost.asked:.1f}"),
+                ("asked for, in PostgreSQL", f"{cost.database:.1f}"),
+                ("the web server around it", f"{plan.SERVER_MICROSECONDS:.1f}"),
+            ],
+        ),
+        "plan": _table(
+            (
+                "changes a second",
+                "kept for, s",
+                "recalled",
+                "asked a second",
+                "server cores",
+                "database cores",
+            ),
+            [_planned(cost, changes, bound) for changes, bound in PLANS],
+        ),
+    }
+    for name, table in tables.items():
+        print(f"{name}\n{table}\n")
+    if not quick:
+        _write(tables)
+    return 0
+
+
+PLANS = ((0, 5.0), (0, 60.0), (1, 60.0), (10, 5.0), (100, 5.0))
+
+
+def _planned(cost: reality.Cost, changes: float, bound: float) -> Sequence[str]:
+    found = plan.plan(
+        keys=KEYS,
+        checks_a_second=CHECKS,
+        processes=PROCESSES,
+        changes_a_second=changes,
+        bound_seconds=bound,
+        recalled_cost=cost.recalled,
+        asked_cost=cost.asked,
+        database_cost=cost.database,
+    )
+    return (
+        f"{changes:g}",
+        f"{bound:g}",
+        f"{found.recalled:.2f}",
+        f"{found.asked_a_second:,.0f}",
+        f"{found.server_cores:.1f}",
+        f"{found.database_cores:.1f}",
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "| --- " + "| ---: " * (len(head) - 1) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _write(tables: dict[str, str]) -> None:
+    text = PAGE.read_text("utf-8")
+    for name, table in tables.items():
+        between = rf"(<!-- {name}: begin -->\n).*?(\n<!-- {name}: end -->)"
+        text = re.sub(between, lambda match, table=table: match[1] + table + match[2], text, flags=re.DOTALL)
+    PAGE.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

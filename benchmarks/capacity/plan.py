@@ -1,0 +1,65 @@
+"""What 10⁸ keys and 10⁵ checks a second would need: arithmetic over measured sizes, costs and the simulation."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from benchmarks.capacity.simulation import Load, recalled
+
+AT_MOST = 0.6
+"""How busy a core may be on average, so that a machine can be lost and a peak come."""
+REMEMBERED = 200_000
+"""Keys that a process may keep, about a kilobyte each; the bound ends most of them before."""
+
+SERVER_MICROSECONDS = 24.0
+"""CPU of the web server around one request, as docs/performance.md measures it without us (“hello”)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    Attributes:
+        changes_a_second: What takes a right away, in the whole deployment.
+        recalled: Part of the checks that a process recalls.
+        server_cores, database_cores: So many are busy to ``AT_MOST``.
+        asked_a_second: Checks that reach the database.
+    """
+
+    changes_a_second: float
+    recalled: float
+    server_cores: float
+    database_cores: float
+    asked_a_second: float
+
+
+def plan(
+    *,
+    keys: int,
+    checks_a_second: float,
+    processes: int,
+    changes_a_second: float,
+    bound_seconds: float,
+    recalled_cost: float,
+    asked_cost: float,
+    database_cost: float,
+) -> Plan:
+    """Compute cores; costs in µs of CPU for one check."""
+    load = Load(
+        keys=keys,
+        checks_a_second=checks_a_second / processes,
+        changes_a_second=changes_a_second,
+        remembered=REMEMBERED,
+        bound_seconds=bound_seconds,
+    )
+    # Long enough that the memory is as full as it gets.
+    part = recalled(load, seconds=3 * bound_seconds, chance=random.Random(3))
+    server = SERVER_MICROSECONDS + part * recalled_cost + (1 - part) * asked_cost
+    asked = checks_a_second * (1 - part)
+    return Plan(
+        changes_a_second=changes_a_second,
+        recalled=part,
+        server_cores=checks_a_second * server / 1e6 / AT_MOST,
+        database_cores=asked * database_cost / 1e6 / AT_MOST,
+        asked_a_second=asked,
+    )

@@ -1,0 +1,52 @@
+"""The simulation behind docs/scaling.md: it does what the memory of proved keys does."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from benchmarks.capacity.plan import plan
+from benchmarks.capacity.reality import compare
+from benchmarks.capacity.simulation import Load, drawn, recalled
+from tests.support.postgres import PostgresServer
+
+WITHIN = 0.06
+
+
+@pytest.mark.deep
+def test_simulation_recalls_what_a_real_process_recalls(postgres_server: PostgresServer) -> None:
+    for compared in compare(postgres_server, requests=5_000):
+        assert abs(compared.measured - compared.simulated) < WITHIN, compared
+
+
+def test_busy_keys_are_drawn_more_often_and_all_ranks_are_within() -> None:
+    chance = random.Random(1)
+    ranks = [drawn(1000, chance) for _ in range(20_000)]
+    assert (min(ranks), max(ranks) < 1000) == (0, True)
+    # Zipf's law: the first key about twice as often as the second.
+    assert 1.5 < ranks.count(0) / ranks.count(1) < 2.3
+
+
+def test_more_changes_recall_less_and_a_longer_bound_more() -> None:
+    def part(changes: float, bound: float) -> float:
+        load = Load(keys=10_000, checks_a_second=500, changes_a_second=changes, bound_seconds=bound)
+        return recalled(load, seconds=20, chance=random.Random(2))
+
+    assert part(50, 5) < part(5, 5) < part(0, 5) < part(0, 20)
+
+
+def test_plan_is_the_arithmetic_of_the_page() -> None:
+    found = plan(
+        keys=1000,
+        checks_a_second=60_000,
+        processes=60,
+        changes_a_second=1e9,
+        bound_seconds=1,
+        recalled_cost=1,
+        asked_cost=76,
+        database_cost=30,
+    )
+    # Nothing is recalled: 60,000 × (24 + 76) µs are 6 cores, busy to 60 % 10.
+    assert found.recalled == 0
+    assert (found.server_cores, found.database_cores) == (pytest.approx(10), pytest.approx(3))
