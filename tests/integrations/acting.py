@@ -64,7 +64,7 @@ def refused(response: httpx.Response, *, status: int, code: str) -> None:
     assert body.keys() <= {"code", "message", "status", "details", "retryAfter"}
     assert response.headers["content-type"] == "application/json"
     assert response.headers["cache-control"] == "no-store"
-    assert ("www-authenticate" in response.headers) == (status == 401)
+    assert ("www-authenticate" in response.headers) == (status == 401 or code == "INSUFFICIENT_SCOPE")
     assert ("retry-after" in response.headers) == ("retryAfter" in body)
 
 

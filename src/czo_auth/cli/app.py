@@ -23,6 +23,7 @@ from czo_auth.cli import (
     recovery,
     scan,
     serve,
+    service_accounts,
     sinks,
     users,
     webhooks,
@@ -60,6 +61,7 @@ users.app.command("revoke", epilog=accounts.REVOKE_EXAMPLE)(accounts.revoke_acto
 users.app.command("sessions", epilog=accounts.SESSIONS_EXAMPLE)(accounts.list_sessions)
 app.add_typer(api_keys.app, name="api-keys")
 app.add_typer(organizations.app, name="organizations")
+app.add_typer(service_accounts.app, name="service-accounts")
 app.add_typer(keys.app, name="keys")
 app.add_typer(mail.app, name="mail")
 app.add_typer(webhooks.app, name="webhooks")
