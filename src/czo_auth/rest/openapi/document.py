@@ -67,7 +67,7 @@ def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete(operation, f"{method.upper()} {path}", answers)
-    document["paths"][FORWARD_AUTH] = {"get": forward_auth_operation(_refused)}
+    document["paths"][FORWARD_AUTH] = {"get": forward_auth_operation(_refused, _limit_headers())}
     return document
 
 
@@ -97,6 +97,9 @@ def _complete(operation: dict[str, Any], name: str, answers: Mapping[str, Schema
         if status not in _WITH_A_BODY or name.partition(" ")[0] != "GET"
     }
     operation["responses"] = {success: done, **refusals}
+    if operation["x-credential"] == "any":
+        for answer in operation["responses"].values():
+            answer["headers"] = {**answer["headers"], **_limit_headers()}
 
 
 def _refused(status: int) -> dict[str, Any]:
@@ -138,6 +141,22 @@ def _kinds(of: type[Refusal]) -> list[type[Refusal]]:
 
 def _always() -> dict[str, Any]:
     return {"Cache-Control": _header({"const": "no-store"})}
+
+
+def _limit_headers() -> dict[str, Any]:
+    """Describe the headers that tell an API key its limits."""
+    return {
+        "RateLimit-Policy": {
+            "required": False,
+            "description": "What the limits of the API key allow, where it has any: `q` requests in `w` seconds.",
+            "schema": r.TEXT,
+        },
+        "RateLimit": {
+            "required": False,
+            "description": "What is left of them: `r` requests within `t` seconds.",
+            "schema": r.TEXT,
+        },
+    }
 
 
 def _header(schema: Schema, *, required: bool = True) -> dict[str, Any]:

@@ -28,12 +28,15 @@ _DESCRIPTION: Final = (
 )
 
 
-def forward_auth_operation(refused: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+def forward_auth_operation(
+    refused: Callable[[int], dict[str, Any]], limits: dict[str, Any]
+) -> dict[str, Any]:
     """
     Describe ``GET /forward-auth``.
 
     Args:
         refused: Describes the refusal with a status.
+        limits: The headers that tell an API key its limits.
     """
     headers = {
         name: {"required": True, "description": f"{meaning} Empty where there is none.", "schema": _TEXT}
@@ -45,7 +48,7 @@ def forward_auth_operation(refused: Callable[[int], dict[str, Any]]) -> dict[str
     refusals = {}
     for status in STATUSES:
         told = refused(status)
-        refusals[str(status)] = {**told, "headers": {**told["headers"], **code}}
+        refusals[str(status)] = {**told, "headers": {**told["headers"], **code, **limits}}
     always = {"Cache-Control": {"required": True, "schema": {"const": "no-store"}}}
     return {
         "tags": ["Tokens for other services"],
@@ -61,7 +64,7 @@ def forward_auth_operation(refused: Callable[[int], dict[str, Any]]) -> dict[str
             _parameter("phr", "`true` asks for a passkey used in this session.", {"enum": ["true", "false"]}),
         ],
         "responses": {
-            "200": {"description": "The request may go on.", "headers": {**always, **headers}},
+            "200": {"description": "The request may go on.", "headers": {**always, **headers, **limits}},
             **refusals,
         },
     }
