@@ -35,9 +35,11 @@ NEEDS = {
     "czo_auth.integrations.flask": "a host's framework",
     "czo_auth.integrations.litestar": "a host's framework",
     "czo_auth.integrations.mcp": "mcp",
+    "czo_auth.integrations.mcp.fastmcp": "a host's framework",
     "czo_auth.storage.migrations.env": "a migration that runs",
     "czo_auth.storage.postgresql": "postgres",
     "czo_auth.storage.postgresql_server": "postgres",
+    "czo_auth.templating": "pages",
     "czo_auth.testing": "testing",
     "czo_auth.web": "pages",
 }

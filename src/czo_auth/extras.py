@@ -14,6 +14,7 @@ from czo_auth.errors import StartRefused
 MODULES: Final[dict[str, tuple[str, ...]]] = {
     "cli": ("typer", "rich", "httpx"),
     "graphql": ("strawberry",),
+    "mcp": ("mcp", "httpx"),
     "metrics": ("prometheus_client",),
     "nats": ("nats",),
     "pages": ("jinja2",),
@@ -23,7 +24,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "rabbitmq": ("aio_pika",),
     "redis": ("limits", "redis"),
     "server": ("granian",),
-    "smtp": ("aiosmtplib",),
+    "smtp": ("aiosmtplib", "jinja2"),
     "testing": ("httpx", "pytest"),
     "webhooks": ("httpcore",),
 }

@@ -31,6 +31,10 @@ NOT_RUN = {
     ),
     ("docs/how-to/better-auth.md", "in your front end (not run here: tests/better_auth does)"),
     ("docs/how-to/passkeys.md", "settings of a real deployment, not run"),
+    (
+        "docs/how-to/browsers-and-apps.md",
+        "nginx.conf (not run by the tests: needs nginx and a certificate)",
+    ),
     ("docs/how-to/proxy.md", "nginx.conf (not run by the tests: needs nginx and a certificate)"),
 }
 

@@ -107,6 +107,27 @@ def test_a_deployment_without_any_extra_starts_and_names_what_is_asked_for_later
     assert isinstance(missing.value, ImportError)
 
 
+def test_mails_have_no_html_where_jinja_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from czo_auth.runtime.mail import mail_writer_of, sample_message
+    from czo_auth.runtime.root import utc_now
+    from czo_auth.translations import Catalogues
+
+    chosen = settings(tmp_path)
+    catalogues = Catalogues(None, default="en")
+    whole = sample_message(
+        mail_writer_of(chosen, catalogues), "new_browser", chosen, language=None, now=utc_now()
+    )
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    plain = sample_message(
+        mail_writer_of(chosen, catalogues), "new_browser", chosen, language=None, now=utc_now()
+    )
+    assert whole.html is not None
+    assert plain.html is None
+    assert plain.text == whole.text
+
+
 def test_command_line_without_its_extra_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

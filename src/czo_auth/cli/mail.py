@@ -47,6 +47,7 @@ def preview(
     with reporting():
         from czo_auth.core.mail import MAIL_KINDS, OPTIONAL_MAILS
         from czo_auth.deployment import read_settings
+        from czo_auth.extras import require_extra
         from czo_auth.runtime.mail import mail_writer_of, sample_message
         from czo_auth.runtime.root import utc_now
         from czo_auth.translations import Catalogues
@@ -66,6 +67,7 @@ def preview(
         writer = mail_writer_of(settings, catalogues)
         message = sample_message(writer, kind, settings, language=language, now=utc_now())
         if html:
+            require_extra("pages", "The HTML part of mails")
             print(message.html)
         else:
             print(f"To: {message.to}\nSubject: {message.subject}\n\n{message.text}", end="")

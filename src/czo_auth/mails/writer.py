@@ -9,13 +9,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from string import Formatter
 from textwrap import fill
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from czo_auth.brand import Accent, Brand
 from czo_auth.core.mail import MailDraft, MailKind, MailLine, MailMessage, MailOrigin, MailValue, Phrase
 from czo_auth.core.text import escape_control
-from czo_auth.templating import check_own_templates, template_environment
+from czo_auth.extras import is_installed, require_extra
 from czo_auth.translations import Catalogues, Translations
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATE: Final = "mail.html"
 DEFAULT_ACCENT: Final = "#2457c5"
@@ -46,7 +49,7 @@ class Block:
 
 class MailWriter:
     """
-    Writes mails.
+    Writes mails. Without Jinja, which the extras `smtp` and `pages` bring, they have no HTML part.
 
     Args:
         url: Of the deployment; every mail names it, so that its readers know where it comes from.
@@ -54,7 +57,7 @@ class MailWriter:
         off: Kinds that the deployment switched off.
 
     Raises:
-        StartRefused: The own template is broken.
+        StartRefused: The own template is broken, or Jinja is not installed.
     """
 
     def __init__(
@@ -73,10 +76,7 @@ class MailWriter:
         accent = brand.accent or DEFAULT_ACCENT
         self._accents = {"light": Accent.light(accent), "dark": Accent.dark(accent)}
         own = templates if templates is not None and (templates / TEMPLATE).exists() else None
-        self._ours = template_environment(None, package="czo_auth.mails")
-        self._templates = self._ours if own is None else template_environment(own, package="czo_auth.mails")
-        if own is not None:
-            check_own_templates(own, self._templates, only=frozenset({TEMPLATE}))
+        self._ours, self._templates = _environments(own)
 
     def sends(self, kind: MailKind) -> bool:
         """Whether mails of *kind* are sent."""
@@ -128,7 +128,9 @@ class MailWriter:
         foot += [f"{label}: {address}" for label, address in brand.links]
         return "\n\n".join([*(block.as_text() for block in blocks), "-- \n" + "\n".join(foot)]) + "\n"
 
-    def _as_html(self, subject: str, blocks: list[Block], words: Translations) -> str:
+    def _as_html(self, subject: str, blocks: list[Block], words: Translations) -> str | None:
+        if self._ours is None or self._templates is None:
+            return None
         brand = self._brand
         values = {
             "t": words,
@@ -151,6 +153,22 @@ class MailWriter:
             # The mail is sent all the same: somebody may wait for its link.
             _LOG.exception("CZO_AUTH_TEMPLATES_DIR: %s failed", TEMPLATE)
             return self._ours.get_template(TEMPLATE).render(values)
+
+
+def _environments(own: Path | None) -> tuple[Environment | None, Environment | None]:
+    """Return the environment of our template, and the one with the template in *own* laid over it."""
+    if own is not None:
+        require_extra("pages", "CZO_AUTH_TEMPLATES_DIR")
+    elif not is_installed("pages"):
+        return None, None
+    from czo_auth.templating import check_own_templates, template_environment
+
+    ours = template_environment(None, package="czo_auth.mails")
+    if own is None:
+        return ours, ours
+    templates = template_environment(own, package="czo_auth.mails")
+    check_own_templates(own, templates, only=frozenset({TEMPLATE}))
+    return ours, templates
 
 
 def _wrapped(line: str, *, first: str = "", others: str = "") -> str:

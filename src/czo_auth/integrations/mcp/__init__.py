@@ -11,6 +11,7 @@ from collections.abc import Collection
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
+from czo_auth.extras import require_extra
 from czo_auth.integrations.mcp.credentials import Deployment, Introspection, Prover
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _verifier(prover: Prover, scopes: Collection[str]) -> FastMCPVerifier:
         from czo_auth.integrations.mcp.fastmcp import FastMCPVerifier
 
         return FastMCPVerifier(prover, list(scopes))
+    require_extra("mcp", "An MCP server")
     from czo_auth.integrations.mcp.sdk import SdkVerifier
 
     # What FastMCP's type promises beyond the SDK's is of use to FastMCP only.
