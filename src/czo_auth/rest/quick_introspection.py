@@ -8,6 +8,7 @@ the route, with the body as it came: it decides the same.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from czo_auth.asgi.admission import AppState
+from czo_auth.asgi.body import BODY_SECONDS
 from czo_auth.asgi.problems import NO_SNIFF
 from czo_auth.core.access import KEY_WITH_BASIC, admit
 from czo_auth.core.errors import Refusal
@@ -48,8 +50,14 @@ class QuickIntrospection:
         if caller is None:
             await self._app(scope, receive, send)
             return
-        message = await receive()
-        answer = await self._answer(caller, message)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await receive()
+        except TimeoutError:
+            # The route says so.
+            await self._app(scope, receive, send)
+            return
+        answer = await self._answer(caller, message, _length(scope))
         if answer is None:
             await self._app(scope, _again(message, receive), send)
             return
@@ -80,10 +88,12 @@ class QuickIntrospection:
         except Refusal:
             return None
 
-    async def _answer(self, caller: Principal, message: Message) -> bytes | None:
-        if message["type"] != "http.request" or message.get("more_body"):
+    async def _answer(self, caller: Principal, message: Message, length: bytes) -> bytes | None:
+        body = message.get("body", b"")
+        # Servers may say that more comes when nothing does; the length tells.
+        if message["type"] != "http.request" or length != str(len(body)).encode():
             return None
-        found = _ONE_TOKEN.fullmatch(message.get("body", b""))
+        found = _ONE_TOKEN.fullmatch(body)
         if found is None:
             return None
         runtime = self._runtime
@@ -96,6 +106,10 @@ class QuickIntrospection:
         # As the framework's JSONResponse writes it.
         shaped = introspection_answer(active, runtime)
         return json.dumps(shaped, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _length(scope: Scope) -> bytes:
+    return b",".join(value for name, value in scope["headers"] if name == b"content-length")
 
 
 def _again(message: Message, receive: Receive) -> Receive:
