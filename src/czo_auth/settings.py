@@ -391,7 +391,8 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field(
         default="czo-auth@localhost",
-        description="Sender of mails: `auth@example.com`, or with a name `Shop <auth@example.com>`.",
+        description="Sender of mails: `auth@example.com`, or with a name `Shop <auth@example.com>`; by default "
+        "the brand's.",
     )
     confirm_sign_up: bool | None = Field(
         default=None,

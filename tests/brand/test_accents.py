@@ -69,6 +69,8 @@ def test_the_style_sheet_sets_both_schemes() -> None:
     written = stylesheet("#ff6600")
     assert written.count("--main:") == 2
     assert "prefers-color-scheme: dark" in written
+    # Darker, not lighter: white text on it stays readable.
+    assert "brightness(.92)" in written
 
 
 @pytest.mark.parametrize("text", ["", "red", "#fff", "#12345", "#gggggg", "#123456;", "#123456\n", "url(x)"])

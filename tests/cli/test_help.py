@@ -20,6 +20,7 @@ COMMANDS = [
     *(("organizations", name) for name in ("list", "owner")),
     *(("api-keys", name) for name in ("create", "list", "revoke", "rotate")),
     *(("keys", name) for name in ("generate", "status", "rotate")),
+    ("mail", "preview"),
     *(("events", "tail"), ("audit", "tail"), ("audit", "verify")),
 ]
 GENEROUS_SECONDS = 0.3 * 5

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
-from czo_auth.core.mail import Links, Mail, MailKind, MailMessage
+from czo_auth.brand.brand import DEFAULT_NAME
+from czo_auth.core.mail import Links, Mail, MailKind, MailMessage, read_sender
 from czo_auth.errors import StartRefused
 from czo_auth.extras import require_extra
 from czo_auth.mails import MailWriter
@@ -21,7 +23,7 @@ def mail_of(settings: Settings, *, now: Callable[[], datetime]) -> Mail:
         StartRefused: The address of the mail server makes no sense.
     """
     if settings.smtp_url is not None:
-        return _smtp(settings.smtp_url.get_secret_value(), sender=settings.mail_from, now=now)
+        return _smtp(settings.smtp_url.get_secret_value(), sender=sender_of(settings), now=now)
     if settings.is_production:
         from czo_auth.delivery.no_mail import NoMail
 
@@ -29,6 +31,16 @@ def mail_of(settings: Settings, *, now: Callable[[], datetime]) -> Mail:
     from czo_auth.delivery.log_mail import LogMail
 
     return LogMail(environment=settings.environment)
+
+
+def sender_of(settings: Settings) -> str:
+    """Return the sender of mails, with the brand's name where the setting says none."""
+    name, address = read_sender(settings.mail_from)
+    brand = settings.shown_brand.name
+    if name or brand is None or brand == DEFAULT_NAME:
+        return settings.mail_from
+    escaped = re.sub(r'([\\"])', r"\\\1", brand)
+    return f'"{escaped}" <{address}>'
 
 
 def _smtp(address: str, *, sender: str, now: Callable[[], datetime]) -> Mail:
