@@ -282,7 +282,7 @@ async def ended_by_ban_and_unban(live: Live, root: Session, person: Person, orga
 
 async def ended_by_removal(live: Live, root: Session, person: Person, organization: str) -> None:
     path = f"/organizations/{organization}/members/{person[0].id}"
-    accepted(await live.api.delete(path, bearer=root.token), 204)
+    accepted(await live.api.delete(path, {"confirm": True}, bearer=root.token), 204)
 
 
 async def ended_by_readmission(live: Live, root: Session, person: Person, organization: str) -> None:
@@ -292,7 +292,7 @@ async def ended_by_readmission(live: Live, root: Session, person: Person, organi
 
 async def ended_by_leaving(live: Live, _: Session, person: Person, organization: str) -> None:
     path = f"/organizations/{organization}/members/{person[0].id}"
-    accepted(await live.api.delete(path, bearer=person[1].token), 204)
+    accepted(await live.api.delete(path, {"confirm": True}, bearer=person[1].token), 204)
 
 
 async def ended_by_deletion(live: Live, root: Session, _: Person, organization: str) -> None:

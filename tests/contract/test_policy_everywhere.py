@@ -45,6 +45,7 @@ def filled(route: Route, organization: str) -> dict[str, object]:
         "until": "2025-04-01T00:00:00.000Z",
         "url": "https://hooks.example.com/x",
         "events": ["*"],
+        "scopes": ["orders:read"],
         "permissions": {"organization": ["update"]},
         "password": "wrong",
         "userId": NOWHERE,

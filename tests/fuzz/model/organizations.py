@@ -53,10 +53,10 @@ class Organizations(Acting):
         organization.roles[guest.person] = role
         world.tell(guest.person, "auth.org.member_added")
 
-    @rule(place=PICK, pick=PICK, whom=PICK)
+    @rule(place=PICK, pick=PICK, whom=PICK, confirms=st.sampled_from([True, True, False]))
     @precondition(lambda self: self.world.organizations and self.world.sessions)
-    def remove(self, place: int, pick: int, whom: int) -> None:
-        """Remove a member, or leave."""
+    def remove(self, place: int, pick: int, whom: int, confirms: bool = True) -> None:
+        """Remove a member, or leave; who has keys there goes only when that is confirmed."""
         organization: Organization = self._one(self.world.organizations, place)
         session = self._session(pick)
         person: Person = self._one(self.world.people, whom)
@@ -66,8 +66,11 @@ class Organizations(Acting):
             refused = organization.lets(session.person, person, now=now, leaving=session.person is person)
         if refused is None and organization.is_last_owner(person):
             refused = (409, "LAST_OWNER")
+        if refused is None and not confirms and world.has_keys_in(person, organization, now=now):
+            refused = (409, "MEMBER_HAS_API_KEYS")
         path = f"/organizations/{organization.id}/members/{person.id}"
-        if self._holds(self._ask("DELETE", path, bearer=session.token), refused, 204):
+        body = {"confirm": confirms}
+        if self._holds(self._ask("DELETE", path, body, bearer=session.token), refused, 204):
             del organization.roles[person]
             world.end_keys(now=now, person=person, organization=organization)
             world.tell(person, "auth.org.member_removed")

@@ -532,6 +532,14 @@ class World:
                 key.is_over = True
                 self.tell(key.person, "auth.apikey.revoked")
 
+    def has_keys_in(self, person: Person, organization: Organization, *, now: datetime) -> bool:
+        """Say whether *person* has keys there that may still be used."""
+        return any(
+            (key.person, key.organization, key.is_over) == (person, organization, False)
+            and (key.expires_at is None or key.expires_at > now)
+            for key in self.keys
+        )
+
     def may_invite(self, person: Person) -> bool:
         """Say whether *person* sent fewer invitations than a day allows, were they all of today."""
         return person.invitations < (100 if person.is_confirmed else 10)
