@@ -64,6 +64,7 @@ class QuickIntrospection:
         headers = [
             (b"content-length", str(len(answer)).encode()),
             (b"content-type", b"application/json"),
+            (b"vary", b"Origin"),
             (b"cache-control", b"no-store"),
             NO_SNIFF,
         ]
