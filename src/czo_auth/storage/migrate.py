@@ -38,6 +38,7 @@ _LOCK_MILLISECONDS: Final = 300
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _PAUSE_SECONDS: Final = 0.1
+_MAX_PAUSE_SECONDS: Final = 3.0
 _SCRIPTS: Final = "czo_auth.storage:migrations"
 
 # Alembic keeps what it works on in its modules.
@@ -191,7 +192,7 @@ def _lock_tables(connection: Connection, tables: Tables) -> None:
     """
     names = inspect(connection).get_table_names()
     ours = [f'"{name}"' for name in sorted(names) if name.startswith(tables.prefix)]
-    give_up_at = time.monotonic() + TIMEOUT_SECONDS
+    give_up_at, pause = time.monotonic() + TIMEOUT_SECONDS, _PAUSE_SECONDS
     while ours:
         attempt = connection.begin_nested()
         try:
@@ -201,7 +202,9 @@ def _lock_tables(connection: Connection, tables: Tables) -> None:
             attempt.rollback()
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE or time.monotonic() > give_up_at:
                 raise
-            time.sleep(_PAUSE_SECONDS)
+            # Requests wait while it tries: behind a long backup it must not try all the time.
+            time.sleep(pause)
+            pause = min(2 * pause, _MAX_PAUSE_SECONDS)
             continue
         connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         attempt.commit()
