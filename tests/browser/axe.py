@@ -13,6 +13,7 @@ import pytest
 
 VERSION = "4.14.1"
 FETCH_SECONDS = 120
+IDS = "() => [...document.querySelectorAll('[id]')].map(each => each.id).filter((id, at, all) => all.indexOf(id) < at)"
 RUN = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
 
 

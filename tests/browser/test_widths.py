@@ -13,6 +13,7 @@ ORGANIZATION = (
     "Donaudampfschiffahrtselektrizitaetenhauptbetriebswerkbauunterbeamtengesellschaft" * 2 + "W" * 40
 )
 ADDRESS = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.example.com"
+SCOPE = f"{'s' * 60}:{'a' * 60}"
 CSS_OVERFLOW = "document.scrollingElement.scrollWidth - window.innerWidth"
 
 
@@ -51,6 +52,14 @@ def fill_with_long_words(ada: Visitor) -> str:
     ada.fill(url=f"https://hooks.example.com/{'p' * 300}", events="*", description=WORD * 3)
     ada.press("Add")
     check_widths(ada, "webhook-secret")
+    ada.open(f"{organization}/service-accounts")
+    ada.fill(name=WORD, description=WORD * 3, scopes=SCOPE)
+    ada.submit("main form[action$='/service-accounts']")
+    check_widths(ada, "service-account")
+    ada.fill(key_name=WORD)
+    ada.page.locator("input[name=scope]").first.check()
+    ada.submit("main form[action$='/keys']")
+    check_widths(ada, "service-account-key")
     return organization
 
 
@@ -75,6 +84,7 @@ def test_long_words_widen_no_page(visit: NewVisitor, deployment: Deployment, sch
         organization,
         f"{organization}/webhooks",
     ]
+    paths += [f"{organization}/service-accounts", f"{organization}/api-keys"]
     paths += ["/admin", "/admin/users", "/admin/new-user", "/admin/organizations", "/admin/api-keys"]
     paths += ["/admin/audit", "/admin/events", "/admin/webhooks"]
     for path in paths:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, Response
 
-from tests.browser.axe import RUN, axe_source
+from tests.browser.axe import IDS, RUN, axe_source
 from tests.contract.people import PASSWORD, Phone
 
 DRIFT = 10
@@ -93,6 +93,7 @@ class Visitor:
         """Check the page for accessibility; keep a picture where somebody asks for pictures."""
         self.page.evaluate(axe_source())
         found = self.page.evaluate(RUN)
+        assert not self.page.evaluate(IDS), "an id stands twice"
         assert not found, [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
         self.picture(name)
 

@@ -194,6 +194,29 @@ async def test_pages_hold_everybody_once(live: Live) -> None:
     assert whole["nextCursor"] is None
 
 
+async def test_users_are_narrowed_by_status_actor_type_and_two_factors(live: Live) -> None:
+    _, admin = await administrator(live)
+    mark = uuid4().hex[:12]
+    plain = await live.people.sign_up(name=f"{mark} plain")
+    merchant = await live.people.sign_up("merchant", name=f"{mark} merchant")
+    banned = await live.people.sign_up(name=f"{mark} banned")
+    await live.api.post(f"/admin/users/{banned.id}/ban", {"reason": "spam"}, bearer=admin.token)
+
+    async def found(query: str) -> set[str]:
+        return {
+            user["id"] for user in (await ask(live, admin, f"/admin/users?search={mark}&{query}"))["users"]
+        }
+
+    assert await found("status=banned") == {banned.id}
+    assert await found("actorType=merchant") == {merchant.id}
+    assert await found("twoFactorEnabled=true") == set()
+    assert await found("twoFactorEnabled=false&status=unverified") | await found("status=active") == {
+        *(plain.id, merchant.id)
+    }
+    answer = await live.api.get("/admin/users?status=asleep", bearer=admin.token)
+    assert answer.status_code == 400
+
+
 # --- banning ---------------------------------------------------------------------------------------------------------
 async def test_ban_ends_everything_at_once_and_says_who_was_banned(timed: Timed) -> None:
     admin = await timed.people.sign_in(timed.ada, "admin")

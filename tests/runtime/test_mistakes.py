@@ -156,7 +156,7 @@ def test_auth_takes_settings_as_keyword_arguments(tmp_path: Path) -> None:
     assert Auth(base_url="https://shop.example", **more).settings.base_url == "https://shop.example"
     with pytest.raises(TypeError, match="no setting is called 'base_uri': did you mean 'base_url'"):
         Auth(base_uri="https://shop.example", **more)
-    with pytest.raises(TypeError, match="base_url belongs into the Settings"):
+    with pytest.raises(TypeError, match="base_url belongs in the Settings"):
         Auth(settings(tmp_path), base_url="https://shop.example")
     with pytest.raises(TypeError, match="not str"):
         Auth("https://shop.example")  # type: ignore[arg-type]

@@ -94,7 +94,7 @@ async def test_scopes_are_chosen_from_those_of_the_host(sqlite_databases: Sqlite
         curl = html.unescape(re.findall(r'id="curl">([^<]+)<', shown.text)[0])
         assert re.fullmatch(r"curl -H 'Authorization: Bearer czo_[A-Za-z0-9_-]{43}' http\S+/whoami", curl)
         listed = (await pages.get("/api-keys", session=session.token)).text
-        assert "<code>orders:read</code>" in listed
+        assert "orders:read</code>" in listed
         await pages.post("/organizations", {"name": "Mine", "slug": ""}, session=session.token)
         more = (await pages.get("/api-keys/new", session=session.token)).text
         assert "bills:pay" in more

@@ -40,7 +40,7 @@ async def test_an_account_is_made_given_a_key_disabled_and_deleted(pages: Pages,
     assert re.fullmatch(rf"{base}/[0-9a-f-]{{36}}", path)
     assert "Deploys." in await shown(pages, base, session, language)
     key = key_in(
-        (await pages.shown(f"{path}/keys", {"name": "ci", "scope": "a:read"}, session=session.token)).text
+        (await pages.shown(f"{path}/keys", {"key_name": "ci", "scope": "a:read"}, session=session.token)).text
     )
     assert await is_accepted(pages.here.api, key)
     assert key[:8] in await shown(pages, path, session, language)

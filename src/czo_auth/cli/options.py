@@ -23,7 +23,7 @@ DataDir: TypeAlias = Annotated[
 DatabaseUrl: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="Another database. A URL with a password in it belongs into CZO_AUTH_DATABASE_URL.",
+        help="Another database. A URL with a password in it belongs in CZO_AUTH_DATABASE_URL.",
         show_default=False,
         metavar="URL",
     ),

@@ -47,7 +47,7 @@ class ActorTypesRequest(ProvedRequest):
 
 
 async def prove(call: RequestContext, body: ProvedRequest) -> ConsumeProof:
-    """Ask the administrator for recent proof; what it returns belongs into the transaction of the act."""
+    """Ask the administrator for recent proof; what it returns belongs in the transaction of the act."""
     return await call.runtime.administer_accounts.prove(
         password=body.password, code=body.code, context=call.context
     )

@@ -70,7 +70,7 @@ def settings_from(settings: Settings | None, chosen: Mapping[str, Any]) -> Setti
     if settings is None:
         return Settings(**chosen)
     if chosen:
-        raise TypeError(f"{', '.join(chosen)} belongs into the Settings that Auth was given")
+        raise TypeError(f"{', '.join(chosen)} belongs in the Settings that Auth was given")
     if not isinstance(settings, Settings):
         raise TypeError(f"Auth takes a Settings object or keyword arguments, not {_kind(settings)}")
     return settings

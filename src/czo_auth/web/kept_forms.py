@@ -13,7 +13,7 @@ from czo_auth.web.renderer import PageRenderer
 
 KEPT_FIELDS: Final = frozenset(
     {
-        *("name", "email", "organization_name", "slug", "role", "description"),
+        *("name", "key_name", "email", "organization_name", "slug", "role", "description"),
         *("scope", "scopes", "expires", "organization", "allowed_ips", "rate_max", "rate_window", "overlap"),
         *("quota_max", "quota_period"),
         *("url", "events", "passkey_name", "max_days", "unused_days", "actor"),

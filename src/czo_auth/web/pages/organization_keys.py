@@ -40,6 +40,7 @@ async def list_keys(page: PageRequest) -> Response:
         "organization_keys.html",
         organization=seen.organization,
         page=found,
+        filters=page.filters("createdBy", "owner", "unused"),
         accounts=accounts.items,
         overlaps=OVERLAP_SECONDS,
         proved=await call.runtime.recent_proof.is_recent(context=call.context),

@@ -114,7 +114,7 @@ async def create_key(page: PageRequest) -> Response:
     organization_id, account_id = page.id("id"), page.id("account")
     days = form.number("expires")
     new = NewApiKey(
-        name=form.text("name"),
+        name=form.text("key_name"),
         expires_in=timedelta(days=min(days, 100_000)) if days else None,
         scopes=form.all("scope"),
     )
