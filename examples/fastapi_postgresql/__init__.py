@@ -1,0 +1,1 @@
+"""FastAPI on PostgreSQL with four worker processes."""
