@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -16,6 +17,8 @@ from czo_auth.core.flows.administration import reencrypt
 from czo_auth.core.flows.administration.reencrypt import Reencrypt
 from czo_auth.core.flows.administration.verify_keys import VerifyKeys
 from czo_auth.core.flows.sign_in.sign_up import NewUser
+from czo_auth.core.idempotency.answer import KEPT_ANSWER, RequestMark
+from czo_auth.core.ids import new_id
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
 from czo_auth.crypto import jwt, totp
@@ -198,6 +201,8 @@ async def test_verification_opens_every_row_and_names_what_does_not_open(old: Au
         "enrollments": (1, 0),
         "signing keys": (1, 0),
         "webhook secrets": (0, 0),
+        "kept answers": (0, 0),
+        "device keys": (0, 0),
     }
     # Ada's secret in Bob's row: the same key, and yet it does not open there.
     foreign, his = await factor_of(old, ada), await factor_of(old, bob)
@@ -213,3 +218,33 @@ async def test_signing_key_whose_published_half_is_another_one_is_found(old: Aut
     await sql(database_url, "UPDATE {}signing_keys SET public_jwk = $1", json.dumps(other))
     signing = (await VerifyKeys(old.services).run(lambda done, total: None))[2]
     assert (signing.checked, signing.failed) == (1, 1)
+
+
+async def test_verification_opens_what_rests_for_minutes_too(old: Auth, database_url: str) -> None:
+    user = await user_id(old, "ada")
+    ring, now = old.services.key_ring, old.now()
+    answer_id, lineage = new_id(now), new_id(now)
+    mark = RequestMark(
+        id=answer_id,
+        user_id=user,
+        lineage_id=lineage,
+        route="POST /api-keys",
+        name_digest="d" * 64,
+        body_kid=ring.primary,
+        body_mac="m" * 64,
+        shows_enrollment=False,
+        created_at=now,
+        expires_at=now + timedelta(minutes=10),
+    )
+    sealed = ring.seal(b"{}", purpose=KEPT_ANSWER, bound_to={"answer": answer_id, "lineage": lineage})
+
+    def keep_answer(tx: Transaction) -> None:
+        tx.kept_answers.begin(mark)
+        tx.kept_answers.keep(answer_id, sealed=sealed)
+
+    await old.services.transactions.run(keep_answer)
+    kept = (await VerifyKeys(old.services).run(lambda done, total: None))[4]
+    assert (kept.kind, kept.checked, kept.failed) == ("kept answers", 1, 0)
+    await sql(database_url, "UPDATE {}kept_answers SET lineage_id = $1", new_id(now))
+    kept = (await VerifyKeys(old.services).run(lambda done, total: None))[4]
+    assert (kept.checked, kept.failed, kept.ids) == (1, 1, [answer_id])

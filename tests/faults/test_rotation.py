@@ -88,11 +88,7 @@ async def test_no_sign_in_fails_while_keys_are_rotated_and_a_process_is_killed(
             await users.try_again()
             await still_counts(users)
             verified = await keys("verify", env=ring)
-            assert {str(rows["kind"]): rows["failed"] for rows in verified} == {
-                "factors": 0,
-                "enrollments": 0,
-                "signing keys": 0,
-                "webhook secrets": 0,
-            }
+            assert not any(rows["failed"] for rows in verified)
+            assert all(rows["checked"] for rows in verified if rows["kind"] in ("factors", "signing keys"))
             assert (users.memory.wrong, await faults_of(postgres_url, users.memory)) == ([], [])
             print(f"{users.memory.answered} acknowledged writes, {len(users.memory.sessions)} sessions")

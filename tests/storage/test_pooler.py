@@ -14,6 +14,7 @@ import pytest
 
 from czo_auth import Auth, Settings, StartRefused
 from czo_auth.cli.session import CANNOT_START
+from czo_auth.core.errors import StorageUnavailable
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.storage.errors import DatabaseMisconfigured
 from czo_auth.storage.postgresql import PostgresStorage
@@ -71,6 +72,28 @@ async def test_storage_works_through_a_pooler_in_transaction_mode(
         while storages[0].lookup.change_token() == before:  # noqa: ASYNC110 - it comes from the database
             await asyncio.sleep(0.01)
     for storage in storages:
+        await storage.close()
+
+
+async def test_pooler_that_dies_is_an_outage_that_ends(
+    migrated_postgres_url: str, postgres_server: PostgresServer
+) -> None:
+    with PgBouncer(postgres_server) as bouncer:
+        storage = PostgresStorage(
+            bouncer.url(name_of(migrated_postgres_url)),
+            direct_url=migrated_postgres_url,
+            table_prefix="czo_auth_",
+        )
+        rows, digest = Rows(storage), a_digest()
+        await rows.key(await rows.user(), digest=digest)
+        bouncer.kill()
+        with pytest.raises(StorageUnavailable):
+            await rows.user()
+        with pytest.raises(StorageUnavailable):
+            await storage.lookup.find_api_key(digest)
+        bouncer.start()
+        assert await storage.lookup.find_api_key(digest) is not None
+        await rows.user()
         await storage.close()
 
 

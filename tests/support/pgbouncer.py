@@ -93,10 +93,14 @@ class PgBouncer:
         """Give what it wrote so far."""
         return (self._directory / "log").read_text(errors="replace")
 
-    def stop(self) -> None:
-        """End it at once, and delete its files; harmless when repeated."""
+    def kill(self) -> None:
+        """End it at once; `start` begins again on the same port. Harmless when repeated."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
+
+    def stop(self) -> None:
+        """End it at once, and delete its files; harmless when repeated."""
+        self.kill()
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -80,6 +80,13 @@ class SqlDeviceAuthorizations(Store, DeviceAuthorizations):
         )
         return self._all(DeviceAuthorization, statement.order_by(devices.c.expires_at).limit(limit))
 
+    def sealed_after(self, authorization_id: str, *, limit: int) -> Sequence[DeviceAuthorization]:
+        devices = self._tables.device_authorizations
+        statement = select(*columns(devices, DeviceAuthorization)).where(
+            devices.c.id > authorization_id, devices.c.sealed_key.is_not(None)
+        )
+        return self._all(DeviceAuthorization, statement.order_by(devices.c.id).limit(limit))
+
     def prune_expired(self, *, before: datetime) -> int:
         devices = self._tables.device_authorizations
         return self._prune(devices, devices.c.expires_at, before)

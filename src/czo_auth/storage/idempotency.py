@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select, update
@@ -50,6 +51,13 @@ class SqlKeptAnswers(Store, KeptAnswers):
         answers = self._tables.kept_answers
         statement = update(answers).where(answers.c.id == answer_id, answers.c.sealed.is_(None))
         return self._count(statement.values(sealed=sealed)) == 1
+
+    def sealed_after(self, answer_id: str, *, limit: int) -> Sequence[StoredAnswer]:
+        answers = self._tables.kept_answers
+        statement = select(*columns(answers, StoredAnswer)).where(
+            answers.c.id > answer_id, answers.c.sealed.is_not(None)
+        )
+        return self._all(StoredAnswer, statement.order_by(answers.c.id).limit(limit))
 
     def forget(self, answer_id: str) -> None:
         answers = self._tables.kept_answers

@@ -54,5 +54,8 @@ class DeviceAuthorizations(Protocol):
     def unfetched_expired(self, *, before: datetime, limit: int) -> Sequence[DeviceAuthorization]:
         """Read approved requests that expired before their key was fetched."""
 
+    def sealed_after(self, authorization_id: str, *, limit: int) -> Sequence[DeviceAuthorization]:
+        """Read those whose key waits to be fetched, in the order of their ids, beyond *authorization_id*."""
+
     def prune_expired(self, *, before: datetime) -> int:
         """Delete a batch of the requests that expired before *before*; returns how many."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -26,6 +27,9 @@ class KeptAnswers(Protocol):
 
     def keep(self, answer_id: str, *, sealed: str) -> bool:
         """Keep the answer of a request that ran; False when its row is gone."""
+
+    def sealed_after(self, answer_id: str, *, limit: int) -> Sequence[StoredAnswer]:
+        """Read the answers that are kept, in the order of their ids, beyond *answer_id*."""
 
     def forget(self, answer_id: str) -> None:
         """Free the name of a request that was refused."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from czo_auth.core.devices.authorization import DEVICE_KEY, DeviceAuthorization
+from czo_auth.core.idempotency.answer import KEPT_ANSWER, StoredAnswer
 from czo_auth.core.sessions.access_tokens import SIGNING_KEY
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
@@ -65,6 +67,18 @@ def codes_of_enrollment(enrollment: Enrollment) -> Envelope | None:
 def private_part_of(key: StoredSigningKey) -> Envelope:
     """Return the sealed private key, as PEM."""
     return Envelope(key.sealed_private_key, SIGNING_KEY, {"kid": key.kid})
+
+
+def kept_answer_of(answer: StoredAnswer) -> Envelope | None:
+    """Return the sealed answer of a request that may be repeated; None while it runs."""
+    bound_to = {"answer": answer.id, "lineage": answer.lineage_id}
+    return Envelope(answer.sealed, KEPT_ANSWER, bound_to) if answer.sealed else None
+
+
+def key_of_device(authorization: DeviceAuthorization) -> Envelope | None:
+    """Return the sealed API key that a device has not fetched yet; None when there is none."""
+    sealed = authorization.sealed_key
+    return Envelope(sealed, DEVICE_KEY, {"device": authorization.id}) if sealed else None
 
 
 def secret_of_webhook(secret: WebhookSecret) -> Envelope:

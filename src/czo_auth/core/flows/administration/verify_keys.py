@@ -10,6 +10,8 @@ from typing import Final
 from czo_auth.core.flows.administration.sealed_rows import (
     Envelope,
     codes_of_enrollment,
+    kept_answer_of,
+    key_of_device,
     private_part_of,
     secret_of_enrollment,
     secret_of_factor,
@@ -32,7 +34,8 @@ class VerifiedRows:
     One kind of sealed rows.
 
     Attributes:
-        kind: ``factors``, ``enrollments``, ``signing keys`` or ``webhook secrets``.
+        kind: ``factors``, ``enrollments``, ``signing keys``, ``webhook secrets``; and what rests for ten minutes at
+            most and is not moved by a rotation, ``kept answers`` and ``device keys``.
         checked: Rows that were looked at.
         failed: Of them, those that do not open, or whose private key is not that of the published one.
         ids: Some of the failed ones.
@@ -74,6 +77,8 @@ class VerifyKeys:
             ("enrollments", _enrollments),
             ("signing keys", _signing_keys),
             ("webhook secrets", _webhook_secrets),
+            ("kept answers", _kept_answers),
+            ("device keys", _device_keys),
         )
         verified: list[VerifiedRows] = []
         for kind, read in kinds:
@@ -117,6 +122,16 @@ def _signing_keys(tx: Transaction, after: str) -> Iterable[_Row]:
 def _webhook_secrets(tx: Transaction, after: str) -> Iterable[_Row]:
     for secret in tx.webhooks.sealed_after(after, limit=BATCH):
         yield secret.id, partial(_all_open, (secret_of_webhook(secret),))
+
+
+def _kept_answers(tx: Transaction, after: str) -> Iterable[_Row]:
+    for answer in tx.kept_answers.sealed_after(after, limit=BATCH):
+        yield answer.id, partial(_all_open, tuple(filter(None, (kept_answer_of(answer),))))
+
+
+def _device_keys(tx: Transaction, after: str) -> Iterable[_Row]:
+    for authorization in tx.device_authorizations.sealed_after(after, limit=BATCH):
+        yield authorization.id, partial(_all_open, tuple(filter(None, (key_of_device(authorization),))))
 
 
 def _all_open(envelopes: Sequence[Envelope], ring: KeyRing) -> bool:
