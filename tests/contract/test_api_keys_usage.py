@@ -337,3 +337,17 @@ async def test_uses_of_a_service_accounts_key_are_the_organizations_to_see(timed
         answer = await timed.api.get(where, bearer=session.token)
         assert answer.status_code in (status, 403), where
         assert "usage" not in answer.json()
+
+
+async def test_asking_about_a_token_is_one_use_of_the_key_that_asks(timed_sqlite: Timed) -> None:
+    timed = timed_sqlite
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    service = await create_key(timed.api, admin, scopes=["api-keys:verify"])
+    headers = {
+        "authorization": f"Bearer {service['key']}",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+    bodies = ("token=x", "token=x", "token=x&token_type_hint=access_token", "token=%C3%A4", "nothing=1")
+    for body in bodies:
+        await timed.api.http.post("/api/auth/introspect", content=body, headers=headers)
+    assert await days(timed, admin, service) == [{"day": TODAY, "used": len(bodies), "refused": 0}]

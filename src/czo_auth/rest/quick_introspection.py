@@ -16,6 +16,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from czo_auth.asgi.admission import AppState
+from czo_auth.asgi.authentication import DEPLOYMENT, PRINCIPAL
 from czo_auth.asgi.body import BODY_SECONDS
 from czo_auth.asgi.problems import NO_SNIFF
 from czo_auth.core.access import KEY_WITH_BASIC, admit
@@ -55,11 +56,11 @@ class QuickIntrospection:
                 message = await receive()
         except TimeoutError:
             # The route says so.
-            await self._app(scope, receive, send)
+            await self._app(self._proved(scope, caller), receive, send)
             return
         answer = await self._answer(caller, message, _length(scope))
         if answer is None:
-            await self._app(scope, _again(message, receive), send)
+            await self._app(self._proved(scope, caller), _again(message, receive), send)
             return
         headers = [
             (b"content-length", str(len(answer)).encode()),
@@ -70,6 +71,11 @@ class QuickIntrospection:
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
+
+    def _proved(self, scope: Scope, caller: Principal) -> Scope:
+        """Leave the caller to the route, as the middleware does: the request is one use of the key, and not two."""
+        state = {PRINCIPAL: caller, DEPLOYMENT: (self._runtime, asyncio.get_running_loop())}
+        return {**scope, "state": {**scope.get("state", {}), **state}}
 
     def _caller(self, scope: Scope) -> Principal | None:
         """Return the remembered key that asks in the plainest way; None where the route has to look."""

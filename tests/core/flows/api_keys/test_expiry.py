@@ -17,6 +17,7 @@ from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.organizations.manage import OrganizationChanges
+from czo_auth.core.mail import MailMessage
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.principal import Principal
 from czo_auth.crypto.sealing import new_key_text
@@ -46,14 +47,20 @@ async def key_of(
     return created.api_key
 
 
+def reminders(*deployments: Deployment) -> list[MailMessage]:
+    """Give the mails about the ends of keys; each key that is made is mailed as well."""
+    sent = [message for deployment in deployments for message in deployment.postbox.messages]
+    return [message for message in sent if message.kind != "api_key_created"]
+
+
 async def mailed(deployment: Deployment, amount: int) -> list[tuple[str, str]]:
     """Wait for so many mails, and see that no more come; gives kinds and texts."""
     async with asyncio.timeout(5):
-        while len(deployment.postbox.messages) < amount:  # noqa: ASYNC110 - they come from the background
+        while len(reminders(deployment)) < amount:  # noqa: ASYNC110 - they come from the background
             await asyncio.sleep(0.005)
     await asyncio.sleep(0.02)
-    assert len(deployment.postbox.messages) == amount
-    return [(message.kind, message.text) for message in deployment.postbox.messages]
+    assert len(reminders(deployment)) == amount
+    return [(message.kind, message.text) for message in reminders(deployment)]
 
 
 async def told(deployment: Deployment) -> list[tuple[Any, ...]]:
@@ -70,7 +77,7 @@ async def test_owner_is_told_once_30_7_and_1_day_before(deployment: Deployment) 
     assert await told(deployment) == [(key.id, 30, "expiry"), (key.id, 7, "expiry"), (key.id, 1, "expiry")]
     mails = await mailed(deployment, 3)
     assert all(kind == "api_key_expiring" and f"- deploy ({key.prefix}…)" in text for kind, text in mails)
-    assert {message.to for message in deployment.postbox.messages} == {"ada@example.com"}
+    assert {message.to for message in reminders(deployment)} == {"ada@example.com"}
 
 
 async def test_thresholds_that_passed_at_creation_are_not_told(deployment: Deployment) -> None:
@@ -98,11 +105,9 @@ async def test_keys_that_end_on_one_day_are_told_in_one_mail(deployment: Deploym
         await deployment.runtime.key_expiry.remind(now=NOW + at * DAY)
     assert {entry[0] for entry in await told(deployment)} == {key.id for key in [*keys, other]}
     mails = dict(
-        [(message.to, message) for message in deployment.postbox.messages]
-        if await mailed(deployment, 2)
-        else []
+        [(message.to, message) for message in reminders(deployment)] if await mailed(deployment, 2) else []
     )
-    assert mails["ada@example.com"].subject == "3 of your API keys expire soon"
+    assert mails["ada@example.com"].subject.endswith("3 of your API keys expire soon")
     assert mails["ada@example.com"].text.count("\n- k") == 3
     assert mails["eve@example.com"].kind == "api_key_expiring"
 
@@ -140,10 +145,10 @@ async def test_processes_that_remind_together_tell_once(deployment: Deployment, 
         await asyncio.gather(*(life.remind(now=NOW + 10.5 * DAY) for life in lives * 4))
         assert sorted(entry[0] for entry in await told(deployment)) == sorted(key.id for key in keys)
         async with asyncio.timeout(5):
-            while len(deployment.postbox.messages) + len(other.postbox.messages) < 4:  # noqa: ASYNC110
+            while len(reminders(deployment, other)) < 4:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.02)
-        assert len(deployment.postbox.messages) + len(other.postbox.messages) == 4
+        assert len(reminders(deployment, other)) == 4
 
 
 # --- the longest life ------------------------------------------------------------------------------------------------
