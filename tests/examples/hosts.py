@@ -51,7 +51,7 @@ class HostProcess:
         self._command = [sys.executable, *(part.format(port=self.port) for part in command)]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *, seconds: float = START_SECONDS) -> None:
         """Start and wait for the front page."""
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
@@ -63,7 +63,7 @@ class HostProcess:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break

@@ -1,0 +1,1 @@
+"""A React page that uses better-auth's JavaScript client."""
