@@ -153,7 +153,7 @@ def test_notice_about_an_account_says_when_and_from_where_and_what_to_do(
     words = shipped()[language]
     assert words.moment(AT) in message.text
     assert "192.0.2.7" in message.text
-    assert "Firefox/140.0" in message.text
+    assert "Firefox · Linux" in message.text
     (link,) = (line for line in message.text.splitlines() if "/secure-account?token=" in line)
     assert link in shown(message).addresses
     assert message.token is None

@@ -10,10 +10,10 @@ from importlib.resources import files
 import pytest
 
 from czo_auth.core import errors, mail  # noqa: F401 - mail adds refusals of its own
+from czo_auth.core.browsers import browser_name
 from czo_auth.core.errors import Refusal
 from czo_auth.translations import shipped
 from czo_auth.web.addresses import is_own_page
-from czo_auth.web.browsers import browser_name
 
 TEMPLATES = {
     each.name: each.read_text("utf-8")

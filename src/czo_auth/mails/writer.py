@@ -12,6 +12,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Final, Literal
 
 from czo_auth.brand import Accent, Brand
+from czo_auth.core.browsers import browser_name
 from czo_auth.core.mail import MailDraft, MailKind, MailLine, MailMessage, MailOrigin, MailValue, Phrase
 from czo_auth.core.text import escape_control
 from czo_auth.extras import is_installed, require_extra
@@ -200,7 +201,9 @@ def _facts(origin: MailOrigin, words: Translations) -> list[str]:
     if origin.ip is not None:
         facts.append(words("mail.ip", ip=origin.ip))
     if origin.user_agent is not None:
-        facts.append(words("mail.browser", browser=escape_control(origin.user_agent, limit=_MAX_BROWSER)))
+        facts.append(
+            words("mail.browser", browser=escape_control(browser_name(origin.user_agent), limit=_MAX_BROWSER))
+        )
     return facts
 
 

@@ -22,7 +22,8 @@ DEFAULT_LANGUAGE: Final = "en"
 """The language that every key exists in, and that stands in for a missing one."""
 
 _RANGE = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]*)?\s*(?:;\s*q=\s*([01](?:\.[0-9]{0,3})?)\s*)?")
-_MAX_HEADER = 1000
+_MAX_HEADER: Final = 1000
+_MAX_CHOSEN: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,7 @@ class Catalogues:
                 f"CZO_AUTH_DEFAULT_LANGUAGE names a language without a file; there are {', '.join(sorted(catalogs))}."
             )
         self._catalogs = catalogs
+        self._chosen: dict[str, str | None] = {}
         self.default = default
         self.languages = (default, *sorted(set(catalogs) - {default}))
         """All languages, the default first."""
@@ -119,8 +121,17 @@ class Catalogues:
 
     def choose(self, accepted: str) -> str | None:
         """Choose a language by an ``Accept-Language`` header; None when it names none that there is."""
+        header = accepted[:_MAX_HEADER]
+        if header not in self._chosen:
+            # Browsers send few different ones; many different ones cost the time to read them.
+            if len(self._chosen) >= _MAX_CHOSEN:
+                self._chosen.clear()
+            self._chosen[header] = self._choose(header)
+        return self._chosen[header]
+
+    def _choose(self, header: str) -> str | None:
         wishes: list[tuple[float, int, str]] = []
-        for place, part in enumerate(accepted[:_MAX_HEADER].split(",")):
+        for place, part in enumerate(header.split(",")):
             found = _RANGE.fullmatch(part)
             if found is not None:
                 wishes.append((-float(found[2] or 1), place, found[1].lower()))

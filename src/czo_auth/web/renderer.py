@@ -13,6 +13,7 @@ from jinja2 import Environment
 from starlette.responses import HTMLResponse, Response
 
 from czo_auth.asgi.cookies import Cookies
+from czo_auth.core.browsers import browser_name
 from czo_auth.core.errors import PageFailed
 from czo_auth.core.ids import new_id
 from czo_auth.core.notices import (
@@ -26,7 +27,6 @@ from czo_auth.core.notices import (
 from czo_auth.runtime import Runtime
 from czo_auth.templating import check_own_templates, template_environment
 from czo_auth.translations import Translations
-from czo_auth.web.browsers import browser_name
 from czo_auth.web.error_messages import error_message
 from czo_auth.web.forms import Form
 from czo_auth.web.static_files import ACCENT, FAVICON, LOGO, static_files
