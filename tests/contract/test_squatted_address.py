@@ -8,6 +8,7 @@ from typing import Any
 from czo_auth.core.context import system_context
 from czo_auth.core.flows.administration.import_users import KnownUser
 from czo_auth.core.text import iso_timestamp
+from czo_auth.translations import shipped
 from tests.contract.acting import create_key, found, is_accepted, join
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Timed
@@ -142,7 +143,7 @@ async def test_mail_says_when_and_from_where_the_account_was_made(timed: Timed) 
     accepted(await timed.api.post("/customer/sign-up", body, headers=headers), 201)
     await confirmation(timed, account)
     text = next(one.text for one in timed.mail.messages if one.kind == "verification")
-    assert timed.clock().strftime("%Y-%m-%d %H:%M") in text
+    assert shipped()["en"].moment(timed.clock()) in text.replace("\n", " ")
     assert "127.0.0.1" in text
     assert "Squatter Browser 9" in text
 

@@ -46,6 +46,11 @@ class SqlSessions(Store, Sessions):
         )
         return self._all(Session, statement)
 
+    def list_agents(self, user_id: str) -> frozenset[str | None]:
+        sessions = self._tables.sessions
+        statement = select(sessions.c.user_agent).where(sessions.c.user_id == user_id).distinct()
+        return frozenset(self._connection.execute(statement).scalars())
+
     def set_organization(self, session_id: str, organization_id: str | None) -> None:
         sessions = self._tables.sessions
         statement = update(sessions).where(sessions.c.id == session_id)

@@ -44,6 +44,9 @@ class Sessions(Protocol):
     def list_live(self, user_id: str, *, now: datetime) -> Sequence[Session]:
         """Read the sessions of a user that still count, newest first."""
 
+    def list_agents(self, user_id: str) -> frozenset[str | None]:
+        """Read what the browsers and programs of a user's sessions call themselves, of ended ones that are kept too."""
+
     def set_organization(self, session_id: str, organization_id: str | None) -> None:
         """Activate an organization in a session."""
 

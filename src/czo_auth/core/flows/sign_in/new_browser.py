@@ -18,15 +18,15 @@ def is_new_browser(services: Services, tx: Transaction, user: User, held: str | 
     """
     Return whether *user* signs in with a browser or program that is not known; asked before the session is issued.
 
-    Known is one that holds the cookie of an earlier sign-in, or calls itself as one of the user's live sessions does:
-    programs without cookies sign in again and again.
+    Known is one that holds the cookie of an earlier sign-in, or calls itself as that of a session does that the user
+    had within about a week: programs without cookies sign in again and again.
 
     Args:
         held: The value of the known-browser cookie.
     """
     if find_browser_token(services.key_ring, user, held, now=tx.now) is not None:
         return False
-    agents = {session.user_agent for session in tx.sessions.list_live(user.id, now=tx.now)}
+    agents = tx.sessions.list_agents(user.id)
     if not agents and tx.now < user.created_at + FIRST_HOUR:
         return False
     return tx.context.user_agent not in agents
