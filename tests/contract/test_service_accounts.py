@@ -446,6 +446,14 @@ async def test_removing_a_member_with_keys_asks_for_confirmation_and_names_them(
     assert not await is_accepted(acme.api, key["key"])
 
 
+async def test_export_of_an_account_says_which_keys_of_service_accounts_it_made(timed_sqlite: Timed) -> None:
+    acme = await acme_of(timed_sqlite)
+    key = await acme.key((await acme.create())["id"], acme.admin)
+    exported = (await acme.api.get("/user/export", bearer=acme.admin.token)).json()
+    assert [each["id"] for each in exported["madeServiceAccountKeys"]] == [key["id"]]
+    assert exported["apiKeys"] == []
+
+
 @pytest.mark.parametrize("way", ["removed", "demoted", "banned", "deleted"])
 async def test_owners_are_told_which_keys_somebody_made_who_goes(timed_sqlite: Timed, way: str) -> None:
     acme = await acme_of(timed_sqlite)

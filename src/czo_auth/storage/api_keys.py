@@ -187,6 +187,13 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
     def count_acting(self, organization_id: str, wanted: KeyFilter = NO_FILTER, *, now: datetime) -> int:
         return self._how_many(self._tables.api_keys, self._acts(organization_id, wanted, now=now))
 
+    def list_made_by(self, user_id: str) -> Sequence[ApiKey]:
+        keys = self._tables.api_keys
+        statement = select(*columns(keys, ApiKey)).where(
+            keys.c.created_by == user_id, keys.c.service_account_id.is_not(None)
+        )
+        return self._all(ApiKey, statement.order_by(keys.c.created_at.desc(), keys.c.id.desc()))
+
     def list_organizations_with_keys_made_by(self, user_id: str) -> Sequence[str]:
         keys = self._tables.api_keys
         statement = (

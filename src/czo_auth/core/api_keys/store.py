@@ -138,6 +138,9 @@ class ApiKeys(Protocol):
     def count_acting(self, organization_id: str, wanted: KeyFilter = NO_FILTER, *, now: datetime) -> int:
         """Count the keys that ``list_acting`` would read without a limit."""
 
+    def list_made_by(self, user_id: str) -> Sequence[ApiKey]:
+        """Read the kept keys of service accounts that the user made or rotated, newest first."""
+
     def list_organizations_with_keys_made_by(self, user_id: str) -> Sequence[str]:
         """Return the organizations where a service account has a key that the user made or rotated."""
 

@@ -61,6 +61,16 @@ def sections(tx: Transaction, user: User, fields: UserFields) -> Json:
             for passkey in tx.passkeys.list(user.id)
         ],
         "apiKeys": [_api_key(tx, key) for key in tx.api_keys.list_kept(user.id)],
+        "madeServiceAccountKeys": [
+            {
+                "id": key.id,
+                "prefix": key.prefix,
+                "organizationId": key.organization_id,
+                "serviceAccountId": key.service_account_id,
+                "createdAt": iso_timestamp(key.created_at),
+            }
+            for key in tx.api_keys.list_made_by(user.id)
+        ],
         "organizations": [
             {
                 "id": organization.id,
