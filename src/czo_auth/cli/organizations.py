@@ -36,7 +36,7 @@ def list_organizations(
     """List organizations, oldest first."""
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import first_rows, run
-    from czo_auth.rest import organization_shapes
+    from czo_auth.rest import records
 
     async def act(auth: Auth) -> Sequence[Organization]:
         return await first_rows(
@@ -46,7 +46,7 @@ def list_organizations(
     organizations = run(act, data_dir=data_dir, database_url=database_url)
     if as_json:
         for each in organizations:
-            print_json(organization_shapes.administered_organization(each))
+            print_json(records.AdministeredOrganization.of_any(each).dump())
         return
     print_table(
         _COLUMNS,
@@ -74,7 +74,7 @@ def owner(
     from czo_auth.cli.output import print_json
     from czo_auth.cli.session import operator_context, run
     from czo_auth.core.text import escape_control
-    from czo_auth.rest.organizations import shaped_member
+    from czo_auth.rest import records
 
     why = checked_reason(reason)
 
@@ -87,6 +87,6 @@ def owner(
     missing = "there is no such organization, or nobody with this address is a member of it."
     member = run(act, data_dir=data_dir, database_url=database_url, missing=missing)
     if as_json:
-        print_json(shaped_member(member))
+        print_json(records.Member.of(member).dump())
     else:
         print(escape_control(f"{member.email} owns {member.organization_id}", limit=1024))

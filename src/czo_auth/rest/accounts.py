@@ -8,7 +8,7 @@ from czo_auth.core.access import ACCOUNT, ANYONE_KNOWN, ENROLLING, ENROLLING_OR_
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.organizations import roles
-from czo_auth.rest import organization_shapes, records
+from czo_auth.rest import records
 from czo_auth.rest.answers import entered, signed_out
 from czo_auth.rest.models import Body, Email, Identifier, Name, OpenBody, Password
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -46,7 +46,7 @@ async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> Resp
     user, organization = await call.runtime.sign_up.sign_up(actor, new, context=call.context)
     answer: records.Json = {"user": records.User.of(user, call.user_fields).dump()}
     if organization is not None:
-        answer["organization"] = organization_shapes.organization(organization, role=roles.OWNER)
+        answer["organization"] = records.Organization.of(organization, role=roles.OWNER).dump()
     return JSONResponse(answer, status_code=201)
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
-from czo_auth.rest import organization_shapes, records
+from czo_auth.rest import records
 from czo_auth.rest.administration import ProvedRequest, Text, prove
-from czo_auth.rest.answers import attachment, no_content, page_response
+from czo_auth.rest.answers import attachment, no_content
 from czo_auth.rest.models import Email, Identifier, Name, Reason
-from czo_auth.rest.organizations import shaped_member
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
 
@@ -90,16 +89,16 @@ async def end_session(session_id: str, call: CurrentRequest) -> Response:
 @routes.add("GET", "/admin/organizations", access=ADMINISTRATION)
 async def list_organizations(
     call: CurrentRequest, search: Text = None, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
-) -> Response:
+) -> records.AdministeredOrganizationList:
     """Organizations by id, some at a time: by a part of the name or the slug."""
     page = await call.runtime.administer_accounts.search_organizations(
         text=search or None, page=PageQuery(limit=limit, cursor=cursor)
     )
-    return page_response("organizations", page, organization_shapes.administered_organization)
+    return records.AdministeredOrganizationList.of(page)
 
 
 @routes.add("POST", "/admin/organizations/{organization_id}/owner", access=ADMINISTRATION)
-async def hand_over(organization_id: str, body: OwnerRequest, call: CurrentRequest) -> Response:
+async def hand_over(organization_id: str, body: OwnerRequest, call: CurrentRequest) -> records.MemberAnswer:
     """Make a member the owner of an organization whose owners are all gone or banned. Needs recent proof."""
     member = await call.runtime.administer_accounts.hand_over(
         organization_id,
@@ -108,4 +107,4 @@ async def hand_over(organization_id: str, body: OwnerRequest, call: CurrentReque
         consume=await prove(call, body),
         context=call.context,
     )
-    return JSONResponse({"member": shaped_member(member)})
+    return records.MemberAnswer.of(member)

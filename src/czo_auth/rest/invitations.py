@@ -14,11 +14,11 @@ from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.organizations.organization import Invitation
 from czo_auth.core.paging import PageQuery
-from czo_auth.rest import organization_shapes as shapes
+from czo_auth.rest import records
 from czo_auth.rest.answers import no_content, page_response
 from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Email, Token
-from czo_auth.rest.organizations import Role, shaped_member
+from czo_auth.rest.organizations import Role
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.records import Json
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -98,13 +98,7 @@ async def cancel(organization_id: str, invitation_id: str, call: CurrentRequest)
 
 
 @routes.add("POST", "/invitations/accept", access=ACCOUNT)
-async def accept(body: AcceptInvitationRequest, call: CurrentRequest) -> Response:
+async def accept(body: AcceptInvitationRequest, call: CurrentRequest) -> records.JoinedOrganization:
     """Accept an invitation with the token from the mail, as the user whom it was sent to."""
     accepted = await call.runtime.invitations.accept_by_token(body.token, context=call.context)
-    membership = accepted.membership
-    return JSONResponse(
-        {
-            "organization": shapes.organization(membership.organization, role=membership.member.role),
-            "member": shaped_member(membership.member),
-        }
-    )
+    return records.JoinedOrganization.of(accepted.membership)

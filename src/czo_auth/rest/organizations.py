@@ -6,22 +6,18 @@ from typing import Annotated
 
 from fastapi import Query
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
-from czo_auth.core.flows.organizations.membership import SeenOrganization
 from czo_auth.core.flows.organizations.two_factor import PreviewedRule, Proof
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ROLE, MAX_SLUG
-from czo_auth.core.organizations.organization import Member
 from czo_auth.core.organizations.two_factor import MAX_GRACE_DAYS
 from czo_auth.core.paging import PageQuery
-from czo_auth.rest import organization_shapes as shapes
-from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest import records
+from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Code, Image, Metadata, Moment, Name, Password, Reason
 from czo_auth.rest.queries import Cursor, Limit
-from czo_auth.rest.records import Json
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Organizations")
@@ -70,50 +66,34 @@ class RemoveMemberRequest(Body):
     confirm: bool = False
 
 
-def shaped_member(of: Member) -> Json:
-    """Shape a member; ``user`` is where better-auth's client looks for name and address."""
-    return {
-        "id": of.id,
-        "organizationId": of.organization_id,
-        "userId": of.user_id,
-        "role": of.role,
-        "user": {"id": of.user_id, "name": of.name, "email": of.email, "image": of.image},
-        "name": of.name,
-        "email": of.email,
-        "createdAt": format_timestamp(of.created_at),
-    }
-
-
-def _answer(seen: SeenOrganization, *, status: int = 200) -> Response:
-    shaped = shapes.organization(seen.organization, role=seen.role)
-    return JSONResponse({"organization": shaped}, status_code=status)
-
-
 @routes.add("POST", "/organizations", access=ACCOUNT, status=201)
-async def create(body: CreateOrganizationRequest, call: CurrentRequest) -> Response:
+async def create(body: CreateOrganizationRequest, call: CurrentRequest) -> records.OrganizationAnswer:
     """Create an organization; its founder is its owner."""
     new = NewOrganization(name=body.name, slug=body.slug, logo=body.logo, metadata=body.metadata)
     created = await call.runtime.manage_organizations.create(new, context=call.context)
-    return _answer(created, status=201)
+    return records.OrganizationAnswer.of(created)
 
 
 @routes.add("GET", "/organizations", access=SERVICE)
 async def list_organizations(
     call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
-) -> Response:
+) -> records.OrganizationList:
     """The caller's organizations, oldest first; of an API key that is scoped to one, that one."""
     page = await call.runtime.manage_organizations.list(call.principal, PageQuery(limit=limit, cursor=cursor))
-    return page_response("organizations", page, lambda each: shapes.organization(each[0], role=each[1]))
+    return records.OrganizationList.of(page)
 
 
 @routes.add("GET", "/organizations/{organization_id}", access=SERVICE)
-async def get(organization_id: str, call: CurrentRequest) -> Response:
+async def get(organization_id: str, call: CurrentRequest) -> records.OrganizationAnswer:
     """One of the caller's organizations."""
-    return _answer(await call.runtime.manage_organizations.get(organization_id, context=call.context))
+    seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
+    return records.OrganizationAnswer.of(seen)
 
 
 @routes.add("PATCH", "/organizations/{organization_id}", access=ACCOUNT)
-async def change(organization_id: str, body: UpdateOrganizationRequest, call: CurrentRequest) -> Response:
+async def change(
+    organization_id: str, body: UpdateOrganizationRequest, call: CurrentRequest
+) -> records.OrganizationAnswer:
     """
     Change name, slug, logo, metadata, or the rules about the lives of its API keys. Owners and admins may.
 
@@ -134,7 +114,7 @@ async def change(organization_id: str, body: UpdateOrganizationRequest, call: Cu
         proof=Proof(password=body.password, code=body.code),
     )
     changed = await call.runtime.manage_organizations.update(organization_id, changes, context=call.context)
-    return _answer(changed)
+    return records.OrganizationAnswer.of(changed)
 
 
 @routes.add("DELETE", "/organizations/{organization_id}", access=ACCOUNT, status=204)
@@ -145,9 +125,10 @@ async def delete(organization_id: str, call: CurrentRequest) -> Response:
 
 
 @routes.add("POST", "/organizations/{organization_id}/activate", access=ACCOUNT)
-async def activate(organization_id: str, call: CurrentRequest) -> Response:
+async def activate(organization_id: str, call: CurrentRequest) -> records.OrganizationAnswer:
     """Make it the active organization of this session."""
-    return _answer(await call.runtime.manage_organizations.activate(organization_id, context=call.context))
+    seen = await call.runtime.manage_organizations.activate(organization_id, context=call.context)
+    return records.OrganizationAnswer.of(seen)
 
 
 @routes.add("POST", "/organizations/deactivate", access=ACCOUNT, status=204)
@@ -163,7 +144,7 @@ async def report_factors(
     call: CurrentRequest,
     require_from: Annotated[Moment | None, Query(alias="requireTwoFactorFrom")] = None,
     grace_days: Annotated[int | None, Query(alias="twoFactorGraceDays", ge=0, le=MAX_GRACE_DAYS)] = None,
-) -> Response:
+) -> records.FactorReport:
     """
     Which members have a second factor, and who would be refused now. Owners and admins may.
 
@@ -176,13 +157,13 @@ async def report_factors(
         grace_days=grace_days or 0,
     )
     report = await call.runtime.organization_factors.report(organization_id, preview, context=call.context)
-    return JSONResponse(shapes.factor_report(report))
+    return records.FactorReport.of(report)
 
 
 @routes.add("PUT", "/organizations/{organization_id}/members/{user_id}/two-factor-exemption", access=ACCOUNT)
 async def exempt(
     organization_id: str, user_id: str, body: ExemptionRequest, call: CurrentRequest
-) -> Response:
+) -> records.ExemptionAnswer:
     """Let a member act without a second factor until a date, with recent proof. Owners may, not for themselves."""
     exemption = await call.runtime.organization_factors.exempt(
         organization_id,
@@ -192,7 +173,7 @@ async def exempt(
         proof=Proof(password=body.password, code=body.code),
         context=call.context,
     )
-    return JSONResponse({"exemption": shapes.exemption(exemption)})
+    return records.ExemptionAnswer.of(exemption)
 
 
 @routes.add(
@@ -215,23 +196,23 @@ async def end_exemption(
 @routes.add("GET", "/organizations/{organization_id}/members", access=SERVICE)
 async def list_members(
     organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
-) -> Response:
+) -> records.MemberList:
     """The members, oldest first. An API key sees no addresses."""
     page = await call.runtime.manage_organizations.list_members(
         organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
-    return page_response("members", page, shaped_member)
+    return records.MemberList.of(page)
 
 
 @routes.add("PATCH", "/organizations/{organization_id}/members/{user_id}", access=ACCOUNT)
 async def change_role(
     organization_id: str, user_id: str, body: ChangeRoleRequest, call: CurrentRequest
-) -> Response:
+) -> records.MemberAnswer:
     """Give a member another role: owner, admin, member or viewer, none above the caller's own."""
     changed = await call.runtime.manage_organizations.change_role(
         organization_id, user_id, role=body.role, context=call.context
     )
-    return JSONResponse({"member": shaped_member(changed)})
+    return records.MemberAnswer.of(changed)
 
 
 @routes.add("DELETE", "/organizations/{organization_id}/members/{user_id}", access=ACCOUNT, status=204)

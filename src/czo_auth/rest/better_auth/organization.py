@@ -20,10 +20,11 @@ from czo_auth.core.flows.organizations.manage import NewOrganization, Organizati
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_MEMBERS, MAX_OFFSET, MAX_PAGE
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.paging import PageQuery
+from czo_auth.rest import records
 from czo_auth.rest.better_auth import errors as client_errors
 from czo_auth.rest.invitations import shaped_invitation
 from czo_auth.rest.models import Email, Identifier, Image, Metadata, Name, TolerantBody
-from czo_auth.rest.organizations import Role, Slug, shaped_member
+from czo_auth.rest.organizations import Role, Slug
 from czo_auth.rest.records import Json
 from czo_auth.rest.routing import CurrentRequest, Routes
 
@@ -210,7 +211,9 @@ async def create(body: ClientCreateOrganizationRequest, call: CurrentRequest) ->
     )
     with _named_for("create"):
         created = await call.runtime.manage_organizations.create(new, context=call.context)
-    return JSONResponse({**_organization(created.organization), "members": [shaped_member(created.member)]})
+    return JSONResponse(
+        {**_organization(created.organization), "members": [records.Member.of(created.member).dump()]}
+    )
 
 
 @routes.add("POST", "/organization/check-slug", access=ACCOUNT)
@@ -265,7 +268,7 @@ async def get_full_organization(
     return JSONResponse(
         {
             **_organization(found.seen.organization),
-            "members": [shaped_member(each) for each in found.members],
+            "members": [records.Member.of(each).dump() for each in found.members],
             "invitations": [shaped_invitation(each) for each in found.invitations],
         }
     )
@@ -355,7 +358,9 @@ async def list_members(
         members.reverse()
     start = offset or 0
     shown = members[start : start + min(limit or DEFAULT_PAGE, MAX_PAGE)]
-    return JSONResponse({"members": [shaped_member(each) for each in shown], "total": len(members)})
+    return JSONResponse(
+        {"members": [records.Member.of(each).dump() for each in shown], "total": len(members)}
+    )
 
 
 def _text_of(member: Member, field: str) -> str:
@@ -369,7 +374,7 @@ async def get_active_member(call: CurrentRequest) -> Response:
         found = await call.runtime.manage_organizations.get_membership(
             _active(call, None), context=call.context
         )
-    return JSONResponse(shaped_member(found.member))
+    return JSONResponse(records.Member.of(found.member).dump())
 
 
 @routes.add("GET", "/organization/get-active-member-role", access=SERVICE)
@@ -396,7 +401,7 @@ async def update_member_role(body: ClientChangeRoleRequest, call: CurrentRequest
         changed = await call.runtime.manage_organizations.change_role(
             chosen, body.member_id, named_by="member_id", role=_one_role(body.role), context=call.context
         )
-    return JSONResponse(shaped_member(changed))
+    return JSONResponse(records.Member.of(changed).dump())
 
 
 @routes.add("POST", "/organization/remove-member", access=ACCOUNT)
@@ -410,7 +415,7 @@ async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -
             named_by="email" if "@" in body.member_id_or_email else "member_id",
             context=call.context,
         )
-    return JSONResponse({"member": shaped_member(removed)})
+    return JSONResponse({"member": records.Member.of(removed).dump()})
 
 
 @routes.add("POST", "/organization/leave", access=ACCOUNT)
@@ -418,7 +423,7 @@ async def leave(body: ClientOrganizationRequest, call: CurrentRequest) -> Respon
     """Leave an organization."""
     with _named_for("leave"):
         left = await call.runtime.manage_organizations.leave(body.organization_id, context=call.context)
-    return JSONResponse(shaped_member(left))
+    return JSONResponse(records.Member.of(left).dump())
 
 
 # --- invitations -----------------------------------------------------------------------------------------------------
@@ -468,7 +473,7 @@ async def accept_invitation(body: ClientInvitationRequest, call: CurrentRequest)
     return JSONResponse(
         {
             "invitation": shaped_invitation(accepted.invitation),
-            "member": shaped_member(accepted.membership.member),
+            "member": records.Member.of(accepted.membership.member).dump(),
         }
     )
 

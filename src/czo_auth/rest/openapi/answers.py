@@ -10,7 +10,6 @@ from czo_auth.rest.records import Schema
 
 _STATUS: Final[Schema] = plain(status=r.TRUE)
 _ENTERED: Final[Schema] = {"anyOf": [r.SIGNED_IN, r.SECOND_FACTOR_REQUIRED]}
-_ORGANIZATION: Final[Schema] = plain(organization=r.ORGANIZATION)
 _EXCHANGED: Final[Schema] = plain(
     access_token=r.TEXT,
     issued_token_type=r.TEXT,
@@ -157,32 +156,12 @@ ANSWERS: Final[dict[str, Schema]] = {
     # API keys
     "POST /api-keys/report-leak": _STATUS,
     # organizations
-    "POST /organizations": _ORGANIZATION,
-    "GET /organizations": listed("organizations", r.ORGANIZATION),
-    "GET /organizations/{organization_id}": _ORGANIZATION,
-    "PATCH /organizations/{organization_id}": _ORGANIZATION,
-    "POST /organizations/{organization_id}/activate": _ORGANIZATION,
-    "GET /organizations/{organization_id}/two-factor-report": plain(
-        members=each(r.MEMBER_FACTORS),
-        apiKeys=plain(total=r.COUNT, wouldBeRefused=r.COUNT),
-        total=r.COUNT,
-    ),
-    "PUT /organizations/{organization_id}/members/{user_id}/two-factor-exemption": plain(
-        exemption=r.EXEMPTION
-    ),
-    "GET /organizations/{organization_id}/members": listed("members", r.MEMBER),
-    "PATCH /organizations/{organization_id}/members/{user_id}": plain(member=r.MEMBER),
     "POST /organizations/{organization_id}/invitations": plain(
         invitation=r.INVITATION, token=r.token("czi_")
     ),
     "GET /organizations/{organization_id}/invitations": listed("invitations", r.INVITATION),
-    "POST /invitations/accept": plain(organization=r.ORGANIZATION, member=r.MEMBER),
     # administration
     "GET /admin/users/{user_id}/export": _EXPORT,
-    "GET /admin/organizations": plain(
-        organizations=each(r.ADMINISTERED_ORGANIZATION), total=r.COUNT, nextCursor=optional(r.TEXT)
-    ),
-    "POST /admin/organizations/{organization_id}/owner": plain(member=r.MEMBER),
     "GET /admin/two-factor-resets": listed("resets", r.ADMINISTERED_RESET),
     "GET /admin/audit": plain(audit=each(r.AUDIT_RECORD), total=r.COUNT, nextCursor=optional(r.COUNT)),
     # webhooks

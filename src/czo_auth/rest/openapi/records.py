@@ -150,51 +150,8 @@ CLIENT_ORGANIZATION = record(
     metadata=optional(OBJECT),
     createdAt=TIME,
 )
-ORGANIZATION = record(
-    "Organization",
-    **_fields_of(CLIENT_ORGANIZATION),
-    apiKeyMaxDays=optional(COUNT),
-    apiKeyUnusedDays=optional(COUNT),
-    requireTwoFactorFrom=optional(TIME),
-    twoFactorGraceDays=COUNT,
-    role=optional(ROLE),
-    updatedAt=TIME,
-)
-ADMINISTERED_ORGANIZATION = record(
-    "AdministeredOrganization", **_fields_of(ORGANIZATION), createdBy=optional(ID)
-)
-MEMBER_FACTORS = record(
-    "MemberFactors",
-    userId=ID,
-    name=TEXT,
-    email=TEXT,
-    role=ROLE,
-    enabled=FLAG,
-    phishingResistant=FLAG,
-    dueAt=optional(TIME),
-    exemptUntil=optional(TIME),
-    wouldBeRefused=FLAG,
-)
-EXEMPTION = record(
-    "TwoFactorExemption",
-    organizationId=ID,
-    userId=ID,
-    since=TIME,
-    until=TIME,
-    reason=TEXT,
-    grantedBy=ID,
-)
-MEMBER = record(
-    "Member",
-    id=ID,
-    organizationId=ID,
-    userId=ID,
-    role=ROLE,
-    user=plain(id=ID, name=TEXT, email=optional(TEXT), image=optional(TEXT)),
-    name=TEXT,
-    email=optional(TEXT),
-    createdAt=TIME,
-)
+ORGANIZATION = described(records.Organization)
+MEMBER = described(records.Member)
 INVITATION = record(
     "Invitation",
     id=ID,
