@@ -251,7 +251,7 @@ def quota(
     from czo_auth.cli.output import print_json
     from czo_auth.cli.session import run
     from czo_auth.core.errors import Forbidden
-    from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
+    from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
     from czo_auth.rest import records
 
     changes = ApiKeyChanges(given=frozenset(), quota=read_quota(wanted))

@@ -14,7 +14,7 @@ from czo_auth.core import limits
 from czo_auth.core.access import ACCOUNT, PUBLIC, SERVICE
 from czo_auth.core.api_keys.quota import QuotaPeriod, QuotaUpdate
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
-from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
+from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.api_keys.report_leak import LeakReport
 from czo_auth.core.limits import DEFAULT_PAGE

@@ -18,7 +18,7 @@ from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.store import KeyOrder
 from czo_auth.core.errors import Forbidden, LifetimeTooLong, NotFound, Unauthorized, UnknownOrganization
 from czo_auth.core.fields import checked_name
-from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
+from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_NAME, MAX_OFFSET, MAX_PAGE
 from czo_auth.core.paging import Page

@@ -10,7 +10,7 @@ from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.quota import QUOTA_PERIODS, QuotaUpdate
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
 from czo_auth.core.errors import ReauthenticationRequired, ValidationFailed
-from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
+from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import CreatedApiKey, NewApiKey
 from czo_auth.core.flows.api_keys.usage import every_day
 from czo_auth.core.limits import (

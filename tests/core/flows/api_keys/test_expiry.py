@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.usage import GatheredUses, KeyUsage, LastUse
 from czo_auth.core.errors import InvalidApiKey, StorageUnavailable
+from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
-from czo_auth.core.flows.api_keys.manage import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.organizations.manage import OrganizationChanges
 from czo_auth.core.mail import MailMessage

@@ -12,7 +12,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.accounts.administrators import keep_an_administrator
 from czo_auth.core.flows.accounts.erasure import Erasure
-from czo_auth.core.flows.api_keys.manage import revoke_keys
+from czo_auth.core.flows.api_keys.revoke import revoke_keys
 from czo_auth.core.flows.organizations.manage import delete_held_organization
 from czo_auth.core.flows.organizations.membership import dismiss
 from czo_auth.core.flows.organizations.owners import tell_everywhere_of_made_keys

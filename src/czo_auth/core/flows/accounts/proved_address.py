@@ -13,7 +13,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.accounts.change_email import close_changes
-from czo_auth.core.flows.api_keys.manage import revoke_keys
+from czo_auth.core.flows.api_keys.revoke import revoke_keys
 from czo_auth.core.flows.factors import remove_all_factors
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions

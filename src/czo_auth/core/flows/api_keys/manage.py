@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
 
-from czo_auth.core.api_keys.addresses import canonical_allow_list, is_within
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.api_keys.lifetime import bounded_end, notice_within
-from czo_auth.core.api_keys.quota import QuotaUpdate, lets_more_pass
-from czo_auth.core.api_keys.rate_limit import RateLimitUpdate, is_as_tight
-from czo_auth.core.api_keys.scopes import check_form, check_grant
+from czo_auth.core.api_keys.quota import lets_more_pass
+from czo_auth.core.api_keys.scopes import check_grant
 from czo_auth.core.api_keys.store import KeyOrder
 from czo_auth.core.budgets import Budget, spend
 from czo_auth.core.context import Context
@@ -21,78 +17,42 @@ from czo_auth.core.errors import (
     ApiKeyLimitReached,
     InsufficientApiKeyPermissions,
     InvalidToken,
-    LifetimeTooLong,
     NotFound,
     NotMemberOfOrganization,
     ReauthenticationRequired,
-    ValidationFailed,
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_CHANGED
-from czo_auth.core.fields import checked_metadata, checked_name
+from czo_auth.core.flows.api_keys.changes import (
+    ApiKeyChanges,
+    ConsumableProof,
+    ProofOfCaller,
+    apply_changes,
+    quota_details,
+)
 from czo_auth.core.flows.api_keys.new_key import (
     CreatedApiKey,
     KeyOwner,
     NewApiKey,
-    check_expiry,
     check_overlap,
     check_replaceable,
     draw_key,
     find_longest_days,
     key_event,
     new_text,
-    quota_fields,
     store_key,
     store_successor,
 )
 from czo_auth.core.flows.api_keys.quotas import carry_count_over
+from czo_auth.core.flows.api_keys.revoke import revoke_key
 from czo_auth.core.flows.demanded_factor import check_factor
 from czo_auth.core.flows.owner_mails import tell_owner_by_id
 from czo_auth.core.flows.services import Services
 from czo_auth.core.organizations import roles
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.principal import Principal
-from czo_auth.core.throttle import RateLimit
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKeyChanges:
-    """
-    What a user changes on a key; *given* names the fields that were sent.
-
-    Attributes:
-        password, code: Sent along as recent proof, which a quota that lets more pass asks for.
-    """
-
-    given: frozenset[str]
-    name: str | None = None
-    enabled: bool | None = None
-    scopes: tuple[str, ...] | None = None
-    expires_at: datetime | None = None
-    metadata: Mapping[str, object] | None = None
-    allowed_ips: tuple[str, ...] | None = None
-    rate_limit: RateLimitUpdate = field(default_factory=RateLimitUpdate)
-    quota: QuotaUpdate = field(default_factory=QuotaUpdate)
-    password: str | None = field(default=None, repr=False)
-    code: str | None = field(default=None, repr=False)
-
-
-class ConsumableProof(Protocol):
-    """A verified proof of who asks (`czo_auth.core.flows.two_factor.reauthenticate.VerifiedProof`)."""
-
-    def consume(self, tx: Transaction) -> User:
-        """Lock the user and spend what was sent; the first thing in the transaction of the change."""
-
-
-class ProofOfCaller(Protocol):
-    """Asks for recent proof (`czo_auth.core.flows.two_factor.reauthenticate.Reauthentication`)."""
-
-    async def require(
-        self, *, password: str | None = None, code: str | None = None, context: Context
-    ) -> ConsumableProof:
-        """Refuse unless the caller proved lately who they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,7 +294,7 @@ class ManageApiKeys:
             else:
                 proof.consume(tx)
             key = _own(tx, principal, key_id)
-            changed = self._apply(key, changes, longest_days=longest_days, now=tx.now)
+            changed = apply_changes(self._services, key, changes, longest_days=longest_days, now=tx.now)
             if proof is None and _needs_proof(principal) and lets_more_pass(changed.quota, key.quota):
                 # It was tightened while this request was under way.
                 raise ReauthenticationRequired
@@ -342,7 +302,7 @@ class ManageApiKeys:
                 raise NotFound
             carry_count_over(tx, old=key.quota, new=changed.quota)
             given = sorted(changes.given | changes.quota.given)
-            tx.record(key_event(API_KEY_CHANGED, changed, changed=given, **_quota_details(key, changed)))
+            tx.record(key_event(API_KEY_CHANGED, changed, changed=given, **quota_details(key, changed)))
             return changed
 
         return await self._services.transactions.run(update_key, context)
@@ -355,55 +315,10 @@ class ManageApiKeys:
         if not changes.quota.given or not _needs_proof(principal):
             return None
         key = await self._services.transactions.read(lambda tx: _own(tx, principal, key_id), context)
-        changed = self._apply(key, changes, longest_days=None, now=context.now)
+        changed = apply_changes(self._services, key, changes, longest_days=None, now=context.now)
         if not lets_more_pass(changed.quota, key.quota):
             return None
         return await self._recent_proof.require(password=changes.password, code=changes.code, context=context)
-
-    def _apply(
-        self, key: ApiKey, changes: ApiKeyChanges, *, longest_days: int | None, now: datetime
-    ) -> ApiKey:
-        given = changes.given
-        scopes = key.scopes
-        if "scopes" in given:
-            scopes = check_form(changes.scopes or ())
-            if not set(scopes) <= set(key.scopes):
-                raise ValidationFailed(details=(("scopes", "Scopes can only be narrowed."),))
-        if changes.enabled and "enabled" in given and _died_at_rotation(key):
-            raise ValidationFailed(details=(("enabled", "A rotated key cannot be revived."),))
-        expires_at = key.expires_at
-        if "expires_at" in given:
-            expires_at = self._moved_end(key, changes.expires_at, longest_days=longest_days, now=now)
-        rate_limit = _tightened_rate(key, changes.rate_limit)
-        return replace(
-            key,
-            name=checked_name(changes.name) if "name" in given and changes.name is not None else key.name,
-            enabled=changes.enabled if "enabled" in given and changes.enabled is not None else key.enabled,
-            metadata=checked_metadata(changes.metadata) if "metadata" in given else key.metadata,
-            scopes=scopes,
-            expires_at=expires_at,
-            noticed_days=notice_within(expires_at, now=now),
-            allowed_ips=_tightened_list(key, changes) if "allowed_ips" in given else key.allowed_ips,
-            rate_limit_max=rate_limit.requests if rate_limit else None,
-            rate_limit_window_seconds=rate_limit.window_seconds if rate_limit else None,
-            updated_at=now,
-            **quota_fields(changes.quota.on(key.quota, key_id=key.quota_id or key.id), before=key),
-        )
-
-    def _moved_end(
-        self, key: ApiKey, wished: datetime | None, *, longest_days: int | None, now: datetime
-    ) -> datetime | None:
-        if key.expires_at is not None and key.expires_at <= now:
-            raise ValidationFailed(details=(("expiresAt", "An expired key cannot be revived."),))
-        if key.rotated_at is not None:
-            raise ValidationFailed(details=(("expiresAt", "A rotated key keeps its end."),))
-        if wished is not None:
-            check_expiry(self._services, wished, now=now)
-        if wished is None and longest_days is not None:
-            raise LifetimeTooLong(details=(("expiresAt", "A key without an end is not allowed here."),))
-        if wished is not None and key.expires_at is not None and wished <= key.expires_at:
-            return wished
-        return bounded_end(wished, longest_days=longest_days, since=key.created_at)
 
     async def rotate(self, key_id: str, *, overlap: timedelta, context: Context) -> CreatedApiKey:
         """
@@ -466,87 +381,9 @@ class ManageApiKeys:
         await self._services.transactions.run(end, context)
 
 
-def _tightened_list(key: ApiKey, changes: ApiKeyChanges) -> tuple[str, ...] | None:
-    """
-    Return the allow-list that a change leaves.
-
-    Raises:
-        ValidationFailed: It would admit more than before.
-    """
-    new = None if changes.allowed_ips is None else canonical_allow_list(changes.allowed_ips)
-    if key.allowed_ips is not None and (new is None or not is_within(new, key.allowed_ips)):
-        raise ValidationFailed(details=(("allowedIps", "The allow-list can only be narrowed."),))
-    return new
-
-
-def _tightened_rate(key: ApiKey, wish: RateLimitUpdate) -> RateLimit | None:
-    """
-    Return the rate limit that a change leaves.
-
-    Raises:
-        ValidationFailed: It would let more pass than before.
-    """
-    new = wish.on(key.rate_limit)
-    if not is_as_tight(new, key.rate_limit):
-        raise ValidationFailed(details=(("rateLimitMax", "The rate limit can only be tightened."),))
-    return new
-
-
 def _needs_proof(principal: Principal) -> bool:
     """Whether a person asks, and not the host's own code for one."""
     return not (principal.kind == "session" and principal.session_id is None)
-
-
-def _quota_details(before: ApiKey, after: ApiKey) -> dict[str, object]:
-    """Return what is recorded of a quota that changed."""
-    if (before.quota_max, before.quota_period) == (after.quota_max, after.quota_period):
-        return {}
-    return {"quotaBefore": _quota_text(before), "quota": _quota_text(after)}
-
-
-def _quota_text(key: ApiKey) -> str | None:
-    return None if key.quota_max is None else f"{key.quota_max}/{key.quota_period}"
-
-
-def _died_at_rotation(key: ApiKey) -> bool:
-    return key.rotated_at is not None and key.expires_at is not None and key.expires_at <= key.rotated_at
-
-
-def revoke_key(tx: Transaction, key: ApiKey, *, reason: str) -> None:
-    """
-    End a key and record it.
-
-    Raises:
-        NotFound: It was revoked meanwhile.
-    """
-    if not tx.api_keys.revoke(key.id, reason=reason, now=tx.now):
-        raise NotFound
-    tx.record(key_event(types.API_KEY_REVOKED, key, reason=reason))
-
-
-def revoke_keys(
-    tx: Transaction,
-    *,
-    user_id: str | None,
-    organization_id: str | None,
-    service_account_id: str | None = None,
-    reason: str,
-) -> None:
-    """
-    End all keys of a user, of an organization, of a user in one, or of a service account, and record each.
-
-    Keys that expired are dead already: they are neither read nor written, however many there are.
-    """
-    while ended := tx.api_keys.revoke_all(
-        user_id=user_id,
-        organization_id=organization_id,
-        service_account_id=service_account_id,
-        reason=reason,
-        now=tx.now,
-    ):
-        for key in ended:
-            audit_event = key_event(types.API_KEY_REVOKED, key, reason=reason)
-            tx.record(audit_event)
 
 
 async def list_keys_of(

@@ -48,8 +48,9 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import checked_name
-from czo_auth.core.flows.api_keys.manage import ManageApiKeys, revoke_key
+from czo_auth.core.flows.api_keys.manage import ManageApiKeys
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
+from czo_auth.core.flows.api_keys.revoke import revoke_key
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import new_id

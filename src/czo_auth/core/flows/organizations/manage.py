@@ -22,7 +22,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import ORGANIZATION_DELETED, ORGANIZATION_UPDATED
 from czo_auth.core.fields import checked_image, checked_metadata, checked_name
 from czo_auth.core.flows.api_keys.expiry import shorten_lives
-from czo_auth.core.flows.api_keys.manage import revoke_keys
+from czo_auth.core.flows.api_keys.revoke import revoke_keys
 from czo_auth.core.flows.demanded_factor import check_factor, lacks_demanded_factor
 from czo_auth.core.flows.organizations.create import (
     checked_slug,

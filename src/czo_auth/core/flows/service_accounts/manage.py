@@ -12,7 +12,7 @@ from czo_auth.core.errors import NotFound, ServiceAccountLimitReached, Validatio
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import checked_description, checked_name
-from czo_auth.core.flows.api_keys.manage import revoke_keys
+from czo_auth.core.flows.api_keys.revoke import revoke_keys
 from czo_auth.core.flows.organizations.membership import Membership
 from czo_auth.core.flows.organizations.two_factor import Proof
 from czo_auth.core.flows.service_accounts.authority import Authority, Maker, known_account

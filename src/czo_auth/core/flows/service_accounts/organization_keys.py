@@ -12,7 +12,6 @@ from czo_auth.core.api_keys.usage import DayUsage
 from czo_auth.core.context import Context
 from czo_auth.core.errors import Forbidden, NotFound
 from czo_auth.core.events import types
-from czo_auth.core.flows.api_keys.manage import revoke_key
 from czo_auth.core.flows.api_keys.new_key import (
     CreatedApiKey,
     KeyOwner,
@@ -23,6 +22,7 @@ from czo_auth.core.flows.api_keys.new_key import (
     new_text,
     store_successor,
 )
+from czo_auth.core.flows.api_keys.revoke import revoke_key
 from czo_auth.core.flows.api_keys.usage import list_days
 from czo_auth.core.flows.organizations.membership import Membership
 from czo_auth.core.flows.organizations.owners import tell_of_changed_key
