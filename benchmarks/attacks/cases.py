@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import httpx
 
-from benchmarks.attacks.subjects import Account, Attacked, Pending, WithKeys, texts_in
+from benchmarks.attacks.subjects import Account, Attacked, Pending, WithDevices, WithKeys, texts_in
 from czo_auth.crypto import totp
 
 AT_ONCE = 32
@@ -172,6 +172,70 @@ async def telling_users_apart(server: Attacked) -> str:
     return ", ".join(f"{one.status_code} ({len(one.content)} bytes)" for one in asked)
 
 
+async def racing_device_code(server: Attacked) -> str:
+    """One approved device code fetched 32 times at once"""
+    if not isinstance(server, WithDevices):
+        return NO_DEVICES
+    account = await server.sign_up()
+    device_code, user_code = await server.device_code()
+    await _approved(server, account, user_code)
+    return _statuses(await asyncio.gather(*(server.fetch(device_code) for _ in range(AT_ONCE))))
+
+
+async def device_code_again(server: Attacked) -> str:
+    """An approved device code fetched, and fetched again by somebody else a moment later; then what was handed out"""
+    if not isinstance(server, WithDevices):
+        return NO_DEVICES
+    account = await server.sign_up()
+    device_code, user_code = await server.device_code()
+    await _approved(server, account, user_code)
+    first = await server.fetch(device_code)
+    second = await server.fetch(device_code)
+    return f"{_runs([first])}, then {_runs([second])}; {_accepted(await server.uses_fetched(first))}"
+
+
+async def guesses_at_user_codes(server: Attacked) -> str:
+    """Wrong user codes opened by somebody signed in, up to 30, then a right one"""
+    if not isinstance(server, WithDevices):
+        return NO_DEVICES
+    account = await server.sign_up()
+    _, user_code = await server.device_code()
+    wrong = [f"BBBB{one}{other}BB" for one in "CDFGHJ" for other in "KLMNP"][:MAX_GUESSES]
+    seen = [await server.look(account, code) for code in wrong]
+    return f"{_runs(seen)}; the right code: {(await server.look(account, user_code)).status_code}"
+
+
+async def device_code_of_somebody_else(server: Attacked) -> str:
+    """A user code that one person opened, approved by another"""
+    if not isinstance(server, WithDevices):
+        return NO_DEVICES
+    first, second = await server.sign_up(), await server.sign_up()
+    _, user_code = await server.device_code()
+    await server.look(first, user_code)
+    return _runs([await server.approve(second, user_code)])
+
+
+async def device_code_after_ban(server: Attacked) -> str:
+    """An approved device code fetched after the approver was banned, and what was handed out"""
+    if not isinstance(server, WithDevices):
+        return NO_DEVICES
+    account = await server.sign_up()
+    device_code, user_code = await server.device_code()
+    await _approved(server, account, user_code)
+    await server.ban(account)
+    answer = await server.fetch(device_code)
+    if answer.status_code != 200:
+        return _runs([answer])
+    return f"200; {_accepted(await server.uses_fetched(answer))}"
+
+
+async def _approved(server: WithDevices, account: Account, user_code: str) -> None:
+    for answer in (await server.look(account, user_code), await server.approve(account, user_code)):
+        if answer.status_code != 200:
+            raise RuntimeError(f"approval says {answer.status_code} {answer.text[:100]}")
+
+
+NO_DEVICES = "not asked: it has no device approval"
 PASSWORD_OF_NOBODY = "nobody has this phrase"
 CASES: tuple[Case, ...] = (
     replayed_code,
@@ -187,6 +251,11 @@ CASES: tuple[Case, ...] = (
     key_after_ban,
     copy_of_the_database,
     telling_users_apart,
+    racing_device_code,
+    device_code_again,
+    guesses_at_user_codes,
+    device_code_of_somebody_else,
+    device_code_after_ban,
 )
 
 
@@ -222,6 +291,8 @@ def _code_of(answer: httpx.Response) -> str:
     error = body.get("error")
     if isinstance(error, dict):
         return f"`{error.get('code', '')}`"
+    if isinstance(error, str):
+        return f"`{error}`"
     return f"`{body['code']}`" if "code" in body else ""
 
 

@@ -27,6 +27,8 @@ from tests.support.server import RunningServer
 PASSWORD = "a long enough phrase"
 OTHER_PASSWORD = "another long enough phrase"
 WAIT_SECONDS = 60
+DEVICE = "deploy-tool"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 HOSTS = Path(__file__).with_name("hosts")
 _numbers = count(1)
 
@@ -136,7 +138,31 @@ class WithKeys(Attacked):
         """Say whether an API key is let in."""
 
 
-class BetterAuthWire(WithKeys):
+class WithDevices(WithKeys):
+    """A server at which a device asks for a credential, and a person approves it (RFC 8628)."""
+
+    @abstractmethod
+    async def device_code(self) -> tuple[str, str]:
+        """Ask as a device does; gives the device code and the user code."""
+
+    @abstractmethod
+    async def look(self, account: Account, user_code: str) -> httpx.Response:
+        """Open the page of a user code, as its person does."""
+
+    @abstractmethod
+    async def approve(self, account: Account, user_code: str) -> httpx.Response:
+        """Approve it."""
+
+    @abstractmethod
+    async def fetch(self, device_code: str) -> httpx.Response:
+        """Fetch what was approved."""
+
+    @abstractmethod
+    async def uses_fetched(self, answer: httpx.Response) -> bool:
+        """Say whether what was fetched is let in."""
+
+
+class BetterAuthWire(WithDevices):
     """What speaks better-auth's routes: better-auth, its Python port, and this product."""
 
     def __init__(self, name: str, subject: Subject, database: Path, log: Path) -> None:
@@ -207,6 +233,31 @@ class BetterAuthWire(WithKeys):
             answer = await robot.get("/api/auth/get-session", headers={"x-api-key": key})
             return answer.status_code == 200 and answer.json() is not None
 
+    async def device_code(self) -> tuple[str, str]:
+        async with self.browser() as device:
+            answer = await device.post("/api/auth/device/code", json={"client_id": DEVICE})
+            if answer.status_code == 404:
+                raise RuntimeError("it has no device approval")
+            told = _good(answer).json()
+        return str(told["device_code"]), str(told["user_code"])
+
+    async def look(self, account: Account, user_code: str) -> httpx.Response:
+        return await account.browser.get("/api/auth/device", params={"user_code": user_code})
+
+    async def approve(self, account: Account, user_code: str) -> httpx.Response:
+        return await account.browser.post("/api/auth/device/approve", json={"userCode": user_code})
+
+    async def fetch(self, device_code: str) -> httpx.Response:
+        body = {"grant_type": DEVICE_GRANT, "device_code": device_code, "client_id": DEVICE}
+        async with self.browser() as device:
+            return await device.post("/api/auth/device/token", json=body)
+
+    async def uses_fetched(self, answer: httpx.Response) -> bool:
+        bearer = {"authorization": f"Bearer {answer.json()['access_token']}"}
+        async with self.browser() as device:
+            told = await device.get("/api/auth/get-session", headers=bearer)
+            return told.status_code == 200 and told.json() is not None
+
 
 class Ours(BetterAuthWire):
     """This product, as ``czo-auth serve`` runs it."""
@@ -235,6 +286,9 @@ class Ours(BetterAuthWire):
         async with self.browser() as robot:
             answer = await robot.get("/api/auth/whoami", headers={"Authorization": f"Bearer {key}"})
             return answer.status_code == 200
+
+    async def uses_fetched(self, answer: httpx.Response) -> bool:
+        return await self.uses_key(str(answer.json()["access_token"]))
 
 
 class Crudauth(Attacked):

@@ -67,6 +67,12 @@ ENROLLING = {
 WITH_AN_API_KEY = {"GET /whoami", "POST /api-keys/verify", "POST /introspect"}
 """What an API key reaches, beside reading organizations."""
 
+OAUTH = {
+    *("/token", "/token/exchange", "/token/refresh", "/introspect"),
+    *("/device/code", "/device/token", "/device/approve", "/device/deny"),
+}
+"""Paths that take forms too, ignore parameters that they do not know, and tell errors as OAuth does."""
+
 
 @dataclass(frozen=True)
 class Field:

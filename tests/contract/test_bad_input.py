@@ -12,8 +12,9 @@ import pytest
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
+from tests.contract.database import sql
 from tests.contract.people import Session
-from tests.contract.routes import NOWHERE, Field, Route, every_route
+from tests.contract.routes import NOWHERE, OAUTH, Field, Route, every_route
 
 pytestmark = pytest.mark.deep
 
@@ -92,7 +93,9 @@ def example(field: Field) -> Any:
 
 
 def body_of(route: Route) -> dict[str, Any]:
-    return {field.name: example(field) for field in route.fields if field.required}
+    """Give what the route asks for; a wrong password goes along where without one the user would be gone."""
+    careful = {"password": f"{MARK}-password"} if route.path == "/delete-user" else {}
+    return careful | {field.name: example(field) for field in route.fields if field.required}
 
 
 async def all_of(calls: Iterable[Awaitable[None]]) -> None:
@@ -121,7 +124,14 @@ def checked(route: Route, what: str, answer: Answer) -> None:
 async def trapper(live: Live) -> Session:
     """Sign in somebody who may do everything, and whom no other test needs."""
     account, session = await live.admin()
-    return await live.people.enroll(account, session)
+    session = await live.people.enroll(account, session)
+    # A session that sends five wrong codes ends, and the traps are wrong codes by the hundred.
+    await sql(
+        live.served.database_url,
+        "UPDATE {}sessions SET wrong_codes = -1000000 WHERE user_id = $1",
+        account.id,
+    )
+    return session
 
 
 async def test_every_field_of_every_route_survives_every_trap(live: Live) -> None:
@@ -184,7 +194,8 @@ async def test_every_route_refuses_bodies_of_the_wrong_kind(live_sqlite: Live) -
         where, who = route.address(), {"bearer": session.token}
         for body in ([], "text", 1, None, True):
             refused(await api.call(route.method, where, body, **who), 400, "VALIDATION_ERROR")
-        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        forms = () if route.path in OAUTH else ("application/x-www-form-urlencoded",)
+        for kind in ("text/plain", *forms, "multipart/form-data; boundary=x"):
             answer = await api.call(route.method, where, {}, **who, headers={"content-type": kind})
             refused(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
         answer = await api.call(route.method, where, {}, **who, headers={"content-encoding": "gzip"})
@@ -215,7 +226,7 @@ async def test_every_route_refuses_fields_that_only_the_server_sets(live_sqlite:
             assert answer.json()["code"] in ("VALIDATION_ERROR", "SERVER_ONLY_PROPERTY")
 
     routes = [route for route in await every_route(live_sqlite.api) if route.method != "GET"]
-    await all_of(spring(route, name) for route in routes for name in names)
+    await all_of(spring(route, name) for route in routes if route.path not in OAUTH for name in names)
     assert await live_sqlite.people.is_alive(session)
 
 
@@ -227,13 +238,17 @@ async def test_native_routes_refuse_unknown_fields_and_better_auths_ignore_them(
         *("/list-sessions", "/revoke-session", "/revoke-sessions", "/revoke-other-sessions", "/update-user"),
         *("/two-factor/enable", "/two-factor/verify-totp", "/two-factor/verify-backup-code"),
         *("/two-factor/generate-backup-codes", "/two-factor/get-totp-uri", "/two-factor/disable"),
+        *("/change-email", "/delete-user", "/request-password-reset", "/send-verification-email"),
+        *OAUTH,
     }
 
     async def spring(route: Route) -> None:
         body = body_of(route) | {"somethingElse": {"x": 1}}
         answer = await live_sqlite.api.call(route.method, route.address(), body, bearer=session.token)
         told = "somethingElse" in answer.text
-        is_clients = route.path in clients or route.path.startswith(("/api-key/", "/organization/"))
+        is_clients = route.path in clients or route.path.startswith(
+            ("/api-key/", "/organization/", "/passkey/")
+        )
         assert told is not is_clients, f"{route.name}: {answer.status_code} {answer.text}"
 
     ending = {"/sign-out", "/revoke-sessions", "/sessions", "/revoke-other-sessions"}
@@ -308,12 +323,10 @@ async def test_every_query_survives_every_trap(live: Live) -> None:
 async def test_names_that_would_forge_a_line_of_the_log_do_not(live: Live) -> None:
     """S29: control characters in everything user-supplied; what is shown back is data, not markup or commands."""
     nasty = "\x1b[31mred\r\n2026-01-01 ERROR forged \u2028\u202e\x7f"
-    account = await live.people.sign_up(name=nasty)
-    session = await live.people.sign_in(account)
-    shown = accepted(await live.api.get("/session", bearer=session.token))["user"]["name"]
-    assert shown == nasty.strip()
-    answer = await live.api.post("/api-keys", {"name": nasty}, bearer=session.token)
-    accepted(answer, 201)
+    person = {"email": "nasty@example.com", "name": nasty, "password": "a long enough phrase"}
+    refused(await live.api.post("/sign-up/email", person), 400, "VALIDATION_ERROR")
+    _, session = await live.people.newcomer()
+    refused(await live.api.post("/api-keys", {"name": nasty}, bearer=session.token), 400, "VALIDATION_ERROR")
     headers = {"x-request-id": "forged request id; with blanks", "x-forwarded-for": "6.6.6.6"}
     await live.api.get("/session", bearer=session.token, headers=headers)
     lines = live.served.server.output().splitlines()

@@ -1,4 +1,5 @@
-// better-auth on Node with its two-factor, api-key and admin plugins; everything that it recommends by default is on.
+// better-auth on Node with its two-factor, api-key, admin, bearer and device authorization plugins; everything that it
+// recommends by default is on.
 // Only the coarse limits by address are off: every request here comes from one.
 import { createServer } from "node:http";
 
@@ -6,7 +7,7 @@ import { apiKey } from "@better-auth/api-key";
 import { betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
 import { toNodeHandler } from "better-auth/node";
-import { admin, twoFactor } from "better-auth/plugins";
+import { admin, bearer, deviceAuthorization, twoFactor } from "better-auth/plugins";
 import Database from "better-sqlite3";
 
 const port = Number(process.env.BENCH_PORT);
@@ -24,6 +25,8 @@ const options = {
   plugins: [
     twoFactor({ issuer: "peers" }),
     admin(),
+    bearer(),
+    deviceAuthorization({ verificationUri: "/device" }),
     apiKey({ enableSessionForAPIKeys: true, rateLimit: { enabled: false } }),
   ],
 };

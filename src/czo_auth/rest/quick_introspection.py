@@ -28,6 +28,8 @@ PATH: Final = "/introspect"
 _FORM: Final = b"application/x-www-form-urlencoded"
 # Of the characters of our tokens, none of which a form writes in another way.
 _ONE_TOKEN: Final = re.compile(rb"token=([A-Za-z0-9_.-]{1,4096})")
+# As the framework's JSONResponse writes it.
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _NOT_PLAIN: Final = frozenset({b"origin", b"cookie", b"transfer-encoding", b"expect", b"x-api-key"})
 """Headers with which more is to be done than is done here."""
 
@@ -110,9 +112,7 @@ class QuickIntrospection:
             )
         except Refusal:
             return None
-        # As the framework's JSONResponse writes it.
-        shaped = introspection_answer(active, runtime)
-        return json.dumps(shaped, ensure_ascii=False, separators=(",", ":")).encode()
+        return _ENCODE(introspection_answer(active, runtime)).encode()
 
 
 def _length(scope: Scope) -> bytes:
