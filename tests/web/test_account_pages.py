@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from czo_auth.core.events.types import AUDIT_MEANINGS, EVENT_MEANINGS
+from czo_auth.translations import shipped
 from tests.contract.acting import create_key
 from tests.contract.api import SESSION_COOKIE
 from tests.contract.databases import SqliteDatabases
@@ -68,6 +70,14 @@ async def test_ones_own_activity_is_readable_and_nobody_elses(pages: Pages) -> N
     assert "Clés" not in text
     french = (await pages.get("/activity", session=again, accept_language="fr")).text
     assert "Clé d’API créée" in french
+
+
+def test_whatever_can_happen_to_an_account_has_words() -> None:
+    others = ("auth.audit.", "auth.backup.", "auth.events.", "auth.webhook.")
+    others += ("auth.apikey.leak_reported", "auth.user.deleted")
+    actions = {action for action in EVENT_MEANINGS | AUDIT_MEANINGS if not action.startswith(others)}
+    keys = {f"activity.{action.removeprefix('auth.').replace('.', '_')}" for action in actions}
+    assert not keys - set(shipped()["en"].entries)
 
 
 async def test_a_deletion_names_what_ends(pages: Pages) -> None:
