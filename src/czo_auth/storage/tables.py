@@ -509,7 +509,9 @@ class Tables:
             Column("created_at", Instant, nullable=False),
             Column("updated_at", Instant, nullable=False),
         )
-        Index(None, self.service_accounts.c.organization_id, self.service_accounts.c.created_at)
+        # Named here: with the longest prefix, the name by the columns would not fit into 63 bytes.
+        accounts = self.service_accounts.c
+        Index(f"{self.prefix}service_accounts_newest_ix", accounts.organization_id, accounts.created_at)
 
     def _add_api_keys(self) -> None:
         # No foreign key on the organization: a key keeps the id of one that is gone, and is refused for it.
@@ -556,7 +558,7 @@ class Tables:
         Index(None, keys.user_id, keys.created_at)
         Index(None, keys.user_id, keys.expires_at)
         Index(None, keys.organization_id, keys.created_at)
-        Index(None, keys.service_account_id, keys.created_at)
+        Index(f"{self.prefix}api_keys_service_account_ix", keys.service_account_id, keys.created_at)
         Index(None, keys.created_by)
         self.api_key_usage = self._table(
             "api_key_usage",

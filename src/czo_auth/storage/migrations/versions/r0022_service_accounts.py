@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("updated_at", TIME, nullable=False),
     )
-    op.create_index(f"{accounts}_organization_id_created_at_ix", accounts, ["organization_id", "created_at"])
+    op.create_index(f"{accounts}_newest_ix", accounts, ["organization_id", "created_at"])
     with op.batch_alter_table(keys) as table:
         table.alter_column("user_id", existing_type=ID, nullable=True)
         table.alter_column("actor_type", existing_type=sa.Text(), nullable=True)
@@ -48,6 +48,6 @@ def upgrade() -> None:
         table.create_foreign_key(
             f"{keys}_service_account_id_fk", accounts, ["service_account_id"], ["id"], ondelete="CASCADE"
         )
-        table.create_index(f"{keys}_service_account_id_created_at_ix", ["service_account_id", "created_at"])
+        table.create_index(f"{keys}_service_account_ix", ["service_account_id", "created_at"])
         table.create_index(f"{keys}_created_by_ix", ["created_by"])
     op.execute(f"UPDATE {keys} SET created_by = user_id")  # noqa: S608 - the prefix was checked
