@@ -207,3 +207,20 @@ async def test_json_lines_bring_everything_that_a_database_does(shell: Shell, tm
     }
     assert [note["id"] for note in report["notes"]][-2:] == ["line 3", "line 4"]
     assert digest not in json.dumps(report)
+
+
+@pytest.mark.deep
+def test_accounts_come_into_postgresql_as_into_sqlite(postgres_url: str, tmp_path: Path) -> None:
+    key = {"AUTH_ENCRYPTION_KEY": "k1:NZ8cLu1Mn0ZQxkLgJgyE4M2QUjwpfHYGvPHGYlqUKxg="}
+    shell = Shell(tmp_path / "data", env=key | {"CZO_AUTH_DATABASE_URL": postgres_url})
+    shell.run("migrate")
+    for source in ("better-auth", "django-allauth"):
+        folder = tmp_path / source
+        folder.mkdir()
+        made = kept(source, folder)
+        tried = import_from(shell, source, made, "--dry-run")
+        first = import_from(shell, source, made)
+        assert first["counts"] == tried["counts"]
+        assert first["counts"]["totp"]["imported"] > 0
+        again = import_from(shell, source, made)
+        assert {counts["imported"] for counts in again["counts"].values()} == {0}

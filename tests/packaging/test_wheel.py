@@ -35,7 +35,8 @@ COMMAND_SECONDS = 180
 # What belongs to frameworks and extras that a plain installation does not have.
 NOT_EVERYWHERE = (
     *("integrations.django", "integrations.flask", "integrations.litestar", "testing.plugin"),
-    *("delivery.nats", "delivery.rabbitmq", "crypto.passkeys"),
+    *("integrations.mcp.fastmcp", "integrations.mcp.sdk"),
+    *("delivery.nats", "delivery.rabbitmq"),
 )
 IMPORT_ALL = """
 import importlib, pkgutil, sys, czo_auth
