@@ -31,7 +31,7 @@ from tests.contract.test_faults import ENV
 from tests.faults.books import losses_of
 from tests.faults.test_kills import is_whole, still_counts
 from tests.faults.users import Person, Users
-from tests.faults.walk import walk
+from tests.faults.walk import BOUND_SECONDS, walk
 from tests.support.fleet import Fleet
 from tests.support.nats import NatsServer
 from tests.support.nginx import PROGRAM as NGINX
@@ -79,7 +79,7 @@ async def test_every_step_works_on_all_machines_and_every_event_arrives_everywhe
 ) -> None:
     env = ENV | {
         "CZO_AUTH_DATABASE_DIRECT_URL": machines.url,
-        "CZO_AUTH_CACHE_SECONDS": "5",
+        "CZO_AUTH_CACHE_SECONDS": str(BOUND_SECONDS),
         "CZO_AUTH_NATS_URL": machines.nats.url,
         "CZO_AUTH_WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
         "CZO_AUTH_API_KEY_LIMIT": "100000",
