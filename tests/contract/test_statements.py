@@ -20,8 +20,8 @@ from tests.contract.deployments import Timed
 pytestmark = pytest.mark.each_database
 
 _SQLITE = {
-    "sign in": 4,
-    "second factor": 16,
+    "sign in": 5,
+    "second factor": 17,
     "refresh": 6,
     "create a key": 9,
     "use a key": 0,
@@ -70,7 +70,10 @@ async def stop_what_works_beside(timed: Timed) -> None:
     assert runtime._dispatching is not None
     runtime._dispatcher.stop()
     await runtime._dispatching
-    await runtime._background.finish()
+    repeating: set[asyncio.Task[None]] = runtime._background._repeating  # type: ignore[attr-defined]
+    for task in repeating:
+        task.cancel()
+    await asyncio.gather(*repeating, return_exceptions=True)
 
 
 async def test_busy_operations_send_no_more_statements_than_before(timed: Timed) -> None:
