@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
@@ -109,9 +110,18 @@ def _note_done(folder: Path, wanted: tuple[str, ...] | list[str], result: Path) 
 
 
 def _run(command: list[str], *, folder: Path | None = None) -> bool:
+    # Where Node came with its headers, what is compiled uses them instead of fetching some.
+    prefix = Path(node_program()).parent.parent
+    headers = {"npm_config_nodedir": str(prefix)} if (prefix / "include/node/node.h").exists() else {}
     try:
         ran = subprocess.run(
-            command, cwd=folder, timeout=_MINUTES * 60, capture_output=True, text=True, check=False
+            command,
+            cwd=folder,
+            env={**os.environ, **headers},
+            timeout=_MINUTES * 60,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         print(f"not available: {error}", file=sys.stderr)
