@@ -72,7 +72,8 @@ async def status(call: CurrentRequest) -> Response:
             "methods": list(state.methods),
             "passkeys": state.passkeys,
             "twoFactorDueAt": format_timestamp_or_none(state.due_at),
-            "renewBy": format_timestamp_or_none(state.renew_by),
+            # Only an imported secret has a term.
+            **({} if state.renew_by is None else {"renewBy": format_timestamp(state.renew_by)}),
         }
     )
 

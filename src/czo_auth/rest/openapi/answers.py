@@ -68,6 +68,7 @@ ANSWERS: Final[dict[str, Schema]] = {
     "GET /user/export": _EXPORT,
     # two factors
     "GET /two-factor": plain(
+        {"renewBy": r.TIME},
         enabled=r.FLAG,
         pending=r.FLAG,
         requiredByPolicy=r.FLAG,
@@ -76,7 +77,6 @@ ANSWERS: Final[dict[str, Schema]] = {
         methods=r.METHODS,
         passkeys=r.COUNT,
         twoFactorDueAt=optional(r.TIME),
-        renewBy=optional(r.TIME),
     ),
     "POST /two-factor/enable": plain(
         method={"const": "totp"},
