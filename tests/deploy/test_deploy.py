@@ -212,6 +212,7 @@ def environment(
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 def test_image_migrates_serves_behind_nginx_and_is_found_healthy(
     image: Path, environment: tuple[dict[str, str], NatsServer], tmp_path: Path

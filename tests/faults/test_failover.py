@@ -21,7 +21,7 @@ from tests.faults.users import Person, Users
 from tests.support.postgres import SUPERUSER, PostgresServer, Replica
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
 DATABASE = "shop"
 DOWN_SECONDS = 2.0
 

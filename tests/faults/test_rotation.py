@@ -21,7 +21,11 @@ from tests.faults.users import Person, Users
 from tests.support.fleet import Fleet
 from tests.support.nginx import PROGRAM
 
-pytestmark = [pytest.mark.deep, pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed")]
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed"),
+]
 
 K1 = "k1:NZ8cLu1Mn0ZQxkLgJgyE4M2QUjwpfHYGvPHGYlqUKxg="
 K2 = "k2:mY2H5yqL0c9vPnZk3nq6u8mJY0cQm2kqVYx2QzLrM7o="

@@ -42,6 +42,7 @@ from tests.support.receiver import Receiver
 
 pytestmark = [
     pytest.mark.deep,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(NGINX is None or PGBOUNCER is None, reason="nginx or PgBouncer is not installed"),
 ]
 ON_EACH = 2

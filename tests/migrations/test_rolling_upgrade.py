@@ -26,7 +26,11 @@ from tests.migrations.versions import NEXT, earlier_version, next_version
 from tests.support.fleet import Fleet
 from tests.support.nginx import PROGRAM
 
-pytestmark = [pytest.mark.deep, pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed")]
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed"),
+]
 
 FIRST = "0afd699"
 """Its audit records are of another version: it cannot run beside this program."""
