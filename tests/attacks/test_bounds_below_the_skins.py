@@ -18,7 +18,7 @@ from czo_auth.core.fields import checked_image, checked_metadata, checked_name
 from czo_auth.core.flows.administration.import_users import ImportUsers, KnownUser
 from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
-from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
+from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.core.principal import Principal

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from czo_auth import Auth, Settings
 from czo_auth.core.context import Context
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
-from czo_auth.core.flows.organizations.manage import NewOrganization
+from czo_auth.core.flows.organizations.changes import NewOrganization
 from czo_auth.core.flows.sessions.issue import issue_session
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Organization

@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT, SERVICE
-from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
+from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.two_factor import PreviewedRule, Proof
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ROLE, MAX_SLUG
 from czo_auth.core.organizations.two_factor import MAX_GRACE_DAYS
@@ -198,7 +198,7 @@ async def list_members(
     organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.MemberList:
     """The members, oldest first. An API key sees no addresses."""
-    page = await call.runtime.manage_organizations.list_members(
+    page = await call.runtime.manage_members.list_members(
         organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
     return records.MemberList.of(page)
@@ -209,7 +209,7 @@ async def change_role(
     organization_id: str, user_id: str, body: ChangeRoleRequest, call: CurrentRequest
 ) -> records.MemberAnswer:
     """Give a member another role: owner, admin, member or viewer, none above the caller's own."""
-    changed = await call.runtime.manage_organizations.change_role(
+    changed = await call.runtime.manage_members.change_role(
         organization_id, user_id, role=body.role, context=call.context
     )
     return records.MemberAnswer.of(changed)
@@ -224,7 +224,7 @@ async def remove_member(
 
     Where there are such keys, the answer names them unless `confirm` is true. Keys of service accounts live on.
     """
-    await call.runtime.manage_organizations.remove_member(
+    await call.runtime.manage_members.remove_member(
         organization_id, user_id, confirms=body.confirm, context=call.context
     )
     return no_content()

@@ -43,6 +43,7 @@ from czo_auth.core.flows.devices.authorize import AuthorizeDevice
 from czo_auth.core.flows.idempotency import IdempotentRequests
 from czo_auth.core.flows.organizations.invitations import Invitations
 from czo_auth.core.flows.organizations.manage import ManageOrganizations
+from czo_auth.core.flows.organizations.members import ManageMembers
 from czo_auth.core.flows.organizations.operate import OperateOrganizations
 from czo_auth.core.flows.organizations.two_factor import OrganizationFactors
 from czo_auth.core.flows.passkeys.manage import ManagePasskeys
@@ -282,6 +283,7 @@ class Runtime:
         self.report_leak = ReportLeak(services)
         self.idempotency = IdempotentRequests(services)
         self.manage_organizations = ManageOrganizations(services)
+        self.manage_members = ManageMembers(services)
         self.organization_factors = OrganizationFactors(services)
         self.remind_holders = RemindHolders(services)
         self.manage_service_accounts = ManageServiceAccounts(services)

@@ -14,7 +14,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import Refusal
 from czo_auth.core.events.types import AuditRecord, Event
 from czo_auth.core.flows.api_keys.new_key import CreatedApiKey, NewApiKey
-from czo_auth.core.flows.organizations.manage import NewOrganization
+from czo_auth.core.flows.organizations.changes import NewOrganization
 from czo_auth.core.flows.sessions.issue import issue_session
 from czo_auth.core.ids import new_id
 from czo_auth.core.mail import MailMessage
@@ -67,6 +67,7 @@ class Deployment:
         self.postbox = postbox
         self.transactions = runtime.services.transactions
         self.organizations = runtime.manage_organizations
+        self.members = runtime.manage_members
         self.invitations = runtime.invitations
 
     async def user(self, name: str, *, email: str | None = None, email_verified: bool = False) -> User:

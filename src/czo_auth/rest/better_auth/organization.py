@@ -15,8 +15,8 @@ from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core import errors
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.errors import Refusal
+from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.invitations import NewInvitation, ReceivedInvitation
-from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_MEMBERS, MAX_OFFSET, MAX_PAGE
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.paging import PageQuery
@@ -344,7 +344,7 @@ async def list_members(
     """The members of an organization, by default the active one."""
     with _named_for("list-members"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
-        page = await call.runtime.manage_organizations.list_members(
+        page = await call.runtime.manage_members.list_members(
             chosen, PageQuery(limit=MAX_MEMBERS), context=call.context
         )
         members = list(page.items)
@@ -387,7 +387,7 @@ async def get_active_member_role(
     """The role of a member, by default the caller's in the active organization."""
     with _named_for("get-active-member-role"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
-        found = await call.runtime.manage_organizations.get_member(
+        found = await call.runtime.manage_members.get_member(
             chosen, user_id or call.principal.require_user(), context=call.context
         )
     return JSONResponse({"role": found.role})
@@ -398,7 +398,7 @@ async def update_member_role(body: ClientChangeRoleRequest, call: CurrentRequest
     """Give a member another role."""
     chosen = _active(call, body.organization_id)
     with _named_for("update-member-role"):
-        changed = await call.runtime.manage_organizations.change_role(
+        changed = await call.runtime.manage_members.change_role(
             chosen, body.member_id, named_by="member_id", role=_one_role(body.role), context=call.context
         )
     return JSONResponse(records.Member.of(changed).dump())
@@ -409,7 +409,7 @@ async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -
     """Remove a member, named by membership or address."""
     chosen = _active(call, body.organization_id)
     with _named_for("remove-member"):
-        removed = await call.runtime.manage_organizations.remove_member(
+        removed = await call.runtime.manage_members.remove_member(
             chosen,
             body.member_id_or_email,
             named_by="email" if "@" in body.member_id_or_email else "member_id",
@@ -422,7 +422,7 @@ async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -
 async def leave(body: ClientOrganizationRequest, call: CurrentRequest) -> Response:
     """Leave an organization."""
     with _named_for("leave"):
-        left = await call.runtime.manage_organizations.leave(body.organization_id, context=call.context)
+        left = await call.runtime.manage_members.leave(body.organization_id, context=call.context)
     return JSONResponse(records.Member.of(left).dump())
 
 

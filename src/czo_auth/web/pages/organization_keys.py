@@ -90,7 +90,7 @@ async def preview_removal(page: PageRequest) -> Response:
     """Show which keys removing a member would stop."""
     call, organization_id = page.call, page.id("id")
     seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
-    member, keys = await call.runtime.manage_organizations.list_keys_that_would_end(
+    member, keys = await call.runtime.manage_members.list_keys_that_would_end(
         organization_id, page.id("user"), context=call.context
     )
     return page.show("remove_member.html", organization=seen.organization, member=member, keys=keys)

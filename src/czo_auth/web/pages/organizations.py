@@ -6,8 +6,8 @@ from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.errors import EmailNotVerified, MemberHasApiKeys, ValidationFailed
+from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.invitations import NewInvitation
-from czo_auth.core.flows.organizations.manage import NewOrganization, OrganizationChanges
 from czo_auth.core.limits import MAX_EMAIL, MAX_PAGE, MAX_ROLE, MAX_SLUG, MAX_TOKEN
 from czo_auth.core.organizations import roles
 from czo_auth.web.pages.shown_once import Secret, act_once
@@ -103,7 +103,7 @@ async def change_key_lives(page: PageRequest) -> Response:
 async def change_role(page: PageRequest) -> Response:
     """Give a member another role."""
     call = page.call
-    await call.runtime.manage_organizations.change_role(
+    await call.runtime.manage_members.change_role(
         page.id("id"), page.id("user"), role=page.form.text("role", most=MAX_ROLE), context=call.context
     )
     return page.go(f"/organizations/{page.id('id')}", done="role_changed")
@@ -114,7 +114,7 @@ async def remove_member(page: PageRequest) -> Response:
     """Remove a member; where keys would stop by it, show them first."""
     call, organization_id, user_id = page.call, page.id("id"), page.id("user")
     try:
-        await call.runtime.manage_organizations.remove_member(
+        await call.runtime.manage_members.remove_member(
             organization_id, user_id, confirms="confirmed" in page.form, context=call.context
         )
     except MemberHasApiKeys:
@@ -126,7 +126,7 @@ async def remove_member(page: PageRequest) -> Response:
 async def leave(page: PageRequest) -> Response:
     """Leave."""
     call = page.call
-    await call.runtime.manage_organizations.leave(page.id("id"), context=call.context)
+    await call.runtime.manage_members.leave(page.id("id"), context=call.context)
     return page.go("/organizations", done="organization_left")
 
 

@@ -16,7 +16,7 @@ from czo_auth.core.errors import InvalidApiKey, StorageUnavailable
 from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
-from czo_auth.core.flows.organizations.manage import OrganizationChanges
+from czo_auth.core.flows.organizations.changes import OrganizationChanges
 from czo_auth.core.mail import MailMessage
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.principal import Principal

@@ -85,7 +85,7 @@ def cancel(
 def remove(
     deployment: Deployment, by: Principal, organization: Organization, of: Principal
 ) -> Awaitable[object]:
-    return deployment.organizations.remove_member(organization.id, of.user_id, context=from_here(NOW).of(by))
+    return deployment.members.remove_member(organization.id, of.user_id, context=from_here(NOW).of(by))
 
 
 # --- inviting --------------------------------------------------------------------------------------------------------

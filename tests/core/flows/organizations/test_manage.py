@@ -23,7 +23,8 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.events import types
-from czo_auth.core.flows.organizations.manage import ManageOrganizations, NewOrganization, OrganizationChanges
+from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
+from czo_auth.core.flows.organizations.manage import ManageOrganizations
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Organization, OrganizationPolicy
 from czo_auth.core.principal import Principal
@@ -40,7 +41,7 @@ def by(principal: Principal) -> Context:
 def change_role(
     deployment: Deployment, by: Principal, organization: Organization, of: Principal, role: str
 ) -> Awaitable[object]:
-    return deployment.organizations.change_role(
+    return deployment.members.change_role(
         organization.id, of.user_id, role=role, context=from_here(NOW).of(by)
     )
 
@@ -48,7 +49,7 @@ def change_role(
 def remove(
     deployment: Deployment, by: Principal, organization: Organization, of: Principal
 ) -> Awaitable[object]:
-    return deployment.organizations.remove_member(organization.id, of.user_id, context=from_here(NOW).of(by))
+    return deployment.members.remove_member(organization.id, of.user_id, context=from_here(NOW).of(by))
 
 
 def update(
@@ -187,8 +188,8 @@ async def test_stranger_cannot_tell_an_organization_from_none(deployment: Deploy
         lambda of: deployment.organizations.get(of.id, context=by(stranger)),
         lambda of: deployment.organizations.get_full(of.id, context=by(stranger)),
         lambda of: deployment.organizations.get_by_slug(of.slug, context=by(stranger)),
-        lambda of: deployment.organizations.list_members(of.id, context=by(stranger)),
-        lambda of: deployment.organizations.get_member(of.id, ada.user_id, context=by(stranger)),
+        lambda of: deployment.members.list_members(of.id, context=by(stranger)),
+        lambda of: deployment.members.get_member(of.id, ada.user_id, context=by(stranger)),
         lambda of: deployment.organizations.has_permissions(
             of.id, ["organization:read"], context=by(stranger)
         ),
@@ -197,7 +198,7 @@ async def test_stranger_cannot_tell_an_organization_from_none(deployment: Deploy
         lambda of: delete(deployment, stranger, of),
         lambda of: change_role(deployment, stranger, of, ada, "viewer"),
         lambda of: remove(deployment, stranger, of, ada),
-        lambda of: deployment.organizations.leave(of.id, context=from_here(NOW).of(stranger)),
+        lambda of: deployment.members.leave(of.id, context=from_here(NOW).of(stranger)),
     ]
     unknown = [replace(acme, id=new_id(NOW), slug="nothing"), replace(acme, id="not-an-id", slug="no slug")]
 
@@ -220,24 +221,21 @@ async def test_viewer_sees_the_organization_and_no_members(deployment: Deploymen
     member = await deployment.member(acme, "mel", "member")
 
     with pytest.raises(Forbidden):
-        await deployment.organizations.list_members(acme.id, context=by(viewer))
+        await deployment.members.list_members(acme.id, context=by(viewer))
     with pytest.raises(Forbidden):
-        await deployment.organizations.get_member(acme.id, ada.user_id, context=by(viewer))
-    assert (
-        await deployment.organizations.get_member(acme.id, viewer.user_id, context=by(viewer))
-    ).role == "viewer"
+        await deployment.members.get_member(acme.id, ada.user_id, context=by(viewer))
+    assert (await deployment.members.get_member(acme.id, viewer.user_id, context=by(viewer))).role == "viewer"
     full = await deployment.organizations.get_full(acme.id, context=by(viewer))
     assert [each.user_id for each in full.members] == [viewer.user_id]
     assert {
-        each.user_id
-        for each in (await deployment.organizations.list_members(acme.id, context=by(member))).items
+        each.user_id for each in (await deployment.members.list_members(acme.id, context=by(member))).items
     } == {
         ada.user_id,
         viewer.user_id,
         member.user_id,
     }
     with pytest.raises(UnknownMember):
-        await deployment.organizations.get_member(
+        await deployment.members.get_member(
             acme.id, (await deployment.person("eve")).user_id, context=by(member)
         )
 
@@ -264,11 +262,11 @@ async def test_scoped_key_reads_its_own_organization_only(deployment: Deployment
 
     assert [of.id for of, _ in (await deployment.organizations.list(machine)).items] == [acme.id]
     assert (await deployment.organizations.get(acme.id, context=by(machine))).organization == acme
-    assert (await deployment.organizations.list_members(acme.id, context=by(machine))).total == 1
+    assert (await deployment.members.list_members(acme.id, context=by(machine))).total == 1
     for act in (
         deployment.organizations.get,
         deployment.organizations.get_full,
-        deployment.organizations.list_members,
+        deployment.members.list_members,
     ):
         with pytest.raises(OrganizationScopeMismatch):
             await act(other.id, context=by(machine))
@@ -481,13 +479,13 @@ async def test_last_owner_stays_owner(deployment: Deployment) -> None:
     with pytest.raises(LastOwner):
         await remove(deployment, ada, acme, ada)
     with pytest.raises(LastOwner):
-        await deployment.organizations.leave(acme.id, context=from_here(NOW).of(ada))
+        await deployment.members.leave(acme.id, context=from_here(NOW).of(ada))
     with pytest.raises(LastOwner):
         await change_role(deployment, ada, acme, ada, "admin")
     assert await deployment.role_of(acme, ada) == "owner"
 
     await change_role(deployment, ada, acme, bob, "owner")
-    await deployment.organizations.leave(acme.id, context=from_here(NOW).of(ada))
+    await deployment.members.leave(acme.id, context=from_here(NOW).of(ada))
     assert await deployment.role_of(acme, ada) is None
     with pytest.raises(LastOwner):
         await change_role(deployment, bob, acme, bob, "viewer")
@@ -599,11 +597,11 @@ async def test_member_can_be_named_by_membership_or_address(deployment: Deployme
     member = await deployment.join(acme, bob, "member")
     await deployment.join(acme, eve, "member")
 
-    changed = await deployment.organizations.change_role(
+    changed = await deployment.members.change_role(
         acme.id, member.id, role="viewer", named_by="member_id", context=from_here(NOW).of(ada)
     )
     assert (changed.user_id, changed.role) == (bob.user_id, "viewer")
-    removed = await deployment.organizations.remove_member(
+    removed = await deployment.members.remove_member(
         acme.id, " EVE@Example.com", named_by="email", context=from_here(NOW).of(ada)
     )
     assert removed.user_id == eve.user_id
@@ -616,6 +614,6 @@ async def test_membership_of_another_organization_is_unknown_here(deployment: De
 
     for named_by, text in (("member_id", member.id), ("user_id", member.user_id), ("email", member.email)):
         with pytest.raises(UnknownMember):
-            await deployment.organizations.remove_member(
+            await deployment.members.remove_member(
                 acme.id, text, named_by=named_by, context=from_here(NOW).of(ada)
             )

@@ -1,66 +1,46 @@
-"""Organizations as their members see them: found, read, change, leave; and what members do to each other."""
+"""Organizations as their members see them: create, read, change, delete, act in."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
-from czo_auth.core.api_keys.key import OwnedApiKey
-from czo_auth.core.api_keys.lifetime import checked_days
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     CannotFoundOrganization,
-    Forbidden,
     InvalidToken,
-    RoleAboveOwn,
     SlugTaken,
     UnknownOrganization,
-    UnknownRole,
 )
-from czo_auth.core.events import types
 from czo_auth.core.events.types import ORGANIZATION_DELETED, ORGANIZATION_UPDATED
-from czo_auth.core.fields import checked_image, checked_metadata, checked_name
 from czo_auth.core.flows.api_keys.expiry import shorten_lives
 from czo_auth.core.flows.api_keys.revoke import revoke_keys
-from czo_auth.core.flows.demanded_factor import check_factor, lacks_demanded_factor
+from czo_auth.core.flows.demanded_factor import lacks_demanded_factor
+from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges, apply_changes
 from czo_auth.core.flows.organizations.create import (
     checked_slug,
     create_organization,
 )
 from czo_auth.core.flows.organizations.membership import (
-    MemberKey,
     Membership,
     SeenOrganization,
     acts_in,
-    check_no_keys,
     dismiss,
-    find_member,
-    keep_an_owner,
-    keys_of_member,
-    known_member,
     lock_organization,
     record,
-    remove_member,
     see_invitations,
     see_organization,
     session_of,
     shown_member,
     view_organization,
 )
-from czo_auth.core.flows.organizations.owners import tell_of_made_keys
 from czo_auth.core.flows.organizations.two_factor import (
-    POLICY_FIELDS,
-    Proof,
     check_policy_change,
-    checked_grace_days,
 )
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import is_id
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_PAGE
-from czo_auth.core.mail import MailDraft
-from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Position, page_of
 from czo_auth.core.principal import Principal
@@ -84,51 +64,11 @@ class FullOrganization:
     invitations: Sequence[Invitation]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewOrganization:
-    """
-    What a user says about an organization to be founded.
-
-    Attributes:
-        slug: Made from the name when None.
-        activates: Whether it becomes the active one of the founder's session.
-    """
-
-    name: str
-    slug: str | None = None
-    logo: str | None = None
-    metadata: Mapping[str, object] | None = None
-    activates: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrganizationChanges:
-    """What a member changes on an organization; *given* names the fields that were sent."""
-
-    given: frozenset[str]
-    name: str | None = None
-    slug: str | None = None
-    logo: str | None = None
-    metadata: Mapping[str, object] | None = None
-    api_key_max_days: int | None = None
-    api_key_unused_days: int | None = None
-    require_two_factor_from: datetime | None = None
-    two_factor_grace_days: int | None = None
-    proof: Proof = field(default_factory=Proof)
-
-    @property
-    def change_policy(self) -> bool:
-        """Whether they change what factors members need."""
-        return not POLICY_FIELDS.isdisjoint(self.given)
-
-
 class ManageOrganizations:
     """
-    What users do with organizations.
+    What users do with organizations; what members do to each other is `ManageMembers`.
 
-    Nobody grants, changes or removes a role above their own, and an organization keeps an owner. A step that changes
-    members holds the organization's row first and the users' rows second, so that of two owners who remove each other
-    one stays, and nobody waits in a circle.
+    A step that changes an organization holds its row, before any user's, so that nobody waits in a circle.
     """
 
     def __init__(self, services: Services) -> None:
@@ -352,7 +292,7 @@ class ManageOrganizations:
             held.require("organization:update")
             if verified is not None:
                 check_policy_change(held, verified.consume(tx), from_=from_)
-            changed = _apply(held.organization, changes)
+            changed = apply_changes(held.organization, changes)
             if changed == held.organization:
                 return held
             changed = replace(changed, updated_at=tx.now)
@@ -377,7 +317,7 @@ class ManageOrganizations:
         if user is None:
             raise InvalidToken
         check_policy_change(seen, user, from_=changes.require_two_factor_from)
-        _apply(seen.organization, changes)
+        apply_changes(seen.organization, changes)
 
     async def delete(self, organization_id: str, *, context: Context) -> Organization:
         """
@@ -425,183 +365,6 @@ class ManageOrganizations:
         session_id = session_of(principal)
         await self._services.transactions.run(lambda tx: tx.sessions.set_organization(session_id, None))
 
-    # --- members -----------------------------------------------------------------------------------------------------
-    async def list_members(
-        self, organization_id: str, page: PageQuery = FIRST_PAGE, *, context: Context
-    ) -> Page[Member]:
-        """
-        List the members, oldest first.
-
-        Raises:
-            UnknownOrganization, OrganizationScopeMismatch: As ``get``.
-            Forbidden: The caller's role may not.
-            ValidationFailed: By the cursor.
-        """
-        principal, after = context.caller, page.position
-
-        def read_members(tx: Transaction) -> Page[Member]:
-            view_organization(tx, principal, organization_id).require("member:read")
-            found = tx.organizations.list_members(organization_id, after=after, limit=page.limit + 1)
-            members = [shown_member(principal, member) for member in found]
-            total = tx.organizations.count_members(organization_id)
-            return page_of(members, page, total=total, position=lambda each: (each.created_at, each.id))
-
-        return await self._services.transactions.read(read_members, context)
-
-    async def get_member(self, organization_id: str, user_id: str, *, context: Context) -> Member:
-        """
-        Read one member; everybody may read themselves.
-
-        Raises:
-            UnknownOrganization, OrganizationScopeMismatch: As ``get``.
-            UnknownMember: Nobody there has this user id.
-            Forbidden: The caller's role may not.
-        """
-
-        principal = context.caller
-
-        def read_member(tx: Transaction) -> Member:
-            seen = see_organization(tx, principal, organization_id)
-            if user_id == principal.user_id:
-                return seen.member
-            seen.require("member:read")
-            found = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
-            return shown_member(principal, found)
-
-        return await self._services.transactions.read(read_member, context)
-
-    async def change_role(
-        self,
-        organization_id: str,
-        member: str,
-        *,
-        role: str,
-        context: Context,
-        named_by: MemberKey = "user_id",
-    ) -> Member:
-        """
-        Give a member another role. API keys stay: what the role no longer allows stops counting by itself (S17).
-
-        Raises:
-            UnknownRole: There is no such role.
-            UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
-            Forbidden: The present or the new role stands above the caller's own, or that may change nobody.
-            LastOwner: Nobody would own the organization.
-        """
-        principal = context.caller
-        if not roles.is_role(role):
-            raise UnknownRole(details=(("role", UnknownRole.message),))
-
-        def set_role(tx: Transaction) -> tuple[Member, Sequence[MailDraft]]:
-            held = lock_organization(tx, principal, organization_id)
-            held.require("member:update")
-            found = known_member(find_member(tx, organization_id, member, named_by=named_by))
-            if held.stands_below(found.role):
-                raise Forbidden
-            if held.stands_below(role):
-                raise RoleAboveOwn
-            if found.role == role:
-                return found, ()
-            keep_an_owner(tx, found)
-            tx.organizations.set_role(organization_id, found.user_id, role=role)
-            details = {"role": role, "previousRole": found.role}
-            record(tx, types.ROLE_CHANGED, found, details=details)
-            is_demoted = roles.outranks(role, found.role)
-            mails = self._told_of_made_keys(tx, held.organization, found) if is_demoted else ()
-            return replace(found, role=role), mails
-
-        changed, mails = await self._services.transactions.run(set_role, context)
-        self._post(mails)
-        return changed
-
-    async def remove_member(
-        self,
-        organization_id: str,
-        member: str,
-        *,
-        context: Context,
-        named_by: MemberKey = "user_id",
-        confirms: bool = True,
-    ) -> Member:
-        """
-        Remove a member, whose API keys for the organization end; everybody may remove themselves.
-
-        Keys of service accounts that they made live on, and the owners are told of them.
-
-        Args:
-            confirms: Whether the caller knows that API keys of the member end by it.
-
-        Raises:
-            MemberHasApiKeys: There are such keys, and nobody confirmed it; ``details`` names them.
-            UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
-            Forbidden: The member's role stands above the caller's own, or that may remove nobody.
-            LastOwner: Nobody would own the organization.
-        """
-        principal = context.caller
-
-        def end_membership(tx: Transaction) -> tuple[Member, Sequence[MailDraft]]:
-            held = lock_organization(tx, principal, organization_id, admits_due=True)
-            found = find_member(tx, organization_id, member, named_by=named_by)
-            leaves = found is not None and found.user_id == principal.user_id
-            if not leaves:
-                check_factor(tx, held.member)
-                held.require("member:delete")
-            found = known_member(found)
-            if held.stands_below(found.role):
-                raise Forbidden
-            keep_an_owner(tx, found)
-            if not confirms:
-                check_no_keys(tx, found)
-            remove_member(tx, found, reason="left" if leaves else "removed")
-            return found, self._told_of_made_keys(tx, held.organization, found)
-
-        removed, mails = await self._services.transactions.run(end_membership, context)
-        self._post(mails)
-        return removed
-
-    def _told_of_made_keys(
-        self, tx: Transaction, organization: Organization, member: Member
-    ) -> Sequence[MailDraft]:
-        return tell_of_made_keys(tx, self._services, organization, member.user_id, name=member.name)
-
-    def _post(self, mails: Sequence[MailDraft]) -> None:
-        for mail in mails:
-            self._services.background.post(mail)
-
-    async def list_keys_that_would_end(
-        self, organization_id: str, user_id: str, *, context: Context
-    ) -> tuple[Member, Sequence[OwnedApiKey]]:
-        """
-        Read a member and those of their API keys that removing them would end.
-
-        Raises:
-            UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
-            Forbidden: The caller may not remove them.
-        """
-        principal = context.caller
-
-        def read_keys(tx: Transaction) -> tuple[Member, Sequence[OwnedApiKey]]:
-            seen = see_organization(tx, principal, organization_id)
-            if user_id != principal.user_id:
-                seen.require("member:delete")
-            member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
-            if seen.stands_below(member.role):
-                raise Forbidden
-            return member, keys_of_member(tx, member)
-
-        return await self._services.transactions.read(read_keys, context)
-
-    async def leave(self, organization_id: str, *, context: Context) -> Member:
-        """
-        Remove the caller.
-
-        Raises:
-            UnknownOrganization: There is none, or the caller is not in it.
-            LastOwner: Nobody would own the organization.
-        """
-        principal = context.caller
-        return await self.remove_member(organization_id, principal.require_user(), context=context)
-
 
 def delete_held_organization(tx: Transaction, organization: Organization, by: Member) -> None:
     """Delete an organization with its members, invitations and keys, and record it. Call it with it held."""
@@ -643,26 +406,3 @@ def _shown_invitations(tx: Transaction, principal: Principal, seen: SeenOrganiza
     if principal.kind != "session" or not isinstance(seen, Membership) or not seen.may("invitation:read"):
         return []
     return see_invitations(tx, principal, seen).items
-
-
-def _apply(organization: Organization, changes: OrganizationChanges) -> Organization:
-    given = changes.given
-    return replace(
-        organization,
-        name=checked_name(changes.name or "") if "name" in given else organization.name,
-        slug=checked_slug(changes.slug or "") if "slug" in given else organization.slug,
-        logo=checked_image(changes.logo, field="logo") if "logo" in given else organization.logo,
-        metadata=checked_metadata(changes.metadata) if "metadata" in given else organization.metadata,
-        api_key_max_days=checked_days(changes.api_key_max_days, field="apiKeyMaxDays")
-        if "api_key_max_days" in given
-        else organization.api_key_max_days,
-        api_key_unused_days=checked_days(changes.api_key_unused_days, field="apiKeyUnusedDays")
-        if "api_key_unused_days" in given
-        else organization.api_key_unused_days,
-        require_two_factor_from=changes.require_two_factor_from
-        if "require_two_factor_from" in given
-        else organization.require_two_factor_from,
-        two_factor_grace_days=checked_grace_days(changes.two_factor_grace_days)
-        if "two_factor_grace_days" in given
-        else organization.two_factor_grace_days,
-    )
