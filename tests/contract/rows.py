@@ -13,11 +13,12 @@ _batches = count(1)
 _KEYS = """
 WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {count})
 INSERT INTO {{}}api_keys (
-    id, digest, user_id, organization_id, actor_type, name, prefix, scopes, enabled, expires_at, created_at, updated_at
+    id, digest, user_id, organization_id, actor_type, name, prefix, scopes, enabled, expires_at, created_at, updated_at,
+    created_by
 )
 SELECT '{batch}-0000-7000-8000-' || substr('000000000000' || i, length('000000000000' || i) - 11),
     '{batch}-{user_id}-' || i, '{user_id}', {organization_id}, 'customer', 'key ' || i, 'czo_AAAA', '', true,
-    {expires_at}, {created_at} + i, {created_at} + i
+    {expires_at}, {created_at} + i, {created_at} + i, '{user_id}'
 FROM numbers
 """
 

@@ -559,7 +559,9 @@ class Tables:
         Index(None, keys.user_id, keys.expires_at)
         Index(None, keys.organization_id, keys.created_at)
         Index(f"{self.prefix}api_keys_service_account_ix", keys.service_account_id, keys.created_at)
-        Index(None, keys.created_by)
+        # Of service accounts alone: a person's own keys that ended must not weigh when that person is banned.
+        made = keys.service_account_id.is_not(None)
+        Index(None, keys.created_by, sqlite_where=made, postgresql_where=made)
         self.api_key_usage = self._table(
             "api_key_usage",
             self._reference("api_key_id", "api_keys"),

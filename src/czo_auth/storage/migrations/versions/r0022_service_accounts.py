@@ -49,5 +49,6 @@ def upgrade() -> None:
             f"{keys}_service_account_id_fk", accounts, ["service_account_id"], ["id"], ondelete="CASCADE"
         )
         table.create_index(f"{keys}_service_account_ix", ["service_account_id", "created_at"])
-        table.create_index(f"{keys}_created_by_ix", ["created_by"])
+    made = sa.text("service_account_id IS NOT NULL")
+    op.create_index(f"{keys}_created_by_ix", keys, ["created_by"], sqlite_where=made, postgresql_where=made)
     op.execute(f"UPDATE {keys} SET created_by = user_id")  # noqa: S608 - the prefix was checked
