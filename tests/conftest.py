@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -19,6 +20,10 @@ from tests.support.server import RunningServer
 
 if TYPE_CHECKING:
     from tests.contract.databases import Databases, PostgresDatabases, SqliteDatabases
+
+# A shell's background job ignores SIGINT, and what it starts would too: servers here are ended by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A shared machine stalls now and then; and in CI the same commit tries the same examples.
 hypothesis.settings.register_profile("here", deadline=None)

@@ -77,8 +77,13 @@ def _fork_for_ever() -> None:
     import czo_auth.rest.shapes
     import czo_auth.storage.migrate
     import czo_auth.storage.postgresql
-    import czo_auth.storage.sqlite  # noqa: F401 - all of it for the children
+    import czo_auth.storage.sqlite
+    import czo_auth.templating  # noqa: F401 - all of it for the children
+    from czo_auth.storage.tables import DEFAULT_PREFIX, tables_of
+    from czo_auth.translations.catalogues import shipped
 
+    tables_of(DEFAULT_PREFIX)
+    shipped()
     asking = socket.socket(fileno=0)
     # A process that waits for a command is not waited for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

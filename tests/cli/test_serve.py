@@ -281,7 +281,7 @@ def test_log_has_mails_escaped_and_neither_requests_nor_secrets(start_server: St
     while "czm_" not in server.output() and time.monotonic() < deadline:
         time.sleep(0.05)
     written = server.output()
-    assert "czo_auth.mail: mail to ada@example.com: Confirm your email address" in written
+    assert "czo_auth.mail: mail to ada@example.com: czo-auth: Confirm your email address" in written
     # Whatever follows the first line of a record is indented: a line that begins at the margin is the server's.
     after = written.partition("mail to ada@example.com")[2].splitlines()[1:]
     assert after

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from czo_auth.core import principal as core_principal
 from czo_auth.core.paging import Page
@@ -113,6 +113,10 @@ class ClientSession(Record):
         )
 
 
+_NOT_SAID: Final = ""
+_OF_SERVICE_ACCOUNTS: Final[Any] = Field(default=_NOT_SAID, exclude_if=lambda role: role == _NOT_SAID)
+
+
 class Principal(Record):
     """What a credential turned out to be."""
 
@@ -120,13 +124,13 @@ class Principal(Record):
     user_id: Id | None
     actor_type: str | None
     organization_id: Id | None
-    organization_role: str | None
     aal: Assurance
     amr: list[str]
     phishing_resistant: bool
     scopes: list[str]
     restricted_to: Restriction
     service_account_id: Id | None = LEFT_OUT
+    organization_role: str | None = _OF_SERVICE_ACCOUNTS
     api_key_id: Id | None = LEFT_OUT
     session_id: Id | None = LEFT_OUT
 
@@ -138,13 +142,13 @@ class Principal(Record):
             user_id=principal.user_id,
             actor_type=principal.actor_type,
             organization_id=principal.organization_id,
-            organization_role=principal.organization_role,
             aal=principal.aal,
             amr=list(principal.amr),
             phishing_resistant=principal.phishing_resistant,
             scopes=list(principal.scopes),
             restricted_to=principal.restricted_to,
             service_account_id=principal.service_account_id,
+            organization_role=_NOT_SAID if principal.service_account_id is None else None,
             api_key_id=principal.api_key_id,
             session_id=principal.session_id,
         )
