@@ -248,6 +248,7 @@ async def test_guesses_within_a_session_are_slowed_down(limited: Timed) -> None:
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------
+@pytest.mark.deep
 @pytest.mark.parametrize("bound", ["account", "network", "browser"])
 async def test_guesses_of_a_day_are_those_that_the_documentation_states(limited: Timed, bound: str) -> None:
     """As fast as ever they are let, from new networks or from one, for two days."""
@@ -282,6 +283,7 @@ def test_one_network_alone_never_brings_an_account_to_its_limit() -> None:
     assert SINGLE_GUESSES.forgotten_after > ACCOUNT_GUESSES.forgotten_after
 
 
+@pytest.mark.deep
 async def test_counters_of_made_up_addresses_are_bounded(
     limited: Timed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,6 +375,7 @@ async def test_reset_without_a_token_costs_no_hash(timed: Timed, monkeypatch: py
     refused(await reset(timed, "czm_" + "A" * 43), 400, "INVALID_TOKEN")
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("learned", ["at the start", "at the first guess"])
 async def test_imported_user_costs_what_nobody_costs(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch, learned: str

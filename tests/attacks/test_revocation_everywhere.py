@@ -31,6 +31,7 @@ def complete(proof: Proof) -> None:
     assert proof.after > 100, "too few requests came after a change"
 
 
+@pytest.mark.deep
 async def test_no_process_lets_in_what_was_taken_away(database_url: str, tmp_path: Path) -> None:
     changes = await prepare(database_url, EACH)
     async with serving(database_url, tmp_path) as port:

@@ -69,6 +69,7 @@ def test_key_is_printed_once_and_rotated(shell: Shell) -> None:
     assert refused.stdout == ""
 
 
+@pytest.mark.deep
 def test_organization_is_handed_over_when_its_owner_is_banned(shell: Shell, inside: Inside) -> None:
     owner, member = shell.create("owner@example.com"), shell.create("member@example.com")
     organization = inside.give_organization(owner["id"], member["id"])

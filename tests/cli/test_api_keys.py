@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from tests.cli.inside import Inside
 from tests.cli.shell import Shell
@@ -55,6 +56,7 @@ def test_keys_of_nobody_are_not_found(shell: Shell) -> None:
     shell.run("api-keys", "list", "nobody@example.com", code=1)
 
 
+@pytest.mark.deep
 def test_quota_is_set_and_uses_are_told_by_day(shell: Shell, inside: Inside) -> None:
     shell.create("ada@example.com")
     command = ("api-keys", "create", "ada@example.com", "--name", "ci")

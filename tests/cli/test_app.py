@@ -68,6 +68,7 @@ def test_commands_work_on_the_deployment_in_the_code(host: Shell, name: str) -> 
     assert refused
 
 
+@pytest.mark.deep
 def test_imported_users_have_the_actor_types_of_the_code(host: Shell) -> None:
     host.env["CZO_AUTH_APP"] = "a_shop:auth"
     run(host, "migrate")

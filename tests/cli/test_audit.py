@@ -36,6 +36,7 @@ def test_events_are_cloudevents_oldest_first(shell: Shell) -> None:
     assert len(lines) == 1 + len(events)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("log", ["events", "audit"])
 def test_logs_are_narrowed_by_user_time_and_number(shell: Shell, log: str) -> None:
     ada, bob = (shell.create(f"{name}@example.com") for name in ("ada", "bob"))

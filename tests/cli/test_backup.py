@@ -86,6 +86,7 @@ def test_nothing_is_overwritten(backup: Path, shell: Shell, other: Shell) -> Non
     assert "exists already" in other.run("restore", str(backup), code=1).stderr
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
@@ -156,6 +157,7 @@ def test_backup_on_a_full_disk_leaves_nothing_behind(shell: Shell, tmp_path: Pat
     assert not list(tmp_path.glob("saved*"))
 
 
+@pytest.mark.deep
 def test_backup_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
     """The first version's tables, which its program left."""
     with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
@@ -171,6 +173,7 @@ def test_backup_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> Non
 
 
 # --- PostgreSQL ---
+@pytest.mark.deep
 def test_postgresql_is_dumped_and_restored_into_an_empty_database(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -210,6 +213,7 @@ def test_postgresql_is_dumped_and_restored_into_an_empty_database(
         postgres_server.drop_database(name)
 
 
+@pytest.mark.deep
 def test_missing_or_old_pg_dump_is_refused_in_one_sentence(
     migrated_postgres_url: str, tmp_path: Path
 ) -> None:

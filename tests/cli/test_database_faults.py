@@ -9,6 +9,8 @@ import pytest
 from tests.cli.shell import Shell
 from tests.support.postgres import PostgresServer
 
+pytestmark = pytest.mark.deep
+
 CANNOT_START, OUTAGE = 2, 75
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from czo_auth.core.events.types import Event
 from tests.cli.inside import Inside
 from tests.cli.shell import Shell
+
+pytestmark = pytest.mark.deep
 
 
 def put_dead_letters(inside: Inside) -> list[Event]:

@@ -58,6 +58,7 @@ def test_bad_key_stops_it_like_any_start(fresh: Shell) -> None:
     assert "AUTH_ENCRYPTION_KEY is malformed" in done.stderr
 
 
+@pytest.mark.deep
 def test_ended_early_it_takes_its_server_along(fresh: Shell, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -78,6 +79,7 @@ def test_ended_early_it_takes_its_server_along(fresh: Shell, tmp_path: Path) -> 
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.deep
 def test_mismatch_is_told_and_fails_the_demo(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,12 +8,16 @@ import re
 import subprocess
 import time
 
+import pytest
+
 from czo_auth import Auth
 from czo_auth.core.context import system_context
 from czo_auth.core.events.types import TWO_FACTOR_RESET
 from czo_auth.core.principal import Principal
 from tests.cli.inside import Inside
 from tests.cli.shell import PASSWORD, PROGRAM, Shell
+
+pytestmark = pytest.mark.deep
 
 
 def person(shell: Shell, inside: Inside, email: str) -> str:

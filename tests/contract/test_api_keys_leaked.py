@@ -17,8 +17,6 @@ from tests.contract.conftest import Deploy, Live
 from tests.contract.database import everything
 from tests.contract.deployments import Deployment, Timed
 
-pytestmark = pytest.mark.each_database
-
 PLACE = "https://git.example/octo/hello/blob/main/config.py"
 REPORTED = "auth.apikey.leak_reported"
 LEAKED = "auth.apikey.leaked"

@@ -34,8 +34,6 @@ from tests.contract.databases import Databases, SqliteDatabases
 from tests.contract.deployments import Deployment, Timed, settings
 from tests.contract.people import PASSWORD, People, Session
 
-pytestmark = pytest.mark.each_database
-
 TYPES = {
     *("auth.2fa.enabled", "auth.2fa.disabled", "auth.2fa.backup_code_used"),
     *("auth.2fa.backup_codes_regenerated", "auth.2fa.locked"),

@@ -194,6 +194,7 @@ async def on_own_postgres(
         yield server, await scenario(Api(http), own_prepared)
 
 
+@pytest.mark.deep
 async def test_postgres_that_hangs_is_an_outage_and_never_a_verdict(
     own_postgres: PostgresServer, own_prepared: Prepared, start_server: StartServer
 ) -> None:
@@ -372,6 +373,7 @@ async def test_lock_outlasts_a_clock_that_is_set_back(timed: Timed) -> None:
 
 
 # --- a process that is killed (S30) ----------------------------------------------------------------------------------
+@pytest.mark.deep
 async def test_what_was_acknowledged_is_there_after_a_kill(
     databases: Databases, start_server: StartServer
 ) -> None:

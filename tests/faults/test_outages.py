@@ -111,6 +111,7 @@ def deployment(
     server.stop()
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("deployment", "fault"), CASES, indirect=["deployment"])
 async def test_writes_during_an_outage_are_done_or_refused(deployment: Deployment, fault: Any) -> None:
     if fault is full and not hasattr(psutil, "RLIMIT_FSIZE"):

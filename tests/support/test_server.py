@@ -95,6 +95,7 @@ def test_start_that_fails_shows_the_output(tmp_path: Path) -> None:
         server.start()
 
 
+@pytest.mark.deep
 def test_server_that_is_never_ready_fails_and_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +126,7 @@ def test_unclean_end_is_a_failure_and_leaves_nothing(
     assert not still_alive(processes, seconds=5)
 
 
+@pytest.mark.deep
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
 def test_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:
     stand_in(tmp_path)

@@ -79,6 +79,7 @@ async def test_dead_event_lets_the_later_ones_go(ground: Ground) -> None:
 
 
 # --- one endpoint and the others -------------------------------------------------------------------------------------
+@pytest.mark.deep
 async def test_endpoints_that_hang_hold_up_no_other(ground: Ground) -> None:
     """More of them than there are places, and with more events than they are ever rid of."""
     async with Receiver(answer=hang) as hanging, Receiver() as well:
@@ -266,6 +267,7 @@ async def test_process_killed_between_answer_and_note_sends_again_and_loses_noth
     assert receiver.ids == [events[0].id, events[0].id, events[1].id]
 
 
+@pytest.mark.deep
 @pytest.mark.each_database
 async def test_kills_in_the_middle_of_the_work_lose_nothing_and_keep_the_order(ground: Ground) -> None:
     url = ground.auth.settings.storage_url

@@ -18,6 +18,8 @@ from tests.cli.shell import PASSWORD, Shell
 from tests.conftest import StartServer
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.deep
+
 
 def test_keys_that_live_are_told_and_revoked(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(workers=2)
