@@ -61,15 +61,15 @@ class Clients:
         The left end is whatever a stranger wrote, and is not believed.
         """
         client = scope.get("client")
-        peer = str(client[0]) if client else None
+        peer = _readable(str(client[0])) if client else None
         if forwarded is None or peer is None or not self.is_trusted(peer):
-            return _readable(peer)
+            return peer
         for text in reversed([part.strip() for part in forwarded.split(",")]):
             if not text:
                 continue
             address = _readable(_without_port(text))
             if address is None:
-                return _readable(peer)
+                return peer
             peer = address
             if not self.is_trusted(address):
                 return address
