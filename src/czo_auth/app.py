@@ -20,7 +20,7 @@ from czo_auth.asgi.paths import own_path, pattern_of
 from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal
 from czo_auth.asgi.telemetry import measure
 from czo_auth.extras import require_extra
-from czo_auth.rest.app import every_route, rest_app
+from czo_auth.rest.app import rest_app
 from czo_auth.rest.quick_introspection import PATH as INTROSPECTION
 from czo_auth.rest.quick_introspection import QuickIntrospection
 from czo_auth.runtime import Runtime
@@ -44,7 +44,7 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
     """
     base = runtime.settings.base_path
     rest = rest_app(app_state, version=VERSION)
-    runtime.own_paths[base] = pattern_of([*every_route(rest), *FORWARD_AUTH_ROUTES])
+    runtime.own_paths[base] = pattern_of([*rest.routes, *FORWARD_AUTH_ROUTES])
     answering = with_cors(FaultBarrier(rest, app_state, base_path=base), app_state)
     return _ShortWays(answering, app_state, base_path=base)
 

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import Match
 
 from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.problems import body_of, headers_of, oauth_error, status_of
@@ -80,20 +80,14 @@ def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> F
     if settings.docs_are_open:
         add_viewer(app, base=settings.base_path)
     app.state.app_state = app_state
+    # The routes themselves, which every application of the process shares. `include_router` would build each of them
+    # again for each application at its first request, and match through one more router at every request.
     for module in (*BETTER_AUTH, *NATIVE):
-        app.include_router(module.routes.router)
+        app.router.routes.extend(module.routes.router.routes)
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     return app
-
-
-def every_route(app: FastAPI) -> list[BaseRoute]:
-    """List the routes of *app* with those of the routers that it includes."""
-    return [
-        *app.routes,
-        *(route for module in (*BETTER_AUTH, *NATIVE) for route in module.routes.router.routes),
-    ]
 
 
 class _Rest(FastAPI):

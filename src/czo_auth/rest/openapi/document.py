@@ -11,7 +11,6 @@ from fastapi.openapi.utils import get_openapi
 from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
 from czo_auth.asgi.forward_auth import PATH as FORWARD_AUTH
 from czo_auth.core.errors import Refusal
-from czo_auth.rest.app import every_route
 from czo_auth.rest.openapi import records as r
 from czo_auth.rest.openapi.answers import ANSWERS, OPENS_SESSION
 from czo_auth.rest.openapi.forward_auth import forward_auth_operation
@@ -75,7 +74,7 @@ def _declared(app: FastAPI) -> dict[str, Schema]:
     """Describe the answers of the routes whose return type says what they are."""
     return {
         f"{method} {route.path_format}": r.described(route.record)
-        for route in every_route(app)
+        for route in app.routes
         if isinstance(route, GuardedRoute) and route.record is not None
         for method in route.methods or ()
     }
