@@ -69,6 +69,6 @@ def test_forwarded_of_rfc_7239_is_ignored() -> None:
 
 @pytest.mark.parametrize("forwarded", ["", " ", ",", "unknown"])
 def test_address_of_the_proxy_has_one_spelling(forwarded: str) -> None:
-    """A dual-stack socket says ``::ffff:127.0.0.1``; allow-lists and limits know it as IPv4 whatever the header holds."""
+    """A dual-stack socket says ``::ffff:127.0.0.1``; allow-lists and limits know it as IPv4."""
     assert Clients(TRUSTED).address_of(scope(forwarded, peer="::ffff:127.0.0.1")) == "127.0.0.1"
     assert Clients(TRUSTED).address_of(scope(peer="::ffff:127.0.0.1")) == "127.0.0.1"
