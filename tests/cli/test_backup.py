@@ -63,8 +63,10 @@ def test_backup_is_private_and_holds_no_key(backup: Path, shell: Shell) -> None:
     text = (shell.data / KEY_FILE).read_text().strip().rpartition(":")[2]
     content = backup.read_bytes()
     assert text.encode() not in content
-    assert base64.b64decode(text) not in content
-    assert base64.b64decode(text).hex().encode() not in content
+    key = base64.urlsafe_b64decode(text)
+    assert len(key) == 32
+    assert key not in content
+    assert key.hex().encode() not in content
     assert [path.name for path in backup.parent.iterdir() if path.name.startswith("saved")] == ["saved.db"]
 
 
