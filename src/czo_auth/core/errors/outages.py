@@ -1,0 +1,45 @@
+"""Refusals because something that is needed does not answer, or is not configured."""
+
+from __future__ import annotations
+
+from czo_auth.core.errors.kinds import Unavailable
+
+
+class StorageUnavailable(Unavailable):
+    message = "The database is unavailable. Nothing was changed. Try again shortly."
+
+
+class TablesMissing(StorageUnavailable):
+    """The tables are not there, or older than this program: migrations have not run."""
+
+    message = "The database is not ready. Its migrations have to run first."
+
+
+class SecretUnreadable(Unavailable):
+    """A sealed value did not open: the wrong key, or a row that was tampered with. Fails closed (S13)."""
+
+    message = "The code cannot be checked right now. A backup code still works."
+
+
+class PageFailed(Unavailable):
+    """A page could not be shown, because a template of the deployment failed."""
+
+    code = "PAGE_FAILED"
+    message = "The page could not be shown."
+
+
+class MailUnavailable(Unavailable):
+    """The mail server does not take the message; without ``retry_after``, it never will."""
+
+    code = "MAIL_UNAVAILABLE"
+    message = "Email cannot be sent right now. Try again shortly."
+
+
+class MailNotConfigured(Unavailable):
+    """This deployment has no mail server; waiting does not help, the operator does."""
+
+    code = "MAIL_NOT_CONFIGURED"
+    message = "This deployment cannot send email."
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
