@@ -105,7 +105,7 @@ def test_times_are_relative_on_a_terminal_and_exact_in_a_pipe(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    monkeypatch.setattr("czo_auth.runtime.root.utc_now", lambda: now)
+    monkeypatch.setattr("czo_auth.runtime.clock.utc_now", lambda: now)
     ways = [timedelta(seconds=-20), timedelta(hours=-3), timedelta(minutes=-1), timedelta(days=400)]
     print_table(("at",), [(now + way,) for way in ways[:1]])
     assert capsys.readouterr().out == "at\n2026-03-01T11:59:40.000Z\n"

@@ -66,10 +66,8 @@ async def counted(timed: Timed) -> AsyncIterator[list[str]]:
 async def stop_what_works_beside(timed: Timed) -> None:
     """Let nothing but the requests of the test send statements."""
     runtime = timed.runtime
-    assert runtime._dispatcher is not None
-    assert runtime._dispatching is not None
-    runtime._dispatcher.stop()
-    await runtime._dispatching
+    assert runtime._delivery is not None
+    await runtime._delivery.stop()
     repeating: set[asyncio.Task[None]] = runtime._background._repeating  # type: ignore[attr-defined]
     for task in repeating:
         task.cancel()

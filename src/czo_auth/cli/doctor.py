@@ -61,7 +61,7 @@ def doctor(
 
 async def _examined(settings: Settings) -> Sequence[Finding]:
     from czo_auth.doctor.examination import examine
-    from czo_auth.runtime.root import utc_now
+    from czo_auth.runtime.clock import utc_now
 
     return [finding async for finding in examine(settings, now=utc_now)]
 

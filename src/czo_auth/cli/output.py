@@ -53,7 +53,7 @@ def print_table(
         return
     from rich.console import Console
 
-    from czo_auth.runtime.root import utc_now
+    from czo_auth.runtime.clock import utc_now
 
     console, now = Console(), utc_now()
     shown = [[_relative(value, now) for value in row] for row in rows]

@@ -1,5 +1,6 @@
 """The composition root: one deployment put together, and what it needs of the process (clock, threads, counters)."""
 
-from czo_auth.runtime.root import Runtime, utc_now
+from czo_auth.runtime.clock import utc_now
+from czo_auth.runtime.root import Runtime
 
 __all__ = ["Runtime", "utc_now"]

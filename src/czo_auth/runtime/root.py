@@ -9,70 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from czo_auth.core.actors import ActorRegistry
 from czo_auth.core.api_keys.usage import KeyUsage
 from czo_auth.core.context import system_context
 from czo_auth.core.errors import Refusal, SecretUnreadable, StorageUnavailable
-from czo_auth.core.events.deliver import Relay, Sink
-from czo_auth.core.flows.accounts.change_email import ChangeEmail
-from czo_auth.core.flows.accounts.delete_user import DeleteUser
-from czo_auth.core.flows.accounts.export import ExportUser
-from czo_auth.core.flows.administration.accounts import AdministerAccounts
-from czo_auth.core.flows.administration.audit_retention import AuditRetention
-from czo_auth.core.flows.administration.dead_letters import DeadLetters
-from czo_auth.core.flows.administration.sinks import ManageSinks
-from czo_auth.core.flows.administration.users import Administration
-from czo_auth.core.flows.api_keys.expiry import KeyExpiry
-from czo_auth.core.flows.api_keys.manage import ManageApiKeys
-from czo_auth.core.flows.api_keys.quotas import SpendQuotas
-from czo_auth.core.flows.api_keys.report_leak import ReportLeak
-from czo_auth.core.flows.api_keys.usage import ReadKeyUsage
-from czo_auth.core.flows.authentication.authenticate import Authenticate
-from czo_auth.core.flows.authentication.exchange import ExchangeToken
-from czo_auth.core.flows.authentication.introspect import Introspect
-from czo_auth.core.flows.authentication.verify_api_key import VerifyApiKey
-from czo_auth.core.flows.delayed_mails import DelayedMails
-from czo_auth.core.flows.devices.authorize import AuthorizeDevice
-from czo_auth.core.flows.idempotency import IdempotentRequests
-from czo_auth.core.flows.organizations.invitations import Invitations
-from czo_auth.core.flows.organizations.manage import ManageOrganizations
-from czo_auth.core.flows.organizations.members import ManageMembers
-from czo_auth.core.flows.organizations.operate import OperateOrganizations
-from czo_auth.core.flows.organizations.two_factor import OrganizationFactors
-from czo_auth.core.flows.passkeys.manage import ManagePasskeys
-from czo_auth.core.flows.passkeys.register import RegisterPasskey
-from czo_auth.core.flows.service_accounts.keys import ServiceAccountKeys
-from czo_auth.core.flows.service_accounts.manage import ManageServiceAccounts
-from czo_auth.core.flows.service_accounts.organization_keys import OrganizationKeys
+from czo_auth.core.events.deliver import Sink
 from czo_auth.core.flows.services import Background, Services
-from czo_auth.core.flows.sessions.refresh import Refresh
-from czo_auth.core.flows.sessions.signing_keys import SigningKeys
-from czo_auth.core.flows.sign_in.passkey import PasskeySignIn
-from czo_auth.core.flows.sign_in.passkey_step import PasskeySecondStep
-from czo_auth.core.flows.sign_in.password import SignIn
-from czo_auth.core.flows.sign_in.password_reset import Passwords
-from czo_auth.core.flows.sign_in.second_factor import SecondFactor
-from czo_auth.core.flows.sign_in.secure_account import SecureAccount
-from czo_auth.core.flows.sign_in.sessions import ManageSessions
-from czo_auth.core.flows.sign_in.sign_up import SignUp
-from czo_auth.core.flows.sign_in.verify_email import VerifyEmail
-from czo_auth.core.flows.two_factor.enroll import EnableTwoFactor
-from czo_auth.core.flows.two_factor.manage import ManageTwoFactor
-from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
-from czo_auth.core.flows.two_factor.remind import RemindHolders
-from czo_auth.core.flows.two_factor.reset import Recovery
-from czo_auth.core.flows.two_factor.trusted_devices import TrustedDevices
-from czo_auth.core.flows.webhooks.deliver import WebhookDispatcher, WebhookSender
-from czo_auth.core.flows.webhooks.manage import ManageWebhooks
 from czo_auth.core.hashing import Hashing
-from czo_auth.core.ids import new_id
 from czo_auth.core.mail import Mail, MailMessage
 from czo_auth.core.sessions.access_tokens import AccessTokens
 from czo_auth.core.sessions.last_used import SessionUses
@@ -82,6 +31,9 @@ from czo_auth.delivery.subscribers import Subscribers
 from czo_auth.deployment import make_data_folder
 from czo_auth.errors import StartRefused
 from czo_auth.runtime.background import BackgroundTasks
+from czo_auth.runtime.clock import utc_now
+from czo_auth.runtime.event_delivery import EventDelivery
+from czo_auth.runtime.flows import Flows
 from czo_auth.runtime.hashing import HashingPool
 from czo_auth.runtime.housekeeping import (
     ANSWERS_EVERY,
@@ -92,22 +44,19 @@ from czo_auth.runtime.housekeeping import (
     RETENTION_EVERY,
     SIGNING_KEYS_EVERY,
     TIDY_EVERY,
-    Housekeeping,
 )
 from czo_auth.runtime.key_ring import check_key_ring, read_key_ring
 from czo_auth.runtime.mail import links_of, mail_of, mail_writer_of
 from czo_auth.runtime.mistakes import refuse_missing_extras, refuse_unusable, settings_from
 from czo_auth.runtime.rate_limits import CoarseLimits, KeyLimits, NoRateLimits
 from czo_auth.runtime.telemetry import Telemetry
-from czo_auth.runtime.traced import TracedHashing, TracedSender, TracedSink, TracedTransactions
+from czo_auth.runtime.traced import TracedHashing, TracedTransactions
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
 from czo_auth.storage.errors import DatabaseMisconfigured
 from czo_auth.translations import Catalogues
 
 if TYPE_CHECKING:
-    from czo_auth.delivery.nats import NatsJetStream
-    from czo_auth.delivery.rabbitmq import RabbitMQ
     from czo_auth.storage import Storage
 
 _LOG = logging.getLogger("czo_auth")
@@ -115,15 +64,6 @@ HASHES_EVERY = timedelta(hours=1)
 HASHES_SAMPLED = 200
 PAUSE_SECONDS = 1.0
 """After a start that failed without the database."""
-
-# Each request reads the clock, and taking one of these off costs a third of `replace`.
-_BELOW_A_MILLISECOND = tuple(timedelta(microseconds=number) for number in range(1000))
-
-
-def utc_now() -> datetime:
-    """Read the clock, to the millisecond that the database keeps."""
-    now = datetime.now(UTC)
-    return now - _BELOW_A_MILLISECOND[now.microsecond % 1000]
 
 
 def _storage_of(settings: Settings) -> Storage:
@@ -150,7 +90,7 @@ def _refuse_unreachable(settings: Settings) -> None:
         )
 
 
-class Runtime:
+class Runtime(Flows):
     """
     One deployment, ready to serve REST, GraphQL, the pages and the command line.
 
@@ -192,11 +132,7 @@ class Runtime:
             threads=self.settings.hash_threads, queue=self.settings.hash_queue
         )
         self._works_beside = True
-        self._relay: Relay | None = None
-        self._relaying: asyncio.Task[None] | None = None
-        self._brokers: list[RabbitMQ | NatsJetStream] = []
-        self._dispatcher: WebhookDispatcher | None = None
-        self._dispatching: asyncio.Task[None] | None = None
+        self._delivery: EventDelivery | None = None
         self._try_again_at = 0.0
         self._starting = asyncio.Lock()
         self.is_started = False
@@ -233,72 +169,7 @@ class Runtime:
             links=links_of(settings),
         )
         _refuse_unreachable(settings)
-        self.signing_keys = SigningKeys(services)
-        self.recovery = Recovery(services)
-        self.key_expiry = KeyExpiry(services)
-        self.audit_retention = AuditRetention(services)
-        self.recent_proof = Reauthentication(services)
-        self.manage_api_keys = ManageApiKeys(services, self.recent_proof)
-        self.key_usage = ReadKeyUsage(services)
-        self._quotas = SpendQuotas(services.transactions)
-        self.devices = AuthorizeDevice(services, self.manage_api_keys, self.recent_proof)
-        self._housekeeping = Housekeeping(
-            services.transactions,
-            key_usage=key_usage,
-            session_uses=session_uses,
-            signing_keys=self.signing_keys,
-            recovery=self.recovery,
-            key_expiry=self.key_expiry,
-            audit_retention=self.audit_retention,
-            devices=self.devices,
-            now=self.now,
-        )
-        self.authenticate = Authenticate(
-            services,
-            key_usage,
-            self.signing_keys,
-            most_remembered=settings.remembered_credentials,
-            session_uses=session_uses,
-            quotas=self._quotas,
-        )
-        self.sign_up = SignUp(services)
-        self.sign_in = SignIn(services)
-        self.second_factor = SecondFactor(services)
-        self.enable_two_factor = EnableTwoFactor(services)
-        self.manage_two_factor = ManageTwoFactor(services)
-        self.register_passkey = RegisterPasskey(services)
-        self.passkey_sign_in = PasskeySignIn(services)
-        self.passkey_second_step = PasskeySecondStep(services)
-        self.manage_passkeys = ManagePasskeys(services)
-        self.trusted_devices = TrustedDevices(services)
-        self.refresh = Refresh(services, session_uses=session_uses)
-        self.manage_sessions = ManageSessions(services)
-        self.passwords = Passwords(services)
-        self.verify_email = VerifyEmail(services)
-        self.secure_account = SecureAccount(services)
-        self.delayed_mails = DelayedMails(services)
-        self.verify_api_key = VerifyApiKey(services, self.authenticate)
-        self.exchange_token = ExchangeToken(services, self.authenticate, audiences=settings.token_audiences)
-        self.introspect = Introspect(services, self.authenticate, audiences=settings.token_audiences)
-        self.report_leak = ReportLeak(services)
-        self.idempotency = IdempotentRequests(services)
-        self.manage_organizations = ManageOrganizations(services)
-        self.manage_members = ManageMembers(services)
-        self.organization_factors = OrganizationFactors(services)
-        self.remind_holders = RemindHolders(services)
-        self.manage_service_accounts = ManageServiceAccounts(services)
-        self.service_account_keys = ServiceAccountKeys(services)
-        self.organization_keys = OrganizationKeys(services)
-        self.operate_organizations = OperateOrganizations(services)
-        self.invitations = Invitations(services)
-        self.administration = Administration(services)
-        self.dead_letters = DeadLetters(services)
-        self.manage_sinks = ManageSinks(services)
-        self.webhooks = ManageWebhooks(services)
-        self.administer_accounts = AdministerAccounts(services)
-        self.change_email = ChangeEmail(services)
-        self.delete_user = DeleteUser(services)
-        self.export_user = ExportUser(services)
+        self._make_flows(services, settings, now=self.now, key_usage=key_usage, session_uses=session_uses)
 
     @contextmanager
     def replaced(
@@ -424,20 +295,16 @@ class Runtime:
         if not self._works_beside:
             return
         # A request may have caused the start; what goes on for ever belongs neither to it nor to its trace.
-        contextvars.Context().run(self._begin_delivery)
+        self._delivery = EventDelivery(
+            self.services,
+            self.settings,
+            [*self._sinks, *self.subscribers.sinks],
+            telemetry=self.telemetry,
+            now=self.now,
+        )
+        contextvars.Context().run(self._delivery.begin)
         await self._learn_hashes()
         contextvars.Context().run(self._begin_housekeeping)
-
-    def _begin_delivery(self) -> None:
-        """Start the tasks that carry events out."""
-        sinks = [TracedSink(sink, self.telemetry) for sink in self._all_sinks()]
-        owner = f"{os.getpid()}-{new_id(self.now())}"
-        if self.services.policies.webhooks.available:
-            self._dispatcher = self._webhook_dispatcher(owner)
-            self._dispatching = asyncio.create_task(self._dispatcher.run())
-        if sinks:
-            self._relay = Relay(self.services.transactions, sinks, owner=owner, now=self.now)
-            self._relaying = asyncio.create_task(self._relay.run())
 
     def _begin_housekeeping(self) -> None:
         """Start what is repeated."""
@@ -468,22 +335,6 @@ class Runtime:
         await self.organization_factors.remind(now=self.now())
         await self.remind_holders.remind(now=self.now())
 
-    def _webhook_dispatcher(self, owner: str) -> WebhookDispatcher:
-        def sender() -> WebhookSender:
-            # Read late: most deployments begin without an endpoint.
-            from czo_auth.delivery.webhooks import HttpWebhookSender
-
-            sender = HttpWebhookSender(time_limit=self.services.policies.webhooks.time_limit)
-            return TracedSender(sender, self.telemetry)
-
-        return WebhookDispatcher(
-            self.services,
-            sender,
-            owner=owner,
-            source=self.settings.public_url,
-            now=self.now,
-        )
-
     async def _learn_hashes(self) -> None:
         """Look which kinds of password hashes users have, so that a sign-in takes the same time for all (S24)."""
         current = passwords.CURRENT_HASHES_BEGIN
@@ -492,33 +343,6 @@ class Runtime:
         )
         for stored in found:
             self._hashing.learn(stored)
-
-    def _all_sinks(self) -> list[Sink]:
-        sinks = list(self._sinks)
-        sinks.extend(self.subscribers.sinks)
-        if self.settings.events_file is not None:
-            from czo_auth.delivery.jsonlines import JsonLines
-
-            sinks.append(JsonLines(self.settings.events_file, source=self.settings.public_url))
-        self._brokers = self._broker_sinks()
-        return [*sinks, *self._brokers]
-
-    def _broker_sinks(self) -> list[RabbitMQ | NatsJetStream]:
-        settings, source = self.settings, self.settings.public_url
-        brokers: list[RabbitMQ | NatsJetStream] = []
-        if settings.rabbitmq_url is not None:
-            from czo_auth.delivery.rabbitmq import RabbitMQ
-
-            url = settings.rabbitmq_url.get_secret_value()
-            brokers.append(RabbitMQ(url, exchange=settings.rabbitmq_exchange, source=source))
-        if settings.nats_url is not None:
-            from czo_auth.delivery.nats import NatsJetStream
-
-            url = settings.nats_url.get_secret_value()
-            brokers.append(
-                NatsJetStream(url, stream=settings.nats_stream, subject=settings.nats_subject, source=source)
-            )
-        return brokers
 
     async def readiness(self) -> dict[str, bool]:
         """Ask whether the database answers, its tables are up to date, and the encryption key is still its key."""
@@ -542,14 +366,8 @@ class Runtime:
 
     async def stop(self) -> None:
         """Finish what was begun, flush, and close; harmless when not started."""
-        if self._relay is not None and self._relaying is not None:
-            self._relay.stop()
-            await asyncio.gather(self._relaying, return_exceptions=True)
-        for broker in self._brokers:
-            await broker.close()
-        if self._dispatcher is not None and self._dispatching is not None:
-            self._dispatcher.stop()
-            await asyncio.gather(self._dispatching, return_exceptions=True)
+        if self._delivery is not None:
+            await self._delivery.stop()
         await self._background.finish()
         if self.is_started:
             with suppress(StorageUnavailable):
@@ -559,6 +377,5 @@ class Runtime:
         await self.subscribers.close()
         self._hashing.close()
         await self.storage.close()
-        self._relay = self._relaying = None
-        self._dispatcher = self._dispatching = None
+        self._delivery = None
         self.is_started = False

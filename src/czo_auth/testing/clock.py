@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from czo_auth.runtime.root import utc_now
+from czo_auth.runtime.clock import utc_now
 
 
 class MovableClock:
