@@ -110,8 +110,8 @@ def test_a_deployment_without_any_extra_starts_and_names_what_is_asked_for_later
 def test_mails_have_no_html_where_jinja_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from czo_auth.runtime.mail import mail_writer_of, sample_message
     from czo_auth.runtime.clock import utc_now
+    from czo_auth.runtime.mail import mail_writer_of, sample_message
     from czo_auth.translations import Catalogues
 
     chosen = settings(tmp_path)

@@ -48,8 +48,8 @@ def preview(
         from czo_auth.core.mail import MAIL_KINDS, OPTIONAL_MAILS
         from czo_auth.deployment import read_settings
         from czo_auth.extras import require_extra
-        from czo_auth.runtime.mail import mail_writer_of, sample_message
         from czo_auth.runtime.clock import utc_now
+        from czo_auth.runtime.mail import mail_writer_of, sample_message
         from czo_auth.translations import Catalogues
 
         host = host_auth()
