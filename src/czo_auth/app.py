@@ -18,6 +18,7 @@ from czo_auth.asgi.limit_headers import LIMITS, limit_headers
 from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.paths import own_path, pattern_of
 from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal
+from czo_auth.asgi.route_table import one_by_one
 from czo_auth.asgi.telemetry import measure
 from czo_auth.extras import require_extra
 from czo_auth.rest.app import rest_app
@@ -66,7 +67,7 @@ def pages_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
 
     base = runtime.settings.pages_path
     pages = pages_app(app_state, base=base)
-    runtime.own_paths[base] = pattern_of(pages.routes)
+    runtime.own_paths[base] = pattern_of(one_by_one(pages.routes))
     return FaultBarrier(pages, app_state, base_path=base)
 
 

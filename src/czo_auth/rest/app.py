@@ -11,10 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.problems import body_of, headers_of, oauth_error, status_of
+from czo_auth.asgi.route_table import RouteTable, one_by_one
 from czo_auth.core.errors import MethodNotAllowed, NotFound, Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
 from czo_auth.rest import (
@@ -82,8 +83,8 @@ def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> F
     app.state.app_state = app_state
     # The routes themselves, which every application of the process shares. `include_router` would build each of them
     # again for each application at its first request, and match through one more router at every request.
-    for module in (*BETTER_AUTH, *NATIVE):
-        app.router.routes.extend(module.routes.router.routes)
+    ours = [route for module in (*BETTER_AUTH, *NATIVE) for route in module.routes.router.routes]
+    app.router.routes[:] = [RouteTable([*app.router.routes, *ours])]
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -91,7 +92,12 @@ def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> F
 
 
 class _Rest(FastAPI):
-    """FastAPI with a document that also says what is answered."""
+    """FastAPI with routes that are looked up in a table, and a document that also says what is answered."""
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """All routes, one by one."""
+        return one_by_one(self.router.routes)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -155,6 +161,6 @@ def _methods_at(request: Request) -> str:
         for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
         if any(
             route.matches({**request.scope, "method": method})[0] is Match.FULL
-            for route in request.app.routes
+            for route in request.app.router.routes
         )
     )

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.problems import status_of
+from czo_auth.asgi.route_table import RouteTable
 from czo_auth.core.errors import MethodNotAllowed, NotFound
 from czo_auth.web.forms import Form
 from czo_auth.web.pages import (
@@ -68,7 +69,7 @@ def pages_app(app_state: AppState, *, base: str) -> Starlette:
     """
     routes = [route for group in GROUPS for route in group.pages.routes]
     app = Starlette(
-        routes=[*routes, Route("/static/{name}", _static)],
+        routes=[RouteTable([*routes, Route("/static/{name}", _static)])],
         exception_handlers={HTTPException: _missing},
     )
     app.router.redirect_slashes = False
