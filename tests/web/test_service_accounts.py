@@ -79,6 +79,44 @@ async def test_keys_of_the_organization_are_rotated_transferred_and_revoked(page
     assert not await is_accepted(api, rotated)
 
 
+async def test_page_of_a_key_shows_its_uses_and_changes_a_service_accounts(pages: Pages) -> None:
+    session, organization = await owner_of(pages)
+    api, here = pages.here.api, pages.here
+    body = {"name": "pipeline", "scopes": ["a:read", "a:write"]}
+    answer = await api.post(f"{organization}/service-accounts", body, bearer=session.token)
+    account = accepted(answer, 201)["serviceAccount"]["id"]
+    body = {"name": "ci", "scopes": ["a:read", "a:write"], "quotaMax": 10, "quotaPeriod": "day"}
+    path = f"{organization}/service-accounts/{account}"
+    key = accepted(await api.post(f"{path}/api-keys", body, bearer=session.token), 201)["apiKey"]
+    assert await is_accepted(api, key["key"])
+    await here.auth._housekeeping.flush_key_uses()
+    page = f"{organization}/api-keys/{key['id']}"
+    for list_page in (path, f"{organization}/api-keys"):
+        assert f'href="/account{page}"' in await shown(pages, list_page, session)
+    for language in ("en", "fr", "de"):
+        text = await shown(pages, page, session, language)
+        assert '<rect class="used"' in text
+    assert key["key"] not in text
+    form = {"name": "nightly", "scope": "a:read", "enabled": "1", "quota_max": "5", "quota_period": "day"}
+    changed = await pages.post(page, form, session=session.token)
+    assert changed.headers["location"] == f"/account{page}"
+    (listed,) = accepted(await api.get(f"{organization}/api-keys", bearer=session.token))["apiKeys"]
+    assert (listed["name"], listed["scopes"], listed["quotaMax"]) == ("nightly", ["a:read"], 5)
+    wider = await pages.post(page, {**form, "scope": "a:write"}, session=session.token)
+    assert wider.status_code == 400
+    here.time.advance(minutes=11)
+    asked = await pages.post(page, {**form, "quota_max": "6"}, session=session.token)
+    assert asked.headers["location"].startswith("/account/reauthenticate?next=")
+    own = await create_key(api, session, organizationId=organization.split("/")[2])
+    assert '<form method="post" action="/account' + f'{organization}/api-keys/{own["id"]}"' not in (
+        await shown(pages, f"{organization}/api-keys/{own['id']}", session)
+    )
+    refused = await pages.post(f"{organization}/api-keys/{own['id']}", form, session=session.token)
+    assert refused.status_code == 403
+    _, stranger = await here.people.newcomer()
+    assert (await pages.get(page, session=stranger.token)).status_code == 404
+
+
 async def test_page_shows_what_removing_a_member_would_stop_before_it_does(pages: Pages) -> None:
     session, organization = await owner_of(pages)
     here = pages.here

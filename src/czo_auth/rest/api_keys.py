@@ -119,6 +119,23 @@ class UpdateApiKeyRequest(RestrictionsRequest):
     password: Password | None = None
     code: Code | None = None
 
+    @property
+    def changes(self) -> ApiKeyChanges:
+        """What was sent."""
+        return ApiKeyChanges(
+            given=frozenset(self.model_fields_set) - {"password", "code"},
+            name=self.name,
+            enabled=self.enabled,
+            scopes=None if self.scopes is None else tuple(self.scopes),
+            expires_at=self.expires_at,
+            metadata=self.metadata,
+            allowed_ips=self.allow_list,
+            rate_limit=self.rate_limit,
+            quota=self.quota,
+            password=self.password,
+            code=self.code,
+        )
+
 
 class RotateApiKeyRequest(Body):
     overlap_seconds: Seconds = 0
@@ -259,20 +276,7 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
     Rename, narrow, switch off or on, move the expiry, set a quota. Scopes, allow-list and rate limit only get tighter;
     so does the quota, unless recent proof is sent along or was given before.
     """
-    changes = ApiKeyChanges(
-        given=frozenset(body.model_fields_set) - {"password", "code"},
-        name=body.name,
-        enabled=body.enabled,
-        scopes=None if body.scopes is None else tuple(body.scopes),
-        expires_at=body.expires_at,
-        metadata=body.metadata,
-        allowed_ips=body.allow_list,
-        rate_limit=body.rate_limit,
-        quota=body.quota,
-        password=body.password,
-        code=body.code,
-    )
-    changed = await call.runtime.manage_api_keys.change(key_id, changes, context=call.context)
+    changed = await call.runtime.manage_api_keys.change(key_id, body.changes, context=call.context)
     return records.ApiKeyAnswer.of(changed)
 
 

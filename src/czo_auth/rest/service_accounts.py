@@ -19,7 +19,7 @@ from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
 from czo_auth.rest.answers import no_content
-from czo_auth.rest.api_keys import NewApiKeyRequest, Scopes, Seconds, seconds
+from czo_auth.rest.api_keys import NewApiKeyRequest, Scopes, Seconds, UpdateApiKeyRequest, seconds
 from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Identifier, Name, Password
 from czo_auth.rest.queries import Cursor, FirstDay, LastDay, Limit, UnusedSince
@@ -232,6 +232,21 @@ async def key_usage(
     key = await call.runtime.organization_keys.get(organization_id, key_id, context=call.context)
     days = await call.runtime.key_usage.of_any(key.id, first=first, last=last, now=call.now)
     return records.KeyUsage.of(days)
+
+
+@routes.add("PATCH", _KEY, access=ACCOUNT)
+async def change_key(
+    organization_id: str, key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest
+) -> records.OrganizationApiKeyAnswer:
+    """
+    Change a service account's key as its owner changes a member's: rename, narrow, switch off or on, tighten.
+
+    A later end and a quota that lets more pass ask for recent proof, and that the caller could give its scopes now.
+    """
+    changed = await call.runtime.change_service_account_keys.change(
+        organization_id, key_id, body.changes, context=call.context
+    )
+    return records.OrganizationApiKeyAnswer.of(changed)
 
 
 @routes.add("DELETE", _KEY, access=ACCOUNT, status=204)

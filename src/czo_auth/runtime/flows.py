@@ -33,6 +33,7 @@ from czo_auth.core.flows.organizations.operate import OperateOrganizations
 from czo_auth.core.flows.organizations.two_factor import OrganizationFactors
 from czo_auth.core.flows.passkeys.manage import ManagePasskeys
 from czo_auth.core.flows.passkeys.register import RegisterPasskey
+from czo_auth.core.flows.service_accounts.key_changes import ChangeServiceAccountKeys
 from czo_auth.core.flows.service_accounts.keys import ServiceAccountKeys
 from czo_auth.core.flows.service_accounts.manage import ManageServiceAccounts
 from czo_auth.core.flows.service_accounts.organization_keys import OrganizationKeys
@@ -127,6 +128,7 @@ class Flows:
         self.remind_holders = RemindHolders(services)
         self.manage_service_accounts = ManageServiceAccounts(services)
         self.service_account_keys = ServiceAccountKeys(services)
+        self.change_service_account_keys = ChangeServiceAccountKeys(services)
         self.organization_keys = OrganizationKeys(services)
         self.operate_organizations = OperateOrganizations(services)
         self.invitations = Invitations(services)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -16,7 +16,16 @@ from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.store import KeyOrder
-from czo_auth.core.errors import Forbidden, LifetimeTooLong, NotFound, Unauthorized, UnknownOrganization
+from czo_auth.core.errors import (
+    Forbidden,
+    InsufficientScope,
+    LifetimeTooLong,
+    NotFound,
+    OrganizationTwoFactorRequired,
+    ReauthenticationRequired,
+    Unauthorized,
+    UnknownOrganization,
+)
 from czo_auth.core.fields import checked_name
 from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
@@ -208,16 +217,14 @@ async def get(call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]
     except NotFound:
         pass
     keys = call.runtime.organization_keys
-    try:
+    async with _known_key():
         organization_id = await keys.find_organization(id)
         return records.ClientApiKey.of(await keys.get(organization_id, id, context=call.context))
-    except (NotFound, UnknownOrganization, Forbidden):
-        raise KeyNotFound from None
 
 
 @routes.add("POST", "/api-key/update", access=ACCOUNT)
 async def update(body: ClientUpdateApiKeyRequest, call: CurrentRequest) -> records.ClientApiKey:
-    """Change one of the user's keys."""
+    """Change one of the user's keys, or a key of a service account of an organization that the user administers."""
     body.refuse_server_side()
     given = (body.model_fields_set & ClientUpdateApiKeyRequest.model_fields.keys()) - {"key_id"}
     if not given:
@@ -235,8 +242,16 @@ async def update(body: ClientUpdateApiKeyRequest, call: CurrentRequest) -> recor
     except LifetimeTooLong:
         raise ExpiresInTooLarge from None
     except NotFound:
-        raise KeyNotFound from None
+        changed = await _change_of_organization(call, body.key_id, changes)
     return records.ClientApiKey.of(changed)
+
+
+async def _change_of_organization(call: RequestContext, key_id: str, changes: ApiKeyChanges) -> ApiKey:
+    async with _known_key():
+        organization_id = await call.runtime.organization_keys.find_organization(key_id)
+        return await call.runtime.change_service_account_keys.change(
+            organization_id, key_id, changes, context=call.context
+        )
 
 
 @routes.add("POST", "/api-key/delete", access=ACCOUNT)
@@ -252,8 +267,25 @@ async def delete(body: ClientDeleteApiKeyRequest, call: CurrentRequest) -> Respo
 
 async def _revoke_of_organization(call: RequestContext, key_id: str) -> None:
     keys = call.runtime.organization_keys
-    try:
+    async with _known_key():
         organization_id = await keys.find_organization(key_id)
         await keys.revoke(organization_id, key_id, context=call.context)
-    except (NotFound, UnknownOrganization, Forbidden):
+
+
+@asynccontextmanager
+async def _known_key() -> AsyncIterator[None]:
+    """
+    Refuse as of an unknown key whoever has no say about it; who has one is told what is missing.
+
+    Raises:
+        KeyNotFound: There is no such key, or the caller has no say about it.
+        ExpiresInTooLarge
+    """
+    try:
+        yield
+    except LifetimeTooLong:
+        raise ExpiresInTooLarge from None
+    except (OrganizationTwoFactorRequired, ReauthenticationRequired, InsufficientScope):
+        raise
+    except (NotFound, Forbidden):
         raise KeyNotFound from None

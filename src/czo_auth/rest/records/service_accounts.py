@@ -76,6 +76,15 @@ class OrganizationApiKey(ApiKey):
         return super().of(api_key, user_id=api_key.user_id, created_by=created_by, **more)
 
 
+class OrganizationApiKeyAnswer(Record):
+    api_key: OrganizationApiKey
+
+    @classmethod
+    def of(cls, api_key: core_key.ApiKey) -> Self:
+        """Answer with one key."""
+        return cls(api_key=OrganizationApiKey.of(api_key))
+
+
 class CreatedOrganizationApiKey(OrganizationApiKey):
     """A new key, with the text that nobody is shown again."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from starlette.responses import Response
 
@@ -91,14 +91,12 @@ async def one_key(page: PageRequest) -> Response:
     """One key and what can be done with it."""
     call = page.call
     key = await call.runtime.manage_api_keys.get(call.principal, page.id("id"))
-    today = call.now.date()
-    usage = await call.runtime.key_usage.of_own(
-        key.id, first=today - timedelta(days=CHART_DAYS - 1), last=today, context=call.context
-    )
+    first, last = chart_days(page)
+    usage = await call.runtime.key_usage.of_own(key.id, first=first, last=last, context=call.context)
     return page.show(
         "api_key.html",
         key=key,
-        chart=usage_chart(every_day(usage, last=today, days=CHART_DAYS)),
+        chart=usage_chart(every_day(usage, last=last, days=CHART_DAYS)),
         quota_periods=QUOTA_PERIODS,
         organizations=await _organization_names(page),
         overlaps=OVERLAP_SECONDS,
@@ -109,18 +107,11 @@ async def one_key(page: PageRequest) -> Response:
 @pages.post("/api-keys/{id}", access=ACCOUNT, again=one_key)
 async def change(page: PageRequest) -> Response:
     """Rename, switch off or on, take scopes away, or tighten the limits."""
-    call, form = page.call, page.form
-    changes = ApiKeyChanges(
-        given=frozenset({"name", "enabled", "scopes", "allowed_ips"}),
-        name=form.text("name"),
-        enabled="enabled" in form,
-        scopes=form.all("scope"),
-        allowed_ips=_allow_list(form),
-        rate_limit=_rate_limit(form),
-        quota=_quota(form),
-    )
+    call = page.call
     try:
-        await call.runtime.manage_api_keys.change(page.id("id"), changes, context=call.context)
+        await call.runtime.manage_api_keys.change(
+            page.id("id"), sent_changes(page.form), context=call.context
+        )
     except ReauthenticationRequired:
         return page.go("/reauthenticate", next=f"/api-keys/{page.id('id')}")
     return page.go(f"/api-keys/{page.id('id')}", done="key_changed")
@@ -186,6 +177,25 @@ def _quota(form: Form) -> QuotaUpdate:
     if period is None:
         raise ValidationFailed(details=(("quotaPeriod", "This is day or month."),))
     return QuotaUpdate.of(form.number("quota_max"), period)
+
+
+def chart_days(page: PageRequest) -> tuple[date, date]:
+    """Return the first and the last day (UTC) of the chart on the page of a key."""
+    last = page.call.now.date()
+    return last - timedelta(days=CHART_DAYS - 1), last
+
+
+def sent_changes(form: Form) -> ApiKeyChanges:
+    """Read what is changed on a key."""
+    return ApiKeyChanges(
+        given=frozenset({"name", "enabled", "scopes", "allowed_ips"}),
+        name=form.text("name"),
+        enabled="enabled" in form,
+        scopes=form.all("scope"),
+        allowed_ips=_allow_list(form),
+        rate_limit=_rate_limit(form),
+        quota=_quota(form),
+    )
 
 
 def unused_since(page: PageRequest) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Every key that acts in an organization: list, revoke, rotate, transfer; and what removing a member would stop."""
+"""The keys that act in an organization: list, change, revoke, rotate, transfer; what removing a member would stop."""
 
 from __future__ import annotations
 
@@ -7,12 +7,23 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
+from czo_auth.core.api_keys.quota import QUOTA_PERIODS
 from czo_auth.core.api_keys.store import KeyFilter
+from czo_auth.core.errors import ReauthenticationRequired
 from czo_auth.core.flows.api_keys.new_key import CreatedApiKey
+from czo_auth.core.flows.api_keys.usage import every_day
 from czo_auth.core.limits import MAX_ID, MAX_SERVICE_ACCOUNTS
 from czo_auth.core.paging import PageQuery
-from czo_auth.web.pages.api_keys import OVERLAP_SECONDS, unused_since
+from czo_auth.web.pages.api_keys import (
+    CHART_DAYS,
+    OVERLAP_SECONDS,
+    RATE_WINDOWS,
+    chart_days,
+    sent_changes,
+    unused_since,
+)
 from czo_auth.web.pages.shown_once import Secret, act_once
+from czo_auth.web.pages.usage_chart import usage_chart
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -45,6 +56,45 @@ async def list_keys(page: PageRequest) -> Response:
         overlaps=OVERLAP_SECONDS,
         proved=await call.runtime.recent_proof.is_recent(context=call.context),
     )
+
+
+@pages.get(KEY, access=ACCOUNT)
+async def one_key(page: PageRequest) -> Response:
+    """One key that acts in the organization: its uses, and of a service account's what can be changed."""
+    call, organization_id = page.call, page.id("id")
+    seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
+    key = await call.runtime.organization_keys.get(organization_id, page.id("key"), context=call.context)
+    account = None
+    if key.service_account_id is not None:
+        account = await call.runtime.manage_service_accounts.get(
+            organization_id, key.service_account_id, context=call.context
+        )
+    first, last = chart_days(page)
+    usage = await call.runtime.key_usage.of_any(key.id, first=first, last=last, now=call.now)
+    return page.show(
+        "organization_key.html",
+        organization=seen.organization,
+        organizations={seen.organization.id: seen.organization.name},
+        account=account,
+        key=key,
+        chart=usage_chart(every_day(usage, last=last, days=CHART_DAYS)),
+        quota_periods=QUOTA_PERIODS,
+        windows=RATE_WINDOWS,
+    )
+
+
+@pages.post(KEY, access=ACCOUNT, again=one_key)
+async def change(page: PageRequest) -> Response:
+    """Rename a service account's key, switch it off or on, take scopes away, or tighten its limits."""
+    call, organization_id, key_id = page.call, page.id("id"), page.id("key")
+    here = f"/organizations/{organization_id}/api-keys/{key_id}"
+    try:
+        await call.runtime.change_service_account_keys.change(
+            organization_id, key_id, sent_changes(page.form), context=call.context
+        )
+    except ReauthenticationRequired:
+        return page.go("/reauthenticate", next=here)
+    return page.go(here, done="key_changed")
 
 
 @pages.post(f"{KEY}/revoke", access=ACCOUNT, again=list_keys)
