@@ -76,7 +76,12 @@ async def serving(_: Starlette) -> AsyncIterator[None]:
 
 app = resource.protect(
     Starlette(
-        routes=[Route("/", front_page), Mount("/api/auth", auth.app), Mount("/", mcp_app)],
+        routes=[
+            Route("/", front_page),
+            Route(auth.oauth_metadata.path, auth.oauth_metadata),
+            Mount("/api/auth", auth.app),
+            Mount("/", mcp_app),
+        ],
         lifespan=auth.lifespan(serving),
     )
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,10 +19,12 @@ from czo_auth.asgi.limit_headers import LIMITS, limit_headers
 from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.paths import own_path, pattern_of
 from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal
+from czo_auth.asgi.public_document import PublicDocument
 from czo_auth.asgi.route_table import one_by_one
 from czo_auth.asgi.telemetry import measure
 from czo_auth.extras import require_extra
 from czo_auth.rest.app import rest_app
+from czo_auth.rest.oauth import METADATA, authorization_server_metadata
 from czo_auth.rest.quick_introspection import PATH as INTROSPECTION
 from czo_auth.rest.quick_introspection import QuickIntrospection
 from czo_auth.runtime import Runtime
@@ -48,6 +51,17 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
     runtime.own_paths[base] = pattern_of([*rest.routes, *FORWARD_AUTH_ROUTES])
     answering = with_cors(FaultBarrier(rest, app_state, base_path=base), app_state)
     return _ShortWays(answering, app_state, base_path=base)
+
+
+def oauth_metadata_of(runtime: Runtime) -> PublicDocument:
+    """
+    Build what says at the root where the OAuth endpoints are.
+
+    Source: RFC 8414 section 3.1: the well-known path stands between the issuer's host and its path.
+    """
+    issuer = runtime.services.access_tokens.issuer
+    path = METADATA + urlsplit(issuer).path.rstrip("/")
+    return PublicDocument(path, lambda: authorization_server_metadata(runtime))
 
 
 def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:

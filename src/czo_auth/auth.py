@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from czo_auth.api.users import Users
     from czo_auth.asgi.admission import AppState
     from czo_auth.asgi.protected_resource import ProtectedResource
+    from czo_auth.asgi.public_document import PublicDocument
     from czo_auth.core.principal import Principal
     from czo_auth.integrations.requirement import Demands
 
@@ -60,6 +61,18 @@ class Auth(Runtime):
         from czo_auth.app import graphql_app_of
 
         return graphql_app_of(self, self.app_state)
+
+    @cached_property
+    def oauth_metadata(self) -> PublicDocument:
+        """
+        What tells OAuth clients where the endpoints are (RFC 8414), for the root of the host, where they look for it.
+
+        >>> app.add_route(auth.oauth_metadata.path, auth.oauth_metadata)  # FastAPI, Starlette
+        >>> app = auth.oauth_metadata.around(app)  # any ASGI application: Litestar, Django, Flask
+        """
+        from czo_auth.app import oauth_metadata_of
+
+        return oauth_metadata_of(self)
 
     @cached_property
     def pages(self) -> ASGIApp:

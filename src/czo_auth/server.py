@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from czo_auth.auth import Auth
     from czo_auth.metrics import Meter
 
-METADATA: Final = "/.well-known/oauth-authorization-server"
 _LOG = logging.getLogger("czo_auth")
 READY_SECONDS = 1.0
 """So long one answer about readiness serves everybody who asks."""
@@ -68,7 +67,7 @@ class Server:
             "/healthz": _only_get(self._healthy),
             "/readyz": _only_get(self._ready),
             "/.well-known/jwks.json": self._below_base("/jwks"),
-            METADATA: self._below_base(METADATA),
+            auth.oauth_metadata.path: auth.oauth_metadata,
         }
         if self._pages is not None:
             self._routes["/"] = _only_get(self._to_pages)

@@ -6,7 +6,6 @@ MCP clients find out this way what a server wants of them; any other API may say
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from czo_auth.asgi.clients import Clients
-from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal, status_of
+from czo_auth.asgi.problems import refusal_of, send_refusal, status_of
+from czo_auth.asgi.public_document import PublicDocument
 from czo_auth.core.api_keys.scopes import SCOPE
-from czo_auth.core.errors import MethodNotAllowed, Refusal
+from czo_auth.core.errors import Refusal
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
@@ -87,6 +87,7 @@ class ProtectedResource:
         query = f"?{parts.query}" if parts.query else ""
         self.metadata_url = f"{parts.scheme}://{parts.netloc}{self.path}{query}"
         self._clients = Clients(trusted_proxies)
+        self._document = PublicDocument(self.path, lambda: self.metadata)
 
     @cached_property
     def metadata(self) -> dict[str, object]:
@@ -103,16 +104,7 @@ class ProtectedResource:
         return described
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            raise RuntimeError("a protected resource's metadata is asked for over HTTP")
-        if scope["method"] == "OPTIONS":
-            await _send(send, 204, b"", [(b"access-control-allow-methods", b"GET")])
-        elif scope["method"] in ("GET", "HEAD"):
-            await _send(
-                send, 200, json.dumps(self.metadata).encode(), [(b"content-type", b"application/json")]
-            )
-        else:
-            await send_refusal(send, MethodNotAllowed(), extra=[(b"allow", b"GET, HEAD, OPTIONS")])
+        await self._document(scope, receive, send)
 
     def protect(self, app: ASGIApp) -> ASGIApp:
         """
@@ -212,16 +204,3 @@ def hold(error: Exception) -> None:
 
 def _is_challenge(name: bytes, value: bytes) -> bool:
     return name == b"www-authenticate" and value[:6].lower() == b"bearer"
-
-
-async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    # Clients in browsers read it before they have anything to send.
-    common = [
-        (b"content-length", str(len(body)).encode()),
-        (b"access-control-allow-origin", b"*"),
-        (b"access-control-allow-headers", b"*"),
-        (b"cache-control", b"public, max-age=300"),
-        NO_SNIFF,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, *common]})
-    await send({"type": "http.response.body", "body": body})

@@ -28,6 +28,7 @@ from czo_auth.runtime import Runtime
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the name of a grant
 API_KEY_TYPE: Final = "urn:czo-auth:token-type:api-key"
 ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
+METADATA: Final = "/.well-known/oauth-authorization-server"
 
 routes = Routes("Tokens for other services")
 
@@ -73,7 +74,7 @@ async def token(body: TokenRequest, call: CurrentRequest) -> Response:
     return await _exchange(body, call)
 
 
-@routes.add("GET", "/.well-known/oauth-authorization-server", access=PUBLIC)
+@routes.add("GET", METADATA, access=PUBLIC)
 async def metadata(request: Request, call: CurrentRequest) -> Response:
     """Where the endpoints are and what they take (RFC 8414)."""
     return JSONResponse(authorization_server_metadata(call.runtime))
