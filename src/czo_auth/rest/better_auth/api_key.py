@@ -275,7 +275,7 @@ async def _revoke_of_organization(call: RequestContext, key_id: str) -> None:
 @asynccontextmanager
 async def _known_key() -> AsyncIterator[None]:
     """
-    Refuse as of an unknown key whoever has no say about it; who has one is told what is missing.
+    Refuse as of an unknown key a caller who has no say about it; one who has is told what is missing.
 
     Raises:
         KeyNotFound: There is no such key, or the caller has no say about it.
