@@ -52,6 +52,7 @@ TAKES_AWAY = [
     "UPDATE czo_auth_members SET two_factor_due_at = 1",
     "DELETE FROM czo_auth_members",
     "DELETE FROM czo_auth_factors",
+    "UPDATE czo_auth_factors SET renew_by = 1",
     "UPDATE czo_auth_service_accounts SET enabled = false",
     "UPDATE czo_auth_service_accounts SET scopes = ''",
     "DELETE FROM czo_auth_service_accounts",
@@ -62,7 +63,7 @@ TAKES_NOTHING = [
     "UPDATE czo_auth_users SET name = 'Grace', credential_version = 7, two_factor_reminded_days = 7",
     "UPDATE czo_auth_organizations SET name = 'Other'",
     "UPDATE czo_auth_service_accounts SET name = 'other', description = 'other', updated_at = 1",
-    "UPDATE czo_auth_factors SET last_step = 99",
+    "UPDATE czo_auth_factors SET last_step = 99, renewal_reminded_days = 7",
 ]
 
 

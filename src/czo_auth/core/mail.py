@@ -33,6 +33,7 @@ MailKind = Literal[
     "api_key_created",
     "two_factor_due",
     "two_factor_due_by_type",
+    "two_factor_renewal",
     "two_factor_exempt",
     "passkey_added",
     "passkey_removed",
@@ -61,7 +62,8 @@ OPTIONAL_MAILS: Final[frozenset[MailKind]] = frozenset(
         *("new_browser", "wrong_codes", "api_key_created", "account_exported"),
         *("api_key_expiring", "api_keys_expiring", "api_key_unused", "api_keys_unused"),
         *("api_key_ended", "service_account_key"),
-        *("two_factor_due", "two_factor_due_by_type", "two_factor_exempt", "webhook_switched_off"),
+        *("two_factor_due", "two_factor_due_by_type", "two_factor_renewal", "two_factor_exempt"),
+        "webhook_switched_off",
     }
 )
 """What a deployment may switch off. The others carry a link that somebody waits for, or warn of a takeover."""

@@ -256,6 +256,11 @@ def compose_two_factor_due_by_type(
     return _compose(to, "two_factor_due_by_type", language=language, at=due_at)
 
 
+def compose_two_factor_renewal(to: User | str, *, due_at: datetime, language: str | None = None) -> MailDraft:
+    """Compose the reminder that an account can do nothing but enroll its authenticator app again soon."""
+    return _compose(to, "two_factor_renewal", language=language, at=due_at)
+
+
 def compose_two_factor_exempt(
     to: User | str, *, organization: str, until: datetime, language: str | None = None
 ) -> MailDraft:

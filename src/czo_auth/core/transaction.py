@@ -146,6 +146,8 @@ class CredentialRecord:
         two_factor_due_at: When the organization demands a factor of the owner; None when it does not.
         restrictions: The allow-list, the rate limit and the quota of a key that has any of them.
         grants: Since when the owner holds their actor types.
+        renew_by: Until when the owner of a session should enroll their authenticator app again, as
+            ``TotpFactor.renew_by``; None for a key.
     """
 
     id: str
@@ -170,6 +172,7 @@ class CredentialRecord:
     has_passkey: bool = False
     two_factor_due_at: datetime | None = None
     service_account_id: str | None = None
+    renew_by: datetime | None = None
 
     def is_refused(self, *, now: datetime) -> bool:
         """Whether the organization demands a factor by now that the owner does not have (S37)."""

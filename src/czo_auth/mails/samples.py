@@ -75,6 +75,7 @@ def _samples(links: Links, now: datetime, language: str | None) -> dict[MailKind
         compose.compose_two_factor_reset_cancelled(user, asked_at=now - hour, at=now),
         compose.compose_two_factor_due(user, organization="Example GmbH", due_at=now + timedelta(days=7)),
         compose.compose_two_factor_due_by_type(user, due_at=now + timedelta(days=7)),
+        compose.compose_two_factor_renewal(user, due_at=now + timedelta(days=7)),
         compose.compose_two_factor_exempt(user, organization="Example GmbH", until=now + timedelta(days=7)),
         compose.compose_api_key_leaked(
             user,

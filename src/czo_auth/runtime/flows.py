@@ -52,7 +52,7 @@ from czo_auth.core.flows.sign_in.verify_email import VerifyEmail
 from czo_auth.core.flows.two_factor.enroll import EnableTwoFactor
 from czo_auth.core.flows.two_factor.manage import ManageTwoFactor
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
-from czo_auth.core.flows.two_factor.remind import RemindHolders
+from czo_auth.core.flows.two_factor.remind import RemindHolders, RemindRenewals
 from czo_auth.core.flows.two_factor.reset import Recovery
 from czo_auth.core.flows.two_factor.trusted_devices import TrustedDevices
 from czo_auth.core.flows.webhooks.manage import ManageWebhooks
@@ -126,6 +126,7 @@ class Flows:
         self.manage_members = ManageMembers(services)
         self.organization_factors = OrganizationFactors(services)
         self.remind_holders = RemindHolders(services)
+        self.remind_renewals = RemindRenewals(services)
         self.manage_service_accounts = ManageServiceAccounts(services)
         self.service_account_keys = ServiceAccountKeys(services)
         self.change_service_account_keys = ChangeServiceAccountKeys(services)

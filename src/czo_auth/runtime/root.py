@@ -331,9 +331,10 @@ class Runtime(Flows):
         await self.delayed_mails.send_due(self._mail, now=self.now())
 
     async def _remind_of_factors(self) -> None:
-        """Tell people ahead that an organization or an actor type demands two factors of them soon."""
+        """Tell people ahead of the day from which they can do nothing but enroll, or nothing in an organization."""
         await self.organization_factors.remind(now=self.now())
         await self.remind_holders.remind(now=self.now())
+        await self.remind_renewals.remind(now=self.now())
 
     async def _learn_hashes(self) -> None:
         """Look which kinds of password hashes users have, so that a sign-in takes the same time for all (S24)."""

@@ -46,7 +46,7 @@ _API_KEY = (
 )
 _SESSION = (
     _COLUMNS + ", c.aal, c.amr, c.auth_time, c.factor_proved_at, COALESCE(c.lineage_id, c.id), "
-    "COALESCE(c.last_used_at, c.created_at), m.two_factor_due_at, " + _GRANTS + ", c.{by}"
+    "COALESCE(c.last_used_at, c.created_at), m.two_factor_due_at, " + _GRANTS + ", f.renew_by, c.{by}"
     "\nFROM {prefix}sessions AS c" + _OWNER
 )
 
@@ -185,6 +185,7 @@ def session_record(row: Any) -> CredentialRecord:
         last_used_at=_time(row[14]),
         grants=_grants(row),
         two_factor_due_at=_time(row[15]),
+        renew_by=_time(row[18]),
     )
 
 

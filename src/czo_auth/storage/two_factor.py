@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, delete, func, select, update
+from sqlalchemy import ColumnElement, Text, delete, func, or_, select, true, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -27,7 +27,7 @@ class SqlTwoFactor(SqlChallenges, TwoFactor):
         return self._one(TotpFactor, statement.where(factors.c.user_id == user_id))
 
     def put_factor(self, factor: TotpFactor) -> None:
-        row = values(factor)
+        row = values(factor) | {"renewal_reminded_days": None}
         statement = self._insert(self._tables.factors).values(**row)
         self._connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=row))
 
@@ -49,6 +49,23 @@ class SqlTwoFactor(SqlChallenges, TwoFactor):
         factors = self._tables.factors
         statement = select(*columns(factors, TotpFactor)).where(factors.c.id > factor_id)
         return self._all(TotpFactor, statement.order_by(factors.c.id).limit(limit))
+
+    def list_renewals(
+        self, *, now: datetime, until: datetime, limit: int, after: str | None = None
+    ) -> Sequence[TotpFactor]:
+        factors = self._tables.factors
+        statement = select(*columns(factors, TotpFactor)).where(
+            factors.c.renew_by > now,
+            factors.c.renew_by <= until,
+            true() if after is None else factors.c.id > after,
+        )
+        return self._all(TotpFactor, statement.order_by(factors.c.id).limit(limit))
+
+    def mark_renewal_reminded(self, factor_id: str, *, days: int) -> bool:
+        factors = self._tables.factors
+        is_new = or_(factors.c.renewal_reminded_days.is_(None), factors.c.renewal_reminded_days > days)
+        statement = update(factors).where(factors.c.id == factor_id, is_new)
+        return self._count(statement.values(renewal_reminded_days=days)) == 1
 
     # enrollments
     def put_enrollment(self, enrollment: Enrollment) -> None:

@@ -36,7 +36,7 @@ from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, made, values
 from czo_auth.storage.tables import Tables
 
-_DERIVED = ("has_factor", "has_totp", "has_passkey")
+_DERIVED = ("has_factor", "has_totp", "has_passkey", "renew_by")
 """Fields of a user that are read from the rows of their factors."""
 
 
@@ -351,6 +351,7 @@ def select_users(tables: Tables) -> Select[Any]:
         factors.c.user_id.is_not(None).label("has_totp"),
         has_passkey(tables).label("has_passkey"),
         _has_two_factors(tables).label("has_factor"),
+        factors.c.renew_by,
     ).select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
 
 

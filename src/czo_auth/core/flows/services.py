@@ -15,6 +15,7 @@ from czo_auth.core.policies import Policies
 from czo_auth.core.sessions.access_tokens import AccessTokens
 from czo_auth.core.throttle import KeyRateLimits, RateLimits
 from czo_auth.core.transaction import Lookup, Transactions
+from czo_auth.core.two_factor.policy import must_renew
 from czo_auth.core.users.breaches import Breaches
 from czo_auth.core.users.user import User
 from czo_auth.crypto.sealing import KeyRing
@@ -63,8 +64,8 @@ class Services:
         )
 
     def must_enroll(self, user: User, *, now: datetime) -> bool:
-        """Return whether *user* may do nothing but enroll a second factor (S9)."""
-        return self.actors.must_enroll(
+        """Return whether *user* may do nothing but enroll a second factor, or enroll theirs again (S9)."""
+        return must_renew(user.renew_by, now=now) or self.actors.must_enroll(
             user.actor_types,
             user.grants,
             owns_factor=user.owns_factor,

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from czo_auth.core.throttle import LockSchedule
 
 KEPT_FACTORS_WAIT: Final = timedelta(days=1)
 """How long a reset waits at least of factors that stayed when the address was first proved: whose are they?"""
+
+
+def must_renew(renew_by: datetime | None, *, now: datetime) -> bool:
+    """
+    Return whether the term of an authenticator app is over whose secret is too short.
+
+    Its user may then do nothing but enroll it again. Their API keys go on.
+
+    Args:
+        renew_by: As ``TotpFactor.renew_by``.
+
+    Source: RFC 4226 section 4, R6: a secret has at least 128 bits.
+    """
+    return renew_by is not None and renew_by <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

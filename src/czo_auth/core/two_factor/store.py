@@ -43,6 +43,18 @@ class TwoFactor(Protocol):
     def sealed_after(self, factor_id: str, *, limit: int) -> Sequence[TotpFactor]:
         """Read factors by id beyond *factor_id*, to re-encrypt them in batches."""
 
+    def list_renewals(
+        self, *, now: datetime, until: datetime, limit: int, after: str | None = None
+    ) -> Sequence[TotpFactor]:
+        """Read factors by id beyond *after* whose term ends after *now* and by *until*."""
+
+    def mark_renewal_reminded(self, factor_id: str, *, days: int) -> bool:
+        """
+        Remember that the owner was told *days* ahead of the end of the term.
+
+        One atomic statement: of several that tell at once, one gets True.
+        """
+
     # enrollments
     def put_enrollment(self, enrollment: Enrollment) -> None:
         """Keep an enrollment; an earlier pending one of the user is replaced."""

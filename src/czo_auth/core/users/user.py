@@ -26,6 +26,7 @@ class User:
         has_factor: Whether two factors are on: a password sign-in asks for a second step. A fact about rows, not about
             their readability (S13).
         has_totp, has_passkey: Which factors the user owns.
+        renew_by: Until when the user should enroll their authenticator app again, as ``TotpFactor.renew_by``.
         passkeys_enabled_at: Since when passkeys count as second step; None while they are only a way to sign in.
         made_by: ``operator`` or ``import`` where somebody else made the account; None where its user signed up.
         language: In which mails are written to the user, as their browser asked at the last sign-in; None when unknown.
@@ -52,6 +53,7 @@ class User:
     external_id: str | None = None
     has_totp: bool = False
     has_passkey: bool = False
+    renew_by: datetime | None = None
     passkeys_enabled_at: datetime | None = None
     made_by: MadeBy | None = None
     language: str | None = None

@@ -29,6 +29,7 @@ def factors(make: TableMaker) -> Table:
         Column("last_step", BigInteger, nullable=False),
         Column("enabled_at", Instant, nullable=False),
         Column("renew_by", Instant),
+        Column("renewal_reminded_days", Integer),
         UniqueConstraint("user_id"),
     )
 

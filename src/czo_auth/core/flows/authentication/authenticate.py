@@ -27,6 +27,7 @@ from czo_auth.core.principal import TWO_FACTOR_SETUP, Principal
 from czo_auth.core.sessions.access_tokens import VerifiedToken
 from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.core.transaction import CredentialRecord
+from czo_auth.core.two_factor.policy import must_renew
 from czo_auth.crypto import jwt, tokens
 
 _FAR = datetime.max.replace(tzinfo=UTC)
@@ -384,7 +385,7 @@ class Authenticate:
             raise InvalidToken
         services = self._services
         administers = services.actors.administers(found.actor_type)
-        must_enroll = self._must_enroll(found, now=now)
+        must_enroll = must_renew(found.renew_by, now=now) or self._must_enroll(found, now=now)
         demands_passkey = services.actors.demand_passkey(found.actor_types, found.grants, now=now)
         is_member = found.organization_role is not None
         return Principal(
@@ -428,6 +429,8 @@ class Authenticate:
         due_at = None if found.has_factor else found.two_factor_due_at
         if due_at is not None and due_at > now:
             until = min(until, due_at)
+        if found.renew_by is not None and found.renew_by > now:
+            until = min(until, found.renew_by)
         due_at = self._services.actors.next_due_at(found.actor_types, found.grants, now=now)
         return until if due_at is None else min(until, due_at)
 

@@ -33,6 +33,7 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, HashedCode, TotpFactor
+from czo_auth.core.two_factor.policy import must_renew
 from czo_auth.core.users.user import User
 from czo_auth.crypto import codes, totp
 from czo_auth.crypto.codes import BackupCode
@@ -66,7 +67,8 @@ class EnableTwoFactor:
         The codes are hashed while the person scans; until then they rest sealed, so a restart loses nothing.
 
         Args:
-            replace: Start an enrollment beside an active factor; that one works until the new one is confirmed.
+            replace: Start an enrollment beside an active factor; that one works until the new one is confirmed. Not
+                needed once the term of the active factor is over.
             code: Proves the active factor, where *replace* needs it and the session has no recent proof.
 
         Raises:
@@ -80,7 +82,7 @@ class EnableTwoFactor:
         user = await self._services.transactions.read(lambda tx: tx.users.find(principal.require_user()))
         if user is None:
             raise InvalidToken
-        if user.has_totp and not replace:
+        if user.has_totp and not replace and not must_renew(user.renew_by, now=context.now):
             raise TotpAlreadyEnabled
         proof = await self._proof.require(
             password=password, code=code, asks_password=user.has_totp, context=context

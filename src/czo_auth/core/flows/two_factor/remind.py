@@ -1,4 +1,4 @@
-"""Tells users ahead that an actor type of theirs demands a second factor soon."""
+"""Tells users ahead that they can soon do nothing but enroll: a second factor, or theirs again."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from czo_auth.core.actors import ActorType
 from czo_auth.core.context import system_context
 from czo_auth.core.flows.demanded_factor import find_due_at_by_type
 from czo_auth.core.flows.services import Services
-from czo_auth.core.mail_drafts import compose_two_factor_due_by_type
+from czo_auth.core.mail_drafts import compose_two_factor_due_by_type, compose_two_factor_renewal
 from czo_auth.core.organizations.two_factor import REMINDED_DAYS, days_ahead
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import TotpFactor
 from czo_auth.core.users.user import User
 
 _AT_ONCE: Final = 200
@@ -50,3 +52,40 @@ class RemindHolders:
         )
         if is_first:
             self._services.background.post(compose_two_factor_due_by_type(user, due_at=due_at))
+
+
+class RemindRenewals:
+    """
+    Mails owners of secrets that are too short 14, 7 and 1 days before their term ends, each once, in however many
+    processes it runs.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def remind(self, *, now: datetime) -> None:
+        """Tell everybody whose term ends within the longest of these times."""
+        after = None
+        while factors := await self._services.transactions.read(
+            lambda tx, after=after: tx.two_factor.list_renewals(  # type: ignore[misc]
+                now=now, until=now + _LONGEST, limit=_AT_ONCE, after=after
+            )
+        ):
+            for factor in factors:
+                await self._remind(factor, now=now)
+            after = factors[-1].id
+
+    async def _remind(self, factor: TotpFactor, *, now: datetime) -> None:
+        due_at = factor.renew_by
+        if due_at is None:
+            return
+        days = days_ahead(due_at, now=now)
+
+        def mark(tx: Transaction) -> User | None:
+            is_first = tx.two_factor.mark_renewal_reminded(factor.id, days=days)
+            user = tx.users.find(factor.user_id) if is_first else None
+            return None if user is None or user.banned_at is not None else user
+
+        user = await self._services.transactions.run(mark, system_context(now))
+        if user is not None:
+            self._services.background.post(compose_two_factor_renewal(user, due_at=due_at))
