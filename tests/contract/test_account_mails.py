@@ -15,7 +15,9 @@ from tests.contract.api import BASE
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
+from tests.contract.passkeys import begin_second_step, begin_sign_in, register
 from tests.contract.people import Account
+from tests.support.authenticator import Authenticator
 
 LINK = re.compile(r"/secure-account\?token=(czm_[A-Za-z0-9_-]{56})\s")
 
@@ -229,3 +231,35 @@ async def test_a_new_user_is_mailed_a_confirmation_where_that_is_on(deploy_sqlit
     assert accepted(await here.api.get(f"/verify-email?token={token}"))["status"] is True
     assert Settings(smtp_url="smtp://localhost").policies().confirms_sign_up
     assert not Settings(smtp_url="smtp://localhost", confirm_sign_up=False).policies().confirms_sign_up
+
+
+@pytest.mark.parametrize("step", ["alone", "second"])
+async def test_a_passkey_in_a_new_browser_is_told_and_in_a_known_one_is_not(timed: Timed, step: str) -> None:
+    here, device = timed, Authenticator(timed.api.origin)
+    account, session = await here.people.newcomer()
+    await register(here, session, device, enableTwoFactor=step == "second")
+    here.time.advance(days=30)
+
+    async def sign_in(agent: str, cookie: str | None = None) -> str:
+        headers = {"user-agent": agent} | ({} if cookie is None else {"cookie": cookie})
+        if step == "alone":
+            options = await begin_sign_in(here)
+            path, more = "/passkey/verify-authentication", {}
+        else:
+            challenge = await here.people.challenge(account)
+            options = await begin_second_step(here, challenge=challenge)
+            path, more = "/two-factor/verify-passkey", {"challenge": challenge}
+        body = {"response": device.get(options), "ceremony": options["ceremony"], **more}
+        answer = await here.api.http.post(BASE + path, json=body, headers=headers)
+        accepted(answer)
+        return str(answer.cookies.get("czo-auth.known_browser"))
+
+    known = await sign_in("Mozilla/5.0 Firefox/140.0")
+    told = await mailed(here, account.email, "new_browser")
+    assert ": Firefox\n" in told.text
+    not_me(told)
+    await sign_in("Mozilla/5.0 Firefox/140.0")
+    await sign_in("curl/8", f"czo-auth.known_browser={known}")
+    await sign_in("Wget/1")
+    assert ": Wget/1\n" in (await mailed(here, account.email, "new_browser", number=2)).text
+    assert kinds(here, account).count("new_browser") == 2, "not the same program again, nor a known browser"

@@ -137,6 +137,7 @@ async def verify_authentication(body: VerifyAuthenticationRequest, call: Current
         body.response,
         ceremony=body.ceremony or _ceremony_cookie(call),
         actor=body.actor_type,
+        known_browser=call.known_browser,
         context=call.context,
     )
     return _finished(call, entered(call, outcome))
@@ -160,7 +161,12 @@ async def verify_passkey(body: VerifyPasskeyRequest, call: CurrentRequest) -> Re
     challenge = body.challenge or _challenge_cookie(call)
     if challenge is not None:
         outcome = await second_step.complete_sign_in(
-            challenge, body.response, ceremony=ceremony, wants_trust=body.trust_device, context=call.context
+            challenge,
+            body.response,
+            ceremony=ceremony,
+            wants_trust=body.trust_device,
+            known_browser=call.known_browser,
+            context=call.context,
         )
     else:
         outcome = await second_step.step_up(

@@ -36,7 +36,11 @@ async def sign_in(page: PageRequest) -> Response:
     """Sign in with a passkey."""
     call, form = page.call, page.form
     outcome = await call.runtime.passkey_sign_in.finish(
-        _response(page), ceremony=form.raw("ceremony"), actor=form.text("as", most=64), context=call.context
+        _response(page),
+        ceremony=form.raw("ceremony"),
+        actor=form.text("as", most=64),
+        known_browser=call.known_browser,
+        context=call.context,
     )
     return signed_in_page(page, outcome)
 
@@ -49,7 +53,12 @@ async def second_step(page: PageRequest) -> Response:
     if challenge is None:
         raise InvalidChallenge
     outcome = await call.runtime.passkey_second_step.complete_sign_in(
-        challenge, _response(page), ceremony=form.raw("ceremony"), wants_trust=False, context=call.context
+        challenge,
+        _response(page),
+        ceremony=form.raw("ceremony"),
+        wants_trust=False,
+        known_browser=call.known_browser,
+        context=call.context,
     )
     return signed_in_page(page, outcome)
 

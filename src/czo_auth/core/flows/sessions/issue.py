@@ -28,7 +28,7 @@ class SignedIn:
         restricted: The session may only enroll a second factor (S9).
         trusted_device_token: A new token for the browser's trusted-device cookie, if there is one.
         spent_device_token: The one that it replaces, where the browser was trusted before.
-        browser_token: A new token for the known-browser cookie, after a password was proved.
+        browser_token: A new token for the known-browser cookie, after a sign-in.
     """
 
     user: User
@@ -54,7 +54,7 @@ def signed_in(
     Sign the access token of a session whose transaction was committed.
 
     Args:
-        knows_browser: Whether the password was proved just now, so that the browser is known from then on.
+        knows_browser: Whether somebody signed in just now, so that the browser is known from then on.
     """
     restricted = services.must_enroll(user, now=now)
     return SignedIn(

@@ -8,11 +8,13 @@ from typing import Any
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, AuthenticationFailed, EmailNotVerified, Refusal
+from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.passkeys.ceremonies import Binding, Ceremonies
 from czo_auth.core.flows.passkeys.options import Options, request_options
 from czo_auth.core.flows.passkeys.verify import VerifiedPasskey, VerifyPasskey, record_use
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, signed_in
+from czo_auth.core.flows.sign_in.new_browser import is_new_browser
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
@@ -40,13 +42,20 @@ class PasskeySignIn:
         return request_options(ceremony, allowed=None, policy=self._services.policies.passkeys, rp_id=rp_id)
 
     async def finish(
-        self, response: Mapping[str, Any], *, ceremony: str | None, actor: str | None, context: Context
+        self,
+        response: Mapping[str, Any],
+        *,
+        ceremony: str | None,
+        actor: str | None,
+        known_browser: str | None = None,
+        context: Context,
     ) -> SignedIn:
         """
         Sign in.
 
         Args:
             actor: The actor type of the session; the default one when None.
+            known_browser: The value of the known-browser cookie.
 
         Raises:
             PasskeysNotAvailable, PasskeyChallengeNotFound, RateLimited, UnknownActorType
@@ -62,16 +71,18 @@ class PasskeySignIn:
             response, challenge=challenge, rp_id=rp_id, user_id=None, context=context
         )
         granted = await services.transactions.run(
-            lambda tx: self._grant(tx, verified, actor_type.name), context
+            lambda tx: self._grant(tx, verified, actor_type.name, known_browser), context
         )
         if isinstance(granted, Refusal):
             raise granted
-        user, issued = granted
-        return signed_in(services, user, issued, now=context.now)
+        user, issued, is_new = granted
+        if is_new:
+            tell_owner(services, user, "new_browser", context=context)
+        return signed_in(services, user, issued, now=context.now, knows_browser=True)
 
     def _grant(
-        self, tx: Transaction, verified: VerifiedPasskey, actor: str
-    ) -> tuple[User, IssuedSession] | Refusal:
+        self, tx: Transaction, verified: VerifiedPasskey, actor: str, known_browser: str | None
+    ) -> tuple[User, IssuedSession, bool] | Refusal:
         services, passkey = self._services, verified.passkey
         user = tx.users.lock(passkey.user_id)
         if user is None or user.banned_at is not None:
@@ -84,6 +95,7 @@ class PasskeySignIn:
             return ActorTypeMismatch()
         if services.policies.require_email_verification and not user.email_verified:
             return EmailNotVerified()
+        is_new = is_new_browser(services, tx, user, known_browser)
         issued = issue_session(
             tx.acting_as(by_user),
             user,
@@ -94,4 +106,4 @@ class PasskeySignIn:
             remembered=True,
             policy=services.policies.sessions,
         )
-        return user, issued
+        return user, issued, is_new

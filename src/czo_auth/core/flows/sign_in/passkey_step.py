@@ -9,6 +9,7 @@ from typing import Any
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import AuthenticationFailed, InvalidChallenge, Refusal
 from czo_auth.core.events.types import STEP_UP, AuditEvent
+from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.passkeys.ceremonies import (
     Binding,
     Ceremonies,
@@ -19,6 +20,7 @@ from czo_auth.core.flows.passkeys.options import Options, request_options
 from czo_auth.core.flows.passkeys.verify import VerifiedPasskey, VerifyPasskey, record_use
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, renew_session, signed_in
+from czo_auth.core.flows.sign_in.new_browser import is_new_browser
 from czo_auth.core.flows.sign_in.second_factor import check_challenge, finish_challenge
 from czo_auth.core.flows.two_factor.verify_code import claim_challenge
 from czo_auth.core.sessions.session import IssuedSession
@@ -85,12 +87,16 @@ class PasskeySecondStep:
         *,
         ceremony: str | None,
         wants_trust: bool,
+        known_browser: str | None = None,
         context: Context,
     ) -> SignedIn:
         """
         Finish the sign-in that *challenge* stands for.
 
         A wrong answer counts on the challenge, and never locks the account: a signature cannot be guessed.
+
+        Args:
+            known_browser: The value of the known-browser cookie.
 
         Raises:
             PasskeysNotAvailable, RateLimited
@@ -116,16 +122,34 @@ class PasskeySecondStep:
             context=context,
         )
         granted = await services.transactions.run(
-            lambda tx: self._grant(tx, claimed, verified, wants_trust=wants_trust), context
+            lambda tx: self._grant(
+                tx, claimed, verified, wants_trust=wants_trust, known_browser=known_browser
+            ),
+            context,
         )
         if isinstance(granted, Refusal):
             raise granted
-        user, issued, device_token = granted
-        return signed_in(services, user, issued, now=context.now, trusted_device_token=device_token)
+        user, issued, device_token, is_new = granted
+        if is_new:
+            tell_owner(services, user, "new_browser", context=context)
+        return signed_in(
+            services,
+            user,
+            issued,
+            now=context.now,
+            trusted_device_token=device_token,
+            knows_browser=claimed.renews is None,
+        )
 
     def _grant(
-        self, tx: Transaction, challenge: Challenge, verified: VerifiedPasskey, *, wants_trust: bool
-    ) -> tuple[User, IssuedSession, str | None] | Refusal:
+        self,
+        tx: Transaction,
+        challenge: Challenge,
+        verified: VerifiedPasskey,
+        *,
+        wants_trust: bool,
+        known_browser: str | None,
+    ) -> tuple[User, IssuedSession, str | None, bool] | Refusal:
         user = tx.users.lock(challenge.user_id)
         if user is None:
             raise InvalidChallenge
@@ -134,6 +158,7 @@ class PasskeySecondStep:
         refusal = record_use(tx.acting_as(by_user), verified)
         if refusal is not None:
             return refusal
+        is_new = challenge.renews is None and is_new_browser(self._services, tx, user, known_browser)
         issued, device_token = finish_challenge(
             self._services,
             tx.acting_as(by_user),
@@ -142,7 +167,7 @@ class PasskeySecondStep:
             verified.passkey.method,
             wants_trust=wants_trust,
         )
-        return user, issued, device_token
+        return user, issued, device_token, is_new
 
     async def step_up(
         self, response: Mapping[str, Any], *, ceremony: str | None, context: Context
