@@ -8,6 +8,7 @@ from datetime import datetime
 
 from czo_auth.api.acting import Acting, context_of
 from czo_auth.core.flows.sign_in.sign_up import NewUser
+from czo_auth.core.flows.users.activity import Activity, read_activity
 from czo_auth.core.flows.users.profile import set_user_fields
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import Page, PageQuery
@@ -98,6 +99,21 @@ class Users(Acting):
         )
         return Page(
             items=[self._record(user) for user in page.items], total=page.total, next_cursor=page.next_cursor
+        )
+
+    async def activity(
+        self, user_id: str, *, limit: int = DEFAULT_PAGE, cursor: str | None = None
+    ) -> Page[Activity]:
+        """
+        List what happened to the account of a user, newest first, as they see it themselves.
+
+        Raises:
+            NotFound: There is no such user.
+            ValidationFailed: By the cursor.
+        """
+        user = await self._user(user_id)
+        return await read_activity(
+            self._runtime.services, user.id, page=PageQuery(limit=limit, cursor=cursor)
         )
 
     async def create(

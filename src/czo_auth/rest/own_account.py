@@ -7,8 +7,13 @@ from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.callback_urls import check_callback_url
 from czo_auth.core.access import ACCOUNT, PUBLIC
+from czo_auth.core.flows.users.activity import read_activity
+from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.paging import PageQuery
+from czo_auth.rest import records
 from czo_auth.rest.answers import attachment, signed_out
 from czo_auth.rest.models import Body, Code, Email, Password, Token, TolerantBody, Url
+from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Own account")
@@ -80,6 +85,16 @@ async def delete_user(body: DeleteUserRequest, call: CurrentRequest) -> Response
     check_callback_url(call, body.callback_url)
     await call.runtime.delete_user.delete_own(password=body.password, code=body.code, context=call.context)
     return signed_out(call, {"success": True, "message": "User deleted"})
+
+
+@routes.add("GET", "/activity", access=ACCOUNT)
+async def activity(
+    call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+) -> records.ActivityPage:
+    """What happened to the caller's account, newest first. Who else acted is not told, nor from where."""
+    page = PageQuery(limit=limit, cursor=cursor)
+    found = await read_activity(call.runtime.services, call.principal.require_user(), page=page)
+    return records.ActivityPage.of(found)
 
 
 @routes.add("GET", "/user/export", access=ACCOUNT)

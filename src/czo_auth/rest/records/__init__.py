@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from czo_auth.rest.records.activity import Activity, ActivityPage
 from czo_auth.rest.records.api_keys import (
     ApiKey,
     ApiKeyAnswer,
@@ -63,6 +64,8 @@ from czo_auth.rest.records.users import (
 __all__ = [
     "ActingApiKey",
     "ActingApiKeyList",
+    "Activity",
+    "ActivityPage",
     "AdministeredOrganization",
     "AdministeredOrganizationList",
     "AdministeredUser",

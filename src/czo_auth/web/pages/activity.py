@@ -8,8 +8,9 @@ from datetime import datetime
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.events.types import SESSION_REVOKED, AuditRecord
-from czo_auth.core.flows.users.activity import read_activity
+from czo_auth.core.events.types import SESSION_REVOKED
+from czo_auth.core.flows.users.activity import Activity, read_activity
+from czo_auth.core.paging import PageQuery
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -19,9 +20,9 @@ _SUBJECTS = ("name", "prefix", "label")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
+class Line:
     """
-    One line of the log.
+    One line of the page.
 
     Attributes:
         about: Which thing it was about; empty where nothing names it.
@@ -43,37 +44,32 @@ class Activity:
 @pages.get("/activity", access=ACCOUNT)
 async def activity(page: PageRequest) -> Response:
     """The user's own log, newest first, some at a time."""
-    call = page.call
-    before = page.sequence("cursor")
-    # One more than is shown says whether the way goes on.
-    found = await read_activity(call.runtime.services, before=before, limit=PAGE + 1, context=call.context)
-    shown = found[:PAGE]
+    call, before = page.call, page.sequence("cursor")
+    wanted = PageQuery(limit=PAGE, cursor=None if before is None else str(before))
+    found = await read_activity(call.runtime.services, call.principal.require_user(), page=wanted)
     return page.show(
         "activity.html",
-        lines=[_line(record, call.principal.require_user()) for record in shown if not _is_renewal(record)],
-        older=shown[-1].sequence if len(found) > PAGE else None,
+        lines=[_line(entry) for entry in found.items if not _is_renewal(entry)],
+        older=found.next_cursor,
         is_newest=before is None,
     )
 
 
-def _is_renewal(record: AuditRecord) -> bool:
+def _is_renewal(entry: Activity) -> bool:
     """Whether a session only ended because the same sign-in got another one."""
-    event = record.audit_event
-    return event.action == SESSION_REVOKED and event.details.get("reason") == "renewed"
+    return entry.action == SESSION_REVOKED and entry.details.get("reason") == "renewed"
 
 
-def _line(record: AuditRecord, user_id: str) -> Activity:
-    event, who = record.audit_event, record.context
-    is_own = who.user_id in (user_id, None) and who.actor_kind not in ("operator", "system")
-    details = {name: text for name, text in event.details.items() if isinstance(text, str)}
-    return Activity(
-        action=event.action.removeprefix("auth.").replace(".", "_"),
-        at=record.at,
-        succeeded=event.outcome == "success",
-        by="self" if who.user_id == user_id else who.actor_kind,
+def _line(entry: Activity) -> Line:
+    details = {name: text for name, text in entry.details.items() if isinstance(text, str)}
+    return Line(
+        action=entry.action.removeprefix("auth.").replace(".", "_"),
+        at=entry.at,
+        succeeded=entry.outcome == "success",
+        by="self" if entry.by_user else entry.actor_kind,
         about=", ".join(details[name] for name in _SUBJECTS if name in details),
         actor_type=details.get("actorType"),
         role=details.get("role"),
-        ip=who.ip if is_own else None,
-        user_agent=who.user_agent if is_own else None,
+        ip=entry.ip,
+        user_agent=entry.user_agent,
     )

@@ -2,29 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
 
-from czo_auth.core.context import Context
-from czo_auth.core.events.types import AuditFilter, AuditRecord
+from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.events.types import SESSION_REVOKED, AuditFilter, AuditRecord, Outcome
 from czo_auth.core.flows.services import Services
+from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.transaction import Transaction
 
+_SHOWN: Final = frozenset(
+    {"name", "prefix", "label", "actorType", "role", "amr"}
+    | {"sessionId", "apiKeyId", "passkeyId", "deviceId", "invitationId"}
+)
+"""Details that say what it was about. Reasons that administrators give to each other are not among them."""
 
-async def read_activity(
-    services: Services, *, before: int | None = None, limit: int, context: Context
-) -> Sequence[AuditRecord]:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
     """
-    Read the audit records about the caller, newest first.
+    One entry of a user's own log.
 
-    What the caller did to others is not among them.
-
-    Args:
-        before: Only records below this sequence.
-        limit: Unit: records.
+    Attributes:
+        by_user: Whether the user acted; otherwise only the kind of who did is the user's to know.
+        actor_kind: ``anonymous``, ``user``, ``api_key``, ``operator`` or ``system``.
+        method: By which proof, ``pwd`` and so on; None where another one acted.
+        ip, user_agent: Where from; None where another one acted, or they are no longer kept.
+        details: What it was about.
     """
-    matching = AuditFilter(user_id=context.caller.require_user())
 
-    def read(tx: Transaction) -> Sequence[AuditRecord]:
-        return tx.audit_log.audit_before(before, matching, limit=limit)
+    id: str
+    at: datetime
+    action: str
+    outcome: Outcome
+    by_user: bool
+    actor_kind: str
+    method: str | None
+    organization_id: str | None
+    ip: str | None = field(repr=False)
+    user_agent: str | None = field(repr=False)
+    details: Mapping[str, object] = field(repr=False)
 
-    return await services.transactions.read(read, context)
+
+async def read_activity(services: Services, user_id: str, *, page: PageQuery) -> Page[Activity]:
+    """
+    Read the audit records about a user, newest first.
+
+    What the user did to others is not among them.
+
+    Raises:
+        ValidationFailed: The cursor is not one of ours.
+    """
+    before, matching = _sequence(page.cursor), AuditFilter(user_id=user_id)
+
+    def read(tx: Transaction) -> Page[Activity]:
+        # One more than is given says whether the list goes on.
+        found = tx.audit_log.audit_before(before, matching, limit=page.limit + 1)
+        shown = found[: page.limit]
+        return Page(
+            items=[_entry(record, user_id) for record in shown],
+            total=tx.audit_log.count_audit(matching),
+            next_cursor=str(shown[-1].sequence) if len(found) > page.limit else None,
+        )
+
+    return await services.transactions.read(read)
+
+
+def _sequence(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", cursor):
+        raise ValidationFailed(details=(("cursor", "This is not the cursor of a page before."),))
+    return int(cursor)
+
+
+def _entry(record: AuditRecord, user_id: str) -> Activity:
+    event, who = record.audit_event, record.context
+    by_user = who.user_id == user_id
+    is_own = by_user or (who.user_id is None and who.actor_kind not in ("operator", "system"))
+    shown = _SHOWN | {"reason"} if event.action == SESSION_REVOKED else _SHOWN
+    return Activity(
+        id=record.id,
+        at=record.at,
+        action=event.action,
+        outcome=event.outcome,
+        by_user=by_user,
+        actor_kind=who.actor_kind,
+        method=who.method if is_own else None,
+        organization_id=event.organization_id,
+        ip=who.ip if is_own else None,
+        user_agent=who.user_agent if is_own else None,
+        details={name: value for name, value in event.details.items() if name in shown},
+    )
