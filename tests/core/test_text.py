@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from czo_auth.core.text import escape_control
+from czo_auth.core.text import escape_control, relative_time
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,16 @@ def test_answer_is_short_printable_and_stays_as_it_is(text: str, limit: int) -> 
     assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in escaped)
     assert escape_control(escaped, limit=limit) == escaped
     escaped.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        *((-59, (0, "minutes")), (-119, (-1, "minutes")), (-86_400 * 2 + 1, (-1, "days"))),
+        *((29, (0, "minutes")), (31, (1, "minutes")), (3_600 * 47 + 3_590, (2, "days"))),
+        *((86_400 * 7 - 3, (7, "days")), (86_400 * 90 - 3, (3, "months")), (86_400 * 365 - 3, (1, "years"))),
+    ],
+)
+def test_the_past_is_rounded_down_and_the_future_to_the_nearest(seconds: int, said: tuple[int, str]) -> None:
+    now = datetime(2026, 7, 25, 12, tzinfo=UTC)
+    assert relative_time(now + timedelta(seconds=seconds), now=now) == said

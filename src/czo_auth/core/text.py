@@ -67,7 +67,9 @@ def iso_timestamp(at: datetime) -> str:
 
 def relative_time(at: datetime, *, now: datetime) -> tuple[int, RelativeUnit]:
     """
-    Return how far *at* lies from *now*, in the largest unit that fits at least once, rounded down.
+    Return how far *at* lies from *now*, in the largest unit that fits at least once.
+
+    The past is rounded down. The future is rounded to the nearest, so that a week that began a second ago is a week.
 
     Returns:
         Below zero for the past, above for the future; 0 minutes for less than a minute.
@@ -75,7 +77,7 @@ def relative_time(at: datetime, *, now: datetime) -> tuple[int, RelativeUnit]:
     seconds = int((at - now).total_seconds())
     sign = -1 if seconds < 0 else 1
     for unit, size, most in _UNITS:
-        count = abs(seconds) // size
+        count = (abs(seconds) + (size // 2 if sign > 0 else 0)) // size
         if count < most:
             # The first days of a month are no month yet, and no unit is written with none of it.
             return sign * max(count, 0 if unit == "minutes" else 1), unit
