@@ -96,3 +96,9 @@ def test_browsers_are_summed_up() -> None:
     assert browser_name(chrome) == "Chrome · Linux"
     assert browser_name("something else entirely") == "something else entirely"
     assert browser_name(None) == ""
+
+
+def test_french_punctuation_is_never_left_alone_on_a_line() -> None:
+    """Before ``: ; ? ! »`` and after ``«`` stands a space that does not break."""
+    for key, text in shipped()["fr"].entries.items():
+        assert not re.search(r"[ \u202f][:;?!»]|«[ \u202f]|[^\s\u00a0][;?!»](?!\w)|«(?!\u00a0)", text), key
