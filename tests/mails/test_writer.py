@@ -20,6 +20,8 @@ from czo_auth.mails import MailWriter
 from czo_auth.mails.samples import sample_draft
 from czo_auth.translations import shipped
 
+BRAND_PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "brand.md"
+BLOCKS = sorted(re.findall(r"^\| `(\w+)` \| `mail\.html`", BRAND_PAGE.read_text("utf-8"), re.MULTILINE))
 AT = datetime(2026, 2, 13, 9, 30, 15, tzinfo=UTC)
 TOKEN = "czm_" + "t" * 42 + "A"
 TO = "ada@example.com"
@@ -284,6 +286,18 @@ def test_an_own_template_is_laid_over_ours(tmp_path: Path) -> None:
     assert "Choose a new password" in html
 
 
+@pytest.mark.parametrize("block", BLOCKS)
+def test_an_override_of_each_documented_block_is_in_the_mail(tmp_path: Path, block: str) -> None:
+    tmp_path.joinpath("mail.html").write_text(
+        f'{{% extends "czo_auth/mail.html" %}}{{% block {block} %}}{{{{ super() }}}}<!--ours-->{{% endblock %}}'
+    )
+    writer = MailWriter(shipped(), SHOP, url="https://a.example", templates=tmp_path)
+    html = str(writer.write(sample_draft("password_reset", links=LINKS, now=AT)).html)
+    assert html.count("<!--ours-->") == 1
+    assert "Choose a new password" in html
+    assert "sent this message" in html
+
+
 def test_a_mail_is_sent_although_the_own_template_fails(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -304,7 +318,6 @@ def test_a_broken_template_stops_the_start(tmp_path: Path) -> None:
 def test_every_documented_block_of_the_mail_exists() -> None:
     from importlib.resources import files
 
-    page = Path(__file__).parents[2] / "docs" / "how-to" / "brand.md"
-    documented = set(re.findall(r"^\| `(\w+)` \| `mail\.html`", page.read_text("utf-8"), re.MULTILINE))
+    documented = set(BLOCKS)
     template = files("czo_auth.mails").joinpath("templates", "mail.html").read_text("utf-8")
     assert set(re.findall(r"{% block (\w+) %}", template)) == documented

@@ -13,6 +13,7 @@ from tests.contract.databases import SqliteDatabases
 from tests.web.conftest import opened_pages
 
 BRAND_PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "brand.md"
+BLOCKS = sorted(re.findall(r"^\| `(\w+)` \| `layout\.html`", BRAND_PAGE.read_text("utf-8"), re.MULTILINE))
 
 
 async def test_a_block_is_replaced_and_the_rest_of_the_page_stays(
@@ -34,6 +35,28 @@ async def test_a_block_is_replaced_and_the_rest_of_the_page_stays(
         page = (await pages.get("/sign-in")).text
         assert "<h1>Welcome back</h1>" in page
         assert 'name="password"' in page
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+async def test_an_override_of_each_documented_block_is_on_pages_of_strangers_and_users(
+    sqlite_databases: SqliteDatabases, tmp_path: Path, block: str
+) -> None:
+    override = f"{{% block {block} %}}{{{{ super() }}}} ours-{block}{{% endblock %}}\n"
+    # A page sets its own title, scripts, shape and content; an override of those belongs into the page.
+    names = ("sign_in", "security") if block in ("title", "scripts", "shape", "content") else ("layout",)
+    for name in names:
+        tmp_path.joinpath(f"{name}.html").write_text(f'{{% extends "czo_auth/{name}.html" %}}\n{override}')
+    async with opened_pages(sqlite_databases, templates_dir=tmp_path) as pages:
+        _, session = await pages.here.people.newcomer()
+        for path, token, kept in (
+            ("/sign-in", None, 'name="password"'),
+            ("/security", session.token, "/account/activity"),
+        ):
+            page = await pages.get(path, session=token)
+            assert page.status_code == 200
+            assert page.text.count(f"ours-{block}") == 1
+            for ours in (kept, "style.css", 'class="brand"', 'action="/account/language"', "</html>"):
+                assert ours in page.text
 
 
 async def test_a_page_is_replaced_as_a_whole(sqlite_databases: SqliteDatabases, tmp_path: Path) -> None:
@@ -124,9 +147,7 @@ async def test_a_name_that_replaces_nothing_is_warned_about(
 
 
 def test_every_documented_block_exists_and_every_block_is_documented() -> None:
-    documented = set(
-        re.findall(r"^\| `(\w+)` \| `layout\.html`", BRAND_PAGE.read_text("utf-8"), re.MULTILINE)
-    )
+    documented = set(BLOCKS)
     layout = files("czo_auth.web").joinpath("templates", "layout.html").read_text("utf-8")
     assert set(re.findall(r"{% block (\w+) %}", layout)) == documented
     assert {"title", "head", "brand", "content", "footer"} <= documented

@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from czo_auth.asgi.authentication import DEPLOYMENT, PRINCIPAL, Authenticator
 from czo_auth.asgi.clients import Clients
+from czo_auth.asgi.cookies import Cookies
 from czo_auth.asgi.credentials import Credential
 from czo_auth.asgi.limit_headers import LIMITS
 from czo_auth.asgi.origins import SAFE_METHODS
@@ -91,6 +92,15 @@ class RequestContext:
         return value
 
 
+def language_of(request: Request, runtime: Runtime, cookies: Cookies) -> str | None:
+    """Return the language that *request* asks for: chosen by hand, else the browser's; None when there is none."""
+    chosen = cookies.read_language(request.scope["headers"])
+    if chosen is not None and chosen in runtime.catalogues.languages:
+        return chosen
+    accepted = request.headers.get("accept-language")
+    return None if accepted is None else runtime.catalogues.choose(accepted)
+
+
 async def admit_request(
     app_state: AppState, request: Request, access: Access, *, opens_session: bool
 ) -> RequestContext:
@@ -105,8 +115,7 @@ async def admit_request(
     await runtime.start()
     now = runtime.now()
     context = app_state.clients.context(scope, now=now)
-    if (accepted := request.headers.get("accept-language")) is not None:
-        context = replace(context, language=runtime.catalogues.choose(accepted))
+    context = replace(context, language=language_of(request, runtime, authenticator.cookies))
     cookies = authenticator.cookies.read(scope["headers"])
     known_browser = authenticator.cookies.read_browser(scope["headers"])
     credential = authenticator.read_basic(scope) if access.takes_basic else None

@@ -19,6 +19,8 @@ _CEREMONY = "better-auth-passkey"
 _BROWSER = "known_browser"
 _NOTICE = "notice"
 _FORM = "form"
+_LANGUAGE = "language"
+_MAX_LANGUAGE: Final = 8
 _HOST, _SECURE = "__Host-", "__Secure-"
 
 
@@ -107,6 +109,18 @@ class Cookies:
     def form(self) -> str:
         """Name of the cookie that carries what was typed into a form whose session ended; no credential."""
         return self._own_start + _FORM
+
+    @property
+    def language(self) -> str:
+        """Name of the cookie that says in which language its user reads; no credential."""
+        return self._own_start + _LANGUAGE
+
+    def read_language(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """Read which language was chosen by hand; None for what is no name of one."""
+        for name, text in _pairs(headers):
+            if name == self.language:
+                return text if text.isascii() and text.isalpha() and len(text) <= _MAX_LANGUAGE else None
+        return None
 
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         """

@@ -22,6 +22,7 @@ DEFAULT_LANGUAGE: Final = "en"
 """The language that every key exists in, and that stands in for a missing one."""
 
 _RANGE = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]*)?\s*(?:;\s*q=\s*([01](?:\.[0-9]{0,3})?)\s*)?")
+_NAME: Final = "page.language_name"
 _MAX_HEADER: Final = 1000
 _MAX_CHOSEN: Final = 256
 
@@ -90,6 +91,7 @@ class Catalogues:
 
     def __init__(self, folder: Path | None = None, *, default: str = DEFAULT_LANGUAGE) -> None:
         catalogs = dict(_ours())
+        names = {language: translations(_NAME) for language, translations in catalogs.items()}
         english = catalogs[DEFAULT_LANGUAGE].entries
         for language, own in ({} if folder is None else read_overrides(folder, english)).items():
             missing = set() if language in catalogs else set(english) - set(own)
@@ -97,6 +99,7 @@ class Catalogues:
                 _LOG.warning("%s.toml lacks %d texts, said in English", language, len(missing))
             base = catalogs[language].entries if language in catalogs else english
             catalogs[language] = Translations(language=language, entries={**base, **own})
+            names[language] = own.get(_NAME, names.get(language, language))
         if default not in catalogs:
             raise StartRefused(
                 f"CZO_AUTH_DEFAULT_LANGUAGE names a language without a file; there are {', '.join(sorted(catalogs))}."
@@ -106,6 +109,8 @@ class Catalogues:
         self.default = default
         self.languages = (default, *sorted(set(catalogs) - {default}))
         """All languages, the default first."""
+        self.names: Mapping[str, str] = {language: names[language] for language in sorted(names)}
+        """What each language calls itself; one whose file does not say it is called by its code."""
 
     def __getitem__(self, language: str | None) -> Translations:
         """Return the catalog of *language*, or of the default where there is none."""

@@ -24,6 +24,7 @@ from czo_auth.web.pages import (
     audit,
     devices,
     enrollment,
+    language,
     organization_keys,
     organizations,
     passkeys,
@@ -57,6 +58,7 @@ GROUPS = (
     reauthenticate,
     devices,
     audit,
+    language,
 )
 
 
@@ -112,7 +114,7 @@ async def _missing(request: Request, error: Exception) -> Response:
     page = PageRequest(
         renderer=renderer,
         request=request,
-        translations=renderer.catalogues.best(request.headers.get("accept-language", "")),
+        translations=renderer.language_of(request),
         call_or_none=await recognize(request),
         query=Form(),
         form=Form(),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from jinja2 import Environment
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from czo_auth.asgi.admission import language_of
 from czo_auth.asgi.cookies import Cookies
 from czo_auth.core.browsers import browser_name
 from czo_auth.core.errors import PageFailed
@@ -39,6 +42,7 @@ FETCHING_POLICY = POLICY + "; connect-src 'self'"
 """Of the few pages that htmx refreshes in part; the others have nothing to fetch."""
 
 ERROR_PAGE = "refused.html"
+LANGUAGE_LIFETIME = timedelta(days=365)
 MAIL_TEMPLATES = frozenset({"mail.html"})
 """What else lies in the folder of own templates."""
 _LOG = logging.getLogger("czo_auth")
@@ -112,6 +116,15 @@ class PageRenderer:
         """Write the cookie that removes what was typed."""
         return self._cookies.clear(self.form_cookie)
 
+    def language_of(self, request: Request) -> Translations:
+        """Return the catalog in which *request* wants to be answered."""
+        return self.catalogues[language_of(request, self._runtime, self._cookies)]
+
+    def keep_language(self, language: str) -> str:
+        """Write the cookie that says in which language its user reads."""
+        now = self._runtime.now()
+        return self._cookies.set(self._cookies.language, language, until=now + LANGUAGE_LIFETIME, now=now)
+
     def new_nonce(self) -> str:
         """Return what tells one shown form from another, so that it acts once. It is no secret."""
         return new_id(self._runtime.now())
@@ -143,7 +156,7 @@ class PageRenderer:
             text = self._ours.get_template(ERROR_PAGE).render(shared | more)
         response = HTMLResponse(text, status_code=status)
         response.headers["content-language"] = translations.language
-        response.headers["vary"] = "accept-language"
+        response.headers["vary"] = "accept-language, cookie"
         return self.guarded(response, has_query=has_query, fetches=bool(values.get("fetches")))
 
     def _shared(self, translations: Translations) -> dict[str, object]:
@@ -151,6 +164,7 @@ class PageRenderer:
         brand = self._brand
         return {
             "t": translations,
+            "languages": self.catalogues.names,
             "base": self.base,
             "static": self.address_of,
             "brand": brand.name,

@@ -55,6 +55,7 @@ class PageRequest:
         query, form: What stands in the address, and what was submitted.
         refusal: Why the form is shown again.
         account: Who is signed in, for the menu; None for strangers.
+        way_back: The address below the mount at which this page can be opened again.
     """
 
     renderer: PageRenderer
@@ -65,6 +66,7 @@ class PageRequest:
     form: Form
     refusal: Refusal | None = None
     account: User | None = None
+    way_back: str = "/"
 
     @property
     def call(self) -> RequestContext:
@@ -124,6 +126,7 @@ class PageRequest:
                 "me": self.caller,
                 "visitor": self.account,
                 "path": self.request.scope["path"],
+                "way_back": self.way_back,
                 "new_nonce": self.renderer.new_nonce,
                 "now": None if self.call_or_none is None else self.call_or_none.now,
             },
@@ -221,11 +224,12 @@ class _Page:
         page = PageRequest(
             renderer=renderer,
             request=request,
-            translations=renderer.catalogues.best(request.headers.get("accept-language", "")),
+            translations=renderer.language_of(request),
             call_or_none=None,
             query=Form(),
             form=Form(),
         )
+        page = replace(page, way_back=self._way_back(page))
         try:
             page = await self._enter(request.app.state.app_state, page)
             return await self._shown(page)
@@ -270,7 +274,7 @@ class _Page:
 
     async def _led_to(self, page: PageRequest, path: str) -> Response:
         """Lead to what is missing, and then back; what was typed into a form is there again where it is no secret."""
-        response = page.go(path, next=self._way_back(page))
+        response = page.go(path, next=page.way_back)
         if self.again is not None and (form_page := self._form_page(page)) is not None:
             await keep_form(page.renderer, page.request, response, form_page)
         return response

@@ -29,6 +29,12 @@ async def get_user(services: Services, principal: Principal) -> User:
     return user
 
 
+async def remember_language(services: Services, language: str, *, context: Context) -> None:
+    """Write mails to the caller in *language*, until another sign-in asks for another one."""
+    user_id = context.caller.require_user()
+    await services.transactions.run(lambda tx: tx.users.set_language(user_id, language), context)
+
+
 async def set_user_fields(
     services: Services, user_id: str, fields: Mapping[str, object], *, context: Context
 ) -> User:
