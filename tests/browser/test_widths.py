@@ -55,11 +55,14 @@ def fill_with_long_words(ada: Visitor) -> str:
     ada.open(f"{organization}/service-accounts")
     ada.fill(name=WORD, description=WORD * 3, scopes=SCOPE)
     ada.submit("main form[action$='/service-accounts']")
+    account = ada.path
     check_widths(ada, "service-account")
     ada.fill(key_name=WORD)
     ada.page.locator("input[name=scope]").first.check()
     ada.submit("main form[action$='/keys']")
     check_widths(ada, "service-account-key")
+    ada.open(account)
+    check_widths(ada, "service-account-with-a-key")
     return organization
 
 

@@ -41,6 +41,16 @@ def test_table_on_a_terminal_has_no_markup_of_strangers(
     assert "[bold]Ada[/bold] \\u001b[2J" in out
 
 
+def test_table_without_rows_says_so_on_a_terminal_and_is_its_header_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print_table(("name", "id"), [])
+    assert capsys.readouterr().out == "name\tid\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_table(("name", "id"), [])
+    assert "none" in capsys.readouterr().out
+
+
 def test_log_line_cannot_be_forged() -> None:
     record = logging.LogRecord(
         "czo_auth", logging.WARNING, __file__, 1, "hello %s", ("Eve\n2026-01-01 CRITICAL\r\x1b[2Jx",), None

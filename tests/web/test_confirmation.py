@@ -19,7 +19,7 @@ ACTS = [
 
 
 def hidden_fields(text: str) -> dict[str, str]:
-    form = text.partition("<main")[2]
+    form = text.partition("<main")[2].partition("</main>")[0]
     found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
     return {name: html.unescape(value) for name, value in found}
 

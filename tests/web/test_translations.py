@@ -12,6 +12,7 @@ import pytest
 from czo_auth.core import errors, mail  # noqa: F401 - mail adds refusals of its own
 from czo_auth.core.browsers import browser_name
 from czo_auth.core.errors import Refusal
+from czo_auth.core.events import types
 from czo_auth.translations import shipped
 from czo_auth.web.addresses import is_own_page
 
@@ -43,6 +44,13 @@ def test_every_refusal_has_words() -> None:
     translations = shipped()["en"]
     codes = {kind.code for kind in _kinds(Refusal)} - {Refusal.code}
     assert not [code for code in codes if f"error.{code}" not in translations.entries]
+
+
+def test_every_recorded_action_has_words() -> None:
+    actions = {text for text in vars(types).values() if isinstance(text, str) and text.startswith("auth.")}
+    assert len(actions) > 60
+    for action in actions:
+        assert f"activity.{action.removeprefix('auth.').replace('.', '_')}" in shipped()["en"].entries, action
 
 
 def test_every_word_of_a_template_is_in_the_catalogue() -> None:

@@ -40,7 +40,8 @@ def print_table(
     """
     Print rows under their columns: a table on a terminal, else tab-separated lines as they come.
 
-    A terminal shows times by how long ago they are, a pipe gets them exactly. No id is wrapped: where a terminal is
+    A terminal shows times by how long ago they are, a pipe gets them exactly. A list without rows says so on a
+    terminal. No id is wrapped: where a terminal is
     too narrow for the columns beside each other, each row is written with a field a line.
 
     Args:
@@ -57,6 +58,9 @@ def print_table(
 
     console, now = Console(), utc_now()
     shown = [[_relative(value, now) for value in row] for row in rows]
+    if not shown:
+        console.print("none", style="dim")
+        return
     widths = _widths(columns, shown, room=console.width)
     if widths is None:
         for cells in shown:

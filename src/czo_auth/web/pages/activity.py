@@ -15,7 +15,7 @@ from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 PAGE = 30
-_SUBJECTS = ("name", "prefix", "label")
+_SUBJECTS = ("name", "prefix", "label", "host")
 """Details that say which thing it was about."""
 
 

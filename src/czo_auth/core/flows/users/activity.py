@@ -16,7 +16,7 @@ from czo_auth.core.transaction import Transaction
 
 _SHOWN: Final = frozenset(
     {"name", "prefix", "label", "actorType", "role", "amr"}
-    | {"sessionId", "apiKeyId", "passkeyId", "deviceId", "invitationId"}
+    | {"sessionId", "apiKeyId", "passkeyId", "deviceId", "invitationId", "webhookId", "host"}
 )
 """Details that say what it was about. Reasons that administrators give to each other are not among them."""
 
