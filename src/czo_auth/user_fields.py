@@ -12,10 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.limits import MAX_USER_FIELDS_BYTES
 from czo_auth.core.users.own_fields import refuse_unknown
-
-MAX_BYTES: Final = 4096
-"""Size of all own fields of a user as JSON."""
 
 TAKEN: Final = frozenset(
     {
@@ -107,17 +105,19 @@ class ModelFields:
         own_names = {name: field.alias or attribute for name, (attribute, field) in self._fields.items()}
         try:
             # As JSON: a text for a date is right, and so strict models take what a client can send.
-            checked = self._model.model_validate_json(
-                json.dumps({own_names[name]: value for name, value in given.items()})
-            )
+            text = json.dumps({own_names[name]: value for name, value in given.items()}, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise ValidationFailed(details=(("fields", "This must be an object of JSON values."),)) from None
+        try:
+            checked = self._model.model_validate_json(text)
         except ValidationError as error:
             names = {own: name for name, own in own_names.items()}
             problems = error.errors(include_input=False, include_context=False, include_url=False)
             raise ValidationFailed(details=[_detail(names, problem) for problem in problems[:20]]) from None
         dumped = checked.model_dump(mode="json", by_alias=False)
         values = {name: dumped[field] for name, (field, _) in self._fields.items()}
-        if len(json.dumps(values)) > MAX_BYTES:
-            raise ValidationFailed(details=(("fields", f"At most {MAX_BYTES} bytes in all."),))
+        if len(json.dumps(values)) > MAX_USER_FIELDS_BYTES:
+            raise ValidationFailed(details=(("fields", f"At most {MAX_USER_FIELDS_BYTES} bytes in all."),))
         return values
 
     def _defaults(self) -> dict[str, object]:

@@ -17,9 +17,12 @@ from czo_auth.core.flows.administration.audit import ReadAuditLog
 from czo_auth.core.flows.administration.audit_retention import AuditRetention
 from czo_auth.core.limits import (
     MAX_CHALLENGES,
+    MAX_EMAIL_CHANGES_A_DAY,
     MAX_ENDED_SESSIONS,
     MAX_PENDING_INVITATIONS,
+    MAX_REFRESHES,
     MAX_TRUSTED_DEVICES,
+    MAX_USED_CODES,
 )
 from czo_auth.core.transaction import Transaction
 from tests.contract.acting import found
@@ -107,6 +110,90 @@ async def test_sessions_that_ended_are_bounded_and_go_with_their_families(timed:
     await timed.runtime._housekeeping.tidy()
     assert await count(timed, "sessions", theirs) == 0
     assert await count(timed, "refresh_tokens", families) == 0
+
+
+async def test_session_that_is_refreshed_too_often_ends_with_its_family(timed: Timed) -> None:
+    """A link of a living family is never forgotten, or a stolen one would pass for unknown: so the family ends."""
+    account, session = await timed.people.newcomer()
+    other = await timed.people.sign_in(account)
+    await fill(
+        timed,
+        "refresh_tokens",
+        "digest, session_id, created_at, replaced_at",
+        f"{_DIGEST}, $3, $1, $1",
+        session.id,
+    )
+    links = f"session_id = '{session.id}'"
+    surplus = f"DELETE FROM {{}}refresh_tokens WHERE {links} AND replaced_at IS NOT NULL AND digest >= $1"
+    await sql(url_of(timed), surplus, "refresh_tokens-9998")
+    kept = await count(timed, "refresh_tokens", links)
+    assert 0 < kept < MAX_REFRESHES
+
+    token = session.refresh_token
+    for _ in range(MAX_REFRESHES - kept):
+        answer = await timed.api.post("/token/refresh", {"refreshToken": token})
+        token = accepted(answer)["refreshToken"]
+    assert await count(timed, "refresh_tokens", links) == MAX_REFRESHES
+    answer = await timed.api.post("/token/refresh", {"refreshToken": token})
+    refused(answer, 401, "INVALID_REFRESH_TOKEN")
+    assert await count(timed, "refresh_tokens", links) == 0
+    refused(await timed.api.get("/session", bearer=session.token), 401, "INVALID_TOKEN")
+    assert await timed.people.is_alive(other)
+    ((reason,),) = await sql(url_of(timed), "SELECT revoked_reason FROM {}sessions WHERE id = $1", session.id)
+    assert reason == "too_many_refreshes"
+
+
+async def test_spent_backup_codes_are_bounded(timed: Timed) -> None:
+    await fill(
+        timed,
+        "backup_codes",
+        "user_id, set_id, selector, hash, activated_at, used_at",
+        "$3, CAST($2 AS TEXT), CAST(i AS TEXT), 'x', $1, CAST($1 AS BIGINT) - i",
+        timed.carol.id,
+    )
+    spent = f"used_at IS NOT NULL AND user_id = '{timed.carol.id}'"
+    session = await timed.people.sign_in(timed.carol)
+    for _ in range(MANY // 1000):
+        body = {"password": timed.carol.password}
+        accepted(await timed.api.post("/two-factor/generate-backup-codes", body, bearer=session.token))
+    assert await count(timed, "backup_codes", spent) == MAX_USED_CODES
+    newest = await sql(
+        url_of(timed), f"SELECT max(CAST(selector AS INTEGER)) FROM {{}}backup_codes WHERE {spent}"
+    )
+    assert newest == [(MAX_USED_CODES,)], "those that were spent first went"
+
+
+@pytest.mark.parametrize("new", ["heir-{}@example.com", "ADA@example.com"], ids=["free", "taken"])
+async def test_changes_of_address_are_bounded_also_without_coarse_limits(timed: Timed, new: str) -> None:
+    account, session = await timed.people.newcomer()
+    _, neighbor = await timed.people.newcomer()
+    theirs = f"user_id = '{account.id}'"
+    for number in range(MAX_EMAIL_CHANGES_A_DAY):
+        body = {"newEmail": new.format(number)}
+        accepted(await timed.api.post("/change-email", body, bearer=session.token))
+    body = {"newEmail": new.format("more")}
+    assert refused(
+        await timed.api.post("/change-email", body, bearer=session.token), 429, "TOO_MANY_REQUESTS"
+    )["retryAfter"]
+    assert await count(timed, "email_changes", theirs) == MAX_EMAIL_CHANGES_A_DAY
+    accepted(await timed.api.post("/change-email", body, bearer=neighbor.token))
+    timed.time.advance(days=9)
+    await timed.runtime._housekeeping.tidy()
+    assert await count(timed, "email_changes", theirs) == 0
+
+
+async def test_dead_letters_are_deleted_in_batches(timed: Timed) -> None:
+    put = (
+        f"{_NUMBERS}INSERT INTO {{}}parked_events (sink, sequence, id, type, at, data, error, parked_at) "
+        f"SELECT 'queue', i, {_ID}, 'auth.user.updated', $1, 'null', 'refused', CAST($1 AS BIGINT) FROM n"
+    )
+    await sql(url_of(timed), put, milliseconds(timed))
+    timed.time.advance(days=91)
+    transactions, before = timed.auth.services.transactions, timed.clock() - timedelta(days=90)
+    deleted = await transactions.run(lambda tx: tx.outbox.prune_dead_letters(before=before))
+    assert deleted == 1000
+    await timed.runtime._housekeeping.tidy()
+    assert await count(timed, "parked_events") == 0
 
 
 async def test_trusted_browsers_are_bounded(timed: Timed) -> None:

@@ -135,6 +135,7 @@ async def test_refresh_token_is_found_replaced_or_not(rows: Rows) -> None:
         expires_at=session.expires_at,
         replaced_at=None,
         revoked=False,
+        family_size=1,
     )
     assert await rows.run(lambda tx: tx.sessions.find_refresh_token(digest)) == expected
     assert await rows.run(lambda tx: tx.sessions.find_refresh_token(a_digest())) is None

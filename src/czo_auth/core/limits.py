@@ -84,6 +84,9 @@ MAX_SESSIONS: Final = 100
 MAX_ENDED_SESSIONS: Final = 1000
 """Sessions of a user that ended and are not deleted yet; beyond, those that ended first go."""
 
+MAX_REFRESHES: Final = 10_000
+"""Times that a session is refreshed; beyond, it ends. One a minute for the seven days of a session is about as many."""
+
 MAX_CHALLENGES: Final = 100
 """Sign-ins of a user that wait for the second factor; beyond, the oldest are over."""
 
@@ -110,6 +113,15 @@ MAX_MEMBERS: Final = 1000
 MAX_PENDING_INVITATIONS: Final = 1000
 MAX_TRUSTED_DEVICES: Final = 100
 """Beyond it the device that was used longest ago is forgotten."""
+
+MAX_USED_CODES: Final = 100
+"""Spent backup codes of a user that are kept beside the live ones; beyond, those spent first go."""
+
+MAX_EMAIL_CHANGES_A_DAY: Final = 20
+"""Changes of address that a user asks for; each mails two addresses and is kept while it can be taken back."""
+
+MAX_USER_FIELDS_BYTES: Final = 4096
+"""Size of all own fields of a user as JSON."""
 
 MAX_PASSKEYS: Final = 20
 MAX_PASSKEY_ANSWERS: Final = 2000

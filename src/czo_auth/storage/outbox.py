@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, literal, not_, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    delete,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 
 from czo_auth.core.events.outbox import DeadLetter, Outbox, OutboxState, SinkState
 from czo_auth.core.events.types import Event, EventFilter
@@ -142,7 +155,12 @@ class SqlOutbox(Store, Outbox):
 
     def prune_dead_letters(self, *, before: datetime) -> int:
         letters = self._tables.parked_events
-        return self._count(delete(letters).where(letters.c.parked_at < before))
+        due = (
+            select(letters.c.sink, letters.c.sequence)
+            .where(letters.c.parked_at < before)
+            .limit(PRUNED_AT_ONCE)
+        )
+        return self._count(delete(letters).where(tuple_(letters.c.sink, letters.c.sequence).in_(due)))
 
     def state(self) -> OutboxState:
         events, sinks, dead_lettered = self._tables.events, self._tables.sinks, self._tables.parked_events

@@ -169,6 +169,8 @@ class SqlSessions(Store, Sessions):
 
     def find_refresh_token(self, digest: str) -> RefreshToken | None:
         links, sessions = self._tables.refresh_tokens, self._tables.sessions
+        family = links.alias("family")
+        size = select(func.count()).select_from(family).where(family.c.session_id == links.c.session_id)
         statement = (
             select(
                 links.c.id,
@@ -177,6 +179,7 @@ class SqlSessions(Store, Sessions):
                 sessions.c.expires_at,
                 links.c.replaced_at,
                 sessions.c.revoked_at.is_not(None).label("revoked"),
+                size.scalar_subquery().label("family_size"),
             )
             .join_from(links, sessions, sessions.c.id == links.c.session_id)
             .where(links.c.digest == digest)
@@ -187,6 +190,10 @@ class SqlSessions(Store, Sessions):
         links = self._tables.refresh_tokens
         statement = update(links).where(links.c.id == token_id, links.c.replaced_at.is_(None))
         return self._count(statement.values(replaced_at=now)) == 1
+
+    def drop_refresh_tokens(self, session_id: str) -> None:
+        links = self._tables.refresh_tokens
+        self._connection.execute(delete(links).where(links.c.session_id == session_id))
 
     def signing_keys(self) -> Sequence[StoredSigningKey]:
         keys = self._tables.signing_keys

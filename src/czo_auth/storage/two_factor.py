@@ -11,6 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
+from czo_auth.core.limits import MAX_USED_CODES
 from czo_auth.core.two_factor.factor import Enrollment, HashedCode, StoredCode, TotpFactor
 from czo_auth.core.two_factor.store import TwoFactor
 from czo_auth.storage.challenges import SqlChallenges
@@ -228,6 +229,18 @@ class SqlTwoFactor(SqlChallenges, TwoFactor):
         # Used rows stay (S5), and so do the pending codes of an enrollment: they are not valid yet.
         codes = self._tables.backup_codes
         self._connection.execute(delete(codes).where(codes.c.user_id == user_id, self._live()))
+        self._drop_used_codes_beyond(user_id, most=MAX_USED_CODES)
+
+    def _drop_used_codes_beyond(self, user_id: str, *, most: int) -> None:
+        codes = self._tables.backup_codes
+        surplus = (
+            select(codes.c.id)
+            .where(codes.c.user_id == user_id, codes.c.used_at.is_not(None))
+            .order_by(codes.c.used_at.desc(), codes.c.id.desc())
+            .offset(most)
+            .limit(PRUNED_AT_ONCE)
+        )
+        self._connection.execute(delete(codes).where(codes.c.id.in_(surplus)))
 
     def _drop_pending_codes(self, user_id: str) -> None:
         codes = self._tables.backup_codes

@@ -65,7 +65,12 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshToken:
-    """One link of a refresh family; the family is the session."""
+    """
+    One link of a refresh family; the family is the session.
+
+    Attributes:
+        family_size: How many links the family has.
+    """
 
     id: str
     session_id: str
@@ -73,6 +78,7 @@ class RefreshToken:
     expires_at: datetime
     replaced_at: datetime | None
     revoked: bool
+    family_size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,9 @@ class Sessions(Protocol):
     def replace_refresh_token(self, token_id: str, *, now: datetime) -> bool:
         """Spend a link. One atomic statement: of two concurrent calls only one gets True (S22)."""
 
+    def drop_refresh_tokens(self, session_id: str) -> None:
+        """Delete the family of a session that ended."""
+
     def signing_keys(self) -> Sequence[StoredSigningKey]:
         """Read all signing keys, newest first."""
 

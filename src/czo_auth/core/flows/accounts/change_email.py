@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from czo_auth.core.budgets import Budget, spend
 from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, UserAlreadyExists
 from czo_auth.core.events import types
@@ -18,6 +19,7 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_EMAIL_CHANGES_A_DAY
 from czo_auth.core.mail_drafts import (
     compose_email_change,
     compose_email_change_notice,
@@ -60,7 +62,7 @@ class ChangeEmail:
 
         Raises:
             ValidationFailed: It is no address.
-            RateLimited: Too many mails were asked for.
+            RateLimited: Too many mails, or too many changes in a day, were asked for.
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
         principal = context.caller
@@ -74,6 +76,7 @@ class ChangeEmail:
             user = proof.consume(tx)
             if user.email == email:
                 return user, False
+            spend(tx, Budget(name=f"email_changes/{user.id}", limit=MAX_EMAIL_CHANGES_A_DAY))
             session = tx.sessions.find(principal.session_id) if principal.session_id else None
             tx.email_changes.close_waiting(user.id, now=tx.now)
             change = EmailChange(

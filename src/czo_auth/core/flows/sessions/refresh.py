@@ -11,6 +11,7 @@ from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import record_revoked
 from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_REFRESHES
 from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.core.sessions.session import RefreshToken, Session
 from czo_auth.core.transaction import Transaction
@@ -46,7 +47,8 @@ class Refresh:
 
         Raises:
             RateLimited: Too many from this address.
-            InvalidRefreshToken: Unknown, expired, revoked, or reused: then the family is dead.
+            InvalidRefreshToken: Unknown, expired, revoked, or reused: then the family is dead. Also when the session
+                was refreshed as often as it may be.
             RefreshInProgress: It was replaced a moment ago; the family lives.
         """
         if not tokens.is_well_formed(refresh_token, tokens.REFRESH):
@@ -72,6 +74,12 @@ class Refresh:
                 return InvalidRefreshToken()
             if not tx.sessions.replace_refresh_token(found.id, now=tx.now):
                 return self._replaced(tx, found, digest)
+            if found.family_size >= MAX_REFRESHES:
+                # None of its links may be forgotten while it lives, or a stolen one would not be noticed.
+                tx.sessions.revoke(session.id, reason="too_many_refreshes", now=tx.now)
+                tx.sessions.drop_refresh_tokens(session.id)
+                record_revoked(tx, user.id, session.id, reason="too_many_refreshes")
+                return InvalidRefreshToken()
             tx.sessions.add_refresh_token(
                 new_id(tx.now),
                 session=session,
