@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -110,6 +110,20 @@ class SqlKeyUses(Store, KeyUses):
             usage.c.api_key_id == key_id, usage.c.day >= first, usage.c.day <= last
         )
         return self._all(DayUsage, statement.order_by(usage.c.day))
+
+    def days_of_user(self, user_id: str) -> Mapping[str, Sequence[DayUsage]]:
+        usage, keys = self._tables.api_key_usage, self._tables.api_keys
+        statement = (
+            select(usage.c.api_key_id, *columns(usage, DayUsage))
+            .join_from(keys, usage, usage.c.api_key_id == keys.c.id)
+            .where(keys.c.user_id == user_id)
+            .order_by(usage.c.api_key_id, usage.c.day)
+        )
+        days: dict[str, list[DayUsage]] = {}
+        for row in self._connection.execute(statement):
+            day = DayUsage(day=row.day, used=row.used, refused=row.refused)
+            days.setdefault(row.api_key_id, []).append(day)
+        return days
 
     def forget_addresses(self) -> int:
         keys = self._tables.api_keys

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -23,6 +23,9 @@ class KeyUses(Protocol):
 
     def list_days(self, key_id: str, *, first: date, last: date) -> Sequence[DayUsage]:
         """Read the days from *first* to *last* on which anything happened, the oldest first."""
+
+    def days_of_user(self, user_id: str) -> Mapping[str, Sequence[DayUsage]]:
+        """Read all days of all keys of a user, by the key's id, the oldest first."""
 
     def forget_addresses(self) -> int:
         """Forget the networks of at most a thousand keys; call it again while it answers more than 0."""

@@ -53,16 +53,21 @@ class ExportUser:
         return document
 
     async def _export(self, user_id: str, *, consume: ConsumeProof, context: Context) -> tuple[Json, User]:
-        def record_export(tx: Transaction) -> tuple[Json, User]:
+        def record_export(tx: Transaction) -> None:
             consume(tx)
+            if tx.users.find(user_id) is None:
+                raise NotFound
+            tx.record(AuditEvent(action=types.USER_EXPORTED, user_id=user_id))
+
+        def read_account(tx: Transaction) -> tuple[Json, User]:
             user = tx.users.find(user_id)
             if user is None:
                 raise NotFound
-            audit_event = AuditEvent(action=types.USER_EXPORTED, user_id=user.id)
-            tx.record(audit_event)
             return sections(tx, user, self._services.policies.user_fields), user
 
-        document, user = await self._services.transactions.run(record_export, context)
+        await self._services.transactions.run(record_export, context)
+        # There may be a lot of it, and nobody's writing waits for what is read.
+        document, user = await self._services.transactions.read(read_account, context)
         return {
             "exportedAt": iso_timestamp(context.now),
             **document,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
 
 from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.usage import DayUsage
 from czo_auth.core.events.types import AuditRecord
 from czo_auth.core.limits import MAX_PAGE
 from czo_auth.core.text import iso_timestamp
@@ -19,6 +19,7 @@ Json = dict[str, object]
 
 def sections(tx: Transaction, user: User, fields: UserFields) -> Json:
     """Return everything but the audit records."""
+    days = tx.key_uses.days_of_user(user.id)
     return {
         "user": _user(user, fields.shown(user.fields)),
         "twoFactor": _two_factor(tx, user),
@@ -60,7 +61,7 @@ def sections(tx: Transaction, user: User, fields: UserFields) -> Json:
             }
             for passkey in tx.passkeys.list(user.id)
         ],
-        "apiKeys": [_api_key(tx, key) for key in tx.api_keys.list_kept(user.id)],
+        "apiKeys": [_api_key(key, days.get(key.id, ())) for key in tx.api_keys.list_kept(user.id)],
         "madeServiceAccountKeys": [
             {
                 "id": key.id,
@@ -140,7 +141,7 @@ def _two_factor(tx: Transaction, user: User) -> Json:
     }
 
 
-def _api_key(tx: Transaction, key: ApiKey) -> Json:
+def _api_key(key: ApiKey, days: Sequence[DayUsage]) -> Json:
     return {
         "id": key.id,
         "name": key.name,
@@ -157,10 +158,7 @@ def _api_key(tx: Transaction, key: ApiKey) -> Json:
         "useCount": key.use_count,
         "quotaMax": key.quota_max,
         "quotaPeriod": key.quota_period,
-        "usage": [
-            {"day": each.day.isoformat(), "used": each.used, "refused": each.refused}
-            for each in tx.key_uses.list_days(key.id, first=date.min, last=date.max)
-        ],
+        "usage": [{"day": each.day.isoformat(), "used": each.used, "refused": each.refused} for each in days],
     }
 
 

@@ -23,6 +23,8 @@ from czo_auth.crypto import passwords
 Outcome = Literal["imported", "updated", "unchanged"]
 MAX_EXTERNAL_ID: Final = 255
 BAN_REASON: Final = "imported as banned"
+_TRIES: Final = 3
+"""Others may make or delete the user between two looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +93,19 @@ class ImportUsers:
         Raises:
             Conflict, UserAlreadyExists: As `bring`.
         """
-        existing = self._find(tx, user)
-        if existing is not None:
-            return self._update(tx, existing, user, fields)
-        new = replace(user, fields=self._services.policies.user_fields.of_new_user(fields, by_host=True))
-        if not tx.users.add(new) or tx.email_changes.is_reserved(user.email, but_for=None, now=tx.now):
+        new = user
+        for _ in range(_TRIES):
+            existing = self._find(tx, user)
+            # Others work meanwhile: a user who was found may be deleted, and one who was not may be made.
+            fresh = None if existing is None else tx.users.lock(existing.id)
+            if fresh is not None:
+                return self._update(tx, fresh, user, fields)
+            new = replace(user, fields=self._services.policies.user_fields.of_new_user(fields, by_host=True))
+            if tx.users.add(new):
+                break
+        else:
+            raise UserAlreadyExists
+        if tx.email_changes.is_reserved(user.email, but_for=None, now=tx.now):
             raise UserAlreadyExists
         if user.banned_at is not None:
             tx.users.set_ban(user.id, banned_at=user.banned_at, reason=BAN_REASON, now=tx.now)
@@ -156,9 +166,8 @@ class ImportUsers:
         return by_email
 
     def _update(
-        self, tx: Transaction, existing: User, wanted: User, fields: Mapping[str, object]
+        self, tx: Transaction, fresh: User, wanted: User, fields: Mapping[str, object]
     ) -> tuple[Outcome, User]:
-        fresh = tx.users.lock(existing.id) or existing
         verified = fresh.email_verified or wanted.email_verified
         changed = []
         if fresh.name != wanted.name or fresh.email_verified != verified:
