@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from czo_auth.cli.app import app
 from czo_auth.crypto.sealing import new_key_text
 from tests.cli.shell import PASSWORD, Shell
 
@@ -93,6 +98,62 @@ def test_application_that_is_none_is_named_in_one_sentence(host: Shell, name: st
     _, said = run(host, "users", "list", "--app", name, code=2)
     assert sentence in said
     assert len(said.splitlines()) == 1
+
+
+# --- every command ---------------------------------------------------------------------------------------------------
+WITHOUT = {
+    ("demo",): "a deployment of its own",
+    ("scan",): "reads files, and no deployment",
+    ("login",): "a client of a server",
+}
+_VALUES = {"--from": "sqlite:///old.db", "source": "better-auth", "backup": "a.backup", "wanted": "10/day"}
+
+_MORE = {("users", "create"): ["--password-stdin"], ("events", "replay"): ["--sink", "queue"]}
+
+
+def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Walk the commands that do something."""
+    for name, each in getattr(command, "commands", {}).items():
+        yield from leaves(each, (*words, name))
+    if not hasattr(command, "commands"):
+        yield words, command
+
+
+COMMANDS = dict(leaves(typer.main.get_command(app)))
+
+
+def invoked(words: tuple[str, ...]) -> list[str]:
+    """Return how a command is called, with something for all that it demands."""
+    line = list(words)
+    for parameter in COMMANDS[words].params:
+        if parameter.required:
+            name = parameter.opts[0]
+            line += [*([name] if name.startswith("-") else []), _VALUES.get(name, "x")]
+    return [*line, *_MORE.get(words, ())]
+
+
+def test_every_command_takes_the_application_or_says_why_not() -> None:
+    have = {words for words, each in COMMANDS.items() if any("--app" in one.opts for one in each.params)}
+    assert set(COMMANDS) - have == set(WITHOUT)
+
+
+@pytest.mark.parametrize("by", ["option", "variable"])
+@pytest.mark.parametrize("words", sorted(set(COMMANDS) - set(WITHOUT)), ids=" ".join)
+def test_every_command_asks_the_code_for_its_deployment(
+    words: tuple[str, ...], by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process: there are a hundred of them, and the sentence is the same in one of its own."""
+    named = f"no_such_shop:{by}"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CZO_AUTH_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("CZO_AUTH_APP", named if by == "variable" else "")
+    option = ["--app", named] if by == "option" else []
+    done = CliRunner().invoke(app, [*invoked(words), *option], input=f"{PASSWORD}\n")
+    assert done.exit_code == 2, done.output
+    assert f"CZO_AUTH_APP: {named} cannot be imported: ModuleNotFoundError" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize(

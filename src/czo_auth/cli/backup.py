@@ -137,11 +137,14 @@ def _settings_with_key(**chosen: object) -> Settings:
     Raises:
         StartRefused: There is none.
     """
+    from czo_auth.cli.host import host_auth
     from czo_auth.cli.session import chosen_settings
     from czo_auth.deployment import read_settings
     from czo_auth.errors import StartRefused
     from czo_auth.settings import KEY_FILE
 
+    if host_auth() is not None:
+        return chosen_settings(creates=True, **chosen)
     settings = read_settings(**chosen)
     key_file = settings.data_dir / KEY_FILE
     if settings.encryption_key is None and not (settings.is_embedded_default and key_file.exists()):

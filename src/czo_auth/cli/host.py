@@ -34,13 +34,15 @@ def add_app_option(app: typer.Typer) -> None:
     """Give ``--app`` to each command that works on a deployment; belongs after the last command was registered."""
     for command in app.registered_commands:
         if command.callback is not None and "data_dir" in inspect.signature(command.callback).parameters:
-            command.callback = _with_app(command.callback)
+            command.callback = with_app(command.callback)
     for group in app.registered_groups:
         if group.typer_instance is not None:
             add_app_option(group.typer_instance)
 
 
-def _with_app(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give ``--app`` to a command that reads the settings of a deployment."""
+
     @wraps(command)
     def run(*args: Any, app: str | None = None, **options: Any) -> Any:
         if app is not None:

@@ -67,13 +67,15 @@ def generate(
 
 def _next_number(data_dir: Path | None, database_url: str | None) -> int:
     """Find a number that no configured key has; a ring that makes no sense is not this command's business."""
+    from czo_auth.cli.host import host_auth
     from czo_auth.deployment import read_settings
     from czo_auth.errors import StartRefused
     from czo_auth.runtime.key_ring import read_key_ring
     from czo_auth.settings import KEY_FILE
 
+    host = host_auth()
     try:
-        settings = read_settings(data_dir=data_dir, database_url=database_url)
+        settings = host.settings if host else read_settings(data_dir=data_dir, database_url=database_url)
         if settings.encryption_key is None and settings.is_embedded_default:
             text = (settings.data_dir / KEY_FILE).read_text("ascii")
             settings = read_settings(encryption_key=text)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from czo_auth.cli.host import with_app
 from czo_auth.cli.options import examples
 
 app = typer.Typer(help="Look at what people are mailed.", no_args_is_help=True, rich_markup_mode=None)
@@ -23,6 +24,7 @@ def _root() -> None:
         "czo-auth mail preview new_browser --html > mail.html",
     )
 )
+@with_app
 def preview(
     kind: Annotated[
         str | None,
