@@ -27,8 +27,9 @@ from tests.contract.database import sql
 from tests.contract.deployments import KEY, Prepared
 from tests.contract.people import Account, People, Phone, Session
 from tests.support.server import RunningServer
+from tests.web.conftest import pages
 
-__all__ = ["carried", "deploy", "deploy_sqlite", "timed", "timed_sqlite"]
+__all__ = ["carried", "deploy", "deploy_sqlite", "pages", "timed", "timed_sqlite"]
 
 DEPLOYMENTS = {"sqlite-1": 1, "sqlite-4": 4, "postgres-4": 4}
 """Processes of each."""
