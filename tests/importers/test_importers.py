@@ -64,7 +64,7 @@ async def test_second_run_brings_nothing_twice_and_a_dry_run_brings_nothing(
 async def test_better_auth_hands_over_keys_organizations_and_passkeys(shell: Shell, tmp_path: Path) -> None:
     made = kept("better-auth", tmp_path)
     report = import_from(shell, "better-auth", made)
-    assert outcomes(report, "apiKey") == (1, 0, 1)
+    assert outcomes(report, "apiKey") == (2, 0, 1)
     assert outcomes(report, "passkey") == (1, 0, 0)
     assert outcomes(report, "organization") == (1, 0, 0)
     assert outcomes(report, "member") == (2, 0, 0)
@@ -84,13 +84,34 @@ async def test_better_auth_hands_over_keys_organizations_and_passkeys(shell: She
             assert refused.status_code == 401
 
 
+async def test_key_of_an_organization_comes_to_a_service_account_of_it(shell: Shell, tmp_path: Path) -> None:
+    made = kept("better-auth", tmp_path)
+    report = import_from(shell, "better-auth", made)
+    assert "belong to its service account 'Imported keys'" in json.dumps(report["notes"])
+    bearer = {"authorization": f"Bearer {made.knows['machine']}"}
+    async with moved(shell.data) as here:
+        principal = (await here.http.get("/api/auth/whoami", headers=bearer)).json()
+    assert principal["userId"] is None
+    assert principal["scopes"] == ["stock:read"]
+    # Its organization's owners decide over it from now on: a later run gives nothing back.
+    organization = principal["organizationId"]
+    (account,) = shell.json("service-accounts", "list", organization)
+    assert (account["name"], account["scopes"]) == ("Imported keys", ["stock:read"])
+    shell.run("service-accounts", "delete", organization, account["id"])
+    again = import_from(shell, "better-auth", made)
+    assert "imported before, and deleted here" in json.dumps(again["notes"])
+    assert shell.json("service-accounts", "list", organization) == []
+    async with moved(shell.data) as here:
+        assert (await here.http.get("/api/auth/whoami", headers=bearer)).status_code == 401
+
+
 def test_key_whose_prefix_is_not_registered_is_not_taken(shell: Shell, tmp_path: Path) -> None:
     made = kept("better-auth", tmp_path)
     secret = tmp_path / "secret.txt"
     secret.write_text("another secret\n")
     words = ("import", "better-auth", "--from", str(made.path), "--secret-file", str(secret), "--json")
     report = json.loads(shell.run(*words).stdout)
-    assert outcomes(report, "apiKey") == (0, 0, 2)
+    assert outcomes(report, "apiKey") == (0, 0, 3)
     told = json.dumps(report["notes"])
     assert "CZO_AUTH_RETIRED_KEY_FORMATS does not list the prefix shop_" in told
     assert "does not open with the secret that was given" in told
@@ -191,7 +212,15 @@ async def test_json_lines_bring_everything_that_a_database_does(shell: Shell, tm
         "apiKeys": [{"id": "1", "digest": digest, "prefix": "shop_", "name": "orders"}],
         "passkeys": [{"credentialId": "AQID", "publicKey": "AQID"}],
     }
-    shop = {"id": "3", "name": "Shop", "slug": "shop", "members": {"17": "owner", "99": "member"}}
+    machine = {
+        "id": "2",
+        "digest": digest[::-1],
+        "prefix": "shop_",
+        "name": "warehouse",
+        "scopes": ["stock:read"],
+    }
+    members = {"17": "owner", "99": "member"}
+    shop = {"id": "3", "name": "Shop", "slug": "shop", "members": members, "apiKeys": [machine]}
     broken = {**account, "externalId": "18", "email": "bo@example.com", "totpSecret": "1"}
     file = tmp_path / "accounts.jsonl"
     file.write_text("\n".join(json.dumps(line) for line in (account, shop, broken)) + "\nno json\n")
@@ -201,7 +230,7 @@ async def test_json_lines_bring_everything_that_a_database_does(shell: Shell, tm
         "user": (1, 0, 2),
         "totp": (1, 0, 0),
         "passkey": (1, 0, 0),
-        "apiKey": (1, 0, 0),
+        "apiKey": (2, 0, 0),
         "organization": (1, 0, 0),
         "member": (1, 0, 1),
     }

@@ -48,16 +48,15 @@ class _BetterAuth:
         await require_tables(self._source, self._users, "account")
         if await self._source.columns("twoFactor") and not self._options.secrets:
             raise SourceRefused("TOTP secrets are sealed: give better-auth's secret with --secret-file")
-        owner = "referenceId" if "referenceId" in await self._source.columns("apikey") else "userId"
         async for users in self._source.rows(self._users):
             ids = [row["id"] for row in users]
             passwords = await self._by_user("account", ids)
             factors = await self._by_user("twoFactor", ids)
             passkeys = await self._by_user("passkey", ids)
-            keys = await self._by_user("apikey", ids, column=owner)
+            keys = await self._keys_of(ids)
             for row in users:
                 found = row["id"]
-                yield self._account(row, passwords[found], factors[found], passkeys[found], keys[found])
+                yield self._account(row, passwords[found], factors[found], passkeys[found], keys[str(found)])
 
     async def organizations(self) -> AsyncIterator[KnownOrganization]:
         if not await self._source.columns("organization"):
@@ -66,15 +65,32 @@ class _BetterAuth:
             members = await self._by_user(
                 "member", [row["id"] for row in organizations], column="organizationId"
             )
+            # Of a configuration of the plugin with `references: "organization"`.
+            keys = await self._keys_of([row["id"] for row in organizations])
             for row in organizations:
                 metadata = json_of(row.get("metadata"))
+                notes: list[str] = []
+                taken = tuple(filter(None, (_api_key(each, notes) for each in keys[str(row["id"])])))
                 yield KnownOrganization(
                     source_id=str(row["id"]),
                     name=row["name"],
                     slug=str(row["slug"]).lower(),
                     metadata=metadata if isinstance(metadata, dict) else None,
                     members=tuple((str(each["userId"]), _role(each["role"])) for each in members[row["id"]]),
+                    api_keys=taken,
+                    notes=tuple(notes),
                 )
+
+    async def _keys_of(self, owners: Sequence[object]) -> defaultdict[str, list[Row]]:
+        """Read the API keys of users or organizations, by the owner's id as text, which is what keys name them by."""
+        columns = await self._source.columns("apikey")
+        if "referenceId" not in columns:
+            of_users = await self._by_user("apikey", owners)
+            return defaultdict(list, {str(owner): keys for owner, keys in of_users.items()})
+        found: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in await self._source.among("apikey", "referenceId", [str(owner) for owner in owners]):
+            found[str(row["referenceId"])].append(row)
+        return found
 
     async def _by_user(
         self, table: str, ids: Sequence[object], *, column: str = "userId"

@@ -147,6 +147,7 @@ class OrganizationLine(_Part):
     slug: str
     metadata: dict[str, Any] | None = None
     members: dict[str, str] = Field(default_factory=dict)
+    api_keys: tuple[ApiKeyPart, ...] = ()
 
     def organization(self) -> KnownOrganization:
         """Return what the flow takes."""
@@ -156,6 +157,7 @@ class OrganizationLine(_Part):
             slug=self.slug,
             metadata=self.metadata,
             members=tuple(self.members.items()),
+            api_keys=tuple(each.known() for each in self.api_keys),
         )
 
 

@@ -18,7 +18,10 @@ const make = (keys) => betterAuth({
   emailAndPassword: { enabled: true },
   plugins: [
     twoFactor({ issuer: "Shop" }),
-    apiKey(keys),
+    apiKey([
+      { configId: "default", ...keys },
+      { configId: "machines", references: "organization", defaultPrefix: "shop_" },
+    ]),
     organization(),
     admin(),
     passkey({ rpID: "localhost", rpName: "Shop", origin: "http://localhost:3000" }),
@@ -47,6 +50,11 @@ const bare = await make({}).api.createApiKey({ body: { name: "bare", userId: ben
 const shop = await auth.api.createOrganization({ body: { name: "Shop", slug: "shop" }, headers: uma.headers });
 await auth.api.addMember({ body: { organizationId: shop.id, userId: ben.user.id, role: "member" } });
 
+// A key of the organization itself, which outlives the one who made it there; only its server may give it permissions.
+const machine = await auth.api.createApiKey({
+  body: { configId: "machines", name: "warehouse", organizationId: shop.id, userId: uma.user.id, permissions: { stock: ["read"] } },
+});
+
 // Two factors as its own routes turn them on: enable, then the first code.
 await auth.api.enableTwoFactor({ body: { password: "the old password of uma" }, headers: uma.headers });
 const factor = await context.adapter.findOne({ model: "twoFactor", where: [{ field: "userId", value: uma.user.id }] });
@@ -57,6 +65,6 @@ await auth.api.verifyTOTP({ body: { code }, headers: uma.headers });
 if (passkeyRow) {
   await context.adapter.create({ model: "passkey", data: { ...JSON.parse(passkeyRow), userId: ben.user.id, createdAt: new Date() } });
 }
-console.log(JSON.stringify({ totp: Buffer.from(text).toString("hex"), key: key.key, bare: bare.key }));
+console.log(JSON.stringify({ totp: Buffer.from(text).toString("hex"), key: key.key, bare: bare.key, machine: machine.key }));
 database.close();
 process.exit(0);

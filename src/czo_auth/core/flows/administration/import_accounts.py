@@ -8,30 +8,25 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.api_keys.lifetime import notice_within
-from czo_auth.core.api_keys.retired import RetiredKeyFormat
-from czo_auth.core.api_keys.scopes import RESERVED, SCOPE
 from czo_auth.core.context import Context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import checked_metadata, checked_name
+from czo_auth.core.flows.administration.import_keys import ImportKeys
 from czo_auth.core.flows.administration.import_records import (
     Brought,
     Kind,
     KnownAccount,
-    KnownApiKey,
     KnownOrganization,
     KnownPasskey,
     KnownTotp,
     Outcome,
 )
 from czo_auth.core.flows.administration.import_users import ImportUsers
-from czo_auth.core.flows.api_keys.new_key import key_event
 from czo_auth.core.flows.organizations.create import checked_slug
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
-from czo_auth.core.limits import MAX_PASSKEYS, MAX_SCOPES
+from czo_auth.core.limits import MAX_PASSKEYS
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.passkeys.passkey import Passkey
@@ -70,6 +65,7 @@ class ImportAccounts:
     ) -> None:
         self._services = services
         self._users = ImportUsers(services)
+        self._keys = ImportKeys(services, self._mark)
         self._source = source
         self._rp_id = rp_id
         self._renew_within = renew_within
@@ -93,7 +89,9 @@ class ImportAccounts:
                 if account.totp is not None:
                     outcomes.append(("totp", self._totp(tx, user, account, account.totp, notes)))
                 outcomes += [("passkey", self._passkey(tx, user, each, notes)) for each in account.passkeys]
-                outcomes += [("apiKey", self._api_key(tx, user, each, notes)) for each in account.api_keys]
+                outcomes += [
+                    ("apiKey", self._keys.bring_to_user(tx, user, each, notes)) for each in account.api_keys
+                ]
             return Brought(outcomes=tuple(outcomes), notes=tuple(notes))
 
         brought = await self._run(store, context)
@@ -102,7 +100,7 @@ class ImportAccounts:
 
     async def bring_organization(self, known: KnownOrganization, *, context: Context) -> Brought:
         """
-        Bring an organization in, or the members that it has not got yet.
+        Bring an organization in, or the members and keys that it has not got yet.
 
         Raises:
             ValidationFailed: By name or slug.
@@ -134,7 +132,9 @@ class ImportAccounts:
                 tx.record(
                     AuditEvent(action=types.ORGANIZATION_CREATED, organization_id=target, details=details)
                 )
-            elif tx.organizations.find(target) is None:
+            # Held, as by everything else that gives it members or keys.
+            present = tx.organizations.lock(target)
+            if present is None:
                 notes.append("it was imported before, and deleted here")
                 return Brought(outcomes=(("organization", "there"),), notes=tuple(notes))
             outcomes: list[tuple[Kind, Outcome]] = [("organization", outcome)]
@@ -142,6 +142,7 @@ class ImportAccounts:
                 ("member", self._member(tx, target, known, source_id, role, notes))
                 for source_id, role in known.members
             ]
+            outcomes += self._keys.bring_to_organization(tx, present, known, notes)
             return Brought(outcomes=tuple(outcomes), notes=tuple(notes))
 
         return await self._run(store, context)
@@ -262,66 +263,6 @@ class ImportAccounts:
         details = {"passkeyId": passkey_id, "imported": True}
         tx.record(AuditEvent(action=types.PASSKEY_ADDED, user_id=user.id, details=details))
         return "imported"
-
-    def _api_key(self, tx: Transaction, user: User, known: KnownApiKey, notes: list[str]) -> Outcome:
-        form = self._form(known)
-        if form is None:
-            notes.append(
-                f"the API key {known.name!r} was not taken: "
-                + (
-                    f"CZO_AUTH_RETIRED_KEY_FORMATS does not list the prefix {known.prefix}"
-                    if known.prefix
-                    else "it has no prefix, so it could not be told from other credentials"
-                )
-            )
-            return "refused"
-        mark = self._mark("apiKey", known.source_id)
-        if tx.import_marks.find(mark) is not None:
-            return "there"
-        policy = self._services.policies.api_keys
-        if tx.api_keys.count_live(user.id, now=tx.now) >= policy.limit:
-            notes.append(f"a user has at most {policy.limit} API keys")
-            return "refused"
-        longest = None if policy.longest_days is None else tx.now + timedelta(days=policy.longest_days)
-        end = min(at for at in (known.expires_at, form.ends_at, longest) if at is not None)
-        if end <= tx.now:
-            notes.append(f"the API key {known.name!r} has expired")
-            return "refused"
-        if tx.api_keys.find_by_digests([known.digest]):
-            return "there"
-        scopes = tuple(
-            scope for scope in known.scopes if SCOPE.fullmatch(scope) and not scope.startswith(RESERVED)
-        )
-        if len(scopes) < len(known.scopes) or len(scopes) > MAX_SCOPES:
-            notes.append(
-                f"the API key {known.name!r} lost scopes that only administrators grant, or that are none"
-            )
-        key = ApiKey(
-            id=new_id(tx.now),
-            user_id=user.id,
-            organization_id=None,
-            actor_type=self._services.actors.default.name,
-            name=checked_name(known.name),
-            prefix=(known.shown or known.prefix)[:8],
-            scopes=scopes[:MAX_SCOPES],
-            metadata=None,
-            enabled=known.enabled,
-            expires_at=end,
-            last_used_at=None,
-            rotated_at=None,
-            created_at=known.created_at or tx.now,
-            updated_at=tx.now,
-            noticed_days=notice_within(end, now=tx.now),
-        )
-        tx.api_keys.add(key, digest=known.digest)
-        tx.import_marks.add(mark, target_id=key.id, now=tx.now)
-        tx.record(key_event(types.API_KEY_CREATED, key, imported=True))
-        return "imported"
-
-    def _form(self, known: KnownApiKey) -> RetiredKeyFormat | None:
-        return next(
-            (form for form in self._services.policies.api_keys.retired if form.prefix == known.prefix), None
-        )
 
     def _member(
         self,

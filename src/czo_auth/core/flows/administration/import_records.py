@@ -9,7 +9,7 @@ from typing import Literal
 
 from czo_auth.core.flows.administration.import_users import KnownUser
 
-Kind = Literal["user", "totp", "passkey", "apiKey", "organization", "member"]
+Kind = Literal["user", "totp", "passkey", "apiKey", "organization", "member", "serviceAccount"]
 Outcome = Literal["imported", "updated", "there", "refused"]
 
 
@@ -96,6 +96,7 @@ class KnownOrganization:
 
     Attributes:
         members: The source's ids of users, and a role of ours for each.
+        api_keys: Those that belong to the organization itself, and to no user.
     """
 
     source_id: str
@@ -103,6 +104,7 @@ class KnownOrganization:
     slug: str
     metadata: Mapping[str, object] | None
     members: tuple[tuple[str, str], ...]
+    api_keys: tuple[KnownApiKey, ...] = ()
     notes: tuple[str, ...] = ()
 
 

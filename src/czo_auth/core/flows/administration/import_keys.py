@@ -1,0 +1,213 @@
+"""API keys of another system: a user's go to the user, an organization's to a service account of that organization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.api_keys.lifetime import notice_within
+from czo_auth.core.api_keys.retired import RetiredKeyFormat
+from czo_auth.core.api_keys.scopes import RESERVED, SCOPE
+from czo_auth.core.events import types
+from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.fields import checked_name
+from czo_auth.core.flows.administration.import_records import Kind, KnownApiKey, KnownOrganization, Outcome
+from czo_auth.core.flows.api_keys.new_key import find_longest_days, key_event
+from czo_auth.core.flows.services import Services
+from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_SCOPES, MAX_SERVICE_ACCOUNT_KEYS, MAX_SERVICE_ACCOUNTS
+from czo_auth.core.organizations.organization import Organization
+from czo_auth.core.service_accounts.account import ServiceAccount
+from czo_auth.core.transaction import Transaction
+from czo_auth.core.users.user import User
+
+SERVICE_ACCOUNT_NAME: Final = "Imported keys"
+Mark = Callable[[Kind, str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Owner:
+    """
+    Whose an imported key becomes.
+
+    Attributes:
+        most: How many live keys they may have.
+        longest_days: The longest life of a key of theirs; None for no bound.
+        may_have: Whether a key of theirs may have a scope.
+    """
+
+    user_id: str | None = None
+    service_account_id: str | None = None
+    organization_id: str | None = None
+    actor_type: str | None = None
+    kind: str
+    most: int
+    longest_days: int | None
+    may_have: Callable[[str], bool]
+
+
+class ImportKeys:
+    """
+    Brings keys in whose form is registered as a retired one; belongs into the transaction of their owner.
+
+    Args:
+        mark: Names what was brought, so that nothing comes twice.
+    """
+
+    def __init__(self, services: Services, mark: Mark) -> None:
+        self._services = services
+        self._mark = mark
+
+    def bring_to_user(self, tx: Transaction, user: User, known: KnownApiKey, notes: list[str]) -> Outcome:
+        """Bring a key to a user, whose row is held."""
+        policy = self._services.policies.api_keys
+        owner = _Owner(
+            user_id=user.id,
+            actor_type=self._services.actors.default.name,
+            kind="user",
+            most=policy.limit,
+            longest_days=policy.longest_days,
+            may_have=_is_plain_scope,
+        )
+        return self._bring(tx, owner, known, notes)
+
+    def bring_to_organization(
+        self, tx: Transaction, organization: Organization, known: KnownOrganization, notes: list[str]
+    ) -> list[tuple[Kind, Outcome]]:
+        """
+        Bring the keys that an organization owned to one service account of it, which gets their scopes.
+
+        A later run never widens the account, nor makes it again once it was deleted here.
+        """
+        takable = [each for each in known.api_keys if self._form(each) is not None]
+        account = self._service_account(tx, organization, known, takable, notes) if takable else None
+        if takable and account is None:
+            return [("apiKey", "refused") for _ in known.api_keys]
+        scopes = frozenset(() if account is None else account.scopes)
+        owner = _Owner(
+            service_account_id=None if account is None else account.id,
+            organization_id=organization.id,
+            kind="service account",
+            most=MAX_SERVICE_ACCOUNT_KEYS,
+            longest_days=find_longest_days(self._services, organization),
+            may_have=scopes.__contains__,
+        )
+        return [("apiKey", self._bring(tx, owner, each, notes)) for each in known.api_keys]
+
+    def _service_account(
+        self,
+        tx: Transaction,
+        organization: Organization,
+        known: KnownOrganization,
+        keys: list[KnownApiKey],
+        notes: list[str],
+    ) -> ServiceAccount | None:
+        mark = self._mark("serviceAccount", known.source_id)
+        target = tx.import_marks.find(mark)
+        if target is not None:
+            account = tx.service_accounts.find(organization.id, target)
+            if account is None:
+                notes.append("the service account of its API keys was imported before, and deleted here")
+            return account
+        if tx.service_accounts.count_of(organization.id) >= MAX_SERVICE_ACCOUNTS:
+            notes.append(f"its API keys were not taken: it has {MAX_SERVICE_ACCOUNTS} service accounts")
+            return None
+        wanted = dict.fromkeys(scope for key in keys for scope in key.scopes)
+        scopes = [
+            scope
+            for scope in wanted
+            if _is_plain_scope(scope) and self._services.may_service_account_use(scope)
+        ]
+        account = ServiceAccount(
+            id=new_id(tx.now),
+            organization_id=organization.id,
+            name=SERVICE_ACCOUNT_NAME,
+            description=None,
+            scopes=tuple(scopes[:MAX_SCOPES]),
+            enabled=True,
+            created_by=None,
+            created_at=tx.now,
+            updated_at=tx.now,
+        )
+        tx.service_accounts.add(account)
+        tx.import_marks.add(mark, target_id=account.id, now=tx.now)
+        details = {
+            "serviceAccountId": account.id,
+            "name": account.name,
+            "scopes": list(account.scopes),
+            "imported": True,
+        }
+        tx.record(
+            AuditEvent(action=types.SERVICE_ACCOUNT_CREATED, organization_id=organization.id, details=details)
+        )
+        notes.append(
+            f"the API keys that it owned belong to its service account {SERVICE_ACCOUNT_NAME!r} here"
+        )
+        return account
+
+    def _bring(self, tx: Transaction, owner: _Owner, known: KnownApiKey, notes: list[str]) -> Outcome:
+        form = self._form(known)
+        if form is None:
+            notes.append(
+                f"the API key {known.name!r} was not taken: "
+                + (
+                    f"CZO_AUTH_RETIRED_KEY_FORMATS does not list the prefix {known.prefix}"
+                    if known.prefix
+                    else "it has no prefix, so it could not be told from other credentials"
+                )
+            )
+            return "refused"
+        mark = self._mark("apiKey", known.source_id)
+        if tx.import_marks.find(mark) is not None:
+            return "there"
+        if tx.api_keys.count_live(owner.user_id or owner.service_account_id or "", now=tx.now) >= owner.most:
+            notes.append(f"a {owner.kind} has at most {owner.most} API keys")
+            return "refused"
+        longest = None if owner.longest_days is None else tx.now + timedelta(days=owner.longest_days)
+        end = min(at for at in (known.expires_at, form.ends_at, longest) if at is not None)
+        if end <= tx.now:
+            notes.append(f"the API key {known.name!r} has expired")
+            return "refused"
+        if tx.api_keys.find_by_digests([known.digest]):
+            return "there"
+        scopes = tuple(scope for scope in known.scopes if owner.may_have(scope))[:MAX_SCOPES]
+        if len(scopes) < len(known.scopes):
+            notes.append(
+                f"the API key {known.name!r} lost scopes that only administrators grant, or that are none"
+                if owner.user_id is not None
+                else f"the API key {known.name!r} lost scopes that its service account does not have"
+            )
+        key = ApiKey(
+            id=new_id(tx.now),
+            user_id=owner.user_id,
+            service_account_id=owner.service_account_id,
+            organization_id=owner.organization_id,
+            actor_type=owner.actor_type,
+            name=checked_name(known.name),
+            prefix=(known.shown or known.prefix)[:8],
+            scopes=scopes,
+            metadata=None,
+            enabled=known.enabled,
+            expires_at=end,
+            last_used_at=None,
+            rotated_at=None,
+            created_at=known.created_at or tx.now,
+            updated_at=tx.now,
+            noticed_days=notice_within(end, now=tx.now),
+        )
+        tx.api_keys.add(key, digest=known.digest)
+        tx.import_marks.add(mark, target_id=key.id, now=tx.now)
+        tx.record(key_event(types.API_KEY_CREATED, key, imported=True))
+        return "imported"
+
+    def _form(self, known: KnownApiKey) -> RetiredKeyFormat | None:
+        return next(
+            (form for form in self._services.policies.api_keys.retired if form.prefix == known.prefix), None
+        )
+
+
+def _is_plain_scope(scope: str) -> bool:
+    return SCOPE.fullmatch(scope) is not None and not scope.startswith(RESERVED)
