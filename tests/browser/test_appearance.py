@@ -86,3 +86,24 @@ def test_what_anybody_may_see_is_accessible(visit: NewVisitor, path: str) -> Non
     ada = visit()
     ada.open(path)
     ada.look(f"public{path.replace('/', '-')}")
+
+
+def test_a_language_is_chosen_at_the_foot_and_a_long_page_opens_at_its_top(visit: NewVisitor) -> None:
+    ada = _signed_in(visit(viewport=NARROW))
+    ada.open("/security")
+    assert ada.page.evaluate("document.documentElement.scrollHeight") > 2 * NARROW["height"]
+    assert ada.page.evaluate("window.scrollY") == 0
+    ada.page.get_by_role("navigation", name="Language").get_by_role("button", name="Deutsch").click()
+    assert ada.path == "/security"
+    assert ada.page.locator("h1").inner_text() == "Sicherheit"
+    ada.look("security-german")
+    ada.open("/password")
+    assert ada.page.locator("html").get_attribute("lang") == "de"
+
+
+def test_a_language_is_chosen_without_scripts(visit: NewVisitor) -> None:
+    ada = visit(java_script_enabled=False)
+    ada.open("/sign-up?as=merchant")
+    ada.page.locator(".languages button[value=fr]").click()
+    assert ada.page.url.endswith("/sign-up?as=merchant")
+    assert ada.page.locator("h1").inner_text() == "Créer un compte"

@@ -68,7 +68,7 @@ window.addEventListener("pageshow", (event) => {
 });
 
 // On a narrow screen the navigation scrolls: to the page that is open.
-for (const link of document.querySelectorAll("nav [aria-current]")) {
+for (const link of document.querySelectorAll("nav a[aria-current]")) {
   link.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
