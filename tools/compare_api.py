@@ -76,20 +76,26 @@ def resolved(part: Any, document: dict[str, Any], inside: tuple[str, ...] = ()) 
             target = target[step]
         return resolved(target, document, (*inside, reference))
     return {
-        name: resolved(value, document, inside)
+        # The order in which names of fields are listed says nothing.
+        name: sorted(value)
+        if name == "required" and isinstance(value, list)
+        else resolved(value, document, inside)
         for name, value in part.items()
         if name not in ("description", "title", "summary") or not isinstance(value, str)
     }
 
 
-def openapi_lines(document: dict[str, Any]) -> list[str]:
-    """Return an OpenAPI document as lines in which names of models do not appear."""
-    paths = resolved(document["paths"], document)
+def openapi_parts(document: dict[str, Any]) -> dict[str, list[str]]:
+    """Return each operation of an OpenAPI document, and the rest of it, as lines without names of models."""
     rest = {name: value for name, value in document.items() if name not in ("paths", "components")}
-    return json.dumps({"paths": paths, **rest}, indent=1, sort_keys=True).splitlines()
+    parts = {"openapi": rest}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            parts[f"openapi {method.upper()} {path}"] = resolved(operation, document)
+    return {name: json.dumps(part, indent=1, sort_keys=True).splitlines() for name, part in parts.items()}
 
 
-def graphql_lines(schema: str) -> list[str]:
+def graphql_parts(schema: str) -> dict[str, list[str]]:
     """Return a GraphQL schema as lines without its descriptions."""
     lines, in_description = [], False
     for line in schema.splitlines():
@@ -98,7 +104,7 @@ def graphql_lines(schema: str) -> list[str]:
             in_description = not in_description
         elif marks == 0 and not in_description and line.strip():
             lines.append(line)
-    return lines
+    return {"graphql": lines}
 
 
 def main(before: str, after: str) -> int:
@@ -110,14 +116,18 @@ def main(before: str, after: str) -> int:
     print(f"models of OpenAPI that are no more: {', '.join(gone) or 'none'}")
     print(f"models of OpenAPI that are new: {', '.join(come) or 'none'}")
     differs = False
-    for name, read in (("openapi", openapi_lines), ("graphql", graphql_lines)):
-        difference = list(
-            difflib.unified_diff(
-                read(old[name]), read(new[name]), f"{name} {before}", f"{name} {after}", lineterm="", n=3
+    for api, read in (("openapi", openapi_parts), ("graphql", graphql_parts)):
+        were, are = read(old[api]), read(new[api])
+        # One operation at a time: the time that a comparison takes grows with the square of what is compared.
+        changed = [name for name in sorted(were.keys() | are.keys()) if were.get(name) != are.get(name)]
+        for name in changed:
+            lines = difflib.unified_diff(
+                were.get(name, []), are.get(name, []), f"{name} {before}", f"{name} {after}", lineterm="", n=3
             )
-        )
-        differs |= bool(difference)
-        print("\n".join(difference) if difference else f"{name}: no difference")
+            print("\n".join(lines))
+        differs |= bool(changed)
+        if not changed:
+            print(f"{api}: no difference")
     return int(differs)
 
 
