@@ -74,7 +74,7 @@ def _forking() -> socket.socket:
 def _fork_for_ever() -> None:
     import czo_auth.auth
     import czo_auth.cli.app
-    import czo_auth.rest.shapes
+    import czo_auth.rest.records
     import czo_auth.storage.migrate
     import czo_auth.storage.postgresql
     import czo_auth.storage.sqlite

@@ -167,10 +167,10 @@ def tail_audit(
 ) -> None:
     """Print the audit log, oldest first."""
     from czo_auth.core.events.types import AuditFilter
-    from czo_auth.rest import shapes
+    from czo_auth.rest import records
 
     def shape(auth: Auth, record: AuditRecord) -> dict[str, object]:
-        return shapes.audit_record(record)
+        return records.AuditRecord.of(record).dump()
 
     def cells(record: AuditRecord) -> tuple[object, ...]:
         audit_event, by = record.audit_event, record.context

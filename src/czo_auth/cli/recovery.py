@@ -78,7 +78,7 @@ def list_resets(
     from czo_auth.cli.session import run
     from czo_auth.core.errors import NotFound
     from czo_auth.core.paging import PageQuery
-    from czo_auth.rest import shapes
+    from czo_auth.rest import records
 
     async def email_of(auth: Auth, user_id: str) -> str | None:
         try:
@@ -94,7 +94,7 @@ def list_resets(
         ]
         if as_json:
             for reset, email, asker in rows:
-                print_json({**shapes.administered_reset(reset), "email": email, "askedByEmail": asker})
+                print_json(records.OperatorReset.of(reset, email=email, asked_by_email=asker).dump())
             return
         print_table(
             _COLUMNS,

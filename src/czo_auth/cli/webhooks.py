@@ -30,6 +30,7 @@ def list_webhooks(
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.core.webhooks.destination import host_of
+    from czo_auth.rest import records
 
     async def act(auth: Auth) -> Sequence[Webhook]:
         return await auth.webhooks.list_all()
@@ -37,7 +38,7 @@ def list_webhooks(
     found = run(act, data_dir=data_dir, database_url=database_url)[:limit]
     if as_json:
         for each in found:
-            print_json(_shaped(each))
+            print_json(records.OperatorWebhook.of(each).dump())
         return
     print_table(
         _COLUMNS,
@@ -63,24 +64,13 @@ def disable(
     from czo_auth.cli.session import operator_context, run
     from czo_auth.core.text import escape_control
     from czo_auth.core.webhooks.destination import host_of
+    from czo_auth.rest import records
 
     async def act(auth: Auth) -> Webhook:
         return await auth.webhooks.disable(webhook_id, context=operator_context(auth.now()))
 
     found = run(act, data_dir=data_dir, database_url=database_url, missing="no webhook endpoint has this id.")
     if as_json:
-        print_json(_shaped(found))
+        print_json(records.OperatorWebhook.of(found).dump())
     else:
         print(escape_control(f"disabled {found.id} ({host_of(found.url)})", limit=512))
-
-
-def _shaped(webhook: Webhook) -> dict[str, object]:
-    from czo_auth.asgi.timestamps import format_timestamp_or_none
-    from czo_auth.rest.webhooks import shaped_webhook
-
-    return {
-        **shaped_webhook(webhook),
-        "organizationId": webhook.organization_id,
-        "failingSince": format_timestamp_or_none(webhook.failing_since),
-        "deadSince": format_timestamp_or_none(webhook.dead_since),
-    }

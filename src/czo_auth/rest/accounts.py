@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from starlette.responses import JSONResponse, Response
-
 from czo_auth.core.access import ACCOUNT, ANYONE_KNOWN, ENROLLING, ENROLLING_OR_SIGNING_IN, PUBLIC
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
-from czo_auth.core.organizations import roles
 from czo_auth.rest import records
-from czo_auth.rest.answers import entered, signed_out
+from czo_auth.rest.answers import Answer, EnteredAnswer, entered, signed_out
 from czo_auth.rest.models import Body, Email, Identifier, Name, OpenBody, Password
 from czo_auth.rest.routing import CurrentRequest, Routes
 
@@ -34,7 +31,7 @@ class SwitchActorRequest(Body):
 
 
 @routes.add("POST", "/{actor}/sign-up", access=PUBLIC, status=201, opens_session=True)
-async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> Response:
+async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> records.SignedUp:
     """Sign up for an actor type. Nobody is signed in by it."""
     new = NewUser(
         email=body.email,
@@ -44,14 +41,11 @@ async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> Resp
         fields=body.own_fields,
     )
     user, organization = await call.runtime.sign_up.sign_up(actor, new, context=call.context)
-    answer: records.Json = {"user": records.User.of(user, call.user_fields).dump()}
-    if organization is not None:
-        answer["organization"] = records.Organization.of(organization, role=roles.OWNER).dump()
-    return JSONResponse(answer, status_code=201)
+    return records.SignedUp.of(user, organization, call.user_fields)
 
 
 @routes.add("POST", "/{actor}/sign-in/email", access=PUBLIC, opens_session=True)
-async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> Response:
+async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> EnteredAnswer:
     """Sign in with a password: a session, or the question for the second factor."""
     given = Credentials(
         email=body.email,
@@ -64,16 +58,16 @@ async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> Resp
 
 
 @routes.add("POST", "/sign-out", access=ENROLLING_OR_SIGNING_IN, ignores_unknown_fields=True)
-async def sign_out(call: CurrentRequest) -> Response:
+async def sign_out(call: CurrentRequest) -> Answer[records.Succeeded]:
     """End the present session. Never fails without one; another site's page cannot end it."""
     call.cookie(call.authenticator.cookies.session)
     if call.context.principal is not None:
         await call.runtime.manage_sessions.sign_out(context=call.context)
-    return signed_out(call, {"success": True})
+    return signed_out(call, records.SUCCEEDED)
 
 
 @routes.add("POST", "/switch-actor", access=ACCOUNT)
-async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> Response:
+async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> EnteredAnswer:
     """Switch the actor type. Issues a new session, which ends when the present one would have, and revokes that."""
     outcome = await call.runtime.manage_sessions.switch_actor(body.actor_type, context=call.context)
     return entered(call, outcome)

@@ -12,7 +12,7 @@ from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
 from czo_auth.rest.administration import ProvedRequest, Text, prove
-from czo_auth.rest.answers import attachment, no_content
+from czo_auth.rest.answers import Answer, attachment, no_content
 from czo_auth.rest.models import Email, Identifier, Name, Reason
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -58,7 +58,7 @@ async def delete_user(user_id: str, body: DeleteRequest, call: CurrentRequest) -
 
 
 @routes.add("GET", "/admin/users/{user_id}/export", access=ADMINISTRATION)
-async def export_user(user_id: str, call: CurrentRequest) -> Response:
+async def export_user(user_id: str, call: CurrentRequest) -> Answer[records.AccountExport]:
     """Everything that is kept about a user, as a file; the user is told. Needs recent proof."""
     consume = await call.runtime.administer_accounts.prove(password=None, code=None, context=call.context)
     document = await call.runtime.export_user.export_of(user_id, consume=consume, context=call.context)

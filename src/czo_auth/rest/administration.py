@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.access import ADMINISTRATION
@@ -16,8 +16,8 @@ from czo_auth.core.flows.two_factor.proofs import ConsumeProof
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES, MAX_ID, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.users.store import UserFilter, UserStatus
-from czo_auth.rest import records, shapes
-from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest import records
+from czo_auth.rest.answers import Answer, no_content
 from czo_auth.rest.models import Body, Code, Identifier, Moment, Password, Reason
 from czo_auth.rest.queries import Cursor, Limit, OrganizationFilter, UnusedSince
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -112,7 +112,7 @@ async def reset_two_factor(user_id: str, body: ResetRequest, call: CurrentReques
     )
     if waits is None:
         return no_content()
-    return JSONResponse({"reset": shapes.administered_reset(waits)}, status_code=202)
+    return Answer(records.AdministeredResetAnswer.of(waits), status_code=202)
 
 
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor/reset", access=ADMINISTRATION, status=204)
@@ -123,10 +123,12 @@ async def cancel_reset(user_id: str, call: CurrentRequest) -> Response:
 
 
 @routes.add("GET", "/admin/two-factor-resets", access=ADMINISTRATION)
-async def list_resets(call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None) -> Response:
+async def list_resets(
+    call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+) -> records.AdministeredResetList:
     """The resets that wait, the soonest due first."""
     page = await call.runtime.recovery.list_waiting(PageQuery(limit=limit, cursor=cursor))
-    return page_response("resets", page, shapes.administered_reset)
+    return records.AdministeredResetList.of(page)
 
 
 @routes.add("GET", "/admin/users/{user_id}/api-keys", access=ADMINISTRATION)
@@ -190,16 +192,9 @@ async def audit(
     until: Moment | None = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Annotated[int | None, Query(ge=1, le=2**62)] = None,
-) -> Response:
+) -> records.AuditRecordList:
     """The audit log, newest first: records at `since` or later, and before `until`."""
     matching = AuditFilter(user_id=user_id, action=action, outcome=outcome, since=since, until=until)
     # One more than is given says whether the way goes on.
     found, total = await call.runtime.administration.audit(matching, before=cursor, limit=limit + 1)
-    shown = found[:limit]
-    return JSONResponse(
-        {
-            "audit": [shapes.audit_record(record) for record in shown],
-            "total": total,
-            "nextCursor": shown[-1].sequence if len(found) > limit else None,
-        }
-    )
+    return records.AuditRecordList.of(found, total=total, limit=limit)

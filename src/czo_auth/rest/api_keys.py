@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.core import limits
@@ -241,7 +241,7 @@ async def verify(body: VerifyApiKeyRequest, call: CurrentRequest) -> records.Api
 
 
 @routes.add("POST", "/api-keys/report-leak", access=PUBLIC, takes_array=True)
-async def report_leak(body: ReportLeakRequest, call: CurrentRequest) -> Response:
+async def report_leak(body: ReportLeakRequest, call: CurrentRequest) -> records.Done:
     """
     End or quarantine keys that leaked, and tell their owners. The answer is always the same.
 
@@ -252,7 +252,7 @@ async def report_leak(body: ReportLeakRequest, call: CurrentRequest) -> Response
     else:
         matches = [LeakReport(key=one.token, url=one.url, source=one.source) for one in body.matches or ()]
         await call.runtime.report_leak.many(matches, context=call.context)
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("GET", "/api-keys/{key_id}", access=ACCOUNT)

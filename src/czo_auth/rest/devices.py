@@ -7,14 +7,12 @@ from typing import Annotated, Any, Final
 
 from fastapi import Query
 from pydantic import AliasChoices, Field
-from starlette.responses import JSONResponse, Response
 
-from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT, PUBLIC
-from czo_auth.core.devices.authorization import CODE_LIFETIME, POLL_INTERVAL
 from czo_auth.core.errors import InvalidRequest, UnsupportedGrantType
-from czo_auth.core.flows.devices.authorize import DeviceCodes, DeviceRequest, FetchedKey, OpenedRequest
+from czo_auth.core.flows.devices.authorize import DeviceRequest
 from czo_auth.core.limits import MAX_CODE, MAX_ID
+from czo_auth.rest import records
 from czo_auth.rest.oauth_parameters import OAuthParameters, Parameter, Seconds, split_scope
 from czo_auth.rest.routing import CurrentRequest, Routes
 
@@ -56,7 +54,7 @@ class DeviceApproval(DeviceDecision):
 
 
 @routes.add("POST", "/device/code", access=PUBLIC, oauth=True)
-async def request_codes(body: DeviceCodeRequest, call: CurrentRequest) -> Response:
+async def request_codes(body: DeviceCodeRequest, call: CurrentRequest) -> records.DeviceCodes:
     """Begin: a code for the device, and one that a person types in the browser."""
     if body.client_id is None:
         raise InvalidRequest("The parameter client_id is missing.")
@@ -70,35 +68,37 @@ async def request_codes(body: DeviceCodeRequest, call: CurrentRequest) -> Respon
         ),
         context=call.context,
     )
-    return JSONResponse(_codes(codes, call))
+    settings = call.runtime.settings
+    return records.DeviceCodes.of(codes, page=settings.public_url + settings.pages_path + PAGE)
 
 
 @routes.add("GET", "/device", access=ACCOUNT, oauth=True)
 async def open_request(
     call: CurrentRequest, user_code: Annotated[str, Query(min_length=1, max_length=MAX_CODE)]
-) -> Response:
+) -> records.DeviceApprovalRequest:
     """What waits under a user code. The first session that asks is the one that may decide."""
-    return JSONResponse(_opened(await call.runtime.devices.open(user_code, context=call.context)))
+    opened = await call.runtime.devices.open(user_code, context=call.context)
+    return records.DeviceApprovalRequest.of(opened)
 
 
 @routes.add("POST", "/device/approve", access=ACCOUNT, oauth=True)
-async def approve(body: DeviceApproval, call: CurrentRequest) -> Response:
+async def approve(body: DeviceApproval, call: CurrentRequest) -> records.Succeeded:
     """Give the device a key with the approver's rights of this moment. Needs a recent proof."""
     await call.runtime.devices.approve(
         body.user_code, password=body.password, code=body.code, context=call.context
     )
-    return JSONResponse({"success": True})
+    return records.SUCCEEDED
 
 
 @routes.add("POST", "/device/deny", access=ACCOUNT, oauth=True)
-async def deny(body: DeviceDecision, call: CurrentRequest) -> Response:
+async def deny(body: DeviceDecision, call: CurrentRequest) -> records.Succeeded:
     """Refuse the request."""
     await call.runtime.devices.deny(body.user_code, context=call.context)
-    return JSONResponse({"success": True})
+    return records.SUCCEEDED
 
 
 @routes.add("POST", "/device/token", access=PUBLIC, oauth=True)
-async def fetch(body: DeviceTokenRequest, call: CurrentRequest) -> Response:
+async def fetch(body: DeviceTokenRequest, call: CurrentRequest) -> records.FetchedKey:
     """Fetch the key, once; until somebody approved, the answer says to ask again."""
     if body.grant_type is None:
         raise InvalidRequest("The parameter grant_type is missing.")
@@ -107,54 +107,12 @@ async def fetch(body: DeviceTokenRequest, call: CurrentRequest) -> Response:
     return await fetch_key(call, device_code=body.device_code, client_id=body.client_id)
 
 
-async def fetch_key(call: CurrentRequest, *, device_code: str | None, client_id: str | None) -> Response:
+async def fetch_key(
+    call: CurrentRequest, *, device_code: str | None, client_id: str | None
+) -> records.FetchedKey:
     """Answer the grant of RFC 8628 section 3.4, at whichever endpoint it came."""
     if device_code is None or client_id is None:
         missing = "device_code" if device_code is None else "client_id"
         raise InvalidRequest(f"The parameter {missing} is missing.")
     fetched = await call.runtime.devices.fetch(device_code, client_id=client_id, context=call.context)
-    return JSONResponse(_fetched(fetched))
-
-
-def _codes(codes: DeviceCodes, call: CurrentRequest) -> dict[str, object]:
-    settings = call.runtime.settings
-    page = settings.public_url + settings.pages_path + PAGE
-    return {
-        "device_code": codes.device_code,
-        "user_code": codes.user_code,
-        "verification_uri": page,
-        "verification_uri_complete": f"{page}?user_code={codes.user_code}",
-        "expires_in": int(CODE_LIFETIME.total_seconds()),
-        "interval": int(POLL_INTERVAL.total_seconds()),
-    }
-
-
-def _opened(opened: OpenedRequest) -> dict[str, object]:
-    """Shape a request; who did not open it learns only that it exists."""
-    found = opened.authorization
-    shaped: dict[str, object] = {
-        "user_code": opened.user_code,
-        # That it was fetched is between the device and the deployment.
-        "status": "approved" if found.status == "fetched" else found.status,
-        "client_id": found.client_id,
-    }
-    if opened.is_own:
-        shaped |= {
-            "name": found.name,
-            "scope": " ".join(found.scopes),
-            "organizationId": found.organization_id,
-            "ipAddress": found.ip,
-            "expiresAt": format_timestamp(found.expires_at),
-        }
-    return shaped
-
-
-def _fetched(fetched: FetchedKey) -> dict[str, object]:
-    shaped: dict[str, object] = {
-        "access_token": fetched.key,
-        "token_type": "Bearer",
-        "scope": " ".join(fetched.scopes),
-    }
-    if fetched.expires_in is not None:
-        shaped["expires_in"] = int(fetched.expires_in.total_seconds())
-    return shaped
+    return records.FetchedKey.of(fetched)

@@ -5,22 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
-from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.limits import DEFAULT_PAGE
-from czo_auth.core.organizations.organization import Invitation
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
-from czo_auth.rest.answers import no_content, page_response
+from czo_auth.rest.answers import no_content
 from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Email, Token
 from czo_auth.rest.organizations import Role
 from czo_auth.rest.queries import Cursor, Limit
-from czo_auth.rest.records import Json
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Invitations")
@@ -34,20 +31,6 @@ class CreateInvitationRequest(Body):
 
 class AcceptInvitationRequest(Body):
     token: Token
-
-
-def shaped_invitation(of: Invitation) -> Json:
-    """Shape an invitation, without its token."""
-    return {
-        "id": of.id,
-        "organizationId": of.organization_id,
-        "email": of.email,
-        "role": of.role,
-        "status": of.status,
-        "inviterId": of.inviter_id,
-        "expiresAt": format_timestamp(of.expires_at),
-        "createdAt": format_timestamp(of.created_at),
-    }
 
 
 async def _may_still_invite(call: RequestContext, request: Request, answer: Any) -> None:
@@ -64,26 +47,27 @@ async def _may_still_invite(call: RequestContext, request: Request, answer: Any)
     status=201,
     idempotent=Idempotent(recheck=_may_still_invite),
 )
-async def invite(organization_id: str, body: CreateInvitationRequest, call: CurrentRequest) -> Response:
+async def invite(
+    organization_id: str, body: CreateInvitationRequest, call: CurrentRequest
+) -> records.SentInvitation:
     """Invite an address. The token is in this answer and in the mail, and nowhere else."""
     sent = await call.runtime.invitations.invite(
         organization_id,
         NewInvitation(email=body.email, role=body.role, resends=body.resend),
         context=call.context,
     )
-    answer = {"invitation": shaped_invitation(sent.invitation), "token": sent.token}
-    return JSONResponse(answer, status_code=201)
+    return records.SentInvitation.of(sent)
 
 
 @routes.add("GET", "/organizations/{organization_id}/invitations", access=ACCOUNT)
 async def list_invitations(
     organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
-) -> Response:
+) -> records.InvitationList:
     """The invitations of an organization, newest first, answered ones too."""
     page = await call.runtime.invitations.list(
         organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
-    return page_response("invitations", page, shaped_invitation)
+    return records.InvitationList.of(page)
 
 
 @routes.add(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.callback_urls import check_callback_url
 from czo_auth.core.access import ACCOUNT, PUBLIC
@@ -11,7 +10,7 @@ from czo_auth.core.flows.users.activity import read_activity
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
-from czo_auth.rest.answers import attachment, signed_out
+from czo_auth.rest.answers import Answer, attachment, signed_out
 from czo_auth.rest.models import Body, Code, Email, Password, Token, TolerantBody, Url
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -37,7 +36,7 @@ class MailedTokenRequest(Body):
 
 
 @routes.add("POST", "/change-email", access=ACCOUNT)
-async def change_email(body: ChangeEmailRequest, call: CurrentRequest) -> Response:
+async def change_email(body: ChangeEmailRequest, call: CurrentRequest) -> records.Done:
     """
     Mail a link to the new address and a notice to the old one. Nothing changes until the link is used; the answer is
     the same where the address is taken. Needs recent proof.
@@ -49,42 +48,42 @@ async def change_email(body: ChangeEmailRequest, call: CurrentRequest) -> Respon
         code=body.code,
         context=call.context,
     )
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("POST", "/revert-email-change", access=PUBLIC)
-async def revert_email_change(body: MailedTokenRequest, call: CurrentRequest) -> Response:
+async def revert_email_change(body: MailedTokenRequest, call: CurrentRequest) -> records.Done:
     """Take a change of address back with the token that the old address was mailed. All sessions end."""
     await call.runtime.change_email.take_back(body.token, context=call.context)
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("POST", "/reject-verification", access=PUBLIC)
-async def reject_verification(body: MailedTokenRequest, call: CurrentRequest) -> Response:
+async def reject_verification(body: MailedTokenRequest, call: CurrentRequest) -> records.Done:
     """
     "This was not me", with the token of a confirmation mail: deletes the account that was never confirmed, or ends a
     change of address.
     """
     await call.runtime.verify_email.reject(body.token, context=call.context)
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("POST", "/secure-account", access=PUBLIC)
-async def secure_account(body: MailedTokenRequest, call: CurrentRequest) -> Response:
+async def secure_account(body: MailedTokenRequest, call: CurrentRequest) -> records.Done:
     """
     "This was not me", with the token of a mail about the account: ends all sessions and trusted devices, takes the
     password away, and mails a link that sets a new one.
     """
     await call.runtime.secure_account.secure(body.token, context=call.context)
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("POST", "/delete-user", access=ACCOUNT, ignores_unknown_fields=True)
-async def delete_user(body: DeleteUserRequest, call: CurrentRequest) -> Response:
+async def delete_user(body: DeleteUserRequest, call: CurrentRequest) -> Answer[records.DeletedUser]:
     """Delete one's own account with everything that is kept about it. Needs recent proof."""
     check_callback_url(call, body.callback_url)
     await call.runtime.delete_user.delete_own(password=body.password, code=body.code, context=call.context)
-    return signed_out(call, {"success": True, "message": "User deleted"})
+    return signed_out(call, records.DeletedUser(success=True, message="User deleted"))
 
 
 @routes.add("GET", "/activity", access=ACCOUNT)
@@ -98,7 +97,7 @@ async def activity(
 
 
 @routes.add("GET", "/user/export", access=ACCOUNT)
-async def export_user(call: CurrentRequest) -> Response:
+async def export_user(call: CurrentRequest) -> Answer[records.AccountExport]:
     """Everything that is kept about the caller, as a file. Needs recent proof."""
     document = await call.runtime.export_user.export_own(context=call.context)
     return attachment(document, f"account-{call.principal.user_id}.json")

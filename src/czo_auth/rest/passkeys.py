@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Query
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.session_cookies import clear_ceremony_cookie, set_ceremony_cookie
@@ -15,13 +15,16 @@ from czo_auth.core.errors import InvalidChallenge
 from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.limits import MAX_PASSKEY_NAME
 from czo_auth.core.principal import Principal
-from czo_auth.rest import shapes
-from czo_auth.rest.answers import entered, session_body, set_session
+from czo_auth.rest import records
+from czo_auth.rest.answers import Answer, renewed, set_session
 from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Identifier, Name, Password, Token, TolerantBody
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Passkeys")
+
+OptionsRecord = TypeVar("OptionsRecord", records.PasskeyCreationOptions, records.PasskeyRequestOptions)
+ResponseT = TypeVar("ResponseT", bound=Response)
 
 PasskeyName = Annotated[Name, Field(max_length=MAX_PASSKEY_NAME)]
 CredentialResponse = dict[str, Any]
@@ -70,18 +73,20 @@ async def generate_register_options(
     attachment: Annotated[
         Literal["platform", "cross-platform"] | None, Query(alias="authenticatorAttachment")
     ] = None,
-) -> Response:
+) -> Answer[records.PasskeyCreationOptions]:
     """Begin to register a passkey, after recent proof."""
     options = await call.runtime.register_passkey.options(
         label=(name or "").strip() or None, attachment=attachment, context=call.context
     )
-    return _options(call, options)
+    return _options(call, options, records.PasskeyCreationOptions)
 
 
 @routes.add(
     "POST", "/passkey/verify-registration", access=ENROLLING, idempotent=Idempotent(shows_enrollment=True)
 )
-async def verify_registration(body: VerifyRegistrationRequest, call: CurrentRequest) -> Response:
+async def verify_registration(
+    body: VerifyRegistrationRequest, call: CurrentRequest
+) -> Answer[records.RegisteredPasskey]:
     """Store the passkey. When it turns two factors on, the answer holds backup codes and the renewed session."""
     registered = await call.runtime.register_passkey.finish(
         body.response,
@@ -90,48 +95,49 @@ async def verify_registration(body: VerifyRegistrationRequest, call: CurrentRequ
         enables_two_factor=body.enable_two_factor,
         context=call.context,
     )
-    shaped = shapes.passkey(registered.passkey)
-    if registered.signed_in is None:
-        return _finished(call, JSONResponse(shaped))
-    answer = {
-        **session_body(call, registered.signed_in),
-        **shaped,
-        "backupCodes": list(registered.backup_codes),
-    }
-    return _finished(call, set_session(call, JSONResponse(answer), registered.signed_in))
+    lifetime = call.runtime.services.access_tokens.lifetime
+    response = Answer(
+        records.RegisteredPasskey.of_registered(registered, call.user_fields, lifetime=lifetime)
+    )
+    if registered.signed_in is not None:
+        set_session(call, response, registered.signed_in)
+    return _finished(call, response)
 
 
 @routes.add("GET", "/passkey/list-user-passkeys", access=ACCOUNT, ignores_unknown_fields=True)
-async def list_user_passkeys(call: CurrentRequest) -> Response:
+async def list_user_passkeys(call: CurrentRequest) -> list[records.Passkey]:
     """The caller's passkeys, newest first."""
     found = await call.runtime.manage_passkeys.list(call.principal)
-    return JSONResponse([shapes.passkey(passkey) for passkey in found])
+    return [records.Passkey.of(passkey) for passkey in found]
 
 
 @routes.add("POST", "/passkey/update-passkey", access=ACCOUNT)
-async def update_passkey(body: UpdatePasskeyRequest, call: CurrentRequest) -> Response:
+async def update_passkey(body: UpdatePasskeyRequest, call: CurrentRequest) -> records.PasskeyAnswer:
     """Name a passkey."""
     renamed = await call.runtime.manage_passkeys.rename(body.id, name=body.name, context=call.context)
-    return JSONResponse({"passkey": shapes.passkey(renamed)})
+    return records.PasskeyAnswer.of(renamed)
 
 
 @routes.add("POST", "/passkey/delete-passkey", access=ACCOUNT)
-async def delete_passkey(body: DeletePasskeyRequest, call: CurrentRequest) -> Response:
+async def delete_passkey(body: DeletePasskeyRequest, call: CurrentRequest) -> records.Done:
     """Remove a passkey, after recent proof."""
     await call.runtime.manage_passkeys.remove(
         body.id, password=body.password, code=body.code, context=call.context
     )
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("GET", "/passkey/generate-authenticate-options", access=PUBLIC, ignores_unknown_fields=True)
-async def generate_authenticate_options(call: CurrentRequest) -> Response:
+async def generate_authenticate_options(call: CurrentRequest) -> Answer[records.PasskeyRequestOptions]:
     """Begin to sign in with a passkey; nothing is stored."""
-    return _options(call, call.runtime.passkey_sign_in.options(now=call.now))
+    options = call.runtime.passkey_sign_in.options(now=call.now)
+    return _options(call, options, records.PasskeyRequestOptions)
 
 
 @routes.add("POST", "/passkey/verify-authentication", access=PUBLIC, opens_session=True)
-async def verify_authentication(body: VerifyAuthenticationRequest, call: CurrentRequest) -> Response:
+async def verify_authentication(
+    body: VerifyAuthenticationRequest, call: CurrentRequest
+) -> Answer[records.SignedIn]:
     """Sign in with a passkey, which is both factors."""
     outcome = await call.runtime.passkey_sign_in.finish(
         body.response,
@@ -140,21 +146,25 @@ async def verify_authentication(body: VerifyAuthenticationRequest, call: Current
         known_browser=call.known_browser,
         context=call.context,
     )
-    return _finished(call, entered(call, outcome))
+    return _finished(call, renewed(call, outcome))
 
 
 @routes.add("POST", "/two-factor/passkey-options", access=USING_A_PASSKEY)
-async def passkey_options(body: PasskeyOptionsRequest, call: CurrentRequest) -> Response:
+async def passkey_options(
+    body: PasskeyOptionsRequest, call: CurrentRequest
+) -> Answer[records.PasskeyRequestOptions]:
     """Begin to prove a passkey as second step of a sign-in, or in a session."""
     second_step = call.runtime.passkey_second_step
     challenge = body.challenge or _challenge_cookie(call)
     if challenge is not None:
-        return _options(call, await second_step.challenge_options(challenge, now=call.now))
-    return _options(call, await second_step.step_up_options(context=call.context.of(_stepping_up(call))))
+        options = await second_step.challenge_options(challenge, now=call.now)
+    else:
+        options = await second_step.step_up_options(context=call.context.of(_stepping_up(call)))
+    return _options(call, options, records.PasskeyRequestOptions)
 
 
 @routes.add("POST", "/two-factor/verify-passkey", access=USING_A_PASSKEY)
-async def verify_passkey(body: VerifyPasskeyRequest, call: CurrentRequest) -> Response:
+async def verify_passkey(body: VerifyPasskeyRequest, call: CurrentRequest) -> Answer[records.SignedIn]:
     """Finish a sign-in with a passkey, or prove it in a session."""
     second_step = call.runtime.passkey_second_step
     ceremony = body.ceremony or _ceremony_cookie(call)
@@ -172,7 +182,7 @@ async def verify_passkey(body: VerifyPasskeyRequest, call: CurrentRequest) -> Re
         outcome = await second_step.step_up(
             body.response, ceremony=ceremony, context=call.context.of(_stepping_up(call))
         )
-    return _finished(call, entered(call, outcome, verified=True))
+    return _finished(call, renewed(call, outcome, verified=True))
 
 
 def _stepping_up(call: RequestContext) -> Principal:
@@ -195,12 +205,12 @@ def _ceremony_cookie(call: RequestContext) -> str | None:
     return call.cookie(call.authenticator.cookies.ceremony)
 
 
-def _options(call: RequestContext, options: Options) -> Response:
-    response = JSONResponse(options)
+def _options(call: RequestContext, options: Options, model: type[OptionsRecord]) -> Answer[OptionsRecord]:
+    response = Answer(model.model_validate(options))
     set_ceremony_cookie(call, response, str(options["ceremony"]))
     return response
 
 
-def _finished(call: RequestContext, response: Response) -> Response:
+def _finished(call: RequestContext, response: ResponseT) -> ResponseT:
     clear_ceremony_cookie(call, response)
     return response

@@ -22,7 +22,7 @@ from czo_auth.asgi.problems import NO_SNIFF
 from czo_auth.core.access import KEY_WITH_BASIC, admit
 from czo_auth.core.errors import Refusal
 from czo_auth.core.principal import Principal
-from czo_auth.rest.oauth import introspection_answer
+from czo_auth.rest.oauth import introspected
 
 PATH: Final = "/introspect"
 _FORM: Final = b"application/x-www-form-urlencoded"
@@ -112,7 +112,7 @@ class QuickIntrospection:
             )
         except Refusal:
             return None
-        return _ENCODE(introspection_answer(active, runtime)).encode()
+        return _ENCODE(introspected(active, runtime).dump()).encode()
 
 
 def _length(scope: Scope) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT, PUBLIC
-from czo_auth.rest import shapes
+from czo_auth.rest import records
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Token
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -18,10 +18,10 @@ class CancelResetRequest(Body):
 
 
 @routes.add("GET", "/two-factor/reset", access=ACCOUNT)
-async def find_reset(call: CurrentRequest) -> Response:
+async def find_reset(call: CurrentRequest) -> records.ResetAnswer:
     """The reset that waits for one's own second factor; null when there is none."""
     reset = await call.runtime.recovery.find(call.principal.require_user())
-    return JSONResponse({"reset": None if reset is None else shapes.own_reset(reset)})
+    return records.ResetAnswer.of(reset)
 
 
 @routes.add("DELETE", "/two-factor/reset", access=ACCOUNT, status=204)
@@ -32,7 +32,7 @@ async def cancel_reset(call: CurrentRequest) -> Response:
 
 
 @routes.add("POST", "/two-factor/reset/cancel", access=PUBLIC)
-async def cancel_reset_by_token(body: CancelResetRequest, call: CurrentRequest) -> Response:
+async def cancel_reset_by_token(body: CancelResetRequest, call: CurrentRequest) -> records.Done:
     """Cancel a reset with the token that was mailed to its user. It counts until the reset is due."""
     await call.runtime.recovery.cancel_by_token(body.token, context=call.context)
-    return JSONResponse({"status": True})
+    return records.DONE

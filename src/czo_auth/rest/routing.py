@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, ClassVar, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 from fastapi import APIRouter, Depends
 from fastapi.exceptions import RequestValidationError
@@ -28,11 +29,13 @@ from czo_auth.asgi.problems import refusal_of
 from czo_auth.core.access import Access
 from czo_auth.core.errors import Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
+from czo_auth.rest import records
+from czo_auth.rest.answers import Answer
 from czo_auth.rest.idempotency import Idempotent, answer_once
 from czo_auth.rest.models import Body, EmptyBody, IgnoredBody, TolerantBody
-from czo_auth.rest.records import Record
 
-Endpoint = Callable[..., Awaitable[Response | Record]]
+Endpoint = Callable[..., Awaitable[object]]
+"""Returns a response, or what the body of one holds: a record, a list of records, or None for a null."""
 
 
 async def _call(request: Request) -> RequestContext:
@@ -76,10 +79,12 @@ class GuardedRoute(APIRoute):
         return self.spec.access
 
     @property
-    def record(self) -> type[Record] | None:
-        """What this route answers with; None where it writes its answer itself."""
-        answer = get_type_hints(self.endpoint)["return"]
-        return answer if isinstance(answer, type) and issubclass(answer, Record) else None
+    def answer(self) -> Any:
+        """What the body of this route's answer holds, as a type; None where the route does not say it."""
+        declared = get_type_hints(self.endpoint, include_extras=True)["return"]
+        kinds = get_args(declared) if get_origin(declared) in (Union, UnionType) else (declared,)
+        bodies = [body for kind in kinds if (body := _body_of(kind)) is not None]
+        return Union[tuple(bodies)] if bodies else None  # noqa: UP007 - made from a list
 
     @property
     def ignores_unknown(self) -> bool:
@@ -125,9 +130,16 @@ class GuardedRoute(APIRoute):
         return handle
 
 
+def _body_of(kind: Any) -> Any:
+    """Return what a response of the type *kind* holds; None where the type does not say it."""
+    if get_origin(kind) is Answer:
+        return get_args(kind)[0]
+    return None if isinstance(kind, type) and issubclass(kind, Response) else kind
+
+
 def _answering(endpoint: Endpoint, *, status: int) -> Callable[..., Awaitable[Response]]:
     """
-    Make responses of the records that *endpoint* returns.
+    Make responses of what *endpoint* returns.
 
     Not by the framework, whose encoder drops names that begin with ``_sa``, also those in metadata.
     """
@@ -135,7 +147,9 @@ def _answering(endpoint: Endpoint, *, status: int) -> Callable[..., Awaitable[Re
     @wraps(endpoint)
     async def answer(*arguments: Any, **named: Any) -> Response:
         body = await endpoint(*arguments, **named)
-        return JSONResponse(body.dump(), status_code=status) if isinstance(body, Record) else body
+        if isinstance(body, Response):
+            return body
+        return JSONResponse(records.dump(body), status_code=status)
 
     return answer
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
 from czo_auth.core.access import ACCOUNT, PUBLIC
 from czo_auth.core.limits import MAX_SESSIONS
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
-from czo_auth.rest.answers import no_content
+from czo_auth.rest.answers import Answer, no_content
 from czo_auth.rest.models import Body, Code, Password, Token, TolerantBody
 from czo_auth.rest.queries import Cursor, SessionLimit
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -64,22 +64,17 @@ async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> r
 
 
 @routes.add("POST", "/token/refresh", access=PUBLIC, oauth=True)
-async def refresh(body: RefreshRequest, call: CurrentRequest) -> Response:
+async def refresh(body: RefreshRequest, call: CurrentRequest) -> records.RefreshedTokens:
     """Trade a refresh token for its successor and a new access token."""
     refreshed = await call.runtime.refresh.refresh(body.refresh_token, context=call.context)
     lifetime = call.runtime.services.access_tokens.lifetime
-    return JSONResponse(
-        {
-            "accessToken": refreshed.access_token,
-            "refreshToken": refreshed.refresh_token,
-            "expiresIn": int(lifetime.total_seconds()),
-            "tokenType": "Bearer",
-        }
-    )
+    return records.RefreshedTokens.of(refreshed, lifetime=lifetime)
 
 
 @routes.add("GET", "/jwks", access=PUBLIC)
-async def jwks(call: CurrentRequest) -> Response:
+async def jwks(call: CurrentRequest) -> Answer[records.JsonWebKeySet]:
     """The public keys of access tokens (RFC 7517)."""
     keys = await call.runtime.signing_keys.published(now=call.now)
-    return JSONResponse(keys, headers={"cache-control": JWKS_CACHE_CONTROL})
+    response = Answer(records.JsonWebKeySet.model_validate(keys))
+    response.headers["cache-control"] = JWKS_CACHE_CONTROL
+    return response

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from pydantic import ConfigDict
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
-from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.access import ACCOUNT, ENROLLING, ENROLLING_OR_SIGNING_IN
 from czo_auth.core.errors import InvalidChallenge, TwoFactorSetupRequired
 from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
 from czo_auth.crypto import qr
-from czo_auth.rest import shapes
-from czo_auth.rest.answers import entered, no_content, page_response
+from czo_auth.rest import records
+from czo_auth.rest.answers import EnteredAnswer, entered, no_content
 from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Issuer, Password, Token, TolerantBody
 from czo_auth.rest.queries import Cursor, Limit
@@ -59,56 +58,35 @@ class DisableRequest(ReauthenticationRequest):
 
 
 @routes.add("GET", "/two-factor", access=ENROLLING)
-async def status(call: CurrentRequest) -> Response:
+async def status(call: CurrentRequest) -> records.TwoFactorStatus:
     """The state of the second factor, without any secret."""
     state = await call.runtime.manage_two_factor.status(context=call.context)
-    return JSONResponse(
-        {
-            "enabled": state.enabled,
-            "pending": state.pending,
-            "requiredByPolicy": state.required_by_policy,
-            "backupCodesRemaining": state.backup_codes_remaining,
-            "enabledAt": format_timestamp_or_none(state.enabled_at),
-            "methods": list(state.methods),
-            "passkeys": state.passkeys,
-            "twoFactorDueAt": format_timestamp_or_none(state.due_at),
-            # Only an imported secret has a term.
-            **({} if state.renew_by is None else {"renewBy": format_timestamp(state.renew_by)}),
-        }
-    )
+    return records.TwoFactorStatus.of(state)
 
 
 @routes.add("POST", "/two-factor/enable", access=ENROLLING, idempotent=Idempotent(shows_enrollment=True))
-async def enable(body: EnableTwoFactorRequest, call: CurrentRequest) -> Response:
+async def enable(body: EnableTwoFactorRequest, call: CurrentRequest) -> records.PendingEnrollment:
     """Make a secret and ten backup codes, shown this once. Nothing is active until the first code."""
     pending = await call.runtime.enable_two_factor.begin(
         password=body.password, code=body.code, replace=body.replace, issuer=body.issuer, context=call.context
     )
-    return JSONResponse(
-        {
-            "method": "totp",
-            "secret": pending.secret,
-            "totpURI": pending.totp_uri,
-            "qrCode": await asyncio.to_thread(qr.svg_data_uri, pending.totp_uri),
-            "backupCodes": list(pending.backup_codes),
-            "expiresAt": format_timestamp(pending.expires_at),
-        }
-    )
+    qr_code = await asyncio.to_thread(qr.svg_data_uri, pending.totp_uri)
+    return records.PendingEnrollment.of(pending, qr_code=qr_code)
 
 
 @routes.add("POST", "/two-factor/verify", access=ENROLLING_OR_SIGNING_IN)
-async def verify(body: VerifyCodeRequest, call: CurrentRequest) -> Response:
+async def verify(body: VerifyCodeRequest, call: CurrentRequest) -> EnteredAnswer:
     """Finish a sign-in, confirm an enrollment, or prove the factor again in a session."""
     return await _verify(call, body)
 
 
 @routes.add("POST", "/two-factor/verify-totp", access=ENROLLING_OR_SIGNING_IN)
-async def verify_totp(body: ClientVerifyCodeRequest, call: CurrentRequest) -> Response:
+async def verify_totp(body: ClientVerifyCodeRequest, call: CurrentRequest) -> EnteredAnswer:
     """The same under better-auth's name."""
     return await _verify(call, body)
 
 
-async def _verify(call: RequestContext, body: VerifyCodeRequest) -> Response:
+async def _verify(call: RequestContext, body: VerifyCodeRequest) -> EnteredAnswer:
     runtime = call.runtime
     challenge = body.challenge or (_challenge_cookie(call) if call.context.principal is None else None)
     outcome: SignedIn | None
@@ -131,7 +109,7 @@ async def _verify(call: RequestContext, body: VerifyCodeRequest) -> Response:
 
 
 @routes.add("POST", "/two-factor/verify-backup-code", access=ENROLLING_OR_SIGNING_IN)
-async def verify_backup_code(body: ClientVerifyCodeRequest, call: CurrentRequest) -> Response:
+async def verify_backup_code(body: ClientVerifyCodeRequest, call: CurrentRequest) -> EnteredAnswer:
     """Finish a sign-in or prove the factor again with a backup code, which is used up by it."""
     challenge = body.challenge or (_challenge_cookie(call) if call.context.principal is None else None)
     if challenge is not None:
@@ -157,10 +135,10 @@ def _challenge_cookie(call: RequestContext) -> str | None:
 
 
 @routes.add("POST", "/two-factor/get-totp-uri", access=ENROLLING)
-async def get_totp_uri(body: PasswordRequest, call: CurrentRequest) -> Response:
+async def get_totp_uri(body: PasswordRequest, call: CurrentRequest) -> records.EnrollmentUri:
     """The URI of a pending enrollment. An active secret is never shown again."""
     uri = await call.runtime.enable_two_factor.pending_uri(password=body.password, context=call.context)
-    return JSONResponse({"totpURI": uri})
+    return records.EnrollmentUri(totp_uri=uri)
 
 
 @routes.add(
@@ -169,32 +147,32 @@ async def get_totp_uri(body: PasswordRequest, call: CurrentRequest) -> Response:
     access=ACCOUNT,
     idempotent=Idempotent(shows_enrollment=True),
 )
-async def generate_backup_codes(body: ReauthenticationRequest, call: CurrentRequest) -> Response:
+async def generate_backup_codes(body: ReauthenticationRequest, call: CurrentRequest) -> records.BackupCodes:
     """Replace the backup codes; shown this once."""
     codes = await call.runtime.manage_two_factor.regenerate_codes(
         password=body.password, code=body.code, context=call.context
     )
-    return JSONResponse({"status": True, "backupCodes": list(codes)})
+    return records.BackupCodes(status=True, backup_codes=list(codes))
 
 
 @routes.add("POST", "/two-factor/disable", access=ACCOUNT)
-async def disable(body: DisableRequest, call: CurrentRequest) -> Response:
+async def disable(body: DisableRequest, call: CurrentRequest) -> records.Done:
     """Remove the authenticator app, or all factors."""
     await call.runtime.manage_two_factor.disable(
         password=body.password, code=body.code, everything=body.all, context=call.context
     )
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("GET", "/two-factor/trusted-devices", access=ACCOUNT)
 async def list_trusted_devices(
     call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
-) -> Response:
+) -> records.TrustedDeviceList:
     """The browsers that may skip the second step, newest first."""
     page = await call.runtime.trusted_devices.list(
         PageQuery(limit=limit, cursor=cursor), context=call.context
     )
-    return page_response("trustedDevices", page, shapes.trusted_device)
+    return records.TrustedDeviceList.of(page)
 
 
 @routes.add("DELETE", "/two-factor/trusted-devices/{device_id}", access=ACCOUNT, status=204)

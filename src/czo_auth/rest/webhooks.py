@@ -7,20 +7,19 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
-from czo_auth.asgi.timestamps import format_timestamp, format_timestamp_or_none
 from czo_auth.core.access import ACCOUNT, ADMINISTRATION
 from czo_auth.core.flows.webhooks.manage import NewWebhook, Proof, WebhookChanges
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_WEBHOOK_PATTERNS
 from czo_auth.core.paging import PageQuery
-from czo_auth.core.webhooks.webhook import Delivery, DeliveryStatus, Webhook
-from czo_auth.rest.answers import no_content, page_response
+from czo_auth.core.webhooks.webhook import DeliveryStatus
+from czo_auth.rest import records
+from czo_auth.rest.answers import no_content
 from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Identifier, Moment, Password
 from czo_auth.rest.queries import Cursor, Limit
-from czo_auth.rest.records import Json
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Webhooks")
@@ -63,34 +62,6 @@ class ReplayRequest(ProofRequest):
     delivery_id: Identifier | None = None
 
 
-def shaped_webhook(of: Webhook) -> Json:
-    """Shape an endpoint without its secret."""
-    return {
-        "id": of.id,
-        "url": of.url,
-        "events": list(of.events),
-        "description": of.description,
-        "enabled": of.enabled,
-        "disabledReason": of.disabled_reason,
-        "createdAt": format_timestamp(of.created_at),
-    }
-
-
-def shaped_delivery(of: Delivery) -> Json:
-    """Shape a line of the log of deliveries."""
-    return {
-        "id": of.id,
-        "eventId": of.event_id,
-        "type": of.type,
-        "attempts": of.attempts,
-        "status": of.status,
-        "responseStatus": of.response_status,
-        "error": of.error,
-        "createdAt": format_timestamp(of.created_at),
-        "nextAt": format_timestamp_or_none(of.next_at),
-    }
-
-
 async def _may_still_manage(call: RequestContext, request: Request, _: Any) -> None:
     await call.runtime.webhooks.list(request.path_params["organization_id"], context=call.context)
 
@@ -100,26 +71,27 @@ FOR_ADMINISTRATORS = Idempotent()
 """A user who is no longer an administrator is not admitted."""
 
 
-async def _create(call: CurrentRequest, organization_id: str | None, body: CreateRequest) -> Response:
+async def _create(
+    call: CurrentRequest, organization_id: str | None, body: CreateRequest
+) -> records.CreatedWebhook:
     new = NewWebhook(url=body.url, events=body.events, description=body.description)
     created = await call.runtime.webhooks.create(organization_id, new, proof=body.proof, context=call.context)
-    shaped = {"webhook": shaped_webhook(created.webhook), "secret": created.secret}
-    return JSONResponse(shaped, status_code=201)
+    return records.CreatedWebhook.of_created(created)
 
 
-async def _list(call: CurrentRequest, organization_id: str | None, query: PageQuery) -> Response:
+async def _list(call: CurrentRequest, organization_id: str | None, query: PageQuery) -> records.WebhookList:
     page = await call.runtime.webhooks.list(organization_id, query, context=call.context)
-    return page_response("webhooks", page, shaped_webhook)
+    return records.WebhookList.of(page)
 
 
-async def _get(call: CurrentRequest, organization_id: str | None, webhook_id: str) -> Response:
+async def _get(call: CurrentRequest, organization_id: str | None, webhook_id: str) -> records.WebhookAnswer:
     found = await call.runtime.webhooks.get(organization_id, webhook_id, context=call.context)
-    return JSONResponse({"webhook": shaped_webhook(found)})
+    return records.WebhookAnswer.of(found)
 
 
 async def _change(
     call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ChangeRequest
-) -> Response:
+) -> records.WebhookAnswer:
     changes = WebhookChanges(
         given=frozenset(body.model_fields_set) - {"password", "code"},
         url=body.url,
@@ -130,7 +102,7 @@ async def _change(
     changed = await call.runtime.webhooks.update(
         organization_id, webhook_id, changes, proof=body.proof, context=call.context
     )
-    return JSONResponse({"webhook": shaped_webhook(changed)})
+    return records.WebhookAnswer.of(changed)
 
 
 async def _delete(
@@ -142,20 +114,20 @@ async def _delete(
 
 async def _rotate(
     call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ProofRequest
-) -> Response:
+) -> records.WebhookSecret:
     secret = await call.runtime.webhooks.rotate_secret(
         organization_id, webhook_id, proof=body.proof, context=call.context
     )
-    return JSONResponse({"secret": secret}, status_code=201)
+    return records.WebhookSecret(secret=secret)
 
 
 async def _test(
     call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ProofRequest
-) -> Response:
+) -> records.WebhookDeliveryAnswer:
     delivery = await call.runtime.webhooks.test(
         organization_id, webhook_id, proof=body.proof, context=call.context
     )
-    return JSONResponse({"delivery": shaped_delivery(delivery)}, status_code=202)
+    return records.WebhookDeliveryAnswer.of(delivery)
 
 
 async def _deliveries(
@@ -164,16 +136,16 @@ async def _deliveries(
     webhook_id: str,
     status: DeliveryStatus | None,
     query: PageQuery,
-) -> Response:
+) -> records.WebhookDeliveryList:
     page = await call.runtime.webhooks.deliveries(
         organization_id, webhook_id, status=status, query=query, context=call.context
     )
-    return page_response("deliveries", page, shaped_delivery)
+    return records.WebhookDeliveryList.of(page)
 
 
 async def _replay(
     call: CurrentRequest, organization_id: str | None, webhook_id: str, body: ReplayRequest
-) -> Response:
+) -> records.Done:
     await call.runtime.webhooks.replay(
         organization_id,
         webhook_id,
@@ -182,30 +154,32 @@ async def _replay(
         proof=body.proof,
         context=call.context,
     )
-    return JSONResponse({"status": True}, status_code=202)
+    return records.DONE
 
 
 # --- administrators ---
 @routes.add("POST", ADMIN, access=ADMINISTRATION, status=201, idempotent=FOR_ADMINISTRATORS)
-async def admin_create(body: CreateRequest, call: CurrentRequest) -> Response:
+async def admin_create(body: CreateRequest, call: CurrentRequest) -> records.CreatedWebhook:
     """Make a webhook endpoint of the administrators. The secret is shown this once."""
     return await _create(call, None, body)
 
 
 @routes.add("GET", ADMIN, access=ADMINISTRATION)
-async def admin_list(call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None) -> Response:
+async def admin_list(
+    call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+) -> records.WebhookList:
     """The webhook endpoints of the administrators, oldest first."""
     return await _list(call, None, PageQuery(limit=limit, cursor=cursor))
 
 
 @routes.add("GET", ADMIN + "/{webhook_id}", access=ADMINISTRATION)
-async def admin_get(webhook_id: str, call: CurrentRequest) -> Response:
+async def admin_get(webhook_id: str, call: CurrentRequest) -> records.WebhookAnswer:
     """One webhook endpoint."""
     return await _get(call, None, webhook_id)
 
 
 @routes.add("PATCH", ADMIN + "/{webhook_id}", access=ADMINISTRATION)
-async def admin_change(webhook_id: str, body: ChangeRequest, call: CurrentRequest) -> Response:
+async def admin_change(webhook_id: str, body: ChangeRequest, call: CurrentRequest) -> records.WebhookAnswer:
     """Change a webhook endpoint. One that is off gets nothing of that time unless it is replayed."""
     return await _change(call, None, webhook_id, body)
 
@@ -219,7 +193,7 @@ async def admin_delete(webhook_id: str, body: ProofRequest, call: CurrentRequest
 @routes.add(
     "POST", ADMIN + "/{webhook_id}/secret", access=ADMINISTRATION, status=201, idempotent=FOR_ADMINISTRATORS
 )
-async def admin_rotate(webhook_id: str, body: ProofRequest, call: CurrentRequest) -> Response:
+async def admin_rotate(webhook_id: str, body: ProofRequest, call: CurrentRequest) -> records.WebhookSecret:
     """Make a new secret, shown this once. The one before signs too for 24 hours."""
     return await _rotate(call, None, webhook_id, body)
 
@@ -227,7 +201,9 @@ async def admin_rotate(webhook_id: str, body: ProofRequest, call: CurrentRequest
 @routes.add(
     "POST", ADMIN + "/{webhook_id}/test", access=ADMINISTRATION, status=202, idempotent=FOR_ADMINISTRATORS
 )
-async def admin_test(webhook_id: str, body: ProofRequest, call: CurrentRequest) -> Response:
+async def admin_test(
+    webhook_id: str, body: ProofRequest, call: CurrentRequest
+) -> records.WebhookDeliveryAnswer:
     """Send an event of type `auth.webhook.test` to this endpoint."""
     return await _test(call, None, webhook_id, body)
 
@@ -239,20 +215,22 @@ async def admin_deliveries(
     status: Status = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
-) -> Response:
+) -> records.WebhookDeliveryList:
     """The log of deliveries, newest first."""
     return await _deliveries(call, None, webhook_id, status, PageQuery(limit=limit, cursor=cursor))
 
 
 @routes.add("POST", ADMIN + "/{webhook_id}/replay", access=ADMINISTRATION, status=202)
-async def admin_replay(webhook_id: str, body: ReplayRequest, call: CurrentRequest) -> Response:
+async def admin_replay(webhook_id: str, body: ReplayRequest, call: CurrentRequest) -> records.Done:
     """Send one delivery again, or everything since a time, as far as it is kept: 30 days."""
     return await _replay(call, None, webhook_id, body)
 
 
 # --- owners of an organization ---
 @routes.add("POST", OWNER, access=ACCOUNT, status=201, idempotent=FOR_OWNERS)
-async def owner_create(organization_id: str, body: CreateRequest, call: CurrentRequest) -> Response:
+async def owner_create(
+    organization_id: str, body: CreateRequest, call: CurrentRequest
+) -> records.CreatedWebhook:
     """Make a webhook endpoint of an organization; its owners may. The secret is shown this once."""
     return await _create(call, organization_id, body)
 
@@ -260,13 +238,13 @@ async def owner_create(organization_id: str, body: CreateRequest, call: CurrentR
 @routes.add("GET", OWNER, access=ACCOUNT)
 async def owner_list(
     organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
-) -> Response:
+) -> records.WebhookList:
     """The webhook endpoints of an organization; its owners may, oldest first."""
     return await _list(call, organization_id, PageQuery(limit=limit, cursor=cursor))
 
 
 @routes.add("GET", OWNER + "/{webhook_id}", access=ACCOUNT)
-async def owner_get(organization_id: str, webhook_id: str, call: CurrentRequest) -> Response:
+async def owner_get(organization_id: str, webhook_id: str, call: CurrentRequest) -> records.WebhookAnswer:
     """One webhook endpoint."""
     return await _get(call, organization_id, webhook_id)
 
@@ -274,7 +252,7 @@ async def owner_get(organization_id: str, webhook_id: str, call: CurrentRequest)
 @routes.add("PATCH", OWNER + "/{webhook_id}", access=ACCOUNT)
 async def owner_change(
     organization_id: str, webhook_id: str, body: ChangeRequest, call: CurrentRequest
-) -> Response:
+) -> records.WebhookAnswer:
     """Change a webhook endpoint. One that is off gets nothing of that time unless it is replayed."""
     return await _change(call, organization_id, webhook_id, body)
 
@@ -290,7 +268,7 @@ async def owner_delete(
 @routes.add("POST", OWNER + "/{webhook_id}/secret", access=ACCOUNT, status=201, idempotent=FOR_OWNERS)
 async def owner_rotate(
     organization_id: str, webhook_id: str, body: ProofRequest, call: CurrentRequest
-) -> Response:
+) -> records.WebhookSecret:
     """Make a new secret, shown this once. The one before signs too for 24 hours."""
     return await _rotate(call, organization_id, webhook_id, body)
 
@@ -298,7 +276,7 @@ async def owner_rotate(
 @routes.add("POST", OWNER + "/{webhook_id}/test", access=ACCOUNT, status=202, idempotent=FOR_OWNERS)
 async def owner_test(
     organization_id: str, webhook_id: str, body: ProofRequest, call: CurrentRequest
-) -> Response:
+) -> records.WebhookDeliveryAnswer:
     """Send an event of type `auth.webhook.test` to this endpoint."""
     return await _test(call, organization_id, webhook_id, body)
 
@@ -311,7 +289,7 @@ async def owner_deliveries(
     status: Status = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
-) -> Response:
+) -> records.WebhookDeliveryList:
     """The log of deliveries, newest first."""
     return await _deliveries(call, organization_id, webhook_id, status, PageQuery(limit=limit, cursor=cursor))
 
@@ -319,6 +297,6 @@ async def owner_deliveries(
 @routes.add("POST", OWNER + "/{webhook_id}/replay", access=ACCOUNT, status=202)
 async def owner_replay(
     organization_id: str, webhook_id: str, body: ReplayRequest, call: CurrentRequest
-) -> Response:
+) -> records.Done:
     """Send one delivery again, or everything since a time, as far as it is kept: 30 days."""
     return await _replay(call, organization_id, webhook_id, body)

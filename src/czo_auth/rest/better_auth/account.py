@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from starlette.responses import JSONResponse, Response
-
 from czo_auth.core.access import ACCOUNT, ENROLLING_OR_SIGNING_IN, PUBLIC
 from czo_auth.core.errors import NotFound
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.rest import records
-from czo_auth.rest.answers import entered
+from czo_auth.rest.answers import Answer, EnteredAnswer, entered
 from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody, TolerantOpenBody
 from czo_auth.rest.routing import CurrentRequest, Routes
 
@@ -43,7 +41,9 @@ class ClientUpdateUserRequest(TolerantOpenBody):
 
 
 @routes.add("POST", "/sign-up/email", access=PUBLIC, opens_session=True)
-async def sign_up_email(body: ClientSignUpRequest, call: CurrentRequest) -> Response:
+async def sign_up_email(
+    body: ClientSignUpRequest, call: CurrentRequest
+) -> EnteredAnswer | Answer[records.UnconfirmedUser]:
     """Sign up for the default actor type, and in, unless the address must be confirmed first."""
     runtime = call.runtime
     actor = runtime.services.actors.default.name
@@ -56,13 +56,13 @@ async def sign_up_email(body: ClientSignUpRequest, call: CurrentRequest) -> Resp
     )
     user, _ = await runtime.sign_up.sign_up(actor, new, context=call.context)
     if runtime.services.policies.require_email_verification:
-        return JSONResponse({"token": None, "user": records.User.of(user, call.user_fields).dump()})
+        return Answer(records.UnconfirmedUser(token=None, user=records.User.of(user, call.user_fields)))
     given = Credentials(email=body.email, password=body.password, remember=body.remember_me)
     return entered(call, await runtime.sign_in.begin(actor, given, context=call.context))
 
 
 @routes.add("POST", "/sign-in/email", access=PUBLIC, opens_session=True)
-async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> Response:
+async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> EnteredAnswer:
     """Sign in as the default actor type."""
     given = Credentials(
         email=body.email,
@@ -76,50 +76,47 @@ async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> Resp
 
 
 @routes.add("GET", "/get-session", access=ENROLLING_OR_SIGNING_IN)
-async def get_session(call: CurrentRequest) -> Response:
+async def get_session(call: CurrentRequest) -> records.ClientCurrentSession | None:
     """The present session and its user, or `null`."""
     if call.context.principal is None:
-        return JSONResponse(None)
+        return None
     session, user = await call.runtime.manage_sessions.current(call.context.principal)
-    return JSONResponse(
-        {
-            "session": records.ClientSession.of(session).dump(),
-            "user": records.User.of(user, call.user_fields).dump(),
-        }
+    return records.ClientCurrentSession(
+        session=records.ClientSession.of(session), user=records.User.of(user, call.user_fields)
     )
 
 
 @routes.add("GET", "/list-sessions", access=ACCOUNT)
-async def list_sessions(call: CurrentRequest) -> Response:
+async def list_sessions(call: CurrentRequest) -> list[records.ClientSession]:
     """The user's live sessions."""
     sessions = await call.runtime.manage_sessions.list(context=call.context)
-    return JSONResponse([records.ClientSession.of(one).dump() for one in sessions])
+    return [records.ClientSession.of(one) for one in sessions]
 
 
 @routes.add("POST", "/revoke-session", access=ACCOUNT)
-async def revoke_session(body: ClientRevokeSessionRequest, call: CurrentRequest) -> Response:
+async def revoke_session(body: ClientRevokeSessionRequest, call: CurrentRequest) -> records.Done:
     """End one session by its public handle; the answer tells nothing about it."""
     with suppress(NotFound):
         await call.runtime.manage_sessions.revoke(body.token, context=call.context)
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("POST", "/revoke-sessions", access=ACCOUNT)
-async def revoke_sessions(call: CurrentRequest) -> Response:
+async def revoke_sessions(call: CurrentRequest) -> records.Done:
     """End all sessions, the present one too."""
     await call.runtime.manage_sessions.revoke_all(context=call.context)
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("POST", "/revoke-other-sessions", access=ACCOUNT)
-async def revoke_other_sessions(call: CurrentRequest) -> Response:
+async def revoke_other_sessions(call: CurrentRequest) -> records.Done:
     """End all other sessions."""
     await call.runtime.manage_sessions.revoke_others(context=call.context)
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("POST", "/update-user", access=ACCOUNT)
-async def update_user(body: ClientUpdateUserRequest, call: CurrentRequest) -> Response:
+async def update_user(body: ClientUpdateUserRequest, call: CurrentRequest) -> records.Done:
     """Change the name, the picture or own fields."""
     await update_profile(
         call.runtime.services,
@@ -129,4 +126,4 @@ async def update_user(body: ClientUpdateUserRequest, call: CurrentRequest) -> Re
         fields=body.own_fields(call.user_fields.names),
         context=call.context,
     )
-    return JSONResponse({"status": True})
+    return records.DONE

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from fastapi import Query
 from pydantic import ConfigDict
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.access import ACCOUNT
@@ -255,14 +255,14 @@ async def _change_of_organization(call: RequestContext, key_id: str, changes: Ap
 
 
 @routes.add("POST", "/api-key/delete", access=ACCOUNT)
-async def delete(body: ClientDeleteApiKeyRequest, call: CurrentRequest) -> Response:
+async def delete(body: ClientDeleteApiKeyRequest, call: CurrentRequest) -> records.Succeeded:
     """End one of the user's keys, or a key of an organization that the user administers, for good."""
     body.refuse_server_side()
     try:
         await call.runtime.manage_api_keys.revoke(body.key_id, context=call.context)
     except NotFound:
         await _revoke_of_organization(call, body.key_id)
-    return JSONResponse({"success": True})
+    return records.SUCCEEDED
 
 
 async def _revoke_of_organization(call: RequestContext, key_id: str) -> None:

@@ -8,24 +8,20 @@ from typing import Annotated, Final, Literal
 
 from fastapi import Query
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
 
 from czo_auth.asgi.admission import RequestContext
-from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core import errors
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.errors import Refusal
 from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
-from czo_auth.core.flows.organizations.invitations import NewInvitation, ReceivedInvitation
+from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_MEMBERS, MAX_OFFSET, MAX_PAGE
-from czo_auth.core.organizations.organization import Member, Organization
+from czo_auth.core.organizations.organization import Member
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
 from czo_auth.rest.better_auth import errors as client_errors
-from czo_auth.rest.invitations import shaped_invitation
 from czo_auth.rest.models import Email, Identifier, Image, Metadata, Name, TolerantBody
 from czo_auth.rest.organizations import Role, Slug
-from czo_auth.rest.records import Json
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("better-auth: organizations", ignores_unknown_fields=True)
@@ -178,29 +174,9 @@ def _one_role(given: str | list[str]) -> str:
     return given[0] if len(given) == 1 else ",".join(given)
 
 
-def _organization(of: Organization) -> Json:
-    return {
-        "id": of.id,
-        "name": of.name,
-        "slug": of.slug,
-        "logo": of.logo,
-        "metadata": None if of.metadata is None else dict(of.metadata),
-        "createdAt": format_timestamp(of.created_at),
-    }
-
-
-def _received(of: ReceivedInvitation) -> Json:
-    return {
-        **shaped_invitation(of.invitation),
-        "organizationName": of.organization.name,
-        "organizationSlug": of.organization.slug,
-        "inviterEmail": of.inviter.email,
-    }
-
-
 # --- organizations ---------------------------------------------------------------------------------------------------
 @routes.add("POST", "/organization/create", access=ACCOUNT)
-async def create(body: ClientCreateOrganizationRequest, call: CurrentRequest) -> Response:
+async def create(body: ClientCreateOrganizationRequest, call: CurrentRequest) -> records.CreatedOrganization:
     """Create an organization and make it the active one, unless the body says otherwise."""
     new = NewOrganization(
         name=body.name,
@@ -211,37 +187,36 @@ async def create(body: ClientCreateOrganizationRequest, call: CurrentRequest) ->
     )
     with _named_for("create"):
         created = await call.runtime.manage_organizations.create(new, context=call.context)
-    return JSONResponse(
-        {**_organization(created.organization), "members": [records.Member.of(created.member).dump()]}
-    )
+    first = records.Member.of(created.member)
+    return records.CreatedOrganization.of(created.organization, members=[first])
 
 
 @routes.add("POST", "/organization/check-slug", access=ACCOUNT)
-async def check_slug(body: ClientCheckSlugRequest, call: CurrentRequest) -> Response:
+async def check_slug(body: ClientCheckSlugRequest, call: CurrentRequest) -> records.Done:
     """Say whether a slug is free."""
     if not await call.runtime.manage_organizations.is_slug_free(body.slug):
         raise client_errors.SlugNotAvailable
-    return JSONResponse({"status": True})
+    return records.DONE
 
 
 @routes.add("GET", "/organization/list", access=SERVICE)
-async def list_organizations(call: CurrentRequest) -> Response:
+async def list_organizations(call: CurrentRequest) -> list[records.ClientOrganization]:
     """The caller's organizations, the newest ones first and at most 100; `GET /organizations` has pages."""
     page = await call.runtime.manage_organizations.list(call.principal, newest_first=True)
-    return JSONResponse([_organization(organization) for organization, _ in page.items])
+    return [records.ClientOrganization.of(organization) for organization, _ in page.items]
 
 
 @routes.add("GET", "/organization/get-organization", access=SERVICE)
 async def get_organization(
     call: CurrentRequest, organization_id: OrganizationId = None, organization_slug: OrganizationSlug = None
-) -> Response:
+) -> records.ClientOrganization | None:
     """An organization, by default the active one; `null` when none is."""
     with _named_for("get-organization"):
         chosen = await _chosen(call, organization_id, organization_slug)
         if chosen is None:
-            return JSONResponse(None)
+            return None
         found = await call.runtime.manage_organizations.get(chosen, context=call.context)
-    return JSONResponse(_organization(found.organization))
+    return records.ClientOrganization.of(found.organization)
 
 
 @routes.add("GET", "/organization/get-full-organization", access=SERVICE)
@@ -250,7 +225,7 @@ async def get_full_organization(
     organization_id: OrganizationId = None,
     organization_slug: OrganizationSlug = None,
     members_limit: Annotated[int, Query(alias="membersLimit", ge=0, le=MAX_OFFSET)] = DEFAULT_PAGE,
-) -> Response:
+) -> records.FullOrganization | None:
     """
     An organization, by default the active one, with its first members and newest invitations; `null` when none is.
 
@@ -259,39 +234,35 @@ async def get_full_organization(
     with _named_for("get-full-organization"):
         chosen = await _chosen(call, organization_id, organization_slug)
         if chosen is None:
-            return JSONResponse(None)
+            return None
         found = await call.runtime.manage_organizations.get_full(
             chosen,
             members_limit=min(members_limit or DEFAULT_PAGE, DEFAULT_PAGE),
             context=call.context,
         )
-    return JSONResponse(
-        {
-            **_organization(found.seen.organization),
-            "members": [records.Member.of(each).dump() for each in found.members],
-            "invitations": [shaped_invitation(each) for each in found.invitations],
-        }
-    )
+    return records.FullOrganization.of_full(found)
 
 
 @routes.add("POST", "/organization/set-active", access=ACCOUNT)
-async def set_active(body: ClientActivateOrganizationRequest, call: CurrentRequest) -> Response:
+async def set_active(
+    body: ClientActivateOrganizationRequest, call: CurrentRequest
+) -> records.ClientOrganization | None:
     """Make an organization the active one of this session; `organizationId: null` leaves it without one."""
     organizations = call.runtime.manage_organizations
     if body.organization_id is None and "organization_id" in body.model_fields_set:
         await organizations.deactivate(call.principal)
-        return JSONResponse(None)
+        return None
     with _named_for("set-active"):
         slug = body.organization_slug if body.organization_id is None else None
         chosen = await _chosen(call, body.organization_id, slug)
         if chosen is None:
-            return JSONResponse(None)
+            return None
         activated = await organizations.activate(chosen, context=call.context)
-    return JSONResponse(_organization(activated.organization))
+    return records.ClientOrganization.of(activated.organization)
 
 
 @routes.add("POST", "/organization/update", access=ACCOUNT)
-async def update(body: ClientUpdateOrganizationRequest, call: CurrentRequest) -> Response:
+async def update(body: ClientUpdateOrganizationRequest, call: CurrentRequest) -> records.ClientOrganization:
     """Change an organization, by default the active one."""
     data = body.data
     changes = OrganizationChanges(
@@ -304,19 +275,19 @@ async def update(body: ClientUpdateOrganizationRequest, call: CurrentRequest) ->
     chosen = _active(call, body.organization_id, otherwise=client_errors.OrganizationNotFound)
     with _named_for("update"):
         changed = await call.runtime.manage_organizations.update(chosen, changes, context=call.context)
-    return JSONResponse(_organization(changed.organization))
+    return records.ClientOrganization.of(changed.organization)
 
 
 @routes.add("POST", "/organization/delete", access=ACCOUNT)
-async def delete(body: ClientOrganizationRequest, call: CurrentRequest) -> Response:
+async def delete(body: ClientOrganizationRequest, call: CurrentRequest) -> records.ClientOrganization:
     """Delete an organization."""
     with _named_for("delete"):
         deleted = await call.runtime.manage_organizations.delete(body.organization_id, context=call.context)
-    return JSONResponse(_organization(deleted))
+    return records.ClientOrganization.of(deleted)
 
 
 @routes.add("POST", "/organization/has-permission", access=ACCOUNT)
-async def has_permission(body: ClientPermissionsRequest, call: CurrentRequest) -> Response:
+async def has_permission(body: ClientPermissionsRequest, call: CurrentRequest) -> records.PermissionVerdict:
     """Say whether the caller's role has all of these permissions, each resource with at least one action."""
     wanted = body.permissions if body.permissions is not None else body.permission or {}
     names = [f"{resource}:{action}" for resource, actions in wanted.items() for action in actions or [""]]
@@ -324,7 +295,7 @@ async def has_permission(body: ClientPermissionsRequest, call: CurrentRequest) -
         success = await call.runtime.manage_organizations.has_permissions(
             _active(call, body.organization_id), names, context=call.context
         )
-    return JSONResponse({"error": None, "success": success})
+    return records.PermissionVerdict(error=None, success=success)
 
 
 # --- members ---------------------------------------------------------------------------------------------------------
@@ -340,7 +311,7 @@ async def list_members(
     filter_field: Annotated[Literal["role", "userId", "id"] | None, Query(alias="filterField")] = None,
     filter_value: Annotated[str, Query(alias="filterValue", max_length=MAX_ID)] = "",
     filter_operator: Annotated[Literal["eq", "ne"], Query(alias="filterOperator")] = "eq",
-) -> Response:
+) -> records.ClientMemberList:
     """The members of an organization, by default the active one."""
     with _named_for("list-members"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
@@ -358,9 +329,7 @@ async def list_members(
         members.reverse()
     start = offset or 0
     shown = members[start : start + min(limit or DEFAULT_PAGE, MAX_PAGE)]
-    return JSONResponse(
-        {"members": [records.Member.of(each).dump() for each in shown], "total": len(members)}
-    )
+    return records.ClientMemberList(members=[records.Member.of(each) for each in shown], total=len(members))
 
 
 def _text_of(member: Member, field: str) -> str:
@@ -368,13 +337,13 @@ def _text_of(member: Member, field: str) -> str:
 
 
 @routes.add("GET", "/organization/get-active-member", access=SERVICE)
-async def get_active_member(call: CurrentRequest) -> Response:
+async def get_active_member(call: CurrentRequest) -> records.Member:
     """What the caller is in the active organization."""
     with _named_for("get-active-member"):
         found = await call.runtime.manage_organizations.get_membership(
             _active(call, None), context=call.context
         )
-    return JSONResponse(records.Member.of(found.member).dump())
+    return records.Member.of(found.member)
 
 
 @routes.add("GET", "/organization/get-active-member-role", access=SERVICE)
@@ -383,29 +352,29 @@ async def get_active_member_role(
     user_id: Annotated[str | None, Query(alias="userId", max_length=MAX_ID)] = None,
     organization_id: OrganizationId = None,
     organization_slug: OrganizationSlug = None,
-) -> Response:
+) -> records.MemberRole:
     """The role of a member, by default the caller's in the active organization."""
     with _named_for("get-active-member-role"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
         found = await call.runtime.manage_members.get_member(
             chosen, user_id or call.principal.require_user(), context=call.context
         )
-    return JSONResponse({"role": found.role})
+    return records.MemberRole(role=found.role)
 
 
 @routes.add("POST", "/organization/update-member-role", access=ACCOUNT)
-async def update_member_role(body: ClientChangeRoleRequest, call: CurrentRequest) -> Response:
+async def update_member_role(body: ClientChangeRoleRequest, call: CurrentRequest) -> records.Member:
     """Give a member another role."""
     chosen = _active(call, body.organization_id)
     with _named_for("update-member-role"):
         changed = await call.runtime.manage_members.change_role(
             chosen, body.member_id, named_by="member_id", role=_one_role(body.role), context=call.context
         )
-    return JSONResponse(records.Member.of(changed).dump())
+    return records.Member.of(changed)
 
 
 @routes.add("POST", "/organization/remove-member", access=ACCOUNT)
-async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -> Response:
+async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -> records.RemovedMember:
     """Remove a member, named by membership or address."""
     chosen = _active(call, body.organization_id)
     with _named_for("remove-member"):
@@ -415,20 +384,20 @@ async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -
             named_by="email" if "@" in body.member_id_or_email else "member_id",
             context=call.context,
         )
-    return JSONResponse({"member": records.Member.of(removed).dump()})
+    return records.RemovedMember(member=records.Member.of(removed))
 
 
 @routes.add("POST", "/organization/leave", access=ACCOUNT)
-async def leave(body: ClientOrganizationRequest, call: CurrentRequest) -> Response:
+async def leave(body: ClientOrganizationRequest, call: CurrentRequest) -> records.Member:
     """Leave an organization."""
     with _named_for("leave"):
         left = await call.runtime.manage_members.leave(body.organization_id, context=call.context)
-    return JSONResponse(records.Member.of(left).dump())
+    return records.Member.of(left)
 
 
 # --- invitations -----------------------------------------------------------------------------------------------------
 @routes.add("POST", "/organization/invite-member", access=ACCOUNT)
-async def invite_member(body: ClientCreateInvitationRequest, call: CurrentRequest) -> Response:
+async def invite_member(body: ClientCreateInvitationRequest, call: CurrentRequest) -> records.Invitation:
     """Invite an address. The token is in the mail only."""
     chosen = _active(call, body.organization_id, otherwise=client_errors.OrganizationNotFound)
     with _named_for("invite-member"):
@@ -437,57 +406,60 @@ async def invite_member(body: ClientCreateInvitationRequest, call: CurrentReques
             NewInvitation(email=body.email, role=_one_role(body.role), resends=body.resend),
             context=call.context,
         )
-    return JSONResponse(shaped_invitation(sent.invitation))
+    return records.Invitation.of(sent.invitation)
 
 
 @routes.add("GET", "/organization/get-invitation", access=ACCOUNT)
-async def get_invitation(call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]) -> Response:
+async def get_invitation(
+    call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]
+) -> records.ReceivedInvitation:
     """An invitation that was sent to the caller's confirmed address."""
     with _named_for("get-invitation"):
         received = await call.runtime.invitations.get(id, context=call.context)
-    return JSONResponse(_received(received))
+    return records.ReceivedInvitation.of_received(received)
 
 
 @routes.add("GET", "/organization/list-invitations", access=ACCOUNT)
-async def list_invitations(call: CurrentRequest, organization_id: OrganizationId = None) -> Response:
+async def list_invitations(
+    call: CurrentRequest, organization_id: OrganizationId = None
+) -> list[records.Invitation]:
     """The invitations of an organization, by default the active one, newest first, at most 100."""
     chosen = _active(call, organization_id)
     with _named_for("list-invitations"):
         page = await call.runtime.invitations.list(chosen, context=call.context)
-    return JSONResponse([shaped_invitation(each) for each in page.items])
+    return [records.Invitation.of(each) for each in page.items]
 
 
 @routes.add("GET", "/organization/list-user-invitations", access=ACCOUNT)
-async def list_user_invitations(call: CurrentRequest) -> Response:
+async def list_user_invitations(call: CurrentRequest) -> list[records.ReceivedInvitation]:
     """The live invitations to the caller's confirmed address."""
     with _named_for("list-user-invitations"):
         received = await call.runtime.invitations.list_for(context=call.context)
-    return JSONResponse([_received(each) for each in received])
+    return [records.ReceivedInvitation.of_received(each) for each in received]
 
 
 @routes.add("POST", "/organization/accept-invitation", access=ACCOUNT)
-async def accept_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> Response:
+async def accept_invitation(
+    body: ClientInvitationRequest, call: CurrentRequest
+) -> records.AcceptedInvitation:
     """Accept an invitation to the caller's confirmed address; its organization becomes the active one."""
     with _named_for("accept-invitation"):
         accepted = await call.runtime.invitations.accept_by_id(body.invitation_id, context=call.context)
-    return JSONResponse(
-        {
-            "invitation": shaped_invitation(accepted.invitation),
-            "member": records.Member.of(accepted.membership.member).dump(),
-        }
-    )
+    return records.AcceptedInvitation.of(accepted)
 
 
 @routes.add("POST", "/organization/reject-invitation", access=ACCOUNT)
-async def reject_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> Response:
+async def reject_invitation(
+    body: ClientInvitationRequest, call: CurrentRequest
+) -> records.RejectedInvitation:
     """Reject an invitation."""
     rejected = await call.runtime.invitations.reject(body.invitation_id, context=call.context)
-    return JSONResponse({"invitation": shaped_invitation(rejected), "member": None})
+    return records.RejectedInvitation.of(rejected)
 
 
 @routes.add("POST", "/organization/cancel-invitation", access=ACCOUNT)
-async def cancel_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> Response:
+async def cancel_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> records.Invitation:
     """Withdraw a pending invitation."""
     with _named_for("cancel-invitation"):
         canceled = await call.runtime.invitations.cancel(body.invitation_id, context=call.context)
-    return JSONResponse(shaped_invitation(canceled))
+    return records.Invitation.of(canceled)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -11,9 +10,9 @@ from fastapi.openapi.utils import get_openapi
 from czo_auth.asgi.caching import JWKS_CACHE_CONTROL
 from czo_auth.asgi.forward_auth import PATH as FORWARD_AUTH
 from czo_auth.core.errors import Refusal
-from czo_auth.rest.openapi import records as r
-from czo_auth.rest.openapi.answers import ANSWERS, OPENS_SESSION
+from czo_auth.rest import records
 from czo_auth.rest.openapi.forward_auth import forward_auth_operation
+from czo_auth.rest.openapi.schemas import schemas_of
 from czo_auth.rest.records import Schema
 from czo_auth.rest.routing import GuardedRoute
 
@@ -29,6 +28,9 @@ _MEANINGS: Final[dict[int, str]] = {
     429: "Too many attempts, or too many requests.",
     503: "The database is busy or down. Nothing was done.",
 }
+_TEXT: Final[Schema] = {"type": "string"}
+_HANDS_OUT_TOKEN: Final = (records.SignedIn, records.RegisteredPasskey)
+"""Routes that answer with one of these may send a session token in the header ``set-auth-token``."""
 _WITH_A_BODY: Final = frozenset({413, 415})
 _CREDENTIALS: Final[dict[str, list[dict[str, list[str]]]]] = {
     "none": [],
@@ -52,8 +54,9 @@ def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
     # The framework's own shape of an invalid request, which nothing here answers.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    answers = ANSWERS | _declared(app)
-    schemas |= r.components
+    answers = _answers(app)
+    bodies, named = schemas_of(answers)
+    schemas |= named
     schemas["Problem"] = _problem()
     document["components"]["securitySchemes"] = {
         "bearer": {
@@ -65,31 +68,36 @@ def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
     }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            _complete(operation, f"{method.upper()} {path}", answers)
+            name = f"{method.upper()} {path}"
+            _complete(operation, name, bodies, may_enter=_hands_out_token(answers.get(name)))
     document["paths"][FORWARD_AUTH] = {"get": forward_auth_operation(_refused, _limit_headers())}
     return document
 
 
-def _declared(app: FastAPI) -> dict[str, Schema]:
-    """Describe the answers of the routes whose return type says what they are."""
+def _answers(app: FastAPI) -> dict[str, Any]:
+    """Return what the routes say that they answer with, by method and path."""
     return {
-        f"{method} {route.path_format}": r.described(route.record)
+        f"{method} {route.path_format}": route.answer
         for route in app.routes
-        if isinstance(route, GuardedRoute) and route.record is not None
+        if isinstance(route, GuardedRoute) and route.include_in_schema and route.answer is not None
         for method in route.methods or ()
     }
 
 
-def _complete(operation: dict[str, Any], name: str, answers: Mapping[str, Schema]) -> None:
+def _hands_out_token(answer: Any) -> bool:
+    return any(kind in _HANDS_OUT_TOKEN for kind in (answer, *get_args(answer)))
+
+
+def _complete(operation: dict[str, Any], name: str, bodies: dict[str, Schema], *, may_enter: bool) -> None:
     operation["security"] = _CREDENTIALS[operation["x-credential"]]
     (success,) = (status for status in operation["responses"] if status.startswith("2"))
     done: dict[str, Any] = {"description": "Done.", "headers": _always()}
     if name == "GET /jwks":
         done["headers"] = {"Cache-Control": _header({"const": JWKS_CACHE_CONTROL})}
     if success != "204":
-        done["content"] = {"application/json": {"schema": answers[name]}}
-    if name in OPENS_SESSION:
-        done["headers"]["set-auth-token"] = _header(r.token("czs_"), required=False)
+        done["content"] = {"application/json": {"schema": bodies[name]}}
+    if may_enter:
+        done["headers"]["set-auth-token"] = _header(records.token_schema("czs_"), required=False)
     refusals = {
         str(status): _refused(status)
         for status in _MEANINGS
@@ -124,14 +132,28 @@ def _refused(status: int) -> dict[str, Any]:
 
 def _problem() -> Schema:
     # A field; or a kind of thing and its id or name, as in LAST_OWNER and INSUFFICIENT_SCOPE.
-    details = r.each(r.plain(loc={"anyOf": [r.TEXT, r.each(r.TEXT)]}, msg=r.TEXT))
-    return r.plain(
-        # The first two on OAuth endpoints only.
-        {"error": r.TEXT, "error_description": r.TEXT, "details": details, "retryAfter": r.COUNT},
-        code={"enum": sorted({kind.code for kind in _kinds(Refusal) if hasattr(kind, "code")})},
-        message=r.TEXT,
-        status={"enum": sorted({*_MEANINGS, 405})},
-    )
+    loc: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+    detail = {
+        "type": "object",
+        "properties": {"loc": loc, "msg": _TEXT},
+        "required": ["loc", "msg"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "code": {"enum": sorted({kind.code for kind in _kinds(Refusal) if hasattr(kind, "code")})},
+            "message": _TEXT,
+            "status": {"enum": sorted({*_MEANINGS, 405})},
+            # These two on OAuth endpoints only.
+            "error": _TEXT,
+            "error_description": _TEXT,
+            "details": {"type": "array", "items": detail},
+            "retryAfter": {"type": "integer", "minimum": 0},
+        },
+        "required": ["code", "message", "status"],
+        "additionalProperties": False,
+    }
 
 
 def _kinds(of: type[Refusal]) -> list[type[Refusal]]:
@@ -148,12 +170,12 @@ def _limit_headers() -> dict[str, Any]:
         "RateLimit-Policy": {
             "required": False,
             "description": "What the limits of the API key allow, where it has any: `q` requests in `w` seconds.",
-            "schema": r.TEXT,
+            "schema": _TEXT,
         },
         "RateLimit": {
             "required": False,
             "description": "What is left of them: `r` requests within `t` seconds.",
-            "schema": r.TEXT,
+            "schema": _TEXT,
         },
     }
 

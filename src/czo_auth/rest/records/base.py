@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
@@ -23,6 +23,12 @@ TIME: Final[Schema] = {
 
 DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
 
+
+def token_schema(prefix: str) -> Schema:
+    """Return the schema of an opaque token."""
+    return {"type": "string", "pattern": f"^{prefix}[A-Za-z0-9_-]{{43}}$"}
+
+
 Id = Annotated[str, WithJsonSchema(ID)]
 Timestamp = Annotated[datetime, PlainSerializer(format_timestamp, return_type=str), WithJsonSchema(TIME)]
 Day = Annotated[date, WithJsonSchema(DAY)]
@@ -34,7 +40,11 @@ Object = Annotated[
 LEFT_OUT: Final[Any] = Field(default=None, exclude_if=lambda value: value is None)
 """A field that an answer does not have where there is nothing to say."""
 
-REFERENCES: Final = "#/components/schemas/{model}"
+
+# No text that was sent or stored holds this character.
+_UNSAID: Final = "\x00"
+UNSAID: Final[Any] = Field(default=_UNSAID, exclude_if=lambda value: value == _UNSAID)
+"""A field that some answers do not have, and that may be null in those that have it."""
 
 
 class Record(BaseModel):
@@ -44,11 +54,28 @@ class Record(BaseModel):
     The OpenAPI document takes its schema from here, the routes and the command line its JSON.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
 
     def dump(self) -> Json:
         """Return the record as JSON has it."""
         return self.model_dump(mode="json", by_alias=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str, object]]:
+        """Show no field but the id: some records hold tokens, which must not get into logs."""
+        if "id" in type(self).model_fields:
+            yield "id", getattr(self, "id")  # noqa: B009 - not all records have one
+
+
+class OAuthRecord(Record):
+    """A record of an OAuth endpoint: names with underscores, as its sources have them."""
+
+    model_config = ConfigDict(alias_generator=None)
 
 
 class Listed(Record):
@@ -64,38 +91,8 @@ class Listed(Record):
     next_cursor: str | None
 
 
-def schemas_of(model: type[Record]) -> dict[str, Schema]:
-    """Return the schemas of *model* and of all records in it, by name."""
-    whole = model.model_json_schema(by_alias=True, mode="serialization", ref_template=REFERENCES)
-    found = whole.pop("$defs", {})
-    return {name: _closed(schema) for name, schema in {**found, model.__name__: whole}.items()}
-
-
-def _closed(schema: Schema) -> Schema:
-    """Return which fields are always there, and nothing that Python adds."""
-    properties = schema["properties"]
-    left_out = {name for name, field in properties.items() if "default" in field and field["default"] is None}
-    return {
-        "type": "object",
-        "properties": {
-            name: _bare(_without_null(field) if name in left_out else field)
-            for name, field in properties.items()
-        },
-        "required": [name for name in properties if name not in left_out],
-        "additionalProperties": False,
-    }
-
-
-def _without_null(field: Schema) -> Schema:
-    kinds = [kind for kind in field.get("anyOf", [field]) if kind != {"type": "null"}]
-    return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
-
-
-def _bare(schema: Any) -> Any:
-    """Drop titles, defaults and the types that a list of values or a constant says already."""
-    if isinstance(schema, list):
-        return [_bare(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    dropped = {"title", "default"} | ({"type"} if schema.keys() & {"enum", "const"} else set())
-    return {name: _bare(value) for name, value in schema.items() if name not in dropped}
+def dump(answer: object) -> object:
+    """Return what a route answers with as JSON has it: a record, a list of records, an object, or null."""
+    if isinstance(answer, Record):
+        return answer.dump()
+    return [dump(each) for each in answer] if isinstance(answer, list) else answer

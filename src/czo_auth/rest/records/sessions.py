@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, WithJsonSchema
+from pydantic import WithJsonSchema
 
 from czo_auth.core import principal as core_principal
 from czo_auth.core.paging import Page
@@ -14,7 +14,7 @@ from czo_auth.core.passkeys.passkey import is_phishing_resistant
 from czo_auth.core.sessions import session as core
 from czo_auth.core.users import user as core_user
 from czo_auth.core.users.own_fields import UserFields
-from czo_auth.rest.records.base import LEFT_OUT, Count, Id, Listed, Record, Timestamp
+from czo_auth.rest.records.base import LEFT_OUT, UNSAID, Count, Id, Listed, Record, Timestamp
 from czo_auth.rest.records.users import User
 
 Assurance = Annotated[int, WithJsonSchema({"enum": [1, 2]})]
@@ -113,12 +113,8 @@ class ClientSession(Record):
         )
 
 
-_NOT_SAID: Final = ""
-_OF_SERVICE_ACCOUNTS: Final[Any] = Field(default=_NOT_SAID, exclude_if=lambda role: role == _NOT_SAID)
-
-
 class Principal(Record):
-    """What a credential turned out to be."""
+    """What a credential turned out to be; ``organization_role`` is told of service accounts alone, which have none."""
 
     kind: CredentialKind
     user_id: Id | None
@@ -130,13 +126,14 @@ class Principal(Record):
     scopes: list[str]
     restricted_to: Restriction
     service_account_id: Id | None = LEFT_OUT
-    organization_role: str | None = _OF_SERVICE_ACCOUNTS
+    organization_role: str | None = UNSAID
     api_key_id: Id | None = LEFT_OUT
     session_id: Id | None = LEFT_OUT
 
     @classmethod
     def of(cls, principal: core_principal.Principal) -> Self:
         """Make the record of *principal*."""
+        role = {} if principal.service_account_id is None else {"organization_role": None}
         return cls(
             kind=principal.kind,
             user_id=principal.user_id,
@@ -148,9 +145,9 @@ class Principal(Record):
             scopes=list(principal.scopes),
             restricted_to=principal.restricted_to,
             service_account_id=principal.service_account_id,
-            organization_role=_NOT_SAID if principal.service_account_id is None else None,
             api_key_id=principal.api_key_id,
             session_id=principal.session_id,
+            **role,
         )
 
 

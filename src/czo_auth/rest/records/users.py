@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, WithJsonSchema
 
 from czo_auth.core.paging import Page
 from czo_auth.core.users import user as core
 from czo_auth.core.users.own_fields import NO_USER_FIELDS, UserFields
 from czo_auth.rest.records.base import Id, Listed, Record, Timestamp
+
+AccountExport = Annotated[
+    dict[str, Any], WithJsonSchema({"type": "object", "required": ["exportedAt", "user", "audit"]})
+]
+"""Everything that is kept about a user."""
 
 
 class User(Record):

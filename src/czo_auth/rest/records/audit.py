@@ -1,0 +1,76 @@
+"""The audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from czo_auth.core.context import ActorKind
+from czo_auth.core.events import types as core
+from czo_auth.rest.records.base import Count, Id, Object, Record, Timestamp
+
+
+class AuditRecord(Record):
+    """An audit record; ``user_id`` is the user concerned, ``actor_user_id`` the one who acted."""
+
+    id: Id
+    sequence: Count
+    at: Timestamp
+    action: str
+    outcome: core.Outcome
+    actor_kind: ActorKind
+    actor_user_id: Id | None
+    user_id: Id | None
+    organization_id: Id | None
+    method: str | None
+    ip: str | None
+    user_agent: str | None
+    request_id: str | None
+    details: Object
+    hash: str
+
+    @classmethod
+    def of(cls, record: core.AuditRecord) -> Self:
+        """Make the record of a line of the audit log."""
+        event, by = record.audit_event, record.context
+        return cls(
+            id=record.id,
+            sequence=record.sequence,
+            at=record.at,
+            action=event.action,
+            outcome=event.outcome,
+            actor_kind=by.actor_kind,
+            actor_user_id=by.user_id,
+            user_id=event.user_id,
+            organization_id=event.organization_id or by.organization_id,
+            method=by.method,
+            ip=by.ip,
+            user_agent=by.user_agent,
+            request_id=by.request_id,
+            details=event.details,
+            hash=record.hash,
+        )
+
+
+class AuditRecordList(Record):
+    """A page of the audit log; ``next_cursor`` is the sequence of its last record where more follow."""
+
+    audit: list[AuditRecord]
+    total: Count
+    next_cursor: Count | None
+
+    @classmethod
+    def of(cls, found: Sequence[core.AuditRecord], *, total: int, limit: int) -> Self:
+        """
+        Answer with the first *limit* of *found*.
+
+        Args:
+            found: One more than *limit*, where there are so many.
+            total: All records that match.
+        """
+        shown = found[:limit]
+        return cls(
+            audit=[AuditRecord.of(each) for each in shown],
+            total=total,
+            next_cursor=shown[-1].sequence if len(found) > limit else None,
+        )

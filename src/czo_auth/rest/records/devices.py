@@ -1,0 +1,88 @@
+"""Approving a command line in the browser. Source: RFC 8628, and better-auth's device client."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, WithJsonSchema
+
+from czo_auth.core.devices.authorization import CODE_LIFETIME, POLL_INTERVAL
+from czo_auth.core.flows.devices import authorize as flow
+from czo_auth.rest.records.base import LEFT_OUT, UNSAID, Count, Id, OAuthRecord, Timestamp, token_schema
+
+DeviceCode = Annotated[str, WithJsonSchema(token_schema("czv_"))]
+
+
+class DeviceCodes(OAuthRecord):
+    """The code of a device, the one that a person types, and where. Source: RFC 8628 section 3.2."""
+
+    device_code: DeviceCode
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str
+    expires_in: Count
+    interval: Count
+
+    @classmethod
+    def of(cls, codes: flow.DeviceCodes, *, page: str) -> Self:
+        """Make the record of *codes*; *page* is the address at which the user code is typed."""
+        return cls(
+            device_code=codes.device_code,
+            user_code=codes.user_code,
+            verification_uri=page,
+            verification_uri_complete=f"{page}?user_code={codes.user_code}",
+            expires_in=int(CODE_LIFETIME.total_seconds()),
+            interval=int(POLL_INTERVAL.total_seconds()),
+        )
+
+
+class DeviceApprovalRequest(OAuthRecord):
+    """What waits under a user code; to a session that did not open it, only that it exists."""
+
+    user_code: str
+    status: Literal["pending", "approved", "denied"]
+    client_id: str | None = UNSAID
+    name: str | None = UNSAID
+    scope: str | None = UNSAID
+    organization_id: Annotated[Id | None, Field(alias="organizationId")] = UNSAID
+    ip_address: Annotated[str | None, Field(alias="ipAddress")] = UNSAID
+    expires_at: Annotated[Timestamp | None, Field(alias="expiresAt")] = LEFT_OUT
+
+    @classmethod
+    def of(cls, opened: flow.OpenedRequest) -> Self:
+        """Make the record of *opened*."""
+        found = opened.authorization
+        own: dict[str, Any] = {}
+        if opened.is_own:
+            own = {
+                "name": found.name,
+                "scope": " ".join(found.scopes),
+                "organization_id": found.organization_id,
+                "ip_address": found.ip,
+                "expires_at": found.expires_at,
+            }
+        # That the key was fetched is between the device and the deployment.
+        status = "approved" if found.status == "fetched" else found.status
+        return cls.model_validate(
+            {"user_code": opened.user_code, "status": status, "client_id": found.client_id, **own}
+        )
+
+
+class FetchedKey(OAuthRecord):
+    """The key that was made for a device, shown this once. Source: RFC 8628 section 3.5."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    scope: str
+    expires_in: Count | None = LEFT_OUT
+
+    @classmethod
+    def of(cls, fetched: flow.FetchedKey) -> Self:
+        """Make the record of *fetched*."""
+        life = fetched.expires_in
+        return cls(
+            access_token=fetched.key,
+            token_type="Bearer",  # noqa: S106 - the name of a type
+            scope=" ".join(fetched.scopes),
+            expires_in=None if life is None else int(life.total_seconds()),
+        )

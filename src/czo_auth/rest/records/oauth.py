@@ -1,0 +1,120 @@
+"""Tokens for other services, and the keys that verify them. Source: RFC 7517, RFC 7662, RFC 8693."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import WithJsonSchema
+
+from czo_auth.asgi.limit_headers import limit_fields
+from czo_auth.core.flows.authentication import introspect as flow
+from czo_auth.core.flows.authentication.exchange import IssuedToken
+from czo_auth.rest.records.base import LEFT_OUT, Count, OAuthRecord
+from czo_auth.rest.records.sessions import Assurance
+
+ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
+ServerMetadata = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
+"""Where the endpoints are and what they take. Source: RFC 8414."""
+
+
+class InactiveToken(OAuthRecord):
+    """A token that does not count, for whatever reason."""
+
+    active: Literal[False]
+
+
+class ActiveToken(OAuthRecord):
+    """
+    A token that counts now. What does not apply is left out. Source: RFC 7662 section 2.2.
+
+    Attributes:
+        exp, iat: Unit: seconds since 1970.
+        ratelimit_policy, ratelimit: The limits of an API key as the headers tell them; who asks may pass them on.
+    """
+
+    active: Literal[True]
+    token_type: flow.TokenKind
+    sub: str
+    client_id: str | None = LEFT_OUT
+    scope: str | None = LEFT_OUT
+    exp: Count | None = LEFT_OUT
+    iat: Count | None = LEFT_OUT
+    iss: str
+    aud: str | list[str] | None = LEFT_OUT
+    act_type: str | None = LEFT_OUT
+    org: str | None = LEFT_OUT
+    aal: Assurance
+    amr: list[str] | None = LEFT_OUT
+    phr: Literal[True] | None = LEFT_OUT
+    jti: str | None = LEFT_OUT
+    ratelimit_policy: str | None = LEFT_OUT
+    ratelimit: str | None = LEFT_OUT
+
+    @classmethod
+    def of(cls, found: flow.ActiveToken, *, issuer: str) -> Self:
+        """Make the record of a credential; *issuer* is this deployment."""
+        principal, said = found.principal, found.token
+        policy, remaining = (None, None) if principal.limits is None else limit_fields(principal.limits)
+        return cls(
+            active=True,
+            token_type=found.kind,
+            sub=principal.subject,
+            client_id=principal.api_key_id,
+            scope=" ".join(principal.scopes) if principal.kind == "api_key" else None,
+            exp=said.ends_at if said else _seconds(principal.expires_at),
+            iat=said.issued_at if said else _seconds(found.issued_at),
+            iss=issuer,
+            aud=said.audience if said else None,
+            act_type=principal.actor_type,
+            org=principal.organization_id,
+            aal=principal.aal,
+            amr=list(principal.amr) or None,
+            phr=True if principal.phishing_resistant else None,
+            jti=said.token_id if said else None,
+            ratelimit_policy=policy,
+            ratelimit=remaining,
+        )
+
+
+def _seconds(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp())
+
+
+class ExchangedToken(OAuthRecord):
+    """A token that an API key was traded for. Source: RFC 8693 section 2.2."""
+
+    access_token: str
+    issued_token_type: str
+    token_type: Literal["Bearer"]
+    expires_in: Count
+    scope: str
+
+    @classmethod
+    def of(cls, issued: IssuedToken) -> Self:
+        """Make the record of *issued*."""
+        return cls(
+            access_token=issued.access_token,
+            issued_token_type=ACCESS_TOKEN_TYPE,
+            token_type="Bearer",  # noqa: S106 - the name of a type
+            expires_in=int(issued.expires_in.total_seconds()),
+            scope=" ".join(issued.scopes),
+        )
+
+
+class JsonWebKey(OAuthRecord):
+    """A public key of access tokens. Source: RFC 7517 section 4."""
+
+    kty: Literal["EC"]
+    crv: Literal["P-256"]
+    x: str
+    y: str
+    use: Literal["sig"]
+    alg: Literal["ES256"]
+    kid: str
+
+
+class JsonWebKeySet(OAuthRecord):
+    """The public keys of access tokens. Source: RFC 7517 section 5."""
+
+    keys: list[JsonWebKey]
