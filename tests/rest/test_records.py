@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+from starlette.responses import JSONResponse
 
 from czo_auth.rest import records
 from czo_auth.rest.openapi.schemas import schemas_of
@@ -47,6 +48,11 @@ def test_what_may_be_null_and_what_may_be_missing_are_told_apart() -> None:
     )
     assert own.dump()["organizationId"] is None
     assert own.dump()["scope"] == ""
+
+
+def test_the_text_of_a_record_is_the_one_that_routes_send() -> None:
+    made = records.BackupCodes(status=True, backup_codes=["größe/\u2028"])
+    assert made.dump_json() == JSONResponse(made.dump()).body
 
 
 def test_lists_and_nulls_are_answers_too() -> None:

@@ -9,7 +9,6 @@ the route, with the body as it came: it decides the same.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from typing import Final
 
@@ -28,8 +27,6 @@ PATH: Final = "/introspect"
 _FORM: Final = b"application/x-www-form-urlencoded"
 # Of the characters of our tokens, none of which a form writes in another way.
 _ONE_TOKEN: Final = re.compile(rb"token=([A-Za-z0-9_.-]{1,4096})")
-# As the framework's JSONResponse writes it.
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _NOT_PLAIN: Final = frozenset({b"origin", b"cookie", b"transfer-encoding", b"expect", b"x-api-key"})
 """Headers with which more is to be done than is done here."""
 
@@ -112,7 +109,7 @@ class QuickIntrospection:
             )
         except Refusal:
             return None
-        return _ENCODE(introspected(active, runtime).dump()).encode()
+        return introspected(active, runtime).dump_json()
 
 
 def _length(scope: Scope) -> bytes:
