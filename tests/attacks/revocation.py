@@ -36,7 +36,7 @@ ISSUER = "http://127.0.0.1:8000"
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = (
     *("key revoked", "owner banned", "member removed", "admin lost 2FA", "session revoked"),
-    *("service account disabled", "service account deleted"),
+    *("service account disabled", "service account deleted", "service account's key switched off"),
 )
 
 
@@ -113,6 +113,7 @@ class _People:
                 await self._session_revoked(),
                 await self._service_account_disabled(),
                 await self._service_account_deleted(),
+                await self._service_account_key_switched_off(),
             ]
         random.shuffle(found)
         return found
@@ -173,23 +174,31 @@ class _People:
             "member removed", "DELETE", path, (await self._session(owner)).text, {"confirm": True}, [key]
         )
 
-    async def _service_account(self) -> tuple[str, str, Credential]:
-        """Make a service account with a key; gives its path, an admin's session and the key."""
+    async def _service_account(self) -> tuple[str, str, Credential, str]:
+        """Make a service account with a key; gives its path, an admin's session, the key and the key's path."""
         admin = await self._things.user()
         acme = await self._things.organization({admin: "admin"})
         account = await self._things.service_account(acme)
         text = tokens.new_token("czo_")
-        await self._things.account_key(account, digest=tokens.digest(text), last_used_at=self._auth.now())
+        key = await self._things.account_key(
+            account, digest=tokens.digest(text), last_used_at=self._auth.now()
+        )
         path = f"/organizations/{acme.id}/service-accounts/{account.id}"
-        return path, (await self._session(admin)).text, Credential(text)
+        key_path = f"/organizations/{acme.id}/api-keys/{key.id}"
+        return path, (await self._session(admin)).text, Credential(text), key_path
 
     async def _service_account_disabled(self) -> Change:
-        path, admin, key = await self._service_account()
+        path, admin, key, _ = await self._service_account()
         return Change("service account disabled", "PATCH", path, admin, {"enabled": False}, [key])
 
     async def _service_account_deleted(self) -> Change:
-        path, admin, key = await self._service_account()
+        path, admin, key, _ = await self._service_account()
         return Change("service account deleted", "DELETE", path, admin, None, [key])
+
+    async def _service_account_key_switched_off(self) -> Change:
+        _, admin, key, path = await self._service_account()
+        body = {"enabled": False}
+        return Change("service account's key switched off", "PATCH", path, admin, body, [key])
 
     async def _admin_lost_factor(self, by_admin: str) -> Change:
         user = await self._administrator()

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.contract.acting import found, is_accepted, listed_keys
+from czo_auth.core.context import system_context
+from tests.contract.acting import found, is_accepted, join, listed_keys, principal_of
 from tests.contract.api import Answer
+from tests.contract.checks import accepted
+from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
 from tests.contract.people import Session
 from tests.contract.test_token_exchange import granted, oauth_error
@@ -168,6 +171,45 @@ async def test_scopes_that_the_approver_cannot_grant_are_refused(timed: Timed) -
     assert (answer.status_code, answer.json()["code"]) == (403, "INSUFFICIENT_SCOPE")
     timed.time.advance(seconds=6)
     oauth_error(await poll(timed, codes), "authorization_pending")
+
+
+@pytest.mark.each_database
+@pytest.mark.parametrize("what", ["removed", "banned", "deleted", "revoked"])
+async def test_approver_who_lost_their_rights_before_the_fetch_leaves_no_key(timed: Timed, what: str) -> None:
+    """The key was made at approval; whatever ends keys ends this one too, though nobody has it yet."""
+    _, owner = await timed.people.newcomer()
+    organization = await found(timed.api, owner)
+    account, session = await timed.people.newcomer()
+    await join(timed.api, owner, organization, (account, session))
+    codes = await begin(timed, organizationId=organization, scope="a:b")
+    granted(await decide(timed, session, "approve", codes["user_code"]))
+    context = system_context(timed.clock())
+    if what == "removed":
+        path = f"/organizations/{organization}/members/{account.id}"
+        accepted(await timed.api.delete(path, {"confirm": True}, bearer=owner.token), 204)
+    elif what == "banned":
+        await timed.auth.administration.ban(account.id, reason="Gone.", context=context)
+    elif what == "deleted":
+        await timed.auth.delete_user.delete(account.id, reason=None, context=context)
+    else:
+        (key,) = await listed_keys(timed.api, session)
+        accepted(await timed.api.delete(f"/api-keys/{key['id']}", bearer=session.token), 204)
+    oauth_error(await poll(timed, codes), "invalid_grant")
+
+
+@pytest.mark.each_database
+async def test_approver_who_is_demoted_before_the_fetch_hands_out_what_they_have_left(deploy: Deploy) -> None:
+    here = await deploy(scope_rule={"customer": ["a:read"], "org:admin": ["a:write"]})
+    _, owner = await here.people.newcomer()
+    organization = await found(here.api, owner)
+    account, session = await here.people.newcomer()
+    await join(here.api, owner, organization, (account, session))
+    codes = await begin(here, organizationId=organization, scope="a:read a:write")
+    granted(await decide(here, session, "approve", codes["user_code"]))
+    path = f"/organizations/{organization}/members/{account.id}"
+    accepted(await here.api.patch(path, {"role": "viewer"}, bearer=owner.token))
+    key = granted(await poll(here, codes))["access_token"]
+    assert (await principal_of(here.api, key))["scopes"] == ["a:read"]
 
 
 async def test_organization_of_somebody_else_is_refused(timed: Timed) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from czo_auth.core.actors import ADMIN, CUSTOMER, ActorType
 from czo_auth.core.context import system_context
+from czo_auth.core.errors import ReauthenticationRequired
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Deployment, Timed
@@ -160,6 +162,25 @@ async def test_use_of_a_passkey_is_recent_proof_of_both_factors(timed: Timed) ->
     refused(begun, 403, "REAUTHENTICATION_REQUIRED")
     session = await step_up(timed, session, device)
     await register(timed, session, Authenticator(timed.api.origin))
+
+
+@pytest.mark.each_database
+async def test_host_asks_for_a_second_proof_once_two_factors_are_on(timed: Timed) -> None:
+    """A passkey that is only a way to sign in locks nobody out of what asks for a fresh proof."""
+    account, session = await timed.people.newcomer()
+    await register(timed, session, Authenticator(timed.api.origin))
+    ten_minutes = timedelta(minutes=10)
+    for token in (session.token, session.access_token):
+        principal = await timed.auth.authenticate_token(token)
+        principal.require_fresh(ten_minutes, now=timed.clock())
+    await timed.auth.services.transactions.run(
+        lambda tx: tx.users.set_passkeys_enabled(account.id, tx.now, now=tx.now),
+        system_context(timed.clock()),
+    )
+    for token in (session.token, session.access_token):
+        principal = await timed.auth.authenticate_token(token)
+        with pytest.raises(ReauthenticationRequired):
+            principal.require_fresh(ten_minutes, now=timed.clock())
 
 
 async def test_access_token_says_that_a_passkey_was_used(timed_sqlite: Timed) -> None:

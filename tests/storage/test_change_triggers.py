@@ -37,6 +37,7 @@ TAKES_AWAY = [
     "UPDATE czo_auth_users SET banned_at = 1",
     "UPDATE czo_auth_users SET actor_types = 'customer merchant'",
     """UPDATE czo_auth_users SET actor_type_grants = '{"merchant":1}'""",
+    "UPDATE czo_auth_users SET passkeys_enabled_at = 1",
     "DELETE FROM czo_auth_users",
     "UPDATE czo_auth_sessions SET revoked_at = 1",
     "UPDATE czo_auth_sessions SET expires_at = 1",

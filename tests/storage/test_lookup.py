@@ -29,7 +29,7 @@ async def test_key_comes_with_its_owners_standing(rows: Rows) -> None:
         actor_type="merchant",
         actor_types=frozenset({"customer", "merchant"}),
         banned=False,
-        has_factor=False,
+        owns_factor=False,
         organization_id=acme.id,
         organization_role="admin",
         expires_at=NOW + HOUR,
@@ -57,7 +57,7 @@ async def test_session_comes_with_its_owners_standing(rows: Rows) -> None:
         actor_type="customer",
         actor_types=frozenset({"customer"}),
         banned=False,
-        has_factor=False,
+        owns_factor=False,
         organization_id=None,
         organization_role=None,
         expires_at=session.expires_at,
@@ -109,9 +109,9 @@ async def test_every_change_shows_at_the_next_lookup(rows: Rows) -> None:
     await rows.run(lambda tx: tx.users.set_ban(user.id, banned_at=NOW, reason="spam", now=NOW))
     await both_become(banned=True)
     await rows.factor(user)
-    await both_become(has_factor=True)
+    await both_become(owns_factor=True, has_factor=True)
     await rows.run(lambda tx: tx.two_factor.drop_factor(user.id))
-    await both_become(has_factor=False)
+    await both_become(owns_factor=False, has_factor=False)
     await rows.run(lambda tx: tx.organizations.set_role(acme.id, user.id, role="viewer"))
     await both_become(organization_role="viewer")
     await rows.run(lambda tx: tx.organizations.remove_member(acme.id, user.id))
@@ -128,6 +128,7 @@ async def test_pending_enrollment_is_no_factor(rows: Rows) -> None:
     await rows.enrollment(user)
     found = await rows.storage.lookup.find_session(digest)
     assert found is not None
+    assert not found.owns_factor
     assert not found.has_factor
 
 

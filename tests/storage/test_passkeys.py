@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
+from czo_auth.core.transaction import Transaction
 from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, a_passkey
 
 
@@ -81,7 +83,17 @@ async def test_lookups_know_both_kinds_of_factors(rows: Rows) -> None:
             await rows.passkey(user)
         found = await rows.storage.lookup.find_session(digest)
         assert found is not None
-        assert (found.has_factor, found.has_passkey) == (has_totp or has_passkey, has_passkey)
+        assert (found.owns_factor, found.has_passkey) == (has_totp or has_passkey, has_passkey)
+        # A passkey alone is a way to sign in, until two factors are on.
+        assert found.has_factor is has_totp
+        await rows.run(partial(_switch_on, user.id))
+        found = await rows.storage.lookup.find_session(digest)
+        assert found is not None
+        assert found.has_factor is (has_totp or has_passkey)
+
+
+def _switch_on(user_id: str, tx: Transaction) -> None:
+    tx.users.set_passkeys_enabled(user_id, NOW, now=NOW)
 
 
 async def test_all_passkeys_of_a_user_go_at_once_and_nobody_elses(rows: Rows) -> None:

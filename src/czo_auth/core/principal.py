@@ -46,7 +46,7 @@ class Principal:
         may_use: Whether the user may use a scope now (the host's scope policy).
         restricted_to: ``two_factor_setup`` on a session that may only enroll a second factor, else None.
         lineage_id: What a session shares with its renewals; bind to it what belongs to a session.
-        has_factor: Whether the user has a second factor, proved or not.
+        has_factor: Whether the user's two factors are on, proved or not: a passkey that is a way to sign in is none.
         is_exchanged: Whether a key acts through a token that it was traded for, and not by itself.
         expires_at: When the credential ends; None for a key without an end.
         auth_time: When the password was last proved.

@@ -141,7 +141,8 @@ class CredentialRecord:
         scopes: Of a key; empty for a session.
         enabled: Always True for a session.
         lineage_id: Of a session; None for a key.
-        has_factor: Whether the owner has a factor of either kind: an authenticator app or a passkey.
+        owns_factor: Whether the owner has a factor of either kind, as demands for two factors ask.
+        has_factor: Whether two factors are on: a password sign-in asks for a second step.
         has_passkey: Whether the owner has a passkey.
         two_factor_due_at: When the organization demands a factor of the owner; None when it does not.
         restrictions: The allow-list, the rate limit and the quota of a key that has any of them.
@@ -155,7 +156,7 @@ class CredentialRecord:
     actor_type: str | None
     actor_types: frozenset[str]
     banned: bool
-    has_factor: bool
+    owns_factor: bool
     organization_id: str | None
     organization_role: str | None
     expires_at: datetime | None
@@ -170,6 +171,7 @@ class CredentialRecord:
     lineage_id: str | None = None
     restrictions: KeyRestrictions | None = None
     has_passkey: bool = False
+    has_factor: bool = False
     two_factor_due_at: datetime | None = None
     service_account_id: str | None = None
     renew_by: datetime | None = None
@@ -177,7 +179,7 @@ class CredentialRecord:
     def is_refused(self, *, now: datetime) -> bool:
         """Whether the organization demands a factor by now that the owner does not have (S37)."""
         due_at = self.two_factor_due_at
-        return due_at is not None and due_at <= now and not self.has_factor
+        return due_at is not None and due_at <= now and not self.owns_factor
 
 
 class Lookup(Protocol):

@@ -33,7 +33,7 @@ class WatchedTable:
 
 
 WATCHED: Final[dict[str, WatchedTable]] = {
-    "users": WatchedTable(columns=("actor_type_grants", "actor_types", "banned_at")),
+    "users": WatchedTable(columns=("actor_type_grants", "actor_types", "banned_at", "passkeys_enabled_at")),
     "factors": WatchedTable(columns=("renew_by",), inserts=True),
     "passkeys": WatchedTable(inserts=True),
     "members": WatchedTable(columns=("role", "two_factor_due_at"), inserts=True),

@@ -23,10 +23,14 @@ from czo_auth.storage.tables import checked_prefix
 _COLUMNS = """
 SELECT c.id, c.user_id, c.actor_type, u.actor_types, u.banned_at IS NOT NULL,
        CASE WHEN f.user_id IS NULL THEN 0 ELSE 1 END +
-       CASE WHEN EXISTS (SELECT 1 FROM {prefix}passkeys AS p WHERE p.user_id = c.user_id) THEN 2 ELSE 0 END,
+       CASE WHEN EXISTS (SELECT 1 FROM {prefix}passkeys AS p WHERE p.user_id = c.user_id) THEN 2 ELSE 0 END +
+       CASE WHEN u.passkeys_enabled_at IS NULL THEN 0 ELSE 4 END,
        c.organization_id, m.role, c.expires_at"""
 
-# The sum is 1 for an authenticator app, 2 for a passkey, 3 for both.
+_TOTP, _PASSKEY, _PASSKEYS_ENABLED = 1, 2, 4
+"""What the sum is made of: the factors that the owner has, and whether a passkey counts as a second step."""
+_PASSKEY_STEP = _PASSKEY | _PASSKEYS_ENABLED
+
 _OWNER = """
 {join} {prefix}users AS u ON u.id = c.user_id
 LEFT JOIN {prefix}factors AS f ON f.user_id = c.user_id
@@ -100,8 +104,9 @@ def api_key_record(row: Any) -> CredentialRecord:
         # A key without an owner is nobody's.
         actor_types=frozenset(() if row[3] is None else row[3].split()),
         banned=row[3] is None or bool(row[4]),
-        has_factor=row[5] > 0,
-        has_passkey=row[5] >= 2,
+        owns_factor=row[5] & (_TOTP | _PASSKEY) != 0,
+        has_passkey=row[5] & _PASSKEY != 0,
+        has_factor=row[5] & _TOTP != 0 or row[5] & _PASSKEY_STEP == _PASSKEY_STEP,
         organization_id=row[6],
         organization_role=row[7],
         expires_at=_time(row[8]),
@@ -138,7 +143,7 @@ def _service_account_record(row: Any) -> CredentialRecord:
         actor_type=None,
         actor_types=frozenset(),
         banned=False,
-        has_factor=False,
+        owns_factor=False,
         organization_id=row[6],
         organization_role=None,
         expires_at=_time(row[8]),
@@ -170,8 +175,9 @@ def session_record(row: Any) -> CredentialRecord:
         actor_type=row[2],
         actor_types=frozenset(row[3].split()),
         banned=bool(row[4]),
-        has_factor=row[5] > 0,
-        has_passkey=row[5] >= 2,
+        owns_factor=row[5] & (_TOTP | _PASSKEY) != 0,
+        has_passkey=row[5] & _PASSKEY != 0,
+        has_factor=row[5] & _TOTP != 0 or row[5] & _PASSKEY_STEP == _PASSKEY_STEP,
         organization_id=row[6],
         organization_role=row[7],
         expires_at=_time(row[8]),

@@ -416,7 +416,7 @@ class Authenticate:
         return self._services.actors.must_enroll(
             found.actor_types,
             found.grants,
-            owns_factor=found.has_factor,
+            owns_factor=found.owns_factor,
             has_passkey=found.has_passkey,
             now=now,
         )
@@ -426,7 +426,7 @@ class Authenticate:
         until = _end(found)
         if found is None:
             return until
-        due_at = None if found.has_factor else found.two_factor_due_at
+        due_at = None if found.owns_factor else found.two_factor_due_at
         if due_at is not None and due_at > now:
             until = min(until, due_at)
         if found.renew_by is not None and found.renew_by > now:
