@@ -179,13 +179,15 @@ class Worker(Server):
     granian's worker ends at SIGINT or SIGTERM, but a second one before it serves blocks it for good. And Ctrl-C reaches
     every process of the terminal, whereas only the supervisor should tell: a worker that ends by itself looks like one
     that died. So SIGINT is held off all the time, SIGTERM until the start is done, and the first SIGTERM lets one
-    SIGINT through.
+    SIGINT through: one, although the event loop may hear of two SIGTERM, the terminal's and the supervisor's, before it
+    comes to the first.
     """
 
     def __init__(self, auth: Any, *, supervisor: int | None) -> None:
         super().__init__(auth)
         self._supervisor = supervisor
         self._watch: asyncio.Task[None] | None = None
+        self._was_told = False
 
     async def started(self) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
@@ -199,7 +201,9 @@ class Worker(Server):
         await super().ending()
 
     def _end(self) -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _ignore)
+        if self._was_told:
+            return
+        self._was_told = True
         # To the process, not the thread: with one that the terminal sent and that waits, it is still one.
         os.kill(os.getpid(), signal.SIGINT)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -210,10 +214,6 @@ class Worker(Server):
         while os.getppid() == self._supervisor:  # noqa: ASYNC110
             await asyncio.sleep(_ORPHAN_CHECK_SECONDS)
         signal.raise_signal(signal.SIGTERM)
-
-
-def _ignore() -> None:
-    """Do nothing about a signal."""
 
 
 @contextmanager
