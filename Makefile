@@ -30,6 +30,9 @@ IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
+# Compiled modules are kept even where the environment says otherwise: tests would be compiled anew by each process.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench capacity peers mutation check extras reference docs screenshots lock release clean
 
 help:
@@ -66,11 +69,11 @@ demo: $(VENV)/.base-installed
 	@exec $(IN)/czo-auth demo
 
 # Playwright keeps an event loop running in its process, where no other test could begin one.
-test: $(VENV)/.dev-installed
+test: $(VENV)/.tests-compiled
 	$(IN)/python -m pytest -n $(TEST_JOBS) -m "not deep" --ignore tests/browser $(TEST_ARGS)
 	$(IN)/python -m pytest -n 2 tests/browser
 
-test-deep: $(VENV)/.dev-installed
+test-deep: $(VENV)/.tests-compiled
 	$(IN)/python -m pytest -n $(TEST_JOBS) -m deep $(TEST_ARGS)
 
 attack: $(VENV)/.dev-installed
@@ -176,6 +179,13 @@ $(VENV)/.base-installed: requirements/base.txt pyproject.toml $(VENV)/.installer
 $(VENV)/.dev-installed: requirements/dev.txt requirements/base.txt pyproject.toml $(VENV)/.installer-installed
 	$(call install,requirements/dev.txt)
 	@touch $(VENV)/.base-installed $@
+
+# pytest rewrites the assertions of a test file when it is collected first, and every process of a run collects all of
+# them: two processes do it once, some folders at a time. What is wrong with a file is said by the run itself.
+$(VENV)/.tests-compiled: $(VENV)/.dev-installed $(shell find tests -name '*.py')
+	@echo "compiling the tests"
+	@ls -d tests/*/ | xargs -P 2 -n 7 $(IN)/python -m pytest --collect-only -qq -n 0 >/dev/null 2>&1 || true
+	@touch $@
 
 $(VENV)/.fuzz-installed: requirements/fuzz.txt $(VENV)/.dev-installed
 	@echo "installing requirements/fuzz.txt"

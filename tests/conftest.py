@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -17,9 +18,13 @@ from czo_auth.storage.migrate import upgrade_blocking
 from czo_auth.storage.tables import Tables
 from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer
+from tests.support.weak_hashes import real_hashes, weak_hashes
 
 if TYPE_CHECKING:
     from tests.contract.databases import Databases, PostgresDatabases, SqliteDatabases
+
+# Collecting tests makes millions of objects that stay; looking for garbage among them takes longer than most tests.
+gc.disable()
 
 # A shell's background job ignores SIGINT, and what it starts would too: servers here are ended by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -47,12 +52,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.deep)
 
 
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but not among what was imported and collected."""
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
     """Hide the developer's own settings: a test says every setting that it needs."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("CZO_AUTH_", "AUTH_"))]:
             patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _weak_hashes() -> Iterator[None]:
+    """Let hashing cost nothing where it is not the subject: otherwise it is half of what the tests take."""
+    with weak_hashes():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _real_hashes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let it cost what it costs in tests that are marked `real_hashes`."""
+    if request.node.get_closest_marker("real_hashes") is None:
+        yield
+        return
+    with real_hashes():
         yield
 
 

@@ -81,6 +81,7 @@ def served(
             "CZO_AUTH_HASH_QUEUE": "4096",
             "CZO_AUTH_API_KEY_LIMIT": str(KEY_LIMIT),
         },
+        weak_hashes=True,
     )
     server.start()
     yield Served(server, database_url, events, Prepared())

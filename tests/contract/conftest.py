@@ -94,6 +94,7 @@ def _serving(databases: Databases, directory: Path) -> Iterator[Served]:
             "CZO_AUTH_TRUSTED_ORIGINS": "https://app.example,https://*.shop.example",
             "CZO_AUTH_EVENTS_FILE": str(events_file),
         },
+        weak_hashes=True,
     )
     server.start()
     clock_of = People(api=None, clock=lambda: datetime.now(UTC), drift=DRIFT)  # type: ignore[arg-type]

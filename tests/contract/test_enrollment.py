@@ -7,6 +7,8 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
+
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.deployments import Deployment, Timed
@@ -324,6 +326,7 @@ async def test_two_enrollments_share_no_secret(live_sqlite: Live) -> None:
     assert len(seen) == 33
 
 
+@pytest.mark.real_hashes
 async def test_flood_of_enrollments_leaves_the_codes_to_the_confirmation(deploy_sqlite: Deploy) -> None:
     """S5, S25: hashing is bounded; what was not hashed ahead is hashed when it is needed."""
     here = await deploy_sqlite(hash_threads=1, hash_queue=10)

@@ -11,6 +11,7 @@ from czo_auth.core.context import system_context
 from tests.contract.api import CHALLENGE_COOKIE, SESSION_COOKIE, cookies_set_by
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
+from tests.contract.deployments import Timed
 from tests.contract.people import Account, Session
 
 PLAIN = {
@@ -122,15 +123,16 @@ async def test_unknown_wrong_and_banned_look_the_same(live: Live) -> None:
     assert len(seen) == 1
 
 
-async def test_unknown_user_takes_the_time_of_a_wrong_password(live_sqlite: Live) -> None:
+@pytest.mark.real_hashes
+async def test_unknown_user_takes_the_time_of_a_wrong_password(timed_sqlite: Timed) -> None:
     """S24. The shortest of several tries each, so that a busy machine does not decide."""
-    known = await live_sqlite.people.sign_up()
+    known = await timed_sqlite.people.sign_up()
     known.password = "not the password"
     times: dict[str, list[float]] = {known.email: [], "nobody-at-all@example.com": []}
     for _ in range(8):
         for email, taken in times.items():
             began = time.perf_counter()
-            await live_sqlite.people.begin(Account(email, "not the password"))
+            await timed_sqlite.people.begin(Account(email, "not the password"))
             taken.append(time.perf_counter() - began)
     wrong, unknown = (min(taken) for taken in times.values())
     assert unknown > wrong / 2

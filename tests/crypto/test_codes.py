@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from czo_auth.crypto import codes
 from czo_auth.crypto.codes import BackupCode
 
+pytestmark = pytest.mark.real_hashes
+
 CODE = BackupCode("ABCD", "0123456789EFGH")
 HASH = codes.hash_code(CODE)
 

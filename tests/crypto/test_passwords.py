@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from czo_auth.crypto import passwords
 
+pytestmark = pytest.mark.real_hashes
+
 PASSWORD = "correct horse bättery"
 OURS = passwords.hash_password(PASSWORD)
 

@@ -54,10 +54,10 @@ async def test_sender_does_not_wait_for_the_mail_server() -> None:
     postbox = Postbox()
     postbox.open.clear()
     outgoing = Outgoing(postbox, policy=policy())
-    began = time.monotonic()
-    for number in range(10):
-        await outgoing.send(message(number))
-    assert time.monotonic() - began < 0.5
+    # The mail server takes nothing before it is opened: who waited for it would wait for ever.
+    async with asyncio.timeout(60):
+        for number in range(10):
+            await outgoing.send(message(number))
     assert postbox.taken == []
     postbox.open.set()
     await outgoing.drain(within=SOON)

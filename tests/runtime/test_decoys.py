@@ -10,6 +10,8 @@ from czo_auth.crypto import passwords
 from czo_auth.crypto.passwords import DUMMY_HASH, PasswordMatch, decoy_of
 from czo_auth.runtime.decoys import MAX_KINDS, EqualWork
 
+pytestmark = pytest.mark.real_hashes
+
 BCRYPT = "$2b$04$Ie0iVXtZHrBBOjKUkCRyFe3WHhFEdKZC8S9E3uLmPgiIqvrl0cEXm"
 PBKDF2 = "pbkdf2_sha256$1000$mJdmYWj8dpiwLLDl3cTBtp$HM2d8vPXprDRuXme/HpRfbd3Q6MFkZEqgLXT8oclwyo="
 SCRYPT = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -57,6 +58,13 @@ class Postbox:
 
     async def send(self, message: MailMessage) -> None:
         self.messages.append(message)
+
+    async def newest(self) -> MailMessage:
+        """Wait for the first mail, which comes from the background; gives the newest."""
+        async with asyncio.timeout(60):
+            while not self.messages:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.005)
+        return self.messages[-1]
 
 
 class Deployment:

@@ -243,8 +243,7 @@ async def test_a_link_cancels_once(two_processes: tuple[Deployment, Deployment])
     first, second = two_processes
     admin, carol = await administrator(first), await protected(first)
     await ask(first, admin, carol)
-    await asyncio.sleep(0.05)
-    token = str(first.postbox.messages[-1].token)
+    token = str((await first.postbox.newest()).token)
     results = await asyncio.gather(
         *(
             done(deployment.runtime.recovery.cancel_by_token(token, context=from_here(NOW)))
