@@ -103,6 +103,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             "CZO_AUTH_RATE_LIMIT_ENABLED": "false",
             "CZO_AUTH_TOTP_DRIFT": str(DRIFT),
         },
+        weak_hashes=True,
     )
     server.start()
     yield Deployment(server, database_url)

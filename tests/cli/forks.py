@@ -3,7 +3,8 @@ Commands as processes that need not import everything first.
 
 A process that has imported the command line forks one child for each command: the same code, the same warnings as
 errors and the same way to end as `python -m czo_auth`, without half a second of imports. What the interpreter itself
-reads at its start cannot be chosen here (PYTHON…, LC_…, TERM): such commands are started the long way.
+reads at its start cannot be chosen here (PYTHON… but for PYTHONPATH, LC_…, TERM): such commands are started the long
+way.
 
 Usage: forks.py, with a socket as standard input.
 """
@@ -140,6 +141,7 @@ def _become(asked: dict[str, object], fds: list[int]) -> None:
     sys.argv = ["czo-auth", *words]
     os.environ.clear()
     os.environ.update(env)
+    sys.path[:0] = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]
     os.chdir(str(folder))
 
 

@@ -70,6 +70,10 @@ class Shell:
 
 
 def _may_be_forked(words: tuple[str, ...], env: Mapping[str, str]) -> bool:
-    """Say whether a command is the same when it is forked: a server manages processes, and Python reads PYTHON…."""
+    """
+    Say whether a command is the same when it is forked: a server manages processes, and Python reads PYTHON… when it
+    starts, of which only PYTHONPATH can be made up for.
+    """
     is_server = words[:1] in (("serve",), ("demo",))
-    return sys.platform == "linux" and not is_server and all("AUTH_" in name for name in env)
+    known = all("AUTH_" in name or name == "PYTHONPATH" for name in env)
+    return sys.platform == "linux" and not is_server and known

@@ -54,7 +54,6 @@ def host(fresh: Shell, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Sh
 
 
 def run(host: Shell, *words: str, stdin: str = "", code: int = 0) -> tuple[str, str]:
-    # PYTHON… variables make each a process of its own.
     done = host.run(*words, stdin=stdin, code=code, env={"PYTHONPATH": host.env["PYTHONPATH"]})
     return done.stdout, done.stderr
 

@@ -65,8 +65,15 @@ def test_audit_log_has_the_fields_of_the_contract(shell: Shell) -> None:
     assert PASSWORD not in json.dumps(record)
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("log", ["events", "audit"])
+@pytest.mark.parametrize(
+    ("log", "end"),
+    [
+        ("audit", signal.SIGINT),
+        ("events", signal.SIGTERM),
+        pytest.param("audit", signal.SIGTERM, marks=pytest.mark.deep),
+        pytest.param("events", signal.SIGINT, marks=pytest.mark.deep),
+    ],
+)
 def test_following_continues_until_a_signal_ends_it(shell: Shell, log: str, end: signal.Signals) -> None:
     shell.create("first@example.com")
     with subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from czo_auth.version import VERSION
+from tests.cli.forks import run_forked
 from tests.cli.shell import PROGRAM, Shell
 
 COMMANDS = [
@@ -27,9 +29,9 @@ GENEROUS_SECONDS = 0.3 * 5
 
 
 def _help(*words: str) -> str:
-    """Help without a process: there are many of them, and the formatting is the same."""
-    code = f"import sys; sys.argv = ['czo-auth', *{words!r}, '--help']; from czo_auth.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    done = run_forked((*words, "--help"), env={"PATH": os.environ["PATH"]}, stdin="", seconds=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
