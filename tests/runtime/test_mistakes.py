@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from czo_auth import Auth, Event, Settings
 from czo_auth.crypto.sealing import new_key_text
+from czo_auth.storage import postgresql_server
 
 TROUBLESHOOTING = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text("utf-8")
 
@@ -149,6 +151,49 @@ def test_scope_rules_that_grant_something_are_taken(tmp_path: Path) -> None:
 )
 def test_sentence_is_explained_in_the_docs(sentence: str) -> None:
     assert sentence in TROUBLESHOOTING
+
+
+SOURCES = Path(__file__).parents[2] / "src" / "czo_auth"
+DISTINCT = 12
+"""Characters from which on a part of a sentence says which one it is."""
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def refusals_of_the_start() -> dict[str, list[str]]:
+    """Read the constant parts of each sentence that ends a start, by where it stands; variables alone are left out."""
+    found = {}
+    for file in sorted(SOURCES.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call):
+                continue
+            if isinstance(node.exc.func, ast.Name) and node.exc.func.id == "StartRefused":
+                texts = [each.value for each in ast.walk(node.exc) if isinstance(each, ast.Constant)]
+                parts = [_words(text).strip(" .,:") for text in texts if isinstance(text, str)]
+                if parts := [part for part in parts if len(part) >= DISTINCT]:
+                    found[f"{file.relative_to(SOURCES)}:{node.lineno}"] = parts
+    return found
+
+
+def test_every_refusal_of_the_start_is_explained_in_the_docs() -> None:
+    refusals = refusals_of_the_start()
+    assert len(refusals) > 20
+    explained = _words(TROUBLESHOOTING)
+    missing = [where for where, parts in refusals.items() if not any(part in explained for part in parts)]
+    assert missing == []
+
+
+def test_every_fault_of_postgresql_that_does_not_end_is_explained_in_the_docs() -> None:
+    advices = [*postgresql_server._ADVICE.values()] + [
+        value
+        for value in vars(postgresql_server).values()
+        if isinstance(value, str) and value.startswith(("PostgreSQL ", "PostgreSQL's ", "CZO_AUTH_"))
+    ]
+    assert len(advices) > 12
+    explained = _words(TROUBLESHOOTING)
+    assert [text for text in advices if text.partition(":")[0] not in explained] == []
 
 
 def test_auth_takes_settings_as_keyword_arguments(tmp_path: Path) -> None:

