@@ -279,3 +279,16 @@ async def test_new_codes_are_bounded_by_address(timed: Timed) -> None:
         await timed.api.http.post("/api/auth/device/code", data={"client_id": CLIENT}) for _ in range(61)
     ]
     assert [answer.status_code for answer in answers] == [200] * 60 + [429]
+
+
+async def test_waiting_codes_are_bounded_in_all(timed: Timed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strangers of many networks ask together; those that are over make room."""
+    monkeypatch.setattr("czo_auth.core.flows.devices.authorize.MAX_DEVICE_CODES", 5)
+
+    async def ask() -> int:
+        answer = await timed.api.http.post("/api/auth/device/code", data={"client_id": CLIENT})
+        return answer.status_code
+
+    assert [await ask() for _ in range(7)] == [200] * 5 + [429] * 2
+    timed.time.advance(minutes=11)
+    assert await ask() == 200

@@ -17,7 +17,7 @@ from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
-from tests.contract.people import PASSWORD
+from tests.contract.people import PASSWORD, Account
 
 
 class Profile(BaseModel):
@@ -58,6 +58,32 @@ async def test_fields_appear_in_the_user(here: Timed) -> None:
 async def test_what_is_wrong_is_refused_by_name(here: Timed, fields: dict[str, Any], named: str) -> None:
     refusal = refused(await sign_up(here, **fields), 400, "VALIDATION_ERROR")
     assert [detail["loc"] for detail in refusal["details"]] == [named]
+
+
+class Notes(BaseModel):
+    note: str = ""
+    tags: list[str] = Field(default_factory=list)
+
+
+async def test_fields_of_a_user_are_bounded_together(deploy: Deploy) -> None:
+    """Whatever the model allows for each."""
+    here = await deploy(user_fields=Notes)
+    for fields in ({"note": "x" * 4097}, {"note": "é" * 700}, {"tags": ["y" * 9] * 400}):
+        assert (
+            refused(await sign_up(here, **fields), 400, "VALIDATION_ERROR")["details"][0]["loc"] == "fields"
+        )
+    user = accepted(await sign_up(here, note="x" * 3000), 201)["user"]
+    session = await here.people.sign_in(Account(email=user["email"]))
+    grown = {"tags": ["y" * 9] * 200}
+    refused(await here.api.post("/update-user", grown, bearer=session.token), 400, "VALIDATION_ERROR")
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (object(), float("nan"), deep, "z" * 5000):
+        with pytest.raises(ValidationFailed):
+            await here.auth.users.set_fields(user["id"], {"note": value})
+    while deep:
+        deep = deep.pop()  # type: ignore[assignment]
 
 
 async def test_clients_of_better_auth_send_them_beside_their_own(here: Timed) -> None:

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.database import TABLES
 from tests.fuzz.report import COMMAND, PARTS, rows
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/threats.md").read_text("utf-8")
+GROWING = "What strangers and customers can make grow"
 NAMED_TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
 
 
 def test_every_requirement_has_a_line_with_tests() -> None:
-    for number in range(1, 36):
+    for number in range(1, 45):
         line = re.search(rf"^\| S{number} \|.*$", PAGE, re.MULTILINE)
         assert line is not None, f"S{number}"
         assert "::" in line[0], f"S{number} names no test"
@@ -26,6 +28,32 @@ def test_every_requirement_has_a_line_with_tests() -> None:
 def test_named_test_exists(file: str, name: str) -> None:
     source = (ROOT / file).read_text("utf-8")
     assert re.search(rf"^(?:async )?def {name}\(", source, re.MULTILINE), f"{file} has no {name}"
+
+
+def _section(title: str) -> str:
+    return PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_every_table_is_said_to_have_a_bound() -> None:
+    rows = [row.split(" | ") for row in re.findall(r"^\| .* \|$", _section(GROWING), re.MULTILINE)]
+    named = {table: cells for cells in rows for table in re.findall(r"`(\w+)`", cells[0])}
+    assert set(named) == set(TABLES)
+    for table, cells in named.items():
+        _, _, bound, goes, filled_by = cells
+        assert bound.strip(), table
+        assert goes.strip(), table
+        assert "::" in filled_by, table
+
+
+@pytest.mark.parametrize("fault", [f"F{number}" for number in (*range(1, 35), 37)])
+def test_every_fault_of_the_reviews_has_a_line_with_what_holds_it_and_a_test(fault: str) -> None:
+    lines = re.findall(rf"^\| {fault} \| (.*) \|$", _section("What reviews found"), re.MULTILINE)
+    assert lines
+    for line in lines:
+        was, holds, tests = line.split(" | ")
+        assert was
+        assert holds
+        assert "::" in tests
 
 
 @pytest.mark.parametrize("folder", ["attacks", "faults"])

@@ -127,6 +127,15 @@ MAX_PASSKEYS: Final = 20
 MAX_PASSKEY_ANSWERS: Final = 2000
 """Passkey ceremonies that may be answered from one network within their lifetime; each leaves a row for that long."""
 
+MAX_DEVICE_CODES: Final = 10_000
+"""Requests of devices that wait in a deployment: strangers make them."""
+
+MAX_DEVICE_CODES_AN_HOUR: Final = 60
+"""New codes of devices for one network."""
+
+MAX_DEVICE_GUESSES_A_MINUTE: Final = 10
+"""Wrong user codes from one network, and from one session."""
+
 MAX_LIVE_LINKS: Final = 50
 """Unopened links of a user and purpose that may lie in a mailbox; beyond, no further mail is sent."""
 

@@ -13,12 +13,6 @@ SLOWER_BY: Final = timedelta(seconds=5)
 KEY_LIFETIME: Final = timedelta(days=90)
 FETCHED_TWICE: Final = timedelta(seconds=60)
 """A key that is fetched again within this time is revoked: somebody else holds the device code."""
-MAX_WAITING: Final = 10_000
-"""Requests that wait in a deployment: strangers make them."""
-MAX_CODES_AN_HOUR: Final = 60
-"""New codes for one address."""
-MAX_GUESSES_A_MINUTE: Final = 10
-"""Wrong user codes from one address, and from one session."""
 
 DEVICE_KEY: Final = "device-key"
 USER_CODE: Final = "device-user-code"

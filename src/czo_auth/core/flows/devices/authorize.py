@@ -22,9 +22,6 @@ from czo_auth.core.devices.authorization import (
     DEVICE_KEY,
     FETCHED_TWICE,
     KEY_LIFETIME,
-    MAX_CODES_AN_HOUR,
-    MAX_GUESSES_A_MINUTE,
-    MAX_WAITING,
     POLL_INTERVAL,
     SLOWER_BY,
     USER_CODE,
@@ -54,6 +51,7 @@ from czo_auth.core.flows.api_keys.revoke import revoke_key
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_DEVICE_CODES, MAX_DEVICE_CODES_AN_HOUR, MAX_DEVICE_GUESSES_A_MINUTE
 from czo_auth.core.principal import Principal
 from czo_auth.core.throttle import network_of
 from czo_auth.core.transaction import Transaction
@@ -153,9 +151,11 @@ class AuthorizeDevice:
             where = network_of(context.ip) if context.ip else "unknown"
             spend(
                 tx,
-                Budget(name=f"device_codes/{where}", limit=MAX_CODES_AN_HOUR, window=timedelta(hours=1)),
+                Budget(
+                    name=f"device_codes/{where}", limit=MAX_DEVICE_CODES_AN_HOUR, window=timedelta(hours=1)
+                ),
             )
-            if tx.device_authorizations.count(now=tx.now) >= MAX_WAITING:
+            if tx.device_authorizations.count(now=tx.now) >= MAX_DEVICE_CODES:
                 raise RateLimited(retry_after=60)
             for _ in range(_TRIES):
                 user_code = new_user_code()
@@ -396,8 +396,12 @@ def _guesses(context: Context) -> list[Budget]:
     minute = timedelta(minutes=1)
     where = network_of(context.ip) if context.ip else "unknown"
     return [
-        Budget(name=f"device_guesses/{where}", limit=MAX_GUESSES_A_MINUTE, window=minute),
-        Budget(name=f"device_guesses/{context.caller.lineage_id}", limit=MAX_GUESSES_A_MINUTE, window=minute),
+        Budget(name=f"device_guesses/{where}", limit=MAX_DEVICE_GUESSES_A_MINUTE, window=minute),
+        Budget(
+            name=f"device_guesses/{context.caller.lineage_id}",
+            limit=MAX_DEVICE_GUESSES_A_MINUTE,
+            window=minute,
+        ),
     ]
 
 
