@@ -250,6 +250,13 @@ def test_name_of_a_stranger_becomes_neither_a_line_nor_a_link_nor_a_placeholder(
     assert message.text.count(closing) == 2, "a name cannot end its quotation"
 
 
+@pytest.mark.parametrize("kind", ["verification", "new_browser"])
+def test_a_browser_is_called_as_its_users_call_it(kind: MailKind) -> None:
+    text = written(sample_draft(kind, links=LINKS, now=AT)).text
+    assert "Firefox · Linux" in " ".join(text.split())
+    assert "Mozilla" not in text
+
+
 def test_a_browser_that_calls_itself_a_link_is_cut_and_escaped() -> None:
     draft = sample_draft("new_browser", links=LINKS, now=AT)
     origin = MailOrigin(at=AT, user_agent="x\u202e<script>" + "y" * 5000)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from czo_auth.core.api_keys.key import LeakResponse
+from czo_auth.core.browsers import browser_name
 from czo_auth.core.mail import Links, MailDraft, MailKind, MailLine, MailOrigin, MailValue, Phrase
 from czo_auth.core.text import escape_control
 from czo_auth.core.users.not_me import NOT_ME_LIFETIME
@@ -66,7 +67,7 @@ def compose_verification(
     It names nobody: who signs up with a stranger's address must not get to write to them. The browser's name is text
     of a stranger too, and is quoted.
     """
-    unknown = Phrase("no_place")
+    unknown, browser = Phrase("no_place"), browser_name(made.user_agent)
     return _compose(
         to,
         "verification",
@@ -76,7 +77,7 @@ def compose_verification(
         valid_for=valid_for,
         at=made.at,
         ip=unknown if made.ip is None else made.ip,
-        browser=unknown if made.user_agent is None else _quoted(made.user_agent, limit=120),
+        browser=_quoted(browser, limit=120) if browser else unknown,
     )
 
 
