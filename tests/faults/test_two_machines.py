@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import aio_pika
 import httpx
 import nats
 import pytest
@@ -32,12 +33,14 @@ from tests.faults.books import losses_of
 from tests.faults.test_kills import is_whole, still_counts
 from tests.faults.users import Person, Users
 from tests.faults.walk import BOUND_SECONDS, walk
+from tests.support import rabbitmq
 from tests.support.fleet import Fleet
 from tests.support.nats import NatsServer
 from tests.support.nginx import PROGRAM as NGINX
 from tests.support.pgbouncer import PROGRAM as PGBOUNCER
 from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import PostgresServer
+from tests.support.rabbitmq import RabbitServer
 from tests.support.receiver import Receiver
 
 pytestmark = [
@@ -46,6 +49,7 @@ pytestmark = [
     pytest.mark.skipif(NGINX is None or PGBOUNCER is None, reason="nginx or PgBouncer is not installed"),
 ]
 ON_EACH = 2
+EXCHANGE, QUEUE = "czo-auth.events", "everything"
 
 
 @dataclass
@@ -56,6 +60,8 @@ class Machines:
     url: str
     poolers: list[PgBouncer]
     nats: NatsServer
+    rabbit: RabbitServer | None
+    """None where RabbitMQ is not installed; the others then have to do."""
 
     @property
     def ways(self) -> list[str]:
@@ -66,13 +72,19 @@ class Machines:
 
 @pytest.fixture
 def machines(tmp_path: Path) -> Iterator[Machines]:
-    (tmp_path / "nats").mkdir()
+    for broker in ("nats", "rabbitmq"):
+        (tmp_path / broker).mkdir()
     with ExitStack() as stack:
         # A server of its own: it is restarted.
         postgres = stack.enter_context(PostgresServer())
         url = postgres.url(postgres.create_database())
         poolers = [stack.enter_context(PgBouncer(postgres)) for _ in range(2)]
-        yield Machines(postgres, url, poolers, stack.enter_context(NatsServer(tmp_path / "nats")))
+        rabbit = None
+        if rabbitmq.is_installed():
+            rabbit = stack.enter_context(RabbitServer(tmp_path / "rabbitmq"))
+        else:
+            print("RabbitMQ is not installed here (Debian: rabbitmq-server): it takes no part")
+        yield Machines(postgres, url, poolers, stack.enter_context(NatsServer(tmp_path / "nats")), rabbit)
 
 
 async def test_every_step_works_on_all_machines_and_every_event_arrives_everywhere(
@@ -85,6 +97,9 @@ async def test_every_step_works_on_all_machines_and_every_event_arrives_everywhe
         "CZO_AUTH_WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
         "CZO_AUTH_API_KEY_LIMIT": "100000",
     }
+    if machines.rabbit is not None:
+        env["CZO_AUTH_RABBITMQ_URL"] = machines.rabbit.url
+        await bind_queue(machines.rabbit)
     file = tmp_path / "events.jsonl"
     async with Receiver() as receiver, Fleet(tmp_path, database_urls=machines.ways, env=env) as fleet:
         # The file is the first machine's alone.
@@ -106,6 +121,10 @@ async def test_every_step_works_on_all_machines_and_every_event_arrives_everywhe
         every = [event for event, _, _ in recorded]
         await all_have(every, lambda: in_file(file))
         await all_have(every, lambda: in_stream(machines.nats))
+        if machines.rabbit is not None:
+            queued: list[str] = []
+            rabbit = machines.rabbit
+            await all_have(every, lambda: in_queue(rabbit, queued))
         hooked = [(event, user) for event, user, sequence in recorded if sequence > begun]
 
         async def hook_has_all() -> bool:
@@ -201,6 +220,25 @@ async def in_stream(server: NatsServer) -> list[str]:
         return [json.loads(message.data or b"")["id"] for message in found]
     finally:
         await client.close()
+
+
+async def bind_queue(server: RabbitServer) -> None:
+    connection = await aio_pika.connect(server.url)
+    async with connection:
+        channel = await connection.channel()
+        exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
+        await (await channel.declare_queue(QUEUE, durable=True)).bind(exchange, "#")
+
+
+async def in_queue(server: RabbitServer, before: list[str]) -> list[str]:
+    """Take what waits in the queue; gives it after what was taken *before*, which grows by it."""
+    connection = await aio_pika.connect(server.url)
+    async with connection:
+        queue = await (await connection.channel()).get_queue(QUEUE)
+        while (message := await queue.get(fail=False)) is not None:
+            before.append(str(message.message_id))
+            await message.ack()
+    return list(before)
 
 
 async def all_have(every: list[str], arrived: Callable[[], Awaitable[list[str]]]) -> None:

@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -26,13 +28,15 @@ def is_installed() -> bool:
 
 class RabbitServer:
     """
-    One node on a port of 127.0.0.1, with a port mapper of its own.
+    One node on a port of 127.0.0.1, with a port mapper of its own. Port and data stay the same over `stop` and `start`.
 
     Args:
         directory: Where its data and its output go.
+        settings: Lines of its configuration; they count from the next `start` on.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, settings: Sequence[str] = ()) -> None:
+        self.settings = settings
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         self._directory = directory
@@ -52,7 +56,8 @@ class RabbitServer:
     def start(self) -> None:
         """Start, and return when it answers."""
         folder = self._directory
-        (folder / "rabbitmq.conf").write_text(f"listeners.tcp.default = 127.0.0.1:{self.port}\n")
+        lines = [f"listeners.tcp.default = 127.0.0.1:{self.port}", *self.settings]
+        (folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
         (folder / "plugins").write_text("[].\n")
         env = {
             "PATH": os.environ["PATH"],
@@ -90,6 +95,24 @@ class RabbitServer:
             # Erlang's own children are in its session.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it take bytes and do nothing with them, as long as the block lasts."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def empty(self) -> None:
+        """Lose everything, as a broker does whose disk was lost. Only while it is stopped."""
+        assert not self._processes
+        shutil.rmtree(self._directory / "data")
+
+    def _signal(self, number: int) -> None:
+        for process in self._processes:
+            os.killpg(process.pid, number)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS

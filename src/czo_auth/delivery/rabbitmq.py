@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import aio_pika
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, DeliveryError, PublishError
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelPreconditionFailed, DeliveryError, PublishError
 
 from czo_auth.core.events.deliver import SinkUnavailable
 from czo_auth.core.events.types import Event
@@ -54,9 +54,16 @@ class RabbitMQ:
             timestamp=event.at,
             type=event.type,
         )
+        exchange = None
         try:
             exchange = await self._open()
             await exchange.publish(message, routing_key=event.type, mandatory=True, timeout=PUBLISH_SECONDS)
+        except ChannelPreconditionFailed as error:
+            await self.close()
+            if exchange is not None:
+                # The event is larger than the broker takes, and so counts against itself.
+                raise
+            raise SinkUnavailable(f"RabbitMQ: {type(error).__name__}") from None
         except PublishError:
             raise SinkUnavailable(f"no queue takes events of type {event.type}") from None
         except DeliveryError:
