@@ -19,8 +19,10 @@ from tests.support.server import INHERITED
 from tests.support.tethered import tethered
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 30
-STOP_SECONDS = 15
+START_SECONDS = 120
+STOP_SECONDS = 60
+PATIENCE_SECONDS = 60
+"""How long a request may take: the hosts hash passwords, and the machine may be busy."""
 
 
 class HostProcess:

@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus
 
 from czo_auth import Settings
 from examples.serving import serve
-from tests.examples.hosts import ROOT, HostProcess
+from tests.examples.hosts import PATIENCE_SECONDS, ROOT, HostProcess
 from tests.integrations.acting import (
     BASE,
     NoCookies,
@@ -69,7 +69,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 async def client(host: HostProcess) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=host.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=host.url, trust_env=False, timeout=PATIENCE_SECONDS) as client:
         client.cookies.jar.set_policy(NoCookies())
         yield client
 

@@ -11,7 +11,7 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.examples.hosts import HostProcess
+from tests.examples.hosts import PATIENCE_SECONDS, HostProcess
 from tests.integrations.acting import create_key, sign_up
 
 
@@ -20,11 +20,11 @@ async def test_tools_ask_for_scopes(tmp_path: Path) -> None:
     host = HostProcess(["-m", "examples.mcp_server"], tmp_path, env={"PYTHONWARNINGS": "default"})
     host.start()
     try:
-        async with httpx.AsyncClient(base_url=host.url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=host.url, trust_env=False, timeout=PATIENCE_SECONDS) as client:
             person = await sign_up(client)
             _, bearer = await create_key(client, person, scopes=["orders:read"])
         async with (
-            httpx2.AsyncClient(headers=bearer) as http,
+            httpx2.AsyncClient(headers=bearer, timeout=PATIENCE_SECONDS) as http,
             streamable_http_client(f"{host.url}/mcp", http_client=http) as streams,
             ClientSession(streams[0], streams[1]) as session,
         ):
