@@ -103,8 +103,13 @@ class SqlAuditLog(Store, AuditLog):
         return self._records(statement.order_by(audit.c.sequence).limit(limit))[::-1]
 
     def count_audit(self, matching: AuditFilter) -> int:
-        statement = select(func.count()).select_from(self._tables.audit).where(self._matches(matching))
-        return self._connection.execute(statement).scalar_one()
+        audit = self._tables.audit
+        if matching != AuditFilter():
+            return self._how_many(audit, self._matches(matching))
+        # The chain has no gaps: its ends tell its length, and millions of records are not counted.
+        first, last = (select(end(audit.c.sequence)).scalar_subquery() for end in (func.min, func.max))
+        found: int = self._connection.execute(select(func.coalesce(last - first + 1, 0))).scalar_one()
+        return found
 
     # --- how ---
 

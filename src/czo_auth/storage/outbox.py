@@ -7,7 +7,9 @@ from dataclasses import fields
 from datetime import datetime
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    Text,
     and_,
     case,
     delete,
@@ -113,9 +115,8 @@ class SqlOutbox(Store, Outbox):
         self, *, limit: int, sink: str | None = None, after: tuple[int, str] = (0, "")
     ) -> Sequence[DeadLetter]:
         letters = self._tables.parked_events
-        beyond = or_(
-            letters.c.sequence > after[0], and_(letters.c.sequence == after[0], letters.c.sink > after[1])
-        )
+        place = tuple_(literal(after[0], BigInteger), literal(after[1], Text))
+        beyond = tuple_(letters.c.sequence, letters.c.sink) > place
         of_sink = letters.c.sink == sink if sink is not None else true()
         statement = select(letters).where(beyond, of_sink).order_by(letters.c.sequence, letters.c.sink)
         return [
@@ -200,5 +201,6 @@ class SqlOutbox(Store, Outbox):
         over = or_(slowest.is_(None), events.c.sequence <= slowest)
         if abandoned is not None:
             over = or_(over, events.c.at < abandoned)
-        due = select(events.c.sequence).where(events.c.at < before, over).order_by(events.c.sequence)
+        # By time, whose index ends the search: where nothing is due, the whole outbox would be looked through.
+        due = select(events.c.sequence).where(events.c.at < before, over).order_by(events.c.at)
         return self._count(delete(events).where(events.c.sequence.in_(due.limit(PRUNED_AT_ONCE))))

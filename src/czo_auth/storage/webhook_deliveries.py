@@ -74,7 +74,8 @@ class SqlWebhookDeliveries(Store, WebhookDeliveries):
         found = self._connection.execute(
             select(
                 and_(enabled, behind).label("spread"),
-                exists().where(webhooks.c.replay_after.is_not(None)).label("replay"),
+                # No sequence is negative; SQLite would not look into the index for what is not null.
+                exists().where(webhooks.c.replay_after >= 0).label("replay"),
                 exists().where(self._is_due(now)).label("due"),
                 exists().where(self._is_dead(dead_before)).label("dead"),
             )

@@ -33,6 +33,8 @@ def events(make: TableMaker) -> Table:
         sqlite_autoincrement=True,
     )
     Index(None, table.c.user_id, table.c.sequence)
+    Index(None, table.c.type, table.c.sequence)
+    Index(None, table.c.at)
     return table
 
 
@@ -69,17 +71,21 @@ def audit(make: TableMaker) -> Table:
     Index(None, table.c.user_id, table.c.sequence)
     Index(None, table.c.actor_user_id, table.c.sequence)
     Index(None, table.c.action, table.c.sequence)
+    Index(None, table.c.outcome, table.c.sequence)
+    Index(None, table.c.at)
     return table
 
 
 def erasures(make: TableMaker) -> Table:
     # Who was deleted a short while ago: what requests of theirs still record, is recorded without personal parts.
-    return make.table(
+    table = make.table(
         "erasures",
         Column("user_id", String(36), primary_key=True),
         Column("erased_at", Instant, nullable=False, index=True),
         Column("finished_at", Instant),
     )
+    Index(None, table.c.finished_at, table.c.erased_at)
+    return table
 
 
 def sinks(make: TableMaker) -> Table:
@@ -93,7 +99,7 @@ def sinks(make: TableMaker) -> Table:
 
 
 def parked_events(make: TableMaker) -> Table:
-    return make.table(
+    table = make.table(
         "parked_events",
         Column("sink", Text, primary_key=True),
         Column("sequence", BigInteger, primary_key=True, autoincrement=False),
@@ -106,6 +112,10 @@ def parked_events(make: TableMaker) -> Table:
         Column("parked_at", Instant, nullable=False, index=True),
         Column("replay_at", Instant),
     )
+    Index(None, table.c.user_id, table.c.sequence)
+    Index(None, table.c.sequence, table.c.sink)
+    Index(None, table.c.id)
+    return table
 
 
 def webhooks(make: TableMaker) -> Table:
@@ -122,7 +132,7 @@ def webhooks(make: TableMaker) -> Table:
         Column("url", Text, nullable=False),
         Column("events", WordList, nullable=False),
         Column("description", Text),
-        Column("enabled", Boolean, nullable=False),
+        Column("enabled", Boolean, nullable=False, index=True),
         Column("disabled_reason", Text),
         # Events up to here were recorded before it was made or switched on.
         Column("from_sequence", BigInteger, nullable=False),

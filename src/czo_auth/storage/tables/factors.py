@@ -28,7 +28,7 @@ def factors(make: TableMaker) -> Table:
         Column("sealed_secret", Text, nullable=False),
         Column("last_step", BigInteger, nullable=False),
         Column("enabled_at", Instant, nullable=False),
-        Column("renew_by", Instant),
+        Column("renew_by", Instant, index=True),
         Column("renewal_reminded_days", Integer),
         UniqueConstraint("user_id"),
     )
@@ -81,6 +81,7 @@ def factor_resets(make: TableMaker) -> Table:
         Column("outcome", Text),
         UniqueConstraint("digest"),
     )
+    Index(f"{make.prefix}factor_resets_user_ix", table.c.user_id)
     waits = table.c.closed_at.is_(None)
     Index(
         None,

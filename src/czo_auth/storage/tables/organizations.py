@@ -19,7 +19,7 @@ from czo_auth.storage.tables.make import JSON_VALUE, TableMaker, digest_column, 
 
 
 def organizations(make: TableMaker) -> Table:
-    return make.table(
+    table = make.table(
         "organizations",
         id_column(),
         Column("name", Text, nullable=False),
@@ -35,6 +35,14 @@ def organizations(make: TableMaker) -> Table:
         Column("two_factor_grace_days", Integer, nullable=False, server_default="0"),
         UniqueConstraint("slug"),
     )
+    has_rule = table.c.api_key_unused_days.is_not(None)
+    Index(
+        f"{make.prefix}organizations_unused_rule_ix",
+        table.c.id,
+        sqlite_where=has_rule,
+        postgresql_where=has_rule,
+    )
+    return table
 
 
 def members(make: TableMaker) -> Table:
@@ -75,7 +83,7 @@ def invitations(make: TableMaker) -> Table:
         make.reference("organization_id", "organizations", index=True),
         Column("email", Text, nullable=False, index=True),
         Column("role", Text, nullable=False),
-        make.reference("inviter_id", "users"),
+        make.reference("inviter_id", "users", index=True),
         Column("status", Text, nullable=False),
         Column("created_at", Instant, nullable=False),
         Column("expires_at", Instant, nullable=False, index=True),

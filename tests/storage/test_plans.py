@@ -1,0 +1,149 @@
+"""
+What the databases would do for every statement of the stores: no table that grows with the deployment is read whole.
+
+SQLite says SCAN where it reads a whole table or index. PostgreSQL is forbidden to read a table from its beginning, so
+that it still does means that no index serves; an index without a condition is read whole too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from czo_auth.storage import Storage
+from czo_auth.storage.tables import DEFAULT_PREFIX, tables_of
+from tests.storage.every_statement import Sent, every_statement
+
+SMALL = frozenset(
+    [
+        "change_count",
+        "key_checks",
+        "signing_keys",
+        "sinks",
+        "webhook_cursors",
+        "version",
+        "mail_queue",
+        "password_guesses",
+        "device_authorizations",
+    ]
+)
+"""Tables with a bound of their own, whatever the deployment grows to."""
+
+_COUNTS = "the overview of the administrators and the doctor count everybody"
+_TEXT = "a text is looked for anywhere in names and addresses, and the total counts all that match"
+_OPERATOR = "a command of the operator, which goes through everything"
+_HOLDERS = "goes through the holders of an actor type, who may be everybody"
+READ_WHOLE: dict[str, str] = {
+    "dated_holders.count_due": _HOLDERS,
+    "factor_rules.count_due": _COUNTS,
+    "dated_holders.list_due": _HOLDERS,
+    "key_uses.forget_addresses": "once at the start, where addresses are not to be kept",
+    "organizations.count": _TEXT,
+    "organizations.search": _TEXT,
+    "outbox.state": _COUNTS,
+    "passkeys.count_by_rp_id": _COUNTS,
+    "two_factor.count_by_kid": _COUNTS,
+    "two_factor.count_locks": _COUNTS,
+    "two_factor.count_sealed": _OPERATOR,
+    "users.count": _TEXT,
+    "users.count_by_state": _COUNTS,
+    "users.count_factors": _COUNTS,
+    "users.count_foreign_hashes": _COUNTS,
+    "users.list_folded": _OPERATOR,
+    "users.sample_foreign_hashes": _OPERATOR,
+    "users.search": _TEXT,
+    "webhooks.list_all": _OPERATOR,
+    "webhooks.replay_since": "follows the outbox from its beginning to the moment that is asked for",
+}
+"""Methods that may read a whole table or index, and why."""
+
+SETTINGS = "SELECT " + ", ".join(
+    f"set_config('enable_{name}', 'off', true)" for name in ("seqscan", "mergejoin", "hashjoin")
+)
+"""PostgreSQL's tables are empty here, where reading all of them costs as little as anything else."""
+
+
+PARTIAL = frozenset(
+    index.name
+    for table in tables_of(DEFAULT_PREFIX).metadata.sorted_tables
+    for index in table.indexes
+    if index.dialect_options["postgresql"]["where"] is not None
+)
+"""Indexes of the few rows that something is still to be done with."""
+
+
+async def test_no_statement_reads_a_table_that_grows(storage: Storage) -> None:
+    is_sqlite = type(storage).__name__ == "SqliteStorage"
+    sent = await every_statement(
+        storage,
+        explain_on_sqlite if is_sqlite else explain_on_postgresql,
+        before=None if is_sqlite else SETTINGS,
+    )
+    read = scanned_on_sqlite if is_sqlite else scanned_on_postgresql
+    whole = {}
+    for each in sent:
+        tables = {table.removeprefix(DEFAULT_PREFIX) for table in read(each)} - SMALL
+        if tables and each.method not in READ_WHOLE:
+            whole[each.method, each.sql] = tables
+    assert whole == {}
+
+
+def explain_on_sqlite(connection: Connection, statement: str, values: Any) -> Any:
+    return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+
+def explain_on_postgresql(connection: Connection, statement: str, values: Any) -> Any:
+    (found,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).one()
+    (plan,) = json.loads(found) if isinstance(found, str) else found
+    return plan["Plan"]
+
+
+def scanned_on_sqlite(sent: Sent) -> Iterator[str]:
+    """Name the tables that are read whole."""
+    takes_all = not re.search(r" WHERE (?!1 = 1)", sent.sql)
+    is_first_rows = takes_all and " LIMIT " in sent.sql and "TEMP B-TREE" not in str(sent.plan)
+    if is_first_rows or " WHERE 0 = 1" in sent.sql:
+        return
+    names = dict(re.findall(rf"({DEFAULT_PREFIX}\w+) AS (\w+)", sent.sql))
+    aliases = {alias: table for table, alias in names.items()}
+    for line in sent.plan:
+        found = re.match(r"SCAN (\w+)", line)
+        if (
+            found
+            and PARTIAL.isdisjoint(line.split())
+            and (found[1].startswith(DEFAULT_PREFIX) or found[1] in aliases)
+        ):
+            yield aliases.get(found[1], found[1])
+
+
+def scanned_on_postgresql(sent: Sent) -> Iterator[str]:
+    """Name the tables that are read whole."""
+
+    def walk(node: dict[str, Any], *, is_limited: bool) -> Iterator[str]:
+        kind = node["Node Type"]
+        if kind == "Seq Scan" or (kind in ("Index Scan", "Index Only Scan") and "Index Cond" not in node):
+            is_first_rows = is_limited and "Filter" not in node
+            if not is_first_rows and node.get("Index Name") not in PARTIAL:
+                yield node["Relation Name"]
+        for inner in node.get("Plans", ()):
+            yield from walk(inner, is_limited=kind == "Limit")
+
+    return walk(sent.plan, is_limited=False)
+
+
+@pytest.mark.parametrize(
+    "table", tables_of(DEFAULT_PREFIX).metadata.sorted_tables, ids=lambda each: each.name
+)
+def test_what_is_deleted_along_is_found_by_an_index(table: Any) -> None:
+    firsts = {next(iter(index.columns)).name for index in table.indexes if index.name not in PARTIAL}
+    firsts |= {
+        next(iter(rule.columns)).name
+        for rule in table.constraints
+        if type(rule).__name__ in ("UniqueConstraint", "PrimaryKeyConstraint") and len(rule.columns)
+    }
+    assert {key.parent.name for key in table.foreign_keys} <= firsts
