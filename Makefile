@@ -33,7 +33,7 @@ COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 # Compiled modules are kept even where the environment says otherwise: tests would be compiled anew by each process.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench capacity peers mutation check extras reference docs screenshots lock release clean
+.PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench capacity growth peers mutation check extras reference docs screenshots lock release clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
@@ -45,8 +45,9 @@ help:
 	@echo "make attack   every attack on SQLite with one and four processes and on PostgreSQL with four"
 	@echo "make faults   200 kills under load, outages, clocks, keys and sinks that fail"
 	@echo "make fuzz     a million inputs to the parsers, 20,000 generated requests, the model: 20 minutes"
-	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 2 minutes"
+	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 4 minutes; BASE=COMMIT: against that one"
 	@echo "make capacity  the tables of docs/scaling.md, 2 minutes"
+	@echo "make growth   the same work with a thousand people and with GROWTH_USERS, 100,000: some minutes"
 	@echo "make peers    the attacks that can be asked of other products, of them and of this one"
 	@echo "make mutation  change one thing at a time in the code, and see that a test notices"
 	@echo "make check    ruff, mypy, import contracts, tree rules, advisories"
@@ -94,8 +95,15 @@ fuzz: $(VENV)/.fuzz-installed
 capacity: $(VENV)/.dev-installed
 	$(IN)/python -m benchmarks.capacity
 
+# People of the larger database, and which ones: sqlite,postgresql.
+GROWTH_USERS ?= 100000
+GROWTH_DATABASES ?= sqlite,postgresql
+
+growth: $(VENV)/.dev-installed
+	$(IN)/python -m benchmarks.growth --users $(GROWTH_USERS) --databases $(GROWTH_DATABASES)
+
 bench: $(VENV)/.dev-installed
-	QUICK=$(QUICK) $(IN)/python -m benchmarks
+	QUICK=$(QUICK) BASE=$(BASE) $(IN)/python -m benchmarks
 
 peers: $(VENV)/.dev-installed
 	$(IN)/python -m benchmarks.attacks

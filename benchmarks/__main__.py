@@ -12,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import (
+    against_rows,
+    beside_rows,
     better_auth_people,
     credentials_rows,
     hot_path_rows,
+    passkey_rows,
     peers,
     people_rows,
     process_rows,
@@ -24,6 +27,7 @@ from benchmarks import (
 )
 from benchmarks.credentials_rows import Plan
 from benchmarks.measure import Row
+from benchmarks.older import Older, older
 from tests.support.postgres import PostgresServer
 
 FULL = Plan(rounds=5, seconds=2, sizes=(1_000, 10_000, 100_000, 1_000_000), with_peers=True)
@@ -33,19 +37,32 @@ QUICK = Plan(rounds=2, seconds=1, sizes=(1_000, 20_000), with_peers=False)
 def main() -> int:
     """Measure, write the results, and say which targets were missed; the exit status does not depend on them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--base", help="only what is compared with this older commit, served beside today's")
     parser.add_argument("--quick", action="store_true", help="ours and the ceilings only, in two minutes")
-    quick = parser.parse_args().quick or os.environ.get("QUICK", "") not in ("", "0")
+    arguments = parser.parse_args()
+    quick = arguments.quick or os.environ.get("QUICK", "") not in ("", "0")
+    base = arguments.base or os.environ.get("BASE", "")
     where = report.machine(quick=quick)
     begun = time.monotonic()
-    rows = _measured(quick=quick)
-    report.write(rows, where)
-    print(f"\n{time.monotonic() - begun:.0f} s; {report.RESULTS.name}, docs/performance.md")
+    if base:
+        commit = older(base)
+        rows = _compared(commit, quick=quick)
+        report.write_against(rows, where, commit.commit)
+    else:
+        rows = _measured(quick=quick)
+        report.write(rows, where)
+    print(f"\n{time.monotonic() - begun:.0f} s; written to {report.RESULTS.parent} and docs/performance.md")
     for row in rows:
         if row.met is False:
             print(
                 f"missed: {row.operation} ({row.database or '-'}): {row.value:.3g} {row.unit}, target {row.target:g}"
             )
     return 0
+
+
+def _compared(base: Older, *, quick: bool) -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="czo-bench-") as folder:
+        return against_rows.rows(QUICK if quick else FULL, Path(folder), base)
 
 
 def _people_of_better_auth(directory: Path) -> list[Row]:
@@ -63,11 +80,18 @@ def _measured(*, quick: bool) -> list[Row]:
             ("API keys on SQLite", lambda at: credentials_rows.api_key_rows(plan, at, None)),
             ("API keys on PostgreSQL", lambda at: credentials_rows.api_key_rows(plan, at, postgres)),
             ("the hot path in a loop", lambda at: hot_path_rows.rows(at, rounds=3 if quick else 10)),
+            ("writes beside SQLite", lambda at: beside_rows.write_rows(plan, at, None)),
+            ("writes beside PostgreSQL", lambda at: beside_rows.write_rows(plan, at, postgres)),
+            ("key checks beside work", lambda at: beside_rows.rows(at, rounds=1 if quick else 5)),
             ("access tokens", lambda at: credentials_rows.token_rows(plan, at)),
             ("what services ask", lambda at: services_rows.rows(plan, at)),
             (
                 "people",
                 lambda at: people_rows.rows(at, rounds=2 if quick else 5, each=3 if quick else 8),
+            ),
+            (
+                "passkeys",
+                lambda at: passkey_rows.rows(at, rounds=2 if quick else 5, each=5 if quick else 20),
             ),
             *([] if quick else [("people of better-auth", _people_of_better_auth)]),
             ("starts", lambda _: process_rows.start_rows(rounds=2 if quick else 5)),

@@ -203,14 +203,15 @@ async def _signed(base: Loaded, directory: Path) -> tuple[Path, Path, str]:
         connection = sqlite3.connect(base.url.removeprefix("sqlite:///"))
         found = connection.execute("SELECT id, user_id FROM czo_auth_sessions").fetchall()
         connection.close()
-        lines = [sign(_session(row[0], row[1], auth), restricted=False, now=now) for row in found]
+        lines = [sign(session_of(row[0], row[1], auth), restricted=False, now=now) for row in found]
         busy = data.write_lines(directory / "busy-tokens.txt", lines[: data.BUSY])
         return data.write_lines(directory / "tokens.txt", lines), busy, _public_pem(auth)
     finally:
         await auth.stop()
 
 
-def _session(session_id: str, user_id: str, auth: Auth) -> Session:
+def session_of(session_id: str, user_id: str, auth: Auth) -> Session:
+    """Make the session of a user who signed in with a password a moment ago."""
     now = auth.now()
     return Session(
         id=session_id,

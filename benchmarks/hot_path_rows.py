@@ -78,17 +78,17 @@ def _parts(auth: Auth, keys: list[str]) -> dict[str, Callable[[int], object]]:
     lookup: Any = auth.storage.lookup
     sql = lookup._sql.api_key
     row = lookup._row(sql, digests[0])
-    standing = api_key_record(row)
+    record = api_key_record(row)
     authenticator, scopes, now = Authenticator(auth), [_scope(key) for key in keys], auth.now()
     authenticate: Any = auth.authenticate
     return {
         "SHA-256 of the key": lambda number: tokens.digest(keys[number]),
-        "the stamp": lambda _: lookup.change_token(),
+        "the change token": lambda _: lookup.change_token(),
         "the clock": lambda _: auth.now(),
         "reading the header": lambda number: authenticator.read(scopes[number]),
         "the query": lambda number: lookup._row(sql, digests[number]),
-        "row to standing": lambda _: api_key_record(row),
-        "standing to principal": lambda _: authenticate._owner(standing, now=now),
+        "row to record": lambda _: api_key_record(row),
+        "record to principal": lambda _: authenticate._owner(record, now=now),
     }
 
 

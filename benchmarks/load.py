@@ -90,6 +90,41 @@ def bear(
     return asyncio.run(_clients(port, requests, seconds=seconds, connections=connections))
 
 
+async def paced(
+    port: int, path: str, token: str, *, seconds: float, clients: int = 4, pause: float = 0.02
+) -> Load:
+    """
+    Ask a little all the time, by default two hundred times a second.
+
+    Args:
+        clients: Connections.
+        pause: Of each connection between two requests. Unit: seconds.
+
+    Raises:
+        RuntimeError: A request was refused.
+    """
+    times: list[float] = []
+    failures = 0
+    begun_at = time.monotonic()
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+    async def client() -> None:
+        nonlocal failures
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while time.monotonic() < begun_at + seconds:
+            begun = time.perf_counter()
+            writer.write(request)
+            failures += await _answer(reader) != 200
+            times.append((time.perf_counter() - begun) * 1000)
+            await asyncio.sleep(pause)
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    if failures:
+        raise RuntimeError(f"{failures} of {len(times)} requests for {path} were refused")
+    return _load(times, time.monotonic() - begun_at, failures)
+
+
 def _request(path: str, token: str | None, asker: str | None) -> bytes:
     host = "HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     if token is None:
@@ -144,10 +179,14 @@ async def _clients(port: int, requests: list[bytes], *, seconds: float, connecti
 
     begun = time.monotonic()
     await asyncio.gather(*(client() for _ in range(connections)))
+    return _load(times, time.monotonic() - begun, failures)
+
+
+def _load(times: list[float], seconds: float, failures: int) -> Load:
     times.sort()
     return Load(
         requests=len(times),
-        seconds=time.monotonic() - begun,
+        seconds=seconds,
         failures=failures,
         p50=times[len(times) // 2],
         p99=times[int(len(times) * 0.99)],

@@ -20,15 +20,16 @@ from typing import Any
 import pyotp
 
 from benchmarks import data
-from benchmarks.load import Load
+from benchmarks.load import Load, paced
 from benchmarks.measure import OURS, Row
 from benchmarks.subjects import Subject, running
 from czo_auth.crypto import codes, passwords
 
 PASSWORD = "correct horse battery staple"
 BURST = 50
-_UNIT_HASH, _UNIT_BCRYPT = "x password hash", "bcrypts"
+PASSWORD_HASHES, _UNIT_BCRYPT = "x password hash", "bcrypts"
 _SETTLE_SECONDS = 1.2
+_SESSION = "/api/auth/session"
 _numbers = count(1)
 
 
@@ -73,8 +74,33 @@ class Service:
         person = Person(f"bench{next(_numbers)}@example.com")
         account = {"email": person.email, "password": PASSWORD, "name": "Somebody"}
         self.post("/customer/sign-up", account, expect=201)
-        _, person.token = self.post("/customer/sign-in/email", _login(person))
+        _, person.token = self.post("/customer/sign-in/email", self.login(person))
         return person
+
+    def login(self, person: Person) -> dict[str, str]:
+        """Give the body that signs somebody in."""
+        return {"email": person.email, "password": PASSWORD}
+
+    def new_key(self, person: Person) -> str:
+        """Create an API key; gives its id."""
+        answer, _ = self.post("/api-keys", {"name": "bench"}, bearer=person.token, expect=201)
+        return str(answer["apiKey"]["id"])
+
+    def new_credential(self, person: Person) -> str:
+        """Create an API key; gives the key itself."""
+        answer, _ = self.post("/api-keys", {"name": "bench"}, bearer=person.token, expect=201)
+        return str(answer["apiKey"]["key"])
+
+    def new_organization(self, person: Person) -> str:
+        """Found an organization; gives its id."""
+        body = {"name": "Bench", "slug": f"bench{next(_numbers)}"}
+        answer, _ = self.post("/organizations", body, bearer=person.token, expect=201)
+        return str(answer["organization"]["id"])
+
+    def user_id(self, person: Person) -> str:
+        """Read whose session it is."""
+        _, answer, _ = self.call("GET", "/session", bearer=person.token)
+        return str(answer["user"]["id"])
 
     def enable(self, person: Person) -> None:
         """Begin an enrollment."""
@@ -90,7 +116,7 @@ class Service:
 
     def challenge(self, person: Person) -> str:
         """Send the password."""
-        answer, _ = self.post("/customer/sign-in/email", _login(person))
+        answer, _ = self.post("/customer/sign-in/email", self.login(person))
         return str(answer["challenge"])
 
     def sign_in(self, person: Person) -> None:
@@ -113,7 +139,7 @@ class Service:
 
 def rows(directory: Path, *, rounds: int, each: int) -> list[Row]:
     """Measure all of it on one server over SQLite."""
-    with _service(directory) as service:
+    with serving(directory) as service:
         return [
             *_sign_in_rows(service, rounds=rounds, each=each),
             *_enable_rows(service, rounds=rounds),
@@ -123,12 +149,13 @@ def rows(directory: Path, *, rounds: int, each: int) -> list[Row]:
 
 
 @contextmanager
-def _service(directory: Path) -> Iterator[Service]:
+def serving(directory: Path, **env: str) -> Iterator[Service]:
+    """Serve on a new database in *directory*, with settings of *env* beside the usual ones."""
     database = directory / "people.sqlite3"
     subject = Subject(
         OURS,
         [sys.executable, "-m", "czo_auth", "serve", "--host", "127.0.0.1", "--port", "{port}"],
-        env=data.environment(f"sqlite:///{database}"),
+        env=data.environment(f"sqlite:///{database}", **env),
     )
     with running([subject], directory) as up:
         if not up:
@@ -149,7 +176,7 @@ def _sign_in_rows(service: Service, *, rounds: int, each: int) -> list[Row]:
             service.sign_in(people[number % len(people)])
 
     for _ in range(rounds):
-        hash_seconds = _cpu_of_password_hash(each)
+        hash_seconds = cpu_of_password_hash(each)
         begun, looped = time.perf_counter(), service.subject.event_loop_seconds()
         used = service.cpu_of(sign_ins) / each
         looping.append((service.subject.event_loop_seconds() - looped) / each * 1000)
@@ -164,7 +191,7 @@ def _sign_in_rows(service: Service, *, rounds: int, each: int) -> list[Row]:
             cpu_us=statistics.median(cpu),
             rps=statistics.median(rates),
             value=statistics.median(ratios),
-            unit=_UNIT_HASH,
+            unit=PASSWORD_HASHES,
             target=1.1,
         ),
         Row(
@@ -197,7 +224,7 @@ def _enable_rows(service: Service, *, rounds: int) -> list[Row]:
             subject=OURS,
             database="sqlite",
             value=statistics.median(ratios),
-            unit=_UNIT_HASH,
+            unit=PASSWORD_HASHES,
             target=1.5,
         ),
         Row(
@@ -250,7 +277,7 @@ def _burst_rows(service: Service, *, rounds: int) -> list[Row]:
     ratios: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, (within, _) in ways.items():
-            calm = asyncio.run(_paced(service.subject.port, other.token, seconds=3))
+            calm = asyncio.run(paced(service.subject.port, _SESSION, other.token, seconds=3))
             busy = asyncio.run(_during_burst(service.subject.port, other.token, people, within=within))
             print(f"  {way}: {calm.p99:.1f} -> {busy.p99:.1f} ms", flush=True)
             idle.append(calm.p99)
@@ -278,17 +305,23 @@ def _burst_rows(service: Service, *, rounds: int) -> list[Row]:
 
 
 async def _during_burst(port: int, token: str, people: list[Person], *, within: float) -> Load:
-    measuring = asyncio.create_task(_paced(port, token, seconds=4))
+    measuring = asyncio.create_task(paced(port, _SESSION, token, seconds=4))
 
     async def arrive(number: int, person: Person) -> None:
         await asyncio.sleep(within * number / len(people))
-        await _enable_once(port, person)
+        await enable_once(port, person)
 
     await asyncio.gather(*(arrive(number, person) for number, person in enumerate(people)))
     return await measuring
 
 
-async def _enable_once(port: int, person: Person) -> None:
+async def enable_once(port: int, person: Person) -> None:
+    """
+    Begin an enrollment over a connection of its own.
+
+    Raises:
+        RuntimeError: It was refused.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = json.dumps({"password": PASSWORD})
     writer.write(
@@ -299,45 +332,6 @@ async def _enable_once(port: int, person: Person) -> None:
     if b" 200" not in head.split(b"\r\n", 1)[0]:
         raise RuntimeError(head.decode())
     writer.close()
-
-
-async def _paced(port: int, token: str, *, seconds: float) -> Load:
-    """Ask a little all the time: two hundred requests a second from four connections."""
-    times: list[float] = []
-    end = time.monotonic() + seconds
-    request = f"GET /api/auth/session HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    failures = 0
-
-    async def client() -> None:
-        nonlocal failures
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while time.monotonic() < end:
-            begun = time.perf_counter()
-            writer.write(request)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            length = next(line for line in head.split(b"\r\n") if line.startswith(b"content-length"))
-            await reader.readexactly(int(length.partition(b":")[2]))
-            times.append((time.perf_counter() - begun) * 1000)
-            failures += b" 200 " not in head.split(b"\r\n", 1)[0]
-            await asyncio.sleep(0.02)
-        writer.close()
-
-    await asyncio.gather(*(client() for _ in range(4)))
-    if failures:
-        raise RuntimeError(f"{failures} requests of another user failed")
-    times.sort()
-    return Load(
-        requests=len(times),
-        seconds=seconds,
-        failures=0,
-        p50=times[len(times) // 2],
-        p99=times[int(len(times) * 0.99)],
-        max=times[-1],
-    )
-
-
-def _login(person: Person) -> dict[str, str]:
-    return {"email": person.email, "password": PASSWORD}
 
 
 def _code(person: Person) -> str:
@@ -352,7 +346,8 @@ def _other_selector(code: str) -> str:
     return ("0000" if code[:4] != "0000" else "1111") + code[4:]
 
 
-def _cpu_of_password_hash(times: int) -> float:
+def cpu_of_password_hash(times: int) -> float:
+    """Hash a password so often; gives the CPU time of one. Unit: seconds."""
     begun = time.thread_time()
     for _ in range(times):
         passwords.verify_password(passwords.DUMMY_HASH, PASSWORD)

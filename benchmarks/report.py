@@ -20,6 +20,7 @@ RESULTS = ROOT / "benchmarks/results/latest.json"
 PAGE = ROOT / "docs/performance.md"
 CHART = ROOT / "docs/performance.svg"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+AGAINST_BEGIN, AGAINST_END = "<!-- against: begin -->", "<!-- against: end -->"
 _COLOURS = {OURS: "#0b6e4f", "other": "#8a8f98"}
 _BAR, _LEFT, _WIDTH = 20, 390, 960
 _INK, _FONT = "#1b1f24", 'font-family="system-ui, sans-serif" font-size="12"'
@@ -51,11 +52,24 @@ def write(rows: Sequence[Row], where: dict[str, Any]) -> None:
     PAGE.write_text(f"{head}{BEGIN}\n{table(rows, where, versions)}\n{END}{tail}")
 
 
-def table(rows: Sequence[Row], where: dict[str, Any], versions: dict[str, str]) -> str:
+def write_against(rows: Sequence[Row], where: dict[str, Any], commit: str) -> None:
+    """Write what was measured against an older commit, beside the figures of all."""
+    document = {"machine": where, "against": commit, "rows": [row.as_json() for row in rows]}
+    RESULTS.parent.mkdir(exist_ok=True)
+    against = RESULTS.with_name(f"against-{commit}.json")
+    against.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    written = table(rows, where, {"czo-auth": VERSION}, chart=False)
+    page = PAGE.read_text()
+    head, _, rest = page.partition(AGAINST_BEGIN)
+    _, _, tail = rest.partition(AGAINST_END)
+    PAGE.write_text(f"{head}{AGAINST_BEGIN}\n{written}\n{AGAINST_END}{tail}")
+
+
+def table(rows: Sequence[Row], where: dict[str, Any], versions: dict[str, str], *, chart: bool = True) -> str:
     """Write the table, and what it was made on."""
+    picture = "![CPU time of one authenticated request, as a multiple of a raw ASGI hello](performance.svg)"
     lines = [
-        "![CPU time of one authenticated request, as a multiple of a raw ASGI hello](performance.svg)",
-        "",
+        *([picture, ""] if chart else []),
         "| operation | subject | database | keys | CPU µs | requests/s | figure | target | met |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]

@@ -14,25 +14,27 @@ from benchmarks.credentials_rows import UNIT, Loaded, Plan, hello, loaded, ours
 from benchmarks.measure import HELLO, OURS, Row, in_rounds
 from benchmarks.subjects import Subject, granian, running
 from czo_auth import Auth
-from tests.integrations.acting import BASE, create_key, enroll, settle_administrator, sign_in
+from tests.integrations.acting import BASE, body_of, create_key, enroll, settle_administrator, sign_in
 
 FORWARD_AUTH = "forward-auth, remembered key"
 INTROSPECTION = "introspection of a remembered key"
 EXCHANGED = "exchanged token, seen before"
 REMEMBERED = "API key, remembered"
-TARGETS = {FORWARD_AUTH: 1.6, INTROSPECTION: 2.5, EXCHANGED: 1.25, REMEMBERED: None}
+WITH_QUOTA = "API key with a quota, remembered"
+TARGETS = {FORWARD_AUTH: 1.6, INTROSPECTION: 2.5, EXCHANGED: 1.25, REMEMBERED: None, WITH_QUOTA: None}
 
 
 def rows(plan: Plan, directory: Path) -> list[Row]:
     """Measure CPU time a request as a multiple of hello, beside a remembered key in the middleware."""
     with loaded(plan.sizes[0], directory, None) as base:
-        exchanged, asker = asyncio.run(_prepared(base, directory))
+        exchanged, asker, limited = asyncio.run(_prepared(base, directory))
         api = granian("benchmarks.hosts.ours_api:app")
         env = data.environment(base.url)
         subjects = [
             hello(),
             ours(REMEMBERED, base, base.busy),
             ours(EXCHANGED, base, exchanged),
+            ours(WITH_QUOTA, base, limited),
             Subject(FORWARD_AUTH, api, env=env, tokens=base.busy, path=f"{BASE}/forward-auth"),
             Subject(INTROSPECTION, api, env=env, tokens=base.busy, path=f"{BASE}/introspect", asker=asker),
         ]
@@ -54,8 +56,8 @@ def rows(plan: Plan, directory: Path) -> list[Row]:
     ]
 
 
-async def _prepared(base: Loaded, directory: Path) -> tuple[Path, str]:
-    """Trade the busy keys for tokens, and make a key that may introspect."""
+async def _prepared(base: Loaded, directory: Path) -> tuple[Path, str, Path]:
+    """Trade the busy keys for tokens, and make a key that may introspect, and one with a quota."""
     auth = Auth(data.settings(base.url, rate_limit_enabled=False))
     await auth.start()
     try:
@@ -73,6 +75,10 @@ async def _prepared(base: Loaded, directory: Path) -> tuple[Path, str]:
             root = await enroll(client, root)
             client.cookies.clear()
             _, bearer = await create_key(client, root, scopes=["api-keys:verify"])
+            limits = {"name": "limited", "quotaMax": 10**9, "quotaPeriod": "month"}
+            made = await client.post(f"{BASE}/api-keys", json=limits, headers=root.bearer)
+            limited = body_of(made, status=201)["apiKey"]["key"]
     finally:
         await auth.stop()
-    return lines, bearer["authorization"].removeprefix("Bearer ")
+    quota_lines = data.write_lines(directory / "limited.txt", [limited])
+    return lines, bearer["authorization"].removeprefix("Bearer "), quota_lines

@@ -37,6 +37,7 @@ class Subject:
         path: What is asked.
         postgres: The database server whose CPU time counts as well.
         asker: A key that asks about the credentials, where that is what is measured.
+        root: The files that it is served from: another commit's, where that is measured.
         is_peer: Not ours: when it fails it is left out, and the rest goes on.
     """
 
@@ -47,6 +48,7 @@ class Subject:
     path: str = "/"
     postgres: PostgresServer | None = None
     asker: str | None = None
+    root: Path = ROOT
     is_peer: bool = False
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
@@ -63,12 +65,12 @@ class Subject:
     def start(self, log: Path) -> None:
         """Start, and wait until the port takes connections."""
         env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        env |= {"PYTHONPATH": str(ROOT), "BENCH_PORT": str(self.port), **self.env}
+        env |= {"PYTHONPATH": str(self.root), "BENCH_PORT": str(self.port), **self.env}
         command = [part.replace("{port}", str(self.port)) for part in self.command]
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 tethered(command, signal=signal.SIGTERM),
-                cwd=ROOT,
+                cwd=self.root,
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

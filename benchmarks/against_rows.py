@@ -1,0 +1,297 @@
+"""
+Today's commit against an older one in the same run: ``make bench BASE=0afd699``.
+
+Both are served at the same time, each by the packages that it locked, on databases with the same rows; they get load
+in turn, and each figure is today's divided by the older one's in the same round, as a median. The addresses, bodies and
+settings that are used here are the contract's, which both keep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks import data
+from benchmarks.credentials_rows import (
+    FIRST_SIGHT,
+    REMEMBERED,
+    SEEN,
+    UNCACHED,
+    Plan,
+    forgetful,
+    hello,
+    loaded,
+)
+from benchmarks.measure import OURS, Row, Series, in_rounds
+from benchmarks.older import Older
+from benchmarks.people_rows import Person, Service
+from benchmarks.subjects import Subject, granian, running
+
+CLIENTS = 32
+_TODAY = "today"
+_SIDES = (_TODAY, "older")
+_OF_TODAY = "x the older commit"
+WRITES = f"time of a durable write, {CLIENTS} clients"
+LONE_WRITE = "time of a durable write, one client"
+SLOWEST = f"p99 of a durable write, {CLIENTS} clients"
+_TARGETS = {WRITES: 0.25, LONE_WRITE: 0.77, SLOWEST: 0.5}
+
+
+@dataclass(frozen=True)
+class _Side:
+    """
+    One of the two.
+
+    Attributes:
+        root: The files that it is served from.
+        python: Its interpreter.
+    """
+
+    name: str
+    root: Path
+    python: Path
+    database: Path
+    keys: Path
+    busy: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        return data.environment(f"sqlite:///{self.database}")
+
+    def middleware(self, what: str, tokens: Path, **env: str) -> Subject:
+        """Serve hello behind the middleware."""
+        return Subject(
+            f"{what}: {self.name}",
+            granian("benchmarks.hosts.ours:app", python=self.python),
+            env={**self.env, **env},
+            tokens=tokens,
+            root=self.root,
+        )
+
+    def server(self) -> Subject:
+        """Serve the product itself."""
+        command = [str(self.python), "-m", "czo_auth", "serve", "--host", "127.0.0.1", "--port", "{port}"]
+        return Subject(f"server: {self.name}", command, env=self.env, root=self.root)
+
+
+def rows(plan: Plan, directory: Path, base: Older) -> list[Row]:
+    """Measure what both have."""
+    sides = list(_prepared(plan, directory, base))
+    return [*_credential_rows(plan, directory, sides, base), *_people_rows(plan, directory, sides, base)]
+
+
+def _prepared(plan: Plan, directory: Path, base: Older) -> Iterator[_Side]:
+    keys = plan.sizes[-1]
+    with loaded(keys, directory, None) as today:
+        ours = Path(today.url.removeprefix("sqlite:///"))
+        yield _Side(_TODAY, Path(__file__).parents[1], Path(sys.executable), ours, today.tokens, today.busy)
+    theirs = directory / "older.sqlite3"
+    side = _Side("older", base.root, base.python, theirs, today.tokens, today.busy)
+    base.migrate({"PATH": "/usr/bin:/bin", **side.env})
+    data.fill_sqlite(theirs, data.our_tables(keys, sessions=data.SAMPLE, now=data.now()))
+    yield side
+
+
+def _credential_rows(plan: Plan, directory: Path, sides: Sequence[_Side], base: Older) -> list[Row]:
+    with _services(directory, sides) as services:
+        tokens = {side.name: _access_tokens(services[side.name], directory, side) for side in sides}
+    subjects = [hello()]
+    for side in sides:
+        subjects += [
+            side.middleware(UNCACHED, side.keys, **forgetful()),
+            side.middleware(REMEMBERED, side.busy),
+            side.middleware(FIRST_SIGHT, tokens[side.name], **forgetful()),
+            side.middleware(SEEN, tokens[side.name]),
+        ]
+    with running(subjects, directory) as up:
+        series = in_rounds(up, rounds=plan.rounds, seconds=plan.seconds)
+    return [
+        _credential_row(what, series, plan.sizes[-1], base)
+        for what in (UNCACHED, REMEMBERED, FIRST_SIGHT, SEEN)
+    ]
+
+
+def _credential_row(what: str, series: dict[str, Series], keys: int, base: Older) -> Row:
+    today, before = (series[f"{what}: {side}"] for side in _SIDES)
+    return Row(
+        operation=what,
+        subject=OURS,
+        database="sqlite",
+        keys=keys,
+        cpu_us=today.cpu,
+        rps=today.rate,
+        value=today.ratio_to(before),
+        unit=_OF_TODAY,
+        note=f"against {base.commit}; CPU time",
+    )
+
+
+@contextmanager
+def _services(directory: Path, sides: Sequence[_Side]) -> Iterator[dict[str, Service]]:
+    subjects = {side.name: side.server() for side in sides}
+    with running(list(subjects.values()), directory) as up:
+        if len(up) != len(subjects):
+            raise RuntimeError("not both commits start")
+        yield {side.name: Service(subjects[side.name], side.database) for side in sides}
+
+
+def _access_tokens(service: Service, directory: Path, side: _Side) -> Path:
+    """Sign somebody in, and refresh to have several tokens; every one of them is proved by its signature."""
+    answer = _signed_in(service)
+    lines = [answer["accessToken"]]
+    while len(lines) < data.BUSY // 5:
+        answer, _ = service.post("/token/refresh", {"refreshToken": answer["refreshToken"]})
+        lines.append(answer["accessToken"])
+    return data.write_lines(directory / f"tokens-{side.name}.txt", lines)
+
+
+def _signed_in(service: Service) -> dict[str, str]:
+    person = service.newcomer()
+    answer, _ = service.post("/customer/sign-in/email", service.login(person))
+    return dict(answer)
+
+
+def _people_rows(plan: Plan, directory: Path, sides: Sequence[_Side], base: Older) -> list[Row]:
+    each = 4 if plan.rounds < 5 else 10
+    with _services(directory, sides) as services:
+        work: dict[str, dict[str, Callable[[], object]]] = {
+            side: _operations(service, each) for side, service in services.items()
+        }
+        cpu: dict[str, dict[str, list[float]]] = {
+            what: {side: [] for side in _SIDES} for what in work[_TODAY]
+        }
+        writers = {side: _Writers(service) for side, service in services.items()}
+        times: dict[str, dict[str, list[float]]] = {what: {side: [] for side in _SIDES} for what in _TARGETS}
+        for number in range(plan.rounds + 1):
+            for side, service in services.items():
+                for what, act in work[side].items():
+                    used = service.cpu_of(act) / each
+                    if number:
+                        cpu[what][side].append(used)
+                many, slowest = writers[side].write(CLIENTS, seconds=plan.seconds)
+                one, _ = writers[side].write(1, seconds=plan.seconds)
+                if number:
+                    for what, value in zip(_TARGETS, (many, one, slowest), strict=True):
+                        times[what][side].append(value)
+            print(f"  round {number}/{plan.rounds}", flush=True)
+    found = [
+        _ratio_row(what, values, base, unit_of_today=1e6, note="CPU time") for what, values in cpu.items()
+    ]
+    return [
+        *found,
+        *(
+            _ratio_row(what, times[what], base, target=target, note="wall time")
+            for what, target in _TARGETS.items()
+        ),
+    ]
+
+
+def _ratio_row(
+    what: str,
+    values: dict[str, list[float]],
+    base: Older,
+    *,
+    note: str,
+    target: float | None = None,
+    unit_of_today: float | None = None,
+) -> Row:
+    today = values[_TODAY]
+    ratios = [mine / theirs for mine, theirs in zip(today, values["older"], strict=True)]
+    return Row(
+        operation=what,
+        subject=OURS,
+        database="sqlite",
+        cpu_us=None if unit_of_today is None else statistics.median(today) * unit_of_today,
+        value=statistics.median(ratios),
+        unit=_OF_TODAY,
+        target=target,
+        note=f"against {base.commit}; {note}",
+    )
+
+
+def _operations(service: Service, each: int) -> dict[str, Callable[[], object]]:
+    """Make the work of one round: the same number of requests on either side."""
+    person = service.enrolled()
+    owner = service.newcomer()
+    chain = _signed_in(service)
+
+    def sign_ins() -> None:
+        for _ in range(each):
+            service.forget_spent_steps()
+            service.sign_in(person)
+
+    def refreshes() -> None:
+        for _ in range(each):
+            answer, _ = service.post("/token/refresh", {"refreshToken": chain["refreshToken"]})
+            chain.update(answer)
+
+    def keys() -> None:
+        made = [service.new_key(owner) for _ in range(each)]
+        for key_id in made:
+            service.call("DELETE", f"/api-keys/{key_id}", bearer=owner.token)
+
+    return {
+        "sign-in with 2FA (two requests)": sign_ins,
+        "create an API key and revoke it": keys,
+        "refresh an access token": refreshes,
+    }
+
+
+class _Writers:
+    """Clients that change the names of keys: one durable write each, with its audit record."""
+
+    def __init__(self, service: Service) -> None:
+        self._port = service.subject.port
+        self._requests = [partial(_rename, *_owner(service)) for _ in range(CLIENTS)]
+
+    def write(self, clients: int, *, seconds: float) -> tuple[float, float]:
+        """Write for a while; gives seconds a write, and the 99th percentile of a client's waiting in seconds."""
+        return asyncio.run(self._write(clients, seconds))
+
+    async def _write(self, clients: int, seconds: float) -> tuple[float, float]:
+        waits: list[float] = []
+        end = time.monotonic() + seconds
+
+        async def client(request: Callable[[int], bytes]) -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            number = time.monotonic_ns()
+            while time.monotonic() < end:
+                number += 1
+                begun = time.perf_counter()
+                writer.write(request(number))
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+                )
+                body = await reader.readexactly(int(length.partition(b":")[2]))
+                if b" 200 " not in head.split(b"\r\n", 1)[0] + b" ":
+                    raise RuntimeError(f"a write failed: {body[:200]!r}")
+                waits.append(time.perf_counter() - begun)
+            writer.close()
+
+        begun = time.perf_counter()
+        await asyncio.gather(*(client(request) for request in self._requests[:clients]))
+        taken = time.perf_counter() - begun
+        waits.sort()
+        return taken / len(waits), waits[int(len(waits) * 0.99)]
+
+
+def _owner(service: Service) -> tuple[Person, str]:
+    owner = service.newcomer()
+    return owner, service.new_key(owner)
+
+
+def _rename(owner: Person, key_id: str, number: int) -> bytes:
+    body = json.dumps({"name": f"key {number}"})
+    return (
+        f"PATCH /api/auth/api-keys/{key_id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {owner.token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()

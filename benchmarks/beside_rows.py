@@ -1,0 +1,173 @@
+"""Key checks beside other work: while others write, and while the same process enrolls, lists or is flooded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from benchmarks import data
+from benchmarks.credentials_rows import (
+    REMEMBERED,
+    UNIT,
+    Loaded,
+    Plan,
+    hello,
+    loaded,
+    ours,
+    remembering,
+)
+from benchmarks.growth import fill
+from benchmarks.hosts.writer import A_SECOND
+from benchmarks.load import Load, paced
+from benchmarks.measure import HELLO, OURS, Row, in_rounds
+from benchmarks.people_rows import BURST, Person, Service, enable_once, serving
+from benchmarks.subjects import Subject, running
+from tests.support.postgres import PostgresServer
+
+BESIDE = f"{REMEMBERED}, beside {A_SECOND} writes a second"
+FLOOD = 200
+LISTED = 10_000
+_SECONDS = 4.0
+_LIMIT = 500
+
+
+def write_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -> list[Row]:
+    """Measure a remembered key on a database that others write to, beside one that rests."""
+    with loaded(plan.sizes[-1], directory, postgres) as resting:
+        (directory / "written").mkdir()
+    with loaded(plan.sizes[-1], directory / "written", postgres) as written:
+        subjects = [
+            hello(),
+            # All 5,000: more keys than come back between two writes.
+            ours(REMEMBERED, resting, resting.tokens, **remembering(resting)),
+            ours(BESIDE, written, written.tokens, **remembering(written)),
+        ]
+        writer = Subject("writer", [sys.executable, "-m", "benchmarks.hosts.writer"], env=_env(written))
+        with running([writer], directory) as writing, running(subjects, directory) as up:
+            if not writing:
+                raise RuntimeError("the writer does not start")
+            series = in_rounds(up, rounds=plan.rounds, seconds=plan.seconds)
+    found = series[BESIDE]
+    slower = statistics.median(
+        beside / alone for beside, alone in zip(found.p99, series[REMEMBERED].p99, strict=True)
+    )
+    return [
+        Row(
+            operation=BESIDE,
+            subject=OURS,
+            database=written.database,
+            keys=written.keys,
+            cpu_us=found.cpu,
+            rps=found.rate,
+            value=found.ratio_to(series[HELLO]),
+            unit=UNIT,
+            target=1.5,
+        ),
+        Row(
+            operation=f"p99 of that, beside {A_SECOND} writes a second",
+            subject=OURS,
+            database=written.database,
+            keys=written.keys,
+            value=slower,
+            unit="x without",
+        ),
+    ]
+
+
+def _env(base: Loaded) -> dict[str, str]:
+    return data.environment(base.url)
+
+
+def rows(directory: Path, *, rounds: int) -> list[Row]:
+    """Measure the 99th percentile of key checks on one process, idle and while it does something else."""
+    with serving(directory) as service:
+        owner = service.newcomer()
+        key = service.new_credential(owner)
+        beside = _activities(service, directory, owner)
+        ratios: dict[str, list[float]] = {what: [] for what in beside}
+        idle = []
+        for _ in range(rounds):
+            for what, act in beside.items():
+                calm = asyncio.run(_checked(service, key, None))
+                busy = asyncio.run(_checked(service, key, act))
+                print(f"  {what}: {calm.p99:.1f} -> {busy.p99:.1f} ms", flush=True)
+                idle.append(calm.p99)
+                ratios[what].append(busy.p99 / calm.p99)
+    return [
+        Row(
+            operation="a key check's p99, idle",
+            subject=OURS,
+            database="sqlite",
+            value=statistics.median(idle),
+            unit="ms",
+        ),
+        *(
+            Row(
+                operation=f"a key check's p99, {what}",
+                subject=OURS,
+                database="sqlite",
+                value=statistics.median(found),
+                unit="x idle",
+                target=3,
+            )
+            for what, found in ratios.items()
+        ),
+    ]
+
+
+async def _checked(service: Service, key: str, act: Callable[[], Awaitable[object]] | None) -> Load:
+    checking = asyncio.create_task(
+        paced(service.subject.port, "/api/auth/forward-auth", key, seconds=_SECONDS)
+    )
+    if act is not None:
+        await act()
+    return await checking
+
+
+def _activities(
+    service: Service, directory: Path, owner: Person
+) -> dict[str, Callable[[], Awaitable[object]]]:
+    port = service.subject.port
+    people = [service.newcomer() for _ in range(BURST)]
+    organization = service.new_organization(owner)
+    user_id = service.user_id(owner)
+    names = [(owner, service.new_key(owner)) for _ in range(8)]
+    database = f"sqlite:///{directory / 'people.sqlite3'}"
+    fill.add_keys(database, user_id, dead=0, live=LISTED, since=1, organization_id=organization)
+
+    async def enroll() -> None:
+        await asyncio.gather(*(enable_once(port, person) for person in people))
+
+    async def list_keys() -> None:
+        path = f"/api/auth/organizations/{organization}/api-keys?limit={_LIMIT}"
+        await asyncio.gather(
+            *(paced(port, path, owner.token, seconds=_SECONDS, clients=1, pause=0) for _ in range(2))
+        )
+
+    async def flood() -> None:
+        await asyncio.gather(*(_rename(port, *names[number % len(names)], number) for number in range(FLOOD)))
+
+    return {
+        f"{BURST} enables in the same instant": enroll,
+        f"lists of {_LIMIT} of {LISTED:,} keys one after the other": list_keys,
+        f"{FLOOD} writes in the same instant": flood,
+    }
+
+
+async def _rename(port: int, owner: Person, key_id: str, number: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = json.dumps({"name": f"key {number}"})
+    writer.write(
+        (
+            f"PATCH /api/auth/api-keys/{key_id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {owner.token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        ).encode()
+    )
+    head = await reader.readuntil(b"\r\n\r\n")
+    if b" 200" not in head.split(b"\r\n", 1)[0]:
+        raise RuntimeError(head.decode())
+    writer.close()

@@ -1,0 +1,1 @@
+"""What a million people cost against a thousand: ``python -m benchmarks.growth``."""
