@@ -115,13 +115,13 @@ async def test_flows_refuse_a_key_in_process_as_well(timed: Timed) -> None:
     new = NewInvitation(email="eve@example.com", role="owner")
     for attempt in (
         auth.invitations.list(organization, context=Context(now=now).of(principal)),
-        auth.invitations.get(invitation, context=Context(now=now).of(principal)),
-        auth.invitations.list_for(context=Context(now=now).of(principal)),
+        auth.received_invitations.get(invitation, context=Context(now=now).of(principal)),
+        auth.received_invitations.list_for(context=Context(now=now).of(principal)),
         auth.invitations.invite(organization, new, **how),
         auth.invitations.cancel(invitation, **how),
-        auth.invitations.accept_by_id(invitation, **how),
-        auth.invitations.accept_by_token(sent["token"], **how),
-        auth.invitations.reject(invitation, **how),
+        auth.received_invitations.accept_by_id(invitation, **how),
+        auth.received_invitations.accept_by_token(sent["token"], **how),
+        auth.received_invitations.reject(invitation, **how),
     ):
         with pytest.raises(SessionRequired):
             await attempt
@@ -146,7 +146,7 @@ async def test_id_of_an_invitation_lets_no_unconfirmed_address_in(timed: Timed) 
     auth, now = timed.runtime, timed.clock()
     principal = await auth.authenticate.session_token(thief.token, now=now)
     with pytest.raises(EmailNotVerified):
-        await auth.invitations.accept_by_id(invitation, context=system_context(now).of(principal))
+        await auth.received_invitations.accept_by_id(invitation, context=system_context(now).of(principal))
     listed = accepted(await timed.api.get("/organizations", bearer=thief.token))
     assert listed["organizations"] == []
 

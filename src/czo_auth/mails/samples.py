@@ -89,8 +89,9 @@ def _samples(links: Links, now: datetime, language: str | None) -> dict[MailKind
         compose.compose_keys_expiring(user, keys),
         compose.compose_keys_unused(user, keys[:1]),
         compose.compose_keys_unused(user, keys),
-        compose.compose_api_key_ended(
+        compose.compose_key_changed(
             user,
+            "api_key_ended",
             by="Grace",
             name="Nightly export",
             prefix="czo_AbCd",
@@ -98,8 +99,9 @@ def _samples(links: Links, now: datetime, language: str | None) -> dict[MailKind
             what="revoked",
             at=now,
         ),
-        compose.compose_service_account_key(
+        compose.compose_key_changed(
             user,
+            "service_account_key",
             by="Grace",
             name="Deployment",
             prefix="czo_WxYz",

@@ -84,5 +84,5 @@ async def cancel(organization_id: str, invitation_id: str, call: CurrentRequest)
 @routes.add("POST", "/invitations/accept", access=ACCOUNT)
 async def accept(body: AcceptInvitationRequest, call: CurrentRequest) -> records.JoinedOrganization:
     """Accept an invitation with the token from the mail, as the user whom it was sent to."""
-    accepted = await call.runtime.invitations.accept_by_token(body.token, context=call.context)
+    accepted = await call.runtime.received_invitations.accept_by_token(body.token, context=call.context)
     return records.JoinedOrganization.of(accepted.membership)

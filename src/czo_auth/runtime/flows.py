@@ -30,6 +30,7 @@ from czo_auth.core.flows.organizations.invitations import Invitations
 from czo_auth.core.flows.organizations.manage import ManageOrganizations
 from czo_auth.core.flows.organizations.members import ManageMembers
 from czo_auth.core.flows.organizations.operate import OperateOrganizations
+from czo_auth.core.flows.organizations.received_invitations import ReceivedInvitations
 from czo_auth.core.flows.organizations.two_factor import OrganizationFactors
 from czo_auth.core.flows.passkeys.manage import ManagePasskeys
 from czo_auth.core.flows.passkeys.register import RegisterPasskey
@@ -133,6 +134,7 @@ class Flows:
         self.organization_keys = OrganizationKeys(services)
         self.operate_organizations = OperateOrganizations(services)
         self.invitations = Invitations(services)
+        self.received_invitations = ReceivedInvitations(services)
         self.administration = Administration(services)
         self.dead_letters = DeadLetters(services)
         self.manage_sinks = ManageSinks(services)

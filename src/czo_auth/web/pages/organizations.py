@@ -21,7 +21,7 @@ async def list_organizations(page: PageRequest) -> Response:
     """The caller's organizations, the invitations to them, and a form to found one."""
     call = page.call
     try:
-        received = await call.runtime.invitations.list_for(context=call.context)
+        received = await call.runtime.received_invitations.list_for(context=call.context)
     except EmailNotVerified:
         received = None
     return page.show(
@@ -166,7 +166,7 @@ async def cancel(page: PageRequest) -> Response:
 async def accept_received(page: PageRequest) -> Response:
     """Accept an invitation to the caller's own address."""
     call = page.call
-    accepted = await call.runtime.invitations.accept_by_id(page.id("id"), context=call.context)
+    accepted = await call.runtime.received_invitations.accept_by_id(page.id("id"), context=call.context)
     return page.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
 
 
@@ -174,7 +174,7 @@ async def accept_received(page: PageRequest) -> Response:
 async def decline(page: PageRequest) -> Response:
     """Decline an invitation to the caller's own address."""
     call = page.call
-    await call.runtime.invitations.reject(page.id("id"), context=call.context)
+    await call.runtime.received_invitations.reject(page.id("id"), context=call.context)
     return page.go("/organizations", done="invitation_declined")
 
 
@@ -182,7 +182,7 @@ async def decline(page: PageRequest) -> Response:
 async def accept_form(page: PageRequest) -> Response:
     """Ask whether the invitation shall be accepted; looking accepts nothing."""
     token = _token(page)
-    received = await page.call.runtime.invitations.read_by_token(token, context=page.call.context)
+    received = await page.call.runtime.received_invitations.read_by_token(token, context=page.call.context)
     return page.show("accept_invitation.html", token=token, received=received)
 
 
@@ -190,7 +190,7 @@ async def accept_form(page: PageRequest) -> Response:
 async def accept(page: PageRequest) -> Response:
     """Accept an invitation with the token from the mail."""
     call = page.call
-    accepted = await call.runtime.invitations.accept_by_token(_token(page), context=call.context)
+    accepted = await call.runtime.received_invitations.accept_by_token(_token(page), context=call.context)
     return page.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
 
 

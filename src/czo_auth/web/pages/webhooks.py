@@ -7,7 +7,7 @@ from starlette.responses import Response
 from czo_auth.core.access import ACCOUNT, ADMINISTRATION
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events.types import EVENT_TYPES
-from czo_auth.core.flows.webhooks.manage import NewWebhook, WebhookChanges
+from czo_auth.core.flows.webhooks.input import NewWebhook, WebhookChanges
 from czo_auth.core.limits import MAX_WEBHOOK_DESCRIPTION, MAX_WEBHOOK_URL
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import DELIVERY_STATUSES, ORGANIZATION_FAMILIES, Webhook, family_of

@@ -26,7 +26,8 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.flows.organizations import invitations as invitations_module
-from czo_auth.core.flows.organizations.invitations import AcceptedInvitation, NewInvitation, SentInvitation
+from czo_auth.core.flows.organizations.invitations import NewInvitation, SentInvitation
+from czo_auth.core.flows.organizations.received_invitations import AcceptedInvitation
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Invitation, Organization
 from czo_auth.core.principal import Principal
@@ -61,15 +62,15 @@ def invite(
 def accept(
     deployment: Deployment, by: Principal, token: str, *, now: datetime = NOW
 ) -> Awaitable[AcceptedInvitation]:
-    return deployment.invitations.accept_by_token(token, context=from_here(now).of(by))
+    return deployment.received_invitations.accept_by_token(token, context=from_here(now).of(by))
 
 
 def accept_by_id(deployment: Deployment, by: Principal, invitation_id: str) -> Awaitable[AcceptedInvitation]:
-    return deployment.invitations.accept_by_id(invitation_id, context=from_here(NOW).of(by))
+    return deployment.received_invitations.accept_by_id(invitation_id, context=from_here(NOW).of(by))
 
 
 def reject(deployment: Deployment, by: Principal, invitation_id: str) -> Awaitable[Invitation]:
-    return deployment.invitations.reject(invitation_id, context=from_here(NOW).of(by))
+    return deployment.received_invitations.reject(invitation_id, context=from_here(NOW).of(by))
 
 
 def cancel(
@@ -355,7 +356,7 @@ async def test_only_the_invited_address_may_answer(deployment: Deployment) -> No
     with pytest.raises(NotTheRecipient):
         await reject(deployment, eve, sent.invitation.id)
     with pytest.raises(NotTheRecipient):
-        await deployment.invitations.get(sent.invitation.id, context=Context(now=NOW).of(eve))
+        await deployment.received_invitations.get(sent.invitation.id, context=Context(now=NOW).of(eve))
 
     assert await deployment.role_of(acme, eve) is None
     await accept(deployment, await deployment.person("bob"), sent.token)
@@ -384,7 +385,9 @@ async def test_invitation_lives_48_hours(deployment: Deployment) -> None:
     with pytest.raises(InvitationNotFound):
         await accept(deployment, bob, sent.token, now=NOW + LIFETIME)
     with pytest.raises(InvitationNotFound):
-        await deployment.invitations.get(sent.invitation.id, context=Context(now=NOW + LIFETIME).of(bob))
+        await deployment.received_invitations.get(
+            sent.invitation.id, context=Context(now=NOW + LIFETIME).of(bob)
+        )
     await accept(deployment, bob, sent.token, now=NOW + LIFETIME - MILLISECOND)
 
 
@@ -403,7 +406,7 @@ async def test_invitation_dies_with_its_inviters_right_to_send_it(deployment: De
     acme = await deployment.organization(ada)
     inviter = await deployment.member(acme, "inv", "owner")
     sent = await invite(deployment, inviter, acme, role="owner")
-    await deployment.invitations.get(sent.invitation.id, context=Context(now=NOW).of(bob))
+    await deployment.received_invitations.get(sent.invitation.id, context=Context(now=NOW).of(bob))
 
     if fate == "banned":
         await deployment.ban(inviter)
@@ -416,10 +419,10 @@ async def test_invitation_dies_with_its_inviters_right_to_send_it(deployment: De
         accept(deployment, bob, sent.token),
         accept_by_id(deployment, bob, sent.invitation.id),
         reject(deployment, bob, sent.invitation.id),
-        deployment.invitations.get(sent.invitation.id, context=Context(now=NOW).of(bob)),
+        deployment.received_invitations.get(sent.invitation.id, context=Context(now=NOW).of(bob)),
     ):
         assert await outcome(act) == InvitationNotFound.__name__
-    assert await deployment.invitations.list_for(context=Context(now=NOW).of(bob)) == []
+    assert await deployment.received_invitations.list_for(context=Context(now=NOW).of(bob)) == []
     assert await deployment.role_of(acme, bob) is None
 
     again = await invite(deployment, ada, acme, role="owner")
@@ -511,14 +514,14 @@ async def test_invited_person_sees_who_invites_where(deployment: Deployment) -> 
     acme = await deployment.organization(ada)
     sent = await invite(deployment, ada, acme)
 
-    received = await deployment.invitations.get(sent.invitation.id, context=Context(now=NOW).of(bob))
+    received = await deployment.received_invitations.get(sent.invitation.id, context=Context(now=NOW).of(bob))
 
     assert received.invitation == sent.invitation
     assert received.organization == acme
     assert received.inviter.user_id == ada.user_id
     for invitation_id in (new_id(NOW), "not-an-id"):
         with pytest.raises(InvitationNotFound):
-            await deployment.invitations.get(invitation_id, context=Context(now=NOW).of(bob))
+            await deployment.received_invitations.get(invitation_id, context=Context(now=NOW).of(bob))
 
 
 async def test_rejected_invitation_is_dead(deployment: Deployment) -> None:
@@ -546,7 +549,7 @@ async def test_whoever_did_not_confirm_an_address_cannot_list_what_was_sent_ther
     sent = await invite(deployment, ada, acme, "carol@example.com")
 
     with pytest.raises(EmailNotVerified):
-        await deployment.invitations.list_for(context=Context(now=NOW).of(squatter))
-    (received,) = await deployment.invitations.list_for(context=Context(now=NOW).of(carol))
+        await deployment.received_invitations.list_for(context=Context(now=NOW).of(squatter))
+    (received,) = await deployment.received_invitations.list_for(context=Context(now=NOW).of(carol))
     assert received.invitation == sent.invitation
-    assert await deployment.invitations.list_for(context=Context(now=NOW + LIFETIME).of(carol)) == []
+    assert await deployment.received_invitations.list_for(context=Context(now=NOW + LIFETIME).of(carol)) == []

@@ -1,29 +1,22 @@
-"""Invitations to organizations: sent, listed, withdrawn by members; accepted or rejected by whom they were sent to."""
+"""Invitations as members of an organization handle them: sent, listed and withdrawn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from czo_auth.core.budgets import Budget, spend
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AlreadyInvited,
     AlreadyMember,
-    EmailNotVerified,
-    InvalidToken,
     InvitationLimitReached,
-    InvitationNotFound,
-    MemberLimitReached,
-    NotTheRecipient,
     RoleAboveOwn,
     UnknownInvitation,
     UnknownOrganization,
     UnknownRole,
 )
-from czo_auth.core.events import types
-from czo_auth.core.events.types import INVITATION_CANCELED, INVITATION_REJECTED, INVITATION_SENT, AuditEvent
+from czo_auth.core.events.types import INVITATION_CANCELED, INVITATION_SENT
+from czo_auth.core.flows.organizations.inviter import find_inviter
 from czo_auth.core.flows.organizations.membership import (
     Membership,
     lock_organization,
@@ -31,28 +24,22 @@ from czo_auth.core.flows.organizations.membership import (
     require_session,
     see_invitations,
     see_organization,
-    session_of,
 )
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.limits import (
-    DEFAULT_PAGE,
     MAX_INVITATIONS_A_DAY,
     MAX_INVITATIONS_UNCONFIRMED,
-    MAX_MEMBERS,
     MAX_PENDING_INVITATIONS,
 )
 from czo_auth.core.mail_drafts import compose_invitation
 from czo_auth.core.organizations import roles
-from czo_auth.core.organizations.organization import Invitation, Member, Organization
+from czo_auth.core.organizations.organization import Invitation
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email, deliverable_email
-from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
-
-FindInvitation = Callable[[Transaction], Invitation | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,36 +64,17 @@ class SentInvitation:
     token: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedInvitation:
-    """An invitation as the invited person sees it."""
-
-    invitation: Invitation
-    organization: Organization
-    inviter: Member
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedInvitation:
-    """What came of an invitation."""
-
-    invitation: Invitation
-    membership: Membership
-
-
 class Invitations:
     """
-    Lets members in.
+    Sends, lists and withdraws invitations.
 
-    An invitation lives as long as its inviter could send it again: one who was banned, left or was demoted takes it
-    along. Sending or answering one locks the organization's row, so that it is answered once, by its rules of
-    that moment.
+    An invitation lives as long as its inviter could send it again. If the inviter is banned, leaves or is demoted, it
+    dies. Sending one locks the organization's row.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    # --- for members -------------------------------------------------------------------------------------------------
     async def check_inviter(self, organization_id: str, role: str, *, context: Context) -> None:
         """
         Refuse unless the caller may invite somebody as *role* now; makes nothing.
@@ -189,7 +157,7 @@ class Invitations:
             raise AlreadyMember
         pending = tx.organizations.find_pending_invitation(organization_id, email, now=tx.now)
         if pending is not None:
-            if _find_inviter(tx, pending) is not None:
+            if find_inviter(tx, pending) is not None:
                 if not new.resends:
                     raise AlreadyInvited
                 if held.stands_below(pending.role):
@@ -262,140 +230,7 @@ class Invitations:
         except UnknownOrganization:
             raise UnknownInvitation from None
 
-    # --- for the invited ---------------------------------------------------------------------------------------------
-    async def get(self, invitation_id: str, *, context: Context) -> ReceivedInvitation:
-        """
-        Read an invitation that was sent to the caller's confirmed address.
 
-        Raises:
-            InvitationNotFound: Unknown or dead.
-            NotTheRecipient: It was sent to somebody else.
-            EmailNotVerified: The address was not confirmed: the id proves no mailbox.
-        """
-        principal = context.caller
-        require_session(principal)
-
-        def read_received(tx: Transaction) -> ReceivedInvitation:
-            received = _live(tx, _by_id(invitation_id)(tx))
-            _check_verified(_check_recipient(tx.users.find(principal.require_user()), received.invitation))
-            return received
-
-        return await self._services.transactions.read(read_received, context)
-
-    async def list_for(self, *, context: Context) -> Sequence[ReceivedInvitation]:
-        """
-        List the live invitations to the caller's address, newest first, at most `DEFAULT_PAGE` of them.
-
-        Listing needs no token, so the address has to be the caller's own beyond doubt.
-
-        Raises:
-            EmailNotVerified: The address was not confirmed.
-        """
-        principal = context.caller
-        require_session(principal)
-
-        def read_received(tx: Transaction) -> Sequence[ReceivedInvitation]:
-            user = tx.users.find(principal.require_user())
-            if user is None:
-                raise InvalidToken
-            _check_verified(user)
-            found = tx.organizations.list_invitations_for(user.email, limit=DEFAULT_PAGE, now=context.now)
-            received = (_find_live(tx, invitation) for invitation in found)
-            return [each for each in received if each is not None]
-
-        return await self._services.transactions.read(read_received, context)
-
-    async def read_by_token(self, token: str, *, context: Context) -> ReceivedInvitation:
-        """
-        Read the invitation that *token* was mailed for, without accepting it.
-
-        Raises:
-            InvitationNotFound: Used, expired, withdrawn, unknown, or its inviter may not invite any more.
-            NotTheRecipient: It was sent to somebody else.
-        """
-        principal = context.caller
-        require_session(principal)
-        if not tokens.is_well_formed(token, tokens.INVITATION):
-            raise InvitationNotFound
-        digest = tokens.digest(token)
-
-        def read_received(tx: Transaction) -> ReceivedInvitation:
-            received = _live(tx, tx.organizations.find_invitation_by_digest(digest))
-            _check_recipient(tx.users.find(principal.require_user()), received.invitation)
-            return received
-
-        return await self._services.transactions.read(read_received, context)
-
-    async def accept_by_token(self, token: str, *, context: Context) -> AcceptedInvitation:
-        """
-        Accept the invitation that *token* was mailed for.
-
-        Raises:
-            InvitationNotFound: Used, expired, withdrawn, unknown, or its inviter may not invite any more.
-            NotTheRecipient: It was sent to somebody else.
-            AlreadyMember, MemberLimitReached: By what there is.
-        """
-        principal = context.caller
-        require_session(principal)
-        if not tokens.is_well_formed(token, tokens.INVITATION):
-            raise InvitationNotFound
-        digest = tokens.digest(token)
-        return await self._services.transactions.run(
-            lambda tx: _accept(tx, principal, lambda tx: tx.organizations.find_invitation_by_digest(digest)),
-            context,
-        )
-
-    async def accept_by_id(self, invitation_id: str, *, context: Context) -> AcceptedInvitation:
-        """
-        Accept an invitation by its id, as better-auth's client does; the organization becomes the active one.
-
-        An id is no secret: lists, audit records and events hold it. So the address has to be the caller's own beyond
-        doubt, which only the token of the mail proves by itself.
-
-        Raises:
-            InvitationNotFound, NotTheRecipient, AlreadyMember, MemberLimitReached: As ``accept_by_token``.
-            EmailNotVerified: The address was not confirmed.
-        """
-        principal = context.caller
-        require_session(principal)
-
-        def accept_invitation(tx: Transaction) -> AcceptedInvitation:
-            accepted = _accept(tx, principal, _by_id(invitation_id), needs_verified=True)
-            tx.sessions.set_organization(session_of(principal), accepted.invitation.organization_id)
-            return accepted
-
-        return await self._services.transactions.run(accept_invitation, context)
-
-    async def reject(self, invitation_id: str, *, context: Context) -> Invitation:
-        """
-        Reject an invitation by its id. Declining gives nothing, so the address need not be confirmed.
-
-        Raises:
-            InvitationNotFound: Unknown or dead.
-            NotTheRecipient: It was sent to somebody else.
-        """
-        principal = context.caller
-        require_session(principal)
-
-        def reject_invitation(tx: Transaction) -> Invitation:
-            received = _hold(tx, _by_id(invitation_id))
-            invitation = received.invitation
-            user = _check_recipient(tx.users.lock(principal.require_user()), invitation)
-            if not tx.organizations.close_invitation(invitation.id, status="rejected", now=tx.now):
-                raise InvitationNotFound
-            audit_event = AuditEvent(
-                action=INVITATION_REJECTED,
-                user_id=user.id,
-                organization_id=invitation.organization_id,
-                details={"invitationId": invitation.id, "role": invitation.role},
-            )
-            tx.record(audit_event)
-            return replace(invitation, status="rejected")
-
-        return await self._services.transactions.run(reject_invitation, context)
-
-
-# --- steps -----------------------------------------------------------------------------------------------------------
 def _check_inviter(seen: Membership, role: str) -> None:
     seen.require("invitation:create")
     if seen.stands_below(role):
@@ -415,92 +250,6 @@ def _spend_invitation(tx: Transaction, inviter_id: str, organization_id: str) ->
     spend(tx, Budget(name=f"invitations/{inviter_id}", limit=limit))
     of_all = Budget(name=f"invitations/of/{organization_id}", limit=2 * MAX_INVITATIONS_A_DAY)
     spend(tx, of_all)
-
-
-def _accept(
-    tx: Transaction, principal: Principal, find: FindInvitation, *, needs_verified: bool = False
-) -> AcceptedInvitation:
-    received = _hold(tx, find)
-    invitation = received.invitation
-    user = _check_recipient(tx.users.lock(principal.require_user()), invitation)
-    if needs_verified:
-        _check_verified(user)
-    if not tx.organizations.close_invitation(invitation.id, status="accepted", now=tx.now):
-        raise InvitationNotFound
-    if tx.organizations.count_members(invitation.organization_id) >= MAX_MEMBERS:
-        raise MemberLimitReached
-    added = tx.organizations.add_member(
-        new_id(tx.now),
-        organization_id=invitation.organization_id,
-        user_id=user.id,
-        role=invitation.role,
-        now=tx.now,
-    )
-    if not added:
-        raise AlreadyMember
-    tx.factor_rules.apply(invitation.organization_id, user_id=user.id)
-    membership = see_organization(tx, principal, invitation.organization_id, admits_due=True)
-    details = {"role": invitation.role, "invitationId": invitation.id}
-    record(tx, types.MEMBER_ADDED, membership.member, details=details)
-    return AcceptedInvitation(invitation=replace(invitation, status="accepted"), membership=membership)
-
-
-def _by_id(invitation_id: str) -> FindInvitation:
-    return lambda tx: tx.organizations.find_invitation(invitation_id)
-
-
-def _hold(tx: Transaction, find: FindInvitation) -> ReceivedInvitation:
-    """Find a live invitation and hold its organization; what it was before that was held does not count."""
-    found = find(tx)
-    if found is not None:
-        tx.organizations.lock(found.organization_id)
-    return _live(tx, find(tx))
-
-
-def _live(tx: Transaction, invitation: Invitation | None) -> ReceivedInvitation:
-    received = _find_live(tx, invitation) if invitation is not None else None
-    if received is None:
-        raise InvitationNotFound
-    return received
-
-
-def _find_live(tx: Transaction, invitation: Invitation) -> ReceivedInvitation | None:
-    """Find what belongs to an invitation that can still be answered; None when it is dead."""
-    if not _is_pending(invitation, now=tx.now):
-        return None
-    organization = tx.organizations.find(invitation.organization_id)
-    inviter = _find_inviter(tx, invitation)
-    if organization is None or inviter is None:
-        return None
-    return ReceivedInvitation(invitation=invitation, organization=organization, inviter=inviter)
-
-
-def _is_pending(invitation: Invitation, *, now: datetime) -> bool:
-    return invitation.status == "pending" and invitation.expires_at > now
-
-
-def _find_inviter(tx: Transaction, invitation: Invitation) -> Member | None:
-    """Find the inviter as a member who could send this invitation now; None when it died with the right to."""
-    member = tx.organizations.find_member(invitation.organization_id, invitation.inviter_id)
-    if member is None or not roles.may(member.role, "invitation:create"):
-        return None
-    if roles.outranks(member.role, invitation.role):
-        return None
-    inviter = tx.users.find(invitation.inviter_id)
-    return member if inviter is not None and inviter.banned_at is None else None
-
-
-def _check_recipient(user: User | None, invitation: Invitation) -> User:
-    if user is None or user.banned_at is not None:
-        raise InvalidToken
-    if user.email != invitation.email:
-        raise NotTheRecipient
-    return user
-
-
-def _check_verified(user: User) -> None:
-    if not user.email_verified:
-        raise EmailNotVerified
 
 
 def _cancel(tx: Transaction, held: Membership, invitation: Invitation) -> bool:

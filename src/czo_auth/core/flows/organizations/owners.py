@@ -13,8 +13,8 @@ from czo_auth.core.mail_drafts import (
     MAX_MADE_KEYS,
     KeyEnding,
     MadeKey,
+    compose_key_changed,
     compose_keys_made_by,
-    compose_service_account_key,
 )
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.transaction import Transaction
@@ -72,8 +72,9 @@ def tell_of_changed_key(
     """
     actor = None if by is None else tx.users.find(by)
     return [
-        compose_service_account_key(
+        compose_key_changed(
             owner,
+            "service_account_key",
             by="czo-auth" if actor is None else actor.name,
             name=key.name,
             prefix=key.prefix,

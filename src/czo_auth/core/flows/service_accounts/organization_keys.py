@@ -38,7 +38,7 @@ from czo_auth.core.flows.service_accounts.keys import (
 from czo_auth.core.flows.service_accounts.manage import NO_PROOF
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import MailDraft
-from czo_auth.core.mail_drafts import KeyEnding, compose_api_key_ended
+from czo_auth.core.mail_drafts import KeyEnding, compose_key_changed
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
 from czo_auth.core.transaction import Transaction
@@ -290,8 +290,9 @@ def _told(
     actor = None if by is None else tx.users.find(by)
     if owner is None or key.user_id == by:
         return []
-    mail = compose_api_key_ended(
+    mail = compose_key_changed(
         owner,
+        "api_key_ended",
         by="czo-auth" if actor is None else actor.name,
         name=key.name,
         prefix=key.prefix,

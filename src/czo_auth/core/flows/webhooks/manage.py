@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,10 +23,17 @@ from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.organizations.membership import lock_organization, see_organization
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
+from czo_auth.core.flows.webhooks.input import (
+    NewWebhook,
+    WebhookChanges,
+    apply_changes,
+    check_not_null,
+    checked_description,
+    checked_patterns,
+    number_of,
+)
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.limits import (
-    MAX_WEBHOOK_DESCRIPTION,
-    MAX_WEBHOOK_PATTERNS,
     MAX_WEBHOOK_SECRETS,
     MAX_WEBHOOKS,
 )
@@ -41,7 +47,6 @@ from czo_auth.core.webhooks.webhook import (
     DeliveryStatus,
     Webhook,
     WebhookSecret,
-    is_pattern,
 )
 from czo_auth.crypto import webhook_signatures
 from czo_auth.crypto.sealing import OpenError
@@ -60,26 +65,6 @@ class Proof:
 
 
 NO_PROOF: Final = Proof()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewWebhook:
-    """What its owner says about an endpoint to be made."""
-
-    url: str
-    events: Sequence[str]
-    description: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookChanges:
-    """What its owner changes on an endpoint; *given* names the fields that were sent."""
-
-    given: frozenset[str]
-    url: str | None = None
-    events: Sequence[str] | None = None
-    description: str | None = None
-    enabled: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +143,7 @@ class ManageWebhooks:
             NotFound, Forbidden: As `get`.
         """
 
-        principal, before = context.caller, _number_of(query.cursor)
+        principal, before = context.caller, number_of(query.cursor)
 
         def read(tx: Transaction) -> Page[Delivery]:
             _check_owner(tx, principal, organization_id)
@@ -196,8 +181,8 @@ class ManageWebhooks:
             id=new_id(context.now),
             organization_id=organization_id,
             url=new.url,
-            events=_checked_patterns(new.events),
-            description=_checked_description(new.description),
+            events=checked_patterns(new.events),
+            description=checked_description(new.description),
             enabled=True,
             disabled_reason=None,
             failing_since=None,
@@ -238,11 +223,11 @@ class ManageWebhooks:
             NotFound, Forbidden, ReauthenticationRequired, ValidationFailed: As `create`.
         """
         principal = context.caller
-        _check_not_null(changes)
+        check_not_null(changes)
 
         def change(tx: Transaction) -> Webhook:
             present = _known(tx, webhook_id, organization_id)
-            changed = _apply(present, changes)
+            changed = apply_changes(present, changes)
             if "url" in changes.given:
                 self._check_url(changed)
             if changed == present:
@@ -447,55 +432,6 @@ def _known(tx: Transaction, webhook_id: str, organization_id: str | None) -> Web
     if found is None:
         raise NotFound
     return found
-
-
-def _number_of(cursor: str | None) -> int | None:
-    """Read the cursor of a page of deliveries."""
-    if cursor is None:
-        return None
-    if not re.fullmatch(r"[1-9][0-9]{0,17}", cursor):
-        raise ValidationFailed(details=(("cursor", "This is not the cursor of a page before."),))
-    return int(cursor)
-
-
-def _checked_patterns(events: Sequence[str]) -> tuple[str, ...]:
-    patterns = tuple(dict.fromkeys(events))
-    if not 1 <= len(patterns) <= MAX_WEBHOOK_PATTERNS:
-        raise ValidationFailed(
-            details=(("events", f"Name 1 to {MAX_WEBHOOK_PATTERNS} types or groups of events."),)
-        )
-    if not all(map(is_pattern, patterns)):
-        raise ValidationFailed(details=(("events", "There is no such type or group of events."),))
-    return patterns
-
-
-def _checked_description(description: str | None) -> str | None:
-    if description is not None and len(description) > MAX_WEBHOOK_DESCRIPTION:
-        raise ValidationFailed(details=(("description", f"At most {MAX_WEBHOOK_DESCRIPTION} characters."),))
-    return description
-
-
-def _check_not_null(changes: WebhookChanges) -> None:
-    for name, value in (("url", changes.url), ("events", changes.events), ("enabled", changes.enabled)):
-        if name in changes.given and value is None:
-            raise ValidationFailed(details=((name, "This must not be null."),))
-
-
-def _apply(webhook: Webhook, changes: WebhookChanges) -> Webhook:
-    given = changes.given
-    changed = webhook
-    if "url" in given and changes.url is not None:
-        # Failures of the old address say nothing about the new one.
-        changed = replace(changed, url=changes.url)
-        if changed.url != webhook.url:
-            changed = replace(changed, failing_since=None, dead_since=None)
-    if "events" in given and changes.events is not None:
-        changed = replace(changed, events=_checked_patterns(changes.events))
-    if "description" in given:
-        changed = replace(changed, description=_checked_description(changes.description))
-    if "enabled" in given and changes.enabled is not None:
-        changed = replace(changed, enabled=changes.enabled)
-    return changed
 
 
 def _record(

@@ -1,0 +1,72 @@
+"""What a flow asks to be mailed, one function for each kind."""
+
+from czo_auth.core.mail_drafts.accounts import (
+    Ended,
+    compose_account_created,
+    compose_account_deleted,
+    compose_account_exported,
+    compose_account_secured,
+    compose_address_proved,
+    compose_email_change,
+    compose_email_change_notice,
+    compose_email_change_taken,
+    compose_email_change_taken_back,
+    compose_password_reset,
+    compose_verification,
+)
+from czo_auth.core.mail_drafts.api_keys import (
+    MAX_MADE_KEYS,
+    EndingKey,
+    KeyEnding,
+    MadeKey,
+    compose_api_key_leaked,
+    compose_key_changed,
+    compose_keys_expiring,
+    compose_keys_made_by,
+    compose_keys_unused,
+)
+from czo_auth.core.mail_drafts.factors import (
+    compose_two_factor_due,
+    compose_two_factor_due_by_type,
+    compose_two_factor_exempt,
+    compose_two_factor_renewal,
+    compose_two_factor_reset,
+    compose_two_factor_reset_asked,
+    compose_two_factor_reset_cancelled,
+)
+from czo_auth.core.mail_drafts.notices import compose_notice
+from czo_auth.core.mail_drafts.organizations import compose_invitation, compose_webhook_switched_off
+
+__all__ = [
+    "MAX_MADE_KEYS",
+    "Ended",
+    "EndingKey",
+    "KeyEnding",
+    "MadeKey",
+    "compose_account_created",
+    "compose_account_deleted",
+    "compose_account_exported",
+    "compose_account_secured",
+    "compose_address_proved",
+    "compose_api_key_leaked",
+    "compose_email_change",
+    "compose_email_change_notice",
+    "compose_email_change_taken",
+    "compose_email_change_taken_back",
+    "compose_invitation",
+    "compose_key_changed",
+    "compose_keys_expiring",
+    "compose_keys_made_by",
+    "compose_keys_unused",
+    "compose_notice",
+    "compose_password_reset",
+    "compose_two_factor_due",
+    "compose_two_factor_due_by_type",
+    "compose_two_factor_exempt",
+    "compose_two_factor_renewal",
+    "compose_two_factor_reset",
+    "compose_two_factor_reset_asked",
+    "compose_two_factor_reset_cancelled",
+    "compose_verification",
+    "compose_webhook_switched_off",
+]

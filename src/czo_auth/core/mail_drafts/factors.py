@@ -1,0 +1,74 @@
+"""Mails about second factors: resets, deadlines and exemptions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from czo_auth.core.mail import Links, MailDraft
+from czo_auth.core.mail_drafts.compose import compose, quoted_name
+from czo_auth.core.users.user import User
+
+
+def compose_two_factor_reset(to: User | str, *, at: datetime, language: str | None = None) -> MailDraft:
+    """Compose the notice that an administrator switched a user's second factor off."""
+    return compose(to, "two_factor_reset", language=language, at=at)
+
+
+def compose_two_factor_reset_asked(
+    to: User | str,
+    *,
+    token: str,
+    links: Links,
+    at: datetime,
+    due_at: datetime,
+    language: str | None = None,
+) -> MailDraft:
+    """
+    Compose the warning that a user's second factor will be switched off at *due_at*, with the link that cancels it.
+
+    The administrator's reason stays out: it is not written for the user, whom somebody may be trying to deceive.
+    """
+    return compose(
+        to,
+        "two_factor_reset_asked",
+        language=language,
+        token=token,
+        link=links.to_page(links.cancel_reset, token),
+        at=at,
+        due_at=due_at,
+    )
+
+
+def compose_two_factor_reset_cancelled(
+    to: User | str, *, asked_at: datetime, at: datetime, language: str | None = None
+) -> MailDraft:
+    """Compose the notice that the reset that was asked for at *asked_at* will not happen."""
+    return compose(to, "two_factor_reset_cancelled", language=language, asked_at=asked_at, at=at)
+
+
+def compose_two_factor_due(
+    to: User | str, *, organization: str, due_at: datetime, language: str | None = None
+) -> MailDraft:
+    """Compose the reminder that an organization refuses its members without a second factor soon."""
+    return compose(to, "two_factor_due", language=language, organization=quoted_name(organization), at=due_at)
+
+
+def compose_two_factor_due_by_type(
+    to: User | str, *, due_at: datetime, language: str | None = None
+) -> MailDraft:
+    """Compose the reminder that an account can do nothing but enroll a second factor soon."""
+    return compose(to, "two_factor_due_by_type", language=language, at=due_at)
+
+
+def compose_two_factor_renewal(to: User | str, *, due_at: datetime, language: str | None = None) -> MailDraft:
+    """Compose the reminder that an account can do nothing but enroll its authenticator app again soon."""
+    return compose(to, "two_factor_renewal", language=language, at=due_at)
+
+
+def compose_two_factor_exempt(
+    to: User | str, *, organization: str, until: datetime, language: str | None = None
+) -> MailDraft:
+    """Compose the notice that an owner exempted the reader from two factors until a time, or ended that."""
+    return compose(
+        to, "two_factor_exempt", language=language, organization=quoted_name(organization), at=until
+    )

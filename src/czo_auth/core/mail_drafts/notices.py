@@ -1,0 +1,39 @@
+"""The notice that something was done with an account."""
+
+from __future__ import annotations
+
+from czo_auth.core.mail import MailDraft, MailKind, MailOrigin, MailValue, Phrase
+from czo_auth.core.mail_drafts.compose import quoted_name
+from czo_auth.core.users.not_me import NOT_ME_LIFETIME
+from czo_auth.core.users.user import User
+
+
+def compose_notice(
+    user: User,
+    kind: MailKind,
+    *,
+    origin: MailOrigin,
+    not_me: str | None,
+    **values: MailValue | None,
+) -> MailDraft:
+    """
+    Compose what tells a user that something was done with their account, from where, and what to do if it was not them.
+
+    Args:
+        not_me: The link "this was not me"; None leaves it out.
+        values: What the text of the kind puts in; a name that somebody chose is quoted, and None is "no name".
+    """
+    return MailDraft(
+        to=user.mail_address,
+        kind=kind,
+        language=user.language,
+        values={name: _quotable(value) for name, value in values.items()},
+        origin=origin,
+        not_me=None if not_me is None else (not_me, NOT_ME_LIFETIME),
+    )
+
+
+def _quotable(value: MailValue | None) -> MailValue:
+    if value is None:
+        return Phrase("no_name")
+    return quoted_name(value) if isinstance(value, str) else value
