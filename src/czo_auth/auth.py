@@ -137,7 +137,7 @@ class Auth(Runtime):
 
         Raises:
             UserRequired: It is the API key of a service account.
-            InvalidToken, InvalidApiKey: It is none of ours, expired or revoked.
+            InvalidToken, InvalidApiKey: It is not valid of ours, expired or revoked.
             TwoFactorSetupRequired: Its user has to turn two factors on first.
             IpAddressNotAllowed, ApiKeyRateLimited: The key may not be used from there, or not so often.
             StorageUnavailable: The database does not answer.
@@ -191,7 +191,7 @@ class Auth(Runtime):
             name: What people are shown.
 
         Raises:
-            ValueError: *resource* is no absolute URL, or a scope has another form than ``resource:action``.
+            ValueError: *resource* is not an absolute URL, or a scope has another form than ``resource:action``.
         """
         from czo_auth.asgi.protected_resource import ProtectedResource
 

@@ -42,7 +42,7 @@ def is_installed(extra: str) -> bool:
 
 def require_extra(extra: str, feature: str) -> None:
     """
-    Refuse to go on without *extra*.
+    Refuse to continue without *extra*.
 
     Args:
         feature: What needs it, as the subject of the sentence: a setting, a command or a name.

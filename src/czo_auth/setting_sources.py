@@ -53,7 +53,7 @@ class Files(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        # As pydantic-settings reads the environment: in any case, and an empty value is none.
+        # As pydantic-settings reads the environment: in any case, and an empty value is not one.
         environment = {name.upper(): value for name, value in os.environ.items() if value.strip()}
         refuse_unknown(environment, self.settings_cls.model_fields, self._names)
         found = {}
@@ -113,7 +113,7 @@ def refuse_unknown(
     environment: Iterable[str], fields: Mapping[str, FieldInfo], from_files: Iterable[str]
 ) -> None:
     """
-    Refuse a variable that begins like ours and is none: it is misspelled, and would be ignored.
+    Refuse a variable that begins like ours and is not one: it is misspelled, and would be ignored.
 
     Raises:
         WrongSetting: There is one; the sentence names the nearest that exists.

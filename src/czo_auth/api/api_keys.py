@@ -48,7 +48,7 @@ class ApiKeys(Acting):
 
         Raises:
             NotFound: There is no such user.
-            ValidationFailed, LifetimeTooLong: By the name, the expiry, the scopes, the addresses or the quota.
+            ValidationFailed, LifetimeTooLong: Invalid name, the expiry, the scopes, the addresses or the quota.
             NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not.
             ApiKeyLimitReached, RateLimited: The user has, or made today, as many as are allowed.
         """
@@ -73,7 +73,7 @@ class ApiKeys(Acting):
         Return a key by id.
 
         Raises:
-            NotFound: There is none, or it was revoked.
+            NotFound: It does not exist, or it was revoked.
         """
         runtime = await self._started()
         return await runtime.administration.get_api_key(key_id)
@@ -108,7 +108,7 @@ class ApiKeys(Acting):
 
         Raises:
             NotFound: There is no such user.
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         user = await self._user(user_id)
         return await list_keys_of(
@@ -126,7 +126,7 @@ class ApiKeys(Acting):
         Replace a key, a user's or a service account's, by one with the same rights; the old one goes on for *overlap*.
 
         Raises:
-            NotFound: There is none, or it was revoked.
+            NotFound: It does not exist, or it was revoked.
             ApiKeyAlreadyRotated, ValidationFailed: It was rotated before, or *overlap* is longer than a day.
         """
         key = await self.get(key_id)
@@ -145,10 +145,10 @@ class ApiKeys(Acting):
 
     async def revoke(self, key_id: str, *, by: Principal | None = None) -> None:
         """
-        End a key at once, no matter who owns it.
+        End a key at once, regardless of who owns it.
 
         Raises:
-            NotFound: There is none, or it was revoked.
+            NotFound: It does not exist, or it was revoked.
         """
         runtime = await self._started()
         await runtime.administration.revoke_api_key(key_id, context=context_of(by, now=runtime.now()))

@@ -33,7 +33,8 @@ class Organizations(Acting):
 
         Raises:
             NotFound: There is no such user.
-            ValidationFailed, SlugTaken, OrganizationLimitReached: By the input and what there is.
+            ValidationFailed, SlugTaken, OrganizationLimitReached: The input is not valid, or conflicts with existing
+                data.
         """
         runtime = await self._started()
         return await runtime.operate_organizations.create(
@@ -45,7 +46,7 @@ class Organizations(Acting):
         Return an organization.
 
         Raises:
-            UnknownOrganization: There is none.
+            UnknownOrganization: It does not exist.
         """
         runtime = await self._started()
         return await runtime.operate_organizations.get(organization_id)
@@ -58,7 +59,7 @@ class Organizations(Acting):
 
         Raises:
             UnknownOrganization: There is no such organization.
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         runtime = await self._started()
         return await runtime.operate_organizations.list_members(
@@ -78,7 +79,7 @@ class Organizations(Acting):
 
         Raises:
             UnknownRole, UnknownOrganization, NotFound: There is no such role, organization or user.
-            AlreadyMember, MemberLimitReached: By what there is.
+            AlreadyMember, MemberLimitReached: The current state does not allow it.
         """
         runtime = await self._started()
         return await runtime.operate_organizations.add_member(

@@ -43,8 +43,8 @@ class ServiceAccounts(Acting):
             by: For whom the host acts, for the audit log.
 
         Raises:
-            UnknownOrganization: There is none with this id.
-            ValidationFailed: By name, description or scopes.
+            UnknownOrganization: No such id.
+            ValidationFailed: Invalid name, description or scopes.
             InsufficientScope: No service account may have one of the scopes.
             ServiceAccountLimitReached, RateLimited: The organization has, or made today, as many as are allowed.
         """
@@ -61,8 +61,8 @@ class ServiceAccounts(Acting):
         List the service accounts of an organization, newest first.
 
         Raises:
-            UnknownOrganization: There is none with this id.
-            ValidationFailed: By the cursor.
+            UnknownOrganization: No such id.
+            ValidationFailed: The cursor is not valid.
         """
         runtime = await self._started()
         await runtime.operate_organizations.get(organization_id)
@@ -89,7 +89,7 @@ class ServiceAccounts(Acting):
 
         Raises:
             UnknownOrganization, NotFound: There is no such organization or account.
-            ValidationFailed, InsufficientScope: By the scopes.
+            ValidationFailed, InsufficientScope: Invalid scopes.
         """
         changes = ServiceAccountChanges(given=frozenset({"scopes"}), scopes=tuple(scopes))
         return await self._change(organization_id, account_id, changes, by=by)
@@ -140,7 +140,7 @@ class ServiceAccounts(Acting):
 
         Raises:
             UnknownOrganization, NotFound: There is no such organization or account.
-            ValidationFailed, LifetimeTooLong: By the name, the expiry, the scopes or the addresses.
+            ValidationFailed, LifetimeTooLong: Invalid name, the expiry, the scopes or the addresses.
             InsufficientScope: The account does not have one of the scopes.
             ApiKeyLimitReached, RateLimited: The account has, or the organization made today, as many as are allowed.
         """

@@ -57,7 +57,7 @@ class Users(Acting):
         Return a user by id, for example ``principal.user_id`` or ``event.user_id``.
 
         Raises:
-            NotFound: There is none.
+            NotFound: It does not exist.
         """
         return self._record(await self._user(user_id))
 
@@ -91,7 +91,7 @@ class Users(Acting):
         List users, oldest first: all, or those whose address or name contains *text*.
 
         Raises:
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         runtime = await self._started()
         page = await runtime.administration.search(
@@ -136,7 +136,7 @@ class Users(Acting):
             by: For whom the host acts, for the audit log.
 
         Raises:
-            ValidationFailed: The address is none.
+            ValidationFailed: The address is not valid.
             UnknownActorType: There is no such actor type.
             UserAlreadyExists: The address is taken.
             PasswordTooShort, PasswordTooLong, PasswordCompromised: The password may not be chosen.
@@ -165,7 +165,7 @@ class Users(Acting):
 
         Raises:
             NotFound, UnknownActorType: There is no such user or actor type.
-            ValidationFailed: It is the default one, which everybody holds.
+            ValidationFailed: It is the default one, which everyone holds.
         """
         return await self._change_actor_types(user_id, add=[], remove=[actor_type], by=by)
 
@@ -216,7 +216,7 @@ class Users(Acting):
 
         Raises:
             NotFound: There is no such user.
-            ValidationFailed: By the name of a field.
+            ValidationFailed: Invalid name of a field.
         """
         user = await self._user(user_id)
         changed = await set_user_fields(

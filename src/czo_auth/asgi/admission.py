@@ -48,7 +48,7 @@ class RequestContext:
 
     Attributes:
         context: Who calls, when and from where.
-        known_browser: The value of the cookie that browsers hold in which somebody signed in before.
+        known_browser: The value of the cookie that browsers hold in which someone signed in before.
         origin_refusal: Why the request's cookies may not be used, where that matters only later.
     """
 

@@ -16,7 +16,7 @@ def check_callback_url(call: RequestContext, url: str | None) -> str | None:
     them as the beginning of another host.
 
     Raises:
-        InvalidCallbackUrl: It lies elsewhere, or is no address.
+        InvalidCallbackUrl: It lies elsewhere, or is not an address.
     """
     if url is None or not url:
         return None

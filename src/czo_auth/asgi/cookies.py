@@ -93,7 +93,7 @@ class Cookies:
         """
         Read the known-browser cookie: tokens of those who signed in here before, with dots between them.
 
-        Apart from the others, because it is no credential: another site that makes a browser send it gains nothing.
+        Apart from the others, because it is not a credential: another site that makes a browser send it gains nothing.
         """
         for name, text in _pairs(headers):
             if name == self.browser:

@@ -61,7 +61,7 @@ class Origins:
         Args:
             scope: The request that it came with, for the port that this was sent to.
         """
-        # Browsers send A-labels and no path: what else looks like a trusted origin is none.
+        # Browsers send A-labels and no path: what else looks like a trusted origin is not one.
         known = canonical_origin(origin) if origin.isascii() and not origin.endswith("/") else None
         if known is None:
             return False
@@ -90,7 +90,7 @@ class Origins:
 
     def check_sign_in(self, scope: Scope, *, carries_cookie: bool) -> None:
         """
-        Refuse to sign somebody in or up at another site's wish, even without a cookie.
+        Refuse to sign someone in or up at another site's wish, even without a cookie.
 
         Raises:
             CrossSiteNavigationBlocked, MissingOrNullOrigin, InvalidOrigin

@@ -49,7 +49,7 @@ class ProtectedResource:
     everything else around an application.
 
     Args:
-        resource: Its URL, as clients know it. Tokens for it alone have it as their audience, when it stands in
+        resource: Its URL, as clients know it. Tokens for it alone have it as their audience, when it is in
             ``CZO_AUTH_TOKEN_AUDIENCES``.
         scopes: What a credential needs to be let in; challenges ask for all of them.
         issuer: The issuer of the tokens; clients find its metadata below it (RFC 8414).
@@ -57,7 +57,7 @@ class ProtectedResource:
         trusted_proxies: Whose ``X-Forwarded-For`` is believed.
 
     Raises:
-        ValueError: *resource* is no absolute URL without a fragment, or a scope has another form.
+        ValueError: *resource* is not an absolute URL without a fragment, or a scope has another form.
 
     Source: RFC 9728; RFC 6750 section 3; the authorization chapter of the Model Context Protocol.
     """

@@ -25,9 +25,9 @@ async def measure(
     base: str = "",
 ) -> None:
     """
-    Run *app*, and measure its request if anybody would learn of it.
+    Run *app*, and measure its request if anyone would learn of it.
 
-    A trace that a trusted proxy began is continued; a ``traceparent`` of anybody else is ignored, for it could join
+    A trace that a trusted proxy began is continued; a ``traceparent`` of anyone else is ignored, for it could join
     strangers' requests, or have everything recorded. Paths are told as the route's pattern, never as they were sent.
 
     Args:

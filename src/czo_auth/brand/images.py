@@ -67,7 +67,7 @@ def read_logo(path: Path) -> Image:
     Read the logo.
 
     Raises:
-        StartRefused: It cannot be read, is too large, is no image of a kind that is allowed, or holds script.
+        StartRefused: It cannot be read, is too large, is not an image of a kind that is allowed, or holds script.
     """
     return _read(path, "logo", kinds=_LOGOS, most=MAX_LOGO_BYTES)
 

@@ -131,7 +131,7 @@ def replay_events(
     """
     Offer dead-lettered events once more. The server that serves the sink does so within a second.
 
-    What is taken is no dead letter any more; what is refused again stays one.
+    What is taken is not a dead letter any more; what is refused again stays one.
     """
     from czo_auth.cli.session import CANNOT_START, REFUSED, fail, operator_context, run
 

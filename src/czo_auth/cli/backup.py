@@ -135,7 +135,7 @@ def _settings_with_key(**chosen: object) -> Settings:
     Read the settings, which need the key of the backup's time: here none is made.
 
     Raises:
-        StartRefused: There is none.
+        StartRefused: It does not exist.
     """
     from czo_auth.cli.host import host_auth
     from czo_auth.cli.session import chosen_settings

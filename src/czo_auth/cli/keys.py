@@ -187,7 +187,7 @@ def rotate(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     """
     Seal everything with the primary key, the first of AUTH_ENCRYPTION_KEY.
 
-    The server goes on meanwhile; it must have been started with the same AUTH_ENCRYPTION_KEY, old keys included.
+    The server goes on in the meantime; it must have been started with the same AUTH_ENCRYPTION_KEY, old keys included.
     Stopped halfway, run it again. Once `keys status` counts no row for an old key, take it out.
     """
     from czo_auth.cli.output import print_json, progress

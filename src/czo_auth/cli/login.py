@@ -58,7 +58,7 @@ def login(
     }
     if organization is not None:
         asked["organizationId"] = organization
-    # Redirects are not followed: they would show the device code to somebody else.
+    # Redirects are not followed: they would show the device code to someone else.
     with httpx.Client(timeout=_SECONDS, follow_redirects=False) as client:
         codes = _answer(client.post(f"{base}/device/code", data=asked))
         typer.echo(f"Open {codes['verification_uri_complete']}", err=True)
@@ -118,7 +118,7 @@ def _store(url: str, key: str, file: Path | None) -> str:
                 keyring.set_password(SERVICE, url, key)
                 return "the system's keyring"
         except Exception as error:
-            # A keyring that is locked, or has no session to talk to, is none.
+            # A keyring that is locked, or has no session to talk to, is not one.
             typer.echo(f"note: the keyring is not used ({type(error).__name__})", err=True)
     path = file or _default_file()
     _write_private(path, _kept(path) | {url: key})

@@ -18,7 +18,7 @@ class PlainFormatter(logging.Formatter):
     """
     One record a line, the further lines of a mail or a traceback indented below it.
 
-    Everything is escaped here once more, no matter who logged it: a line that begins at the left margin is ours.
+    Everything is escaped here once more, regardless of who logged it: a line that begins at the left margin is ours.
     """
 
     default_msec_format = "%s.%03d"

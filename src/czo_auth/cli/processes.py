@@ -132,7 +132,7 @@ class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # granian names i
         try:
             super().shutdown(exit_code)
         except SystemExit:
-            # Told to end together with the workers, it may see one gone before it told it so: that is no crash.
+            # Told to end together with the workers, it may see one gone before it told it so: that is not a crash.
             if not self.interrupt_signal:
                 raise
 
@@ -156,7 +156,7 @@ class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # granian names i
 
 def load_worker() -> Worker:
     """Build the application of one worker process, from the environment."""
-    # Where the worker is no copy, nobody did it before.
+    # Where the worker is not a copy, nobody did it before.
     _hold_signals()
     from czo_auth.auth import Auth
     from czo_auth.cli.host import host_auth

@@ -1,8 +1,8 @@
 """
-What a route asks of its caller, and the one decision about it.
+What a route requires of its caller, and the function that decides.
 
-Every REST route, GraphQL field and page names one of these; there is no default, so a route that was forgotten does
-not exist. Restricted sessions (S9) are let through where ``during_enrollment`` says so, and nowhere else.
+Every REST route, GraphQL field and page names one of these. There is no default, so a route cannot be left unprotected
+by mistake. Restricted sessions (S9) are admitted only where ``during_enrollment`` says so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Access:
         credential: ``none`` (not needed, ignored), ``optional_session``, ``session`` or ``any``.
         during_enrollment: Whether a session that may only enroll is let through.
         before_passkey: Whether a session that must use its user's passkey first is let through.
-        administers: Whether an administrator's session with a proved second factor is needed.
+        administers: Whether an administrator's session with a verified second factor is needed.
         takes_basic: Whether an API key may come by HTTP Basic authentication too, with its id as the user.
     """
 
@@ -51,18 +51,18 @@ ADMINISTRATION = Access(credential="session", administers=True)
 
 def admit(principal: Principal | None, access: Access) -> Principal | None:
     """
-    Decide whether *principal* may enter.
+    Decide whether *principal* is admitted.
 
     Returns:
-        The principal, or None where nobody is needed and nobody is there.
+        The principal, or None if the route needs none and the request has none.
 
     Raises:
-        Unauthorized: Someone is needed and nobody is there.
+        Unauthorized: The route needs a principal and the request has none.
         TwoFactorSetupRequired: The session may only enroll (S9).
         PhishingResistantFactorRequired: The session must use its user's passkey first.
         SessionRequired: An API key where only a session will do (S16).
         Forbidden: Not an administrator.
-        SecondFactorNeeded: An administrator without a proved second factor.
+        SecondFactorNeeded: An administrator without a verified second factor.
     """
     if access.credential == "none":
         return None

@@ -1,4 +1,4 @@
-"""Actor types: what a user may act as, and what each demands. Frozen when the product starts."""
+"""Actor types: what a user may act as, and what each requires. Fixed when the process starts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Grants:
 
     Attributes:
         since: When the account was made, and with it the actor types that it began with.
-        later: When each other one was first granted. One that was taken away and granted again keeps its first time.
+        later: When each other one was first granted. If it was taken away and granted again, the first time counts.
     """
 
     since: datetime
@@ -49,7 +49,7 @@ class Grants:
         return self.later.get(name, self.since)
 
     def changed(self, *, added: Iterable[str], removed: Iterable[str], now: datetime) -> dict[str, datetime]:
-        """Return what is to be remembered once actor types were granted and taken away."""
+        """Return the updated grants after actor types were granted and taken away."""
         later = dict(self.later)
         for name in removed:
             later.setdefault(name, self.since)
@@ -64,20 +64,20 @@ class ActorType:
     One actor type.
 
     Attributes:
-        name: As it stands in the path, ``/{name}/sign-in/email``.
+        name: As it appears in the path, ``/{name}/sign-in/email``.
         sign_up_open: Whether strangers may sign up for it.
-        founds_organization: Whether a sign-up may create an organization.
+        founds_organization: Whether a sign-up may also create an organization.
         requires_two_factor: Whether every user who holds it must have a second factor (S9); the same as *two_factor*
             being ``required``.
         two_factor: ``required`` demands a second factor of every user who holds it; ``phishing_resistant`` demands a
             passkey, and that it is used.
         administers: Whether its sessions may use ``/admin`` and grant reserved scopes.
-        required_from: From when on the second factor is demanded; None for at once.
-        grace: For how long after the first grant of the type nothing is demanded yet; at most 90 days. There is no
-            grace for administrators.
+        required_from: When the second factor starts to be required; None for immediately.
+        grace: How long after the first grant of the type nothing is required yet; at most 90 days. Administrators get
+            none.
 
     Raises:
-        ValueError: *two_factor* is unknown, or a date or grace stands where there may be none.
+        ValueError: *two_factor* is unknown, or a date or grace is set where it is not allowed.
     """
 
     name: str
@@ -107,11 +107,11 @@ class ActorType:
 
     @property
     def is_dated(self) -> bool:
-        """Whether a second factor is demanded from a day on, and not at once."""
+        """Whether a second factor is required from a later date, not immediately."""
         return self.required_from is not None or self.grace > timedelta(0)
 
     def due_at(self, granted_at: datetime) -> datetime:
-        """Return from when on somebody who got a dated type at *granted_at* needs the factor."""
+        """Return when someone who got a dated type at *granted_at* starts to need the factor."""
         due_at = granted_at + self.grace
         return due_at if self.required_from is None else max(self.required_from, due_at)
 
@@ -126,7 +126,7 @@ class ActorRegistry:
     The actor types of one deployment; the first is the default that every user holds.
 
     Raises:
-        ValueError: For no type, a doubled or reserved name, or one that does not fit a path.
+        ValueError: There are no types, or a name is used twice, reserved, or not usable in a path.
     """
 
     def __init__(self, types: Iterable[ActorType] = (CUSTOMER, MERCHANT, ADMIN)) -> None:
@@ -154,7 +154,7 @@ class ActorRegistry:
         Find the actor type called *name*.
 
         Raises:
-            UnknownActorType: There is none.
+            UnknownActorType: It does not exist.
         """
         found = self._types.get(name)
         if found is None:
@@ -168,11 +168,11 @@ class ActorRegistry:
 
     @property
     def dated(self) -> tuple[ActorType, ...]:
-        """The actor types that demand a second factor from a day on."""
+        """The actor types that require a second factor from a later date."""
         return tuple(self._dated.values())
 
     def demand_two_factor(self, held: Iterable[str]) -> bool:
-        """Return whether any of the actor types *held* demands a second factor, now or from a day on."""
+        """Return whether any of the actor types *held* requires a second factor, now or later."""
         return not self._demanding.isdisjoint(held)
 
     def demand_two_factor_now(self, held: Set[str], grants: Grants, *, now: datetime) -> bool:
@@ -202,7 +202,7 @@ class ActorRegistry:
     def find_due_at(
         self, held: Set[str], grants: Grants, *, owns_factor: bool, has_passkey: bool
     ) -> datetime | None:
-        """Return the earliest day from which on a dated type demands what the user lacks; None when none does."""
+        """Return the earliest date from which a dated type requires what the user lacks; None if no type does."""
         lacking = (
             actor.due_at(grants.granted_at(name))
             for name, actor in self._dated.items()
@@ -211,14 +211,14 @@ class ActorRegistry:
         return min(lacking, default=None)
 
     def next_due_at(self, held: Set[str], grants: Grants, *, now: datetime) -> datetime | None:
-        """Return when the demands of the actor types *held* change next by themselves; None for never."""
+        """Return when the requirements of the actor types *held* next change because of a date; None for never."""
         if not self._dated or self._dated.keys().isdisjoint(held):
             return None
         dates = (actor.due_at(grants.granted_at(name)) for name, actor in self._dated.items() if name in held)
         return min((due_at for due_at in dates if due_at > now), default=None)
 
     def _due(self, held: Set[str], grants: Grants, *, now: datetime) -> Set[str]:
-        """Return the actor types *held* without those whose day is yet to come."""
+        """Return the actor types *held* except those whose date is in the future."""
         if not self._dated or self._dated.keys().isdisjoint(held):
             return held
         return {

@@ -1,8 +1,8 @@
-"""Which browser on which system: enough to recognise one's own among a few sessions."""
+"""A short description of browser and system, enough to recognize your own among a few sessions."""
 
 from __future__ import annotations
 
-# Each also claims to be those below it, so the order decides.
+# Each also claims to be those below it, so the order matters.
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),

@@ -1,7 +1,8 @@
 """
-How often somebody may do what others pay for: counted in the database, so that no restart or other process forgets.
+Limits on actions that cost others something. Counted in the database, so that restarts and other processes see the same
+count.
 
-Coarse limits (`core.throttle.RateLimits`) soften floods and may be switched off; these are never.
+Coarse limits (`core.throttle.RateLimits`) absorb floods and can be turned off; these cannot.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Budget:
     Attributes:
         name: What is counted, and for whom; the same text is the same budget.
         limit: Uses in a window.
-        window: Begins at the first use; after its end the count begins again.
+        window: Starts at the first use; the count restarts after its end.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Budgets(Protocol):
         """
 
     def give_back(self, budget: Budget) -> None:
-        """Take back a use that was counted in the same transaction, when it turned out not to count."""
+        """Uncount a use from the same transaction that turned out not to count."""
 
     def prune_expired(self, *, before: datetime) -> int:
         """Delete counts whose window ended before *before*. At most a thousand rows a call."""
@@ -56,7 +57,7 @@ def spend(tx: Transaction, budget: Budget) -> None:
     Count one use in the transaction of what is counted.
 
     Raises:
-        RateLimited: There were as many as are allowed.
+        RateLimited: The limit was reached.
     """
     ends_at = tx.budgets.spend(budget, now=tx.now)
     if ends_at is not None:

@@ -1,4 +1,4 @@
-"""Who asks for something, when, how and from where: input of the flows, and part of every audit record."""
+"""Who makes a request, when, how and from where: input of the flows, and part of every audit record."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ActorKind = Literal["anonymous", "user", "api_key", "operator", "system"]
 class Context:
     """
     Attributes:
-        now: The time of the act. Nothing in the core reads a clock.
-        principal: Whom the request was admitted for; None for anonymous requests, operators and the system.
+        now: The time of the request. Nothing in the core reads a clock.
+        principal: The admitted principal; None for anonymous requests, operators and the system.
         actor_kind: ``anonymous``, ``user``, ``api_key``, ``operator`` (command line) or ``system``.
         user_id: The acting user, when one is known.
-        method: How they proved it: by ``pwd``, ``otp``, ``bkp``, ``apikey``, ``session``, ``cli``, or a link that
-            came by ``mail`` or from an ``operator``.
-        language: Which of the deployment's languages the request asks for; None when it names none of them.
+        method: How they authenticated: ``pwd``, ``otp``, ``bkp``, ``apikey``, ``session``, ``cli``, or a link from a
+            ``mail`` or an ``operator``.
+        language: The language of the deployment that the request prefers; None if it names none of them.
         ip, user_agent, request_id: From the request; control characters already escaped (S29).
     """
 
@@ -40,7 +40,7 @@ class Context:
     @property
     def caller(self) -> Principal:
         """
-        The principal of an act that needs one.
+        The principal, for operations that need one.
 
         Raises:
             Unauthorized: There is none.
@@ -71,5 +71,5 @@ class Context:
 
 
 def system_context(now: datetime) -> Context:
-    """Return the context of what the service does by itself at *now*."""
+    """Return the context of what the service does on its own at *now*."""
     return Context(now=now, actor_kind="system")

@@ -1,4 +1,4 @@
-"""Which kind a credential claims to be: one pure function on the full format, and no falling through."""
+"""The kind of a credential, decided by one pure function on the full format, without fallbacks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 def kind_of(token: str, *, api_key_prefix: str | tuple[str, ...]) -> CredentialKind:
     """
-    Return which kind *token* claims to be; what begins like an API key is one, or is refused as one.
+    Return the kind that *token* claims to be; anything with an API key's prefix is treated as an API key.
 
     Args:
-        api_key_prefix: Ours; or several, with those of other systems' keys that are still accepted.
+        api_key_prefix: Ours, or several: ours and those of retired formats that are still accepted.
     """
     if token.startswith(api_key_prefix):
         return "api_key"

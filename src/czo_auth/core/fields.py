@@ -1,7 +1,7 @@
 """
-What people may call things, and what they may attach to them: checked in the flows, for every caller.
+Validation of names, descriptions and metadata; done in the flows, for every caller.
 
-Request models, forms and the command line call the same functions, so that an answer names the field early.
+Request models, forms and the command line call the same functions, to name a wrong field early.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.limits import MAX_DESCRIPTION, MAX_METADATA_BYTES, MAX_NAME, MAX_REASON, MAX_URL
 from czo_auth.core.text import is_unsafe
 
-# Characters that take room and show nothing, beyond those whose category says so: Hangul fillers, the empty Braille
-# pattern, the grapheme joiner, and two vowels of Khmer that are inherent.
+# Invisible characters whose Unicode category does not say so: Hangul fillers, the empty Braille pattern, the grapheme
+# joiner, and two inherent Khmer vowels.
 _EMPTY: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Mn", "Me", "Zl", "Zp", "Zs"})
 _NO_URL: Final = re.compile(r"[\s\x00-\x20\x7f\"'<>\\^`{|}]")
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of *text* can be seen."""
+    """Whether *text* has no visible character."""
     return all(character in _EMPTY or unicodedata.category(character) in _INVISIBLE for character in text)
 
 
 def checked_name(text: str, *, field: str = "name") -> str:
     """
-    Return a name without the space around it.
+    Return a name without surrounding space.
 
     Raises:
-        ValidationFailed: It is blank or too long, or holds characters that hide or reorder what is beside it.
+        ValidationFailed: It is blank or too long, or contains characters that hide or reorder adjacent text.
     """
     if len(text) > 2 * MAX_NAME:
         raise _refused(field, f"At most {MAX_NAME} characters.")
@@ -50,7 +50,7 @@ def checked_name(text: str, *, field: str = "name") -> str:
 
 def checked_reason(text: str, *, field: str = "reason") -> str:
     """
-    Return a reason that somebody gives, without the space around it.
+    Return a reason without surrounding space.
 
     Raises:
         ValidationFailed: It is blank or too long.
@@ -65,10 +65,10 @@ def checked_reason(text: str, *, field: str = "reason") -> str:
 
 def checked_description(text: str | None, *, field: str = "description") -> str | None:
     """
-    Return a description without the space around it; None for none, and for one that is blank.
+    Return a description without surrounding space; None if it is missing or blank.
 
     Raises:
-        ValidationFailed: It is too long, or holds characters that hide or reorder what is beside it.
+        ValidationFailed: It is too long, or contains characters that hide or reorder adjacent text.
     """
     if text is None:
         return None
@@ -84,7 +84,7 @@ def checked_image(url: str | None, *, field: str = "image") -> str | None:
     """
     Return the address of a picture.
 
-    Only https: other pages put it into `src` and `href`, where `javascript:` or `data:` would run what it says.
+    Only https, because other pages put it into `src` and `href`, where `javascript:` or `data:` would run code.
 
     Raises:
         ValidationFailed: It is something else.
@@ -107,7 +107,7 @@ def checked_metadata(
     metadata: Mapping[str, object] | None, *, field: str = "metadata"
 ) -> Mapping[str, object] | None:
     """
-    Return what somebody attaches to a thing.
+    Return the metadata that someone attaches to a resource.
 
     Raises:
         ValidationFailed: As JSON it is too large, or it is no JSON.

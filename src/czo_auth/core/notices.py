@@ -1,7 +1,7 @@
 """
 What a page says after a redirect, and what was typed into a form: carried by the browser, sealed, believed once.
 
-An address could say it as well, but then anybody can send an address that says what did not happen.
+An address could say it as well, but then anyone can send an address that says what did not happen.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 def canonical_origin(text: str) -> str | None:
     """
-    Return the origin *text* as a browser writes it, or None when it is no origin.
+    Return the origin *text* as a browser writes it, or None when it is not an origin.
 
     Scheme and host in lower case, a domain in A-labels, an IPv6 address compressed, without the scheme's own port and
     without a final slash. ``*`` in the host is left as it is.

@@ -58,7 +58,7 @@ class PageQuery:
         The id after which the page begins, in lists that sort by id alone; None for the first page.
 
         Raises:
-            ValidationFailed: The cursor is no id.
+            ValidationFailed: The cursor is not an id.
         """
         if self.cursor is not None and not is_id(self.cursor):
             raise ValidationFailed(details=(("cursor", _BAD_CURSOR),))

@@ -68,7 +68,7 @@ class GuessSchedule:
         The most guesses in any 24 hours.
 
         Where the pause is as long as forgetting takes, the count cannot grow; what is guessed beyond is what is
-        forgotten meanwhile.
+        forgotten in the meantime.
         """
         doublings = math.ceil(math.log2(self.forgotten_after / self.first_pause))
         return self.free + doublings + 1 + timedelta(days=1) // self.forgotten_after
@@ -112,7 +112,7 @@ def network_of(ip: str) -> str:
     """
     Return the network by which a client is counted: an IPv6 client's /64, which one customer commonly has whole.
 
-    What is no address is returned as it is. An IPv4 address that is mapped into IPv6 counts as the IPv4 address.
+    What is not an address is returned as it is. An IPv4 address that is mapped into IPv6 counts as the IPv4 address.
     """
     try:
         address = ipaddress.ip_address(ip)

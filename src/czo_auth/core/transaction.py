@@ -116,7 +116,7 @@ class Transactions(Protocol):
     """
     Runs steps, each in a transaction of its own.
 
-    Promise: a step that returns is committed durably before the caller goes on; a step that raises leaves nothing
+    Promise: a step that returns is committed durably before the caller continues; a step that raises leaves nothing
     behind. A database that is busy, down, full or read-only becomes ``StorageUnavailable``; nothing else leaks.
     """
 
@@ -199,11 +199,11 @@ class Lookup(Protocol):
         Return an object that stays the same only while nothing that a lookup reads was changed.
 
         What was read after a change token was given may be remembered for as long as the same change token (by
-        identity) is given:
-        a read that began before a revocation carries the change token of before, and is never believed after it.
+        identity) is given: a read that began before a revocation carries the change token of before, and is never
+        believed after it.
 
         Returns:
-            The change token, or None when nothing may be remembered at present.
+            The change token, or None when nothing may be remembered at the moment.
         """
 
     async def find_api_key(self, digest: str) -> CredentialRecord | None:

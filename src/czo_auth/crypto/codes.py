@@ -114,7 +114,7 @@ def verify_code(stored: str | None, code: BackupCode) -> bool:
         code: The code as parsed.
 
     Raises:
-        ValueError: *stored* is no bcrypt hash; the row is damaged.
+        ValueError: *stored* is not a bcrypt hash; the row is damaged.
     """
     is_right = bcrypt.checkpw(code.secret.encode("ascii"), (stored or _DUMMY_HASH).encode("ascii"))
     return is_right and stored is not None

@@ -78,7 +78,7 @@ def _bcrypt_costs(stored: re.Match[str]) -> bool:
 
 
 def _bcrypt(stored: re.Match[str], password: str) -> bool:
-    # The systems that made these hashes cut the password here in silence; the library refuses to.
+    # The systems that made these hashes cut the password here silently; the library refuses to.
     secret = password.encode("utf-8")[:BCRYPT_BYTES]
     try:
         return bcrypt.checkpw(secret, stored[0].encode("ascii"))

@@ -1,5 +1,5 @@
 """
-Hashes that anybody can undo. For tests only, where a thousand sign-ups should take no time.
+Hashes that anyone can undo. For tests only, where a thousand sign-ups should take no time.
 
 What checks hashes reads them like all others, so a database with such hashes works, and protects nobody;
 `czo-auth doctor` counts them.

@@ -1,7 +1,7 @@
 """
 Access tokens: JWTs signed with ES256, for services that verify offline.
 
-Signing goes through joserfc. Verifying is written here on the bare ECDSA operation, because it stands in the
+Signing goes through joserfc. Verifying is written here on the bare ECDSA operation, because it is in the
 path of every request, where a library's generality costs a third on top before it looks at a claim. The
 profile is far narrower than the RFCs, so that most attacks on JWTs have nothing to act on. The tests hold it
 against joserfc.

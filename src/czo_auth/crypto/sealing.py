@@ -63,7 +63,7 @@ class KeyRing:
         Take *keys* by id, the primary first. `parse` is the usual way here.
 
         Raises:
-            KeyRingError: There is none, or an id or a key is not fit for use.
+            KeyRingError: It does not exist, or an id or a key is not fit for use.
         """
         if not keys:
             raise KeyRingError("The key ring is empty.")

@@ -31,7 +31,7 @@ class NatsJetStream:
     Publishes each event to a stream, and is done with it once the stream has acknowledged it.
 
     The subject is a prefix and the event's type, the id is the ``Nats-Msg-Id``. The stream is made, on disk, when there
-    is none; one that an operator made stays as it is.
+    is not one; one that an operator made stays as it is.
 
     Args:
         url: ``nats://user:password@host:4222`` or ``tls://…``, several with commas between. It is not logged.

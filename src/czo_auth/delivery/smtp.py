@@ -42,7 +42,7 @@ class SmtpSettings:
         tls: Trust of its own, e.g. a private authority; None takes the system's.
 
     Raises:
-        ValueError: The sender is no address, a name holds a control character, or a password would go in clear.
+        ValueError: The sender is not an address, a name holds a control character, or a password would go in clear.
     """
 
     host: str

@@ -33,7 +33,7 @@ async def examine(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIt
     """
     Check the deployment that *settings* describe, and give each finding as it is made.
 
-    What cannot be reached is a finding, and the rest goes on.
+    What cannot be reached is a finding, and the rest continues.
 
     Args:
         now: This machine's clock.

@@ -147,7 +147,7 @@ def _covers_strangers(origin: str) -> bool:
     if "*" not in host:
         return False
     fixed_end = host.rpartition("*")[2]
-    # Without the dot, `*shop.example` is also somebody else's `myshop.example`.
+    # Without the dot, `*shop.example` is also someone else's `myshop.example`.
     return not fixed_end.startswith(".") or fixed_end.strip(".").count(".") < 1
 
 

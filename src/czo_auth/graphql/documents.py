@@ -46,7 +46,7 @@ MAX_PROBLEMS = 20
 
 class Documents:
     """
-    Accepts documents for one schema, and remembers those it accepted lately.
+    Accepts documents for one schema, and remembers those it accepted recently.
 
     Refused ones are not remembered, so that nobody can push the useful ones out with them.
 

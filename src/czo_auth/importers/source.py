@@ -82,7 +82,7 @@ def quoted(name: str) -> str:
     Quote the name of a table or column.
 
     Raises:
-        SourceRefused: It is none.
+        SourceRefused: It is not valid.
     """
     if not _NAME.fullmatch(name):
         raise SourceRefused(f"{name!r} is no name of a table")
@@ -182,7 +182,7 @@ def time_of(value: object) -> datetime | None:
     Read a time as databases hold them: aware, naive in UTC, as ISO text, or as milliseconds since 1970.
 
     Returns:
-        None for what is none; else to the millisecond, in UTC.
+        None for what is not one; else to the millisecond, in UTC.
     """
     if isinstance(value, str):
         try:

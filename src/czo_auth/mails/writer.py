@@ -151,7 +151,7 @@ class MailWriter:
         except Exception:
             if self._templates is self._ours:
                 raise
-            # The mail is sent all the same: somebody may wait for its link.
+            # The mail is sent all the same: someone may wait for its link.
             _LOG.exception("CZO_AUTH_TEMPLATES_DIR: %s failed", TEMPLATE)
             return self._ours.get_template(TEMPLATE).render(values)
 

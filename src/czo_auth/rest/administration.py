@@ -161,7 +161,7 @@ async def find_api_keys(
     cursor: Cursor = None,
 ) -> records.OwnedApiKeyList:
     """
-    Everybody's API keys, newest first: by what a key begins with, by its owner's address or name, or those that were
+    Everyone's API keys, newest first: by what a key begins with, by its owner's address or name, or those that were
     neither used nor made since `unusedSince`.
     """
     page = await search_api_keys(
@@ -195,6 +195,6 @@ async def audit(
 ) -> records.AuditRecordList:
     """The audit log, newest first: records at `since` or later, and before `until`."""
     matching = AuditFilter(user_id=user_id, action=action, outcome=outcome, since=since, until=until)
-    # One more than is given says whether the way goes on.
+    # One more than is given says whether the way continues.
     found, total = await call.runtime.administration.audit(matching, before=cursor, limit=limit + 1)
     return records.AuditRecordList.of(found, total=total, limit=limit)

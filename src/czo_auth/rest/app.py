@@ -74,7 +74,7 @@ def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> F
         redoc_url=None,
         redirect_slashes=False,
         servers=[{"url": settings.base_path}],
-        # Its own would note paths and messages, and join the trace of anybody; older versions ignore this. With a
+        # Its own would note paths and messages, and join the trace of anyone; older versions ignore this. With a
         # provider, which it never asks, it also shuts out the telemetry of a host on FastAPI.
         telemetry={"exclude": lambda _: True, "meter_provider": cast("Any", object())},
     )

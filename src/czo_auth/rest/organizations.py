@@ -99,7 +99,7 @@ async def change(
 
     What factors members need is the owners' to change, with recent proof: from a day on, and with days of grace.
 
-    A longest life binds existing keys too: those that would end later end when it is over, counted from now.
+    A maximum lifetime binds existing keys too: those that would end later end when it is over, counted from now.
     """
     changes = OrganizationChanges(
         given=frozenset(body.model_fields_set) - {"password", "code"},

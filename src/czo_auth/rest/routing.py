@@ -53,7 +53,7 @@ class RouteSpec:
 
     Attributes:
         access: Who may call it.
-        opens_session: Whether it signs somebody in or up, which another site must not cause.
+        opens_session: Whether it signs someone in or up, which another site must not cause.
         ignores_unknown_fields: Whether fields and parameters that it does not know are ignored.
         takes_array: Whether a body may be an array; of all others the model sees objects only.
         idempotent: How an ``Idempotency-Key`` is obeyed; None where it is ignored.

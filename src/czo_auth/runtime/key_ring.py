@@ -13,7 +13,7 @@ def read_key_ring(settings: Settings) -> KeyRing:
     Read the key ring of *settings*.
 
     Raises:
-        StartRefused: There is none, or it is malformed.
+        StartRefused: It does not exist, or it is malformed.
     """
     if settings.encryption_key is None or not settings.encryption_key.get_secret_value().strip():
         raise StartRefused(

@@ -35,7 +35,7 @@ class Limit:
 @dataclass(slots=True)
 class _Window:
     """
-    What was counted in the present window and in the one before.
+    What was counted in the present window and in the previous one.
 
     Attributes:
         index: The number of the present window, counted from 1970.
@@ -102,7 +102,7 @@ class OwnCounters:
             return WindowStats(now, free_now)
         begin = window.index * window.seconds
         if window.present >= limit.amount:
-            # Not in this window: in the next one, what is counted now is the share of the one before.
+            # Not in this window: in the next one, what is counted now is the share of the previous one.
             begin, counted, free = begin + window.seconds, window.present, limit.amount
         else:
             counted, free = window.before, limit.amount - window.present

@@ -1,5 +1,5 @@
 """
-The composition root: one deployment's settings, storage, key ring, clock and flows, put together once.
+The composition root: one deployment's settings, storage, key ring, clock and flows, assembled once.
 
 Everything below is handed what it needs; only this module reads the clock.
 """
@@ -183,8 +183,8 @@ class Runtime(Flows):
         """
         Be another deployment inside the block, for ``czo_auth.testing`` and nothing else.
 
-        Applications and middleware that hold this object serve the other one meanwhile; subscribers stay. Nothing
-        works beside the requests: events are not delivered, nothing is tidied. Everything that is set meanwhile goes
+        Applications and middleware that hold this object serve the other one in the meantime; subscribers stay. Nothing
+        works in the background: events are not delivered, nothing is tidied. Everything that is set meanwhile goes
         into a dictionary of its own, so that what this object was cannot be written to, and is back in one step
         (docs/decisions/0015).
 
@@ -246,7 +246,7 @@ class Runtime(Flows):
 
     async def open(self) -> None:
         """
-        Open storage and keys without the work beside the requests; for the command line.
+        Open storage and keys without the work in the background; for the command line.
 
         Raises:
             StartRefused, StorageUnavailable: As ``start``.
@@ -294,7 +294,7 @@ class Runtime(Flows):
         await self.open()
         if not self._works_beside:
             return
-        # A request may have caused the start; what goes on for ever belongs neither to it nor to its trace.
+        # A request may have caused the start; what goes on forever belongs neither to it nor to its trace.
         self._delivery = EventDelivery(
             self.services,
             self.settings,

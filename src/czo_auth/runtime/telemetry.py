@@ -2,7 +2,7 @@
 Traces and metrics of what the deployment does, through OpenTelemetry's API.
 
 Without an SDK in the process nothing is recorded, and without the API package nothing is imported. Names and
-attributes are chosen from what this code knows: no path, address, id of a person, credential or text that somebody
+attributes are chosen from what this code knows: no path, address, id of a person, credential or text that someone
 sent is ever among them.
 
 Source: OpenTelemetry's semantic conventions for HTTP server spans and metrics; W3C Trace Context.
@@ -143,7 +143,7 @@ class Telemetry:
 
         Args:
             name: Of the span.
-            labels: Of the metrics; ``outcome`` is added, unless it is set meanwhile: ``ok``, ``refused``,
+            labels: Of the metrics; ``outcome`` is added, unless it is set in the meantime: ``ok``, ``refused``,
                 ``unavailable``, ``failed`` or ``cancelled``.
             attributes: Of the span.
         """
@@ -165,7 +165,7 @@ class Telemetry:
                 work.fail(type(error).__name__)
                 raise
             except BaseException:
-                # Somebody hung up, or a time limit passed.
+                # Someone hung up, or a time limit passed.
                 work.labels.setdefault("outcome", "cancelled")
                 raise
             else:
@@ -193,7 +193,7 @@ class Telemetry:
                     context=context,
                     kind=trace.SpanKind[span_kind],
                     attributes=attributes,
-                    # Messages of exceptions may quote what somebody sent.
+                    # Messages of exceptions may quote what someone sent.
                     record_exception=False,
                     set_status_on_exception=False,
                 ) as span:

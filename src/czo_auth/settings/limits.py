@@ -50,5 +50,5 @@ def _names_counters(url: str) -> bool:
         path = parts.path.removeprefix("/")
         return bool(parts.hostname and parts.port) and (not path or (path.isascii() and path.isdecimal()))
     except ValueError:
-        # A port that is no number, or brackets that hold no IPv6 address.
+        # A port that is not a number, or brackets that hold no IPv6 address.
         return False

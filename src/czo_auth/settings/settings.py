@@ -59,7 +59,7 @@ class Settings(
 
     Raises:
         pydantic.ValidationError: A value makes no sense; the message names the setting and never shows a secret.
-        ValueError: A file cannot be read, or a variable that begins with ``CZO_AUTH_`` is no setting.
+        ValueError: A file cannot be read, or a variable that begins with ``CZO_AUTH_`` is not a setting.
     """
 
     model_config = SettingsConfigDict(

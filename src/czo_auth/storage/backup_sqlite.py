@@ -16,7 +16,7 @@ def back_up_sqlite(database: str, target: Path) -> None:
     """
     Copy the file at *database* as it is at one moment, after this was called; blocks.
 
-    One read transaction: writers go on meanwhile, and what they commit later is not in the copy.
+    One read transaction: writers go on in the meantime, and what they commit later is not in the copy.
 
     Raises:
         BackupRefused: *target* cannot be made, or the copy is broken.

@@ -25,7 +25,7 @@ class DatabaseFacts:
         version: As numbers, ``(18, 6)``.
         round_trip: How long one small question takes.
         clock_ahead: How far the database's clock is ahead of this machine's; None where they are one clock.
-        writable: Whether a transaction may write at present.
+        writable: Whether a transaction may write at the moment.
         durability: The settings that decide whether a commit survives a power cut, as the database names them.
         encrypted: Whether the connection is encrypted; None where there is none.
     """

@@ -342,7 +342,7 @@ def _seconds(text: str) -> float | None:
         raise WrongAddress(
             "the database address sets connect_timeout to something that is not a number of seconds"
         )
-    # Zero and less mean no limit to libpq; a server that waits for ever answers nobody.
+    # Zero and less mean no limit to libpq; a server that waits forever answers nobody.
     return float(text) if int(text) > 0 else None
 
 

@@ -63,7 +63,7 @@ class SqlTransaction:
         self.audit_log.record(audit_event, context=self.context)
 
     def acting_as(self, context: Context) -> SqlTransaction:
-        # What is recorded waits in one place, no matter who acts.
+        # What is recorded waits in one place, regardless of who acts.
         _ = self.audit_log
         other = copy(self)
         other._context = context

@@ -59,7 +59,7 @@ class SqlUsers(Store, Users):
 
     def lock(self, user_id: str) -> User | None:
         # Two statements: PostgreSQL reads a row again after waiting for it, but not what was joined to it, so
-        # has_factor would be as old as the wait. NO KEY: rows that refer to the user can be added meanwhile.
+        # has_factor would be as old as the wait. NO KEY: rows that refer to the user can be added in the meantime.
         # SQLite has no such lock and needs none: only one connection writes at a time.
         if not is_id(user_id):
             return None
@@ -101,7 +101,7 @@ class SqlUsers(Store, Users):
         users = self._tables.users
         found: list[User] = []
         beyond = after
-        # What folding may have made is no pattern that both databases know.
+        # What folding may have made is not a pattern that both databases know.
         while len(found) < limit:
             page = self._all(
                 User,

@@ -19,7 +19,7 @@ PASSWORD = "a sentence that only tests know"  # noqa: S105 - theirs
 @dataclass(kw_only=True)
 class Person:
     """
-    Somebody who is signed in; made by ``AuthHost.person`` and ``AuthHost.administrator``.
+    Someone who is signed in; made by ``AuthHost.person`` and ``AuthHost.administrator``.
 
     Attributes:
         client: Sends their session with every request to the host.

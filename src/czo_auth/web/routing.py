@@ -52,7 +52,7 @@ class PageRequest:
 
     Attributes:
         call_or_none: None when the visitor was not let in, and sees why.
-        query, form: What stands in the address, and what was submitted.
+        query, form: What is in the address, and what was submitted.
         refusal: Why the form is shown again.
         account: Who is signed in, for the menu; None for strangers.
         way_back: The address below the mount at which this page can be opened again.
@@ -82,7 +82,7 @@ class PageRequest:
 
     def id(self, name: str) -> str:
         """
-        Return an id that stands in the path.
+        Return an id that is in the path.
 
         Raises:
             NotFound: It has not the form of one.
@@ -196,7 +196,7 @@ class Pages:
 
         Args:
             again: Shows the form again, when it was refused.
-            opens_session: Whether it signs somebody in or up.
+            opens_session: Whether it signs someone in or up.
         """
 
         def register(act: View) -> View:

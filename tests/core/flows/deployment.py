@@ -77,6 +77,7 @@ class Deployment:
         self.organizations = runtime.manage_organizations
         self.members = runtime.manage_members
         self.invitations = runtime.invitations
+        self.received_invitations = runtime.received_invitations
 
     async def user(self, name: str, *, email: str | None = None, email_verified: bool = False) -> User:
         """Settle a user, `<name>@example.com`."""

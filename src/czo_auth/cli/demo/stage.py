@@ -16,7 +16,7 @@ _STOP_SECONDS: Final = 15
 _COMMAND_SECONDS: Final = 60
 _READY: Final = re.compile(r"is ready on (http://\S+)")
 
-# What would reach beyond the demo: somebody's database, files, mail server or front end.
+# What would reach beyond the demo: someone's database, files, mail server or front end.
 _NOT_OURS: Final = (
     *("CZO_AUTH_DATABASE_URL", "CZO_AUTH_EVENTS_FILE", "CZO_AUTH_SMTP_URL", "CZO_AUTH_RATE_LIMIT_URL"),
     *("CZO_AUTH_DATABASE_URL_FILE", "CZO_AUTH_SMTP_URL_FILE", "CZO_AUTH_RATE_LIMIT_URL_FILE"),

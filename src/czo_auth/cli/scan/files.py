@@ -80,7 +80,7 @@ def open_to_read(file: File) -> int:
     What was a file a moment ago and is a pipe now must not block, and a link must not lead elsewhere.
 
     Raises:
-        OSError: It cannot be read, or is no file any more.
+        OSError: It cannot be read, or is not a file any more.
     """
     if file.named:
         return os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)

@@ -37,7 +37,7 @@ class Server:
     Sends keys to one deployment, over https or within this machine, and nowhere else: no redirect is followed.
 
     Raises:
-        ValueError: The address would send keys readable over a network, or is none.
+        ValueError: The address would send keys readable over a network, or is not one.
     """
 
     def __init__(self, url: str) -> None:

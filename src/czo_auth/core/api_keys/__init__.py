@@ -1,1 +1,1 @@
-"""API keys: their format, their scopes, what they may do now."""
+"""API keys: their format, scopes and current rights."""

@@ -1,4 +1,4 @@
-"""The addresses that a key may be used from: written in one form, compared as networks."""
+"""The addresses that a key may be used from, in canonical form and compared as networks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def canonical_address(text: str) -> str | None:
     """
     Write one address in its canonical form; None for anything else.
 
-    An IPv4-mapped IPv6 address becomes the IPv4 address it stands for. Source: RFC 5952, RFC 4291 section 2.5.5.2.
+    An IPv4-mapped IPv6 address becomes that IPv4 address. Source: RFC 5952, RFC 4291 section 2.5.5.2.
     """
     try:
         address = ip_address(text)
@@ -44,10 +44,10 @@ def canonical_address(text: str) -> str | None:
 
 def shortened_network(address: str) -> str | None:
     """
-    Return the network of an address that says roughly where it is and not whose: an IPv4 /24 or an IPv6 /48.
+    Return the network of an address, which shows the rough location but not the person: an IPv4 /24 or an IPv6 /48.
 
     Returns:
-        The network, like ``203.0.113.0/24``; None for what is no address.
+        The network, like ``203.0.113.0/24``; None for what is not an address.
     """
     canonical = canonical_address(address)
     if canonical is None:
@@ -58,11 +58,11 @@ def shortened_network(address: str) -> str | None:
 
 def canonical_allow_list(texts: Iterable[str]) -> tuple[str, ...]:
     """
-    Bring addresses and networks (CIDR) into their stored form: canonical, distinct, sorted.
+    Convert addresses and networks (CIDR) to their stored form: canonical, distinct, sorted.
 
     Raises:
-        ValidationFailed: One is neither, has bits set behind its prefix length, or there are none or too many. An
-            empty list is refused, because it could be read as "nowhere" and as "everywhere".
+        ValidationFailed: An entry is neither, or has host bits set, or there are none or too many. An empty list is
+            refused, because it could mean "nowhere" or "everywhere".
     """
     given = list(texts)
     if not given:
@@ -75,7 +75,7 @@ def canonical_allow_list(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def admits(allow_list: tuple[str, ...], address: str | None) -> bool:
-    """Return whether *address* is on a stored list; an address that nobody knows never is."""
+    """Return whether *address* is on a stored list; an unknown address never is."""
     try:
         found = ip_address(address or "")
     except ValueError:
@@ -132,7 +132,7 @@ def _networks(allow_list: tuple[str, ...]) -> tuple[Network, ...]:
 
 
 def _collapsed(networks: tuple[Network, ...]) -> list[Network]:
-    """Join what lies side by side, so that a network that two halves cover counts as covered."""
+    """Merge adjacent networks, so that a network that two halves cover counts as covered."""
     four = [network for network in networks if isinstance(network, IPv4Network)]
     six = [network for network in networks if isinstance(network, IPv6Network)]
     return [*collapse_addresses(four), *collapse_addresses(six)]

@@ -1,4 +1,4 @@
-"""An API key as the database holds it; of the key itself, only digest and prefix."""
+"""An API key as stored: only the digest and prefix of its text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from czo_auth.crypto import tokens
 
 OwnerKind = Literal["user", "service_account"]
 LeakResponse = Literal["revoke", "quarantine"]
-"""What becomes of a key that was seen where it should not be: ended, or off until its owner decides."""
+"""What happens to a leaked key: revoked, or disabled until its owner decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +23,13 @@ class ApiKeyPolicy:
     """
     Attributes:
         prefix: What every key starts with; secret scanners look for it.
-        limit: Live keys that a user may have; as many again may live on after a rotation.
-        daily_limit: Keys that a user may make in a day, whatever became of them.
-        longest_years: The farthest ``expiresAt``, in years by the calendar.
-        longest_overlap: How long a rotated key may go on.
+        limit: Live keys that a user may have; the same number of rotated keys may stay valid during their overlap.
+        daily_limit: Keys that a user may create in a day, including those that have since ended.
+        longest_years: The latest ``expiresAt``, in calendar years.
+        longest_overlap: How long a rotated key may stay valid.
         when_leaked: What a report of a leak does to a key.
-        longest_days: The longest life of a key; None for no bound but ``longest_years``.
-        unused_days: After so many days without use a key expires; None for never.
+        longest_days: The maximum lifetime of a key; None for no bound except ``longest_years``.
+        unused_days: A key expires after this many days without use; None for never.
         retired: Forms of other systems' keys that are still accepted.
         records_addresses: Whether the network that a key was last used from is kept.
     """
@@ -47,17 +47,17 @@ class ApiKeyPolicy:
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """What every text begins with that is an API key or is refused."""
+        """The prefixes by which a text is treated as an API key: accepted or refused as one."""
         return (self.prefix, *(each.prefix for each in self.retired))
 
     def accepts(self, key: str, *, now: datetime) -> bool:
-        """Whether *key* has the whole form of a key that may exist now: ours, or a retired one."""
+        """Whether *key* has the complete form of a key that may exist now: ours, or a retired one."""
         return tokens.is_well_formed(key, self.prefix) or any(
             each.accepts(key, now=now) for each in self.retired
         )
 
     def farthest_end(self, now: datetime) -> datetime:
-        """Return the last moment at which a key that is made *now* may end."""
+        """Return the latest time at which a key created *now* may expire."""
         year = now.year + self.longest_years
         try:
             return now.replace(year=year)
@@ -70,20 +70,20 @@ class ApiKeyPolicy:
 class ApiKey:
     """
     Attributes:
-        user_id: The user who owns it; None where a service account does.
-        service_account_id: The service account that owns it; None where a user does.
+        user_id: The user who owns it; None if a service account does.
+        service_account_id: The service account that owns it; None if a user does.
         created_by: The user who made or rotated it; they may be gone.
-        prefix: The first eight characters, for people to recognise it.
+        prefix: The first eight characters, so that people recognize it.
         actor_type: The actor type of the session that created it; None for a service account's.
         rotated_at: When a successor was made; from then on it does not count against the limit.
         allowed_ips: Addresses and networks that it may be used from, in canonical form; None for everywhere.
         rate_limit_max, rate_limit_window_seconds: Uses in a window; both None for no limit.
-        noticed_days: The smallest notice, in days before expiry, that the owner has been sent; None before the first.
-        unused_noticed_at: When the owner was told that it will expire for disuse.
+        noticed_days: The last expiry notice sent to the owner, in days before expiry; None before the first.
+        unused_noticed_at: When the owner was warned that it will expire because it is unused.
         use_count: Uses of it and, up to the rotation, of the key that it replaced.
         last_used_ip: The network that it was last used from, like ``203.0.113.0/24``.
         quota_max, quota_period: Uses in a day or month; both None for no quota.
-        quota_id: Under which the uses of its quota are counted; None as long as it had none.
+        quota_id: The id under which the uses of its quota are counted; None if it never had one.
     """
 
     id: str
@@ -132,7 +132,7 @@ class ApiKey:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnedApiKey:
     """
-    A key with who owns it, for lists of everybody's keys.
+    A key and its owner, for lists of all keys.
 
     Attributes:
         owner_email: None for a service account, and where the reader must not see addresses.
@@ -150,7 +150,7 @@ class OwnedApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRestrictions:
-    """What is asked of each use of a key besides its rights; most keys have none."""
+    """Restrictions that are checked at each use of a key; most keys have none."""
 
     allowed_ips: tuple[str, ...] | None
     rate_limit: RateLimit | None
@@ -158,7 +158,7 @@ class KeyRestrictions:
 
 
 def rate_limit_of(requests: int | None, window_seconds: int | None) -> RateLimit | None:
-    """Put the two columns of a limit together."""
+    """Combine the two columns of a limit."""
     if requests is None or window_seconds is None:
         return None
     return RateLimit(requests=requests, window_seconds=window_seconds)

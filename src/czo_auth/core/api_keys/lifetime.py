@@ -1,4 +1,4 @@
-"""How long keys live: the longest life, the days before the end on which owners are told, and the end for disuse."""
+"""Lifetimes of keys: the maximum lifetime, when owners are notified of an expiry, and the expiry of unused keys."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from czo_auth.core.errors import LifetimeTooLong, ValidationFailed
 from czo_auth.core.limits import MAX_KEY_DAYS
 
 NOTICE_DAYS: Final = (30, 7, 1)
-"""Days before its expiry on which the owner of a key is told, the farthest first."""
+"""Days before the expiry of a key on which its owner is notified, the earliest notice first."""
 
 
 UNUSED_MARGIN: Final = timedelta(hours=1)
-"""What a use may take to reach the database from the memory of any process; usually it is seconds."""
+"""The longest that a use may take to get from the memory of a process to the database; usually it takes seconds."""
 
 _DAY: Final = timedelta(days=1)
 _MAX_WARNING: Final = timedelta(days=7)
@@ -28,10 +28,10 @@ def shorter(one: int | None, other: int | None) -> int | None:
 
 def bounded_end(wished: datetime | None, *, longest_days: int | None, since: datetime) -> datetime | None:
     """
-    Return the end of a key whose life began at *since*; one for which none is wished gets the longest life.
+    Return the expiry of a key whose lifetime began at *since*; without a requested expiry it gets the maximum lifetime.
 
     Raises:
-        LifetimeTooLong: The wished end lies beyond.
+        LifetimeTooLong: The requested expiry exceeds it.
     """
     if longest_days is None:
         return wished
@@ -46,8 +46,8 @@ def notice_within(expires_at: datetime | None, *, now: datetime) -> int | None:
     """
     Return the least of `NOTICE_DAYS` within which a key ends.
 
-    That is the notice that is due. When the end was set just now, it is the one that counts as given: the owner of a
-    key for five days is notified on the last day only.
+    That is the notice that is due. When the expiry was just set, that notice counts as already sent: the owner of a
+    five-day key is notified on the last day only.
     """
     if expires_at is None:
         return None
@@ -56,18 +56,21 @@ def notice_within(expires_at: datetime | None, *, now: datetime) -> int | None:
 
 
 def days_left(end: datetime, *, now: datetime) -> int:
-    """Count the days until *end*, begun ones as whole."""
+    """Count the days until *end*, rounded up."""
     return max(0, math.ceil((end - now) / _DAY))
 
 
 def warning_before_disuse(unused_days: int) -> timedelta:
-    """Return how long before the end for disuse the owner is told: a week, or half of a time shorter than two."""
+    """
+    Return how long before an unused key expires its owner is warned: a week, or half of a period shorter than two
+    weeks.
+    """
     return min(_MAX_WARNING, timedelta(days=unused_days) / 2)
 
 
 def checked_days(days: int | None, *, field: str) -> int | None:
     """
-    Return a number of days back; None is no bound.
+    Return *days* if they are within bounds; None means no bound.
 
     Raises:
         ValidationFailed: It is out of bounds.

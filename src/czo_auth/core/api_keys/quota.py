@@ -1,4 +1,4 @@
-"""Quotas of keys: so many uses in a day or a month by the calendar, in UTC."""
+"""Quotas of keys: a number of uses per calendar day or month, in UTC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUOTA_PERIODS: Final[tuple[QuotaPeriod, ...]] = ("day", "month")
 
 _BLOCK_PERCENT: Final = 5
 _KEPT: Final = timedelta(days=40)
-"""How long the count of a period is kept after its end: a clock that was set back finds it."""
+"""How long the count of a period is kept after its end, in case a clock is set back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Quota:
 
     Attributes:
         maximum: Uses in each period; at least 1.
-        counter_id: Under which its uses are counted; a key and its successors share it.
+        counter_id: The id under which its uses are counted; a key and its successors share it.
     """
 
     maximum: int
@@ -33,7 +33,7 @@ class Quota:
 
     @property
     def block(self) -> int:
-        """Uses that a process takes ahead: a twentieth of the quota, and at least one."""
+        """Uses that a process reserves at once: a twentieth of the quota, at least one."""
         return max(1, self.maximum * _BLOCK_PERCENT // 100)
 
 
@@ -43,8 +43,8 @@ class Period:
     One day or month.
 
     Attributes:
-        name: ``2026-07-01`` or ``2026-07``; under it uses are counted.
-        begins, ends: Midnight (UTC) at its beginning, and at that of the next one.
+        name: ``2026-07-01`` or ``2026-07``; uses are counted under it.
+        begins, ends: Midnight (UTC) at its start, and at the start of the next one.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Period:
 
     @property
     def expires_at(self) -> datetime:
-        """After it the count may be deleted."""
+        """The count may be deleted after this time."""
         return self.ends + _KEPT
 
     @property
@@ -90,7 +90,7 @@ def _midnight(day: date) -> datetime:
 
 
 def quota_of(maximum: int | None, period: QuotaPeriod | None, counter_id: str | None) -> Quota | None:
-    """Put the columns of a quota together."""
+    """Combine the columns of a quota."""
     if maximum is None or period is None or counter_id is None:
         return None
     return Quota(maximum=maximum, period=period, counter_id=counter_id)
@@ -99,7 +99,7 @@ def quota_of(maximum: int | None, period: QuotaPeriod | None, counter_id: str | 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaUpdate:
     """
-    What was said about the quota of a key.
+    The quota fields of a request.
 
     Attributes:
         given: Which of ``quota_max`` and ``quota_period`` were sent at all.
@@ -121,7 +121,7 @@ class QuotaUpdate:
 
     def on(self, present: Quota | None, *, key_id: str) -> Quota | None:
         """
-        Return the quota that is wished for the key *key_id*, which has *present*.
+        Return the quota requested for the key *key_id*, whose current quota is *present*.
 
         Raises:
             ValidationFailed: One was sent without the other, or the number is out of bounds.
@@ -139,7 +139,7 @@ class QuotaUpdate:
 
 
 def lets_more_pass(new: Quota | None, old: Quota | None) -> bool:
-    """Whether *new* may let a use pass that *old* would have refused."""
+    """Whether *new* may allow a use that *old* would have refused."""
     if old is None:
         return False
     if new is None or (old.period == "month" and new.period == "day"):

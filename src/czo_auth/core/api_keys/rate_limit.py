@@ -1,4 +1,4 @@
-"""The rate limit that an owner asks for, and which one is tighter."""
+"""Rate limits that owners request, and how to compare them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from czo_auth.core.throttle import RateLimit
 
 DEFAULT_REQUESTS: Final = 600
 DEFAULT_WINDOW_SECONDS: Final = 60
-"""Ten a second on average: what a program in good order does not reach, and one that loops does at once."""
+"""Ten a second on average: a working program does not reach it, a looping one does right away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitUpdate:
     """
-    What was said about the limit of a key; None where nothing was.
+    The rate limit fields of a request; None for fields that were not sent.
 
     Attributes:
         window_ms: The window, in milliseconds, as better-auth's clients count it; whole seconds.
@@ -29,7 +29,8 @@ class RateLimitUpdate:
 
     def on(self, present: RateLimit | None) -> RateLimit | None:
         """
-        Return which limit is wished for a key that has *present*. Numbers alone switch it on; what is left out stays.
+        Return the limit requested for a key whose current limit is *present*. Numbers alone turn it on; omitted fields
+        keep their value.
 
         Raises:
             ValidationFailed: A number is out of bounds, or comes with a limit that is switched off.
@@ -48,7 +49,7 @@ class RateLimitUpdate:
 
 
 def is_as_tight(new: RateLimit | None, old: RateLimit | None) -> bool:
-    """Return whether all that *new* lets pass would have passed *old*."""
+    """Return whether *old* would have allowed everything that *new* allows."""
     if old is None:
         return True
     return new is not None and new.requests <= old.requests and new.window_seconds >= old.window_seconds

@@ -1,7 +1,7 @@
 """
-Forms of API keys that another system made: accepted until a date, never made.
+Formats of API keys that another system issued: accepted until a date, never issued here.
 
-A key of such a form is found by the digest that the other system kept, SHA-256 of the exact text, which is ours too.
+Such a key is found by the digest that the other system stored: the SHA-256 of its exact text, as for our keys.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class RetiredKeyFormat:
     Attributes:
         prefix: Three or more letters or digits and a separator.
         length: Of the whole key, in characters; exact.
-        ends_at: From then on no key of this form is accepted, whatever its own expiry.
+        ends_at: From then on no key of this format is accepted, whatever its own expiry.
     """
 
     prefix: str
@@ -38,7 +38,7 @@ class RetiredKeyFormat:
         Read ``prefix:length:date``, like ``shop_:69:2027-06-30``; the form ends when that day begins, in UTC.
 
         Raises:
-            ValueError: It is none; the message says why.
+            ValueError: It is not valid; the message says why.
         """
         prefix, _, rest = text.partition(":")
         length, _, day = rest.partition(":")
@@ -57,7 +57,7 @@ class RetiredKeyFormat:
         )
 
     def accepts(self, key: str, *, now: datetime) -> bool:
-        """Whether *key* has exactly this form, and the form is not over."""
+        """Whether *key* has exactly this format, and the format is still accepted."""
         return (
             len(key) == self.length
             and key.startswith(self.prefix)

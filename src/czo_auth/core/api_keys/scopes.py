@@ -15,20 +15,20 @@ VERIFY_KEYS = "api-keys:verify"
 RESERVED = ("api-keys:", "admin:")
 
 ScopeRule = Callable[[frozenset[str], str | None], Collection[str]]
-"""From the actor types held and the role in the organization (None outside one) to the scopes one may use."""
+"""A function from the actor types held and the organization role (None outside one) to the scopes that may be used."""
 
 
 class ScopePolicy:
     """
-    Which scopes a user may put on a key, asked again at each request.
+    Which scopes a user may put on a key, evaluated again at each request.
 
     Without a rule any scope may be granted, except the reserved ones (``api-keys:…``, ``admin:…``), which only
     administrators grant. A mapping goes from actor type, or ``org:<role>``, to scopes; ``orders:*`` stands for all
     actions of a resource and ``*`` for everything that is not reserved.
 
     Attributes:
-        is_fixed: Whether the answers change only with actor types and roles; those of the host's function may
-        at any time.
+        is_fixed: Whether the results depend only on actor types and roles; those of a host's function may change at any
+            time.
     """
 
     def __init__(self, rule: ScopeRule | Mapping[str, Collection[str]] | None = None) -> None:
@@ -50,12 +50,12 @@ class ScopePolicy:
         self, scope: str, *, actor_types: frozenset[str], organization_role: str
     ) -> bool:
         """
-        Return whether a service account may use *scope* now: what somebody in its organization could use (S38).
+        Return whether a service account may use *scope* now: whether some member of its organization could (S38).
 
-        ``api-keys:…`` it keeps from the administrator who gave it; ``admin:…`` is never a service account's.
+        It keeps ``api-keys:…`` from the administrator who granted it; a service account never has ``admin:…``.
 
         Args:
-            actor_types: All that do not administer, since it is no person and holds none.
+            actor_types: All that do not administer, because a service account holds none itself.
             organization_role: The highest.
         """
         if scope.startswith("admin:"):
@@ -71,9 +71,10 @@ class ScopePolicy:
         self, *, actor_types: frozenset[str], organization_role: str | None, administers: bool
     ) -> tuple[frozenset[str], bool]:
         """
-        Return the scopes that a form can list for a user, and whether there are others that they may use.
+        Return the scopes that a form can list for a user, and whether the user may use others as well.
 
-        There are others without a rule, and where the rule names a pattern: what it covers is not known here.
+        There are others if there is no rule, or if the rule contains a pattern, because what it covers is not known
+        here.
         """
         own = frozenset({VERIFY_KEYS}) if administers else frozenset[str]()
         if self._rule is None:
@@ -97,10 +98,10 @@ def check_rule(
     rule: Mapping[str, Collection[str]], *, actor_types: Collection[str], roles: Collection[str]
 ) -> None:
     """
-    Refuse a mapping that names what does not exist: it would grant nothing, in silence.
+    Refuse a mapping with unknown names, which would silently grant nothing.
 
     Raises:
-        ValueError: An actor type, role or scope is none.
+        ValueError: An actor type, role or scope is not one.
     """
     names = [*actor_types, *(f"org:{role}" for role in roles)]
     for name, scopes in rule.items():
@@ -121,7 +122,7 @@ def check_rule(
 
 def check_rule_function(rule: ScopeRule) -> None:
     """
-    Refuse a function that could not be asked.
+    Refuse a function that cannot be called.
 
     Raises:
         ValueError: It does not take actor types and role, or is ``async``.
@@ -140,7 +141,7 @@ def check_rule_function(rule: ScopeRule) -> None:
 
 def check_form(scopes: Collection[str]) -> tuple[str, ...]:
     """
-    Bring *scopes* into their stored form: distinct, sorted.
+    Convert *scopes* to their stored form: distinct, sorted.
 
     Raises:
         ValidationFailed: One is not ``resource:action``, or there are too many.
@@ -154,7 +155,7 @@ def check_form(scopes: Collection[str]) -> tuple[str, ...]:
 
 def check_grant(scopes: Collection[str], *, may_use: Callable[[str], bool]) -> None:
     """
-    Refuse to grant more than one holds.
+    Refuse to grant more than the creator holds.
 
     Raises:
         InsufficientScope: The creator may not use one of the scopes.

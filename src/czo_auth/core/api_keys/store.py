@@ -1,4 +1,4 @@
-"""The port through which API keys are kept."""
+"""The port for storing API keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KeyOrder = Literal["created_at", "name", "expires_at", "updated_at"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFilter:
     """
-    Which keys of an organization to read; what is None does not matter.
+    Which keys of an organization to read; None means any.
 
     Attributes:
         owner: The id of a user or a service account.
@@ -40,13 +40,13 @@ class ApiKeys(Protocol):
     """API keys. Reading one for a request goes through ``Lookup`` instead."""
 
     def add(self, key: ApiKey, *, digest: str) -> None:
-        """Keep a new key."""
+        """Store a new key."""
 
     def find(self, key_id: str) -> ApiKey | None:
-        """Read a key that was not revoked, no matter who owns it."""
+        """Read a key that was not revoked, regardless of its owner."""
 
     def find_by_digests(self, digests: Collection[str]) -> Mapping[str, ApiKey]:
-        """Read those keys that were not revoked, by digest, in the order of their ids; what is unknown is left out."""
+        """Read keys that were not revoked, by digest, ordered by id; unknown digests are skipped."""
 
     def list_live(
         self,
@@ -59,7 +59,8 @@ class ApiKeys(Protocol):
         now: datetime,
     ) -> Sequence[ApiKey]:
         """
-        Read a user's keys that were not revoked, newest first; expired ones too, but not rotated ones that died.
+        Read a user's keys that were not revoked, newest first; including expired ones, except rotated keys whose
+        overlap is over.
 
         Args:
             organization_id: Keys of this organization only; None for all.
@@ -78,10 +79,10 @@ class ApiKeys(Protocol):
         now: datetime,
     ) -> Sequence[ApiKey]:
         """
-        Read the keys of ``list_live`` in another order; those without an end count as the last to end.
+        Read the keys of ``list_live`` in another order; keys without an expiry sort last.
 
         Args:
-            user_id: None for the keys of everybody in *organization_id*, which is named then.
+            user_id: None for the keys of everyone in *organization_id*, which must then be given.
         """
 
     def count_listed(
@@ -95,7 +96,7 @@ class ApiKeys(Protocol):
         """Count the keys that ``list_live`` would read without a limit."""
 
     def list_kept(self, user_id: str) -> Sequence[ApiKey]:
-        """Read all keys of a user that are kept, those that ended too, newest first."""
+        """Read all stored keys of a user, including ended ones, newest first."""
 
     def search(
         self,
@@ -107,11 +108,11 @@ class ApiKeys(Protocol):
         now: datetime,
     ) -> Sequence[OwnedApiKey]:
         """
-        Read a page of everybody's keys as ``list_live`` would, newest first, and one more where there is one beyond it.
+        Read a page of all users' keys as ``list_live`` would, newest first, plus one more if there is a next page.
 
         Args:
-            text: The owner's address or name contains it, or the key's prefix begins with its first characters;
-                literal, not a pattern.
+            text: Contained in the owner's address or name, or its first characters begin the key's prefix; literal, not
+                a pattern.
         """
 
     def count_found(
@@ -156,23 +157,23 @@ class ApiKeys(Protocol):
 
     def update(self, changed: ApiKey) -> bool:
         """
-        Replace what its owner may change; False when it was revoked meanwhile.
+        Replace what its owner may change; False if it was revoked in the meantime.
 
-        ``noticed_days`` is taken over only where the expiry moves: a notice that is given meanwhile is not forgotten.
+        ``noticed_days`` is stored only if the expiry changes, so that a notice sent in the meantime is not lost.
         """
 
     def mark_rotated(self, key_id: str, *, expires_at: datetime, now: datetime) -> bool:
         """
-        Give a key a successor and an end. One atomic statement: False when it has one already or was revoked.
+        Mark a key as rotated and set its expiry. One atomic statement: False if it was already rotated or revoked.
 
-        One that ends now is switched off as well: no clock that is set back, or slow, brings it back.
+        A key that ends now is disabled as well, so that a slow clock or one set back cannot revive it.
         """
 
     def switch_off(self, key_id: str, *, now: datetime) -> bool:
-        """Disable a key. One atomic statement: False when it was off already or was revoked."""
+        """Disable a key. One atomic statement: False if it was already disabled or revoked."""
 
     def revoke(self, key_id: str, *, reason: str, now: datetime) -> bool:
-        """End a key for good. One atomic statement: of two concurrent calls one gets True."""
+        """Revoke a key. One atomic statement: of two concurrent calls, one gets True."""
 
     def revoke_all(
         self,
@@ -184,53 +185,58 @@ class ApiKeys(Protocol):
         now: datetime,
     ) -> Sequence[ApiKey]:
         """
-        End all keys of a user, an organization, a user in an organization, or a service account; answer those.
+        Revoke all keys of a user, an organization, a user in an organization, or a service account; return them.
 
-        Keys that cannot live any more are left alone. At most a thousand rows a call; call it again while it answers
-        any.
+        Keys that have ended anyway are not touched. At most a thousand rows a call; call it again until it returns
+        none.
         """
 
     def list_owners_due(self, *, now: datetime, limit: int) -> Sequence[str]:
-        """Return owners, users and service accounts, of live keys that end soon and whose notice is due."""
+        """Return the owners (users and service accounts) of live keys that expire soon and whose notice is due."""
 
     def list_due(self, owner_id: str, *, now: datetime, until: datetime) -> Sequence[ApiKey]:
-        """Read an owner's live keys whose notice is due by *until*, the ones that end first before."""
+        """Read an owner's live keys whose notice is due by *until*, ordered by expiry."""
 
     def mark_noticed(self, key: ApiKey, *, days: int) -> bool:
         """
-        Remember the notice that is given *days* before the end of *key*.
+        Record the notice sent *days* before the expiry of *key*.
 
-        One atomic statement: False when it was given already, or the key ended or its end moved since it was read.
+        One atomic statement: False if it was already sent, or if the key ended or its expiry changed since it was read.
         """
 
     def list_unused(
         self, organization_id: str | None, *, before: datetime, now: datetime, limit: int
     ) -> Sequence[ApiKey]:
         """
-        Read live keys last used, or made and never used, before *before*, whose owners were not told since that use.
+        Read live keys last used (or created and never used) before *before*, whose owners were not warned since.
 
         Args:
             organization_id: Keys of this organization only; None for all.
         """
 
     def mark_unused_noticed(self, key: ApiKey, *, now: datetime) -> bool:
-        """Remember that the owner is told of the end for disuse. False when told already, or used since it was read."""
+        """
+        Record the warning that an unused key will expire. False if already recorded, or if the key was used since it
+        was read.
+        """
 
     def expire_unused(
         self, organization_id: str | None, *, before: datetime, noticed_before: datetime, now: datetime
     ) -> Sequence[ApiKey]:
         """
-        End live keys that were not used since *before* and whose owners were told, after that use, by *noticed_before*.
+        Expire live keys that were not used since *before* and whose owners were warned after that use, before
+        *noticed_before*.
 
-        They are switched off as well: no clock that is set back brings them back. One atomic statement of at most a
-        thousand rows; call it again while it answers any.
+        They are disabled as well, so that a clock set back cannot revive them. One atomic statement of at most a
+        thousand rows; call it again until it returns none.
         """
 
     def cap_ends(self, organization_id: str | None, *, end: datetime, now: datetime) -> Sequence[ApiKey]:
         """
-        Let live keys that would end after *end*, or never, end then; their owners are to be told of it.
+        Set the expiry of live keys that would end after *end*, or never, to *end*; their owners have yet to be
+        notified.
 
-        At most a thousand rows a call; call it again while it answers any.
+        At most a thousand rows a call; call it again until it returns none.
 
         Args:
             organization_id: Keys of this organization only; None for all.
@@ -240,5 +246,5 @@ class ApiKeys(Protocol):
         """
         Delete keys that were revoked, or died after a rotation, before *before*, or that expired before *expired*.
 
-        At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
+        At most a thousand rows a call, so that no other write waits long; call it again until it returns 0.
         """

@@ -1,4 +1,4 @@
-"""Uses of keys: counted in memory, written in batches, off every request's path (S19)."""
+"""Uses of keys: counted in memory and written in batches, outside of requests (S19)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Final
 from czo_auth.core.api_keys.addresses import shortened_network
 
 RESOLUTION: Final = timedelta(minutes=1)
-"""How exactly the time and the address of the last use are known."""
+"""The resolution of the time and address of the last use."""
 _MAX_COUNT: Final = 100_000
 _MAX_DAYS: Final = 3
-"""Days whose counts are held in memory while the database cannot be written to."""
+"""How many days of counts are held in memory while the database cannot be written to."""
 _DAY: Final = timedelta(days=1)
 
 Address = Callable[[], str | None]
-"""Gives the address that a use comes from; asked once in `RESOLUTION` at most."""
+"""Returns the address that a use comes from; called at most once per `RESOLUTION`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,9 @@ class DayUsage:
     Uses of one key on one day (UTC).
 
     Attributes:
-        used: How often it was proved.
-        refused: How often it was refused though it is known: disabled, expired, over a limit, or from elsewhere.
+        used: How often it was accepted.
+        refused: How often the known key was refused: disabled, expired, over a limit, or from an address that is not
+            allowed.
     """
 
     day: date
@@ -41,7 +42,7 @@ class LastUse:
     When a key was last used, and from where.
 
     Attributes:
-        network: The network of the address; None when nobody knows it.
+        network: The network of the address; None if unknown.
     """
 
     at: datetime
@@ -54,7 +55,7 @@ class GatheredUses:
     What was gathered since the last flush.
 
     Attributes:
-        latest: By key; a key that was used within `RESOLUTION` of what is known already is left out.
+        latest: By key; omits keys used within `RESOLUTION` of the stored last use.
         used, refused: By day and key.
     """
 
@@ -71,11 +72,11 @@ class GatheredUses:
         return {*self.latest, *(key_id for by_key in counted for key_id in by_key)}
 
     def used_in_all(self, key_id: str) -> int:
-        """Return how often a key was used on all days together."""
+        """Return the total uses of a key over all days."""
         return sum(by_key.get(key_id, 0) for by_key in self.used.values())
 
     def days(self) -> Iterable[tuple[str, DayUsage]]:
-        """Return what is to be added, by key and day, in one order everywhere."""
+        """Return the counts to add, by key and day, always in the same order."""
         pairs = {
             (key_id, day)
             for days in (self.used, self.refused)
@@ -90,9 +91,9 @@ class GatheredUses:
 
 class KeyUsage:
     """
-    Counts the uses of keys since the last flush, and notes the newest.
+    Counts the uses of keys since the last flush, and tracks the latest.
 
-    Time and address of a key are noted at most once a minute. A use costs a busy key two dictionary probes.
+    Time and address of a key are updated at most once a minute. A use of a busy key costs two dictionary lookups.
 
     Args:
         records_addresses: Whether the network of the address is noted.
@@ -113,19 +114,19 @@ class KeyUsage:
         Count a use at *now*.
 
         Args:
-            stored: The last use, as the database said it when the key was read.
+            stored: The last use as of when the key was read from the database.
             address: Gives where it comes from; None when nobody knows.
         """
         if not self._begins <= now < self._ends:
             self._turn_to(now)
-        # Written out: each request of a key comes by here.
+        # Inlined, because every request with a key runs this.
         if key_id in self._used_today:
             self._used_today[key_id] += 1
         elif len(self._used_today) < _MAX_COUNT:
             self._used_today[key_id] = 1
         known = self._noted.get(key_id)
         if stored is not None and (known is None or known < stored):
-            # Another process noted it, or this one before it was started again.
+            # Another process recorded it, or this one before it restarted.
             self._note(key_id, stored)
             known = stored
         if known is not None and now - known < RESOLUTION:
@@ -135,7 +136,7 @@ class KeyUsage:
             self._seen[key_id] = LastUse(now, self._network(address))
 
     def saw_refused(self, key_id: str, *, now: datetime) -> None:
-        """Count that a key was refused which is known."""
+        """Count the refusal of a known key."""
         if not self._begins <= now < self._ends:
             self._turn_to(now)
         _add(self._refused_today, key_id, 1)
@@ -160,14 +161,14 @@ class KeyUsage:
         self._noted[key_id] = at
 
     def take(self) -> GatheredUses:
-        """Hand over what was gathered, and begin again."""
+        """Return what was collected and start over."""
         gathered = GatheredUses(latest=self._seen, used=self._used, refused=self._refused)
         self._seen, self._used, self._refused = {}, {}, {}
         self._begins = self._ends
         return gathered
 
     def give_back(self, gathered: GatheredUses) -> None:
-        """Take back what could not be written; newer uses win, and what goes beyond the bound is lost."""
+        """Take back what could not be written; newer uses win, and what exceeds the bound is dropped."""
         if len(self._seen) < _MAX_COUNT:
             self._seen = gathered.latest | self._seen
         for mine, theirs in ((self._used, gathered.used), (self._refused, gathered.refused)):

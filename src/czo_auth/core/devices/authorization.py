@@ -1,4 +1,4 @@
-"""One request of a device to be given an API key, and the codes that name it."""
+"""A device's request for an API key, and the codes that identify it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Literal
 CODE_LIFETIME: Final = timedelta(minutes=10)
 POLL_INTERVAL: Final = timedelta(seconds=5)
 SLOWER_BY: Final = timedelta(seconds=5)
-"""Added to the interval whenever a device asks too soon. Source: RFC 8628 section 3.5."""
+"""Added to the interval each time a device polls too soon. Source: RFC 8628 section 3.5."""
 KEY_LIFETIME: Final = timedelta(days=90)
 FETCHED_TWICE: Final = timedelta(seconds=60)
 """A key that is fetched again within this time is revoked: somebody else holds the device code."""
@@ -27,13 +27,13 @@ DeviceStatus = Literal["pending", "approved", "denied", "fetched", "ended"]
 class DeviceAuthorization:
     """
     Attributes:
-        client_id: What the device calls its program; nothing proves it.
+        client_id: What the device calls its program; unverified.
         name: Of the key that is made.
         key_lifetime_seconds: Of the key, as the device asked.
         ip: Where the device asked from.
         lineage_id: Of the session that opened the code; only its lineage may approve.
-        user_id, api_key_id, sealed_key: Of the approval; the key rests sealed until it is fetched.
-        poll_seconds: How long the device has to wait between two questions.
+        user_id, api_key_id, sealed_key: From the approval; the key is stored encrypted until it is fetched.
+        poll_seconds: How long the device has to wait between two polls.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The port through which device authorizations are kept."""
+"""The port for storing device authorizations."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class DeviceAuthorizations(Protocol):
     """Device authorizations, by the digests of their two codes."""
 
     def add(self, authorization: DeviceAuthorization, *, device_digest: str, user_digest: str) -> bool:
-        """Keep a new request; False when its user code is taken."""
+        """Store a new request; False if its user code is taken."""
 
     def count(self, *, now: datetime) -> int:
         """Count the requests that have not expired."""
 
     def lock_by_user_code(self, digests: Collection[str]) -> DeviceAuthorization | None:
-        """Read a request by its user code under any of the digests, and hold its row."""
+        """Read a request by any of the digests of its user code, and lock its row."""
 
     def lock_by_device_code(self, digest: str) -> DeviceAuthorization | None:
-        """Read a request by its device code, and hold its row."""
+        """Read a request by its device code, and lock its row."""
 
     def bind(self, authorization_id: str, *, lineage_id: str) -> bool:
         """
@@ -43,19 +43,19 @@ class DeviceAuthorizations(Protocol):
         """Approve or deny a pending request. One atomic statement: only the first decision counts."""
 
     def poll(self, authorization_id: str, *, polled_at: datetime, poll_seconds: int) -> None:
-        """Remember when a device asked, and how long it has to wait from now on."""
+        """Record when a device polled, and how long it has to wait from now on."""
 
     def fetch(self, authorization_id: str, *, now: datetime) -> bool:
-        """Hand the key out and forget it. One atomic statement: of two concurrent fetches one gets True."""
+        """Hand out the key and delete it. One atomic statement: of two concurrent fetches, one gets True."""
 
     def end(self, authorization_id: str) -> None:
-        """Forget the key of a request whose time is over."""
+        """Delete the key of an expired request."""
 
     def unfetched_expired(self, *, before: datetime, limit: int) -> Sequence[DeviceAuthorization]:
         """Read approved requests that expired before their key was fetched."""
 
     def sealed_after(self, authorization_id: str, *, limit: int) -> Sequence[DeviceAuthorization]:
-        """Read those whose key waits to be fetched, in the order of their ids, beyond *authorization_id*."""
+        """Read those whose key has not been fetched, ordered by id, after *authorization_id*."""
 
     def prune_expired(self, *, before: datetime) -> int:
         """Delete a batch of the requests that expired before *before*; returns how many."""

@@ -1,15 +1,15 @@
 """
 Every refusal, as one tree.
 
-A refusal carries a stable ``code`` (contract) and a ``message`` that is safe to show to anyone. The middle layer says
-what kind of refusal it is; the HTTP number of each kind stands in one table in ``asgi/problems.py``.
+A refusal carries a stable ``code`` (contract) and a ``message`` that is safe to show to anyone. The middle layer of
+classes says what kind of refusal it is; ``asgi/problems.py`` maps each kind to its HTTP status.
 
     Refusal
     ├── Invalid            the request itself is wrong                        (ValidationFailed, PasswordTooShort, …)
     ├── NotAuthenticated   no credential, or a wrong one                      (InvalidToken, InvalidCode, …)
     ├── Forbidden          known, but not allowed                             (SessionRequired, InsufficientScope, …)
-    ├── Missing            unknown, or not yours; nobody can tell which       (NotFound, UnknownActorType, …)
-    ├── Conflict           collides with the present state                    (LastOwner, RefreshInProgress, …)
+    ├── Missing            unknown or not yours, indistinguishably       (NotFound, UnknownActorType, …)
+    ├── Conflict           conflicts with the current state                    (LastOwner, RefreshInProgress, …)
     ├── Unprocessable      well-formed, yet cannot be done                    (UserAlreadyExists)
     ├── BodyTooSlow · TooLarge · UnsupportedMediaType · MethodNotAllowed
     ├── TooMany            a limit, a lock or a full queue                    (RateLimited, AccountLocked)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LifetimeTooLong(ValidationFailed):
-    """A kind of its own, as better-auth's client has a code for it."""
+    """A separate class, because better-auth's client has a code for it."""
 
 
 class ApiKeyLimitReached(Conflict):
@@ -32,10 +32,10 @@ class InsufficientApiKeyPermissions(Forbidden):
 
 class ApiKeyLimited(TooMany):
     """
-    A limit of one key, which its owner set; the others go on.
+    A limit that the owner set on one key; other keys are not affected.
 
     Attributes:
-        limits: The limits of the key, for the headers that tell them.
+        limits: The limits of the key, for the rate limit headers.
     """
 
     limits: LimitReport | None = None
@@ -49,7 +49,7 @@ class ApiKeyRateLimited(ApiKeyLimited):
 
 
 class QuotaExceeded(ApiKeyLimited):
-    """The key was used as often in this day or month as its quota allows."""
+    """The key has used up its quota for this day or month."""
 
     code = "QUOTA_EXCEEDED"
     message = "This API key has used up its quota."

@@ -20,7 +20,7 @@ class InvalidToken(NotAuthenticated):
 
 
 class InvalidApiKey(NotAuthenticated):
-    """One answer for unknown, revoked, expired, disabled and orphaned keys: a stranger learns nothing."""
+    """The same answer for unknown, revoked, expired, disabled and orphaned keys, so that strangers learn nothing."""
 
     code = "INVALID_API_KEY"
     message = "The API key is not valid."
@@ -63,24 +63,24 @@ class InsufficientScope(Forbidden):
 
     @classmethod
     def of(cls, scopes: Iterable[str], message: str | None = None) -> InsufficientScope:
-        """Make the refusal that names the *scopes* which are missing."""
+        """Create the refusal that names the missing *scopes*."""
         return cls(message, details=[(("scopes", scope), "This scope is missing.") for scope in scopes])
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """The scopes that were missing."""
+        """The missing scopes."""
         return tuple(where[1] for where, _ in self.details if isinstance(where, tuple) and len(where) == 2)
 
 
 class IpAddressNotAllowed(Forbidden):
-    """The key has an allow-list and the request comes from elsewhere; which addresses are on it is not told."""
+    """The key has an allow-list and the request's address is not on it. The list is not revealed."""
 
     code = "IP_ADDRESS_NOT_ALLOWED"
     message = "This API key cannot be used from this address."
 
 
 class InvalidSubjectToken(Invalid):
-    """The API key that is to be traded is no good; one answer for every reason (RFC 8693 section 2.2.2)."""
+    """The API key cannot be exchanged; the same answer for every reason (RFC 8693 section 2.2.2)."""
 
     code = "INVALID_REQUEST"
     message = "The subject token is not valid."

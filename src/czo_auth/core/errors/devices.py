@@ -16,14 +16,14 @@ class ExpiredDeviceCode(Invalid):
 
 
 class AuthorizationPending(Invalid):
-    """The answer of RFC 8628 section 3.5 while nobody decided."""
+    """The response of RFC 8628 section 3.5 while nobody has decided yet."""
 
     code = "AUTHORIZATION_PENDING"
     message = "Nobody has approved the request yet."
 
 
 class SlowDown(Invalid):
-    """The device asks too often; it waits five seconds longer from now on."""
+    """The device polls too often; it has to wait five seconds longer from now on."""
 
     code = "SLOW_DOWN"
     message = "Ask less often."

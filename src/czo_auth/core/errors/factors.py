@@ -34,10 +34,11 @@ class InvalidCode(NotAuthenticated):
 
 class BehindTheClock(InvalidCode):
     """
-    The code was right some minutes ago: the phone's clock is slow. For clients the same as any wrong code.
+    The code was correct a few minutes ago, because the phone's clock is slow. Clients see the same as for any wrong
+    code.
 
-    Only the past is looked at. To say that a code will be right in a few minutes would give a guesser many steps to
-    hit with one attempt, and then time to use what was hit; a code of the past is worth nothing to anybody.
+    Only past steps are checked. Revealing that a code will become correct would let an attacker test many future steps
+    with one attempt and then use the hit; a past code is worth nothing.
     """
 
 
@@ -57,7 +58,7 @@ class TooManyAttempts(Invalid):
 
 
 class AccountLocked(TooMany):
-    """Without ``retry_after``, waiting does not help: a password reset or an administrator does."""
+    """Without ``retry_after``, waiting does not help; a password reset or an administrator does."""
 
     code = "ACCOUNT_TEMPORARILY_LOCKED"
     message = "Too many incorrect codes. Two-factor verification is locked for now."
@@ -89,7 +90,7 @@ class ResetAlreadyWaits(Conflict):
 
 
 class OwnReset(Forbidden):
-    """An administrator who could reset their own factor would need none."""
+    """Administrators cannot reset their own factor, which would make it pointless."""
 
     code = "CANNOT_RESET_OWN_TWO_FACTOR"
     message = "You cannot reset your own second factor. Ask another administrator."

@@ -1,4 +1,4 @@
-"""The kinds of refusals: what the HTTP status goes by."""
+"""The kinds of refusals, which determine the HTTP status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Location = str | tuple[str, ...]
 
 class Refusal(Exception):
     """
-    A request that is answered with "no".
+    A refused request.
 
     Args:
         message: Replaces the class's sentence; must be as safe to show.
@@ -51,11 +51,11 @@ class Forbidden(Refusal):
 
 
 class Missing(Refusal):
-    """There is no such thing, or it is not the caller's to see."""
+    """The resource does not exist, or the caller may not see it."""
 
 
 class Conflict(Refusal):
-    """The request collides with the present state."""
+    """The request conflicts with the current state."""
 
     code = "CONFLICT"
     message = "This conflicts with the current state."
@@ -70,7 +70,7 @@ class TooMany(Refusal):
 
 
 class Unavailable(Refusal):
-    """Something that is needed does not answer at present."""
+    """A required service is not responding."""
 
     code = "SERVICE_UNAVAILABLE"
     message = "The service is temporarily unavailable. Try again shortly."

@@ -11,7 +11,7 @@ class UnknownOrganization(NotFound):
 
 
 class UnknownMember(NotFound):
-    """Nobody in the organization is called this."""
+    """The organization has no such member."""
 
 
 class UnknownInvitation(NotFound):
@@ -19,7 +19,7 @@ class UnknownInvitation(NotFound):
 
 
 class UnknownRole(ValidationFailed):
-    """A role that organizations do not have; a kind of its own, as better-auth's client has a code for it."""
+    """Organizations have no such role. A separate class, because better-auth's client has a code for it."""
 
     message = "Unknown role."
 
@@ -46,7 +46,7 @@ class OrganizationScopeMismatch(Forbidden):
 
 
 class OrganizationTwoFactorRequired(Forbidden):
-    """The organization that the request acts in demands a factor that its member does not have (S37)."""
+    """The request acts in an organization that requires a factor which the member does not have (S37)."""
 
     code = "ORGANIZATION_TWO_FACTOR_REQUIRED"
     message = "This organization requires two-factor authentication. Turn it on first."
@@ -108,7 +108,7 @@ class ServiceAccountLimitReached(Conflict):
 
 
 class MemberHasApiKeys(Conflict):
-    """Removing the member would end API keys; ``details`` names them. A request that confirms it removes them."""
+    """Removing the member would revoke API keys; ``details`` names them. The request succeeds once it confirms this."""
 
     code = "MEMBER_HAS_API_KEYS"
     message = "Removing this member ends API keys. Confirm it, or transfer the keys first."

@@ -1,4 +1,4 @@
-"""Refusals because something that is needed does not answer, or is not configured."""
+"""Refusals because a required service is down or not configured."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class StorageUnavailable(Unavailable):
 
 
 class TablesMissing(StorageUnavailable):
-    """The tables are not there, or older than this program: migrations have not run."""
+    """The tables are missing or older than this program: migrations have not run."""
 
     message = "The database is not ready. Its migrations have to run first."
 
 
 class SecretUnreadable(Unavailable):
-    """A sealed value did not open: the wrong key, or a row that was tampered with. Fails closed (S13)."""
+    """A sealed value could not be decrypted: wrong key, or tampered row. Fails closed (S13)."""
 
     message = "The code cannot be checked right now. A backup code still works."
 
@@ -29,14 +29,14 @@ class PageFailed(Unavailable):
 
 
 class MailUnavailable(Unavailable):
-    """The mail server does not take the message; without ``retry_after``, it never will."""
+    """The mail server does not accept the message; without ``retry_after``, it never will."""
 
     code = "MAIL_UNAVAILABLE"
     message = "Email cannot be sent right now. Try again shortly."
 
 
 class MailNotConfigured(Unavailable):
-    """This deployment has no mail server; waiting does not help, the operator does."""
+    """This deployment has no mail server; only the operator can change that."""
 
     code = "MAIL_NOT_CONFIGURED"
     message = "This deployment cannot send email."

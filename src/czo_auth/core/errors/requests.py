@@ -1,4 +1,4 @@
-"""Refusals of a request as such: its body, its origin, its idempotency key, its rate."""
+"""Refusals of the request itself: its body, origin, idempotency key or rate."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class IdempotencyKeyReused(Unprocessable):
 
 
 class RequestInProgress(Conflict):
-    """A request with the same idempotency key runs still."""
+    """A request with the same idempotency key is still running."""
 
     code = "REQUEST_IN_PROGRESS"
     message = "The first request with this Idempotency-Key is still running."

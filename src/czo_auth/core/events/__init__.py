@@ -1,1 +1,1 @@
-"""Facts that happened: their names, their record in the transaction of the change, and their delivery."""
+"""Events: their names, their recording in the transaction of the change, and their delivery."""

@@ -1,10 +1,10 @@
 """
 The chain through the audit log: each record's hash covers the record and the hash before it (S35).
 
-Records of version 1 hash everything they say. Those of version 2 hash commitments in place of their personal parts
-(``personal``), so that these can be removed. One record at the upgrade closes version 1: it holds how many there are,
-the last hash, and a digest over what they say besides their personal parts, which verifies them once those are removed.
-Where retention removed the oldest records, a later record says how far, and the hash to begin with.
+Records of version 1 hash all of their content. Those of version 2 hash commitments in place of their personal parts
+(``personal``), so that these can be removed. One record at the upgrade closes version 1. It holds their number, the
+last hash, and a digest of their content without personal parts, which verifies them once those parts are removed. If
+retention removed the oldest records, a later record says how far, and which hash to start from.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainState:
     """
-    Where the chain is before some record.
+    The state of the chain before a record.
 
     Attributes:
         hash: Of the record before; ``GENESIS`` before the first.
-        public_digest: Over the records of version 1 so far, without their personal parts; None when it is not known,
-            and then it is not checked.
+        public_digest: Over the records of version 1 so far, without their personal parts; None if unknown, in which
+            case it is not checked.
     """
 
     hash: str = GENESIS
@@ -54,7 +54,7 @@ def chain_hash(
     previous: str, *, sequence: int, record_id: str, at: datetime, audit_event: AuditEvent, context: Context
 ) -> str:
     """
-    Hash a record of version 1 together with the hash of the one before.
+    Hash a record of version 1 together with the hash of the previous one.
 
     Args:
         previous: Hash of the record before, 64 hex digits; ``GENESIS`` for the first.
@@ -80,7 +80,7 @@ def committed_hash(
     personal: Commitment,
 ) -> str:
     """
-    Hash a record of version 2, whose *fact* has no personal details, together with the hash of the one before.
+    Hash a record of version 2, whose *fact* has no personal details, together with the hash of the previous one.
 
     Returns:
         As `chain_hash`.
@@ -100,7 +100,7 @@ def verify_chain(records: Iterable[AuditRecord], previous: str = GENESIS) -> int
         previous: Hash of the record before the first of them.
 
     Returns:
-        Its sequence, or None when all is well.
+        Its sequence, or None if the chain is intact.
     """
     start = ChainState(hash=previous, public_digest=GENESIS if previous == GENESIS else None)
     return follow_chain(records, start)[1]
@@ -136,7 +136,7 @@ def state_after_cut(record: AuditRecord) -> tuple[int, ChainState]:
 
 
 def cut_fact(through: int, records: int, state: ChainState) -> AuditEvent:
-    """Return what the chain says about its own cut."""
+    """Return what the chain records about its own truncation."""
     details: dict[str, object] = {"through": through, "records": records, "lastHash": state.hash}
     if state.public_digest is not None:
         details["publicDigest"] = state.public_digest
@@ -179,7 +179,7 @@ def _is_committed(record: AuditRecord, state: ChainState) -> bool:
 
 
 def _closes(record: AuditRecord, state: ChainState) -> bool:
-    """Whether *record*, where it closes version 1, holds what came before it."""
+    """Whether *record*, if it closes version 1, matches the records before it."""
     if record.audit_event.action != AUDIT_VERSION_1_CLOSED:
         return True
     details = record.audit_event.details
@@ -209,7 +209,7 @@ def _said(
     details: Mapping[str, object],
     context: Context,
 ) -> dict[str, object]:
-    """Return what a record says, without its origin."""
+    """Return the content of a record, without its origin."""
     return {
         "sequence": sequence,
         "id": record_id,

@@ -1,4 +1,4 @@
-"""The form in which events leave the product: CloudEvents 1.0, JSON."""
+"""The format in which events are delivered: CloudEvents 1.0, JSON."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def to_cloudevent(event: Event, *, source: str) -> dict[str, object]:
     """
     Return *event* as a CloudEvent in structured mode.
 
-    ``id`` is the same at every delivery, and unique together with ``source``: receivers drop doubles by it.
-    ``sequence`` is padded with zeros, because the extension demands a text that sorts as text.
+    ``id`` is the same at every delivery, and unique together with ``source``: receivers use it to drop duplicates.
+    ``sequence`` is padded with zeros, because the extension requires a string that sorts lexicographically.
 
     Args:
         source: A URI reference that names this deployment, e.g. its base URL.

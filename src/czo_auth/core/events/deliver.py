@@ -22,31 +22,33 @@ _log = logging.getLogger("czo_auth.events")
 
 
 class SinkUnavailable(Exception):
-    """A sink cannot take any event at present. Says nothing about the event, which waits and is never dead-lettered."""
+    """
+    The sink cannot accept any event right now. This says nothing about the event, which waits and is never
+    dead-lettered.
+    """
 
 
 class Sink(Protocol):
     """
-    Somewhere that events go to.
+    A destination for events.
 
     Promise: ``deliver`` returns once the event is safe on the other side. It gets events one at a time, oldest first,
-    and may get one again that it had before; ``event.id`` tells. What was dead-lettered and is replayed comes out of
-    order.
+    and may get one more than once; ``event.id`` identifies it. Replayed dead letters come out of order.
 
-    A sink may have a ``policy`` of its own, a `DeliveryPolicy`, and ``joins``, the name of a place in the outbox where
-    it begins while it has none yet.
+    A sink may have its own ``policy``, a `DeliveryPolicy`, and ``joins``, the name of another sink at whose position it
+    starts.
     """
 
     @property
     def name(self) -> str:
-        """Names the sink's place in the outbox; another name begins again."""
+        """Identifies the sink's position in the outbox; with a new name it starts over."""
 
     async def deliver(self, event: Event) -> None:
         """
         Hand *event* over.
 
         Raises:
-            SinkUnavailable: An outage. The sink waits and then goes on with this event.
+            SinkUnavailable: An outage. The sink waits and then continues with this event.
             Exception: Anything else counts against the event, which is dead-lettered after a few tries.
         """
 
@@ -59,7 +61,7 @@ class OutboxHolder(Protocol):
 
 
 class OutboxTransactions(Protocol):
-    """The part of ``Transactions`` that the relay needs; named here because events lie below transactions."""
+    """The part of ``Transactions`` that the relay needs; defined here because events are a layer below transactions."""
 
     async def run(self, step: Callable[[OutboxHolder], T]) -> T:
         """Run a step that may write."""
@@ -72,8 +74,8 @@ class OutboxTransactions(Protocol):
 class DeliveryPolicy:
     """
     Attributes:
-        batch_size: Events read at once; after a crash at most so many are delivered again.
-        lease: How long a process that died keeps its sinks from the others. Renewed when half of it is gone.
+        batch_size: Events read at once; also the most that are delivered again after a crash.
+        lease: How long a process that died blocks its sinks for others. Renewed at half time.
         time_limit: How long one delivery may take before it counts as an outage; at most half the lease, so that no
             delivery outlives the lease under which it began.
         poll: How often to look for events that other processes recorded.
@@ -81,7 +83,7 @@ class DeliveryPolicy:
         first_pause, longest_pause: After a failure; doubled each time, with jitter.
 
     Raises:
-        ValueError: A number that cannot work.
+        ValueError: A number makes no sense.
     """
 
     batch_size: int = 100
@@ -102,7 +104,7 @@ class DeliveryPolicy:
 
     def pause_after(self, failures: int) -> timedelta:
         """Choose how long to wait after the failure number *failures*: between half and all of its turn."""
-        # Beyond 2^20 the longest pause rules in any case, and a float would run over.
+        # Beyond 2^20 the longest pause applies anyway, and the float would overflow.
         whole = min(self.first_pause * (1 << min(failures - 1, 20)), self.longest_pause)
         jitter = int.from_bytes(tokens.random_bytes(2), "big") / 0x10000
         return whole * (1 + jitter) / 2
@@ -110,17 +112,16 @@ class DeliveryPolicy:
 
 class Relay:
     """
-    Delivers what is recorded to every sink, each at its own pace.
+    Delivers recorded events to every sink, each at its own pace.
 
-    One process at a time serves a sink: it holds a lease in the database. A relay runs once; make another to begin
-    again.
+    One process at a time serves a sink, by a lease in the database. A relay runs once; create another to run again.
 
     Args:
         transactions: The ``Transactions`` of the storage.
         sinks: Where events go; their names are distinct.
-        owner: Names this process among those that share the database; no two may have the same.
-        now: Gives the present, aware.
-        policy: Numbers.
+        owner: Identifies this process among those that share the database; must be unique.
+        now: Returns the current time, aware.
+        policy: Batch sizes, time limits and pauses.
 
     Raises:
         ValueError: Two sinks have one name.
@@ -147,7 +148,7 @@ class Relay:
         ]
 
     async def run(self) -> None:
-        """Deliver until `stop`; then the events in hand are finished, and the leases given back."""
+        """Deliver until `stop`; then finish the current events and release the leases."""
         await self._join()
         async with asyncio.TaskGroup() as group:
             for line in self._lines:
@@ -155,7 +156,7 @@ class Relay:
             await self._stop.wait()
 
     async def _join(self) -> None:
-        """Give sinks their first place that begin where others are."""
+        """Set the first position of sinks that start where others are."""
         joining: dict[str, list[str]] = {}
         for sink in self._sinks:
             if (place := getattr(sink, "joins", None)) is not None:
@@ -179,21 +180,24 @@ class Relay:
         self.notify()
 
     def notify(self) -> None:
-        """Say that something was recorded, so that nobody waits for the poll. Call it on the event loop's thread."""
+        """
+        Wake the relay after an event was recorded, instead of waiting for the next poll. Call it on the event loop's
+        thread.
+        """
         for line in self._lines:
             line.wake.set()
 
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """How long to wait, and what ends the wait before its time."""
+    """How long to wait, and what ends the wait early."""
 
     pause: timedelta
     ended_by: asyncio.Event
 
 
 class _Line:
-    """One sink's way out of the outbox: its lease, its place, and its setbacks."""
+    """The delivery to one sink: its lease, position and failures."""
 
     def __init__(
         self,
@@ -234,7 +238,7 @@ class _Line:
             pass
 
     async def _guarded_pass(self) -> _Rest:
-        """Make one pass; an outage on either side becomes a rest that only `stop` cuts short."""
+        """Make one pass; an outage on either side becomes a pause that only `stop` cuts short."""
         try:
             return await self._pass()
         except SinkUnavailable as outage:
@@ -242,13 +246,13 @@ class _Line:
         except StorageUnavailable as outage:
             return self._set_back("the database is unavailable, events for sink %s wait: %s", outage)
         except Exception as error:
-            # A line that ended here would deliver nothing any more, and nobody would notice.
+            # If the task ended here, nothing would be delivered any more, and nobody would notice.
             _log.error("delivery to sink %s failed unexpectedly", self._sink.name, exc_info=error)
             return self._set_back("events for sink %s wait: %s", error)
 
     async def _pass(self) -> _Rest:
         """Deliver one batch, as far as it goes."""
-        # Before reading: what is recorded from here on either is read below or wakes the line again.
+        # Before reading: what is recorded from here on is either read below or wakes this task again.
         self.wake.clear()
         if not await self._hold():
             return _Rest(self._policy.poll, self._stop)
@@ -277,7 +281,7 @@ class _Line:
     # --- one event ---
 
     async def _offer(self, event: Event) -> timedelta | None:
-        """Offer *event* to the sink: None when it is done with, else how long to wait before offering it again."""
+        """Offer *event* to the sink. Return None if it is done, else how long to wait before the next try."""
         try:
             await self._attempt(event)
         except SinkUnavailable:
@@ -290,7 +294,7 @@ class _Line:
         return None
 
     async def _replay(self, event: Event) -> None:
-        """Offer a dead-lettered event once more: it is done with, or stays a dead letter."""
+        """Offer a dead-lettered event once more; if that fails, it stays a dead letter."""
         error: str | None = None
         try:
             await self._attempt(event)
@@ -317,7 +321,7 @@ class _Line:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # Something that the sink waited for was cancelled, not this line: it must not end for that.
+            # Something that the sink awaited was canceled, not this task, which must not end because of it.
             raise RuntimeError("the delivery was cancelled from within") from None
 
     async def _count_against(self, event: Event, fault: Exception) -> timedelta | None:
@@ -339,7 +343,8 @@ class _Line:
         now = self._now()
 
         def step(tx: OutboxHolder) -> bool:
-            # First, so that a process that lost the lease does not dead-letter what the next one may well deliver.
+            # First, so that a process that lost the lease does not dead-letter what the next one may be able to
+            # deliver.
             if not tx.outbox.advance_sink(
                 self._sink.name, owner=self._owner, sequence=event.sequence, joins=self._joins
             ):
@@ -356,7 +361,7 @@ class _Line:
         return self._held_until is not None and self._now() < self._held_until - self._policy.lease / 2
 
     async def _hold(self) -> bool:
-        """Take or renew the lease and learn the place; False when another process serves the sink."""
+        """Take or renew the lease and read the position; False if another process serves the sink."""
         if self._holds() and self._position_is_saved:
             return True
         sink, owner, unsaved = self._sink.name, self._owner, not self._position_is_saved
@@ -365,7 +370,7 @@ class _Line:
 
         def step(tx: OutboxHolder) -> int | None:
             if unsaved:
-                # Its answer does not matter: the claim below says where things stand.
+                # The result does not matter: the claim below shows the current state.
                 tx.outbox.advance_sink(sink, owner=owner, sequence=position, joins=joins)
             return tx.outbox.claim_sink(sink, owner=owner, until=until, now=now)
 

@@ -13,13 +13,13 @@ from czo_auth.core.events.types import Event, EventFilter
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkState:
     """
-    How far one sink has come.
+    The progress of one sink.
 
     Attributes:
         behind: How many events wait for it.
         oldest_waiting_at: When the first of them was recorded; None when none waits.
         leased_until: Until when a process serves it; None when none does.
-        dead_lettered: How many events it refused.
+        dead_lettered: How many events it permanently refused.
     """
 
     name: str
@@ -32,11 +32,11 @@ class SinkState:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """
-    An event that a sink refused for good.
+    An event that a sink permanently refused.
 
     Attributes:
-        error: What it said last.
-        replay_at: When somebody asked to offer it once more; None when nobody did.
+        error: The last error.
+        replay_at: When a replay was requested; None if none was.
     """
 
     sink: str
@@ -48,7 +48,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxState:
-    """The events that are kept, and every sink that was ever served."""
+    """The stored events, and every sink that was ever served."""
 
     events: int
     sinks: Sequence[SinkState]
@@ -74,9 +74,10 @@ class Outbox(Protocol):
 
     def join_sinks(self, names: Sequence[str], *, place: str) -> None:
         """
-        Let sinks that have no place yet begin where *place* is, or at the first event when there is no such.
+        Let sinks that have no position yet start at that of *place*, or at the first event if there is none.
 
-        In one transaction for all of them, before any is served: else the first moves *place* on past the others.
+        In one transaction for all of them, before any is served; otherwise the first would move *place* past the
+        others.
         """
 
     def claim_sink(self, sink: str, *, owner: str, until: datetime, now: datetime) -> int | None:
@@ -91,47 +92,48 @@ class Outbox(Protocol):
 
     def advance_sink(self, sink: str, *, owner: str, sequence: int, joins: str | None = None) -> bool:
         """
-        Remember that *sink* has everything up to *sequence*; False when the lease was lost.
+        Record that *sink* has everything up to *sequence*; False if the lease was lost.
 
         Args:
-            joins: A place that moves along, for sinks that come later.
+            joins: A position that advances with this one, for sinks that are added later.
         """
 
     def release_sink(self, sink: str, *, owner: str) -> None:
-        """Give the lease back, so that another process may take over at once."""
+        """Release the lease, so that another process can take over immediately."""
 
     def dead_letter(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
-        """Put aside an event that *sink* refuses for its content, so that those behind it go on."""
+        """Dead-letter an event that *sink* refuses because of its content, so that later events are delivered."""
 
     def dead_letters(
         self, *, limit: int, sink: str | None = None, after: tuple[int, str] = (0, "")
     ) -> Sequence[DeadLetter]:
-        """Read the events put aside beyond *after* (sequence and sink), oldest first; of one sink if given."""
+        """Read the dead letters after *after* (sequence and sink), oldest first; of one sink if given."""
 
     def replay(self, *, sink: str | None, event_id: str | None, now: datetime) -> int:
-        """Ask that dead letters are offered once more, all or those of a sink or an event; answer how many."""
+        """Request the replay of dead letters: all, or those of a sink or an event; return how many."""
 
     def replays(self, sink: str, *, limit: int) -> Sequence[Event]:
-        """Read the dead letters that are to be offered to *sink* once more, oldest first."""
+        """Read the dead letters of *sink* whose replay was requested, oldest first."""
 
     def end_replay(self, sink: str, sequence: int, *, error: str | None) -> None:
-        """Forget a dead letter that was taken, or keep it with the *error* that it met."""
+        """Delete a dead letter that was delivered, or store the new *error*."""
 
     def prune_dead_letters(self, *, before: datetime) -> int:
-        """Delete dead letters that were put aside before *before*; answer how many."""
+        """Delete dead letters from before *before*; return how many."""
 
     def state(self) -> OutboxState:
-        """Return how far each sink has come, and what was put aside."""
+        """Return the progress of each sink, and the dead letters."""
 
     def retire_sink(self, name: str, *, now: datetime) -> bool:
-        """Forget a sink that no process serves now. One atomic statement: False when one does, or there is none."""
+        """
+        Delete a sink that no process serves. One atomic statement: False if one does, or if there is no such sink.
+        """
 
     def prune_events(self, *, before: datetime, abandoned: datetime | None = None) -> int:
         """
-        Delete a batch of the events older than *before* that every known sink has had; answer how many.
+        Delete a batch of the events older than *before* that every known sink has had; return how many.
 
         Args:
-            abandoned: Events older than this are deleted even if a sink waits for them: a sink that is gone must not
-            keep
-                everything for ever. None keeps them.
+            abandoned: Events older than this are deleted even if a sink still needs them, because a sink that is gone
+                must not keep everything forever. None keeps them.
         """

@@ -1,9 +1,9 @@
 """
-What an audit record says about a person, kept apart so that it can be removed and the chain still verifies (S43).
+The personal parts of an audit record, stored separately so that they can be removed without breaking the chain (S43).
 
-A record has two personal parts, because they can belong to two people: the *origin* (address and browser of who acted)
-and the personal details (names and email addresses of the user concerned). The chain hashes a salted commitment of
-each. Without value and salt, a commitment tells nothing, even where there are few values to guess.
+A record has two personal parts, which can belong to two people: the *origin* (address and browser of the actor) and the
+personal details (names and email addresses of the user concerned). The chain hashes a salted commitment of each.
+Without value and salt, a commitment reveals nothing, even if there are few possible values.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ PERSONAL_DETAILS: Final = frozenset(
         "description",
     }
 )
-"""Keys of details that can name a person. What a record keeps as personal is stored with it, so keys may be added."""
+"""
+Keys of details that can identify a person. Each record stores which of its details are personal, so keys may be added.
+"""
 
 PERSONAL_IN_VERSION_1: Final = frozenset({"name", "slug", "email"})
-"""The same of records that were written before there were commitments. Never changes: a digest was made with it."""
+"""The same for records from before commitments. Must never change, because a digest depends on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class Commitment:
         return cls(digest=_digest(salt, value), salt=salt)
 
     def fits(self, value: Mapping[str, object]) -> bool:
-        """Whether *value* is what was committed to, or was removed together with the salt."""
+        """Whether *value* matches the commitment, or was removed together with the salt."""
         if self.salt is None:
             return not value
         return self.digest == _digest(self.salt, value)
@@ -70,13 +72,13 @@ NO_COMMITMENT: Final = Commitment()
 def split_details(
     details: Mapping[str, object], *, personal: frozenset[str] = PERSONAL_DETAILS
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """Split details into those that stay and those that can name a person."""
+    """Split details into those that stay and those that can identify a person."""
     stay = {key: value for key, value in details.items() if key not in personal}
     return stay, {key: value for key, value in details.items() if key in personal}
 
 
 def origin_of(ip: str | None, user_agent: str | None) -> dict[str, object]:
-    """Return the origin as a value to commit to, without what is not known."""
+    """Return the known parts of the origin as a value to commit to."""
     known = {"ip": ip, "userAgent": user_agent}
     return {key: value for key, value in known.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""The ports of the audit log: recording and reading it, and taking personal parts out of it."""
+"""The ports of the audit log: recording, reading, and removing personal parts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from czo_auth.core.events.types import AuditFilter, AuditRecord
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
     """
-    A deleted user whose personal parts leave the audit log and the outbox, in batches.
+    A deleted user whose personal parts are removed from the audit log and the outbox, in batches.
 
     Attributes:
-        finished_at: None while some may be left.
+        finished_at: None while some parts may be left.
     """
 
     user_id: str
@@ -26,16 +26,16 @@ class Erasure:
 
 class AuditRemoval(Protocol):
     """
-    What may be taken out of the audit log and the outbox; the chain verifies before and after.
+    Removals from the audit log and the outbox; the chain verifies before and after.
 
     Each call takes a batch, so that no other write waits long.
     """
 
     def lock_audit(self) -> None:
-        """Let nobody else write to the audit log until the transaction ends."""
+        """Lock the audit log for writing until the transaction ends."""
 
     def cut_audit(self, *, through: int) -> int:
-        """Delete the records up to and including *through*; answer how many."""
+        """Delete the records up to and including *through*; return how many."""
 
     def remove_addresses(self, *, after: int, before: datetime, limit: int) -> tuple[int, int]:
         """
@@ -46,25 +46,25 @@ class AuditRemoval(Protocol):
         """
 
     def begin_erasure(self, user_id: str, *, now: datetime) -> None:
-        """Keep that a user was deleted. From the commit on, nothing personal of theirs is recorded."""
+        """Record that a user was deleted. From the commit on, nothing personal about them is recorded."""
 
     def erase_from_audit(self, user_id: str, *, after: int, limit: int) -> int | None:
         """
-        Remove a user's personal parts from records beyond the sequence *after*: address and browser where they acted
-        or nobody known did, personal details where they are concerned. Those of others who acted on them stay.
+        Remove a user's personal parts from records after the sequence *after*: address and browser where they or nobody
+        known acted, personal details where they are concerned. Those of others who acted on them stay.
 
         Returns:
-            The sequence to go on after; None at the end.
+            The sequence to continue after; None at the end.
         """
 
     def erase_from_events(self, user_id: str, *, after: int, limit: int) -> int | None:
         """Remove a user's personal details from events; as ``erase_from_audit``."""
 
     def erase_from_parked_events(self, user_id: str, *, after: int, limit: int) -> int | None:
-        """Do the same for the events that were put aside."""
+        """Do the same for dead letters."""
 
     def finish_erasure(self, user_id: str, *, now: datetime) -> None:
-        """Keep that nothing personal is left."""
+        """Record that nothing personal is left."""
 
     def list_erasures(self, *, limit: int) -> Sequence[Erasure]:
         """Read the erasures that were begun and not finished, oldest first."""
@@ -75,7 +75,7 @@ class AuditRemoval(Protocol):
 
 class AuditLog(Protocol):
     """
-    What happened, written in the transaction of the change (S34, S35).
+    Events, written in the transaction of the change (S34, S35).
 
     Promise: what a transaction records becomes visible with its change or not at all, and sequence numbers grow in the
     order of the commits, so that a reader that remembers the last number it saw misses nothing.

@@ -197,7 +197,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
     """
-    Something that happened, to be recorded.
+    An event to be recorded.
 
     Attributes:
         action: One of the event types, or the name of an audit-only action (``auth.sign_in`` and the like).
@@ -220,8 +220,8 @@ class Event:
     A recorded event on its way to subscribers.
 
     Attributes:
-        sequence: Its place in the outbox; grows in the order of the commits.
-        id: Stable across deliveries; receivers drop doubles by it.
+        sequence: Its position in the outbox; grows in commit order.
+        id: Stable across deliveries; receivers use it to drop duplicates.
         data: ``userId`` and what the fact says; JSON types only.
     """
 
@@ -236,7 +236,7 @@ class Event:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
     """
-    Which events to read; what is None does not matter.
+    Which events to read; None means any.
 
     Attributes:
         since: Recorded at *since* or later.
@@ -250,7 +250,7 @@ class EventFilter:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
     """
-    Which audit records to read; what is None does not matter.
+    Which audit records to read; None means any.
 
     Attributes:
         user_id: The user concerned, not who acted.
@@ -270,7 +270,7 @@ class AuditFilter:
 class AuditPolicy:
     """
     Attributes:
-        keep_records: How long audit records are kept; None for ever.
+        keep_records: How long audit records are kept; None for forever.
         keep_addresses: How long addresses and browsers in them are kept; None as long as the records.
     """
 

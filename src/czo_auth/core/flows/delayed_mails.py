@@ -1,7 +1,7 @@
 """
-Mails that no server takes now: kept sealed, and offered again for two days.
+Mails that no server accepts now: stored encrypted, and retried for two days.
 
-A mail server that is down for a day, or a process that ends, loses none of them.
+None is lost if a mail server is down for a day, or if a process ends.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from czo_auth.crypto.sealing import OpenError, UnknownKeyId
 _LOG = logging.getLogger("czo_auth.mail")
 KEPT_FOR: Final = timedelta(days=2)
 PAUSES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60))
-"""Before the first attempts; the last before each further one."""
+"""Pauses before the first attempts; the last one applies to all further attempts."""
 _CLAIMED_FOR: Final = timedelta(minutes=5)
 _AT_ONCE: Final = 100
 _FAILURES_AT_ONCE: Final = 3
-"""After so many in one turn the server counts as down, and the others wait for the next turn."""
+"""After this many failures in one run the server counts as down, and the other mails wait for the next run."""
 _PURPOSE: Final = "queued_mail"
 
 
 class DelayedMails:
-    """Keeps mails, and sends them when a server takes them again; safe in several processes at once."""
+    """Stores mails, and sends them when a server accepts them again. Safe in several processes at once."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def keep(self, message: MailMessage, *, now: datetime) -> bool:
         """
-        Keep *message* for later attempts.
+        Store *message* for later attempts.
 
         Returns:
-            False when as many as are allowed wait already.
+            False if the maximum number of mails is waiting.
         """
         mail_id = new_id(now)
         text = json.dumps(asdict(message) | {"valid_for": None})
         sealed = self._services.key_ring.seal(text.encode(), purpose=_PURPOSE, bound_to={"mail": mail_id})
-        # A link that is over by the time that it arrives helps nobody.
+        # A link that has expired by the time it arrives helps nobody.
         lifetime = KEPT_FOR if message.valid_for is None else min(KEPT_FOR, message.valid_for)
         queued = QueuedMail(
             id=mail_id,
@@ -62,7 +62,7 @@ class DelayedMails:
         )
 
     async def send_due(self, mail: Mail, *, now: datetime) -> None:
-        """Offer what is due to *mail*; log what is given up, by its kind."""
+        """Try to send the mails that are due; log those that are given up, by kind."""
         transactions = self._services.transactions
         due = await transactions.read(lambda tx: tx.mail_queue.list_due(now=now, limit=_AT_ONCE))
         failures = 0
@@ -78,7 +78,7 @@ class DelayedMails:
                 )
 
     async def _offer(self, queued: QueuedMail, mail: Mail, *, now: datetime) -> bool:
-        """Offer one mail, unless another process does; False when the server takes none."""
+        """Try to send one mail, unless another process does; False if the server does not accept mail."""
         transactions = self._services.transactions
         pause = PAUSES[min(queued.attempts + 1, len(PAUSES) - 1)]
         until = now + max(pause, _CLAIMED_FOR)
@@ -92,7 +92,7 @@ class DelayedMails:
         try:
             await mail.send(message)
         except Exception as error:
-            # The class alone: the text of an unknown error may hold the message.
+            # Only the class: the text of an unknown error may contain the message.
             _LOG.warning("mail of kind %s, kept: %s", queued.kind, type(error).__name__)
             if not is_final(error):
                 return False
@@ -101,7 +101,7 @@ class DelayedMails:
         return True
 
     def _opened(self, queued: QueuedMail) -> MailMessage | None:
-        """Open a kept mail; None when its encryption key is gone."""
+        """Decrypt a stored mail; None if its encryption key is gone."""
         try:
             text = self._services.key_ring.open(queued.sealed, purpose=_PURPOSE, bound_to={"mail": queued.id})
         except (OpenError, UnknownKeyId):

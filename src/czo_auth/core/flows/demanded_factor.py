@@ -1,4 +1,4 @@
-"""The one decision about somebody of whom two factors are demanded from a day on (S37)."""
+"""The decision about users who must have two factors from a certain date (S37)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from czo_auth.core.users.user import User
 
 def check_factor(tx: Transaction, member: Member) -> None:
     """
-    Refuse a member who does not have the factor that their organization demands by now (S37).
+    Refuse a member who lacks the factor that their organization already requires (S37).
 
     Raises:
         OrganizationTwoFactorRequired
@@ -23,7 +23,7 @@ def check_factor(tx: Transaction, member: Member) -> None:
 
 
 def lacks_demanded_factor(tx: Transaction, member: Member) -> bool:
-    """Whether the organization demands a factor of *member* by now that they do not have."""
+    """Whether the organization already requires a factor that *member* lacks."""
     if member.two_factor_due_at is None or tx.now < member.two_factor_due_at:
         return False
     user = tx.users.find(member.user_id)
@@ -31,24 +31,24 @@ def lacks_demanded_factor(tx: Transaction, member: Member) -> bool:
 
 
 def would_be_due(tx: Transaction, user: User) -> bool:
-    """Whether an organization demands a factor of *user* by now, so that the last one must not go."""
+    """Whether an organization already requires a factor of *user*, so that the last one must not be removed."""
     due_at = tx.factor_rules.find_earliest(user.id)
     return due_at is not None and due_at <= tx.now
 
 
 def find_due_at(services: Services, tx: Transaction, user: User) -> datetime | None:
-    """Return from when on the first organization or dated actor type demands a factor that *user* lacks."""
+    """Return the earliest date from which an organization or dated actor type requires a factor that *user* lacks."""
     by_organization = None if user.owns_factor else tx.factor_rules.find_earliest(user.id)
     return earliest(find_due_at_by_type(services, user), by_organization)
 
 
 def find_due_at_by_type(services: Services, user: User) -> datetime | None:
-    """Return from when on the first dated actor type demands a factor that *user* lacks."""
+    """Return the earliest date from which a dated actor type requires a factor that *user* lacks."""
     return services.actors.find_due_at(
         user.actor_types, user.grants, owns_factor=user.owns_factor, has_passkey=user.has_passkey
     )
 
 
 def earliest(*dates: datetime | None) -> datetime | None:
-    """Return the earliest date; None where there is none."""
+    """Return the earliest date; None if there is none."""
     return min((each for each in dates if each is not None), default=None)

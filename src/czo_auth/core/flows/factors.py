@@ -1,7 +1,7 @@
 """
 What a factor is, in one place: an authenticator app or a passkey.
 
-Every rule that asks whether somebody has a second factor, which ones, or that ends them, asks here or reads
+Every rule that asks whether someone has a second factor, which ones, or that ends them, asks here or reads
 `User.has_factor` (two factors are on) and `User.owns_factor` (a demand for two factors is met).
 """
 
@@ -19,7 +19,7 @@ from czo_auth.core.users.user import User
 
 
 def second_step_methods(services: Services, tx: Transaction, user: User) -> tuple[str, ...]:
-    """Return what *user* may finish a sign-in with, as ``twoFactorMethods`` lists it."""
+    """Return the methods with which *user* may finish a sign-in, as in ``twoFactorMethods``."""
     methods = []
     if user.has_passkey and services.policies.passkeys.rp_id is not None:
         methods.append("passkey")
@@ -31,7 +31,7 @@ def second_step_methods(services: Services, tx: Transaction, user: User) -> tupl
 
 
 def demands_two_factor(services: Services, tx: Transaction, user: User) -> bool:
-    """Whether anything demands two factors of *user*, so that a passkey of theirs turns them on."""
+    """Whether anything requires two factors of *user*, so that registering a passkey turns them on."""
     if services.actors.demand_two_factor(user.actor_types):
         return True
     return tx.factor_rules.find_earliest(user.id) is not None
@@ -39,12 +39,12 @@ def demands_two_factor(services: Services, tx: Transaction, user: User) -> bool:
 
 def enable_where_demanded(services: Services, tx: Transaction, user: User) -> User:
     """
-    Make passkeys count as second step where something demands two factors; belongs under the user's lock.
+    Make passkeys count as second step if something requires two factors. Call it with the user locked.
 
-    A passkey that was registered as a way to sign in turns two factors on when a demand comes later.
+    A passkey that was registered only for sign-in turns two factors on when they become required later.
 
     Returns:
-        The user as they are then.
+        The updated user.
     """
     if user.has_factor or not user.has_passkey or not demands_two_factor(services, tx, user):
         return user
@@ -70,12 +70,13 @@ class RemovedFactors:
 
 def remove_all_factors(tx: Transaction, user_id: str, *, reason: str) -> RemovedFactors:
     """
-    Remove a user's authenticator app, passkeys, backup codes and what hangs on them; belongs under the user's lock.
+    Remove a user's authenticator app, passkeys, backup codes and everything that depends on them. Call it with the user
+    locked.
 
     The caller ends sessions and records why.
 
     Args:
-        reason: Of the removal of each passkey, for its event.
+        reason: Why each passkey is removed, for its event.
     """
     removed = RemovedFactors(
         totp=tx.two_factor.drop_factor(user_id), passkeys=tx.passkeys.delete_all(user_id)
@@ -87,7 +88,7 @@ def remove_all_factors(tx: Transaction, user_id: str, *, reason: str) -> Removed
 
 
 def switch_off(tx: Transaction, user_id: str) -> None:
-    """Remove what is left when the last factor went: backup codes, pending enrollment, trusted devices, locks."""
+    """Remove what is left after the last factor: backup codes, pending enrollment, trusted devices, locks."""
     tx.two_factor.drop_codes(user_id)
     tx.two_factor.drop_enrollment(user_id)
     tx.two_factor.drop_trusted_devices(user_id)

@@ -1,4 +1,4 @@
-"""Requests that make something once, however often they are sent (S42)."""
+"""Requests that create something once, however often they are sent (S42)."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _NAME: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningRequest:
-    """The first request with its name: it runs, and its answer is to be kept."""
+    """The first request with its name: it runs, and its answer will be stored."""
 
     mark: RequestMark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptAnswer:
-    """A request that ran already, with what it was answered."""
+    """A request that already ran, with its answer."""
 
     id: str
     answer: bytes = field(repr=False)
@@ -50,10 +50,10 @@ class KeptAnswer:
 
 class IdempotentRequests:
     """
-    Remembers answers by session lineage, route and a name that the client or a form chose.
+    Stores answers by session lineage, route and a name that the client or a form chose.
 
-    A process that is killed between the change and the keeping of its answer leaves the name taken until it expires:
-    a repeated request then makes nothing new, and is told that the first one runs.
+    If a process is killed between the change and storing the answer, the name stays taken until it expires: a repeated
+    request creates nothing new and is refused as still running.
     """
 
     def __init__(self, services: Services) -> None:
@@ -63,18 +63,18 @@ class IdempotentRequests:
         self, *, name: str, route: str, body: bytes, shows_enrollment: bool = False, context: Context
     ) -> RunningRequest | KeptAnswer:
         """
-        Take *name* for a request, or recall what the first one was answered.
+        Claim *name* for a request, or return the answer to the first one.
 
         Args:
             name: 1 to 255 printable ASCII characters.
             route: Method and path of the request.
-            body: In a form that is the same for equal values.
-            shows_enrollment: Whether the answer dies with the enrollment that it shows.
+            body: In a form that is identical for equal values.
+            shows_enrollment: Whether the answer ends with the enrollment that it shows.
 
         Raises:
             ValidationFailed: *name* has another form.
             SessionRequired: The caller has no session.
-            RequestInProgress: The first request with this name runs still.
+            RequestInProgress: The first request with this name is still running.
             IdempotencyKeyReused: The first request had another body.
         """
         principal = context.caller
@@ -112,7 +112,7 @@ class IdempotentRequests:
 
     async def keep(self, running: RunningRequest, answer: bytes) -> str:
         """
-        Keep the answer of a request that made something.
+        Store the answer of a request that created something.
 
         Returns:
             The id under which `read` gives it.
@@ -125,16 +125,16 @@ class IdempotentRequests:
         return mark.id
 
     async def abandon(self, running: RunningRequest) -> None:
-        """Free the name of a request that was refused: refusals are not kept."""
+        """Release the name of a refused request: refusals are not stored."""
         await self._services.transactions.run(lambda tx: tx.kept_answers.forget(running.mark.id))
 
     async def read(self, answer_id: str, *, context: Context) -> KeptAnswer:
         """
-        Read a kept answer again.
+        Read a stored answer.
 
         Raises:
             NotFound: It expired, or belongs to another session.
-            RequestInProgress: The request runs still.
+            RequestInProgress: The request is still running.
         """
         principal = context.caller
         lineage_id = principal.lineage_id
@@ -151,7 +151,7 @@ class IdempotentRequests:
         try:
             expected = _body_mac(self._services.key_ring, earlier.body_kid, body)
         except UnknownKeyId:
-            # The key left the ring meanwhile, so nobody can tell whether the bodies are the same.
+            # The key was removed from the key ring, so the bodies cannot be compared.
             raise IdempotencyKeyReused from None
         if not hmac.compare_digest(expected, earlier.body_mac):
             raise IdempotencyKeyReused

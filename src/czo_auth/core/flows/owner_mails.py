@@ -1,4 +1,4 @@
-"""Mails that tell users what was done with their account, with the link for the case that it was not them."""
+"""Mails that notify users of changes to their account, with a link for "this was not me"."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def tell_owner(
     services: Services, user: User, kind: MailKind, *, context: Context, **values: MailValue | None
 ) -> None:
     """
-    Mail *user* that they, or somebody with their credentials, did something; beside the request.
+    Mail *user* in the background that they, or someone with their credentials, did something.
 
     Args:
-        values: What the text of the kind puts in.
+        values: The values that the text of the kind needs.
     """
     links = services.links
     token = issue_not_me_token(services.key_ring, user, now=context.now)

@@ -1,4 +1,4 @@
-"""What every flow needs, put together once by the composition root."""
+"""What every flow needs, assembled once by the composition root."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from czo_auth.crypto.sealing import KeyRing
 
 
 class Background(Protocol):
-    """Work that nobody waits for."""
+    """Background work."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* beside the requests; a failure is logged and ends nothing else."""
+        """Run *work* in the background; a failure is logged and affects nothing else."""
 
     def post(self, draft: MailDraft) -> None:
-        """Send a mail beside the requests, so that an answer's time tells nothing about an address."""
+        """Send a mail in the background, so that response times reveal nothing about an address."""
 
     def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
-        """Do *work* again and again until the end."""
+        """Repeat *work* until the end."""
 
     async def finish(self) -> None:
-        """Finish what was begun."""
+        """Finish the work that was started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

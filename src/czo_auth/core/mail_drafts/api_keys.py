@@ -58,7 +58,7 @@ def compose_api_key_leaked(
     Compose the notice that an API key was reported as leaked.
 
     Args:
-        place: Where it was seen, as the report says: text of a stranger, quoted so that it is no link.
+        place: Where it was seen, as the report says: text of a stranger, quoted so that it is not a link.
         response: What became of the key.
     """
     told = Phrase("no_place") if place is None else quoted(place, limit=300)
@@ -91,7 +91,7 @@ def compose_key_changed(
     language: str | None = None,
 ) -> MailDraft:
     """
-    Compose the notice that somebody else ended, transferred or rotated a key.
+    Compose the notice that someone else ended, transferred or rotated a key.
 
     Args:
         to: The member whose key it was, or an owner if it was the key of a service account.
@@ -133,7 +133,7 @@ def compose_keys_made_by(
     language: str | None = None,
 ) -> MailDraft:
     """
-    Compose the notice to an owner that keys live on which somebody made who is gone, or has fewer rights.
+    Compose the notice to an owner that keys live on which someone made who is gone, or has fewer rights.
 
     Args:
         keys: The first ones.

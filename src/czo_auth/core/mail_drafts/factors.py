@@ -26,7 +26,7 @@ def compose_two_factor_reset_asked(
     """
     Compose the warning that a user's second factor will be switched off at *due_at*, with the link that cancels it.
 
-    The administrator's reason stays out: it is not written for the user, whom somebody may be trying to deceive.
+    The administrator's reason stays out: it is not written for the user, whom someone may be trying to deceive.
     """
     return compose(
         to,

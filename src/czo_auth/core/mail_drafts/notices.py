@@ -21,7 +21,7 @@ def compose_notice(
 
     Args:
         not_me: The link "this was not me"; None leaves it out.
-        values: What the text of the kind puts in; a name that somebody chose is quoted, and None is "no name".
+        values: What the text of the kind puts in; a name that someone chose is quoted, and None is "no name".
     """
     return MailDraft(
         to=user.mail_address,

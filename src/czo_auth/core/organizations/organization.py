@@ -30,7 +30,7 @@ class Organization:
     A group of users with roles; API keys may be scoped to it.
 
     Attributes:
-        api_key_max_days: The longest life of its keys; None for no bound of its own.
+        api_key_max_days: The maximum lifetime of its keys; None for no bound of its own.
         api_key_unused_days: After so many days without use its keys expire; None for no rule of its own.
         created_by: The user who created it; None where that is not known any more.
         require_two_factor_from: From when on its members need a second factor; None for never.

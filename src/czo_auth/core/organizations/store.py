@@ -143,5 +143,5 @@ class Organizations(Protocol):
         """
         Delete invitations that expired before *before*, whatever became of them.
 
-        At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
+        At most a thousand rows a call, so that no other write waits long; call it again until it returns 0.
         """

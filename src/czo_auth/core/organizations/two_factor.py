@@ -115,7 +115,7 @@ class FactorRules(Protocol):
     From when on members need a factor.
 
     What rule, first joining and exemption come to is kept with each membership, where the hot path reads it. Whatever
-    changes one of them calls ``apply`` in the same transaction, with the organization held.
+    changes one of them calls ``apply`` in the same transaction, with the organization locked.
     """
 
     def apply(self, organization_id: str, *, user_id: str | None = None) -> None:

@@ -62,5 +62,5 @@ class Passkeys(Protocol):
         """
         Delete marks of ceremonies that expired before *before*.
 
-        At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
+        At most a thousand rows a call, so that no other write waits long; call it again until it returns 0.
         """

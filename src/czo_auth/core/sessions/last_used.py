@@ -42,7 +42,7 @@ class SessionUses:
         return bool(uses) and max(uses) + self.idle <= now
 
     def take(self) -> dict[str, datetime]:
-        """Hand over what was gathered, and begin again."""
+        """Return what was collected and start over."""
         seen, self._seen = self._seen, {}
         return seen
 

@@ -123,5 +123,5 @@ class Sessions(Protocol):
         """
         Delete sessions that expired before *before*, with their refresh families.
 
-        At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
+        At most a thousand rows a call, so that no other write waits long; call it again until it returns 0.
         """

@@ -56,7 +56,7 @@ class Challenge:
     A sign-in between password and second factor (S3).
 
     Attributes:
-        renews: The session that it replaces, where somebody who was signed in switched the actor type.
+        renews: The session that it replaces, where someone who was signed in switched the actor type.
     """
 
     id: str

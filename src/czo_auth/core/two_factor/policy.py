@@ -34,12 +34,12 @@ class TwoFactorPolicy:
         drift: Steps accepted on either side of the present one. Unit: 30-second steps.
         challenge_lifetime, challenge_attempts: Of a sign-in between password and second factor (S3).
         enrollment_lifetime: Of a secret that was shown and not confirmed (S6).
-        proof_lifetime: How long a proved password or second factor counts for a change (S7).
+        proof_lifetime: How long a verified password or second factor counts for a change (S7).
         backup_codes: How many codes a set has.
         locks: What consecutive failures lead to (S4).
         trusted_device_lifetime: How long a trusted device skips the second step, sliding.
         trust_mandatory_devices: Whether users who must have a second factor may trust devices.
-        reset_wait: How long an administrator's reset of somebody's factor waits; none acts at once.
+        reset_wait: How long an administrator's reset of someone's factor waits; none acts at once.
 
     Source: RFC 6238 section 5.2 (drift), NIST SP 800-63B-4 section 3.2.2 (throttling).
     """

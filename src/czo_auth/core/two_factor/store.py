@@ -192,5 +192,5 @@ class TwoFactor(Protocol):
         """
         Delete challenges, enrollments and trusted devices that expired before *before*.
 
-        At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
+        At most a thousand rows a call, so that no other write waits long; call it again until it returns 0.
         """

@@ -24,7 +24,7 @@ def canonical_email(address: str, *, field: str = "email") -> str:
         field: Name of the field that the refusal is about.
 
     Raises:
-        ValidationFailed: It is no address.
+        ValidationFailed: It is not an address.
 
     Source: RFC 5321 section 4.5.3.1 (lengths), RFC 5891 (domain), RFC 6531 (local part beyond ASCII).
     """
@@ -36,7 +36,7 @@ def deliverable_email(address: str) -> str:
     Bring *address* to the form that mail goes to: the local part as it was typed, which its mail server may tell apart.
 
     Raises:
-        ValidationFailed: It is no address.
+        ValidationFailed: It is not an address.
 
     Source: RFC 5321 section 2.4 (local parts are case-sensitive).
     """

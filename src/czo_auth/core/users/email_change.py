@@ -15,7 +15,7 @@ class EmailChange:
 
     Attributes:
         old_mailbox, new_mailbox: The addresses as they were typed, which mail goes to.
-        lineage_id: Of the session that asked, and of its renewals: the one that goes on.
+        lineage_id: Of the session that asked, and of its renewals: the one that continues.
         expires_at: Until when it can be confirmed.
         revert_until: Until when it can be taken back.
         closed_at: When it was taken back, replaced or refused.
@@ -64,7 +64,7 @@ class EmailChanges(Protocol):
 
     def is_reserved(self, email: str, *, but_for: str | None, now: datetime) -> bool:
         """
-        Whether *email* was given up a short while ago and can be taken back: nobody else gets it meanwhile.
+        Whether *email* was given up a short while ago and can be taken back: nobody else gets it in the meantime.
 
         Args:
             but_for: The user for whom it is free.

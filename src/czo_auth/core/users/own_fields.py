@@ -27,7 +27,7 @@ class UserFields(Protocol):
             by_host: Whether the host's code or an operator gives them, who may set every field and leave any out.
 
         Raises:
-            ValidationFailed: By field.
+            ValidationFailed: Invalid field.
         """
 
     def changed(
@@ -37,7 +37,7 @@ class UserFields(Protocol):
         Return the fields of a user after *given* were changed.
 
         Raises:
-            ValidationFailed: By field.
+            ValidationFailed: Invalid field.
         """
 
     def shown(self, stored: Mapping[str, object] | None) -> Mapping[str, object]:

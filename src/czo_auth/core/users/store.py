@@ -79,7 +79,7 @@ class Users(Protocol):
         """
         Read a user and hold the row until the transaction ends.
 
-        Promise: two transactions that lock the same user run one after the other, and each sees what the one before
+        Promise: two transactions that lock the same user run one after the other, and each sees what the previous one
         committed. Every change to a user's credentials begins with it.
         """
 
@@ -105,7 +105,7 @@ class Users(Protocol):
         """
         Return a user of before revision 0007 the address back that was folded into *folded*.
 
-        False when the user has another address by now, or somebody else has *email*.
+        False when the user has another address by now, or someone else has *email*.
         """
 
     def list_folded(self, *, after: str | None, limit: int) -> Sequence[User]:
@@ -162,7 +162,7 @@ class Users(Protocol):
         Read a page of the users that match, by id, and one more where there is one beyond it.
 
         Raises:
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
 
     def count(self, matching: UserFilter = EVERYBODY) -> int:
@@ -221,5 +221,5 @@ class Users(Protocol):
         """
         Delete mailed tokens that expired before *before*.
 
-        At most a thousand rows a call, so that no other write waits long: call it again while it answers more than 0.
+        At most a thousand rows a call, so that no other write waits long; call it again until it returns 0.
         """

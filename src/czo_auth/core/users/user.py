@@ -28,7 +28,7 @@ class User:
         has_totp, has_passkey: Which factors the user owns.
         renew_by: Until when the user should enroll their authenticator app again, as ``TotpFactor.renew_by``.
         passkeys_enabled_at: Since when passkeys count as second step; None while they are only a way to sign in.
-        made_by: ``operator`` or ``import`` where somebody else made the account; None where its user signed up.
+        made_by: ``operator`` or ``import`` where someone else made the account; None where its user signed up.
         language: In which mails are written to the user, as their browser asked at the last sign-in; None when unknown.
         secured_at: When the user last said that something was not them; links from mails before then are over.
         fields: The host's own fields, as its model gives them.

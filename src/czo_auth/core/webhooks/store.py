@@ -19,7 +19,7 @@ from czo_auth.core.webhooks.webhook import (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookWork:
     """
-    What there is to do at present.
+    What there is to do at the moment.
 
     Attributes:
         spread: Whether events wait to be spread over endpoints.
@@ -132,7 +132,7 @@ class WebhookDeliveries(Protocol):
 
     def spread(self, *, limit: int, now: datetime) -> int:
         """
-        Make deliveries of the next events, for every endpoint that wants them; answer how many events there were.
+        Make deliveries of the next events, for every endpoint that wants them; return how many events there were.
 
         One process at a time; for another that comes meanwhile there are none.
         """

@@ -40,7 +40,7 @@ class WebhookPolicy:
         available: Whether this deployment can send them; where not, no endpoint is made.
 
     Raises:
-        ValueError: A number that cannot work.
+        ValueError: A number makes no sense.
     """
 
     pauses: tuple[timedelta, ...] = tuple(
@@ -173,7 +173,7 @@ class DeliveryBatch:
     What one process sends next to an endpoint.
 
     Attributes:
-        secrets: What signs at present.
+        secrets: What signs at the moment.
         deliveries: At most one a user, each with its event; None when the event is no longer kept, or is a test.
     """
 

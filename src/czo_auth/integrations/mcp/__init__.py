@@ -33,7 +33,7 @@ def token_verifier(
     Where FastMCP is installed, the verifier is one of its own too: ``FastMCP(auth=token_verifier(auth))``.
 
     Args:
-        resource: The server's URL. If it stands in ``CZO_AUTH_TOKEN_AUDIENCES``, only tokens for it are taken, and no
+        resource: The server's URL. If it is in ``CZO_AUTH_TOKEN_AUDIENCES``, only tokens for it are taken, and no
             sessions; otherwise those for this deployment. API keys have no audience.
         scopes: What the server asks for. Sessions have those of them that their user may use.
     """

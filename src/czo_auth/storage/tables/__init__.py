@@ -2,7 +2,7 @@
 The tables, made for one prefix, so that they can live beside a host application's own.
 
 Secrets are digests, hashes or sealed texts; nothing here can be presented as a credential. What must be true of two
-rows at once stands in a unique index, not in a check before the write. The audit log has no foreign keys: it outlives
+rows at once is in a unique index, not in a check before the write. The audit log has no foreign keys: it outlives
 what it speaks of.
 """
 

@@ -117,7 +117,7 @@ def sessions(make: TableMaker) -> Table:
 
 
 def refresh_tokens(make: TableMaker) -> Table:
-    # A link has at most one successor, no matter who asks for it and how often. Whose it is, until when it lives
+    # A link has at most one successor, regardless of who asks for it and how often. Whose it is, until when it lives
     # and whether it was revoked stands with the session, so the family cannot outlive it.
     return make.table(
         "refresh_tokens",

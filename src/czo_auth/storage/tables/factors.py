@@ -67,7 +67,7 @@ def backup_codes(make: TableMaker) -> Table:
 
 
 def factor_resets(make: TableMaker) -> Table:
-    # Who asked is no foreign key: a reset is not to vanish unseen with the one who asked for it.
+    # Who asked is not a foreign key: a reset is not to vanish unseen with the one who asked for it.
     table = make.table(
         "factor_resets",
         id_column(),

@@ -27,7 +27,7 @@ class Line:
     Attributes:
         about: Which thing it was about; empty where nothing names it.
         by: Who acted: ``self``, or the kind of another one.
-        ip, user_agent: Where from; None where somebody else acted, whose address is not the user's to know.
+        ip, user_agent: Where from; None where someone else acted, whose address is not the user's to know.
     """
 
     action: str

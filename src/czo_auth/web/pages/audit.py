@@ -53,7 +53,7 @@ async def audit(page: PageRequest) -> Response:
     """The audit log, newest first, some at a time, back and forth."""
     matching, older, newer = await _filter(page), page.sequence("cursor"), page.sequence("newer")
     administration = page.call.runtime.administration
-    # One more than is shown says whether the way goes on.
+    # One more than is shown says whether the way continues.
     found, total = await administration.audit(matching, before=older, above=newer, limit=PAGE + 1)
     goes_on = len(found) > PAGE
     if newer is None:
@@ -98,7 +98,7 @@ async def audit_json(page: PageRequest) -> Response:
 async def events(page: PageRequest) -> Response:
     """The events that are still kept, newest first."""
     older = page.sequence("cursor")
-    # One more than is shown says whether the way goes on.
+    # One more than is shown says whether the way continues.
     more = await page.call.runtime.administration.events(
         event_type=page.query.optional("type", most=MAX_ID), before=older, limit=PAGE + 1
     )
@@ -153,7 +153,7 @@ async def _filter(page: PageRequest) -> AuditFilter:
     Read what the audit log is asked for.
 
     Raises:
-        ValidationFailed: A time or an outcome is none, or nobody has the address.
+        ValidationFailed: A time or an outcome is not one, or nobody has the address.
     """
     query = page.query
     wanted = query.optional("outcome", most=16)

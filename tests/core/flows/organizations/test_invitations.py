@@ -26,6 +26,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.flows.organizations import invitations as invitations_module
+from czo_auth.core.flows.organizations import received_invitations as received_module
 from czo_auth.core.flows.organizations.invitations import NewInvitation, SentInvitation
 from czo_auth.core.flows.organizations.received_invitations import AcceptedInvitation
 from czo_auth.core.ids import new_id
@@ -447,7 +448,7 @@ async def test_full_organization_takes_nobody_in_and_spends_nothing(
     acme = await deployment.organization(ada)
     sent = await invite(deployment, ada, acme)
 
-    monkeypatch.setattr(invitations_module, "MAX_MEMBERS", 1)
+    monkeypatch.setattr(received_module, "MAX_MEMBERS", 1)
     with pytest.raises(MemberLimitReached):
         await accept(deployment, bob, sent.token)
 

@@ -1,4 +1,4 @@
-"""The rule that somebody can always administer the deployment."""
+"""The rule that the deployment always has an administrator."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def is_administrator(actors: ActorRegistry, user: User) -> bool:
 
 def keep_an_administrator(tx: Transaction, actors: ActorRegistry, user_id: str) -> None:
     """
-    Refuse to take the last administrator away. Call it before the user is locked.
+    Refuse to remove the last administrator. Call it before the user is locked.
 
-    Until the transaction ends, nobody else takes an administrator away, so two cannot remove each other.
+    Until the transaction ends, no other administrator can be removed, so two cannot remove each other.
 
     Raises:
-        LastAdministrator: There would be none left.
+        LastAdministrator: No administrator would be left.
     """
     user = tx.users.find(user_id)
     if user is None or not is_administrator(actors, user):

@@ -2,7 +2,7 @@
 Changing the address of an account.
 
 Nothing changes until the link to the new address is used. The old address gets a link that takes the change back for
-seven days, because somebody who took over a session may have asked for it.
+seven days, because someone who took over a session may have asked for it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REVERT_LIFETIME: Final = timedelta(days=7)
 
 
 class ChangeEmail:
-    """Asks for, confirms, refuses and takes back changes of address."""
+    """Requests, confirms, refuses and reverts changes of address."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -55,10 +55,10 @@ class ChangeEmail:
         """
         Mail a link to the new address and a notice to the old one; the same whether the new address is taken or not.
 
-        An earlier change that waits is replaced.
+        An earlier pending change is replaced.
 
         Args:
-            callback_url: Where the link leads on to; it was checked.
+            callback_url: Where the link redirects to; already checked.
 
         Raises:
             ValidationFailed: It is no address.
@@ -121,13 +121,13 @@ class ChangeEmail:
 
     async def confirm(self, token: str, *, context: Context) -> User:
         """
-        Make the new address the user's; all sessions but the asking one end.
+        Set the user's new address; all sessions except the current one end.
 
         A link that was used already succeeds while the address is still the user's.
 
         Raises:
             InvalidMailToken: Unknown, expired, replaced or taken back.
-            UserAlreadyExists: The address was taken meanwhile.
+            UserAlreadyExists: The address was taken in the meantime.
         """
         digest = tokens.digest(token)
 
@@ -162,7 +162,7 @@ class ChangeEmail:
 
     async def refuse(self, token: str, *, context: Context) -> bool:
         """
-        End a change that waits, by the link to the new address: its owner did not ask for it.
+        Cancel a pending change by the link to the new address, whose owner did not request it.
 
         Returns:
             Whether *token* was of such a change.
@@ -181,7 +181,7 @@ class ChangeEmail:
         return await self._services.transactions.run(close_change, context)
 
     async def is_revertible(self, token: str, *, now: datetime) -> bool:
-        """Return whether the link to the old address still takes a change back; reading spends nothing."""
+        """Return whether the link to the old address can still revert a change; this does not spend it."""
         if not tokens.is_well_formed(token, tokens.MAIL):
             return False
         digest = tokens.digest(token)
@@ -192,12 +192,12 @@ class ChangeEmail:
 
     async def take_back(self, token: str, *, context: Context) -> None:
         """
-        Take a change back by the link to the old address, whether it was confirmed or not; all sessions end.
+        Revert a change by the link to the old address, whether it was confirmed or not; all sessions end.
 
         Raises:
             RateLimited: Too many tries.
             InvalidMailToken: Unknown, used or too old.
-            UserAlreadyExists: Somebody else has the old address.
+            UserAlreadyExists: Someone else has the old address.
         """
         await self._services.limits.hit("password", ip=context.ip, account=None)
         if not tokens.is_well_formed(token, tokens.MAIL):
@@ -235,10 +235,10 @@ class ChangeEmail:
 
 def set_address(tx: Transaction, user: User, email: str, *, mailbox: str, email_verified: bool) -> None:
     """
-    Replace a locked user's address; what was mailed to the one before is void.
+    Replace a locked user's address; links mailed to the previous one stop working.
 
     Raises:
-        UserAlreadyExists: Somebody else has it.
+        UserAlreadyExists: Someone else has it.
     """
     if not tx.users.set_email(
         user.id, email=email, mailbox=mailbox, email_verified=email_verified, now=tx.now
@@ -248,7 +248,7 @@ def set_address(tx: Transaction, user: User, email: str, *, mailbox: str, email_
 
 
 def drop_mailed(tx: Transaction, user: User) -> None:
-    """Make void every link, challenge, sign-in under way and trusted device of a locked user."""
+    """Invalidate every link, challenge, sign-in in progress and trusted device of a locked user."""
     tx.users.drop_mail_tokens(user.id)
     tx.email_changes.close_waiting(user.id, now=tx.now)
     tx.two_factor.drop_trusted_devices(user.id)
@@ -256,7 +256,7 @@ def drop_mailed(tx: Transaction, user: User) -> None:
 
 
 def close_changes(tx: Transaction, user_id: str, *, reason: str) -> int:
-    """End the changes of address that wait for a user, each recorded; answer how many."""
+    """Cancel a user's pending changes of address and record each; return how many."""
     closed = tx.email_changes.close_waiting(user_id, now=tx.now)
     for change in closed:
         tx.email_changes.close(change.id, now=tx.now)

@@ -33,8 +33,8 @@ class Deletion:
     How an account is deleted.
 
     Attributes:
-        details: What the audit record says about it: the reason of an administrator.
-        force: Whether the last owner of an organization and the last administrator may go too.
+        details: For the audit record: the administrator's reason.
+        force: Whether the last owner of an organization and the last administrator may be deleted too.
     """
 
     details: Mapping[str, object]
@@ -50,11 +50,11 @@ class DeletionEffects:
     What the deletion of an account would end.
 
     Attributes:
-        sessions: How many are live, the one that asks included.
+        sessions: How many are live, including the current one.
         api_keys: How many stop working.
         deleted: Names of the organizations that end with it because they have no other members.
-        left: Names of the organizations that go on without it.
-        orphaned: Names of the organizations that need another owner before.
+        left: Names of the organizations that remain without it.
+        orphaned: Names of the organizations that need another owner first.
     """
 
     sessions: int
@@ -66,10 +66,10 @@ class DeletionEffects:
 
 class DeleteUser:
     """
-    Deletes accounts with all that is kept about them.
+    Deletes accounts with everything that is stored about them.
 
-    What has an effect goes in one transaction. The personal parts of audit records and events follow in batches; a
-    process that ends in between leaves them to the housekeeping of any other.
+    Everything with an effect is deleted in one transaction. The personal parts of audit records and events follow in
+    batches; if the process ends in between, the housekeeping of any process continues.
     """
 
     def __init__(self, services: Services) -> None:
@@ -124,11 +124,11 @@ class DeleteUser:
         context: Context,
     ) -> User:
         """
-        Delete somebody's account, for an administrator or an operator.
+        Delete someone's account, for an administrator or an operator.
 
         Args:
             force: Whether the last administrator and the last owner of an organization may go too.
-            consume: Spends the proof of who asks for it.
+            consume: Spends the caller's proof.
 
         Raises:
             NotFound: There is no such user.
@@ -154,9 +154,9 @@ class DeleteUser:
         self, user_id: str, lock: Callable[[Transaction], User], *, context: Context
     ) -> None:
         """
-        Delete an account whose address belongs to somebody who did not make it.
+        Delete an account whose address belongs to someone who did not create it.
 
-        An organization may lose its last owner by it; an administrator can hand it over.
+        An organization may lose its last owner this way; an administrator can hand it over.
 
         Raises:
             LastAdministrator: Nobody else could administer the deployment.
@@ -165,7 +165,7 @@ class DeleteUser:
         await self._delete(user_id, lock, deletion)
 
     async def finish(self, user: User, *, now: datetime) -> None:
-        """Remove the personal parts of a user who was deleted in a step of another flow, and tell them."""
+        """Remove the personal parts of a user who was deleted by another flow, and notify them."""
         await self._erasure.erase(user.id, now=now)
         self._services.background.post(compose_account_deleted(user, at=now))
 
@@ -192,18 +192,18 @@ def delete_user(
     deletion: Deletion,
 ) -> User:
     """
-    Delete a user: organizations, keys and sessions end and are recorded, everything else goes with the row.
+    Delete a user: organizations, keys and sessions end and are recorded; everything else is deleted with the row.
 
-    Organizations are held before the user, as everywhere.
+    Organizations are locked before users everywhere, to avoid deadlocks.
 
     Args:
         lock: Locks the user, and refuses when they may not be deleted.
 
     Raises:
-        LastOwner: With each organization that others belong to, unless the deletion is forced.
+        LastOwner: Lists the organizations that have other members, unless the deletion is forced.
         LastAdministrator: Unless the deletion is forced.
     """
-    # First of all, as where administrators act on each other: two deletions take turns.
+    # First, as whenever administrators act on each other: serializes two deletions.
     tx.users.lock_administrators()
     if not deletion.force_administrator:
         keep_an_administrator(tx, services.actors, user_id)
@@ -223,7 +223,7 @@ def delete_user(
 
 
 def _leave_organizations(tx: Transaction, user: User, deletion: Deletion) -> None:
-    """Leave every organization; those without other members end, those that would lose their last owner refuse."""
+    """Leave every organization; those without other members are deleted, and losing the last owner is refused."""
     tx = tx.acting_as(deletion.context)
     orphans = []
     for organization, member in tx.organizations.list_memberships(user.id):

@@ -12,13 +12,13 @@ from czo_auth.core.transaction import Transaction
 
 BATCH: Final = 1000
 KEEP_ERASURES: Final = timedelta(days=1)
-"""How long a deleted user is remembered, so that a request of theirs that is still under way records nothing."""
+"""How long a deleted user is remembered, so that their requests still in progress record nothing."""
 
 Erase = Callable[[Transaction, str, int], int | None]
 
 
 class Erasure:
-    """Finishes what a deletion began. Safe to run in several processes at once, and to run again."""
+    """Completes deletions. Safe to run in several processes at once, and to run again."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -32,7 +32,7 @@ class Erasure:
         await self._services.transactions.run(lambda tx: tx.audit_removal.finish_erasure(user_id, now=now))
 
     async def finish(self, *, now: datetime) -> None:
-        """Finish what a process that ended in between left of deleted users."""
+        """Complete the deletions that a process did not finish."""
         waiting = await self._services.transactions.read(
             lambda tx: tx.audit_removal.list_erasures(limit=BATCH)
         )

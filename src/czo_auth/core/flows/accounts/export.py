@@ -1,4 +1,4 @@
-"""Everything that is kept about a user, as one JSON document: no secret, no hash, nothing of other people."""
+"""Everything that is stored about a user, as one JSON document: no secrets, no hashes, nothing about other people."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ExportUser:
 
     async def export_of(self, user_id: str, *, consume: ConsumeProof = no_proof, context: Context) -> Json:
         """
-        Export somebody's account, for an administrator or an operator; the user is told.
+        Export someone's account, for an administrator or an operator; the user is notified.
 
         Raises:
             NotFound: There is no such user.

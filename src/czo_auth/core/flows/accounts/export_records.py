@@ -91,7 +91,7 @@ def sections(tx: Transaction, user: User, fields: UserFields) -> Json:
 
 
 def audit_json(record: AuditRecord, user_id: str) -> Json:
-    """Return an audit record; who else acted is left out, with address and browser."""
+    """Return an audit record, without other actors and their address and browser."""
     by, audit_event = record.context, record.audit_event
     own = by.user_id in (user_id, None)
     return {

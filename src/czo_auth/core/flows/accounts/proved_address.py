@@ -1,8 +1,8 @@
 """
 What ends when a password reset proves an address for the first time.
 
-Until then nobody knows that who made the account owns its address. Who registered somebody else's address first must
-not keep a way in after the owner took the account over.
+Until then, it is unknown whether the account's creator owns its address. Someone who registered another person's
+address must not keep access after the owner took over the account.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def end_what_was_before(services: Services, tx: Transaction, user: User, *, by: 
     Second factors end too, unless `keeps_factors` says that they stay.
 
     Returns:
-        What there was and ended, for the mail.
+        What existed and was ended, for the mail.
     """
     ended: list[Ended] = []
     tx = tx.acting_as(by)
@@ -69,9 +69,9 @@ def keeps_factors(services: Services, tx: Transaction, user: User) -> bool:
     """
     Whether a mailbox alone must not remove the second factors of an account that was never confirmed.
 
-    So it is where more than the account depends on them: an actor type demands a factor, an operator made or imported
-    the account, or it belongs to an organization that somebody else made. There an administrator's reset is the way; of
-    these factors it always waits, and can be cancelled (``TwoFactorPolicy.wait_for``).
+    This applies if more than the account depends on them: an actor type requires a factor, an operator created or
+    imported the account, or it belongs to an organization that someone else created. Then an administrator has to reset
+    them; that reset always has a waiting period and can be canceled (``TwoFactorPolicy.wait_for``).
     """
     if services.actors.demand_two_factor(user.actor_types) or user.made_by is not None:
         return True

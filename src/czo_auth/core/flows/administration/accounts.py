@@ -1,4 +1,4 @@
-"""What administrators do to accounts and organizations besides `administer`: create, end sessions, hand over."""
+"""Administration of accounts and organizations: create, end sessions, hand over."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class AdministerAccounts:
 
     async def prove(self, *, password: str | None, code: str | None, context: Context) -> ConsumeProof:
         """
-        Ask an administrator for recent proof, for an act on somebody else.
+        Ask an administrator for recent proof, for an act on someone else.
 
         Returns:
-            What the transaction of the act consumes.
+            What the transaction of the change must consume.
 
         Raises:
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
@@ -62,7 +62,7 @@ class AdministerAccounts:
         Create a user without a password, and mail them a link that sets one.
 
         Raises:
-            ValidationFailed: By the address.
+            ValidationFailed: The address is not valid.
             UnknownActorType: A name is not in the registry.
             UserAlreadyExists: The address is taken.
         """
@@ -142,10 +142,10 @@ class AdministerAccounts:
 
     async def end_session(self, session_id: str, *, context: Context) -> None:
         """
-        End one session of anybody.
+        End one session of anyone.
 
         Raises:
-            NotFound: There is none with this id, or it ended.
+            NotFound: No such id, or it has ended.
         """
 
         def end(tx: Transaction) -> None:
@@ -165,7 +165,7 @@ class AdministerAccounts:
         Find organizations whose name or slug contains *text*, by id.
 
         Raises:
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
 
         def read(tx: Transaction) -> Page[Organization]:
@@ -186,11 +186,11 @@ class AdministerAccounts:
         context: Context,
     ) -> Member:
         """
-        Make a member the owner of an organization whose owners are all gone or banned.
+        Make a member the owner of an organization whose owners are all deleted or banned.
 
         Raises:
-            NotFound: There is no such organization, or the user is no member of it.
-            OwnerExists: An owner is there who can act.
+            NotFound: There is no such organization, or the user is not a member of it.
+            OwnerExists: There is an owner who can act.
         """
 
         def make_owner(tx: Transaction) -> Member:

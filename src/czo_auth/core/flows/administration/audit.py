@@ -1,4 +1,4 @@
-"""Reading what was recorded: events and audit records from the first on, and whether the audit log is whole (S35)."""
+"""Reading events and audit records, and verifying that the audit log is intact (S35)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ChainVerdict:
     Attributes:
         records: How many were looked at.
         broken_at: Sequence of the first that does not continue the chain; None when all do.
-        last_hash: Of the last record that does. Kept elsewhere, it later shows whether the end was cut off.
+        last_hash: The hash of the last record that does. Stored elsewhere, it later shows whether the end was cut off.
         cut_through: Sequence of the last record that retention removed; 0 when it removed none.
     """
 
@@ -35,7 +35,7 @@ class ChainVerdict:
 
 
 class ReadAuditLog:
-    """Reads in batches, so that a long log neither fills the memory nor holds a snapshot."""
+    """Reads in batches, so that a long log neither fills memory nor holds a snapshot open."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -75,13 +75,13 @@ class ReadAuditLog:
         Follow the hashes from the first record to the last.
 
         Args:
-            advance: Told how many records were followed, and how many there were at first.
+            advance: Called with the number of records checked so far and the number at the start.
         """
         total = await self._services.transactions.read(lambda tx: tx.audit_log.count_audit(AuditFilter()))
         records, last, cut_through, state = 0, 0, 0, ChainState()
         async for batch in self.audit():
             if batch[0].sequence != last + 1:
-                # Retention removed what came before, perhaps while this was reading.
+                # Retention removed earlier records, perhaps during this check.
                 through, after_cut = await self._services.transactions.read(newest_cut)
                 if through == batch[0].sequence - 1:
                     cut_through, state = through, after_cut

@@ -1,7 +1,7 @@
 """
-What leaves the audit log: old records and old addresses (S43).
+Retention of the audit log: old records and old addresses (S43).
 
-Everything happens in batches, and the chain says that it was cut and where.
+Everything happens in batches, and the chain records where it was cut.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class AuditRetention:
         self._erasure = Erasure(services)
 
     async def apply(self, *, now: datetime) -> None:
-        """Remove what is older than the policy says, and finish erasures that were interrupted."""
+        """Remove what is older than the policy allows, and finish interrupted erasures."""
         policy = self._services.policies.audit
         context = system_context(now)
         if policy.keep_addresses is not None:
@@ -59,10 +59,10 @@ def newest_cut(tx: Transaction) -> tuple[int, ChainState]:
 
 
 def _cut(tx: Transaction, *, before: datetime) -> bool:
-    """Delete one batch of the oldest records, and record it; whether there may be more."""
+    """Delete one batch of the oldest records, and record it; return whether there may be more."""
     tx.audit_removal.lock_audit()
     through, state = newest_cut(tx)
-    # The newest record stays: the next one continues it.
+    # The newest record stays, because the next one refers to it.
     oldest = tx.audit_log.audit_after(through, limit=BATCH + 1)
     due = _older(oldest[:-1], before)
     if not due:
@@ -77,7 +77,7 @@ def _cut(tx: Transaction, *, before: datetime) -> bool:
 
 
 def _older(records: Sequence[AuditRecord], before: datetime) -> Sequence[AuditRecord]:
-    """Return the records from the first on that are older: a cut leaves no gap."""
+    """Return the leading records that are older, so that a cut leaves no gap."""
     younger = (index for index, record in enumerate(records) if record.at >= before)
     return records[: next(younger, len(records))]
 

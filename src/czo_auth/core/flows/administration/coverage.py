@@ -1,4 +1,4 @@
-"""How far second factors reach, for administrators and operators."""
+"""Coverage of second factors, for administrators and operators."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from czo_auth.core.transaction import Transaction
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """
-    How far second factors reach among those who have one actor type.
+    Coverage of second factors among the users of one actor type.
 
     Attributes:
-        demanded: Whether the actor type demands a second factor; who has none may do nothing but enroll.
-        dated: Whether it demands it from a day on, and not at once.
+        demanded: Whether the actor type requires a second factor; users without one can only enroll.
+        dated: Whether it requires it from a later date.
         users, with_factor: Banned users are not counted.
     """
 

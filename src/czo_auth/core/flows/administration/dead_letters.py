@@ -1,4 +1,4 @@
-"""Events that a sink or a subscriber refused for good: which there are, and offering them once more."""
+"""Events that a sink or subscriber permanently refused: list and replay."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class DeadLetters:
 
     async def replay(self, *, sink: str | None, event_id: str | None, context: Context) -> int:
         """
-        Ask that dead letters are offered once more: all, or those of a sink, or of an event.
+        Request the replay of dead letters: all, or those of a sink or an event.
 
-        The process that serves the sink does so within a second. What is taken is no dead letter any more; what is
-        refused stays one.
+        The process that serves the sink does it within a second. Delivered events are no longer dead letters; refused
+        ones still are.
 
         Returns:
-            How many; those that were asked for already are not among them.
+            How many; those already requested do not count.
         """
 
         def replay_letters(tx: Transaction) -> int:

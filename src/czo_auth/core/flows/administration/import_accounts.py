@@ -1,4 +1,4 @@
-"""Accounts of another system with what makes them: second factors, passkeys, API keys and organizations."""
+"""Importing complete accounts of another system: second factors, passkeys, API keys and organizations."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class _NothingStays(Exception):
 
 class ImportAccounts:
     """
-    Brings accounts in, each with all that belongs to it in one transaction, so that an import may stop anywhere.
+    Imports each account with everything that belongs to it in one transaction, so that an import can stop anywhere.
 
     Args:
-        source: Names where they come from. What was brought from there once is not brought again, also where it is
-            gone here by now.
+        source: Where they come from. What was imported from there once is not imported again, even if it was deleted
+            here since.
         rp_id: The relying party id that passkeys were made for; None takes none.
-        renew_within: How long TOTP secrets under 128 bits are fine.
-        dry_run: Whether everything is tried and nothing stays.
+        renew_within: How long TOTP secrets under 128 bits are accepted.
+        dry_run: Whether to try everything and keep nothing.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ImportAccounts:
 
     async def bring_account(self, account: KnownAccount, *, context: Context) -> Brought:
         """
-        Bring one account in, or what is still missing of it.
+        Import one account, or the missing parts of it.
 
         Raises:
             Refusal: The user is refused as ``ImportUsers.bring`` would; nothing of the account was stored.
@@ -103,7 +103,7 @@ class ImportAccounts:
         Bring an organization in, or the members and keys that it has not got yet.
 
         Raises:
-            ValidationFailed: By name or slug.
+            ValidationFailed: Invalid name or slug.
         """
         organization = Organization(
             id=new_id(context.now),
@@ -181,7 +181,7 @@ class ImportAccounts:
             return user
         existing = tx.users.find_by_email(wanted.email)
         if existing is not None and not (existing.made_by == "import" or existing.email_verified):
-            # Somebody may have signed up with an address that is not theirs, and would get its owner's keys.
+            # Someone may have signed up with another person's address, and would get that person's keys.
             notes.append("an account with this address exists here and never confirmed it: nothing was taken")
             outcomes.append(("user", "refused"))
             return None
@@ -210,7 +210,7 @@ class ImportAccounts:
                 sealed_secret=self._services.key_ring.seal(
                     known.secret, purpose=TOTP_SECRET, bound_to={"user": user.id, "enrolment": factor_id}
                 ),
-                # A code of now may have been used there a moment ago.
+                # The current code may just have been used there.
                 last_step=max(known.last_step or 0, totp.step_at(tx.now)),
                 enabled_at=tx.now,
                 renew_by=tx.now + self._renew_within if is_short else None,

@@ -1,4 +1,4 @@
-"""What an import brings: accounts, factors, keys and organizations as another system knew them."""
+"""The records of an import: accounts, factors, keys and organizations from another system."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class KnownPasskey:
     A WebAuthn credential; see `czo_auth.core.passkeys.passkey.Passkey`.
 
     Attributes:
-        is_factor: Whether a password sign-in asked for it there.
+        is_factor: Whether it was used as second step there.
     """
 
     name: str | None
@@ -56,7 +56,7 @@ class KnownApiKey:
     Attributes:
         source_id: Its id in the other system.
         prefix: What its text begins with; it has to be registered as a retired form.
-        shown: The first characters, as far as the other system kept them.
+        shown: The first characters, if the other system stored them.
         expires_at: There; the registered form may end earlier.
     """
 
@@ -78,7 +78,7 @@ class KnownAccount:
 
     Attributes:
         source_id: Their id in the other system.
-        notes: What the source could not hand over, a sentence each.
+        notes: What the source could not provide, one sentence each.
     """
 
     source_id: str
@@ -110,7 +110,7 @@ class KnownOrganization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brought:
-    """What became of one account or organization: of each part its outcome, and sentences about what was not taken."""
+    """The result for one account or organization: an outcome for each part, and notes about what was not imported."""
 
     outcomes: tuple[tuple[Kind, Outcome], ...]
     notes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Users of another system, brought in with the password hashes that it kept."""
+"""Importing users of another system with their password hashes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _TRIES: Final = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownUser:
     """
-    A user as another system knew them.
+    A user from another system.
 
     Attributes:
         password_hash: As it was stored there, in a format of ``crypto.passwords``. None: they have to set a password
             by a mailed link before they can sign in.
-        email_verified: Whether the other system had the address confirmed.
+        email_verified: Whether the address was confirmed there.
         actor_types: Held besides the default one.
-        banned: Whether the other system had banned them.
+        banned: Whether they were banned there.
         created_at: When the account was made there; None for now.
         external_id: Their id there; unique.
         fields: The host's own fields.
@@ -55,7 +55,7 @@ class KnownUser:
 
 
 class ImportUsers:
-    """Brings users in, one transaction each, so that an import that was stopped can be run again."""
+    """Imports users, one transaction each, so that an interrupted import can be run again."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -63,19 +63,19 @@ class ImportUsers:
 
     async def bring(self, known: KnownUser, *, context: Context) -> Outcome:
         """
-        Create the user, or bring an existing one up to date. Their first sign-in replaces the hash by one of ours.
+        Create the user, or update an existing one. Their first sign-in replaces the hash with one of ours.
 
-        Of a user who exists, the name, the external id and the own fields that are given are taken over, a confirmed
-        address and a ban only where they are new. Password, actor types and time of creation stay: they may have
-        changed here since.
+        For an existing user, the name, the external id and the given own fields are updated; a confirmed address and a
+        ban only if they are new. Password, actor types and time of creation stay, because they may have changed here
+        since.
 
         Raises:
-            ValidationFailed: The address is none, the name is blank or too long, a field makes no sense, or the hash
-                could never be verified.
+            ValidationFailed: The address is not valid, the name is blank or too long, a field makes no sense, or the
+                hash could never be verified.
             UnknownActorType: There is no such type.
             Conflict: The external id belongs to a user with another address.
             UserAlreadyExists: The address is taken by a change that waits.
-            LastAdministrator: The ban would leave nobody who administers.
+            LastAdministrator: The ban would leave no administrator.
         """
         user = self.as_new(known, context=context)
         outcome, stored = await self._services.transactions.run(

@@ -1,4 +1,4 @@
-"""What there is to know of a whole deployment: who is protected, what is sealed and signed, what waits."""
+"""An overview of the whole deployment: factor coverage, sealed and signed data, pending work."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ AUDIT_TAIL: Final = 1000
 """How many of the newest audit records the overview follows; ``verify_audit`` follows all."""
 
 SOON: Final = timedelta(days=max(REMINDED_DAYS))
-"""Who has to have a factor within it is counted as due soon."""
+"""Users who must have a factor within this time count as due soon."""
 
 MAX_ORGANIZATIONS: Final = 10
-"""How many organizations with a rule are named, those that refuse most members first."""
+"""How many organizations with a rule are listed, those that refuse the most members first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +46,20 @@ class AuditTail:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentOverview:
     """
-    A deployment as of one moment. Nothing in it is secret.
+    The state of a deployment at one moment. Contains no secrets.
 
     Attributes:
         coverage: For each actor type, who has a second factor.
         due_by_organization: Of each of a few organizations, how many members lack the factor that it demands.
         due_by_type: Of each actor type that demands one from a day on, how many of its holders lack it.
-        locked, stopped: Accounts whose second factors are refused for a time, and until somebody acts.
+        locked, stopped: Accounts whose second factors are refused for a time, and until someone acts.
         passkeys: How many there are, by the relying party id that they were made for.
         foreign_hashes: Users whose password was hashed with other parameters than today's.
         check_values: By key id, what recognises the right encryption key.
         sealed: How many rows each encryption key seals, by key id.
         signing_key_made_at: When the signing key in use was made; None before the first start.
-        mails_waiting, mails_wait_since: Mails that no server took yet, and since when the oldest waits.
+        mails_waiting, mails_wait_since: Mails that no server has accepted yet, and since when the oldest has been
+            waiting.
     """
 
     users: UserCounts
@@ -120,7 +121,7 @@ async def read_overview(
 def _audit_tail(tx: Transaction) -> AuditTail:
     newest = tx.audit_log.audit_before(None, AuditFilter(), limit=AUDIT_TAIL)
     records = newest[::-1]
-    # What stands before the oldest of them is taken at its word, unless it is the first of all.
+    # The record before the oldest of them is trusted, unless there is none.
     previous = (
         GENESIS if records and records[0].sequence == 1 else records[0].previous_hash if records else ""
     )

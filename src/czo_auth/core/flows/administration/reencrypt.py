@@ -1,4 +1,4 @@
-"""Moving everything that is sealed to the primary encryption key, while the server runs (S14)."""
+"""Re-encrypting all sealed data with the primary encryption key, while the server runs (S14)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from czo_auth.core.webhooks.webhook import WebhookSecret
 from czo_auth.crypto.sealing import KeyRing
 
 BATCH: Final = 100
-"""Rows a transaction: other writers wait a few milliseconds at most."""
+"""Rows per transaction, so that other writers wait a few milliseconds at most."""
 _PASSES: Final = 5
 
 
@@ -56,7 +56,8 @@ class Reencrypted:
 
     Attributes:
         moved: Rows that are sealed with the primary key now.
-        left: Rows that are not: they do not open, or a process with another primary key wrote them meanwhile.
+        left: Rows that are not: they cannot be decrypted, or a process with another primary key wrote them in the
+            meantime.
     """
 
     moved: int
@@ -64,7 +65,7 @@ class Reencrypted:
 
 
 _Step = Callable[[Transaction], bool]
-"""Puts one row back under the primary key; False when somebody changed it meanwhile."""
+"""Writes one row back under the primary key; False if it was changed in the meantime."""
 
 
 class _Reading(Protocol):
@@ -76,8 +77,9 @@ class Reencrypt:
     """
     Counts what each key seals, and moves it to the primary one.
 
-    Each row is replaced only if it is still what was read, so that a server which writes at the same time loses
-    nothing; what does not open is left as it is (S13). Stopped halfway, it goes on where it was when called again.
+    Each row is replaced only if it has not changed since it was read, so that a server that writes at the same time
+    loses nothing. Rows that cannot be decrypted stay as they are (S13). An interrupted run can be repeated and
+    continues where it stopped.
     """
 
     def __init__(self, services: Services) -> None:
@@ -95,7 +97,7 @@ class Reencrypt:
         Move every row.
 
         Args:
-            on_progress: Told after each batch how many rows have moved, and about how many there are to move.
+            on_progress: Called after each batch with the number of rows moved so far and the approximate total.
         """
         total = left = await self._count_left()
         moved = passes = 0

@@ -1,4 +1,6 @@
-"""Whether a restored database can be trusted: its audit log is whole, and everything sealed opens (S14, S35)."""
+"""
+Whether a restored database can be trusted: its audit log is intact, and everything sealed can be decrypted (S14, S35).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ class RestoredVerdict:
     Attributes:
         chain: Of the audit log.
         keys: Of every kind of sealed rows.
-        last_record_at: When the newest audit record was made; None when there is none. What came later is lost.
+        last_record_at: When the newest audit record was written; None if there is none. Anything later is lost.
     """
 
     chain: ChainVerdict
@@ -34,12 +36,12 @@ class RestoredVerdict:
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing is wrong with it."""
+        """Whether it is sound."""
         return self.chain.broken_at is None and self.unopened == 0
 
 
 class VerifyRestored:
-    """Looks at a database that came out of a backup, before anybody else does."""
+    """Checks a database restored from a backup, before it is used."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

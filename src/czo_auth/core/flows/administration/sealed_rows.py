@@ -1,4 +1,4 @@
-"""What rests sealed in the database, and what each envelope is bound to (S12)."""
+"""All sealed data in the database, and what each envelope is bound to (S12)."""
 
 from __future__ import annotations
 

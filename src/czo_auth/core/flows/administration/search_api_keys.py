@@ -1,4 +1,4 @@
-"""Finding an API key among everybody's, for administrators: by what it begins with, or by its owner."""
+"""Searching all API keys, for administrators: by the beginning of the key, or by its owner."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ async def search_api_keys(
     now: datetime,
 ) -> Page[OwnedApiKey]:
     """
-    Find keys that were not revoked, newest first. Who may is decided before (``access.ADMINISTRATION``).
+    Find keys that were not revoked, newest first. The caller has already been authorized (``access.ADMINISTRATION``).
 
     Args:
-        text: What the owner's address or name contains, or what the key begins with; of a whole key only the
-            characters that are stored count. None for all.
+        text: Part of the owner's address or name, or the beginning of the key; of a complete key only the stored
+            characters count. None for all.
         organization_id: Keys of this organization only; None for all.
         unused_since: Keys that were neither used nor made since then; None for all.
 
     Raises:
-        ValidationFailed: By the cursor.
+        ValidationFailed: The cursor is not valid.
     """
 
     def find_page(tx: Transaction) -> Page[OwnedApiKey]:

@@ -1,4 +1,4 @@
-"""The places that events go to: how far each has come, and forgetting one that is gone."""
+"""Sinks: the progress of each, and deleting one that is gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from czo_auth.core.transaction import Transaction
 
 
 class ManageSinks:
-    """Lists the sinks that were ever served, and forgets those that nobody serves any more."""
+    """Lists the sinks that were ever served, and deletes those that no process serves any more."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -24,11 +24,11 @@ class ManageSinks:
 
     async def retire(self, name: str, *, context: Context) -> None:
         """
-        Forget a sink: events no longer wait for it. Should it come back, it begins with the oldest event that is kept.
+        Delete a sink: events no longer wait for it. If it comes back, it starts with the oldest stored event.
 
         Raises:
-            NotFound: No sink is called so.
-            Conflict: A process serves it at present.
+            NotFound: There is no sink with this name.
+            Conflict: A process serves it at the moment.
         """
 
         def retire_sink(tx: Transaction) -> None:

@@ -1,4 +1,4 @@
-"""What an operator sees of a user: the person, the state of the second factor, and how much they hold."""
+"""What an operator sees of a user: the account, the state of the second factor, and counts."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class UserOverview:
 
 async def user_overview(services: Services, email: str, *, now: datetime) -> UserOverview:
     """
-    Read all of it as of one moment.
+    Read all of it as of a single moment.
 
     Raises:
-        ValidationFailed: *email* is no address.
-        NotFound: Nobody has it.
+        ValidationFailed: *email* is not an address.
+        NotFound: No user has it.
     """
     canonical = canonical_email(email)
 

@@ -1,4 +1,4 @@
-"""What administrators and operators do to users: find, ban, change actor types, revoke keys."""
+"""Administration of users: find, ban, change actor types, revoke keys."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class Administration:
 
     async def search(self, matching: UserFilter = EVERYBODY, *, page: PageQuery = FIRST_PAGE) -> Page[User]:
         """
-        Find the users that match, by id.
+        Find matching users, ordered by id.
 
         Raises:
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
 
         def find_page(tx: Transaction) -> Page[User]:
@@ -72,8 +72,8 @@ class Administration:
         Find a user by address.
 
         Raises:
-            ValidationFailed: It is no address.
-            NotFound: Nobody has it.
+            ValidationFailed: It is not an address.
+            NotFound: No user has it.
         """
         canonical = canonical_email(email)
         user = await self._services.transactions.read(lambda tx: tx.users.find_by_email(canonical))
@@ -86,7 +86,7 @@ class Administration:
         Read a user.
 
         Raises:
-            NotFound: There is none.
+            NotFound: It does not exist.
         """
         return await self._services.transactions.read(lambda tx: _find(tx, user_id))
 
@@ -98,13 +98,13 @@ class Administration:
         """
         Ban a user: sessions, refresh families, challenges and API keys end at once, the keys for good.
 
-        Keys of service accounts that the user made live on; the owners of their organizations are told of them.
+        Keys of service accounts that the user created stay valid; the owners of their organizations are notified.
 
         Args:
             force: Whether the last administrator may be banned too.
 
         Raises:
-            ValidationFailed: By the reason.
+            ValidationFailed: The reason is not valid.
             NotFound: There is no such user.
             LastAdministrator: Nobody else could administer the deployment.
         """
@@ -136,7 +136,7 @@ class Administration:
 
     async def unban(self, user_id: str, *, context: Context) -> User:
         """
-        Lift a ban. Keys and sessions stay dead.
+        Lift a ban. Revoked keys and sessions stay revoked.
 
         Raises:
             NotFound: There is no such user.
@@ -163,16 +163,17 @@ class Administration:
         context: Context,
     ) -> User:
         """
-        Give and take actor types. Sessions that wear a taken actor type end; a given one that demands 2FA acts
-        at the next request.
+        Grant and remove actor types. Sessions with a removed actor type end; a granted one that requires two factors
+        takes effect at the next request.
 
         Args:
             force: Whether the last administrator may lose that too.
-            consume: Spends the proof of who asks for it.
+            consume: Spends the caller's proof.
 
         Raises:
             UnknownActorType: A name is not in the registry.
-            ValidationFailed: The default actor type cannot be taken, nor one given and taken at once.
+            ValidationFailed: The default actor type cannot be removed, and none can be granted and removed at the same
+                time.
             NotFound: There is no such user.
             LastAdministrator: Nobody else could administer the deployment.
         """
@@ -225,7 +226,7 @@ class Administration:
 
         Raises:
             NotFound: There is no such user.
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         user = await self.get(user_id)
         return await list_keys_of(
@@ -239,10 +240,10 @@ class Administration:
 
     async def get_api_key(self, key_id: str) -> ApiKey:
         """
-        Read a key, no matter who owns it.
+        Read a key, regardless of its owner.
 
         Raises:
-            NotFound: There is none with this id, or it was revoked.
+            NotFound: No such id, or it was revoked.
         """
         key = await self._services.transactions.read(lambda tx: tx.api_keys.find(key_id))
         if key is None:
@@ -251,10 +252,10 @@ class Administration:
 
     async def revoke_api_key(self, key_id: str, *, context: Context) -> ApiKey:
         """
-        End anybody's key.
+        Revoke any user's key.
 
         Raises:
-            NotFound: There is none with this id, or it was revoked.
+            NotFound: No such id, or it was revoked.
         """
 
         def end(tx: Transaction) -> ApiKey:
@@ -283,8 +284,8 @@ class Administration:
         """
         Record a refused request to an administration route, once for each user and code in an hour.
 
-        Anybody who is signed in can cause it, as often as they like: what was recorded a moment ago is remembered in
-        this process, and counted in the database for all of them.
+        Anyone who is signed in can cause it, as often as they like. So this process remembers what it just recorded,
+        and the database counts for all processes.
         """
         who = f"admin_denied/{context.user_id}/{code}"
         if not self._denied.is_due(who, now=context.now):

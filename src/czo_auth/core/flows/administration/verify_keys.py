@@ -1,4 +1,4 @@
-"""Whether everything that rests sealed opens with the key ring, and the signing keys sign (S13, S14)."""
+"""Whether all sealed data can be decrypted with the key ring, and the signing keys match (S13, S14)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from czo_auth.crypto.sealing import KeyRing, OpenError
 
 BATCH: Final = 200
 MAX_NAMED: Final = 20
-"""Rows that are named of each kind; the rest is counted."""
+"""How many failed rows of each kind are listed; the rest is only counted."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class VerifiedRows:
         kind: ``factors``, ``enrollments``, ``signing keys``, ``webhook secrets``; and what rests for ten minutes at
             most and is not moved by a rotation, ``kept answers`` and ``device keys``.
         checked: Rows that were looked at.
-        failed: Of them, those that do not open, or whose private key is not that of the published one.
+        failed: Those that cannot be decrypted, or whose private key does not match the published one.
         ids: Some of the failed ones.
     """
 
@@ -65,10 +65,10 @@ class VerifyKeys:
         """
         Check all kinds.
 
-        Rows that are written meanwhile may be seen or not; a server that serves is not disturbed.
+        Rows written in the meantime may be missed; a running server is not disturbed.
 
         Args:
-            on_progress: Told after each batch how many rows were checked, and about how many there are.
+            on_progress: Called after each batch with the number of rows checked so far and the approximate total.
         """
         counted = await self._services.transactions.read(lambda tx: tx.two_factor.count_by_kid())
         total = sum(counted.values())
@@ -144,7 +144,7 @@ def _all_open(envelopes: Sequence[Envelope], ring: KeyRing) -> bool:
 
 
 def _signs(key: StoredSigningKey, ring: KeyRing) -> bool:
-    """Whether the private key opens and belongs to the public one that others verify with."""
+    """Whether the private key can be decrypted and matches the published public key."""
     try:
         pem = private_part_of(key).open(ring)
         return jwt.SigningKey(kid=key.kid, private_pem=pem).public_jwk() == key.public_jwk

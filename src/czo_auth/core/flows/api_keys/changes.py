@@ -1,4 +1,4 @@
-"""What an owner changes on a key, and what becomes of the key."""
+"""Changes to a key, and their result."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from czo_auth.core.users.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyChanges:
     """
-    What a user changes on a key; *given* names the fields that were sent.
+    Changes to a key; *given* names the fields that were sent.
 
     Attributes:
-        password, code: Sent along as recent proof, which a quota that lets more pass asks for.
+        password, code: Recent proof, which raising a quota requires.
     """
 
     given: frozenset[str]
@@ -49,7 +49,7 @@ class ConsumableProof(Protocol):
     """A verified proof of who asks (`czo_auth.core.flows.two_factor.reauthenticate.VerifiedProof`)."""
 
     def consume(self, tx: Transaction) -> User:
-        """Lock the user and spend what was sent; the first thing in the transaction of the change."""
+        """Lock the user and spend the proof; call it first in the transaction of the change."""
 
 
 class ProofOfCaller(Protocol):
@@ -58,21 +58,21 @@ class ProofOfCaller(Protocol):
     async def require(
         self, *, password: str | None = None, code: str | None = None, context: Context
     ) -> ConsumableProof:
-        """Refuse unless the caller proved lately who they are."""
+        """Refuse unless the caller recently proved who they are."""
 
 
 def apply_changes(
     services: Services, key: ApiKey, changes: ApiKeyChanges, *, longest_days: int | None, now: datetime
 ) -> ApiKey:
     """
-    Return what *changes* make of a key. Scopes, allow-list and rate limit only get tighter; a quota may also get wider.
+    Return the changed key. Scopes, allow-list and rate limit can only get stricter; a quota can also be raised.
 
     Args:
-        longest_days: The longest life of a key, by the organization or the deployment.
+        longest_days: The maximum lifetime of a key, by the organization or the deployment.
 
     Raises:
         ValidationFailed: A field is wrong or would widen, or the key has expired or was rotated.
-        LifetimeTooLong: The expiry lies beyond the longest life, counted from the key's creation.
+        LifetimeTooLong: The expiry exceeds the maximum lifetime, counted from the key's creation.
     """
     given = changes.given
     scopes = key.scopes

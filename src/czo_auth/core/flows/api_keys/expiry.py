@@ -1,4 +1,4 @@
-"""What time does to API keys: their owners are told before they end, and those that nobody uses end."""
+"""Expiry of API keys: owners are notified in advance, and unused keys expire."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 
 NOTICED_TOGETHER: Final = timedelta(days=1)
-"""Keys of one owner whose notices lie no farther apart are told in one mail."""
+"""Keys of one owner whose notices are no farther apart share one mail."""
 
 _AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Notice:
-    """To whom the mail of one transaction goes, and about what; an owner who is gone has none."""
+    """The recipient and keys of a notice; an owner who is gone gets none."""
 
     to: Sequence[User]
     keys: Sequence[EndingKey]
@@ -43,15 +43,15 @@ class KeyExpiry:
     """
     Does what is due; safe to run in several processes at once.
 
-    What was told is written in the transaction of its event, by a statement that only one process wins: each notice is
-    given once. Mail follows the commit, so a process that dies in between loses the mail, never the event.
+    Each notice is recorded in the transaction of its event, by a statement that only one process wins, so it is sent
+    once. Mail follows the commit: if a process dies in between, the mail is lost, but never the event.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def remind(self, *, now: datetime) -> None:
-        """Tell owners of keys that end within 30, 7 and 1 days; see ``lifetime.NOTICE_DAYS``."""
+        """Notify owners of keys that expire within 30, 7 and 1 days; see ``lifetime.NOTICE_DAYS``."""
         while owners := await self._services.transactions.read(
             lambda tx: tx.api_keys.list_owners_due(now=now, limit=_AT_ONCE)
         ):
@@ -66,7 +66,7 @@ class KeyExpiry:
                 days = notice_within(key.expires_at, now=now + NOTICED_TOGETHER)
                 if key.expires_at is None or days is None:
                     continue
-                # What is due only tomorrow is told as that notice, never as a nearer one.
+                # A notice that is due only tomorrow is sent as that notice, never as a nearer one.
                 if tx.api_keys.mark_noticed(key, days=days):
                     noticed.append(_record_ending(tx, key, end=key.expires_at, reason="expiry"))
                     told = told or readers_of(tx, key)
@@ -78,7 +78,7 @@ class KeyExpiry:
         )
 
     async def cap(self, *, now: datetime) -> None:
-        """Let keys of before a deployment-wide longest life was set end when it is over, counted from now."""
+        """Apply a new deployment-wide maximum lifetime to existing keys, counted from now."""
         days = self._services.policies.api_keys.longest_days
         if days is not None:
             await self._services.transactions.run(
@@ -86,7 +86,7 @@ class KeyExpiry:
             )
 
     async def warn_unused(self, *, now: datetime) -> None:
-        """Tell owners of keys that will end for disuse, a week before or, of a short time, half of it."""
+        """Warn owners of keys that will expire because they are unused: a week ahead, or half of a short period."""
         for organization_id, days in await self._unused_rules():
             before = now - (timedelta(days=days) - warning_before_disuse(days))
             while found := await self._services.transactions.read(
@@ -112,10 +112,10 @@ class KeyExpiry:
 
     async def expire_unused(self, *, now: datetime) -> None:
         """
-        End keys that nobody used for as long as the deployment or their organization allows.
+        Expire keys that were unused for as long as the deployment or their organization allows.
 
-        Only after a warning that was given long enough ago, and after `lifetime.UNUSED_MARGIN` more: a use of the
-        last moment may still wait in the memory of some process (S19).
+        Only after a warning that was sent long enough ago, plus `lifetime.UNUSED_MARGIN`, because a last-minute use may
+        still be in the memory of a process (S19).
         """
         for organization_id, days in await self._unused_rules():
             before = now - timedelta(days=days) - UNUSED_MARGIN
@@ -139,7 +139,7 @@ class KeyExpiry:
                 continue
 
     async def _unused_rules(self) -> Sequence[tuple[str | None, int]]:
-        """Return whose keys end for disuse after how many days; None stands for the whole deployment."""
+        """Return after how many days unused keys expire, by organization; None is the whole deployment."""
         own = self._services.policies.api_keys.unused_days
         rules: list[tuple[str | None, int]] = [] if own is None else [(None, own)]
         rules += await self._services.transactions.read(lambda tx: tx.organizations.list_unused_rules())
@@ -153,7 +153,7 @@ class KeyExpiry:
 
 def shorten_lives(tx: Transaction, organization_id: str | None, *, days: int | None) -> None:
     """
-    Let live keys end at most *days* from now, and record each that is shortened; None shortens nothing.
+    Limit live keys to *days* from now, and record each that is shortened; None changes nothing.
 
     Args:
         organization_id: Keys of this organization only; None for all.

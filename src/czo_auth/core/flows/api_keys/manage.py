@@ -1,4 +1,4 @@
-"""API keys as their owner sees them: create, list, narrow, rotate, revoke."""
+"""API keys for their owner: create, list, restrict, rotate, revoke."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ from czo_auth.core.users.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedApiKey:
-    """A key that was checked and drawn, and is not stored yet."""
+    """A key that was checked and generated, but is not stored yet."""
 
     principal: Principal
     drawn: CreatedApiKey
 
 
 class ManageApiKeys:
-    """What a user does with their own keys. The owner is the session's user, whatever the body says (S16)."""
+    """Operations of users on their own keys. The owner is the session's user, whatever the body says (S16)."""
 
     def __init__(self, services: Services, recent_proof: ProofOfCaller) -> None:
         self._services = services
@@ -72,15 +72,15 @@ class ManageApiKeys:
 
     async def create(self, new: NewApiKey, *, context: Context) -> CreatedApiKey:
         """
-        Create a key. Where a longest life is set, a key without an expiry gets it (docs/decisions/0011).
+        Create a key. If a maximum lifetime is set, a key without an expiry gets it (docs/decisions/0011).
 
         Raises:
-            ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the limits.
-            LifetimeTooLong: The expiry lies beyond the longest life of the organization or the deployment.
+            ValidationFailed: Invalid name, the metadata, the expiry, the scopes, the allow-list or the limits.
+            LifetimeTooLong: The expiry lies beyond the maximum lifetime of the organization or the deployment.
             NotMemberOfOrganization, InsufficientApiKeyPermissions: By the organization.
-            InsufficientScope: More than the creator may use is asked for.
-            ApiKeyLimitReached: The user has as many live keys as are allowed.
-            RateLimited: The user made as many today as are allowed, those that ended since included.
+            InsufficientScope: More than the creator may use is requested.
+            ApiKeyLimitReached: The user has the maximum number of live keys.
+            RateLimited: The user reached today's limit, which includes keys that have since ended.
         """
         prepared = self.prepare(new, context=context)
         made = await self._services.transactions.run(lambda tx: self.store(tx, prepared), context)
@@ -88,7 +88,7 @@ class ManageApiKeys:
         return CreatedApiKey(api_key=made, key=prepared.drawn.key)
 
     def tell_creation(self, made: ApiKey, *, context: Context) -> None:
-        """Mail the owner that a key was made with their session."""
+        """Mail the owner that a key was created with their session."""
         if context.actor_kind == "user" and made.user_id is not None:
             tell_owner_by_id(
                 self._services,
@@ -101,10 +101,10 @@ class ManageApiKeys:
 
     def prepare(self, new: NewApiKey, *, context: Context) -> PreparedApiKey:
         """
-        Check what is asked for, and draw the key; nothing is stored yet.
+        Check the request, and generate the key; nothing is stored yet.
 
         Raises:
-            ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the limits.
+            ValidationFailed: Invalid name, the metadata, the expiry, the scopes, the allow-list or the limits.
         """
         principal = context.caller
         owner = _owner_of(principal)
@@ -114,7 +114,7 @@ class ManageApiKeys:
 
     def store(self, tx: Transaction, prepared: PreparedApiKey) -> ApiKey:
         """
-        Store a prepared key if its maker may make it now; part of the caller's transaction.
+        Store a prepared key if its maker may create it now; part of the caller's transaction.
 
         Raises:
             LifetimeTooLong, NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope,
@@ -135,7 +135,7 @@ class ManageApiKeys:
         self, *, organization_id: str | None, scopes: Collection[str], context: Context
     ) -> None:
         """
-        Refuse unless the caller may create a key with these rights now; makes nothing.
+        Refuse unless the caller may create a key with these rights now; creates nothing.
 
         Raises:
             NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope, InvalidToken: As `create`.
@@ -156,7 +156,7 @@ class ManageApiKeys:
         """
         Return the scopes that a form can list for the caller, and whether there are others that they may grant.
 
-        What an organization's role allows is among them; whether a scope fits the chosen one is checked by `create`.
+        They include what roles in organizations allow; `create` checks whether a scope fits the chosen organization.
         """
         principal, policy = context.caller, self._services.policies.scopes
 
@@ -184,15 +184,16 @@ class ManageApiKeys:
         )
 
     def _spend_creation(self, tx: Transaction, principal: Principal) -> None:
-        """Count a new key: short lives must not make a user's rows grow without end."""
+        """Count a new key, so that short-lived keys cannot make a user's rows grow without bound."""
         limit = self._services.policies.api_keys.daily_limit
         spend(tx, Budget(name=f"api_keys/{principal.user_id}", limit=limit))
 
     def _lock_longest_days(self, tx: Transaction, organization_id: str | None) -> int | None:
         """
-        Read the longest life of a key, and hold the organization's row: no key slips by while it is being set.
+        Read the maximum lifetime of a key, and lock the organization's row, so that no key slips through while it
+        changes.
 
-        Organizations are held before users everywhere, so that nobody waits in a circle.
+        Organizations are locked before users everywhere, to avoid deadlocks.
         """
         held = tx.organizations.lock(organization_id) if organization_id is not None else None
         return find_longest_days(self._services, held)
@@ -222,7 +223,7 @@ class ManageApiKeys:
         List the user's keys, newest first; those of one organization, or those not used since a time, if given.
 
         Raises:
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         principal = context.caller
         return await list_keys_of(
@@ -269,19 +270,19 @@ class ManageApiKeys:
         Read one of the user's keys.
 
         Raises:
-            NotFound: There is none with this id, or it is somebody else's.
+            NotFound: No such id, or it belongs to someone else.
         """
         return await self._services.transactions.read(lambda tx: _own(tx, principal, key_id))
 
     async def change(self, key_id: str, changes: ApiKeyChanges, *, context: Context) -> ApiKey:
         """
-        Rename, narrow, switch off or on, move the expiry, or set a quota. One that lets more pass asks for a recent
-        proof; the host's own code needs none.
+        Rename, restrict, disable or enable, change the expiry, or set a quota. Raising a quota requires recent proof,
+        except of the host's own code.
 
         Raises:
             NotFound: Not one of the user's keys.
             ValidationFailed: Scopes, allow-list or rate limit would widen, or the key has expired already.
-            LifetimeTooLong: The expiry lies beyond the longest life, counted from the key's creation.
+            LifetimeTooLong: The expiry exceeds the maximum lifetime, counted from the key's creation.
             ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
         principal = context.caller
@@ -296,7 +297,7 @@ class ManageApiKeys:
             key = _own(tx, principal, key_id)
             changed = apply_changes(self._services, key, changes, longest_days=longest_days, now=tx.now)
             if proof is None and _needs_proof(principal) and lets_more_pass(changed.quota, key.quota):
-                # It was tightened while this request was under way.
+                # It was tightened during this request.
                 raise ReauthenticationRequired
             if not tx.api_keys.update(changed):
                 raise NotFound
@@ -310,7 +311,7 @@ class ManageApiKeys:
     async def _prove_raise(
         self, key_id: str, changes: ApiKeyChanges, *, context: Context
     ) -> ConsumableProof | None:
-        """Ask for a recent proof if the quota would let more pass; what else is wrong is said first."""
+        """Require recent proof if the quota would be raised; other errors come first."""
         principal = context.caller
         if not changes.quota.given or not _needs_proof(principal):
             return None
@@ -322,12 +323,12 @@ class ManageApiKeys:
 
     async def rotate(self, key_id: str, *, overlap: timedelta, context: Context) -> CreatedApiKey:
         """
-        Give a key a successor with the same rights; the old one dies after *overlap*.
+        Replace a key with a successor that has the same rights; the old one expires after *overlap*.
 
         Raises:
             NotFound: Not one of the user's keys, or it expired.
             ApiKeyAlreadyRotated: It has a successor.
-            ApiKeyLimitReached: As many rotated keys live on as the user may have live ones.
+            ApiKeyLimitReached: The user has the maximum number of rotated keys that are still valid.
             RateLimited: As ``create``.
             ValidationFailed: The overlap is out of bounds.
             NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not create it now.
@@ -382,7 +383,7 @@ class ManageApiKeys:
 
 
 def _needs_proof(principal: Principal) -> bool:
-    """Whether a person asks, and not the host's own code for one."""
+    """Whether a person makes the request, and not the host's code on their behalf."""
     return not (principal.kind == "session" and principal.session_id is None)
 
 
@@ -396,14 +397,14 @@ async def list_keys_of(
     now: datetime,
 ) -> Page[ApiKey]:
     """
-    List a user's keys, newest first. Who may is decided before.
+    List a user's keys, newest first. The caller has already been authorized.
 
     Args:
         organization_id: Keys of this organization only; None for all.
         unused_since: Keys that were neither used nor made since then; None for all.
 
     Raises:
-        ValidationFailed: By the cursor.
+        ValidationFailed: The cursor is not valid.
     """
     after = page.position
 
@@ -426,9 +427,9 @@ async def list_keys_of(
 
 def _lock_owner(tx: Transaction, principal: Principal) -> User:
     """
-    Hold the owner of a key to be, and look again whether the session lives that was proved a moment ago.
+    Lock the owner of a new key, and check again that the session is still valid.
 
-    A ban, a lost actor type or a new password may have ended it in between, and no key may outlive them by that.
+    A ban, a lost actor type or a new password may have ended it in between, and no key may survive that.
 
     Raises:
         InvalidToken: It ended.

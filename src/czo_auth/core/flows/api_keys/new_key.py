@@ -1,4 +1,4 @@
-"""New API keys, of users and of service accounts: what is asked for, what is checked, and how one follows another."""
+"""Creating and rotating API keys of users and service accounts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from czo_auth.crypto import tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewApiKey:
-    """What is asked of a new key."""
+    """Input for a new key."""
 
     name: str
     organization_id: str | None = None
@@ -41,7 +41,7 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedApiKey:
-    """A key with its text, shown this once (S20)."""
+    """A key with its text, which is shown only here (S20)."""
 
     api_key: ApiKey
     key: str = field(repr=False)
@@ -50,7 +50,7 @@ class CreatedApiKey:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOwner:
     """
-    Whose a new key is, and who makes it.
+    The owner of a new key, and its creator.
 
     Attributes:
         user_id, service_account_id: One of the two is None.
@@ -66,10 +66,10 @@ class KeyOwner:
 
 def draw_key(services: Services, new: NewApiKey, owner: KeyOwner, *, now: datetime) -> CreatedApiKey:
     """
-    Check what is asked for, and draw the key; nothing is stored yet.
+    Check the request, and generate the key; nothing is stored yet.
 
     Raises:
-        ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the limits.
+        ValidationFailed: Invalid name, the metadata, the expiry, the scopes, the allow-list or the limits.
     """
     name, metadata = checked_name(new.name), checked_metadata(new.metadata)
     scopes = check_form(new.scopes)
@@ -111,10 +111,10 @@ def new_text(services: Services) -> str:
 
 def store_key(tx: Transaction, drawn: CreatedApiKey, *, longest_days: int | None) -> ApiKey:
     """
-    Store a key that was drawn, and record it; part of the caller's transaction, which checked the rights.
+    Store a generated key, and record it; part of the caller's transaction, which checked the rights.
 
     Raises:
-        LifetimeTooLong: The expiry lies beyond the longest life.
+        LifetimeTooLong: The expiry exceeds the maximum lifetime.
     """
     end = bounded_end(drawn.api_key.expires_at, longest_days=longest_days, since=tx.now)
     made = replace(drawn.api_key, expires_at=end, noticed_days=notice_within(end, now=tx.now))
@@ -131,7 +131,7 @@ def find_longest_days(services: Services, organization: Organization | None) -> 
 
 def check_expiry(services: Services, expires_at: datetime, *, now: datetime) -> None:
     """
-    Refuse an end in the past, or too far away.
+    Refuse an expiry in the past, or too far in the future.
 
     Raises:
         ValidationFailed
@@ -153,7 +153,7 @@ def _expiry(services: Services, new: NewApiKey, *, now: datetime) -> datetime | 
 
 def check_overlap(services: Services, overlap: timedelta) -> None:
     """
-    Refuse a time that the key of before may not live on.
+    Refuse an overlap that is out of bounds.
 
     Raises:
         ValidationFailed
@@ -164,7 +164,7 @@ def check_overlap(services: Services, overlap: timedelta) -> None:
 
 def check_replaceable(key: ApiKey, *, now: datetime) -> None:
     """
-    Refuse to give a key a successor.
+    Refuse to rotate a key that cannot be.
 
     Raises:
         ApiKeyAlreadyRotated: It has one.
@@ -186,19 +186,19 @@ def store_successor(
     longest_days: int | None,
 ) -> ApiKey:
     """
-    Store a key with the same rights that *owner* has from now on, and end *old* after *overlap*.
+    Store a key of *owner* with the same rights, and end *old* after *overlap*.
 
     Part of the caller's transaction, which checked the rights and records it.
 
     Raises:
-        ApiKeyAlreadyRotated: Another successor was made meanwhile.
+        ApiKeyAlreadyRotated: Another successor was made in the meantime.
     """
     end = tx.now + overlap
     if old.expires_at is not None:
         end = min(end, old.expires_at)
     if not tx.api_keys.mark_rotated(old.id, expires_at=end, now=tx.now):
         raise ApiKeyAlreadyRotated
-    # A life that is too long by now is cut, as nobody named one here.
+    # A lifetime that is now too long is shortened, because none was requested here.
     longest = bounded_end(None, longest_days=longest_days, since=tx.now)
     life_ends = min((at for at in (old.expires_at, longest) if at is not None), default=None)
     successor = replace(
@@ -221,7 +221,7 @@ def store_successor(
 
 
 def quota_fields(quota: Quota | None, *, before: ApiKey | None = None) -> dict[str, Any]:
-    """Return the columns of a quota. The counter outlives a removal, so that removing it forgets no use."""
+    """Return the columns of a quota. The counter survives a removal, so that removing the quota does not reset it."""
     counter_id = quota.counter_id if quota else before.quota_id if before else None
     return {
         "quota_max": quota.maximum if quota else None,
@@ -231,7 +231,7 @@ def quota_fields(quota: Quota | None, *, before: ApiKey | None = None) -> dict[s
 
 
 def key_event(action: str, key: ApiKey, **more: object) -> AuditEvent:
-    """Return what happened to a key, by id and prefix."""
+    """Return an audit event about a key, with its id and prefix."""
     owner: dict[str, object] = {"actorType": key.actor_type}
     if key.service_account_id is not None:
         owner = {"serviceAccountId": key.service_account_id, "createdBy": key.created_by}

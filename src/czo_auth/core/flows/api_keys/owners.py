@@ -1,4 +1,4 @@
-"""Who is told about an API key: its user, or the owners of the organization whose service account has it."""
+"""Who is notified about an API key: its user, or the owners of its service account's organization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from czo_auth.core.users.user import User
 
 
 def readers_of(tx: Transaction, key: ApiKey) -> Sequence[User]:
-    """Return those who are told about *key*; nobody when they are gone."""
+    """Return who is notified about *key*; empty if they are gone."""
     if key.user_id is None:
         return acting_owners(tx, key.organization_id)
     user = tx.users.find(key.user_id)

@@ -1,4 +1,4 @@
-"""Quotas of keys, held by all processes together without a write at each use."""
+"""Quotas of keys, enforced by all processes together without a write per use."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from czo_auth.core.limit_report import QUOTA, Remaining
 from czo_auth.core.transaction import Transaction, Transactions
 
 ASK_AGAIN: Final = timedelta(seconds=10)
-"""How long nobody asks after nothing was left: another process may give back what it did not use."""
+"""How long not to ask the database after a quota was used up, although another process may return unused uses."""
 _MAX_BLOCKS: Final = 50_000
 
 _Place = tuple[str, str, int]
-"""Counter, period and maximum: a block of another quota or period is never used."""
+"""Counter, period and maximum, so that a block of another quota or period is never used."""
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class _Block:
     """
     Attributes:
         left: Uses that this process took and that were not used yet.
-        elsewhere: What the others could still take when this block was taken.
+        elsewhere: What others could still reserve when this block was reserved.
         asked_at: When that was.
         ends_at: The end of its period.
     """
@@ -40,19 +40,18 @@ class _Block:
 
 class SpendQuotas:
     """
-    Lets as many uses pass as each quota allows, in any number of processes.
+    Allows as many uses as each quota permits, over any number of processes.
 
-    A process takes a twentieth of a quota ahead in the database and lets it be used without asking again. What was
-    taken and not used is given back when the process ends; one that is killed loses it to the customer. No use is ever
-    counted for another period than the one that the clock says, and periods have counts of their own, so a clock that
-    jumps finds what was taken before.
+    A process reserves a twentieth of a quota in the database and spends it without asking again. Unused uses are
+    returned when the process ends; if it is killed, the customer loses them. A use is always counted for the period of
+    the current clock, and each period has its own count, so after a clock jump the earlier count still applies.
     """
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
         self._blocks: OrderedDict[_Place, _Block] = OrderedDict()
         self._taking: dict[tuple[asyncio.AbstractEventLoop, _Place], asyncio.Task[None]] = {}
-        # A host may prove keys in several event loops, each in a thread of its own.
+        # A host may verify keys in several event loops, each in its own thread.
         self._mutex = threading.Lock()
 
     async def spend(self, quota: Quota, *, now: datetime) -> Remaining:
@@ -72,7 +71,7 @@ class SpendQuotas:
             await self._take_once(place, quota, period, now=now)
 
     async def give_back(self) -> None:
-        """Give back what was taken and not used; what the database does not take back is lost to the customers."""
+        """Return what was reserved but not used; if the database does not accept it, customers lose it."""
         with self._mutex:
             unused = [(place, block.left) for place, block in self._blocks.items() if block.left]
             self._blocks.clear()
@@ -86,7 +85,7 @@ class SpendQuotas:
         await self._transactions.run(give_all)
 
     def _use(self, place: _Place, period: Period, *, now: datetime) -> int | None:
-        """Use one of a block; return what is left of the quota, or None when a block is to be taken first."""
+        """Use one of a block; return what is left of the quota, or None if a block must be reserved first."""
         with self._mutex:
             block = self._blocks.get(place)
             if block is None:
@@ -99,7 +98,7 @@ class SpendQuotas:
             return None
 
     async def _take_once(self, place: _Place, quota: Quota, period: Period, *, now: datetime) -> None:
-        """Take a block; those who need one of the same quota meanwhile wait for this one."""
+        """Reserve a block; others who need one of the same quota wait for this one."""
         loop = asyncio.get_running_loop()
         taking = self._taking.get((loop, place))
         if taking is None:
@@ -111,7 +110,7 @@ class SpendQuotas:
     def _taken(self, key: tuple[asyncio.AbstractEventLoop, _Place], done: asyncio.Task[None]) -> None:
         self._taking.pop(key, None)
         if not done.cancelled():
-            # Those who waited were told; that nobody waits any more is no fault to be logged.
+            # Waiters got the exception; without waiters it must not be logged as unhandled.
             done.exception()
 
     async def _take(self, place: _Place, quota: Quota, period: Period, *, now: datetime) -> None:
@@ -135,7 +134,7 @@ class SpendQuotas:
             )
 
     def _make_room(self, now: datetime) -> None:
-        """Drop two blocks that are over, if there are any in front; and one that is not, if there are too many."""
+        """Drop up to two expired blocks from the front, and one live block if there are too many."""
         for _ in range(2):
             oldest = next(iter(self._blocks.values()), None)
             if oldest is None or now < oldest.ends_at:
@@ -146,7 +145,7 @@ class SpendQuotas:
 
 
 def carry_count_over(tx: Transaction, *, old: Quota | None, new: Quota | None) -> None:
-    """Let a quota of a month begin with what the days of that month had: tightening one must not let more pass."""
+    """Start the count of a month with that of its days, so that a change of period does not allow more."""
     if old is None or new is None or (old.period, new.period) != ("day", "month"):
         return
     month = period_at("month", tx.now)

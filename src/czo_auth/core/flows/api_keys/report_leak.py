@@ -29,10 +29,10 @@ BEAT_SECONDS = 0.05
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeakReport:
     """
-    One key, and where it was seen.
+    A leaked key, and where it was seen.
 
     Attributes:
-        key: The whole key; it is digested and forgotten.
+        key: The complete key; only its digest is used.
         url: Where it was seen, as the reporter says.
         source: What kind of place that is: ``commit``, ``issue_body`` and the like.
     """
@@ -44,12 +44,12 @@ class LeakReport:
 
 class ReportLeak:
     """
-    Ends or quarantines keys that leaked, by the policy, and tells their owners: for a service account, all owners of
+    Revokes or quarantines leaked keys, by the policy, and notifies their owners: for a service account, all owners of
     its organization.
 
-    Holding the whole key is the proof: who has it could do more harm by using it. The answer is the same for a key that
-    lives and for one that nobody knows. So is its time: one transaction is committed in either case, mail is sent
-    beside, and the answer waits for the next beat, or writing a few rows more would show.
+    Knowing the complete key is the proof: its holder could do more harm by using it. The response is the same for a
+    live and for an unknown key, and takes the same time: one transaction is committed either way, mail is sent in the
+    background, and the response waits for the next fixed interval, to hide the few extra writes.
     """
 
     def __init__(self, services: Services) -> None:
@@ -60,7 +60,7 @@ class ReportLeak:
         Take a report of one key.
 
         Raises:
-            ValidationFailed: It is not a whole key; no key of anybody has such a form, so this tells nothing.
+            ValidationFailed: It is not a complete key; no key has such a form, so this reveals nothing.
             RateLimited: By address.
         """
         await self._services.limits.hit("leak", ip=context.ip, account=None)
@@ -70,7 +70,7 @@ class ReportLeak:
 
     async def many(self, sightings: Sequence[LeakReport], *, context: Context) -> None:
         """
-        Take what a scanner found. Tokens that have not the form of a key are passed over.
+        Accept the findings of a scanner. Tokens without the form of a key are skipped.
 
         Raises:
             RateLimited: By address.
@@ -92,7 +92,7 @@ class ReportLeak:
     def _step(
         self, sightings: Sequence[LeakReport], context: Context
     ) -> Callable[[Transaction], list[MailDraft]]:
-        # Of a key that was seen in several places, the first one is told.
+        # For a key that was seen in several places, the first one is reported.
         seen = {tokens.digest(sighting.key): sighting for sighting in reversed(sightings)}
 
         def end_keys(tx: Transaction) -> list[MailDraft]:
@@ -116,7 +116,7 @@ class ReportLeak:
         return tx.api_keys.revoke(key.id, reason="leaked", now=tx.now)
 
     def _facts(self, key: ApiKey, place: str | None, source: str | None) -> list[AuditEvent]:
-        """Tell of the leak, and of the revocation to those who wait for that."""
+        """Notify of the leak, and of the revocation."""
         response = self._services.policies.api_keys.when_leaked
         more: dict[str, object] = {"response": response}
         if place is not None:
@@ -144,9 +144,9 @@ class ReportLeak:
 
     def _place(self, url: str | None) -> str | None:
         """
-        Make a reporter's address fit to keep: an http address, on one line, without credentials.
+        Sanitize a reported URL: http or https, on one line, without credentials.
 
-        The key itself may stand in it (S20). What hides a token behind percent signs is not kept at all.
+        It may contain the key itself (S20). A URL that hides a token in percent-encoding is not kept.
         """
         if not url or not url.startswith(("https://", "http://")):
             return None

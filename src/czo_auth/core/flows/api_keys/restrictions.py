@@ -1,4 +1,4 @@
-"""What is asked of each use of a restricted key: where it comes from, and whether it comes too often."""
+"""Checks at each use of a restricted key: address, rate and quota."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.recorded import RecordedOnce
 
 ClientAddress = Callable[[], str | None]
-"""Gives the canonical address that a request comes from, None when nobody knows; asked only where it matters."""
+"""Returns the canonical address of the client, None if unknown; called only if needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestrictedKey:
-    """Whose a key is, and what is asked of each use."""
+    """The principal of a key, and its restrictions."""
 
     principal: Principal
     restrictions: KeyRestrictions
@@ -45,10 +45,10 @@ class EnforceRestrictions:
 
     async def admit(self, key: RestrictedKey, *, client: ClientAddress, now: datetime) -> LimitReport | None:
         """
-        Let one use of a key pass.
+        Allow one use of a key.
 
-        The address comes first, so that strangers use neither rate nor quota up; the rate comes before the quota, which
-        what is refused for coming too fast does not use up.
+        The address is checked first, so that strangers use up neither rate nor quota; the rate is checked before the
+        quota, so that requests refused as too fast do not use up the quota.
 
         Returns:
             The limits of the key, and what is left of them; None when it has neither.
@@ -56,7 +56,7 @@ class EnforceRestrictions:
         Raises:
             IpAddressNotAllowed: The key has a list that the address is not on, or the address is not known.
             ApiKeyRateLimited, QuotaExceeded: It was used too often.
-            StorageUnavailable: What is left of its quota is not known.
+            StorageUnavailable: The rest of its quota is unknown.
         """
         restrictions, key_id = key.restrictions, key.principal.api_key_id or ""
         if restrictions.allowed_ips is not None:

@@ -1,4 +1,4 @@
-"""Ending keys for good, and recording each; part of the transaction of the caller."""
+"""Revoking keys and recording each; part of the caller's transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def revoke_key(tx: Transaction, key: ApiKey, *, reason: str) -> None:
     End a key and record it.
 
     Raises:
-        NotFound: It was revoked meanwhile.
+        NotFound: It was revoked in the meantime.
     """
     if not tx.api_keys.revoke(key.id, reason=reason, now=tx.now):
         raise NotFound
@@ -32,7 +32,7 @@ def revoke_keys(
     """
     End all keys of a user, of an organization, of a user in one, or of a service account, and record each.
 
-    Keys that expired are dead already: they are neither read nor written, however many there are.
+    Expired keys are neither read nor written, however many there are.
     """
     while ended := tx.api_keys.revoke_all(
         user_id=user_id,

@@ -15,7 +15,7 @@ from czo_auth.core.transaction import Transaction
 
 
 class ReadKeyUsage:
-    """Reads the daily counts of keys: what was written so far, which is a few seconds behind."""
+    """Reads the daily counts of keys, which are a few seconds behind."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -24,7 +24,7 @@ class ReadKeyUsage:
         self, key_id: str, *, first: date | None = None, last: date | None = None, context: Context
     ) -> Sequence[DayUsage]:
         """
-        Read the days of one of the caller's keys on which anything happened, the oldest first.
+        Read the daily counts of one of the caller's keys, oldest first; days without uses are omitted.
 
         Args:
             first: By default as early as is kept.
@@ -42,10 +42,10 @@ class ReadKeyUsage:
         self, key_id: str, *, first: date | None = None, last: date | None = None, now: datetime
     ) -> Sequence[DayUsage]:
         """
-        Read the same of any key. Who may is decided before.
+        Read the same of any key. The caller has already been authorized.
 
         Raises:
-            NotFound: There is none with this id, or it was revoked.
+            NotFound: No such id, or it was revoked.
             ValidationFailed: *first* lies behind *last*.
         """
         return await self._read(key_id, first=first, last=last, user_id=None, now=now)
@@ -66,7 +66,7 @@ def list_days(
     tx: Transaction, key: ApiKey, *, first: date | None, last: date | None, now: datetime
 ) -> Sequence[DayUsage]:
     """
-    Read the days of a key on which anything happened, the oldest first. Who may is decided before.
+    Read the daily counts of a key, oldest first; days without uses are omitted. The caller has already been authorized.
 
     Args:
         first: By default as early as is kept.
@@ -84,7 +84,7 @@ def list_days(
 
 
 def every_day(usage: Sequence[DayUsage], *, last: date, days: int) -> list[DayUsage]:
-    """Return *days* days up to *last*, those on which nothing happened too."""
+    """Return *days* days up to *last*, including days without uses."""
     known = {each.day: each for each in usage}
     wanted = [last - timedelta(days=number) for number in reversed(range(days))]
     return [known.get(day, DayUsage(day=day, used=0, refused=0)) for day in wanted]

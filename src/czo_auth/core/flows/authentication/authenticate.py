@@ -35,12 +35,10 @@ _FAR = datetime.max.replace(tzinfo=UTC)
 
 class Authenticate:
     """
-    Proves credentials.
+    Verifies credentials.
 
-    The signature of an access token is verified once and remembered by digest. Whether the session lives, and every
-    right, is what the database says now: it is asked each time, or tells by its change token that nothing changed
-    (S9, S17,
-    S18).
+    The signature of an access token is verified once and cached by digest. Session state and rights always reflect the
+    database: it is queried each time, unless its change token shows that nothing changed (S9, S17, S18).
     """
 
     def __init__(
@@ -62,7 +60,7 @@ class Authenticate:
         self._most_remembered = most_remembered
         self._verified: dict[str, VerifiedToken] = {}
         self._cache: CredentialCache[Principal] = CredentialCache(services.lookup, most=most_remembered)
-        # Apart from the others: what each use is asked for takes more than recalling.
+        # Separate from the others, because each use needs more than a cache lookup.
         self._restricted: CredentialCache[RestrictedKey] = CredentialCache(
             services.lookup, most=most_remembered
         )
@@ -72,14 +70,14 @@ class Authenticate:
         self, token: bytes, *, client: ClientAddress, clock: Callable[[], datetime]
     ) -> Principal | None:
         """
-        Recall whose *token* is, if it was proved and nothing has changed since.
+        Return the cached principal of *token*, if it was verified and nothing has changed since.
 
-        A text with the digest of one that was proved is that text, so its form need not be looked at again.
+        A matching digest means the same text, so its format need not be checked again.
 
         Args:
-            token: Whatever stood behind ``Bearer``.
-            client: Where the request comes from; asked once a minute for a key.
-            clock: Asked only for a token that is known.
+            token: The text after ``Bearer``.
+            client: Returns the client's address; called once a minute for a key.
+            clock: Called only for a known token.
         """
         if self._cache.is_empty:
             return None
@@ -94,13 +92,14 @@ class Authenticate:
 
     async def api_key(self, key: str, *, client: ClientAddress, now: datetime) -> Principal:
         """
-        Prove an API key, and count this as a use of it.
+        Verify an API key, and count a use of it.
 
         Args:
-            client: Where the request comes from; asked when the key has an allow-list, and once a minute.
+            client: Returns the client's address; called if the key has an allow-list, and once a minute.
 
         Raises:
-            InvalidApiKey: Unknown, revoked, expired, disabled, or its owner or organization is gone: one answer.
+            InvalidApiKey: Unknown, revoked, expired, disabled, or its owner or organization is gone: the same answer
+                for all.
             TwoFactorSetupRequired, OrganizationTwoFactorRequired: The owner must have a second factor and has none.
             IpAddressNotAllowed, ApiKeyRateLimited, QuotaExceeded: This use is not allowed; the key lives.
             StorageUnavailable: The database does not answer.
@@ -137,7 +136,7 @@ class Authenticate:
     async def _admit(
         self, key: RestrictedKey, *, stored: datetime | None, client: ClientAddress, now: datetime
     ) -> Principal:
-        """Let one use of a restricted key pass, and count it; what is refused is counted too."""
+        """Allow one use of a restricted key, and count it; refusals are counted too."""
         principal = key.principal
         key_id = principal.api_key_id or ""
         try:
@@ -149,7 +148,7 @@ class Authenticate:
         return principal if limits is None else replace(principal, limits=limits)
 
     def _count_if_off(self, found: CredentialRecord, *, now: datetime) -> None:
-        """Count the use of a key that is refused for being disabled or expired."""
+        """Count the refusal of a disabled or expired key."""
         if not found.enabled or (found.expires_at is not None and found.expires_at <= now):
             self._key_usage.saw_refused(found.id, now=now)
 
@@ -186,7 +185,7 @@ class Authenticate:
             raise TwoFactorSetupRequired
         if found.is_refused(now=now):
             raise OrganizationTwoFactorRequired
-        # An actor type that the owner lost falls back to the one that everybody has: its rights went with it.
+        # If the owner lost the actor type, the key falls back to the default one; the rights of the lost one are gone.
         actor_type = (
             found.actor_type if found.actor_type in found.actor_types else services.actors.default.name
         )
@@ -223,7 +222,7 @@ class Authenticate:
 
     async def session_token(self, token: str, *, now: datetime) -> Principal:
         """
-        Prove a session token.
+        Verify a session token.
 
         Raises:
             InvalidToken: Unknown, expired or revoked.
@@ -244,13 +243,14 @@ class Authenticate:
 
     async def access_token(self, token: str, *, client: ClientAddress, now: datetime) -> Principal:
         """
-        Prove an access token: its signature, its time, and that its session, or the key that it was traded for, lives.
+        Verify an access token: its signature, its time, and that its session, or the key it was exchanged for, is still
+        valid.
 
         Args:
             client: As for ``api_key``: a token carries the restrictions of its key.
 
         Raises:
-            InvalidToken: It is not ours, over, or its session or key ended.
+            InvalidToken: It is not ours or has expired, or its session or key has ended.
             TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited, QuotaExceeded: As ``api_key``.
             StorageUnavailable: The database does not answer.
         """
@@ -269,7 +269,7 @@ class Authenticate:
         verified = await self._verify(token, digest, now=now)
         if verified.api_key_id is not None:
             return await self._exchanged(verified, digest, change_token=change_token, client=client, now=now)
-        # PostgreSQL cannot compare with every text that a JSON string may hold, and that is no outage.
+        # PostgreSQL cannot compare every text that a JSON string may hold, and that is not an outage.
         if verified.session_id is None or not is_id(verified.session_id):
             raise InvalidToken
         found = await self._lookup.find_session_by_id(verified.session_id)
@@ -285,7 +285,7 @@ class Authenticate:
         self, token: str, audiences: Collection[str], *, client: ClientAddress, now: datetime
     ) -> tuple[VerifiedToken, Principal]:
         """
-        Prove an access token that may be for another audience; for those who ask about tokens, and never remembered.
+        Verify an access token that may be for another audience. For token introspection; never cached.
 
         Raises:
             InvalidToken, TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited, QuotaExceeded,
@@ -309,7 +309,7 @@ class Authenticate:
         client: ClientAddress,
         now: datetime,
     ) -> Principal:
-        """Prove a token that an API key was traded for: it dies with the key, and never widens it."""
+        """Verify a token that an API key was exchanged for: it ends with the key, and never has more rights."""
         key_id = verified.api_key_id
         found = await self._lookup.find_api_key_by_id(key_id) if key_id and is_id(key_id) else None
         if found is None:
@@ -348,7 +348,7 @@ class Authenticate:
             self._session_uses.saw(principal.session_id, now=now)
 
     def _end_of_session(self, found: CredentialRecord | None, *, now: datetime) -> datetime:
-        """Return until when a session that is used now may be remembered."""
+        """Return how long a session that is used now may be cached."""
         idle = self._session_uses.idle
         until = self._until(found, now=now)
         return until if idle is None else min(until, now + idle)
@@ -422,7 +422,7 @@ class Authenticate:
         )
 
     def _until(self, found: CredentialRecord | None, *, now: datetime) -> datetime:
-        """Return until when it may be remembered: until its end, or until a rule with a date comes into force."""
+        """Return how long it may be cached: until its end, or until a dated rule takes effect."""
         until = _end(found)
         if found is None:
             return until

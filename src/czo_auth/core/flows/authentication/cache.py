@@ -1,4 +1,4 @@
-"""Memory of proved credentials, as exact as the storage's change tokens allow (S18)."""
+"""Cache of verified credentials, as exact as the storage's change tokens allow (S18)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ class _Entry(Generic[T]):
 
 class CredentialCache(Generic[T]):
     """
-    What credentials turned out to be, principals that is, by the digest of the credential.
+    Principals by the digest of their credential.
 
-    All are forgotten when the change token changes, so a revocation needs to name nobody. Only credentials that were
-    proved
-    are kept: a flood of unknown ones cannot push them out, and the oldest goes when there are too many.
+    The cache is cleared when the change token changes, so a revocation does not need to name anyone. Only verified
+    credentials are cached, so a flood of unknown ones cannot evict them; the oldest is evicted when the cache is full.
 
     Args:
-        lookup: Gives the change tokens, and says how long one may be out of date.
-        most: So many are remembered; 0 for none.
+        lookup: Returns the change tokens, and how long one may be out of date.
+        most: How many are cached; 0 for none.
     """
 
     def __init__(self, lookup: Lookup, *, most: int) -> None:
@@ -41,31 +40,30 @@ class CredentialCache(Generic[T]):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is remembered."""
+        """Whether nothing is cached."""
         return not self._known
 
     def __contains__(self, digest: str) -> bool:
-        """Return whether the credential may be remembered; only `find` knows whether that still counts."""
+        """Return whether the credential may be cached; only `find` knows whether the entry is still valid."""
         return digest in self._known
 
     def change_token(self) -> object | None:
-        """Return the change token to read under; None when nothing may be remembered."""
+        """Return the change token to read under; None if nothing may be cached."""
         return self._lookup.change_token() if self._most else None
 
     def get(self, digest: str, *, change_token: object | None, now: datetime) -> T | None:
-        """Recall what a credential turned out to be, if nothing has changed since."""
+        """Return the cached principal of a credential, if nothing has changed since."""
         found = self._known.get(digest)
-        # By the entry's own change token: threads have change tokens of their own, and may clear and keep at the
-        # same time.
+        # By the entry's own change token: each thread has its own, and they may clear and put at the same time.
         if change_token is None or found is None or found.change_token is not change_token:
             return None
-        # A clock that was set back must not stretch what was to be forgotten.
+        # A clock set back must not extend the lifetime of an entry.
         return found.proved if found.since <= now < found.until else None
 
     def put(
         self, digest: str, proved: T, *, change_token: object | None, until: datetime, now: datetime
     ) -> None:
-        """Remember what was read after *change_token* was given, at most until *until*."""
+        """Cache what was read after *change_token* was returned, at most until *until*."""
         if change_token is None:
             return
         if change_token is not self._change_token:
@@ -78,6 +76,6 @@ class CredentialCache(Generic[T]):
 
 
 def make_room(known: dict[str, Any], *, most: int) -> None:
-    """Drop the oldest entry of *known*, if there are *most* already."""
+    """Drop the oldest entry of *known* if it is full."""
     if len(known) >= most:
         del known[next(iter(known))]

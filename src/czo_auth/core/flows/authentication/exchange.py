@@ -1,4 +1,4 @@
-"""Trade an API key for a short-lived token that other services verify offline."""
+"""Exchange an API key for a short-lived token that other services verify offline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from czo_auth.core.sessions.access_tokens import MAX_EXCHANGED_LIFETIME, Exchang
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedToken:
-    """A token and what it is worth, as the client is told."""
+    """A token, its scopes and its lifetime, as in the response."""
 
     access_token: str = field(repr=False)
     expires_in: timedelta
@@ -31,7 +31,7 @@ class IssuedToken:
 
 class ExchangeToken:
     """
-    Token exchange: never wider than the key, never longer, and never twice.
+    Token exchange: the token never has more rights than the key, never outlives it, and cannot be exchanged again.
 
     Source: RFC 8693.
     """
@@ -52,7 +52,7 @@ class ExchangeToken:
         now: datetime,
     ) -> IssuedToken:
         """
-        Trade *api_key*; counts as a use of it.
+        Exchange *api_key*; counts as a use of it.
 
         Args:
             scopes: By default all that the key has.
@@ -60,9 +60,9 @@ class ExchangeToken:
             lifetime: Cut to fifteen minutes and to the key's own end.
 
         Raises:
-            InvalidSubjectToken: The key is not good for anything now; one answer for every reason.
+            InvalidSubjectToken: The key is not valid now; the same answer for every reason.
             InvalidTarget: The audience is not configured.
-            InvalidScope: More than the key has is asked for.
+            InvalidScope: More than the key has is requested.
             ApiKeyRateLimited: The key is used too often.
             StorageUnavailable: The database does not answer.
         """

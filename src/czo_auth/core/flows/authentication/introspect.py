@@ -1,4 +1,4 @@
-"""Say what a credential is worth now, to a service that may ask."""
+"""Tell an authorized service whether a credential is valid now, and what it grants."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TokenKind = Literal["api_key", "session", "access_token"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveToken:
     """
-    A credential that counts now.
+    A valid credential.
 
     Attributes:
-        token: What an access token says; None for an opaque credential.
+        token: The claims of an access token; None for an opaque credential.
         issued_at: When the credential was made.
     """
 
@@ -38,9 +38,9 @@ class ActiveToken:
 
 class Introspect:
     """
-    Token introspection: the middleware's decision, told to another service.
+    Token introspection: the middleware's decision, for another service.
 
-    Every reason for which a credential does not count gives the same answer, so that nobody learns which one it is.
+    The answer is the same for every reason why a credential is not valid, so that nobody learns the reason.
 
     Source: RFC 7662.
     """
@@ -58,16 +58,16 @@ class Introspect:
         Decide about *token*; counts as a use of it.
 
         Args:
-            client_ip: Where the asking service was called from. A key with an allow-list is not active without it.
+            client_ip: The address of the service's client. A key with an allow-list is not active without it.
 
         Returns:
-            None for whatever is not active: unknown, over, revoked, restricted to enrollment, or of an organization
-            other than the one that the asking key is bound to.
+            None if it is not active: unknown, expired, revoked, restricted to enrollment, or of another organization
+                than the calling key is bound to.
 
         Raises:
             InsufficientScope: The caller is not an API key with the scope ``api-keys:verify``.
-            ValidationFailed: *client_ip* is no address.
-            StorageUnavailable: An outage is never a verdict.
+            ValidationFailed: *client_ip* is not an address.
+            StorageUnavailable: An outage says nothing about the credential.
         """
         if caller.kind != "api_key" or caller.is_exchanged or not caller.has_scope(VERIFY_KEYS):
             raise InsufficientScope.of([VERIFY_KEYS])

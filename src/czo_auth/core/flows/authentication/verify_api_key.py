@@ -1,4 +1,4 @@
-"""The decision about an API key, made for another service."""
+"""Verifying an API key for another service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from czo_auth.core.principal import Principal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVerdict:
-    """What another service learns about a key; *code* says why it is not valid."""
+    """The result for the other service; *code* says why a key is not valid."""
 
     valid: bool
     code: str | None = None
@@ -42,18 +42,18 @@ class VerifyApiKey:
         now: datetime,
     ) -> KeyVerdict:
         """
-        Decide about *key*, asked by a service that holds the scope ``api-keys:verify``.
+        Verify *key* for a service that holds the scope ``api-keys:verify``.
 
-        Asking is a use of the key: it counts against the key's rate limit.
+        This is a use of the key and counts against its rate limit.
 
         Args:
-            ip_address: Where the service was called from. A key with an allow-list is not valid without it: what
-                nobody looked at cannot be on the list.
+            ip_address: The address of the service's client. A key with an allow-list is not valid without it, because
+                an unknown address cannot be on the list.
 
         Raises:
             InsufficientScope: The caller is not such an API key.
-            ValidationFailed: *ip_address* is no address.
-            StorageUnavailable: An outage is never a verdict.
+            ValidationFailed: *ip_address* is not an address.
+            StorageUnavailable: An outage says nothing about the credential.
         """
         if caller.kind != "api_key" or caller.is_exchanged or not caller.has_scope(VERIFY_KEYS):
             raise InsufficientScope.of([VERIFY_KEYS])
@@ -68,7 +68,7 @@ class VerifyApiKey:
         except Refusal as refusal:
             return KeyVerdict(valid=False, code=refusal.code)
         if caller.service_account_id is not None and owner.organization_id != caller.organization_id:
-            # It has no right outside its organization.
+            # It has no rights outside its organization.
             return KeyVerdict(valid=False, code="INVALID_API_KEY")
         key_id = owner.api_key_id or ""
         stored = await self._services.transactions.read(lambda tx: tx.api_keys.find(key_id))

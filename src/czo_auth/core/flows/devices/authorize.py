@@ -1,5 +1,5 @@
 """
-A device asks for an API key, somebody approves it in the browser, the device fetches it once (S40).
+A device requests an API key, someone approves it in the browser, and the device fetches it once (S40).
 
 Source: RFC 8628.
 """
@@ -61,7 +61,7 @@ from czo_auth.crypto.sealing import KeyRing, OpenError
 T = TypeVar("T")
 
 _TRIES: Final = 5
-"""Draws of a user code; a taken one is as rare as a right guess."""
+"""Attempts to generate an unused user code; a collision is as rare as a correct guess."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class DeviceRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceCodes:
-    """The two codes of a request: one for the device, one for the person in front of it."""
+    """The two codes of a request: one for the device, one for its user."""
 
     device_code: str = field(repr=False)
     user_code: str
@@ -95,7 +95,7 @@ class OpenedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedKey:
-    """The key, handed out this once."""
+    """The key, which is handed out only once."""
 
     key: str = field(repr=False)
     scopes: tuple[str, ...]
@@ -103,7 +103,7 @@ class FetchedKey:
 
 
 class AuthorizeDevice:
-    """Requests, approvals and the one fetch."""
+    """Requests, approvals and the single fetch."""
 
     def __init__(self, services: Services, api_keys: ManageApiKeys, proof: Reauthentication) -> None:
         self._services = services
@@ -112,11 +112,11 @@ class AuthorizeDevice:
 
     async def request(self, asked: DeviceRequest, *, context: Context) -> DeviceCodes:
         """
-        Begin: draw the codes and keep what was asked for.
+        Begin: generate the codes and store the request.
 
         Raises:
-            ValidationFailed: By the name, the scopes or the lifetime.
-            RateLimited: This address, or the whole deployment, has too many requests waiting.
+            ValidationFailed: Invalid name, the scopes or the lifetime.
+            RateLimited: This address, or the whole deployment, has too many pending requests.
         """
         lifetime = KEY_LIFETIME if asked.key_lifetime is None else asked.key_lifetime
         if (
@@ -174,7 +174,7 @@ class AuthorizeDevice:
         Show a request to a session, and bind it to the first one.
 
         Raises:
-            InvalidUserCode: There is none with this code.
+            InvalidUserCode: No request has this code.
             ExpiredDeviceCode: It expired.
             RateLimited: Too many wrong codes from this address or session.
         """
@@ -190,10 +190,10 @@ class AuthorizeDevice:
         self, user_code: str, *, password: str | None = None, code: str | None = None, context: Context
     ) -> None:
         """
-        Make the key under the approver's rights of this moment, and keep it sealed for the device.
+        Create the key with the approver's current rights, and store it encrypted for the device.
 
         Raises:
-            InvalidUserCode: There is none with this code, or it was answered already.
+            InvalidUserCode: No request has this code, or it was already answered.
             ExpiredDeviceCode, RateLimited: As `open`.
             OpenedElsewhere: Another session opened it.
             ReauthenticationRequired, InvalidPassword, InvalidCode: By the proof.
@@ -204,7 +204,7 @@ class AuthorizeDevice:
         proof = await self._proof.require(password=password, code=code, context=context)
 
         def approve_request(tx: Transaction, found: DeviceAuthorization) -> None:
-            # Organizations are held before users everywhere, so that nobody waits in a circle.
+            # Organizations are locked before users everywhere, to avoid deadlocks.
             if found.organization_id is not None:
                 tx.organizations.lock(found.organization_id)
             proof.consume(tx)
@@ -286,7 +286,7 @@ class AuthorizeDevice:
     def _judge_fetch(
         self, tx: Transaction, found: DeviceAuthorization
     ) -> tuple[DeviceAuthorization, ApiKey] | Refusal:
-        """Decide about a question of the right device; what it changes counts, a refusal too."""
+        """Decide about a poll of the right device. Changes are committed even if the poll is refused."""
         if found.status == "fetched":
             if found.fetched_at is not None and tx.now - found.fetched_at <= FETCHED_TWICE:
                 _revoke(tx, found, reason="fetched_twice")
@@ -303,7 +303,7 @@ class AuthorizeDevice:
         return found, api_key
 
     async def end_unfetched(self, *, context: Context) -> None:
-        """Revoke keys that were approved and never fetched, and delete what expired; for housekeeping."""
+        """Revoke keys that were approved but never fetched, and delete expired requests; for housekeeping."""
 
         def revoke_unfetched(tx: Transaction) -> int:
             late = tx.device_authorizations.unfetched_expired(before=tx.now, limit=100)
@@ -323,12 +323,12 @@ class AuthorizeDevice:
     async def _with_code(
         self, user_code: str, act: Callable[[Transaction, DeviceAuthorization], T], *, context: Context
     ) -> T:
-        """Find a request by its user code and act on it; a wrong code counts, whatever comes of it."""
+        """Find a request by its user code and act on it; wrong codes are always counted."""
         digests = _digests(self._services.key_ring, user_code)
         budgets = _guesses(context)
 
         def find_and_act(tx: Transaction) -> T | Refusal:
-            # Counted first: the counters' rows make guesses that run at the same time take turns.
+            # Counted first: the row locks of the counters serialize concurrent guesses.
             for budget in budgets:
                 spend(tx, budget)
             found = tx.device_authorizations.lock_by_user_code(digests) if digests else None
@@ -355,11 +355,11 @@ class AuthorizeDevice:
 
 
 def new_user_code() -> str:
-    """Draw a user code, as it is shown: two groups of four letters."""
+    """Generate a user code as it is shown: two groups of four letters."""
     count = len(USER_CODE_ALPHABET)
     letters: list[str] = []
     while len(letters) < USER_CODE_LENGTH:
-        # Bytes beyond the last whole multiple are thrown away, so that every letter is as likely.
+        # Bytes beyond the last full multiple are discarded, so that every letter is equally likely.
         letters += [
             USER_CODE_ALPHABET[byte % count]
             for byte in tokens.random_bytes(USER_CODE_LENGTH)
@@ -369,7 +369,7 @@ def new_user_code() -> str:
 
 
 def canonical_user_code(text: str) -> str | None:
-    """Return a typed code without case, spaces and dashes; None for what is no code."""
+    """Normalize a typed code: upper case, without spaces and dashes; None if it is not a code."""
     code = "".join(text.upper().replace("-", " ").split())
     is_code = len(code) == USER_CODE_LENGTH and all(letter in USER_CODE_ALPHABET for letter in code)
     return code if is_code else None

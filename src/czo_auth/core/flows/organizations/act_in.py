@@ -1,4 +1,4 @@
-"""Which organization a request acts in, where its address names one."""
+"""The organization that a request acts in, if its URL names one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ async def act_in_organization(
     services: Services, principal: Principal, organization_id: str, *, now: datetime
 ) -> Principal:
     """
-    Return *principal* as it acts in an organization: with the role that the user has there now.
+    Return *principal* acting in an organization, with the user's current role there.
 
     An API key acts in its own organization and in no other.
 
     Raises:
-        OrganizationScopeMismatch: There is none, the user is no member, or the key belongs elsewhere.
+        OrganizationScopeMismatch: It does not exist, the user is not a member, or the key belongs elsewhere.
     """
     if principal.organization_id == organization_id:
         return principal

@@ -1,4 +1,4 @@
-"""What is said about a new organization, and what may be changed on one."""
+"""Input for creating and changing organizations."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from czo_auth.core.organizations.organization import Organization
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrganization:
     """
-    What a user says about an organization to be founded.
+    Input for a new organization.
 
     Attributes:
-        slug: Made from the name when None.
-        activates: Whether it becomes the active one of the founder's session.
+        slug: Derived from the name if None.
+        activates: Whether it becomes the active organization of the creator's session.
     """
 
     name: str
@@ -32,7 +32,7 @@ class NewOrganization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrganizationChanges:
-    """What a member changes on an organization; *given* names the fields that were sent."""
+    """Changes to an organization; *given* names the fields that were sent."""
 
     given: frozenset[str]
     name: str | None = None
@@ -53,10 +53,10 @@ class OrganizationChanges:
 
 def apply_changes(organization: Organization, changes: OrganizationChanges) -> Organization:
     """
-    Return the organization that a change leaves.
+    Return the changed organization.
 
     Raises:
-        ValidationFailed: By one of the fields.
+        ValidationFailed: Invalid one of the fields.
     """
     given = changes.given
     return replace(

@@ -1,4 +1,4 @@
-"""The step that creates an organization, and what it may be called; sign-up and the organization routes share it."""
+"""Creating an organization, and the rules for its slug; shared by sign-up and the organization routes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 def is_slug(text: str) -> bool:
-    """Return whether *text* can stand in an address: lower-case words of ASCII letters and digits, joined by dashes."""
+    """Return whether *text* is a slug: lower-case words of ASCII letters and digits, joined by dashes."""
     return len(text) <= MAX_SLUG and _SLUG.fullmatch(text) is not None
 
 
@@ -38,9 +38,9 @@ def create_organization(
     Create an organization with *user_id*, a new or a locked user, as its owner.
 
     Raises:
-        ValidationFailed: By name, slug, logo or metadata.
-        SlugTaken: The slug that was asked for is taken.
-        OrganizationLimitReached: The user owns as many organizations as are allowed.
+        ValidationFailed: Invalid name, slug, logo or metadata.
+        SlugTaken: The requested slug is taken.
+        OrganizationLimitReached: The user owns the maximum number of organizations.
     """
     if tx.organizations.count_of(user_id, role=roles.OWNER) >= policy.limit:
         raise OrganizationLimitReached
@@ -73,7 +73,7 @@ def create_organization(
 
 
 def _own_slug(name: str, organization_id: str) -> str:
-    """Make a slug from the name that nobody else can have."""
+    """Derive a unique slug from the name."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     words = re.findall(r"[a-z0-9]+", ascii_name)
     stem = "-".join(words)[:48].strip("-") or "organization"
@@ -86,7 +86,7 @@ def checked_slug(slug: str) -> str:
     Return *slug* if it is one.
 
     Raises:
-        ValidationFailed: It is none.
+        ValidationFailed: It is not valid.
     """
     if not is_slug(slug):
         raise ValidationFailed(

@@ -45,10 +45,10 @@ from czo_auth.crypto import tokens
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewInvitation:
     """
-    Whom a member invites, and as what.
+    The address that a member invites, and the role.
 
     Attributes:
-        resends: Whether a pending invitation of the address gives way to this one, instead of being in its way.
+        resends: Whether this replaces a pending invitation of the address, instead of being refused.
     """
 
     email: str
@@ -58,7 +58,7 @@ class NewInvitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentInvitation:
-    """An invitation with its token, shown this once beside the mail."""
+    """An invitation with its token, which is shown only here and in the mail."""
 
     invitation: Invitation
     token: str = field(repr=False)
@@ -77,10 +77,10 @@ class Invitations:
 
     async def check_inviter(self, organization_id: str, role: str, *, context: Context) -> None:
         """
-        Refuse unless the caller may invite somebody as *role* now; makes nothing.
+        Refuse unless the caller may invite someone as *role* now; creates nothing.
 
         Raises:
-            UnknownOrganization, Forbidden, RoleAboveOwn: As `invite`.
+            UnknownOrganization, Forbidden, RoleAboveOwn: See `invite`.
         """
 
         principal = context.caller
@@ -95,11 +95,12 @@ class Invitations:
         Invite an address and mail it the token.
 
         Raises:
-            ValidationFailed, UnknownRole: By the input.
-            UnknownOrganization: There is none, or the caller is not in it.
-            Forbidden, RoleAboveOwn: The caller's role may not invite, or not as that.
-            AlreadyMember, AlreadyInvited, InvitationLimitReached: By what there is.
-            RateLimited: The address was sent enough mail, or the inviter or the organization invited enough today.
+            ValidationFailed, UnknownRole: The input is not valid.
+            UnknownOrganization: It does not exist, or the caller is not a member.
+            Forbidden, RoleAboveOwn: The caller's role may not invite, or not as that role.
+            AlreadyMember, AlreadyInvited, InvitationLimitReached: The current state does not allow it.
+            RateLimited: The address got too much mail, or the inviter or the organization sent too many invitations
+                today.
         """
         principal = context.caller
         require_session(principal)
@@ -129,7 +130,7 @@ class Invitations:
             record(tx, INVITATION_SENT, held.member, details=details)
             return held, invitation
 
-        # Only who may invite counts against what the address may be sent.
+        # Only callers who may invite use up the mail limit of the address.
         await self._services.transactions.read(
             lambda tx: _check_inviter(see_organization(tx, principal, organization_id), new.role),
             context,
@@ -150,7 +151,7 @@ class Invitations:
         return SentInvitation(invitation=invitation, token=token)
 
     def _make_way(self, tx: Transaction, held: Membership, email: str, new: NewInvitation) -> None:
-        """Refuse a needless invitation, and end the one that this one replaces."""
+        """Refuse a redundant invitation, and cancel the one that this one replaces."""
         organization_id = held.organization.id
         invited = tx.users.find_by_email(email)
         if invited is not None and tx.organizations.find_member(organization_id, invited.id) is not None:
@@ -170,7 +171,7 @@ class Invitations:
         self, organization_id: str, page: PageQuery = FIRST_PAGE, *, context: Context
     ) -> Page[Invitation]:
         """
-        List the invitations of an organization, newest first, answered ones too.
+        List the invitations of an organization, including answered ones, newest first.
 
         Raises:
             SessionRequired: An API key asks.
@@ -194,11 +195,11 @@ class Invitations:
         Withdraw a pending invitation.
 
         Args:
-            organization_id: The organization that the request names beside it.
+            organization_id: The organization that the request names, if any.
 
         Raises:
-            UnknownOrganization: The one that is named is unknown, or the caller is not in it.
-            UnknownInvitation: It is not there, not pending, or not the caller's to see.
+            UnknownOrganization: The named organization does not exist, or the caller is not a member.
+            UnknownInvitation: It does not exist or is not pending, or the caller may not see it.
             Forbidden: The caller's role may not.
         """
         principal = context.caller
@@ -239,10 +240,10 @@ def _check_inviter(seen: Membership, role: str) -> None:
 
 def _spend_invitation(tx: Transaction, inviter_id: str, organization_id: str) -> None:
     """
-    Count an invitation: each is a mail to a stranger, with text that the inviter chose.
+    Count an invitation, because each is a mail to a stranger with text that the inviter chose.
 
     Raises:
-        RateLimited: The inviter, or the organization, sent as many today as are allowed.
+        RateLimited: The inviter or the organization reached today's limit.
     """
     inviter = tx.users.find(inviter_id)
     confirmed = inviter is not None and inviter.email_verified

@@ -8,7 +8,7 @@ from czo_auth.core.transaction import Transaction
 
 
 def find_inviter(tx: Transaction, invitation: Invitation) -> Member | None:
-    """Find the inviter as a member who could send this invitation now; None when it died with the right to."""
+    """Find the inviter as a member who could send this invitation now; None if they no longer could."""
     member = tx.organizations.find_member(invitation.organization_id, invitation.inviter_id)
     if member is None or not roles.may(member.role, "invitation:create"):
         return None

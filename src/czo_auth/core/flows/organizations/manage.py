@@ -1,4 +1,4 @@
-"""Organizations as their members see them: create, read, change, delete, act in."""
+"""Organizations for their members: create, read, change, delete, activate."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from czo_auth.core.transaction import Transaction
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullOrganization:
     """
-    An organization with what is in it and the caller may see.
+    An organization with those of its contents that the caller may see.
 
     Attributes:
         members: The first ones, the oldest first.
@@ -66,9 +66,9 @@ class FullOrganization:
 
 class ManageOrganizations:
     """
-    What users do with organizations; what members do to each other is `ManageMembers`.
+    Operations of users on organizations; for members see `ManageMembers`.
 
-    A step that changes an organization holds its row, before any user's, so that nobody waits in a circle.
+    A step that changes an organization locks its row before any user's, to avoid deadlocks.
     """
 
     def __init__(self, services: Services) -> None:
@@ -77,11 +77,12 @@ class ManageOrganizations:
 
     async def create(self, new: NewOrganization, *, context: Context) -> Membership:
         """
-        Create an organization; its founder is its owner.
+        Create an organization; its creator becomes its owner.
 
         Raises:
-            ValidationFailed, SlugTaken, OrganizationLimitReached: By the input and what there is.
-            CannotFoundOrganization: This deployment keeps it to certain actor types.
+            ValidationFailed, SlugTaken, OrganizationLimitReached: The input is not valid, or conflicts with existing
+                data.
+            CannotFoundOrganization: This deployment allows it to certain actor types only.
         """
         principal = context.caller
         policy = self._services.policies.organizations
@@ -90,7 +91,7 @@ class ManageOrganizations:
             raise CannotFoundOrganization
 
         def store_organization(tx: Transaction) -> Membership:
-            # Held while the organizations owned are counted, or two requests at once would pass the limit.
+            # Locked while owned organizations are counted, or two concurrent requests could exceed the limit.
             if tx.users.lock(principal.require_user()) is None:
                 raise InvalidToken
             organization = create_organization(
@@ -112,12 +113,12 @@ class ManageOrganizations:
         self, principal: Principal, page: PageQuery = FIRST_PAGE, *, newest_first: bool = False
     ) -> Page[tuple[Organization, str | None]]:
         """
-        List the caller's organizations with the role in each, oldest first; of a scoped key, the one it acts in.
+        List the caller's organizations with the role in each, oldest first; for a scoped key, only its own.
 
         A service account has no role.
 
         Raises:
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         after = page.position
         bound_to = principal.organization_id if principal.kind == "api_key" else None
@@ -142,9 +143,9 @@ class ManageOrganizations:
         self, organization_ids: Collection[str], *, context: Context
     ) -> Sequence[tuple[Organization, str | None]]:
         """
-        Read those of the caller's organizations that are named, at most `MAX_PAGE` of them.
+        Read the caller's organizations among the given ids, at most `MAX_PAGE`.
 
-        One that demands a factor which the caller lacks is left out, as one is that they are not in (S37).
+        One that requires a factor which the caller lacks is left out, like one that they are not a member of (S37).
         """
         principal = context.caller
         wanted = sorted(each for each in set(organization_ids) if is_id(each) and acts_in(principal, each))
@@ -168,7 +169,7 @@ class ManageOrganizations:
         Read an organization.
 
         Raises:
-            UnknownOrganization: There is none, or the caller is not in it.
+            UnknownOrganization: It does not exist, or the caller is not a member.
             OrganizationScopeMismatch: The API key acts in another one.
         """
         principal = context.caller
@@ -178,10 +179,10 @@ class ManageOrganizations:
 
     async def get_membership(self, organization_id: str, *, context: Context) -> Membership:
         """
-        Read an organization with what the caller is in it.
+        Read an organization with the caller's membership.
 
         Raises:
-            UserRequired: A service account asks.
+            UserRequired: The caller is a service account.
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
         """
         principal = context.caller
@@ -242,7 +243,7 @@ class ManageOrganizations:
         Return whether an organization could take *slug* now.
 
         Raises:
-            ValidationFailed: It is no slug.
+            ValidationFailed: It is not a slug.
         """
         slug = checked_slug(slug)
         return await self._services.transactions.read(lambda tx: tx.organizations.find_by_slug(slug)) is None
@@ -251,7 +252,7 @@ class ManageOrganizations:
         self, organization_id: str, permissions: Collection[str], *, context: Context
     ) -> bool:
         """
-        Return whether the caller has all of *permissions* there; asking for none is answered with no.
+        Return whether the caller has all of *permissions* there; False if none are given.
 
         Raises:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
@@ -263,18 +264,18 @@ class ManageOrganizations:
         self, organization_id: str, changes: OrganizationChanges, *, context: Context
     ) -> Membership:
         """
-        Change name, slug, logo, metadata, the rules about its keys' lives, or what factors its members need.
+        Change name, slug, logo, metadata, the rules for key lifetimes, or the factors that members need.
 
-        The last is the owners', with recent proof (S7).
+        Only owners may change the last, with recent proof (S7).
 
-        A longest life that is set binds the keys that exist as well: those that would end later, or never, end when it
-        is over, counted from now (docs/decisions/0011).
+        A new maximum lifetime also applies to existing keys: those that would end later, or never, expire at the new
+        limit, counted from now (docs/decisions/0011).
 
         Raises:
-            UnknownOrganization: There is none, or the caller is not in it.
+            UnknownOrganization: It does not exist, or the caller is not a member.
             Forbidden: The caller's role may not.
-            ValidationFailed, SlugTaken: By the input and what there is.
-            TwoFactorNotEnabled: The owner who demands two factors has none.
+            ValidationFailed, SlugTaken: The input is not valid, or conflicts with existing data.
+            TwoFactorNotEnabled: The owner who wants to require two factors has none.
             ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
         principal = context.caller
@@ -311,7 +312,7 @@ class ManageOrganizations:
     def _check_policy_change(
         self, tx: Transaction, organization_id: str, changes: OrganizationChanges, *, context: Context
     ) -> None:
-        """Refuse before a proof is asked for, so that no code is spent."""
+        """Refuse before requiring a proof, so that no code is spent."""
         seen = see_organization(tx, context.caller, organization_id)
         user = tx.users.find(context.caller.require_user())
         if user is None:
@@ -321,10 +322,10 @@ class ManageOrganizations:
 
     async def delete(self, organization_id: str, *, context: Context) -> Organization:
         """
-        Delete an organization: members and invitations go, API keys scoped to it end.
+        Delete an organization with its members and invitations, and revoke the API keys scoped to it.
 
         Raises:
-            UnknownOrganization: There is none, or the caller is not in it.
+            UnknownOrganization: It does not exist, or the caller is not a member.
             Forbidden: The caller's role may not.
         """
         principal = context.caller
@@ -342,7 +343,7 @@ class ManageOrganizations:
         Make an organization the active one of the caller's session.
 
         Raises:
-            UnknownOrganization: There is none, or the caller is not in it.
+            UnknownOrganization: It does not exist, or the caller is not a member.
             SessionRequired: The caller has no session.
         """
 
@@ -367,12 +368,14 @@ class ManageOrganizations:
 
 
 def delete_held_organization(tx: Transaction, organization: Organization, by: Member) -> None:
-    """Delete an organization with its members, invitations and keys, and record it. Call it with it held."""
+    """
+    Delete an organization with its members, invitations and keys, and record it. Call it with the organization locked.
+    """
     members = sorted(
         tx.organizations.list_members(organization.id, limit=MAX_MEMBERS), key=lambda member: member.user_id
     )
     for member in members:
-        # A key is created with its owner held: none can appear between here and the commit.
+        # Creating a key locks its owner, so none can appear between here and the commit.
         tx.users.lock(member.user_id)
     for member in members:
         dismiss(tx, member, reason="organization_deleted")
@@ -391,7 +394,7 @@ def _list_of(
     after: Position | None = None,
     newest_first: bool = False,
 ) -> Sequence[tuple[Organization, str | None]]:
-    """List the organizations that the caller is in; of a service account, its own, if it is among *only*."""
+    """List the caller's organizations; for a service account its own, if it is among *only*."""
     if principal.service_account_id is None:
         return tx.organizations.list_of(
             principal.require_user(), only=only, after=after, limit=limit, newest_first=newest_first

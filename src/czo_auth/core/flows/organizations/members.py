@@ -1,4 +1,4 @@
-"""What members of an organization do to each other: read, change a role, remove, leave."""
+"""Members of an organization: read, change a role, remove, leave."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from czo_auth.core.transaction import Transaction
 
 class ManageMembers:
     """
-    What members do to each other.
+    Operations on members.
 
-    Nobody grants, changes or removes a role above their own, and an organization keeps an owner. A step that changes
-    members holds the organization's row first and the users' rows second, so that of two owners who remove each other
-    one stays, and nobody waits in a circle.
+    Nobody grants, changes or removes a role above their own, and an organization always has an owner. A step that
+    changes members locks the organization's row before the users' rows: this avoids deadlocks, and if two owners remove
+    each other, one stays.
     """
 
     def __init__(self, services: Services) -> None:
@@ -54,7 +54,7 @@ class ManageMembers:
         Raises:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
             Forbidden: The caller's role may not.
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         principal, after = context.caller, page.position
 
@@ -69,11 +69,11 @@ class ManageMembers:
 
     async def get_member(self, organization_id: str, user_id: str, *, context: Context) -> Member:
         """
-        Read one member; everybody may read themselves.
+        Read one member; members may always read themselves.
 
         Raises:
             UnknownOrganization, OrganizationScopeMismatch: As ``get``.
-            UnknownMember: Nobody there has this user id.
+            UnknownMember: No member has this user id.
             Forbidden: The caller's role may not.
         """
 
@@ -99,13 +99,13 @@ class ManageMembers:
         named_by: MemberKey = "user_id",
     ) -> Member:
         """
-        Give a member another role. API keys stay: what the role no longer allows stops counting by itself (S17).
+        Change a member's role. API keys stay, but lose what the new role does not allow (S17).
 
         Raises:
             UnknownRole: There is no such role.
-            UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
-            Forbidden: The present or the new role stands above the caller's own, or that may change nobody.
-            LastOwner: Nobody would own the organization.
+            UnknownOrganization, UnknownMember: It does not exist, or the caller may not see it.
+            Forbidden: The current or new role is above the caller's own, or the caller's role may not change members.
+            LastOwner: The organization would have no owner.
         """
         principal = context.caller
         if not roles.is_role(role):
@@ -143,18 +143,18 @@ class ManageMembers:
         confirms: bool = True,
     ) -> Member:
         """
-        Remove a member, whose API keys for the organization end; everybody may remove themselves.
+        Remove a member and revoke their API keys for the organization; members may always remove themselves.
 
-        Keys of service accounts that they made live on, and the owners are told of them.
+        Keys of service accounts that they created stay valid, and the owners are notified of them.
 
         Args:
-            confirms: Whether the caller knows that API keys of the member end by it.
+            confirms: Whether the caller confirmed that this revokes API keys of the member.
 
         Raises:
-            MemberHasApiKeys: There are such keys, and nobody confirmed it; ``details`` names them.
-            UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
-            Forbidden: The member's role stands above the caller's own, or that may remove nobody.
-            LastOwner: Nobody would own the organization.
+            MemberHasApiKeys: There are such keys, and it was not confirmed; ``details`` names them.
+            UnknownOrganization, UnknownMember: It does not exist, or the caller may not see it.
+            Forbidden: The member's role is above the caller's own, or the caller's role may not remove members.
+            LastOwner: The organization would have no owner.
         """
         principal = context.caller
 
@@ -191,10 +191,10 @@ class ManageMembers:
         self, organization_id: str, user_id: str, *, context: Context
     ) -> tuple[Member, Sequence[OwnedApiKey]]:
         """
-        Read a member and those of their API keys that removing them would end.
+        Read a member and the API keys that removing them would revoke.
 
         Raises:
-            UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
+            UnknownOrganization, UnknownMember: It does not exist, or the caller may not see it.
             Forbidden: The caller may not remove them.
         """
         principal = context.caller
@@ -215,8 +215,8 @@ class ManageMembers:
         Remove the caller.
 
         Raises:
-            UnknownOrganization: There is none, or the caller is not in it.
-            LastOwner: Nobody would own the organization.
+            UnknownOrganization: It does not exist, or the caller is not a member.
+            LastOwner: The organization would have no owner.
         """
         principal = context.caller
         return await self.remove_member(organization_id, principal.require_user(), context=context)

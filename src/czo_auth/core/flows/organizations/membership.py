@@ -30,7 +30,7 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
 
 MemberKey = Literal["user_id", "member_id", "email"]
-"""By what a request names a member."""
+"""How a request identifies a member."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +68,13 @@ class Membership(SeenOrganization):
     member: Member
 
     def stands_below(self, role: str) -> bool:
-        """Return whether *role* stands above the caller's own, who therefore may not touch it."""
+        """Return whether *role* is above the caller's own, so that the caller may not change it."""
         return roles.outranks(self.role, role)
 
 
 def view_organization(tx: Transaction, principal: Principal, organization_id: str) -> SeenOrganization:
     """
-    Read the organization of a service account, or one that the caller is in; only to look at it.
+    Read the organization of a service account, or one that the caller is a member of; for reading only.
 
     Raises:
         UnknownOrganization, OrganizationScopeMismatch, OrganizationTwoFactorRequired: As ``see_organization``.
@@ -91,16 +91,16 @@ def see_organization(
     tx: Transaction, principal: Principal, organization_id: str, *, admits_due: bool = False
 ) -> Membership:
     """
-    Read an organization that the caller is in.
+    Read an organization that the caller is a member of.
 
     Args:
-        admits_due: Whether somebody may go on without the factor that the organization demands: to leave it.
+        admits_due: Whether to admit a member who lacks the required factor: so that they can leave.
 
     Raises:
-        UserRequired: A service account asks.
-        UnknownOrganization: There is none, or the caller is not in it: nobody can tell which.
+        UserRequired: The caller is a service account.
+        UnknownOrganization: It does not exist, or the caller is not a member; indistinguishable.
         OrganizationScopeMismatch: The API key acts in another one.
-        OrganizationTwoFactorRequired: It demands a factor that the caller does not have.
+        OrganizationTwoFactorRequired: It requires a factor that the caller lacks.
     """
     member = tx.organizations.find_member(organization_id, principal.require_user())
     organization = tx.organizations.find(organization_id) if member is not None else None
@@ -114,7 +114,7 @@ def see_organization(
 
 
 def shown_member(principal: Principal, member: Member) -> Member:
-    """Return *member* as *principal* may see it: an API key sees no addresses."""
+    """Return *member* as *principal* may see it: API keys do not see addresses."""
     return member if principal.kind == "session" else replace(member, email=None)
 
 
@@ -122,9 +122,9 @@ def lock_organization(
     tx: Transaction, principal: Principal, organization_id: str, *, admits_due: bool = False
 ) -> Membership:
     """
-    Read an organization that the caller is in, and hold its row until the transaction ends.
+    Read an organization that the caller is a member of, and lock its row until the transaction ends.
 
-    What is read after it about its members and invitations stays true until then.
+    What is read afterwards about its members and invitations cannot change until then.
 
     Raises:
         UnknownOrganization, OrganizationScopeMismatch: As ``see_organization``.
@@ -150,11 +150,11 @@ def see_invitations(
     """
     Read the invitations, newest first.
 
-    Those to a role above the caller's own are left out: they are not the caller's to cancel.
+    Those for a role above the caller's own are left out, because the caller may not cancel them.
 
     Raises:
-        SessionRequired: The principal is an API key: an invitation names an address, and leads into the organization.
-        ValidationFailed: By the cursor.
+        SessionRequired: The principal is an API key. Invitations contain addresses and grant membership.
+        ValidationFailed: The cursor is not valid.
     """
     require_session(principal)
     visible = [role for role in roles.RANK if not seen.stands_below(role)]
@@ -167,7 +167,7 @@ def see_invitations(
 
 
 def record(tx: Transaction, action: str, member: Member, *, details: Mapping[str, object]) -> None:
-    """Record what happened to, or was done by, *member*."""
+    """Record an event about *member*."""
     audit_event = AuditEvent(
         action=action, user_id=member.user_id, organization_id=member.organization_id, details=details
     )
@@ -175,7 +175,7 @@ def record(tx: Transaction, action: str, member: Member, *, details: Mapping[str
 
 
 def acts_in(principal: Principal, organization_id: str) -> bool:
-    """Return whether *principal* may look into the organization at all: a scoped API key acts in one only."""
+    """Return whether *principal* may read the organization at all: a scoped API key acts in one only."""
     return principal.kind != "api_key" or principal.organization_id in (None, organization_id)
 
 
@@ -192,7 +192,7 @@ def session_of(principal: Principal) -> str:
 
 
 def find_member(tx: Transaction, organization_id: str, text: str, *, named_by: MemberKey) -> Member | None:
-    """Find a member of this organization, and of no other, by what a request calls them."""
+    """Find a member of this organization by the key in the request."""
     match named_by:
         case "user_id":
             return tx.organizations.find_member(organization_id, text)
@@ -208,10 +208,10 @@ def find_member(tx: Transaction, organization_id: str, text: str, *, named_by: M
 
 def known_member(member: Member | None) -> Member:
     """
-    Refuse when nobody was found.
+    Refuse if there is no member.
 
     Raises:
-        UnknownMember: Nobody was.
+        UnknownMember: There is none.
     """
     if member is None:
         raise UnknownMember
@@ -220,7 +220,7 @@ def known_member(member: Member | None) -> Member:
 
 def keep_an_owner(tx: Transaction, member: Member) -> None:
     """
-    Refuse to take the last owner away. Call it with the organization held.
+    Refuse to remove the last owner. Call it with the organization locked.
 
     Raises:
         LastOwner: *member* is the last one.
@@ -233,12 +233,12 @@ def keep_an_owner(tx: Transaction, member: Member) -> None:
 
 def remove_member(tx: Transaction, member: Member, *, reason: str) -> None:
     """
-    Remove *member*, end their API keys for the organization, and record both. Call it with the organization held.
+    Remove *member*, revoke their API keys for the organization, and record both. Call it with the organization locked.
 
     Raises:
         UnknownMember: They are gone already.
     """
-    # A key is created with its owner held: it was there before and ends now, or finds no membership.
+    # Creating a key locks its owner: either it existed before and is revoked now, or it finds no membership.
     tx.users.lock(member.user_id)
     tx.factor_rules.remember_first_join(member.organization_id, member.user_id, joined_at=member.created_at)
     if not tx.organizations.remove_member(member.organization_id, member.user_id):
@@ -248,14 +248,14 @@ def remove_member(tx: Transaction, member: Member, *, reason: str) -> None:
 
 
 def keys_of_member(tx: Transaction, member: Member) -> Sequence[OwnedApiKey]:
-    """Read the first API keys that end with a membership."""
+    """Read the first API keys that a membership's end would revoke."""
     theirs = KeyFilter(owner=member.user_id, unexpired=True)
     return tx.api_keys.list_acting(member.organization_id, theirs, limit=DEFAULT_PAGE, now=tx.now)
 
 
 def check_no_keys(tx: Transaction, member: Member) -> None:
     """
-    Refuse to end API keys that nobody thought of.
+    Refuse to revoke API keys without confirmation.
 
     Raises:
         MemberHasApiKeys
@@ -265,7 +265,7 @@ def check_no_keys(tx: Transaction, member: Member) -> None:
 
 
 def dismiss(tx: Transaction, member: Member, *, reason: str) -> None:
-    """Take the organization out of the sessions of a member who is none any more, and record it."""
+    """Clear the organization from the sessions of a former member, and record it."""
     for session in tx.sessions.list_live(member.user_id, now=tx.now):
         if session.organization_id == member.organization_id:
             tx.sessions.set_organization(session.id, None)

@@ -1,4 +1,4 @@
-"""Organizations as the host's code and operators change them: whose member somebody is does not matter."""
+"""Organizations for the host's code and operators, regardless of membership."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from czo_auth.core.transaction import Transaction
 
 
 class OperateOrganizations:
-    """Acts on any organization. Who may is decided before; that an owner stays is decided here."""
+    """Acts on any organization. The caller has already been authorized; that an owner stays is checked here."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -52,7 +52,8 @@ class OperateOrganizations:
 
         Raises:
             NotFound: There is no such user.
-            ValidationFailed, SlugTaken, OrganizationLimitReached: By the input and what there is.
+            ValidationFailed, SlugTaken, OrganizationLimitReached: The input is not valid, or conflicts with existing
+                data.
         """
 
         def store_organization(tx: Transaction) -> Organization:
@@ -74,7 +75,7 @@ class OperateOrganizations:
         Read an organization.
 
         Raises:
-            UnknownOrganization: There is none with this id.
+            UnknownOrganization: No such id.
         """
         found = await self._services.transactions.read(lambda tx: tx.organizations.find(organization_id))
         if found is None:
@@ -86,8 +87,8 @@ class OperateOrganizations:
         List the members, oldest first.
 
         Raises:
-            UnknownOrganization: There is none with this id.
-            ValidationFailed: By the cursor.
+            UnknownOrganization: No such id.
+            ValidationFailed: The cursor is not valid.
         """
         await self.get(organization_id)
         after = page.position
@@ -100,7 +101,7 @@ class OperateOrganizations:
         return await self._services.transactions.read(read_members)
 
     async def find_member(self, organization_id: str, user_id: str) -> Member | None:
-        """Find a member; None for somebody who is none."""
+        """Find a member; None if the user is not a member."""
         return await self._services.transactions.read(
             lambda tx: (
                 find_member(tx, organization_id, user_id, named_by="user_id")
@@ -115,7 +116,7 @@ class OperateOrganizations:
 
         Raises:
             UnknownRole, UnknownOrganization, NotFound: There is no such role, organization or user.
-            AlreadyMember, MemberLimitReached: By what there is.
+            AlreadyMember, MemberLimitReached: The current state does not allow it.
         """
         _check_role(role)
 
@@ -142,7 +143,7 @@ class OperateOrganizations:
 
         Raises:
             UnknownRole, UnknownOrganization, UnknownMember: There is no such role, organization or member.
-            LastOwner: Nobody would own the organization.
+            LastOwner: The organization would have no owner.
         """
         _check_role(role)
 
@@ -170,7 +171,7 @@ class OperateOrganizations:
 
         Raises:
             UnknownOrganization, UnknownMember: There is no such organization or member.
-            LastOwner: Nobody would own the organization.
+            LastOwner: The organization would have no owner.
         """
 
         def end_membership(tx: Transaction) -> Sequence[MailDraft]:

@@ -1,4 +1,4 @@
-"""What owners of organizations are told about keys of service accounts, which belong to nobody in particular."""
+"""Mails to owners of organizations about keys of service accounts, which belong to no single person."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def tell_of_made_keys(
     tx: Transaction, services: Services, organization: Organization, user_id: str, *, name: str
 ) -> Sequence[MailDraft]:
     """
-    Compose the mails that list the keys which somebody made or rotated, who was removed, demoted or banned.
+    Compose the mails that list the keys created or rotated by someone who was removed, demoted or banned.
 
-    Such keys live on; the owners decide whether to rotate them. Nothing is sent where there are none.
+    Such keys stay valid; the owners decide whether to rotate them. Nothing is sent if there are none.
 
     Args:
         name: The person's.

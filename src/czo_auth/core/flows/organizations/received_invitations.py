@@ -51,7 +51,7 @@ class ReceivedInvitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedInvitation:
-    """What came of an invitation."""
+    """The result of accepting an invitation."""
 
     invitation: Invitation
     membership: Membership
@@ -73,8 +73,8 @@ class ReceivedInvitations:
 
         Raises:
             InvitationNotFound: Unknown or dead.
-            NotTheRecipient: It was sent to somebody else.
-            EmailNotVerified: The address was not confirmed: the id proves no mailbox.
+            NotTheRecipient: It was sent to someone else.
+            EmailNotVerified: The address was not confirmed; an id does not prove access to the mailbox.
         """
         principal = context.caller
         require_session(principal)
@@ -90,7 +90,7 @@ class ReceivedInvitations:
         """
         List the live invitations to the caller's address, newest first, at most `DEFAULT_PAGE` of them.
 
-        Listing needs no token, so the address has to be the caller's own beyond doubt.
+        Listing needs no token, so the caller must have confirmed the address.
 
         Raises:
             EmailNotVerified: The address was not confirmed.
@@ -115,7 +115,7 @@ class ReceivedInvitations:
 
         Raises:
             InvitationNotFound: Used, expired, withdrawn, unknown, or its inviter may not invite any more.
-            NotTheRecipient: It was sent to somebody else.
+            NotTheRecipient: It was sent to someone else.
         """
         principal = context.caller
         require_session(principal)
@@ -136,8 +136,8 @@ class ReceivedInvitations:
 
         Raises:
             InvitationNotFound: Used, expired, withdrawn, unknown, or its inviter may not invite any more.
-            NotTheRecipient: It was sent to somebody else.
-            AlreadyMember, MemberLimitReached: By what there is.
+            NotTheRecipient: It was sent to someone else.
+            AlreadyMember, MemberLimitReached: The current state does not allow it.
         """
         principal = context.caller
         require_session(principal)
@@ -153,8 +153,8 @@ class ReceivedInvitations:
         """
         Accept an invitation by its id, as better-auth's client does; the organization becomes the active one.
 
-        An id is no secret: lists, audit records and events hold it. So the address has to be the caller's own beyond
-        doubt, which only the token of the mail proves by itself.
+        An id is not a secret: lists, audit records and events contain it. So the caller must have confirmed the
+        address; only the mailed token proves it without that.
 
         Raises:
             InvitationNotFound, NotTheRecipient, AlreadyMember, MemberLimitReached: As ``accept_by_token``.
@@ -172,11 +172,11 @@ class ReceivedInvitations:
 
     async def reject(self, invitation_id: str, *, context: Context) -> Invitation:
         """
-        Reject an invitation by its id. Declining gives nothing, so the address need not be confirmed.
+        Reject an invitation by its id. Rejecting grants nothing, so the address need not be confirmed.
 
         Raises:
             InvitationNotFound: Unknown or dead.
-            NotTheRecipient: It was sent to somebody else.
+            NotTheRecipient: It was sent to someone else.
         """
         principal = context.caller
         require_session(principal)
@@ -232,7 +232,7 @@ def _by_id(invitation_id: str) -> FindInvitation:
 
 
 def _hold(tx: Transaction, find: FindInvitation) -> ReceivedInvitation:
-    """Find a live invitation and hold its organization; what it was before that was held does not count."""
+    """Lock the organization of an invitation, and read the invitation again under the lock."""
     found = find(tx)
     if found is not None:
         tx.organizations.lock(found.organization_id)
@@ -247,7 +247,7 @@ def _live(tx: Transaction, invitation: Invitation | None) -> ReceivedInvitation:
 
 
 def _find_live(tx: Transaction, invitation: Invitation) -> ReceivedInvitation | None:
-    """Find what belongs to an invitation that can still be answered; None when it is dead."""
+    """Find an invitation that can still be answered, with its organization and inviter; None if it no longer can."""
     if not _is_pending(invitation, now=tx.now):
         return None
     organization = tx.organizations.find(invitation.organization_id)

@@ -1,4 +1,4 @@
-"""Two factors by an organization's rule, with a date: who would be refused, who is exempt, who is told (S37)."""
+"""An organization's dated two-factor rule: who would be refused, who is exempt, who is reminded (S37)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from czo_auth.core.users.user import User
 
 _AT_ONCE = 200
 _SERVICE_ACCOUNT_KEYS = KeyFilter(of_service_accounts=True, unexpired=True)
-"""They act for no member: no rule about members' factors refuses them."""
+"""They do not act for a member, so no rule about members' factors applies."""
 POLICY_FIELDS = frozenset({"require_two_factor_from", "two_factor_grace_days"})
 """Fields of an organization that owners alone change, with recent proof."""
 
@@ -59,8 +59,8 @@ class ReportedMember:
     One member under the rule that is shown.
 
     Attributes:
-        due_at: From when on they need a factor; None where nothing is demanded.
-        would_be_refused: Whether that is over by now and they have none.
+        due_at: When they start to need a factor; None if none is required.
+        would_be_refused: Whether that time has passed and they have none.
     """
 
     member: MemberFactors
@@ -86,7 +86,7 @@ class FactorReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewedRule:
-    """A rule to be looked at before it is set; *given* names the fields that were sent."""
+    """A rule to preview before it is set; *given* names the fields that were sent."""
 
     given: frozenset[str] = frozenset()
     from_: datetime | None = None
@@ -94,7 +94,7 @@ class PreviewedRule:
 
 
 class OrganizationFactors:
-    """What owners and admins do about the factors of members."""
+    """Operations of owners and admins on the factors of members."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -102,7 +102,7 @@ class OrganizationFactors:
 
     async def report(self, organization_id: str, preview: PreviewedRule, *, context: Context) -> FactorReport:
         """
-        Say who has a factor, and who would be refused now; with a *preview*, under that rule. Changes nothing.
+        Report who has a factor, and who would be refused now or under *preview*. Changes nothing.
 
         Raises:
             SessionRequired: An API key asks.
@@ -142,8 +142,8 @@ class OrganizationFactors:
         Let a member act without a factor until a date. The person is mailed.
 
         Raises:
-            UnknownOrganization, UnknownMember: Not there, or not the caller's to see.
-            Forbidden: The caller is no owner, or the member themselves.
+            UnknownOrganization, UnknownMember: It does not exist, or the caller may not see it.
+            Forbidden: The caller is not an owner, or the member themselves.
             ValidationFailed: *until* lies in the past, or more than 90 days after the first exemption of this member.
             ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
@@ -221,7 +221,7 @@ class OrganizationFactors:
             self._services.background.post(mail)
 
     async def remind(self, *, now: datetime) -> None:
-        """Tell members without a factor 14, 7 and 1 days ahead, each once, in however many processes this runs."""
+        """Remind members without a factor 14, 7 and 1 days ahead, each once, even if several processes run this."""
         after = None
         while reminders := await self._services.transactions.read(
             lambda tx, after=after: tx.factor_rules.list_reminders(  # type: ignore[misc]
@@ -249,10 +249,10 @@ class OrganizationFactors:
 
 def check_policy_change(held: Membership, user: User, *, from_: datetime | None) -> None:
     """
-    Refuse who may not change what the organization demands.
+    Refuse callers who may not change the organization's two-factor rule.
 
     Raises:
-        Forbidden: The caller is no owner.
+        Forbidden: The caller is not an owner.
         TwoFactorNotEnabled: A date is set by an owner without a factor.
     """
     _check_owner(held)
@@ -262,7 +262,7 @@ def check_policy_change(held: Membership, user: User, *, from_: datetime | None)
 
 def checked_grace_days(days: int | None) -> int:
     """
-    Return *days* if they may be a grace.
+    Return *days* if they are a valid grace period.
 
     Raises:
         ValidationFailed

@@ -1,7 +1,7 @@
 """
 Ceremonies: one challenge for one answer, within five minutes, for one session or sign-in (S36).
 
-Beginning one stores nothing, so that views of a sign-in page cost no row. Answering one leaves a mark until it would
+Beginning one stores nothing, so that viewing a sign-in page creates no row. Answering one stores a mark until it would
 have expired; the mark's unique key decides which of several answers is the first.
 """
 
@@ -22,13 +22,13 @@ from czo_auth.crypto import base64url, ceremonies, tokens
 
 Kind = Literal["register", "register_quietly", "sign_in", "second_step", "step_up"]
 _CLOCKS_APART = timedelta(seconds=60)
-"""How far ahead of this process's clock that of another may be."""
+"""How far another process's clock may be ahead of this one's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
     """
-    What a ceremony belongs to; an answer is accepted for the same only.
+    What a ceremony belongs to; it must be the same when it is answered.
 
     Attributes:
         owner: The session's lineage, or the digest of the challenge; empty when nobody is known yet.
@@ -41,7 +41,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceremony:
-    """A ceremony that was begun. The handle goes to the client, the challenge to the authenticator."""
+    """A started ceremony. The handle is for the client, the challenge for the authenticator."""
 
     handle: str = field(repr=False)
     challenge: str = field(repr=False)
@@ -80,13 +80,13 @@ class Ceremonies:
 
     async def spend(self, handle: str | None, binding: Binding, *, context: Context) -> bytes:
         """
-        Spend a ceremony that is being answered; whether the answer is right is found out afterwards.
+        Spend a ceremony that is being answered; the answer itself is verified afterwards.
 
         Returns:
             The challenge that must have been signed.
 
         Raises:
-            PasskeyChallengeNotFound: It is unknown, expired, somebody else's or of another kind, or was answered.
+            PasskeyChallengeNotFound: It is unknown, expired, someone else's or of another kind, or was answered.
             RateLimited: Too many ceremonies were answered from this network.
         """
         ring = self._services.key_ring
@@ -129,7 +129,7 @@ def _place(binding: Binding) -> tuple[str, ...]:
 
 
 def _network(ip: str | None) -> str:
-    """Return what one person has: an IPv4 address, or the /64 of an IPv6 one."""
+    """Return the network of one client: an IPv4 address, or the /64 of an IPv6 address."""
     if ip is None:
         return ""
     address = ip_address(ip)

@@ -38,7 +38,7 @@ class ManagePasskeys:
         Name a passkey.
 
         Raises:
-            PasskeyNotFound: There is none with this id, or it is somebody else's.
+            PasskeyNotFound: No such id, or it belongs to someone else.
         """
         principal = context.caller
         if not is_id(passkey_id):
@@ -62,10 +62,10 @@ class ManagePasskeys:
         self, passkey_id: str, *, password: str | None = None, code: str | None = None, context: Context
     ) -> None:
         """
-        Remove a passkey, after recent proof (S7). With the last factor two factors are off.
+        Remove a passkey, after recent proof (S7). Removing the last factor turns two factors off.
 
         Raises:
-            PasskeyNotFound: There is none with this id, or it is somebody else's.
+            PasskeyNotFound: No such id, or it belongs to someone else.
             TwoFactorRequiredByPolicy: It is the last factor that satisfies what an actor type or organization demands.
             ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
@@ -99,7 +99,9 @@ class ManagePasskeys:
         tell_owner(self._services, user, "passkey_removed", context=context, name=passkey.name)
 
     def _remove_last(self, tx: Transaction, user: User, session_id: str) -> None:
-        """End what the last passkey carried: the assurance of the present session, and all other sessions."""
+        """
+        Lower the assurance of the current session, and end all other sessions, after the last passkey was removed.
+        """
         if user.has_totp:
             tx.users.set_passkeys_enabled(user.id, None, now=tx.now)
             tx.two_factor.drop_trusted_devices(user.id)

@@ -27,11 +27,11 @@ def creation_options(
     rp_id: str,
 ) -> Options:
     """
-    Return what an authenticator needs to make a passkey.
+    Return what an authenticator needs to create a passkey.
 
     Args:
         label: What the authenticator shows instead of the user's address.
-        known: The user's passkeys; an authenticator that holds one of them makes no second one.
+        known: The user's passkeys; an authenticator that holds one of them does not create another.
     """
     selection: Options = {
         "residentKey": "preferred",

@@ -44,7 +44,7 @@ class Registered:
     A passkey that was added.
 
     Attributes:
-        backup_codes: Shown once, when it turned two factors on; else empty.
+        backup_codes: Shown once, if it turned two factors on; otherwise empty.
         signed_in: The renewed session, when it turned two factors on.
     """
 
@@ -126,10 +126,10 @@ class RegisterPasskey:
 
     async def quiet_options(self, *, context: Context) -> Options | None:
         """
-        Begin a registration that the browser may finish without a question, after a password that it filled in.
+        Begin a registration that the browser may finish without asking, after filling in a password.
 
-        Only for people who have a second factor and backup codes, and no passkey yet: it neither turns two factors on
-        nor has codes to show. None for everybody else, and where older proof would be asked for.
+        Only for people who have a second factor and backup codes, and no passkey yet, so that it neither turns two
+        factors on nor has codes to show. None for everyone else, and if recent proof is missing.
 
         Source: WebAuthn Level 3, section 5.1.3 (conditional creation).
         """
@@ -166,21 +166,21 @@ class RegisterPasskey:
         """
         Verify the answer and store the passkey.
 
-        It turns two factors on when that is asked for, or an actor type demands them; then backup codes are made, all
-        other sessions end, and this one is renewed with ``aal`` 2. Where an authenticator app is on already, the
-        passkey counts beside it. Otherwise it is a way to sign in and nothing else changes.
+        It turns two factors on if that is requested or an actor type requires them: backup codes are created, all other
+        sessions end, and this one is renewed with ``aal`` 2. If an authenticator app is already on, the passkey is
+        added as another factor. Otherwise it is only a way to sign in.
 
         Args:
-            quietly: Whether the ceremony is one of ``quiet_options``, where nobody need have touched anything. The
-                user was verified all the same.
+            quietly: Whether the ceremony is one of ``quiet_options``, which needs no touch. The user was verified
+                nevertheless.
 
         Raises:
             PasskeysNotAvailable, PhishingResistantFactorRequired, RateLimited
             PasskeyChallengeNotFound: The ceremony is unknown, expired, another session's, or was answered.
             FailedToVerifyRegistration: The answer is wrong.
-            PreviouslyRegistered: The credential is somebody's already.
+            PreviouslyRegistered: The credential is someone's already.
             PasskeyLimitReached: The user has as many as an account may have.
-            InvalidToken: The session ended meanwhile.
+            InvalidToken: The session ended in the meantime.
         """
         principal = context.caller
         services, rp_id = self._services, self._ceremonies.rp_id

@@ -29,7 +29,7 @@ _LOG = logging.getLogger("czo_auth.passkeys")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedPasskey:
-    """A passkey that signed a moment ago; it counts once `record_use` says so."""
+    """A passkey that just signed; it counts once `record_use` accepts it."""
 
     passkey: Passkey
     assertion: Assertion
@@ -54,10 +54,10 @@ class VerifyPasskey:
         Verify an assertion.
 
         Args:
-            user_id: Whose passkey it must be; None when it says who signs in.
+            user_id: The user whose passkey it must be; None if the passkey identifies the user.
 
         Raises:
-            AuthenticationFailed: Unknown, somebody else's, or wrong in any way: one answer for all.
+            AuthenticationFailed: Unknown, someone else's, or wrong in any way: the same answer for all.
         """
         passkey = await self._find(response)
         try:
@@ -110,13 +110,13 @@ class VerifyPasskey:
 
 def record_use(tx: Transaction, verified: VerifiedPasskey) -> Refusal | None:
     """
-    Record the use of a verified passkey; belongs in the transaction that grants, under the user's lock.
+    Record the use of a verified passkey. Call it in the transaction that grants access, with the user locked.
 
-    A reset that waits for the user is called off: what it calls lost was just used.
+    A pending reset is canceled, because the factor that it declared lost was just used.
 
     Returns:
-        A refusal, to be raised after the commit, when the passkey is gone or its counter did not grow: then there may
-        be a copy of it, which is recorded.
+        A refusal to raise after the commit, if the passkey is gone or its counter did not increase. The latter may mean
+        a cloned passkey, and is recorded.
     """
     passkey, assertion = verified.passkey, verified.assertion
     if not tx.passkeys.record_use(

@@ -1,1 +1,1 @@
-"""Service accounts: who may make and change them, their keys, and members' keys that go over to one."""
+"""Service accounts: who may create and change them, their keys, and the transfer of members' keys."""

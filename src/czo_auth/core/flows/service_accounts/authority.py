@@ -1,4 +1,4 @@
-"""Who may make, rotate and widen what belongs to an organization instead of a person (S38)."""
+"""Who may create, rotate and extend what belongs to an organization instead of a person (S38)."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
     """
-    Who makes something in an organization whose row is held, and what they may give.
+    The maker of something in a locked organization, and what they may grant.
 
     Attributes:
         user_id: None for an operator or the host's code.
-        may_grant: Whether a scope may be given to a service account now.
+        may_grant: Whether a scope may be granted to a service account now.
     """
 
     organization: Organization
@@ -50,7 +50,7 @@ class Maker:
 
     def check_grant(self, scopes: Collection[str]) -> None:
         """
-        Refuse to give more than the maker holds at this moment, or than a service account may have.
+        Refuse to grant more than the maker holds now, or than a service account may have.
 
         Raises:
             InsufficientScope
@@ -103,7 +103,7 @@ class Authority:
         context: Context,
     ) -> T:
         """
-        Run a step that takes something away or changes a name; it asks for no proof.
+        Run a step that removes something or changes a name; it requires no proof.
 
         Raises:
             SessionRequired, UnknownOrganization, OrganizationTwoFactorRequired, Forbidden: As ``read``.
@@ -122,7 +122,7 @@ class Authority:
         self, organization_id: str, permission: str, check: Step[object], *, context: Context
     ) -> None:
         """
-        Refuse unless the caller could make something now, but for recent proof; makes nothing.
+        Refuse unless the caller could create something now, apart from recent proof; creates nothing.
 
         Raises:
             SessionRequired, UnknownOrganization, Forbidden: As ``read``.
@@ -149,12 +149,12 @@ class Authority:
         context: Context,
     ) -> T:
         """
-        Run a step that makes, rotates or widens something, with recent proof.
+        Run a step that creates, rotates or extends something, with recent proof.
 
-        In an organization that demands two factors it takes a session with ``aal`` 2, from the moment the rule is set.
+        In an organization that requires two factors it takes a session with ``aal`` 2, as soon as the rule is set.
 
         Args:
-            check: Refuses what the step would refuse, before a proof is asked for: so that no code is spent.
+            check: Refuses what the step would refuse before a proof is required, so that no code is spent.
 
         Raises:
             SessionRequired, UnknownOrganization, Forbidden: As ``read``.
@@ -175,10 +175,10 @@ class Authority:
 
     async def operate(self, organization_id: str, step: Step[T], *, context: Context) -> T:
         """
-        Run a step of an operator or of the host's code, who may give what service accounts may have.
+        Run a step of an operator or the host's code, who may grant whatever service accounts may have.
 
         Raises:
-            UnknownOrganization: There is none.
+            UnknownOrganization: It does not exist.
         """
 
         def act(tx: Transaction) -> T:
@@ -221,7 +221,7 @@ def known_account(tx: Transaction, organization_id: str, account_id: str) -> Ser
     Read a service account of an organization.
 
     Raises:
-        NotFound: There is none.
+        NotFound: It does not exist.
     """
     account = tx.service_accounts.find(organization_id, account_id)
     if account is None:

@@ -39,9 +39,9 @@ PERMISSION = "apiKey:create"
 
 class ServiceAccountKeys:
     """
-    What owners and admins do with the keys of service accounts.
+    Operations of owners and admins on the keys of service accounts.
 
-    A key has at most what its account has and what its maker may give at that moment (S38).
+    A key has at most the scopes that its account has and its maker may grant at that moment (S38).
     """
 
     def __init__(self, services: Services) -> None:
@@ -61,12 +61,12 @@ class ServiceAccountKeys:
         Create a key, with recent proof. It counts against nobody's own limit.
 
         Raises:
-            ValidationFailed: By the name, the metadata, the expiry, the scopes, the allow-list or the rate limit.
+            ValidationFailed: Invalid name, the metadata, the expiry, the scopes, the allow-list or the rate limit.
             SessionRequired, UnknownOrganization, Forbidden, OrganizationTwoFactorRequired, ReauthenticationRequired,
             InvalidPassword, InvalidCode, AccountLocked: See ``Authority.give``.
             NotFound: There is no such account.
-            InsufficientScope: The account does not have one of the scopes, or the caller cannot give it.
-            LifetimeTooLong: The expiry lies beyond the longest life of the organization or the deployment.
+            InsufficientScope: The account lacks one of the scopes, or the caller may not grant it.
+            LifetimeTooLong: The expiry lies beyond the maximum lifetime of the organization or the deployment.
             ApiKeyLimitReached, RateLimited: The account has, or the organization made today, as many as are allowed.
         """
         drawn = self._draw(organization_id, account_id, new, context=context)
@@ -123,7 +123,7 @@ class ServiceAccountKeys:
         """
         Give a key a successor with the same rights, with recent proof; the old one dies after *overlap*.
 
-        The owners are mailed, but for the one who does it.
+        The owners are mailed, except the one who does it.
 
         Raises:
             NotFound: No such key acts in the organization, or it expired.
@@ -187,7 +187,7 @@ class ServiceAccountKeys:
         self, organization_id: str, account_id: str, scopes: Collection[str], *, context: Context
     ) -> None:
         """
-        Refuse unless the caller may create a key with these rights now; makes nothing.
+        Refuse unless the caller may create a key with these rights now; creates nothing.
 
         Raises:
             SessionRequired, UnknownOrganization, Forbidden, OrganizationTwoFactorRequired, ReauthenticationRequired,
@@ -205,7 +205,7 @@ def known_key(tx: Transaction, organization_id: str, key_id: str) -> ApiKey:
     Read a key that acts in an organization.
 
     Raises:
-        NotFound: There is none, or it was revoked.
+        NotFound: It does not exist, or it was revoked.
     """
     key = tx.api_keys.find(key_id)
     if key is None or key.organization_id != organization_id:
@@ -215,7 +215,7 @@ def known_key(tx: Transaction, organization_id: str, key_id: str) -> ApiKey:
 
 def check_scopes(tx: Transaction, maker: Maker, account_id: str, scopes: Collection[str]) -> ServiceAccount:
     """
-    Refuse to give a key more than its account has, or than the maker holds now.
+    Refuse to give a key more scopes than its account has, or than the maker holds now.
 
     Raises:
         NotFound: There is no such account.
@@ -254,7 +254,8 @@ def check_overlapping(tx: Transaction, owner_id: str) -> None:
 
 def spend_key(tx: Transaction, maker: Maker) -> None:
     """
-    Count a new key of a service account: short lives must not make an organization's rows grow without end.
+    Count a new key of a service account, so that short-lived keys cannot make an organization's rows grow without
+    bound.
 
     Raises:
         RateLimited

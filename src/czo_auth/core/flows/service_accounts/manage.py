@@ -28,7 +28,7 @@ NO_PROOF = Proof()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewServiceAccount:
-    """What is asked of a new service account."""
+    """Input for a new service account."""
 
     name: str
     description: str | None = None
@@ -37,7 +37,7 @@ class NewServiceAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccountChanges:
-    """What is changed on a service account; *given* names the fields that were sent."""
+    """Changes to a service account; *given* names the fields that were sent."""
 
     given: frozenset[str]
     name: str | None = None
@@ -48,9 +48,9 @@ class ServiceAccountChanges:
 
 class ManageServiceAccounts:
     """
-    What owners and admins do with the service accounts of their organization.
+    Operations of owners and admins on the service accounts of their organization.
 
-    Nobody gives an account more than they hold at that moment (S38). Every step holds the organization's row.
+    Nobody grants an account more than they hold at that moment (S38). Every step locks the organization's row.
     """
 
     def __init__(self, services: Services) -> None:
@@ -64,7 +64,7 @@ class ManageServiceAccounts:
         Create a service account, with recent proof.
 
         Raises:
-            ValidationFailed: By name, description or scopes.
+            ValidationFailed: Invalid name, description or scopes.
             SessionRequired, UnknownOrganization, Forbidden, OrganizationTwoFactorRequired, ReauthenticationRequired,
             InvalidPassword, InvalidCode, AccountLocked: See ``Authority.give``.
             InsufficientScope: The caller cannot give one of the scopes.
@@ -89,7 +89,7 @@ class ManageServiceAccounts:
         self, organization_id: str, scopes: Collection[str], *, context: Context
     ) -> None:
         """
-        Refuse unless the caller may create a service account with these scopes now; makes nothing.
+        Refuse unless the caller may create a service account with these scopes now; creates nothing.
 
         Raises:
             SessionRequired, UnknownOrganization, Forbidden, OrganizationTwoFactorRequired, ReauthenticationRequired,
@@ -109,7 +109,7 @@ class ManageServiceAccounts:
         Create a service account for an operator or the host's code.
 
         Raises:
-            UnknownOrganization: There is none.
+            UnknownOrganization: It does not exist.
             ValidationFailed, InsufficientScope, ServiceAccountLimitReached, RateLimited: As ``create``.
         """
         checked = _checked(new)
@@ -125,7 +125,7 @@ class ManageServiceAccounts:
 
         Raises:
             SessionRequired, UnknownOrganization, Forbidden: See ``Authority.read``.
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         return await self._authority.read(
             organization_id,
@@ -140,7 +140,7 @@ class ManageServiceAccounts:
 
         Raises:
             SessionRequired, UnknownOrganization, Forbidden: See ``Authority.read``.
-            NotFound: There is none.
+            NotFound: It does not exist.
         """
         return await self._authority.read(
             organization_id,
@@ -159,14 +159,14 @@ class ManageServiceAccounts:
         context: Context,
     ) -> ServiceAccount:
         """
-        Change name, description or scopes, disable or enable; what is taken away acts at the next request.
+        Change name, description or scopes, disable or enable. Removed rights take effect at the next request.
 
-        A scope that is added asks for recent proof, and that the caller may give it.
+        Adding a scope requires recent proof, and that the caller may grant it.
 
         Raises:
             SessionRequired, UnknownOrganization, Forbidden: See ``Authority.read``.
             NotFound: There is no such account.
-            ValidationFailed: By name, description or scopes.
+            ValidationFailed: Invalid name, description or scopes.
             InsufficientScope, OrganizationTwoFactorRequired, ReauthenticationRequired, InvalidPassword, InvalidCode,
             AccountLocked: By scopes that are added, as ``create``.
         """
@@ -182,7 +182,7 @@ class ManageServiceAccounts:
             )
 
         def narrow(tx: Transaction, held: Membership) -> ServiceAccount:
-            # What was narrowed meanwhile must not be widened without proof: nothing may be granted here.
+            # Scopes that were removed in the meantime must not come back without proof: nothing may be granted here.
             maker = Maker(
                 organization=held.organization, user_id=held.member.user_id, may_grant=lambda _: False
             )
@@ -242,10 +242,10 @@ class ManageServiceAccounts:
 
 def list_accounts(tx: Transaction, organization_id: str, page: PageQuery) -> Page[ServiceAccount]:
     """
-    List the service accounts of an organization, newest first. Who may is decided before.
+    List the service accounts of an organization, newest first. The caller has already been authorized.
 
     Raises:
-        ValidationFailed: By the cursor.
+        ValidationFailed: The cursor is not valid.
     """
     found = tx.service_accounts.list_of(organization_id, after=page.position, limit=page.limit + 1)
     total = tx.service_accounts.count_of(organization_id)

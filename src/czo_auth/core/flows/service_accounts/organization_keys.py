@@ -1,4 +1,4 @@
-"""The keys that act in an organization: list, revoke, and transfer those of members to a service account."""
+"""The keys that act in an organization: list, revoke, and transfer a member's key to a service account."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from czo_auth.core.transaction import Transaction
 
 
 class OrganizationKeys:
-    """What owners and admins do with every key that acts in their organization. Admins may revoke owners' keys."""
+    """Operations of owners and admins on all keys that act in their organization. Admins may revoke owners' keys."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -64,7 +64,7 @@ class OrganizationKeys:
 
         Raises:
             SessionRequired, UnknownOrganization, Forbidden: See ``Authority.read``.
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         return await self._authority.read(
             organization_id,
@@ -212,7 +212,7 @@ class OrganizationKeys:
         context: Context,
     ) -> CreatedApiKey:
         """
-        Let a member's key go over to a service account with its scopes; the old one lives on for *overlap*.
+        Transfer a member's key to a service account with its scopes; the old key stays valid for *overlap*.
 
         Raises:
             NotFound: There is no such account, no such key acts there, or it expired.
@@ -260,10 +260,10 @@ def list_acting_keys(
     tx: Transaction, organization_id: str, wanted: KeyFilter, page: PageQuery
 ) -> Page[OwnedApiKey]:
     """
-    List the keys that act in an organization, newest first. Who may is decided before.
+    List the keys that act in an organization, newest first. The caller has already been authorized.
 
     Raises:
-        ValidationFailed: By the cursor.
+        ValidationFailed: The cursor is not valid.
     """
     found = tx.api_keys.list_acting(
         organization_id, wanted, after=page.position, limit=page.limit + 1, now=tx.now

@@ -22,7 +22,7 @@ from czo_auth.crypto import tokens
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
     """
-    Someone got in.
+    A successful sign-in.
 
     Attributes:
         restricted: The session may only enroll a second factor (S9).
@@ -110,7 +110,7 @@ def issue_session(
     )
     language = tx.context.language
     if language is not None and language != user.language:
-        # Mails that nobody asked for are written in the language that the last sign-in asked for.
+        # Mails that are not sent on request use the language of the last sign-in.
         tx.users.set_language(user.id, language)
     session_token = tokens.new_token(tokens.SESSION)
     refresh_token = tokens.new_token(tokens.REFRESH)
@@ -144,18 +144,18 @@ def renew_session(
     """
     Replace a session by a new one with new secrets.
 
-    A token stolen before the second factor thus never becomes ``aal`` 2. The new session keeps the lineage, the time of
+    So a token stolen before the second factor never becomes ``aal`` 2. The new session keeps the lineage, the time of
     sign-in and whether it is remembered.
 
     Args:
         proved: The method by which a second factor was just proved, ``otp``, ``bkp``, ``hwk`` or ``swk``; a
             passkey proves the first factor too.
         actor_type: The actor type of the new session; that of the old one when None.
-        extends: Whether the new session lives for a whole lifetime, because something was proved for it. If not, it
-            ends when the old one would have.
+        extends: Whether the new session gets a full lifetime, because something was proved for it. Otherwise it ends
+            when the old one would have.
 
     Raises:
-        InvalidToken: The session ended meanwhile.
+        InvalidToken: The session ended in the meantime.
     """
     old = tx.sessions.find(session_id) if session_id is not None else None
     if (
@@ -181,7 +181,7 @@ def renew_session(
 
 
 def _with_method(amr: tuple[str, ...], proved: str | None) -> tuple[str, ...]:
-    """Return the methods of a renewed session; one that a passkey was used in stays phishing-resistant."""
+    """Return the methods of a renewed session; a session in which a passkey was used stays phishing-resistant."""
     if proved is None or (proved not in PASSKEY_METHODS and not PASSKEY_METHODS.isdisjoint(amr)):
         return amr
     return (proved, "user") if amr[-1:] == ("user",) else ("pwd", proved)

@@ -1,4 +1,4 @@
-"""Refresh: a rotating token buys a new access token, and theft is noticed (S22)."""
+"""Refresh: a rotating token gets a new access token, and theft is detected (S22)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class Refresh:
     """
     Rotates refresh tokens.
 
-    A token just replaced is answered with 409 for a few seconds, because browsers race themselves; the successor is not
-    told again, so that there is never a second live leaf. After that its return means that somebody copied it.
+    A token that was just replaced gets 409 for a few seconds, because tabs of a browser race each other. The successor
+    is not returned again, so that only one token of the family is ever live. Any later use means that the token was
+    copied.
 
     Source: RFC 9700 section 4.14.2.
     """
@@ -43,7 +44,7 @@ class Refresh:
 
     async def refresh(self, refresh_token: str, *, context: Context) -> Refreshed:
         """
-        Trade *refresh_token* for its successor and a new access token.
+        Exchange *refresh_token* for its successor and a new access token.
 
         Raises:
             RateLimited: Too many from this address.
@@ -61,7 +62,7 @@ class Refresh:
             found = tx.sessions.find_refresh_token(digest)
             if found is None or found.revoked or found.expires_at <= tx.now:
                 return InvalidRefreshToken()
-            # The lock makes the rotation and a simultaneous "end all sessions" take turns.
+            # The lock serializes the rotation and a concurrent "end all sessions".
             user = tx.users.lock(found.user_id)
             session = tx.sessions.find(found.session_id)
             if (
@@ -101,7 +102,7 @@ class Refresh:
                 return Refreshed(access_token=access_token, refresh_token=successor)
 
     def _replaced(self, tx: Transaction, found: RefreshToken, digest: str) -> Refusal:
-        """Tell a race from a theft; a theft ends the family, and that is committed."""
+        """Distinguish a race from theft; theft revokes the family, which is committed."""
         fresh = tx.sessions.find_refresh_token(digest) or found
         if (
             fresh.replaced_at is not None

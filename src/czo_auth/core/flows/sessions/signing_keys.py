@@ -1,4 +1,4 @@
-"""Signing keys: made when there is none, rotated with an overlap, kept sealed (S12, S21)."""
+"""Signing keys: created when there is none, rotated with an overlap, stored encrypted (S12, S21)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from czo_auth.crypto.sealing import OpenError
 ROTATION = timedelta(days=30)
 RELOAD_PAUSE = timedelta(seconds=5)
 CACHED_FOR = timedelta(seconds=300)
-"""How long others may keep the JWKS; said in its ``Cache-Control``."""
+"""How long others may cache the JWKS, by its ``Cache-Control``."""
 LEEWAY = timedelta(seconds=LEEWAY_SECONDS)
 PUBLISHED_AHEAD = CACHED_FOR + LEEWAY
 """How long a new key is published before it signs."""
@@ -34,10 +34,10 @@ class SigningKeys:
 
     async def load(self, *, now: datetime) -> None:
         """
-        Load the keys, making or rotating one where it is due, and delete those that are over.
+        Load the keys; create or rotate one if it is due, and delete expired ones.
 
         Raises:
-            SecretUnreadable: A key that signs does not open with the key ring.
+            SecretUnreadable: A signing key cannot be decrypted with the key ring.
         """
         stored = await self._services.transactions.read(lambda tx: tx.sessions.signing_keys())
         if self._is_due(stored, now=now):
@@ -59,7 +59,7 @@ class SigningKeys:
         """
         Load the keys again for a token whose key is not known: another process may have rotated.
 
-        Done at most every few seconds, for anybody can write any key id into a token.
+        At most once every few seconds, because anyone can put any key id into a token.
 
         Returns:
             Whether the key is known now.
@@ -73,10 +73,10 @@ class SigningKeys:
 
     async def published(self, *, now: datetime) -> dict[str, list[dict[str, str]]]:
         """
-        Return the JWKS, a few seconds old at most: who meets a new key asks any process for it, not the one that
-        made it.
+        Return the JWKS, a few seconds old at most: a client that sees a new key may ask any process, not the one that
+        created it.
 
-        While the database does not answer, it is what was known last.
+        While the database does not respond, the last known version is returned.
         """
         if self._loaded_at is None or abs(now - self._loaded_at) >= RELOAD_PAUSE:
             with suppress(Unavailable):
@@ -88,10 +88,10 @@ class SigningKeys:
         Make a new signing key; return it.
 
         It is published now and signs 360 seconds later, when every cache of the JWKS has it. A retired key is accepted
-        and published for the longest life of what it signed, the clocks' leeway and the age of a cached JWKS.
+        and published for the maximum lifetime of what it signed, the clocks' leeway and the age of a cached JWKS.
 
         Args:
-            at_once: Sign with it now, and with no earlier key any more.
+            at_once: Sign with it immediately, and no longer with any earlier key.
         """
         stored = await self._services.transactions.run(
             lambda tx: self._rotate(tx, force=True, at_once=at_once), system_context(now)

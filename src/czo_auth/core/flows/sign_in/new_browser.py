@@ -1,4 +1,4 @@
-"""Whether a sign-in comes from where the user was not seen before."""
+"""Whether a sign-in comes from a new browser."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from czo_auth.core.users.known_browser import find_browser_token
 from czo_auth.core.users.user import User
 
 FIRST_HOUR: Final = timedelta(hours=1)
-"""So long after sign-up, a first sign-in is no news."""
+"""How long after sign-up a sign-in is not reported as new."""
 
 
 def is_new_browser(services: Services, tx: Transaction, user: User, held: str | None) -> bool:
     """
-    Return whether *user* signs in with a browser or program that is not known; asked before the session is issued.
+    Return whether *user* signs in with an unknown browser or program. Call it before the session is issued.
 
-    Known is one that holds the cookie of an earlier sign-in, or calls itself as that of a session does that the user
-    had within about a week: programs without cookies sign in again and again.
+    A browser is known if it has the cookie of an earlier sign-in, or the user agent of a session from about the last
+    week, because programs without cookies sign in repeatedly.
 
     Args:
         held: The value of the known-browser cookie.

@@ -23,7 +23,7 @@ _ANYBODY = Binding(kind="sign_in")
 
 
 class PasskeySignIn:
-    """Opens a session for the owner of the passkey that signed."""
+    """Issues a session for the owner of the passkey that signed."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -59,8 +59,8 @@ class PasskeySignIn:
 
         Raises:
             PasskeysNotAvailable, PasskeyChallengeNotFound, RateLimited, UnknownActorType
-            AuthenticationFailed: Unknown passkey, wrong answer, or a banned or deleted user: one answer for all.
-            ActorTypeMismatch, EmailNotVerified: Only after the right answer.
+            AuthenticationFailed: Unknown passkey, wrong answer, or a banned or deleted user: the same answer for all.
+            ActorTypeMismatch, EmailNotVerified: Only after a correct answer.
         """
         services = self._services
         rp_id = self._ceremonies.rp_id

@@ -31,7 +31,7 @@ from czo_auth.crypto import tokens
 
 
 class PasskeySecondStep:
-    """Turns a right assertion into a session with ``aal`` 2."""
+    """Turns a valid assertion into a session with ``aal`` 2."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -91,7 +91,7 @@ class PasskeySecondStep:
         context: Context,
     ) -> SignedIn:
         """
-        Finish the sign-in that *challenge* stands for.
+        Finish the sign-in of *challenge*.
 
         A wrong answer counts on the challenge, and never locks the account: a signature cannot be guessed.
 
@@ -179,7 +179,7 @@ class PasskeySecondStep:
             PasskeysNotAvailable, RateLimited
             PasskeyChallengeNotFound: The ceremony is unknown, expired, another session's, or was answered.
             AuthenticationFailed: The answer is wrong.
-            InvalidToken: The session ended meanwhile.
+            InvalidToken: The session ended in the meantime.
         """
         principal = context.caller
         services, rp_id = self._services, self._ceremonies.rp_id

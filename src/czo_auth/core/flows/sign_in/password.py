@@ -1,4 +1,4 @@
-"""Sign-in, first half: the password, and what it leads to."""
+"""First step of sign-in: the password."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from czo_auth.crypto import tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What a person types to sign in, and what their browser adds."""
+    """What a person enters to sign in, and what their browser adds."""
 
     email: str
     password: str = field(repr=False)
@@ -40,7 +40,7 @@ class Credentials:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondFactorRequired:
     """
-    The password was right; a code finishes the sign-in.
+    The password was correct; a code finishes the sign-in.
 
     Attributes:
         methods: What the user has: ``passkey``, ``totp``, ``backup-code``.
@@ -66,13 +66,13 @@ class SignIn:
         """
         Sign in as *actor* with a password.
 
-        Unknown, wrong and banned take the same time and give the same answer (S24).
+        Unknown address, wrong password and ban take the same time and give the same answer (S24).
 
         Raises:
             UnknownActorType: There is no such actor type.
             RateLimited: Too many tries from this address or for this account.
             InvalidEmailOrPassword: Unknown user, wrong password or banned.
-            ActorTypeMismatch, EmailNotVerified: Only after the right password.
+            ActorTypeMismatch, EmailNotVerified: Only after a correct password.
         """
         actor_type = self._services.actors.get(actor)
         user, guess = await self._prove_password(given, context=context)
@@ -133,7 +133,7 @@ class SignIn:
         return None
 
     async def _prove_password(self, given: Credentials, *, context: Context) -> tuple[User, CountedGuess]:
-        """Find the user whose password was given, or refuse as if nobody could be told apart."""
+        """Find the user whose password was given, or refuse without revealing why."""
         email = find_canonical_email(given.email)
         await self._services.limits.hit("sign_in", ip=context.ip, account=None)
         transactions = self._services.transactions
@@ -150,7 +150,7 @@ class SignIn:
                 user.password_hash if user else None, given.password
             )
         except Refusal:
-            # Nobody looked at the password: too many others wait.
+            # The password was not checked: too many others are waiting.
             await transactions.run(guess.take_back, context)
             raise
         if user is None or not match.matches or user.banned_at is not None:
@@ -164,7 +164,9 @@ class SignIn:
         return user, guess
 
     async def _find(self, email: str, typed: str) -> User | None:
-        """Find the user of an address; also one of before revision 0007, whose address was folded into another."""
+        """
+        Find the user of an address, including one from before revision 0007, whose address was folded into another.
+        """
         folded = folded_email(typed)
 
         def find(tx: Transaction) -> User | None:
@@ -177,7 +179,7 @@ class SignIn:
         return await self._services.transactions.read(find)
 
     async def _restore_email(self, user: User, email: str, typed: str, *, now: datetime) -> User:
-        """Return a user back the address that folding changed: the password proves whose it is."""
+        """Restore the address that folding changed: the password proves whose it is."""
 
         def restore(tx: Transaction) -> User | None:
             mailbox = deliverable_email(typed)
@@ -214,10 +216,11 @@ def open_challenge(
     renews: Session | None = None,
 ) -> SecondFactorRequired:
     """
-    Open a challenge, bound to the user's present credentials (S3).
+    Create a challenge, bound to the user's current credentials (S3).
 
     Args:
-        renews: The session that is replaced when the challenge is met; without it the password was just proved.
+        renews: The session that is replaced when the challenge is completed; without it, the password was just
+            verified.
     """
     token = tokens.new_token(tokens.CHALLENGE)
     expires_at = tx.now + services.policies.two_factor.challenge_lifetime

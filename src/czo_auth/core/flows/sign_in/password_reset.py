@@ -32,7 +32,7 @@ RESET_LIFETIME = timedelta(hours=1)
 
 
 class Passwords:
-    """Changes and resets passwords; either ends the sessions that the old one opened (S23)."""
+    """Changes and resets passwords; both end the sessions of the old password (S23)."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -41,7 +41,7 @@ class Passwords:
 
     async def change(self, *, current: str, new: str, context: Context) -> SignedIn:
         """
-        Change the password; the own session is renewed, all others end.
+        Change the password; the current session is renewed, all others end.
 
         Raises:
             InvalidPassword: *current* is wrong.
@@ -70,7 +70,7 @@ class Passwords:
     def _replace(self, tx: Transaction, user_id: str, password_hash: str, *, keep: str | None) -> None:
         tx.users.set_password(user_id, password_hash=password_hash, now=tx.now)
         tx.users.bump_credential_version(user_id, now=tx.now)
-        # A link that lies in a mailbox must not undo what the owner did since.
+        # A link that is still in a mailbox must not undo what the owner has done since.
         tx.users.drop_password_tokens(user_id)
         tx.two_factor.drop_enrollment(user_id)
         tx.two_factor.drop_trusted_devices(user_id)
@@ -111,7 +111,7 @@ class Passwords:
 
     async def issue_recovery_token(self, user_id: str, *, reason: str, context: Context) -> str:
         """
-        Issue a token for a new password to an operator, who hands it to a user whom no mail reaches.
+        Issue a password reset token to an operator, who passes it to a user who cannot receive mail.
 
         It does what a mailed one does, but confirms no address.
 
@@ -138,7 +138,9 @@ class Passwords:
         return token
 
     async def open_link(self, token: str, *, now: datetime) -> None:
-        """Note that a mailed link was opened, which ends the earlier ones of its kind; unknown ones do nothing."""
+        """
+        Record that a mailed link was opened, which invalidates earlier ones of its kind; unknown links are ignored.
+        """
         if not tokens.is_well_formed(token, tokens.MAIL):
             return
         digest = tokens.digest(token)
@@ -146,7 +148,7 @@ class Passwords:
             await self._services.transactions.run(lambda tx: tx.users.open_mail_token(digest, now=now))
 
     async def is_live(self, token: str, *, now: datetime) -> bool:
-        """Return whether a mailed link still sets a password; reading spends nothing."""
+        """Return whether a mailed link can still set a password; this does not spend it."""
         if not tokens.is_well_formed(token, tokens.MAIL):
             return False
         digest = tokens.digest(token)
@@ -157,12 +159,13 @@ class Passwords:
         """
         Set a new password with a token that was mailed, or handed over by an operator.
 
-        Signs nobody in, ends all sessions, leaves the second factor on, and lifts a stop of the second factor; a timed
-        lock stays, or a mailbox would buy unlimited guesses. Where a mailed token proves the address for the first
-        time, what was made before it ends too: it may be somebody else's (``end_what_was_before``).
+        Signs nobody in, ends all sessions, leaves the second factor on, and lifts a stop of the second factor. A timed
+        lock stays, or a mailbox would allow unlimited guesses. If a mailed token proves the address for the first time,
+        everything from before ends too, because it may belong to someone else (``end_what_was_before``).
 
         Raises:
-            InvalidMailToken: Unknown, used or expired; *new* is looked at first, so a bad choice spends no token.
+            InvalidMailToken: Unknown, used or expired. *new* is checked first, so a bad choice does not spend the
+                token.
             PasswordTooShort, PasswordTooLong, PasswordCompromised: *new* may not be chosen.
         """
         await self._services.limits.hit("password", ip=context.ip, account=None)

@@ -1,4 +1,4 @@
-"""Sign-in, second half, and step-up: a code for a challenge or for a session."""
+"""Second step of sign-in, and step-up: a code for a challenge or for a session."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from czo_auth.crypto import tokens
 
 
 class SecondFactor:
-    """Turns a right code into a session with ``aal`` 2."""
+    """Turns a correct code into a session with ``aal`` 2."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -39,7 +39,7 @@ class SecondFactor:
         context: Context,
     ) -> SignedIn:
         """
-        Finish the sign-in that *challenge* stands for.
+        Finish the sign-in of *challenge*.
 
         The code is spent, the challenge consumed and the session created in one transaction: all or nothing (S30).
 
@@ -69,7 +69,7 @@ class SecondFactor:
 
     async def account_of(self, challenge: str, *, now: datetime) -> User:
         """
-        Return whose sign-in *challenge* stands for; no attempt is counted. Its holder proved the password already.
+        Return the user of *challenge*; no attempt is counted. Its holder has already proved the password.
 
         Raises:
             InvalidChallenge: Unknown, expired, used or outdated.
@@ -110,7 +110,7 @@ class SecondFactor:
 
         Raises:
             TotpNotEnabled, AccountLocked, InvalidCode, InvalidBackupCode, SecretUnreadable
-            InvalidToken: The session ended meanwhile.
+            InvalidToken: The session ended in the meantime.
         """
         principal = context.caller
         await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
@@ -143,7 +143,7 @@ class SecondFactor:
 
 def check_challenge(user: User, challenge: Challenge) -> None:
     """
-    Refuse a challenge that the user outgrew.
+    Refuse a challenge that is outdated for the user.
 
     Raises:
         InvalidChallenge: The user was banned, their credentials changed, or they lost the actor type.
@@ -160,7 +160,7 @@ def finish_challenge(
     services: Services, tx: Transaction, user: User, challenge: Challenge, method: str, *, wants_trust: bool
 ) -> tuple[IssuedSession, str | None]:
     """
-    Consume a challenge and issue the session that it stands for; belongs in the transaction that spends the proof.
+    Consume a challenge and issue its session. Call it in the transaction that spends the proof.
 
     Args:
         method: By which the second factor was proved: ``otp``, ``bkp``, ``hwk`` or ``swk``.
@@ -169,7 +169,7 @@ def finish_challenge(
         The session, and the token of a device that is trusted from now on.
 
     Raises:
-        InvalidChallenge: Another request consumed it first, or the session that it renews ended.
+        InvalidChallenge: Another request consumed it first, or the session that it renews has ended.
     """
     if not tx.two_factor.consume_challenge(challenge.id, now=tx.now):
         raise InvalidChallenge

@@ -1,8 +1,8 @@
 """
 "This was not me": what the link in mails about an account does.
 
-It ends what somebody with stolen credentials may hold, and begins the recovery. Opening the link changes nothing, as
-scanners open links; one click on the page behind it does.
+It ends whatever someone with stolen credentials may hold, and starts the recovery. Opening the link changes nothing,
+because scanners open links; a click on its page does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from czo_auth.crypto import tokens
 
 
 class SecureAccount:
-    """Takes the link "this was not me" back."""
+    """Handles the link "this was not me"."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -40,8 +40,8 @@ class SecureAccount:
         """
         End all sessions and trusted devices, take the password away, and mail a link that sets a new one.
 
-        API keys stay, as programs depend on them; the mail says so. Second factors stay: taking them off is what a
-        thief of the mailbox would wish for.
+        API keys stay, because programs depend on them; the mail says so. Second factors stay too, because removing them
+        is what someone with access to the mailbox would want.
 
         Raises:
             RateLimited: Too many tries.

@@ -34,7 +34,7 @@ class ManageSessions:
         Read the session and user behind *principal*.
 
         Raises:
-            InvalidToken: They ended meanwhile.
+            InvalidToken: They ended in the meantime.
         """
 
         def read_session(tx: Transaction) -> tuple[Session | None, User | None]:
@@ -77,7 +77,7 @@ class ManageSessions:
         End one of the user's sessions with its refresh family.
 
         Raises:
-            NotFound: There is none with this id, or it is somebody else's.
+            NotFound: No such id, or it belongs to someone else.
         """
         principal = context.caller
 
@@ -112,7 +112,7 @@ class ManageSessions:
         await self._services.transactions.run(end, context)
 
     async def sign_out(self, *, context: Context) -> None:
-        """End the present session; ending it twice is no error."""
+        """End the current session; ending it twice is not an error."""
         principal = context.caller
         session_id = principal.session_id
         if session_id is None:
@@ -126,11 +126,11 @@ class ManageSessions:
 
     async def switch_actor(self, actor: str, *, context: Context) -> SignedIn | SecondFactorRequired:
         """
-        Switch the actor type: a new session replaces the present one.
+        Switch the actor type: a new session replaces the current one.
 
-        Nothing is proved by it, so the new session has the old one's time of sign-in and ends when that would have. A
-        session that has not proved the second factor of a user who has one gets a challenge, as at sign-in; the present
-        session is replaced when the challenge is met.
+        This proves nothing, so the new session keeps the time of sign-in and the expiry of the old one. A session
+        without a proved second factor, of a user who has one, gets a challenge as at sign-in; the current session is
+        replaced when it is completed.
 
         Raises:
             UnknownActorType: There is no such actor type.

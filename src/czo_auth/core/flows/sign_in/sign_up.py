@@ -24,7 +24,7 @@ from czo_auth.core.users.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUser:
-    """What a person says about themselves when signing up."""
+    """Input for a sign-up."""
 
     email: str
     name: str
@@ -35,7 +35,7 @@ class NewUser:
 
 
 class SignUp:
-    """Creates users, by their own wish or an operator's."""
+    """Creates users, at their own or an operator's request."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -49,7 +49,7 @@ class SignUp:
 
         Raises:
             UnknownActorType, SignUpNotAllowed: By the registry.
-            ValidationFailed, PasswordTooShort, PasswordTooLong, PasswordCompromised: By the input.
+            ValidationFailed, PasswordTooShort, PasswordTooLong, PasswordCompromised: The input is not valid.
             UserAlreadyExists: The address is taken.
         """
         await self._services.limits.hit("sign_up", ip=context.ip, account=None)
@@ -68,8 +68,8 @@ class SignUp:
     async def create(
         self, new: NewUser, *, actor_types: tuple[ActorType, ...], email_verified: bool, context: Context
     ) -> tuple[User, Organization | None]:
-        """Create a user whatever the registry says; for operators."""
-        # First of all, so that a field that nobody knows is named whatever else is wrong.
+        """Create a user regardless of the registry; for operators."""
+        # First, so that an unknown field is always reported, whatever else is wrong.
         by_host = context.actor_kind in ("operator", "system")
         fields = self._services.policies.user_fields.of_new_user(new.fields, by_host=by_host)
         email = canonical_email(new.email)
@@ -101,7 +101,7 @@ class SignUp:
         )
 
         def store_user(tx: Transaction) -> Organization | None:
-            # Asked after the row is there: a change of address that gives this one up is over by then.
+            # Checked after the row was inserted: a change of address that releases this one has committed by then.
             if not tx.users.add(user) or tx.email_changes.is_reserved(email, but_for=None, now=tx.now):
                 raise UserAlreadyExists
             tx.record(

@@ -25,7 +25,7 @@ VERIFICATION_LIFETIME = timedelta(days=1)
 
 
 KEEP_USED = timedelta(days=90)
-"""How long a link that was used is known, so that opening it again is no error."""
+"""How long a used link is remembered, so that opening it again is not an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Confirmation:
 
 
 class VerifyEmail:
-    """Mails confirmation links and takes them back."""
+    """Sends confirmation links and handles them."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -56,7 +56,7 @@ class VerifyEmail:
         Mail a confirmation link, if there is such a user and the address is not confirmed.
 
         Args:
-            callback_url: Where the link leads on to; it was checked.
+            callback_url: Where the link redirects to; already checked.
 
         Raises:
             RateLimited: Too many mails were asked for.
@@ -69,7 +69,7 @@ class VerifyEmail:
 
         def keep_token(tx: Transaction) -> tuple[User, MailOrigin] | None:
             user = tx.users.find_by_email(canonical)
-            # Recorded for known and unknown addresses alike, so that the answer takes the time of a commit in any case.
+            # Recorded for known and unknown addresses alike, so that the response always takes the time of a commit.
             tx.record(AuditEvent(action=VERIFICATION_REQUESTED, user_id=user.id if user else None))
             if user is None or user.email_verified or user.banned_at is not None:
                 return None
@@ -105,7 +105,7 @@ class VerifyEmail:
 
         Raises:
             InvalidMailToken: Unknown, replaced or expired.
-            UserAlreadyExists: The new address was taken meanwhile.
+            UserAlreadyExists: The new address was taken in the meantime.
         """
         if not tokens.is_well_formed(token, tokens.MAIL):
             raise InvalidMailToken
@@ -137,7 +137,7 @@ class VerifyEmail:
 
     async def describe(self, token: str, *, now: datetime) -> Confirmation:
         """
-        Return what a link confirms, so that its reader can say "this was not me".
+        Return what a link confirms, so that its reader can choose "this was not me".
 
         Raises:
             InvalidMailToken: Unknown, replaced or expired.
@@ -185,7 +185,7 @@ class VerifyEmail:
             raise InvalidMailToken
 
         def lock_unconfirmed(tx: Transaction) -> User:
-            # Under the lock: the link may have been used to confirm meanwhile.
+            # Under the lock: the link may have been used to confirm in the meantime.
             user = tx.users.lock(found.user_id)
             live = tx.users.find_mail_token(digest, now=context.now)
             if user is None or live is None:

@@ -1,4 +1,4 @@
-"""Calling off a reset that waits, from wherever its ground falls away."""
+"""Canceling a pending reset when its reason no longer applies."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from czo_auth.core.two_factor.reset import Outcome
 
 def cancel_reset(tx: Transaction, user_id: str, *, outcome: Outcome) -> bool:
     """
-    End the reset that waits for a user without carrying it out; part of the transaction of what ends it.
+    Cancel a user's pending reset; part of the transaction of the operation that cancels it.
 
-    The user is told by housekeeping, as a step sends no mail.
+    Housekeeping notifies the user, because a step sends no mail.
 
     Returns:
-        Whether one waited.
+        Whether one was pending.
     """
     reset = tx.resets.find_waiting(user_id)
     if reset is None or not tx.resets.close(reset.id, outcome=outcome, now=tx.now):

@@ -1,4 +1,4 @@
-"""Turning two-factor authentication on: begin shows a secret, confirm makes it count (S6, S7, S8)."""
+"""Turning two-factor authentication on: begin shows a secret, confirm activates it (S6, S7, S8)."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class EnableTwoFactor:
         self, *, password: str | None, code: str | None, replace: bool, issuer: str | None, context: Context
     ) -> PendingEnrollment:
         """
-        Make a secret and ten codes and show them; nothing is active yet. Beside a passkey that turned two factors on,
+        Create a secret and ten codes and show them; nothing is active yet. If a passkey already turned two factors on,
         the backup codes stay, and no new ones are shown.
 
-        The codes are hashed while the person scans; until then they rest sealed, so a restart loses nothing.
+        The codes are hashed while the person scans; until then they are stored encrypted, so a restart loses nothing.
 
         Args:
-            replace: Start an enrollment beside an active factor; that one works until the new one is confirmed. Not
-                needed once the term of the active factor is over.
+            replace: Start an enrollment in addition to an active factor, which works until the new one is confirmed.
+                Not needed once the term of the active factor is over.
             code: Proves the active factor, where *replace* needs it and the session has no recent proof.
 
         Raises:
@@ -103,7 +103,7 @@ class EnableTwoFactor:
 
         def store_enrollment(tx: Transaction) -> list[BackupCode]:
             fresh = proof.consume(tx)
-            # Beside a passkey that turned two factors on, the backup codes stay the ones that there are.
+            # If a passkey turned two factors on, the existing backup codes stay.
             keeps_codes = fresh.has_factor and not fresh.has_totp and tx.two_factor.count_codes(user.id) > 0
             number = 0 if keeps_codes else policy.backup_codes
             fresh_codes = codes.new_codes(number, taken=tx.two_factor.selectors(user.id))
@@ -182,7 +182,7 @@ class EnableTwoFactor:
     def _count(
         self, tx: Transaction, principal: Principal, code: str
     ) -> tuple[Enrollment, int | None, int, bool] | None:
-        """Count the attempt, and find the step for which *code* is right."""
+        """Count the attempt, and find the step that *code* matches."""
         user_id = principal.require_user()
         enrollment = tx.two_factor.find_enrollment(user_id, lineage_id=principal.lineage_id, now=tx.now)
         if enrollment is None:

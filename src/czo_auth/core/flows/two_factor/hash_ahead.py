@@ -1,4 +1,4 @@
-"""Hashing the backup codes of an enrollment before they are needed: ten bcrypt hashes take a while."""
+"""Hashing the backup codes of an enrollment ahead of time, because ten bcrypt hashes take a while."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from czo_auth.crypto.sealing import OpenError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Hashing:
-    """The hashing of one user's codes that this process has under way."""
+    """The hashing of one user's codes in this process."""
 
     enrollment_id: str
     loop: asyncio.AbstractEventLoop
@@ -26,7 +26,7 @@ class _Hashing:
 
 
 class HashAhead:
-    """Hashes the codes of each user's latest enrollment beside the requests, and waits for them at the confirmation."""
+    """Hashes the codes of each user's latest enrollment in the background, and waits for them at the confirmation."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -60,7 +60,7 @@ class HashAhead:
         if await self._is_hashed_ahead(enrollment):
             return None
         if enrollment.sealed_codes is None:
-            # They were hashed, and somebody else confirmed meanwhile.
+            # They were hashed, and another request confirmed in the meantime.
             return None
         bound_to = {"user": enrollment.user_id, "enrolment": enrollment.id}
         try:
@@ -73,7 +73,7 @@ class HashAhead:
         return await self._services.hashing.hash_codes(parsed)
 
     async def _is_hashed_ahead(self, enrollment: Enrollment) -> bool:
-        """Hurry and await the hashing that this process has under way, rather than doing the work beside it."""
+        """Speed up and await the hashing in this process, instead of repeating the work."""
         ahead = self._ahead.get(enrollment.user_id)
         if (
             ahead is None

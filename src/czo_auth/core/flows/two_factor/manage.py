@@ -1,4 +1,4 @@
-"""Looking after a second factor: its state, new backup codes, turning it off (S7)."""
+"""Managing a second factor: its state, new backup codes, turning it off (S7)."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class ManageTwoFactor:
         self, *, password: str | None, code: str | None, context: Context
     ) -> tuple[str, ...]:
         """
-        Replace the backup codes; the old set dies with this answer.
+        Replace the backup codes; the old set stops working.
 
         Raises:
             TwoFactorNotEnabled: There is no active factor.
@@ -146,7 +146,7 @@ class ManageTwoFactor:
         Remove the authenticator app, or all factors. The other sessions end.
 
         With a passkey left, two factors stay on and so do the backup codes. Otherwise two factors are off, and the
-        session goes on with ``aal`` 1.
+        session continues with ``aal`` 1.
 
         Args:
             everything: Whether passkeys and backup codes go too.
@@ -189,7 +189,7 @@ class ManageTwoFactor:
         tell_owner(self._services, disabled, "two_factor_disabled", context=context)
 
     def _check_policy(self, tx: Transaction, user: User | None, *, everything: bool) -> User:
-        """Refuse where what is left would not be what an actor type or organization demands."""
+        """Refuse if the remaining factors would not satisfy an actor type or organization."""
         if user is None:
             raise InvalidToken
         keeps_passkey = user.has_passkey and not everything

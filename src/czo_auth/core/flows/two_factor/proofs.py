@@ -1,4 +1,4 @@
-"""How a flow on somebody else's account spends the proof of who asks for it."""
+"""How a flow on someone else's account spends the caller's proof."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ ConsumeProof = Callable[[Transaction], object]
 
 
 def no_proof(tx: Transaction) -> None:
-    """Spend nothing: an operator with a shell has proved enough."""
+    """Spend nothing: an operator with a shell needs no further proof."""
 
 
 def consume_proof(tx: Transaction, consume: ConsumeProof) -> None:
     """
-    Spend the proof of an administrator who acts on somebody else.
+    Spend the proof of an administrator who acts on someone else.
 
-    It locks the administrator's own row and the change locks another: two who act on each other take turns.
+    It locks the administrator's own row and the change locks another, so two administrators who act on each other are
+    serialized.
     """
     if consume is not no_proof:
         tx.users.lock_administrators()

@@ -1,5 +1,5 @@
 """
-Recent proof: what a sensitive change asks of the person at the keyboard (S7).
+Recent proof, which sensitive changes require of the person at the keyboard (S7).
 
 A flow that needs it asks before its transaction and consumes inside it::
 
@@ -53,14 +53,14 @@ class VerifiedProof:
 
     def consume(self, tx: Transaction) -> User:
         """
-        Lock the user and spend the code; belongs at the beginning of the transaction of the change.
+        Lock the user and spend the code. Call it at the beginning of the transaction of the change.
 
         Returns:
             The locked user.
 
         Raises:
-            InvalidToken: The session ended meanwhile, or the user was banned.
-            ReauthenticationRequired: Password or second factor were changed meanwhile.
+            InvalidToken: The session ended in the meantime, or the user was banned.
+            ReauthenticationRequired: Password or second factor were changed in the meantime.
             InvalidCode, InvalidBackupCode: Another request spent the code first.
         """
         fresh = tx.users.lock_active(self.user.id)
@@ -75,7 +75,7 @@ class VerifiedProof:
 
 
 class Reauthentication:
-    """Asks for password and second factor; the password first, so that a wrong one spends no code."""
+    """Requires password and second factor; checks the password first, so that a wrong one spends no code."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -93,10 +93,10 @@ class Reauthentication:
         """
         Refuse unless the caller proved within ten minutes who they are (S7).
 
-        That is the password: typed at sign-in, at ``/reauthenticate``, or sent as *password*. Where the user has a
-        second factor it is that factor too: proved at sign-in, by step-up, at ``/reauthenticate``, or by *code*. What
-        is sent must be right, also when an older proof would have done. A user without a password (imported, or made
-        by an administrator) proves the factor alone; one with neither signs in again or sets a password by mail.
+        That is the password: typed at sign-in, at ``/reauthenticate``, or sent as *password*. If the user has a second
+        factor, it is required too: proved at sign-in, by step-up, at ``/reauthenticate``, or by *code*. What is sent
+        must be correct, even if an older proof would have sufficed. A user without a password (imported, or made by an
+        administrator) proves the factor alone; one with neither signs in again or sets a password by mail.
 
         Args:
             asks_password: Demand *password* in this request, however recently it was typed.
@@ -109,8 +109,8 @@ class Reauthentication:
             InvalidToken: The user is gone.
             RateLimited: Too many tries.
             InvalidPassword: *password* is wrong; no code was looked at.
-            ReauthenticationRequired: A proof is too old, and nothing was sent in its place.
-            InvalidCode, AccountLocked, SecretUnreadable: *code* does not help.
+            ReauthenticationRequired: A proof is too old, and nothing was sent to renew it.
+            InvalidCode, AccountLocked, SecretUnreadable: *code* was not accepted.
         """
         principal = context.caller
         session_id, user = await self._find_caller(principal)
@@ -147,7 +147,7 @@ class Reauthentication:
 
     async def renew(self, *, password: str | None, code: str | None, context: Context) -> Session:
         """
-        Prove again in the present session; the session stays the same and has newer proof times.
+        Authenticate again in the current session; the session stays the same and gets newer proof times.
 
         Its ``aal`` is not raised: that takes a step-up, which renews the session's secrets.
 
@@ -197,7 +197,7 @@ class Reauthentication:
 
     async def is_recent(self, *, context: Context) -> bool:
         """
-        Whether `require` would let the caller through without anything sent along.
+        Whether `require` would admit the caller without a password or code.
 
         Raises:
             SessionRequired, InvalidToken: As `require`.

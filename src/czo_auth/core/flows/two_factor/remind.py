@@ -26,7 +26,7 @@ class RemindHolders:
         self._services = services
 
     async def remind(self, *, now: datetime) -> None:
-        """Tell everybody who lacks the factor that the first of their actor types demands."""
+        """Remind everyone who lacks the factor that their first dated actor type requires."""
         for actor_type in self._services.actors.dated:
             await self._remind_holders(actor_type, now=now)
 
@@ -43,7 +43,7 @@ class RemindHolders:
 
     async def _remind(self, user: User, *, now: datetime) -> None:
         due_at = find_due_at_by_type(self._services, user)
-        # The strictest rule counts: who is refused already is told by that.
+        # The strictest rule counts: users who are already refused know it from that.
         if due_at is None or due_at <= now or self._services.must_enroll(user, now=now):
             return
         days = days_ahead(due_at, now=now)

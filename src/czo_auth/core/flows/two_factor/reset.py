@@ -1,8 +1,8 @@
 """
-Resetting the second factor of somebody who lost it: at once, or after a wait in which it can be called off.
+Resetting the second factor of someone who lost it: immediately, or after a waiting period in which it can be canceled.
 
-The wait protects against someone who talks an administrator into a reset: the owner of the account is warned by mail,
-and can cancel by its link, in a session of theirs, or just by signing in with the factor that is said to be lost.
+The waiting period protects against someone who talks an administrator into a reset: the owner of the account is warned
+by mail, and can cancel by its link, in a session, or just by signing in with the supposedly lost factor.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 
 AT_ONCE: Final = 100
-"""So many resets are carried out, or told of, in one turn of housekeeping."""
+"""How many resets are carried out, or notified, in one run of housekeeping."""
 
 
 class Recovery:
@@ -59,20 +59,20 @@ class Recovery:
         """
         Reset the second factor of a user who lost everything, for an administrator.
 
-        Without a waiting time, or where there is only a lock to lift, it is done at once; else it waits, and the user
-        gets a mail with a link that cancels it. Factors that stayed when a password reset first proved the address wait
-        a day in any case.
+        Without a waiting period, or if there is only a lock to lift, it happens immediately. Otherwise it is pending,
+        and the user gets a mail with a link that cancels it. For factors that stayed when a password reset first proved
+        the address, it always waits a day.
 
         Returns:
-            The reset that waits, or None when it is done.
+            The pending reset, or None if it is done.
 
         Raises:
             OwnReset: The user is the administrator.
             NotFound: There is no such user.
             TwoFactorNotEnabled: There is nothing to reset, neither a factor nor a lock.
-            ResetAlreadyWaits: One waits for this user.
-            UserIsBanned: Nothing can wait for a user who is banned.
-            ValidationFailed: By the reason.
+            ResetAlreadyWaits: One is pending for this user.
+            UserIsBanned: A banned user cannot have a pending reset.
+            ValidationFailed: The reason is not valid.
         """
         principal = context.caller
         reason = checked_reason(reason)
@@ -121,12 +121,12 @@ class Recovery:
 
     async def reset_now(self, user_id: str, *, reason: str, context: Context) -> None:
         """
-        Reset a second factor at once, for an operator at a terminal; one that waits is superseded.
+        Reset a second factor immediately, for an operator at a terminal; supersedes a pending one.
 
         Raises:
             NotFound: There is no such user.
             TwoFactorNotEnabled: There is nothing to reset, neither a factor nor a lock.
-            ValidationFailed: By the reason.
+            ValidationFailed: The reason is not valid.
         """
         reason = checked_reason(reason)
 
@@ -141,10 +141,10 @@ class Recovery:
     # --- looking -----------------------------------------------------------------------------------------------------
     async def list_waiting(self, page: PageQuery = FIRST_PAGE) -> Page[Reset]:
         """
-        Read the resets that wait, the soonest due first.
+        Read the pending resets, the soonest due first.
 
         Raises:
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         after = page.position
 
@@ -156,25 +156,25 @@ class Recovery:
         return await self._services.transactions.read(read)
 
     async def find(self, user_id: str) -> Reset | None:
-        """Read the reset that waits for a user."""
+        """Read a user's pending reset."""
         return await self._services.transactions.read(lambda tx: tx.resets.find_waiting(user_id))
 
     # --- cancelling --------------------------------------------------------------------------------------------------
     async def cancel(self, user_id: str, *, context: Context) -> None:
         """
-        Cancel the reset that waits for a user, for any administrator or an operator.
+        Cancel a user's pending reset, for any administrator or an operator.
 
         Raises:
-            NotFound: None waits.
+            NotFound: None is pending.
         """
         await self._cancel(user_id, "administrator_cancelled", context=context)
 
     async def cancel_own(self, *, context: Context) -> None:
         """
-        Cancel the reset that waits for oneself.
+        Cancel the caller's own pending reset.
 
         Raises:
-            NotFound: None waits.
+            NotFound: None is pending.
         """
         principal = context.caller
         await self._cancel(principal.require_user(), "user_cancelled", context=context)
@@ -188,7 +188,7 @@ class Recovery:
         await self._services.transactions.run(cancel, context)
 
     async def is_cancellable(self, token: str, *, now: datetime) -> bool:
-        """Return whether the token that was mailed still cancels a reset; reading spends nothing."""
+        """Return whether the mailed token can still cancel a reset; this does not spend it."""
         if not tokens.is_well_formed(token, tokens.MAIL):
             return False
         digest = tokens.digest(token)
@@ -197,7 +197,7 @@ class Recovery:
 
     async def cancel_by_token(self, token: str, *, context: Context) -> None:
         """
-        Cancel with the token that was mailed to the user; it needs no session and counts until the reset is due.
+        Cancel with the token that was mailed to the user; needs no session, and works until the reset is due.
 
         Raises:
             RateLimited: Too many tries.
@@ -211,7 +211,7 @@ class Recovery:
         def cancel(tx: Transaction) -> None:
             found = tx.resets.find_by_token(digest, now=tx.now)
             user = tx.users.lock(found.user_id) if found else None
-            # Once more under the lock: another process may have carried the reset out.
+            # Again under the lock: another process may have carried out the reset.
             if user is None or tx.resets.find_by_token(digest, now=tx.now) is None:
                 raise InvalidMailToken
             cancel_reset(tx.acting_as(context.by(user.id, "mail")), user.id, outcome="link_used")
@@ -221,9 +221,9 @@ class Recovery:
     # --- when it is due ----------------------------------------------------------------------------------------------
     async def carry_out_due(self, *, now: datetime) -> None:
         """
-        Carry out the resets that are due, and tell users how theirs ended; safe in several processes at once.
+        Carry out the resets that are due, and notify users of the outcome. Safe in several processes at once.
 
-        A reset is carried out only if who asked for it could still ask for it now.
+        A reset is carried out only if the administrator who requested it still could.
         """
         transactions = self._services.transactions
         due, closed = await transactions.read(
@@ -254,7 +254,7 @@ class Recovery:
         return any(self._services.actors.administers(name) for name in asker.actor_types)
 
     async def _tell(self, reset: Reset) -> None:
-        """Tell the user how a reset ended; of several processes one gets to forget it, and tells."""
+        """Notify the user of the outcome of a reset. Of several processes, only the one that deletes it does."""
 
         def forget(tx: Transaction) -> User | None:
             return tx.users.find(reset.user_id) if tx.resets.forget(reset.id) else None
@@ -266,7 +266,7 @@ class Recovery:
 
 
 def _notice(user: User, reset: Reset) -> MailDraft | None:
-    """Compose what the user is told; one that was superseded by a reset at once tells of that alone."""
+    """Compose the notification; for a reset superseded by an immediate one, only about that one."""
     closed_at = reset.closed_at or reset.due_at
     match reset.outcome:
         case "carried_out":

@@ -30,7 +30,7 @@ class TrustedDevices:
         List the live devices, newest first.
 
         Raises:
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         principal = context.caller
         after = page.position
@@ -49,7 +49,7 @@ class TrustedDevices:
         Forget one device.
 
         Raises:
-            NotFound: There is none with this id, or it is somebody else's.
+            NotFound: No such id, or it belongs to someone else.
         """
         principal = context.caller
 
@@ -78,14 +78,15 @@ class TrustedDevices:
 
 
 def may_trust(services: Services, user: User, *, now: datetime) -> bool:
-    """Return whether *user* may trust devices: not where an actor type demands two factors, unless a setting says
-    so."""
+    """
+    Return whether *user* may trust devices: not if an actor type requires two factors, unless a setting allows it.
+    """
     demanded = services.actors.demand_two_factor_now(user.actor_types, user.grants, now=now)
     return services.policies.two_factor.trust_mandatory_devices or not demanded
 
 
 def trust_device(services: Services, tx: Transaction, user: User) -> str | None:
-    """Trust the browser that just proved a second factor; None when this user may not."""
+    """Trust the browser that just proved a second factor; None if this user may not trust devices."""
     if not may_trust(services, user, now=tx.now):
         return None
     token = tokens.new_token(tokens.TRUSTED_DEVICE)
@@ -110,10 +111,10 @@ def find_trusted_device(
     services: Services, tx: Transaction, user: User, held: str | None
 ) -> tuple[TrustedDevice, str] | None:
     """
-    Find the device of *user* whose token the browser holds, if it may stand in for the second factor now.
+    Find the device of *user* whose token the browser holds, if it can replace the second factor now.
 
     Args:
-        held: Tokens with dots between them, as the cookie has them: several users may trust one browser.
+        held: Tokens joined by dots, as in the cookie: several users may trust one browser.
 
     Returns:
         The device and its token.
@@ -129,7 +130,7 @@ def find_trusted_device(
 
 
 def renew_trust(tx: Transaction, found: tuple[TrustedDevice, str], *, policy: TwoFactorPolicy) -> str | None:
-    """Return a used device a new token and a new term; None when a concurrent sign-in did so first."""
+    """Give a used device a new token and expiry; None if a concurrent sign-in was first."""
     device, old_token = found
     token = tokens.new_token(tokens.TRUSTED_DEVICE)
     renewed = replace(device, last_used_at=tx.now, expires_at=tx.now + policy.trusted_device_lifetime)

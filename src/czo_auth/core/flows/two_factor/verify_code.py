@@ -1,8 +1,8 @@
 """
-Proving a second factor: count, check, spend.
+Verifying a second factor: count, check, consume.
 
 Counting is committed before the check, so that parallel guesses share one budget and a refusal cannot roll the count
-back (S4). Checking happens outside any transaction. Spending is part of the transaction that grants (S2, S5).
+back (S4). Checking happens outside any transaction. Consuming is part of the transaction that grants access (S2, S5).
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ from czo_auth.crypto.sealing import KeyRing, OpenError
 _LOG = logging.getLogger("czo_auth.two_factor")
 CodeKind = Literal["totp", "backup", "either"]
 _MAX_LAG: Final = 20
-"""How far behind a phone's clock may be to be told so. Unit: steps."""
+"""How far behind a phone's clock may be for the user to be told so. Unit: steps."""
 
 WARNED_AFTER: Final = 3
-"""Wrong codes in a row, after the right password, that the owner is told of: one or two are typing errors."""
+"""Consecutive wrong codes after a correct password before the owner is notified: one or two are typing errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedCode:
     """
-    A code that was right a moment ago; it counts once :func:`spend` says so.
+    A code that was just correct; it counts once :func:`spend` accepts it.
 
     Attributes:
         method: ``otp`` or ``bkp``.
@@ -67,7 +67,7 @@ class VerifiedCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
-    """One counted attempt, with what is needed to check it."""
+    """A counted attempt, with the data needed to check it."""
 
     user_id: str
     failures: int
@@ -79,7 +79,7 @@ class _Attempt:
 
 
 class VerifyCode:
-    """Checks TOTP and backup codes against one budget an account."""
+    """Checks TOTP and backup codes with one attempt budget per account."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -88,7 +88,7 @@ class VerifyCode:
         self, challenge_digest: str, code: str, kind: CodeKind, *, context: Context
     ) -> VerifiedCode:
         """
-        Prove a code at sign-in.
+        Verify a code at sign-in.
 
         Raises:
             InvalidChallenge: Unknown, expired, used or outdated.
@@ -119,10 +119,10 @@ class VerifyCode:
         context: Context,
     ) -> VerifiedCode:
         """
-        Prove a code within a session.
+        Verify a code within a session.
 
         Args:
-            session_id: Of the session, where no password came with the code: a few wrong ones in a row end it.
+            session_id: The session, if no password came with the code: a few consecutive wrong codes end it.
 
         Raises:
             TotpNotEnabled: There is no active factor.
@@ -140,7 +140,7 @@ class VerifyCode:
         factor = tx.two_factor.find_factor(user_id)
         if factor is None:
             user = tx.users.find(user_id)
-            # Who has passkeys alone still has backup codes.
+            # Users who only have passkeys still have backup codes.
             if given.kind == "totp" or user is None or not user.has_factor:
                 raise TotpNotEnabled
         # Open before counting: an unreadable secret is an outage, and must not lock out the backup codes (S13).
@@ -218,7 +218,7 @@ class VerifyCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SubmittedCode:
-    """What was typed, read once."""
+    """The submitted code, parsed once."""
 
     kind: CodeKind
     totp: str
@@ -247,7 +247,7 @@ def open_secret(key_ring: KeyRing, enrollment_id: str, user_id: str, sealed: str
     Open a sealed TOTP secret.
 
     Raises:
-        SecretUnreadable: It does not open; fails closed and sounds the alarm (S13).
+        SecretUnreadable: It cannot be decrypted; fails closed and logs an error (S13).
     """
     try:
         return key_ring.open(
@@ -259,7 +259,7 @@ def open_secret(key_ring: KeyRing, enrollment_id: str, user_id: str, sealed: str
 
 
 def wrong_totp(secret: bytes, code: str, *, now: datetime, drift: int) -> InvalidCode:
-    """Refuse a wrong code that was counted as an attempt; say so when it comes from a phone whose clock is slow."""
+    """Refuse a wrong code that was counted as an attempt; say so if the phone's clock is slow."""
     reach = _MAX_LAG // 2
     middle = now - timedelta(seconds=totp.PERIOD) * (drift + 1 + reach)
     return (
@@ -291,7 +291,7 @@ def claim_challenge(services: Services, tx: Transaction, digest: str) -> Challen
 
 def reserve_attempt(services: Services, tx: Transaction, user_id: str) -> int:
     """
-    Count one attempt on the account before it is checked, and lock where the schedule says so.
+    Count one attempt on the account before it is checked, and lock the account if the schedule says so.
 
     Returns:
         The consecutive failures, if this attempt turns out to be one.
@@ -327,11 +327,11 @@ async def record_wrong_code(
     """
     Record a wrong code in a transaction of its own, and the lock that it led to.
 
-    After a few in a row the session ends that sent them: a stolen session cannot go on to lock its owner out.
+    After a few in a row the session that sent them ends, so that a stolen session cannot keep locking its owner out.
 
     Args:
         session_id: Of the session in which the code was sent without a password; None where one was proved.
-        at_sign_in: Whether the password came right before; then the owner is warned that somebody may know it.
+        at_sign_in: Whether a correct password came first; then the owner is warned that someone may know it.
     """
     schedule = services.policies.two_factor.locks
 
@@ -368,12 +368,12 @@ def _end_session_that_guesses(services: Services, tx: Transaction, user_id: str,
 
 def consume_code(tx: Transaction, proved: VerifiedCode) -> None:
     """
-    Spend a proved code and forget the failures before it; belongs in the transaction that grants.
+    Spend a verified code and clear the failures before it. Call it in the transaction that grants access.
 
-    A reset that waits for the user is called off: what it calls lost was just used.
+    A pending reset is canceled, because the factor that it declared lost was just used.
 
     Raises:
-        InvalidCode, InvalidBackupCode: Somebody else spent it first.
+        InvalidCode, InvalidBackupCode: Another request spent it first.
     """
     if proved.step is not None:
         if not tx.two_factor.spend_step(proved.target, step=proved.step):

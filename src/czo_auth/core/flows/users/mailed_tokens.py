@@ -15,10 +15,10 @@ def store_mail_token(
     tx: Transaction, user: User, token: str, *, purpose: MailPurpose, lifetime: timedelta
 ) -> bool:
     """
-    Keep the digest of *token*, which works once and for the present address of *user* only.
+    Store the digest of *token*, which works once and only for the current address of *user*.
 
     Returns:
-        False when as many as are allowed are live.
+        False if the maximum number is live.
     """
     tx.users.lock(user.id)
     kept = MailToken(

@@ -1,4 +1,4 @@
-"""Choosing a password: what every flow asks that sets one (S24)."""
+"""Choosing a password: the check for every flow that sets one (S24)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from czo_auth.core.flows.services import Services
 
 async def check_choice(services: Services, password: str) -> None:
     """
-    Refuse a password that may not be chosen; the cheap questions first.
+    Refuse an unacceptable password; the cheap checks come first.
 
     Raises:
         PasswordTooShort, PasswordTooLong: By its length.
-        PasswordCompromised: It stands on the bundled list, or leaked.
+        PasswordCompromised: It is on the bundled list, or has leaked.
     """
     services.policies.passwords.check(password)
     if await services.breaches.knows(password):

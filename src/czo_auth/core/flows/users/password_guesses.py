@@ -1,10 +1,10 @@
 """
 Slows down guesses at passwords (S25).
 
-A guess is counted before the password is looked at, so that guesses at once share one budget, and taken back when the
-password was right. Counters are keyed by the address that was typed, whether or not it is anybody's: a refusal tells
-nothing about accounts. A network is refused before the account counts its guess, so that one network alone never brings
-an account to its limit.
+A guess is counted before the password is checked, so that concurrent guesses share one budget, and uncounted if the
+password was correct. Counters are keyed by the address that was entered, whether or not an account has it, so a refusal
+reveals nothing about accounts. A network is refused before the account counts its guess, so that one network alone
+never brings an account to its limit.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
 
 CHECKED_EVERY: Final = 500
-"""Guesses in this process after which it brings the table back to its bound."""
+"""How many guesses in this process until it trims the table to its bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuessCounter:
-    """One counter that a guess counts on; *key* is a digest, which shows no address."""
+    """One counter of a guess; *key* is a digest, which reveals no address."""
 
     key: str
     schedule: GuessSchedule
@@ -37,13 +37,13 @@ class GuessCounter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedGuess:
-    """A guess that was counted in advance; take it back when it was right."""
+    """A guess that was counted in advance; uncount it if it was correct."""
 
     counters: tuple[GuessCounter, ...]
     now: datetime
 
     def take_back(self, tx: Transaction) -> None:
-        """Uncount a guess that was right; part of the transaction that grants."""
+        """Uncount a correct guess; part of the transaction that grants access."""
         for counter in self.counters:
             tx.password_guesses.take_back(counter.key, schedule=counter.schedule, now=self.now)
 
@@ -62,8 +62,8 @@ class PasswordGuesses:
         Count a guess at sign-in.
 
         Args:
-            account: The address that was typed, in its comparable form; None when it was no address.
-            browser_token: Of a browser that is known to this account; it has a budget of its own.
+            account: The entered address in canonical form; None if it was not an address.
+            browser_token: The token of a browser that is known to this account and has its own budget.
 
         Raises:
             RateLimited: Too many wrong passwords; nothing was counted.
@@ -91,7 +91,7 @@ class PasswordGuesses:
         return await self._count([_counter(SINGLE_GUESSES, "session", lineage)], now=context.now)
 
     def forget_account(self, tx: Transaction, account: str) -> None:
-        """Forget the guesses at an account whose password was replaced."""
+        """Clear the guesses at an account whose password was replaced."""
         tx.password_guesses.forget(_counter(ACCOUNT_GUESSES, "account", account).key)
 
     async def _count(self, counters: Sequence[GuessCounter], *, now: datetime) -> CountedGuess:
@@ -115,5 +115,5 @@ class PasswordGuesses:
 
 
 def _counter(schedule: GuessSchedule, *key: str) -> GuessCounter:
-    # NUL is in none of the parts, so that no two keys read alike.
+    # No part contains NUL, so that no two keys are ambiguous.
     return GuessCounter(key=tokens.digest_bytes("\0".join(key).encode()), schedule=schedule)

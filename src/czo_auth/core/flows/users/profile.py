@@ -1,4 +1,4 @@
-"""The user behind a credential of any kind, and what users change about themselves."""
+"""The user of any credential, and changes of users to their own profile."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def set_user_fields(
 
     Raises:
         NotFound: There is no such user.
-        ValidationFailed: By the name of a field.
+        ValidationFailed: Invalid name of a field.
     """
 
     def store_fields(tx: Transaction) -> User:
@@ -68,10 +68,10 @@ async def update_profile(
     context: Context,
 ) -> None:
     """
-    Change the name, the picture or own fields; what is None stays, unless *clears_image*.
+    Change the name, the picture or own fields; None leaves a value unchanged, unless *clears_image*.
 
     Raises:
-        ValidationFailed: By the name, the picture or an own field.
+        ValidationFailed: Invalid name, the picture or an own field.
     """
     principal = context.caller
     name = None if name is None else checked_name(name)

@@ -1,1 +1,1 @@
-"""Webhooks: how they are managed, and how events get to them."""
+"""Webhooks: managing endpoints, and delivering events to them."""

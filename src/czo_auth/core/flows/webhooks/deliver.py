@@ -1,9 +1,9 @@
 """
 Sending events to webhook endpoints: at least once, in order per user and endpoint, shared by several processes.
 
-An event is spread over the endpoints that want it in one transaction, which makes a delivery for each. Then a process
-leases an endpoint for a while and sends what is due there. It writes down how an attempt ended after the attempt: a
-process that dies between them sends the event again, with the same id.
+One transaction creates a delivery of an event for each endpoint that wants it. Then a process leases an endpoint for a
+while and sends what is due there. The outcome is recorded after the attempt, so if a process dies in between, the event
+is sent again with the same id.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from czo_auth.crypto.sealing import OpenError
 _LOG = logging.getLogger("czo_auth.webhooks")
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 _MARGIN: Final = 0.1
-"""The share of a lease that is left for writing down how attempts ended."""
+"""The part of a lease that is reserved for recording outcomes."""
 _LAST_WAIT: Final = timedelta(seconds=2)
-"""How long the end waits for attempts in hand."""
+"""How long a shutdown waits for attempts in progress."""
 
 
 class AttemptFailed(Exception):
@@ -47,9 +47,9 @@ class AttemptFailed(Exception):
     No acceptable answer came.
 
     Args:
-        reason: A few words for the log of deliveries; nothing of the answer's content.
+        reason: A few words for the log of deliveries; nothing from the response's content.
         status: The status of the answer, if there was one.
-        final: Whether another attempt cannot end otherwise.
+        final: Whether another attempt would end the same way.
     """
 
     def __init__(self, reason: str, *, status: int | None = None, final: bool = False) -> None:
@@ -64,18 +64,18 @@ class WebhookSender(Protocol):
 
     async def send(self, destination: Destination, *, headers: Mapping[str, str], body: bytes) -> int:
         """
-        Send *body* with POST; answers the status, which is a success.
+        Send *body* with POST; return the status, which is a success.
 
         Raises:
-            AttemptFailed: Anything else happened, also an address that must not be connected to.
+            AttemptFailed: Anything else happened, including an address that is not allowed.
         """
 
     async def close(self) -> None:
-        """Release what it holds."""
+        """Release its resources."""
 
 
 class _SenderPool:
-    """Endpoints of one kind that this process serves: those that answer well, or those that fail."""
+    """The endpoints of one kind that this process serves: working ones, or failing ones."""
 
     def __init__(self, senders: Callable[[], WebhookSender], *, failing: bool) -> None:
         self.failing = failing
@@ -85,7 +85,7 @@ class _SenderPool:
 
     @property
     def sender(self) -> WebhookSender:
-        """Return the sender of these endpoints; it is made when the first of them is served."""
+        """Return the sender of these endpoints; it is created when the first of them is served."""
         if self._sender is None:
             self._sender = self._senders()
         return self._sender
@@ -98,14 +98,14 @@ class _SenderPool:
 
 class WebhookDispatcher:
     """
-    Sends what is due; runs in every process, once.
+    Sends the deliveries that are due; one runs in every process.
 
     Args:
-        senders: Make a sender for endpoints that answer well, and one for those that fail: what a failing endpoint
-            occupies (threads that resolve names) must not be missing elsewhere.
-        owner: Names this process among those that share the database; no two have the same.
+        senders: Create a sender for working endpoints, and one for failing ones, so that failing endpoints do not use
+            up the threads of working ones.
+        owner: Identifies this process among those that share the database; must be unique.
         source: The ``source`` of the CloudEvents.
-        now: Returns the present, aware.
+        now: Returns the current time, aware.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class WebhookDispatcher:
         self._pools = [_SenderPool(senders, failing=failing) for failing in (False, True)]
 
     async def run(self) -> None:
-        """Send until `stop`; then attempts in hand get a moment to end, and the leases are given back."""
+        """Send until `stop`; then attempts in progress get a moment to finish, and the leases are released."""
         try:
             while not self._stop.is_set():
                 pause = await self._guarded_pass()
@@ -138,7 +138,7 @@ class WebhookDispatcher:
                 await self._end(pool)
 
     async def _end(self, pool: _SenderPool) -> None:
-        """Let attempts end, give leases back that were not, and release the sender."""
+        """Let attempts finish, release remaining leases, and release the sender."""
         serving = dict(pool.serving)
         if serving:
             _, late = await asyncio.wait(serving, timeout=_LAST_WAIT.total_seconds())
@@ -170,18 +170,18 @@ class WebhookDispatcher:
 
     async def _guarded_pass(self) -> timedelta:
         try:
-            # Before looking: an endpoint that is given back from here on wakes the next pass.
+            # Before looking: an endpoint that is released from here on wakes the next pass.
             self._wake.clear()
             return await self._pass()
         except StorageUnavailable:
             _LOG.warning("the database is unavailable, webhooks wait")
         except Exception as error:
-            # A dispatcher that ended here would send nothing any more, and nobody would notice.
+            # If the dispatcher ended here, nothing would be sent any more, and nobody would notice.
             _LOG.error("sending webhooks failed unexpectedly", exc_info=error)
         return self._policy.poll * 4
 
     async def _pass(self) -> timedelta:
-        """Do some of what there is to do; answer when to look again."""
+        """Do some of the pending work; return when to look again."""
         now, policy = self._now(), self._policy
         transactions = self._services.transactions
         dead_before = now - policy.switch_off_after
@@ -203,7 +203,7 @@ class WebhookDispatcher:
         return timedelta(0) if more else policy.poll
 
     async def _fill(self, pool: _SenderPool) -> None:
-        """Serve as many endpoints as there are free places."""
+        """Serve as many endpoints as there are free slots."""
         free = self._policy.endpoints - len(pool.serving)
         if free <= 0:
             return
@@ -214,7 +214,7 @@ class WebhookDispatcher:
                 owner=self._owner, now=now, until=until, failing=pool.failing, limit=free
             )
         )
-        # In the clock of this process, which nobody moves: no attempt begins that may outlast the lease.
+        # By the monotonic clock: no attempt begins that may outlast the lease.
         ends = began + (self._policy.lease * (1 - _MARGIN) - self._policy.time_limit).total_seconds()
         for webhook_id in claimed:
             task = asyncio.create_task(self._serve(pool, webhook_id, ends=ends))
@@ -224,7 +224,7 @@ class WebhookDispatcher:
     # --- one endpoint ---
 
     async def _serve(self, pool: _SenderPool, webhook_id: str, *, ends: float) -> None:
-        """Send what is due at one endpoint, as long as its lease allows, and give it back."""
+        """Send what is due at one endpoint, as long as its lease allows, and release it."""
         try:
             while not self._stop.is_set() and asyncio.get_running_loop().time() < ends:
                 if not await self._send_some(pool, webhook_id):
@@ -240,7 +240,7 @@ class WebhookDispatcher:
             self._wake.set()
 
     async def _send_some(self, pool: _SenderPool, webhook_id: str) -> bool:
-        """Send a few deliveries at once, and write down how that ended; False when nothing more is due, or it fails."""
+        """Send a few deliveries concurrently, and record the outcomes; False if nothing more is due, or if it fails."""
         limit = 1 if pool.failing else self._policy.concurrency
         now = self._now()
         batch = await self._services.transactions.read(
@@ -255,7 +255,7 @@ class WebhookDispatcher:
         await self._services.transactions.run(
             lambda tx: tx.webhooks.finish_attempts(webhook_id, results, owner=self._owner, now=now)
         )
-        # One that begins to fail goes over to the other pool.
+        # An endpoint that starts to fail moves to the other pool.
         return pool.failing or any(result.status == "delivered" for result in results)
 
     async def _attempt(

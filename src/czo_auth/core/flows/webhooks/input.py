@@ -1,4 +1,4 @@
-"""What callers say about a webhook endpoint, checked."""
+"""Input about webhook endpoints, validated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from czo_auth.core.webhooks.webhook import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewWebhook:
-    """What its owner says about an endpoint to be made."""
+    """Input for a new endpoint."""
 
     url: str
     events: Sequence[str]
@@ -30,7 +30,7 @@ class NewWebhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookChanges:
-    """What its owner changes on an endpoint; *given* names the fields that were sent."""
+    """Changes to an endpoint; *given* names the fields that were sent."""
 
     given: frozenset[str]
     url: str | None = None

@@ -58,7 +58,7 @@ WEBHOOK_PERMISSION: Final = "webhook:manage"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What was sent along to prove who asks: a password, a code, both, or neither where an older proof will do."""
+    """The proof in the request: a password, a code, both, or neither if an earlier proof is recent enough."""
 
     password: str | None = None
     code: str | None = None
@@ -69,7 +69,7 @@ NO_PROOF: Final = Proof()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedWebhook:
-    """A new endpoint, and its secret in the one form that receivers are given; it is not shown again."""
+    """A new endpoint, and its secret as receivers get it; it is not shown again."""
 
     webhook: Webhook
     secret: str
@@ -79,7 +79,7 @@ class ManageWebhooks:
     """
     Endpoints of administrators (``organization_id`` None, admitted by the route) and of an organization's owners.
 
-    Every change asks for a recent proof and is recorded. What is not the caller's is unknown.
+    Every change requires recent proof and is recorded. Endpoints of others are reported as not found.
     """
 
     def __init__(self, services: Services) -> None:
@@ -92,10 +92,10 @@ class ManageWebhooks:
         self, organization_id: str | None, query: PageQuery = FIRST_PAGE, *, context: Context
     ) -> Page[Webhook]:
         """
-        List the endpoints, oldest first, some at a time.
+        List the endpoints, oldest first, a page at a time.
 
         Raises:
-            UnknownOrganization: There is none, or the caller is not in it.
+            UnknownOrganization: It does not exist, or the caller is not a member.
             Forbidden: The caller is not its owner.
         """
 
@@ -103,7 +103,7 @@ class ManageWebhooks:
 
         def read(tx: Transaction) -> Page[Webhook]:
             _check_owner(tx, principal, organization_id)
-            # There are few: `MAX_WEBHOOKS`.
+            # There are at most `MAX_WEBHOOKS`.
             found = tx.webhooks.list_of(organization_id)
             rest = [each for each in found if after is None or each.id > after]
             return page_by_id(rest, query, total=len(found), id_of=lambda webhook: webhook.id)
@@ -115,7 +115,7 @@ class ManageWebhooks:
         Read one endpoint.
 
         Raises:
-            NotFound: There is none, or it is not the caller's.
+            NotFound: It does not exist, or is not the caller's.
             Forbidden: As `list`.
         """
 
@@ -137,7 +137,7 @@ class ManageWebhooks:
         context: Context,
     ) -> Page[Delivery]:
         """
-        Read the log of deliveries to an endpoint, some at a time.
+        Read the log of deliveries to an endpoint, a page at a time.
 
         Raises:
             NotFound, Forbidden: As `get`.
@@ -148,7 +148,7 @@ class ManageWebhooks:
         def read(tx: Transaction) -> Page[Delivery]:
             _check_owner(tx, principal, organization_id)
             webhook = _known(tx, webhook_id, organization_id)
-            # One more than is asked for says whether there is another page.
+            # One more than requested, to see whether there is another page.
             found = tx.webhooks.deliveries_of(webhook.id, status=status, before=before, limit=query.limit + 1)
             return page_by_id(
                 found,
@@ -165,13 +165,13 @@ class ManageWebhooks:
         self, organization_id: str | None, new: NewWebhook, *, proof: Proof = NO_PROOF, context: Context
     ) -> CreatedWebhook:
         """
-        Make an endpoint; it gets the events that are recorded from now on.
+        Create an endpoint; it gets the events that are recorded from now on.
 
         Raises:
             NotFound, Forbidden: As `list`.
             ReauthenticationRequired and the like: As ``Reauthentication.require``.
             ValidationFailed: The address, a pattern or the description.
-            WebhookLimitReached: There are enough.
+            WebhookLimitReached: The maximum number exists.
             WebhooksNotAvailable: This deployment cannot send any.
         """
         if not self._services.policies.webhooks.available:
@@ -217,7 +217,7 @@ class ManageWebhooks:
         """
         Change address, patterns or description, or switch an endpoint on or off.
 
-        One that is off gets nothing; what was recorded meanwhile it gets by `replay` only.
+        An endpoint that is off gets nothing; it gets the events recorded in the meantime only by `replay`.
 
         Raises:
             NotFound, Forbidden, ReauthenticationRequired, ValidationFailed: As `create`.
@@ -245,7 +245,7 @@ class ManageWebhooks:
         self, organization_id: str | None, webhook_id: str, *, proof: Proof = NO_PROOF, context: Context
     ) -> None:
         """
-        Delete an endpoint with its log; an attempt in hand may still arrive.
+        Delete an endpoint with its log; an attempt in progress may still arrive.
 
         Raises:
             NotFound, Forbidden, ReauthenticationRequired: As `create`.
@@ -264,7 +264,7 @@ class ManageWebhooks:
         self, organization_id: str | None, webhook_id: str, *, proof: Proof = NO_PROOF, context: Context
     ) -> str:
         """
-        Give an endpoint a new secret; the one before signs too for 24 hours.
+        Give an endpoint a new secret; the previous one keeps signing as well for 24 hours.
 
         Raises:
             NotFound, Forbidden, ReauthenticationRequired: As `create`.
@@ -319,7 +319,7 @@ class ManageWebhooks:
         context: Context,
     ) -> None:
         """
-        Send one delivery again, or every event since a time that is still kept and that the endpoint wants.
+        Send one delivery again, or every stored event since a time that the endpoint wants.
 
         Raises:
             NotFound: There is no such endpoint or delivery, or the event of that delivery is no longer kept.
@@ -358,7 +358,7 @@ class ManageWebhooks:
         Switch any endpoint off; for the command line.
 
         Raises:
-            NotFound: There is none.
+            NotFound: It does not exist.
         """
 
         def switch_off(tx: Transaction) -> Webhook:
@@ -390,7 +390,7 @@ class ManageWebhooks:
         verified = await self._proof.require(password=proof.password, code=proof.code, context=context)
 
         def checked(tx: Transaction) -> T:
-            # Organizations are held before users everywhere, so that nobody waits in a circle.
+            # Organizations are locked before users everywhere, to avoid deadlocks.
             if organization_id is not None:
                 _require_owner(lock_organization(tx, principal, organization_id).may(WEBHOOK_PERMISSION))
             verified.consume(tx)
@@ -417,7 +417,7 @@ class ManageWebhooks:
 
 
 def _check_owner(tx: Transaction, principal: Principal, organization_id: str | None) -> None:
-    """Refuse a caller who is not an owner; routes for administrators admit nobody else by themselves."""
+    """Refuse a caller who is not an owner. Routes for administrators already admit only administrators."""
     if organization_id is not None:
         _require_owner(see_organization(tx, principal, organization_id).may(WEBHOOK_PERMISSION))
 
@@ -437,7 +437,7 @@ def _known(tx: Transaction, webhook_id: str, organization_id: str | None) -> Web
 def _record(
     tx: Transaction, action: str, webhook: Webhook, principal: Principal, details: Mapping[str, object]
 ) -> None:
-    """Record a change; of the address only the host, as its path may be a secret of the receiver's."""
+    """Record a change; of the URL only the host, because its path may contain a secret of the receiver."""
     audit_event = AuditEvent(
         action=action,
         user_id=principal.user_id,
