@@ -1,7 +1,7 @@
 """
-Admission of a request, the same for REST, GraphQL and the pages: who calls, and may they.
+Admission of a request, the same for REST, GraphQL and the pages: who is calling, and whether they may.
 
-A caller who is refused learns nothing about the rest, so this comes before the body is read.
+A refused caller learns nothing else, so this happens before the body is read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from czo_auth.runtime import Runtime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppState:
-    """What admits the requests of one deployment; set in the application's state once."""
+    """Admits the requests of one deployment; set once in the application's state."""
 
     runtime: Runtime
     authenticator: Authenticator
@@ -154,9 +154,9 @@ async def admit_request(
 
 def _proved_before(runtime: Runtime, credential: Credential, scope: Scope) -> Principal | None:
     """
-    Return whose key the middleware of the same deployment proved for this request, if it did.
+    Return the principal that the middleware of the same deployment already verified for this request, if any.
 
-    A host may mount the GraphQL application behind it: one request is one use of a key, and not two.
+    A host may mount the GraphQL application behind it, and one request must count as one use of a key.
     """
     state = scope.get("state") or {}
     principal: Principal | None = state.get(PRINCIPAL)
@@ -183,7 +183,7 @@ async def _prove(
     origin_refusal: Refusal | None,
     scope: Scope,
 ) -> Principal | None:
-    """Prove the credential; where a session is optional, a wrong one counts as none."""
+    """Verify the credential; if a session is optional, an invalid one counts as none."""
     optional = access.credential == "optional_session"
     if credential.from_cookie and origin_refusal is not None:
         if optional:
@@ -200,7 +200,7 @@ async def _prove(
 
 
 async def _refuse_blocked_key(runtime: Runtime, credential: Credential | None, *, now: datetime) -> None:
-    """An API key whose owner must enroll is refused even where no credential is needed; other ones are ignored."""
+    """An API key whose owner must enroll is refused even if no credential is needed; others are ignored."""
     if credential is None or credential.kind != "api_key":
         return
     try:

@@ -37,18 +37,19 @@ from czo_auth.runtime import Runtime
 _BEARER = b"Bearer "
 
 PRINCIPAL = "czo_auth.principal"
-"""Key in the ASGI scope's ``state`` under which the middleware leaves the principal, or None."""
+"""Key in the ASGI scope's ``state`` under which the middleware stores the principal, or None."""
 
 
 DEPLOYMENT = "czo_auth.deployment"
-"""Key beside it, under which the middleware leaves its deployment and the event loop that serves the request."""
+"""Key next to it, under which the middleware stores its deployment and the event loop of the request."""
 
 
 class Authenticator:
     """
-    Reads the credential of a request and proves it.
+    Reads and verifies the credential of a request.
 
-    ``Authorization`` decides over a cookie; a key in a query string, a cookie or (by default) ``X-API-Key`` is ignored.
+    ``Authorization`` takes precedence over a cookie; a key in a query string, a cookie or (by default) ``X-API-Key`` is
+    ignored.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -65,10 +66,10 @@ class Authenticator:
 
     def read(self, scope: Scope, *, is_host: bool = False) -> Credential | None:
         """
-        Read the credential, without proving it.
+        Read the credential without verifying it.
 
         Args:
-            is_host: Whether a route of the host is asked for, where a malformed header is none of ours.
+            is_host: Whether a route of the host is requested, where a malformed header may not be meant for us.
 
         Raises:
             InvalidRequest: Two ``Authorization`` headers, or a malformed one.
@@ -97,10 +98,10 @@ class Authenticator:
 
     def get_cached(self, scope: Scope) -> Principal | None:
         """
-        Recall whose Bearer credential a request carries, if it was proved and nothing has changed since.
+        Return the cached principal of a request's Bearer credential, if it was verified and nothing has changed since.
 
-        Spares what follows on reading: most requests carry what was proved a moment ago. None says nothing about the
-        credential; then read and prove it.
+        A shortcut, because most requests have a credential that was just verified. None says nothing about the
+        credential; then read and verify it.
 
         Raises:
             InvalidRequest: Two ``Authorization`` headers.
@@ -124,7 +125,7 @@ class Authenticator:
 
     async def prove(self, credential: Credential, scope: Scope) -> Principal:
         """
-        Prove the credential of a request. Each kind has one path, and no value is tried on two.
+        Verify the credential of a request. Each kind has one path, and no value is tried as two kinds.
 
         Raises:
             InvalidToken, InvalidApiKey, TwoFactorSetupRequired, IpAddressNotAllowed, ApiKeyRateLimited,
@@ -151,7 +152,7 @@ class Authenticator:
 
     def check_origin(self, scope: Scope, credential: Credential | None) -> None:
         """
-        Refuse a changing request whose cookie another site may have sent along.
+        Refuse a state-changing request whose cookie may have been sent by another site.
 
         Raises:
             MissingOrNullOrigin, InvalidOrigin
@@ -162,7 +163,7 @@ class Authenticator:
 
 class AuthMiddleware:
     """
-    Guards a host application's routes: proves the credential, applies the two-factor rule, leaves the principal.
+    Guards a host application's routes: verifies the credential, applies the two-factor rule, and stores the principal.
 
     A wrong Bearer credential is refused here. A Bearer value that is none of ours, another issuer's token or a
     webhook's, counts as none: the host's routes may have a use for it. A session cookie that is no good any more counts
@@ -274,8 +275,8 @@ def path_within(scope: Scope, base: str) -> str | None:
     """
     Return the rest of the path below *base*, or None when the host sends the request elsewhere.
 
-    Frameworks cut ``root_path`` off the path in ways that differ when it does not stand at the beginning. Where they
-    may differ, the request counts as the host's, or it could slip by unguarded.
+    Frameworks differ in how they strip ``root_path`` if the path does not begin with it. In such cases the request
+    counts as the host's, because it could otherwise bypass the guard.
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "").rstrip("/")

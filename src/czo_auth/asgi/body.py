@@ -23,10 +23,10 @@ from czo_auth.core.errors import (
 from czo_auth.core.limits import MAX_BODY_BYTES, MAX_JSON_DEPTH
 
 BODY_SECONDS = 30.0
-"""So long a client may take to send a body."""
+"""How long a client may take to send a body."""
 
 MAX_UNREAD = 1024 * 1024
-"""So much of a body that is refused is read all the same. Unit: bytes."""
+"""How much of a refused body is read anyway. Unit: bytes."""
 
 _UNREAD_SECONDS = 2.0
 MAX_FORM_FIELDS = 64
@@ -36,10 +36,10 @@ _JSON_TYPE = re.compile(r"application/json\s*(?:;\s*charset=\"?utf-8\"?\s*)?", r
 
 class UnreadBody:
     """
-    Reads what is left of a body that nobody wanted, before the answer goes out.
+    Reads the rest of an unused body before the response is sent.
 
-    A server that answers and closes while the client still sends may lose the answer: the client is told of a broken
-    connection instead of what was wrong. What is much too long, or comes too slowly, is not waited for.
+    If a server responds and closes while the client is still sending, the response may be lost: the client sees a
+    broken connection instead of the error. A body that is much too long or too slow is not waited for.
 
     Source: RFC 9112 section 9.6.
     """
@@ -49,7 +49,7 @@ class UnreadBody:
         self._is_over = not _is_worth_reading(scope)
 
     async def receive(self) -> Message:
-        """Receive in the place of the server's own, and see the end."""
+        """Replace the server's receive function, and note the end of the body."""
         message = await self._receive()
         if message["type"] != "http.request" or not message.get("more_body"):
             self._is_over = True

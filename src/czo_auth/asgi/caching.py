@@ -1,4 +1,4 @@
-"""What others may keep: the public keys, and nothing else."""
+"""What others may cache: the public keys, and nothing else."""
 
 from __future__ import annotations
 

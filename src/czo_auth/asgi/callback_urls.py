@@ -1,4 +1,4 @@
-"""Where a link or an answer may lead a browser on to: trusted origins only, or it would lead anywhere."""
+"""Where a link or a response may redirect a browser to: trusted origins only, to avoid open redirects."""
 
 from __future__ import annotations
 

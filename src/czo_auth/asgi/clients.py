@@ -1,4 +1,4 @@
-"""Where a request comes from: the client's address behind trusted proxies, and what it says of itself."""
+"""The client of a request: its address behind trusted proxies, and its user agent."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Clients:
         return Context(now=now, ip=self.address(scope, forwarded), user_agent=agent, request_id=request_id)
 
     def address_of(self, scope: Scope) -> str | None:
-        """Return the canonical address that a request comes from; None when nobody knows."""
+        """Return the canonical address of the client; None if unknown."""
         forwarded = None
         for name, value in scope["headers"]:
             if name == b"x-forwarded-for":
@@ -58,7 +58,7 @@ class Clients:
         """
         Return the nearest address that is not a trusted proxy, walking ``X-Forwarded-For`` from the right.
 
-        The left end is whatever a stranger wrote, and is not believed.
+        The left end is written by the client and not trusted.
         """
         client = scope.get("client")
         peer = _readable(str(client[0])) if client else None
@@ -76,7 +76,7 @@ class Clients:
         return peer
 
     def is_trusted(self, address: str) -> bool:
-        """Whether *address* is a proxy whose headers are believed."""
+        """Whether *address* is a trusted proxy."""
         readable = _readable(address)
         return readable is not None and any(
             ipaddress.ip_address(readable) in network for network in self._trusted
@@ -93,7 +93,7 @@ def _readable(text: str | None) -> str | None:
     """
     Return the canonical spelling of an address, or None for anything else.
 
-    The zone of a link-local address (``%eth0``) is left out: it may be any text, and says nothing to others.
+    The zone of a link-local address (``%eth0``) is dropped: it may be any text, and means nothing elsewhere.
     """
     try:
         address = ipaddress.ip_address(text or "")

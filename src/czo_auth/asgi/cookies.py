@@ -126,7 +126,7 @@ class Cookies:
         """
         Read the cookies of ours that a request carries.
 
-        The first of a name counts, and what has not the form of its token is as if it were not there. The cookie of
+        The first cookie of a name counts, and one without the format of its token is ignored. The cookie of
         trusted devices holds a token for each user who trusts the browser, with dots between them.
         Source: RFC 6265 section 5.4.
         """

@@ -1,4 +1,4 @@
-"""The port to slow work: password and backup-code hashing, off the event loop and bounded (S5, S25)."""
+"""The port for slow work: hashing passwords and backup codes, off the event loop and bounded (S5, S25)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Hashing(Protocol):
     """
     Hashes in a bounded pool.
 
-    Promise: the event loop never hashes, at most one hash a core runs at a time, and when too many wait already the
-    call raises ``RateLimited`` instead of queueing.
+    Promise: the event loop never hashes, at most one hash per core runs at a time, and if the queue is full, the call
+    raises ``RateLimited`` instead of queueing.
     """
 
     async def hash_password(self, password: str) -> str:
         """Hash a password that was accepted."""
 
     async def verify_password(self, stored: str | None, password: str) -> PasswordMatch:
-        """Verify a password; with None the same work is done against a hash that nobody knows (S24)."""
+        """Verify a password; with None, do the same work against a dummy hash (S24)."""
 
     async def hash_codes(
         self, codes: Sequence[BackupCode], *, until_awaited: asyncio.Event | None = None
@@ -32,15 +32,15 @@ class Hashing(Protocol):
         Hash backup codes, in their order.
 
         Args:
-            until_awaited: Nobody waits yet: hash behind whatever a person waits for, until it is set. What is left
-                then is hashed at once, and nothing twice.
+            until_awaited: Nobody is waiting yet: until it is set, hash with lower priority than work that someone waits
+                for. The rest is then hashed at once, and nothing twice.
         """
 
     async def verify_code(self, stored: str | None, code: BackupCode) -> bool:
-        """Verify a backup code with exactly one bcrypt; with None against a hash that nobody knows."""
+        """Verify a backup code with exactly one bcrypt; with None, against a dummy hash."""
 
     def learn(self, stored: str) -> None:
-        """Note a kind of password hash that users have, so that verifying takes the same time for all (S24)."""
+        """Register a kind of password hash that users have, so that verifying takes the same time for all (S24)."""
 
     def close(self) -> None:
-        """Stop; work that waits is dropped."""
+        """Stop; queued work is dropped."""

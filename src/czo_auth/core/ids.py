@@ -1,4 +1,4 @@
-"""Identifiers: UUID version 7, so that they sort by the time they were made."""
+"""Identifiers: UUID version 7, so that they sort by creation time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 def new_id(now: datetime) -> str:
     """
-    Make an identifier that sorts by *now*.
+    Create an identifier that sorts by *now*.
 
     Args:
         now: Aware time; milliseconds since the epoch go into the first 48 bits.
@@ -29,7 +29,7 @@ def new_id(now: datetime) -> str:
 
 
 def time_of(identifier: str) -> datetime | None:
-    """Return when *identifier* was made, to the millisecond; None when it is none of version 7."""
+    """Return when *identifier* was created, to the millisecond; None if it is not version 7."""
     if not is_id(identifier) or identifier[14] != "7":
         return None
     return _EPOCH + timedelta(milliseconds=int(identifier[:8] + identifier[9:13], 16))

@@ -1,4 +1,4 @@
-"""The port through which an import remembers what it brought, so that nothing is brought twice."""
+"""The port through which an import remembers what it imported, so that nothing is imported twice."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Protocol
 
 class ImportMarks(Protocol):
     """
-    Marks of records that were imported, by a digest of where they came from.
+    Marks of imported records, by a digest of their source.
 
-    They stay when what was imported goes: a key that was revoked here does not come back with the next run.
+    They stay when an imported record is deleted, so that a key that was revoked here does not come back with the next
+    run.
     """
 
     def find(self, digest: str) -> str | None:
-        """Return the id under which a record lives here, or lived; None when it was never imported."""
+        """Return the id that a record has, or had, here; None if it was never imported."""
 
     def add(self, digest: str, *, target_id: str, now: datetime) -> bool:
         """Mark a record as imported; False when it is already. One atomic statement."""

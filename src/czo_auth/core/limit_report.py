@@ -1,4 +1,4 @@
-"""What is told about the limits of a key: what they are, and what is left of them."""
+"""A report on the limits of a key: what they are, and what is left of them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Remaining:
 
     Attributes:
         name: That of its policy.
-        count: Uses that may still pass, as far as this process knows.
-        seconds: For how long that is all.
+        count: Uses that are still allowed, as far as this process knows.
+        seconds: How long until there are more.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """
-Every bound on what callers send and on what they can make grow, once.
+Every bound on what callers send and on what they can make grow, defined once.
 
-Flows obey them; request models, forms and the command line import them, so that they can refuse earlier and never
-otherwise. Units are in the names or beside them.
+Flows enforce them; request models, forms and the command line import them, so that they refuse the same things earlier.
+Units are in the names or next to them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_BRAND_NAME: Final = 64
 MAX_FOOTER_LINKS: Final = 10
 MAX_FOOTER_LABEL: Final = 40
 MAX_NAVIGATION: Final = 500
-"""Characters of a page's own address that a form carries along."""
+"""Characters of a page's own address that a form passes on."""
 
 MAX_ROLE: Final = 32
 MAX_CODE: Final = 64
@@ -57,7 +57,7 @@ MAX_CANONICAL_EMAIL_BYTES: Final = 254
 """Source: RFC 5321 section 4.5.3.1.3, without the angle brackets."""
 
 MAX_KEY_DAYS: Final = 3650
-"""The longest that a maximum life, or a time of disuse, of API keys may be set to."""
+"""The longest maximum lifetime, or time without use, that can be set for API keys."""
 
 MAX_RATE_LIMIT_REQUESTS: Final = 1_000_000
 MAX_RATE_LIMIT_SECONDS: Final = 86_400
@@ -71,7 +71,7 @@ MAX_PASSKEY_NAME: Final = 64
 
 # --- lists -----------------------------------------------------------------------------------------------------------
 DEFAULT_PAGE: Final = 100
-"""Rows that a list answers when nobody says how many, and the most in an array that cannot be paged."""
+"""Rows that a list returns by default, and the most in an array that cannot be paged."""
 
 MAX_PAGE: Final = 500
 MAX_CURSOR: Final = 128
@@ -79,28 +79,30 @@ MAX_OFFSET: Final = 10**6
 
 # --- what one user or organization keeps -----------------------------------------------------------------------------
 MAX_SESSIONS: Final = 100
-"""Live sessions of a user; beyond, the least recently used end."""
+"""Live sessions of a user; beyond that, the least recently used ones end."""
 
 MAX_ENDED_SESSIONS: Final = 1000
-"""Sessions of a user that ended and are not deleted yet; beyond, those that ended first go."""
+"""Ended sessions of a user that are not deleted yet; beyond that, those that ended first are deleted."""
 
 MAX_REFRESHES: Final = 10_000
 """Times that a session is refreshed; beyond, it ends. One a minute for the seven days of a session is about as many."""
 
 MAX_CHALLENGES: Final = 100
-"""Sign-ins of a user that wait for the second factor; beyond, the oldest are over."""
+"""Sign-ins of a user that are waiting for the second factor; beyond that, the oldest ones end."""
 
 MAX_API_KEYS_A_DAY: Final = 500
-"""Keys that a user makes or rotates in a day, by default; those that ended since count."""
+"""Keys that a user can create or rotate in a day, by default; including those that have since ended."""
 
 MAX_SERVICE_ACCOUNTS: Final = 100
 """Of an organization."""
 MAX_SERVICE_ACCOUNTS_A_DAY: Final = 500
-"""Service accounts that an organization makes in a day; those that were deleted since count."""
+"""Service accounts that an organization can create in a day; including deleted ones."""
 MAX_SERVICE_ACCOUNT_KEYS: Final = 100
-"""Live keys of a service account; as many again may live on after a rotation."""
+"""Live keys of a service account; the same number of rotated keys may stay valid during their overlap."""
 MAX_SERVICE_ACCOUNT_KEYS_A_DAY: Final = 2000
-"""Keys of service accounts that an organization makes or rotates in a day; those that ended since count."""
+"""
+Keys of service accounts that an organization can create or rotate in a day; including those that have since ended.
+"""
 MAX_DESCRIPTION: Final = 500
 
 MAX_INVITATIONS_A_DAY: Final = 100
@@ -112,7 +114,7 @@ MAX_INVITATIONS_UNCONFIRMED: Final = 10
 MAX_MEMBERS: Final = 1000
 MAX_PENDING_INVITATIONS: Final = 1000
 MAX_TRUSTED_DEVICES: Final = 100
-"""Beyond it the device that was used longest ago is forgotten."""
+"""Beyond that, the least recently used device is forgotten."""
 
 MAX_USED_CODES: Final = 100
 """Spent backup codes of a user that are kept beside the live ones; beyond, those spent first go."""
@@ -137,13 +139,13 @@ MAX_DEVICE_GUESSES_A_MINUTE: Final = 10
 """Wrong user codes from one network, and from one session."""
 
 MAX_LIVE_LINKS: Final = 50
-"""Unopened links of a user and purpose that may lie in a mailbox; beyond, no further mail is sent."""
+"""Unopened links per user and purpose; beyond that, no further mail is sent."""
 
 MAX_KEPT_ANSWERS: Final = 50
-"""Answers to repeatable requests that one sign-in keeps at once; the oldest go first."""
+"""Stored answers to repeatable requests per sign-in; the oldest are deleted first."""
 
 MAX_GUESS_COUNTERS: Final = 100_000
-"""Counters of wrong passwords that the database keeps; beyond, those that are forgotten soonest go first."""
+"""Counters of wrong passwords in the database; beyond that, those that expire soonest are deleted first."""
 
 MAX_WEBHOOKS: Final = 20
 """Endpoints of an organization, and of the administrators."""
@@ -153,13 +155,13 @@ MAX_WEBHOOK_DESCRIPTION: Final = 500
 MAX_WEBHOOK_SECRETS: Final = 10
 """Secrets of one endpoint that sign at the same time."""
 MAX_WEBHOOK_TESTS: Final = 100
-"""Deliveries of tests to one endpoint that are kept; beyond it the oldest is forgotten."""
+"""Stored test deliveries per endpoint; beyond that, the oldest is deleted."""
 
 MAX_REVOKED_AT_ONCE: Final = 1000
 
 # --- what an operator chooses ----------------------------------------------------------------------------------------
 MAX_TABLE_PREFIX: Final = 24
-"""Longer, and the name of some index would not fit into the 63 bytes that PostgreSQL gives it."""
+"""With a longer prefix, the names of some indexes would exceed PostgreSQL's 63 bytes."""
 
 _TABLE_PREFIX: Final = re.compile(rf"[a-z_][a-z0-9_]{{0,{MAX_TABLE_PREFIX - 1}}}")
 _RESERVED_PREFIXES: Final = ("pg_", "sqlite_")
@@ -174,7 +176,7 @@ def is_table_prefix(text: str) -> bool:
     return _TABLE_PREFIX.fullmatch(text) is not None and not text.startswith(_RESERVED_PREFIXES)
 
 
-# keys that another system made
+# keys of other systems
 MAX_RETIRED_KEY_FORMATS: Final = 8
 MAX_RETIRED_KEY_LENGTH: Final = 256
 MIN_RETIRED_KEY_SECRET: Final = 22

@@ -1,4 +1,4 @@
-"""Mail: the port through which it leaves, what a flow asks to be mailed, and the message that comes of it."""
+"""Mail: the port for sending it, drafts of flows, and rendered messages."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ OPTIONAL_MAILS: Final[frozenset[MailKind]] = frozenset(
         "webhook_switched_off",
     }
 )
-"""What a deployment may switch off. The others carry a link that somebody waits for, or warn of a takeover."""
+"""Mails that a deployment may turn off. The others contain a link that someone waits for, or warn of a takeover."""
 
 
 _ADDRESS = r"[^\s<>@,;\"()]+@[^\s<>@,;\"()]+"
@@ -78,14 +78,14 @@ _SENDER = re.compile(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailMessage:
     """
-    One message to one person, as text and as HTML that says the same.
+    One message to one person, as text and as equivalent HTML.
 
     Attributes:
-        to: Address as its owner typed it, in the form that can be delivered to.
+        to: Address as its owner entered it, in deliverable form.
         subject: One line.
         text, html: Hidden from ``repr``, as they hold the token.
         token: What the link carries; None for a notice.
-        language: What it is written in, ``de`` and so on; None when nobody said.
+        language: The language of the text, such as ``de``; None if unspecified.
         valid_for: How long its link works; None for a notice.
 
     Raises:
@@ -111,7 +111,7 @@ class MailMessage:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A text of the ``mail`` group of the translations, put in where a mail says it."""
+    """A text of the ``mail`` group of the translations, inserted into a mail."""
 
     key: str
 
@@ -123,7 +123,7 @@ MailLine = tuple[MailValue, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailOrigin:
-    """When, from where and with which browser somebody did what a mail tells; None where that is not known."""
+    """When, from where and with which browser the action of a mail happened; None if unknown."""
 
     at: datetime
     ip: str | None = None
@@ -133,14 +133,14 @@ class MailOrigin:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailDraft:
     """
-    What is to be mailed to whom; words, brand and form come when it is written.
+    A mail to be sent; texts, brand and format are added when it is rendered.
 
     Attributes:
-        to: Address as its owner typed it, in the form that can be delivered to.
-        language: The reader's; None when nobody knows it.
-        values: What the text puts in. What strangers chose is quoted already; several lines make a list.
+        to: Address as its owner entered it, in deliverable form.
+        language: The reader's language; None if unknown.
+        values: Values for the text. Text that strangers chose is already quoted; several lines make a list.
         link, token: Where the message leads to, and what the link carries.
-        origin: Said below the text.
+        origin: Shown below the text.
         not_me: The link "this was not me" below that, and how long it works.
     """
 
@@ -159,16 +159,16 @@ class Mail(Protocol):
 
     async def send(self, message: MailMessage) -> None:
         """
-        Send *message*; returns when a server has taken it or, where there is a queue, when it is queued.
+        Send *message*; returns once a server has accepted it or, with a queue, once it is queued.
 
         Raises:
-            MailUnavailable: It was not taken.
-            MailNotConfigured: There is nothing that could take it.
+            MailUnavailable: It was not accepted.
+            MailNotConfigured: There is no mail server.
         """
 
 
 def is_final(error: Exception) -> bool:
-    """Whether another attempt would end the same: the server refused the mail, or there is none."""
+    """Whether another attempt would fail as well: the server refused the mail, or there is no server."""
     return isinstance(error, (MailUnavailable, MailNotConfigured)) and error.retry_after is None
 
 
@@ -189,7 +189,7 @@ def read_sender(text: str) -> tuple[str, str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
     """
-    The pages that mail points to.
+    The pages that mails link to.
 
     Attributes:
         base_url: Where people reach this deployment, ``https://host`` with an optional path.
@@ -225,13 +225,13 @@ class Links:
                 raise ValueError(f"{address!r} must be plain ASCII, without query and fragment")
 
     def to_page(self, page: str, token: str, *, callback_url: str | None = None) -> str:
-        """Build the address of *page*, one of this object's, for *token*; it leads on to *callback_url*."""
+        """Build the URL of *page*, one of this object's, for *token*; it redirects to *callback_url*."""
         query = {"token": token} | ({} if callback_url is None else {"callbackURL": callback_url})
         address = self._address(page)
         return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
 
     def to_keys_made_by(self, organization_id: str, user_id: str) -> str:
-        """Build the address of the page that lists the keys of an organization that somebody made."""
+        """Build the URL of the page that lists the keys someone created in an organization."""
         page = self._address(self.organizations)
         return f"{page}/{organization_id}/api-keys?{urlencode({'createdBy': user_id})}"
 

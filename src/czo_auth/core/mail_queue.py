@@ -1,4 +1,4 @@
-"""The port through which mails are kept that no server has taken yet."""
+"""The port for storing mails that no server has accepted yet."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class QueuedMail:
     A mail that waits for its next attempt.
 
     Attributes:
-        kind: What it tells; the only thing about it that logs may name.
-        sealed: The message, as it holds an address and often a token.
+        kind: Its kind, the only part that logs may contain.
+        sealed: The message, encrypted because it contains an address and often a token.
         attempts: How often it was offered since it is kept.
-        expires_at: When it is given up: after two days, or when its link is over.
+        expires_at: When it is abandoned: after two days, or when its link expires.
     """
 
     id: str
@@ -30,23 +30,23 @@ class QueuedMail:
 
 
 class MailQueue(Protocol):
-    """Mails that wait, the same for all processes."""
+    """Waiting mails, shared by all processes."""
 
     def add(self, mail: QueuedMail, *, most: int) -> bool:
-        """Keep a mail; False when *most* wait already."""
+        """Store a mail; False if *most* are already waiting."""
 
     def list_due(self, *, now: datetime, limit: int) -> Sequence[QueuedMail]:
-        """Read mails whose next attempt is due, those that wait longest first."""
+        """Read mails whose next attempt is due, longest waiting first."""
 
     def claim(self, mail: QueuedMail, *, until: datetime) -> bool:
         """
-        Take a mail for an attempt; nobody else gets it before *until*.
+        Claim a mail for an attempt; no other process gets it before *until*.
 
         One atomic statement: of several processes, exactly one gets True.
         """
 
     def remove(self, mail_id: str) -> None:
-        """Forget a mail: it was sent, or given up."""
+        """Delete a mail that was sent or abandoned."""
 
     def count_waiting(self) -> tuple[int, datetime | None]:
         """Return how many wait, and since when the oldest does."""

@@ -1,7 +1,7 @@
 """
-What a page says after a redirect, and what was typed into a form: carried by the browser, sealed, believed once.
+Messages of a page after a redirect, and saved form input: sealed, stored in the browser, accepted once.
 
-An address could say it as well, but then anyone can send an address that says what did not happen.
+A URL could carry them as well, but then anyone could send a link with a false message.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ NOTICE_LIFETIME: Final = timedelta(minutes=1)
 MAX_NOTICE: Final = 512
 FORM_LIFETIME: Final = timedelta(minutes=10)
 MAX_SEALED_FORM: Final = 3500
-"""Characters of what was typed, sealed, so that it fits into a cookie; longer forms are not kept."""
+"""Characters of sealed form input, so that it fits into a cookie; longer forms are not saved."""
 _PURPOSE: Final = "page_notice"
 _FORM_PURPOSE: Final = "page_form"
 
 
 def seal_notice(key_ring: KeyRing, notice: str, *, page: str, now: datetime) -> str:
     """
-    Seal what *page* says next.
+    Seal the next message of *page*.
 
     Args:
-        page: The path of the page; no other one says it.
+        page: The path of the page; no other page shows it.
     """
     text = f"{int((now + NOTICE_LIFETIME).timestamp())} {notice}"
     return key_ring.seal(text.encode(), purpose=_PURPOSE, bound_to={"page": page})
 
 
 def open_notice(key_ring: KeyRing, sealed: str, *, page: str, now: datetime) -> str | None:
-    """Return what was sealed for *page* a moment ago; None for anything else."""
+    """Return the message that was just sealed for *page*; None for anything else."""
     if len(sealed) > MAX_NOTICE or not sealed.isascii():
         return None
     try:
@@ -50,7 +50,7 @@ def seal_form(
     key_ring: KeyRing, fields: Mapping[str, Sequence[str]], *, page: str, now: datetime
 ) -> str | None:
     """
-    Seal what was typed into a form whose session ended, until the same browser comes back to *page*.
+    Seal the input of a form whose session ended, until the same browser comes back to *page*.
 
     Returns:
         None when there is nothing to keep, or too much for a cookie.

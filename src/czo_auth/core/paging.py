@@ -1,8 +1,8 @@
 """
-Lists in parts: what is asked for, and what is answered.
+Paging of lists: queries and pages.
 
-A list sorts by the time of creation, then by id. A cursor names the last row of the page before by both, so that rows
-that come or go in between neither repeat nor hide others.
+A list is sorted by creation time, then by id. A cursor contains both of the last row of the previous page, so that rows
+added or deleted in between neither repeat nor hide others.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _BAD_CURSOR = "This is not the cursor of a page before."
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageQuery:
     """
-    Which part of a list is asked for.
+    The requested part of a list.
 
     Attributes:
-        limit: Rows; who takes it from a client bounds it by `limits.MAX_PAGE`.
+        limit: Rows; callers that get it from a client must bound it by `limits.MAX_PAGE`.
         cursor: The `next_cursor` of the page before; None for the first page.
         backward: Whether the page ends before *cursor*, the `previous_cursor` of the page after it, instead of
             beginning after it. In lists that sort by id alone.

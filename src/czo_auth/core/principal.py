@@ -1,4 +1,4 @@
-"""Who a request acts for, once its credential was proved."""
+"""Who a request acts for, once its credential is verified."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TWO_FACTOR_SETUP = "two_factor_setup"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """
-    A proved identity with the rights it has at this moment, as the database says.
+    A verified identity with its current rights from the database.
 
     Attributes:
         kind: ``session`` or ``api_key``.
@@ -103,7 +103,9 @@ class Principal:
         return self.user_id
 
     def has_scope(self, scope: str) -> bool:
-        """Return whether *scope* is granted: by the key and its owner's present rights, or by those alone."""
+        """
+        Return whether *scope* is granted: by the key and its owner's current rights, or for a session by those alone.
+        """
         return scope in self.scopes if self.kind == "api_key" else self.may_use(scope)
 
     def check_factors(self) -> None:
@@ -119,7 +121,7 @@ class Principal:
 
     @property
     def is_restricted(self) -> bool:
-        """Whether something is to be done before a host's route is reached."""
+        """Whether the user must do something else before a host's route is reached."""
         return self.restricted_to is not None or self.requires_passkey or self.organization_demands_factor
 
     def check_organization(self) -> None:
@@ -153,10 +155,10 @@ class Principal:
         service_accounts: bool = False,
     ) -> None:
         """
-        Refuse unless everything asked for holds.
+        Refuse unless all requirements are met.
 
         Args:
-            service_accounts: Whether a service account may act too, which is no user.
+            service_accounts: Whether to admit service accounts, which are not users.
 
         Raises:
             UserRequired: A service account acts.

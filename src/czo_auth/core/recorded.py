@@ -1,4 +1,4 @@
-"""Refusals that anybody can cause as often as they like are recorded once in a while, not each time."""
+"""Refusals that anyone can cause as often as they like are recorded occasionally, not each time."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ class RecordedOnce:
         return True
 
     def forget(self, what: Hashable) -> None:
-        """Let *what* be recorded the next time: it was not."""
+        """Allow *what* to be recorded next time, because it was not."""
         self._recorded.pop(what, None)

@@ -1,4 +1,4 @@
-"""The port through which check values of encryption keys are kept (S11)."""
+"""The port for storing check values of encryption keys (S11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that strangers wrote, made fit for a line of a log (S29), and times as text."""
+"""Making untrusted text safe for a log line (S29), and times as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-# Controls, what reorders or hides what stands around it, line and paragraph separators, tags, lone surrogates. The
+# Controls, characters that reorder or hide adjacent text, line and paragraph separators, tags, lone surrogates. The
 # joiners U+200C and U+200D stay: Persian and Indic names need them, and they hide nothing.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -24,7 +24,7 @@ _UNITS: Final[tuple[tuple[RelativeUnit, int, int], ...]] = (
 
 
 def is_unsafe(text: str) -> bool:
-    """Whether *text* holds characters that could forge, reorder or hide what is beside them."""
+    """Whether *text* contains characters that could forge, reorder or hide adjacent text."""
     return _UNSAFE.search(text) is not None
 
 
@@ -32,15 +32,15 @@ def escape_control(text: str, *, limit: int = 256) -> str:
     """
     Write the characters of *text* that could forge, reorder or hide a line as escapes, and cut it.
 
-    Applying it to its own answer changes nothing, so that a text may be escaped twice. Backslashes are
-    left alone for that reason: the answer is for reading, not for turning back.
+    It is idempotent, so that a text may be escaped twice. For that reason backslashes are not escaped: the result is
+    for reading, and cannot be reversed.
 
     Args:
         limit: The answer has at most so many characters; what was cut ends in an ellipsis.
     """
     if len(text) <= limit and _UNSAFE.search(text) is None:
         return text
-    # A text can be a megabyte; what lies beyond the limit is not looked at.
+    # A text can be a megabyte; anything beyond the limit is not examined.
     pieces = [_UNSAFE.sub(_escape, character) for character in text[:limit]]
     if len(text) <= limit and sum(map(len, pieces)) <= limit:
         return "".join(pieces)
@@ -79,6 +79,6 @@ def relative_time(at: datetime, *, now: datetime) -> tuple[int, RelativeUnit]:
     for unit, size, most in _UNITS:
         count = (abs(seconds) + (size // 2 if sign > 0 else 0)) // size
         if count < most:
-            # The first days of a month are no month yet, and no unit is written with none of it.
+            # Use the largest unit of which there is at least one.
             return sign * max(count, 0 if unit == "minutes" else 1), unit
     return sign * max(1, abs(seconds) // 31_556_952), "years"

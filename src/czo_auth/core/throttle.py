@@ -1,4 +1,4 @@
-"""Brakes: locks on second factors (S4), and coarse limits before expensive work (S25)."""
+"""Throttling: locks on second factors (S4), and coarse limits before expensive work (S25)."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ class LockSchedule:
     stop_after: int = 50
 
     def locked_until(self, failures: int, *, now: datetime) -> datetime | None:
-        """Say until when the attempt number *failures* locks the account, or None when it does not."""
+        """Return until when attempt number *failures* locks the account; None if it does not."""
         if failures % self.every or failures >= self.stop_after:
             return None
         return now + self.pauses[min(failures // self.every, len(self.pauses)) - 1]
 
     def stops(self, failures: int) -> bool:
-        """Return whether the attempt number *failures* is the last one for good."""
+        """Return whether attempt number *failures* stops the account."""
         return failures >= self.stop_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuessSchedule:
     """
-    How wrong passwords slow down the ones that follow. Forgetting goes on at an even pace, whatever happens.
+    How wrong passwords delay later attempts. Failures are forgotten at a constant rate.
 
     Attributes:
-        free: Wrong passwords without consequence.
+        free: Wrong passwords without delay.
         first_pause: How long the first one beyond makes the next one wait; each further one doubles it.
         forgotten_after: How long it takes to forget one; also the longest pause.
     """
@@ -133,7 +133,7 @@ class RateLimits(Protocol):
     """
     Coarse limits by address and by account, asked before the expensive work.
 
-    They soften floods and may be lost with a process; what must hold is in the database (attempt caps and locks).
+    They absorb floods and may be lost with a process; hard limits are in the database (attempt caps and locks).
     """
 
     async def hit(self, effort: LimitedAction, *, ip: str | None, account: str | None) -> None:

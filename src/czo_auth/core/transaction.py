@@ -116,7 +116,7 @@ class Transactions(Protocol):
     """
     Runs steps, each in a transaction of its own.
 
-    Promise: a step that returns is committed durably before the caller continues; a step that raises leaves nothing
+    Promise: a step that returns is durably committed before the caller continues; a step that raises leaves nothing
     behind. A database that is busy, down, full or read-only becomes ``StorageUnavailable``; nothing else leaks.
     """
 
@@ -130,7 +130,7 @@ class Transactions(Protocol):
 @dataclass(frozen=True, slots=True)
 class CredentialRecord:
     """
-    What a credential and its owner are worth now: one row, read by digest or id.
+    The current state of a credential and its owner: one row, read by digest or id.
 
     Attributes:
         id: Of the session or key.
@@ -186,17 +186,18 @@ class Lookup(Protocol):
     """
     The reads of the hot path; each is one indexed query, and none returns what was revoked.
 
-    Promise: what is answered was true at some moment after the call began.
+    Promise: the result was true at some moment after the call began.
     """
 
     @property
     def bound(self) -> timedelta | None:
-        """How long after a change an old change token may still be given; None when never, so that memory of it is
-        exact."""
+        """
+        How long after a change an old change token may still be returned; None for never, so that a cache is exact.
+        """
 
     def change_token(self) -> object | None:
         """
-        Return an object that stays the same only while nothing that a lookup reads was changed.
+        Return an object that stays the same only while nothing that a lookup reads has changed.
 
         What was read after a change token was given may be remembered for as long as the same change token (by
         identity) is given: a read that began before a revocation carries the change token of before, and is never
@@ -207,7 +208,7 @@ class Lookup(Protocol):
         """
 
     async def find_api_key(self, digest: str) -> CredentialRecord | None:
-        """Read a key by its digest with its owner's standing."""
+        """Read a key by its digest, with the state of its owner."""
 
     async def find_api_key_by_id(self, key_id: str) -> CredentialRecord | None:
         """Read a key by the ``client_id`` of a token that it was traded for."""

@@ -1,4 +1,4 @@
-"""Base64url without padding (RFC 4648 section 5), with exactly one spelling for every value."""
+"""Base64url without padding (RFC 4648 section 5), with exactly one encoding for every value."""
 
 import binascii
 
@@ -7,17 +7,16 @@ _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
 def encode(raw: bytes) -> str:
-    """Spell *raw* in base64url, unpadded."""
+    """Encode *raw* as unpadded base64url."""
     return binascii.b2a_base64(raw, newline=False).rstrip(b"=").translate(_TO_URL).decode("ascii")
 
 
 def decode(text: str) -> bytes:
     """
-    Read unpadded base64url and refuse every spelling but the canonical one.
+    Decode unpadded base64url, and refuse every encoding except the canonical one.
 
-    The standard library drops characters that it does not know and ignores the unused bits of the last
-    character, so that many texts would stand for the same bytes. Spelling the result again and comparing
-    refuses all of them at once.
+    The standard library drops unknown characters and ignores the unused bits of the last one, so that many texts decode
+    to the same bytes. Encoding the result again and comparing refuses all of them.
 
     Raises:
         ValueError: Padding, a foreign character, an impossible length, or unused bits that are not zero.

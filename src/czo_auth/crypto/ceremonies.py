@@ -1,9 +1,9 @@
 """
-Handles of WebAuthn ceremonies: the server keeps nothing until one is answered.
+Handles of WebAuthn ceremonies: the server stores nothing until one is answered.
 
 A handle is `czw_` and 32 bytes: when it was issued, 12 random bytes, and a MAC over both and over what the ceremony is
-bound to. The challenge is derived from the handle with the same key, so it is as unpredictable as the key, and knowing
-the handle alone gives nobody another ceremony's challenge.
+bound to. The challenge is derived from the handle with the same key, so it is as unpredictable as the key, and the
+handle alone does not reveal the challenge of another ceremony.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from czo_auth.crypto import base64url, tokens
 
 PURPOSE: Final = "passkey-ceremony"
-"""Name of the sub-key of the key ring that handles are made with."""
+"""Name of the key ring's sub-key for handles."""
 _TIME_BYTES: Final = 4
 _RANDOM_BYTES: Final = 12
 _HEAD_BYTES: Final = _TIME_BYTES + _RANDOM_BYTES

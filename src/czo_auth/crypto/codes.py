@@ -1,9 +1,9 @@
 """
 Backup codes: `SSSS-XXXXX-XXXXX-XXXX` in Crockford's base32.
 
-The first four characters are a selector that is stored in clear; the other fourteen are the secret, 70 bits;
-only its bcrypt hash is stored. The selector finds the row, so that verifying costs one bcrypt and not
-one for every code that the user has left.
+The first four characters are a selector that is stored in clear; the other fourteen are the secret, 70 bits, of which
+only the bcrypt hash is stored. The selector finds the row, so that verifying costs one bcrypt instead of one per
+remaining code.
 
 Source: https://www.crockford.com/base32.html
 """
@@ -23,9 +23,9 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SELECTOR_LENGTH = 4
 SECRET_LENGTH = 14
 MAX_TEXT_LENGTH = 64
-"""Longest text that `parse` looks at; unit: characters. A code has 21, the rest is room for spaces."""
+"""Longest text that `parse` accepts; unit: characters. A code has 21, the rest is room for spaces."""
 
-#: Hash of a secret that nobody knows, at `COST`.
+#: Hash of an unknown secret, at `COST`.
 _DUMMY_HASH = "$2b$10$d.XTrJChhC5EmRm38TnYh.CcWh6n/0Cy.DL8FjOtVl9dQSBF/InE6"
 _CODE = re.compile(rf"([{ALPHABET}]{{{SELECTOR_LENGTH}}})([{ALPHABET}]{{{SECRET_LENGTH}}})")
 # Crockford leaves out I, L and O because people read them as digits.
@@ -56,12 +56,12 @@ class BackupCode:
 
 def new_codes(count: int = COUNT, *, taken: Collection[str] = ()) -> list[BackupCode]:
     """
-    Draw *count* codes whose selectors differ from each other and from *taken*.
+    Generate *count* codes whose selectors differ from each other and from *taken*.
 
     Used rows are kept, so *taken* holds the selectors of all rows that the user has ever had.
 
     Raises:
-        ValueError: So many selectors are taken that drawing free ones would not end soon.
+        ValueError: Too many selectors are taken to find free ones quickly.
     """
     unavailable = set(taken)
     if len(unavailable) + count > len(ALPHABET) ** SELECTOR_LENGTH // 2:
@@ -82,7 +82,7 @@ def _random_text(length: int) -> str:
 
 def parse(text: str) -> BackupCode | None:
     """
-    Read a code as a person types it: any case, spaces and dashes anywhere, O for 0, I and L for 1.
+    Parse a code as a person types it: any case, spaces and dashes anywhere, O for 0, I and L for 1.
 
     Returns:
         The code in canonical form, or None if *text* cannot be one.
@@ -106,7 +106,7 @@ def verify_code(stored: str | None, code: BackupCode) -> bool:
     """
     Return whether *stored* is the hash of *code*, at the price of exactly one bcrypt.
 
-    Without a row the work is done on a dummy, so that the time does not tell which selectors exist. Takes as
+    Without a row the work is done on a dummy, so that the time does not reveal which selectors exist. Takes as
     long as `hash_code`: call it in a thread.
 
     Args:

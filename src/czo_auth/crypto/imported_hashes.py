@@ -1,8 +1,8 @@
 """
-Password hashes that other systems made: bcrypt, better-auth's scrypt, Django's scrypt and PBKDF2.
+Password hashes of other systems: bcrypt, better-auth's scrypt, Django's scrypt and PBKDF2.
 
-For verifying only. The cost parameters stand in the hash itself, so they are bounded: anyone who can import a
-row must not be able to stall the server with it. The bounds allow about a second of one core.
+For verifying only. The cost parameters are part of the hash, so they are bounded: an imported row must not be able to
+stall the server. The bounds allow about a second of one core.
 """
 
 import base64
@@ -78,7 +78,7 @@ def _bcrypt_costs(stored: re.Match[str]) -> bool:
 
 
 def _bcrypt(stored: re.Match[str], password: str) -> bool:
-    # The systems that made these hashes cut the password here silently; the library refuses to.
+    # The systems that made these hashes silently truncate the password here; the library refuses to.
     secret = password.encode("utf-8")[:BCRYPT_BYTES]
     try:
         return bcrypt.checkpw(secret, stored[0].encode("ascii"))
@@ -87,13 +87,13 @@ def _bcrypt(stored: re.Match[str], password: str) -> bool:
 
 
 def _better_auth_costs(stored: re.Match[str]) -> bool:
-    # They do not stand in the hash: there is one choice of them.
+    # They are not part of the hash: there is only one choice.
     return True
 
 
 def _better_auth(stored: re.Match[str], password: str) -> bool:
     secret = unicodedata.normalize("NFKC", password).encode("utf-8")
-    # The salt is the hex text itself, not the bytes that it spells.
+    # The salt is the hex text itself, not the decoded bytes.
     salt = stored["salt"].encode("ascii")
     return hmac.compare_digest(_scrypt(secret, salt, n=16_384, r=16, p=1), bytes.fromhex(stored["hash"]))
 

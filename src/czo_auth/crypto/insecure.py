@@ -1,8 +1,7 @@
 """
-Hashes that anyone can undo. For tests only, where a thousand sign-ups should take no time.
+Hashes that anyone can reverse. For tests only, where a thousand sign-ups should take no time.
 
-What checks hashes reads them like all others, so a database with such hashes works, and protects nobody;
-`czo-auth doctor` counts them.
+They verify like all others, so a database with such hashes works but protects nobody; `czo-auth doctor` counts them.
 """
 
 from czo_auth.crypto import passwords, tokens

@@ -1,10 +1,9 @@
 """
 Access tokens: JWTs signed with ES256, for services that verify offline.
 
-Signing goes through joserfc. Verifying is written here on the bare ECDSA operation, because it is in the
-path of every request, where a library's generality costs a third on top before it looks at a claim. The
-profile is far narrower than the RFCs, so that most attacks on JWTs have nothing to act on. The tests hold it
-against joserfc.
+Signing uses joserfc. Verifying is implemented here on the bare ECDSA operation, because it is in the path of every
+request, where a library's generality costs another third before it looks at a claim. The profile is far narrower than
+the RFCs, so that most attacks on JWTs do not apply. The tests compare it with joserfc.
 
 Source: RFC 7515, RFC 7519, RFC 8725 (current practice), RFC 9068 (the at+jwt type).
 """
@@ -43,14 +42,14 @@ _ES256 = ec.ECDSA(SHA256())
 
 
 class InvalidToken(Exception):
-    """The token is not accepted. Why is not said, because only a forger would need to know."""
+    """The token is not accepted. The reason is not given, because only a forger would need it."""
 
     def __init__(self) -> None:
         super().__init__("The token is not valid.")
 
 
 class UnknownSigningKey(InvalidToken):
-    """The token has the form of ours and names a key that this verifier does not have; it may be a new one."""
+    """The token has our format and names a key that this verifier does not have; it may be a new one."""
 
     def __init__(self, kid: str) -> None:
         self.kid = kid
@@ -171,7 +170,7 @@ class Verifier:
         self, token: str, *, now: datetime, audiences: Collection[str] | None = None
     ) -> dict[str, object]:
         """
-        Return the claims of *token* if it is ours, whole and in force.
+        Return the claims of *token* if it is ours, intact and currently valid.
 
         The header must hold exactly `typ`, `alg` and `kid`. That refuses other algorithms, keys brought along
         (`jwk`, `jku`, `x5u`, `x5c`) and every `crit`, known today or not. Whether the session was revoked is
@@ -183,7 +182,7 @@ class Verifier:
             audiences: Whom it may be for; by default this verifier's own audience alone.
 
         Raises:
-            InvalidToken: For every reason alike.
+            InvalidToken: For every reason.
             ValueError: *now* has no time zone.
 
         Source: RFC 8725 sections 3.1 to 3.11; RFC 7519 section 7.2.
@@ -277,7 +276,7 @@ def _refuse_number(_text: str) -> NoReturn:
     raise ValueError("Neither fractions nor NaN nor Infinity.")
 
 
-# Two readers of one text must not see two meanings, and no claim needs a fraction.
+# Two parsers must not read different values, and no claim needs a fraction.
 _JSON = json.JSONDecoder(
     object_pairs_hook=_unique_members, parse_float=_refuse_number, parse_constant=_refuse_number
 )

@@ -18,7 +18,7 @@ from typing import Any, Final
 from czo_auth.crypto import base64url
 
 ALGORITHMS: Final = (-7, -8, -257)
-"""ES256, EdDSA (Ed25519) and RS256, the best liked first. Source: the COSE registry of IANA."""
+"""ES256, EdDSA (Ed25519) and RS256, in order of preference. Source: the COSE registry of IANA."""
 MAX_CREDENTIAL_ID: Final = 1023
 """Unit: bytes. Source: WebAuthn Level 3, section 7.1, step 25."""
 MAX_TRANSPORTS: Final = 8
@@ -60,7 +60,7 @@ class NewCredential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assertion:
-    """What an authenticator said when it signed."""
+    """The result of a verified assertion."""
 
     sign_count: int
     backup_eligible: bool

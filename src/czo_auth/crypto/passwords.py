@@ -1,8 +1,8 @@
 """
-Passwords: Argon2id for ours, and proof of what other systems stored.
+Passwords: Argon2id for ours, and verification of other systems' hashes.
 
-A hash that is not exactly ours is verified and reported for rehashing, so that people move to Argon2id when
-they sign in. Hashing costs tens of milliseconds: call it in a bounded pool of threads.
+A hash that is not exactly ours is verified and reported for rehashing, so that users move to Argon2id when they sign
+in. Hashing takes tens of milliseconds: call it in a bounded pool of threads.
 
 Source: OWASP Password Storage Cheat Sheet; NIST SP 800-63B-4 section 3.1.1.
 """
@@ -32,9 +32,9 @@ SALT_BYTES = 16
 HASH_BYTES = 32
 
 CURRENT_HASHES_BEGIN = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"
-"""What every hash begins with that was made with the parameters above."""
+"""The prefix of every hash with the parameters above."""
 
-# What an imported hash may ask for: about a second of one core, and 256 MiB.
+# Bounds for imported hashes: about a second of one core, and 256 MiB.
 MAX_MEMORY_KIB = 262_144
 MAX_PASSES = 10
 MAX_LANES = 16
@@ -68,7 +68,7 @@ _NO_MATCH = PasswordMatch(matches=False, needs_rehash=False)
 
 def normalise(password: str) -> str:
     """
-    Bring *password* into the form that is counted and hashed: NFKC.
+    Normalize *password* to the form that is counted and hashed: NFKC.
 
     A text of more than `MAX_TYPED_LENGTH` is given back as it is. It is over `MAX_LENGTH` in any form, and
     normalising takes time that grows with the square of its combining marks.
@@ -84,7 +84,7 @@ def hash_password(password: str) -> str:
     """
     Hash *password* with Argon2id and a new salt, in the PHC string format.
 
-    Nothing is cut off. `MIN_LENGTH` and `MAX_LENGTH` are the caller's to check.
+    Nothing is truncated. The caller checks `MIN_LENGTH` and `MAX_LENGTH`.
 
     Raises:
         ValueError: *password* is longer than `MAX_TYPED_LENGTH` or holds lone surrogates.
@@ -109,9 +109,9 @@ def verify_password(stored: str, password: str) -> PasswordMatch:
     """
     Return whether *password* is the one behind *stored*, and whether it should be hashed again.
 
-    Understands Argon2 with any parameters inside the bounds, and the formats of `imported_hashes`. What it
-    does not understand matches nothing, after the time of one hash, so that such an account does not stand
-    out. A hash with dearer parameters than ours is rehashed too: all users shall take the same time.
+    Supports Argon2 with any parameters inside the bounds, and the formats of `imported_hashes`. Any other format
+    matches nothing, after the time of one hash, so that such an account does not stand out. A hash with more expensive
+    parameters than ours is rehashed too, so that all users take the same time.
 
     Args:
         stored: A hash from the database, ours or imported.
@@ -130,7 +130,7 @@ def verify_password(stored: str, password: str) -> PasswordMatch:
 
 def decoy_of(stored: str) -> str | None:
     """
-    Return a hash with the format and the costs of *stored* that nobody's password matches.
+    Return a hash with the format and the costs of *stored* that no password matches.
 
     None for a hash with our own parameters, and for one that cannot be verified.
     """

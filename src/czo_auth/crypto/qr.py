@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from segno import QRCode
 
 MARGIN = 4
-"""The quiet zone that ISO/IEC 18004 demands; unit: modules."""
+"""The quiet zone that ISO/IEC 18004 requires; unit: modules."""
 
 
 def svg_data_uri(text: str) -> str:

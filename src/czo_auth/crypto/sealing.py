@@ -1,7 +1,7 @@
 """
 Sealing secrets for the database: AES-256-GCM under a ring of keys.
 
-The first key of the ring seals, every key opens, so that a key can be changed while the server runs. Each
+The first key of the ring seals, and every key opens, so that keys can be rotated while the server runs. Each
 purpose has its own sub-key, and an envelope opens only in the place that it was sealed for.
 
 Source: NIST SP 800-38D (GCM), RFC 5869 (HKDF).
@@ -32,14 +32,14 @@ _ENVELOPE = re.compile(r"v1\.([A-Za-z0-9_-]{1,16})\.([A-Za-z0-9_-]{16})\.([A-Za-
 
 
 class KeyRingError(ValueError):
-    """The text is no key ring. The message says which entry and why, and repeats nothing of it."""
+    """The text is not a key ring. The message says which entry and why, without repeating any of it."""
 
 
 class OpenError(Exception):
     """
     The envelope does not open: damaged, forged, moved from another place, or sealed with another key.
 
-    A caller must fail closed. It never means that there was nothing inside.
+    Callers must fail closed. It never means that the envelope was empty.
     """
 
 
@@ -49,7 +49,7 @@ class UnknownKeyId(OpenError):
 
 class KeyRing:
     """
-    The keys of `AUTH_ENCRYPTION_KEY`, and what is done with them.
+    The keys of `AUTH_ENCRYPTION_KEY`, and the operations on them.
 
     Attributes:
         primary: Id of the key that seals.
@@ -79,8 +79,8 @@ class KeyRing:
         """
         Read `kid2:base64,kid1:base64`, the primary first; a single key may leave out its id and is `k1`.
 
-        Standard and URL-safe base64 are read, padded or not, but only canonical spellings: a key that was
-        cut or mistyped must not pass as another key.
+        Standard and URL-safe base64 are accepted, padded or not, but only canonical encodings: a truncated or mistyped
+        key must not pass as another key.
 
         Raises:
             KeyRingError: The text is malformed, an id appears twice, a key does not have exactly 32 bytes,
@@ -139,7 +139,7 @@ class KeyRing:
 
     def reencrypt(self, envelope: str, *, purpose: str, bound_to: Mapping[str, str]) -> str | None:
         """
-        Move *envelope* to the primary key, or give None if it is there already.
+        Re-encrypt *envelope* with the primary key, or return None if it already is.
 
         Raises:
             OpenError: As `open`; nothing is sealed that did not open.
@@ -161,7 +161,7 @@ class KeyRing:
 
     def check_value(self, kid: str) -> str:
         """
-        Derive a value that recognises the key named *kid* and tells nothing about it; 32 hex digits.
+        Derive a value that identifies the key named *kid* and reveals nothing about it; 32 hex digits.
 
         Stored in the database, it shows at the start that the right key was configured.
 
@@ -206,7 +206,7 @@ def kid_of(envelope: str) -> str:
 
 def new_key_text(kid: str = DEFAULT_KEY_ID) -> str:
     """
-    Make a ring of one new key, in the form that `KeyRing.parse` reads: `k1:<base64>`.
+    Generate a ring of one new key, in the format of `KeyRing.parse`: `k1:<base64>`.
 
     Raises:
         KeyRingError: *kid* is not an id.

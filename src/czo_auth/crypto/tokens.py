@@ -1,8 +1,8 @@
 """
 Opaque tokens: a prefix that names the kind, and 32 random bytes.
 
-Every credential that is not a JWT has this one form, so that dispatch on the full format is exact and a
-wrong text is refused before anything is hashed or looked up.
+Every credential that is not a JWT has this format, so that dispatch on the full format is exact and a malformed text is
+refused before anything is hashed or looked up.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ DEFAULT_API_KEY = "czo_"
 
 SECRET_BYTES = 32
 SHOWN_CHARACTERS = 8
-"""What people may see of a token: its prefix and a little more, for recognising it."""
+"""How much of a token may be shown: its prefix and a little more, to recognize it."""
 
 MAX_JOINED: Final = 8
 """Tokens that one cookie holds."""
@@ -41,15 +41,15 @@ RESERVED_PREFIXES = frozenset(
 
 def random_bytes(n: int) -> bytes:
     """
-    Draw *n* unpredictable bytes from the operating system.
+    Return *n* unpredictable bytes from the operating system.
 
-    The one place that randomness comes from, so that a search for it ends here.
+    The only source of randomness in the code.
     """
     return secrets.token_bytes(n)
 
 
 def new_token(prefix: str) -> str:
-    """Make a token: *prefix*, then 32 random bytes as 43 base64url characters, unpadded."""
+    """Generate a token: *prefix*, then 32 random bytes as 43 base64url characters, unpadded."""
     return prefix + base64url.encode(random_bytes(SECRET_BYTES))
 
 
@@ -57,18 +57,17 @@ def is_well_formed(token: str, prefix: str) -> bool:
     """
     Return whether *token* has exactly the form that `new_token` gives for *prefix*.
 
-    The last character carries four unused bits. Only the spelling with zeros there is accepted, so that one
-    secret has one text, and its digest one value.
+    The last character has four unused bits. They must be zero, so that each secret has exactly one text and one digest.
     """
     return _form(prefix).fullmatch(token) is not None
 
 
 def masked(text: str, *, api_key_prefix: str | tuple[str, ...] = DEFAULT_API_KEY) -> str:
     """
-    Cut every token in *text* down to what may be shown of it.
+    Truncate every token in *text* to what may be shown of it.
 
-    Generous: what begins like a token and goes on for half of one is cut too, so that a token that was copied badly
-    does not stay readable.
+    It also truncates anything that begins like a token and continues for half of one, so that a badly copied token does
+    not stay readable.
     """
     return _likeness(api_key_prefix).sub(lambda found: f"{found[0][:SHOWN_CHARACTERS]}…", text)
 
@@ -106,7 +105,7 @@ def digest_bytes(data: bytes) -> str:
 
 
 def split_tokens(text: str, prefix: str) -> list[str]:
-    """Return the tokens of a cookie that holds several with dots between them; what is none is left out."""
+    """Return the tokens of a cookie that holds several, joined by dots; anything else is skipped."""
     parts = text.split(".", MAX_JOINED)[:MAX_JOINED]
     return [part for part in parts if is_well_formed(part, prefix)]
 

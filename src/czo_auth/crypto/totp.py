@@ -1,8 +1,8 @@
 """
 Time-based one-time passwords.
 
-Written on `hmac.digest`, because the caller must learn which step matched in order to spend it, which no
-library tells, and because three candidates cost 10 microseconds this way.
+Implemented on `hmac.digest`, because the caller must know which step matched in order to spend it, which no library
+returns, and because three candidates take 10 microseconds this way.
 
 Source: RFC 4226, RFC 6238.
 """
@@ -26,9 +26,9 @@ DIGITS = 6
 SECRET_BYTES = 20
 """160 bits, as RFC 4226 section 4 (R6) recommends."""
 MIN_SECRET_BYTES = 16
-"""128 bits, which RFC 4226 section 4 (R6) demands; shorter ones are taken from other systems for a while only."""
+"""128 bits, which RFC 4226 section 4 (R6) requires; shorter ones from other systems are accepted temporarily."""
 MIN_IMPORTED_SECRET_BYTES = 10
-"""80 bits, which the authenticators of the first years had."""
+"""80 bits, which early authenticators used."""
 
 _CODE = re.compile(r"[0-9]{6}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ _PERIOD = timedelta(seconds=PERIOD)
 
 
 def new_secret() -> bytes:
-    """Draw a shared secret: 20 random bytes."""
+    """Generate a shared secret: 20 random bytes."""
     return tokens.random_bytes(SECRET_BYTES)
 
 
@@ -86,7 +86,7 @@ def matching_step(
     secret: bytes, code: str, *, now: datetime, drift: int, after: Step | None = None
 ) -> Step | None:
     """
-    Find the earliest step within *drift* of *now*, later than *after*, for which *code* is right.
+    Find the earliest step within *drift* of *now*, later than *after*, that *code* matches.
 
     The step is returned rather than a bool, because the caller must spend it. Every candidate is compared,
     in constant time and without an early exit, so that the time tells nothing about the device's clock.
@@ -122,13 +122,13 @@ def normalise(code: str) -> str:
 
 
 def encode_secret(secret: bytes) -> str:
-    """Spell *secret* for a person to type: base32 (RFC 4648), upper case, unpadded."""
+    """Encode *secret* for a person to type: base32 (RFC 4648), upper case, unpadded."""
     return base64.b32encode(secret).decode("ascii").rstrip("=")
 
 
 def decode_secret(text: str) -> bytes:
     """
-    Read what `encode_secret` spelled.
+    Decode the result of `encode_secret`.
 
     Raises:
         ValueError: *text* is not base32.
@@ -138,7 +138,7 @@ def decode_secret(text: str) -> bytes:
 
 def otpauth_uri(secret: bytes, *, account: str, issuer: str) -> str:
     """
-    Write the URI that an authenticator reads from a QR code.
+    Return the URI that an authenticator reads from a QR code.
 
     A colon parts issuer and account in the label, and authenticators split at the first one after decoding;
     so a colon inside either is replaced by a space. Spaces are %20, since most authenticators show a plus.

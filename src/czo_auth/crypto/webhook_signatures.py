@@ -19,12 +19,12 @@ SECRET_BYTES: Final = 32
 
 
 def new_secret() -> bytes:
-    """Draw a new signing key."""
+    """Generate a new signing key."""
     return tokens.random_bytes(SECRET_BYTES)
 
 
 def secret_text(secret: bytes) -> str:
-    """Return *secret* in the form that receivers are given: ``whsec_`` and base64."""
+    """Return *secret* in the form that receivers get: ``whsec_`` and base64."""
     return PREFIX + base64.b64encode(secret).decode("ascii")
 
 

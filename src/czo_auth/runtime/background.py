@@ -1,4 +1,4 @@
-"""Work that nobody waits for: one-off tasks, mails, and what is done every few seconds."""
+"""Background work: one-off tasks, mails, and periodic jobs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class BackgroundTasks:
     Implements `czo_auth.core.flows.services.Background` on the event loop.
 
     Args:
-        mail: Sends what is posted.
-        writer: Writes it first.
-        keep: Keeps what no server takes now.
-        last_wait: How long the end waits for what was begun, and as long again for mails.
+        mail: Sends the mails.
+        writer: Renders them first.
+        keep: Stores mails that no server accepts now.
+        last_wait: How long a shutdown waits for running tasks, and as long again for mails.
     """
 
     def __init__(
@@ -48,20 +48,20 @@ class BackgroundTasks:
         task.add_done_callback(self._tasks.discard)
 
     def post(self, draft: MailDraft) -> None:
-        """Write a mail and queue it, unless its kind is switched off."""
+        """Render a mail and queue it, unless its kind is turned off."""
         if self._writer.sends(draft.kind):
             self.spawn(self._send(draft))
 
     async def _send(self, draft: MailDraft) -> None:
-        # In a thread: how long an answer takes must not tell that a mail is written (S24).
+        # In a thread: response times must not reveal that a mail is rendered (S24).
         await self._outgoing.send(await asyncio.to_thread(self._writer.write, draft))
 
     def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
-        """Do *work* again and again until the end; a failure is logged, and the next turn comes all the same."""
+        """Repeat *work* until the end; a failure is logged, and the next run happens nevertheless."""
         self._repeating.add(asyncio.create_task(_repeat(work, every)))
 
     async def finish(self) -> None:
-        """Stop repeating, finish what was begun as far as there is time, and send what waits."""
+        """Stop repeating, finish running tasks if there is time, and send queued mails."""
         for task in self._repeating:
             task.cancel()
         await asyncio.gather(*self._repeating, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Counters of a moving window, in this process or shared through Redis."""
+"""Counters with a moving window, in this process or shared through Redis."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _PING_SECONDS: Final = 3.0
 _TIMEOUT_SECONDS: Final = 0.5
 """How long a request waits for the shared counters."""
 _REST_SECONDS: Final = 5.0
-"""How long nobody asks for the shared counters after they did not answer."""
+"""How long the shared counters are not used after they did not respond."""
 
 
 class Counters:
     """
-    Counts what happens in a moving window.
+    Counts in a moving window.
 
-    Shared counters that do not answer hold no request up: each process counts for itself until they do.
+    Unresponsive shared counters do not block requests: each process counts on its own until they respond.
 
     Args:
         url: ``redis://…`` to share the counters between processes; None keeps them in this one.

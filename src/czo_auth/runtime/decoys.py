@@ -1,9 +1,8 @@
 """
-The same work for every address at sign-in, also while users have password hashes of another system (S24).
+The same work for every address at sign-in, even while some users have password hashes of another system (S24).
 
-A foreign hash takes another time than ours. So each sign-in verifies one hash of each kind that this deployment holds:
-the user's own, and for the others hashes that nobody's password matches. A deployment without foreign hashes does no
-more than one.
+A foreign hash takes a different time than ours. So each sign-in verifies one hash of each kind that this deployment
+has: the user's own, and dummy hashes for the other kinds. A deployment without foreign hashes verifies only one.
 """
 
 from __future__ import annotations

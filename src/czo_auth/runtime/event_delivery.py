@@ -70,7 +70,7 @@ class EventDelivery:
 
     def _webhook_dispatcher(self, owner: str) -> WebhookDispatcher:
         def sender() -> WebhookSender:
-            # Read late: most deployments begin without an endpoint.
+            # Imported late: most deployments start without an endpoint.
             from czo_auth.delivery.webhooks import HttpWebhookSender
 
             sender = HttpWebhookSender(time_limit=self._services.policies.webhooks.time_limit)

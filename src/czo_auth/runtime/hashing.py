@@ -1,4 +1,4 @@
-"""The bounded pools that hash: passwords in front, backup codes behind (S5, S25)."""
+"""The bounded pools for hashing: passwords first, backup codes after (S5, S25)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class HashingPool:
     Hashes in threads; Argon2 and bcrypt release the interpreter's lock.
 
     Args:
-        threads: At most so many hashes run at once; by default one a core.
-        queue: So many may wait; the next is refused, so that a flood costs latency and not the service.
+        threads: How many hashes run at once; by default one per core.
+        queue: How many may wait; the next is refused, so that a flood costs latency but not availability.
     """
 
     def __init__(self, *, threads: int | None, queue: int) -> None:
@@ -79,7 +79,7 @@ class HashingPool:
                 work = self._behind.submit(codes.hash_code, left[0])
                 hashing = asyncio.wrap_future(work)
                 await asyncio.wait((hashing, waiting), return_when=asyncio.FIRST_COMPLETED)
-                # It may stand in the queue behind the codes of many others.
+                # It may be queued behind the codes of many others.
                 if awaited.is_set() and work.cancel():
                     return
                 code = left.pop(0)

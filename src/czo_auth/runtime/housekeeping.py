@@ -1,4 +1,4 @@
-"""Housekeeping: uses and lives of keys, signing keys and resets that are due, rows that nobody can use any more."""
+"""Housekeeping: uses and expiry of keys, signing keys, due resets, and deleting obsolete rows."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ RETENTION_EVERY: Final = timedelta(minutes=10)
 KEY_EXPIRY_EVERY: Final = timedelta(minutes=10)
 KEEP_EXPIRED: Final = timedelta(days=1)
 KEEP_ENDED_KEYS: Final = timedelta(days=30)
-"""After it a key that expired is deleted; until then its owner sees when it ended."""
+"""How long an expired key is kept, so that its owner sees when it expired."""
 
 KEEP_CEREMONIES: Final = timedelta(hours=1)
 """Longer than a clock may be set back: the mark of an answered ceremony outlives the ceremony."""
 KEEP_EVENTS: Final = timedelta(days=30)
 KEEP_WAITING_EVENTS: Final = timedelta(days=90)
-"""Events that a sink has not had yet are kept no longer either: it is gone."""
+"""How long events are kept for a sink that has not received them: then it counts as gone."""
 
 KEEP_DEAD_LETTERS = timedelta(days=90)
 

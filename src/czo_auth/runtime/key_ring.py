@@ -28,7 +28,7 @@ def read_key_ring(settings: Settings) -> KeyRing:
 
 def check_key_ring(tx: Transaction, key_ring: KeyRing) -> None:
     """
-    Hold *key_ring* against what the database remembers of its keys, and remember new ones.
+    Compare *key_ring* with the check values in the database, and store those of new keys.
 
     Raises:
         StartRefused: A key is not the one of that name, or one that still seals rows is missing.

@@ -1,4 +1,6 @@
-"""How mails are written, where their links lead, and how they leave: SMTP, the log in development, or not at all."""
+"""
+How mails are rendered, where their links lead, and how they are sent: SMTP, the log in development, or not at all.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from czo_auth.translations import Catalogues
 
 def mail_of(settings: Settings, *, now: Callable[[], datetime]) -> Mail:
     """
-    Choose how mails leave.
+    Choose how mails are sent.
 
     Raises:
         StartRefused: The address of the mail server makes no sense.
@@ -55,7 +57,7 @@ def _smtp(address: str, *, sender: str, now: Callable[[], datetime]) -> Mail:
 
 def mail_writer_of(settings: Settings, catalogues: Catalogues) -> MailWriter:
     """
-    Make what writes mails.
+    Create the mail writer.
 
     Raises:
         StartRefused: The deployment's own template is broken.
@@ -79,7 +81,7 @@ def sample_message(
 
 
 def links_of(settings: Settings) -> Links:
-    """Point mails at the account pages, or where there are none at what a front end is expected to have."""
+    """Link mails to the account pages or, without them, to the expected paths of a front end."""
     if not settings.pages_enabled:
         return Links(base_url=settings.public_url, verify_email=f"{settings.base_path}/verify-email")
     pages = settings.pages_path

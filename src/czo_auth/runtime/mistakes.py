@@ -1,7 +1,7 @@
 """
-What a host gives to a deployment, and what its settings ask for, looked at when it is given.
+Early checks of what a host passes to a deployment, and of what its settings need.
 
-A mistake in it would show with the first mail or event, in production.
+Otherwise a mistake would only show with the first mail or event, in production.
 """
 
 from __future__ import annotations

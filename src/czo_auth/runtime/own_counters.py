@@ -1,4 +1,7 @@
-"""Counters of a moving window in this process: one step a hit, and bounded memory, however many clients there are."""
+"""
+Counters with a moving window in this process: constant time per hit and bounded memory, regardless of the number of
+clients.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 MAX_COUNTERS: Final = 50_000
-"""About 20 MB. Beyond, the counter goes that began no window for the longest time."""
+"""About 20 MB. Beyond that, the least recently started counter is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """
-    So many in any window.
+    A number of hits in any window.
 
     Attributes:
         amount: What passes.

@@ -29,10 +29,10 @@ _PER_ACCOUNT: Final[dict[LimitedAction, Limit]] = {
 
 
 class NoRateLimits:
-    """The coarse limits are switched off."""
+    """The coarse limits are turned off."""
 
     async def hit(self, effort: LimitedAction, *, ip: str | None, account: str | None) -> None:
-        """Let everything pass."""
+        """Allow everything."""
 
 
 class CoarseLimits:
@@ -63,7 +63,7 @@ class KeyLimits:
     """
     Implements `czo_auth.core.throttle.KeyRateLimits` with a moving window.
 
-    It is nobody's protection but the key's owner's, so it holds where the coarse limits are switched off too.
+    It protects only the key's owner, so it applies even if the coarse limits are turned off.
 
     Args:
         url: ``redis://…`` to share the counters between processes; None keeps them in this one, where each process
@@ -78,7 +78,7 @@ class KeyLimits:
 
     async def hit(self, key_id: str, limit: RateLimit) -> Remaining:
         """Count one use; see ``core.throttle.KeyRateLimits``."""
-        # Made when the first key needs it: most deployments have none that does.
+        # Created when the first key needs it: in most deployments none does.
         counters = self._counters = self._counters or Counters(self._url, now=self._now)
         item = Limit(limit.requests, limit.window_seconds, "second")
         passes = await counters.hit(item, "api_key", key_id)

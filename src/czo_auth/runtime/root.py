@@ -1,7 +1,7 @@
 """
-The composition root: one deployment's settings, storage, key ring, clock and flows, assembled once.
+The composition root: assembles one deployment's settings, storage, key ring, clock and flows.
 
-Everything below is handed what it needs; only this module reads the clock.
+Everything below is passed what it needs; only this package reads the clock.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _LOG = logging.getLogger("czo_auth")
 HASHES_EVERY = timedelta(hours=1)
 HASHES_SAMPLED = 200
 PAUSE_SECONDS = 1.0
-"""After a start that failed without the database."""
+"""The pause after a start that failed because of the database."""
 
 
 def _storage_of(settings: Settings) -> Storage:
@@ -83,7 +83,7 @@ def _storage_of(settings: Settings) -> Storage:
 
 
 def _refuse_unreachable(settings: Settings) -> None:
-    """Refuse a deployment in production that does not know its own address: cookies, links and tokens depend on it."""
+    """Refuse a production deployment without a base URL: cookies, links and tokens depend on it."""
     if settings.is_production and settings.base_url is None:
         raise StartRefused(
             "CZO_AUTH_BASE_URL is missing: production needs the address that clients use, like https://auth.example.com."
@@ -96,14 +96,14 @@ class Runtime(Flows):
 
     Args:
         settings: By default from the environment.
-        clock: Gives aware UTC times; for tests. ``czo_auth.testing`` brings one that can be moved.
-        sinks: Further places that events go to.
+        clock: Returns aware UTC times; for tests. ``czo_auth.testing`` has one that can be moved.
+        sinks: Additional destinations for events.
         mail: Sends mails; by default what the settings say.
-        chosen: Settings by their names, instead of *settings*.
+        chosen: Settings by name, instead of *settings*.
 
     Raises:
         StartRefused: The settings do not make a deployment.
-        TypeError: *mail* or a sink has not the method that it is used by, or no setting has the name of an argument.
+        TypeError: *mail* or a sink lacks a required method, or an argument is not the name of a setting.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class Runtime(Flows):
         background: Background,
     ) -> Iterator[None]:
         """
-        Be another deployment inside the block, for ``czo_auth.testing`` and nothing else.
+        Become another deployment inside the block; only for ``czo_auth.testing``.
 
         Applications and middleware that hold this object serve the other one in the meantime; subscribers stay. Nothing
         works in the background: events are not delivered, nothing is tidied. Everything that is set meanwhile goes
@@ -190,7 +190,7 @@ class Runtime(Flows):
 
         Args:
             settings: Of the other deployment, on another database; how it is reached stays as it was.
-            insecure_hashing: May be as weak as tests like.
+            insecure_hashing: May be arbitrarily weak.
 
         Raises:
             StartRefused: One of the two is in production, or both have one database.
@@ -231,7 +231,7 @@ class Runtime(Flows):
     async def _start_unless_started(self) -> None:
         if self.is_started:
             return
-        # A request that waited for a failed start does not wait for the next one too.
+        # A request that waited for a failed start does not wait for the next one as well.
         clock = asyncio.get_running_loop().time
         if clock() < self._try_again_at:
             raise StorageUnavailable
@@ -282,7 +282,7 @@ class Runtime(Flows):
             raise StartRefused("The tables are not up to date: run `czo-auth migrate`.")
 
     def _make_data_folder(self) -> None:
-        # A host that brings its encryption key along begins with nothing but its settings.
+        # A host that provides its encryption key starts with nothing but its settings.
         try:
             make_data_folder(self.settings.data_dir)
         except OSError as error:
@@ -307,8 +307,8 @@ class Runtime(Flows):
         contextvars.Context().run(self._begin_housekeeping)
 
     def _begin_housekeeping(self) -> None:
-        """Start what is repeated."""
-        # At once too: a process that was killed may have left a deleted user half erased.
+        """Start the periodic jobs."""
+        # Once right away: a killed process may have left a deleted user half erased.
         self._background.spawn(self._housekeeping.keep_retention())
         self._background.spawn(self._housekeeping.forget_key_addresses())
         self._background.repeat(self._learn_hashes, every=HASHES_EVERY)
@@ -327,7 +327,7 @@ class Runtime(Flows):
         return await self.delayed_mails.keep(message, now=self.now())
 
     async def send_delayed_mails(self) -> None:
-        """Offer the mails that are kept, and due, to the mail server again."""
+        """Try again to send the stored mails that are due."""
         await self.delayed_mails.send_due(self._mail, now=self.now())
 
     async def _remind_of_factors(self) -> None:
@@ -337,7 +337,7 @@ class Runtime(Flows):
         await self.remind_renewals.remind(now=self.now())
 
     async def _learn_hashes(self) -> None:
-        """Look which kinds of password hashes users have, so that a sign-in takes the same time for all (S24)."""
+        """Find out which kinds of password hashes users have, so that sign-in takes the same time for all (S24)."""
         current = passwords.CURRENT_HASHES_BEGIN
         found = await self.services.transactions.read(
             lambda tx: tx.users.sample_foreign_hashes(current, limit=HASHES_SAMPLED)
@@ -346,7 +346,7 @@ class Runtime(Flows):
             self._hashing.learn(stored)
 
     async def readiness(self) -> dict[str, bool]:
-        """Ask whether the database answers, its tables are up to date, and the encryption key is still its key."""
+        """Check that the database responds, its tables are up to date, and the encryption key is still its key."""
         from czo_auth.storage import migrate
 
         checks = {"database": False, "migrations": False, "encryptionKey": False}
@@ -366,7 +366,7 @@ class Runtime(Flows):
         return checks
 
     async def stop(self) -> None:
-        """Finish what was begun, flush, and close; harmless when not started."""
+        """Finish running work, flush, and close; does nothing if not started."""
         if self._delivery is not None:
             await self._delivery.stop()
         await self._background.finish()

@@ -1,4 +1,4 @@
-"""Ports as they are, measured: transactions, hashing, sinks and the sender of webhooks."""
+"""Measured wrappers of ports: transactions, hashing, sinks and the sender of webhooks."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class TracedHashing(Hashing):
 
 
 class TracedSink:
-    """A sink whose deliveries are measured; whatever else it has is asked of it itself."""
+    """A sink whose deliveries are measured; everything else is delegated to it."""
 
     def __init__(self, inner: Sink, telemetry: Telemetry) -> None:
         self._inner = inner

@@ -1,8 +1,8 @@
 """
-Where everything is kept: the only SQL of the product.
+Storage: the only SQL in the code.
 
-``open_storage(url)`` gives one object for either database. It is cheap: what a database needs is imported when its
-address is seen, and connections are opened by ``start`` or the first use.
+``open_storage(url)`` returns one object for either database. It is cheap: drivers are imported once their database is
+chosen, and connections are opened by ``start`` or the first use.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ class Storage(Protocol):
 
     async def check_address(self) -> None:
         """
-        Refuse an address that looks right until several transactions run: that of a pooler in transaction mode.
+        Refuse the address of a pooler in transaction mode, which only fails once several transactions run.
 
         Raises:
-            DatabaseMisconfigured: It leads there.
+            DatabaseMisconfigured: It is such a pooler.
             StorageUnavailable: The database does not answer.
         """
 
     async def start(self) -> None:
         """
-        Open connections, so that a wrong address is found now; creates an empty SQLite file (mode 0600).
+        Open connections, so that a wrong address is detected now; creates an empty SQLite file (mode 0600).
 
-        Not needed for correctness: what is not open is opened when first used. A database that can be read but not
-        written starts, with a warning.
+        Not needed for correctness: connections are also opened when first used. A read-only database starts, with a
+        warning.
 
         Raises:
             StorageUnavailable: The database does not answer.
@@ -66,7 +66,7 @@ class Storage(Protocol):
 
     async def facts(self, *, now: Callable[[], datetime]) -> DatabaseFacts:
         """
-        Let the database say what it is and how it is set; needs no tables, and changes nothing.
+        Ask the database for its version and settings; needs no tables, and changes nothing.
 
         Args:
             now: This machine's clock.
@@ -101,8 +101,8 @@ def open_storage(
             socket as ``?host=/folder``).
         table_prefix: Every table's name begins with it.
         pool_size, lookup_pool_size: PostgreSQL connections for steps and for lookups; per process and event loop.
-        cache_bound: On PostgreSQL, how late a remembered credential may learn of its revocation; None remembers none.
-            On SQLite the memory is exact and always on.
+        cache_bound: On PostgreSQL, how long a revocation may go unnoticed by a cached credential; None turns the cache
+            off. On SQLite the cache is exact and always on.
         direct_url: Where PostgreSQL itself is, if *url* leads to a pooler in transaction mode.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What time does to API keys, in SQL: notices before the end, the end for disuse, the longest life."""
+"""Expiry of API keys, in SQL: notices, unused keys, the maximum lifetime."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class SqlApiKeyExpiry(Store):
         )
 
     def _changed(self, condition: ColumnElement[bool], change: Update) -> Sequence[ApiKey]:
-        """Change some of the rows that meet *condition*, which is asked again under each row's lock."""
+        """Change some of the rows that meet *condition*, which is checked again under each row's lock."""
         keys = self._tables.api_keys
         batch = select(keys.c.id).where(condition).order_by(keys.c.id).limit(PRUNED_AT_ONCE)
         statement = change.where(keys.c.id.in_(batch), condition).returning(*columns(keys, ApiKey))

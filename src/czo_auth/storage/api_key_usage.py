@@ -1,4 +1,4 @@
-"""Uses of API keys by day, and what was taken of their quotas, in SQL."""
+"""Uses of API keys by day, and of their quotas, in SQL."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class SqlKeyUses(Store, KeyUses):
     """Implements `czo_auth.core.api_keys.usage_store.KeyUses`."""
 
     def add(self, gathered: GatheredUses, *, keeps_addresses: bool) -> None:
-        # In one order everywhere, so that two processes that flush the same keys queue instead of deadlocking. Each
-        # key's row is held from here on: none is deleted before its days are added.
+        # Always in the same order, so that two processes that flush the same keys queue instead of deadlocking. Each
+        # key's row is locked from here on, so none is deleted before its days are added.
         key_ids = sorted(filter(is_id, gathered.keys()))
         if not key_ids:
             return
@@ -47,7 +47,7 @@ class SqlKeyUses(Store, KeyUses):
         keys = self._tables.api_keys
         seen_at, latest = bindparam("seen_at", type_=Instant), bindparam("latest", type_=Instant)
         network = bindparam("network", type_=Text)
-        # Each process knows only its own uses: what another one wrote less than a minute before stays.
+        # Each process knows only its own uses: what another one wrote less than a minute ago stays.
         is_newer = and_(
             seen_at.is_not(None), or_(keys.c.last_used_at.is_(None), keys.c.last_used_at <= latest)
         )

@@ -1,4 +1,4 @@
-"""API keys, in SQL; the read for a request stands in `lookup_sql`, what time does to them in `api_key_expiry`."""
+"""API keys, in SQL; the read for a request is in `lookup_sql`, expiry is in `api_key_expiry`."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
         if wanted.owner is not None:
             conditions.append(self._is_owned_by(wanted.owner))
         if wanted.created_by is not None:
-            # A process of the version before wrote no maker: then it is the owner.
+            # A process of the previous version wrote no creator: then it is the owner.
             conditions.append(func.coalesce(keys.c.created_by, keys.c.user_id) == wanted.created_by)
         if wanted.unused_since is not None:
             used = keys.c.last_used_at
@@ -342,7 +342,7 @@ class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
             return true()
         start = text[:SHOWN_CHARACTERS]
         return or_(
-            # Keys differ by case, and LIKE would not everywhere.
+            # Keys are case-sensitive, and LIKE is not on every database.
             func.substr(keys.c.prefix, 1, len(start)) == start,
             users.c.email.icontains(text, autoescape=True),
             users.c.name.icontains(text, autoescape=True),

@@ -40,15 +40,15 @@ from czo_auth.storage.store import Store
 from czo_auth.storage.tables import Tables
 
 ALARMS = frozenset({TWO_FACTOR_LOCKED, REFRESH_REUSE_DETECTED, PASSKEY_COUNTER_REGRESSED})
-"""Events that are about a failure, and so are delivered whatever the outcome says."""
+"""Events about failures, which are delivered regardless of their outcome."""
 
 
 class SqlAuditLog(Store, AuditLog):
     """
-    The audit log of one transaction; what is an event goes into the outbox too.
+    The audit log of one transaction; events go into the outbox too.
 
-    What is recorded waits in memory until `flush`, the last act before the commit: numbers grow in the order of the
-    commits only while one transaction at a time gives them out, and that time should be short.
+    Records wait in memory until `flush`, the last operation before the commit. Sequence numbers grow in commit order
+    only if one transaction at a time assigns them, so that time should be short.
     """
 
     def __init__(self, connection: Connection, tables: Tables) -> None:
@@ -56,14 +56,14 @@ class SqlAuditLog(Store, AuditLog):
         self._entries: list[Entry] = []
 
     def record(self, audit_event: AuditEvent, *, context: Context) -> None:
-        """Keep *fact* for `flush`."""
-        # As it will be read back: what cannot be JSON fails here, and a later change of the mapping changes nothing.
+        """Buffer *fact* for `flush`."""
+        # As it will be read back: non-JSON values fail here, and later changes of the mapping have no effect.
         details = json.loads(json.dumps(dict(audit_event.details), allow_nan=False))
         kept = replace(audit_event, details=details)
         self._entries.append(Entry(id=new_id(context.now), at=context.now, audit_event=kept, context=context))
 
     def flush(self) -> None:
-        """Write what was recorded; who holds the transaction commits right after."""
+        """Write the buffered records; the owner of the transaction commits right after."""
         if not self._entries:
             return
         entries, self._entries = self._entries, []

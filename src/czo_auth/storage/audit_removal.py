@@ -1,4 +1,4 @@
-"""Taking personal parts, and whole old records, out of the audit log and the outbox, in SQL (S43)."""
+"""Removing personal parts and old records from the audit log and the outbox, in SQL (S43)."""
 
 from __future__ import annotations
 

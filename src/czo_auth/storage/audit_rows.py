@@ -17,7 +17,7 @@ from czo_auth.core.events.types import AuditEvent, AuditRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What was recorded and waits for its place in the chain."""
+    """A buffered record that has no position in the chain yet."""
 
     id: str
     at: datetime

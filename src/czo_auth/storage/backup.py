@@ -1,7 +1,7 @@
 """
-Copies of a database in one file, and back: SQLite's online backup, PostgreSQL's own tools.
+Backup of a database to one file, and restore: SQLite's online backup, PostgreSQL's own tools.
 
-A file that ends with ``.partial`` is not finished. No copy holds an encryption key: the database has none.
+A file that ends with ``.partial`` is not finished. A backup contains no encryption key, because the database has none.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class BackupRefused(Exception):
 @contextmanager
 def finished_file(path: Path) -> Iterator[Path]:
     """
-    Give the name of a new file, readable by its owner only, that is called *path* once the block ends well.
+    Yield the name of a new file, readable by its owner only, which is renamed to *path* if the block succeeds.
 
     Raises:
         BackupRefused: *path* exists already, or its folder cannot be written.
@@ -39,7 +39,7 @@ def finished_file(path: Path) -> Iterator[Path]:
         raise BackupRefused(f"{draft} cannot be written: {error.strerror}") from None
     try:
         yield draft
-        # Whatever wrote it may have made it again.
+        # The program that wrote it may have created it again.
         os.chmod(draft, MODE)
         _to_disk(draft)
         # Not rename: two that finish at once must not take each other's place.

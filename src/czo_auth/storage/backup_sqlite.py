@@ -16,7 +16,7 @@ def back_up_sqlite(database: str, target: Path) -> None:
     """
     Copy the file at *database* as it is at one moment, after this was called; blocks.
 
-    One read transaction: writers go on in the meantime, and what they commit later is not in the copy.
+    One read transaction: writers continue, and what they commit later is not in the copy.
 
     Raises:
         BackupRefused: *target* cannot be made, or the copy is broken.
@@ -26,7 +26,7 @@ def back_up_sqlite(database: str, target: Path) -> None:
         try:
             with closing(connect_to_read(database)) as source, closing(sqlite3.connect(draft)) as copy:
                 source.backup(copy)
-                # One file alone: with the write-ahead log it would be three.
+                # A single file: with the write-ahead log it would be three.
                 copy.execute("PRAGMA journal_mode = DELETE")
                 (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.Error as error:

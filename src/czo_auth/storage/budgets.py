@@ -1,4 +1,4 @@
-"""Counts that end by themselves, in SQL."""
+"""Counts that expire, in SQL."""
 
 from __future__ import annotations
 

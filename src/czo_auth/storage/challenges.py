@@ -1,4 +1,4 @@
-"""Attempts, challenges and trusted devices, in SQL: what a sign-in with two factors counts and spends."""
+"""Attempts, challenges and trusted devices, in SQL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class SqlChallenges(Store):
     def reserve_attempt(self, user_id: str, *, now: datetime) -> int | None:
         attempts = self._tables.attempts
         first = self._insert(attempts).values(user_id=user_id, failures=1, locked_until=None, stopped=False)
-        # The condition is part of the upsert: it is judged on the row that is changed, after any wait for it.
+        # The condition is part of the upsert, so it is evaluated on the row that is changed, after waiting for its
+        # lock.
         open_at = or_(attempts.c.locked_until.is_(None), attempts.c.locked_until <= now)
         counted = first.on_conflict_do_update(
             index_elements=["user_id"],

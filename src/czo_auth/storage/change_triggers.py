@@ -1,10 +1,10 @@
 """
-Triggers that notice when a right may have been taken away, so that no code path can forget to say so.
+Triggers that detect when a right may have been removed, so that no code path can forget it.
 
-A remembered credential is believed for as long as the change token stays the same. What moves the token is written here
-once for both databases: the columns that the lookups of the hot path read. New sessions, keys, audit records and uses
-move nothing. On SQLite the triggers count in a table of one row, which is read when the file's header shows a commit;
-on PostgreSQL they notify a listening connection.
+A cached credential is valid as long as the change token stays the same. What changes the token is defined here once for
+both databases: the columns that the lookups of the hot path read. New sessions, keys, audit records and uses do not
+change it. On SQLite the triggers count in a table of one row, which is read when the file's header shows a commit; on
+PostgreSQL they notify a listening connection.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class WatchedTable:
     """
     Attributes:
         columns: Those that a lookup reads and that an UPDATE may change.
-        inserts: Whether a new row may take something away, or lift a restriction that is remembered.
-        dead_if: A column that is set once the row counts for nothing; deleting such a row changes nothing.
+        inserts: Whether a new row may remove a right, or lift a cached restriction.
+        dead_if: A column that is set once the row no longer matters; deleting such a row changes nothing.
     """
 
     columns: tuple[str, ...] = ()
@@ -73,9 +73,9 @@ WATCHED: Final[dict[str, WatchedTable]] = {
 
 def install_change_triggers(connection: Connection, tables: Tables) -> None:
     """
-    Make the triggers again; part of every migration, since SQLite drops them with a table that is rebuilt.
+    Create the triggers again; part of every migration, because SQLite drops them when a table is rebuilt.
 
-    Tables and columns that a schema on its way does not have yet are left out.
+    Tables and columns that a partially migrated schema does not have yet are skipped.
     """
     inspector = inspect(connection)
     if connection.dialect.name == "sqlite" and not inspector.has_table(tables.change_count_table):
@@ -95,7 +95,7 @@ def install_change_triggers(connection: Connection, tables: Tables) -> None:
 
 
 def has_all_change_triggers(connection: sqlite3.Connection, tables: Tables) -> bool:
-    """Whether every trigger is in the file; without one, nothing read from it may be remembered."""
+    """Whether every trigger is in the file; if one is missing, nothing may be cached."""
     question = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name LIKE ? ESCAPE '\\'"
     pattern = tables.prefix.replace("_", "\\_") + "changed\\_%"
     (found,) = connection.execute(question, (pattern,)).fetchone()

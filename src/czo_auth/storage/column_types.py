@@ -1,4 +1,4 @@
-"""Column types that mean the same on both databases."""
+"""Column types with the same meaning on both databases."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MILLISECOND: Final = timedelta(milliseconds=1)
 
 def to_milliseconds(at: datetime) -> int:
     """
-    Count the whole milliseconds from 1970 to *at*; what is finer is cut off.
+    Return the whole milliseconds from 1970 to *at*, rounded down.
 
     Raises:
-        ValueError: *at* is naive, so nobody knows which moment it means.
+        ValueError: *at* is naive, so its moment is unknown.
     """
     if at.tzinfo is None:
         raise ValueError("a time without a zone cannot be stored")
@@ -46,7 +46,7 @@ class Instant(TypeDecorator[datetime]):
 
 
 class WordList(TypeDecorator[tuple[str, ...]]):
-    """Words in their order, as one text with spaces between: the hot path splits it without a parser."""
+    """Ordered words, as one text separated by spaces: the hot path splits it without a parser."""
 
     impl = Text
     cache_ok = True
@@ -59,7 +59,7 @@ class WordList(TypeDecorator[tuple[str, ...]]):
 
 
 class WordSet(TypeDecorator[frozenset[str]]):
-    """Words without order; sorted in the text, so that equal sets are equal texts."""
+    """Unordered words; sorted in the text, so that equal sets are equal texts."""
 
     impl = Text
     cache_ok = True

@@ -1,4 +1,4 @@
-"""What a database error becomes on its way out: an outage, or a fault of ours."""
+"""Translating database errors: an outage, or a bug of ours."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OUR_ERRORS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 
 class StorageError(Exception):
     """
-    The database refused a statement for what it says: a bug, and never the caller's doing.
+    The database refused the statement itself: a bug, never caused by the caller.
 
     Holds the first line of the database's message, which names the constraint and not the values.
     """
@@ -35,7 +35,7 @@ class StorageError(Exception):
 
 class DatabaseMisconfigured(StorageUnavailable):
     """
-    The database refuses for a reason that waiting does not mend.
+    The database refuses for a reason that does not go away by waiting.
 
     To a client it is an outage like any other; an operator reads *advice*.
 
@@ -70,7 +70,7 @@ def is_outage(error: BaseException) -> bool:
 
 
 def unavailable(refusal: StorageUnavailable, cause: str) -> StorageUnavailable:
-    """Log why, since the caller is told only that something is wrong; an operator's command reads it as a note."""
+    """Log the reason, because the caller only learns that something is wrong; commands show it as a note."""
     log.warning("storage is unavailable: %s", cause)
     refusal.add_note(cause)
     return refusal

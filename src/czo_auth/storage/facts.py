@@ -1,4 +1,4 @@
-"""What a database says about itself, for the checks of a deployment."""
+"""Version and settings of a database, for the checks of a deployment."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class DatabaseFacts:
     """
     Attributes:
         version: As numbers, ``(18, 6)``.
-        round_trip: How long one small question takes.
-        clock_ahead: How far the database's clock is ahead of this machine's; None where they are one clock.
-        writable: Whether a transaction may write at the moment.
+        round_trip: How long a trivial query takes.
+        clock_ahead: How far the database's clock is ahead of this machine's; None if they are the same clock.
+        writable: Whether a transaction may currently write.
         durability: The settings that decide whether a commit survives a power cut, as the database names them.
         encrypted: Whether the connection is encrypted; None where there is none.
     """
@@ -71,7 +71,7 @@ def sqlite_facts(path: str) -> DatabaseFacts:
 
 
 def _try_to_write(path: str) -> str | None:
-    """Begin to write and take it back; returns how carefully commits are written, or None when nothing can be."""
+    """Start a write and roll it back; return the durability of commits, or None if writing is not possible."""
     try:
         with closing(connect_to_write(path, timeout=_TIMEOUT_SECONDS)) as writer:
             writer.execute("BEGIN IMMEDIATE")
@@ -114,7 +114,7 @@ async def postgres_facts(url: str, *, now: Callable[[], datetime]) -> DatabaseFa
         product="PostgreSQL",
         version=(row["version"] // 10_000, row["version"] % 10_000),
         round_trip=round_trip,
-        # Their answer was made about halfway.
+        # The server's time is from about halfway.
         clock_ahead=theirs - (asked_at + round_trip / 2),
         writable=not row["read_only"],
         durability={name: row[name] for name in ("fsync", "full_page_writes", "synchronous_commit")},

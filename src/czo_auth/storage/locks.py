@@ -1,4 +1,4 @@
-"""Locks that have a name instead of a row."""
+"""Locks with a name instead of a row."""
 
 from __future__ import annotations
 

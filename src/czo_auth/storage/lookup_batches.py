@@ -1,4 +1,4 @@
-"""Lookups that wait for a connection, asked together: ten rows cost PostgreSQL little more than one."""
+"""Batching of lookups that wait for a connection: ten rows cost PostgreSQL little more than one."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 MAX_BATCH: Final = 64
-"""Values in one question; more only make the first of them wait."""
+"""Values per query; with more, the first ones only wait longer."""
 
 Ask = Callable[[str, Sequence[str]], Awaitable[Sequence[Any]]]
-"""Gives the rows of a statement for some values; the last column of a row is the value that it was found by."""
+"""Returns the rows of a statement for some values; the last column of a row is the value that it was found by."""
 
 
 class LookupBatches:
     """
-    Asks at once while a connection is free, and gathers what comes meanwhile for the next question.
+    Queries immediately while a connection is free, and otherwise collects lookups for the next query.
 
-    Nobody waits for others to join, and a question never begins before the call it answers. Belongs to one event loop.
+    No lookup waits for others to join, and a query never starts before the calls that it answers. Belongs to one event
+    loop.
 
     Args:
-        ask: Asks the database.
-        at_once: So many questions may be under way for each statement.
+        ask: Queries the database.
+        at_once: How many concurrent queries each statement may have.
     """
 
     def __init__(self, ask: Ask, *, at_once: int) -> None:
@@ -50,7 +51,7 @@ class LookupBatches:
         return await answer
 
     async def _answer(self, sql: str) -> None:
-        """Ask until nobody waits."""
+        """Query until no lookup is waiting."""
         try:
             while waiting := self._waiting.get(sql):
                 batch = [(value, answer) for value, answer in waiting[:MAX_BATCH] if not answer.done()]
@@ -58,7 +59,7 @@ class LookupBatches:
                 if batch:
                     await self._answer_batch(sql, batch)
         finally:
-            # In the same step as the last look: who comes later finds that nobody asks for them.
+            # Without an await since the last check: a later lookup sees that it has to start its own query.
             self._under_way[sql] -= 1
 
     async def _answer_batch(self, sql: str, batch: Sequence[tuple[str, asyncio.Future[Any]]]) -> None:

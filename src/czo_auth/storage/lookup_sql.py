@@ -1,5 +1,5 @@
 """
-The three reads of the hot path, as one SQL text for both databases, and the row that they give.
+The three reads of the hot path, as one SQL text for both databases, and the row that they return.
 
 Written out instead of built, because SQLAlchemy would cost more than the query. Each begins at a unique index and
 joins what is true of the owner now: of a user ban, actor types, second factor and membership, of a service account
@@ -37,7 +37,7 @@ LEFT JOIN {prefix}factors AS f ON f.user_id = c.user_id
 LEFT JOIN {prefix}members AS m ON m.organization_id = c.organization_id AND m.user_id = c.user_id{more}
 WHERE c.{by} = {mark} AND c.revoked_at IS NULL"""
 
-# As text, because drivers differ in what they make of JSON.
+# As text, because drivers decode JSON differently.
 _GRANTS = "u.created_at, CAST(u.actor_type_grants AS TEXT)"
 
 _API_KEY = (

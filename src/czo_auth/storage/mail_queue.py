@@ -15,7 +15,7 @@ class SqlMailQueue(Store, MailQueue):
     """Implements `czo_auth.core.mail_queue.MailQueue`."""
 
     def add(self, mail: QueuedMail, *, most: int) -> bool:
-        # Processes that ask at the same time may go over it by one each; it bounds the table all the same.
+        # Concurrent processes may exceed it by one each; the table is bounded all the same.
         if self._how_many(self._tables.mail_queue) >= most:
             return False
         self._add(self._tables.mail_queue, values(mail))

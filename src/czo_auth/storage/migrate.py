@@ -1,8 +1,8 @@
 """
-Brings the database to the schema of this program: once, however many processes start together (S32).
+Migrates the database to the schema of this program: once, however many processes start at the same time (S32).
 
-Everything happens in one transaction that begins by taking a lock, on both databases: a process that is killed
-leaves the database as it was, and gives the lock back.
+Everything happens in one transaction that starts by taking a lock, on both databases: if a process is killed, the
+database stays as it was and the lock is released.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TIMEOUT_SECONDS: Final = 120.0
 """How long a process waits while another one migrates."""
 
 OLDEST_COLUMN: Final = "oldest_program"
-"""Beside Alembic's column in its version table; Alembic leaves it alone."""
+"""An additional column in Alembic's version table, which Alembic ignores."""
 
 _LOCK_MILLISECONDS: Final = 300
 """Less than PostgreSQL's ``deadlock_timeout``, a second by default."""
@@ -41,12 +41,12 @@ _PAUSE_SECONDS: Final = 0.1
 _MAX_PAUSE_SECONDS: Final = 3.0
 _SCRIPTS: Final = "czo_auth.storage:migrations"
 
-# Alembic keeps what it works on in its modules.
+# Alembic keeps its state in module globals.
 _one_at_a_time = threading.Lock()
 
 
 class NewerSchema(Exception):
-    """The database was migrated by a newer version of this program, which alone knows its tables."""
+    """The database was migrated by a newer version of this program, which this one does not support."""
 
 
 async def upgrade(url: str, table_prefix: str = DEFAULT_PREFIX) -> None:
@@ -87,8 +87,8 @@ async def is_current(url: str, table_prefix: str = DEFAULT_PREFIX) -> bool:
     """
     Return whether this program may run on the tables as they are.
 
-    It may if all its migrations ran and none of a newer program, or if the newer one says that programs of this
-    revision may go on: in a rolling upgrade both run for a while.
+    It may if all of its migrations and none of a newer program ran, or if the newer one allows programs of this
+    revision: in a rolling upgrade both run for a while.
 
     Raises:
         ValueError: The address or the prefix is not usable.
@@ -101,7 +101,7 @@ def _may_run(url: str, version_table: str) -> bool:
     revision = _revision(url, version_table)
     if revision is None or revision <= HEAD:
         return revision == HEAD
-    # Not asked for at every start: a database of an older program has no such column.
+    # Not read at every start: a database of an older program has no such column.
     oldest = _ask(url, f"SELECT {OLDEST_COLUMN} FROM {version_table}")  # noqa: S608 - the prefix was checked
     return oldest is not None and oldest <= HEAD
 
@@ -151,7 +151,7 @@ def _upgrade_sqlite(path: str, tables: Tables) -> None:
 
 def _connect_to_migrate(path: str) -> sqlite3.Connection:
     connection = connect_to_write(path, timeout=TIMEOUT_SECONDS)
-    # Batch mode makes a table again and drops the old one; with foreign keys on, that empties those that refer to it.
+    # Batch mode recreates a table and drops the old one; with foreign keys on, that would empty referring tables.
     connection.execute("PRAGMA foreign_keys = OFF")
     return connection
 
@@ -185,10 +185,10 @@ def _migrate_alone(connection: Connection, tables: Tables) -> None:
 
 def _lock_tables(connection: Connection, tables: Tables) -> None:
     """
-    Take every table at once, before the first change.
+    Lock every table at once, before the first change.
 
-    Servers that serve meanwhile hold some tables and want others. This gives all tables back and tries again before
-    PostgreSQL looks for a deadlock, which would end one of their requests.
+    Running servers hold locks on some tables and need others. This releases all tables and tries again before
+    PostgreSQL checks for a deadlock, which would abort one of their requests.
     """
     names = inspect(connection).get_table_names()
     ours = [f'"{name}"' for name in sorted(names) if name.startswith(tables.prefix)]
@@ -202,7 +202,7 @@ def _lock_tables(connection: Connection, tables: Tables) -> None:
             attempt.rollback()
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE or time.monotonic() > give_up_at:
                 raise
-            # Requests wait while it tries: behind a long backup it must not try all the time.
+            # Requests wait while it tries, so behind a long backup it must not try all the time.
             time.sleep(pause)
             pause = min(2 * pause, _MAX_PAUSE_SECONDS)
             continue
@@ -229,7 +229,7 @@ def _migrate(connection: Connection, tables: Tables) -> None:
 
 
 def _say_which_programs_may_run(connection: Connection, tables: Tables) -> None:
-    """Keep beside the revision how old a program may be that runs on these tables, for that program to read."""
+    """Store next to the revision the oldest program that may run on these tables."""
     table = tables.version_table
     if OLDEST_COLUMN not in {column["name"] for column in inspect(connection).get_columns(table)}:
         connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {OLDEST_COLUMN} VARCHAR(32)")

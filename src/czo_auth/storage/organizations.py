@@ -21,8 +21,8 @@ class SqlOrganizations(Store, Organizations):
     """
     Implements `czo_auth.core.organizations.store.Organizations`.
 
-    A deleted organization is a deleted row, with members and invitations by cascade: nobody is a member of what is
-    gone, without a condition in each query. What it was stays in the audit log.
+    A deleted organization is a deleted row, with members and invitations by cascade, so queries need no extra
+    condition. The audit log keeps its history.
     """
 
     def add(self, organization: Organization) -> bool:
@@ -143,7 +143,7 @@ class SqlOrganizations(Store, Organizations):
             .where(organizations.c.id == changed.id)
             .values(**values(changed, but=["id", "created_at"]))
         )
-        # Asking first would lose a race, and PostgreSQL ends a whole transaction for a refused statement.
+        # Checking first would be a race, and PostgreSQL aborts the whole transaction for a failed statement.
         try:
             with self._connection.begin_nested():
                 return self._count(statement) == 1

@@ -97,7 +97,7 @@ class SqlOutbox(Store, Outbox):
 
     def dead_letter(self, sink: str, event: Event, *, error: str, now: datetime) -> None:
         events, dead_lettered = self._tables.events, self._tables.parked_events
-        # Copied where it lies: what makes it poison may be that its data cannot be written again.
+        # Copied inside the database, because its data may be what makes it fail.
         copied = select(
             literal(sink).label("sink"),
             *columns(events, Event),

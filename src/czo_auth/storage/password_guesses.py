@@ -16,8 +16,8 @@ class SqlPasswordGuesses(Store, GuessCounters):
     """
     Implements `czo_auth.core.throttle.GuessCounters`.
 
-    A counter is the time at which everything on it is forgotten: each guess puts it off by the time that forgetting one
-    takes. So a row says by itself how many are left and when it can go.
+    A counter is the time at which all of its guesses are forgotten: each guess postpones it by the time it takes to
+    forget one. So a row alone tells how many are left and when it can be deleted.
     """
 
     def count(self, key: str, *, schedule: GuessSchedule, now: datetime) -> datetime | None:
@@ -28,7 +28,8 @@ class SqlPasswordGuesses(Store, GuessCounters):
         first = self._insert(guesses).values(
             key=key, forgotten_at=now + schedule.forgotten_after, blocked_until=now
         )
-        # The condition is part of the upsert: it is judged on the row that is changed, after any wait for it.
+        # The condition is part of the upsert, so it is evaluated on the row that is changed, after waiting for its
+        # lock.
         counted = first.on_conflict_do_update(
             index_elements=["key"],
             set_={"forgotten_at": left + one},

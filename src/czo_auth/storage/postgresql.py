@@ -1,4 +1,4 @@
-"""Storage in PostgreSQL, for as many processes as wanted."""
+"""Storage in PostgreSQL, for any number of processes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PAUSE_SECONDS: Final = 0.01
 
 
 class _Connections:
-    """What belongs to one event loop: an engine for steps, and a pool for lookups, which are asked in batches."""
+    """The connections of one event loop: an engine for steps, and a pool for lookups, which run in batches."""
 
     def __init__(self, server: PostgresServer, *, pool_size: int, lookup_pool_size: int) -> None:
         self._server = server
@@ -60,7 +60,7 @@ class _Connections:
         return self._pool
 
     async def _ask(self, sql: str, values: Sequence[str]) -> Sequence[Any]:
-        """Ask for some rows; a read may be asked again, so a connection that broke is not yet an outage."""
+        """Query some rows; a read can be retried, so a broken connection is not yet an outage."""
         tried = 0
         while True:
             tried += 1
@@ -94,7 +94,7 @@ class _Connections:
 
 
 async def _ask_in_transaction(connection: Any, sql: str, values: Sequence[str]) -> Sequence[Any]:
-    """Ask on one connection behind the pooler; what plans the question ends with the transaction."""
+    """Query on one connection behind the pooler; its planner settings end with the transaction."""
     try:
         await connection.execute(BEGIN_LOOKUP)
         statement = await connection.prepare(sql, name="")
@@ -144,8 +144,8 @@ class PostgresTransactions:
     """
     Implements `czo_auth.core.transaction.Transactions` at READ COMMITTED.
 
-    Steps lock the rows they decide on, so this level is enough and nothing fails for being read twice. A step runs
-    again when PostgreSQL ends it for a deadlock, or when its connection turns out to be dead before the commit.
+    Steps lock the rows they decide on, so this level is enough. A step runs again if PostgreSQL aborts it for a
+    deadlock, or if its connection turns out to be dead before the commit.
     """
 
     def __init__(self, connections: _PerLoop, tables: Tables) -> None:
@@ -170,7 +170,7 @@ class PostgresTransactions:
                 async with self._connections.here().engine.connect() as connection:
                     return await connection.run_sync(attempt)
             except Exception as error:
-                # A commit that was cut off may have happened; of a step that only reads that is all the same.
+                # An interrupted commit may have happened; for a read-only step it does not matter.
                 harmless = bool(options) or not attempt.committing
                 again = is_retryable(error) or (is_broken_connection(error) and harmless)
                 if again and tried < TRIES:
@@ -201,15 +201,15 @@ class _Attempt:
             self.committing = True
             transaction.commit()
         except BaseException as error:
-            # After these nobody knows what the server is doing with the statement: asking it to roll back would
-            # wait for the same silence again. It rolls back by itself when the connection is gone. And one that is
-            # broken must not go back to the pool, where the next attempt would find it.
+            # After these the state of the statement on the server is unknown, and a rollback would wait for the same
+            # unresponsive server. It rolls back by itself when the connection is closed. And a broken connection must
+            # not go back to the pool, where the next attempt would get it.
             broken = isinstance(error, Exception) and is_broken_connection(error)
             if broken or isinstance(error, TimeoutError | asyncio.CancelledError):
                 driver.terminate()
                 if not connection.invalidated:
                     connection.invalidate()
-            # What went wrong first is what the caller is told.
+            # The caller gets the first error.
             with suppress(Exception):
                 transaction.rollback()
             raise
@@ -220,7 +220,7 @@ class PostgresLookup:
     """
     Implements `czo_auth.core.transaction.Lookup` on asyncpg itself, which prepares each statement once a connection.
 
-    Lookups that wait at the same time share a question.
+    Lookups that wait at the same time share a query.
     """
 
     def __init__(
@@ -238,11 +238,11 @@ class PostgresLookup:
 
     @property
     def bound(self) -> timedelta | None:
-        """How long a change may take to be heard."""
+        """How long a change may take to be noticed."""
         return self._bound
 
     def change_token(self) -> object | None:
-        """Return the change token of the watch; without one nothing may be remembered."""
+        """Return the change token of the watch; without one nothing may be cached."""
         return None if self._watch is None else self._watch.change_token()
 
     async def find_api_key(self, digest: str) -> CredentialRecord | None:
@@ -276,8 +276,8 @@ class PostgresStorage:
     Implements `czo_auth.storage.Storage` over one PostgreSQL database.
 
     Args:
-        direct_url: The same database without the pooler in transaction mode that *url* leads to. What has to outlive a
-            transaction goes there: LISTEN.
+        direct_url: The same database without the transaction-mode pooler of *url*. Used for what must outlive a
+            transaction: LISTEN.
 
     Raises:
         ValueError: The address or the prefix is not usable.

@@ -1,5 +1,5 @@
 """
-Read a PostgreSQL address as libpq does, and give what asyncpg needs to connect.
+Parse a PostgreSQL address as libpq does, and return what asyncpg needs to connect.
 
 Every parameter that libpq 18 knows is decided here: passed on, dropped because the driver has no use for it, or refused
 because leaving it out would weaken what the address asks for.
@@ -69,7 +69,7 @@ _HARMLESS: Final[Mapping[str, tuple[str, ...]]] = {
     "sslcertmode": ("allow",),
     "sslsni": ("1",),
 }
-"""Dropped with one of these values; any other asks for what the driver cannot do."""
+"""Dropped with one of these values; any other requests something that the driver cannot do."""
 
 _REFUSED: Final = frozenset(
     {
@@ -216,7 +216,7 @@ def _of_uri(url: str) -> dict[str, str]:
     named = {"user": user, "password": password, "dbname": database}
     found |= {name: _unescaped(value, name) for name, value in named.items() if value}
     for name, value in _pairs_of(query):
-        # As in libpq, what is said twice counts as said last.
+        # As in libpq, the last of repeated parameters counts.
         found["dbname" if name == "database" else name] = value
     if found.pop("ssl", None) == "true":
         found.setdefault("sslmode", "require")
@@ -229,7 +229,7 @@ def _pairs_of(query: str) -> Iterator[tuple[str, str]]:
         name = _unescaped(name, "query")
         if not equals:
             raise WrongAddress("the database address has a parameter without a value")
-        # Not `+` for a blank: libpq leaves it as it is, and passwords hold it.
+        # `+` is not decoded as a space: libpq leaves it as it is, and passwords contain it.
         yield name, _unescaped(value, name)
 
 
@@ -342,7 +342,7 @@ def _seconds(text: str) -> float | None:
         raise WrongAddress(
             "the database address sets connect_timeout to something that is not a number of seconds"
         )
-    # Zero and less mean no limit to libpq; a server that waits forever answers nobody.
+    # Zero and less mean no limit to libpq, but a server must not wait forever.
     return float(text) if int(text) > 0 else None
 
 
@@ -370,5 +370,5 @@ def _bracketed(host: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """Return the name of a parameter, unless it is so odd that it may be part of a password."""
+    """Return the name of a parameter, unless it looks like part of a password."""
     return repr(name) if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name) else "with an unreadable name"

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS: Final = 5.0
 IDLE_TIMEOUT_SECONDS: Final = 10.0
 """
-How long a transaction may wait for this process, which never pauses in one. The locks of a machine that froze or lost
-its network would otherwise stop others until TCP gives it up, after hours.
+How long a transaction may wait for this process, which never pauses inside one. Otherwise the locks of a machine that
+froze or lost its network would block others until TCP times out, after hours.
 """
 _RETRYABLE: Final = frozenset({"40001", "40P01"})
 _OUTAGES: Final = frozenset({"25P03", "25P04", "40001", "40P01", "55P03", "57014"})
@@ -54,7 +54,7 @@ _ADVICE: Final = {
     "42501": "The user in CZO_AUTH_DATABASE_URL lacks a privilege: grant it CREATE and USAGE on its schema, and all "
     "rights on the tables there.",
 }
-"""What to do about faults that do not end by themselves, by SQLSTATE."""
+"""What to do about permanent errors, by SQLSTATE."""
 
 _NO_SUCH_ROLE: Final = (
     "PostgreSQL has no role of the user's name in CZO_AUTH_DATABASE_URL: create it, or correct the name."
@@ -163,10 +163,10 @@ class PostgresServer:
 
     async def is_transaction_pooler(self) -> bool:
         """
-        Return whether a pooler in transaction mode answers, which gives a connection away after each transaction.
+        Return whether the server is a pooler in transaction mode, which reassigns a connection after each transaction.
 
-        A pooler hands out process ids of its own. Which mode it is in shows when two connections that are both open
-        have one process behind them, or one connection has two.
+        Poolers report their own process ids. Transaction mode shows if two open connections share one server process,
+        or if one connection has two.
         """
         first = await self._connect()
         try:
@@ -235,7 +235,7 @@ def postgres_error(error: Exception) -> Exception:
 
 
 def _advice(error: BaseException) -> str | None:
-    """Return what to do about a fault that waiting does not mend; None for any other."""
+    """Return what to do about a permanent error; None for any other."""
     text = str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _NOT_TRUSTED
@@ -244,7 +244,7 @@ def _advice(error: BaseException) -> str | None:
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
         return f"CZO_AUTH_DATABASE_URL cannot be used: {text.partition(chr(10))[0]}."
     state = getattr(error, "sqlstate", None)
-    # The server may speak another language; then the sentence is less exact.
+    # The server may use another language; then the advice is less exact.
     if state == "28000" and "does not exist" in text:
         return _NO_SUCH_ROLE
     if state == "28000" and "no encryption" in text:
@@ -267,10 +267,10 @@ def is_broken_connection(error: Exception) -> bool:
         return True
     if isinstance(original, asyncpg.InterfaceError):
         return "closed" in str(original)
-    # Between the server's last word and the end of the connection; nothing was sent.
+    # Between the server's last message and the end of the connection; nothing was sent.
     if isinstance(original, asyncpg.InternalClientError):
         return "cannot switch to state" in str(original)
-    # An administrator's restart ends connections with a last word.
+    # A restart by an administrator ends connections with a final message.
     return getattr(original, "sqlstate", None) in ("25P03", "25P04", "57P01", "57P02")
 
 
@@ -290,7 +290,7 @@ async def _process_of(connection: Connection) -> int:
 
 
 def _timeouts(timeout: float, options: str) -> str:
-    """Return statements that say how long the server may work and wait for this process; what *options* say wins."""
+    """Return statements that set the server's time limits for this process; *options* take precedence."""
     chosen = {
         "statement_timeout": timeout,
         "idle_in_transaction_session_timeout": max(timeout, IDLE_TIMEOUT_SECONDS),
@@ -313,17 +313,19 @@ BEGIN_LOOKUP: Final = "BEGIN READ ONLY;" + ";".join(
 
 async def _plan_once(connection: Any, more: str) -> None:
     """
-    Plan each lookup once, and by its indexes.
+    Plan each lookup once, using indexes.
 
-    Left to itself PostgreSQL plans the list of values again each time, which takes several times as long as the answer,
-    and may hash all users for the sake of thirty keys. A set-up of its own instead of start-up options, which
-    connection poolers refuse.
+    By default PostgreSQL plans the list of values each time, which takes several times as long as the query, and may
+    hash all users for thirty keys. Set by statements instead of start-up options, which connection poolers refuse.
     """
     await connection.execute(more + ";".join(f"SET {name} = {value}" for name, value in PLAN_SETTINGS))
 
 
 async def _leave_as_it_is(connection: Any) -> None:
-    """Do nothing when a connection comes back: lookups leave nothing to reset, and the question would double them."""
+    """
+    Do nothing when a connection is returned: lookups leave nothing to reset, and the extra round trip would double
+    their cost.
+    """
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Hears of changes that other processes make: LISTEN/NOTIFY behind the change tokens of PostgreSQL's lookups."""
+"""Notices changes of other processes: LISTEN/NOTIFY behind the change tokens of PostgreSQL's lookups."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class ChangeWatch:
     """
     Holds a connection that listens, and a change token that changes with every notification.
 
-    While the connection is down there is no change token, and a new connection begins with a new one: a notification of
-    that time cannot be missed. A notification takes a fraction of a millisecond. In case one never comes, a process
-    that caches something under a change token must forget it after *bound* by itself.
+    While the connection is down there is no change token, and a new connection starts with a new one, so no
+    notification is missed. A notification takes a fraction of a millisecond. In case one is lost, a process must drop
+    what it cached under a change token after *bound*.
 
     Args:
         channel: What the triggers notify.
-        bound: Also how long a connection may stay silent to a question before it counts as dead.
+        bound: Also how long a connection may be unresponsive before it counts as dead.
     """
 
     def __init__(self, server: PostgresServer, *, channel: str, bound: timedelta) -> None:
@@ -38,12 +38,11 @@ class ChangeWatch:
         self._lost = asyncio.Event()
 
     def change_token(self) -> object | None:
-        """Return the change token of this moment; None while nothing is heard, or on another event loop than the
-        listener's."""
+        """Return the current change token; None while not listening, or on another event loop than the listener's."""
         return self._change_token if asyncio.get_running_loop() is self._loop else None
 
     async def start(self) -> None:
-        """Begin to listen, and return once it is known whether that works."""
+        """Start listening, and return once it is known whether that works."""
         if self._task is not None:
             return
         self._loop = asyncio.get_running_loop()

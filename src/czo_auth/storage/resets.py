@@ -1,4 +1,4 @@
-"""Resets of second factors that wait, in SQL."""
+"""Pending resets of second factors, in SQL."""
 
 from __future__ import annotations
 

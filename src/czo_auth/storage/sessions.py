@@ -23,8 +23,8 @@ class SqlSessions(Store, Sessions):
     """
     Implements `czo_auth.core.sessions.store.Sessions`.
 
-    A refresh token is revoked when its session is: one fact in one row, so that one statement ends the family, and a
-    link that is added while the session ends is dead too.
+    A refresh token is revoked when its session is: one fact in one row, so that one statement revokes the family,
+    including a token that is added at the same time.
     """
 
     def add(self, session: Session, *, token_digest: str) -> None:
@@ -71,7 +71,7 @@ class SqlSessions(Store, Sessions):
         session_id, seen_at = bindparam("session_id", type_=String), bindparam("seen_at", type_=Instant)
         earlier = or_(sessions.c.last_used_at.is_(None), sessions.c.last_used_at < seen_at)
         statement = update(sessions).where(sessions.c.id == session_id, earlier).values(last_used_at=seen_at)
-        # In one order everywhere, so that two processes that flush the same rows queue instead of deadlocking.
+        # Always in the same order, so that two processes that flush the same rows queue instead of deadlocking.
         self._connection.execute(
             statement, [{"session_id": one, "seen_at": at} for one, at in sorted(seen.items())]
         )
@@ -112,7 +112,7 @@ class SqlSessions(Store, Sessions):
             select(sessions.c.id)
             .where(live, sessions.c.id != keep)
             .order_by(used_at.desc(), sessions.c.id.desc())
-            # SQLite knows no OFFSET without a LIMIT.
+            # SQLite does not support OFFSET without LIMIT.
             .limit(_ENDED_AT_ONCE)
             .offset(most - 1)
         )

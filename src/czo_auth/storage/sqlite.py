@@ -1,4 +1,4 @@
-"""Storage in one SQLite file: a thread that writes, one that reads, and lookups where the caller is."""
+"""Storage in one SQLite file: a thread that writes, one that reads, and lookups in the caller's thread."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOOKUP_TIMEOUT_SECONDS: Final = 0.1
-"""Short, because a lookup waits on the event loop. In a write-ahead log readers wait for nobody, but for recovery."""
+"""Short, because a lookup blocks the event loop. With a write-ahead log readers only wait for recovery."""
 
 _storages: weakref.WeakSet[SqliteStorage] = weakref.WeakSet()
 
@@ -75,8 +75,8 @@ class SqliteLookup:
     """
     Implements `czo_auth.core.transaction.Lookup` in the calling thread.
 
-    A hop to another thread and back costs ten times the query. Each thread has a read-only connection of its own;
-    outside a transaction every query sees what was committed before it began.
+    A switch to another thread and back costs ten times the query. Each thread has its own read-only connection; outside
+    a transaction every query sees what was committed before it started.
     """
 
     def __init__(self, path: str, tables: Tables) -> None:
@@ -89,7 +89,7 @@ class SqliteLookup:
 
     def change_token(self) -> object | None:
         """
-        Look whether a connection committed, and then whether what it changed may have taken a right away.
+        Check whether a connection committed, and then whether its change may have removed a right.
 
         Every change is made by another connection than this.
         """
@@ -135,7 +135,7 @@ class SqliteLookup:
             reader.close()
 
     def leave_inherited(self) -> None:
-        """Forget, in a forked child, the parent's connections."""
+        """Drop the parent's connections in a forked child."""
         inherited.append((self._here, list(self._readers)))
         self._forget()
 
@@ -149,7 +149,7 @@ class SqliteLookup:
         except AttributeError:
             reader = self._open()
         try:
-            # All rows, though there is at most one: a query that was not read to its end keeps its snapshot.
+            # All rows, although there is at most one: a query that is not read to its end keeps its snapshot.
             rows = reader.cursor.execute(sql, (value,)).fetchall()
         except sqlite3.Error as error:
             if not is_busy(error):
@@ -193,7 +193,7 @@ class _Reader:
         self._has_triggers = False
 
     def data_version(self) -> int:
-        """Ask SQLite, and from then on look at the header, which is there once something was read."""
+        """Ask SQLite, and from then on check the header, which exists once something was read."""
         (version,) = self.cursor.execute("PRAGMA data_version").fetchall()[0]
         self.header = header_of(self._path)
         return int(version)
@@ -237,7 +237,7 @@ class SqliteStorage:
         _storages.add(self)
 
     async def check_address(self) -> None:
-        """Nothing is between a process and its file."""
+        """Do nothing: there is no pooler in front of a file."""
 
     async def start(self) -> None:
         try:

@@ -1,8 +1,8 @@
 """
-Group commit: the steps that wait together share one transaction and one fsync.
+Group commit: steps that wait at the same time share one transaction and one fsync.
 
-Each step runs in a savepoint, so one that fails leaves nothing behind and hurts no other. Every step is answered after
-the COMMIT, refusals included: what a step saw of an earlier one is true only once both are durable.
+Each step runs in a savepoint, so a failing step leaves nothing behind and does not affect others. Every step gets its
+result after the COMMIT, refusals included, because what it saw of an earlier step is true only once both are durable.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class WaitingStep:
 
 @dataclass(frozen=True, slots=True)
 class WaitingCall:
-    """Something else that the worker's thread is asked to do, outside any transaction."""
+    """Another job for the worker's thread, outside any transaction."""
 
     act: Callable[[], Any]
     future: Future[Any]
 
     def answer(self) -> None:
-        """Do it, and tell the caller how it went."""
+        """Run it, and return the result to the caller."""
         if not self.future.set_running_or_notify_cancel():
             return
         try:
@@ -65,7 +65,7 @@ class WaitingCall:
 
 
 class StepQueue:
-    """What waits for one thread, in the order in which it was asked for."""
+    """The queue of one thread, in order of submission."""
 
     def __init__(self) -> None:
         self._waiting: SimpleQueue[WaitingStep | WaitingCall | None] = SimpleQueue()
@@ -80,7 +80,7 @@ class StepQueue:
         return self._next.pop() if self._next else self._waiting.get()
 
     def get_step(self) -> WaitingStep | None:
-        """Take the next job if it waits already, is a step, and its caller is still there."""
+        """Take the next job if it is already queued, is a step, and its caller is still waiting."""
         while not self._next:
             try:
                 job = self._waiting.get_nowait()
@@ -111,7 +111,7 @@ class BatchConnection(Protocol):
         """Make everything durable."""
 
     def roll_back(self, error: BaseException) -> BaseException:
-        """Undo everything, give a broken connection up, and return what *error* is to the caller."""
+        """Roll everything back, discard a broken connection, and return the error for the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class _Outcome:
 
 
 class _TransactionLost(Exception):
-    """The database gave the whole transaction up, or cannot be trusted to go on with it."""
+    """The database rolled back the whole transaction, or cannot be trusted to continue it."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ def perform_batch(
     connection: BatchConnection, first: WaitingStep, queue: StepQueue, *, max_steps: int
 ) -> None:
     """
-    Run *first* and what waits behind it in one transaction, and answer each.
+    Run *first* and the steps queued behind it in one transaction, and return each result.
 
     A step that loses the whole transaction (a full disk, a broken file) fails; the others are run again, each in a
     transaction of its own. When the COMMIT fails, all fail.
@@ -179,7 +179,7 @@ def _perform_in_savepoint(
 
 def _undo_step(raw: sqlite3.Connection, error: BaseException) -> BaseException:
     """
-    Undo a step that failed, and return what its error is to the caller.
+    Roll back a failed step, and return its error for the caller.
 
     Raises:
         _TransactionLost: What failed is the database, not the step.

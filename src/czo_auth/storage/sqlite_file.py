@@ -1,4 +1,4 @@
-"""The SQLite file: where it is, how it comes to be, and how a connection to it is set up."""
+"""The SQLite file: its location, creation and connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCHEME: Final = "sqlite:///"
 TIMEOUT_SECONDS: Final = 5.0
 """How long a step may wait for its turn, in the queue and for other processes' writes together."""
 
-# What other programs write after the path. A folder may have a question mark in its name all the same.
+# Options that other programs put after the path. A folder may still have a question mark in its name.
 _PARAMETERS: Final = re.compile(r"\?[A-Za-z_]+=[^/?]*$")
 _PAUSE_SECONDS: Final = 0.005
 TURN_SECONDS: Final = 0.001
@@ -42,7 +42,7 @@ def database_path(url: str) -> str:
 
 def create_private(path: str) -> None:
     """
-    Make the file when there is none, readable by its owner only; SQLite gives the files beside it the same mode.
+    Create the file if there is none, readable by its owner only; SQLite gives its companion files the same mode.
 
     Raises:
         OSError: The folder does not allow it.
@@ -90,7 +90,7 @@ def use_write_ahead_log(connection: sqlite3.Connection, *, timeout: float) -> No
     """
     Turn the write-ahead log on; the file remembers it.
 
-    SQLite does not wait by itself when several processes try this at once, so this does.
+    SQLite does not wait if several processes try this at once, so this function does.
 
     Raises:
         sqlite3.Error: The file or its folder does not allow it.
@@ -113,8 +113,8 @@ def begin_when_free(connection: sqlite3.Connection, begin: str, *, timeout: floa
     """
     Run *begin* as soon as no other connection is in the way.
 
-    SQLite's own waiting asks ten times a second in the end. Meanwhile a connection that writes without a pause gets in
-    again and again: of four busy processes one waited for seconds. This asks a thousand times a second.
+    SQLite's own busy handler ends up polling ten times a second. A connection that writes continuously gets in between
+    again and again: of four busy processes, one waited for seconds. This polls a thousand times a second.
 
     Args:
         patience: Seconds that this, and then each statement, may wait.

@@ -1,9 +1,10 @@
 """
-Sees commits without asking SQLite: the header of the write-ahead log's index, in memory that all connections share.
+Detects commits without asking SQLite: by the header of the write-ahead log's index, in memory that all connections
+share.
 
 SQLite itself compares these bytes to learn whether its cache is out of date; each commit writes them before it
-returns. ``PRAGMA data_version`` tells the same, but as a statement it gives the interpreter's lock away three times,
-which costs a server with other threads more than everything else on the way of a remembered key.
+returns. ``PRAGMA data_version`` returns the same, but as a statement it releases the interpreter's lock three times,
+which costs a server with other threads more than everything else about a cached key.
 
 Source: the WAL-mode file format of SQLite, section 2.1 (the WAL-index header, twice 48 bytes).
 """

@@ -1,4 +1,4 @@
-"""A thread with one SQLite connection, in which steps run one after the other."""
+"""A thread with one SQLite connection that runs steps one after the other."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SqliteWorker:
     """
     Steps in a thread, each between *begin* and COMMIT.
 
-    Opened when first needed, and again after a fault: a file that comes back is used without a restart.
+    Opened when first needed, and again after an error: a file that comes back is used without a restart.
 
     Args:
         connect: Opens a raw connection; runs in the thread.
@@ -69,7 +69,7 @@ class SqliteWorker:
 
     async def run(self, step: Callable[[Transaction], T]) -> T:
         """
-        Run *step* in a transaction that keeps all of it or nothing.
+        Run *step* in a transaction: all or nothing.
 
         Raises:
             StorageUnavailable: Its turn did not come in time, or the database does not work.
@@ -90,7 +90,7 @@ class SqliteWorker:
         await asyncio.wrap_future(future)
 
     async def close(self) -> None:
-        """Finish what was asked so far, close the connection and end the thread."""
+        """Finish the queued jobs, close the connection and end the thread."""
         with self._guard:
             thread, self._thread = self._thread, None
             if thread is None:
@@ -102,7 +102,7 @@ class SqliteWorker:
         thread.join()
 
     def leave_inherited(self) -> None:
-        """Forget, in a forked child, the parent's thread and connection."""
+        """Drop the parent's thread and connection in a forked child."""
         inherited.append(self._connection)
         self._connection = None
         self._guard = threading.Lock()
@@ -157,8 +157,8 @@ class SqliteWorker:
         """
         Pause before the next transaction while others write to the file.
 
-        A connection that waits for the lock asks once a millisecond, and would hardly ever meet the moment between two
-        transactions of a connection that has always something to write.
+        A waiting connection polls once a millisecond, and would hardly ever hit the gap between two transactions of a
+        connection that always has something to write.
         """
         if self._may_write and time.monotonic() < self._shared_until:
             time.sleep(TURN_SECONDS)
@@ -180,7 +180,7 @@ class SqliteWorker:
                 job.answer()
             elif job.future.set_running_or_notify_cancel():
                 perform_batch(self, job, queue, max_steps=self._max_batch)
-            # Nothing of one step, its results and tracebacks included, outlives it until the next one comes.
+            # Drop all references to a step, its results and tracebacks before waiting for the next one.
             del job
 
     def _opened(self) -> Connection:

@@ -1,4 +1,4 @@
-"""What all stores share: the connection of one transaction, and rows that become the core's dataclasses."""
+"""The base of all stores: the connection of one transaction, and mapping rows to the core's dataclasses."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Store:
         self._tables = tables
 
     def _count(self, statement: Update | Delete) -> int:
-        """Run a change and count its rows: what decides who was first."""
+        """Run a change and count its rows, which decides who was first."""
         return self._connection.execute(statement).rowcount
 
     def _one(self, kind: type[T], statement: Executable, *, ids: Sequence[str] = ()) -> T | None:

@@ -1,4 +1,4 @@
-"""One open transaction with its stores, each made when it is first asked for."""
+"""One open transaction with its stores, each created on first access."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class SqlTransaction:
-    """Implements `czo_auth.core.transaction.Transaction` on a connection whose transaction another opened."""
+    """Implements `czo_auth.core.transaction.Transaction` on a connection with an open transaction."""
 
     def __init__(self, connection: Connection, tables: Tables) -> None:
         self.connection = connection

@@ -1,4 +1,4 @@
-"""From when on members of organizations need a factor, in SQL."""
+"""When members of organizations need a factor, in SQL."""
 
 from __future__ import annotations
 

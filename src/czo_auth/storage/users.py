@@ -132,7 +132,7 @@ class SqlUsers(Store, Users):
         changed = statement.values(
             email=email, mailbox=mailbox, email_verified=email_verified, updated_at=now
         )
-        # Asking first would lose a race, and PostgreSQL ends a whole transaction for a refused statement.
+        # Checking first would be a race, and PostgreSQL aborts the whole transaction for a failed statement.
         try:
             with self._connection.begin_nested():
                 return self._count(changed) == 1

@@ -1,9 +1,9 @@
 """
-The deliveries of webhooks as the processes that send them share them, in SQL.
+Webhook deliveries shared by the processes that send them, in SQL.
 
 An endpoint is leased to one process. A transaction that makes a delivery due writes ``due_at`` of its endpoint before
-it writes the delivery, and one that gives an endpoint back locks its row before it looks for what is due next: so no
-delivery is made that nobody is woken for.
+it writes the delivery, and one that releases an endpoint locks its row before it looks for what is due next, so that no
+delivery is missed.
 """
 
 from __future__ import annotations

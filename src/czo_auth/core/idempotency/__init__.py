@@ -1,1 +1,1 @@
-"""Answers that are kept sealed for a few minutes, so that a repeated request makes nothing new."""
+"""Answers that are stored encrypted for a few minutes, so that a repeated request creates nothing new."""

@@ -1,4 +1,4 @@
-"""What is kept of a request that may be repeated, and for how long (S42)."""
+"""What is stored of a repeatable request, and for how long (S42)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REQUEST_BODY: Final = "idempotent-request"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestMark:
     """
-    Names one request of one session, without what it held.
+    Identifies one request of one session, without its content.
 
     Attributes:
         lineage_id: The session's, so that a renewal in between changes nothing.
@@ -22,7 +22,7 @@ class RequestMark:
         shows_enrollment: Whether the answer holds what an enrollment shows once.
         name_digest: SHA-256 of the client's idempotency key, or of a form's nonce.
         body_kid: The encryption key that *body_mac* was made with.
-        body_mac: HMAC of the body: bodies hold passwords, so a bare hash would be open to guessing.
+        body_mac: HMAC of the body. Bodies contain passwords, so a bare hash could be guessed.
     """
 
     id: str
@@ -40,7 +40,7 @@ class RequestMark:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
     """
-    What the store holds of an earlier request with the same name.
+    What is stored of an earlier request with the same name.
 
     Attributes:
         sealed: The answer; None while the first request runs.

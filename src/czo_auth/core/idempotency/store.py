@@ -1,4 +1,4 @@
-"""The port through which answers to repeatable requests are kept."""
+"""The port for storing answers to repeatable requests."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ class KeptAnswers(Protocol):
 
     def begin(self, mark: RequestMark) -> bool:
         """
-        Take the name for a request that begins now; an expired row with the same name is replaced.
+        Claim the name for a request that starts now; an expired row with the same name is replaced.
 
         One atomic statement: of concurrent requests with one name, exactly one gets True.
         """
 
     def find(self, *, lineage_id: str, route: str, name_digest: str, now: datetime) -> StoredAnswer | None:
-        """Read what is kept under a name, unless it expired."""
+        """Read what is stored under a name, unless it expired."""
 
     def find_by_id(self, answer_id: str, *, lineage_id: str, now: datetime) -> StoredAnswer | None:
         """Read one of a lineage's answers, unless it expired."""
 
     def keep(self, answer_id: str, *, sealed: str) -> bool:
-        """Keep the answer of a request that ran; False when its row is gone."""
+        """Store the answer of a completed request; False if its row is gone."""
 
     def sealed_after(self, answer_id: str, *, limit: int) -> Sequence[StoredAnswer]:
-        """Read the answers that are kept, in the order of their ids, beyond *answer_id*."""
+        """Read stored answers, ordered by id, after *answer_id*."""
 
     def forget(self, answer_id: str) -> None:
-        """Free the name of a request that was refused."""
+        """Release the name of a refused request."""
 
     def forget_enrollment(self, user_id: str) -> int:
-        """Delete the user's answers that hold what an enrollment showed, of every session (S8)."""
+        """Delete the user's answers that contain what an enrollment showed, in every session (S8)."""
 
     def forget_oldest(self, lineage_id: str, *, keep: int) -> int:
         """Delete the oldest answers of a lineage, so that at most *keep* are left."""

@@ -1,4 +1,4 @@
-"""What a flow asks to be mailed, one function for each kind."""
+"""Drafts of mails, one function for each kind."""
 
 from czo_auth.core.mail_drafts.accounts import (
     Ended,

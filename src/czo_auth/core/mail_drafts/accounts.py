@@ -1,4 +1,4 @@
-"""Mails about an account: its address, its password, its end."""
+"""Mails about an account: its address, password and deletion."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def compose_verification(
     """
     Compose the message that confirms an address. It says when and from where the account was made.
 
-    It names nobody: who signs up with a stranger's address must not get to write to them. The browser's name is text
-    of a stranger too, and is quoted.
+    It contains no name: someone who signs up with a stranger's address must not be able to write to them. The browser's
+    name is also text of a stranger, and is quoted.
     """
     unknown, browser = Phrase("no_place"), browser_name(made.user_agent)
     return compose(
@@ -51,7 +51,7 @@ def compose_email_change(
     valid_for: timedelta,
     language: str | None = None,
 ) -> MailDraft:
-    """Compose the message that confirms a new address of an account. It names nobody."""
+    """Compose the message that confirms a new address of an account. It contains no name."""
     return compose(
         to,
         "email_change",
@@ -65,7 +65,7 @@ def compose_email_change(
 def compose_email_change_notice(
     to: User | str, *, token: str, links: Links, at: datetime, language: str | None = None
 ) -> MailDraft:
-    """Compose the notice to the old address, with the link that takes the change back."""
+    """Compose the notice to the old address, with the link that reverts the change."""
     return compose(
         to,
         "email_change_notice",
@@ -77,21 +77,21 @@ def compose_email_change_notice(
 
 
 def compose_email_change_taken(to: User | str, *, at: datetime, language: str | None = None) -> MailDraft:
-    """Compose the notice to an address that somebody wanted for another account, and that has one."""
+    """Compose the notice to an address that has an account and that someone wanted for another account."""
     return compose(to, "email_change_taken", language=language, at=at)
 
 
 def compose_email_change_taken_back(
     to: User | str, *, at: datetime, language: str | None = None
 ) -> MailDraft:
-    """Compose the notice that a change of address was taken back."""
+    """Compose the notice that a change of address was reverted."""
     return compose(to, "email_change_taken_back", language=language, at=at)
 
 
 def compose_account_created(
     to: User | str, *, token: str, links: Links, valid_for: timedelta, language: str | None = None
 ) -> MailDraft:
-    """Compose the message to somebody for whom an administrator made an account; its link sets the password."""
+    """Compose the message to someone for whom an administrator created an account; its link sets the password."""
     return compose(
         to,
         "account_created",
@@ -113,7 +113,7 @@ def compose_account_exported(to: User | str, *, at: datetime, language: str | No
 
 
 Ended = Literal["sessions", "api_keys", "trusted_devices", "email_changes", "second_factors", "factors_stay"]
-"""What ends when a password reset proves an address for the first time, or that second factors do not."""
+"""What ends when a password reset proves an address for the first time, or that second factors stay."""
 
 
 def compose_address_proved(
@@ -133,7 +133,7 @@ def compose_password_reset(
     page: str | None = None,
     language: str | None = None,
 ) -> MailDraft:
-    """Compose the message with which a forgotten password is replaced, on *page* or the deployment's own."""
+    """Compose the message with the link to reset a password, on *page* or the deployment's own."""
     return compose(
         to,
         "password_reset",

@@ -20,7 +20,7 @@ class EndingKey:
 
     Attributes:
         prefix: What lists show of it.
-        ends_at: By its expiry or, unless it is used before, for disuse.
+        ends_at: When it expires or, if it is not used before, ends because it is unused.
     """
 
     name: str
@@ -39,7 +39,7 @@ def compose_keys_expiring(
 def compose_keys_unused(
     to: User | str, keys: Sequence[EndingKey], *, language: str | None = None
 ) -> MailDraft:
-    """Compose the warning that API keys will be ended because nobody uses them."""
+    """Compose the warning that API keys will expire because they are unused."""
     kind: MailKind = "api_key_unused" if len(keys) == 1 else "api_keys_unused"
     return compose(to, kind, language=language, values=_ending(keys))
 
@@ -58,8 +58,8 @@ def compose_api_key_leaked(
     Compose the notice that an API key was reported as leaked.
 
     Args:
-        place: Where it was seen, as the report says: text of a stranger, quoted so that it is not a link.
-        response: What became of the key.
+        place: Where it was seen, according to the report: text of a stranger, quoted so that it is not a link.
+        response: What happened to the key.
     """
     told = Phrase("no_place") if place is None else quoted(place, limit=300)
     return compose(
@@ -91,7 +91,7 @@ def compose_key_changed(
     language: str | None = None,
 ) -> MailDraft:
     """
-    Compose the notice that someone else ended, transferred or rotated a key.
+    Compose the notice that someone else revoked, transferred or rotated a key.
 
     Args:
         to: The member whose key it was, or an owner if it was the key of a service account.
@@ -112,14 +112,14 @@ def compose_key_changed(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeKey:
-    """A key of a service account that somebody made or rotated who is gone, or has fewer rights."""
+    """A key of a service account whose creator is gone or has fewer rights."""
 
     name: str
     prefix: str
 
 
 MAX_MADE_KEYS: Final = 50
-"""Keys that one notice lists; the page that it leads to has them all."""
+"""Keys that one notice lists; the linked page lists all."""
 
 
 def compose_keys_made_by(
@@ -133,7 +133,7 @@ def compose_keys_made_by(
     language: str | None = None,
 ) -> MailDraft:
     """
-    Compose the notice to an owner that keys live on which someone made who is gone, or has fewer rights.
+    Compose the notice to an owner that keys stay valid although their creator is gone or has fewer rights.
 
     Args:
         keys: The first ones.
@@ -158,6 +158,6 @@ def compose_keys_made_by(
 
 
 def _ending(keys: Sequence[EndingKey]) -> Values:
-    """Return the words about keys that end; their names are text that their owner chose."""
+    """Return the values about expiring keys; their names are text that their owner chose."""
     lines = tuple((f"{quoted_name(key.name)} ({quoted_name(key.prefix)}…): ", key.ends_at) for key in keys)
     return {"name": quoted_name(keys[0].name), "count": str(len(keys)), "keys": lines}

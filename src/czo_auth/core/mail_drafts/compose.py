@@ -1,4 +1,4 @@
-"""How a draft is made, and text that somebody chose made safe to quote."""
+"""Creating drafts, and making user-chosen text safe to quote."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from czo_auth.core.users.user import User
 
 Values = Mapping[str, MailValue | tuple[MailLine, ...]]
 _CLOSING: Final = str.maketrans(dict.fromkeys("”“»", "'"))
-"""The quotation marks that end a name in one of our languages."""
+"""The closing quotation marks of our languages."""
 
 
 def compose(
@@ -38,11 +38,11 @@ def compose(
 
 
 def quoted_name(text: str) -> str:
-    """Return a name that somebody chose, fit to stand between the quotation marks of any of our languages."""
+    """Return a user-chosen name, safe between the quotation marks of any of our languages."""
     return quoted(text, limit=64).translate(_CLOSING)
 
 
 def quoted(text: str, *, limit: int) -> str:
-    """Make what a stranger chose fit to quote: one short line that no mail program turns into a link."""
+    """Make user-chosen text safe to quote: one short line that no mail program turns into a link."""
     spread = re.sub(r"(?<=\S)([.:/\\@]+)(?=\S)", r" \1 ", text.strip()[:limit])
     return escape_control(spread, limit=limit)

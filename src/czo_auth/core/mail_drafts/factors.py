@@ -10,7 +10,7 @@ from czo_auth.core.users.user import User
 
 
 def compose_two_factor_reset(to: User | str, *, at: datetime, language: str | None = None) -> MailDraft:
-    """Compose the notice that an administrator switched a user's second factor off."""
+    """Compose the notice that an administrator turned a user's second factor off."""
     return compose(to, "two_factor_reset", language=language, at=at)
 
 
@@ -24,9 +24,9 @@ def compose_two_factor_reset_asked(
     language: str | None = None,
 ) -> MailDraft:
     """
-    Compose the warning that a user's second factor will be switched off at *due_at*, with the link that cancels it.
+    Compose the warning that a user's second factor will be turned off at *due_at*, with the link that cancels it.
 
-    The administrator's reason stays out: it is not written for the user, whom someone may be trying to deceive.
+    The administrator's reason is left out: it is not written for the user, whom someone may be trying to deceive.
     """
     return compose(
         to,
@@ -42,33 +42,33 @@ def compose_two_factor_reset_asked(
 def compose_two_factor_reset_cancelled(
     to: User | str, *, asked_at: datetime, at: datetime, language: str | None = None
 ) -> MailDraft:
-    """Compose the notice that the reset that was asked for at *asked_at* will not happen."""
+    """Compose the notice that the reset requested at *asked_at* will not happen."""
     return compose(to, "two_factor_reset_cancelled", language=language, asked_at=asked_at, at=at)
 
 
 def compose_two_factor_due(
     to: User | str, *, organization: str, due_at: datetime, language: str | None = None
 ) -> MailDraft:
-    """Compose the reminder that an organization refuses its members without a second factor soon."""
+    """Compose the reminder that an organization will soon refuse members without a second factor."""
     return compose(to, "two_factor_due", language=language, organization=quoted_name(organization), at=due_at)
 
 
 def compose_two_factor_due_by_type(
     to: User | str, *, due_at: datetime, language: str | None = None
 ) -> MailDraft:
-    """Compose the reminder that an account can do nothing but enroll a second factor soon."""
+    """Compose the reminder that an account will soon be limited to enrolling a second factor."""
     return compose(to, "two_factor_due_by_type", language=language, at=due_at)
 
 
 def compose_two_factor_renewal(to: User | str, *, due_at: datetime, language: str | None = None) -> MailDraft:
-    """Compose the reminder that an account can do nothing but enroll its authenticator app again soon."""
+    """Compose the reminder that an account will soon be limited to enrolling its authenticator app again."""
     return compose(to, "two_factor_renewal", language=language, at=due_at)
 
 
 def compose_two_factor_exempt(
     to: User | str, *, organization: str, until: datetime, language: str | None = None
 ) -> MailDraft:
-    """Compose the notice that an owner exempted the reader from two factors until a time, or ended that."""
+    """Compose the notice that an owner exempted the reader from two factors until a time, or ended the exemption."""
     return compose(
         to, "two_factor_exempt", language=language, organization=quoted_name(organization), at=until
     )

@@ -1,4 +1,4 @@
-"""The notice that something was done with an account."""
+"""The notice about a change to an account."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def compose_notice(
     **values: MailValue | None,
 ) -> MailDraft:
     """
-    Compose what tells a user that something was done with their account, from where, and what to do if it was not them.
+    Compose the notice about a change to an account: what, from where, and what to do if it was not the user.
 
     Args:
         not_me: The link "this was not me"; None leaves it out.
-        values: What the text of the kind puts in; a name that someone chose is quoted, and None is "no name".
+        values: The values for the text of the kind; a user-chosen name is quoted, and None is "no name".
     """
     return MailDraft(
         to=user.mail_address,

@@ -39,8 +39,8 @@ def compose_webhook_switched_off(
     Compose the notice that a webhook endpoint was switched off.
 
     Args:
-        host: Of its address; text that a stranger chose.
-        since: When its first delivery was given up.
+        host: The host of its URL; text that a stranger chose.
+        since: When its first delivery was abandoned.
     """
     return compose(
         to,

@@ -15,7 +15,7 @@ class OrganizationPolicy:
     """
     Attributes:
         invitation_lifetime: After it an invitation cannot be accepted.
-        founding_open: Whether every user may found organizations.
+        founding_open: Whether every user may create organizations.
         limit: Organizations that a user may own.
     """
 
@@ -31,9 +31,9 @@ class Organization:
 
     Attributes:
         api_key_max_days: The maximum lifetime of its keys; None for no bound of its own.
-        api_key_unused_days: After so many days without use its keys expire; None for no rule of its own.
-        created_by: The user who created it; None where that is not known any more.
-        require_two_factor_from: From when on its members need a second factor; None for never.
+        api_key_unused_days: Its keys expire after this many days without use; None for no rule of its own.
+        created_by: The user who created it; None if no longer known.
+        require_two_factor_from: When its members start to need a second factor; None for never.
         two_factor_grace_days: How many days after they first joined a member has to get one.
     """
 
@@ -54,10 +54,10 @@ class Organization:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """
-    A user in an organization; name and email come with it for lists.
+    A user in an organization, with name and email for lists.
 
     Attributes:
-        email: None where the reader must not see addresses: API keys do not.
+        email: None if the reader may not see addresses, such as API keys.
         two_factor_due_at: From when on they need a second factor here, exemptions counted; None for never.
     """
 
@@ -74,7 +74,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """An invitation to an address; only the digest of its token is kept."""
+    """An invitation to an address; only the digest of its token is stored."""
 
     id: str
     organization_id: str

@@ -35,7 +35,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
 
 
 SERVICE_ACCOUNT_PERMISSIONS: Final = frozenset({"organization:read", "member:read"})
-"""What a service account, which has no role, may do in its organization besides its scopes: read."""
+"""What a service account, which has no role, may do in its organization in addition to its scopes: read."""
 
 
 def is_role(text: str) -> bool:
@@ -51,5 +51,5 @@ def may(role: str | None, permission: str) -> bool:
 
 
 def outranks(role: str, other: str) -> bool:
-    """Return whether *other* stands above *role*, which therefore may not touch it."""
+    """Return whether *other* is above *role*, which therefore may not change it."""
     return RANK[other] > RANK[role]

@@ -1,4 +1,4 @@
-"""The port through which organizations are kept."""
+"""The port for storing organizations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Organizations(Protocol):
     """Organizations, members and invitations."""
 
     def add(self, organization: Organization) -> bool:
-        """Keep a new organization; False when the slug is taken. One atomic statement."""
+        """Store a new organization; False if the slug is taken. One atomic statement."""
 
     def find(self, organization_id: str) -> Organization | None:
         """Read an organization that was not deleted."""
@@ -23,7 +23,7 @@ class Organizations(Protocol):
         """Read an organization by its slug."""
 
     def lock(self, organization_id: str) -> Organization | None:
-        """Read an organization and hold its row until the transaction ends, so that changes to its members queue."""
+        """Read an organization and lock its row until the transaction ends, which serializes changes to its members."""
 
     def list_of(
         self,
@@ -116,7 +116,7 @@ class Organizations(Protocol):
     def list_invitations(
         self, organization_id: str, *, roles: Collection[str], after: Position | None = None, limit: int
     ) -> Sequence[Invitation]:
-        """Read the invitations of an organization to one of *roles*, newest first, whatever became of them."""
+        """Read the invitations of an organization for one of *roles*, newest first, in any state."""
 
     def count_invitations(self, organization_id: str, *, roles: Collection[str]) -> int:
         """Count the invitations of an organization to one of *roles*."""
@@ -128,7 +128,7 @@ class Organizations(Protocol):
         """Read the live invitations of an address, newest first."""
 
     def close_invitation(self, invitation_id: str, *, status: InvitationStatus, now: datetime) -> bool:
-        """Answer or cancel a pending, unexpired invitation. One atomic statement: it is accepted once."""
+        """Answer or cancel a pending, unexpired invitation. One atomic statement, so it is accepted only once."""
 
     def list_invitations_by(self, user_id: str) -> Sequence[Invitation]:
         """Read the invitations that a user sent, newest first."""
@@ -137,11 +137,11 @@ class Organizations(Protocol):
         """Read all invitations to an address that are kept, newest first."""
 
     def delete_invitations_to(self, email: str) -> None:
-        """Delete all invitations to an address, whatever became of them."""
+        """Delete all invitations to an address, in any state."""
 
     def prune_expired(self, *, before: datetime) -> int:
         """
-        Delete invitations that expired before *before*, whatever became of them.
+        Delete invitations that expired before *before*, in any state.
 
         At most a thousand rows a call, so that no other write waits long; call it again until it returns 0.
         """

@@ -1,4 +1,4 @@
-"""When an organization demands two factors of a member, and the port through which that is kept."""
+"""When an organization requires two factors of a member, and the port for storing that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_EXEMPTION: Final = timedelta(days=90)
 """How long after the first exemption of a member the last one may end."""
 
 REMINDED_DAYS: Final = (14, 7, 1)
-"""So many days ahead members are told."""
+"""How many days ahead members are reminded."""
 
 
 def days_ahead(due_at: datetime, *, now: datetime) -> int:
@@ -34,7 +34,7 @@ class FactorRule:
     grace_days: int
 
     def due_at(self, *, first_joined_at: datetime, exempt_until: datetime | None) -> datetime | None:
-        """Return from when on a member needs a factor; `FactorRules.apply` says the same in SQL."""
+        """Return when a member starts to need a factor; `FactorRules.apply` does the same in SQL."""
         if self.from_ is None:
             return None
         due_at = max(self.from_, first_joined_at + timedelta(days=self.grace_days))
@@ -112,17 +112,17 @@ class OrganizationDue:
 
 class FactorRules(Protocol):
     """
-    From when on members need a factor.
+    When members start to need a factor.
 
-    What rule, first joining and exemption come to is kept with each membership, where the hot path reads it. Whatever
-    changes one of them calls ``apply`` in the same transaction, with the organization locked.
+    The result of rule, first joining and exemption is stored with each membership, where the hot path reads it. Code
+    that changes one of them must call ``apply`` in the same transaction, with the organization locked.
     """
 
     def apply(self, organization_id: str, *, user_id: str | None = None) -> None:
-        """Write from when on each member, or one, needs a factor; a date that changed is reminded of again."""
+        """Store when each member, or one, starts to need a factor; a changed date is reminded of again."""
 
     def remember_first_join(self, organization_id: str, user_id: str, *, joined_at: datetime) -> None:
-        """Keep when a member who goes first joined, unless it is kept already."""
+        """Store when a leaving member first joined, unless it is already stored."""
 
     def find_earliest(self, user_id: str) -> datetime | None:
         """Return the earliest date from when on an organization of the user demands a factor of them."""
@@ -131,10 +131,10 @@ class FactorRules(Protocol):
         """Return when the first exemption of a member was granted; None before there was one."""
 
     def put_exemption(self, exemption: Exemption, *, joined_at: datetime) -> None:
-        """Keep an exemption in place of the one before. Call ``apply`` after it."""
+        """Store an exemption in place of the previous one. Call ``apply`` afterwards."""
 
     def end_exemption(self, organization_id: str, user_id: str, *, now: datetime) -> bool:
-        """End a member's exemption; False when none is in force. That there was one stays known."""
+        """End a member's exemption; False if none is in force. That there was one stays recorded."""
 
     def list_members(self, organization_id: str, *, now: datetime, limit: int) -> Sequence[MemberFactors]:
         """Read the members, oldest first, with what they have."""

@@ -1,4 +1,4 @@
-"""A passkey as the database holds one."""
+"""A passkey as stored in the database."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Passkey:
     """
     Attributes:
         credential_id, public_key: Base64url, unpadded; the key is a COSE key.
-        sign_count: The highest counter that was accepted; 0 for authenticators that do not count.
-        aaguid: The make of the authenticator, as it says itself; not attested.
+        sign_count: The highest accepted counter; 0 for authenticators that do not count.
+        aaguid: The model of the authenticator, as claimed by itself; not attested.
         backup_eligible: Whether it may be synced to other devices. Never changes; of one that was imported the first
             use says so.
         backed_up: Whether it was synced when it was last used.
-        rp_id: The relying party id that it was made for; it works for no other.
+        rp_id: The relying party id that it was created for; it works for no other.
         user_handle: What its authenticator knows the user by, base64url, where another system chose it; empty where
             that system did not keep it, None for `user_handle` of the user's id.
     """
@@ -58,7 +58,7 @@ class Passkey:
 
     @property
     def device_type(self) -> Literal["singleDevice", "multiDevice"]:
-        """Whether it lives on one device or is synced, in better-auth's words."""
+        """Whether it is bound to one device or synced, in better-auth's terms."""
         return "multiDevice" if self.backup_eligible else "singleDevice"
 
     @property
@@ -68,7 +68,7 @@ class Passkey:
 
 
 def user_handle(user_id: str) -> bytes:
-    """Return what authenticators know a user by: the 16 bytes of the id, which say nothing about the person."""
+    """Return the user handle for authenticators: the 16 bytes of the id, which reveal nothing about the person."""
     return UUID(user_id).bytes
 
 

@@ -1,1 +1,1 @@
-"""Service accounts: what API keys belong to that outlive people."""
+"""Service accounts: owners of API keys that do not depend on a person."""

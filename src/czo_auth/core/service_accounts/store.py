@@ -1,4 +1,4 @@
-"""The port through which service accounts are kept."""
+"""The port for storing service accounts."""
 
 from __future__ import annotations
 

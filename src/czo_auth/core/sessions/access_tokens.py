@@ -19,7 +19,10 @@ LEEWAY_SECONDS = 60
 
 
 MAX_EXCHANGED_LIFETIME = timedelta(seconds=900)
-"""Of a token that an API key was traded for: elsewhere it outlives a revocation of the key by this much."""
+"""
+The lifetime of a token that an API key was exchanged for: elsewhere it can outlive a revocation of the key by this
+much.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +125,7 @@ class AccessTokens:
 
     def _signing_key(self, now: datetime) -> jwt.SigningKey:
         """
-        Return the key that signs: the oldest that is not retired, since a new one is published before its turn.
+        Return the signing key: the oldest that is not retired, because a new one is published before it signs.
 
         Raises:
             StorageUnavailable: No key was loaded yet.
@@ -146,7 +149,7 @@ class AccessTokens:
         return self._verifiers[kids]
 
     def sign(self, session: Session, *, restricted: bool, now: datetime) -> str:
-        """Sign a token for *session*; its expiry never lies beyond the session's."""
+        """Sign a token for *session*; it never outlives the session."""
         signing_key = self._signing_key(now)
         issued_at = int(now.timestamp())
         claims: dict[str, object] = {
@@ -193,14 +196,14 @@ class AccessTokens:
 
     def verify(self, token: str, *, now: datetime, audiences: Collection[str] | None = None) -> VerifiedToken:
         """
-        Verify a token offline; whether its session or key lives is the caller's to ask.
+        Verify a token offline; the caller has to check its session or key.
 
         Args:
             audiences: Whom it may be for; by default this deployment alone.
 
         Raises:
             jwt.UnknownSigningKey: It names a key that is not loaded, or is over.
-            InvalidToken: It is not one of ours, or its time is over.
+            InvalidToken: It is not one of ours, or has expired.
         """
         if not self._stored:
             raise StorageUnavailable

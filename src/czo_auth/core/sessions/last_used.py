@@ -1,4 +1,4 @@
-"""When sessions were last used: gathered in memory, written in batches, off every request's path."""
+"""When sessions were last used: collected in memory and written in batches, outside of requests."""
 
 from __future__ import annotations
 

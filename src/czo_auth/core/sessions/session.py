@@ -1,4 +1,4 @@
-"""A session, its refresh tokens, and what its holder is given once."""
+"""A session, its refresh tokens, and the secrets that its holder gets once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SessionPolicy:
         refresh_grace: How long a token just replaced is answered with 409 rather than taken as theft (S22).
 
         idle: How long a session, with its refresh family, may go unused; None for as long as it lives.
-        most: Sessions that a user keeps; beyond, the least recently used end.
+        most: Sessions of a user; beyond that, the least recently used ones end.
         wrong_codes: Wrong codes in a row that end the session that sent them.
 
     Source: RFC 9700 section 4.14.2 (refresh token rotation).

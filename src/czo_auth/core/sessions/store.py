@@ -1,4 +1,4 @@
-"""The port through which sessions and refresh families are kept."""
+"""The port for storing sessions and refresh families."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Sessions(Protocol):
     def renew_proof(
         self, session_id: str, *, password_proved_at: datetime | None, factor_proved_at: datetime | None
     ) -> None:
-        """Note when password and second factor were proved again; what is None stays as it was."""
+        """Record when password and second factor were proved again; None leaves a value unchanged."""
 
     def touch(self, seen: Mapping[str, datetime]) -> None:
         """Note when sessions were last used; never backwards."""
@@ -105,7 +105,7 @@ class Sessions(Protocol):
         """Read all signing keys, newest first."""
 
     def lock_signing_keys(self) -> None:
-        """Hold off other processes that would make or retire signing keys, until the transaction ends."""
+        """Lock the creation and retirement of signing keys until the transaction ends."""
 
     def add_signing_key(self, key: StoredSigningKey) -> None:
         """Keep a new signing key."""

@@ -1,4 +1,4 @@
-"""What the database holds of a second factor: the factor, a pending enrollment, a challenge, a backup code."""
+"""Stored second factors: the factor, a pending enrollment, a challenge, a backup code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of the second factor, in one place."""
+"""The limits and lifetimes of second factors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Final
 from czo_auth.core.throttle import LockSchedule
 
 KEPT_FACTORS_WAIT: Final = timedelta(days=1)
-"""How long a reset waits at least of factors that stayed when the address was first proved: whose are they?"""
+"""
+The minimum waiting period for resetting factors that stayed when the address was first proved, because their owner is
+uncertain.
+"""
 
 
 def must_renew(renew_by: datetime | None, *, now: datetime) -> bool:

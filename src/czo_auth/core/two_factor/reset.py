@@ -1,4 +1,4 @@
-"""A reset of somebody's second factor that waits until it is due, and the port through which it is kept."""
+"""A pending reset of someone's second factor, and the port for storing it."""
 
 from __future__ import annotations
 

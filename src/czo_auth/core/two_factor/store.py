@@ -1,4 +1,4 @@
-"""The port through which second factors are kept."""
+"""The port for storing second factors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TwoFactor(Protocol):
 
     # enrollments
     def put_enrollment(self, enrollment: Enrollment) -> None:
-        """Keep an enrollment; an earlier pending one of the user is replaced."""
+        """Store an enrollment; it replaces an earlier pending one of the user."""
 
     def find_enrollment(self, user_id: str, *, lineage_id: str | None, now: datetime) -> Enrollment | None:
         """Read the pending enrollment of a session's lineage, unless it expired; None for every other lineage."""
@@ -75,7 +75,7 @@ class TwoFactor(Protocol):
         """Replace what is sealed in an enrollment if both are still as in *old* (S14)."""
 
     def drop_enrollment(self, user_id: str) -> None:
-        """Forget a pending enrollment and its codes."""
+        """Delete a pending enrollment and its codes."""
 
     def put_pending_codes(self, enrollment_id: str, user_id: str, codes: Sequence[HashedCode]) -> bool:
         """Keep the hashed codes of an enrollment that is still pending and forget the sealed ones; False otherwise."""
@@ -133,7 +133,7 @@ class TwoFactor(Protocol):
 
     # challenges
     def add_challenge(self, challenge: Challenge, *, digest: str, now: datetime) -> None:
-        """Keep a new challenge."""
+        """Store a new challenge."""
 
     def drop_surplus_challenges(self, user_id: str, *, most: int) -> None:
         """Delete a user's challenges but the newest *most*, some at a time."""
@@ -153,11 +153,11 @@ class TwoFactor(Protocol):
         """Use a challenge up. One atomic statement: two concurrent calls never both get True."""
 
     def drop_challenges(self, user_id: str) -> None:
-        """Forget all challenges of a user."""
+        """Delete all challenges of a user."""
 
     # trusted devices
     def add_trusted_device(self, device: TrustedDevice, *, digest: str) -> None:
-        """Keep a trusted device."""
+        """Store a trusted device."""
 
     def drop_surplus_devices(self, user_id: str, *, most: int) -> None:
         """Forget the devices of a user that were used longest ago, until *most* are left."""
@@ -177,10 +177,10 @@ class TwoFactor(Protocol):
         """Count the live trusted devices of a user."""
 
     def drop_trusted_device(self, user_id: str, device_id: str) -> bool:
-        """Forget one device of a user; False when there is none."""
+        """Delete one device of a user; False if there is none."""
 
     def drop_trusted_devices(self, user_id: str) -> None:
-        """Forget all devices of a user."""
+        """Delete all devices of a user."""
 
     def count_by_kid(self) -> dict[str, int]:
         """Count sealed rows (factors, enrollments, signing keys) by the id of the key that sealed them (S14)."""

@@ -1,1 +1,1 @@
-"""People: their address, their password, the actor types they wear."""
+"""Users: address, password and actor types."""

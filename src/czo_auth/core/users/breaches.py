@@ -12,5 +12,5 @@ class Breaches(Protocol):
         """
         Return whether *password* is known to have leaked.
 
-        Promise: the password does not leave this process, and an outage answers False rather than keeping people out.
+        Promise: the password does not leave this process, and an outage returns False rather than locking people out.
         """

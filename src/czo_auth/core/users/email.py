@@ -1,4 +1,4 @@
-"""Email addresses: one canonical form, under which an address is unique and is counted (S27)."""
+"""Email addresses: one canonical form, which is unique and used for counting (S27)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LOCAL = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,64}")
 
 def canonical_email(address: str, *, field: str = "email") -> str:
     """
-    Bring *address* to the form under which it is stored and compared: NFC, lower case, domain in IDNA A-labels.
+    Convert *address* to the form in which it is stored and compared: NFC, lower case, domain in IDNA A-labels.
 
-    Lower case and no more: full case folding makes one of ``groß@`` and ``gross@``, which are two mailboxes.
+    Only lower case: full case folding would unify ``groß@`` and ``gross@``, which are two mailboxes.
 
     Args:
         field: Name of the field that the refusal is about.

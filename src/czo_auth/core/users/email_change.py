@@ -1,4 +1,4 @@
-"""A change of address: asked for, confirmed by a link to the new address, and taken back by one to the old (S43)."""
+"""A change of address: requested, confirmed by a link to the new address, and reverted by one to the old (S43)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
-The token of a browser in which a user signed in before: it may go on signing in while strangers guess the password.
+The token of a browser in which a user has signed in before: it can still sign in while strangers guess the password.
 
-It proves nothing and opens nothing; a guess from such a browser only counts against a budget of the browser's own. It
-is kept nowhere: the browser holds user, time of issue, and a MAC over both and the present password hash. So it ends
-with 90 days and with a new password.
+It proves nothing; a guess from such a browser only counts against the browser's own budget. It is not stored: the
+browser holds user, time of issue, and a MAC over both and the current password hash. So it ends after 90 days or with a
+new password.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """
 The token of the link "this was not me" in mails about an account.
 
-It is kept nowhere: it holds user and time of issue, and a MAC over both and the address that it was mailed to. It works
-for a week, for that address, and until the user says once that something was not them: the older ones are over then.
+It is not stored: it contains user and time of issue, and a MAC over both and the address that it was mailed to. It
+works for a week, for that address, and until the user once reports that something was not them, which invalidates older
+ones.
 """
 
 from __future__ import annotations

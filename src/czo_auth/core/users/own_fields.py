@@ -1,4 +1,4 @@
-"""The host's own fields of users: what the flows ask of the model that describes them."""
+"""The host's own fields of users: the port to the model that describes them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ NO_USER_FIELDS: Final = NoUserFields()
 
 def refuse_unknown(given: Mapping[str, object], names: frozenset[str]) -> None:
     """
-    Refuse fields that there are not.
+    Refuse unknown fields.
 
     Raises:
         ValidationFailed: With the name of each.

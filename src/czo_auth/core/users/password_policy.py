@@ -1,4 +1,4 @@
-"""Which passwords may be chosen (S24)."""
+"""The password policy (S24)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PasswordPolicy:
 
         Raises:
             PasswordTooShort, PasswordTooLong: By its length.
-            PasswordCompromised: It stands on the list.
+            PasswordCompromised: It is on the list.
         """
         chosen = passwords.normalise(password)
         if len(chosen) < self.min_length:

@@ -1,4 +1,4 @@
-"""The port through which users are kept."""
+"""The port for storing users."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Users(Protocol):
 
     def lock(self, user_id: str) -> User | None:
         """
-        Read a user and hold the row until the transaction ends.
+        Read a user and lock the row until the transaction ends.
 
         Promise: two transactions that lock the same user run one after the other, and each sees what the previous one
         committed. Every change to a user's credentials begins with it.
@@ -99,7 +99,7 @@ class Users(Protocol):
         """Remember in which language mails are written to a user."""
 
     def secure(self, user_id: str, *, now: datetime) -> None:
-        """Take a user's password away, and remember when."""
+        """Remove a user's password, and record when."""
 
     def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
         """
@@ -131,11 +131,11 @@ class Users(Protocol):
         """
         Delete a user with everything that belongs to them; False when there is none.
 
-        What others must hear of (keys, memberships) is ended and recorded before.
+        What others must be notified of (keys, memberships) has to be ended and recorded before.
         """
 
     def lock_administrators(self) -> None:
-        """Let nobody else take an administrator away until the transaction ends."""
+        """Lock the removal of administrators until the transaction ends."""
 
     def count_administrators(self, actor_types: Collection[str], *, but: str) -> int:
         """Count the users besides *but* who are not banned and hold one of *actor_types*."""
@@ -155,7 +155,7 @@ class Users(Protocol):
         """Say since when the user's passkeys count as second step; None: they are only a way to sign in."""
 
     def bump_credential_version(self, user_id: str, *, now: datetime) -> None:
-        """Make every challenge that was issued so far worthless."""
+        """Invalidate every challenge that was issued so far."""
 
     def search(self, matching: UserFilter, *, page: PageQuery) -> Sequence[User]:
         """
@@ -194,13 +194,13 @@ class Users(Protocol):
         """Note that a live token's link was opened: earlier ones of the same user and purpose die."""
 
     def take_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
-        """Spend a live token. One atomic statement: it is handed out once."""
+        """Spend a live token. One atomic statement, so it works once."""
 
     def find_mail_token(self, digest: str, *, now: datetime) -> MailToken | None:
         """Read a live token, of whatever purpose; it stays live."""
 
     def drop_mail_tokens(self, user_id: str, *, purpose: MailPurpose | None = None) -> None:
-        """Make void what was mailed or handed over for *purpose*; everything without one."""
+        """Invalidate mailed tokens for *purpose*; all of them without one."""
 
     def use_mail_token(
         self, digest: str, *, purpose: MailPurpose, keep_until: datetime, now: datetime
@@ -215,7 +215,7 @@ class Users(Protocol):
         """Read a token that was used and is remembered."""
 
     def drop_password_tokens(self, user_id: str) -> None:
-        """Make void what was mailed or handed over to set a new password."""
+        """Invalidate the tokens that set a new password."""
 
     def prune_expired(self, *, before: datetime) -> int:
         """

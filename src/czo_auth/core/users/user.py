@@ -1,4 +1,4 @@
-"""A user as the database holds one."""
+"""A user as stored in the database."""
 
 from __future__ import annotations
 

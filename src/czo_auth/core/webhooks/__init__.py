@@ -1,1 +1,1 @@
-"""Webhooks: endpoints of others that events are sent to (Standard Webhooks 1.0)."""
+"""Webhooks: external endpoints that events are sent to (Standard Webhooks 1.0)."""

@@ -2,8 +2,8 @@
 Where a webhook may be sent: https, and addresses that are reachable from everywhere (S41).
 
 An endpoint's host is chosen by strangers. A request to it must not reach what only this machine can reach: loopback,
-private networks, the metadata service of a cloud. Literals are refused when an endpoint is made; names are resolved at
-each connection, and the address that was checked is the one that is connected to.
+private networks, a cloud's metadata service. Literal addresses are refused when an endpoint is created; names are
+resolved for each connection, which goes to exactly the address that was checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.limits import MAX_WEBHOOK_URL
 
-# Only what no parser can read in two ways: no userinfo, no escapes in the host, no backslash, no fragment.
+# Only URLs that all parsers read the same way: no userinfo, no escapes in the host, no backslash, no fragment.
 _URL: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<target>(?:[/?][!-\"$-\[\]-~]*)?)",

@@ -1,4 +1,4 @@
-"""The port through which webhooks are kept, and by which several processes share their deliveries."""
+"""The port for storing webhooks, and for sharing their deliveries between processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from czo_auth.core.webhooks.webhook import (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookWork:
     """
-    What there is to do at the moment.
+    The pending work.
 
     Attributes:
         spread: Whether events wait to be spread over endpoints.
@@ -164,14 +164,14 @@ class WebhookDeliveries(Protocol):
         self, webhook_id: str, results: Sequence[AttemptResult], *, owner: str, now: datetime
     ) -> None:
         """
-        Write down how attempts ended.
+        Record the outcomes of attempts.
 
         A success always counts while the delivery is pending; a failure only while the lease lasts, so that a process
         that was paused does not undo what another did.
         """
 
     def release(self, webhook_id: str, *, owner: str) -> None:
-        """Give the lease back; the endpoint is due again when its next delivery is."""
+        """Release the lease; the endpoint is due again when its next delivery is."""
 
     def switch_off_dead(self, *, dead_before: datetime, now: datetime) -> Sequence[Webhook]:
         """Switch off endpoints that have been dead since before *dead_before*; answer which. Each is given once."""

@@ -65,7 +65,7 @@ class WebhookPolicy:
 
     @property
     def lease(self) -> timedelta:
-        """How long a process that died keeps an endpoint from the others."""
+        """How long a process that died blocks an endpoint for others."""
         return self.time_limit * 2
 
     def hosts_allowed_for(self, organization_id: str | None) -> frozenset[str]:

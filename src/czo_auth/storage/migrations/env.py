@@ -1,7 +1,7 @@
 """
 Alembic's environment, run by ``czo_auth.storage.migrate`` on a connection whose transaction is open.
 
-Logging is left as the host application set it, and only tables under our prefix exist for it.
+It leaves the host application's logging alone, and only sees tables under our prefix.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ tables: Final[Tables] = context.config.attributes["tables"]
 
 
 def is_ours(thing: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
-    """Keep autogenerate away from the tables of others."""
+    """Hide other tables from autogenerate."""
     table = name if kind == "table" else thing.table.name
     return table is not None and table.startswith(tables.prefix) and table not in tables.without_model
 
@@ -27,7 +27,7 @@ context.configure(
     version_table=tables.version_table,
     include_object=is_ours,
     render_as_batch=True,
-    # SQLite can take DDL back; Alembic doubts it because of the driver's old habits, which are switched off here.
+    # SQLite can roll back DDL; Alembic assumes otherwise because of the driver's legacy mode, which is off here.
     transactional_ddl=True,
 )
 context.run_migrations()

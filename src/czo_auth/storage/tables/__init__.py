@@ -1,9 +1,8 @@
 """
-The tables, made for one prefix, so that they can live beside a host application's own.
+The tables under one prefix, so that they can share a database with a host application.
 
-Secrets are digests, hashes or sealed texts; nothing here can be presented as a credential. What must be true of two
-rows at once is in a unique index, not in a check before the write. The audit log has no foreign keys: it outlives
-what it speaks of.
+Secrets are digests, hashes or sealed texts; nothing here can be presented as a credential. Constraints between rows are
+unique indexes, not checks before the write. The audit log has no foreign keys, because it outlives what it refers to.
 """
 
 from __future__ import annotations

@@ -117,8 +117,8 @@ def sessions(make: TableMaker) -> Table:
 
 
 def refresh_tokens(make: TableMaker) -> Table:
-    # A link has at most one successor, regardless of who asks for it and how often. Whose it is, until when it lives
-    # and whether it was revoked stands with the session, so the family cannot outlive it.
+    # A token has at most one successor, however often it is requested. Owner, expiry and revocation are stored with the
+    # session, so the family cannot outlive it.
     return make.table(
         "refresh_tokens",
         id_column(),

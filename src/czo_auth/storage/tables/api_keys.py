@@ -22,7 +22,7 @@ from czo_auth.storage.tables.make import JSON_VALUE, TableMaker, digest_column, 
 
 
 def api_keys(make: TableMaker) -> Table:
-    # No foreign key on the organization: a key keeps the id of one that is gone, and is refused for it.
+    # No foreign key on the organization: a key keeps the id of a deleted one, and is refused because of it.
     table = make.table(
         "api_keys",
         id_column(),
@@ -67,7 +67,7 @@ def api_keys(make: TableMaker) -> Table:
     Index(None, keys.user_id, keys.expires_at)
     Index(None, keys.organization_id, keys.created_at)
     Index(f"{make.prefix}api_keys_service_account_ix", keys.service_account_id, keys.created_at)
-    # Of service accounts alone: a person's own keys that ended must not weigh when that person is banned.
+    # Only for service accounts: a person's own ended keys must not slow down a ban.
     made = keys.service_account_id.is_not(None)
     Index(None, keys.created_by, sqlite_where=made, postgresql_where=made)
     return table

@@ -67,7 +67,7 @@ def backup_codes(make: TableMaker) -> Table:
 
 
 def factor_resets(make: TableMaker) -> Table:
-    # Who asked is not a foreign key: a reset is not to vanish unseen with the one who asked for it.
+    # The requester is not a foreign key: a reset must not disappear together with the administrator who requested it.
     table = make.table(
         "factor_resets",
         id_column(),
@@ -139,7 +139,7 @@ def attempts(make: TableMaker) -> Table:
 
 
 def password_guesses(make: TableMaker) -> Table:
-    # Keyed by digests: typing an address makes a row, and no address is to be read here.
+    # Keyed by digests: entering an address creates a row, and no address must be readable here.
     return make.table(
         "password_guesses",
         Column("key", String(64), primary_key=True),

@@ -18,14 +18,14 @@ NAMING: Final = {
 }
 """One name per constraint on both databases, so that a later migration can drop it."""
 
-# SQLite counts rows by itself only in a column called INTEGER.
+# SQLite assigns row numbers only to a column of type INTEGER.
 SEQUENCE: Final = BigInteger().with_variant(Integer(), "sqlite")
 JSON_VALUE: Final = JSON(none_as_null=True)
 
 
 def checked_prefix(prefix: str) -> str:
     """
-    Return *prefix* if it can stand in SQL without quotes.
+    Return *prefix* if it can be used in SQL without quotes.
 
     Raises:
         ValueError: It cannot, or the database keeps such names for itself.

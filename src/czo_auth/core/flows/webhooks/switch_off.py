@@ -1,4 +1,4 @@
-"""Switching off endpoints that have been dead for days, and telling their owners."""
+"""Switching off endpoints that have been dead for days, and notifying their owners."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _LOG = logging.getLogger("czo_auth.webhooks")
 
 
 class SwitchOffDead:
-    """Switches off what has been dead for too long; several processes may do so at once, and each is told once."""
+    """
+    Switches off endpoints that have been dead for too long. Safe in several processes at once; each owner is notified
+    once.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -54,7 +57,7 @@ class SwitchOffDead:
 
 
 def _owners_of(tx: Transaction, webhook: Webhook) -> Sequence[User]:
-    """Return who is told: an organization's owners, or the administrator who made the endpoint."""
+    """Return who is notified: an organization's owners, or the administrator who created the endpoint."""
     if webhook.organization_id is not None:
         members = tx.organizations.list_members(webhook.organization_id, limit=MAX_MEMBERS)
         owners = [tx.users.find(each.user_id) for each in members if each.role == roles.OWNER]
