@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-# Needles are put together from parts, so that this file does not contain what it looks for.
+# Needles are assembled from parts, so that this file does not contain what it looks for.
 LOCK_FILES = frozenset(
     name + ending
     for name, ending in (

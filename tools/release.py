@@ -1,5 +1,5 @@
 """
-Build a release from a clean tree and try it as somebody gets it; nothing is published.
+Build a release from a clean tree and try it as someone gets it; nothing is published.
 
 ``make release`` leaves the wheel and the source distribution in ``dist/``, and their CycloneDX bill of materials and
 SHA-256 sums in ``dist-sbom/``. Both distributions are built twice and must be the same bytes: the time in them is that

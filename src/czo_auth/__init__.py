@@ -1,7 +1,7 @@
 """
 czo-auth: two-factor authentication for people, API keys for machines.
 
-``Auth`` is what a host application mounts; ``Settings`` is what it chooses; ``AuthMiddleware`` guards its own routes.
+A host application mounts ``Auth``, configures it with ``Settings``, and guards its own routes with ``AuthMiddleware``.
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Importing the package costs nothing until something is used: the command line needs little of it.
+    # Names are imported on first use, because the command line needs few of them.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    # What is imported late is public all the same.
+    # Lazily imported names are public too.
     return sorted({*globals(), *__all__})

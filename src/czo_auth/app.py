@@ -1,4 +1,4 @@
-"""One ASGI application for one deployment: REST, with CORS and the last line of defence against faults."""
+"""The ASGI applications of a deployment, with CORS and a catch-all for unexpected errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OF_THE_HOST = ("route", "fastapi.telemetry")
 
 
 def build_app_state(runtime: Runtime) -> AppState:
-    """Put together what every request of *runtime* passes."""
+    """Build the middleware for every request of *runtime*."""
     authenticator = Authenticator(runtime)
     return AppState(runtime=runtime, authenticator=authenticator, clients=authenticator.clients)
 
@@ -43,8 +43,8 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
     """
     Build the application that a host mounts at the base path.
 
-    It finds its own path whichever way the host mounts it: with a ``root_path`` (Starlette), or with the prefix cut
-    off already (Litestar, which adds a slash). Its lifespan never runs there, so the first request starts it.
+    It finds its own path in either way of mounting: with a ``root_path`` (Starlette), or with the prefix stripped
+    (Litestar, which adds a slash). Its lifespan never runs there, so the first request starts it.
     """
     base = runtime.settings.base_path
     rest = rest_app(app_state, version=VERSION)
@@ -65,7 +65,7 @@ def oauth_metadata_of(runtime: Runtime) -> PublicDocument:
 
 
 def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
-    """Build the application that answers GraphQL."""
+    """Build the GraphQL application."""
     require_extra("graphql", "GraphQL")
     from czo_auth.graphql.app import graphql_app
 
@@ -75,7 +75,7 @@ def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
 
 
 def pages_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
-    """Build the account pages. No other site reads them, so there is no CORS; they say themselves what is stored."""
+    """Build the account pages. No other site reads them, so there is no CORS; they set their own caching headers."""
     require_extra("pages", "Account pages")
     from czo_auth.web.app import pages_app
 
@@ -86,13 +86,13 @@ def pages_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
 
 
 def with_cors(app: ASGIApp, app_state: AppState) -> ASGIApp:
-    """Answer preflights and let trusted origins read the answers, with credentials."""
+    """Handle preflights and let trusted origins read responses, with credentials."""
     answering = _TrustedOrigins(
         app,
         origins=app_state.authenticator.origins,
         allow_credentials=True,
         allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
-        # Whatever a trusted page asks for: tracing libraries add headers of their own to every request.
+        # Any header: tracing libraries add their own headers to every request.
         allow_headers=["*"],
         expose_headers=["set-auth-token", "retry-after", "ratelimit-policy", "ratelimit"],
         max_age=600,
@@ -101,22 +101,22 @@ def with_cors(app: ASGIApp, app_state: AppState) -> ASGIApp:
 
 
 class _TrustedOrigins(CORSMiddleware):
-    """CORS for the origins whose pages may use cookies, compared as these are."""
+    """CORS for the trusted origins."""
 
     def __init__(self, app: ASGIApp, *, origins: Origins, **options: Any) -> None:
         super().__init__(app, **options)
         self._origins = origins
 
     def is_allowed_origin(self, origin: str) -> bool:
-        """Whether pages of *origin* may read answers."""
+        """Whether pages of *origin* may read responses."""
         return self._origins.trusts(origin)
 
 
 class NeverStored:
     """
-    Marks every answer ``nosniff``, and ``no-store`` but for the public keys; those to preflights included.
+    Sets ``nosniff`` on every response, including preflights, and ``no-store`` except for the public keys.
 
-    Answers to an API key that has limits tell them.
+    Responses to an API key with limits report them.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -138,10 +138,10 @@ class NeverStored:
 
 class _ShortWays:
     """
-    Sends what is asked for at every request of others past the framework.
+    Routes the requests that proxies and services make for every request of theirs past the framework.
 
-    That is what proxies ask, past CORS and the reading of bodies too, for a preflight that they hold is a request as
-    well; and introspection, where nobody measures it.
+    These are forward authentication, also past CORS and body parsing, because a proxied preflight is a request too; and
+    introspection, if nothing measures it.
     """
 
     def __init__(self, app: ASGIApp, app_state: AppState, *, base_path: str) -> None:
@@ -169,7 +169,7 @@ class _ShortWays:
 
 class FaultBarrier:
     """
-    Normalises the path, turns faults into clean answers, and lets no answer break off a request.
+    Normalizes the path, turns errors into clean responses, and reads unread bodies before responding.
 
     Args:
         route: The pattern of all its paths, for telemetry, where the application has no routes.
@@ -193,7 +193,7 @@ class FaultBarrier:
             "",
         )
         inner["raw_path"] = inner["path"].encode()
-        # The host's: its route, and what would note ours with paths and messages.
+        # The host's own: its route, and recorders that would store our paths and messages.
         for name in _OF_THE_HOST:
             inner.pop(name, None)
         await measure(self._answer, self._app_state, inner, receive, send, route=self._route, base=self._base)
@@ -223,7 +223,7 @@ def _any_path(scope: Scope) -> str:
 
 
 def _no_store(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    # Only the JWKS says so, which holds nothing but public keys.
+    # Only the JWKS sets it, which contains only public keys.
     public = (b"cache-control", JWKS_CACHE_CONTROL.encode())
     caching = public if public in headers else (b"cache-control", b"no-store")
     kept = [(name, value) for name, value in headers if name not in (b"cache-control", NO_SNIFF[0])]

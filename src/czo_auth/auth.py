@@ -1,4 +1,4 @@
-"""``Auth``: what a host application holds. The composition root with its ASGI applications."""
+"""``Auth``: one deployment in a host application, with its ASGI applications."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Auth(Runtime):
     >>> app.mount("/api/auth", auth.app)
     >>> app.add_middleware(AuthMiddleware, auth=auth)
 
-    It starts with the host's lifespan, or else with its first request.
+    It starts with the host's lifespan, or otherwise with its first request.
     """
 
     @cached_property
     def app_state(self) -> AppState:
-        """What every request passes."""
+        """The middleware of every request."""
         from czo_auth.app import build_app_state
 
         return build_app_state(self)
@@ -57,7 +57,7 @@ class Auth(Runtime):
 
     @cached_property
     def graphql(self) -> ASGIApp:
-        """The ASGI application that answers ``POST /graphql``; mount it where you like."""
+        """The ASGI application for ``POST /graphql``; mount it anywhere."""
         from czo_auth.app import graphql_app_of
 
         return graphql_app_of(self, self.app_state)
@@ -83,35 +83,35 @@ class Auth(Runtime):
 
     @cached_property
     def users(self) -> Users:
-        """Ask for users, create and change them, from the host's own code."""
+        """Find, create and change users, from the host's own code."""
         from czo_auth.api.users import Users
 
         return Users(self)
 
     @cached_property
     def api_keys(self) -> ApiKeys:
-        """Make API keys for users, list, rotate and revoke them."""
+        """Create, list, rotate and revoke API keys of users."""
         from czo_auth.api.api_keys import ApiKeys
 
         return ApiKeys(self)
 
     @cached_property
     def service_accounts(self) -> ServiceAccounts:
-        """Make service accounts of organizations, and API keys of them."""
+        """Create service accounts of organizations, and their API keys."""
         from czo_auth.api.service_accounts import ServiceAccounts
 
         return ServiceAccounts(self)
 
     @cached_property
     def organizations(self) -> Organizations:
-        """Create organizations and change who is in them."""
+        """Create organizations and manage their members."""
         from czo_auth.api.organizations import Organizations
 
         return Organizations(self)
 
     @cached_property
     def sessions(self) -> Sessions:
-        """See and end the sessions of users."""
+        """List and end the sessions of users."""
         from czo_auth.api.sessions import Sessions
 
         return Sessions(self)
@@ -125,21 +125,22 @@ class Auth(Runtime):
         service_accounts: bool = False,
     ) -> Principal:
         """
-        Prove a credential that came otherwise than in a request through ``AuthMiddleware``: in the first message of a
+        Verify a credential that did not come in a request through ``AuthMiddleware``: in the first message of a
         WebSocket, from a queue, over another protocol.
 
         Args:
             text: An API key, an access token or a session token, without ``Bearer``.
             ip: The client's address, for keys that are allowed from certain addresses only.
-            audience: One of ``CZO_AUTH_TOKEN_AUDIENCES``: tokens for it are taken, and neither sessions nor tokens for
-                another audience. API keys have none and are taken all the same. By default this deployment's own.
-            service_accounts: Whether API keys of service accounts are taken too; their principal has no user.
+            audience: One of ``CZO_AUTH_TOKEN_AUDIENCES``: only tokens for it are accepted, no sessions and no tokens
+                for another audience. API keys have no audience and are still accepted. By default this deployment's
+                own.
+            service_accounts: Whether API keys of service accounts are accepted too; their principal has no user.
 
         Raises:
             UserRequired: It is the API key of a service account.
-            InvalidToken, InvalidApiKey: It is not valid of ours, expired or revoked.
+            InvalidToken, InvalidApiKey: It is not one of ours, or it has expired or was revoked.
             TwoFactorSetupRequired: Its user has to turn two factors on first.
-            IpAddressNotAllowed, ApiKeyRateLimited: The key may not be used from there, or not so often.
+            IpAddressNotAllowed, ApiKeyRateLimited: The key may not be used from that address, or not that often.
             StorageUnavailable: The database does not answer.
         """
         from czo_auth.api.tokens import authenticate_token
@@ -153,15 +154,15 @@ class Auth(Runtime):
         Register the decorated function for an event type, a group (``auth.apikey.*``) or all (``*``).
 
         Raises:
-            ValueError: No event is called so.
+            ValueError: There is no such event.
         """
         return self.subscribers.on(pattern)
 
     def require(self, **demands: Unpack[Demands]) -> Callable[[HTTPConnection], Awaitable[Principal]]:
         """
-        Make a dependency for FastAPI: ``principal: Principal = Depends(auth.require(scopes=["orders:read"]))``.
+        Create a dependency for FastAPI: ``principal: Principal = Depends(auth.require(scopes=["orders:read"]))``.
 
-        The host needs ``AuthMiddleware``. Refusals become the product's JSON errors.
+        The host needs ``AuthMiddleware``. Refusals become JSON errors.
 
         Args:
             demands: ``actor``, ``scopes``, ``aal``, ``organization_id``, ``role``, ``organization_parameter``,
@@ -169,7 +170,7 @@ class Auth(Runtime):
                 ``czo_auth.integrations.requirement.Demands``.
 
         Raises:
-            TypeError, ValueError: Nobody could ever meet it, as with an unknown actor type.
+            TypeError, ValueError: It could never be met, for example because of an unknown actor type.
         """
         from czo_auth.integrations.fastapi import RequirePrincipal
         from czo_auth.integrations.requirement import Requirement
@@ -180,15 +181,15 @@ class Auth(Runtime):
         self, resource: str, scopes: Collection[str] = (), *, name: str | None = None
     ) -> ProtectedResource:
         """
-        Describe a resource server, such as an MCP server, that takes this deployment's keys and tokens (RFC 9728).
+        Describe a resource server, such as an MCP server, that accepts this deployment's keys and tokens (RFC 9728).
 
         >>> mcp = auth.protected_resource("https://shop.example/mcp", ["orders:read"])
         >>> app = mcp.protect(mcp_app)
 
         Args:
             resource: Its URL, as clients know it.
-            scopes: What a credential needs to be let in.
-            name: What people are shown.
+            scopes: What a credential needs to be admitted.
+            name: The name shown to people.
 
         Raises:
             ValueError: *resource* is not an absolute URL, or a scope has another form than ``resource:action``.
@@ -204,7 +205,7 @@ class Auth(Runtime):
         )
 
     def lifespan(self, inner: Lifespan | None = None) -> Lifespan:
-        """Make a lifespan that starts and stops czo-auth around *inner*, the host's own."""
+        """Create a lifespan that starts and stops czo-auth around *inner*, the host's own."""
 
         @asynccontextmanager
         async def run(app: Any) -> AsyncIterator[Any]:

@@ -119,7 +119,7 @@ async def test_key_has_no_right_that_its_user_has_not(auth: Auth) -> None:
     with pytest.raises(errors.NotMemberOfOrganization):
         await auth.api_keys.create(user.id, name="robot", organization_id=organization.id)
     with pytest.raises(errors.InsufficientScope):
-        # Who is no administrator is none by asking for the actor type.
+        # Who is not an administrator is none by asking for the actor type.
         await auth.api_keys.create(user.id, name="robot", scopes=["api-keys:verify"], actor_type="admin")
     with pytest.raises(errors.NotFound):
         await auth.api_keys.create(NOBODY, name="robot")

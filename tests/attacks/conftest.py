@@ -143,7 +143,7 @@ def _pool(served: Served) -> Iterator[Account]:
 @pytest.fixture
 async def victim(live: Live, _pool: Iterator[Account]) -> Account:
     """
-    Somebody with a second factor, shared in turn. A test that changes more than sessions and a code takes
+    Someone with a second factor, shared in turn. A test that changes more than sessions and a code takes
     `enrolled_user`.
 
     Their failures and the last spent step are forgotten first, or one attack would use up the codes of the next.
@@ -164,7 +164,7 @@ async def forget_attempts(live: Live, account: Account) -> None:
 @pytest.fixture
 async def enrolled_user(live: Live, monkeypatch: pytest.MonkeyPatch) -> tuple[Account, Session]:
     """
-    Somebody with a second factor whom no other attack knows, signed in.
+    Someone with a second factor whom no other attack knows, signed in.
 
     Enrolled beside the server, with backup codes that are hashed at bcrypt's least cost: ten at the real one take half
     a second each time. The attacks on enrollment itself go through the server.

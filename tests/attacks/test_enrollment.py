@@ -91,7 +91,7 @@ async def test_expired_enrollment(live: Live, newcomer: Loner) -> None:
     refused(await live.people.verify(account.has.code(), bearer=session.token), 400, "TOTP_NOT_ENABLED")
 
 
-# --- somebody else's -------------------------------------------------------------------------------------------------
+# --- someone else's -------------------------------------------------------------------------------------------------
 async def test_confirming_without_a_session(live: Live, newcomer: Loner) -> None:
     account, session = newcomer
     await live.people.enable(account, session)

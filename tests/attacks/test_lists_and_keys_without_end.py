@@ -1,5 +1,5 @@
 """
-Keys that ended must not weigh for ever, and no list or document may ask for all rows at once.
+Keys that ended must not weigh forever, and no list or document may ask for all rows at once.
 
 Rows are filled in past the product, as a loop of `POST /api-keys {expiresIn: 1}` would in months.
 """

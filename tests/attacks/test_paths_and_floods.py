@@ -1,5 +1,5 @@
 """
-Other spellings of a path, routes of a host below ours, and what anybody may ask for as often as they like.
+Other spellings of a path, routes of a host below ours, and what anyone may ask for as often as they like.
 """
 
 from __future__ import annotations

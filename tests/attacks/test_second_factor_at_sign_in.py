@@ -19,7 +19,8 @@ Loner = tuple[Account, Session]
 DEAD = "INVALID_TWO_FACTOR_COOKIE"
 
 
-# --- the challenge is no credential ----------------------------------------------------------------------------------
+# --- the challenge is not a credential
+# ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", ["/session", "/whoami", "/api-keys", "/two-factor", "/organizations"])
 async def test_challenge_as_bearer(live: Live, victim: Account, path: str) -> None:
     challenge = await live.people.challenge(victim)

@@ -176,7 +176,8 @@ async def test_sessions_are_listed_in_pages(timed: Timed) -> None:
     assert whole["nextCursor"] is None
 
 
-# --- refreshing without end, and hashes that cost too much -----------------------------------------------------------
+# --- refreshing without bound, and hashes that cost too much
+# -----------------------------------------------------------
 async def test_refreshing_is_limited_by_address(deploy: Deploy) -> None:
     here = await deploy(rate_limit_enabled=True)
     body = {"refreshToken": "czr_" + "A" * 43}

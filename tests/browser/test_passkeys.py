@@ -138,7 +138,7 @@ def test_a_passkey_is_the_second_step(person: Person) -> None:
     create(ada, "")
     expect(ada.page.get_by_role("heading", name="Save your backup codes")).to_be_visible()
     ada.page.context.clear_cookies()
-    # The finger is not recognized: neither autofill nor the button lets anybody in.
+    # The finger is not recognized: neither autofill nor the button lets anyone in.
     device.verifies(user=False)
     ada.begin()
     assert ada.path == "/sign-in/code"

@@ -33,7 +33,7 @@ async def add_keys(
     organization_id: str | None = None,
 ) -> None:
     """
-    Give a user *amount* API keys, each created a millisecond after the one before.
+    Give a user *amount* API keys, each created a millisecond after the previous one.
 
     Args:
         lives: How long after *created_at* all of them end; None for never.

@@ -380,7 +380,7 @@ async def test_revocation_is_heard_in_every_process_and_never_later_than_the_bou
         await cached.revoke_past_the_product()
         assert await is_over_after_the_bound()
 
-        # The listening connections are cut, and nobody tells what happens meanwhile.
+        # The listening connections are cut, and nobody tells what happens in the meantime.
         await cached.restore()
         assert await statuses() == {200}
         await eventually(all_listen, within=20)

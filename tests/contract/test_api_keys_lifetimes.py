@@ -74,7 +74,7 @@ async def test_no_key_of_the_organization_outlives_its_limit(timed: Timed) -> No
     bettered: dict[str, Any] = {"name": "k", "organizationId": organization, "expiresIn": 31 * DAY}
     answer = await timed.api.post("/api-key/create", bettered, bearer=owner.token)
     refused(answer, 400, "EXPIRES_IN_IS_TOO_LARGE")
-    # Other keys go on as before.
+    # Other keys continue as before.
     assert (await create_key(timed.api, owner))["expiresAt"] is None
 
 

@@ -41,7 +41,7 @@ async def test_cookies_are_secure_on_https(deploy_sqlite: Deploy) -> None:
         assert "secure" in cookie.attributes
     cookie = plain["__Secure-better-auth.session_token"]
     accepted(await here.api.get("/session", cookies={cookie.name: cookie.value}))
-    # A name without the prefix may have been set over plain http, by anybody on the way.
+    # A name without the prefix may have been set over plain http, by anyone on the way.
     refused(await here.api.get("/session", cookies={SESSION_COOKIE: cookie.value}), 401, "UNAUTHORIZED")
 
 

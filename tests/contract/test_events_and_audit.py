@@ -338,7 +338,7 @@ async def test_change_and_event_are_committed_together_or_not_at_all(timed: Time
     assert (left["id"], left["rotatedAt"]) == (kept["id"], None)
     assert await outbox.types() == {}
     assert len(await audit_of(timed)) == audited
-    # And it goes on, without a restart.
+    # And it continues, without a restart.
     await create_key(timed.api, session)
     assert await outbox.types() == {"auth.apikey.created": 1}
 
@@ -485,7 +485,7 @@ async def test_nothing_that_was_secret_is_kept_or_told(live: Live) -> None:
     for place, text in places.items():
         assert last.id in text or place == "output"
         for secret in secrets:
-            # The prefix of a token is no secret; what follows is.
+            # The prefix of a token is not a secret; what follows is.
             bare = re.sub(r"^cz[a-z]_", "", secret)
             assert bare not in text, f"a secret is in the {place}"
             assert bare.replace("-", "") not in text, f"a secret is in the {place}"

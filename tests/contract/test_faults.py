@@ -199,7 +199,7 @@ async def test_postgres_that_hangs_is_an_outage_and_never_a_verdict(
     own_postgres: PostgresServer, own_prepared: Prepared, start_server: StartServer
 ) -> None:
     async with on_own_postgres(own_postgres, own_prepared, start_server) as (server, on):
-        # One answer about readiness serves everybody for a second.
+        # One answer about readiness serves everyone for a second.
         await asyncio.sleep(READY_SECONDS + 0.1)
         own_postgres.pause()
         try:
@@ -212,7 +212,7 @@ async def test_postgres_that_hangs_is_an_outage_and_never_a_verdict(
         finally:
             own_postgres.resume()
         all_unavailable(answers)
-        # What needs no database is answered: a text that is no key, and whether the process is up.
+        # What needs no database is answered: a text that is not a key, and whether the process is up.
         refused(malformed, 401, "INVALID_API_KEY")
         assert health.status_code == 200
         assert (ready.status_code, ready.json()["checks"]["database"]) == (503, False)

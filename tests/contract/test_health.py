@@ -54,7 +54,7 @@ async def test_server_gives_figures_when_asked_to_and_is_ready_with_its_migratio
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
 
         async def checks() -> tuple[int, dict[str, bool]]:
-            # One answer serves everybody for a second.
+            # One answer serves everyone for a second.
             await asyncio.sleep(READY_SECONDS + 0.1)
             answer = await http.get("/readyz")
             return answer.status_code, answer.json()["checks"]
@@ -71,7 +71,7 @@ async def test_server_gives_figures_when_asked_to_and_is_ready_with_its_migratio
         answer = await http.get("/readyz")
         assert answer.json()["status"] == "not ready"
         assert int(answer.headers["retry-after"]) >= 1
-        # It goes on with what it has: being ready is for what sends it traffic.
+        # It continues with what it has: being ready is for what sends it traffic.
         assert (await http.get("/healthz")).status_code == 200
         await sql(url, "UPDATE {}key_checks SET check_value = $1 WHERE kid = $2", check, kid)
         assert await checks() == (200, READY)

@@ -296,7 +296,7 @@ async def test_actor_type_demands_a_passkey_and_its_use(deploy: Deploy) -> None:
     refused(
         await here.api.get("/admin/users", bearer=by_code.token), 403, "PHISHING_RESISTANT_FACTOR_REQUIRED"
     )
-    # A code does not let anybody add the passkey that is asked for.
+    # A code does not let anyone add the passkey that is asked for.
     begun = await here.api.get("/passkey/generate-register-options", bearer=by_code.token)
     refused(begun, 403, "PHISHING_RESISTANT_FACTOR_REQUIRED")
     raised = await step_up(here, by_code, device)

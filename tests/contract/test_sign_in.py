@@ -58,7 +58,7 @@ async def test_right_password_without_a_second_factor_gives_a_session(live: Live
     }
     assert body["user"]["id"] == account.id
     session = Session.of(answer)
-    # The second one only says that this browser signed in before; it is no credential.
+    # The second one only says that this browser signed in before; it is not a credential.
     assert cookies_set_by(answer).keys() == {SESSION_COOKIE, "czo-auth.known_browser"}
     assert cookies_set_by(answer)[SESSION_COOKIE].value == session.token
     assert body["token"] == session.id, "the public handle, not the secret"

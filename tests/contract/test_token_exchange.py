@@ -84,7 +84,7 @@ async def test_token_is_narrowed_and_never_widened(timed: Timed) -> None:
     narrowed = granted(await send(timed.api, asking(key["key"], scope="c:d")))["access_token"]
     assert (await principal_of(timed.api, narrowed))["scopes"] == ["c:d"]
     oauth_error(await send(timed.api, asking(key["key"], scope="c:d e:f")), "invalid_scope")
-    # A token is no key: it is not traded again.
+    # A token is not a key: it is not traded again.
     oauth_error(await send(timed.api, asking(narrowed)), "invalid_request")
 
 

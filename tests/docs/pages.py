@@ -92,7 +92,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 class Reader:
     """
-    Somebody who follows one page: one shell, and a terminal more for each thing that stays running.
+    Someone who follows one page: one shell, and a terminal more for each thing that stays running.
 
     Args:
         folder: Empty; where it all happens.
@@ -215,7 +215,7 @@ class Reader:
         assert not problems, f"{block}: {problems}\n{json.dumps(actual, indent=1)}"
 
     def _compare_text(self, block: Block, text: str) -> None:
-        # What is not read at once, a server that goes on, may still be on its way.
+        # What is not read at once, a server that continues, may still be on its way.
         deadline = time.monotonic() + 5
         running = sorted(self._outputs.glob("*.running"))
         while True:

@@ -1,7 +1,7 @@
 """
 S33: the clock of a running server with two workers is set back and forth by an hour.
 
-`libfaketime` gives the server a clock of its own; its monotonic clock goes on, as a real machine's does. With a clock
+`libfaketime` gives the server a clock of its own; its monotonic clock continues, as a real machine's does. With a clock
 in the test's process the same is looked at more closely in `tests/contract/test_faults.py`.
 """
 

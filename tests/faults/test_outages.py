@@ -131,7 +131,7 @@ async def test_writes_during_an_outage_are_done_or_refused(deployment: Deploymen
 
         await users.act_through(outage())
         assert users.outages > 0 or fault is cut
-        # Reads go on where they can, and an outage is never a verdict.
+        # Reads continue where they can, and an outage is never a verdict.
         assert statuses <= ({200} if is_sqlite(deployment.url) else {200, 503})
         await users.try_again()
         await still_counts(users)

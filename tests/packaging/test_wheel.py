@@ -1,5 +1,5 @@
 """
-The wheel, as somebody gets it: built from the tree, installed into a clean environment, used.
+The wheel, as someone gets it: built from the tree, installed into a clean environment, used.
 
 The slowest of the tests (some ten seconds). The packages that czo-auth needs are the pinned ones, from uv's cache;
 where uv or its cache is missing, they are borrowed from the environment of the tests, and only the wheel is installed.

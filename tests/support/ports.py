@@ -6,7 +6,7 @@ import random
 import socket
 
 # Below the range from which Linux and macOS take the near end of outgoing connections: a port that is free when
-# it is picked stays free, however many clients the other tests open meanwhile.
+# it is picked stays free, however many clients the other tests open in the meantime.
 FIRST, LAST = 20_000, 32_000
 
 _given: set[int] = set()

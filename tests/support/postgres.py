@@ -123,7 +123,7 @@ class PostgresServer:
             for _ in range(5):
                 if self._launch():
                     return
-                # Somebody took the port between the choice and the start.
+                # Someone took the port between the choice and the start.
                 self.port = free_port()
             raise RuntimeError(f"PostgreSQL does not start:\n{self.log()}")
         except BaseException:

@@ -2,7 +2,7 @@
 Run the mutants that have no result yet, and report.
 
 ``python -m tools.mutation [--minutes N] [--near] [--write] [MODULE…]``. Results are kept in ``.mutation/``, so that a
-run that was cut short goes on where it ended: a mutant that was killed stays so while its module does not change, one
+run that was cut short continues where it ended: a mutant that was killed stays so while its module does not change, one
 that survived is tried again when a test does. ``--write`` brings the table of ``docs/mutation.md`` up to date. The
 status is 1 when a mutant survives that nobody explained, 2 when the time was up before the last one.
 """

@@ -1,1 +1,1 @@
-"""What a host's own code asks of its deployment: ``auth.users``, ``auth.api_keys`` and their like."""
+"""The server-side API for a host's own code: ``auth.users``, ``auth.api_keys`` and so on."""

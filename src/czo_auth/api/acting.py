@@ -1,4 +1,4 @@
-"""What the parts of the server-side API share: the deployment, who acts, and a user's rights."""
+"""Shared by the parts of the server-side API: the deployment, the acting principal, and a user's rights."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Acting:
     """
     A part of the server-side API.
 
-    The host's code is trusted: it may do to every user what an administrator may. The deployment starts with the first
-    call if it was not started.
+    The host's code is trusted: it has the rights of an administrator over all users. The deployment starts with the
+    first call if it was not started.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -39,7 +39,7 @@ class Acting:
         return user
 
     async def _principal(self, user_id: str, *, actor_type: str | None = None) -> Principal:
-        """Return a user with the rights that a session of *actor_type*, by default the common one, would have."""
+        """Return a user with the rights that a session of *actor_type*, by default the default one, would have."""
         user, services = await self._user(user_id), self._runtime.services
         name = actor_type or services.actors.default.name
         administers = name in user.actor_types and services.actors.administers(name)
@@ -62,11 +62,11 @@ class Acting:
 
 def context_of(by: Principal | None, *, now: datetime, principal: Principal | None = None) -> Context:
     """
-    Return the context of what the host's code does.
+    Return the context of an operation of the host's code.
 
     Args:
-        by: Who acts, as the audit log says it; None for the host itself, for no user in particular.
-        principal: On whose behalf a flow works that asks for one; nobody is recorded as the actor by it.
+        by: The acting user for the audit log; None for the host itself.
+        principal: For flows that need one; it is not recorded as the actor.
     """
     host = Context(now=now, actor_kind="system", method="host")
     context = host if by is None else host.of(by)

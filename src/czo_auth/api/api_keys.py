@@ -1,4 +1,4 @@
-"""``auth.api_keys``: make API keys for users, list, rotate and revoke them."""
+"""``auth.api_keys``: create, list, rotate and revoke API keys of users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from czo_auth.core.principal import Principal
 
 
 class ApiKeys(Acting):
-    """API keys of the deployment. The text of a key is in the answer that makes it, and nowhere else."""
+    """API keys of the deployment. The text of a key is only in the result of creating it."""
 
     async def create(
         self,
@@ -35,22 +35,22 @@ class ApiKeys(Acting):
         by: Principal | None = None,
     ) -> CreatedApiKey:
         """
-        Make a key that acts for a user, with scopes that the user may put on one.
+        Create a key that acts for a user, with scopes that the user may grant.
 
         Args:
-            organization_id: An organization that the key acts in, and in no other.
+            organization_id: The only organization that the key acts in.
             quota: Uses in each day or month, like ``(10_000, "month")``; by UTC. None for no quota.
             actor_type: Actor type that the key reports; by default the default one.
-            by: For whom the host acts, for the audit log.
+            by: The user on whose behalf the host acts, for the audit log.
 
         Returns:
-            ``key``, to be shown once, and ``api_key``, what is kept.
+            ``key``, the text to show once, and ``api_key``, the stored record.
 
         Raises:
             NotFound: There is no such user.
             ValidationFailed, LifetimeTooLong: Invalid name, the expiry, the scopes, the addresses or the quota.
             NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not.
-            ApiKeyLimitReached, RateLimited: The user has, or made today, as many as are allowed.
+            ApiKeyLimitReached, RateLimited: The user reached the maximum, or today's limit.
         """
         principal = await self._principal(user_id, actor_type=actor_type)
         runtime = self._runtime
@@ -123,7 +123,8 @@ class ApiKeys(Acting):
         self, key_id: str, *, overlap: timedelta = timedelta(0), by: Principal | None = None
     ) -> CreatedApiKey:
         """
-        Replace a key, a user's or a service account's, by one with the same rights; the old one goes on for *overlap*.
+        Replace a user's or service account's key with one that has the same rights; the old one stays valid for
+        *overlap*.
 
         Raises:
             NotFound: It does not exist, or it was revoked.
@@ -145,7 +146,7 @@ class ApiKeys(Acting):
 
     async def revoke(self, key_id: str, *, by: Principal | None = None) -> None:
         """
-        End a key at once, regardless of who owns it.
+        Revoke a key immediately, regardless of its owner.
 
         Raises:
             NotFound: It does not exist, or it was revoked.

@@ -1,4 +1,4 @@
-"""``auth.organizations``: create organizations and change who is in them."""
+"""``auth.organizations``: create organizations and manage their members."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Organizations(Acting):
         Args:
             owner_id: The user who owns it.
             slug: Made from the name when None.
-            by: For whom the host acts, for the audit log.
+            by: The user on whose behalf the host acts, for the audit log.
 
         Raises:
             NotFound: There is no such user.

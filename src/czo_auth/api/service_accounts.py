@@ -20,10 +20,9 @@ from czo_auth.core.service_accounts.account import ServiceAccount
 
 class ServiceAccounts(Acting):
     """
-    Service accounts of organizations. Their API keys act for no user and outlive who made them.
+    Service accounts of organizations. Their API keys do not act for a user, and outlive their creator.
 
-    The text of a key is in the answer that makes it, and nowhere else. `ApiKeys.rotate` and `ApiKeys.revoke` take
-    these keys too.
+    The text of a key is only in the result of creating it. `ApiKeys.rotate` and `ApiKeys.revoke` accept these keys too.
     """
 
     async def create(
@@ -40,13 +39,13 @@ class ServiceAccounts(Acting):
 
         Args:
             scopes: The most that its keys may have.
-            by: For whom the host acts, for the audit log.
+            by: The user on whose behalf the host acts, for the audit log.
 
         Raises:
             UnknownOrganization: No such id.
             ValidationFailed: Invalid name, description or scopes.
             InsufficientScope: No service account may have one of the scopes.
-            ServiceAccountLimitReached, RateLimited: The organization has, or made today, as many as are allowed.
+            ServiceAccountLimitReached, RateLimited: The organization reached the maximum, or today's limit.
         """
         runtime = await self._started()
         new = NewServiceAccount(name=name, description=description, scopes=tuple(scopes))
@@ -109,7 +108,7 @@ class ServiceAccounts(Acting):
 
     async def delete(self, organization_id: str, account_id: str, *, by: Principal | None = None) -> None:
         """
-        Delete a service account; its keys end at once.
+        Delete a service account; its keys end immediately.
 
         Raises:
             UnknownOrganization, NotFound: There is no such organization or account.
@@ -133,16 +132,16 @@ class ServiceAccounts(Acting):
         by: Principal | None = None,
     ) -> CreatedApiKey:
         """
-        Make a key of a service account, with scopes that the account has.
+        Create a key of a service account, with scopes that the account has.
 
         Returns:
-            ``key``, to be shown once, and ``api_key``, what is kept.
+            ``key``, the text to show once, and ``api_key``, the stored record.
 
         Raises:
             UnknownOrganization, NotFound: There is no such organization or account.
             ValidationFailed, LifetimeTooLong: Invalid name, the expiry, the scopes or the addresses.
             InsufficientScope: The account does not have one of the scopes.
-            ApiKeyLimitReached, RateLimited: The account has, or the organization made today, as many as are allowed.
+            ApiKeyLimitReached, RateLimited: The account reached the maximum, or the organization today's limit.
         """
         runtime = await self._started()
         new = NewApiKey(

@@ -10,7 +10,7 @@ from czo_auth.core.sessions.session import Session
 
 
 class Sessions(Acting):
-    """Sessions of users. What ends here ends at the next request, in every process."""
+    """Sessions of users. Ending one takes effect at the next request, in every process."""
 
     async def list(self, user_id: str) -> Sequence[Session]:
         """

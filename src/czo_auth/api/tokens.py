@@ -1,4 +1,4 @@
-"""Proving a credential outside a request."""
+"""Verifying a credential outside a request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def authenticate_token(
     service_accounts: bool = False,
 ) -> Principal:
     """
-    Prove a credential, as the middleware does for routes of the host.
+    Verify a credential, as the middleware does for routes of the host.
 
     Raises:
         UserRequired, InvalidToken, InvalidApiKey, TwoFactorSetupRequired, OrganizationTwoFactorRequired,

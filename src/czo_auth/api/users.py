@@ -1,4 +1,4 @@
-"""``auth.users``: ask for users, create and change them."""
+"""``auth.users``: find, create and change users."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from czo_auth.core.users.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserRecord:
     """
-    A user, without what is secret.
+    A user, without secrets.
 
     Attributes:
         email: In lower case; unique.
-        mail_address: Where mail goes: the address as it was typed.
+        mail_address: The address for mail, as it was entered.
         two_factor_enabled: Whether a password sign-in asks for a second step.
         banned: Whether the user is banned.
         external_id: The id in the system that the user was imported from.
@@ -50,7 +50,7 @@ class UserRecord:
 
 
 class Users(Acting):
-    """Users of the deployment. Every change is audited, and an event where it is one."""
+    """Users of the deployment. Every change is audited, and delivered as an event if it is one."""
 
     async def get(self, user_id: str) -> UserRecord:
         """
@@ -109,7 +109,7 @@ class Users(Acting):
 
         Raises:
             NotFound: There is no such user.
-            ValidationFailed: By the cursor.
+            ValidationFailed: The cursor is not valid.
         """
         user = await self._user(user_id)
         return await read_activity(
@@ -131,15 +131,15 @@ class Users(Acting):
         Create a user who signs in with *password*.
 
         Args:
-            actor_types: Held besides the default one; also those without open sign-up.
-            fields: Own fields of `Settings.user_fields`, those for the server only too.
-            by: For whom the host acts, for the audit log.
+            actor_types: Additional to the default one; may include those without open sign-up.
+            fields: Own fields of `Settings.user_fields`, including server-only ones.
+            by: The user on whose behalf the host acts, for the audit log.
 
         Raises:
             ValidationFailed: The address is not valid.
             UnknownActorType: There is no such actor type.
             UserAlreadyExists: The address is taken.
-            PasswordTooShort, PasswordTooLong, PasswordCompromised: The password may not be chosen.
+            PasswordTooShort, PasswordTooLong, PasswordCompromised: The password is not acceptable.
         """
         runtime = await self._started()
         user, _ = await runtime.sign_up.create(
@@ -161,7 +161,7 @@ class Users(Acting):
 
     async def revoke(self, user_id: str, actor_type: str, *, by: Principal | None = None) -> UserRecord:
         """
-        Take an actor type from a user; sessions of it end.
+        Remove an actor type from a user; its sessions end.
 
         Raises:
             NotFound, UnknownActorType: There is no such user or actor type.
@@ -185,7 +185,7 @@ class Users(Acting):
 
     async def unban(self, user_id: str, *, by: Principal | None = None) -> UserRecord:
         """
-        Lift a ban; what it ended stays ended.
+        Lift a ban; revoked keys and sessions stay revoked.
 
         Raises:
             NotFound: There is no such user.
@@ -212,7 +212,7 @@ class Users(Acting):
         self, user_id: str, fields: Mapping[str, object], *, by: Principal | None = None
     ) -> UserRecord:
         """
-        Change own fields of a user, those for the server only too; what is not named stays.
+        Change own fields of a user, including server-only ones; other fields keep their value.
 
         Raises:
             NotFound: There is no such user.

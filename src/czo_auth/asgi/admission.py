@@ -65,7 +65,7 @@ class RequestContext:
         The principal of a route that needs one.
 
         Raises:
-            Unauthorized: There is none.
+            Unauthorized: It does not exist.
         """
         return self.context.caller
 

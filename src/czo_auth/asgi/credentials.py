@@ -1,4 +1,4 @@
-"""Which credential a request carries: one pure function on the full format, and no falling through (RFC 6750)."""
+"""The credential of a request, by one pure function on the full format, without fallbacks (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _BEARER = re.compile(rb"[A-Za-z0-9._~+/=-]+")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
     """
-    A credential as it was sent, not proved; ``value`` does not show in ``repr``.
+    A credential as sent, not verified; ``value`` does not show in ``repr``.
 
     Attributes:
-        key_id: The id that has to be the key's, where a client sent one with it.
+        key_id: The id that the key must have, if the client sent one with it.
     """
 
     kind: CredentialKind
@@ -89,14 +89,14 @@ def read_basic(
     name, separator, value = text.partition(":")
     if not separator or not name or not value:
         raise InvalidRequest("The Authorization header is malformed.")
-    # RFC 6749 encodes both as in forms; our ids and keys hold no character that this would change.
+    # RFC 6749 encodes both as in forms; our ids and keys contain no character that this would change.
     kind = kind_of(value, api_key_prefix=api_key_prefix)
     return Credential(kind=kind if kind == "api_key" else "unknown", value=value, key_id=name)
 
 
 def authorization_in(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     """
-    Find the ``Authorization`` header as it was sent.
+    Find the raw ``Authorization`` header.
 
     Raises:
         InvalidRequest: There are two.
@@ -111,7 +111,7 @@ def authorization_in(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
 
 
 def unverified_issuer(token: str) -> object:
-    """Return what a JWT says of its issuer; proves nothing, and is None where there is nothing to read."""
+    """Return the unverified issuer of a JWT; None if there is none."""
     try:
         claims = json.loads(base64url.decode(token.split(".")[1]))
     except (ValueError, IndexError, RecursionError):

@@ -2,8 +2,8 @@
 Forward authentication: the middleware's decision for reverse proxies.
 
 nginx (``auth_request``), Traefik (ForwardAuth) and Envoy (``ext_authz`` over HTTP) send the head of each request here
-and let it through on 200. Who the request acts for is said in headers that are always all there, empty where there is
-nothing: so a proxy that copies them overwrites whatever a client sent under their names (S39).
+and let it through on 200. The principal is returned in headers that are always all present, empty if there is no value,
+so a proxy that copies them overwrites whatever a client sent under their names (S39).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from czo_auth.core.principal import Principal
 
 PATH: Final = "/forward-auth"
 ROUTES: Final = (Mount(PATH, routes=[]), Route(PATH, endpoint=lambda _: Response()))
-"""What belongs to it, for those who ask whose a path is."""
+"""The paths that belong to it."""
 
 HEADERS: Final = (
     "X-Auth-Kind",
@@ -52,14 +52,14 @@ _NAMES: Final = tuple(name.lower().encode() for name in HEADERS)
 _ALWAYS: Final = ((b"content-length", b"0"), (b"cache-control", b"no-store"))
 
 _MAX_KNOWN: Final = 128
-"""Queries whose meaning is remembered."""
+"""How many parsed queries are cached."""
 _METHOD_HEADERS: Final = (b"x-forwarded-method", b"x-original-method")
 _REQUIREMENTS: Final = frozenset({"scopes", "aal", "actor", "phr"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """What a proxy asks for beyond a credential; all of it has to hold."""
+    """What a proxy requires besides a credential; all of it must hold."""
 
     actor: str | None
     scopes: tuple[str, ...]
@@ -71,7 +71,7 @@ _NOTHING_MORE: Final = Requirements(actor=None, scopes=(), aal=1, phishing_resis
 
 
 class ForwardAuth:
-    """Answers whether a request that a proxy holds may go on. The body is ignored, and any method is taken."""
+    """Decides whether a proxy may forward a request. The body is ignored, and any method is accepted."""
 
     def __init__(self, app_state: AppState) -> None:
         self._runtime = app_state.runtime
@@ -102,13 +102,13 @@ class ForwardAuth:
 
     def _required(self, scope: Scope) -> Requirements:
         """
-        Read what the proxy asks for beyond a credential.
+        Read what the proxy requires besides a credential.
 
-        Where Envoy appends the client's path, the query is the client's too: what is not ours in it is left alone,
-        and what is can only ask for more.
+        If Envoy appends the client's path, the query comes from the client too: unknown parameters are ignored, and
+        known ones can only add requirements.
 
         Raises:
-            ValidationFailed: A requirement is unknown, doubled or malformed.
+            ValidationFailed: A requirement is unknown, repeated or malformed.
         """
         query = scope.get("query_string", b"")
         if not query:
@@ -117,7 +117,7 @@ class ForwardAuth:
         if is_plain and query in self._known:
             return self._known[query]
         required = self._parsed(query, is_plain=is_plain)
-        # A proxy asks the same few again and again; a client's own query is none of them.
+        # A proxy repeats the same few queries; a client's own query is not among them.
         if is_plain and len(self._known) < _MAX_KNOWN:
             self._known[query] = required
         return required
@@ -164,7 +164,7 @@ class ForwardAuth:
             principal = self._authenticator.get_cached(scope)
             credential = self._authenticator.read(scope) if principal is None else None
         except InvalidRequest:
-            # Doubled or malformed: proxies know no other answers than 401 and 403.
+            # Repeated or malformed: proxies only know 401 and 403.
             raise InvalidToken from None
         if principal is not None:
             return principal
@@ -177,7 +177,7 @@ class ForwardAuth:
         return principal
 
     def _check_origin(self, scope: Scope, credential: Credential) -> None:
-        """Check the origin of the request that the proxy holds, by the method that it says; without one it writes."""
+        """Check the origin of the proxied request by its method; without a method it counts as state-changing."""
         method = self._original_method(scope)
         if method not in SAFE_METHODS:
             self._authenticator.check_origin({**scope, "method": "POST"}, credential)
@@ -192,9 +192,9 @@ class ForwardAuth:
 
 def _named(principal: Principal) -> list[tuple[bytes, bytes]]:
     """
-    Name who a request acts for, in the headers of `HEADERS`: all of them, empty where there is nothing.
+    Return the principal in the headers of `HEADERS`: all of them, empty if there is no value.
 
-    Ids, actor types and scopes hold no control characters by their form.
+    By their format, ids, actor types and scopes contain no control characters.
     """
     values = (
         principal.kind,
@@ -211,7 +211,10 @@ def _named(principal: Principal) -> list[tuple[bytes, bytes]]:
 
 
 async def _refuse(send: Send, refusal: Refusal) -> None:
-    """Answer 400 for odd requirements, 503 for an outage, and otherwise only what every proxy knows: 401 and 403."""
+    """
+    Respond with 400 for invalid requirements, 503 for an outage, and otherwise only with what every proxy knows: 401
+    and 403.
+    """
     extra = [(ERROR_HEADER, refusal.code.encode())]
     extra += [(name, b"") for name in _NAMES]
     status = status_of(refusal)

@@ -1,5 +1,5 @@
 """
-The limits of an API key, told in headers.
+The rate limit headers of an API key.
 
 Source: draft-ietf-httpapi-ratelimit-headers-11 sections 3 and 4, RFC 9651 (Structured Fields).
 """

@@ -1,4 +1,4 @@
-"""Which sites' pages may use cookies here, and which may sign people in (CSRF)."""
+"""Which sites may use cookies here and sign people in (CSRF protection)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from czo_auth.core.text import escape_control
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_LOGGED_ORIGINS: Final = 100
-"""Different refused origins that a process logs; strangers choose them."""
+"""How many different refused origins a process logs, because clients choose them."""
 
 _LOG = logging.getLogger("czo_auth")
 
@@ -35,8 +35,8 @@ class Origins:
     Args:
         own: The deployment's base URL.
         trusted: Further origins; ``*`` stands for one or more labels of a host name, never for a scheme or a port.
-        is_development: Whether, with a base URL on this machine, every name of this machine counts as own: with the
-            port of the base URL, or the one that the request came to.
+        is_development: Whether, if the base URL is on this machine, every loopback name counts as own: with the port of
+            the base URL, or of the request.
     """
 
     def __init__(self, own: str, trusted: Iterable[str], *, is_development: bool = False) -> None:
@@ -61,7 +61,7 @@ class Origins:
         Args:
             scope: The request that it came with, for the port that this was sent to.
         """
-        # Browsers send A-labels and no path: what else looks like a trusted origin is not one.
+        # Browsers send A-labels and no path; anything else is not a trusted origin.
         known = canonical_origin(origin) if origin.isascii() and not origin.endswith("/") else None
         if known is None:
             return False
@@ -73,7 +73,7 @@ class Origins:
 
     def check_cookie_request(self, scope: Scope) -> None:
         """
-        Refuse a changing request that carries a cookie and does not come from a trusted page.
+        Refuse a state-changing request with a cookie that does not come from a trusted page.
 
         Raises:
             MissingOrNullOrigin, InvalidOrigin
@@ -90,7 +90,7 @@ class Origins:
 
     def check_sign_in(self, scope: Scope, *, carries_cookie: bool) -> None:
         """
-        Refuse to sign someone in or up at another site's wish, even without a cookie.
+        Refuse a sign-in or sign-up that another site triggered, even without a cookie.
 
         Raises:
             CrossSiteNavigationBlocked, MissingOrNullOrigin, InvalidOrigin

@@ -1,9 +1,8 @@
 """
-Which paths are the product's own, and how they are spelled.
+Our own paths, and their exact spelling.
 
-A path that a proxy or a guard reads differently from the router is a way around it. So there is one spelling of each:
-no doubled or trailing slashes, no dot segments, and nothing percent-encoded. Any other is an address that does not
-exist.
+If a proxy or a guard reads a path differently from the router, it can be bypassed. So each path has one spelling: no
+double or trailing slashes, no dot segments, and nothing percent-encoded. Any other spelling does not exist.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ MISSPELLED = "/%"
 """A path that no route has."""
 
 _FREE = ("/forward-auth/",)
-"""Below these, a proxy appends the path of the request that it asks about, whatever it is."""
+"""Below these, a proxy appends the path of the request that it checks."""
 
 _DOTS = frozenset({".", ".."})
 _GROUP = re.compile(r"\(\?P<[a-z_0-9]+>", re.IGNORECASE)
@@ -29,8 +28,7 @@ def own_path(scope: Scope, base: str) -> str:
     """
     Return the path below *base*, whichever way the host mounts the application; `MISSPELLED` for another spelling.
 
-    Hosts leave the whole path with a ``root_path`` (Starlette), or cut the prefix off already (Litestar, which adds a
-    slash).
+    Hosts keep the whole path with a ``root_path`` (Starlette), or strip the prefix (Litestar, which adds a slash).
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "").rstrip("/")

@@ -1,4 +1,4 @@
-"""Refusals as answers: the one table of HTTP numbers, and the one shape of an error."""
+"""Error responses: the table of HTTP statuses, and the format of an error."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ STATUS: dict[type[Refusal], int] = {
 _ABOUT_THE_CREDENTIAL = (errors.InvalidToken, errors.InvalidApiKey)
 Headers = list[tuple[bytes, bytes]]
 NO_SNIFF = (b"x-content-type-options", b"nosniff")
-"""What somebody wrote stands in JSON too, and no browser may take it for a page or a script."""
+"""JSON can contain user input too, and no browser may interpret it as a page or a script."""
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """Read any exception as a refusal. A fault of ours is logged, and told to the caller as an outage."""
+    """Translate any exception to a refusal. A bug of ours is logged, and reported to the caller as an outage."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, StartRefused):
@@ -47,7 +47,7 @@ def refusal_of(error: Exception) -> Refusal:
 
 
 def status_of(refusal: Refusal) -> int:
-    """Look up the HTTP number of a refusal by its kind."""
+    """Return the HTTP status of a refusal by its kind."""
     for kind in type(refusal).__mro__:
         if kind in STATUS:
             return STATUS[kind]
@@ -55,7 +55,10 @@ def status_of(refusal: Refusal) -> int:
 
 
 def oauth_error(refusal: Refusal) -> str:
-    """Return what OAuth calls a refusal. Source: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8693 section 2.2.2."""
+    """
+    Return the OAuth error code of a refusal. Source: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8693 section
+    2.2.2.
+    """
     match refusal:
         case errors.InvalidTarget():
             return "invalid_target"
@@ -86,7 +89,7 @@ def oauth_error(refusal: Refusal) -> str:
 
 
 def body_of(refusal: Refusal) -> dict[str, object]:
-    """Return the body: code, message, status, and where they apply ``details`` and ``retryAfter``."""
+    """Return the body: code, message, status, and if applicable ``details`` and ``retryAfter``."""
     body: dict[str, object] = {"code": refusal.code, "message": refusal.message, "status": status_of(refusal)}
     if refusal.details:
         body["details"] = [
@@ -122,7 +125,7 @@ def headers_of(refusal: Refusal) -> Headers:
 async def send_refusal(
     send: Send, refusal: Refusal, *, extra: Sequence[tuple[bytes, bytes]] = (), status: int | None = None
 ) -> None:
-    """Answer a raw ASGI request with a refusal; *status* is another number than that of its kind."""
+    """Respond to a raw ASGI request with a refusal; *status* overrides that of its kind."""
     status = status_of(refusal) if status is None else status
     body = json.dumps({**body_of(refusal), "status": status}).encode()
     headers = [*headers_of(refusal), (b"content-length", str(len(body)).encode()), *extra]

@@ -1,7 +1,7 @@
 """
-A protected resource that says where its tokens come from: RFC 9728 metadata, and challenges that name it.
+A protected resource: RFC 9728 metadata, and challenges that refer to it.
 
-MCP clients find out this way what a server wants of them; any other API may say it too.
+MCP clients discover this way what a server requires; any other API can use it too.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class HeldRequest:
     The request that a verifier is asked for, which frameworks do not hand to it.
 
     Attributes:
-        address: Where it comes from; None when nobody knows.
-        refusal: Why it is refused where that is not the credential's fault, so that the answer can say so.
+        address: The client's address; None if unknown.
+        refusal: Why it is refused if the credential is not the reason, so that the response can say so.
     """
 
     address: str | None
@@ -45,16 +45,16 @@ class ProtectedResource:
     """
     One resource server, such as an MCP server, and what is needed to reach it.
 
-    It is an ASGI application that answers with the metadata, to be routed at `path`; ``protect`` puts that and
-    everything else around an application.
+    It is an ASGI application that responds with the metadata, to be routed at `path`; ``protect`` wraps an application
+    with that and everything else.
 
     Args:
-        resource: Its URL, as clients know it. Tokens for it alone have it as their audience, when it is in
-            ``CZO_AUTH_TOKEN_AUDIENCES``.
-        scopes: What a credential needs to be let in; challenges ask for all of them.
+        resource: Its URL, as clients know it. If it is in ``CZO_AUTH_TOKEN_AUDIENCES``, it is the audience of tokens
+            for it.
+        scopes: What a credential needs to be admitted; challenges list all of them.
         issuer: The issuer of the tokens; clients find its metadata below it (RFC 8414).
-        name: What people are shown.
-        trusted_proxies: Whose ``X-Forwarded-For`` is believed.
+        name: The name shown to people.
+        trusted_proxies: Proxies whose ``X-Forwarded-For`` is trusted.
 
     Raises:
         ValueError: *resource* is not an absolute URL without a fragment, or a scope has another form.
@@ -108,7 +108,7 @@ class ProtectedResource:
 
     def protect(self, app: ASGIApp) -> ASGIApp:
         """
-        Put this resource around *app*, which proves credentials itself: by ``token_verifier`` or ``AuthMiddleware``.
+        Wrap *app*, which verifies credentials itself: by ``token_verifier`` or ``AuthMiddleware``.
 
         The metadata is answered, 401 and 403 name it and the scopes, keys with an allow-list see the client's address,
         and an outage is answered 503, a key over its limit 429, instead of 401.
@@ -176,7 +176,7 @@ class _Protected:
         await send_refusal(send_completed, refusal)
 
     def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Complete the challenge; an answer without one gets the least that says where to ask."""
+        """Complete the challenge; a response without one gets a minimal one."""
         found = [(name.lower(), value) for name, value in headers]
         if not any(_is_challenge(name, value) for name, value in found):
             found.append((b"www-authenticate", b"Bearer"))
@@ -188,7 +188,7 @@ class _Protected:
 
 def hold(error: Exception) -> None:
     """
-    Keep for the answer why a verifier refuses, where the credential itself is none of the reasons.
+    Record for the response why a verifier refuses, if the credential is not the reason.
 
     Raises:
         Refusal: There is no `ProtectedResource` around the application; a fault is better than a wrong verdict.

@@ -30,7 +30,7 @@ class RouteTable(BaseRoute):
     Many routes as one, which answers as they would one after the other: the order decides, and so does each route.
 
     Args:
-        routes: In their order. What is no plain `Route` is tried for every path.
+        routes: In their order. What is not a plain `Route` is tried for every path.
     """
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:

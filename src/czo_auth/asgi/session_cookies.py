@@ -32,7 +32,7 @@ def set_session_cookies(call: RequestContext, response: Response, outcome: Signe
 
 
 def set_challenge_cookie(call: RequestContext, response: Response, required: SecondFactorRequired) -> None:
-    """Add the challenge's cookie; an old session must not answer for the new sign-in when the code arrives."""
+    """Add the challenge's cookie; an old session must not be used for the new sign-in when the code arrives."""
     cookies = call.authenticator.cookies
     _add(
         response,
@@ -57,7 +57,7 @@ def clear_ceremony_cookie(call: RequestContext, response: Response) -> None:
 
 
 def clear_session_cookies(call: RequestContext, response: Response) -> None:
-    """Remove the cookies of a session that ended, if they came along: else another site's page asked."""
+    """Remove the cookies of an ended session, if they were sent: otherwise the request came from another site."""
     cookies = call.authenticator.cookies
     for name in (cookies.session, cookies.challenge):
         if name in call.cookies:

@@ -11,7 +11,7 @@ from czo_auth.runtime.telemetry import Labels, Work
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER: Final = "_OTHER"
-"""What the conventions call a method that a stranger made up."""
+"""The conventional name for an unknown method."""
 
 
 async def measure(
@@ -25,10 +25,10 @@ async def measure(
     base: str = "",
 ) -> None:
     """
-    Run *app*, and measure its request if anyone would learn of it.
+    Run *app*, and measure its request if there is an observer.
 
-    A trace that a trusted proxy began is continued; a ``traceparent`` of anyone else is ignored, for it could join
-    strangers' requests, or have everything recorded. Paths are told as the route's pattern, never as they were sent.
+    The trace of a trusted proxy is continued; any other ``traceparent`` is ignored, because it could join unrelated
+    requests or force recording. Paths are reported as the route's pattern, never as sent.
 
     Args:
         route: Its pattern, where the framework leaves none in *scope*.

@@ -43,7 +43,7 @@ class Context:
         The principal, for operations that need one.
 
         Raises:
-            Unauthorized: There is none.
+            Unauthorized: It does not exist.
         """
         if self.principal is None:
             raise Unauthorized

@@ -1,5 +1,5 @@
 """
-A host's SQLAlchemy models and Alembic migrations in the database that czo-auth's tables are in.
+A host's SQLAlchemy models and Alembic migrations in a database shared with czo-auth's tables.
 
 In the host's ``env.py``::
 
@@ -25,11 +25,11 @@ def leave_out_czo_auth(
     own: IncludeObject | None = None, *, table_prefix: str = DEFAULT_PREFIX
 ) -> IncludeObject:
     """
-    Return an ``include_object`` for Alembic, which else would drop every table of ours.
+    Return an ``include_object`` for Alembic, which would otherwise drop all of our tables.
 
     Args:
-        own: The host's own hook, asked about everything else.
-        table_prefix: As in the settings; the host has no table whose name begins like it.
+        own: The host's own hook, called for everything else.
+        table_prefix: As in the settings; no table of the host may begin with it.
 
     Raises:
         ValueError: The prefix is not usable.
@@ -49,7 +49,7 @@ def declare_users(metadata: MetaData, *, table_prefix: str = DEFAULT_PREFIX) -> 
     """
     Let foreign keys in *metadata* refer to our users: ``ForeignKey("czo_auth_users.id", ondelete="CASCADE")``.
 
-    Declares the table with nothing but its key. Neither Alembic nor `own_tables` takes it for the host's.
+    Declares the table with only its key. Neither Alembic nor `own_tables` treats it as the host's.
 
     Returns:
         The table, for ``declare_users(Base.metadata).c.id`` in place of the text.
@@ -62,8 +62,8 @@ def declare_users(metadata: MetaData, *, table_prefix: str = DEFAULT_PREFIX) -> 
 
 def own_tables(metadata: MetaData) -> Sequence[Table]:
     """
-    List the tables that are the host's: ``metadata.create_all(engine, tables=own_tables(metadata))``.
+    List the host's tables: ``metadata.create_all(engine, tables=own_tables(metadata))``.
 
-    ``create_all`` without it would make our users' table with nothing but a key, where czo-auth did not start before.
+    Without it, ``create_all`` would create our users table with only a key, if czo-auth has not started before.
     """
     return [table for table in metadata.sorted_tables if not table.info.get(_DECLARED)]

@@ -1,5 +1,5 @@
 """
-Django on ASGI: czo-auth beside it, ``request.czo_principal``, and a decorator that asks for what a view needs.
+Django on ASGI: czo-auth next to it, ``request.czo_principal``, and a decorator with the requirements of a view.
 
 Django does not pass exceptions on to ASGI middleware, so refusals are answered here.
 """
@@ -29,7 +29,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 def with_auth(application: ASGIApp, auth: Auth) -> ASGIApp:
     """
-    Put czo-auth beside a Django application, in ``asgi.py``.
+    Serve czo-auth and a Django application, in ``asgi.py``.
 
     >>> application = with_auth(get_asgi_application(), auth)
     """
@@ -38,13 +38,13 @@ def with_auth(application: ASGIApp, auth: Auth) -> ASGIApp:
 
 def principal_of(request: HttpRequest, *, service_accounts: bool = False) -> Principal | None:
     """
-    Return who calls, or None when nobody signed in.
+    Return the principal, or None for an anonymous request.
 
     Args:
-        service_accounts: Whether a service account is returned too; after a guard that lets them pass it always is.
+        service_accounts: Whether to return service accounts too; after a guard that admits them they always are.
 
     Raises:
-        UserRequired: A service account calls.
+        UserRequired: The caller is a service account.
         RuntimeError: The request did not come through ``with_auth``, for example from ``runserver`` (WSGI).
     """
     return principal_in(getattr(request, "scope", {}), service_accounts=service_accounts)
@@ -54,7 +54,7 @@ def requires(**demands: Unpack[Demands]) -> Callable[[View], View]:
     """
     Guard the decorated view, async or not; it finds the principal in ``request.czo_principal``.
 
-    Of a view class it decorates what ``as_view()`` gives: ``path("orders", requires(...)(Orders.as_view()))``.
+    For a view class it decorates the result of ``as_view()``: ``path("orders", requires(...)(Orders.as_view()))``.
     """
     requirement = Requirement.of(**demands)
 
@@ -96,10 +96,11 @@ def requires(**demands: Unpack[Demands]) -> Callable[[View], View]:
 @sync_and_async_middleware  # type: ignore[untyped-decorator]
 def principal_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """
-    Return every request ``czo_principal``, None for the anonymous, and answer refusals that a view raises.
+    Set ``czo_principal`` on every request, None for anonymous ones, and turn refusals that a view raises into
+    responses.
 
-    A service account is no user: for it ``czo_principal`` is None too, unless ``requires(service_accounts=True)`` let
-    it pass.
+    A service account is not a user: ``czo_principal`` is None for it too, unless ``requires(service_accounts=True)``
+    admitted it.
 
     Goes into ``MIDDLEWARE`` as ``"czo_auth.integrations.django.principal_middleware"``.
     """
@@ -130,7 +131,7 @@ def _user_of(request: HttpRequest) -> Principal | None:
 
 
 def answer(refusal: Refusal) -> HttpResponse:
-    """Shape a refusal as a response."""
+    """Turn a refusal into a response."""
     response = JsonResponse(body_of(refusal), status=status_of(refusal))
     for name, value in headers_of(refusal):
         response[name.decode()] = value.decode()

@@ -13,7 +13,7 @@ from czo_auth.integrations.starlette import demand
 
 class RequirePrincipal(SecurityBase):
     """
-    Gives a route its principal, and refuses those that do not meet the requirement. HTTP and WebSocket.
+    Passes the principal to a route, and refuses callers that do not meet the requirement. HTTP and WebSocket.
 
     FastAPI sees a security scheme in it, so the host's OpenAPI document says which routes need a credential.
     """

@@ -1,7 +1,7 @@
 """
-Flask, and through it any WSGI application, behind a2wsgi: czo-auth beside it, and who calls.
+Flask, or any other WSGI application, behind a2wsgi: czo-auth next to it, and the principal.
 
-Flask makes every exception an answer of its own, so the decorator answers refusals itself.
+Flask turns every exception into its own response, so the decorator handles refusals itself.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ THREADS = 10
 
 def with_auth(wsgi_application: Callable[..., Any], auth: Auth, *, threads: int = THREADS) -> ASGIApp:
     """
-    Put czo-auth beside a WSGI application; the result is for an ASGI server.
+    Serve czo-auth and a WSGI application; the result is for an ASGI server.
 
     Args:
         wsgi_application: A Flask application, or any other.
         auth: The deployment.
-        threads: Requests that the WSGI application answers at once.
+        threads: How many requests the WSGI application handles at once.
     """
     adapted: Any = WSGIMiddleware(wsgi_application, workers=threads)
     return SideBySide(adapted, auth=auth)
@@ -46,14 +46,14 @@ def principal_of(
     environ: Mapping[str, Any] | None = None, *, service_accounts: bool = False
 ) -> Principal | None:
     """
-    Return who calls, or None when nobody signed in.
+    Return the principal, or None for an anonymous request.
 
     Args:
         environ: Of the WSGI request; by default that of the request which Flask is answering.
-        service_accounts: Whether a service account is returned too; after a guard that lets them pass it always is.
+        service_accounts: Whether to return service accounts too; after a guard that admits them they always are.
 
     Raises:
-        UserRequired: A service account calls.
+        UserRequired: The caller is a service account.
         RuntimeError: The request did not come through ``with_auth``.
     """
     return principal_in(_scope(environ), service_accounts=service_accounts)
@@ -61,7 +61,7 @@ def principal_of(
 
 def requires(**demands: Unpack[Demands]) -> Callable[[View], View]:
     """
-    Guard the decorated view; below ``@app.get(...)``, which registers what it is given.
+    Guard the decorated view; must be below ``@app.get(...)``.
 
     >>> @app.get("/orders")
     ... @requires(scopes=["orders:read"])

@@ -1,4 +1,4 @@
-"""Litestar: a plugin that mounts czo-auth, a guard that asks for what a route needs, and who calls."""
+"""Litestar: a plugin that mounts czo-auth, a guard with the requirements of a route, and the principal."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
 class CzoAuth(InitPlugin):
     """
-    Mounts czo-auth at its base path, starts and stops it with the application, and answers refusals in its manner.
+    Mounts czo-auth at its base path, starts and stops it with the application, and handles refusals.
 
-    The application goes into ``AuthMiddleware`` as a whole, because Litestar's own middleware sees paths that were
-    cut already:
+    Wrap the whole application with ``AuthMiddleware``, because Litestar's own middleware sees stripped paths:
 
     >>> app = AuthMiddleware(Litestar([...], plugins=[CzoAuth(auth)]), auth=auth)
     """
@@ -45,7 +44,7 @@ class CzoAuth(InitPlugin):
 
 
 def mounted(auth: Auth) -> ASGIRouteHandler:
-    """Make the route handler that passes everything under the base path on."""
+    """Create the route handler for everything below the base path."""
 
     @asgi(auth.settings.base_path, is_mount=True, copy_scope=True, opt={"exclude_from_auth": True})
     async def czo_auth_mount(scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,20 +59,20 @@ def principal_of(
     connection: ASGIConnection[Any, Any, Any, Any], *, service_accounts: bool = False
 ) -> Principal | None:
     """
-    Return who calls, or None when nobody signed in.
+    Return the principal, or None for an anonymous request.
 
     Args:
-        service_accounts: Whether a service account is returned too; after a guard that lets them pass it always is.
+        service_accounts: Whether to return service accounts too; after a guard that admits them they always are.
 
     Raises:
-        UserRequired: A service account calls.
+        UserRequired: The caller is a service account.
         RuntimeError: The application lacks ``AuthMiddleware``.
     """
     return principal_in(connection.scope, service_accounts=service_accounts)
 
 
 def requires(**demands: Unpack[Demands]) -> Guard:
-    """Make a guard: ``@get("/orders", guards=[requires(scopes=["orders:read"])])``."""
+    """Create a guard: ``@get("/orders", guards=[requires(scopes=["orders:read"])])``."""
     requirement = Requirement.of(**demands)
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:

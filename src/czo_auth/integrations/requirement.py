@@ -1,4 +1,4 @@
-"""What a host's route asks of its caller; the same question in every framework."""
+"""The requirements of a host's route, the same in every framework."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from czo_auth.runtime import Runtime
 
 _SERVICE_ACCOUNTS = "czo_auth.service_accounts"
-"""Key beside the principal: whether a guard let service accounts pass."""
+"""Key next to the principal: whether a guard admitted service accounts."""
 
 
 class Demands(TypedDict, total=False):
@@ -30,14 +30,14 @@ class Demands(TypedDict, total=False):
     Attributes:
         actor: Actor type that the session, or the session that made the API key, must have.
         scopes: All of them are needed.
-        aal: 2 asks for a second factor proved in this session; no API key has that.
+        aal: 2 requires a second factor proved in this session; API keys never have that.
         organization_id: Organization that must be the active one, or the key's.
-        role: The least role in the organization: ``viewer``, ``member``, ``admin`` or ``owner``.
+        role: The minimum role in the organization: ``viewer``, ``member``, ``admin`` or ``owner``.
         organization_parameter: Name of the route's parameter that holds an organization's id. The request then acts
             in that organization; without it, in the active one or the key's.
-        phishing_resistant: Whether a passkey must have been used in this session; no API key has that.
-        fresh_minutes: How long ago password and, where there is one, second factor may have been proved. No API key
-            passes.
+        phishing_resistant: Whether a passkey must have been used in this session; API keys never have that.
+        fresh_minutes: How long ago password and, if there is one, second factor may have been proved. API keys are
+            refused.
         service_accounts: Whether API keys of service accounts pass, which act for no user: their principal has no
             ``user_id``, and a ``service_account_id`` instead. By default they are refused (``USER_REQUIRED``).
     """
@@ -56,13 +56,13 @@ class Demands(TypedDict, total=False):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """
-    What a guard asks for; see `Demands`.
+    The requirements of a guard; see `Demands`.
 
     Attributes:
         auth: The deployment that the guard belongs to, if it is known when the guard is made.
 
     Raises:
-        TypeError, ValueError: The guard could never be met, or asks for something else than it looks like.
+        TypeError, ValueError: The guard could never be met, or does not mean what it seems to.
     """
 
     actor: str | None = None
@@ -105,11 +105,11 @@ class Requirement:
         Return the principal of an ASGI connection, if it meets the requirement.
 
         Args:
-            parameters: The route's, where they do not stand in the scope.
+            parameters: The route's parameters, if they are not in the scope.
 
         Raises:
-            RuntimeError: The connection did not pass ``AuthMiddleware``, or that of another deployment, or the route
-                has no such parameter.
+            RuntimeError: The connection did not pass through this deployment's ``AuthMiddleware``, or the route has no
+                such parameter.
             Unauthorized, UserRequired, TwoFactorSetupRequired, ActorTypeMismatch, SecondFactorNeeded,
             InsufficientScope, OrganizationScopeMismatch, PhishingResistantFactorRequired, Forbidden, SessionRequired,
             ReauthenticationRequired, StorageUnavailable
@@ -175,7 +175,7 @@ class Requirement:
                 raise Forbidden
         if self.fresh_minutes is not None:
             principal.require_fresh(timedelta(minutes=self.fresh_minutes), now=auth.now())
-        # As it acts here, for code that asks later who calls.
+        # As it acts here, for code that reads the principal later.
         scope["state"][PRINCIPAL] = principal
         scope["state"][_SERVICE_ACCOUNTS] = self.service_accounts
         return principal
@@ -195,12 +195,12 @@ def principal_in(scope: Mapping[str, Any], *, service_accounts: bool = False) ->
     Return the principal of an ASGI connection, or None for an anonymous one.
 
     Args:
-        service_accounts: Whether the caller of this function can do with a service account, which is no user. After a
-            guard that lets them pass it can.
+        service_accounts: Whether the caller of this function can handle a service account, which is not a user. After a
+            guard that admits them it can.
 
     Raises:
-        UserRequired: A service account calls, where a user is expected.
-        RuntimeError: The connection did not pass ``AuthMiddleware``; nobody is let in unchecked.
+        UserRequired: The caller is a service account, but a user is expected.
+        RuntimeError: The connection did not pass through ``AuthMiddleware``; nobody is admitted unchecked.
     """
     state = scope.get("state", {})
     if PRINCIPAL not in state:

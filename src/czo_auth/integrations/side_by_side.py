@@ -1,4 +1,4 @@
-"""czo-auth beside a host that cannot mount ASGI applications: Django, and WSGI applications behind an adapter."""
+"""czo-auth next to a host that cannot mount ASGI applications: Django, and WSGI applications behind an adapter."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LOG = logging.getLogger("czo_auth")
 
 class SideBySide:
     """
-    One ASGI application of two: czo-auth at its base path, and everything else to the guarded host.
+    Combines two ASGI applications: czo-auth at its base path, and the guarded host for everything else.
 
-    It answers the server's lifespan by itself, for such hosts have none.
+    It handles the server's lifespan itself, because such hosts do not.
 
     Args:
         host: The host as an ASGI application.
@@ -50,7 +50,7 @@ class SideBySide:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         except Refusal as error:
-            # A database that is down comes back: the first request tries again.
+            # The database may come back: the first request tries again.
             _LOG.error("not ready yet: %s", error)
         await send({"type": "lifespan.startup.complete"})
         await receive()

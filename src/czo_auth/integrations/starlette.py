@@ -1,4 +1,4 @@
-"""Starlette: who calls, a decorator that asks for what a route needs, and refusals as answers."""
+"""Starlette: the principal, a decorator with the requirements of a route, and refusals as responses."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ POLICY_VIOLATION = 1008
 
 def principal_of(connection: HTTPConnection, *, service_accounts: bool = False) -> Principal | None:
     """
-    Return who calls, or None when nobody signed in.
+    Return the principal, or None for an anonymous request.
 
     Args:
-        service_accounts: Whether a service account is returned too; after a guard that lets them pass it always is.
+        service_accounts: Whether to return service accounts too; after a guard that admits them they always are.
 
     Raises:
-        UserRequired: A service account calls.
+        UserRequired: The caller is a service account.
         RuntimeError: The application lacks ``AuthMiddleware``.
     """
     return principal_in(connection.scope, service_accounts=service_accounts)
@@ -81,10 +81,10 @@ async def demand(requirement: Requirement, connection: HTTPConnection) -> Princi
 @contextmanager
 def _answering(connection: HTTPConnection) -> Iterator[None]:
     """
-    Let the application that serves the request answer a refusal.
+    Let the application that serves the request handle a refusal.
 
-    A refusal is answered by the application that serves the request: one mounted into another would make it an
-    internal error before ``AuthMiddleware`` could see it.
+    Otherwise an application mounted into another would turn it into an internal error before ``AuthMiddleware`` could
+    see it.
     """
     try:
         yield

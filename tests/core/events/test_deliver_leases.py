@@ -271,7 +271,7 @@ async def test_relay_goes_on_when_the_database_came_back(
     ids = await record(storage.transactions, "u:1")
     async with running(storage.transactions, notebook):
         await until(lambda: notebook.got)
-        # Down for as long as that takes: a restart that nobody looked at in between is no outage.
+        # Down for as long as that takes: a restart that nobody looked at in between is not an outage.
         with postgres_server.down():
             await until(lambda: "the database is unavailable, events for sink notebook wait" in caplog.text)
         ids += await recorded_at_last(storage.transactions, "u:2")
@@ -303,7 +303,8 @@ async def test_event_whose_delivery_could_not_be_noted_is_not_delivered_again(sq
         ids = await record(storage.transactions, "u:1", "u:2", "u:3", "u:4", "u:5")
         async with running(storage.transactions, notebook, numbers=policy(batch_size=2)):
             await until(lambda: len(notebook.got) == 2)
-            # Long enough for several tries to note it. No further batch goes out meanwhile: a crash would repeat it.
+            # Long enough for several tries to note it. No further batch goes out in the meantime: a crash would repeat
+            # it.
             await asyncio.sleep(0.6)
             assert len(notebook.offered) == 2
             notebook.before = None

@@ -1,5 +1,5 @@
 """
-MCP servers that take czo-auth's API keys and tokens: of the official Python SDK, and of FastMCP.
+MCP servers that accept czo-auth's API keys and tokens: with the official Python SDK, and with FastMCP.
 
 ``token_verifier`` is for servers in the process of the host, ``introspection_verifier`` for those elsewhere. Needs
 ``czo-auth[mcp]``.
@@ -25,17 +25,17 @@ def token_verifier(
     auth: Auth, *, resource: str | None = None, scopes: Collection[str] = ()
 ) -> FastMCPVerifier:
     """
-    Make the verifier of an MCP server that runs with this deployment in one process.
+    Create the verifier of an MCP server in the same process as this deployment.
 
-    It decides like ``AuthMiddleware``, at each request. Put ``auth.protected_resource(…).protect`` around the
-    server's application: without it keys with an allow-list are refused, and outages are a bare 500.
+    It decides like ``AuthMiddleware``, at each request. Wrap the server's application with
+    ``auth.protected_resource(…).protect``: without it, keys with an allow-list are refused, and outages are a bare 500.
 
-    Where FastMCP is installed, the verifier is one of its own too: ``FastMCP(auth=token_verifier(auth))``.
+    If FastMCP is installed, the verifier also works there: ``FastMCP(auth=token_verifier(auth))``.
 
     Args:
-        resource: The server's URL. If it is in ``CZO_AUTH_TOKEN_AUDIENCES``, only tokens for it are taken, and no
+        resource: The server's URL. If it is in ``CZO_AUTH_TOKEN_AUDIENCES``, only tokens for it are accepted, and no
             sessions; otherwise those for this deployment. API keys have no audience.
-        scopes: What the server asks for. Sessions have those of them that their user may use.
+        scopes: What the server requires. Sessions have those that their user may use.
     """
     return _verifier(Deployment(auth, resource=resource, scopes=tuple(scopes)), scopes)
 
@@ -44,15 +44,15 @@ def introspection_verifier(
     url: str, api_key: str, *, resource: str, scopes: Collection[str] = ()
 ) -> FastMCPVerifier:
     """
-    Make the verifier of an MCP server that runs elsewhere and asks czo-auth over HTTP, at each request.
+    Create the verifier of an MCP server that runs elsewhere and queries czo-auth over HTTP, at each request.
 
-    Takes API keys, and tokens that were exchanged for *resource*.
+    Accepts API keys, and tokens that were exchanged for *resource*.
 
     Args:
         url: The base path of the deployment: ``https://auth.example.com/api/auth``.
         api_key: A key with the scope ``api-keys:verify``.
         resource: The server's URL, one of ``CZO_AUTH_TOKEN_AUDIENCES``.
-        scopes: What the server asks for.
+        scopes: What the server requires.
     """
     return _verifier(Introspection(url, api_key, resource=resource), scopes)
 

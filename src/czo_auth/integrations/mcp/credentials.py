@@ -1,4 +1,4 @@
-"""What an MCP server learns of a credential, from the deployment in its process or over HTTP."""
+"""Verifying credentials for an MCP server, in process or over HTTP."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _TIMEOUT_SECONDS = 5.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvedCredential:
     """
-    What both frameworks keep of a credential.
+    The data of a credential that both frameworks use.
 
     Attributes:
-        client_id: The id of the key; of a session, what it shares with its renewals.
+        client_id: The id of the key; for a session, the id that it shares with its renewals.
         expires_at: Unit: seconds since 1970.
-        resource: The resource that it counts for.
+        resource: The resource that it is valid for.
     """
 
     token: str = field(repr=False)
@@ -39,14 +39,14 @@ class ProvedCredential:
 
 
 class Prover(Protocol):
-    """Proves a credential, or says None."""
+    """Verifies a credential, or returns None."""
 
     async def prove(self, token: str) -> ProvedCredential | None: ...
     async def close(self) -> None: ...
 
 
 class Deployment:
-    """Asks the deployment in this process."""
+    """Verifies with the deployment in this process."""
 
     def __init__(self, auth: Auth, *, resource: str | None, scopes: tuple[str, ...]) -> None:
         self._auth = auth
@@ -55,7 +55,9 @@ class Deployment:
         self._audience = resource if resource in auth.settings.token_audiences else None
 
     async def prove(self, token: str) -> ProvedCredential | None:
-        """Decide as the middleware does; a refusal for another reason than the credential is held for the answer."""
+        """
+        Decide as the middleware does; a refusal for another reason than the credential is recorded for the response.
+        """
         held = HELD_REQUEST.get()
         try:
             principal = await self._auth.authenticate_token(
@@ -68,7 +70,7 @@ class Deployment:
         return self._described(principal, token)
 
     async def close(self) -> None:
-        """Nothing is held: the deployment is the host's."""
+        """Nothing to close: the deployment is the host's."""
 
     def _described(self, principal: Principal, token: str) -> ProvedCredential:
         is_key = principal.kind == "api_key"
@@ -95,7 +97,7 @@ class Deployment:
 
 
 class Introspection:
-    """Asks a deployment elsewhere, by RFC 7662."""
+    """Verifies with a remote deployment, by RFC 7662."""
 
     def __init__(self, url: str, api_key: str, *, resource: str) -> None:
         self._url = url.rstrip("/") + "/introspect"
@@ -104,9 +106,11 @@ class Introspection:
         self._client: httpx.AsyncClient | None = None
 
     async def prove(self, token: str) -> ProvedCredential | None:
-        """Ask; an answer other than 200 is a fault of the set-up or an outage, and never a verdict."""
+        """
+        Query; a status other than 200 means a configuration error or an outage, and says nothing about the credential.
+        """
         if token.startswith(SESSION):
-            # A session is for the deployment itself, and need not even be told to it.
+            # A session is only for the deployment itself, so it need not be sent.
             return None
         try:
             said = await self._ask(token)

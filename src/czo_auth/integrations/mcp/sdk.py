@@ -10,13 +10,13 @@ from czo_auth.integrations.mcp.credentials import Prover
 
 
 class SdkVerifier(TokenVerifier):
-    """Lets the SDK's ``RequireAuthMiddleware`` decide by what czo-auth says of a credential."""
+    """Lets the SDK's ``RequireAuthMiddleware`` decide by czo-auth's verification."""
 
     def __init__(self, prover: Prover) -> None:
         self._prover = prover
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Return what the credential may do, or None when it is not good."""
+        """Return the rights of the credential, or None if it is not valid."""
         proved = await self._prover.prove(token)
         return None if proved is None else AccessToken(**asdict(proved))
 

@@ -151,7 +151,8 @@ async def test_processes_that_remind_together_tell_once(deployment: Deployment, 
         assert len(reminders(deployment, other)) == 4
 
 
-# --- the longest life ------------------------------------------------------------------------------------------------
+# --- the maximum lifetime
+# ------------------------------------------------------------------------------------------------
 async def set_rules(
     deployment: Deployment, owner: Principal, organization: Organization, **rules: int | None
 ) -> None:

@@ -61,7 +61,7 @@ class ChangeEmail:
             callback_url: Where the link redirects to; already checked.
 
         Raises:
-            ValidationFailed: It is no address.
+            ValidationFailed: It is not an address.
             RateLimited: Too many mails, or too many changes in a day, were asked for.
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """

@@ -96,7 +96,7 @@ class ImportUsers:
         new = user
         for _ in range(_TRIES):
             existing = self._find(tx, user)
-            # Others work meanwhile: a user who was found may be deleted, and one who was not may be made.
+            # Others work in the meantime: a user who was found may be deleted, and one who was not may be made.
             fresh = None if existing is None else tx.users.lock(existing.id)
             if fresh is not None:
                 return self._update(tx, fresh, user, fields)

@@ -184,7 +184,7 @@ def session_of(principal: Principal) -> str:
     Return the session of *principal*.
 
     Raises:
-        SessionRequired: There is none.
+        SessionRequired: It does not exist.
     """
     if principal.session_id is None:
         raise SessionRequired
@@ -211,7 +211,7 @@ def known_member(member: Member | None) -> Member:
     Refuse if there is no member.
 
     Raises:
-        UnknownMember: There is none.
+        UnknownMember: It does not exist.
     """
     if member is None:
         raise UnknownMember

@@ -54,7 +54,7 @@ def signed_in(
     Sign the access token of a session whose transaction was committed.
 
     Args:
-        knows_browser: Whether somebody signed in just now, so that the browser is known from then on.
+        knows_browser: Whether someone signed in just now, so that the browser is known from then on.
     """
     restricted = services.must_enroll(user, now=now)
     return SignedIn(

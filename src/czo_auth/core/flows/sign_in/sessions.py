@@ -129,7 +129,7 @@ class ManageSessions:
         Switch the actor type: a new session replaces the current one.
 
         This proves nothing, so the new session keeps the time of sign-in and the expiry of the old one. A session
-        without a proved second factor, of a user who has one, gets a challenge as at sign-in; the current session is
+        without a verified second factor, of a user who has one, gets a challenge as at sign-in; the current session is
         replaced when it is completed.
 
         Raises:

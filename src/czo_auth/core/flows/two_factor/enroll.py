@@ -147,7 +147,7 @@ class EnableTwoFactor:
 
         Raises:
             AccountLocked, InvalidCode, SecretUnreadable: As at sign-in.
-            TotpNotEnabled: The enrollment was confirmed or replaced meanwhile.
+            TotpNotEnabled: The enrollment was confirmed or replaced in the meantime.
         """
         principal = context.caller
         await self._services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
