@@ -92,8 +92,10 @@ def versions() -> dict[str, str]:
         name: importlib.metadata.version(name) for name in ("granian", "fastapi", "sqlalchemy", "asyncpg")
     }
     if shutil.which("node"):
-        told = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=20, check=False)
-        found["node"] = told.stdout.strip().removeprefix("v")
+        reported = subprocess.run(
+            ["node", "--version"], capture_output=True, text=True, timeout=20, check=False
+        )
+        found["node"] = reported.stdout.strip().removeprefix("v")
     for packages, mark in ((NODE_PACKAGES, "@"), (PYTHON_PACKAGES, "==")):
         found |= dict(package.rsplit(mark, 1) for package in packages)
     return found

@@ -93,10 +93,10 @@ def table(rows: Sequence[Row], where: dict[str, Any], versions: dict[str, str], 
         ]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1)), ""]
-    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    reported = ", ".join(f"{name} {version}" for name, version in versions.items())
     lines.append(
         f"{where['system']}, {where['cores']} cores, Python {where['python']}, load by {where['load']}"
-        f"{', quick run' if where['quick'] else ''}; load average before: {where['loadBefore']}. {told}."
+        f"{', quick run' if where['quick'] else ''}; load average before: {where['loadBefore']}. {reported}."
     )
     return "\n".join(lines)
 

@@ -238,8 +238,8 @@ class BetterAuthWire(WithDevices):
             answer = await device.post("/api/auth/device/code", json={"client_id": DEVICE})
             if answer.status_code == 404:
                 raise RuntimeError("it has no device approval")
-            told = _good(answer).json()
-        return str(told["device_code"]), str(told["user_code"])
+            reported = _good(answer).json()
+        return str(reported["device_code"]), str(reported["user_code"])
 
     async def look(self, account: Account, user_code: str) -> httpx.Response:
         return await account.browser.get("/api/auth/device", params={"user_code": user_code})
@@ -255,8 +255,8 @@ class BetterAuthWire(WithDevices):
     async def uses_fetched(self, answer: httpx.Response) -> bool:
         bearer = {"authorization": f"Bearer {answer.json()['access_token']}"}
         async with self.browser() as device:
-            told = await device.get("/api/auth/get-session", headers=bearer)
-            return told.status_code == 200 and told.json() is not None
+            reported = await device.get("/api/auth/get-session", headers=bearer)
+            return reported.status_code == 200 and reported.json() is not None
 
 
 class Ours(BetterAuthWire):

@@ -36,7 +36,7 @@ async def key(live: Live, owner: Person) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def standing(live: Live, somebody: Person) -> AsyncIterator[str]:
+async def existing_key(live: Live, somebody: Person) -> AsyncIterator[str]:
     """A key that is taken away again, of somebody who is shared."""
     shown = await create_key(live.api, somebody[1])
     yield str(shown["key"])
@@ -85,10 +85,10 @@ CLOSED = [
 
 @pytest.mark.parametrize(("method", "path", "body"), CLOSED, ids=[f"{one[0]} {one[1]}" for one in CLOSED])
 async def test_key_where_a_session_is_needed(
-    live: Live, standing: str, method: str, path: str, body: dict[str, Any] | None
+    live: Live, existing_key: str, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
     more = () if body is None else (body,)
-    answer = await live.api.call(method, path, *more, bearer=standing)
+    answer = await live.api.call(method, path, *more, bearer=existing_key)
     refused(answer, 403, "SESSION_REQUIRED")
 
 
@@ -189,15 +189,15 @@ async def test_verifying_other_keys_without_the_right(live: Live, owner: Person,
     refused(await live.api.post("/api-keys/verify", {"key": key["key"]}), 401, "UNAUTHORIZED")
 
 
-async def test_verification_agrees_with_the_door(
+async def test_verification_agrees_with_the_middleware(
     live: Live, root: Session, owner: Person, key: dict[str, Any]
 ) -> None:
     by = (await create_key(live.api, root, scopes=["api-keys:verify"]))["key"]
 
     async def verdict(**more: object) -> dict[str, Any]:
         body = {"key": key["key"], **more}
-        told: dict[str, Any] = accepted(await live.api.post("/api-keys/verify", body, bearer=by))
-        return told
+        reported: dict[str, Any] = accepted(await live.api.post("/api-keys/verify", body, bearer=by))
+        return reported
 
     assert (await verdict(scopes=["orders:read"]))["valid"] is True
     assert (await verdict(scopes=["orders:write"]))["code"] == "INSUFFICIENT_SCOPE"
@@ -265,8 +265,8 @@ async def test_scoped_key_in_another_organization_by_graphql(live: Live, owner: 
     entities = (
         f'{{ _entities(representations: [{{__typename: "Organization", id: "{there}"}}]) {{ __typename }} }}'
     )
-    told = (await graph(entities, key)).json()
-    assert (told.get("data") or {"_entities": [None]})["_entities"] == [None]
+    reported = (await graph(entities, key)).json()
+    assert (reported.get("data") or {"_entities": [None]})["_entities"] == [None]
 
 
 # --- what ends it ----------------------------------------------------------------------------------------------------
@@ -369,13 +369,13 @@ async def test_overlap_out_of_bounds(live: Live, owner: Person, key: dict[str, A
 
 
 async def test_reading_a_key_again(live: Live, owner: Person, key: dict[str, Any], graph: Graph) -> None:
-    told = [
+    reported = [
         await live.api.get("/api-keys", bearer=owner[1].token),
         await live.api.get(f"/api-keys/{key['id']}", bearer=owner[1].token),
         await live.api.patch(f"/api-keys/{key['id']}", {"name": "x"}, bearer=owner[1].token),
         await graph("{ myApiKeys { id name prefix } }", owner[1].token),
     ]
-    for answer in told:
+    for answer in reported:
         assert key["key"] not in answer.text
         assert key["key"][8:] not in answer.text
     for field in ("key", "hash", "digest", "keyHash", "secret"):

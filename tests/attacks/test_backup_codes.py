@@ -134,5 +134,5 @@ async def test_backup_code_says_so_for_ever(live: Live, victim: Account) -> None
     """`amr` tells how one got in, and refreshing never raises it."""
     session = Session.of(await redeem(live, victim, victim.codes.pop()))
     answer = await live.api.post("/token/refresh", {"refreshToken": session.refresh_token})
-    told = accepted(await live.api.get("/whoami", bearer=accepted(answer)["accessToken"]))
-    assert told["amr"] == ["pwd", "bkp"]
+    reported = accepted(await live.api.get("/whoami", bearer=accepted(answer)["accessToken"]))
+    assert reported["amr"] == ["pwd", "bkp"]

@@ -178,8 +178,8 @@ async def test_wrong_header_beside_a_good_cookie(live: Live, session: Session) -
 async def test_own_cookie_beside_a_stolen_key(live: Live, session: Session, victim: Account) -> None:
     theirs = await live.people.sign_in(victim)
     key = (await create_key(live.api, theirs))["key"]
-    told = accepted(await live.api.get("/whoami", bearer=key, cookies=session.cookies))
-    assert (told["kind"], told["userId"]) == ("api_key", victim.id)
+    reported = accepted(await live.api.get("/whoami", bearer=key, cookies=session.cookies))
+    assert (reported["kind"], reported["userId"]) == ("api_key", victim.id)
 
 
 FOREIGN = [

@@ -238,14 +238,14 @@ async def test_reading_an_active_secret(live: Live, victim: Account, graph: Grap
     body = {"password": victim.password}
     answer = await live.api.post("/two-factor/get-totp-uri", body, bearer=session.token)
     refused(answer, 403, "TOTP_ALREADY_ENABLED")
-    told = "".join(
+    reported = "".join(
         [
             (await live.api.get(path, bearer=session.token)).text
             for path in ("/two-factor", "/session", "/sessions")
         ]
     )
-    assert victim.has.secret not in told
-    assert not any(code in told for code in victim.codes)
+    assert victim.has.secret not in reported
+    assert not any(code in reported for code in victim.codes)
     for field in ("secret", "totpSecret", "backupCodes", "twoFactorSecret", "passwordHash"):
         answer = await graph(f"{{ me {{ {field} }} }}", session.token)
         assert answer.status_code == 400, answer.text

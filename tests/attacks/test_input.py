@@ -232,10 +232,10 @@ async def test_lines_written_into_the_log(live: Live, root: Session) -> None:
     headers = {"user-agent": f"x {steering}{forged}".encode("latin-1"), "x-request-id": f"y {forged}"}
     body = {"email": account.email, "password": "not the password"}
     refused(await live.api.post(SIGN_IN, body, headers=headers), 401, "INVALID_EMAIL_OR_PASSWORD")
-    told = refused(
+    reported = refused(
         await live.api.post("/customer/sign-in/email", {**body, f"\n{forged}": 1}), 400, "VALIDATION_ERROR"
     )
-    assert not any("\n" in detail["loc"] for detail in told["details"])
+    assert not any("\n" in detail["loc"] for detail in reported["details"])
     await live.api.http.get(f"/api/auth/%0a{forged}")
     written = output_of(live.served)
     assert not any(line.startswith(forged) for line in written.splitlines())

@@ -245,8 +245,8 @@ async def test_forged_token_at_graphql(forge: Forge, graph: Graph) -> None:
 async def test_claims_raised_with_the_key_give_no_rights(live: Live, forge: Forge) -> None:
     """What counts is the session in the database, so even the key does not make an administrator."""
     token = forge.with_claims(act="admin", aal=2, amr=["pwd", "otp"], org=NOWHERE)
-    told = accepted(await live.api.get("/whoami", bearer=token))
-    assert (told["actorType"], told["aal"], told["organizationId"]) == ("customer", 1, None)
+    reported = accepted(await live.api.get("/whoami", bearer=token))
+    assert (reported["actorType"], reported["aal"], reported["organizationId"]) == ("customer", 1, None)
     refused(await live.api.get("/admin/users", bearer=token), 403, "FORBIDDEN")
 
 

@@ -233,8 +233,8 @@ async def test_active_organization_of_a_session_afterwards(
 ) -> None:
     person = await member_of(live, owner, organization, "admin")
     accepted(await live.api.post(f"/organizations/{organization}/activate", {}, bearer=person[1].token))
-    told = accepted(await live.api.get("/whoami", bearer=person[1].token))
-    assert told["organizationId"] == organization
+    reported = accepted(await live.api.get("/whoami", bearer=person[1].token))
+    assert reported["organizationId"] == organization
     base = f"/organizations/{organization}"
     path = base if end == "deleted" else f"{base}/members/{person[0].id}"
     accepted(await live.api.delete(path, bearer=owner[1].token), 204)

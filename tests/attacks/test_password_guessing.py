@@ -81,8 +81,8 @@ async def known_browser(here: Timed, account: Account) -> str:
 # --- where the owner is ----------------------------------------------------------------------------------------------
 async def test_guesses_from_one_network_do_not_keep_the_owner_out(limited: Timed) -> None:
     account = await limited.people.sign_up()
-    told = await wear_out(limited, account.email)
-    assert 1 <= told["retryAfter"] <= 5
+    reported = await wear_out(limited, account.email)
+    assert 1 <= reported["retryAfter"] <= 5
     refused(await guess(limited, account.email, PASSWORD), 429, "TOO_MANY_REQUESTS")
     accepted(await guess(limited, account.email, PASSWORD, ip=OWNER))
 
@@ -151,8 +151,8 @@ async def test_stolen_browser_cookie_has_a_budget_of_its_own(limited: Timed) -> 
     for number in range(SINGLE_GUESSES.free + 1):
         answer = await guess(limited, account.email, ip=f"192.0.2.{number}", browser=browser)
         refused(answer, 401, "INVALID_EMAIL_OR_PASSWORD")
-    told = refused(await guess(limited, account.email, browser=browser), 429, "TOO_MANY_REQUESTS")
-    assert told["retryAfter"] == 5
+    reported = refused(await guess(limited, account.email, browser=browser), 429, "TOO_MANY_REQUESTS")
+    assert reported["retryAfter"] == 5
     accepted(await guess(limited, account.email, PASSWORD, ip=OWNER))
 
 

@@ -164,9 +164,11 @@ async def test_wrong_codes_at_one_challenge(live: Live, attackers: Attackers, ra
         await forget_attempts(live, account)
         challenge, wrong = await live.people.challenge(account), account.has.wrong()
         body = {"code": wrong, "challenge": challenge}
-        told = outcomes(await strike(attackers, [request("POST", VERIFY, body)] * USES))
-        assert told["INVALID_CODE"] == 5
-        assert told["TOO_MANY_ATTEMPTS_REQUEST_NEW_CODE"] + told["INVALID_TWO_FACTOR_COOKIE"] == USES - 5
+        reported = outcomes(await strike(attackers, [request("POST", VERIFY, body)] * USES))
+        assert reported["INVALID_CODE"] == 5
+        assert (
+            reported["TOO_MANY_ATTEMPTS_REQUEST_NEW_CODE"] + reported["INVALID_TWO_FACTOR_COOKIE"] == USES - 5
+        )
         answer = await live.people.verify(account.has.code(), challenge=challenge)
         assert answer.status_code in (400, 401)
         assert await facts(live, account, "auth.2fa.code") >= 5
@@ -180,8 +182,8 @@ async def test_wrong_codes_at_many_challenges(
         await forget_attempts(live, account)
         opened, wrong = await challenges(live, account), account.has.wrong()
         bodies = [{"code": wrong, "challenge": opened[n % CHALLENGES]} for n in range(USES)]
-        told = outcomes(await strike(attackers, [request("POST", VERIFY, body) for body in bodies]))
-        assert told == {"INVALID_CODE": 10, "ACCOUNT_TEMPORARILY_LOCKED": USES - 10}
+        reported = outcomes(await strike(attackers, [request("POST", VERIFY, body) for body in bodies]))
+        assert reported == {"INVALID_CODE": 10, "ACCOUNT_TEMPORARILY_LOCKED": USES - 10}
 
 
 async def test_wrong_codes_at_many_challenges_and_in_a_session(
@@ -199,9 +201,9 @@ async def test_wrong_codes_at_many_challenges_and_in_a_session(
             *(request("POST", VERIFY, {"code": wrong, "challenge": each}) for each in opened * 2),
             *(request("POST", REDEEM, {"code": nonsense, "challenge": each}) for each in opened * 2),
         ]
-        told = outcomes(await strike(attackers, requests))
-        assert told["INVALID_CODE"] + told["INVALID_BACKUP_CODE"] == 10
-        assert told["ACCOUNT_TEMPORARILY_LOCKED"] == USES - 10
+        reported = outcomes(await strike(attackers, requests))
+        assert reported["INVALID_CODE"] + reported["INVALID_BACKUP_CODE"] == 10
+        assert reported["ACCOUNT_TEMPORARILY_LOCKED"] == USES - 10
 
 
 async def newcomers(live: Live, count: int) -> list[tuple[Account, Session]]:
@@ -252,8 +254,8 @@ async def enable_against_disable(live: Live, attackers: Attackers, account: Acco
     assert (state["enabled"], state["backupCodesRemaining"]) == (False, 0)
     assert await unused_codes(live, account) == 0
     assert await facts(live, account, "auth.2fa.disabled") == 1
-    told = accepted(await live.api.get("/whoami", bearer=token))
-    assert told["aal"] == 1
+    reported = accepted(await live.api.get("/whoami", bearer=token))
+    assert reported["aal"] == 1
     assert accepted(await live.people.begin(account))["requires2FA"] is False
 
 
@@ -353,8 +355,8 @@ async def test_one_address_signed_up_many_times(live: Live, attackers: Attackers
         body = {"email": f"same-{number}@race.example", "password": PASSWORD, "name": "Eve"}
         spelled = [{**body, "email": body["email"].upper() if n % 2 else body["email"]} for n in range(USES)]
         requests = [request("POST", f"{BASE}/customer/sign-up", each) for each in spelled]
-        told = outcomes(await strike(attackers, requests))
-        assert told == {"201": 1, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL": USES - 1}
+        reported = outcomes(await strike(attackers, requests))
+        assert reported == {"201": 1, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL": USES - 1}
 
 
 async def test_key_limit(live: Live, attackers: Attackers, rounds: int) -> None:

@@ -38,8 +38,8 @@ async def flood(
 
         async def one(number: int) -> httpx.Response:
             async with few:
-                told = {name: text.format(number % 250) for name, text in headers.items()}
-                return await api.post(path, body, headers=told)
+                reported = {name: text.format(number % 250) for name, text in headers.items()}
+                return await api.post(path, body, headers=reported)
 
         return list(await asyncio.gather(*[one(number) for number in range(times)]))
 
@@ -70,9 +70,9 @@ async def test_mail_flood_from_made_up_addresses(limited: RunningServer) -> None
     many: list[httpx.Response] = []
     async with scattering_client(limited.url) as http:
         for number in range(90):
-            told = {name: text.format(number) for name, text in headers.items()}
+            reported = {name: text.format(number) for name, text in headers.items()}
             body = {"email": f"nobody-{number}@example.com"}
-            many.append(await Api(http).post("/request-password-reset", body, headers=told))
+            many.append(await Api(http).post("/request-password-reset", body, headers=reported))
     assert [answer.status_code for answer in many].count(429) >= 20
 
 
@@ -102,8 +102,8 @@ async def test_hashing_flood_costs_latency_and_not_the_service(limited: RunningS
 async def test_guessing_one_password_for_ever(limited: RunningServer) -> None:
     """One account, whatever addresses the guesser claims to have: a peer that is no trusted proxy says nothing."""
     body = {"email": "guessed@example.com", "password": "some password"}
-    told = {"x-forwarded-for": "198.51.100.{}"}
-    answers = await flood(limited, "/sign-in/email", body, 40, **told)
+    reported = {"x-forwarded-for": "198.51.100.{}"}
+    answers = await flood(limited, "/sign-in/email", body, 40, **reported)
     codes = [answer.json()["code"] for answer in answers]
     assert codes.count("TOO_MANY_REQUESTS") >= 15
     assert set(codes) == {"TOO_MANY_REQUESTS", "INVALID_EMAIL_OR_PASSWORD"}

@@ -52,16 +52,14 @@ async def test_cookies_of_the_first_half_open_nothing(live: Live, victim: Accoun
 
 
 @pytest.mark.parametrize("path", ["/customer/sign-in/email", "/sign-in/email"])
-async def test_side_door_without_second_factor(live: Live, victim: Account, path: str) -> None:
+async def test_other_routes_without_second_factor(live: Live, victim: Account, path: str) -> None:
     answer = await live.api.post(path, {"email": victim.email, "password": victim.password})
     assert accepted(answer)["twoFactorRedirect"] is True
     assert "set-auth-token" not in answer.headers
 
 
 @pytest.mark.parametrize("respell", [str.upper, lambda email: f" {email} ".strip().swapcase()])
-async def test_side_door_by_another_spelling_of_the_address(
-    live: Live, victim: Account, respell: Any
-) -> None:
+async def test_route_by_another_spelling_of_the_address(live: Live, victim: Account, respell: Any) -> None:
     body = {"email": respell(victim.email), "password": victim.password}
     assert accepted(await live.api.post("/sign-in/email", body))["requires2FA"] is True
 

@@ -176,8 +176,8 @@ async def test_verifying_service_account_learns_only_of_its_organization(timed_s
         body = {"key": key["key"]}
         verdict = accepted(await acme.api.post("/api-keys/verify", body, bearer=asking.key))
         assert verdict["valid"] is is_valid
-        told = await acme.api.post("/introspect", {"token": key["key"]}, bearer=asking.key)
-        assert told.json()["active"] is is_valid
+        reported = await acme.api.post("/introspect", {"token": key["key"]}, bearer=asking.key)
+        assert reported.json()["active"] is is_valid
 
 
 # --- the end of things -----------------------------------------------------------------------------------------------

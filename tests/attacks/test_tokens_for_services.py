@@ -48,7 +48,7 @@ async def test_asking_tells_nothing_about_what_is_not_active(live: Live, root: S
     await ask(live.api, asker, limited["key"])
     begun = await live.people.sign_in(account)
     accepted(await live.api.post("/sign-out", {}, bearer=begun.token))
-    told = {
+    reported = {
         name: await ask(live.api, asker, token)
         for name, token in {
             "unknown key": "czo_" + "A" * 43,
@@ -65,9 +65,9 @@ async def test_asking_tells_nothing_about_what_is_not_active(live: Live, root: S
             "nonsense": "\u00e9" * 8000,
         }.items()
     }
-    assert {status for status, _, _ in told.values()} == {200}
-    assert len({(str(headers), body) for _, headers, body in told.values()}) == 1, told
-    assert told["nonsense"][2] == b'{"active":false}'
+    assert {status for status, _, _ in reported.values()} == {200}
+    assert len({(str(headers), body) for _, headers, body in reported.values()}) == 1, reported
+    assert reported["nonsense"][2] == b'{"active":false}'
 
 
 async def test_key_of_an_organization_cannot_tell_foreign_credentials_from_none(
@@ -132,10 +132,10 @@ async def test_names_do_not_write_headers_for_the_service_behind_a_proxy(
         f"/api/auth{path}", headers=[("authorization", f"Bearer {key['key']}"), *forged]
     )
     assert answer.status_code == 200
-    told = [(name, value) for name, value in answer.headers.multi_items() if name.startswith("x-auth")]
-    assert len(told) == len(dict(told)) == 7
-    assert dict(told)["x-auth-user"] == account.id
-    assert all(re.fullmatch(r"[0-9a-z_:* -]*", value) for _, value in told), told
+    reported = [(name, value) for name, value in answer.headers.multi_items() if name.startswith("x-auth")]
+    assert len(reported) == len(dict(reported)) == 7
+    assert dict(reported)["x-auth-user"] == account.id
+    assert all(re.fullmatch(r"[0-9a-z_:* -]*", value) for _, value in reported), reported
     for name in ("k\r\nX-Auth-User: root", "k\nx", "k\u2028x", "k\u0000"):
         for route in ("/api-keys", "/organizations"):
             refused = await live.api.post(route, {"name": name}, bearer=session.token)

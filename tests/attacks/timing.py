@@ -230,7 +230,7 @@ class Selectors:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Subjects:
     """Who is needed for the pairs."""
 
     known: Account
@@ -240,7 +240,7 @@ class Scene:
     session: str
 
 
-async def set_up(server: RunningServer, ban: Callable[[Account], None]) -> Scene:
+async def set_up(server: RunningServer, ban: Callable[[Account], None]) -> Subjects:
     """Sign the people up that the pairs are about; *ban* bans one as an operator does."""
     async with new_client(server.url) as client:
         people = People(Api(client), lambda: datetime.now(UTC), drift=DRIFT)
@@ -248,7 +248,7 @@ async def set_up(server: RunningServer, ban: Callable[[Account], None]) -> Scene
         banned = await people.sign_up()
         await asyncio.to_thread(ban, banned)
         enrolled = [(await people.enrolled())[0] for _ in range(ENROLLED)]
-        return Scene(known, banned, enrolled, await _key(people.api, session), session.token)
+        return Subjects(known, banned, enrolled, await _key(people.api, session), session.token)
 
 
 async def _key(api: Api, session: Session) -> str:
@@ -256,11 +256,11 @@ async def _key(api: Api, session: Session) -> str:
     return str(answer.json()["apiKey"]["key"])
 
 
-def pairs(port: int, scene: Scene) -> list[Pair]:
+def pairs(port: int, subjects: Subjects) -> list[Pair]:
     """List what is compared."""
-    near, far = keys_by_distance(scene.key)
-    selectors = Selectors(port, scene.enrolled)
-    known, banned = scene.known.email, scene.banned
+    near, far = keys_by_distance(subjects.key)
+    selectors = Selectors(port, subjects.enrolled)
+    known, banned = subjects.known.email, subjects.banned
     nobody = "nobody-at-all@example.com"
     return [
         Pair("sign-in: unknown or wrong password", lambda: sign_in(nobody), lambda: sign_in(known), 0.004),
@@ -278,7 +278,7 @@ def pairs(port: int, scene: Scene) -> list[Pair]:
         Pair("API key: near or far digest", lambda: whoami(near), lambda: whoami(far), 0.0005),
         Pair(
             "report of a leak: live or unknown key",
-            lambda: report_leak(new_key(port, scene.session)),
+            lambda: report_leak(new_key(port, subjects.session)),
             lambda: report_leak(tokens.new_token("czo_")),
             0.002,
         ),
@@ -296,9 +296,9 @@ def main(turns: int = TURNS) -> int:
         server = RunningServer(Path(folder), env=env)
         server.start()
         try:
-            scene = asyncio.run(set_up(server, lambda account: ban(server, account)))
+            subjects = asyncio.run(set_up(server, lambda account: ban(server, account)))
             found = []
-            for pair in pairs(server.port, scene):
+            for pair in pairs(server.port, subjects):
                 found.append(compare(server.port, pair, turns=turns))
                 print(found[-1], "TELLS" if found[-1].tells else "", flush=True)
         finally:

@@ -35,8 +35,8 @@ def steps(tmp_path: Path, version: str) -> dict[str, dict[str, Any]]:
     finally:
         server.stop()
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    return {step["name"]: step for step in told}
+    reported = [json.loads(line) for line in done.stdout.splitlines()]
+    return {step["name"]: step for step in reported}
 
 
 @pytest.mark.parametrize("version", CLIENT_VERSIONS)

@@ -28,7 +28,7 @@ def _file(folder: Path, body: bytes | str) -> Path:
         ((SVG % '<path d="M0 0h9v9z" fill="#123456"/>').encode(), "image/svg+xml"),
     ],
 )
-def test_the_kind_is_told_by_the_content(tmp_path: Path, body: bytes, media_type: str) -> None:
+def test_the_kind_is_identified_by_the_content(tmp_path: Path, body: bytes, media_type: str) -> None:
     image = read_logo(_file(tmp_path, body))
     assert (image.media_type, image.body) == (media_type, body)
 

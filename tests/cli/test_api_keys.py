@@ -57,7 +57,7 @@ def test_keys_of_nobody_are_not_found(shell: Shell) -> None:
 
 
 @pytest.mark.deep
-def test_quota_is_set_and_uses_are_told_by_day(shell: Shell, inside: Inside) -> None:
+def test_quota_is_set_and_uses_are_reported_by_day(shell: Shell, inside: Inside) -> None:
     shell.create("ada@example.com")
     command = ("api-keys", "create", "ada@example.com", "--name", "ci")
     for wrong in ("1000", "1000/week", "x/day", "-1/day", "1000/day/2"):

@@ -73,9 +73,9 @@ def test_backup_is_private_and_holds_no_key(backup: Path, shell: Shell) -> None:
 def test_folder_gets_a_file_named_by_the_time(shell: Shell, tmp_path: Path) -> None:
     shell.create("ada@example.com")
     (tmp_path / "backups").mkdir()
-    told = shell.one("backup", str(tmp_path / "backups"))
+    reported = shell.one("backup", str(tmp_path / "backups"))
     (made,) = (tmp_path / "backups").iterdir()
-    assert (told["file"], told["bytes"]) == (str(made), made.stat().st_size)
+    assert (reported["file"], reported["bytes"]) == (str(made), made.stat().st_size)
     assert made.name.startswith("czo-auth-2")
     assert made.suffix == ".db"
 

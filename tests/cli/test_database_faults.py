@@ -64,7 +64,7 @@ def test_permanent_fault_says_what_to_do(
         assert secret not in done.stderr
 
 
-def test_read_only_database_is_told_apart_from_an_outage(
+def test_read_only_database_is_distinguished_from_an_outage(
     fresh: Shell, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
     database = postgres_url.rpartition("/")[2]

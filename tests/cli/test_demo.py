@@ -80,7 +80,7 @@ def test_ended_early_it_takes_its_server_along(fresh: Shell, tmp_path: Path) -> 
 
 
 @pytest.mark.deep
-def test_mismatch_is_told_and_fails_the_demo(
+def test_mismatch_is_reported_and_fails_the_demo(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def sign_up(cast: Cast, person: Person) -> None:

@@ -22,7 +22,7 @@ def states(shell: Shell, code: int = 0, **env: str) -> dict[str, str]:
     return {finding["id"]: finding["state"] for finding in map(json.loads, done.stdout.splitlines())}
 
 
-def test_new_deployment_is_told_what_to_do_and_nothing_is_made(fresh: Shell) -> None:
+def test_new_deployment_is_shown_what_to_do_and_nothing_is_made(fresh: Shell) -> None:
     done = fresh.run("doctor")
     assert "unknown\tdatabase\t" in done.stdout
     assert "Run `czo-auth serve`" in done.stderr
@@ -83,14 +83,16 @@ def test_database_that_does_not_answer_is_one_fault_and_the_rest_goes_on(
     assert key.partition(":")[2] not in said
 
 
-def test_setting_that_makes_no_sense_is_told_like_at_a_start(fresh: Shell) -> None:
+def test_setting_that_makes_no_sense_is_reported_like_at_a_start(fresh: Shell) -> None:
     proxies = fresh.run("serve", code=2, env={"CZO_AUTH_TRUSTED_PROXIES": "proxy.internal"}).stderr
     assert "CZO_AUTH_TRUSTED_PROXIES: must be addresses" in proxies
     assert "CZO_AUTH_WORKERS" in fresh.run("doctor", code=2, env={"CZO_AUTH_WORKERS": "many"}).stderr
 
 
 @pytest.mark.parametrize("command", ["serve", "doctor", "users list"])
-def test_address_of_shared_limits_that_is_none_is_told_and_never_shown(shell: Shell, command: str) -> None:
+def test_address_of_shared_limits_that_is_none_is_reported_and_never_shown(
+    shell: Shell, command: str
+) -> None:
     for address in (f"nonsense://:{PASSWORD}@x:1", f"redis+cluster://:{PASSWORD}@x:port"):
         done = shell.run(*command.split(), code=2, env={"CZO_AUTH_RATE_LIMIT_URL": address})
         assert "CZO_AUTH_RATE_LIMIT_URL" in done.stderr

@@ -59,8 +59,8 @@ def test_lines_that_are_refused_are_named_and_the_others_go_on(shell: Shell) -> 
     )
     done = shell.run("users", "import", stdin=text, code=1)
     assert done.stdout == "2 users were imported, 0 updated, 1 unchanged, 5 lines were refused\n"
-    told = done.stderr.splitlines()
-    assert [each.split(":")[1].strip() for each in told[:5]] == [f"line {n}" for n in (4, 5, 6, 7, 8)]
+    reported = done.stderr.splitlines()
+    assert [each.split(":")[1].strip() for each in reported[:5]] == [f"line {n}" for n in (4, 5, 6, 7, 8)]
     assert "secret phrase" not in done.stderr
     assert "md5" not in done.stderr
     users = [json.loads(each) for each in shell.run("users", "list", "--json").stdout.splitlines()]
@@ -71,7 +71,7 @@ def test_line_that_is_too_long_counts_as_one(shell: Shell) -> None:
     text = line("cy@example.com", name="x" * 200_000) + line("not an address") + line("cy@example.com")
     done = shell.run("users", "import", stdin=text, code=1)
     assert done.stdout == "1 users were imported, 0 updated, 0 unchanged, 2 lines were refused\n"
-    assert [told[told.index("line ") :][:7] for told in done.stderr.splitlines()[:2]] == [
+    assert [reported[reported.index("line ") :][:7] for reported in done.stderr.splitlines()[:2]] == [
         "line 1:",
         "line 2:",
     ]

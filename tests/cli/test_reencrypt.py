@@ -91,13 +91,13 @@ async def test_every_row_moves_in_batches_and_still_opens(
     enrollments = [
         await put_enrollment(old, user, with_codes=number % 2 == 0) for number, user in enumerate(secrets)
     ]
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
-    done = await Reencrypt(new.services).run(lambda moved, total: told.append((moved, total)))
+    done = await Reencrypt(new.services).run(lambda moved, total: reported.append((moved, total)))
 
     assert (done.moved, done.left) == (11, 0)
-    assert told[-1] == (11, 11)
-    assert [moved for moved, _ in told] == sorted(moved for moved, _ in told)
+    assert reported[-1] == (11, 11)
+    assert [moved for moved, _ in reported] == sorted(moved for moved, _ in reported)
     assert await totals(new) == {"k2": 11, "k1": 0}
     ring = new.services.key_ring
     for user, secret in secrets.items():

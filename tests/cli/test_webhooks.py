@@ -8,14 +8,14 @@ from czo_auth import Auth
 from czo_auth.core.webhooks.webhook import WEBHOOK_SECRET, Webhook
 from tests.cli.inside import Inside
 from tests.cli.shell import Shell
-from tests.webhooks.dispatching import Ground
+from tests.webhooks.dispatching import WebhookSetup
 
 URL = "https://hooks.example.com/a-path-that-is-a-secret"
 UNKNOWN = "01983d2e-7c1a-7000-8000-3f1c2b6a9d10"
 
 
 async def endpoint(auth: Auth) -> Webhook:
-    return await Ground(auth).endpoint(URL)
+    return await WebhookSetup(auth).endpoint(URL)
 
 
 def test_endpoints_are_listed_and_disabled(shell: Shell, inside: Inside) -> None:

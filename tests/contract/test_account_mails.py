@@ -45,7 +45,7 @@ def kinds(here: Timed, account: Account) -> list[str]:
     return [each.kind for each in here.mail.messages if each.to == account.email]
 
 
-async def test_factors_codes_keys_and_passwords_are_told(timed: Timed) -> None:
+async def test_factors_codes_keys_and_passwords_are_reported(timed: Timed) -> None:
     people = timed.people
     account, session = await people.newcomer()
     session = await people.enroll(account, session)
@@ -63,12 +63,12 @@ async def test_factors_codes_keys_and_passwords_are_told(timed: Timed) -> None:
     not_me(await mailed(timed, account.email, "backup_code_used"))
     answer = await timed.api.post("/api-keys", {"name": "x”. evil.example"}, bearer=session.token)
     accepted(answer, 201)
-    told = await mailed(timed, account.email, "api_key_created")
-    assert "evil . example" in told.text
-    not_me(told)
+    reported = await mailed(timed, account.email, "api_key_created")
+    assert "evil . example" in reported.text
+    not_me(reported)
 
 
-async def test_right_password_with_wrong_codes_is_told_once_and_the_lock_after_it(timed: Timed) -> None:
+async def test_right_password_with_wrong_codes_is_reported_once_and_the_lock_after_it(timed: Timed) -> None:
     people, carol = timed.people, timed.carol
     for attempt in range(10):
         if attempt % 5 == 0:
@@ -84,7 +84,7 @@ async def test_right_password_with_wrong_codes_is_told_once_and_the_lock_after_i
     assert kinds(timed, carol).count("wrong_codes") == 1
 
 
-async def test_a_new_browser_is_told_and_a_known_one_is_not(timed_sqlite: Timed) -> None:
+async def test_a_new_browser_is_reported_and_a_known_one_is_not(timed_sqlite: Timed) -> None:
     here = timed_sqlite
     account = await here.people.sign_up()
     firefox = {"user-agent": "Mozilla/5.0 Firefox/140.0", "accept-language": "de"}
@@ -101,11 +101,11 @@ async def test_a_new_browser_is_told_and_a_known_one_is_not(timed_sqlite: Timed)
     here.time.advance(days=30)
     await sign_in(f"czo-auth.known_browser={known}")
     await sign_in(**{"user-agent": "curl/8"})
-    told = await mailed(here, account.email, "new_browser")
-    assert ": curl\n" in told.text
+    reported = await mailed(here, account.email, "new_browser")
+    assert ": curl\n" in reported.text
     assert kinds(here, account) == ["new_browser"], "not the first sign-in, the same program, a known browser"
-    assert told.language == "de"
-    assert "Neue Anmeldung" in told.subject
+    assert reported.language == "de"
+    assert "Neue Anmeldung" in reported.subject
 
 
 async def test_mails_are_in_the_language_of_the_last_sign_in_and_else_of_the_request(timed: Timed) -> None:
@@ -158,21 +158,21 @@ async def test_a_link_is_over_after_a_week_after_a_later_one_was_used_and_for_an
 ) -> None:
     here, people = timed_sqlite, timed_sqlite.people
 
-    async def told(number: int) -> str:
+    async def reported(number: int) -> str:
         body = {"currentPassword": account.password, "newPassword": account.password + "x"}
         accepted(await here.api.post("/change-password", body, bearer=session.token))
         account.password += "x"
         return not_me(await mailed(here, account.email, "password_changed", number=number))
 
     account, session = await people.newcomer()
-    first = await told(1)
+    first = await reported(1)
     here.time.advance(days=7)
     refused(await here.api.post("/secure-account", {"token": first}), 400, "INVALID_TOKEN")
     session = await people.sign_in(account)
-    older = await told(2)
+    older = await reported(2)
     here.time.advance(seconds=1)
     session = await people.sign_in(account)
-    newer = await told(3)
+    newer = await reported(3)
     accepted(await here.api.post("/secure-account", {"token": newer}))
     refused(await here.api.post("/secure-account", {"token": older}), 400, "INVALID_TOKEN")
 
@@ -234,7 +234,9 @@ async def test_a_new_user_is_mailed_a_confirmation_where_that_is_on(deploy_sqlit
 
 
 @pytest.mark.parametrize("step", ["alone", "second"])
-async def test_a_passkey_in_a_new_browser_is_told_and_in_a_known_one_is_not(timed: Timed, step: str) -> None:
+async def test_a_passkey_in_a_new_browser_is_reported_and_in_a_known_one_is_not(
+    timed: Timed, step: str
+) -> None:
     here, device = timed, Authenticator(timed.api.origin)
     account, session = await here.people.newcomer()
     await register(here, session, device, enableTwoFactor=step == "second")
@@ -255,9 +257,9 @@ async def test_a_passkey_in_a_new_browser_is_told_and_in_a_known_one_is_not(time
         return str(answer.cookies.get("czo-auth.known_browser"))
 
     known = await sign_in("Mozilla/5.0 Firefox/140.0")
-    told = await mailed(here, account.email, "new_browser")
-    assert ": Firefox\n" in told.text
-    not_me(told)
+    reported = await mailed(here, account.email, "new_browser")
+    assert ": Firefox\n" in reported.text
+    not_me(reported)
     await sign_in("Mozilla/5.0 Firefox/140.0")
     await sign_in("curl/8", f"czo-auth.known_browser={known}")
     await sign_in("Wget/1")

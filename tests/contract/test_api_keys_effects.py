@@ -206,12 +206,12 @@ class Watched:
 
     async def find(self, digest: str) -> CredentialRecord | None:
         self.count += 1
-        standing = await self._find(digest)
+        record = await self._find(digest)
         if self.holds:
             self.holds = False
             self.was_read.set()
             await self.may_go.wait()
-        return standing
+        return record
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ async def test_no_trace_of_the_key_is_kept(timed: Timed, spelling: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"),
+    ("reported", "kept"),
     [
         ("https://user:password@git.example/a?b=c#L1", "https://git.example/a?b=c#L1"),
         (
@@ -193,10 +193,12 @@ async def test_no_trace_of_the_key_is_kept(timed: Timed, spelling: str) -> None:
         ("", None),
     ],
 )
-async def test_place_is_a_plain_address_on_one_line(timed_sqlite: Timed, told: str, kept: str | None) -> None:
+async def test_place_is_a_plain_address_on_one_line(
+    timed_sqlite: Timed, reported: str, kept: str | None
+) -> None:
     account, session = await timed_sqlite.people.newcomer()
     key = await create_key(timed_sqlite.api, session)
-    accepted(await report(timed_sqlite.api, key["key"], url=told))
+    accepted(await report(timed_sqlite.api, key["key"], url=reported))
     (leaked,) = await audited(timed_sqlite, LEAKED)
     assert leaked.audit_event.details.get("url") == kept
     (message,) = await mailed(timed_sqlite, account.email)
@@ -220,5 +222,5 @@ async def test_reports_at_the_same_time_end_the_key_once(live: Live) -> None:
     key = await create_key(live.api, session)
     answers = await asyncio.gather(*[report(live.api, key["key"]) for _ in range(16)])
     assert {answer.status_code for answer in answers} == {200}
-    told = [one for one in await audited(live, LEAKED) if one.audit_event.user_id == account.id]
-    assert len(told) == 1
+    reported = [one for one in await audited(live, LEAKED) if one.audit_event.user_id == account.id]
+    assert len(reported) == 1

@@ -25,7 +25,7 @@ DAY_SECONDS = 86_400
 Limits = dict[str, dict[str, int]]
 
 
-def told(answer: httpx.Response) -> tuple[Limits, Limits]:
+def reported(answer: httpx.Response) -> tuple[Limits, Limits]:
     """Read both headers as RFC 9651 says; each is there once, and each member is a string with integers."""
     found = []
     for name in ("ratelimit-policy", "ratelimit"):
@@ -192,7 +192,7 @@ async def test_outage_is_503_when_a_block_is_needed_and_no_use_before(
     assert await passes(timed, key) == 57
 
 
-async def test_service_that_verifies_is_told_of_the_quota(timed_sqlite: Timed) -> None:
+async def test_service_that_verifies_gets_the_quota(timed_sqlite: Timed) -> None:
     timed = timed_sqlite
     _, session = await timed.people.newcomer()
     key = await create_key(timed.api, session, quotaMax=1, quotaPeriod="day")
@@ -291,7 +291,7 @@ async def test_quota_that_is_changed_acts_at_the_next_use_and_forgets_none(timed
 
 
 # --- the headers -----------------------------------------------------------------------------------------------------
-async def test_limits_are_told_on_every_answer_to_the_key(timed_sqlite: Timed) -> None:
+async def test_limits_are_reported_on_every_answer_to_the_key(timed_sqlite: Timed) -> None:
     timed = timed_sqlite
     _, session = await timed.people.newcomer()
     limited = await create_key(
@@ -321,7 +321,7 @@ async def test_limits_are_told_on_every_answer_to_the_key(timed_sqlite: Timed) -
         ]
     assert [answer.status_code for answer in answers] == [200, 404, 403, 200, 403, 403, 200, 200, 400]
     for number, answer in enumerate(answers, 1):
-        policies, remaining = told(answer)
+        policies, remaining = reported(answer)
         assert policies == {"rate-limit": {"q": 50, "w": 3600}, "quota": {"q": 100, "w": DAY_SECONDS}}
         left = {name: each["r"] for name, each in remaining.items()}
         assert left == {"rate-limit": 50 - number, "quota": 100 - number}
@@ -329,7 +329,7 @@ async def test_limits_are_told_on_every_answer_to_the_key(timed_sqlite: Timed) -
         assert 1 <= remaining["rate-limit"]["t"] <= 3600
 
 
-async def test_nothing_is_told_where_there_is_no_limit(timed_sqlite: Timed) -> None:
+async def test_nothing_is_reported_where_there_is_no_limit(timed_sqlite: Timed) -> None:
     timed = timed_sqlite
     _, session = await timed.people.newcomer()
     for answer in (
@@ -350,7 +350,7 @@ async def test_refusal_tells_the_limit_that_refused(timed_sqlite: Timed) -> None
         accepted(await use(timed, key))
         for answer in (await use(timed, key), await timed.api.get("/forward-auth", bearer=key["key"])):
             assert answer.status_code in (429, 403)
-            policies, remaining = told(answer)
+            policies, remaining = reported(answer)
             assert policies.keys() == {"rate-limit", "quota"}
             assert policies["quota"]["w"] == 31 * DAY_SECONDS
             # Draft section 6: trying again is never asked for before the window of what refused ends.

@@ -68,7 +68,7 @@ async def test_list_can_be_kept_to_one_organization(live: Live) -> None:
     refused(answer, 400, "VALIDATION_ERROR")
 
 
-async def test_other_peoples_keys_cannot_be_told_from_none(live: Live) -> None:
+async def test_other_peoples_keys_cannot_be_distinguished_from_none(live: Live) -> None:
     _, owner = await live.people.newcomer()
     _, stranger = await live.people.newcomer()
     key = await create_key(live.api, owner, scopes=["a:b"])

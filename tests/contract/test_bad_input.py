@@ -247,11 +247,11 @@ async def test_native_routes_refuse_unknown_fields_and_better_auths_ignore_them(
     async def spring(route: Route) -> None:
         body = body_of(route) | {"somethingElse": {"x": 1}}
         answer = await live_sqlite.api.call(route.method, route.address(), body, bearer=session.token)
-        told = "somethingElse" in answer.text
+        reported = "somethingElse" in answer.text
         is_clients = route.path in clients or route.path.startswith(
             ("/api-key/", "/organization/", "/passkey/")
         )
-        assert told is not is_clients, f"{route.name}: {answer.status_code} {answer.text}"
+        assert reported is not is_clients, f"{route.name}: {answer.status_code} {answer.text}"
 
     ending = {"/sign-out", "/revoke-sessions", "/sessions", "/revoke-other-sessions"}
     routes = [route for route in await every_route(live_sqlite.api) if route.method != "GET"]

@@ -147,7 +147,7 @@ async def test_passkey_by_a_day_lets_codes_do_until_then(deploy: Deploy) -> None
 
 
 @pytest.mark.parametrize("lead", [14 * DAY, 30 * DAY])
-async def test_holders_are_told_fourteen_seven_and_one_days_ahead_once_each(
+async def test_holders_are_reminded_fourteen_seven_and_one_days_ahead_once_each(
     deploy_sqlite: Deploy, lead: timedelta
 ) -> None:
     timed = await deployed(deploy_sqlite, grace=lead)
@@ -158,13 +158,13 @@ async def test_holders_are_told_fourteen_seven_and_one_days_ahead_once_each(
         for _ in range(2):
             await timed.runtime.remind_holders.remind(now=timed.clock())
         timed.time.now += DAY
-    told: list[str] = []
+    reported: list[str] = []
     for _ in range(200):
-        told = [mail.to for mail in timed.mail.messages if mail.kind == "two_factor_due_by_type"]
-        if len(told) == 3:
+        reported = [mail.to for mail in timed.mail.messages if mail.kind == "two_factor_due_by_type"]
+        if len(reported) == 3:
             break
         await asyncio.sleep(0.01)
-    assert told == [account.email] * 3
+    assert reported == [account.email] * 3
 
 
 async def test_doctor_counts_who_is_due_and_who_is_refused(deploy: Deploy) -> None:

@@ -113,7 +113,7 @@ async def test_recent_proof_is_needed(timed: Timed) -> None:
     accepted(await delete(timed, session, password=account.password, token="ignored", callbackURL="/bye"))
 
 
-async def test_last_owner_is_told_which_organizations_keep_them(timed: Timed) -> None:
+async def test_last_owner_is_notified_which_organizations_keep_them(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
     mate, mate_session = await timed.people.newcomer()
     mine = await found(timed.api, session, "Mine alone")
@@ -157,7 +157,7 @@ async def test_deletion_by_an_administrator_needs_recent_proof(timed: Timed) -> 
     assert (await delete_as_admin(timed, admin, account, **proof)).status_code == 204
 
 
-async def test_last_administrator_stays_whoever_asks(timed: Timed) -> None:
+async def test_last_administrator_stays_regardless_of_who_asks(timed: Timed) -> None:
     admin = await timed.people.sign_in(timed.ada, "admin")
     refused(await delete(timed, admin), 409, "LAST_ADMINISTRATOR")
     refused(await delete_as_admin(timed, admin, timed.ada), 409, "LAST_ADMINISTRATOR")

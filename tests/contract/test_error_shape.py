@@ -13,24 +13,29 @@ async def test_validation_tells_where_and_what_but_never_the_value(live_sqlite: 
     secret = "a-secret-that-is-mistyped"
     body = {"email": [secret], "password": {"value": secret}, "rememberMe": secret, secret[:8]: secret}
     answer = await live_sqlite.api.post("/customer/sign-in/email", body)
-    told = refused(answer, 400, "VALIDATION_ERROR")
-    assert {detail["loc"] for detail in told["details"]} == {"email", "password", "rememberMe", secret[:8]}
+    reported = refused(answer, 400, "VALIDATION_ERROR")
+    assert {detail["loc"] for detail in reported["details"]} == {
+        "email",
+        "password",
+        "rememberMe",
+        secret[:8],
+    }
     assert secret not in answer.text
 
 
 async def test_every_missing_field_is_named(live_sqlite: Live) -> None:
-    told = refused(await live_sqlite.api.post("/customer/sign-up", {}), 400, "VALIDATION_ERROR")
-    assert {detail["loc"] for detail in told["details"]} == {"email", "password", "name"}
+    reported = refused(await live_sqlite.api.post("/customer/sign-up", {}), 400, "VALIDATION_ERROR")
+    assert {detail["loc"] for detail in reported["details"]} == {"email", "password", "name"}
     without_a_body = await live_sqlite.api.post("/customer/sign-up")
-    assert refused(without_a_body, 400, "VALIDATION_ERROR") == told
+    assert refused(without_a_body, 400, "VALIDATION_ERROR") == reported
 
 
 async def test_details_are_bounded_however_many_faults_there_are(live_sqlite: Live) -> None:
     body = {f"field{number}\x1b[2J": number for number in range(1500)}
     answer = await live_sqlite.api.post("/customer/sign-up", body)
-    told = refused(answer, 400, "VALIDATION_ERROR")
-    assert len(told["details"]) <= 20
-    assert all(detail["loc"].isprintable() and len(detail["loc"]) <= 64 for detail in told["details"])
+    reported = refused(answer, 400, "VALIDATION_ERROR")
+    assert len(reported["details"]) <= 20
+    assert all(detail["loc"].isprintable() and len(detail["loc"]) <= 64 for detail in reported["details"])
 
 
 @pytest.mark.parametrize("path", ["/api-keys/{}", "/sessions/{}"])

@@ -445,7 +445,7 @@ async def test_subscribers_of_the_host_get_what_they_asked_for(subscribed: Any) 
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
-async def test_nothing_that_was_secret_is_kept_or_told(live: Live) -> None:
+async def test_nothing_that_was_secret_is_kept_or_reported(live: Live) -> None:
     account, session = await live.people.newcomer()
     secrets = [account.password, session.token, session.refresh_token, session.access_token]
     key = await create_key(live.api, session)

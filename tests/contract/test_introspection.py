@@ -148,11 +148,11 @@ async def test_short_way_and_the_route_answer_the_same(timed: Timed) -> None:
         by_route = await timed.api.http.post(url, data=form, headers={**headers, "x-api-key": "ignored"})
         plainly = await timed.api.http.post(url, data=form, headers=headers)
         assert (plainly.status_code, plainly.content) == (by_route.status_code, by_route.content)
-        told = [
+        reported = [
             sorted((name, value) for name, value in one.headers.multi_items() if name != "date")
             for one in (plainly, by_route)
         ]
-        assert told[0] == told[1]
+        assert reported[0] == reported[1]
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ async def test_administrator_lifts_the_stop_by_a_reset(timed: Timed) -> None:
     await timed.people.enroll(timed.carol, session)
 
 
-async def test_lock_is_recorded_and_told_as_an_event(timed: Timed) -> None:
+async def test_lock_is_recorded_and_reported_as_an_event(timed: Timed) -> None:
     """By docs/reference/rest.md: `auth.2fa.locked`."""
     await fail(timed)
     records, _ = await timed.auth.administration.audit(

@@ -296,7 +296,7 @@ async def test_host_routes_are_closed_too(deploy: Deploy, carried: Any) -> None:
         refused(await through.get("/sessions", **carried(session)), 403, SETUP)
 
 
-async def test_administrator_resets_a_factor_and_the_user_is_told(timed: Timed) -> None:
+async def test_administrator_resets_a_factor_and_the_user_is_notified(timed: Timed) -> None:
     """Ends sessions; the next sign-in of somebody who must have one may only enroll."""
     carol: Account = timed.carol
     session = await timed.people.sign_in(carol)

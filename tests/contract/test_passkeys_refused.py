@@ -85,7 +85,7 @@ async def test_wrong_assertions_get_one_identical_answer(timed: Timed) -> None:
     await sign_in(timed, device)
 
 
-async def test_unknown_banned_and_deleted_are_told_the_same(timed: Timed) -> None:
+async def test_unknown_banned_and_deleted_are_reported_the_same(timed: Timed) -> None:
     device, stranger = Authenticator(timed.api.origin), Authenticator(timed.api.origin)
     account, session = await timed.people.newcomer()
     await register(timed, session, device)

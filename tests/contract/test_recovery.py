@@ -150,8 +150,8 @@ async def test_second_factor_that_is_used_is_not_lost(deploy_sqlite: Deploy, how
     here.time.advance(seconds=DAY)
     await waiting.housekeeping()
     assert accepted(await people.begin(carol))["requires2FA"] is True
-    told = {"new phone": ["two_factor_replaced"], "backup code": ["backup_code_used"]}.get(how, [])
-    assert sorted((await waiting.mails())[1:]) == sorted([*told, "two_factor_reset_cancelled"])
+    reported = {"new phone": ["two_factor_replaced"], "backup code": ["backup_code_used"]}.get(how, [])
+    assert sorted((await waiting.mails())[1:]) == sorted([*reported, "two_factor_reset_cancelled"])
 
 
 async def begin_in(here: Timed) -> Waiting:

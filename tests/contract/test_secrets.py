@@ -164,7 +164,7 @@ async def test_server_writes_and_keeps_no_secret(live: Live) -> None:
     if account.id in events:
         secrets.none_in("the events file", events)
     else:
-        await told(live, account, secrets)
+        await reported(live, account, secrets)
     records, _ = await live.auth.administration.audit(AuditFilter(user_id=account.id), limit=200)
     assert len(records) > 10
     secrets.none_in("the audit log", str(records))
@@ -179,7 +179,7 @@ def file_and_log(path: str) -> str:
     return "".join(part.read_bytes().decode("latin-1") for part in parts if part.exists())
 
 
-async def told(live: Live, account: Account, secrets: Secrets) -> None:
+async def reported(live: Live, account: Account, secrets: Secrets) -> None:
     """Wait until the relay has told of *account*, then look through what it said."""
     for _ in range(2000):
         events = live.served.events_file.read_text()

@@ -455,7 +455,7 @@ async def test_export_of_an_account_says_which_keys_of_service_accounts_it_made(
 
 
 @pytest.mark.parametrize("way", ["removed", "demoted", "banned", "deleted"])
-async def test_owners_are_told_which_keys_somebody_made_who_goes(timed_sqlite: Timed, way: str) -> None:
+async def test_owners_are_notified_which_keys_somebody_made_who_goes(timed_sqlite: Timed, way: str) -> None:
     acme = await acme_of(timed_sqlite)
     key = await acme.key((await acme.create())["id"], acme.admin, name="nightly build")
     context = system_context(timed_sqlite.clock())

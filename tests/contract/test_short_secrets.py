@@ -132,7 +132,7 @@ async def test_secret_of_128_bits_has_no_term(deploy: Deploy) -> None:
 
 
 @pytest.mark.each_database
-async def test_people_are_told_fourteen_seven_and_one_days_ahead_once_each(deploy: Deploy) -> None:
+async def test_people_are_reminded_fourteen_seven_and_one_days_ahead_once_each(deploy: Deploy) -> None:
     timed = await deploy()
     account = await moved_in(timed)
     await moved_in(timed, secret=LONG)
@@ -143,10 +143,10 @@ async def test_people_are_told_fourteen_seven_and_one_days_ahead_once_each(deplo
         for _ in range(2):
             await timed.runtime.remind_renewals.remind(now=timed.clock())
         timed.time.now += DAY
-    told: list[str] = []
+    reported: list[str] = []
     for _ in range(200):
-        told = [mail.to for mail in timed.mail.messages if mail.kind == "two_factor_renewal"]
-        if len(told) == 3:
+        reported = [mail.to for mail in timed.mail.messages if mail.kind == "two_factor_renewal"]
+        if len(reported) == 3:
             break
         await asyncio.sleep(0.01)
-    assert told == [account.email] * 3
+    assert reported == [account.email] * 3

@@ -138,7 +138,9 @@ async def test_unknown_user_takes_the_time_of_a_wrong_password(timed_sqlite: Tim
     assert unknown > wrong / 2
 
 
-async def test_actor_type_that_one_does_not_hold_is_told_only_after_the_right_password(live: Live) -> None:
+async def test_actor_type_that_one_does_not_hold_is_reported_only_after_the_right_password(
+    live: Live,
+) -> None:
     account = await live.people.sign_up()
     for actor in ("merchant", "admin"):
         refused(await live.people.begin(account, actor), 403, "ACTOR_TYPE_MISMATCH")

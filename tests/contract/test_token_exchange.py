@@ -149,7 +149,9 @@ async def test_token_for_another_audience_is_none_here(deploy: Deploy) -> None:
         ({"requested_token_type": "urn:ietf:params:oauth:token-type:saml2"}, "invalid_request"),
     ],
 )
-async def test_bad_request_is_told_as_oauth_does(timed: Timed, change: dict[str, str], error: str) -> None:
+async def test_bad_request_is_reported_as_oauth_does(
+    timed: Timed, change: dict[str, str], error: str
+) -> None:
     _, session = await timed.people.newcomer()
     key = await create_key(timed.api, session)
     oauth_error(await send(timed.api, asking(key["key"]) | change), error)

@@ -333,21 +333,21 @@ async def test_report_shows_and_previews_who_would_be_refused(timed: Timed) -> N
 
 
 # --- reminders -------------------------------------------------------------------------------------------------------
-async def test_members_are_told_fourteen_seven_and_one_days_ahead_once_each(timed: Timed) -> None:
+async def test_members_are_reminded_fourteen_seven_and_one_days_ahead_once_each(timed: Timed) -> None:
     acme = await acme_of(timed)
     accepted(await acme.demand(timed.clock() + 15 * DAY))
-    told = []
+    reported = []
     for _ in range(16):
         for _ in range(2):
             await timed.runtime.organization_factors.remind(now=timed.clock())
         await asyncio.sleep(0)
         timed.time.now += DAY
     for _ in range(100):
-        told = [mail for mail in timed.mail.messages if mail.kind == "two_factor_due"]
-        if len(told) == 3:
+        reported = [mail for mail in timed.mail.messages if mail.kind == "two_factor_due"]
+        if len(reported) == 3:
             break
         await asyncio.sleep(0.01)
-    assert [mail.to for mail in told] == [acme.account.email] * 3
+    assert [mail.to for mail in reported] == [acme.account.email] * 3
 
 
 # --- moments and races -----------------------------------------------------------------------------------------------

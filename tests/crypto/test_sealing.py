@@ -201,7 +201,7 @@ def test_an_envelope_does_not_open_in_another_place(place: dict[str, str], other
         ({"a": "\\u00e4"}, {"a": "ä"}),
     ],
 )
-def test_places_that_look_alike_are_told_apart(place: dict[str, str], other: dict[str, str]) -> None:
+def test_places_that_look_alike_are_distinguished(place: dict[str, str], other: dict[str, str]) -> None:
     with pytest.raises(OpenError):
         RING.open(RING.seal(SECRET, purpose="p", bound_to=place), purpose="p", bound_to=other)
 
@@ -245,7 +245,7 @@ def test_a_malformed_envelope_does_not_open(text: str) -> None:
         RING.open(text, purpose="totp", bound_to=PLACE)
 
 
-def test_an_envelope_of_an_unknown_key_is_told_apart() -> None:
+def test_an_envelope_of_an_unknown_key_is_distinguished() -> None:
     other = KeyRing({"k2": OTHER})
     with pytest.raises(UnknownKeyId) as caught:
         other.open(ENVELOPE, purpose="totp", bound_to=PLACE)

@@ -169,7 +169,7 @@ async def test_event_that_is_too_large_for_nats_counts_against_itself(nats_serve
 
 
 @pytest.mark.parametrize("how", ["wrong password", "closed port", "no host"])
-async def test_outage_of_nats_is_told_without_the_address(
+async def test_outage_of_nats_is_reported_without_the_address(
     nats_server: NatsServer, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     urls = {

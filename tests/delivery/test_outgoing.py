@@ -149,7 +149,7 @@ async def test_no_mail_refuses_every_message() -> None:
         await NoMail().send(message())
 
 
-class Keeper:
+class MailStore:
     """Keeps what it is given, as long as there is room."""
 
     def __init__(self, room: int = 1000, fault: Exception | None = None) -> None:
@@ -169,36 +169,36 @@ async def test_what_no_server_takes_now_is_kept_and_what_one_refuses_is_not() ->
     down = [MailUnavailable() for _ in range(3)]
     refusal = MailUnavailable()
     refusal.retry_after = None
-    postbox, keeper = Postbox(*down, refusal), Keeper()
-    outgoing = Outgoing(postbox, keep=keeper.keep, policy=policy())
+    postbox, store = Postbox(*down, refusal), MailStore()
+    outgoing = Outgoing(postbox, keep=store.keep, policy=policy())
     await outgoing.send(message(0))
-    await until(lambda: bool(keeper.kept))
+    await until(lambda: bool(store.kept))
     await outgoing.send(message(1))
     await until(lambda: postbox.tries == 4)
     await outgoing.drain(within=SOON)
-    assert keeper.kept == ["ada0@example.com"]
+    assert store.kept == ["ada0@example.com"]
     assert postbox.taken == []
 
 
 async def test_what_is_left_at_the_end_and_what_has_no_room_is_kept(caplog: pytest.LogCaptureFixture) -> None:
-    postbox, keeper = Postbox(), Keeper()
+    postbox, store = Postbox(), MailStore()
     postbox.open.clear()
-    outgoing = Outgoing(postbox, keep=keeper.keep, policy=policy(capacity=3))
+    outgoing = Outgoing(postbox, keep=store.keep, policy=policy(capacity=3))
     for number in range(6):
         await outgoing.send(message(number))
         await asyncio.sleep(0)
     await outgoing.drain(within=timedelta(seconds=0.05))
     await outgoing.send(message(6))
-    assert sorted(keeper.kept) == [f"ada{number}@example.com" for number in range(7)]
+    assert sorted(store.kept) == [f"ada{number}@example.com" for number in range(7)]
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-@pytest.mark.parametrize("keeper", [Keeper(room=0), Keeper(fault=MailUnavailable())])
-async def test_what_nobody_can_keep_is_told_by_its_kind(
-    keeper: Keeper, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("store", [MailStore(room=0), MailStore(fault=MailUnavailable())])
+async def test_what_nobody_can_keep_is_identified_by_its_kind(
+    store: MailStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     postbox = Postbox(*[MailUnavailable() for _ in range(3)])
-    outgoing = Outgoing(postbox, keep=keeper.keep, policy=policy())
+    outgoing = Outgoing(postbox, keep=store.keep, policy=policy())
     await outgoing.send(message())
     await outgoing.drain(within=SOON)
     assert "mail of kind verification could not be sent" in caplog.text

@@ -100,13 +100,13 @@ async def test_coroutine_functions_in_disguise_are_awaited(subscribers: Subscrib
     async def keep(mark: str, event: Event) -> None:
         got.append(mark)
 
-    class Keeper:
+    class Subscriber:
         async def __call__(self, event: Event) -> None:
             got.append("object")
 
     subscribers.on("*")(functools.partial(keep, "partial"))
     subscribers.on("*")(lambda event: keep("lambda", event))
-    subscribers.on("*")(Keeper())
+    subscribers.on("*")(Subscriber())
     await subscribers.deliver(event())
     assert sorted(got) == ["lambda", "object", "partial"]
 

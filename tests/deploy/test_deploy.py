@@ -194,10 +194,10 @@ def environment(
     name = postgres_server.create_database()
     (secrets / "encryption_key").write_text(new_key_text())
     (secrets / "database_url").write_text(postgres_server.url(name))
-    told: dict[str, str] = compose()["services"]["auth"]["environment"]
+    reported: dict[str, str] = compose()["services"]["auth"]["environment"]
     (tmp_path / "nats").mkdir()
     with NatsServer(tmp_path / "nats") as nats:
-        env = {name: value.replace("/run/secrets", str(secrets)) for name, value in told.items()}
+        env = {name: value.replace("/run/secrets", str(secrets)) for name, value in reported.items()}
         env = stages()[-1].environment() | env
         del env["PATH"]
         env |= {

@@ -219,11 +219,11 @@ class Reader:
         deadline = time.monotonic() + 5
         running = sorted(self._outputs.glob("*.running"))
         while True:
-            told = [line.strip() for line in self.answer.splitlines()]
+            reported = [line.strip() for line in self.answer.splitlines()]
             missing = [
                 line
                 for line in text.splitlines()
-                if line.strip() not in ("", "…") and not any(_alike(line.strip(), each) for each in told)
+                if line.strip() not in ("", "…") and not any(_alike(line.strip(), each) for each in reported)
             ]
             if not missing:
                 return

@@ -63,11 +63,11 @@ def test_every_file_is_named(folder: str) -> None:
 
 
 def test_figures_of_the_long_run_are_the_latest() -> None:
-    told = json.loads((ROOT / "tests/fuzz/latest.json").read_text("utf-8"))
-    assert set(told) == set(PARTS)
-    for row in rows(told):
+    reported = json.loads((ROOT / "tests/fuzz/latest.json").read_text("utf-8"))
+    assert set(reported) == set(PARTS)
+    for row in rows(reported):
         assert row in PAGE.splitlines()
-    assert PAGE.count(COMMAND) == len(rows(told))
+    assert PAGE.count(COMMAND) == len(rows(reported))
 
 
 def test_requirements_of_asvs_stand_once_and_with_a_state() -> None:

@@ -144,16 +144,16 @@ PARTS = {"parsers": parsers, "http": http, "model": model}
 def main() -> None:
     reader = argparse.ArgumentParser(prog="python -m tests.fuzz")
     reader.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     for name in reader.parse_args().parts:
         print(f"== {name}", flush=True)
         found = PARTS[name]()
-        told = json.loads(LATEST.read_text()) if LATEST.exists() else {}
-        told[name] = found
-        LATEST.write_text(json.dumps(told, indent=1) + "\n")
-    print("\n| tried | by | seen |\n| --- | --- | --- |", *rows(told), sep="\n")
-    write_threats(told)
-    if any(part["findings"] for part in told.values()):
+        reported = json.loads(LATEST.read_text()) if LATEST.exists() else {}
+        reported[name] = found
+        LATEST.write_text(json.dumps(reported, indent=1) + "\n")
+    print("\n| tried | by | seen |\n| --- | --- | --- |", *rows(reported), sep="\n")
+    write_threats(reported)
+    if any(part["findings"] for part in reported.values()):
         sys.exit(1)
 
 

@@ -303,7 +303,7 @@ async def test_the_named_operation_is_carried_out(deployment: Deployment) -> Non
     }
 
 
-async def test_in_production_the_schema_is_not_told(closed_house: Deployment) -> None:
+async def test_in_production_the_schema_is_not_reported(closed_house: Deployment) -> None:
     ada = await closed_house.person("ada")
     for document in (
         "{__schema{queryType{name}}}",

@@ -78,7 +78,9 @@ def test_suggestions_are_made_only_where_the_schema_is_open(
         "{me{id} ...on Query{_service{sdl}}}",
     ],
 )
-def test_the_schema_is_told_only_where_it_is_open(documents: Documents, closed: Documents, text: str) -> None:
+def test_the_schema_is_reported_only_where_it_is_open(
+    documents: Documents, closed: Documents, text: str
+) -> None:
     documents.accept(text, operation_name=None)
     assert ("GRAPHQL_VALIDATION_FAILED", "The schema is not told here.") in problems(closed, text)
 
@@ -87,7 +89,7 @@ def test_the_name_of_a_type_is_no_secret(closed: Documents) -> None:
     closed.accept("{__typename me{__typename}}", operation_name=None)
 
 
-def test_problems_are_told_up_to_a_number(documents: Documents) -> None:
+def test_problems_are_reported_up_to_a_number(documents: Documents) -> None:
     assert len(problems(documents, "{" + " ".join(f"x{n}" for n in range(150)) + "}")) == MAX_PROBLEMS
 
 

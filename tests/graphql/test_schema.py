@@ -82,7 +82,7 @@ def test_no_name_in_the_schema_speaks_of_a_secret() -> None:
     assert not {name for name in names if secret.search(name)}
 
 
-async def test_federation_is_told_the_keys(deployment: Deployment) -> None:
+async def test_federation_is_reported_the_keys(deployment: Deployment) -> None:
     person = await deployment.person("ada")
     sdl = (await deployment.data("{_service{sdl}}", person.token))["_service"]["sdl"]
     assert 'type User @key(fields: "id")' in sdl

@@ -81,10 +81,10 @@ def real(source: str, folder: Path, *, encrypted: bool = False) -> Made:
         return Made(path, {})
     given = {"registration": _registration(browser, user=b"1"), "encrypted": encrypted}
     python = _python("django-mfa" if source == "django-mfa" else "django")
-    told = _run(
+    reported = _run(
         [python, str(HERE / "make" / "django_project.py"), DJANGO[source], str(path), json.dumps(given)]
     )
-    knows: dict[str, Any] = json.loads(told.splitlines()[-1])
+    knows: dict[str, Any] = json.loads(reported.splitlines()[-1])
     handle = bytes.fromhex(knows["handle"]) if "handle" in knows else str(knows["id"]).encode()
     browser.credentials[0].user_handle = handle
     return Made(path, knows, browser)
@@ -109,8 +109,10 @@ def _better_auth(path: Path, folder: Path, browser: Authenticator) -> dict[str, 
     scripts.mkdir()
     shutil.copy(HERE / "make" / "better_auth.mjs", scripts)
     (scripts / "node_modules").symlink_to(_node_modules())
-    told = _run(["node", str(scripts / "better_auth.mjs"), str(path), SECRET, json.dumps(row)], cwd=scripts)
-    knows: dict[str, Any] = json.loads(told.splitlines()[-1])
+    reported = _run(
+        ["node", str(scripts / "better_auth.mjs"), str(path), SECRET, json.dumps(row)], cwd=scripts
+    )
+    knows: dict[str, Any] = json.loads(reported.splitlines()[-1])
     return knows
 
 

@@ -148,12 +148,12 @@ def test_short_secrets_get_a_term_and_what_cannot_be_taken_is_named(
     source: str, shell: Shell, tmp_path: Path
 ) -> None:
     report = import_from(shell, source, kept(source, tmp_path), "--renew-days", "30")
-    told = json.dumps(report["notes"])
-    assert "less than 128 bits: to be renewed by 20" in told
-    assert "hashes of md5 cannot be verified" in told
-    assert "there is no address" in told
+    reported = json.dumps(report["notes"])
+    assert "less than 128 bits: to be renewed by 20" in reported
+    assert "hashes of md5 cannot be verified" in reported
+    assert "there is no address" in reported
     if source == "django-otp":
-        assert "other digits or steps" in told
+        assert "other digits or steps" in reported
         assert outcomes(report, "totp") == (2, 0, 0)
 
 
@@ -188,16 +188,16 @@ def test_source_is_opened_for_reading_only(shell: Shell, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         (("import", "nothing", "--from", "x.db"), "no source is called nothing"),
         (("import", "django-otp", "--from", "missing.db"), "there is no file missing.db"),
         (("import", "json-lines", "--from", "missing.jsonl"), "missing.jsonl cannot be read"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(shell: Shell, words: tuple[str, ...], told: str) -> None:
+def test_mistakes_are_reported_in_one_sentence(shell: Shell, words: tuple[str, ...], reported: str) -> None:
     done = shell.run(*words, code=2 if "nothing" in words else 1)
-    assert told in done.stderr
+    assert reported in done.stderr
 
 
 async def test_json_lines_bring_everything_that_a_database_does(shell: Shell, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ async def deleting(source: Source) -> None:
         await found
 
 
-async def test_database_that_is_not_there_is_told_without_its_password(tmp_path: Path) -> None:
+async def test_database_that_is_not_there_is_reported_without_its_password(tmp_path: Path) -> None:
     with pytest.raises(SourceRefused, match="cannot be opened") as refused:
         async with open_source("postgresql://reader:secret@127.0.0.1:1/old"):
             pass

@@ -88,7 +88,7 @@ def test_decorated_endpoint_keeps_its_name() -> None:
     assert (coroutine.__name__, function.__name__) == ("coroutine", "function")
 
 
-def test_endpoint_without_request_is_told_what_is_wrong() -> None:
+def test_endpoint_without_request_is_reported_what_is_wrong() -> None:
     @requires()
     def endpoint() -> None:
         raise AssertionError

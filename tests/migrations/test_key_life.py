@@ -87,7 +87,7 @@ async def test_postgresql_tells_of_what_a_lookup_reads(
     heard: asyncio.Queue[str] = asyncio.Queue()
     listening = await asyncpg.connect(postgres_url)
     try:
-        await listening.add_listener("czo_auth_changed", lambda *told: heard.put_nowait(str(told[2])))
+        await listening.add_listener("czo_auth_changed", lambda *reported: heard.put_nowait(str(reported[2])))
         await execute(postgres_url, f"UPDATE czo_auth_api_keys SET {change}")
         await listening.fetchval("SELECT 1")
         await asyncio.sleep(0.05)

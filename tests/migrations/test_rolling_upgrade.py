@@ -71,13 +71,13 @@ async def crowded(fleet: Fleet, url: str, steps: Callable[[Wait], Awaitable[None
             await eventually(much_is_done, within=120)
 
         await users.act(steps(more_is_done))
-        told = [
+        reported = [
             line
             for server in fleet.servers
             for line in server.output().splitlines()
             if "storage is unavailable" in line
         ]
-        assert (users.memory.wrong, users.memory.unanswered) == ([], []), told
+        assert (users.memory.wrong, users.memory.unanswered) == ([], []), reported
         yield users
         await still_counts(users)
         assert (users.memory.wrong, await faults_of(url, users.memory)) == ([], [])
@@ -98,8 +98,8 @@ async def test_next_version_comes_and_goes_without_a_failed_request(
 
         async def forwards_and_back(more_is_done: Wait) -> None:
             await more_is_done()
-            told = await migrate(first.env | {"PYTHONPATH": newer})
-            assert told.startswith("the tables went from")
+            reported = await migrate(first.env | {"PYTHONPATH": newer})
+            assert reported.startswith("the tables went from")
             # The old version serves on the expanded tables, and its balancer keeps it.
             await more_is_done()
             assert await readiness(fleet) == [200, 200]

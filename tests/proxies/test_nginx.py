@@ -128,10 +128,10 @@ def test_key_reaches_the_service_as_who_it_acts_for_and_not_as_itself(setup: Set
     assert (answer.status_code, answer.text) == (200, "ok")
     method, path, _, body = setup.service.seen[-1]
     assert (method, path, body) == ("POST", "/orders?page=2", b"a body")
-    told = setup.service.last
-    assert "authorization" not in told
-    assert key["key"] not in json.dumps(told)
-    assert {name: told.get(f"x-auth-{name}") for name in NAMES} == {
+    reported = setup.service.last
+    assert "authorization" not in reported
+    assert key["key"] not in json.dumps(reported)
+    assert {name: reported.get(f"x-auth-{name}") for name in NAMES} == {
         "kind": "api_key",
         "user": setup.person["user"]["id"],
         "service-account": None,
@@ -178,9 +178,9 @@ def test_headers_that_the_client_forged_never_arrive(setup: Setup) -> None:
     # Twice each, and in spellings that some frameworks read as the same name.
     spelled = [(name.replace("-", "_"), value) for name, value in FORGED]
     assert setup.ask(bearer(key), *FORGED, *FORGED, *spelled).status_code == 200
-    told = setup.service.last
-    assert "root" not in json.dumps(told)
-    assert told["x-auth-user"] == setup.person["user"]["id"]
+    reported = setup.service.last
+    assert "root" not in json.dumps(reported)
+    assert reported["x-auth-user"] == setup.person["user"]["id"]
 
 
 def test_names_of_users_and_keys_write_no_header(setup: Setup) -> None:
@@ -190,8 +190,8 @@ def test_names_of_users_and_keys_write_no_header(setup: Setup) -> None:
         refused = httpx.post(f"{setup.auth.url}/api/auth/api-keys", json=body, headers=own)
         assert refused.status_code == 400, forged
     assert setup.ask(bearer(setup.key("orders:read"))).status_code == 200
-    told = setup.service.last
-    own = {name: value for name, value in told.items() if name.startswith("x-auth-")}
+    reported = setup.service.last
+    own = {name: value for name, value in reported.items() if name.startswith("x-auth-")}
     assert set(own) <= {f"x-auth-{name}" for name in NAMES}
     assert all(re.fullmatch(r"[0-9a-z_:* -]+", value) for value in own.values()), own
 

@@ -99,8 +99,10 @@ def test_every_route_says_which_credential_it_takes(operations: dict[str, dict[s
 
 def test_refusals_have_the_one_shape_of_errors(operations: dict[str, dict[str, Any]]) -> None:
     for operation in operations.values():
-        refusals = {status: told for status, told in operation["responses"].items() if status >= "400"}
+        refusals = {
+            status: reported for status, reported in operation["responses"].items() if status >= "400"
+        }
         assert {"400", "401", "403", "404", "409", "422", "429", "503"} <= set(refusals)
-        for told in refusals.values():
-            (reference, _) = told["content"]["application/json"]["schema"]["allOf"]
+        for reported in refusals.values():
+            (reference, _) = reported["content"]["application/json"]["schema"]["allOf"]
             assert reference == {"$ref": "#/components/schemas/Problem"}

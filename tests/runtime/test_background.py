@@ -18,7 +18,9 @@ from czo_auth.translations import shipped
 WRITER = MailWriter(shipped(), Brand(name="Shop"), url="https://auth.example.com")
 
 
-async def test_refused_work_is_told_by_its_code_and_without_a_trace(caplog: pytest.LogCaptureFixture) -> None:
+async def test_refused_work_is_identified_by_its_code_and_without_a_trace(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     done = asyncio.Event()
 
     async def refused() -> None:
@@ -39,7 +41,7 @@ async def test_refused_work_is_told_by_its_code_and_without_a_trace(caplog: pyte
     assert record.exc_info is None
 
 
-async def test_a_defect_is_told_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_defect_is_reported_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
     async def broken() -> None:
         raise KeyError("left")
 

@@ -138,9 +138,9 @@ async def test_nothing_of_a_person_and_no_secret_is_in_a_trace_or_metric(
         await client.get("/account/sign-in?email=" + person.email)
         await client.post("/graphql/", json={"query": "{ me { email } }"}, headers=person.bearer)
     user_id = (await auth.users.find(email=person.email)).id  # type: ignore[union-attr]
-    told = "\n".join(span.to_json() for span in recorded.spans)
-    told += str([recorded.points(name) for name, _ in METRICS.values()])
-    assert "http.route" in told
+    reported = "\n".join(span.to_json() for span in recorded.spans)
+    reported += str([recorded.points(name) for name, _ in METRICS.values()])
+    assert "http.route" in reported
     for private in (
         *(person.email, PASSWORD, person.session_token, person.access_token, STRANGER, user_id, key_id),
         *(
@@ -151,10 +151,10 @@ async def test_nothing_of_a_person_and_no_secret_is_in_a_trace_or_metric(
             "Somebody",
         ),
     ):
-        assert private not in told, private
+        assert private not in reported, private
 
 
-async def test_routes_are_told_as_patterns(auth: Auth, recorded: Recorded) -> None:
+async def test_routes_are_reported_as_patterns(auth: Auth, recorded: Recorded) -> None:
     with client_from(auth, STRANGER) as client:
         await client.get(f"{BASE}/api-keys/0190")
         await client.get(f"{BASE}/nowhere/at-all")

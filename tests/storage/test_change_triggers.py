@@ -91,7 +91,7 @@ async def moved(rows: Rows, migrated_url: str) -> AsyncIterator[Moved]:
         return
     heard: asyncio.Queue[object] = asyncio.Queue()
     listening = await asyncpg.connect(migrated_url)
-    await listening.add_listener("czo_auth_changed", lambda *told: heard.put_nowait(told))
+    await listening.add_listener("czo_auth_changed", lambda *reported: heard.put_nowait(reported))
 
     async def moved_on_postgresql() -> bool:
         await listening.fetchval("SELECT 1")

@@ -246,7 +246,7 @@ async def test_code_whose_set_was_replaced_is_not_spent(rows: Rows) -> None:
     assert not await rows.run(lambda tx: tx.two_factor.spend_code(code.id, now=NOW))
 
 
-# keeping house
+# housekeeping
 async def test_sealed_rows_are_counted_by_key(rows: Rows) -> None:
     assert await rows.run(lambda tx: tx.two_factor.count_by_kid()) == {}
     await rows.factor(await rows.user(), sealed_secret="v1.k1.a.b")

@@ -19,7 +19,7 @@ from czo_auth.testing import AuthHost, MovableClock, hosted
 from czo_auth.testing.stand_ins import CapturedMails, InsecureHashing
 
 life: list[str] = []
-told: list[str] = []
+reported: list[str] = []
 
 
 @asynccontextmanager
@@ -49,7 +49,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[FastAPI, Auth]:
 
     @auth.on("auth.user.*")
     def note(event: Event) -> None:
-        told.append(event.type)
+        reported.append(event.type)
 
     reads, administers = auth.require(scopes=["orders:read"]), auth.require(actor="admin", aal=2)
 
@@ -133,12 +133,12 @@ async def test_mails_are_kept_with_their_token(auth_host: AuthHost) -> None:
 
 
 async def test_subscribers_get_each_event_once_and_when_told(auth_host: AuthHost) -> None:
-    told.clear()
+    reported.clear()
     await auth_host.person()
-    assert told == []
+    assert reported == []
     await auth_host.deliver_events()
     assert await auth_host.deliver_events() == []
-    assert told == ["auth.user.registered"]
+    assert reported == ["auth.user.registered"]
 
 
 async def test_lifespan_of_the_host_runs_around_the_block(auth_host: AuthHost) -> None:

@@ -18,6 +18,9 @@ from tools.check_words import faults, main
         "tx.two_factor.put_enrolment(new)",
         "# Whoever holds the key",
         "czo_auth_answers_total 3",
+        "async def two_doors() -> None: ...",
+        "def test_last_owner_stays_whoever_asks() -> None: ...",
+        "raise CannotFoundOrganization",
     ],
 )
 def test_given_up_names_and_words_are_refused(line: str) -> None:
@@ -46,4 +49,8 @@ def test_every_fault_of_a_tree_is_named_with_its_place(
     assert main(tmp_path) == 1
     assert "src/a.py:2: 'hat': say actor type" in capsys.readouterr().out
     (tmp_path / "src" / "a.py").write_text("x = 1\n")
+    (tmp_path / "README.md").write_text("Knock at the door.\n")
+    assert main(tmp_path) == 1
+    assert "README.md:1: 'door'" in capsys.readouterr().out
+    (tmp_path / "README.md").write_text("# Title\n")
     assert main(tmp_path) == 0

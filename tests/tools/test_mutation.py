@@ -49,7 +49,7 @@ def test_what_nobody_relies_on_is_left_alone() -> None:
         assert mutant.source.count("too large") == (0 if mutant.name.endswith("→ pass") else 1)
 
 
-def test_what_runs_at_import_is_told_apart() -> None:
+def test_what_runs_at_import_is_distinguished() -> None:
     at_import = {mutant.name: mutant.at_import for mutant in mutants_of(SOURCE)}
     assert at_import["module: 3 → 4 in MOST = 3"] is True
     assert at_import["fits: True → False in return True"] is False

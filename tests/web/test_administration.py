@@ -56,7 +56,7 @@ async def test_the_overview_counts_who_has_a_second_factor(pages: Pages) -> None
     assert "1 must turn it on before they can do anything else." in text
 
 
-async def test_a_script_is_told_to_leave_when_the_session_is_over(pages: Pages) -> None:
+async def test_a_script_is_reported_to_leave_when_the_session_is_over(pages: Pages) -> None:
     answer = await pages.get("/admin/users", hx_request="true")
     assert answer.status_code == 204
     assert answer.headers["hx-redirect"] == "/account/sign-in?next=%2Fadmin%2Fusers"

@@ -81,7 +81,7 @@ async def test_no_page_names_another_host(pages: Pages) -> None:
         assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", text), path
 
 
-async def test_an_address_with_a_token_is_told_to_nobody(pages: Pages) -> None:
+async def test_an_address_with_a_token_is_reported_to_nobody(pages: Pages) -> None:
     for path in ("/reset-password?token=x", "/cancel-reset?token=x", "/sign-in?next=/accept-invitation"):
         assert (await pages.get(path)).headers["referrer-policy"] == "strict-origin"
 

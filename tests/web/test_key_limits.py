@@ -100,7 +100,7 @@ async def test_a_quota_is_set_shown_and_raised_after_reauthentication(pages: Pag
     assert (key["quotaMax"], key["quotaPeriod"]) == (90, "month")
 
 
-async def test_uses_are_drawn_and_told_in_a_table(pages: Pages) -> None:
+async def test_uses_are_drawn_and_reported_in_a_table(pages: Pages) -> None:
     _, session = await pages.here.people.newcomer()
     api, time = pages.here.api, pages.here.time
     key = await create_key(api, session, rateLimitMax=2, rateLimitTimeWindow=60_000)

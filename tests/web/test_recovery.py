@@ -104,7 +104,7 @@ async def test_mailed_link_shows_a_button_and_only_the_button_cancels(pages: Pag
     assert (again.status_code, "This link has expired or was already used." in again.text) == (400, True)
 
 
-async def test_who_lost_the_phone_is_told_what_to_do(pages: Pages) -> None:
+async def test_who_lost_the_phone_is_shown_what_to_do(pages: Pages) -> None:
     text = (await pages.get("/sign-in/code")).text
     assert "Enter one of the backup codes" in text
     assert "ask an administrator to reset your two-factor authentication" in text

@@ -90,7 +90,7 @@ async def test_the_log_shows_deliveries_and_sends_one_again(pages: Pages) -> Non
     assert "auth.apikey.created" not in (await pages.get(f"{path}?status=dead", session=session.token)).text
 
 
-async def test_a_wrong_address_is_told_at_its_field(pages: Pages) -> None:
+async def test_a_wrong_address_is_reported_at_its_field(pages: Pages) -> None:
     session, base = await owner(pages)
     answer = await pages.post(base, {"url": "https://127.0.0.1/", "events": "*"}, session=session.token)
     assert answer.status_code == 400

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.webhooks.dispatching import Ground, ground_on
+from tests.webhooks.dispatching import WebhookSetup, ground_on
 
 
 @pytest.fixture
-async def ground(migrated_url: str) -> AsyncIterator[Ground]:
+async def ground(migrated_url: str) -> AsyncIterator[WebhookSetup]:
     async with ground_on(migrated_url) as ground:
         yield ground

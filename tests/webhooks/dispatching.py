@@ -44,7 +44,7 @@ def now() -> datetime:
 
 
 @dataclass
-class Ground:
+class WebhookSetup:
     """One database with endpoints and events; dispatchers are made for it."""
 
     auth: Auth
@@ -163,11 +163,11 @@ class Ground:
 
 
 @asynccontextmanager
-async def ground_on(url: str) -> AsyncIterator[Ground]:
+async def ground_on(url: str) -> AsyncIterator[WebhookSetup]:
     """Open a deployment whose work beside the requests does not run."""
     auth = Auth(settings(url, auto_migrate=False))
     await auth.open()
     try:
-        yield Ground(auth)
+        yield WebhookSetup(auth)
     finally:
         await auth.stop()

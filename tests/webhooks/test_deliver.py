@@ -19,7 +19,7 @@ from czo_auth.core.webhooks.store import AttemptResult, WebhookWork
 from czo_auth.core.webhooks.webhook import Webhook
 from tests.support.receiver import Answer, Receiver, Request, drop, hang, ok, status
 from tests.support.tethered import tethered
-from tests.webhooks.dispatching import Ground, now, policy
+from tests.webhooks.dispatching import WebhookSetup, now, policy
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def in_order(receiver: Receiver, user: str) -> list[str]:
 
 
 # --- order -----------------------------------------------------------------------------------------------------------
-async def test_failing_event_holds_back_the_later_ones_of_its_user_and_no_other(ground: Ground) -> None:
+async def test_failing_event_holds_back_the_later_ones_of_its_user_and_no_other(ground: WebhookSetup) -> None:
     async with Receiver() as receiver:
         webhook = await ground.endpoint(receiver.url)
         events = await ground.record("ada", "bob", "ada", "bob", "ada")
@@ -54,7 +54,7 @@ async def test_failing_event_holds_back_the_later_ones_of_its_user_and_no_other(
             assert first.response_status == 500
 
 
-async def test_order_is_kept_once_a_failing_event_gets_through(ground: Ground) -> None:
+async def test_order_is_kept_once_a_failing_event_gets_through(ground: WebhookSetup) -> None:
     async with Receiver(answer=status(500)) as receiver:
         webhook = await ground.endpoint(receiver.url)
         events = await ground.record(*["ada"] * 6)
@@ -66,7 +66,7 @@ async def test_order_is_kept_once_a_failing_event_gets_through(ground: Ground) -
     assert in_order(receiver, "ada") == [event.id for event in events]
 
 
-async def test_dead_event_lets_the_later_ones_go(ground: Ground) -> None:
+async def test_dead_event_lets_the_later_ones_go(ground: WebhookSetup) -> None:
     async with Receiver() as receiver:
         webhook = await ground.endpoint(receiver.url)
         events = await ground.record("ada", "ada")
@@ -80,7 +80,7 @@ async def test_dead_event_lets_the_later_ones_go(ground: Ground) -> None:
 
 # --- one endpoint and the others -------------------------------------------------------------------------------------
 @pytest.mark.deep
-async def test_endpoints_that_hang_hold_up_no_other(ground: Ground) -> None:
+async def test_endpoints_that_hang_hold_up_no_other(ground: WebhookSetup) -> None:
     """More of them than there are places, and with more events than they are ever rid of."""
     async with Receiver(answer=hang) as hanging, Receiver() as well:
         for _ in range(6):
@@ -100,7 +100,7 @@ async def test_endpoints_that_hang_hold_up_no_other(ground: Ground) -> None:
             assert asyncio.get_running_loop().time() - began < 20
 
 
-async def test_endpoint_that_fails_is_offered_one_event_at_a_time(ground: Ground) -> None:
+async def test_endpoint_that_fails_is_offered_one_event_at_a_time(ground: WebhookSetup) -> None:
     at_once = highest = 0
 
     async def count(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -119,7 +119,7 @@ async def test_endpoint_that_fails_is_offered_one_event_at_a_time(ground: Ground
     assert highest == 1
 
 
-async def test_endpoint_gets_only_what_is_recorded_after_it_was_made(ground: Ground) -> None:
+async def test_endpoint_gets_only_what_is_recorded_after_it_was_made(ground: WebhookSetup) -> None:
     async with Receiver() as receiver:
         await ground.record("ada")
         await ground.endpoint(receiver.url, enabled=False)
@@ -131,7 +131,9 @@ async def test_endpoint_gets_only_what_is_recorded_after_it_was_made(ground: Gro
 
 
 @pytest.mark.parametrize("how", ["off", "deleted"])
-async def test_endpoint_that_is_switched_off_or_deleted_gets_nothing_more(ground: Ground, how: str) -> None:
+async def test_endpoint_that_is_switched_off_or_deleted_gets_nothing_more(
+    ground: WebhookSetup, how: str
+) -> None:
     async with Receiver(answer=status(500)) as receiver, Receiver() as other:
         webhook = await ground.endpoint(receiver.url)
         beside = await ground.endpoint(other.url)
@@ -144,14 +146,14 @@ async def test_endpoint_that_is_switched_off_or_deleted_gets_nothing_more(ground
             assert not {event.id for event in later} & set(receiver.ids)
 
 
-async def end(ground: Ground, webhook: Webhook, how: str) -> None:
+async def end(ground: WebhookSetup, webhook: Webhook, how: str) -> None:
     if how == "deleted":
         assert await ground.transactions.run(lambda tx: tx.webhooks.remove(webhook.id))
     else:
         await ground.transactions.run(lambda tx: tx.webhooks.update(replace(webhook, enabled=False)))
 
 
-async def test_secret_that_cannot_be_read_is_a_failure_of_that_endpoint_alone(ground: Ground) -> None:
+async def test_secret_that_cannot_be_read_is_a_failure_of_that_endpoint_alone(ground: WebhookSetup) -> None:
     async with Receiver() as receiver:
         broken = await ground.endpoint(receiver.url)
         webhook = await ground.endpoint(receiver.url)
@@ -172,7 +174,7 @@ async def test_secret_that_cannot_be_read_is_a_failure_of_that_endpoint_alone(gr
 
 
 # --- several processes -----------------------------------------------------------------------------------------------
-async def test_two_dispatchers_share_the_work_and_send_nothing_twice(ground: Ground) -> None:
+async def test_two_dispatchers_share_the_work_and_send_nothing_twice(ground: WebhookSetup) -> None:
     async with Receiver() as receiver:
         webhooks = [await ground.endpoint(f"{receiver.url}/{number}") for number in range(6)]
         async with ground.dispatching(), ground.dispatching():
@@ -191,7 +193,7 @@ async def test_two_dispatchers_share_the_work_and_send_nothing_twice(ground: Gro
 
 
 @pytest.mark.each_database
-async def test_events_are_spread_once_however_many_processes_spread_them(ground: Ground) -> None:
+async def test_events_are_spread_once_however_many_processes_spread_them(ground: WebhookSetup) -> None:
     webhook = await ground.endpoint("https://hooks.example.com/")
     await ground.record(*["ada"] * 50)
 
@@ -205,7 +207,7 @@ async def test_events_are_spread_once_however_many_processes_spread_them(ground:
     assert len(log) == 50
 
 
-async def test_process_that_was_paused_undoes_nothing_that_another_did(ground: Ground) -> None:
+async def test_process_that_was_paused_undoes_nothing_that_another_did(ground: WebhookSetup) -> None:
     webhook = await ground.endpoint("https://hooks.example.com/")
     await ground.record("ada")
     await ground.transactions.run(lambda tx: tx.webhooks.spread(limit=10, now=now()))
@@ -253,7 +255,9 @@ def start_process(url: str, owner: str, *more: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(tethered(command, signal=signal.SIGKILL), cwd=ROOT)
 
 
-async def test_process_killed_between_answer_and_note_sends_again_and_loses_nothing(ground: Ground) -> None:
+async def test_process_killed_between_answer_and_note_sends_again_and_loses_nothing(
+    ground: WebhookSetup,
+) -> None:
     url = ground.auth.settings.storage_url
     async with Receiver() as receiver:
         webhook = await ground.endpoint(receiver.url)
@@ -269,7 +273,7 @@ async def test_process_killed_between_answer_and_note_sends_again_and_loses_noth
 
 @pytest.mark.deep
 @pytest.mark.each_database
-async def test_kills_in_the_middle_of_the_work_lose_nothing_and_keep_the_order(ground: Ground) -> None:
+async def test_kills_in_the_middle_of_the_work_lose_nothing_and_keep_the_order(ground: WebhookSetup) -> None:
     url = ground.auth.settings.storage_url
 
     async def slowly(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -293,7 +297,7 @@ async def test_kills_in_the_middle_of_the_work_lose_nothing_and_keep_the_order(g
 
 
 # --- again, and no more ----------------------------------------------------------------------------------------------
-async def test_replay_sends_everything_of_a_time_in_order(ground: Ground) -> None:
+async def test_replay_sends_everything_of_a_time_in_order(ground: WebhookSetup) -> None:
     async with Receiver() as receiver:
         await ground.record("before")
         await asyncio.sleep(0.01)
@@ -317,7 +321,7 @@ async def test_replay_sends_everything_of_a_time_in_order(ground: Ground) -> Non
     assert "before" not in {each.event["subject"] for each in receiver.requests}
 
 
-async def test_event_that_is_no_longer_kept_ends_its_delivery(ground: Ground) -> None:
+async def test_event_that_is_no_longer_kept_ends_its_delivery(ground: WebhookSetup) -> None:
     async with Receiver() as receiver:
         webhook = await ground.endpoint(receiver.url)
         await ground.record("ada", "ada")
@@ -333,7 +337,7 @@ async def test_event_that_is_no_longer_kept_ends_its_delivery(ground: Ground) ->
         assert not again
 
 
-async def test_log_forgets_what_is_old_and_keeps_a_hundred_tests(ground: Ground) -> None:
+async def test_log_forgets_what_is_old_and_keeps_a_hundred_tests(ground: WebhookSetup) -> None:
     webhook = await ground.endpoint("https://hooks.example.com/")
     for number in range(120):
         await ground.transactions.run(
@@ -350,7 +354,7 @@ async def test_log_forgets_what_is_old_and_keeps_a_hundred_tests(ground: Ground)
     assert await ground.log(webhook) == []
 
 
-async def test_deployment_without_endpoints_writes_nothing(ground: Ground) -> None:
+async def test_deployment_without_endpoints_writes_nothing(ground: WebhookSetup) -> None:
     await ground.record("ada")
     work = await ground.transactions.read(
         lambda tx: tx.webhooks.work(now=now(), dead_before=now() - timedelta(days=5))
@@ -358,7 +362,7 @@ async def test_deployment_without_endpoints_writes_nothing(ground: Ground) -> No
     assert work == WebhookWork(spread=False, replay=False, due=False, dead=False)
 
 
-async def test_replay_of_an_organization_finds_its_events_among_many(ground: Ground) -> None:
+async def test_replay_of_an_organization_finds_its_events_among_many(ground: WebhookSetup) -> None:
     at, mine, other = now(), "01983d2e-7c1a-7000-8000-000000000001", "01983d2e-7c1a-7000-8000-000000000002"
     await ground.organization(mine)
     for number in range(60):

@@ -37,9 +37,9 @@ def limit_headers(report: LimitReport) -> list[tuple[bytes, bytes]]:
 def telling_limits(send: Send, report: LimitReport) -> Send:
     """Return a *send* that adds the headers to the answer."""
 
-    def send_told(message: Message) -> Awaitable[None]:
+    def send_with_limits(message: Message) -> Awaitable[None]:
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
             message = {**message, "headers": [*message.get("headers", ()), *limit_headers(report)]}
         return send(message)
 
-    return send_told
+    return send_with_limits

@@ -74,7 +74,7 @@ def oauth_error(refusal: Refusal) -> str:
             return "authorization_pending"
         case errors.SlowDown():
             return "slow_down"
-        case errors.DeviceDenied() | errors.OpenedElsewhere():
+        case errors.DeviceDenied() | errors.OpenedInAnotherSession():
             return "access_denied"
         case errors.InsufficientScope():
             return "insufficient_scope"

@@ -101,7 +101,7 @@ class BatchConnection(Protocol):
         Begin a transaction, and return the driver's connection.
 
         Raises:
-            StorageUnavailable: It could not begin within *patience* seconds, or the file does not work.
+            StorageUnavailable: It could not begin within *timeout* seconds, or the file does not work.
         """
 
     def perform(self, step: Callable[[Transaction], Any]) -> Any:

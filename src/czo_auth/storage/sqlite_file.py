@@ -117,7 +117,7 @@ def begin_when_free(connection: sqlite3.Connection, begin: str, *, timeout: floa
     again and again: of four busy processes, one waited for seconds. This polls a thousand times a second.
 
     Args:
-        patience: Seconds that this, and then each statement, may wait.
+        timeout: Seconds that this, and then each statement, may wait.
 
     Raises:
         sqlite3.Error: Not in time, or the file does not work.

@@ -37,7 +37,7 @@ class SqliteWorker:
     Args:
         connect: Opens a raw connection; runs in the thread.
         begin: ``BEGIN IMMEDIATE``, so that a step never finds out halfway that another writes, or ``BEGIN``.
-        patience: Seconds that a step may wait, in the queue and for locks together.
+        timeout: Seconds that a step may wait, in the queue and for locks together.
         max_batch: How many steps may share one transaction; 1 gives each its own.
     """
 

@@ -176,7 +176,7 @@ class SqlTwoFactor(SqlChallenges, TwoFactor):
         statement = select(func.count()).select_from(codes).where(codes.c.user_id == user_id, self._live())
         return self._connection.execute(statement).scalar_one()
 
-    # keeping house
+    # housekeeping
     def count_by_kid(self) -> dict[str, int]:
         return {kid: sum(kinds.values()) for kid, kinds in self.count_sealed().items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from czo_auth.core.errors import BehindTheClock, Refusal, ValidationFailed
+from czo_auth.core.errors import ExpiredCode, Refusal, ValidationFailed
 from czo_auth.translations import Translations
 from czo_auth.web.forms import Form
 
@@ -81,6 +81,6 @@ def error_message(refusal: Refusal, translations: Translations, form: Form) -> E
 
 
 def _hint(refusal: Refusal, translations: Translations) -> str | None:
-    if isinstance(refusal, BehindTheClock):
+    if isinstance(refusal, ExpiredCode):
         return translations("error.clock_is_behind")
     return translations.find(f"error.{refusal.code}_hint")

@@ -21,7 +21,7 @@ from tests.support.ports import free_port
 pytestmark = pytest.mark.deep
 
 
-def test_keys_that_live_are_told_and_revoked(start_server: StartServer, tmp_path: Path) -> None:
+def test_keys_that_live_are_reported_and_revoked(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(workers=2)
     shell = Shell(server.data_directory)
     user = shell.create("ada@example.com")
@@ -71,7 +71,7 @@ def stranger() -> Iterator[str]:
     server.server_close()
 
 
-def test_server_that_is_none_of_ours_is_told_and_not_followed(
+def test_server_that_is_none_of_ours_is_reported_and_not_followed(
     fresh: Shell, stranger: str, tmp_path: Path
 ) -> None:
     key = tokens.new_token("czo_")
@@ -83,7 +83,7 @@ def test_server_that_is_none_of_ours_is_told_and_not_followed(
         assert key[8:] not in done.stdout + done.stderr
 
 
-def test_live_key_that_may_not_be_used_from_here_is_told_and_revoked(
+def test_live_key_that_may_not_be_used_from_here_is_reported_and_revoked(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     server = start_server()
@@ -107,6 +107,6 @@ def test_live_key_that_may_not_be_used_from_here_is_told_and_revoked(
         assert [json.loads(line)["state"] for line in done.stdout.splitlines()] == [state] * 2
 
 
-def test_address_that_is_none_is_told(fresh: Shell) -> None:
+def test_address_that_is_none_is_reported(fresh: Shell) -> None:
     for url in ("https://ex\nample.com", "https://[::1", "http://shop.example", "https://u:p@shop.example"):
         assert "--ask" in fresh.run("scan", "--ask", url, "/nowhere", code=2).stderr

@@ -55,7 +55,7 @@ def test_nothing_found_is_success(fresh: Shell, tree: Path) -> None:
     assert not fresh.data.exists(), "it needs no deployment"
 
 
-def test_key_is_told_by_its_place_and_never_whole(fresh: Shell, tree: Path, key: str) -> None:
+def test_key_is_identified_by_its_place_and_never_whole(fresh: Shell, tree: Path, key: str) -> None:
     (tree / f"{key}.env").write_text(f"# a comment\nKEY={key}\n")
     (tree / ".hidden").mkdir()
     (tree / ".hidden" / "x").write_text(f"{key}")
@@ -92,7 +92,7 @@ def test_what_cannot_be_read_stops_nothing(fresh: Shell, tree: Path, key: str) -
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_file_without_permission_is_told(fresh: Shell, tree: Path) -> None:
+def test_file_without_permission_is_reported(fresh: Shell, tree: Path) -> None:
     (tree / "closed").touch(mode=0)
     assert "Permission denied" in fresh.run("scan", str(tree), code=2).stderr
 
@@ -224,7 +224,9 @@ def test_first_commit_is_looked_at_too(
         (("--ask", "nonsense"), "must be like"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_read(fresh: Shell, words: tuple[str, ...], said: str) -> None:
+def test_wrong_usage_is_reported_before_anything_is_read(
+    fresh: Shell, words: tuple[str, ...], said: str
+) -> None:
     done = fresh.run("scan", *words, code=2)
     assert said in done.stderr
     assert done.stdout == ""

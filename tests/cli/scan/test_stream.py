@@ -129,7 +129,7 @@ def test_other_tokens_are_found_when_asked_for() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
-def test_secret_of_a_webhook_is_found_and_told_by_its_beginning(encoding: str) -> None:
+def test_secret_of_a_webhook_is_found_and_reported_by_its_beginning(encoding: str) -> None:
     for _ in range(200):
         secret = webhook_signatures.secret_text(webhook_signatures.new_secret())
         assert found(f"SECRET = {secret}\n".encode(encoding), ALL) == [secret]

@@ -115,7 +115,7 @@ def test_address_has_one_form() -> None:
     assert canonical_address("localhost") is None
 
 
-def test_bits_behind_the_prefix_are_told_apart() -> None:
+def test_bits_behind_the_prefix_are_distinguished() -> None:
     with pytest.raises(ValidationFailed) as caught:
         canonical_allow_list(["10.0.0.1/24"])
     assert "behind its prefix length" in caught.value.details[0][1]

@@ -168,13 +168,13 @@ def test_what_could_not_be_written_is_taken_back_and_newer_uses_win() -> None:
     assert days(taken) == {("a", TODAY): (2, 0), ("b", TODAY): (1, 1)}
 
 
-def test_days_are_told_in_one_order() -> None:
+def test_days_are_reported_in_one_order() -> None:
     usage = KeyUsage()
     for at in (NOW + DAY, NOW):
         for name in "ba":
             saw(usage, name, now=at)
-    told = [(key_id, each.day) for key_id, each in usage.take().days()]
-    assert told == [("a", TODAY), ("a", TODAY + DAY), ("b", TODAY), ("b", TODAY + DAY)]
+    reported = [(key_id, each.day) for key_id, each in usage.take().days()]
+    assert reported == [("a", TODAY), ("a", TODAY + DAY), ("b", TODAY), ("b", TODAY + DAY)]
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------

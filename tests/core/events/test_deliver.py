@@ -188,8 +188,8 @@ async def test_refused_event_is_dead_lettered_after_five_tries_and_those_behind_
         ("notebook", ids[2], "ValueError: cannot digest this\\u000d\\u000aat all")
     ]
     # Each single refusal is an INFO, which another test's logging may let through.
-    told = [entry for entry in caplog.records if entry.levelno >= logging.WARNING]
-    assert [entry.levelname for entry in told if ids[2] in entry.getMessage()] == ["ERROR"]
+    reported = [entry for entry in caplog.records if entry.levelno >= logging.WARNING]
+    assert [entry.levelname for entry in reported if ids[2] in entry.getMessage()] == ["ERROR"]
 
 
 async def test_dead_lettered_event_stays_behind_when_the_relay_starts_again(

@@ -17,7 +17,7 @@ async def deployment(migrated_url: str) -> AsyncIterator[Deployment]:
 
 
 @pytest.fixture
-async def two_doors(migrated_url: str) -> AsyncIterator[tuple[Deployment, Deployment]]:
+async def two_deployments(migrated_url: str) -> AsyncIterator[tuple[Deployment, Deployment]]:
     """Two processes' worth of the same deployment: nothing but the database keeps their acts apart."""
     key = new_key_text()
     async with (

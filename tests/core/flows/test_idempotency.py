@@ -61,7 +61,7 @@ async def test_answer_rests_sealed(deployment: Deployment) -> None:
     assert "hunter2" not in stored
 
 
-async def test_running_request_is_told_apart(deployment: Deployment) -> None:
+async def test_running_request_is_distinguished(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     await requests_of(deployment).begin(name="n", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada))
     with pytest.raises(RequestInProgress):
@@ -141,8 +141,8 @@ async def test_expired_answers_are_pruned(deployment: Deployment) -> None:
 
 
 @pytest.mark.each_database
-async def test_one_of_many_concurrent_requests_runs(two_doors: tuple[Deployment, Deployment]) -> None:
-    first, second = two_doors
+async def test_one_of_many_concurrent_requests_runs(two_deployments: tuple[Deployment, Deployment]) -> None:
+    first, second = two_deployments
     ada = await first.person("ada")
 
     async def begin(deployment: Deployment) -> str:

@@ -131,7 +131,7 @@ def test_key_that_was_retired_verifies_and_signs_nothing(keys: Sequence[StoredSi
     assert not tokens.knows("another", now=NOW)
 
 
-def test_token_of_a_key_that_is_not_loaded_is_told_apart() -> None:
+def test_token_of_a_key_that_is_not_loaded_is_distinguished() -> None:
     foreign = loaded(stored()).sign(SESSION, restricted=False, now=NOW)
     with pytest.raises(jwt.UnknownSigningKey) as unknown:
         loaded().verify(foreign, now=NOW)

@@ -105,9 +105,9 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators, Accounts
         for key in self.world.keys:
             self._look_at_key(key)
         self._one_live_leaf()
-        told = self._run(self._told())
-        told = told - self._before
-        lacking, surplus = self.world.events - told, told - self.world.events
+        reported = self._run(self._told())
+        reported = reported - self._before
+        lacking, surplus = self.world.events - reported, reported - self.world.events
         assert not lacking, lacking
         assert not surplus, surplus
         verdict = self._run(ReadAuditLog(self._here.auth.services).verify_audit())

@@ -39,6 +39,6 @@ class InvalidDeviceCode(Invalid):
     message = "The device code is not valid."
 
 
-class OpenedElsewhere(Forbidden):
+class OpenedInAnotherSession(Forbidden):
     code = "ACCESS_DENIED"
     message = "This code was opened in another session."

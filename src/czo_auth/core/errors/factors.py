@@ -32,7 +32,7 @@ class InvalidCode(NotAuthenticated):
     message = "Incorrect code."
 
 
-class BehindTheClock(InvalidCode):
+class ExpiredCode(InvalidCode):
     """
     The code was correct a few minutes ago, because the phone's clock is slow. Clients see the same as for any wrong
     code.
@@ -84,12 +84,12 @@ class TwoFactorRequiredByPolicy(Conflict):
     message = "Your account requires two-factor authentication."
 
 
-class ResetAlreadyWaits(Conflict):
+class ResetAlreadyPending(Conflict):
     code = "TWO_FACTOR_RESET_PENDING"
     message = "A reset of this second factor is already pending."
 
 
-class OwnReset(Forbidden):
+class CannotResetOwnFactor(Forbidden):
     """Administrators cannot reset their own factor, which would make it pointless."""
 
     code = "CANNOT_RESET_OWN_TWO_FACTOR"

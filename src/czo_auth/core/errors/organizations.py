@@ -35,7 +35,7 @@ class RoleAboveOwn(Forbidden):
     message = "You cannot grant a role above your own."
 
 
-class CannotFoundOrganization(Forbidden):
+class OrganizationCreationNotAllowed(Forbidden):
     code = "YOU_ARE_NOT_ALLOWED_TO_CREATE_A_NEW_ORGANIZATION"
     message = "You are not allowed to create an organization."
 

@@ -63,47 +63,51 @@ async def mailed(deployment: Deployment, amount: int) -> list[tuple[str, str]]:
     return [(message.kind, message.text) for message in reminders(deployment)]
 
 
-async def told(deployment: Deployment) -> list[tuple[Any, ...]]:
+async def reported(deployment: Deployment) -> list[tuple[Any, ...]]:
     found = await deployment.events(EXPIRING)
     return [(event.data["apiKeyId"], event.data["daysLeft"], event.data["reason"]) for event in found]
 
 
-async def test_owner_is_told_once_30_7_and_1_day_before(deployment: Deployment) -> None:
+async def test_owner_is_notified_once_30_7_and_1_day_before(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     key = await key_of(deployment, ada, days=40, name="deploy")
     life = deployment.runtime.key_expiry
     for at in (9.9, 10.01, 10.02, 20, 33.01, 34, 39.01, 39.9, 41):
         await life.remind(now=NOW + at * DAY)
-    assert await told(deployment) == [(key.id, 30, "expiry"), (key.id, 7, "expiry"), (key.id, 1, "expiry")]
+    assert await reported(deployment) == [
+        (key.id, 30, "expiry"),
+        (key.id, 7, "expiry"),
+        (key.id, 1, "expiry"),
+    ]
     mails = await mailed(deployment, 3)
     assert all(kind == "api_key_expiring" and f"- deploy ({key.prefix}…)" in text for kind, text in mails)
     assert {message.to for message in reminders(deployment)} == {"ada@example.com"}
 
 
-async def test_thresholds_that_passed_at_creation_are_not_told(deployment: Deployment) -> None:
+async def test_thresholds_that_passed_at_creation_are_not_reported(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     five = await key_of(deployment, ada, days=5)
     await key_of(deployment, ada, days=0.5)
     for at in (0, 0.1, 3.9, 4.01, 4.5):
         await deployment.runtime.key_expiry.remind(now=NOW + at * DAY)
-    assert await told(deployment) == [(five.id, 1, "expiry")]
+    assert await reported(deployment) == [(five.id, 1, "expiry")]
 
 
-async def test_notices_that_were_missed_are_told_as_one(deployment: Deployment) -> None:
+async def test_notices_that_were_missed_are_reported_as_one(deployment: Deployment) -> None:
     key = await key_of(deployment, await deployment.person("ada"), days=40)
     await deployment.runtime.key_expiry.remind(now=NOW + 35 * DAY)
     await deployment.runtime.key_expiry.remind(now=NOW + 35 * DAY + MINUTE)
-    assert await told(deployment) == [(key.id, 5, "expiry")]
+    assert await reported(deployment) == [(key.id, 5, "expiry")]
 
 
-async def test_keys_that_end_on_one_day_are_told_in_one_mail(deployment: Deployment) -> None:
+async def test_keys_that_end_on_one_day_are_reported_in_one_mail(deployment: Deployment) -> None:
     ada, eve = await deployment.person("ada"), await deployment.person("eve")
     keys = [await key_of(deployment, ada, days=40 + hours / 24, name=f"k{hours}") for hours in (0, 5, 20)]
     await key_of(deployment, ada, days=45)
     other = await key_of(deployment, eve, days=40)
     for at in (10.01, 10.5, 11.01):
         await deployment.runtime.key_expiry.remind(now=NOW + at * DAY)
-    assert {entry[0] for entry in await told(deployment)} == {key.id for key in [*keys, other]}
+    assert {entry[0] for entry in await reported(deployment)} == {key.id for key in [*keys, other]}
     mails = dict(
         [(message.to, message) for message in reminders(deployment)] if await mailed(deployment, 2) else []
     )
@@ -112,7 +116,7 @@ async def test_keys_that_end_on_one_day_are_told_in_one_mail(deployment: Deploym
     assert mails["eve@example.com"].kind == "api_key_expiring"
 
 
-async def test_dead_keys_are_not_told_of(deployment: Deployment) -> None:
+async def test_dead_keys_are_not_reported(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     keys = deployment.runtime.manage_api_keys
     revoked, disabled, rotated = [await key_of(deployment, ada, days=40) for _ in range(3)]
@@ -122,10 +126,10 @@ async def test_dead_keys_are_not_told_of(deployment: Deployment) -> None:
     successor = await keys.rotate(rotated.id, overlap=DAY, context=from_here(NOW).of(ada))
     await deployment.ban(await deployment.person("eve"))
     await deployment.runtime.key_expiry.remind(now=NOW + 10.5 * DAY)
-    assert [entry[0] for entry in await told(deployment)] == [successor.api_key.id]
+    assert [entry[0] for entry in await reported(deployment)] == [successor.api_key.id]
 
 
-async def test_key_whose_end_is_moved_is_told_of_its_new_end(deployment: Deployment) -> None:
+async def test_key_whose_end_is_moved_is_notified_of_its_new_end(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     key = await key_of(deployment, ada, days=40)
     await deployment.runtime.key_expiry.remind(now=NOW + 10.5 * DAY)
@@ -133,7 +137,7 @@ async def test_key_whose_end_is_moved_is_told_of_its_new_end(deployment: Deploym
     await deployment.runtime.manage_api_keys.change(key.id, later, context=from_here(NOW + 11 * DAY).of(ada))
     for at in (33, 39.5, 69, 70.01, 71):
         await deployment.runtime.key_expiry.remind(now=NOW + at * DAY)
-    assert await told(deployment) == [(key.id, 30, "expiry"), (key.id, 30, "expiry")]
+    assert await reported(deployment) == [(key.id, 30, "expiry"), (key.id, 30, "expiry")]
 
 
 @pytest.mark.each_database
@@ -160,7 +164,7 @@ async def set_rules(
     await deployment.organizations.update(organization.id, changes, context=from_here(NOW).of(owner))
 
 
-async def test_limit_binds_the_keys_that_exist_and_their_owners_are_told(deployment: Deployment) -> None:
+async def test_limit_binds_the_keys_that_exist_and_their_owners_are_notified(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     acme, globex = await deployment.organization(ada), await deployment.organization(ada, "Globex")
     endless = await key_of(deployment, ada, organization_id=acme.id)
@@ -181,7 +185,7 @@ async def test_limit_binds_the_keys_that_exist_and_their_owners_are_told(deploym
     assert {record.audit_event.details["apiKeyId"] for record in records} == {endless.id, long.id}
     assert {record.audit_event.details["reason"] for record in records} == {"longest_life"}
     await deployment.runtime.key_expiry.remind(now=NOW)
-    assert {entry[:2] for entry in await told(deployment)} == {(endless.id, 20), (long.id, 20)}
+    assert {entry[:2] for entry in await reported(deployment)} == {(endless.id, 20), (long.id, 20)}
 
 
 @pytest.mark.each_database
@@ -237,7 +241,7 @@ async def test_unused_key_is_warned_of_and_then_ends(deployment: Deployment) -> 
     life = deployment.runtime.key_expiry
     for at in (22.9, 23.01, 24, 29.9, 30.01):
         await keep(life, NOW + at * DAY)
-    assert await told(deployment) == [(created.api_key.id, 7, "unused")]
+    assert await reported(deployment) == [(created.api_key.id, 7, "unused")]
     assert [kind for kind, _ in await mailed(deployment, 1)] == ["api_key_unused"]
     assert await deployment.events(EXPIRED) == []
 

@@ -95,7 +95,7 @@ async def test_what_a_process_gave_back_is_found_by_the_others(deployment: Deplo
     assert await passes(here, quota, 5, now=NOW + ASK_AGAIN) == 1
 
 
-async def test_what_is_left_is_told_as_far_as_it_is_known(deployment: Deployment) -> None:
+async def test_what_is_left_is_reported_as_far_as_it_is_known(deployment: Deployment) -> None:
     quota = a_quota(100)
     here, there = SpendQuotas(deployment.transactions), SpendQuotas(deployment.transactions)
     assert (await here.spend(quota, now=NOW)).count == 99

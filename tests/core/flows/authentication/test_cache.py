@@ -62,7 +62,7 @@ def test_memory_is_empty_until_something_is_kept() -> None:
     assert cache.is_empty is False
 
 
-def test_stamps_are_told_apart_by_identity() -> None:
+def test_change_tokens_are_distinguished_by_identity() -> None:
     cache = memory()
     one, alike = [1], [1]
     cache.put("a", principal(), change_token=one, until=LATER, now=NOW)

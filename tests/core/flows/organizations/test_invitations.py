@@ -231,9 +231,9 @@ async def test_open_invitations_are_bounded(deployment: Deployment, monkeypatch:
 
 @pytest.mark.each_database
 async def test_two_invitations_of_one_address_at_once_leave_one(
-    two_doors: tuple[Deployment, Deployment],
+    two_deployments: tuple[Deployment, Deployment],
 ) -> None:
-    first, second = two_doors
+    first, second = two_deployments
     ada = await first.person("ada", email_verified=True)
     acme = await first.organization(ada)
 
@@ -458,9 +458,9 @@ async def test_full_organization_takes_nobody_in_and_spends_nothing(
 
 @pytest.mark.each_database
 async def test_token_presented_twice_at_once_is_accepted_once(
-    two_doors: tuple[Deployment, Deployment],
+    two_deployments: tuple[Deployment, Deployment],
 ) -> None:
-    first, second = two_doors
+    first, second = two_deployments
     ada, bob = await first.person("ada", email_verified=True), await first.person("bob")
 
     for _ in range(ROUNDS):
@@ -473,8 +473,10 @@ async def test_token_presented_twice_at_once_is_accepted_once(
 
 
 @pytest.mark.each_database
-async def test_invitation_is_either_withdrawn_or_accepted(two_doors: tuple[Deployment, Deployment]) -> None:
-    first, second = two_doors
+async def test_invitation_is_either_withdrawn_or_accepted(
+    two_deployments: tuple[Deployment, Deployment],
+) -> None:
+    first, second = two_deployments
     ada, bob = await first.person("ada", email_verified=True), await first.person("bob")
 
     for _ in range(ROUNDS):
@@ -488,8 +490,10 @@ async def test_invitation_is_either_withdrawn_or_accepted(two_doors: tuple[Deplo
 
 
 @pytest.mark.each_database
-async def test_nobody_comes_in_after_their_inviter_is_gone(two_doors: tuple[Deployment, Deployment]) -> None:
-    first, second = two_doors
+async def test_nobody_comes_in_after_their_inviter_is_gone(
+    two_deployments: tuple[Deployment, Deployment],
+) -> None:
+    first, second = two_deployments
     ada, bob = await first.person("ada", email_verified=True), await first.person("bob")
     inviter = await first.person("inv", email_verified=True)
 
@@ -539,7 +543,7 @@ async def test_rejected_invitation_is_dead(deployment: Deployment) -> None:
     await invite(deployment, ada, acme)
 
 
-async def test_whoever_did_not_confirm_an_address_cannot_list_what_was_sent_there(
+async def test_user_with_an_unconfirmed_address_cannot_list_its_invitations(
     deployment: Deployment,
 ) -> None:
     ada = await deployment.person("ada")

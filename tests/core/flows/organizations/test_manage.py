@@ -9,11 +9,11 @@ import pytest
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
-    CannotFoundOrganization,
     Forbidden,
     LastOwner,
     NotFound,
     NotMemberOfOrganization,
+    OrganizationCreationNotAllowed,
     OrganizationLimitReached,
     OrganizationScopeMismatch,
     SlugTaken,
@@ -136,9 +136,9 @@ async def test_odd_input_founds_nothing(migrated_sqlite_url: str, new: NewOrgani
 
 @pytest.mark.each_database
 async def test_limit_of_organizations_owned_holds_against_requests_at_once(
-    two_doors: tuple[Deployment, Deployment],
+    two_deployments: tuple[Deployment, Deployment],
 ) -> None:
-    first, second = two_doors
+    first, second = two_deployments
     ada = await first.person("ada")
     policy = OrganizationPolicy(limit=2)
     processes = [
@@ -173,7 +173,7 @@ async def test_founding_can_be_kept_to_actor_types_that_found(deployment: Deploy
     closed = ManageOrganizations(replace(services, policies=replace(services.policies, organizations=policy)))
     ada = await deployment.person("ada")
 
-    with pytest.raises(CannotFoundOrganization):
+    with pytest.raises(OrganizationCreationNotAllowed):
         await closed.create(NewOrganization(name="Acme"), context=from_here(NOW).of(ada))
 
     merchant = replace(ada, actor_type="merchant")
@@ -430,7 +430,7 @@ async def test_who_may_remove_nobody_learns_nothing_about_who_is_there(deploymen
     assert await outcome(remove(deployment, ada, acme, stranger)) == "UnknownMember"
 
 
-async def test_change_of_role_is_told_once_with_the_role_before(deployment: Deployment) -> None:
+async def test_change_of_role_is_reported_once_with_the_role_before(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     acme = await deployment.organization(ada)
     bob = await deployment.member(acme, "bob", "member")
@@ -506,8 +506,10 @@ RACES: dict[str, Race] = {
 
 @pytest.mark.each_database
 @pytest.mark.parametrize("name", RACES)
-async def test_of_two_owners_at_once_one_stays(two_doors: tuple[Deployment, Deployment], name: str) -> None:
-    first, second = two_doors
+async def test_of_two_owners_at_once_one_stays(
+    two_deployments: tuple[Deployment, Deployment], name: str
+) -> None:
+    first, second = two_deployments
     act = RACES[name]
     ada, bob = await first.person("ada"), await first.person("bob")
 
@@ -557,9 +559,9 @@ async def test_removed_member_loses_keys_and_active_organization_for_good(
 
 @pytest.mark.each_database
 async def test_key_created_during_the_removal_does_not_survive_it(
-    two_doors: tuple[Deployment, Deployment],
+    two_deployments: tuple[Deployment, Deployment],
 ) -> None:
-    first, second = two_doors
+    first, second = two_deployments
     ada, bob = await first.person("ada"), await first.person("bob")
     acme = await first.organization(ada)
 
@@ -575,9 +577,9 @@ async def test_key_created_during_the_removal_does_not_survive_it(
 
 @pytest.mark.each_database
 async def test_key_created_during_the_deletion_does_not_survive_it(
-    two_doors: tuple[Deployment, Deployment],
+    two_deployments: tuple[Deployment, Deployment],
 ) -> None:
-    first, second = two_doors
+    first, second = two_deployments
     ada, bob = await first.person("ada"), await first.person("bob")
 
     for _ in range(ROUNDS):

@@ -69,7 +69,7 @@ async def test_new_tokens_do_not_show(deployment: Deployment) -> None:
         assert secret not in repr(refreshed)
 
 
-async def test_token_that_comes_back_is_told_as_a_theft_once(deployment: Deployment) -> None:
+async def test_token_that_comes_back_is_reported_as_a_theft_once(deployment: Deployment) -> None:
     """S22: the grace has ten seconds, the last moment included."""
     user, issued = await merchant(deployment)
     refresh = deployment.runtime.refresh.refresh
@@ -80,8 +80,8 @@ async def test_token_that_comes_back_is_told_as_a_theft_once(deployment: Deploym
     for seconds in (11, 12):
         with pytest.raises(InvalidRefreshToken):
             await refresh(issued.refresh_token, context=from_here(NOW + timedelta(seconds=seconds)))
-    told = await deployment.events(types.REFRESH_REUSE_DETECTED, types.SESSION_REVOKED)
-    assert [(event.type, dict(event.data)) for event in told] == [
+    reported = await deployment.events(types.REFRESH_REUSE_DETECTED, types.SESSION_REVOKED)
+    assert [(event.type, dict(event.data)) for event in reported] == [
         (types.REFRESH_REUSE_DETECTED, {"userId": user.id, "sessionId": issued.session.id}),
         (
             types.SESSION_REVOKED,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyotp
 import pytest
 
-from czo_auth.core.errors import BehindTheClock, InvalidCode
+from czo_auth.core.errors import ExpiredCode, InvalidCode
 from czo_auth.core.flows.two_factor.verify_code import wrong_totp
 from tests.contract.checks import refused
 from tests.contract.databases import SqliteDatabases
@@ -25,23 +25,23 @@ def _refusal(steps: int, *, drift: int = 1) -> InvalidCode:
 
 
 @pytest.mark.parametrize("drift", [0, 1, 10])
-def test_code_of_the_last_minutes_is_told_apart(drift: int) -> None:
+def test_code_of_the_last_minutes_is_distinguished(drift: int) -> None:
     for steps in (-drift - 1, -drift - 10, -drift - 21):
-        assert isinstance(_refusal(steps, drift=drift), BehindTheClock)
-    assert not isinstance(_refusal(-drift - 22, drift=drift), BehindTheClock)
+        assert isinstance(_refusal(steps, drift=drift), ExpiredCode)
+    assert not isinstance(_refusal(-drift - 22, drift=drift), ExpiredCode)
 
 
 @pytest.mark.parametrize("steps", [2, 3, 10, 20])
 def test_code_of_the_future_looks_like_any_wrong_one(steps: int) -> None:
-    assert not isinstance(_refusal(steps), BehindTheClock)
+    assert not isinstance(_refusal(steps), ExpiredCode)
 
 
 def test_text_that_is_no_code_is_just_wrong() -> None:
-    assert not isinstance(wrong_totp(SECRET, "", now=NOW, drift=1), BehindTheClock)
+    assert not isinstance(wrong_totp(SECRET, "", now=NOW, drift=1), ExpiredCode)
 
 
 def test_clients_cannot_tell_it_from_a_wrong_code() -> None:
-    assert (BehindTheClock.code, BehindTheClock.message) == (InvalidCode.code, InvalidCode.message)
+    assert (ExpiredCode.code, ExpiredCode.message) == (InvalidCode.code, InvalidCode.message)
 
 
 async def test_attempt_with_an_old_code_counts(sqlite_databases: SqliteDatabases) -> None:

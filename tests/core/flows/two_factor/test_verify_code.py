@@ -11,7 +11,7 @@ import pytest
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AccountLocked,
-    BehindTheClock,
+    ExpiredCode,
     InvalidBackupCode,
     InvalidChallenge,
     InvalidCode,
@@ -86,7 +86,7 @@ async def test_code_is_taken_only_for_the_kind_that_was_asked_for(here: Timed) -
     assert (await prove(here, backup, "backup")).method == "bkp"
 
 
-async def test_where_either_is_asked_for_each_is_told_by_its_form(here: Timed) -> None:
+async def test_where_either_is_asked_for_each_is_identified_by_its_form(here: Timed) -> None:
     assert (await prove(here, here.carol.has.at(0), "either")).method == "otp"
     assert (await prove(here, here.carol.codes[0], "either")).method == "bkp"
     assert await refusal(here, here.carol.has.wrong(), "either") is InvalidCode
@@ -109,8 +109,8 @@ async def test_wrong_code_is_recorded_with_its_kind_and_the_count(here: Timed) -
     assert {record.audit_event.outcome for record in records} == {"failure"}
 
 
-async def test_slow_phone_is_told_in_a_session_too(here: Timed) -> None:
-    assert await refusal(here, here.carol.has.at(-5), "totp") is BehindTheClock
+async def test_slow_phone_is_reported_in_a_session_too(here: Timed) -> None:
+    assert await refusal(here, here.carol.has.at(-5), "totp") is ExpiredCode
     assert await refusal(here, here.carol.has.wrong(), "totp") is InvalidCode
 
 
@@ -145,7 +145,7 @@ async def test_code_that_was_proved_twice_is_spent_once(here: Timed) -> None:
     assert [event.data["remaining"] for event in await events(here, types.BACKUP_CODE_USED)] == [9]
 
 
-async def test_lock_is_told_once_with_the_count(here: Timed) -> None:
+async def test_lock_is_reported_once_with_the_count(here: Timed) -> None:
     """Of attempts made at the same time, only the one that locked tells of it."""
     services, user_id, now = here.runtime.services, here.carol.id, here.clock()
     for _ in range(10):
@@ -157,7 +157,7 @@ async def test_lock_is_told_once_with_the_count(here: Timed) -> None:
     assert len(await events(here, types.TWO_FACTOR_LOCKED)) == 1
 
 
-async def test_lock_that_was_lifted_meanwhile_is_not_told(here: Timed) -> None:
+async def test_lock_that_was_lifted_meanwhile_is_not_reported(here: Timed) -> None:
     services = here.runtime.services
     await record_wrong_code(services, here.carol.id, 10, "otp", context=from_here(here.clock()))
     assert await events(here, types.TWO_FACTOR_LOCKED) == []

@@ -35,7 +35,7 @@ from czo_auth.core.errors import (
     ExpiredDeviceCode,
     InvalidDeviceCode,
     InvalidUserCode,
-    OpenedElsewhere,
+    OpenedInAnotherSession,
     RateLimited,
     Refusal,
     SecretUnreadable,
@@ -195,7 +195,7 @@ class AuthorizeDevice:
         Raises:
             InvalidUserCode: No request has this code, or it was already answered.
             ExpiredDeviceCode, RateLimited: As `open`.
-            OpenedElsewhere: Another session opened it.
+            OpenedInAnotherSession: Another session opened it.
             ReauthenticationRequired, InvalidPassword, InvalidCode: By the proof.
             InsufficientScope, NotMemberOfOrganization, InsufficientApiKeyPermissions, ApiKeyLimitReached,
             LifetimeTooLong: By the key.
@@ -239,7 +239,7 @@ class AuthorizeDevice:
         Refuse a request.
 
         Raises:
-            InvalidUserCode, ExpiredDeviceCode, OpenedElsewhere, RateLimited: As `approve`.
+            InvalidUserCode, ExpiredDeviceCode, OpenedInAnotherSession, RateLimited: As `approve`.
         """
         principal = context.caller
 
@@ -417,7 +417,7 @@ def _require_own(tx: Transaction, principal: Principal, found: DeviceAuthorizati
     if found.status != "pending":
         raise InvalidUserCode
     if not _bind(tx, principal, found):
-        raise OpenedElsewhere
+        raise OpenedInAnotherSession
 
 
 def _pending(tx: Transaction, found: DeviceAuthorization) -> Refusal:

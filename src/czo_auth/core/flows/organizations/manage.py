@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
-    CannotFoundOrganization,
     InvalidToken,
+    OrganizationCreationNotAllowed,
     SlugTaken,
     UnknownOrganization,
 )
@@ -82,13 +82,13 @@ class ManageOrganizations:
         Raises:
             ValidationFailed, SlugTaken, OrganizationLimitReached: The input is not valid, or conflicts with existing
                 data.
-            CannotFoundOrganization: This deployment allows it to certain actor types only.
+            OrganizationCreationNotAllowed: This deployment allows it to certain actor types only.
         """
         principal = context.caller
         policy = self._services.policies.organizations
         actor_type = principal.actor_type or self._services.actors.default.name
         if not policy.founding_open and not self._services.actors.get(actor_type).founds_organization:
-            raise CannotFoundOrganization
+            raise OrganizationCreationNotAllowed
 
         def store_organization(tx: Transaction) -> Membership:
             # Locked while owned organizations are counted, or two concurrent requests could exceed the limit.

@@ -126,7 +126,7 @@ class ManageMembers:
             details = {"role": role, "previousRole": found.role}
             record(tx, types.ROLE_CHANGED, found, details=details)
             is_demoted = roles.outranks(role, found.role)
-            mails = self._told_of_made_keys(tx, held.organization, found) if is_demoted else ()
+            mails = self._mail_made_keys(tx, held.organization, found) if is_demoted else ()
             return replace(found, role=role), mails
 
         changed, mails = await self._services.transactions.run(set_role, context)
@@ -172,13 +172,13 @@ class ManageMembers:
             if not confirms:
                 check_no_keys(tx, found)
             remove_member(tx, found, reason="left" if leaves else "removed")
-            return found, self._told_of_made_keys(tx, held.organization, found)
+            return found, self._mail_made_keys(tx, held.organization, found)
 
         removed, mails = await self._services.transactions.run(end_membership, context)
         self._post(mails)
         return removed
 
-    def _told_of_made_keys(
+    def _mail_made_keys(
         self, tx: Transaction, organization: Organization, member: Member
     ) -> Sequence[MailDraft]:
         return tell_of_made_keys(tx, self._services, organization, member.user_id, name=member.name)

@@ -14,10 +14,10 @@ from typing import Final
 
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import (
+    CannotResetOwnFactor,
     InvalidMailToken,
     NotFound,
-    OwnReset,
-    ResetAlreadyWaits,
+    ResetAlreadyPending,
     TwoFactorNotEnabled,
     UserIsBanned,
 )
@@ -67,17 +67,17 @@ class Recovery:
             The pending reset, or None if it is done.
 
         Raises:
-            OwnReset: The user is the administrator.
+            CannotResetOwnFactor: The user is the administrator.
             NotFound: There is no such user.
             TwoFactorNotEnabled: There is nothing to reset, neither a factor nor a lock.
-            ResetAlreadyWaits: One is pending for this user.
+            ResetAlreadyPending: One is pending for this user.
             UserIsBanned: A banned user cannot have a pending reset.
             ValidationFailed: The reason is not valid.
         """
         principal = context.caller
         reason = checked_reason(reason)
         if user_id == principal.user_id:
-            raise OwnReset
+            raise CannotResetOwnFactor
         policy = self._services.policies.two_factor
         token = tokens.new_token(tokens.MAIL)
 
@@ -99,7 +99,7 @@ class Recovery:
                 due_at=tx.now + wait,
             )
             if not tx.resets.add(reset, digest=tokens.digest(token)):
-                raise ResetAlreadyWaits
+                raise ResetAlreadyPending
             details = {"resetId": reset.id, "reason": reason, "waitSeconds": int(wait.total_seconds())}
             audit_event = AuditEvent(action=types.TWO_FACTOR_RESET_ASKED, user_id=user.id, details=details)
             tx.record(audit_event)

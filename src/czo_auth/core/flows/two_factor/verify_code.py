@@ -15,7 +15,7 @@ from typing import Final, Literal
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AccountLocked,
-    BehindTheClock,
+    ExpiredCode,
     InvalidBackupCode,
     InvalidChallenge,
     InvalidCode,
@@ -263,9 +263,7 @@ def wrong_totp(secret: bytes, code: str, *, now: datetime, drift: int) -> Invali
     reach = _MAX_LAG // 2
     middle = now - timedelta(seconds=totp.PERIOD) * (drift + 1 + reach)
     return (
-        InvalidCode()
-        if totp.matching_step(secret, code, now=middle, drift=reach) is None
-        else BehindTheClock()
+        InvalidCode() if totp.matching_step(secret, code, now=middle, drift=reach) is None else ExpiredCode()
     )
 
 
