@@ -74,7 +74,8 @@ PATTERNS = {
     r"\b_?(?:MOST|LONGEST|LARGEST|DEEPEST)_[A-Z]+": "a bound is MAX_…",
     r"\b\w*_enrolment|\b[Ee]nrolment_\w*|\bEnrolment\w*": "the spelling is enrollment",
     r"\breseal\w*|\bReseal\w*": "the word is reencrypt",
-    r"\b(?:\w+_)?(?:doors?|hats?|whoever|anew)_\w+|\b\w+_(?:doors?|hats?|whoever|anew)\b": "see the words that are refused",
+    r"\b(?:\w+_)?(?:doors?|hats?|whoever|anew)_\w+": "the word is refused in prose too",
+    r"\b\w+_(?:doors?|hats?|whoever|anew)\b": "the word is refused in prose too",
 }
 WORDS = {
     "hat": "actor type",

@@ -50,7 +50,7 @@ async def test_backup_code_as_confirmation(live: Live, newcomer: Loner) -> None:
     assert (await live.people.two_factor(session))["enabled"] is False
 
 
-async def test_secret_of_an_enrollment_that_was_begun_anew(live: Live, newcomer: Loner) -> None:
+async def test_secret_of_an_enrollment_that_was_begun_again(live: Live, newcomer: Loner) -> None:
     account, session = newcomer
     await live.people.enable(account, session)
     first = account.has
@@ -214,7 +214,7 @@ async def test_guessing_the_confirmation(live: Live, newcomer: Loner) -> None:
     refused(answer, 429, "ACCOUNT_TEMPORARILY_LOCKED")
 
 
-async def test_begun_anew_for_more_guesses(live: Live, newcomer: Loner) -> None:
+async def test_begun_again_for_more_guesses(live: Live, newcomer: Loner) -> None:
     account, session = newcomer
     for _ in range(2):
         await live.people.enable(account, session)

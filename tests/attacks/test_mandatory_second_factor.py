@@ -105,7 +105,7 @@ async def test_administrators_routes_with_every_lesser_caller(live: Live, victim
         refused(await knock(live, route, bearer=key), 403, "SESSION_REQUIRED")
 
 
-async def test_administrator_in_a_lesser_hat(live: Live) -> None:
+async def test_administrator_in_a_lesser_actor_type(live: Live) -> None:
     account, session = await live.admin()
     await live.people.enroll(account, session)
     customer = await live.people.sign_in(account, "customer")
@@ -221,7 +221,7 @@ async def test_signing_up_as_administrator(live: Live) -> None:
         refused(answer, 400, "VALIDATION_ERROR")
 
 
-async def test_wearing_a_hat_that_one_does_not_have(live: Live) -> None:
+async def test_using_an_actor_type_that_one_does_not_have(live: Live) -> None:
     account, session = await live.people.newcomer()
     refused(await live.people.begin(account, "admin"), 403, "ACTOR_TYPE_MISMATCH")
     answer = await live.api.post("/switch-actor", {"actorType": "admin"}, bearer=session.token)

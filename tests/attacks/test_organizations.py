@@ -122,7 +122,7 @@ async def test_admin_inviting_an_owner(live: Live, owner: Person, organization: 
     refused(await invite(live, admin[1], organization, "eve@example.com", "owner"), 403, "FORBIDDEN")
 
 
-async def test_admin_sending_an_owners_invitation_anew(live: Live, owner: Person, organization: str) -> None:
+async def test_admin_sending_an_owners_invitation_again(live: Live, owner: Person, organization: str) -> None:
     """Nor does a lesser invitation push out one to a role above one's own."""
     admin = await member_of(live, owner, organization, "admin")
     accepted(await invite(live, owner[1], organization, "heir@example.com", "owner"), 201)

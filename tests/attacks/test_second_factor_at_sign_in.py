@@ -375,7 +375,9 @@ async def test_challenge_from_before(live: Live, enrolled_user: Loner, root: Ses
     refused(await live.people.redeem(old_codes[0], challenge=challenge), 401, DEAD)
 
 
-async def test_challenge_of_a_hat_that_was_taken(live: Live, root: Session, enrolled_user: Loner) -> None:
+async def test_challenge_of_an_actor_type_that_was_removed(
+    live: Live, root: Session, enrolled_user: Loner
+) -> None:
     account, _ = enrolled_user
     path = f"/admin/users/{account.id}/actor-types"
     accepted(await live.api.post(path, {"add": ["merchant"]}, bearer=root.token))
@@ -384,7 +386,7 @@ async def test_challenge_of_a_hat_that_was_taken(live: Live, root: Session, enro
     refused(await live.people.verify(account.has.code(), challenge=challenge), 401, DEAD)
 
 
-async def test_challenge_of_a_lesser_hat(live: Live, root: Session, enrolled_user: Loner) -> None:
+async def test_challenge_of_a_lesser_actor_type(live: Live, root: Session, enrolled_user: Loner) -> None:
     """A customer's challenge never becomes a merchant's session."""
     account, _ = enrolled_user
     path = f"/admin/users/{account.id}/actor-types"
@@ -454,7 +456,9 @@ async def test_trusting_a_device_as_administrator(live: Live) -> None:
     assert DEVICE_COOKIE not in cookies_set_by(await live.api.post("/two-factor/verify", body))
 
 
-async def test_switching_hats_on_a_trusted_device(live: Live, root: Session, enrolled_user: Loner) -> None:
+async def test_switching_actor_types_on_a_trusted_device(
+    live: Live, root: Session, enrolled_user: Loner
+) -> None:
     """What the device skipped is asked for when more is wanted."""
     account, _ = enrolled_user
     path = f"/admin/users/{account.id}/actor-types"

@@ -108,7 +108,7 @@ def _parsed(moment: str) -> datetime:
     return datetime.fromisoformat(moment)
 
 
-async def change_hats(
+async def change_actor_types(
     here: Deployment, account: Account, *, add: Sequence[str] = (), remove: Sequence[str] = ()
 ) -> None:
     """Do what an operator's command line does: give and take actor types."""

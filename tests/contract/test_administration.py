@@ -8,7 +8,7 @@ from uuid import uuid4
 from tests.contract.acting import (
     UNKNOWN,
     administrator,
-    change_hats,
+    change_actor_types,
     create_key,
     found,
     is_accepted,
@@ -58,9 +58,9 @@ async def test_only_administrators_with_a_proved_second_factor_may(timed: Timed)
     _, customer = await timed.people.newcomer()
     _, proved_customer = await timed.people.enrolled()
     promoted, restricted = await timed.people.newcomer()
-    await change_hats(timed, promoted, add=["admin"])
+    await change_actor_types(timed, promoted, add=["admin"])
     admin = await timed.people.sign_in(timed.ada, "admin")
-    other_hat = await timed.people.sign_in(timed.ada, "customer")
+    other_actor_type = await timed.people.sign_in(timed.ada, "customer")
     timed.time.advance(seconds=30)
     key = await create_key(api, admin, scopes=["admin:users"])
     unproved = await timed.people.sign_in(timed.ada, "admin")
@@ -71,7 +71,7 @@ async def test_only_administrators_with_a_proved_second_factor_may(timed: Timed)
             (customer.token, 403, "FORBIDDEN"),
             (customer.access_token, 403, "FORBIDDEN"),
             (proved_customer.token, 403, "FORBIDDEN"),
-            (other_hat.token, 403, "FORBIDDEN"),
+            (other_actor_type.token, 403, "FORBIDDEN"),
             (unproved.token, 403, "TWO_FACTOR_REQUIRED"),
             (restricted.token, 403, "TWO_FACTOR_SETUP_REQUIRED"),
             (key["key"], 403, "SESSION_REQUIRED"),
@@ -84,7 +84,7 @@ async def test_only_administrators_with_a_proved_second_factor_may(timed: Timed)
 async def test_demotion_acts_at_the_next_request(timed: Timed) -> None:
     admin = await timed.people.sign_in(timed.ada, "admin")
     accepted(await timed.api.get("/admin/users", bearer=admin.token))
-    await change_hats(timed, timed.ada, remove=["admin"])
+    await change_actor_types(timed, timed.ada, remove=["admin"])
     for credential in (admin.token, admin.access_token):
         refused(await timed.api.get("/admin/users", bearer=credential), 401, "INVALID_TOKEN")
 
@@ -271,7 +271,7 @@ async def actions_about(here: Deployment, admin: Session, account: Account) -> l
 
 
 # --- actor types -----------------------------------------------------------------------------------------------------
-async def test_hat_that_demands_a_second_factor_restricts_live_sessions_at_the_next_request(
+async def test_actor_type_that_demands_a_second_factor_restricts_live_sessions_at_the_next_request(
     timed: Timed,
 ) -> None:
     admin = await timed.people.sign_in(timed.ada, "admin")
@@ -288,7 +288,7 @@ async def test_hat_that_demands_a_second_factor_restricts_live_sessions_at_the_n
     assert (await timed.api.get("/api-keys", bearer=session.token)).status_code == 200
 
 
-async def test_lost_hat_ends_the_sessions_that_wear_it_and_no_others(timed: Timed) -> None:
+async def test_lost_actor_type_ends_the_sessions_that_use_it_and_no_others(timed: Timed) -> None:
     admin = await timed.people.sign_in(timed.ada, "admin")
     account, merchant = await timed.people.newcomer("merchant")
     customer = await timed.people.sign_in(account, "customer")
@@ -302,7 +302,7 @@ async def test_lost_hat_ends_the_sessions_that_wear_it_and_no_others(timed: Time
     refused(switch, 403, "ACTOR_TYPE_MISMATCH")
 
 
-async def test_giving_and_taking_the_same_hats_again_is_recorded_once(timed_sqlite: Timed) -> None:
+async def test_giving_and_taking_the_same_actor_types_again_is_recorded_once(timed_sqlite: Timed) -> None:
     timed = timed_sqlite
     admin = await timed.people.sign_in(timed.ada, "admin")
     account, _ = await timed.people.newcomer()

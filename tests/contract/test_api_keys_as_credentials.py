@@ -11,7 +11,7 @@ from czo_auth.crypto import tokens
 from tests.contract.acting import (
     UNKNOWN,
     administrator,
-    change_hats,
+    change_actor_types,
     create_key,
     eventually,
     found,
@@ -195,12 +195,12 @@ async def test_key_of_somebody_who_must_have_a_second_factor_and_has_none_is_ref
     assert await is_accepted(timed.api, key["key"])
 
 
-async def test_lost_hat_or_new_factor_makes_the_key_good_again(timed: Timed) -> None:
+async def test_lost_actor_type_or_new_factor_makes_the_key_good_again(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
     key = await create_key(timed.api, session)
     await timed.promote(account)
     refused(await timed.api.get("/whoami", bearer=key["key"]), 403, "TWO_FACTOR_SETUP_REQUIRED")
-    await change_hats(timed, account, remove=["admin"])
+    await change_actor_types(timed, account, remove=["admin"])
     assert await is_accepted(timed.api, key["key"])
 
 
@@ -278,7 +278,7 @@ async def test_refused_uses_are_no_uses(timed: Timed) -> None:
     accepted(await timed.api.patch(at, {"enabled": True}, bearer=session.token))
     await timed.promote(account)
     assert (await timed.api.get("/whoami", bearer=key["key"])).status_code == 403
-    await change_hats(timed, account, remove=["admin"])
+    await change_actor_types(timed, account, remove=["admin"])
     timed.time.advance(seconds=600)
     await use()
 

@@ -125,7 +125,7 @@ async def test_every_way_to_carry_a_session_creates_keys_and_no_other_credential
     assert len(await listed_keys(live_sqlite.api, session)) == 1
 
 
-async def test_key_reports_the_hat_of_the_session_that_made_it(live_sqlite: Live) -> None:
+async def test_key_reports_the_actor_type_of_the_session_that_made_it(live_sqlite: Live) -> None:
     account = await live_sqlite.people.sign_up("merchant")
     for actor in ("customer", "merchant"):
         session = await live_sqlite.people.sign_in(account, actor)
@@ -324,7 +324,7 @@ async def test_reserved_scopes_are_granted_by_administrators_only(live_sqlite: L
     assert await listed_keys(live_sqlite.api, session) == []
 
 
-async def test_administrator_under_another_hat_grants_no_reserved_scope(timed_sqlite: Timed) -> None:
+async def test_administrator_under_another_actor_type_grants_no_reserved_scope(timed_sqlite: Timed) -> None:
     session = await timed_sqlite.people.sign_in(timed_sqlite.ada, "customer")
     body = {"name": "a key", "scopes": ["api-keys:verify"]}
     answer = await timed_sqlite.api.post("/api-keys", body, bearer=session.token)

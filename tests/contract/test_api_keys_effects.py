@@ -18,7 +18,7 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import CredentialRecord
 from tests.contract.acting import (
     administrator,
-    change_hats,
+    change_actor_types,
     clients,
     create_key,
     eventually,
@@ -186,7 +186,7 @@ async def test_creation_that_began_before_makes_no_key_that_outlives_the_end(tim
     with pytest.raises(InvalidToken):
         await create(principal)
     demoted, _, principal = await proved()
-    await change_hats(timed, demoted, remove=["merchant"])
+    await change_actor_types(timed, demoted, remove=["merchant"])
     with pytest.raises(InvalidToken):
         await create(principal)
     assert await sql(timed.auth.settings.storage_url, "SELECT id FROM {}api_keys WHERE name = 'late'") == []

@@ -10,7 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from czo_auth import Auth, AuthMiddleware, Principal
-from tests.contract.acting import change_hats, create_key, found, is_accepted, join, principal_of
+from tests.contract.acting import change_actor_types, create_key, found, is_accepted, join, principal_of
 from tests.contract.api import Api, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -121,7 +121,7 @@ async def test_demoted_administrator_keeps_ordinary_scopes_only(timed: Timed) ->
     key = await create_key(api, session, scopes=["api-keys:verify", "admin:users", "orders:read"])
     assert await scopes_of(api, key) == ["admin:users", "api-keys:verify", "orders:read"]
     accepted(await api.post("/api-keys/verify", {"key": "czo_"}, bearer=key["key"]))
-    await change_hats(timed, timed.ada, remove=["admin"])
+    await change_actor_types(timed, timed.ada, remove=["admin"])
     assert await scopes_of(api, key) == ["orders:read"]
     assert (await principal_of(api, key["key"]))["actorType"] == "customer"
     verify = await api.post("/api-keys/verify", {"key": "czo_"}, bearer=key["key"])
@@ -167,7 +167,7 @@ def host() -> Callable[[Auth], FastAPI]:
     return make
 
 
-async def test_routes_of_the_host_ask_for_scopes_hats_and_assurance(
+async def test_routes_of_the_host_ask_for_scopes_actor_types_and_assurance(
     timed: Timed, host: Callable[[Auth], FastAPI]
 ) -> None:
     _, session = await timed.people.newcomer("merchant")

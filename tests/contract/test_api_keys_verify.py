@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from czo_auth.crypto import tokens
-from tests.contract.acting import change_hats, create_key, digest, found, join, listed_keys
+from tests.contract.acting import change_actor_types, create_key, digest, found, join, listed_keys
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -83,7 +83,7 @@ async def test_only_a_key_with_the_scope_may_ask(service: Service) -> None:
 async def test_asker_that_lost_the_right_is_refused_at_the_next_request(service: Service) -> None:
     timed = service.timed
     assert (await service.verdict(service.key))["valid"] is True
-    await change_hats(timed, timed.ada, remove=["admin"])
+    await change_actor_types(timed, timed.ada, remove=["admin"])
     refused(await service.ask(service.key), 403, "INSUFFICIENT_SCOPE")
 
 
@@ -146,7 +146,7 @@ async def test_scopes_that_no_longer_count_are_not_described(deploy: Deploy) -> 
     account, session = await timed.people.newcomer("merchant")
     key = (await create_key(timed.api, session, scopes=["orders:read"]))["key"]
     assert (await service.verdict(key, scopes=["orders:read"]))["apiKey"]["scopes"] == ["orders:read"]
-    await change_hats(timed, account, remove=["merchant"])
+    await change_actor_types(timed, account, remove=["merchant"])
     assert await service.code(key, scopes=["orders:read"]) == "INSUFFICIENT_SCOPE"
     assert (await service.verdict(key))["apiKey"]["scopes"] == []
 

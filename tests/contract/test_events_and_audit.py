@@ -19,7 +19,7 @@ from czo_auth.core.events.chain import verify_chain
 from czo_auth.core.events.types import AuditRecord, Event
 from tests.contract.acting import (
     UNKNOWN,
-    change_hats,
+    change_actor_types,
     create_key,
     eventually,
     found,
@@ -496,7 +496,7 @@ async def test_every_event_has_an_audit_record(timed: Timed) -> None:
     outbox = Outbox(timed)
     account, session = await timed.people.newcomer()
     await create_key(timed.api, session)
-    await change_hats(timed, account, add=["merchant"])
+    await change_actor_types(timed, account, add=["merchant"])
     records = {record.id: record for record in await audit_of(timed)}
     events = await outbox.events()
     assert events

@@ -123,7 +123,7 @@ async def test_code_that_was_spent_before_counts_as_a_wrong_one(timed: Timed) ->
     refused(await right(timed), 429, LOCKED)
 
 
-async def test_success_starts_the_count_anew(timed: Timed) -> None:
+async def test_success_starts_the_count_again(timed: Timed) -> None:
     """Ten *consecutive* failures."""
     for _ in range(3):
         await fail(timed, 9)

@@ -184,7 +184,7 @@ async def test_administrator_without_a_factor_gets_a_session_that_may_only_enrol
 
 
 @pytest.mark.parametrize("path", ["/customer/sign-in/email", "/admin/sign-in/email", "/sign-in/email"])
-async def test_rule_holds_whichever_hat_signs_in(live: Live, path: str) -> None:
+async def test_rule_holds_whichever_actor_type_signs_in(live: Live, path: str) -> None:
     """By docs/reference/rest.md: *any actor type that the user holds*."""
     account = await live.people.sign_up()
     await live.promote(account)
@@ -208,7 +208,7 @@ async def test_promotion_restricts_live_sessions_at_their_next_request(live: Liv
         assert shown["session"]["restrictedTo"] == "two_factor_setup"
 
 
-async def test_lost_hat_lifts_the_restriction(live: Live) -> None:
+async def test_lost_actor_type_lifts_the_restriction(live: Live) -> None:
     account, session = await live.people.newcomer()
     await live.promote(account)
     refused(await live.api.get("/sessions", bearer=session.token), 403, SETUP)
@@ -252,7 +252,7 @@ async def test_factor_that_policy_demands_is_not_disabled(timed: Timed) -> None:
         timed.time.advance(minutes=1)
 
 
-async def test_administration_needs_the_hat_and_a_proved_factor(live: Live) -> None:
+async def test_administration_needs_the_actor_type_and_a_proved_factor(live: Live) -> None:
     """Actor `admin`, `aal` 2."""
     ada = live.prepared.admins[0]
     as_customer = await live.people.sign_in(ada, "customer")

@@ -254,7 +254,7 @@ async def test_link_is_not_followed_by_getting_it(waiting_sqlite: Waiting) -> No
     assert await waiting.waits()
 
 
-async def test_user_without_the_hat_cannot_cancel_for_others(waiting_sqlite: Waiting) -> None:
+async def test_user_without_the_actor_type_cannot_cancel_for_others(waiting_sqlite: Waiting) -> None:
     waiting, here = waiting_sqlite, waiting_sqlite.here
     _, stranger = await here.people.newcomer()
     refused(await here.api.delete(f"{waiting.path}/reset", bearer=stranger.token), 403, "FORBIDDEN")

@@ -111,7 +111,7 @@ async def test_changed_credentials_kill_pending_challenges(timed: Timed) -> None
     refused(await people.verify(carol.has.at(1), challenge=challenge), 401, "INVALID_TWO_FACTOR_COOKIE")
 
 
-async def test_hat_that_was_lost_meanwhile_is_not_put_on(timed: Timed) -> None:
+async def test_actor_type_that_was_lost_meanwhile_is_not_used(timed: Timed) -> None:
     account = timed.ada
     # Another administrator stays, or the right could not be taken away.
     await timed.promote(timed.carol)
@@ -352,7 +352,7 @@ async def test_disable_within_ten_minutes_of_the_sign_in_needs_no_code(timed: Ti
     accepted(await disable(timed, timed.carol, session))
 
 
-async def test_switching_hats_does_not_make_an_old_proof_young(timed: Timed) -> None:
+async def test_switching_actor_types_does_not_make_an_old_proof_young(timed: Timed) -> None:
     account = timed.ada
     session = await timed.people.sign_in(account, "admin")
     timed.time.advance(minutes=11)

@@ -136,7 +136,7 @@ async def switch(live: Live, session: Session, actor: str) -> Any:
     return await live.api.post("/switch-actor", {"actorType": actor}, bearer=session.token)
 
 
-async def test_another_hat_is_another_session(live: Live) -> None:
+async def test_another_actor_type_is_another_session(live: Live) -> None:
     account = await live.people.sign_up("merchant")
     worn = await live.people.sign_in(account)
     changed = Session.of(await switch(live, worn, "merchant"))
@@ -148,7 +148,7 @@ async def test_another_hat_is_another_session(live: Live) -> None:
     assert await live.people.is_alive(changed)
 
 
-async def test_hat_that_one_does_not_hold_is_refused(live: Live) -> None:
+async def test_actor_type_that_one_does_not_hold_is_refused(live: Live) -> None:
     _, session = await live.people.newcomer()
     for actor in ("merchant", "admin"):
         refused(await switch(live, session, actor), 403, "ACTOR_TYPE_MISMATCH")
@@ -156,7 +156,7 @@ async def test_hat_that_one_does_not_hold_is_refused(live: Live) -> None:
     assert await live.people.is_alive(session)
 
 
-async def test_other_hat_is_not_a_way_past_the_second_factor(live: Live) -> None:
+async def test_other_actor_type_is_not_a_way_past_the_second_factor(live: Live) -> None:
     """The target's 2FA rule applies as if signing in."""
     account, session = await live.people.newcomer("merchant")
     other = await live.people.sign_in(account)
@@ -166,7 +166,7 @@ async def test_other_hat_is_not_a_way_past_the_second_factor(live: Live) -> None
     assert (changed.body["session"]["aal"], changed.body["session"]["amr"]) == (2, ["pwd", "otp"])
 
 
-async def test_promoted_user_changes_no_hat_before_the_second_factor(live: Live) -> None:
+async def test_promoted_user_changes_no_actor_type_before_the_second_factor(live: Live) -> None:
     account, session = await live.people.newcomer("merchant")
     await live.promote(account)
     for actor in ("admin", "customer", "merchant"):

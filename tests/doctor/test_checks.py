@@ -82,7 +82,7 @@ def test_checks_have_distinct_ids_and_say_why() -> None:
         ({"pages_enabled": True}, network.PAGES, "ok"),
     ],
 )
-def test_doors(chosen: dict[str, Any], check: Check, state: State) -> None:
+def test_network(chosen: dict[str, Any], check: Check, state: State) -> None:
     assert found(network.check_network(Settings(**chosen)), check).state == state
 
 

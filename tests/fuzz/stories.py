@@ -229,7 +229,7 @@ def a_browser_that_is_trusted(machine: Machine) -> None:
     machine.sign_in(CAROL, browser=0, is_old=True)
     machine.turn_off(0)
     machine.operate(CAROL, "promote")
-    machine.change_hats(0, "admin")
+    machine.change_actor_types(0, "admin")
     machine.sign_in(CAROL, browser=0)
     machine.operate(CAROL, "demote")
     machine.forget_browsers(0, 0)
@@ -238,16 +238,16 @@ def a_browser_that_is_trusted(machine: Machine) -> None:
     machine.wait(31 * 86400)
 
 
-def a_hat_that_is_taken(machine: Machine) -> None:
+def an_actor_type_that_is_removed(machine: Machine) -> None:
     enters(machine, EVE)
-    machine.change_hats(0, "admin")
+    machine.change_actor_types(0, "admin")
     machine.operate(EVE, "promote")
     enters(machine, EVE)
     machine.look()
-    machine.change_hats(0, "admin")
+    machine.change_actor_types(0, "admin")
     machine.enable(0)
     machine.verify(0)
-    machine.change_hats(0, "admin")
+    machine.change_actor_types(0, "admin")
     machine.create_key(0, reserved=True)
     machine.turn_off(0)
     machine.sign_in(EVE)
@@ -469,7 +469,7 @@ STORIES: tuple[Story, ...] = (
     a_factor_that_is_turned_off,
     a_factor_that_is_reset,
     a_browser_that_is_trusted,
-    a_hat_that_is_taken,
+    an_actor_type_that_is_removed,
     a_member_who_leaves,
     an_organization_that_is_dissolved,
     a_key_that_is_replaced,

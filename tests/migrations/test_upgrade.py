@@ -219,7 +219,7 @@ def upgrade() -> None:
 """
 
 
-async def test_rows_survive_a_migration_that_makes_their_parents_table_anew(
+async def test_rows_survive_a_migration_that_makes_their_parents_table_again(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On SQLite such a table is dropped on the way; foreign keys must not empty those that refer to it."""

@@ -13,7 +13,7 @@ BUDGET = Budget(name="invitations/somebody", limit=3, window=timedelta(hours=1))
 END = NOW + BUDGET.window
 
 
-async def test_uses_are_counted_up_to_the_limit_and_begin_anew_after_the_window(rows: Rows) -> None:
+async def test_uses_are_counted_up_to_the_limit_and_begin_again_after_the_window(rows: Rows) -> None:
     async def spend(budget: Budget, at: timedelta = timedelta(0)) -> object:
         return await rows.run(lambda tx: tx.budgets.spend(budget, now=NOW + at))
 

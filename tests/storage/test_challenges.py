@@ -37,7 +37,7 @@ async def test_nothing_is_counted_once_stopped_whatever_comes_later(rows: Rows) 
     assert await rows.run(lambda tx: tx.two_factor.reserve_attempt(user.id, now=late)) is None
 
 
-async def test_cleared_attempts_begin_anew(rows: Rows) -> None:
+async def test_cleared_attempts_begin_again(rows: Rows) -> None:
     user = await rows.user()
     await rows.run(lambda tx: tx.two_factor.reserve_attempt(user.id, now=NOW))
     await rows.run(lambda tx: tx.two_factor.lock_until(user.id, until=NOW + HOUR, stopped=True))

@@ -9,7 +9,7 @@ from czo_auth.core.transaction import Transaction
 from tests.storage.rows import NOW, Rows
 
 
-async def test_factors_are_counted_by_hat_and_without_the_banned(rows: Rows) -> None:
+async def test_factors_are_counted_by_actor_type_and_without_the_banned(rows: Rows) -> None:
     customer, admin = frozenset({"customer"}), frozenset({"admin", "customer"})
     await rows.factor(await rows.user(actor_types=admin))
     await rows.factor(await rows.user(actor_types=customer))

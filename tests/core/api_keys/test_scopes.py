@@ -66,7 +66,7 @@ def test_without_a_rule_any_other_scope_may_be_used() -> None:
     assert ScopePolicy().is_fixed is True
 
 
-def test_mapping_goes_by_hat_and_by_role() -> None:
+def test_mapping_goes_by_actor_type_and_by_role() -> None:
     policy = ScopePolicy(
         {"customer": ["orders:read", "carts:*"], "org:owner": ["*"], "merchant": ["stock:read"]}
     )
@@ -79,7 +79,7 @@ def test_mapping_goes_by_hat_and_by_role() -> None:
     assert not allows(policy, "stock:read", role="member")
 
 
-def test_function_of_the_host_is_asked_with_hats_and_role() -> None:
+def test_function_of_the_host_is_asked_with_actor_types_and_role() -> None:
     asked: list[object] = []
 
     def rule(actor_types: frozenset[str], role: str | None) -> set[str]:

@@ -76,7 +76,7 @@ class Operators(Acting):
         elif deed == "reset":
             world.after_reset(person, now=now)
         else:
-            world.after_hat(person, is_admin=deed == "promote", now=now)
+            world.after_actor_type(person, is_admin=deed == "promote", now=now)
 
     @rule(seconds=WAITS)
     @precondition(lambda self: isinstance(self._here, Timed))

@@ -85,7 +85,7 @@ class Sessions(Acting):
         )
 
     @rule(pick=PICK)
-    def sign_in_with_a_hat_that_is_not_held(self, pick: int) -> None:
+    def sign_in_with_an_actor_type_that_is_not_held(self, pick: int) -> None:
         person: Person = self._one(self.world.people, pick)
         if person.is_admin or person.is_banned:
             return
@@ -94,7 +94,7 @@ class Sessions(Acting):
 
     @rule(pick=PICK, actor=st.sampled_from(["admin", "customer"]))
     @precondition(lambda self: self.world.sessions)
-    def change_hats(self, pick: int, actor: str) -> None:
+    def change_actor_types(self, pick: int, actor: str) -> None:
         session = self._session(pick)
         person = session.person
         refused = self.world.enters(session, now=self._now)

@@ -647,7 +647,7 @@ class World:
         self._replace_waiting(person)
         self.end_devices(person)
 
-    def after_hat(self, person: Person, *, is_admin: bool, now: datetime) -> None:
+    def after_actor_type(self, person: Person, *, is_admin: bool, now: datetime) -> None:
         if person.is_admin == is_admin:
             return
         person.is_admin = is_admin
