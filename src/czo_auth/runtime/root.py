@@ -32,6 +32,7 @@ from czo_auth.deployment import make_data_folder
 from czo_auth.errors import StartRefused
 from czo_auth.runtime.background import BackgroundTasks
 from czo_auth.runtime.clock import utc_now
+from czo_auth.runtime.early_checks import refuse_missing_extras, refuse_unusable, settings_from
 from czo_auth.runtime.event_delivery import EventDelivery
 from czo_auth.runtime.flows import Flows
 from czo_auth.runtime.hashing import HashingPool
@@ -47,7 +48,6 @@ from czo_auth.runtime.housekeeping import (
 )
 from czo_auth.runtime.key_ring import check_key_ring, read_key_ring
 from czo_auth.runtime.mail import links_of, mail_of, mail_writer_of
-from czo_auth.runtime.mistakes import refuse_missing_extras, refuse_unusable, settings_from
 from czo_auth.runtime.rate_limits import CoarseLimits, KeyLimits, NoRateLimits
 from czo_auth.runtime.telemetry import Telemetry
 from czo_auth.runtime.traced import TracedHashing, TracedTransactions
