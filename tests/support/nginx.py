@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from tests.support.ports import free_port
-from tests.support.tethered import tethered
+from tests.support.program import Program, takes_connections
 
 START_SECONDS = 20
 PROGRAM: Final = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
@@ -53,7 +49,7 @@ http {{
 """
 
 
-class Nginx:
+class Nginx(Program):
     """
     One nginx on a port of 127.0.0.1, whose requests go to the servers on *ports* in turn.
 
@@ -75,16 +71,6 @@ class Nginx:
         self.url = f"http://127.0.0.1:{self.port}"
         self.ports = list(ports)
         self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start, and return when it takes connections."""
@@ -96,33 +82,18 @@ class Nginx:
             self._configuration
             or CONFIGURATION.format(directory=self._directory, servers=servers, port=self.port)
         )
-        with (self._directory / "output.txt").open("ab") as output:
-            self._process = subprocess.Popen(
-                tethered(
-                    [PROGRAM, "-p", str(self._directory), "-c", str(configuration)], signal=signal.SIGTERM
-                ),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=5):
-                    return
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError(f"nginx does not start:\n{(self._directory / 'output.txt').read_text()}")
+        output = self._directory / "output.txt"
+        self._run(
+            [PROGRAM, "-p", str(self._directory), "-c", str(configuration)],
+            output=output,
+            ended_by=signal.SIGTERM,
+        )
+        self._wait(
+            lambda: takes_connections(self.port),
+            seconds=START_SECONDS,
+            failure=lambda: f"nginx does not start:\n{output.read_text()}",
+        )
 
     def stop(self) -> None:
         """End it and its workers; harmless when repeated."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        self._terminate(seconds=5)

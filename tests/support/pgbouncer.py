@@ -5,25 +5,20 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import signal
-import socket
-import subprocess
 import tempfile
-import time
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from tests.support.ports import free_port
 from tests.support.postgres import SUPERUSER, PostgresServer
-from tests.support.tethered import tethered
+from tests.support.program import Program, takes_connections
 
 START_SECONDS = 20
 PROGRAM: Final = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 """Where it is installed; None where it is not."""
 
 
-class PgBouncer:
+class PgBouncer(Program):
     """
     One pooler on a port of 127.0.0.1, for every database of *server*; both use the server's password.
 
@@ -39,16 +34,6 @@ class PgBouncer:
         self._connections = connections
         self._directory = Path(tempfile.mkdtemp(prefix="czo-bouncer-", dir="/tmp"))
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def url(self, database: str) -> str:
         """Give the address of *database* through the pooler."""
@@ -72,22 +57,12 @@ class PgBouncer:
         if self._account is not None:
             for path in (self._directory, users, settings):
                 os.chown(path, uid, gid)
-        with (self._directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                tethered([PROGRAM, str(settings)], signal=signal.SIGKILL, uid=uid, gid=gid),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=5):
-                    return
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError(f"PgBouncer does not start:\n{self.log()}")
+        self._run([PROGRAM, str(settings)], output=self._directory / "log", uid=uid, gid=gid)
+        self._wait(
+            lambda: takes_connections(self.port),
+            seconds=START_SECONDS,
+            failure=lambda: f"PgBouncer does not start:\n{self.log()}",
+        )
 
     def log(self) -> str:
         """Give what it wrote so far."""
@@ -95,10 +70,7 @@ class PgBouncer:
 
     def kill(self) -> None:
         """End it at once; `start` begins again on the same port. Harmless when repeated."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
+        self._kill()
 
     def stop(self) -> None:
         """End it at once, and delete its files; harmless when repeated."""

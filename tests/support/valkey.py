@@ -5,19 +5,15 @@ from __future__ import annotations
 import importlib.util
 import signal
 import socket
-import subprocess
-import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.support.ports import free_port
-from tests.support.tethered import tethered
+from tests.support.program import Program
 
 START_SECONDS = 10
 
 
-class ValkeyServer:
+class ValkeyServer(Program):
     """
     One Valkey on a port of 127.0.0.1, whose data live in memory. The port stays the same over `stop` and `start`.
 
@@ -29,43 +25,16 @@ class ValkeyServer:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start, and return when it answers."""
         options = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
-        with (self._directory / "valkey.txt").open("ab") as output:
-            self._process = subprocess.Popen(
-                tethered([str(_binary()), *options], signal=signal.SIGKILL),
-                cwd=self._directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                if self.ask("PING") == "+PONG":
-                    return
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError("Valkey does not start")
-
-    def stop(self) -> None:
-        """End it at once; everything in it is gone. Harmless when repeated."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
+        self._run([str(_binary()), *options], output=self._directory / "valkey.txt")
+        self._wait(
+            lambda: self.ask("PING") == "+PONG",
+            seconds=START_SECONDS,
+            failure=lambda: "Valkey does not start",
+        )
 
     def pause(self) -> None:
         """Freeze it: connections stay open and nothing answers."""
