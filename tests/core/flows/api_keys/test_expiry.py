@@ -147,7 +147,7 @@ async def test_processes_that_remind_together_tell_once(deployment: Deployment, 
     async with open_deployment(migrated_url, key=KEY) as other:
         lives = [deployment.runtime.key_expiry, other.runtime.key_expiry]
         await asyncio.gather(*(life.remind(now=NOW + 10.5 * DAY) for life in lives * 4))
-        assert sorted(entry[0] for entry in await told(deployment)) == sorted(key.id for key in keys)
+        assert sorted(entry[0] for entry in await reported(deployment)) == sorted(key.id for key in keys)
         async with asyncio.timeout(60):
             while len(reminders(deployment, other)) < 4:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
