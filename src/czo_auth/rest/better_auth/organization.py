@@ -415,7 +415,7 @@ async def get_invitation(
 ) -> records.ReceivedInvitation:
     """An invitation that was sent to the caller's confirmed address."""
     with _named_for("get-invitation"):
-        received = await call.runtime.invitations.get(id, context=call.context)
+        received = await call.runtime.received_invitations.get(id, context=call.context)
     return records.ReceivedInvitation.of_received(received)
 
 
@@ -434,7 +434,7 @@ async def list_invitations(
 async def list_user_invitations(call: CurrentRequest) -> list[records.ReceivedInvitation]:
     """The live invitations to the caller's confirmed address."""
     with _named_for("list-user-invitations"):
-        received = await call.runtime.invitations.list_for(context=call.context)
+        received = await call.runtime.received_invitations.list_for(context=call.context)
     return [records.ReceivedInvitation.of_received(each) for each in received]
 
 
@@ -444,7 +444,9 @@ async def accept_invitation(
 ) -> records.AcceptedInvitation:
     """Accept an invitation to the caller's confirmed address; its organization becomes the active one."""
     with _named_for("accept-invitation"):
-        accepted = await call.runtime.invitations.accept_by_id(body.invitation_id, context=call.context)
+        accepted = await call.runtime.received_invitations.accept_by_id(
+            body.invitation_id, context=call.context
+        )
     return records.AcceptedInvitation.of(accepted)
 
 
@@ -453,7 +455,7 @@ async def reject_invitation(
     body: ClientInvitationRequest, call: CurrentRequest
 ) -> records.RejectedInvitation:
     """Reject an invitation."""
-    rejected = await call.runtime.invitations.reject(body.invitation_id, context=call.context)
+    rejected = await call.runtime.received_invitations.reject(body.invitation_id, context=call.context)
     return records.RejectedInvitation.of(rejected)
 
 
