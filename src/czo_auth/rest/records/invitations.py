@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import WithJsonSchema
 
 from czo_auth.core.flows.organizations import invitations as flow
-from czo_auth.core.flows.organizations.received_invitations import AcceptedInvitation, ReceivedInvitation
+from czo_auth.core.flows.organizations import received_invitations as answering
 from czo_auth.core.organizations import organization as core
 from czo_auth.core.paging import Page
 from czo_auth.rest.records.base import Id, Listed, Record, Timestamp, token_schema
@@ -55,7 +55,7 @@ class ReceivedInvitation(Invitation):
     inviter_email: str
 
     @classmethod
-    def of_received(cls, received: ReceivedInvitation) -> Self:
+    def of_received(cls, received: answering.ReceivedInvitation) -> Self:
         """Make the record of *received*."""
         return cls.of(
             received.invitation,
@@ -94,7 +94,7 @@ class AcceptedInvitation(Record):
     member: Member
 
     @classmethod
-    def of(cls, accepted: AcceptedInvitation) -> Self:
+    def of(cls, accepted: answering.AcceptedInvitation) -> Self:
         """Make the record of *accepted*."""
         return cls(
             invitation=Invitation.of(accepted.invitation), member=Member.of(accepted.membership.member)
