@@ -233,14 +233,14 @@ BOMBS = {
 
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS.keys())
 def test_a_fragment_bomb_is_refused_at_once(text: str) -> None:
-    """S28: the same document took strawberry's own limiters 7.7 s; the best of five leaves out a busy machine."""
+    """S28: the same document took strawberry's own limiters 7.7 s; the CPU's time leaves out a busy machine."""
     documents = Documents(SCHEMA._schema, introspection_is_open=True)
     seconds = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.thread_time()
         with pytest.raises(DocumentRefused) as refused:
             documents.accept(text, operation_name=None)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.thread_time() - began)
         assert refused.value.problems[0]["extensions"] == {"code": TOO_COMPLEX}
     assert min(seconds) < 0.05
 
