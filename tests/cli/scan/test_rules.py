@@ -17,8 +17,11 @@ from czo_auth.crypto import base64url, tokens, webhook_signatures
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "rules"
-GITLEAKS, SECRETS = tomllib.loads((RULES / "gitleaks.toml").read_text("utf-8"))["rules"]
+GITLEAKS, SECRETS, TOKENS = tomllib.loads((RULES / "gitleaks.toml").read_text("utf-8"))["rules"]
 GITHUB: dict[str, Any] = tomllib.loads((RULES / "github-custom-pattern.toml").read_text("utf-8"))
+GITHUB_TOKENS: dict[str, Any] = tomllib.loads(
+    (RULES / "github-custom-pattern-tokens.toml").read_text("utf-8")
+)
 # Neither RE2 nor Hyperscan looks around or back.
 NOT_EVERYWHERE = re.compile(r"\(\?(?:=|!|<|P=)|\\[1-9]|\\k")
 
@@ -36,12 +39,12 @@ def gitleaks(text: str, rule: dict[str, Any] = GITLEAKS) -> list[str]:
     ]
 
 
-def github(text: str) -> list[str]:
+def github(text: str, rule: dict[str, Any] = GITHUB) -> list[str]:
     """Find as GitHub does: what may stand before, the secret, what may stand after."""
-    before, after = GITHUB["before_secret"], GITHUB["after_secret"].replace(r"\z", r"\Z")
-    pattern = rf"(?:{before})({GITHUB['secret_format']})(?:{after})"
+    before, after = rule["before_secret"], rule["after_secret"].replace(r"\z", r"\Z")
+    pattern = rf"(?:{before})({rule['secret_format']})(?:{after})"
     found = [match[1] for match in re.finditer(pattern, text)]
-    return [each for each in found if not any(re.search(one, each) for one in GITHUB["must_not_match"])]
+    return [each for each in found if not any(re.search(one, each) for one in rule["must_not_match"])]
 
 
 def entropy(text: str) -> float:
@@ -75,10 +78,29 @@ def test_secrets_of_webhooks_are_found() -> None:
         assert gitleaks(secret[:-2] + "=", SECRETS) == gitleaks(f"x{secret}", SECRETS) == []
 
 
+@pytest.mark.parametrize("kind", sorted(tokens.RESERVED_PREFIXES))
+def test_other_tokens_are_found_whatever_they_are_for(kind: str) -> None:
+    for _ in range(300):
+        token = tokens.new_token(kind)
+        for text in (token, f'TOKEN="{token}"', f"a {token}\n"):
+            assert gitleaks(text, TOKENS) == [token]
+            assert github(text, GITHUB_TOKENS) == [token]
+        for miss in (token[:-1], f"{token}A", f"x{token}"):
+            assert gitleaks(miss, TOKENS) == github(miss, GITHUB_TOKENS) == []
+    assert gitleaks(tokens.new_token("czo_"), TOKENS) == []
+
+
+def test_every_kind_of_token_is_in_the_rules() -> None:
+    assert set(TOKENS["keywords"]) == tokens.RESERVED_PREFIXES
+    assert f"({GITHUB_TOKENS['secret_format']})" in TOKENS["regex"]
+
+
 @pytest.mark.parametrize(
     "pattern",
     [
         SECRETS["regex"],
+        TOKENS["regex"],
+        GITHUB_TOKENS["secret_format"],
         GITLEAKS["regex"],
         GITHUB["secret_format"],
         GITHUB["before_secret"],
