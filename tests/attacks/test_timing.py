@@ -9,18 +9,24 @@ from typing import Any
 import pytest
 
 from tests.attacks import timing
-from tests.attacks.shell import ban
+from tests.attacks.shell import ban, make_admin
 from tests.contract.conftest import Served
 
 pytestmark = pytest.mark.deep
 
 TURNS = 16
-NAMES = ["sign-in: unknown", "sign-in: banned", "backup code", "API key", "report of a leak"]
+NAMES = [
+    *("sign-in: unknown", "sign-in: banned", "backup code", "API key", "report of a leak"),
+    *("introspection: revoked", "introspection of another's"),
+]
 
 
 @pytest.fixture(scope="module")
 def pairs(served: Served) -> list[timing.Pair]:
-    scene = asyncio.run(timing.set_up(served.server, lambda account: ban(served.server, account)))
+    server = served.server
+    scene = asyncio.run(
+        timing.set_up(server, lambda each: ban(server, each), lambda each: make_admin(server, each))
+    )
     return timing.pairs(served.server.port, scene)
 
 

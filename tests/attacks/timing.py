@@ -29,7 +29,7 @@ from pathlib import Path
 from statistics import median
 
 from czo_auth.crypto import tokens
-from tests.attacks.shell import ban
+from tests.attacks.shell import ban, make_admin
 from tests.attacks.volley import Shot
 from tests.contract.api import BASE, Api, new_client
 from tests.contract.deployments import KEY
@@ -196,6 +196,10 @@ def keys_by_distance(key: str) -> tuple[str, str]:
     return near, far
 
 
+def introspect(token: str, asker: str) -> Question:
+    return Question("/introspect", {"token": token}, asker)
+
+
 class Selectors:
     """Wrong backup codes for several people in turn, with a sign-in in between that forgets the failures."""
 
@@ -238,21 +242,45 @@ class Subjects:
     enrolled: list[Account]
     key: str
     session: str
+    asker: str
+    foreign: str
+    revoked: str
 
 
-async def set_up(server: RunningServer, ban: Callable[[Account], None]) -> Subjects:
-    """Sign the people up that the pairs are about; *ban* bans one as an operator does."""
+async def set_up(
+    server: RunningServer, ban: Callable[[Account], None], make_admin: Callable[[Account], None]
+) -> Subjects:
+    """Sign the people up that the pairs are about; *ban* and *make_admin* do what an operator does."""
     async with new_client(server.url) as client:
         people = People(Api(client), lambda: datetime.now(UTC), drift=DRIFT)
         known, session = await people.newcomer()
         banned = await people.sign_up()
         await asyncio.to_thread(ban, banned)
         enrolled = [(await people.enrolled())[0] for _ in range(ENROLLED)]
-        return Subjects(known, banned, enrolled, await _key(people.api, session), session.token)
+        asker = await _asker(people, make_admin)
+        foreign, revoked = (
+            await _key(people.api, session),
+            await people.api.post("/api-keys", {"name": "revoked"}, bearer=session.token),
+        )
+        ended = revoked.json()["apiKey"]
+        await people.api.delete(f"/api-keys/{ended['id']}", bearer=session.token)
+        key = await _key(people.api, session)
+        return Subjects(known, banned, enrolled, key, session.token, asker, foreign, ended["key"])
 
 
-async def _key(api: Api, session: Session) -> str:
-    answer = await api.post("/api-keys", {"name": "timed"}, bearer=session.token)
+async def _asker(people: People, make_admin: Callable[[Account], None]) -> str:
+    """Make a key that may ask about the credentials of one organization."""
+    root, _ = await people.enrolled()
+    await asyncio.to_thread(make_admin, root)
+    begun = await people.begin(root, "admin")
+    session = Session.of(await people.verify(root.has.code(), challenge=begun.json()["challenge"]))
+    made = await people.api.post("/organizations", {"name": "Acme"}, bearer=session.token)
+    organization = made.json()["organization"]["id"]
+    return await _key(people.api, session, scopes=["api-keys:verify"], organizationId=organization)
+
+
+async def _key(api: Api, session: Session, **more: object) -> str:
+    answer = await api.post("/api-keys", {"name": "timed", **more}, bearer=session.token)
     return str(answer.json()["apiKey"]["key"])
 
 
@@ -277,6 +305,18 @@ def pairs(port: int, subjects: Subjects) -> list[Pair]:
         ),
         Pair("API key: near or far digest", lambda: whoami(near), lambda: whoami(far), 0.0005),
         Pair(
+            "introspection: revoked or unknown key",
+            lambda: introspect(subjects.revoked, subjects.asker),
+            lambda: introspect(near, subjects.asker),
+            0.0005,
+        ),
+        Pair(
+            "introspection of another's: live or revoked",
+            lambda: introspect(subjects.foreign, subjects.asker),
+            lambda: introspect(subjects.revoked, subjects.asker),
+            0.0005,
+        ),
+        Pair(
             "report of a leak: live or unknown key",
             lambda: report_leak(new_key(port, subjects.session)),
             lambda: report_leak(tokens.new_token("czo_")),
@@ -296,7 +336,9 @@ def main(turns: int = TURNS) -> int:
         server = RunningServer(Path(folder), env=env)
         server.start()
         try:
-            subjects = asyncio.run(set_up(server, lambda account: ban(server, account)))
+            subjects = asyncio.run(
+                set_up(server, lambda each: ban(server, each), lambda each: make_admin(server, each))
+            )
             found = []
             for pair in pairs(server.port, subjects):
                 found.append(compare(server.port, pair, turns=turns))
