@@ -199,7 +199,7 @@ async def test_events_are_spread_once_however_many_processes_spread_them(ground:
 
     async def spread() -> None:
         for _ in range(10):
-            await ground.transactions.run(lambda tx: tx.webhooks.spread(limit=10, now=now()))
+            await ground.transactions.run(lambda tx: tx.webhook_deliveries.spread(limit=10, now=now()))
 
     await asyncio.gather(*(spread() for _ in range(4)))
     log = await ground.log(webhook)
@@ -210,19 +210,19 @@ async def test_events_are_spread_once_however_many_processes_spread_them(ground:
 async def test_process_that_was_paused_undoes_nothing_that_another_did(ground: WebhookSetup) -> None:
     webhook = await ground.endpoint("https://hooks.example.com/")
     await ground.record("ada")
-    await ground.transactions.run(lambda tx: tx.webhooks.spread(limit=10, now=now()))
+    await ground.transactions.run(lambda tx: tx.webhook_deliveries.spread(limit=10, now=now()))
     at, lease = now(), timedelta(seconds=20)
 
     async def claim(owner: str, *, later: timedelta = timedelta(0)) -> Sequence[str]:
         return await ground.transactions.run(
-            lambda tx: tx.webhooks.claim_due(
+            lambda tx: tx.webhook_deliveries.claim_due(
                 owner=owner, now=at + later, until=at + later + lease, failing=False, limit=5
             )
         )
 
     async def finish(owner: str, result: AttemptResult) -> None:
         await ground.transactions.run(
-            lambda tx: tx.webhooks.finish_attempts(webhook.id, [result], owner=owner, now=now())
+            lambda tx: tx.webhook_deliveries.finish_attempts(webhook.id, [result], owner=owner, now=now())
         )
 
     assert await claim("paused") == [webhook.id]
@@ -234,10 +234,10 @@ async def test_process_that_was_paused_undoes_nothing_that_another_did(ground: W
     (line,) = await ground.log(webhook)
     assert (line.status, line.attempts) == ("pending", 0)
     # Nor does it give away a lease that it lost, or read under it.
-    await ground.transactions.run(lambda tx: tx.webhooks.release(webhook.id, owner="paused"))
+    await ground.transactions.run(lambda tx: tx.webhook_deliveries.release(webhook.id, owner="paused"))
     assert await claim("third", later=lease) == []
     batch = await ground.transactions.read(
-        lambda tx: tx.webhooks.next_deliveries(webhook.id, owner="paused", now=at + lease, limit=5)
+        lambda tx: tx.webhook_deliveries.next_deliveries(webhook.id, owner="paused", now=at + lease, limit=5)
     )
     assert batch is None
     # What it delivered all the same is delivered; the other's late failure does not take that back.
@@ -313,7 +313,7 @@ async def test_replay_sends_everything_of_a_time_in_order(ground: WebhookSetup) 
             await receiver.wait_for(40)
             await ground.settled(webhook, *["delivered"] * 20)
         later = await ground.transactions.read(
-            lambda tx: tx.webhooks.work(now=now(), dead_before=now() - timedelta(days=5))
+            lambda tx: tx.webhook_deliveries.work(now=now(), dead_before=now() - timedelta(days=5))
         )
         assert not later.replay
     for user in ("ada", "bob"):
@@ -325,7 +325,7 @@ async def test_event_that_is_no_longer_kept_ends_its_delivery(ground: WebhookSet
     async with Receiver() as receiver:
         webhook = await ground.endpoint(receiver.url)
         await ground.record("ada", "ada")
-        await ground.transactions.run(lambda tx: tx.webhooks.spread(limit=10, now=now()))
+        await ground.transactions.run(lambda tx: tx.webhook_deliveries.spread(limit=10, now=now()))
         await ground.transactions.run(lambda tx: tx.outbox.prune_events(before=now() + timedelta(days=1)))
         async with ground.dispatching():
             lines = await ground.settled(webhook, "dead", "dead")
@@ -357,7 +357,7 @@ async def test_log_forgets_what_is_old_and_keeps_a_hundred_tests(ground: Webhook
 async def test_deployment_without_endpoints_writes_nothing(ground: WebhookSetup) -> None:
     await ground.record("ada")
     work = await ground.transactions.read(
-        lambda tx: tx.webhooks.work(now=now(), dead_before=now() - timedelta(days=5))
+        lambda tx: tx.webhook_deliveries.work(now=now(), dead_before=now() - timedelta(days=5))
     )
     assert work == WebhookWork(spread=False, replay=False, due=False, dead=False)
 

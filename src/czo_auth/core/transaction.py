@@ -38,7 +38,7 @@ from czo_auth.core.two_factor.store import TwoFactor
 from czo_auth.core.users.dated_holders import DatedHolders
 from czo_auth.core.users.email_change import EmailChanges
 from czo_auth.core.users.store import Users
-from czo_auth.core.webhooks.store import Webhooks
+from czo_auth.core.webhooks.store import WebhookDeliveries, Webhooks
 
 T = TypeVar("T")
 
@@ -110,6 +110,8 @@ class Transaction(Protocol):
     def key_checks(self) -> KeyChecks: ...
     @property
     def webhooks(self) -> Webhooks: ...
+    @property
+    def webhook_deliveries(self) -> WebhookDeliveries: ...
 
 
 class Transactions(Protocol):

@@ -36,6 +36,7 @@ from czo_auth.storage.tables import Tables
 from czo_auth.storage.two_factor import SqlTwoFactor
 from czo_auth.storage.two_factor_rules import SqlFactorRules
 from czo_auth.storage.users import SqlUsers
+from czo_auth.storage.webhook_deliveries import SqlWebhookDeliveries
 from czo_auth.storage.webhooks import SqlWebhooks
 
 T = TypeVar("T")
@@ -164,6 +165,10 @@ class SqlTransaction:
     @cached_property
     def webhooks(self) -> SqlWebhooks:
         return SqlWebhooks(self.connection, self.tables)
+
+    @cached_property
+    def webhook_deliveries(self) -> SqlWebhookDeliveries:
+        return SqlWebhookDeliveries(self.connection, self.tables)
 
 
 def bound(step: Callable[[Transaction], T], context: Context | None) -> Callable[[Transaction], T]:

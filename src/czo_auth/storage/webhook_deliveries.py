@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     Table,
     and_,
     case,
@@ -31,6 +32,7 @@ from czo_auth.core.ids import new_id
 from czo_auth.core.webhooks.store import AttemptResult, WebhookDeliveries, WebhookWork
 from czo_auth.core.webhooks.webhook import Delivery, DeliveryBatch, Webhook, WebhookSecret
 from czo_auth.storage.store import Store, columns
+from czo_auth.storage.tables import Tables
 
 _CURSOR: Final = "outbox"
 _LOOKED_THROUGH: Final = 25
@@ -257,7 +259,7 @@ class SqlWebhookDeliveries(Store, WebhookDeliveries):
         events = self._events_of(found)
         return DeliveryBatch(
             webhook=webhook,
-            secrets=self.secrets_of(webhook_id, now=now),
+            secrets=self._all(WebhookSecret, select_secrets(self._tables, webhook_id, now=now)),
             deliveries=[(delivery, events.get(delivery.event_id)) for delivery in found],
         )
 
@@ -343,14 +345,16 @@ class SqlWebhookDeliveries(Store, WebhookDeliveries):
         statement = select(*columns(events, Event)).where(events.c.id.in_(wanted))
         return {event.id: event for event in self._all(Event, statement)}
 
-    def secrets_of(self, webhook_id: str, *, now: datetime) -> Sequence[WebhookSecret]:
-        secrets = self._tables.webhook_secrets
-        statement = select(*columns(secrets, WebhookSecret)).where(
-            secrets.c.webhook_id == webhook_id,
-            or_(secrets.c.expires_at.is_(None), secrets.c.expires_at > now),
-        )
-        current_first = case((secrets.c.expires_at.is_(None), 0), else_=1)
-        return self._all(WebhookSecret, statement.order_by(current_first, secrets.c.id.desc()))
+
+def select_secrets(tables: Tables, webhook_id: str, *, now: datetime) -> Select[Any]:
+    """Select the secrets that sign for an endpoint, the current one first."""
+    secrets = tables.webhook_secrets
+    statement = select(*columns(secrets, WebhookSecret)).where(
+        secrets.c.webhook_id == webhook_id,
+        or_(secrets.c.expires_at.is_(None), secrets.c.expires_at > now),
+    )
+    current_first = case((secrets.c.expires_at.is_(None), 0), else_=1)
+    return statement.order_by(current_first, secrets.c.id.desc())
 
 
 def _rows(webhook_id: str, events: Sequence[Event], *, now: datetime) -> list[dict[str, Any]]:

@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, 
 
 from czo_auth.core.ids import new_id
 from czo_auth.core.limits import MAX_WEBHOOK_TESTS
-from czo_auth.core.webhooks.store import WebhookEndpoints, Webhooks
+from czo_auth.core.webhooks.store import Webhooks
 from czo_auth.core.webhooks.webhook import WEBHOOK_TEST, Delivery, DeliveryStatus, Webhook, WebhookSecret
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
-from czo_auth.storage.webhook_deliveries import SqlWebhookDeliveries, make_due, sent_again
+from czo_auth.storage.webhook_deliveries import make_due, select_secrets, sent_again
 
 _OWN: Final = frozenset(
     {
@@ -30,8 +30,8 @@ _OWN: Final = frozenset(
 )
 
 
-class SqlWebhookEndpoints(Store, WebhookEndpoints):
-    """Implements `czo_auth.core.webhooks.store.WebhookEndpoints`."""
+class SqlWebhooks(Store, Webhooks):
+    """Implements `czo_auth.core.webhooks.store.Webhooks`."""
 
     def lock(self, organization_id: str | None) -> None:
         acquire_lock(self._connection, f"{self._tables.webhooks.name}:{organization_id or ''}")
@@ -87,6 +87,9 @@ class SqlWebhookEndpoints(Store, WebhookEndpoints):
         return self._count(delete(webhooks).where(webhooks.c.id == webhook_id)) == 1
 
     # --- secrets ---
+
+    def secrets_of(self, webhook_id: str, *, now: datetime) -> Sequence[WebhookSecret]:
+        return self._all(WebhookSecret, select_secrets(self._tables, webhook_id, now=now))
 
     def add_secret(self, secret: WebhookSecret, *, previous_expires_at: datetime) -> None:
         secrets = self._tables.webhook_secrets
@@ -208,7 +211,3 @@ class SqlWebhookEndpoints(Store, WebhookEndpoints):
     def _newest(self) -> int:
         newest = select(func.max(self._tables.events.c.sequence))
         return self._connection.execute(newest).scalar_one() or 0
-
-
-class SqlWebhooks(SqlWebhookEndpoints, SqlWebhookDeliveries, Webhooks):
-    """Implements `czo_auth.core.webhooks.store.Webhooks`."""

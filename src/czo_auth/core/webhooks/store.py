@@ -52,7 +52,7 @@ class AttemptResult:
     next_at: datetime | None
 
 
-class WebhookEndpoints(Protocol):
+class Webhooks(Protocol):
     """Endpoints with their secrets, as their owners manage them."""
 
     def lock(self, organization_id: str | None) -> None:
@@ -175,7 +175,3 @@ class WebhookDeliveries(Protocol):
 
     def switch_off_dead(self, *, dead_before: datetime, now: datetime) -> Sequence[Webhook]:
         """Switch off endpoints that have been dead since before *dead_before*; answer which. Each is given once."""
-
-
-class Webhooks(WebhookEndpoints, WebhookDeliveries, Protocol):
-    """All of it, in one transaction."""

@@ -154,7 +154,9 @@ class WebhookDispatcher:
         await pool.close()
 
     async def _release(self, webhook_id: str) -> None:
-        await self._services.transactions.run(lambda tx: tx.webhooks.release(webhook_id, owner=self._owner))
+        await self._services.transactions.run(
+            lambda tx: tx.webhook_deliveries.release(webhook_id, owner=self._owner)
+        )
 
     def stop(self) -> None:
         """Let `run` return. Call it on the event loop's thread."""
@@ -185,16 +187,20 @@ class WebhookDispatcher:
         now, policy = self._now(), self._policy
         transactions = self._services.transactions
         dead_before = now - policy.switch_off_after
-        work = await transactions.read(lambda tx: tx.webhooks.work(now=now, dead_before=dead_before))
+        work = await transactions.read(
+            lambda tx: tx.webhook_deliveries.work(now=now, dead_before=dead_before)
+        )
         more = False
         if work.dead:
             await self._switch_off.run(now=now)
         if work.spread:
-            spread = await transactions.run(lambda tx: tx.webhooks.spread(limit=policy.batch, now=now))
+            spread = await transactions.run(
+                lambda tx: tx.webhook_deliveries.spread(limit=policy.batch, now=now)
+            )
             more = spread == policy.batch
         if work.replay:
             replayed = await transactions.run(
-                lambda tx: tx.webhooks.spread_replay(limit=policy.batch, now=now)
+                lambda tx: tx.webhook_deliveries.spread_replay(limit=policy.batch, now=now)
             )
             more = more or replayed > 0
         if work.due or work.spread or work.replay:
@@ -210,7 +216,7 @@ class WebhookDispatcher:
         now, began = self._now(), asyncio.get_running_loop().time()
         until = now + self._policy.lease
         claimed = await self._services.transactions.run(
-            lambda tx: tx.webhooks.claim_due(
+            lambda tx: tx.webhook_deliveries.claim_due(
                 owner=self._owner, now=now, until=until, failing=pool.failing, limit=free
             )
         )
@@ -244,7 +250,9 @@ class WebhookDispatcher:
         limit = 1 if pool.failing else self._policy.concurrency
         now = self._now()
         batch = await self._services.transactions.read(
-            lambda tx: tx.webhooks.next_deliveries(webhook_id, owner=self._owner, now=now, limit=limit)
+            lambda tx: tx.webhook_deliveries.next_deliveries(
+                webhook_id, owner=self._owner, now=now, limit=limit
+            )
         )
         if batch is None:
             return False
@@ -253,7 +261,7 @@ class WebhookDispatcher:
         )
         now = self._now()
         await self._services.transactions.run(
-            lambda tx: tx.webhooks.finish_attempts(webhook_id, results, owner=self._owner, now=now)
+            lambda tx: tx.webhook_deliveries.finish_attempts(webhook_id, results, owner=self._owner, now=now)
         )
         # An endpoint that starts to fail moves to the other pool.
         return pool.failing or any(result.status == "delivered" for result in results)

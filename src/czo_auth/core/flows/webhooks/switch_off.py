@@ -36,7 +36,7 @@ class SwitchOffDead:
         def switch_off(tx: Transaction) -> list[tuple[Webhook, Sequence[User]]]:
             found = [
                 (webhook, _owners_of(tx, webhook))
-                for webhook in tx.webhooks.switch_off_dead(dead_before=dead_before, now=now)
+                for webhook in tx.webhook_deliveries.switch_off_dead(dead_before=dead_before, now=now)
             ]
             for webhook, _ in found:
                 details = {"webhookId": webhook.id, "host": host_of(webhook.url)}
