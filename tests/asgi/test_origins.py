@@ -72,6 +72,31 @@ def test_every_name_of_this_machine_is_own_in_development(origin: str) -> None:
     assert Origins("http://localhost:8000", [], is_development=True).trusts(origin, request(origin))
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://127.0.0.2:8000",
+        "http://127.9.9.9:8000",
+        "http://shop.localhost:8000",
+        "http://a.b.localhost:8000",
+    ],
+)
+def test_further_loopback_addresses_and_names_are_own_on_the_port_that_was_asked(origin: str) -> None:
+    """Source: RFC 6761 section 6.3 for names, RFC 1122 section 3.2.1.3 for addresses."""
+    local = Origins("http://localhost:8000", [], is_development=True)
+    assert local.trusts(origin, request(origin, port=8000))
+    assert not local.trusts(origin, request(origin, host="shop.test", port=9000)), (
+        "another server on this machine"
+    )
+    assert not Origins("http://localhost:8000", []).trusts(origin, request(origin, port=8000))
+    for stranger in (
+        f"{origin[:-5]}.evil.example:8000",
+        "http://localhost.example:8000",
+        "http://128.0.0.1:8000",
+    ):
+        assert not local.trusts(stranger, request(stranger, port=8000))
+
+
 @pytest.mark.parametrize("server_port", [9001, None])
 def test_port_that_the_request_came_to_is_own_in_development(server_port: int | None) -> None:
     """As with uvicorn on another port and no base URL."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from czo_auth.core.context import system_context
 from czo_auth.core.flows.administration.import_users import KnownUser
 from czo_auth.core.text import iso_timestamp
 from czo_auth.translations import shipped
 from tests.contract.acting import create_key, found, is_accepted, join
 from tests.contract.checks import accepted, refused
+from tests.contract.database import sql
 from tests.contract.deployments import Timed
 from tests.contract.people import Account, Session
 
@@ -118,7 +121,18 @@ async def test_factor_ends_where_the_organizations_are_the_squatters_own(timed: 
     assert (await timed.people.sign_in(account)).body["user"]["twoFactorEnabled"] is False
 
 
-async def test_factor_stays_on_accounts_that_were_made_for_people(timed: Timed) -> None:
+@pytest.mark.parametrize("made_by", ["import", "operator"])
+async def test_factor_stays_on_accounts_that_were_made_for_people(timed: Timed, made_by: str) -> None:
+    account, session = await timed.people.newcomer()
+    await timed.people.enroll(account, session)
+    url = timed.auth.settings.storage_url
+    await sql(url, "UPDATE {}users SET made_by = $1 WHERE id = $2", made_by, account.id)
+    await take_over(timed, account)
+    timed.time.advance(minutes=1)
+    assert (await timed.people.sign_in(account)).body["user"]["twoFactorEnabled"] is True
+
+
+async def test_accounts_that_were_made_for_people_say_by_whom(timed: Timed) -> None:
     known = KnownUser(email="imported@example.com", name="Ada", password_hash=None)
     importing = timed.auth.services
     from czo_auth.core.flows.administration.import_users import ImportUsers

@@ -67,7 +67,7 @@ class Origins:
             return False
         if self._trusted.fullmatch(known) is not None:
             return True
-        if scope is None or not self._any_local_name or host_of(known) not in LOOPBACK_NAMES:
+        if scope is None or not self._any_local_name or not is_loopback(host_of(known)):
             return False
         return known.startswith(("http://", "https://")) and port_of(known) in _ports(scope)
 
@@ -124,7 +124,7 @@ def _ports(scope: Scope) -> set[str]:
     server = scope.get("server")
     ports = {str(server[1])} if server and server[1] is not None else set()
     host = canonical_origin(f"{scope.get('scheme', 'http')}://{_headers(scope).get('host', '')}")
-    if host is not None and host_of(host) in LOOPBACK_NAMES:
+    if host is not None and is_loopback(host_of(host)):
         ports.add(port_of(host))
     return ports
 
