@@ -1,5 +1,6 @@
 // better-auth's own server in memory, so that its client can say what it is used to.
-// Prints its address when it listens; ends when its input does.
+// Prints its address when it listens, writes mails to the file that the first argument names; ends when its input does.
+import { appendFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 
 import { apiKey } from "@better-auth/api-key";
@@ -10,6 +11,9 @@ import { organization, twoFactor } from "better-auth/plugins";
 
 const tables = ["user", "session", "account", "verification", "twoFactor", "apikey"];
 const organizationTables = ["organization", "member", "invitation"];
+
+const mailFile = process.argv[2];
+writeFileSync(mailFile, "");
 
 const server = createServer();
 server.listen(0, "127.0.0.1", () => {
@@ -22,6 +26,9 @@ server.listen(0, "127.0.0.1", () => {
     emailAndPassword: {
       enabled: true,
       password: { hash: async (text) => text, verify: async ({ hash, password }) => hash === password },
+    },
+    emailVerification: {
+      sendVerificationEmail: async ({ user, url }) => appendFileSync(mailFile, `mail to ${user.email}: ${url}\n`),
     },
     rateLimit: { enabled: false },
     telemetry: { enabled: false },

@@ -78,8 +78,9 @@ def stories(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, server: RunningServer
 ) -> Iterator[Stories]:
     scripts = scripts_with_packages(request.param, tmp_path_factory.mktemp("scripts"))
+    mail_file = scripts / "mails.txt"
     reference = subprocess.Popen(
-        tethered([_node(), "reference.mjs"], signal=signal.SIGTERM),
+        tethered([_node(), "reference.mjs", str(mail_file)], signal=signal.SIGTERM),
         cwd=scripts,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -87,8 +88,8 @@ def stories(
     )
     try:
         assert reference.stdout is not None
-        ours = _tell(scripts, server.url, "steps-are-spent")
-        theirs = _tell(scripts, reference.stdout.readline().strip(), "steps-may-repeat")
+        ours = _tell(scripts, server.url, "steps-are-spent", server.output_file)
+        theirs = _tell(scripts, reference.stdout.readline().strip(), "steps-may-repeat", mail_file)
         yield Stories(ours=_told(ours), reference=_told(theirs))
     finally:
         reference.communicate()
@@ -98,9 +99,9 @@ def _node() -> str:
     return shutil.which("node") or "node"
 
 
-def _tell(scripts: Path, url: str, steps: str) -> subprocess.Popen[str]:
+def _tell(scripts: Path, url: str, steps: str, mail_file: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        tethered([_node(), "client.mjs", url, steps], signal=signal.SIGTERM),
+        tethered([_node(), "client.mjs", url, steps, str(mail_file)], signal=signal.SIGTERM),
         cwd=scripts,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
