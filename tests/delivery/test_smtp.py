@@ -57,7 +57,7 @@ async def test_message_arrives_over_starttls_with_its_link_whole(tls: Tls) -> No
     assert received.username == "mailer"
     assert received.message["To"] == "ada@example.com"
     assert received.message["From"].addresses[0].display_name == "Tür, Ça & Co"
-    assert received.message["Subject"] == "Café : Réinitialisez votre mot de passe"
+    assert received.message["Subject"] == "Café\xa0: Réinitialisez votre mot de passe"
     assert received.message["Date"].datetime == NOW
     assert received.message["Message-ID"].endswith("@example.com>")
     assert received.message["Auto-Submitted"] == "auto-generated"

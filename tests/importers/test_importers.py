@@ -172,9 +172,17 @@ async def test_somebody_who_signed_up_with_the_address_gets_nothing(shell: Shell
     async with moved(shell.data) as here:
         account = {"email": "uma@example.com", "name": "Mallory", "password": "a sentence of mallory"}
         assert (await here.http.post("/api/auth/sign-up/email", json=account)).status_code == 200
-    report = import_from(shell, "better-auth", kept("better-auth", tmp_path))
+        made = kept("better-auth", tmp_path)
+        report = import_from(shell, "better-auth", made)
+        # Only the organization's key comes: it belongs to no person.
+        assert outcomes(report, "apiKey")[0] == 1
+        own, of_organization = [
+            await here.http.get("/api/auth/whoami", headers={"authorization": f"Bearer {made.knows[name]}"})
+            for name in ("key", "machine")
+        ]
+        assert own.status_code == 401
+        assert of_organization.json()["userId"] is None
     assert outcomes(report, "user") == (2, 0, 1)
-    assert outcomes(report, "apiKey")[0] == 0
     assert "never confirmed it" in json.dumps(report["notes"])
     assert outcomes(report, "member") == (1, 0, 1)
 
