@@ -85,7 +85,7 @@ class EnableTwoFactor:
         if user.has_totp and not replace and not must_renew(user.renew_by, now=context.now):
             raise TotpAlreadyEnabled
         proof = await self._proof.require(
-            password=password, code=code, asks_password=user.has_totp, context=context
+            password=password, code=code, asks_password=user.has_totp, user=user, context=context
         )
         return await self._store_enrollment(proof, issuer=issuer, context=context)
 

@@ -166,7 +166,9 @@ class ManageTwoFactor:
             raise TotpNotEnabled if user.has_passkey else TwoFactorNotEnabled
         if not user.owns_factor:
             raise TwoFactorNotEnabled
-        proof = await self._proof.require(password=password, code=code, asks_password=True, context=context)
+        proof = await self._proof.require(
+            password=password, code=code, asks_password=True, user=user, context=context
+        )
 
         def turn_off(tx: Transaction) -> User:
             fresh = self._check_policy(tx, proof.consume(tx), everything=everything)
@@ -214,4 +216,6 @@ class ManageTwoFactor:
         user = await self._find_user(principal)
         if not user.has_factor:
             raise TwoFactorNotEnabled
-        return await self._proof.require(password=password, code=code, asks_password=True, context=context)
+        return await self._proof.require(
+            password=password, code=code, asks_password=True, user=user, context=context
+        )

@@ -88,6 +88,7 @@ class Reauthentication:
         password: str | None = None,
         code: str | None = None,
         asks_password: bool = False,
+        user: User | None = None,
         context: Context,
     ) -> VerifiedProof:
         """
@@ -100,6 +101,8 @@ class Reauthentication:
 
         Args:
             asks_password: Demand *password* in this request, however recently it was typed.
+            user: The caller, if the flow has read them: what it saw of their factors is still true when the proof is
+                consumed. Left out, they are read here.
 
         Returns:
             What the transaction of the change consumes.
@@ -113,7 +116,12 @@ class Reauthentication:
             InvalidCode, AccountLocked, SecretUnreadable: *code* was not accepted.
         """
         principal = context.caller
-        session_id, user = await self._find_caller(principal)
+        if user is None:
+            session_id, user = await self._find_caller(principal)
+        elif principal.session_id is None:
+            raise SessionRequired
+        else:
+            session_id = principal.session_id
         if password is not None:
             await self.password(user, password, context=context)
         elif not self._has_proved_password(user, asks_password=asks_password, context=context):
