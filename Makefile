@@ -75,7 +75,8 @@ test: $(VENV)/.tests-compiled
 	$(IN)/python -m pytest -n 2 tests/browser
 
 test-deep: $(VENV)/.tests-compiled
-	$(IN)/python -m pytest -n $(TEST_JOBS) -m deep $(TEST_ARGS)
+	$(IN)/python -m pytest -n $(TEST_JOBS) -m deep --ignore tests/browser $(TEST_ARGS)
+	$(IN)/python -m pytest -n 2 -m deep tests/browser
 
 attack: $(VENV)/.dev-installed
 	@for deployment in $(ATTACK_DEPLOYMENTS); do \
