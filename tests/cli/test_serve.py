@@ -253,7 +253,7 @@ def test_file_that_is_no_database_is_an_outage(fresh: Shell) -> None:
 @pytest.mark.deep
 def test_database_of_a_newer_version_is_left_alone(shell: Shell) -> None:
     with closing(sqlite3.connect(shell.data / DATABASE_FILE, isolation_level=None)) as database:
-        database.execute("UPDATE czo_auth_version SET version_num = '9999'")
+        database.execute("UPDATE czo_auth_version SET version_num = '9999', oldest_program = '9999'")
     for words in (("serve", "--port", "0"), ("users", "list"), ("migrate",)):
         assert "newer version" in shell.run(*words, code=2).stderr
 

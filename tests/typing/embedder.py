@@ -113,14 +113,14 @@ async def orders(reader: Reader, other: Principal = Depends(need)) -> dict[str, 
     assert_type(reader.scopes, tuple[str, ...])
     assert_type(reader.has_scope("orders:write"), bool)
     other.require(aal=2)
-    return {"for": reader.user_id}
+    return {"for": reader.require_user()}
 
 
 @app.get("/")
 def front(request: Request) -> str:
     visitor = principal_of(request)
     assert_type(visitor, Principal | None)
-    return visitor.user_id if visitor else "nobody"
+    return visitor.require_user() if visitor else "nobody"
 
 
 # --- Starlette, Litestar and WSGI ------------------------------------------------------------------------------------
