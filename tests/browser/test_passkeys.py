@@ -171,8 +171,8 @@ def test_a_password_manager_adds_a_passkey_by_itself_once_there_are_a_factor_and
     ada.sign_in()
     ada.open("/security")
     assert device.credentials() == []
+    # The page that enrollment ends on asks for the passkey, and comes again with the notice.
     ada.enroll()
-    ada.open("/security")
     expect(ada.page.get_by_text("Your passkey is added.")).to_be_visible()
     assert ada.page.evaluate("window.name") == "conditional"
     assert len(device.credentials()) == 1

@@ -76,6 +76,8 @@ class Visitor:
 
     def submit(self, within: str = "main form") -> None:
         self.page.locator(within).locator("button[type=submit]").first.click()
+        # The click ends when the answer begins; what comes next would cut it off.
+        self.page.wait_for_load_state()
 
     # --- eyes --------------------------------------------------------------------------------------------------------
     @property
