@@ -79,6 +79,6 @@ def relative_time(at: datetime, *, now: datetime) -> tuple[int, RelativeUnit]:
     for unit, size, most in _UNITS:
         count = (abs(seconds) + (size // 2 if sign > 0 else 0)) // size
         if count < most:
-            # Use the largest unit of which there is at least one.
+            # Use the largest unit that fits at least once.
             return sign * max(count, 0 if unit == "minutes" else 1), unit
     return sign * max(1, abs(seconds) // 31_556_952), "years"

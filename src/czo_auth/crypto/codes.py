@@ -1,8 +1,8 @@
 """
 Backup codes: `SSSS-XXXXX-XXXXX-XXXX` in Crockford's base32.
 
-The first four characters are a selector that is stored in clear; the other fourteen are the secret, 70 bits, of which
-only the bcrypt hash is stored. The selector finds the row, so that verifying costs one bcrypt instead of one per
+The first four characters are a selector that is stored in clear; the other fourteen are the secret of 70 bits. Only its
+bcrypt hash is stored. The selector finds the row, so that verifying costs one bcrypt instead of one per
 remaining code.
 
 Source: https://www.crockford.com/base32.html

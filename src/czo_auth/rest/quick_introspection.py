@@ -25,7 +25,7 @@ from czo_auth.rest.oauth import introspected
 
 PATH: Final = "/introspect"
 _FORM: Final = b"application/x-www-form-urlencoded"
-# Of the characters of our tokens, none of which a form writes in another way.
+# The characters of our tokens; a form leaves each of them as it is.
 _ONE_TOKEN: Final = re.compile(rb"token=([A-Za-z0-9_.-]{1,4096})")
 _NOT_PLAIN: Final = frozenset({b"origin", b"cookie", b"transfer-encoding", b"expect", b"x-api-key"})
 """Headers with which more is to be done than is done here."""
