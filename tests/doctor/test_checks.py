@@ -17,6 +17,7 @@ from czo_auth.core.events.outbox import OutboxState, SinkState
 from czo_auth.core.flows.administration.coverage import Coverage
 from czo_auth.core.flows.administration.overview import AuditTail, DeploymentOverview
 from czo_auth.core.organizations.two_factor import OrganizationDue
+from czo_auth.core.two_factor.factor import RenewalCounts
 from czo_auth.core.users.dated_holders import DueCounts
 from czo_auth.core.users.store import UserCounts
 from czo_auth.crypto.sealing import KeyRing, new_key_text
@@ -308,6 +309,7 @@ FINE = DeploymentOverview(
     due_by_type={"merchant": DueCounts(refused=0, soon=0)},
     locked=1,
     stopped=0,
+    renewals=RenewalCounts(),
     passkeys={"shop.example": 3},
     foreign_hashes=0,
     check_values={},
@@ -338,6 +340,9 @@ def _sink(**changes: Any) -> OutboxState:
         ({}, data.POLICY, "ok"),
         ({"due_by_type": {"merchant": DueCounts(refused=0, soon=1)}}, data.POLICY, "warn"),
         ({"due_by_organization": [OrganizationDue(name="Acme", refused=2, soon=0)]}, data.POLICY, "warn"),
+        ({}, data.SHORT_SECRETS, "ok"),
+        ({"renewals": RenewalCounts(overdue=1)}, data.SHORT_SECRETS, "warn"),
+        ({"renewals": RenewalCounts(waiting=1, next_at=NOW + DAY)}, data.SHORT_SECRETS, "warn"),
         ({}, data.PASSKEYS, "ok"),
         ({"passkeys": {}}, data.PASSKEYS, "ok"),
         ({"passkeys": {"shop.example": 1, "old.example": 2}}, data.PASSKEYS, "fail"),
@@ -384,6 +389,15 @@ def test_coverage_counts_as_people_say_it() -> None:
     actors = ActorRegistry((ActorType(name="customer"), ADMIN))
     said = found(data.check_data(FINE, actors, rp_id="shop.example", now=NOW), data.COVERAGE).found
     assert said == "3 customer, 2 with 2FA; 2 admin, 2 with 2FA"
+
+
+def test_short_secrets_are_counted_with_the_next_end_of_a_term() -> None:
+    counts = RenewalCounts(overdue=1, waiting=2, next_at=NOW + DAY)
+    findings = data.check_data(
+        replace(FINE, renewals=counts), ActorRegistry((CUSTOMER, ADMIN)), rp_id="shop.example", now=NOW
+    )
+    said = found(findings, data.SHORT_SECRETS).found
+    assert said == "3 secrets under 128 bits, 1 past the term, the next term ends on 2026-07-02"
 
 
 # --- neighbours and grades -------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.administration.overview import read_overview
 from czo_auth.core.transaction import Transaction
+from czo_auth.core.two_factor.factor import RenewalCounts
 from czo_auth.crypto import passwords
 from czo_auth.storage import Storage, open_storage
 from czo_auth.storage.facts import sqlite_facts
@@ -71,6 +72,25 @@ async def test_everything_is_counted(storage: Storage, rows: Rows) -> None:  # n
     (sink,) = seen.outbox.sinks
     assert (sink.name, sink.behind, sink.oldest_waiting_at, sink.dead_lettered) == ("file", 1, NOW, 0)
     assert sink.leased_until == NOW + HOUR
+
+
+async def test_short_secrets_are_counted_until_their_owners_enroll_again(
+    storage: Storage,  # noqa: F811
+    rows: Rows,  # noqa: F811
+) -> None:
+    async def counted() -> RenewalCounts:
+        return (await read_overview(storage.transactions, ActorRegistry(), now=NOW)).renewals
+
+    await rows.factor(await rows.user())
+    assert await counted() == RenewalCounts(overdue=0, waiting=0, next_at=None)
+    waiting = await rows.user()
+    await rows.factor(await rows.user(), renew_by=NOW)
+    await rows.factor(waiting, renew_by=NOW + HOUR)
+    await rows.factor(await rows.user(), renew_by=NOW + 2 * HOUR)
+    await rows.factor(await rows.user(banned_at=NOW), renew_by=NOW + HOUR)
+    assert await counted() == RenewalCounts(overdue=1, waiting=2, next_at=NOW + HOUR)
+    await rows.factor(waiting)
+    assert await counted() == RenewalCounts(overdue=1, waiting=1, next_at=NOW + 2 * HOUR)
 
 
 async def test_changed_record_is_seen_in_the_tail(

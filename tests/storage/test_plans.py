@@ -49,6 +49,7 @@ READ_WHOLE: dict[str, str] = {
     "passkeys.count_by_rp_id": _COUNTS,
     "two_factor.count_by_kid": _COUNTS,
     "two_factor.count_locks": _COUNTS,
+    "two_factor.count_renewals": _COUNTS,
     "two_factor.count_sealed": _OPERATOR,
     "users.count": _TEXT,
     "users.count_by_state": _COUNTS,

@@ -21,6 +21,11 @@ POLICY: Final = Check(
     "Who has no second factor when a rule demands one is refused from that day on.",
     ("6.3.3",),
 )
+SHORT_SECRETS: Final = Check(
+    "short-totp-secrets",
+    "RFC 4226 (R6) asks for 128 bits. Shorter secrets that were imported are accepted for a term only.",
+    ("11.2.3",),
+)
 PASSKEYS: Final = Check(
     "passkeys",
     "A passkey answers no other site than the one it was made for, so it cannot be phished. It belongs to one "
@@ -41,7 +46,9 @@ AUDIT: Final = Check(
 )
 EVENTS: Final = Check("events", "Events that wait or were refused have not reached those who act on them.")
 MAILS: Final = Check("mails", "Mails that no server takes carry links and warnings that people wait for.")
-CHECKS: Final = (COVERAGE, POLICY, PASSKEYS, USERS, OLD_HASHES, SIGNING_KEY, AUDIT, EVENTS, MAILS)
+CHECKS: Final = (
+    *(COVERAGE, POLICY, SHORT_SECRETS, PASSKEYS, USERS, OLD_HASHES, SIGNING_KEY, AUDIT, EVENTS, MAILS),
+)
 
 _LATE: Final = timedelta(days=1)
 _LONG_WAIT: Final = timedelta(minutes=5)
@@ -64,6 +71,7 @@ def check_data(
     """
     yield _coverage(found, actors)
     yield _policy(found)
+    yield _short_secrets(found)
     yield _passkeys(found, rp_id)
     yield _users(found)
     yield _hashes(found)
@@ -110,6 +118,21 @@ def _policy(found: DeploymentOverview) -> Finding:
         f"without a second factor: {text}",
         "Owners see who it is in the two-factor report of their organization, and may exempt members; holders of an "
         "actor type are told by mail 14, 7 and 1 days ahead.",
+    )
+
+
+def _short_secrets(found: DeploymentOverview) -> Finding:
+    counts = found.renewals
+    total = counts.overdue + counts.waiting
+    if not total:
+        return SHORT_SECRETS.ok("every secret has at least 128 bits")
+    text = f"{_many(total, 'secret')} under 128 bits, {counts.overdue} past the term"
+    if counts.next_at is not None:
+        text += f", the next term ends on {counts.next_at:%Y-%m-%d}"
+    return SHORT_SECRETS.warn(
+        text,
+        "Ask their owners to enroll their authenticator app again. They are told by mail 14, 7 and 1 days ahead; after "
+        "the term they can do nothing else.",
     )
 
 

@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Text, case, delete, func, or_, select, true, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from czo_auth.core.limits import MAX_USED_CODES
-from czo_auth.core.two_factor.factor import Enrollment, HashedCode, StoredCode, TotpFactor
+from czo_auth.core.two_factor.factor import Enrollment, HashedCode, RenewalCounts, StoredCode, TotpFactor
 from czo_auth.core.two_factor.store import TwoFactor
 from czo_auth.storage.challenges import SqlChallenges
 from czo_auth.storage.store import PRUNED_AT_ONCE, columns, values
@@ -61,6 +61,20 @@ class SqlTwoFactor(SqlChallenges, TwoFactor):
             true() if after is None else factors.c.id > after,
         )
         return self._all(TotpFactor, statement.order_by(factors.c.id).limit(limit))
+
+    def count_renewals(self, *, now: datetime) -> RenewalCounts:
+        factors, users = self._tables.factors, self._tables.users
+        ends = factors.c.renew_by
+        counted = select(
+            func.count(case((ends <= now, 1))),
+            func.count(case((ends > now, 1))),
+            func.min(case((ends > now, ends))),
+        )
+        of_active = counted.select_from(factors.join(users, users.c.id == factors.c.user_id))
+        overdue, waiting, next_at = self._connection.execute(
+            of_active.where(ends.is_not(None), users.c.banned_at.is_(None))
+        ).one()
+        return RenewalCounts(overdue=overdue, waiting=waiting, next_at=next_at)
 
     def mark_renewal_reminded(self, factor_id: str, *, days: int) -> bool:
         factors = self._tables.factors

@@ -31,6 +31,22 @@ class TotpFactor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalCounts:
+    """
+    How many imported secrets under 128 bits remain. Those of banned users are not counted.
+
+    Attributes:
+        overdue: Those whose term is over: their owners can do nothing but enroll again.
+        waiting: Those that are accepted until their term ends.
+        next_at: When the first of those terms ends; None where none waits.
+    """
+
+    overdue: int = 0
+    waiting: int = 0
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Enrollment:
     """
     A secret that was shown and not yet confirmed (S6).

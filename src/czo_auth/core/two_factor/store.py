@@ -11,6 +11,7 @@ from czo_auth.core.two_factor.factor import (
     Challenge,
     Enrollment,
     HashedCode,
+    RenewalCounts,
     StoredCode,
     TotpFactor,
     TrustedDevice,
@@ -47,6 +48,9 @@ class TwoFactor(Protocol):
         self, *, now: datetime, until: datetime, limit: int, after: str | None = None
     ) -> Sequence[TotpFactor]:
         """Read factors by id beyond *after* whose term ends after *now* and by *until*."""
+
+    def count_renewals(self, *, now: datetime) -> RenewalCounts:
+        """Count the factors that have a term, by whether it is over."""
 
     def mark_renewal_reminded(self, factor_id: str, *, days: int) -> bool:
         """

@@ -14,6 +14,7 @@ from czo_auth.core.events.types import AuditFilter
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
 from czo_auth.core.organizations.two_factor import REMINDED_DAYS, OrganizationDue
 from czo_auth.core.transaction import Transaction, Transactions
+from czo_auth.core.two_factor.factor import RenewalCounts
 from czo_auth.core.users.dated_holders import DueCounts
 from czo_auth.core.users.store import UserCounts
 from czo_auth.crypto import passwords
@@ -53,6 +54,7 @@ class DeploymentOverview:
         due_by_organization: Of each of a few organizations, how many members lack the factor that it demands.
         due_by_type: Of each actor type that demands one from a day on, how many of its holders lack it.
         locked, stopped: Accounts whose second factors are refused for a time, and until someone acts.
+        renewals: Imported TOTP secrets under 128 bits that are still there.
         passkeys: How many there are, by the relying party id that they were made for.
         foreign_hashes: Users whose password was hashed with other parameters than today's.
         check_values: By key id, what recognises the right encryption key.
@@ -68,6 +70,7 @@ class DeploymentOverview:
     due_by_type: Mapping[str, DueCounts]
     locked: int
     stopped: int
+    renewals: RenewalCounts
     passkeys: Mapping[str, int]
     foreign_hashes: int
     check_values: Mapping[str, str]
@@ -102,6 +105,7 @@ async def read_overview(
             },
             locked=locked,
             stopped=stopped,
+            renewals=tx.two_factor.count_renewals(now=now),
             passkeys=tx.passkeys.count_by_rp_id(),
             foreign_hashes=tx.users.count_foreign_hashes(passwords.CURRENT_HASHES_BEGIN),
             check_values=tx.key_checks.find_all(),
