@@ -150,7 +150,7 @@ async def test_user_keeps_a_hundred_sessions_the_least_recently_used_end(timed: 
     reasons = await sql(url, "SELECT revoked_reason FROM {}sessions WHERE id = $1", ended.pop())
     assert reasons == [("too_many",)]
     assert await timed.people.is_alive(session)
-    assert SessionPolicy().most == 100
+    assert SessionPolicy().max_sessions == 100
 
 
 async def test_sessions_are_listed_in_pages(timed: Timed) -> None:

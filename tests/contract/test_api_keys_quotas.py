@@ -43,15 +43,15 @@ async def use(timed: Timed, key: dict[str, Any], **how: Any) -> Answer:
     return await timed.api.get("/whoami", bearer=key["key"], **how)
 
 
-async def passes(timed: Timed, key: dict[str, Any], most: int = 60) -> int:
+async def passes(timed: Timed, key: dict[str, Any], limit: int = 60) -> int:
     """Use a key until its quota refuses; give how often it passed."""
-    for number in range(most):
+    for number in range(limit):
         answer = await use(timed, key)
         if answer.status_code == 429:
             refused(answer, 429, "QUOTA_EXCEEDED")
             return number
         accepted(answer)
-    return most
+    return limit
 
 
 async def change(timed: Timed, session: Session, key: dict[str, Any], **body: object) -> Answer:

@@ -66,7 +66,7 @@ def http() -> dict[str, Any]:
         urls = {"sqlite": None, "postgresql": postgres.url(postgres.create_database())}
         for database, url in urls.items():
             with Explored(Path(folder) / database, url) as explored:
-                rows.append(_walk_all(explored, database, most=REQUESTS // 2))
+                rows.append(_walk_all(explored, database, limit=REQUESTS // 2))
     findings = [finding for row in rows for finding in row["findings"]]
     for finding in findings:
         print(f"FINDING {finding}", flush=True)
@@ -78,7 +78,7 @@ def http() -> dict[str, Any]:
     }
 
 
-def _walk_all(explored: Any, database: str, *, most: int) -> dict[str, Any]:
+def _walk_all(explored: Any, database: str, *, limit: int) -> dict[str, Any]:
     from tests.fuzz.explore import walk
 
     statuses: Counter[int] = Counter()
@@ -103,7 +103,7 @@ def _walk_all(explored: Any, database: str, *, most: int) -> dict[str, Any]:
             print(f"{database:12} {caller:16} {statuses.total():7,} requests", flush=True)
         # What grows after the first round would be a leak.
         before = before or explored.memory
-        if statuses.total() >= most and seed > 1:
+        if statuses.total() >= limit and seed > 1:
             break
     after = explored.memory
     if after > before * MAX_GROWTH:

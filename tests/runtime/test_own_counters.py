@@ -65,7 +65,7 @@ def test_refusal_says_when_a_hit_passes_again(pauses: list[float], amount: int) 
 @pytest.mark.deep
 def test_memory_is_bounded_and_a_busy_client_stays_limited() -> None:
     clock = Clock()
-    counters = OwnCounters(most=1000, clock=clock)
+    counters = OwnCounters(max_counters=1000, clock=clock)
     hits(counters, 10, "busy")
     tracemalloc.start()
     for number in range(500):

@@ -128,7 +128,7 @@ async def _free_name(rows: Rows) -> str:
 
 
 def _claim(tx: Transaction, digest: str) -> int | None:
-    claimed = tx.two_factor.claim_challenge(digest, now=NOW, most=MAX_BATCH)
+    claimed = tx.two_factor.claim_challenge(digest, now=NOW, max_attempts=MAX_BATCH)
     return None if claimed is None else claimed.attempts
 
 

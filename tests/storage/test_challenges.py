@@ -63,7 +63,8 @@ async def test_challenge_is_claimed_up_to_one_beyond_the_most(rows: Rows) -> Non
     user, digest = await rows.user(), a_digest()
     challenge = await rows.challenge(user, digest=digest)
     claimed = [
-        await rows.run(lambda tx: tx.two_factor.claim_challenge(digest, now=NOW, most=2)) for _ in range(5)
+        await rows.run(lambda tx: tx.two_factor.claim_challenge(digest, now=NOW, max_attempts=2))
+        for _ in range(5)
     ]
     assert claimed == [*(replace(challenge, attempts=attempts) for attempts in (1, 2, 3)), None, None]
 
@@ -72,10 +73,12 @@ async def test_unknown_expired_and_used_challenges_are_not_claimed(rows: Rows) -
     user, digest = await rows.user(), a_digest()
     challenge = await rows.challenge(user, digest=digest)
     end = challenge.expires_at
-    assert await rows.run(lambda tx: tx.two_factor.claim_challenge(a_digest(), now=NOW, most=5)) is None
-    assert await rows.run(lambda tx: tx.two_factor.claim_challenge(digest, now=end, most=5)) is None
+    assert (
+        await rows.run(lambda tx: tx.two_factor.claim_challenge(a_digest(), now=NOW, max_attempts=5)) is None
+    )
+    assert await rows.run(lambda tx: tx.two_factor.claim_challenge(digest, now=end, max_attempts=5)) is None
     assert await rows.run(lambda tx: tx.two_factor.consume_challenge(challenge.id, now=NOW))
-    assert await rows.run(lambda tx: tx.two_factor.claim_challenge(digest, now=NOW, most=5)) is None
+    assert await rows.run(lambda tx: tx.two_factor.claim_challenge(digest, now=NOW, max_attempts=5)) is None
 
 
 async def test_challenge_is_consumed_once_and_in_time(rows: Rows) -> None:
@@ -143,7 +146,7 @@ async def test_device_used_longest_ago_goes_when_there_are_too_many(rows: Rows) 
     user, other = await rows.user(), await rows.user()
     foreign = await rows.device(other, last_used_at=NOW - 9 * HOUR)
     devices = [await rows.device(user, last_used_at=NOW - hours * HOUR) for hours in (3, 1, 4, 2)]
-    await rows.run(lambda tx: tx.two_factor.drop_surplus_devices(user.id, most=2))
+    await rows.run(lambda tx: tx.two_factor.drop_surplus_devices(user.id, limit=2))
     left = await rows.run(lambda tx: tx.two_factor.list_trusted_devices(user.id, limit=9, now=NOW))
     assert {device.id for device in left} == {devices[1].id, devices[3].id}
     assert await rows.run(lambda tx: tx.two_factor.list_trusted_devices(other.id, limit=9, now=NOW)) == [

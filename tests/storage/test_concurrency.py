@@ -77,7 +77,7 @@ async def test_no_more_mail_tokens_live_than_may(rows: Rows) -> None:
 
         def add_under_lock(tx: Transaction) -> bool:
             tx.users.lock(user.id)
-            return tx.users.add_mail_token(token, digest=digest, most=3, now=NOW)
+            return tx.users.add_mail_token(token, digest=digest, limit=3, now=NOW)
 
         await rows.run(add_under_lock)
 

@@ -128,7 +128,7 @@ async def test_uses_are_drawn_and_reported_in_a_table(pages: Pages) -> None:
     german = unescape((await pages.get(path, session=session.token, accept_language="de")).text)
     assert "6. März 2025" in german or "6. Mär 2025" in german
     bars = usage_chart(every_day([], last=time.now.date(), days=30))
-    assert (len(bars.bars), bars.most, bars.active_days) == (30, 0, [])
+    assert (len(bars.bars), bars.highest, bars.active_days) == (30, 0, [])
 
 
 async def test_keys_that_nobody_used_for_a_while_are_filtered(pages: Pages) -> None:

@@ -108,10 +108,10 @@ def run(module: str, source: str, tests: Sequence[str], *, seconds: float) -> Tr
         seconds: What the tests take with the module as it is. A mutant may take twice that of the processor, and ten
             times that by the clock, since the machine may be busy elsewhere.
     """
-    most = int(SLACK_CPU_SECONDS + 2 * seconds)
+    limit = int(SLACK_CPU_SECONDS + 2 * seconds)
 
     def in_child() -> int:
-        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         sys.meta_path.insert(0, _Finder(module, source))
         return run_tests([*tests, "-x"], _Noticing(noticed))
 

@@ -110,5 +110,5 @@ def _is_mailto(address: str) -> bool:
     return address.startswith("mailto:") and find_canonical_email(address[len("mailto:") :]) is not None
 
 
-def _is_line(text: str, most: int) -> bool:
-    return 0 < len(text.strip()) <= len(text) <= most and not is_unsafe(text)
+def _is_line(text: str, max_length: int) -> bool:
+    return 0 < len(text.strip()) <= len(text) <= max_length and not is_unsafe(text)

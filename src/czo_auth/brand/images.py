@@ -69,7 +69,7 @@ def read_logo(path: Path) -> Image:
     Raises:
         StartRefused: It cannot be read, is too large, is not an image of a kind that is allowed, or holds script.
     """
-    return _read(path, "logo", kinds=_LOGOS, most=MAX_LOGO_BYTES)
+    return _read(path, "logo", kinds=_LOGOS, max_bytes=MAX_LOGO_BYTES)
 
 
 def read_favicon(path: Path) -> Image:
@@ -79,18 +79,18 @@ def read_favicon(path: Path) -> Image:
     Raises:
         StartRefused: As for ``read_logo``.
     """
-    return _read(path, "favicon", kinds=_FAVICONS, most=MAX_FAVICON_BYTES)
+    return _read(path, "favicon", kinds=_FAVICONS, max_bytes=MAX_FAVICON_BYTES)
 
 
-def _read(path: Path, what: str, *, kinds: frozenset[str], most: int) -> Image:
+def _read(path: Path, what: str, *, kinds: frozenset[str], max_bytes: int) -> Image:
     try:
         with path.open("rb") as file:
-            body = file.read(most + 1)
+            body = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no path"
         raise StartRefused(f"The brand's {what} {path} cannot be read: {reason}.") from None
-    if len(body) > most:
-        raise StartRefused(f"The brand's {what} {path} is larger than {most // 1024} KiB.")
+    if len(body) > max_bytes:
+        raise StartRefused(f"The brand's {what} {path} is larger than {max_bytes // 1024} KiB.")
     kind = _kind_of(body)
     if kind not in kinds:
         allowed = ", ".join(sorted(_NAMES[each] for each in kinds))

@@ -32,8 +32,8 @@ class QueuedMail:
 class MailQueue(Protocol):
     """Waiting mails, shared by all processes."""
 
-    def add(self, mail: QueuedMail, *, most: int) -> bool:
-        """Store a mail; False if *most* are already waiting."""
+    def add(self, mail: QueuedMail, *, limit: int) -> bool:
+        """Store a mail; False if *limit* are already waiting."""
 
     def list_due(self, *, now: datetime, limit: int) -> Sequence[QueuedMail]:
         """Read mails whose next attempt is due, longest waiting first."""

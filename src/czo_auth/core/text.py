@@ -76,9 +76,9 @@ def relative_time(at: datetime, *, now: datetime) -> tuple[int, RelativeUnit]:
     """
     seconds = int((at - now).total_seconds())
     sign = -1 if seconds < 0 else 1
-    for unit, size, most in _UNITS:
+    for unit, size, limit in _UNITS:
         count = (abs(seconds) + (size // 2 if sign > 0 else 0)) // size
-        if count < most:
+        if count < limit:
             # Use the largest unit that fits at least once.
             return sign * max(count, 0 if unit == "minutes" else 1), unit
     return sign * max(1, abs(seconds) // 31_556_952), "years"

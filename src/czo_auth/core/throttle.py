@@ -101,8 +101,8 @@ class GuessCounters(Protocol):
     def forget(self, key: str) -> None:
         """Forget a counter."""
 
-    def keep_newest(self, most: int) -> int:
-        """Delete what goes beyond *most* counters, those first that are forgotten soonest; return how many."""
+    def keep_newest(self, limit: int) -> int:
+        """Delete what goes beyond *limit* counters, those first that are forgotten soonest; return how many."""
 
     def prune_forgotten(self, *, now: datetime) -> int:
         """Delete counters on which nothing is left, at most a thousand a call."""

@@ -98,7 +98,7 @@ class Flows:
             services,
             key_usage,
             self.signing_keys,
-            most_remembered=settings.remembered_credentials,
+            max_remembered=settings.remembered_credentials,
             session_uses=session_uses,
             quotas=self._quotas,
         )

@@ -34,7 +34,7 @@ class HashingPool:
         self._count = count = threads or _cores()
         self._front = ThreadPoolExecutor(count, thread_name_prefix="czo-auth-hash")
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="czo-auth-codes", initializer=_step_back)
-        self._most = count + queue
+        self._max_pending = count + queue
         self._pending = 0
         self._codes_pending = 0
         self._equal_work = EqualWork()
@@ -69,10 +69,10 @@ class HashingPool:
         self, left: list[BackupCode], hashes: dict[str, str], awaited: asyncio.Event
     ) -> None:
         """Take codes off *left* until there are none, or somebody waits for them."""
-        if self._codes_pending + len(left) > self._most:
+        if self._codes_pending + len(left) > self._max_pending:
             raise RateLimited("Too many enrollments at once. Try again shortly.", retry_after=2)
-        most = len(left)
-        self._codes_pending += most
+        added = len(left)
+        self._codes_pending += added
         waiting = asyncio.create_task(awaited.wait())
         try:
             while left and not awaited.is_set():
@@ -85,7 +85,7 @@ class HashingPool:
                 code = left.pop(0)
                 hashes[code.selector] = await hashing
         finally:
-            self._codes_pending -= most
+            self._codes_pending -= added
             waiting.cancel()
 
     async def _hash_in_front(self, left: list[BackupCode], hashes: dict[str, str]) -> None:
@@ -102,7 +102,7 @@ class HashingPool:
         return await self._in_front(work)
 
     def _refuse_if_full(self) -> None:
-        if self._pending >= self._most:
+        if self._pending >= self._max_pending:
             raise RateLimited("Too many sign-ins at once. Try again shortly.", retry_after=2)
 
     async def _in_front(self, work: Callable[[], T]) -> T:

@@ -79,11 +79,11 @@ class OwnCounters:
 
     Args:
         clock: Gives seconds since 1970.
-        most: Counters that are kept.
+        max_counters: Counters that are kept.
     """
 
-    def __init__(self, *, clock: Callable[[], float], most: int = MAX_COUNTERS) -> None:
-        self._most = most
+    def __init__(self, *, clock: Callable[[], float], max_counters: int = MAX_COUNTERS) -> None:
+        self._max_counters = max_counters
         self._clock = clock
         self._windows: OrderedDict[tuple[str, ...], _Window] = OrderedDict()
 
@@ -130,5 +130,5 @@ class OwnCounters:
             if oldest is None or now < (oldest.index + 2) * oldest.seconds:
                 break
             self._windows.popitem(last=False)
-        if len(self._windows) >= self._most:
+        if len(self._windows) >= self._max_counters:
             self._windows.popitem(last=False)

@@ -73,13 +73,13 @@ class SqlChallenges(Store):
     def add_challenge(self, challenge: Challenge, *, digest: str, now: datetime) -> None:
         self._add(self._tables.challenges, {"digest": digest, "created_at": now, **values(challenge)})
 
-    def drop_surplus_challenges(self, user_id: str, *, most: int) -> None:
+    def drop_surplus_challenges(self, user_id: str, *, limit: int) -> None:
         challenges = self._tables.challenges
         surplus = (
             select(challenges.c.id)
             .where(challenges.c.user_id == user_id)
             .order_by(challenges.c.created_at.desc(), challenges.c.id.desc())
-            .offset(most)
+            .offset(limit)
             .limit(PRUNED_AT_ONCE)
         )
         self._connection.execute(delete(challenges).where(challenges.c.id.in_(surplus)))
@@ -93,7 +93,7 @@ class SqlChallenges(Store):
         )
         return self._one(Challenge, live)
 
-    def claim_challenge(self, digest: str, *, now: datetime, most: int) -> Challenge | None:
+    def claim_challenge(self, digest: str, *, now: datetime, max_attempts: int) -> Challenge | None:
         challenges = self._tables.challenges
         statement = (
             update(challenges)
@@ -101,7 +101,7 @@ class SqlChallenges(Store):
                 challenges.c.digest == digest,
                 challenges.c.consumed_at.is_(None),
                 challenges.c.expires_at > now,
-                challenges.c.attempts <= most,
+                challenges.c.attempts <= max_attempts,
             )
             .values(attempts=challenges.c.attempts + 1)
             .returning(*columns(challenges, Challenge))
@@ -142,13 +142,13 @@ class SqlChallenges(Store):
         )
         return self._count(renewed) == 1
 
-    def drop_surplus_devices(self, user_id: str, *, most: int) -> None:
+    def drop_surplus_devices(self, user_id: str, *, limit: int) -> None:
         devices = self._tables.trusted_devices
         surplus = (
             select(devices.c.id)
             .where(devices.c.user_id == user_id)
             .order_by(devices.c.last_used_at.desc(), devices.c.id.desc())
-            .offset(most)
+            .offset(limit)
             .limit(PRUNED_AT_ONCE)
         )
         self._connection.execute(delete(devices).where(devices.c.id.in_(surplus)))

@@ -14,9 +14,9 @@ from czo_auth.storage.store import Store, columns, values
 class SqlMailQueue(Store, MailQueue):
     """Implements `czo_auth.core.mail_queue.MailQueue`."""
 
-    def add(self, mail: QueuedMail, *, most: int) -> bool:
+    def add(self, mail: QueuedMail, *, limit: int) -> bool:
         # Concurrent processes may exceed it by one each; the table is bounded all the same.
-        if self._how_many(self._tables.mail_queue) >= most:
+        if self._how_many(self._tables.mail_queue) >= limit:
             return False
         self._add(self._tables.mail_queue, values(mail))
         return True

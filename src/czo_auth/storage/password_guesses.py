@@ -58,10 +58,10 @@ class SqlPasswordGuesses(Store, GuessCounters):
         guesses = self._tables.password_guesses
         self._connection.execute(delete(guesses).where(guesses.c.key == key))
 
-    def keep_newest(self, most: int) -> int:
+    def keep_newest(self, limit: int) -> int:
         guesses = self._tables.password_guesses
         order = (guesses.c.forgotten_at.desc(), guesses.c.key.desc())
-        first_beyond = select(guesses.c.forgotten_at, guesses.c.key).order_by(*order).offset(most).limit(1)
+        first_beyond = select(guesses.c.forgotten_at, guesses.c.key).order_by(*order).offset(limit).limit(1)
         row = self._connection.execute(first_beyond).one_or_none()
         if row is None:
             return 0

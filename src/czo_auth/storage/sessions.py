@@ -91,18 +91,18 @@ class SqlSessions(Store, Sessions):
         statement = update(sessions).where(sessions.c.id == session_id, sessions.c.wrong_codes > 0)
         self._connection.execute(statement.values(wrong_codes=0))
 
-    def drop_ended(self, user_id: str, *, most: int) -> None:
+    def drop_ended(self, user_id: str, *, limit: int) -> None:
         sessions = self._tables.sessions
         surplus = (
             select(sessions.c.id)
             .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_not(None))
             .order_by(sessions.c.revoked_at.desc(), sessions.c.id.desc())
-            .offset(most)
+            .offset(limit)
             .limit(PRUNED_AT_ONCE)
         )
         self._connection.execute(delete(sessions).where(sessions.c.id.in_(surplus)))
 
-    def revoke_beyond(self, user_id: str, *, most: int, keep: str, now: datetime) -> Sequence[str]:
+    def revoke_beyond(self, user_id: str, *, limit: int, keep: str, now: datetime) -> Sequence[str]:
         sessions = self._tables.sessions
         used_at = func.coalesce(sessions.c.last_used_at, sessions.c.created_at)
         live = (
@@ -114,7 +114,7 @@ class SqlSessions(Store, Sessions):
             .order_by(used_at.desc(), sessions.c.id.desc())
             # SQLite does not support OFFSET without LIMIT.
             .limit(_ENDED_AT_ONCE)
-            .offset(most - 1)
+            .offset(limit - 1)
         )
         found = self._connection.execute(beyond).scalars().all()
         if not found:

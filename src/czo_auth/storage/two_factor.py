@@ -243,15 +243,15 @@ class SqlTwoFactor(SqlChallenges, TwoFactor):
         # Used rows stay (S5), and so do the pending codes of an enrollment: they are not valid yet.
         codes = self._tables.backup_codes
         self._connection.execute(delete(codes).where(codes.c.user_id == user_id, self._live()))
-        self._drop_used_codes_beyond(user_id, most=MAX_USED_CODES)
+        self._drop_used_codes_beyond(user_id, limit=MAX_USED_CODES)
 
-    def _drop_used_codes_beyond(self, user_id: str, *, most: int) -> None:
+    def _drop_used_codes_beyond(self, user_id: str, *, limit: int) -> None:
         codes = self._tables.backup_codes
         surplus = (
             select(codes.c.id)
             .where(codes.c.user_id == user_id, codes.c.used_at.is_not(None))
             .order_by(codes.c.used_at.desc(), codes.c.id.desc())
-            .offset(most)
+            .offset(limit)
             .limit(PRUNED_AT_ONCE)
         )
         self._connection.execute(delete(codes).where(codes.c.id.in_(surplus)))

@@ -220,7 +220,7 @@ class SqlUsers(Store, Users):
         )
 
     def add_mail_token(
-        self, token: MailToken, *, digest: str, now: datetime, most: int = MAX_LIVE_LINKS
+        self, token: MailToken, *, digest: str, now: datetime, limit: int = MAX_LIVE_LINKS
     ) -> bool:
         tokens = self._tables.mail_tokens
         live = select(func.count()).where(
@@ -229,7 +229,7 @@ class SqlUsers(Store, Users):
             tokens.c.expires_at > now,
             tokens.c.used_at.is_(None),
         )
-        if self._connection.execute(live).scalar_one() >= most:
+        if self._connection.execute(live).scalar_one() >= limit:
             return False
         self._add(tokens, values(token) | {"digest": digest, "created_at": now})
         return True

@@ -34,26 +34,26 @@ class Form:
         """Return all values of a field that may come several times."""
         return tuple(self.fields.get(name, ()))
 
-    def optional(self, name: str, *, most: int = MAX_NAME) -> str | None:
+    def optional(self, name: str, *, max_length: int = MAX_NAME) -> str | None:
         """
         Return a field without the blanks around it; None when nothing is left.
 
         Raises:
-            ValidationFailed: It is longer than *most* characters.
+            ValidationFailed: It is longer than *max_length* characters.
         """
         text = self.raw(name).strip()
-        if len(text) > most:
+        if len(text) > max_length:
             raise ValidationFailed(details=((name, "This is too long."),))
         return text or None
 
-    def text(self, name: str, *, most: int = MAX_NAME) -> str:
+    def text(self, name: str, *, max_length: int = MAX_NAME) -> str:
         """
         Return a field that must not be blank.
 
         Raises:
             ValidationFailed: It is blank, or too long.
         """
-        text = self.optional(name, most=most)
+        text = self.optional(name, max_length=max_length)
         if text is None:
             raise ValidationFailed(details=((name, "This must not be blank."),))
         return text
@@ -65,7 +65,7 @@ class Form:
         Raises:
             ValidationFailed: It is too long.
         """
-        return self.optional("code", most=MAX_CODE) or self.optional("backup_code", most=MAX_CODE)
+        return self.optional("code", max_length=MAX_CODE) or self.optional("backup_code", max_length=MAX_CODE)
 
     def required_code(self) -> str:
         """
@@ -74,7 +74,7 @@ class Form:
         Raises:
             ValidationFailed: Both are blank, or one is too long.
         """
-        return self.code() or self.text("code", most=MAX_CODE)
+        return self.code() or self.text("code", max_length=MAX_CODE)
 
     def number(self, name: str, *, default: int = 0) -> int:
         """
@@ -83,7 +83,7 @@ class Form:
         Raises:
             ValidationFailed: It holds something else.
         """
-        text = self.optional(name, most=12)
+        text = self.optional(name, max_length=12)
         if text is None:
             return default
         if not re.fullmatch(r"[0-9]+", text):
@@ -97,7 +97,7 @@ class Form:
         Raises:
             ValidationFailed: It holds something else.
         """
-        text = self.optional(name, most=40)
+        text = self.optional(name, max_length=40)
         if text is None:
             return None
         try:

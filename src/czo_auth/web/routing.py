@@ -94,8 +94,8 @@ class PageRequest:
 
     def page_query(self, limit: int = DEFAULT_PAGE) -> PageQuery:
         """Read from the address which part of a list is wanted."""
-        back = self.query.optional("before", most=MAX_CURSOR)
-        cursor = back or self.query.optional("cursor", most=MAX_CURSOR)
+        back = self.query.optional("before", max_length=MAX_CURSOR)
+        cursor = back or self.query.optional("cursor", max_length=MAX_CURSOR)
         return PageQuery(limit=limit, cursor=cursor, backward=back is not None)
 
     def filters(self, *names: str) -> str:
@@ -104,7 +104,7 @@ class PageRequest:
 
     def sequence(self, name: str) -> int | None:
         """Read from the address where a part of a log begins or ends; None for what is no number."""
-        text = self.query.optional(name, most=18)
+        text = self.query.optional(name, max_length=18)
         return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
 
     def show(self, template: str, *, http_status: int = 200, **values: object) -> Response:

@@ -171,7 +171,7 @@ async def test_the_queue_is_bounded(deployment: Deployment) -> None:
         )
 
     added = [
-        await deployment.transactions.run(lambda tx, n=number: tx.mail_queue.add(queued(n, NOW), most=3))  # type: ignore[misc]
+        await deployment.transactions.run(lambda tx, n=number: tx.mail_queue.add(queued(n, NOW), limit=3))  # type: ignore[misc]
         for number in range(5)
     ]
     assert added == [True, True, True, False, False]

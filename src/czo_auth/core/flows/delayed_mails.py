@@ -58,7 +58,7 @@ class DelayedMails:
             expires_at=now + lifetime,
         )
         return await self._services.transactions.run(
-            lambda tx: tx.mail_queue.add(queued, most=MAX_QUEUED_MAILS)
+            lambda tx: tx.mail_queue.add(queued, limit=MAX_QUEUED_MAILS)
         )
 
     async def send_due(self, mail: Mail, *, now: datetime) -> None:

@@ -18,7 +18,7 @@ class SessionPolicy:
         refresh_grace: How long a token just replaced is answered with 409 rather than taken as theft (S22).
 
         idle: How long a session, with its refresh family, may go unused; None for as long as it lives.
-        most: Sessions of a user; beyond that, the least recently used ones end.
+        max_sessions: Sessions of a user; beyond that, the least recently used ones end.
         wrong_codes: Wrong codes in a row that end the session that sent them.
 
     Source: RFC 9700 section 4.14.2 (refresh token rotation).
@@ -29,7 +29,7 @@ class SessionPolicy:
     access_token_lifetime: timedelta = timedelta(minutes=15)
     refresh_grace: timedelta = timedelta(seconds=10)
     idle: timedelta | None = None
-    most: int = MAX_SESSIONS
+    max_sessions: int = MAX_SESSIONS
     wrong_codes: int = 5
 
 

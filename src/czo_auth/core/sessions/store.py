@@ -64,11 +64,11 @@ class Sessions(Protocol):
     def forget_wrong_codes(self, session_id: str) -> None:
         """Note that a right code came from a session."""
 
-    def drop_ended(self, user_id: str, *, most: int) -> None:
-        """Delete a user's sessions that ended before their time, but the last *most* of them; some at a time."""
+    def drop_ended(self, user_id: str, *, limit: int) -> None:
+        """Delete a user's sessions that ended before their time, but the last *limit* of them; some at a time."""
 
-    def revoke_beyond(self, user_id: str, *, most: int, keep: str, now: datetime) -> Sequence[str]:
-        """End the least recently used live sessions of a user beyond *most*, *keep* counted and kept."""
+    def revoke_beyond(self, user_id: str, *, limit: int, keep: str, now: datetime) -> Sequence[str]:
+        """End the least recently used live sessions of a user beyond *limit*, *keep* counted and kept."""
 
     def lower_assurance(self, session_id: str) -> None:
         """Take the second factor out of a session: ``aal`` 1, ``amr`` ``pwd``, nothing proved."""

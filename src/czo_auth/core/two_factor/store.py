@@ -139,18 +139,18 @@ class TwoFactor(Protocol):
     def add_challenge(self, challenge: Challenge, *, digest: str, now: datetime) -> None:
         """Store a new challenge."""
 
-    def drop_surplus_challenges(self, user_id: str, *, most: int) -> None:
-        """Delete a user's challenges but the newest *most*, some at a time."""
+    def drop_surplus_challenges(self, user_id: str, *, limit: int) -> None:
+        """Delete a user's challenges but the newest *limit*, some at a time."""
 
     def find_challenge(self, digest: str, *, now: datetime) -> Challenge | None:
         """Read a live challenge without counting an attempt."""
 
-    def claim_challenge(self, digest: str, *, now: datetime, most: int) -> Challenge | None:
+    def claim_challenge(self, digest: str, *, now: datetime, max_attempts: int) -> Challenge | None:
         """
-        Count an attempt on a live challenge, up to ``most + 1``.
+        Count an attempt on a live challenge, up to ``max_attempts + 1``.
 
-        One atomic statement. The caller compares ``attempts`` with *most*: one beyond it is told so once, later ones
-        get None, as do unknown, used and expired challenges.
+        One atomic statement. The caller compares ``attempts`` with *max_attempts*: the first attempt beyond it is
+        returned once; later ones return None, as do unknown, used and expired challenges.
         """
 
     def consume_challenge(self, challenge_id: str, *, now: datetime) -> bool:
@@ -163,8 +163,8 @@ class TwoFactor(Protocol):
     def add_trusted_device(self, device: TrustedDevice, *, digest: str) -> None:
         """Store a trusted device."""
 
-    def drop_surplus_devices(self, user_id: str, *, most: int) -> None:
-        """Forget the devices of a user that were used longest ago, until *most* are left."""
+    def drop_surplus_devices(self, user_id: str, *, limit: int) -> None:
+        """Forget the devices of a user that were used longest ago, until *limit* are left."""
 
     def find_trusted_device(self, digest: str, *, now: datetime) -> TrustedDevice | None:
         """Read a live trusted device by the digest of its token."""

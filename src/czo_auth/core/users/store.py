@@ -186,9 +186,9 @@ class Users(Protocol):
         """Count the users whose password hash does not begin with *current*: not made with today's parameters."""
 
     def add_mail_token(
-        self, token: MailToken, *, digest: str, now: datetime, most: int = MAX_LIVE_LINKS
+        self, token: MailToken, *, digest: str, now: datetime, limit: int = MAX_LIVE_LINKS
     ) -> bool:
-        """Keep a mailed token beside the live ones of its user and purpose; False when there are *most* of them."""
+        """Keep a mailed token beside the live ones of its user and purpose; False when there are *limit* of them."""
 
     def open_mail_token(self, digest: str, *, now: datetime) -> None:
         """Note that a live token's link was opened: earlier ones of the same user and purpose die."""

@@ -28,7 +28,7 @@ async def change_email(page: PageRequest) -> Response:
     call = page.call
     try:
         await call.runtime.change_email.request(
-            new_email=page.form.text("email", most=MAX_EMAIL), context=call.context
+            new_email=page.form.text("email", max_length=MAX_EMAIL), context=call.context
         )
     except ReauthenticationRequired:
         return page.go("/reauthenticate", next="/email")

@@ -30,7 +30,7 @@ async def create_user(page: PageRequest) -> Response:
     if isinstance(consume, Response):
         return consume
     user = await call.runtime.administer_accounts.create(
-        email=page.form.text("email", most=MAX_EMAIL),
+        email=page.form.text("email", max_length=MAX_EMAIL),
         name=page.form.text("name"),
         actor_types=page.form.all("actor"),
         consume=consume,
@@ -56,7 +56,7 @@ async def export_user(page: PageRequest) -> Response:
 async def delete_user(page: PageRequest) -> Response:
     """Delete a user with everything that is kept about them."""
     user_id = page.id("id")
-    reason = page.form.text("delete_reason", most=MAX_REASON)
+    reason = page.form.text("delete_reason", max_length=MAX_REASON)
     consume = await proved(page, f"/admin/users/{user_id}")
     if isinstance(consume, Response):
         return consume
@@ -87,7 +87,7 @@ async def end_session(page: PageRequest) -> Response:
 async def organizations(page: PageRequest) -> Response:
     """Organizations, some at a time."""
     found = await page.call.runtime.administer_accounts.search_organizations(
-        text=page.query.optional("search", most=MAX_SEARCH), page=page.page_query(PAGE)
+        text=page.query.optional("search", max_length=MAX_SEARCH), page=page.page_query(PAGE)
     )
     return page.show("admin_organizations.html", page=found, fetches=True)
 
@@ -103,8 +103,8 @@ async def owner_form(page: PageRequest) -> Response:
 async def hand_over(page: PageRequest) -> Response:
     """Make a member the owner."""
     call = page.call
-    email = page.form.text("email", most=MAX_EMAIL)
-    reason = page.form.text("reason", most=MAX_REASON)
+    email = page.form.text("email", max_length=MAX_EMAIL)
+    reason = page.form.text("reason", max_length=MAX_REASON)
     consume = await proved(page, f"/admin/organizations/{page.id('id')}/owner")
     if isinstance(consume, Response):
         return consume

@@ -41,9 +41,9 @@ async def users(page: PageRequest) -> Response:
     """Users, some at a time."""
     query = page.query
     matching = UserFilter(
-        text=query.optional("search", most=MAX_SEARCH),
+        text=query.optional("search", max_length=MAX_SEARCH),
         status=next((each for each in USER_STATUSES if each == query.raw("status")), None),
-        actor_type=query.optional("actor", most=MAX_ID),
+        actor_type=query.optional("actor", max_length=MAX_ID),
         two_factor={"on": True, "off": False}.get(query.raw("two_factor")),
     )
     found = await page.call.runtime.administration.search(matching, page=page.page_query(PAGE))
@@ -65,7 +65,7 @@ async def api_keys(page: PageRequest) -> Response:
     call = page.call
     shown_page = await search_api_keys(
         call.runtime.services,
-        text=page.query.optional("search", most=MAX_SEARCH),
+        text=page.query.optional("search", max_length=MAX_SEARCH),
         unused_since=unused_since(page),
         page=page.page_query(PAGE),
         now=call.now,
@@ -120,7 +120,7 @@ def to_user(page: PageRequest, *, done: str) -> Response:
 async def ban(page: PageRequest) -> Response:
     """Ban a user: everything they hold ends at once."""
     call = page.call
-    reason = page.form.text("reason", most=MAX_REASON)
+    reason = page.form.text("reason", max_length=MAX_REASON)
     asked = await confirmation(page, "ban", page.id("id"))
     if asked is not None:
         return asked
@@ -140,7 +140,7 @@ async def unban(page: PageRequest) -> Response:
 async def reset_two_factor(page: PageRequest) -> Response:
     """Remove the second factor of a user who lost everything."""
     call = page.call
-    reason = page.form.text("reset_reason", most=MAX_REASON)
+    reason = page.form.text("reset_reason", max_length=MAX_REASON)
     consume = await _proved(page)
     if isinstance(consume, Response):
         return consume

@@ -72,9 +72,9 @@ async def create(page: PageRequest) -> Response:
     days = form.number("expires")
     new = NewApiKey(
         name=form.text("name"),
-        organization_id=form.optional("organization", most=MAX_ID),
+        organization_id=form.optional("organization", max_length=MAX_ID),
         expires_in=timedelta(days=min(days, 100_000)) if days else None,
-        scopes=(*form.all("scope"), *words(form.optional("scopes", most=MAX_SCOPES_LENGTH))),
+        scopes=(*form.all("scope"), *words(form.optional("scopes", max_length=MAX_SCOPES_LENGTH))),
         allowed_ips=_allow_list(form),
         rate_limit=_rate_limit(form),
         quota=_quota(form),
@@ -158,7 +158,7 @@ async def _organization_names(page: PageRequest) -> dict[str, str]:
 
 def _allow_list(form: Form) -> tuple[str, ...] | None:
     """Read the allow-list; an empty field is none."""
-    return words(form.optional("allowed_ips", most=_MAX_ALLOW_LIST_LENGTH)) or None
+    return words(form.optional("allowed_ips", max_length=_MAX_ALLOW_LIST_LENGTH)) or None
 
 
 def _rate_limit(form: Form) -> RateLimitUpdate:

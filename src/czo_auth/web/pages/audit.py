@@ -100,7 +100,7 @@ async def events(page: PageRequest) -> Response:
     older = page.sequence("cursor")
     # One more than is shown says whether the way continues.
     more = await page.call.runtime.administration.events(
-        event_type=page.query.optional("type", most=MAX_ID), before=older, limit=PAGE + 1
+        event_type=page.query.optional("type", max_length=MAX_ID), before=older, limit=PAGE + 1
     )
     found = more[:PAGE]
     people = {event.user_id for event in found} - {None}
@@ -121,7 +121,9 @@ async def replay(page: PageRequest) -> Response:
     """Offer one dead-lettered event to its sink once more."""
     call = page.call
     await call.runtime.dead_letters.replay(
-        sink=page.form.text("sink", most=300), event_id=page.form.text("event", most=64), context=call.context
+        sink=page.form.text("sink", max_length=300),
+        event_id=page.form.text("event", max_length=64),
+        context=call.context,
     )
     return page.go("/admin/events", done="event_replayed")
 
@@ -139,7 +141,7 @@ async def _person(page: PageRequest) -> str | None:
     Raises:
         ValidationFailed: Nobody has the address.
     """
-    text = page.query.optional("user", most=MAX_EMAIL)
+    text = page.query.optional("user", max_length=MAX_EMAIL)
     if text is None or "@" not in text:
         return text
     try:
@@ -156,13 +158,13 @@ async def _filter(page: PageRequest) -> AuditFilter:
         ValidationFailed: A time or an outcome is not one, or nobody has the address.
     """
     query = page.query
-    wanted = query.optional("outcome", most=16)
+    wanted = query.optional("outcome", max_length=16)
     outcome = next((each for each in OUTCOMES if each == wanted), None)
     if outcome is None and wanted is not None:
         raise ValidationFailed(details=(("outcome", "There is no such outcome."),))
     return AuditFilter(
         person=await _person(page),
-        action=query.optional("action", most=MAX_ID),
+        action=query.optional("action", max_length=MAX_ID),
         outcome=outcome,
         since=query.moment("since"),
         until=query.moment("until"),

@@ -34,7 +34,7 @@ async def device_form(page: PageRequest) -> Response:
 @pages.post("/device", access=ACCOUNT, again=device_form)
 async def open_code(page: PageRequest) -> Response:
     """Go to the request that a typed code names."""
-    typed = page.form.text("user_code", most=MAX_CODE)
+    typed = page.form.text("user_code", max_length=MAX_CODE)
     return page.go("/device", user_code=shown_user_code(typed) if canonical_user_code(typed) else typed)
 
 
@@ -42,7 +42,7 @@ async def open_code(page: PageRequest) -> Response:
 async def approve(page: PageRequest) -> Response:
     """Give the device a key."""
     await page.call.runtime.devices.approve(
-        page.form.text("user_code", most=MAX_CODE), context=page.call.context
+        page.form.text("user_code", max_length=MAX_CODE), context=page.call.context
     )
     return page.go("/api-keys", done="device_approved")
 
@@ -51,7 +51,7 @@ async def approve(page: PageRequest) -> Response:
 async def deny(page: PageRequest) -> Response:
     """Refuse the request."""
     await page.call.runtime.devices.deny(
-        page.form.text("user_code", most=MAX_CODE), context=page.call.context
+        page.form.text("user_code", max_length=MAX_CODE), context=page.call.context
     )
     return page.go("/api-keys", done="device_denied")
 

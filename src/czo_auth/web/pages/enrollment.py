@@ -90,7 +90,7 @@ async def _shown_enrollment(page: PageRequest) -> dict[str, Any] | None:
 async def confirm(page: PageRequest) -> Response:
     """Turn two factors on with the first code, and lead to the backup codes."""
     call = page.call
-    code = page.form.text("code", most=MAX_CODE)
+    code = page.form.text("code", max_length=MAX_CODE)
     shown = await _shown_enrollment(page)
     status = await call.runtime.manage_two_factor.status(context=call.context)
     if not status.pending and status.has_totp:

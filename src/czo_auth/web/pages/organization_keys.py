@@ -37,8 +37,8 @@ async def list_keys(page: PageRequest) -> Response:
     call, organization_id = page.call, page.id("id")
     seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
     wanted = KeyFilter(
-        owner=page.query.optional("owner", most=MAX_ID),
-        created_by=page.query.optional("createdBy", most=MAX_ID),
+        owner=page.query.optional("owner", max_length=MAX_ID),
+        created_by=page.query.optional("createdBy", max_length=MAX_ID),
         unused_since=unused_since(page),
     )
     found = await call.runtime.organization_keys.list(
@@ -124,7 +124,7 @@ async def rotate(page: PageRequest) -> Response:
 async def transfer(page: PageRequest) -> Response:
     """Let a member's key go over to a service account, and lead to the page that shows the new one."""
     call, organization_id, key_id = page.call, page.id("id"), page.id("key")
-    account_id, overlap = page.form.text("account", most=MAX_ID), _overlap(page)
+    account_id, overlap = page.form.text("account", max_length=MAX_ID), _overlap(page)
 
     async def make() -> Secret:
         transferred = await call.runtime.organization_keys.transfer(

@@ -37,7 +37,7 @@ async def create(page: PageRequest) -> Response:
     """Create an organization."""
     call = page.call
     created = await call.runtime.manage_organizations.create(
-        NewOrganization(name=page.form.text("name"), slug=page.form.optional("slug", most=MAX_SLUG)),
+        NewOrganization(name=page.form.text("name"), slug=page.form.optional("slug", max_length=MAX_SLUG)),
         context=call.context,
     )
     return page.go(f"/organizations/{created.organization.id}", done="organization_created")
@@ -69,7 +69,7 @@ async def rename(page: PageRequest) -> Response:
     changes = OrganizationChanges(
         given=frozenset({"name", "slug"}),
         name=page.form.text("name"),
-        slug=page.form.text("slug", most=MAX_SLUG),
+        slug=page.form.text("slug", max_length=MAX_SLUG),
     )
     await call.runtime.manage_organizations.update(page.id("id"), changes, context=call.context)
     return page.go(f"/organizations/{page.id('id')}", done="organization_changed")
@@ -104,7 +104,7 @@ async def change_role(page: PageRequest) -> Response:
     """Give a member another role."""
     call = page.call
     await call.runtime.manage_members.change_role(
-        page.id("id"), page.id("user"), role=page.form.text("role", most=MAX_ROLE), context=call.context
+        page.id("id"), page.id("user"), role=page.form.text("role", max_length=MAX_ROLE), context=call.context
     )
     return page.go(f"/organizations/{page.id('id')}", done="role_changed")
 
@@ -135,7 +135,7 @@ async def invite(page: PageRequest) -> Response:
     """Invite an address: the link is mailed, and shown on a page of its own."""
     call, organization_id = page.call, page.id("id")
     new = NewInvitation(
-        email=page.form.text("email", most=MAX_EMAIL), role=page.form.text("role", most=MAX_ROLE)
+        email=page.form.text("email", max_length=MAX_EMAIL), role=page.form.text("role", max_length=MAX_ROLE)
     )
 
     async def send() -> Secret:

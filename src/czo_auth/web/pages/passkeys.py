@@ -38,7 +38,7 @@ async def sign_in(page: PageRequest) -> Response:
     outcome = await call.runtime.passkey_sign_in.finish(
         _response(page),
         ceremony=form.raw("ceremony"),
-        actor=form.text("as", most=64),
+        actor=form.text("as", max_length=64),
         known_browser=call.known_browser,
         context=call.context,
     )
@@ -109,7 +109,7 @@ async def _begin(page: PageRequest, *, password: str | None, code: str | None) -
 async def add(page: PageRequest) -> Response:
     """Store a passkey. When it turns two factors on, lead to the page that shows the backup codes."""
     call, form = page.call, page.form
-    credential, name = _response(page), form.optional("name", most=MAX_PASSKEY_NAME)
+    credential, name = _response(page), form.optional("name", max_length=MAX_PASSKEY_NAME)
     _, user = await call.runtime.manage_sessions.current(call.principal)
 
     async def store() -> Secret | Done:
@@ -135,7 +135,7 @@ async def rename(page: PageRequest) -> Response:
     """Name a passkey."""
     call = page.call
     await call.runtime.manage_passkeys.rename(
-        page.id("id"), name=page.form.text("passkey_name", most=MAX_PASSKEY_NAME), context=call.context
+        page.id("id"), name=page.form.text("passkey_name", max_length=MAX_PASSKEY_NAME), context=call.context
     )
     return page.go("/security", done="passkey_renamed")
 
@@ -167,7 +167,7 @@ async def remove(page: PageRequest) -> Response:
 
 
 def _response(page: PageRequest) -> dict[str, Any]:
-    text = page.form.text("response", most=MAX_RESPONSE_LENGTH)
+    text = page.form.text("response", max_length=MAX_RESPONSE_LENGTH)
     try:
         response = json.loads(text)
     except (ValueError, RecursionError):

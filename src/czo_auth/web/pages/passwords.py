@@ -45,7 +45,7 @@ async def forgot_form(page: PageRequest) -> Response:
 async def forgot(page: PageRequest) -> Response:
     """Mail a link, if there is such a user; what is said is the same if there is not."""
     call = page.call
-    email = page.form.text("email", most=MAX_EMAIL)
+    email = page.form.text("email", max_length=MAX_EMAIL)
     await call.runtime.passwords.request_reset(email, context=call.context)
     return page.go("/sign-in", done="reset_mailed")
 
@@ -72,7 +72,7 @@ async def verify_form(page: PageRequest) -> Response:
     """Ask for one click: mail scanners follow links, and must not confirm anything."""
     await _note_opened(page)
     call, confirmation = page.call, None
-    leads_to = check_callback_url(call, page.query.optional("callbackURL", most=2048))
+    leads_to = check_callback_url(call, page.query.optional("callbackURL", max_length=2048))
     with suppress(InvalidMailToken):
         confirmation = await call.runtime.verify_email.describe(_token(page), now=call.now)
     return page.show(
@@ -88,7 +88,7 @@ async def verify_form(page: PageRequest) -> Response:
 async def verify(page: PageRequest) -> Response:
     """Confirm the address that the token was mailed to."""
     call = page.call
-    leads_to = check_callback_url(call, page.form.optional("callbackURL", most=2048))
+    leads_to = check_callback_url(call, page.form.optional("callbackURL", max_length=2048))
     await call.runtime.verify_email.verify(_token(page), context=call.context)
     if leads_to is None:
         return page.go("/sign-in" if page.caller is None else "/security", done="email_verified")
@@ -108,7 +108,7 @@ async def send_form(page: PageRequest) -> Response:
 async def send(page: PageRequest) -> Response:
     """Mail a confirmation link, if there is an address to confirm; what is said is the same if there is not."""
     call = page.call
-    email = page.form.text("email", most=MAX_EMAIL)
+    email = page.form.text("email", max_length=MAX_EMAIL)
     await call.runtime.verify_email.send(email, context=call.context)
     return page.go("/sign-in" if page.caller is None else "/security", done="verification_mailed")
 

@@ -42,8 +42,8 @@ async def create(page: PageRequest) -> Response:
     call, organization_id = page.call, page.id("id")
     new = NewServiceAccount(
         name=page.form.text("name"),
-        description=page.form.optional("description", most=MAX_DESCRIPTION),
-        scopes=words(page.form.optional("scopes", most=MAX_SCOPES_LENGTH)),
+        description=page.form.optional("description", max_length=MAX_DESCRIPTION),
+        scopes=words(page.form.optional("scopes", max_length=MAX_SCOPES_LENGTH)),
     )
     created = await call.runtime.manage_service_accounts.create(organization_id, new, context=call.context)
     return page.go(_address(organization_id, created.id), done="service_account_created")
@@ -77,8 +77,8 @@ async def change(page: PageRequest) -> Response:
     changes = ServiceAccountChanges(
         given=frozenset({"name", "description", "scopes"}),
         name=page.form.text("name"),
-        description=page.form.optional("description", most=MAX_DESCRIPTION),
-        scopes=words(page.form.optional("scopes", most=MAX_SCOPES_LENGTH)),
+        description=page.form.optional("description", max_length=MAX_DESCRIPTION),
+        scopes=words(page.form.optional("scopes", max_length=MAX_SCOPES_LENGTH)),
     )
     return await _change(page, changes, done="service_account_changed")
 

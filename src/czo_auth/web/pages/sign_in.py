@@ -47,12 +47,12 @@ async def sign_up(page: PageRequest) -> Response:
     """Make an account; nobody is signed in by it."""
     call, form = page.call, page.form
     new = NewUser(
-        email=form.text("email", most=MAX_EMAIL),
+        email=form.text("email", max_length=MAX_EMAIL),
         password=form.raw("new_password"),
         name=form.text("name"),
         organization_name=form.optional("organization_name"),
     )
-    actor = form.text("as", most=MAX_ID)
+    actor = form.text("as", max_length=MAX_ID)
     await call.runtime.sign_up.sign_up(actor, new, context=call.context)
     wanted = _wanted(page)
     query = {"as": actor, "email": new.email} | ({"next": wanted} if wanted else {})
@@ -82,13 +82,15 @@ async def sign_in(page: PageRequest) -> Response:
     """Prove the password: a session, or the question for the second factor."""
     call, form = page.call, page.form
     given = Credentials(
-        email=form.text("email", most=MAX_EMAIL),
+        email=form.text("email", max_length=MAX_EMAIL),
         password=form.raw("password"),
         remember="remember" in form,
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
         known_browser=call.known_browser,
     )
-    outcome = await call.runtime.sign_in.begin(form.text("as", most=MAX_ID), given, context=call.context)
+    outcome = await call.runtime.sign_in.begin(
+        form.text("as", max_length=MAX_ID), given, context=call.context
+    )
     return signed_in_page(page, outcome)
 
 
@@ -167,7 +169,7 @@ async def switch_actor(page: PageRequest) -> Response:
     """Switch the actor type."""
     call = page.call
     outcome = await call.runtime.manage_sessions.switch_actor(
-        page.form.text("as", most=MAX_ID), context=call.context
+        page.form.text("as", max_length=MAX_ID), context=call.context
     )
     return signed_in_page(page, outcome)
 

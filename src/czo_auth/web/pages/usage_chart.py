@@ -50,12 +50,12 @@ class UsageChart:
     The chart of some days in a row.
 
     Attributes:
-        most: The most uses and refusals of one day, which is the height of the chart.
+        highest: The most uses and refusals of one day, which is the height of the chart.
         used, refused: Of all days together.
     """
 
     bars: Sequence[Bar]
-    most: int
+    highest: int
     used: int
     refused: int
     width: int = WIDTH
@@ -69,7 +69,7 @@ class UsageChart:
 
 def usage_chart(days: Sequence[DayUsage]) -> UsageChart:
     """Lay out *days*, which follow each other without a gap."""
-    most = max((each.used + each.refused for each in days), default=0)
+    highest = max((each.used + each.refused for each in days), default=0)
     step = WIDTH / max(1, len(days))
     bars = [
         Bar(
@@ -78,21 +78,21 @@ def usage_chart(days: Sequence[DayUsage]) -> UsageChart:
             refused=each.refused,
             x=round(number * step + step * 0.1, 1),
             width=round(step * 0.8, 1),
-            used_height=_height(each.used, most),
-            refused_height=_height(each.refused, most),
+            used_height=_height(each.used, highest),
+            refused_height=_height(each.refused, highest),
         )
         for number, each in enumerate(days)
     ]
     return UsageChart(
         bars=bars,
-        most=most,
+        highest=highest,
         used=sum(each.used for each in days),
         refused=sum(each.refused for each in days),
     )
 
 
-def _height(count: int, most: int) -> float:
+def _height(count: int, highest: int) -> float:
     if not count:
         return 0.0
     # Two parts of one bar that are both shown larger than they are still end below the top.
-    return round(max(_LEAST, count / most * (HEIGHT - 2 * _LEAST)), 1)
+    return round(max(_LEAST, count / highest * (HEIGHT - 2 * _LEAST)), 1)

@@ -31,9 +31,9 @@ async def create(page: PageRequest) -> Response:
     """Make an endpoint, and lead to the page that shows its secret."""
     call, organization_id = page.call, _organization_id(page)
     new = NewWebhook(
-        url=page.form.text("url", most=MAX_WEBHOOK_URL),
+        url=page.form.text("url", max_length=MAX_WEBHOOK_URL),
         events=_patterns(page),
-        description=page.form.optional("description", most=MAX_WEBHOOK_DESCRIPTION),
+        description=page.form.optional("description", max_length=MAX_WEBHOOK_DESCRIPTION),
     )
 
     async def make() -> Secret:
@@ -57,7 +57,7 @@ async def one_webhook(page: PageRequest) -> Response:
             webhook_id,
             context=call.context,
             status=status,
-            query=PageQuery(limit=PAGE, cursor=page.query.optional("cursor", most=18)),
+            query=PageQuery(limit=PAGE, cursor=page.query.optional("cursor", max_length=18)),
         ),
         statuses=DELIVERY_STATUSES,
         families=_families(organization_id),
@@ -68,9 +68,9 @@ async def change(page: PageRequest) -> Response:
     """Change address, events and description."""
     changes = WebhookChanges(
         given=frozenset({"url", "events", "description"}),
-        url=page.form.text("url", most=MAX_WEBHOOK_URL),
+        url=page.form.text("url", max_length=MAX_WEBHOOK_URL),
         events=_patterns(page),
-        description=page.form.optional("description", most=MAX_WEBHOOK_DESCRIPTION),
+        description=page.form.optional("description", max_length=MAX_WEBHOOK_DESCRIPTION),
     )
     return await _change(page, changes, done="webhook_changed")
 
@@ -116,7 +116,7 @@ async def send_test(page: PageRequest) -> Response:
 async def replay(page: PageRequest) -> Response:
     """Send one delivery again, or everything since a time."""
     call = page.call
-    delivery_id = page.form.optional("delivery", most=36)
+    delivery_id = page.form.optional("delivery", max_length=36)
     since = None if delivery_id is not None else page.form.moment("since")
     if delivery_id is None and since is None:
         raise ValidationFailed(details=(("since", "This must not be blank."),))
@@ -175,7 +175,7 @@ def _families(organization_id: str | None) -> list[str]:
 
 
 def _patterns(page: PageRequest) -> list[str]:
-    return page.form.text("events", most=MAX_PATTERNS_LENGTH).split()
+    return page.form.text("events", max_length=MAX_PATTERNS_LENGTH).split()
 
 
 async def _show(page: PageRequest, template: str, **values: object) -> Response:

@@ -86,11 +86,13 @@ async def test_token_of_the_future_is_refused_however_often_it_was_verified(depl
 class Memory:
     """An `Authenticate`, with what it noted, and how often it asked the database and verified a signature."""
 
-    def __init__(self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *, most: int = 10) -> None:
+    def __init__(
+        self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *, max_entries: int = 10
+    ) -> None:
         services = deployment.runtime.services
         self.key_usage = KeyUsage()
         self.authenticate = Authenticate(
-            services, self.key_usage, deployment.runtime.signing_keys, most_remembered=most
+            services, self.key_usage, deployment.runtime.signing_keys, max_remembered=max_entries
         )
         self.lookups = 0
         self.verified = 0
@@ -249,12 +251,12 @@ async def test_token_ends_though_its_signature_is_remembered(deployment: Deploym
         await authenticate.access_token(token, client=nowhere, now=NOW + timedelta(minutes=16))
 
 
-@pytest.mark.parametrize(("most", "verified"), [(0, 3), (1, 3), (2, 2)])
+@pytest.mark.parametrize(("max_entries", "verified"), [(0, 3), (1, 3), (2, 2)])
 async def test_memory_of_signatures_is_bounded(
-    migrated_sqlite_url: str, monkeypatch: pytest.MonkeyPatch, most: int, verified: int
+    migrated_sqlite_url: str, monkeypatch: pytest.MonkeyPatch, max_entries: int, verified: int
 ) -> None:
     async with open_deployment(migrated_sqlite_url) as deployment:
-        memory = Memory(deployment, monkeypatch, most=most)
+        memory = Memory(deployment, monkeypatch, max_entries=max_entries)
         issued = await signed_in(deployment)
         sign = deployment.runtime.services.access_tokens.sign
         one, other = (sign(issued.session, restricted=False, now=NOW) for _ in range(2))

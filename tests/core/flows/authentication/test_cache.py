@@ -27,9 +27,9 @@ class Stamps:
         return self.present
 
 
-def memory(lookup: Stamps | None = None, *, most: int = 3) -> CredentialCache:
+def memory(lookup: Stamps | None = None, *, max_entries: int = 3) -> CredentialCache:
     stamps: Any = lookup or Stamps()
-    return CredentialCache(stamps, most=most)
+    return CredentialCache(stamps, max_entries=max_entries)
 
 
 def anything(scope: str) -> bool:
@@ -128,7 +128,7 @@ def test_clock_that_was_set_back_stretches_nothing() -> None:
 
 
 def test_oldest_goes_when_there_are_too_many() -> None:
-    cache, change_token = memory(most=3), object()
+    cache, change_token = memory(max_entries=3), object()
     for name in "abcd":
         cache.put(name, principal(name), change_token=change_token, until=LATER, now=NOW)
     assert [name for name in "abcd" if cache.get(name, change_token=change_token, now=NOW)] == ["b", "c", "d"]
@@ -136,7 +136,7 @@ def test_oldest_goes_when_there_are_too_many() -> None:
 
 @pytest.mark.parametrize(("again", "left"), [("a", "acd"), ("b", "bcd")])
 def test_credential_that_is_kept_again_pushes_nobody_out_and_is_young_again(again: str, left: str) -> None:
-    cache, change_token = memory(most=3), object()
+    cache, change_token = memory(max_entries=3), object()
     for name in "abc" + again:
         cache.put(name, principal(name), change_token=change_token, until=LATER, now=NOW)
     assert all(name in cache for name in "abc")
@@ -145,7 +145,7 @@ def test_credential_that_is_kept_again_pushes_nobody_out_and_is_young_again(agai
 
 
 def test_asking_for_unknown_ones_keeps_and_pushes_out_nothing() -> None:
-    cache, change_token = memory(most=3), object()
+    cache, change_token = memory(max_entries=3), object()
     for name in "abc":
         cache.put(name, principal(name), change_token=change_token, until=LATER, now=NOW)
     for number in range(1000):
@@ -154,13 +154,13 @@ def test_asking_for_unknown_ones_keeps_and_pushes_out_nothing() -> None:
 
 
 def test_memory_of_nothing_asks_for_no_stamp() -> None:
-    assert memory(most=0).change_token() is None
+    assert memory(max_entries=0).change_token() is None
     lookup = Stamps()
     assert memory(lookup).change_token() is lookup.present
 
 
 def test_two_threads_with_stamps_of_their_own_never_believe_each_others() -> None:
-    cache, one, two = memory(Stamps(bound=SECOND), most=10), object(), object()
+    cache, one, two = memory(Stamps(bound=SECOND), max_entries=10), object(), object()
     overtaken, go_on = threading.Event(), threading.Event()
 
     class SlowlyCompared(datetime):

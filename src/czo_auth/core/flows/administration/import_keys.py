@@ -34,7 +34,7 @@ class _Owner:
     Whose an imported key becomes.
 
     Attributes:
-        most: How many live keys they may have.
+        max_keys: How many live keys they may have.
         longest_days: The longest life of a key of theirs; None for no bound.
         may_have: Whether a key of theirs may have a scope.
     """
@@ -44,7 +44,7 @@ class _Owner:
     organization_id: str | None = None
     actor_type: str | None = None
     kind: str
-    most: int
+    max_keys: int
     longest_days: int | None
     may_have: Callable[[str], bool]
 
@@ -68,7 +68,7 @@ class ImportKeys:
             user_id=user.id,
             actor_type=self._services.actors.default.name,
             kind="user",
-            most=policy.limit,
+            max_keys=policy.limit,
             longest_days=policy.longest_days,
             may_have=_is_plain_scope,
         )
@@ -91,7 +91,7 @@ class ImportKeys:
             service_account_id=None if account is None else account.id,
             organization_id=organization.id,
             kind="service account",
-            most=MAX_SERVICE_ACCOUNT_KEYS,
+            max_keys=MAX_SERVICE_ACCOUNT_KEYS,
             longest_days=find_longest_days(self._services, organization),
             may_have=scopes.__contains__,
         )
@@ -163,8 +163,11 @@ class ImportKeys:
         mark = self._mark("apiKey", known.source_id)
         if tx.import_marks.find(mark) is not None:
             return "there"
-        if tx.api_keys.count_live(owner.user_id or owner.service_account_id or "", now=tx.now) >= owner.most:
-            notes.append(f"a {owner.kind} has at most {owner.most} API keys")
+        if (
+            tx.api_keys.count_live(owner.user_id or owner.service_account_id or "", now=tx.now)
+            >= owner.max_keys
+        ):
+            notes.append(f"a {owner.kind} has at most {owner.max_keys} API keys")
             return "refused"
         longest = None if owner.longest_days is None else tx.now + timedelta(days=owner.longest_days)
         end = min(at for at in (known.expires_at, form.ends_at, longest) if at is not None)

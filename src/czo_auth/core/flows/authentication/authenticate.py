@@ -47,7 +47,7 @@ class Authenticate:
         key_usage: KeyUsage,
         signing_keys: SigningKeys,
         *,
-        most_remembered: int,
+        max_remembered: int,
         session_uses: SessionUses | None = None,
         quotas: SpendQuotas | None = None,
     ) -> None:
@@ -57,12 +57,12 @@ class Authenticate:
         self._signing_keys = signing_keys
         self._lookup = services.lookup
         self._key_policy = services.policies.api_keys
-        self._most_remembered = most_remembered
+        self._max_remembered = max_remembered
         self._verified: dict[str, VerifiedToken] = {}
-        self._cache: CredentialCache[Principal] = CredentialCache(services.lookup, most=most_remembered)
+        self._cache: CredentialCache[Principal] = CredentialCache(services.lookup, max_entries=max_remembered)
         # Separate from the others, because each use needs more than a cache lookup.
         self._restricted: CredentialCache[RestrictedKey] = CredentialCache(
-            services.lookup, most=most_remembered
+            services.lookup, max_entries=max_remembered
         )
         self._restrictions = EnforceRestrictions(services, quotas or SpendQuotas(services.transactions))
 
@@ -358,8 +358,8 @@ class Authenticate:
         if remembered is not None and remembered.valid_from <= now.timestamp() < remembered.expires_at:
             return remembered
         verified = await self._verify_signature(token, audiences=None, now=now)
-        if self._most_remembered:
-            make_room(self._verified, most=self._most_remembered)
+        if self._max_remembered:
+            make_room(self._verified, max_entries=self._max_remembered)
             self._verified[digest] = verified
         return verified
 

@@ -28,13 +28,13 @@ class CredentialCache(Generic[T]):
 
     Args:
         lookup: Returns the change tokens, and how long one may be out of date.
-        most: How many are cached; 0 for none.
+        max_entries: How many are cached; 0 for none.
     """
 
-    def __init__(self, lookup: Lookup, *, most: int) -> None:
+    def __init__(self, lookup: Lookup, *, max_entries: int) -> None:
         self._lookup = lookup
         self._bound = lookup.bound
-        self._most = most
+        self._max_entries = max_entries
         self._change_token: object | None = None
         self._known: dict[str, _Entry[T]] = {}
 
@@ -49,7 +49,7 @@ class CredentialCache(Generic[T]):
 
     def change_token(self) -> object | None:
         """Return the change token to read under; None if nothing may be cached."""
-        return self._lookup.change_token() if self._most else None
+        return self._lookup.change_token() if self._max_entries else None
 
     def get(self, digest: str, *, change_token: object | None, now: datetime) -> T | None:
         """Return the cached principal of a credential, if nothing has changed since."""
@@ -70,12 +70,12 @@ class CredentialCache(Generic[T]):
             self._known.clear()
             self._change_token = change_token
         self._known.pop(digest, None)
-        make_room(self._known, most=self._most)
+        make_room(self._known, max_entries=self._max_entries)
         end = until if self._bound is None else min(until, now + self._bound)
         self._known[digest] = _Entry(proved, change_token, now, end)
 
 
-def make_room(known: dict[str, Any], *, most: int) -> None:
+def make_room(known: dict[str, Any], *, max_entries: int) -> None:
     """Drop the oldest entry of *known* if it is full."""
-    if len(known) >= most:
+    if len(known) >= max_entries:
         del known[next(iter(known))]

@@ -118,9 +118,9 @@ def issue_session(
     tx.sessions.add_refresh_token(
         new_id(tx.now), session=session, digest=tokens.digest(refresh_token), parent_id=None, now=tx.now
     )
-    for ended in tx.sessions.revoke_beyond(user.id, most=policy.most, keep=session.id, now=tx.now):
+    for ended in tx.sessions.revoke_beyond(user.id, limit=policy.max_sessions, keep=session.id, now=tx.now):
         record_revoked(tx, user.id, ended, reason="too_many")
-    tx.sessions.drop_ended(user.id, most=MAX_ENDED_SESSIONS)
+    tx.sessions.drop_ended(user.id, limit=MAX_ENDED_SESSIONS)
     tx.record(
         AuditEvent(
             action=types.SESSION_CREATED,

@@ -236,7 +236,7 @@ def open_challenge(
         expires_at=expires_at,
     )
     tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=tx.now)
-    tx.two_factor.drop_surplus_challenges(user.id, most=MAX_CHALLENGES)
+    tx.two_factor.drop_surplus_challenges(user.id, limit=MAX_CHALLENGES)
     return SecondFactorRequired(
         challenge=token,
         expires_at=expires_at,

@@ -101,7 +101,7 @@ def trust_device(services: Services, tx: Transaction, user: User) -> str | None:
         expires_at=tx.now + services.policies.two_factor.trusted_device_lifetime,
     )
     tx.two_factor.add_trusted_device(device, digest=tokens.digest(token))
-    tx.two_factor.drop_surplus_devices(user.id, most=MAX_TRUSTED_DEVICES)
+    tx.two_factor.drop_surplus_devices(user.id, limit=MAX_TRUSTED_DEVICES)
     audit_event = AuditEvent(action=DEVICE_TRUSTED, user_id=user.id, details={"deviceId": device.id})
     tx.record(audit_event)
     return token

@@ -275,8 +275,8 @@ def claim_challenge(services: Services, tx: Transaction, digest: str) -> Challen
         The challenge, or the refusal to raise once the count is committed: ``InvalidChallenge`` when it is unknown,
         expired, used or outdated, ``TooManyAttempts`` when it was just exhausted.
     """
-    most = services.policies.two_factor.challenge_attempts
-    challenge = tx.two_factor.claim_challenge(digest, now=tx.now, most=most)
+    max_attempts = services.policies.two_factor.challenge_attempts
+    challenge = tx.two_factor.claim_challenge(digest, now=tx.now, max_attempts=max_attempts)
     if challenge is None:
         return InvalidChallenge()
     user = tx.users.find(challenge.user_id)
@@ -284,7 +284,7 @@ def claim_challenge(services: Services, tx: Transaction, digest: str) -> Challen
         return InvalidChallenge()
     if challenge.renews is not None and not _lives(tx, challenge.renews):
         return InvalidChallenge()
-    return TooManyAttempts() if challenge.attempts > most else challenge
+    return TooManyAttempts() if challenge.attempts > max_attempts else challenge
 
 
 def reserve_attempt(services: Services, tx: Transaction, user_id: str) -> int:
