@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from benchmarks import (
     better_auth_people,
     credentials_rows,
     hot_path_rows,
+    many_keys_rows,
     passkey_rows,
     peers,
     people_rows,
@@ -83,6 +85,7 @@ def _measured(*, quick: bool) -> list[Row]:
             ("writes beside SQLite", lambda at: beside_rows.write_rows(plan, at, None)),
             ("writes beside PostgreSQL", lambda at: beside_rows.write_rows(plan, at, postgres)),
             ("key checks beside work", lambda at: beside_rows.rows(at, rounds=1 if quick else 5)),
+            ("owners with many keys", lambda at: many_keys_rows.rows(at, rounds=2 if quick else 5)),
             ("access tokens", lambda at: credentials_rows.token_rows(plan, at)),
             ("what services ask", lambda at: services_rows.rows(plan, at)),
             (
@@ -115,9 +118,9 @@ def _measured(*, quick: bool) -> list[Row]:
             begun = time.monotonic()
             try:
                 rows += measure(directory)
-            except (RuntimeError, OSError) as error:
+            except Exception:
                 # One part that fails must not cost the others.
-                print(f"{name}: {error}", file=sys.stderr, flush=True)
+                print(f"{name} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
             shutil.rmtree(directory)
             print(f"  {time.monotonic() - begun:.0f} s", flush=True)
     return rows

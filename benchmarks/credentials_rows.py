@@ -130,7 +130,7 @@ def api_key_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -
         series = in_rounds(up, rounds=plan.rounds, seconds=plan.seconds)
     rows = [_row("hello", HELLO, series[HELLO], series, most, None)]
     for base in bases:
-        target = (1.8 if postgres is None else 10) if base is most else None
+        target = (2.5 if postgres is None else 4.5) if base is most else None
         rows.append(_row(UNCACHED, OURS, series[f"{UNCACHED} {base.keys}"], series, base, target))
     rows.append(_row(REMEMBERED, OURS, series[REMEMBERED], series, most, 1.25))
     growth = series[f"{UNCACHED} {most.keys}"].ratio_to(series[f"{UNCACHED} {bases[0].keys}"])
@@ -215,6 +215,7 @@ def session_of(session_id: str, user_id: str, auth: Auth) -> Session:
     now = auth.now()
     return Session(
         id=session_id,
+        lineage_id=session_id,
         user_id=user_id,
         actor_type="customer",
         organization_id=None,

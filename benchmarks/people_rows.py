@@ -192,7 +192,7 @@ def _sign_in_rows(service: Service, *, rounds: int, each: int) -> list[Row]:
             rps=statistics.median(rates),
             value=statistics.median(ratios),
             unit=PASSWORD_HASHES,
-            target=1.1,
+            target=1.25,
         ),
         Row(
             operation="of that, on the event loop",
@@ -225,7 +225,7 @@ def _enable_rows(service: Service, *, rounds: int) -> list[Row]:
             database="sqlite",
             value=statistics.median(ratios),
             unit=PASSWORD_HASHES,
-            target=1.5,
+            target=1.4,
         ),
         Row(
             operation="confirm 2FA at once after enabling (ten bcrypts)",
@@ -270,9 +270,9 @@ def _burst_rows(service: Service, *, rounds: int) -> list[Row]:
     people = [service.newcomer() for _ in range(BURST)]
     other = service.newcomer()
     idle: list[float] = []
-    ways: dict[str, tuple[float, float | None]] = {
+    ways: dict[str, tuple[float, float]] = {
         f"another user's p99, {BURST} enables within two seconds": (2.0, 2),
-        f"another user's p99, {BURST} enables in the same instant": (0.0, None),
+        f"another user's p99, {BURST} enables in the same instant": (0.0, 3),
     }
     ratios: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
