@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.limits import MAX_USER_FIELDS_BYTES
-from czo_auth.core.users.own_fields import refuse_unknown
+from czo_auth.core.users.user_fields import refuse_unknown
 
 TAKEN: Final = frozenset(
     {
@@ -53,7 +53,7 @@ server_only: Final = ServerOnly()
 
 class ModelFields:
     """
-    Implements `czo_auth.core.users.own_fields.UserFields` over *model*.
+    Implements `czo_auth.core.users.user_fields.UserFields` over *model*.
 
     A field is named as its alias says, else in camelCase, as everywhere in the API.
 

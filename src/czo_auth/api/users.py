@@ -15,9 +15,9 @@ from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
-from czo_auth.core.users.own_fields import UserFields
 from czo_auth.core.users.store import UserFilter
 from czo_auth.core.users.user import User
+from czo_auth.core.users.user_fields import UserFields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from czo_auth.core.errors import (
     Unavailable,
 )
 from czo_auth.core.principal import Principal
-from czo_auth.core.users.own_fields import UserFields
+from czo_auth.core.users.user_fields import UserFields
 from czo_auth.runtime import Runtime
 
 

@@ -11,8 +11,8 @@ from czo_auth.core.organizations.organization import OrganizationPolicy
 from czo_auth.core.passkeys.policy import PasskeyPolicy
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
-from czo_auth.core.users.own_fields import NO_USER_FIELDS, UserFields
 from czo_auth.core.users.password_policy import PasswordPolicy
+from czo_auth.core.users.user_fields import NO_USER_FIELDS, UserFields
 from czo_auth.core.webhooks.webhook import WebhookPolicy
 
 

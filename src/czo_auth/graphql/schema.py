@@ -29,7 +29,7 @@ from czo_auth.core.limits import MAX_PAGE
 from czo_auth.core.organizations import organization as organizations
 from czo_auth.core.sessions import session as sessions
 from czo_auth.core.users import user as users
-from czo_auth.core.users.own_fields import UserFields
+from czo_auth.core.users.user_fields import UserFields
 from czo_auth.graphql.service_accounts import OrganizationApiKey, ServiceAccount
 
 

@@ -15,7 +15,7 @@ from czo_auth.core.two_factor.factor import HashedCode
 from czo_auth.crypto import codes, passwords
 from czo_auth.crypto.codes import BackupCode
 from czo_auth.crypto.passwords import PasswordMatch
-from czo_auth.runtime.decoys import EqualWork
+from czo_auth.runtime.dummy_hashes import EqualWork
 
 T = TypeVar("T")
 _BACKGROUND_NICENESS = 10

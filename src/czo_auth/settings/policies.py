@@ -15,8 +15,8 @@ from czo_auth.core.passkeys.policy import PasskeyPolicy, passkey_origins
 from czo_auth.core.policies import Policies
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.core.two_factor.policy import TwoFactorPolicy
-from czo_auth.core.users.own_fields import NO_USER_FIELDS
 from czo_auth.core.users.password_policy import PasswordPolicy
+from czo_auth.core.users.user_fields import NO_USER_FIELDS
 from czo_auth.core.webhooks.webhook import WebhookPolicy
 from czo_auth.extras import is_installed
 from czo_auth.user_fields import ModelFields

@@ -38,8 +38,8 @@ from czo_auth.translations import Translations
 from czo_auth.web.addresses import is_own_page
 from czo_auth.web.error_messages import error_message
 from czo_auth.web.forms import Form, read_form, read_query
-from czo_auth.web.kept_forms import keep_form, kept_form, page_of
 from czo_auth.web.renderer import PageRenderer
+from czo_auth.web.saved_forms import keep_form, kept_form, page_of
 
 SIGNED_OUT = Access(credential="optional_session")
 """Pages for people who are not signed in; who is, and may only enroll, is led to do so."""

@@ -6,7 +6,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import MailKind, MailOrigin, MailValue
 from czo_auth.core.mail_drafts import compose_notice
-from czo_auth.core.users.not_me import issue_not_me_token
+from czo_auth.core.users.security_notices import issue_not_me_token
 from czo_auth.core.users.user import User
 
 

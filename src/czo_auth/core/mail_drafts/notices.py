@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from czo_auth.core.mail import MailDraft, MailKind, MailOrigin, MailValue, Phrase
 from czo_auth.core.mail_drafts.compose import quoted_name
-from czo_auth.core.users.not_me import NOT_ME_LIFETIME
+from czo_auth.core.users.security_notices import NOT_ME_LIFETIME
 from czo_auth.core.users.user import User
 
 

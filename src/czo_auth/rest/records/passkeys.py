@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema
 
 from czo_auth.core.flows.passkeys.register import Registered
 from czo_auth.core.passkeys import passkey as core
-from czo_auth.core.users.own_fields import UserFields
+from czo_auth.core.users.user_fields import UserFields
 from czo_auth.rest.records.base import LEFT_OUT, Count, Id, Object, Record, Timestamp, token_schema
 from czo_auth.rest.records.sessions import Session
 from czo_auth.rest.records.sign_in import Jwt, RefreshToken, SignedIn

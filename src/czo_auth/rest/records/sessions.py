@@ -13,7 +13,7 @@ from czo_auth.core.paging import Page
 from czo_auth.core.passkeys.passkey import is_phishing_resistant
 from czo_auth.core.sessions import session as core
 from czo_auth.core.users import user as core_user
-from czo_auth.core.users.own_fields import UserFields
+from czo_auth.core.users.user_fields import UserFields
 from czo_auth.rest.records.base import LEFT_OUT, UNSAID, Count, Id, Listed, Record, Timestamp
 from czo_auth.rest.records.users import User
 

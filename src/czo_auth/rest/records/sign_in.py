@@ -14,7 +14,7 @@ from czo_auth.core.organizations import organization as core_organization
 from czo_auth.core.organizations import roles
 from czo_auth.core.principal import TWO_FACTOR_SETUP
 from czo_auth.core.users import user as core_user
-from czo_auth.core.users.own_fields import UserFields
+from czo_auth.core.users.user_fields import UserFields
 from czo_auth.rest.records.base import LEFT_OUT, Count, Id, Record, Timestamp, token_schema
 from czo_auth.rest.records.organizations import Organization
 from czo_auth.rest.records.sessions import ClientSession, Session

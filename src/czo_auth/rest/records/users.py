@@ -8,7 +8,7 @@ from pydantic import ConfigDict, WithJsonSchema
 
 from czo_auth.core.paging import Page
 from czo_auth.core.users import user as core
-from czo_auth.core.users.own_fields import NO_USER_FIELDS, UserFields
+from czo_auth.core.users.user_fields import NO_USER_FIELDS, UserFields
 from czo_auth.rest.records.base import Id, Listed, Record, Timestamp
 
 AccountExport = Annotated[

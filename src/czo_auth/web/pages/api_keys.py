@@ -24,7 +24,7 @@ from czo_auth.core.limits import (
 )
 from czo_auth.core.paging import PageQuery
 from czo_auth.web.forms import Form
-from czo_auth.web.pages.shown_once import Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Secret, act_once
 from czo_auth.web.pages.usage_chart import usage_chart
 from czo_auth.web.routing import PageRequest, Pages
 

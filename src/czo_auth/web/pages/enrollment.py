@@ -12,7 +12,7 @@ from czo_auth.core.access import ENROLLING
 from czo_auth.core.errors import InvalidCode
 from czo_auth.core.ids import is_id
 from czo_auth.core.limits import MAX_CODE
-from czo_auth.web.pages.shown_once import Done, Secret, act_once, read_secret, show_secret
+from czo_auth.web.pages.idempotent_forms import Done, Secret, act_once, read_secret, show_secret
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()

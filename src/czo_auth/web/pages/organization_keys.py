@@ -22,7 +22,7 @@ from czo_auth.web.pages.api_keys import (
     sent_changes,
     unused_since,
 )
-from czo_auth.web.pages.shown_once import Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Secret, act_once
 from czo_auth.web.pages.usage_chart import usage_chart
 from czo_auth.web.routing import PageRequest, Pages
 

@@ -16,8 +16,8 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.limits import MAX_PASSKEY_NAME
+from czo_auth.web.pages.idempotent_forms import Done, Secret, act_once
 from czo_auth.web.pages.security import overview
-from czo_auth.web.pages.shown_once import Done, Secret, act_once
 from czo_auth.web.pages.sign_in import (
     code_form,
     prove_form,

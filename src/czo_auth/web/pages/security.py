@@ -11,7 +11,7 @@ from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.core.passkeys.passkey import Passkey, user_handle
 from czo_auth.crypto import base64url
-from czo_auth.web.pages.shown_once import Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Secret, act_once
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()

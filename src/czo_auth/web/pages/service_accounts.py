@@ -11,8 +11,8 @@ from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.service_accounts.manage import NewServiceAccount, ServiceAccountChanges
 from czo_auth.core.limits import MAX_DESCRIPTION
 from czo_auth.web.pages.api_keys import EXPIRY_DAYS, MAX_SCOPES_LENGTH, OVERLAP_SECONDS, words
+from czo_auth.web.pages.idempotent_forms import Secret, act_once
 from czo_auth.web.pages.organization_keys import shown_key
-from czo_auth.web.pages.shown_once import Secret, act_once
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()

@@ -11,7 +11,7 @@ from czo_auth.core.flows.webhooks.input import NewWebhook, WebhookChanges
 from czo_auth.core.limits import MAX_WEBHOOK_DESCRIPTION, MAX_WEBHOOK_URL
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import DELIVERY_STATUSES, ORGANIZATION_FAMILIES, Webhook, family_of
-from czo_auth.web.pages.shown_once import Area, Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Area, Secret, act_once
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()

@@ -11,8 +11,8 @@ from czo_auth.core.limits import MAX_PAGE
 from czo_auth.core.text import iso_timestamp
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email_change import EmailChange
-from czo_auth.core.users.own_fields import UserFields
 from czo_auth.core.users.user import User
+from czo_auth.core.users.user_fields import UserFields
 
 Json = dict[str, object]
 

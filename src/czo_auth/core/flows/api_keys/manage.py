@@ -45,8 +45,8 @@ from czo_auth.core.flows.api_keys.new_key import (
 )
 from czo_auth.core.flows.api_keys.quotas import carry_count_over
 from czo_auth.core.flows.api_keys.revoke import revoke_key
-from czo_auth.core.flows.demanded_factor import check_factor
 from czo_auth.core.flows.owner_mails import tell_owner_by_id
+from czo_auth.core.flows.required_factor import check_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.organizations import roles
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of

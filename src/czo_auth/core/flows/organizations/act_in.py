@@ -8,7 +8,7 @@ from functools import partial
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import OrganizationScopeMismatch
-from czo_auth.core.flows.demanded_factor import lacks_demanded_factor
+from czo_auth.core.flows.required_factor import lacks_demanded_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id
 from czo_auth.core.principal import Principal

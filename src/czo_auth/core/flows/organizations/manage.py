@@ -15,7 +15,6 @@ from czo_auth.core.errors import (
 from czo_auth.core.events.types import ORGANIZATION_DELETED, ORGANIZATION_UPDATED
 from czo_auth.core.flows.api_keys.expiry import shorten_lives
 from czo_auth.core.flows.api_keys.revoke import revoke_keys
-from czo_auth.core.flows.demanded_factor import lacks_demanded_factor
 from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges, apply_changes
 from czo_auth.core.flows.organizations.create import (
     checked_slug,
@@ -37,6 +36,7 @@ from czo_auth.core.flows.organizations.membership import (
 from czo_auth.core.flows.organizations.two_factor import (
     check_policy_change,
 )
+from czo_auth.core.flows.required_factor import lacks_demanded_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import is_id

@@ -9,7 +9,6 @@ from czo_auth.core.api_keys.key import OwnedApiKey
 from czo_auth.core.context import Context
 from czo_auth.core.errors import Forbidden, RoleAboveOwn, UnknownRole
 from czo_auth.core.events import types
-from czo_auth.core.flows.demanded_factor import check_factor
 from czo_auth.core.flows.organizations.membership import (
     MemberKey,
     check_no_keys,
@@ -25,6 +24,7 @@ from czo_auth.core.flows.organizations.membership import (
     view_organization,
 )
 from czo_auth.core.flows.organizations.owners import tell_of_made_keys
+from czo_auth.core.flows.required_factor import check_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import MailDraft
 from czo_auth.core.organizations import roles

@@ -20,7 +20,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.api_keys.revoke import revoke_keys
-from czo_auth.core.flows.demanded_factor import check_factor
+from czo_auth.core.flows.required_factor import check_factor
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Invitation, Member, Organization

@@ -8,9 +8,9 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import PasskeyNotFound, TwoFactorRequiredByPolicy
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSKEY_RENAMED, AuditEvent
-from czo_auth.core.flows.demanded_factor import would_be_due
 from czo_auth.core.flows.factors import record_removed, switch_off
 from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.required_factor import would_be_due
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset

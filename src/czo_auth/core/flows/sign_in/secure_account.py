@@ -20,7 +20,7 @@ from czo_auth.core.flows.sign_in.password_reset import RESET_LIFETIME
 from czo_auth.core.flows.users.mailed_tokens import store_mail_token
 from czo_auth.core.mail_drafts import compose_account_secured
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.users.not_me import is_live, user_of_token
+from czo_auth.core.users.security_notices import is_live, user_of_token
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 

@@ -14,12 +14,6 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
-from czo_auth.core.flows.demanded_factor import (
-    earliest,
-    find_due_at,
-    find_due_at_by_type,
-    would_be_due,
-)
 from czo_auth.core.flows.factors import (
     demands_two_factor,
     remove_all_factors,
@@ -27,6 +21,12 @@ from czo_auth.core.flows.factors import (
     second_step_methods,
 )
 from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.required_factor import (
+    earliest,
+    find_due_at,
+    find_due_at_by_type,
+    would_be_due,
+)
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset

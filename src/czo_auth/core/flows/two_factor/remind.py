@@ -7,7 +7,7 @@ from typing import Final
 
 from czo_auth.core.actors import ActorType
 from czo_auth.core.context import system_context
-from czo_auth.core.flows.demanded_factor import find_due_at_by_type
+from czo_auth.core.flows.required_factor import find_due_at_by_type
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail_drafts import compose_two_factor_due_by_type, compose_two_factor_renewal
 from czo_auth.core.organizations.two_factor import REMINDED_DAYS, days_ahead

@@ -8,7 +8,7 @@ import pytest
 
 from czo_auth.crypto import passwords
 from czo_auth.crypto.passwords import DUMMY_HASH, PasswordMatch, decoy_of
-from czo_auth.runtime.decoys import MAX_KINDS, EqualWork
+from czo_auth.runtime.dummy_hashes import MAX_KINDS, EqualWork
 
 pytestmark = pytest.mark.real_hashes
 
