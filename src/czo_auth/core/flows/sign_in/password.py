@@ -87,6 +87,9 @@ class SignIn:
             fresh = tx.users.lock_active(user.id)
             if fresh is None or fresh.credential_version != user.credential_version:
                 raise InvalidEmailOrPassword
+            lost = self._refusal(fresh, actor_type.name)
+            if lost is not None:
+                raise lost
             guess.take_back(tx)
             fresh = enable_where_demanded(self._services, tx, fresh)
             device_token = spent_token = None

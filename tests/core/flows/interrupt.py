@@ -1,0 +1,59 @@
+"""Something else that happens in the middle of a flow, at a moment that the test names."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from czo_auth.core.context import Context
+from czo_auth.core.transaction import Transaction
+from tests.core.flows.deployment import Deployment
+
+T = TypeVar("T")
+Act = Callable[[], Awaitable[object]]
+
+
+class Interruption:
+    """
+    Lets *act* happen right before a flow goes to the database for the n-th time.
+
+    A flow can be overtaken at those moments only: what it reads in one transaction is of one moment. Trying each of
+    them therefore tries every order in which the two can meet.
+
+    Attributes:
+        came: Whether the flow went there so often.
+    """
+
+    def __init__(
+        self, deployment: Deployment, act: Act, *, before: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self._transactions = deployment.transactions
+        self._act, self._left, self._monkeypatch = act, before, monkeypatch
+        self.came = False
+
+    async def during(self, flow: Awaitable[T]) -> T:
+        """Run *flow*; *act* itself is not interrupted."""
+        run, read = self._transactions.run, self._transactions.read
+
+        async def run_later(step: Callable[[Transaction], T], context: Context | None = None) -> T:
+            await self._count()
+            return await run(step, context)
+
+        async def read_later(step: Callable[[Transaction], T], context: Context | None = None) -> T:
+            await self._count()
+            return await read(step, context)
+
+        with self._monkeypatch.context() as patch:
+            patch.setattr(self._transactions, "run", run_later)
+            patch.setattr(self._transactions, "read", read_later)
+            return await flow
+
+    async def _count(self) -> None:
+        if self.came:
+            return
+        self._left -= 1
+        if self._left == 0:
+            self.came = True
+            await self._act()
