@@ -111,6 +111,12 @@ MAX_INVITATIONS_A_DAY: Final = 100
 MAX_INVITATIONS_UNCONFIRMED: Final = 10
 """Of an inviter whose address is not confirmed, in a day."""
 
+MAX_ORGANIZATIONS_A_DAY: Final = 200
+"""Organizations that a user can create in a day; including those that were deleted or handed over since."""
+
+MAX_MEMBERSHIPS: Final = 1000
+"""Organizations that a user can join; operators and the host's code may add them to more."""
+
 MAX_MEMBERS: Final = 1000
 MAX_PENDING_INVITATIONS: Final = 1000
 MAX_TRUSTED_DEVICES: Final = 100

@@ -89,7 +89,7 @@ class AlreadyInvited(Conflict):
 
 class OrganizationLimitReached(Conflict):
     code = "YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS"
-    message = "You own the maximum number of organizations."
+    message = "You have reached the maximum number of organizations."
 
 
 class MemberLimitReached(Conflict):

@@ -11,7 +11,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import checked_image, checked_metadata, checked_name
 from czo_auth.core.ids import new_id
-from czo_auth.core.limits import MAX_SLUG
+from czo_auth.core.limits import MAX_MEMBERSHIPS, MAX_SLUG
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Organization, OrganizationPolicy
 from czo_auth.core.transaction import Transaction
@@ -40,10 +40,11 @@ def create_organization(
     Raises:
         ValidationFailed: Invalid name, slug, logo or metadata.
         SlugTaken: The requested slug is taken.
-        OrganizationLimitReached: The user owns the maximum number of organizations.
+        OrganizationLimitReached: The user owns the maximum number of organizations, or is in as many as one may join.
     """
     if tx.organizations.count_of(user_id, role=roles.OWNER) >= policy.limit:
         raise OrganizationLimitReached
+    check_memberships(tx, user_id)
     organization_id = new_id(tx.now)
     name = checked_name(name)
     organization = Organization(
@@ -70,6 +71,19 @@ def create_organization(
         )
         tx.record(audit_event)
     return organization
+
+
+def check_memberships(tx: Transaction, user_id: str) -> None:
+    """
+    Refuse to let a locked user join another organization if they are in as many as one may join.
+
+    Deleting, banning or exporting somebody reads all their memberships in one transaction.
+
+    Raises:
+        OrganizationLimitReached
+    """
+    if tx.organizations.count_of(user_id) >= MAX_MEMBERSHIPS:
+        raise OrganizationLimitReached
 
 
 def _own_slug(name: str, organization_id: str) -> str:

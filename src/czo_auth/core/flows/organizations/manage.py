@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from czo_auth.core.budgets import Budget, spend
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     InvalidToken,
@@ -40,7 +41,7 @@ from czo_auth.core.flows.required_factor import lacks_demanded_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import is_id
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_PAGE
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_MEMBERS, MAX_ORGANIZATIONS_A_DAY, MAX_PAGE
 from czo_auth.core.organizations.organization import Invitation, Member, Organization
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Position, page_of
 from czo_auth.core.principal import Principal
@@ -83,6 +84,7 @@ class ManageOrganizations:
             ValidationFailed, SlugTaken, OrganizationLimitReached: The input is not valid, or conflicts with existing
                 data.
             OrganizationCreationNotAllowed: This deployment allows it to certain actor types only.
+            RateLimited: The user created as many today as are allowed, which includes those that are gone.
         """
         principal = context.caller
         policy = self._services.policies.organizations
@@ -94,6 +96,7 @@ class ManageOrganizations:
             # Locked while owned organizations are counted, or two concurrent requests could exceed the limit.
             if tx.users.lock(principal.require_user()) is None:
                 raise InvalidToken
+            spend(tx, Budget(name=f"organizations/{principal.user_id}", limit=MAX_ORGANIZATIONS_A_DAY))
             organization = create_organization(
                 tx,
                 principal.require_user(),

@@ -17,6 +17,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import INVITATION_REJECTED, AuditEvent
+from czo_auth.core.flows.organizations.create import check_memberships
 from czo_auth.core.flows.organizations.inviter import find_inviter
 from czo_auth.core.flows.organizations.membership import (
     Membership,
@@ -137,7 +138,7 @@ class ReceivedInvitations:
         Raises:
             InvitationNotFound: Used, expired, withdrawn, unknown, or its inviter may not invite any more.
             NotTheRecipient: It was sent to someone else.
-            AlreadyMember, MemberLimitReached: The current state does not allow it.
+            AlreadyMember, MemberLimitReached, OrganizationLimitReached: The current state does not allow it.
         """
         principal = context.caller
         require_session(principal)
@@ -157,7 +158,8 @@ class ReceivedInvitations:
         address; only the mailed token proves it without that.
 
         Raises:
-            InvitationNotFound, NotTheRecipient, AlreadyMember, MemberLimitReached: As ``accept_by_token``.
+            InvitationNotFound, NotTheRecipient, AlreadyMember, MemberLimitReached, OrganizationLimitReached: As
+                ``accept_by_token``.
             EmailNotVerified: The address was not confirmed.
         """
         principal = context.caller
@@ -211,6 +213,7 @@ def _accept(
         raise InvitationNotFound
     if tx.organizations.count_members(invitation.organization_id) >= MAX_MEMBERS:
         raise MemberLimitReached
+    check_memberships(tx, user.id)
     added = tx.organizations.add_member(
         new_id(tx.now),
         organization_id=invitation.organization_id,
