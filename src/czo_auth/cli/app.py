@@ -89,7 +89,7 @@ Exit codes:
   0   done
   1   refused, or not found
   2   wrong usage, or it cannot start
-  75  the database is unavailable: try again
+  75  the database, or the server of a login, is unavailable: try again
 """
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +16,8 @@ from urllib.parse import urlsplit
 import typer
 
 from czo_auth.cli.options import examples
+from czo_auth.cli.session import REFUSED, UNAVAILABLE, fail, note
+from czo_auth.core.text import escape_control
 
 if TYPE_CHECKING:
     import httpx
@@ -25,6 +31,10 @@ GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 SERVICE: Final = "czo-auth"
 _SECONDS: Final = 30.0
 _MAX_INTERVAL: Final = 60
+_SLOWER_BY: Final = 5
+"""Seconds that ``slow_down`` adds. Source: RFC 8628 section 3.5."""
+_CANCELLED: Final = 130
+"""128 and the number of SIGINT, as shells count."""
 
 
 def login(
@@ -50,6 +60,12 @@ def login(
     import httpx
 
     base = _base_of(url)
+    if store is not None:
+        # A file that cannot keep a key is refused before somebody approves one.
+        try:
+            _kept(store)
+        except (OSError, _OtherContentError) as error:
+            fail(str(error), REFUSED)
     asked = {
         "client_id": CLIENT_ID,
         "name": name or f"{CLIENT_ID} on {platform.node() or 'a machine'}"[:200],
@@ -60,11 +76,19 @@ def login(
         asked["organizationId"] = organization
     # Redirects are not followed: they would show the device code to someone else.
     with httpx.Client(timeout=_SECONDS, follow_redirects=False) as client:
-        codes = _answer(client.post(f"{base}/device/code", data=asked))
-        typer.echo(f"Open {codes['verification_uri_complete']}", err=True)
-        typer.echo(f"and check that it shows the code {codes['user_code']}.", err=True)
-        key = _wait(client, base, codes)
-    where = _store(url.rstrip("/"), key, store)
+        codes = _begin(client, base, asked)
+        typer.echo(f"Open {escape_control(codes.page)}", err=True)
+        typer.echo(f"and check that it shows the code {escape_control(codes.user_code)}.", err=True)
+        try:
+            key = _wait(client, base, codes)
+        except KeyboardInterrupt:
+            # A key that is approved all the same is fetched by nobody, and the server ends it.
+            fail("cancelled; nothing was stored", _CANCELLED)
+        try:
+            where = _store(url.rstrip("/"), key, store)
+        except (OSError, _OtherContentError) as error:
+            is_revoked = _give_back(client, base, codes)
+            fail(f"the key was not stored{' and is revoked' if is_revoked else ''}: {error}", REFUSED)
     typer.echo(f"Logged in. The key is in {where}.", err=True)
 
 
@@ -78,33 +102,107 @@ def _base_of(url: str) -> str:
     return url.rstrip("/") + ("" if parts.path.strip("/") else "/api/auth")
 
 
-def _answer(response: httpx.Response) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Codes:
+    """What the server answered to the request. Source: RFC 8628 section 3.2."""
+
+    device_code: str = field(repr=False)
+    user_code: str
+    page: str
+    seconds: float
+    interval: float
+
+    @property
+    def form(self) -> dict[str, str]:
+        """What a poll sends."""
+        return {"grant_type": GRANT, "device_code": self.device_code, "client_id": CLIENT_ID}
+
+
+def _begin(client: httpx.Client, base: str, asked: dict[str, str]) -> _Codes:
+    response = _post(client, f"{base}/device/code", asked)
+    if response is None:
+        fail(f"{base} does not answer, try again", UNAVAILABLE)
+    body = _answer(response)
     try:
-        body: dict[str, Any] = response.json()
-    except ValueError:
-        body = {}
+        return _Codes(
+            device_code=str(body["device_code"]),
+            user_code=str(body["user_code"]),
+            page=str(body["verification_uri_complete"]),
+            seconds=float(body["expires_in"]),
+            # The default of RFC 8628 section 3.2.
+            interval=float(body.get("interval", 5)),
+        )
+    except (KeyError, TypeError, ValueError):
+        fail(f"{base} does not answer as a deployment of czo-auth does", REFUSED)
+
+
+def _wait(client: httpx.Client, base: str, codes: _Codes) -> str:
+    """
+    Poll until somebody decided or the codes expired, as slowly as the server says.
+
+    A server that does not answer, or answers that it is unavailable, is asked again at intervals that double.
+    Source: RFC 8628 section 3.5.
+    """
+    interval = pause = codes.interval
+    is_silent = False
+    until = time.monotonic() + codes.seconds
+    while True:
+        if time.monotonic() >= until:
+            if is_silent:
+                fail(f"{base} does not answer, try again", UNAVAILABLE)
+            fail("nobody approved the request in time", REFUSED)
+        time.sleep(min(pause, _MAX_INTERVAL))
+        response = _post(client, f"{base}/device/token", codes.form)
+        if response is None:
+            if not is_silent:
+                note("the server does not answer; still trying")
+            is_silent, pause = True, pause * 2
+            continue
+        error = _body_of(response).get("error") if response.status_code == 400 else None
+        if error == "slow_down":
+            interval += _SLOWER_BY
+        elif error != "authorization_pending":
+            return _key_of(_answer(response))
+        is_silent, pause = False, interval
+
+
+def _post(client: httpx.Client, url: str, form: dict[str, str]) -> httpx.Response | None:
+    """Send a form; None if the server cannot be reached, is unavailable, or refuses for a while."""
+    import httpx
+
+    try:
+        response = client.post(url, data=form)
+    except httpx.HTTPError:
+        return None
+    is_temporary = response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.status_code >= 500
+    return None if is_temporary else response
+
+
+def _answer(response: httpx.Response) -> dict[str, Any]:
+    body = _body_of(response)
     if response.status_code != 200:
-        said = body.get("message") or f"the server answered {response.status_code}"
-        typer.echo(f"error: {said}", err=True)
-        raise typer.Exit(1)
+        fail(f"{body.get('message') or f'the server answered {response.status_code}'}", REFUSED)
     return body
 
 
-def _wait(client: httpx.Client, base: str, codes: dict[str, Any]) -> str:
-    """Ask until somebody decided, as slowly as the server says. Source: RFC 8628 section 3.5."""
-    interval = float(codes["interval"])
-    until = time.monotonic() + float(codes["expires_in"])
-    form = {"grant_type": GRANT, "device_code": codes["device_code"], "client_id": CLIENT_ID}
-    while time.monotonic() < until:
-        time.sleep(min(interval, _MAX_INTERVAL))
-        response = client.post(f"{base}/device/token", data=form)
-        error = response.json().get("error") if response.status_code == 400 else None
-        if error == "slow_down":
-            interval += 5
-        elif error != "authorization_pending":
-            return str(_answer(response)["access_token"])
-    typer.echo("error: nobody approved the request in time", err=True)
-    raise typer.Exit(1)
+def _body_of(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _key_of(body: dict[str, Any]) -> str:
+    key = body.get("access_token")
+    if not isinstance(key, str):
+        fail("the server approved the request and sent no key", REFUSED)
+    return key
+
+
+def _give_back(client: httpx.Client, base: str, codes: _Codes) -> bool:
+    """Have a key revoked that was not stored: the server revokes what is fetched a second time within a minute."""
+    return _post(client, f"{base}/device/token", codes.form) is not None
 
 
 def _store(url: str, key: str, file: Path | None) -> str:
@@ -121,7 +219,9 @@ def _store(url: str, key: str, file: Path | None) -> str:
             # A keyring that is locked, or has no session to talk to, is not one.
             typer.echo(f"note: the keyring is not used ({type(error).__name__})", err=True)
     path = file or _default_file()
-    _write_private(path, _kept(path) | {url: key})
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(path.parent):
+        _write_private(path, _kept(path) | {url: key})
     return str(path)
 
 
@@ -130,20 +230,39 @@ def _default_file() -> Path:
     return folder / "czo-auth" / "keys.json"
 
 
+class _OtherContentError(Exception):
+    """The file holds something other than keys, which is not overwritten."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} holds something else; name another file with --store")
+
+
 def _kept(path: Path) -> dict[str, str]:
+    """Read the keys that are stored already, by the address of their deployment."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError:
-        typer.echo(f"error: {path} holds something else; name another file with --store", err=True)
-        raise typer.Exit(1) from None
-    return found if isinstance(found, dict) else {}
+        raise _OtherContentError(path) from None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise _OtherContentError(path)
+    return found
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one command after the other change the files of *folder*: each writes what it read before."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _write_private(path: Path, keys: dict[str, str]) -> None:
     """Replace the file in one step; it is never readable by others, not even while it is written."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 REFUSED = 1
 CANNOT_START = 2
-DATABASE_UNAVAILABLE = os.EX_TEMPFAIL
+UNAVAILABLE = os.EX_TEMPFAIL
 
 
 def operator_context(now: datetime) -> Context:
@@ -200,7 +200,7 @@ def reporting(*, missing: str | None = None) -> Iterator[None]:
     except Unavailable as refused:
         if (advice := getattr(refused, "advice", None)) is not None:
             fail(advice, CANNOT_START)
-        fail(refused.message, DATABASE_UNAVAILABLE)
+        fail(refused.message, UNAVAILABLE)
     except NotFound as refused:
         fail(missing or refused.message, REFUSED)
     except Refusal as refused:
