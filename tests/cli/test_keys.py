@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -103,6 +104,27 @@ def _sign_in(url: str, code: str) -> int:
         challenge = client.post("/customer/sign-in/email", json=body).json()["challenge"]
         client.cookies.clear()
         return client.post("/two-factor/verify", json={"challenge": challenge, "code": code}).status_code
+
+
+def test_verification_fails_and_names_the_row_that_does_not_open(shell: Shell, inside: Inside) -> None:
+    users = [shell.create(f"{name}@example.com")["id"] for name in ("ada", "bob")]
+    for user in users:
+        inside.give_factor(user)
+    verified = {rows["kind"]: rows for rows in shell.json("keys", "verify")}
+    assert (verified["factors"]["checked"], verified["factors"]["failed"]) == (2, 0)
+    assert verified["signing keys"]["checked"] == 1
+    with closing(sqlite3.connect(shell.data / DATABASE_FILE, isolation_level=None)) as database:
+        # Sealed for somebody else, as when rows are swapped.
+        swap = """UPDATE czo_auth_factors SET sealed_secret =
+            (SELECT sealed_secret FROM czo_auth_factors WHERE user_id = ?) WHERE user_id = ? RETURNING id"""
+        ((swapped,),) = database.execute(swap, users).fetchall()
+        (sealed,) = database.execute("SELECT sealed_secret FROM czo_auth_factors").fetchone()
+    done = shell.run("keys", "verify", "--json", code=1)
+    (factors,) = [rows for rows in map(json.loads, done.stdout.splitlines()) if rows["kind"] == "factors"]
+    assert (factors["checked"], factors["failed"]) == (2, 1)
+    assert swapped in str(factors["failedIds"])
+    assert "1 sealed rows do not open" in done.stderr
+    assert sealed not in done.stdout + done.stderr
 
 
 @pytest.mark.deep

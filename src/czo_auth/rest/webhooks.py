@@ -221,7 +221,9 @@ async def admin_deliveries(
     return await _deliveries(call, None, webhook_id, status, PageQuery(limit=limit, cursor=cursor))
 
 
-@routes.add("POST", ADMIN + "/{webhook_id}/replay", access=ADMINISTRATION, status=202)
+@routes.add(
+    "POST", ADMIN + "/{webhook_id}/replay", access=ADMINISTRATION, status=202, idempotent=FOR_ADMINISTRATORS
+)
 async def admin_replay(webhook_id: str, body: ReplayRequest, call: CurrentRequest) -> records.Done:
     """Send one delivery again, or everything since a time, as far as it is kept: 30 days."""
     return await _replay(call, None, webhook_id, body)
@@ -295,7 +297,7 @@ async def owner_deliveries(
     return await _deliveries(call, organization_id, webhook_id, status, PageQuery(limit=limit, cursor=cursor))
 
 
-@routes.add("POST", OWNER + "/{webhook_id}/replay", access=ACCOUNT, status=202)
+@routes.add("POST", OWNER + "/{webhook_id}/replay", access=ACCOUNT, status=202, idempotent=FOR_OWNERS)
 async def owner_replay(
     organization_id: str, webhook_id: str, body: ReplayRequest, call: CurrentRequest
 ) -> records.Done:

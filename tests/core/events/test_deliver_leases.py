@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -116,6 +117,37 @@ async def test_another_process_takes_over_within_the_lease_after_a_kill(
     await heir.close()
     assert taken_over_after < lease.total_seconds() + 1
     # Some may come twice, but never one after a later one came for the first time.
+    assert list(dict.fromkeys(event_id for _, event_id in processes.lines())) == ids
+
+
+@pytest.mark.deep
+async def test_paused_process_that_wakes_up_leaves_the_sink_to_its_heir(
+    transactions: Transactions, processes: Processes
+) -> None:
+    """The kernel stops a process, as it does on a suspended machine, for longer than its lease lasts; three times."""
+    if processes.url.startswith("sqlite"):
+        pytest.skip("a stopped process may hold the lock of SQLite's file, and nobody writes then")
+    relays = [processes.start(owner, lease=timedelta(seconds=1)) for owner in ("one", "two")]
+    ids: list[str] = []
+
+    async def more_arrive() -> None:
+        ids.extend(await record(transactions, *(f"u{number % 3}:{number}" for number in range(10))))
+        await until(lambda: {event_id for _, event_id in processes.lines()} == set(ids), within=30)
+
+    await more_arrive()
+    for _ in range(3):
+        owner = processes.lines()[-1][0]
+        before = len(processes.lines())
+        processes.running[owner].send_signal(signal.SIGSTOP)
+        # The other one takes over when the lease is over, and goes on while the first one sleeps.
+        await more_arrive()
+        assert {who for who, _ in processes.lines()[before:]} == {"one", "two"} - {owner}
+        processes.running[owner].send_signal(signal.SIGCONT)
+        await more_arrive()
+    for process in relays:
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 10) == 0
+    # What was in hand when a process was stopped may come twice; nothing comes first after a later one came.
     assert list(dict.fromkeys(event_id for _, event_id in processes.lines())) == ids
 
 
