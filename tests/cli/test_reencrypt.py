@@ -17,7 +17,7 @@ from czo_auth.core.flows.administration import reencrypt
 from czo_auth.core.flows.administration.reencrypt import Reencrypt
 from czo_auth.core.flows.administration.verify_keys import VerifyKeys
 from czo_auth.core.flows.sign_in.sign_up import NewUser
-from czo_auth.core.idempotency.answer import KEPT_ANSWER, RequestMark
+from czo_auth.core.idempotency.answer import IDEMPOTENT_ANSWER, RequestIdentity
 from czo_auth.core.ids import new_id
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
@@ -224,7 +224,7 @@ async def test_verification_opens_what_rests_for_minutes_too(old: Auth, database
     user = await user_id(old, "ada")
     ring, now = old.services.key_ring, old.now()
     answer_id, lineage = new_id(now), new_id(now)
-    mark = RequestMark(
+    request = RequestIdentity(
         id=answer_id,
         user_id=user,
         lineage_id=lineage,
@@ -236,11 +236,11 @@ async def test_verification_opens_what_rests_for_minutes_too(old: Auth, database
         created_at=now,
         expires_at=now + timedelta(minutes=10),
     )
-    sealed = ring.seal(b"{}", purpose=KEPT_ANSWER, bound_to={"answer": answer_id, "lineage": lineage})
+    sealed = ring.seal(b"{}", purpose=IDEMPOTENT_ANSWER, bound_to={"answer": answer_id, "lineage": lineage})
 
     def keep_answer(tx: Transaction) -> None:
-        tx.kept_answers.begin(mark)
-        tx.kept_answers.keep(answer_id, sealed=sealed)
+        tx.idempotency.begin(request)
+        tx.idempotency.keep(answer_id, sealed=sealed)
 
     await old.services.transactions.run(keep_answer)
     kept = (await VerifyKeys(old.services).run(lambda done, total: None))[4]

@@ -34,7 +34,7 @@ async def mailed(here: Timed, to: str, kind: str, *, number: int = 1) -> MailMes
     return found()[-1]
 
 
-def not_me(message: MailMessage) -> str:
+def secure_account_token(message: MailMessage) -> str:
     found = LINK.search(message.text)
     assert found is not None, message.text
     assert found[1] in str(message.html)
@@ -49,7 +49,7 @@ async def test_factors_codes_keys_and_passwords_are_reported(timed: Timed) -> No
     people = timed.people
     account, session = await people.newcomer()
     session = await people.enroll(account, session)
-    not_me(await mailed(timed, account.email, "two_factor_enabled"))
+    secure_account_token(await mailed(timed, account.email, "two_factor_enabled"))
     timed.time.advance(seconds=40)
     answer = await timed.api.post(
         "/two-factor/generate-backup-codes",
@@ -57,15 +57,15 @@ async def test_factors_codes_keys_and_passwords_are_reported(timed: Timed) -> No
         bearer=session.token,
     )
     codes = accepted(answer)["backupCodes"]
-    not_me(await mailed(timed, account.email, "backup_codes_renewed"))
+    secure_account_token(await mailed(timed, account.email, "backup_codes_renewed"))
     challenge = await people.challenge(account)
     accepted(await people.redeem(codes[0], challenge=challenge))
-    not_me(await mailed(timed, account.email, "backup_code_used"))
+    secure_account_token(await mailed(timed, account.email, "backup_code_used"))
     answer = await timed.api.post("/api-keys", {"name": "x”. evil.example"}, bearer=session.token)
     accepted(answer, 201)
     reported = await mailed(timed, account.email, "api_key_created")
     assert "evil . example" in reported.text
-    not_me(reported)
+    secure_account_token(reported)
 
 
 async def test_right_password_with_wrong_codes_is_reported_once_and_the_lock_after_it(timed: Timed) -> None:
@@ -80,7 +80,7 @@ async def test_right_password_with_wrong_codes_is_reported_once_and_the_lock_aft
     warned = await mailed(timed, carol.email, "wrong_codes")
     assert "192.0.2" in warned.text or "127.0.0.1" in warned.text or "IP address" in warned.text
     locked = await mailed(timed, carol.email, "two_factor_locked")
-    not_me(locked)
+    secure_account_token(locked)
     assert kinds(timed, carol).count("wrong_codes") == 1
 
 
@@ -134,7 +134,7 @@ async def test_this_was_not_me_ends_sessions_and_password_and_begins_recovery(ti
     confirmation = await here.mail.token(account.email, "verification")
     accepted(await here.api.get(f"/verify-email?token={confirmation}"))
     session = await people.enroll(account, session)
-    token = not_me(await mailed(here, account.email, "two_factor_enabled"))
+    token = secure_account_token(await mailed(here, account.email, "two_factor_enabled"))
     accepted(await here.api.post("/secure-account", {"token": token}))
     assert not await people.is_alive(session)
     body = {"email": account.email, "password": account.password}
@@ -162,7 +162,7 @@ async def test_a_link_is_over_after_a_week_after_a_later_one_was_used_and_for_an
         body = {"currentPassword": account.password, "newPassword": account.password + "x"}
         accepted(await here.api.post("/change-password", body, bearer=session.token))
         account.password += "x"
-        return not_me(await mailed(here, account.email, "password_changed", number=number))
+        return secure_account_token(await mailed(here, account.email, "password_changed", number=number))
 
     account, session = await people.newcomer()
     first = await reported(1)
@@ -192,7 +192,7 @@ async def test_a_forged_link_does_nothing(timed_sqlite: Timed, bend: Callable[[s
     here = timed_sqlite
     account, session = await here.people.newcomer()
     session = await here.people.enroll(account, session)
-    token = not_me(await mailed(here, account.email, "two_factor_enabled"))
+    token = secure_account_token(await mailed(here, account.email, "two_factor_enabled"))
     refused(await here.api.post("/secure-account", {"token": bend(token)}), 400, "INVALID_TOKEN")
     assert await here.people.is_alive(session)
 
@@ -200,7 +200,7 @@ async def test_a_forged_link_does_nothing(timed_sqlite: Timed, bend: Callable[[s
 async def test_two_clicks_at_once_act_once(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
     await timed.people.enroll(account, session)
-    token = not_me(await mailed(timed, account.email, "two_factor_enabled"))
+    token = secure_account_token(await mailed(timed, account.email, "two_factor_enabled"))
     answers = await asyncio.gather(*(timed.api.post("/secure-account", {"token": token}) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
     await mailed(timed, account.email, "account_secured")
@@ -259,7 +259,7 @@ async def test_a_passkey_in_a_new_browser_is_reported_and_in_a_known_one_is_not(
     known = await sign_in("Mozilla/5.0 Firefox/140.0")
     reported = await mailed(here, account.email, "new_browser")
     assert ": Firefox\n" in reported.text
-    not_me(reported)
+    secure_account_token(reported)
     await sign_in("Mozilla/5.0 Firefox/140.0")
     await sign_in("curl/8", f"czo-auth.known_browser={known}")
     await sign_in("Wget/1")

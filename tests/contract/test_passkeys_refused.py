@@ -410,7 +410,7 @@ async def test_answers_from_one_network_are_bounded_and_forgotten(timed: Timed) 
 
     def fill(tx: Any) -> None:
         for number in range(MAX_PASSKEY_ANSWERS):
-            tx.passkeys.spend_ceremony(
+            tx.passkeys.consume_ceremony(
                 f"{number:064x}", network="127.0.0.1", expires_at=now + timedelta(minutes=5)
             )
 

@@ -260,7 +260,9 @@ def test_a_browser_is_called_as_its_users_call_it(kind: MailKind) -> None:
 def test_a_browser_that_calls_itself_a_link_is_cut_and_escaped() -> None:
     draft = sample_draft("new_browser", links=LINKS, now=AT)
     origin = MailOrigin(at=AT, user_agent="x\u202e<script>" + "y" * 5000)
-    message = written(MailDraft(to=TO, kind=draft.kind, origin=origin, not_me=draft.not_me))
+    message = written(
+        MailDraft(to=TO, kind=draft.kind, origin=origin, secure_account_link=draft.secure_account_link)
+    )
     assert "<script>" not in str(message.html)
     assert "\u202e" not in message.text
     assert len(message.text) < 1500

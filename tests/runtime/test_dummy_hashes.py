@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from czo_auth.crypto import passwords
-from czo_auth.crypto.passwords import DUMMY_HASH, PasswordMatch, decoy_of
+from czo_auth.crypto.passwords import DUMMY_HASH, PasswordMatch, dummy_hash_of
 from czo_auth.runtime.dummy_hashes import MAX_KINDS, EqualWork
 
 pytestmark = pytest.mark.real_hashes
@@ -25,8 +25,8 @@ FOREIGN = [BCRYPT, PBKDF2, SCRYPT, BETTER_AUTH, ARGON2]
 
 
 def kind(stored: str) -> str:
-    """What a hash costs: the same for a hash and its decoy."""
-    return decoy_of(stored) or "ours"
+    """What a hash costs: the same for a hash and its dummy."""
+    return dummy_hash_of(stored) or "ours"
 
 
 @pytest.fixture
@@ -44,19 +44,19 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("stored", FOREIGN)
 def test_decoy_has_the_costs_and_matches_nothing(stored: str) -> None:
-    decoy = decoy_of(stored)
-    assert decoy is not None
-    assert passwords.is_verifiable(decoy)
-    assert decoy_of(decoy) == decoy
-    assert passwords.verify_password(decoy, "correct horse battery staple") == PasswordMatch(
+    dummy_hash = dummy_hash_of(stored)
+    assert dummy_hash is not None
+    assert passwords.is_verifiable(dummy_hash)
+    assert dummy_hash_of(dummy_hash) == dummy_hash
+    assert passwords.verify_password(dummy_hash, "correct horse battery staple") == PasswordMatch(
         matches=False, needs_rehash=False
     )
 
 
 def test_hash_of_ours_needs_none() -> None:
-    assert decoy_of(DUMMY_HASH) is None
-    assert decoy_of("no hash") is None
-    assert decoy_of(TOO_DEAR) is None
+    assert dummy_hash_of(DUMMY_HASH) is None
+    assert dummy_hash_of("no hash") is None
+    assert dummy_hash_of(TOO_DEAR) is None
 
 
 @pytest.mark.parametrize("held", [[], [BCRYPT], [PBKDF2, SCRYPT, BCRYPT]], ids=["none", "one", "three"])

@@ -197,8 +197,8 @@ def _own_under_lock(tx: Transaction, organization_id: str) -> bool:
 
 
 CONTESTS = {
-    "spend_step": Contest(prepare=_factor, act=lambda tx, name: tx.two_factor.spend_step(name, step=11)),
-    "spend_code": Contest(prepare=_code, act=lambda tx, name: tx.two_factor.spend_code(name, now=NOW)),
+    "consume_step": Contest(prepare=_factor, act=lambda tx, name: tx.two_factor.consume_step(name, step=11)),
+    "consume_code": Contest(prepare=_code, act=lambda tx, name: tx.two_factor.consume_code(name, now=NOW)),
     "consume_challenge": Contest(
         prepare=_challenge, act=lambda tx, name: tx.two_factor.consume_challenge(name, now=NOW)
     ),

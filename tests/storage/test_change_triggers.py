@@ -158,7 +158,7 @@ async def test_organization_that_goes_takes_its_memberships_along(moved: Moved, 
 
 
 def test_every_column_that_a_lookup_reads_is_watched() -> None:
-    sql = lookup_sql("p_", mark="?")
+    sql = lookup_sql("p_", placeholder="?")
     for text in (sql.api_key, sql.session, sql.session_by_id):
         aliases = {alias: table for table, alias in re.findall(r"(?:FROM|JOIN) p_(\w+) AS (\w+)", text)}
         for alias, column in re.findall(r"\b([a-z])\.(\w+)", text):

@@ -119,7 +119,7 @@ async def test_ceremony_is_spent_once_counted_and_pruned(rows: Rows) -> None:
     end = NOW + 300 * SECOND
     spent = await asyncio.gather(
         *(
-            rows.run(lambda tx: tx.passkeys.spend_ceremony(digest, network="192.0.2.7", expires_at=end))
+            rows.run(lambda tx: tx.passkeys.consume_ceremony(digest, network="192.0.2.7", expires_at=end))
             for _ in range(8)
         )
     )

@@ -395,7 +395,7 @@ async def test_prefix_keeps_two_products_in_one_database_apart(rows: Rows) -> No
 
 async def test_lookups_are_planned_once_and_by_their_indexes(migrated_postgres_url: str) -> None:
     """Else a question hashes all users for the sake of a few keys, and takes longer the more users there are."""
-    sql = lookup_sql("czo_auth_", mark="ANY($1)")
+    sql = lookup_sql("czo_auth_", placeholder="ANY($1)")
     digests = [a_digest() for _ in range(30)]
     pool = await PostgresAddress(migrated_postgres_url).pool(size=1)
     try:

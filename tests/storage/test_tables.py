@@ -27,7 +27,7 @@ def test_prefix_that_cannot_stand_in_sql_is_refused(prefix: str) -> None:
     with pytest.raises(ValueError, match="prefix"):
         Tables(prefix)
     with pytest.raises(ValueError, match="prefix"):
-        lookup_sql(prefix, mark="?")
+        lookup_sql(prefix, placeholder="?")
 
 
 def test_every_reference_to_a_user_goes_with_the_user() -> None:

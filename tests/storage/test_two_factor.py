@@ -36,14 +36,14 @@ async def test_user_has_one_factor(rows: Rows) -> None:
 async def test_step_is_spent_once_and_only_forwards(rows: Rows) -> None:
     factor = await rows.factor(await rows.user(), last_step=10)
     spent = [
-        await rows.run(lambda tx: tx.two_factor.spend_step(factor.id, step=step))  # noqa: B023
+        await rows.run(lambda tx: tx.two_factor.consume_step(factor.id, step=step))  # noqa: B023
         for step in (10, 9, 11, 11, 10, 2**40, 12)
     ]
     assert spent == [False, False, True, False, False, True, False]
 
 
 async def test_step_of_an_unknown_factor_is_not_spent(rows: Rows) -> None:
-    assert not await rows.run(lambda tx: tx.two_factor.spend_step(an_id(), step=1))
+    assert not await rows.run(lambda tx: tx.two_factor.consume_step(an_id(), step=1))
 
 
 async def test_dropped_factor_keeps_its_codes_until_they_are_dropped_too(rows: Rows) -> None:
@@ -52,7 +52,7 @@ async def test_dropped_factor_keeps_its_codes_until_they_are_dropped_too(rows: R
     used, unused, _ = await rows.codes(user)
     code = await rows.run(lambda tx: tx.two_factor.find_code(user.id, used.selector))
     assert code is not None
-    assert await rows.run(lambda tx: tx.two_factor.spend_code(code.id, now=NOW))
+    assert await rows.run(lambda tx: tx.two_factor.consume_code(code.id, now=NOW))
 
     assert await rows.run(lambda tx: tx.two_factor.drop_factor(user.id))
     assert not await rows.run(lambda tx: tx.two_factor.drop_factor(user.id))
@@ -142,7 +142,7 @@ async def test_pending_codes_replace_the_sealed_ones_and_count_for_nothing_yet(r
     assert await rows.run(lambda tx: tx.two_factor.count_codes(user.id)) == 0
     assert await rows.run(lambda tx: tx.two_factor.find_code(user.id, codes[0].selector)) is None
     assert not await rows.run(
-        lambda tx: tx.two_factor.spend_code(f"{enrollment.id}.{codes[0].selector}", now=NOW)
+        lambda tx: tx.two_factor.consume_code(f"{enrollment.id}.{codes[0].selector}", now=NOW)
     )
     assert await rows.run(lambda tx: tx.two_factor.selectors(user.id)) == {code.selector for code in codes}
 
@@ -206,7 +206,7 @@ async def test_new_codes_are_the_only_live_set_and_used_ones_stay(rows: Rows) ->
     used, old, _ = await rows.codes(user)
     spent = await rows.run(lambda tx: tx.two_factor.find_code(user.id, used.selector))
     assert spent is not None
-    await rows.run(lambda tx: tx.two_factor.spend_code(spent.id, now=NOW))
+    await rows.run(lambda tx: tx.two_factor.consume_code(spent.id, now=NOW))
     new = await rows.codes(user)
     assert await rows.run(lambda tx: tx.two_factor.find_code(user.id, old.selector)) is None
     assert await rows.run(lambda tx: tx.two_factor.count_codes(user.id)) == len(new)
@@ -231,8 +231,8 @@ async def test_code_is_used_once(rows: Rows) -> None:
     assert code is not None
     assert code.hash == codes[0].hash
     assert await rows.run(lambda tx: tx.two_factor.find_code(other.id, codes[0].selector)) is None
-    assert await rows.run(lambda tx: tx.two_factor.spend_code(code.id, now=NOW))
-    assert not await rows.run(lambda tx: tx.two_factor.spend_code(code.id, now=NOW))
+    assert await rows.run(lambda tx: tx.two_factor.consume_code(code.id, now=NOW))
+    assert not await rows.run(lambda tx: tx.two_factor.consume_code(code.id, now=NOW))
     assert await rows.run(lambda tx: tx.two_factor.find_code(user.id, codes[0].selector)) is None
     assert await rows.run(lambda tx: tx.two_factor.count_codes(user.id)) == len(codes) - 1
 
@@ -243,7 +243,7 @@ async def test_code_whose_set_was_replaced_is_not_spent(rows: Rows) -> None:
     code = await rows.run(lambda tx: tx.two_factor.find_code(user.id, codes[0].selector))
     assert code is not None
     await rows.codes(user)
-    assert not await rows.run(lambda tx: tx.two_factor.spend_code(code.id, now=NOW))
+    assert not await rows.run(lambda tx: tx.two_factor.consume_code(code.id, now=NOW))
 
 
 # housekeeping

@@ -2,8 +2,8 @@
 Hashes at the least cost, for tests that are not about the cost.
 
 At its real cost a password takes 36 ms of a core and the backup codes of one enrollment 700 ms: half of what the tests
-took. The same code hashes, in the same pools and with the same decoys; only the parameters differ. A test or a module
-that is about the cost is marked `real_hashes`.
+took. The same code hashes, in the same pools and with the same dummy hashes; only the parameters differ. A test or a
+module that is about the cost is marked `real_hashes`.
 
 Usage: weak_hashes.py [ARGUMENT ...] is ``czo-auth`` with such hashes, also in the workers that it forks.
 """

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.contract.checks import accepted
-from tests.contract.test_account_mails import mailed, not_me
+from tests.contract.test_account_mails import mailed, secure_account_token
 from tests.web.conftest import Pages
 
 WORDS = {"en": "This was not me", "fr": "Ce n’était pas moi", "de": "Das war ich nicht"}
@@ -20,7 +20,7 @@ async def test_looking_changes_nothing_and_a_click_ends_everything(pages: Pages,
     session = await here.people.enroll(account, session)
     message = await mailed(here, account.email, "two_factor_enabled")
     assert "/account/secure-account?token=" in message.text
-    token = not_me(message)
+    token = secure_account_token(message)
     for _ in range(3):
         page = await pages.get(f"/secure-account?token={token}", accept_language=language)
         assert page.status_code == 200

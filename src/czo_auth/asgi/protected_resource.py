@@ -25,7 +25,7 @@ WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
 
 @dataclass(slots=True)
-class HeldRequest:
+class GuardedRequest:
     """
     The request that a verifier is asked for, which frameworks do not hand to it.
 
@@ -38,7 +38,7 @@ class HeldRequest:
     refusal: Refusal | None = None
 
 
-HELD_REQUEST: ContextVar[HeldRequest | None] = ContextVar("czo_auth_held_request", default=None)
+GUARDED_REQUEST: ContextVar[GuardedRequest | None] = ContextVar("czo_auth_guarded_request", default=None)
 
 
 class ProtectedResource:
@@ -142,7 +142,7 @@ class _Protected:
             return await self._app(scope, receive, send)
         if scope["path"] == self._resource.path:
             return await self._resource(scope, receive, send)
-        held = HeldRequest(self._clients.address_of(scope))
+        request = GuardedRequest(self._clients.address_of(scope))
         begun = replaced = False
 
         async def send_completed(message: Message) -> None:
@@ -150,14 +150,14 @@ class _Protected:
             if message["type"] == "http.response.start":
                 begun = True
                 if message["status"] in (401, 403):
-                    replaced = held.refusal is not None
+                    replaced = request.refusal is not None
                     message = {**message, "headers": self._completed(message["headers"])}
-                if replaced and held.refusal is not None:
-                    await self._refuse(send, held.refusal)
+                if replaced and request.refusal is not None:
+                    await self._refuse(send, request.refusal)
             if not replaced:
                 await send(message)
 
-        token = HELD_REQUEST.set(held)
+        token = GUARDED_REQUEST.set(request)
         try:
             await self._app(scope, receive, send_completed)
         except Refusal as refusal:
@@ -165,7 +165,7 @@ class _Protected:
                 raise
             await self._refuse(send, refusal)
         finally:
-            HELD_REQUEST.reset(token)
+            GUARDED_REQUEST.reset(token)
 
     async def _refuse(self, send: Send, refusal: Refusal) -> None:
         async def send_completed(message: Message) -> None:
@@ -186,7 +186,7 @@ class _Protected:
         ]
 
 
-def hold(error: Exception) -> None:
+def defer_refusal(error: Exception) -> None:
     """
     Record for the response why a verifier refuses, if the credential is not the reason.
 
@@ -196,10 +196,10 @@ def hold(error: Exception) -> None:
     refusal = refusal_of(error)
     if status_of(refusal) == 401:
         return
-    held = HELD_REQUEST.get()
-    if held is None:
+    request = GUARDED_REQUEST.get()
+    if request is None:
         raise refusal
-    held.refusal = refusal
+    request.refusal = refusal
 
 
 def _is_challenge(name: bytes, value: bytes) -> bool:

@@ -25,8 +25,8 @@ def set_session_cookies(call: RequestContext, response: Response, outcome: Signe
         _add(response, cookies.set(cookies.browser, value, until=call.now + LIFETIME, now=call.now))
     if outcome.trusted_device_token is not None:
         end = call.now + call.runtime.services.policies.two_factor.trusted_device_lifetime
-        held = tokens.split_tokens(call.cookies.get(cookies.device, ""), tokens.TRUSTED_DEVICE)
-        others = [token for token in held if token != outcome.spent_device_token]
+        presented = tokens.split_tokens(call.cookies.get(cookies.device, ""), tokens.TRUSTED_DEVICE)
+        others = [token for token in presented if token != outcome.used_device_token]
         value = tokens.join_tokens(outcome.trusted_device_token, others)
         _add(response, cookies.set(cookies.device, value, until=end, now=call.now))
 

@@ -36,10 +36,10 @@ def serve(
 
     Without settings it makes a data folder with a database and an encryption key. Ctrl-C ends it.
     """
-    from czo_auth.cli.session import chosen_settings, ending_quietly, reporting
+    from czo_auth.cli.session import chosen_settings, exit_on_signals, reporting
     from czo_auth.extras import require_extra
 
-    with ending_quietly(), reporting():
+    with exit_on_signals(), reporting():
         settings = chosen_settings(
             creates=True, host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url
         )

@@ -212,7 +212,7 @@ def reporting(*, missing: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def ending_quietly() -> Iterator[None]:
+def exit_on_signals() -> Iterator[None]:
     """Let SIGINT and SIGTERM end the process with status 0 until something else handles them."""
 
     def end(number: int, frame: FrameType | None) -> None:

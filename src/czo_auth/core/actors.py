@@ -171,58 +171,63 @@ class ActorRegistry:
         """The actor types that require a second factor from a later date."""
         return tuple(self._dated.values())
 
-    def demand_two_factor(self, held: Iterable[str]) -> bool:
-        """Return whether any of the actor types *held* requires a second factor, now or later."""
-        return not self._demanding.isdisjoint(held)
+    def demand_two_factor(self, actor_types: Iterable[str]) -> bool:
+        """Return whether any of *actor_types* requires a second factor, now or later."""
+        return not self._demanding.isdisjoint(actor_types)
 
-    def demand_two_factor_now(self, held: Set[str], grants: Grants, *, now: datetime) -> bool:
-        """Whether any of the actor types *held* demands a second factor by now."""
-        return self.demand_two_factor(self._due(held, grants, now=now))
+    def demand_two_factor_now(self, actor_types: Set[str], grants: Grants, *, now: datetime) -> bool:
+        """Whether any of *actor_types* demands a second factor by now."""
+        return self.demand_two_factor(self._due(actor_types, grants, now=now))
 
-    def demand_passkey(self, held: Set[str], grants: Grants, *, now: datetime) -> bool:
-        """Whether any of the actor types *held* demands a passkey by now."""
-        return not self._phishing_resistant.isdisjoint(self._due(held, grants, now=now))
+    def demand_passkey(self, actor_types: Set[str], grants: Grants, *, now: datetime) -> bool:
+        """Whether any of *actor_types* demands a passkey by now."""
+        return not self._phishing_resistant.isdisjoint(self._due(actor_types, grants, now=now))
 
     def must_enroll(
-        self, held: Set[str], grants: Grants, *, owns_factor: bool, has_passkey: bool, now: datetime
+        self, actor_types: Set[str], grants: Grants, *, owns_factor: bool, has_passkey: bool, now: datetime
     ) -> bool:
         """
         Whether a user may do nothing but enroll a factor (S9); the strictest rule counts.
 
         Args:
-            held: The actor types that the user holds.
+            actor_types: The actor types that the user holds.
             grants: Since when.
             owns_factor: Whether they have an authenticator app or a passkey.
         """
-        due = self._due(held, grants, now=now)
+        due = self._due(actor_types, grants, now=now)
         if not self._phishing_resistant.isdisjoint(due):
             return not has_passkey
         return not owns_factor and self.demand_two_factor(due)
 
     def find_due_at(
-        self, held: Set[str], grants: Grants, *, owns_factor: bool, has_passkey: bool
+        self, actor_types: Set[str], grants: Grants, *, owns_factor: bool, has_passkey: bool
     ) -> datetime | None:
         """Return the earliest date from which a dated type requires what the user lacks; None if no type does."""
         lacking = (
             actor.due_at(grants.granted_at(name))
             for name, actor in self._dated.items()
-            if name in held and not (has_passkey if actor.two_factor == "phishing_resistant" else owns_factor)
+            if name in actor_types
+            and not (has_passkey if actor.two_factor == "phishing_resistant" else owns_factor)
         )
         return min(lacking, default=None)
 
-    def next_due_at(self, held: Set[str], grants: Grants, *, now: datetime) -> datetime | None:
-        """Return when the requirements of the actor types *held* next change because of a date; None for never."""
-        if not self._dated or self._dated.keys().isdisjoint(held):
+    def next_due_at(self, actor_types: Set[str], grants: Grants, *, now: datetime) -> datetime | None:
+        """Return when the requirements of *actor_types* next change because of a date; None for never."""
+        if not self._dated or self._dated.keys().isdisjoint(actor_types):
             return None
-        dates = (actor.due_at(grants.granted_at(name)) for name, actor in self._dated.items() if name in held)
+        dates = (
+            actor.due_at(grants.granted_at(name))
+            for name, actor in self._dated.items()
+            if name in actor_types
+        )
         return min((due_at for due_at in dates if due_at > now), default=None)
 
-    def _due(self, held: Set[str], grants: Grants, *, now: datetime) -> Set[str]:
-        """Return the actor types *held* except those whose date is in the future."""
-        if not self._dated or self._dated.keys().isdisjoint(held):
-            return held
+    def _due(self, actor_types: Set[str], grants: Grants, *, now: datetime) -> Set[str]:
+        """Return *actor_types* except those whose date is in the future."""
+        if not self._dated or self._dated.keys().isdisjoint(actor_types):
+            return actor_types
         return {
             name
-            for name in held
+            for name in actor_types
             if name not in self._dated or self._dated[name].due_at(grants.granted_at(name)) <= now
         }

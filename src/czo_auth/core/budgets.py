@@ -52,7 +52,7 @@ class Budgets(Protocol):
         """Delete counts whose window ended before *before*. At most a thousand rows a call."""
 
 
-def spend(tx: Transaction, budget: Budget) -> None:
+def consume_budget(tx: Transaction, budget: Budget) -> None:
     """
     Count one use in the transaction of what is counted.
 

@@ -147,7 +147,7 @@ MAX_DEVICE_GUESSES_A_MINUTE: Final = 10
 MAX_LIVE_LINKS: Final = 50
 """Unopened links per user and purpose; beyond that, no further mail is sent."""
 
-MAX_KEPT_ANSWERS: Final = 50
+MAX_IDEMPOTENT_REQUESTS: Final = 50
 """Stored answers to repeatable requests per sign-in; the oldest are deleted first."""
 
 MAX_GUESS_COUNTERS: Final = 100_000

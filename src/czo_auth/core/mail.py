@@ -141,7 +141,7 @@ class MailDraft:
         values: Values for the text. Text that strangers chose is already quoted; several lines make a list.
         link, token: Where the message leads to, and what the link carries.
         origin: Shown below the text.
-        not_me: The link "this was not me" below that, and how long it works.
+        secure_account_link: The link "this was not me" below that, and how long it works.
     """
 
     to: str
@@ -151,7 +151,7 @@ class MailDraft:
     link: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     origin: MailOrigin | None = None
-    not_me: tuple[str, timedelta] | None = field(default=None, repr=False)
+    secure_account_link: tuple[str, timedelta] | None = field(default=None, repr=False)
 
 
 class Mail(Protocol):

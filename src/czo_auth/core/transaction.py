@@ -23,8 +23,8 @@ from czo_auth.core.devices.store import DeviceAuthorizations
 from czo_auth.core.events.outbox import Outbox
 from czo_auth.core.events.store import AuditLog, AuditRemoval
 from czo_auth.core.events.types import AuditEvent
-from czo_auth.core.idempotency.store import KeptAnswers
-from czo_auth.core.import_marks import ImportMarks
+from czo_auth.core.idempotency.store import IdempotencyStore
+from czo_auth.core.imported_records import ImportedRecords
 from czo_auth.core.mail_queue import MailQueue
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.organizations.two_factor import FactorRules
@@ -103,9 +103,9 @@ class Transaction(Protocol):
     @property
     def mail_queue(self) -> MailQueue: ...
     @property
-    def kept_answers(self) -> KeptAnswers: ...
+    def idempotency(self) -> IdempotencyStore: ...
     @property
-    def import_marks(self) -> ImportMarks: ...
+    def imported_records(self) -> ImportedRecords: ...
     @property
     def key_checks(self) -> KeyChecks: ...
     @property

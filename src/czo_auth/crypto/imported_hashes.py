@@ -40,7 +40,7 @@ def is_within_bounds(stored: str) -> bool:
     return False
 
 
-def decoy_of(stored: str) -> str | None:
+def dummy_hash_of(stored: str) -> str | None:
     """Return a hash with the format and the costs of *stored* that no password matches; None for no such format."""
     for form, is_affordable, _ in _FORMATS:
         if (match := form.fullmatch(stored)) and is_affordable(match):

@@ -128,7 +128,7 @@ def verify_password(stored: str, password: str) -> PasswordMatch:
     return _NO_MATCH
 
 
-def decoy_of(stored: str) -> str | None:
+def dummy_hash_of(stored: str) -> str | None:
     """
     Return a hash with the format and the costs of *stored* that no password matches.
 
@@ -141,7 +141,7 @@ def decoy_of(stored: str) -> str | None:
             return None
         salt_and_hash = DUMMY_HASH.removeprefix(CURRENT_HASHES_BEGIN)
         return f"{stored[: match.start('salt')]}{salt_and_hash}"
-    return imported_hashes.decoy_of(stored)
+    return imported_hashes.dummy_hash_of(stored)
 
 
 def is_verifiable(stored: str) -> bool:

@@ -55,12 +55,13 @@ class User:
     actor_types: list[str]
     created_at: datetime
     updated_at: datetime
-    own_fields: JSON = strawberry.field(
-        description="The deployment's own fields, by their names in REST; an empty object where there are none."
+    user_fields: JSON = strawberry.field(
+        name="ownFields",
+        description="The deployment's own fields, by their names in REST; an empty object where there are none.",
     )
 
     @classmethod
-    def of(cls, user: users.User, own_fields: UserFields) -> User:
+    def of(cls, user: users.User, user_fields: UserFields) -> User:
         """Shape a user."""
         return cls(
             id=strawberry.ID(user.id),
@@ -72,7 +73,7 @@ class User:
             actor_types=sorted(user.actor_types),
             created_at=user.created_at,
             updated_at=user.updated_at,
-            own_fields=JSON(dict(own_fields.shown(user.fields))),
+            user_fields=JSON(dict(user_fields.shown(user.fields))),
         )
 
 

@@ -56,7 +56,7 @@ class UserLine(OpenBody):
             banned=self.banned,
             created_at=_to_milliseconds(self.created_at),
             external_id=self.external_id,
-            fields=self.own_fields,
+            fields=self.user_fields,
         )
 
 

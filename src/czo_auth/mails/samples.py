@@ -127,8 +127,10 @@ def _samples(links: Links, now: datetime, language: str | None) -> dict[MailKind
 def _notice(
     user: User, kind: MailKind, origin: MailOrigin, links: Links, values: Mapping[str, MailValue | None]
 ) -> MailDraft:
-    not_me = links.to_page(links.secure_account, tokens.MAIL + "EXAMPLE" * 8)
-    return compose.compose_notice(user, kind, origin=origin, not_me=not_me, **values)
+    secure_account_link = links.to_page(links.secure_account, tokens.MAIL + "EXAMPLE" * 8)
+    return compose.compose_notice(
+        user, kind, origin=origin, secure_account_link=secure_account_link, **values
+    )
 
 
 def _somebody(now: datetime, language: str | None) -> User:

@@ -188,8 +188,8 @@ def _ending(draft: MailDraft, words: Translations) -> list[Block]:
     blocks = []
     if draft.origin is not None:
         blocks.append(Block(kind="paragraph", lines=tuple(_facts(draft.origin, words))))
-    if draft.not_me is not None:
-        link, valid_for = draft.not_me
+    if draft.secure_account_link is not None:
+        link, valid_for = draft.secure_account_link
         text = words("mail.not_me", valid_for=_duration(valid_for, words))
         blocks.append(Block(kind="paragraph", lines=(text,)))
         blocks.append(Block(kind="button", lines=(link,), label=words("mail.not_me_do")))

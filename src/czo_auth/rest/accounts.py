@@ -38,7 +38,7 @@ async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> reco
         password=body.password,
         name=body.name,
         organization_name=body.organization_name,
-        fields=body.own_fields,
+        fields=body.user_fields,
     )
     user, organization = await call.runtime.sign_up.sign_up(actor, new, context=call.context)
     return records.SignedUp.of(user, organization, call.user_fields)

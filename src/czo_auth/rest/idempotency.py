@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.errors import Unavailable, ValidationFailed
-from czo_auth.core.flows.idempotency import KeptAnswer, RunningRequest
+from czo_auth.core.flows.idempotency import CompletedRequest, RunningRequest
 
 HEADER: Final = "idempotency-key"
 
@@ -71,7 +71,7 @@ async def answer_once(
         shows_enrollment=idempotent.shows_enrollment,
         context=call.context,
     )
-    if isinstance(begun, KeptAnswer):
+    if isinstance(begun, CompletedRequest):
         status, headers, content = _unpacked(begun.answer)
         if idempotent.recheck is not None:
             await idempotent.recheck(call, request, json.loads(content))

@@ -84,7 +84,7 @@ class OpenBody(Body):
     model_config = ConfigDict(extra="allow")
 
     @property
-    def own_fields(self) -> dict[str, Any]:
+    def user_fields(self) -> dict[str, Any]:
         """What was sent besides the known fields."""
         return dict(self.model_extra or {})
 
@@ -94,7 +94,7 @@ class TolerantOpenBody(TolerantBody):
 
     model_config = ConfigDict(extra="allow")
 
-    def own_fields(self, names: Collection[str]) -> dict[str, Any]:
+    def user_fields(self, names: Collection[str]) -> dict[str, Any]:
         """Return the own fields among what was sent."""
         return {name: value for name, value in (self.model_extra or {}).items() if name in names}
 

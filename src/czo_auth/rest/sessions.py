@@ -57,7 +57,7 @@ async def revoke_other_sessions(call: CurrentRequest) -> Response:
 @routes.add("POST", "/reauthenticate", access=ACCOUNT)
 async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> records.SessionAnswer:
     """Prove the password, the second factor or both again: the same session, with newer proof times."""
-    session = await call.runtime.recent_proof.renew(
+    session = await call.runtime.reauthentication.renew(
         password=body.password, code=body.code, context=call.context
     )
     return records.SessionAnswer.of(session, restricted_to=call.principal.restricted_to)

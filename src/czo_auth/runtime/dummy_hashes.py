@@ -20,23 +20,23 @@ class EqualWork:
     """Verifies passwords in a time that does not depend on whose hash it is."""
 
     def __init__(self) -> None:
-        self._decoys: dict[str, None] = {}
+        self._dummy_hashes: dict[str, None] = {}
 
     def learn(self, stored: str) -> str | None:
-        """Note the kind of a hash; return the decoy of this kind, or None for a hash of ours."""
-        decoy = passwords.decoy_of(stored)
-        if decoy is not None and len(self._decoys) < MAX_KINDS:
-            self._decoys.setdefault(decoy)
-        return decoy
+        """Note the kind of a hash; return the dummy hash of this kind, or None for a hash of ours."""
+        dummy_hash = passwords.dummy_hash_of(stored)
+        if dummy_hash is not None and len(self._dummy_hashes) < MAX_KINDS:
+            self._dummy_hashes.setdefault(dummy_hash)
+        return dummy_hash
 
     def verify(self, stored: str | None, password: str) -> PasswordMatch:
         """Verify *password*; None, and a hash that cannot be verified, match nothing after the same work."""
         own = stored if stored is not None and passwords.is_verifiable(stored) else None
-        decoy = None if own is None else self.learn(own)
+        dummy_hash = None if own is None else self.learn(own)
         match = passwords.verify_password(own or passwords.DUMMY_HASH, password)
-        for other in list(self._decoys):
-            if other != decoy:
+        for other in list(self._dummy_hashes):
+            if other != dummy_hash:
                 passwords.verify_password(other, password)
-        if decoy is not None:
+        if dummy_hash is not None:
             passwords.verify_password(passwords.DUMMY_HASH, password)
         return match if own is not None else PasswordMatch(matches=False, needs_rehash=False)

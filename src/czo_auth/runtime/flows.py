@@ -78,11 +78,11 @@ class Flows:
         self.recovery = Recovery(services)
         self.key_expiry = KeyExpiry(services)
         self.audit_retention = AuditRetention(services)
-        self.recent_proof = Reauthentication(services)
-        self.manage_api_keys = ManageApiKeys(services, self.recent_proof)
+        self.reauthentication = Reauthentication(services)
+        self.manage_api_keys = ManageApiKeys(services, self.reauthentication)
         self.key_usage = ReadKeyUsage(services)
         self._quotas = SpendQuotas(services.transactions)
-        self.devices = AuthorizeDevice(services, self.manage_api_keys, self.recent_proof)
+        self.devices = AuthorizeDevice(services, self.manage_api_keys, self.reauthentication)
         self._housekeeping = Housekeeping(
             services.transactions,
             key_usage=key_usage,

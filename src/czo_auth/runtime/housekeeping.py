@@ -144,7 +144,7 @@ class Housekeeping:
     async def forget_answers(self) -> None:
         """Delete on time what rests sealed until it is asked for: answers (S42), and keys that no device fetched."""
         now = self._now()
-        await self._prune(lambda tx: tx.kept_answers.prune_expired(before=now))
+        await self._prune(lambda tx: tx.idempotency.prune_expired(before=now))
         await self._devices.end_unfetched(context=system_context(now))
 
     async def keep_retention(self) -> None:

@@ -7,24 +7,24 @@ from datetime import datetime
 
 from sqlalchemy import delete, select, update
 
-from czo_auth.core.idempotency.answer import RequestMark, StoredAnswer
-from czo_auth.core.idempotency.store import KeptAnswers
+from czo_auth.core.idempotency.answer import RequestIdentity, StoredAnswer
+from czo_auth.core.idempotency.store import IdempotencyStore
 from czo_auth.core.ids import is_id
 from czo_auth.storage.store import Store, columns, values
 
 
-class SqlKeptAnswers(Store, KeptAnswers):
-    """Implements `czo_auth.core.idempotency.store.KeptAnswers`."""
+class SqlIdempotencyStore(Store, IdempotencyStore):
+    """Implements `czo_auth.core.idempotency.store.IdempotencyStore`."""
 
-    def begin(self, mark: RequestMark) -> bool:
+    def begin(self, request: RequestIdentity) -> bool:
         answers = self._tables.kept_answers
-        fresh = self._insert(answers).values(sealed=None, **values(mark))
+        fresh = self._insert(answers).values(sealed=None, **values(request))
         taken = ["lineage_id", "route", "name_digest"]
         replaced = {
             column.name: fresh.excluded[column.name] for column in answers.c if column.name not in taken
         }
         statement = fresh.on_conflict_do_update(
-            index_elements=taken, set_=replaced, where=answers.c.expires_at <= mark.created_at
+            index_elements=taken, set_=replaced, where=answers.c.expires_at <= request.created_at
         ).returning(answers.c.id)
         return self._connection.execute(statement).one_or_none() is not None
 

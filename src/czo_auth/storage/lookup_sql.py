@@ -35,7 +35,7 @@ _OWNER = """
 {join} {prefix}users AS u ON u.id = c.user_id
 LEFT JOIN {prefix}factors AS f ON f.user_id = c.user_id
 LEFT JOIN {prefix}members AS m ON m.organization_id = c.organization_id AND m.user_id = c.user_id{more}
-WHERE c.{by} = {mark} AND c.revoked_at IS NULL"""
+WHERE c.{by} = {placeholder} AND c.revoked_at IS NULL"""
 
 # As text, because drivers decode JSON differently.
 _GRANTS = "u.created_at, CAST(u.actor_type_grants AS TEXT)"
@@ -65,32 +65,32 @@ class LookupSql:
     session_by_id: str
 
 
-def lookup_sql(prefix: str, *, mark: str) -> LookupSql:
+def lookup_sql(prefix: str, *, placeholder: str) -> LookupSql:
     """
     Write the statements.
 
     Args:
-        mark: How the driver marks a parameter: ``?``, or ``ANY($1)`` for a list of values.
+        placeholder: How the driver marks a parameter: ``?``, or ``ANY($1)`` for a list of values.
 
     Raises:
         ValueError: The prefix cannot stand in SQL.
     """
     prefix = checked_prefix(prefix)
     return LookupSql(
-        api_key=_api_key(prefix, by="digest", mark=mark),
-        api_key_by_id=_api_key(prefix, by="id", mark=mark),
-        session=_session(prefix, by="digest", mark=mark),
-        session_by_id=_session(prefix, by="id", mark=mark),
+        api_key=_api_key(prefix, by="digest", placeholder=placeholder),
+        api_key_by_id=_api_key(prefix, by="id", placeholder=placeholder),
+        session=_session(prefix, by="digest", placeholder=placeholder),
+        session_by_id=_session(prefix, by="id", placeholder=placeholder),
     )
 
 
-def _api_key(prefix: str, *, by: str, mark: str) -> str:
+def _api_key(prefix: str, *, by: str, placeholder: str) -> str:
     accounts = f"\nLEFT JOIN {prefix}service_accounts AS s ON s.id = c.service_account_id"
-    return _API_KEY.format(prefix=prefix, by=by, mark=mark, join="LEFT JOIN", more=accounts)
+    return _API_KEY.format(prefix=prefix, by=by, placeholder=placeholder, join="LEFT JOIN", more=accounts)
 
 
-def _session(prefix: str, *, by: str, mark: str) -> str:
-    return _SESSION.format(prefix=prefix, by=by, mark=mark, join="JOIN", more="")
+def _session(prefix: str, *, by: str, placeholder: str) -> str:
+    return _SESSION.format(prefix=prefix, by=by, placeholder=placeholder, join="JOIN", more="")
 
 
 def api_key_record(row: Any) -> CredentialRecord:

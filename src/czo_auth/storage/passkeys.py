@@ -73,7 +73,7 @@ class SqlPasskeys(Store, Passkeys):
         return {row.rp_id: row.number for row in counted}
 
     # ceremonies
-    def spend_ceremony(self, digest: str, *, network: str, expires_at: datetime) -> bool:
+    def consume_ceremony(self, digest: str, *, network: str, expires_at: datetime) -> bool:
         row = {"digest": digest, "network": network, "expires_at": expires_at}
         return self._insert_unless(self._tables.passkey_ceremonies, ["digest"], row)
 

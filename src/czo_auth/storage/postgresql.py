@@ -232,7 +232,7 @@ class PostgresLookup:
         bound: timedelta | None = None,
     ) -> None:
         self._connections = connections
-        self._sql = lookup_sql(prefix, mark="ANY($1)")
+        self._sql = lookup_sql(prefix, placeholder="ANY($1)")
         self._watch = watch
         self._bound = bound
 

@@ -82,7 +82,7 @@ class SqliteLookup:
     def __init__(self, path: str, tables: Tables) -> None:
         self._path = path
         self._tables = tables
-        self._sql = lookup_sql(tables.prefix, mark="?")
+        self._sql = lookup_sql(tables.prefix, placeholder="?")
         self._forget()
 
     bound: Final = None

@@ -21,8 +21,8 @@ from czo_auth.storage.budgets import SqlBudgets
 from czo_auth.storage.dated_holders import SqlDatedHolders
 from czo_auth.storage.devices import SqlDeviceAuthorizations
 from czo_auth.storage.email_changes import SqlEmailChanges
-from czo_auth.storage.idempotency import SqlKeptAnswers
-from czo_auth.storage.import_marks import SqlImportMarks
+from czo_auth.storage.idempotency import SqlIdempotencyStore
+from czo_auth.storage.imported_records import SqlImportedRecords
 from czo_auth.storage.key_checks import SqlKeyChecks
 from czo_auth.storage.mail_queue import SqlMailQueue
 from czo_auth.storage.organizations import SqlOrganizations
@@ -143,8 +143,8 @@ class SqlTransaction:
         return SqlAuditRemoval(self.connection, self.tables)
 
     @cached_property
-    def import_marks(self) -> SqlImportMarks:
-        return SqlImportMarks(self.connection, self.tables)
+    def imported_records(self) -> SqlImportedRecords:
+        return SqlImportedRecords(self.connection, self.tables)
 
     @cached_property
     def device_authorizations(self) -> SqlDeviceAuthorizations:
@@ -155,8 +155,8 @@ class SqlTransaction:
         return SqlMailQueue(self.connection, self.tables)
 
     @cached_property
-    def kept_answers(self) -> SqlKeptAnswers:
-        return SqlKeptAnswers(self.connection, self.tables)
+    def idempotency(self) -> SqlIdempotencyStore:
+        return SqlIdempotencyStore(self.connection, self.tables)
 
     @cached_property
     def key_checks(self) -> SqlKeyChecks:

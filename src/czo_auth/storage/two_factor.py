@@ -36,7 +36,7 @@ class SqlTwoFactor(SqlChallenges, TwoFactor):
         factors = self._tables.factors
         return self._count(delete(factors).where(factors.c.user_id == user_id)) == 1
 
-    def spend_step(self, factor_id: str, *, step: int) -> bool:
+    def consume_step(self, factor_id: str, *, step: int) -> bool:
         factors = self._tables.factors
         statement = update(factors).where(factors.c.id == factor_id, factors.c.last_step < step)
         return self._count(statement.values(last_step=step)) == 1
@@ -178,7 +178,7 @@ class SqlTwoFactor(SqlChallenges, TwoFactor):
             statement.where(codes.c.user_id == user_id, codes.c.selector == selector, self._live()),
         )
 
-    def spend_code(self, code_id: str, *, now: datetime) -> bool:
+    def consume_code(self, code_id: str, *, now: datetime) -> bool:
         codes = self._tables.backup_codes
         return self._count(update(codes).where(codes.c.id == code_id, self._live()).values(used_at=now)) == 1
 

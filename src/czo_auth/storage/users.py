@@ -154,8 +154,8 @@ class SqlUsers(Store, Users):
         wanted = frozenset(actor_types)
         # Administrators are few: the sets with one of the types are looked up first, or everybody would be read.
         sets = [each for each in self._actor_type_sets() if not wanted.isdisjoint(each.split())]
-        held = type_coerce(users.c.actor_types, Text).in_(sets)
-        return self._how_many(users, users.c.banned_at.is_(None), users.c.id != but, held)
+        has_type = type_coerce(users.c.actor_types, Text).in_(sets)
+        return self._how_many(users, users.c.banned_at.is_(None), users.c.id != but, has_type)
 
     def set_actor_types(
         self, user_id: str, *, actor_types: frozenset[str], grants: Mapping[str, datetime], now: datetime
@@ -191,8 +191,8 @@ class SqlUsers(Store, Users):
             .select_from(users.outerjoin(factors, factors.c.user_id == users.c.id))
             .where(users.c.banned_at.is_(None), holds(self._tables, actor_type))
         )
-        held, with_factor = self._connection.execute(statement).one()
-        return held, with_factor
+        holders, with_factor = self._connection.execute(statement).one()
+        return holders, with_factor
 
     def count_by_state(self) -> UserCounts:
         users, factors = self._tables.users, self._tables.factors

@@ -143,8 +143,8 @@ class SqlWebhookDeliveries(Store, WebhookDeliveries):
     def _hold_cursor(self) -> int | None:
         """Read the place in the outbox and hold it; None when another process does."""
         cursors = self._tables.webhook_cursors
-        held = select(cursors.c.sequence).where(cursors.c.name == _CURSOR).with_for_update(skip_locked=True)
-        place: int | None = self._connection.execute(held).scalar_one_or_none()
+        claim = select(cursors.c.sequence).where(cursors.c.name == _CURSOR).with_for_update(skip_locked=True)
+        place: int | None = self._connection.execute(claim).scalar_one_or_none()
         if place is None and self._insert_unless(cursors, ["name"], {"name": _CURSOR, "sequence": 0}):
             return 0
         return place

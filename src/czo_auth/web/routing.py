@@ -39,7 +39,7 @@ from czo_auth.web.addresses import is_own_page
 from czo_auth.web.error_messages import error_message
 from czo_auth.web.forms import Form, read_form, read_query
 from czo_auth.web.renderer import PageRenderer
-from czo_auth.web.saved_forms import keep_form, kept_form, page_of
+from czo_auth.web.saved_forms import page_of, save_form, saved_form
 
 SIGNED_OUT = Access(credential="optional_session")
 """Pages for people who are not signed in; who is, and may only enroll, is led to do so."""
@@ -243,7 +243,7 @@ class _Page:
         if is_form:
             app_state.authenticator.origins.check_cookie_request(request.scope)
         call = await admit_request(app_state, request, self.access, opens_session=self.opens_session)
-        form = await read_form(request) if is_form else kept_form(page.renderer, request, page.path)
+        form = await read_form(request) if is_form else saved_form(page.renderer, request, page.path)
         return replace(page, call_or_none=call, query=read_query(request), form=form)
 
     async def _shown(self, page: PageRequest) -> Response:
@@ -276,7 +276,7 @@ class _Page:
         """Lead to what is missing, and then back; what was typed into a form is there again where it is no secret."""
         response = page.go(path, next=page.way_back)
         if self.again is not None and (form_page := self._form_page(page)) is not None:
-            await keep_form(page.renderer, page.request, response, form_page)
+            await save_form(page.renderer, page.request, response, form_page)
         return response
 
     def _form_page(self, page: PageRequest) -> str | None:

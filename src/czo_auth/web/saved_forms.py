@@ -11,7 +11,7 @@ from starlette.responses import Response
 from czo_auth.web.forms import Form, read_form
 from czo_auth.web.renderer import PageRenderer
 
-KEPT_FIELDS: Final = frozenset(
+SAVED_FIELDS: Final = frozenset(
     {
         *("name", "key_name", "email", "organization_name", "slug", "role", "description"),
         *("scope", "scopes", "expires", "organization", "allowed_ips", "rate_max", "rate_window", "overlap"),
@@ -23,20 +23,20 @@ KEPT_FIELDS: Final = frozenset(
 """What may lie in the browser for ten minutes. Passwords, codes and tokens are not among them, nor is a new field."""
 
 
-async def keep_form(renderer: PageRenderer, request: Request, response: Response, page: str) -> None:
+async def save_form(renderer: PageRenderer, request: Request, response: Response, page: str) -> None:
     """Let *response* carry what *request* brought, until *page* is opened again."""
     try:
         form = await read_form(request)
     except Exception:
         # Nothing that could be shown again came.
         return
-    fields = {name: list(form.all(name)) for name in sorted(KEPT_FIELDS) if any(form.all(name))}
+    fields = {name: list(form.all(name)) for name in sorted(SAVED_FIELDS) if any(form.all(name))}
     cookie = renderer.carry_form(fields, page)
     if cookie is not None:
         response.headers.append("set-cookie", cookie)
 
 
-def kept_form(renderer: PageRenderer, request: Request, page: str) -> Form:
+def saved_form(renderer: PageRenderer, request: Request, page: str) -> Form:
     """Return what was typed into the form of *page* before its session ended; an empty form otherwise."""
     sealed = request.cookies.get(renderer.form_cookie)
     return Form(fields={} if sealed is None else renderer.open_form(sealed, page))

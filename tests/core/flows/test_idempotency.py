@@ -16,9 +16,9 @@ from czo_auth.core.errors import (
     SessionRequired,
     ValidationFailed,
 )
-from czo_auth.core.flows.idempotency import IdempotentRequests, KeptAnswer, RunningRequest
+from czo_auth.core.flows.idempotency import CompletedRequest, IdempotentRequests, RunningRequest
 from czo_auth.core.idempotency.answer import ANSWER_LIFETIME
-from czo_auth.core.limits import MAX_KEPT_ANSWERS
+from czo_auth.core.limits import MAX_IDEMPOTENT_REQUESTS
 from czo_auth.core.principal import Principal
 from tests.core.flows.deployment import NOW, Deployment
 
@@ -42,7 +42,7 @@ async def test_repeated_request_gets_the_answer_of_the_first(deployment: Deploym
     again = await requests_of(deployment).begin(
         name="n", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada)
     )
-    assert again == KeptAnswer(id=answer_id, answer=b'{"key": "czo_secret"}')
+    assert again == CompletedRequest(id=answer_id, answer=b'{"key": "czo_secret"}')
     assert await requests_of(deployment).read(answer_id, context=Context(now=NOW).of(ada)) == again
 
 
@@ -104,7 +104,7 @@ async def test_renewal_of_the_session_keeps_the_name(deployment: Deployment) -> 
     again = await requests_of(deployment).begin(
         name="n", route=ROUTE, body=b"{}", context=Context(now=NOW).of(renewed)
     )
-    assert isinstance(again, KeptAnswer)
+    assert isinstance(again, CompletedRequest)
 
 
 async def test_refused_request_frees_its_name(deployment: Deployment) -> None:
@@ -136,8 +136,8 @@ async def test_expired_answers_are_pruned(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     await run_once(deployment, ada)
     late = NOW + ANSWER_LIFETIME + timedelta(milliseconds=1)
-    assert await deployment.transactions.run(lambda tx: tx.kept_answers.prune_expired(before=NOW)) == 0
-    assert await deployment.transactions.run(lambda tx: tx.kept_answers.prune_expired(before=late)) == 1
+    assert await deployment.transactions.run(lambda tx: tx.idempotency.prune_expired(before=NOW)) == 0
+    assert await deployment.transactions.run(lambda tx: tx.idempotency.prune_expired(before=late)) == 1
 
 
 @pytest.mark.each_database
@@ -160,14 +160,14 @@ async def test_one_of_many_concurrent_requests_runs(two_deployments: tuple[Deplo
 
 async def test_a_session_keeps_a_bounded_number_of_answers(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
-    for number in range(MAX_KEPT_ANSWERS + 5):
+    for number in range(MAX_IDEMPOTENT_REQUESTS + 5):
         await run_once(deployment, ada, name=f"n{number}")
 
     def count(tx: object) -> int:
         connection, tables = tx.connection, tx.tables  # type: ignore[attr-defined]
         return len(connection.execute(tables.kept_answers.select()).all())
 
-    assert await deployment.transactions.read(count) == MAX_KEPT_ANSWERS
+    assert await deployment.transactions.read(count) == MAX_IDEMPOTENT_REQUESTS
 
 
 @pytest.mark.parametrize("name", ["", " ", "a" * 256, "tab\there", "ünïcode", "line\n", " lead", "trail "])
@@ -201,7 +201,7 @@ async def test_what_an_enrollment_showed_is_gone_once_it_is_replaced_or_confirme
             context=Context(now=NOW).of(ada),
         )
         assert isinstance(running, RunningRequest)
-        await deployment.transactions.run(lambda tx: tx.kept_answers.forget_enrollment(ada.user_id))
+        await deployment.transactions.run(lambda tx: tx.idempotency.forget_enrollment(ada.user_id))
         await requests.keep(running, b"a secret")
     begun = await requests.begin(
         name="first",

@@ -53,7 +53,7 @@ def _on_stage(stage: Stage, narrator: Narrator) -> None:
         finally:
             client.close()
     except BaseException:
-        _stop_quietly(stage)
+        _stop_ignoring_faults(stage)
         raise
     stage.stop()
 
@@ -75,7 +75,7 @@ def _perform(cast: Cast) -> None:
         raise Mismatch("answers with all their fields", f"one without {fault}") from None
 
 
-def _stop_quietly(stage: Stage) -> None:
+def _stop_ignoring_faults(stage: Stage) -> None:
     """End the server without a word; what went wrong before is what counts."""
     try:
         stage.stop()

@@ -217,7 +217,7 @@ class _Line:
         self._policy: DeliveryPolicy = getattr(sink, "policy", policy)
         self._joins: str | None = getattr(sink, "joins", None)
         self._stop = stop
-        self._held_until: datetime | None = None
+        self._leased_until: datetime | None = None
         self._position = 0
         self._position_is_saved = True
         self._tried: tuple[str, int] = ("", 0)
@@ -358,7 +358,7 @@ class _Line:
 
     def _holds(self) -> bool:
         """Return whether the lease lasts for one more delivery."""
-        return self._held_until is not None and self._now() < self._held_until - self._policy.lease / 2
+        return self._leased_until is not None and self._now() < self._leased_until - self._policy.lease / 2
 
     async def _hold(self) -> bool:
         """Take or renew the lease and read the position; False if another process serves the sink."""
@@ -376,7 +376,7 @@ class _Line:
 
         place = await self._transactions.run(step)
         self._position_is_saved = True
-        self._held_until = None if place is None else until
+        self._leased_until = None if place is None else until
         self._position = self._position if place is None else place
         return place is not None
 
@@ -395,7 +395,7 @@ class _Line:
         self._position, self._position_is_saved = position, True
         if not saved:
             _log.info("another process took over sink %s", self._sink.name)
-            self._held_until = None
+            self._leased_until = None
         return saved
 
     async def _release(self) -> None:

@@ -20,13 +20,13 @@ from czo_auth.core.errors import (
 from czo_auth.core.flows.services import Services
 from czo_auth.core.idempotency.answer import (
     ANSWER_LIFETIME,
-    KEPT_ANSWER,
+    IDEMPOTENT_ANSWER,
     REQUEST_BODY,
-    RequestMark,
+    RequestIdentity,
     StoredAnswer,
 )
 from czo_auth.core.ids import new_id
-from czo_auth.core.limits import MAX_KEPT_ANSWERS
+from czo_auth.core.limits import MAX_IDEMPOTENT_REQUESTS
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto.sealing import KeyRing, OpenError, UnknownKeyId
 
@@ -37,11 +37,11 @@ _NAME: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 class RunningRequest:
     """The first request with its name: it runs, and its answer will be stored."""
 
-    mark: RequestMark
+    request: RequestIdentity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptAnswer:
+class CompletedRequest:
     """A request that already ran, with its answer."""
 
     id: str
@@ -61,7 +61,7 @@ class IdempotentRequests:
 
     async def begin(
         self, *, name: str, route: str, body: bytes, shows_enrollment: bool = False, context: Context
-    ) -> RunningRequest | KeptAnswer:
+    ) -> RunningRequest | CompletedRequest:
         """
         Claim *name* for a request, or return the answer to the first one.
 
@@ -83,7 +83,7 @@ class IdempotentRequests:
         if not _NAME.fullmatch(name):
             raise ValidationFailed(details=(("Idempotency-Key", "1 to 255 printable ASCII characters."),))
         ring = self._services.key_ring
-        mark = RequestMark(
+        request = RequestIdentity(
             id=new_id(context.now),
             user_id=principal.require_user(),
             lineage_id=principal.lineage_id,
@@ -97,16 +97,16 @@ class IdempotentRequests:
         )
 
         def take_name(tx: Transaction) -> StoredAnswer | None:
-            tx.kept_answers.forget_oldest(mark.lineage_id, keep=MAX_KEPT_ANSWERS - 1)
-            if tx.kept_answers.begin(mark):
+            tx.idempotency.forget_oldest(request.lineage_id, keep=MAX_IDEMPOTENT_REQUESTS - 1)
+            if tx.idempotency.begin(request):
                 return None
-            return tx.kept_answers.find(
-                lineage_id=mark.lineage_id, route=route, name_digest=mark.name_digest, now=tx.now
+            return tx.idempotency.find(
+                lineage_id=request.lineage_id, route=route, name_digest=request.name_digest, now=tx.now
             )
 
         earlier = await self._services.transactions.run(take_name, context)
         if earlier is None:
-            return RunningRequest(mark=mark)
+            return RunningRequest(request=request)
         self._check_body(earlier, body)
         return self._opened(earlier)
 
@@ -117,18 +117,18 @@ class IdempotentRequests:
         Returns:
             The id under which `read` gives it.
         """
-        mark = running.mark
+        request = running.request
         sealed = self._services.key_ring.seal(
-            answer, purpose=KEPT_ANSWER, bound_to=_binding(mark.id, mark.lineage_id)
+            answer, purpose=IDEMPOTENT_ANSWER, bound_to=_binding(request.id, request.lineage_id)
         )
-        await self._services.transactions.run(lambda tx: tx.kept_answers.keep(mark.id, sealed=sealed))
-        return mark.id
+        await self._services.transactions.run(lambda tx: tx.idempotency.keep(request.id, sealed=sealed))
+        return request.id
 
     async def abandon(self, running: RunningRequest) -> None:
         """Release the name of a refused request: refusals are not stored."""
-        await self._services.transactions.run(lambda tx: tx.kept_answers.forget(running.mark.id))
+        await self._services.transactions.run(lambda tx: tx.idempotency.forget(running.request.id))
 
-    async def read(self, answer_id: str, *, context: Context) -> KeptAnswer:
+    async def read(self, answer_id: str, *, context: Context) -> CompletedRequest:
         """
         Read a stored answer.
 
@@ -141,7 +141,7 @@ class IdempotentRequests:
         if lineage_id is None:
             raise NotFound
         found = await self._services.transactions.read(
-            lambda tx: tx.kept_answers.find_by_id(answer_id, lineage_id=lineage_id, now=context.now)
+            lambda tx: tx.idempotency.find_by_id(answer_id, lineage_id=lineage_id, now=context.now)
         )
         if found is None:
             raise NotFound
@@ -156,16 +156,16 @@ class IdempotentRequests:
         if not hmac.compare_digest(expected, earlier.body_mac):
             raise IdempotencyKeyReused
 
-    def _opened(self, stored: StoredAnswer) -> KeptAnswer:
+    def _opened(self, stored: StoredAnswer) -> CompletedRequest:
         if stored.sealed is None:
             raise RequestInProgress
         try:
             answer = self._services.key_ring.open(
-                stored.sealed, purpose=KEPT_ANSWER, bound_to=_binding(stored.id, stored.lineage_id)
+                stored.sealed, purpose=IDEMPOTENT_ANSWER, bound_to=_binding(stored.id, stored.lineage_id)
             )
         except OpenError:
             raise SecretUnreadable from None
-        return KeptAnswer(id=stored.id, answer=answer)
+        return CompletedRequest(id=stored.id, answer=answer)
 
 
 def _body_mac(ring: KeyRing, kid: str, body: bytes) -> str:

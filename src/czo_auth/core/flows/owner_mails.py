@@ -6,7 +6,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import MailKind, MailOrigin, MailValue
 from czo_auth.core.mail_drafts import compose_notice
-from czo_auth.core.users.security_notices import issue_not_me_token
+from czo_auth.core.users.security_notices import issue_security_notice_token
 from czo_auth.core.users.user import User
 
 
@@ -20,13 +20,13 @@ def tell_owner(
         values: The values that the text of the kind needs.
     """
     links = services.links
-    token = issue_not_me_token(services.key_ring, user, now=context.now)
+    token = issue_security_notice_token(services.key_ring, user, now=context.now)
     services.background.post(
         compose_notice(
             user,
             kind,
             origin=MailOrigin(at=context.now, ip=context.ip, user_agent=context.user_agent),
-            not_me=links.to_page(links.secure_account, token),
+            secure_account_link=links.to_page(links.secure_account, token),
             **values,
         )
     )

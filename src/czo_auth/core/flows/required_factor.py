@@ -18,11 +18,11 @@ def check_factor(tx: Transaction, member: Member) -> None:
     Raises:
         OrganizationTwoFactorRequired
     """
-    if lacks_demanded_factor(tx, member):
+    if lacks_required_factor(tx, member):
         raise OrganizationTwoFactorRequired
 
 
-def lacks_demanded_factor(tx: Transaction, member: Member) -> bool:
+def lacks_required_factor(tx: Transaction, member: Member) -> bool:
     """Whether the organization already requires a factor that *member* lacks."""
     if member.two_factor_due_at is None or tx.now < member.two_factor_due_at:
         return False

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 ANSWER_LIFETIME: Final = timedelta(minutes=10)
-KEPT_ANSWER: Final = "idempotent-answer"
+IDEMPOTENT_ANSWER: Final = "idempotent-answer"
 REQUEST_BODY: Final = "idempotent-request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestMark:
+class RequestIdentity:
     """
     Identifies one request of one session, without its content.
 

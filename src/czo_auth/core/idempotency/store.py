@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from czo_auth.core.idempotency.answer import RequestMark, StoredAnswer
+from czo_auth.core.idempotency.answer import RequestIdentity, StoredAnswer
 
 
-class KeptAnswers(Protocol):
+class IdempotencyStore(Protocol):
     """Answers by session lineage, route and name."""
 
-    def begin(self, mark: RequestMark) -> bool:
+    def begin(self, request: RequestIdentity) -> bool:
         """
         Claim the name for a request that starts now; an expired row with the same name is replaced.
 

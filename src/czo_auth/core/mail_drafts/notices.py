@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from czo_auth.core.mail import MailDraft, MailKind, MailOrigin, MailValue, Phrase
 from czo_auth.core.mail_drafts.compose import quoted_name
-from czo_auth.core.users.security_notices import NOT_ME_LIFETIME
+from czo_auth.core.users.security_notices import SECURITY_NOTICE_LIFETIME
 from czo_auth.core.users.user import User
 
 
@@ -13,14 +13,14 @@ def compose_notice(
     kind: MailKind,
     *,
     origin: MailOrigin,
-    not_me: str | None,
+    secure_account_link: str | None,
     **values: MailValue | None,
 ) -> MailDraft:
     """
     Compose the notice about a change to an account: what, from where, and what to do if it was not the user.
 
     Args:
-        not_me: The link "this was not me"; None leaves it out.
+        secure_account_link: The link "this was not me"; None leaves it out.
         values: The values for the text of the kind; a user-chosen name is quoted, and None is "no name".
     """
     return MailDraft(
@@ -29,7 +29,9 @@ def compose_notice(
         language=user.language,
         values={name: _quotable(value) for name, value in values.items()},
         origin=origin,
-        not_me=None if not_me is None else (not_me, NOT_ME_LIFETIME),
+        secure_account_link=None
+        if secure_account_link is None
+        else (secure_account_link, SECURITY_NOTICE_LIFETIME),
     )
 
 

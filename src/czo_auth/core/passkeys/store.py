@@ -52,7 +52,7 @@ class Passkeys(Protocol):
     def count_by_rp_id(self) -> dict[str, int]:
         """Count the passkeys of all users by the relying party id that they were made for."""
 
-    def spend_ceremony(self, digest: str, *, network: str, expires_at: datetime) -> bool:
+    def consume_ceremony(self, digest: str, *, network: str, expires_at: datetime) -> bool:
         """Mark a ceremony as answered. One atomic statement: of concurrent answers one gets True."""
 
     def count_answered(self, network: str, *, now: datetime) -> int:

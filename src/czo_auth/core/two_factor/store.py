@@ -31,7 +31,7 @@ class TwoFactor(Protocol):
     def drop_factor(self, user_id: str) -> bool:
         """Remove the authenticator app; False when there was none. Backup codes stay."""
 
-    def spend_step(self, factor_id: str, *, step: int) -> bool:
+    def consume_step(self, factor_id: str, *, step: int) -> bool:
         """
         Spend *step*: remember it if it is later than the last one.
 
@@ -100,7 +100,7 @@ class TwoFactor(Protocol):
     def find_code(self, user_id: str, selector: str) -> StoredCode | None:
         """Read a live, unused code by its selector."""
 
-    def spend_code(self, code_id: str, *, now: datetime) -> bool:
+    def consume_code(self, code_id: str, *, now: datetime) -> bool:
         """Use a code. One atomic statement: two concurrent calls never both get True (S5)."""
 
     def drop_codes(self, user_id: str) -> None:

@@ -34,12 +34,12 @@ def issue_browser_token(key_ring: KeyRing, user: User, *, now: datetime) -> str 
 
 
 def find_browser_token(
-    key_ring: KeyRing, user: User | None, held: str | None, *, now: datetime
+    key_ring: KeyRing, user: User | None, cookie: str | None, *, now: datetime
 ) -> str | None:
-    """Return the token among those *held*, joined by dots, that knows *user*; None when there is none."""
-    if user is None or user.password_hash is None or held is None:
+    """Return the token in *cookie* (tokens joined by dots) that was issued for *user*; None if there is none."""
+    if user is None or user.password_hash is None or cookie is None:
         return None
-    for token in tokens.split_tokens(held, tokens.KNOWN_BROWSER):
+    for token in tokens.split_tokens(cookie, tokens.KNOWN_BROWSER):
         said, mac = _parts(token)
         issued_at = datetime.fromtimestamp(int.from_bytes(said[_USER_BYTES:], "big"), UTC)
         if said[:_USER_BYTES] != uuid.UUID(user.id).bytes or not issued_at <= now < issued_at + LIFETIME:
@@ -51,10 +51,10 @@ def find_browser_token(
     return None
 
 
-def joined_with(token: str, held: str | None) -> str:
-    """Return the cookie's value: *token* before those *held* of other users."""
+def joined_with(token: str, cookie: str | None) -> str:
+    """Return the new value of *cookie*: *token*, then the tokens of other users."""
     user = _parts(token)[0][:_USER_BYTES]
-    others = tokens.split_tokens(held or "", tokens.KNOWN_BROWSER)
+    others = tokens.split_tokens(cookie or "", tokens.KNOWN_BROWSER)
     return tokens.join_tokens(token, [other for other in others if _parts(other)[0][:_USER_BYTES] != user])
 
 

@@ -17,7 +17,7 @@ from czo_auth.core.users.user import User
 from czo_auth.crypto import base64url, tokens
 from czo_auth.crypto.sealing import KeyRing
 
-NOT_ME_LIFETIME: Final = timedelta(days=7)
+SECURITY_NOTICE_LIFETIME: Final = timedelta(days=7)
 _PURPOSE: Final = "not-me"
 _USER_BYTES: Final = 16
 _TIME_BYTES: Final = 6
@@ -25,7 +25,7 @@ _MAC_BYTES: Final = 20
 _CHARACTERS: Final = (_USER_BYTES + _TIME_BYTES + _MAC_BYTES) * 4 // 3
 
 
-def issue_not_me_token(key_ring: KeyRing, user: User, *, now: datetime) -> str:
+def issue_security_notice_token(key_ring: KeyRing, user: User, *, now: datetime) -> str:
     """Return a token for a mail to *user*."""
     said = uuid.UUID(user.id).bytes + _milliseconds(now).to_bytes(_TIME_BYTES, "big")
     return tokens.MAIL + base64url.encode(said + _mac(key_ring, key_ring.primary, said, user.email))
@@ -46,7 +46,7 @@ def is_live(key_ring: KeyRing, token: str, user: User, *, now: datetime) -> bool
     if not any(hmac.compare_digest(mac, _mac(key_ring, kid, said, user.email)) for kid in key_ring.kids):
         return False
     issued_at = datetime.fromtimestamp(int.from_bytes(said[_USER_BYTES:], "big") / 1000, UTC)
-    return issued_at <= now < issued_at + NOT_ME_LIFETIME and (
+    return issued_at <= now < issued_at + SECURITY_NOTICE_LIFETIME and (
         user.secured_at is None or issued_at > user.secured_at
     )
 

@@ -143,7 +143,7 @@ class Users(Protocol):
     def set_actor_types(
         self, user_id: str, *, actor_types: frozenset[str], grants: Mapping[str, datetime], now: datetime
     ) -> None:
-        """Replace the actor types held."""
+        """Replace the actor types of a user."""
 
     def set_ban(self, user_id: str, *, banned_at: datetime | None, reason: str | None, now: datetime) -> None:
         """Ban, or lift the ban with None."""

@@ -21,7 +21,7 @@ class User:
         mailbox: The address as it was typed; None for a user who was made before revision 0007.
         external_id: The user's id in the system that they were imported from; unique.
         password_hash: PHC string, or None for a user who has no password yet. Never shown (hidden from ``repr``).
-        actor_types: The actor types held, the default one included.
+        actor_types: The actor types of the user, the default one included.
         credential_version: Grows whenever password, second factor or ban change; challenges are bound to it (S3).
         has_factor: Whether two factors are on: a password sign-in asks for a second step. A fact about rows, not about
             their readability (S13).

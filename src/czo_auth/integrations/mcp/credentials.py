@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
-from czo_auth.asgi.protected_resource import HELD_REQUEST, hold
+from czo_auth.asgi.protected_resource import GUARDED_REQUEST, defer_refusal
 from czo_auth.core.errors import Refusal, Unavailable
 from czo_auth.crypto.tokens import SESSION
 
@@ -58,14 +58,14 @@ class Deployment:
         """
         Decide as the middleware does; a refusal for another reason than the credential is recorded for the response.
         """
-        held = HELD_REQUEST.get()
+        request = GUARDED_REQUEST.get()
         try:
             principal = await self._auth.authenticate_token(
-                token, ip=None if held is None else held.address, audience=self._audience
+                token, ip=None if request is None else request.address, audience=self._audience
             )
             principal.check_factors()
         except Exception as error:
-            hold(error)
+            defer_refusal(error)
             return None
         return self._described(principal, token)
 
@@ -115,7 +115,7 @@ class Introspection:
         try:
             said = await self._ask(token)
         except Refusal as refusal:
-            hold(refusal)
+            defer_refusal(refusal)
             return None
         if not said.get("active"):
             return None
@@ -140,10 +140,10 @@ class Introspection:
             await client.aclose()
 
     async def _ask(self, token: str) -> dict[str, Any]:
-        held = HELD_REQUEST.get()
+        request = GUARDED_REQUEST.get()
         form = {"token": token}
-        if held is not None and held.address is not None:
-            form["client_ip"] = held.address
+        if request is not None and request.address is not None:
+            form["client_ip"] = request.address
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
         try:

@@ -52,7 +52,7 @@ async def sign_up_email(
         password=body.password,
         name=body.name,
         image=body.image,
-        fields=body.own_fields(call.user_fields.names),
+        fields=body.user_fields(call.user_fields.names),
     )
     user, _ = await runtime.sign_up.sign_up(actor, new, context=call.context)
     if runtime.services.policies.require_email_verification:
@@ -123,7 +123,7 @@ async def update_user(body: ClientUpdateUserRequest, call: CurrentRequest) -> re
         name=body.name,
         image=body.image,
         clears_image="image" in body.model_fields_set and body.image is None,
-        fields=body.own_fields(call.user_fields.names),
+        fields=body.user_fields(call.user_fields.names),
         context=call.context,
     )
     return records.DONE

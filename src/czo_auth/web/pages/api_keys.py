@@ -24,7 +24,7 @@ from czo_auth.core.limits import (
 )
 from czo_auth.core.paging import PageQuery
 from czo_auth.web.forms import Form
-from czo_auth.web.pages.idempotent_forms import Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Secret, run_idempotent
 from czo_auth.web.pages.usage_chart import usage_chart
 from czo_auth.web.routing import PageRequest, Pages
 
@@ -83,7 +83,7 @@ async def create(page: PageRequest) -> Response:
     async def make() -> Secret:
         return _shown(await call.runtime.manage_api_keys.create(new, context=call.context))
 
-    return await act_once(page, make)
+    return await run_idempotent(page, make)
 
 
 @pages.get("/api-keys/{id}", access=ACCOUNT)
@@ -127,7 +127,7 @@ async def rotate(page: PageRequest) -> Response:
         rotated = await call.runtime.manage_api_keys.rotate(key_id, overlap=overlap, context=call.context)
         return _shown(rotated)
 
-    return await act_once(page, make)
+    return await run_idempotent(page, make)
 
 
 @pages.post("/api-keys/{id}/revoke", access=ACCOUNT, again=one_key)

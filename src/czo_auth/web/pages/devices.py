@@ -27,7 +27,7 @@ async def device_form(page: PageRequest) -> Response:
         user_code=shown_user_code(code),
         opened=opened,
         organization=organization,
-        proved=await page.call.runtime.recent_proof.is_recent(context=page.call.context),
+        proved=await page.call.runtime.reauthentication.is_recent(context=page.call.context),
     )
 
 

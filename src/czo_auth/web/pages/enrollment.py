@@ -12,7 +12,7 @@ from czo_auth.core.access import ENROLLING
 from czo_auth.core.errors import InvalidCode
 from czo_auth.core.ids import is_id
 from czo_auth.core.limits import MAX_CODE
-from czo_auth.web.pages.idempotent_forms import Done, Secret, act_once, read_secret, show_secret
+from czo_auth.web.pages.idempotent_forms import Done, Secret, read_secret, run_idempotent, show_secret
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -59,7 +59,7 @@ async def enroll(page: PageRequest) -> Response:
         }
         return Secret(kind="enrollment", values=values)
 
-    return await act_once(page, begin, area="/enrol/shown", shows_enrollment=True)
+    return await run_idempotent(page, begin, area="/enrol/shown", shows_enrollment=True)
 
 
 @pages.get("/enrol/confirm", access=ENROLLING)
@@ -116,7 +116,7 @@ async def confirm(page: PageRequest) -> Response:
         return Secret(kind="first_codes", values=kept, signed_in=outcome)
 
     try:
-        return await act_once(page, turn_on, area="/enrol/shown")
+        return await run_idempotent(page, turn_on, area="/enrol/shown")
     except _OldAuthenticator:
         return await _not_the_new_one(page, code)
 

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from czo_auth.asgi.session_cookies import set_session_cookies
 from czo_auth.core.access import ACCOUNT, ADMINISTRATION, ENROLLING
 from czo_auth.core.errors import NotFound, RequestInProgress, Unavailable
-from czo_auth.core.flows.idempotency import KeptAnswer, RunningRequest
+from czo_auth.core.flows.idempotency import CompletedRequest, RunningRequest
 from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.ids import new_id
 from czo_auth.crypto import qr
@@ -75,7 +75,7 @@ class Done:
     signed_in: SignedIn | None = None
 
 
-async def act_once(
+async def run_idempotent(
     page: PageRequest,
     act: Callable[[], Awaitable[Secret | Done]],
     *,
@@ -90,7 +90,7 @@ async def act_once(
         RequestInProgress: The first click is still being worked on.
     """
     begun = await _begin(page, shows_enrollment=shows_enrollment)
-    if isinstance(begun, KeptAnswer):
+    if isinstance(begun, CompletedRequest):
         return _lead(page, begun.id, json.loads(begun.answer))
     requests = page.call.runtime.idempotency
     try:
@@ -143,7 +143,7 @@ async def show_secret(
     return page.show(_TEMPLATES[answer["kind"]], http_status=http_status, **values, **more)
 
 
-async def _begin(page: PageRequest, *, shows_enrollment: bool) -> RunningRequest | KeptAnswer:
+async def _begin(page: PageRequest, *, shows_enrollment: bool) -> RunningRequest | CompletedRequest:
     """Take the form's nonce; a second click waits for what the first one makes."""
     fields = {name: list(texts) for name, texts in page.form.fields.items() if name != _NONCE_FIELD}
     body = json.dumps(fields, sort_keys=True).encode()

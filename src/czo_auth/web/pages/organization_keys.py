@@ -22,7 +22,7 @@ from czo_auth.web.pages.api_keys import (
     sent_changes,
     unused_since,
 )
-from czo_auth.web.pages.idempotent_forms import Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Secret, run_idempotent
 from czo_auth.web.pages.usage_chart import usage_chart
 from czo_auth.web.routing import PageRequest, Pages
 
@@ -54,7 +54,7 @@ async def list_keys(page: PageRequest) -> Response:
         filters=page.filters("createdBy", "owner", "unused"),
         accounts=accounts.items,
         overlaps=OVERLAP_SECONDS,
-        proved=await call.runtime.recent_proof.is_recent(context=call.context),
+        proved=await call.runtime.reauthentication.is_recent(context=call.context),
     )
 
 
@@ -117,7 +117,7 @@ async def rotate(page: PageRequest) -> Response:
         )
         return shown_key(rotated, back=f"/organizations/{organization_id}/api-keys")
 
-    return await act_once(page, make)
+    return await run_idempotent(page, make)
 
 
 @pages.post(f"{KEY}/transfer", access=ACCOUNT, again=list_keys)
@@ -132,7 +132,7 @@ async def transfer(page: PageRequest) -> Response:
         )
         return shown_key(transferred, back=f"/organizations/{organization_id}/api-keys")
 
-    return await act_once(page, make)
+    return await run_idempotent(page, make)
 
 
 @pages.get("/organizations/{id}/members/{user}/remove", access=ACCOUNT)

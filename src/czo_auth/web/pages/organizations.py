@@ -10,7 +10,7 @@ from czo_auth.core.flows.organizations.changes import NewOrganization, Organizat
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.limits import MAX_EMAIL, MAX_PAGE, MAX_ROLE, MAX_SLUG, MAX_TOKEN
 from czo_auth.core.organizations import roles
-from czo_auth.web.pages.idempotent_forms import Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Secret, run_idempotent
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -149,7 +149,7 @@ async def invite(page: PageRequest) -> Response:
         }
         return Secret(kind="invitation", values=values)
 
-    return await act_once(page, send)
+    return await run_idempotent(page, send)
 
 
 @pages.post("/organizations/{id}/invitations/{invitation}/cancel", access=ACCOUNT, again=one_organization)

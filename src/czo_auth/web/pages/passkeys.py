@@ -16,7 +16,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.limits import MAX_PASSKEY_NAME
-from czo_auth.web.pages.idempotent_forms import Done, Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Done, Secret, run_idempotent
 from czo_auth.web.pages.security import overview
 from czo_auth.web.pages.sign_in import (
     code_form,
@@ -118,7 +118,7 @@ async def add(page: PageRequest) -> Response:
             ceremony=form.raw("ceremony"),
             name=name,
             enables_two_factor="enable_two_factor" in form,
-            quietly="quietly" in form,
+            conditional="quietly" in form,
             context=call.context,
         )
         if registered.signed_in is None:
@@ -127,7 +127,7 @@ async def add(page: PageRequest) -> Response:
         values = {"codes": codes, "account": user.email, "made_at": call.now.isoformat()}
         return Secret(kind="first_codes", values=values, signed_in=registered.signed_in)
 
-    return await act_once(page, store, area="/enrol/shown")
+    return await run_idempotent(page, store, area="/enrol/shown")
 
 
 @pages.post("/security/passkeys/{id}/rename", access=ACCOUNT, again=overview)

@@ -27,7 +27,7 @@ async def reauthenticate_form(page: PageRequest) -> Response:
 async def reauthenticate(page: PageRequest) -> Response:
     """Check both, and return to the page of before."""
     call = page.call
-    await call.runtime.recent_proof.renew(
+    await call.runtime.reauthentication.renew(
         password=page.form.raw("password") or None,
         code=page.form.code(),
         context=call.context,

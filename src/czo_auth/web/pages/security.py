@@ -11,7 +11,7 @@ from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.core.passkeys.passkey import Passkey, user_handle
 from czo_auth.crypto import base64url
-from czo_auth.web.pages.idempotent_forms import Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Secret, run_idempotent
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -32,15 +32,15 @@ async def overview(page: PageRequest) -> Response:
         reset=await runtime.recovery.find(principal.require_user()),
         passkeys=passkeys,
         accepted=_accepted_passkeys(page, passkeys),
-        offer=await _quiet_offer(page),
+        offer=await _conditional_offer(page),
         devices=(await runtime.trusted_devices.list(context=call.context)).items,
         sessions=await runtime.manage_sessions.list(context=call.context),
     )
 
 
-async def _quiet_offer(page: PageRequest) -> dict[str, object] | None:
+async def _conditional_offer(page: PageRequest) -> dict[str, object] | None:
     """Return what the browser may create a passkey from without a question; None for whom that is not."""
-    options = await page.call.runtime.register_passkey.quiet_options(context=page.call.context)
+    options = await page.call.runtime.register_passkey.conditional_options(context=page.call.context)
     return None if options is None else {"options": json.dumps(options), "ceremony": options["ceremony"]}
 
 
@@ -92,7 +92,7 @@ async def backup_codes(page: PageRequest) -> Response:
         values = {"codes": list(codes), "account": user.email, "made_at": call.now.isoformat()}
         return Secret(kind="backup_codes", values=values)
 
-    return await act_once(page, replace)
+    return await run_idempotent(page, replace)
 
 
 @pages.get("/security/disable", access=ACCOUNT)

@@ -11,7 +11,7 @@ from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.service_accounts.manage import NewServiceAccount, ServiceAccountChanges
 from czo_auth.core.limits import MAX_DESCRIPTION
 from czo_auth.web.pages.api_keys import EXPIRY_DAYS, MAX_SCOPES_LENGTH, OVERLAP_SECONDS, words
-from czo_auth.web.pages.idempotent_forms import Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Secret, run_idempotent
 from czo_auth.web.pages.organization_keys import shown_key
 from czo_auth.web.routing import PageRequest, Pages
 
@@ -32,7 +32,7 @@ async def list_accounts(page: PageRequest) -> Response:
         "service_accounts.html",
         organization=seen.organization,
         page=found,
-        proved=await call.runtime.recent_proof.is_recent(context=call.context),
+        proved=await call.runtime.reauthentication.is_recent(context=call.context),
     )
 
 
@@ -67,7 +67,7 @@ async def one_account(page: PageRequest) -> Response:
         page=keys,
         expiry_days=EXPIRY_DAYS,
         overlaps=OVERLAP_SECONDS,
-        proved=await call.runtime.recent_proof.is_recent(context=call.context),
+        proved=await call.runtime.reauthentication.is_recent(context=call.context),
     )
 
 
@@ -125,7 +125,7 @@ async def create_key(page: PageRequest) -> Response:
         )
         return shown_key(made, back=_address(organization_id, account_id))
 
-    return await act_once(page, make)
+    return await run_idempotent(page, make)
 
 
 async def _change(page: PageRequest, changes: ServiceAccountChanges, *, done: str) -> Response:

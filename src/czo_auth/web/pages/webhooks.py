@@ -11,7 +11,7 @@ from czo_auth.core.flows.webhooks.input import NewWebhook, WebhookChanges
 from czo_auth.core.limits import MAX_WEBHOOK_DESCRIPTION, MAX_WEBHOOK_URL
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import DELIVERY_STATUSES, ORGANIZATION_FAMILIES, Webhook, family_of
-from czo_auth.web.pages.idempotent_forms import Area, Secret, act_once
+from czo_auth.web.pages.idempotent_forms import Area, Secret, run_idempotent
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -40,7 +40,7 @@ async def create(page: PageRequest) -> Response:
         created = await call.runtime.webhooks.create(organization_id, new, context=call.context)
         return _shown(page, created.webhook, created.secret)
 
-    return await act_once(page, make, area=_area(page))
+    return await run_idempotent(page, make, area=_area(page))
 
 
 async def one_webhook(page: PageRequest) -> Response:
@@ -103,7 +103,7 @@ async def rotate(page: PageRequest) -> Response:
         secret = await call.runtime.webhooks.rotate_secret(organization_id, webhook_id, context=call.context)
         return _shown(page, webhook, secret)
 
-    return await act_once(page, make, area=_area(page))
+    return await run_idempotent(page, make, area=_area(page))
 
 
 async def send_test(page: PageRequest) -> Response:
@@ -190,7 +190,7 @@ async def _show(page: PageRequest, template: str, **values: object) -> Response:
         http_status=200,
         here=_base(page),
         organization=organization,
-        proved=await call.runtime.recent_proof.is_recent(context=call.context),
+        proved=await call.runtime.reauthentication.is_recent(context=call.context),
         **values,
     )
 

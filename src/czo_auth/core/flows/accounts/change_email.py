@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from czo_auth.core.budgets import Budget, spend
+from czo_auth.core.budgets import Budget, consume_budget
 from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, UserAlreadyExists
 from czo_auth.core.events import types
@@ -76,7 +76,7 @@ class ChangeEmail:
             user = proof.consume(tx)
             if user.email == email:
                 return user, False
-            spend(tx, Budget(name=f"email_changes/{user.id}", limit=MAX_EMAIL_CHANGES_A_DAY))
+            consume_budget(tx, Budget(name=f"email_changes/{user.id}", limit=MAX_EMAIL_CHANGES_A_DAY))
             session = tx.sessions.find(principal.session_id) if principal.session_id else None
             tx.email_changes.close_waiting(user.id, now=tx.now)
             change = EmailChange(

@@ -13,7 +13,7 @@ from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.accounts.administrators import keep_an_administrator
 from czo_auth.core.flows.accounts.erasure import Erasure
 from czo_auth.core.flows.api_keys.revoke import revoke_keys
-from czo_auth.core.flows.organizations.manage import delete_held_organization
+from czo_auth.core.flows.organizations.manage import delete_locked_organization
 from czo_auth.core.flows.organizations.membership import dismiss
 from czo_auth.core.flows.organizations.owners import tell_everywhere_of_made_keys
 from czo_auth.core.flows.services import Services
@@ -228,7 +228,7 @@ def _leave_organizations(tx: Transaction, user: User, deletion: Deletion) -> Non
     orphans = []
     for organization, member in tx.organizations.list_memberships(user.id):
         if tx.organizations.count_members(organization.id) == 1:
-            delete_held_organization(tx, organization, member)
+            delete_locked_organization(tx, organization, member)
             continue
         if member.role == roles.OWNER and tx.organizations.count_owners(organization.id) == 1:
             orphans.append((("organizations", organization.id), organization.name))

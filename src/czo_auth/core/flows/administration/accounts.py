@@ -67,7 +67,7 @@ class AdministerAccounts:
             UserAlreadyExists: The address is taken.
         """
         registry = self._services.actors
-        held = frozenset({registry.default.name, *(registry.get(each).name for each in actor_types)})
+        granted = frozenset({registry.default.name, *(registry.get(each).name for each in actor_types)})
         user = User(
             id=new_id(context.now),
             email=canonical_email(email),
@@ -76,7 +76,7 @@ class AdministerAccounts:
             image=None,
             email_verified=False,
             password_hash=None,
-            actor_types=held,
+            actor_types=granted,
             credential_version=1,
             has_factor=False,
             banned_at=None,
@@ -94,7 +94,7 @@ class AdministerAccounts:
                 raise UserAlreadyExists
             store_mail_token(tx, user, token, purpose="reset_password", lifetime=FIRST_PASSWORD_LIFETIME)
             audit_event = AuditEvent(
-                action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(held)}
+                action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(granted)}
             )
             tx.record(audit_event)
 

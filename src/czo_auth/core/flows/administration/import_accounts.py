@@ -65,7 +65,7 @@ class ImportAccounts:
     ) -> None:
         self._services = services
         self._users = ImportUsers(services)
-        self._keys = ImportKeys(services, self._mark)
+        self._keys = ImportKeys(services, self._digest)
         self._source = source
         self._rp_id = rp_id
         self._renew_within = renew_within
@@ -117,8 +117,8 @@ class ImportAccounts:
 
         def store(tx: Transaction) -> Brought:
             notes = list(known.notes)
-            mark = self._mark("organization", known.source_id)
-            target = tx.import_marks.find(mark)
+            digest = self._digest("organization", known.source_id)
+            target = tx.imported_records.find(digest)
             outcome: Outcome = "there"
             if target is None:
                 if not tx.organizations.add(organization):
@@ -126,7 +126,7 @@ class ImportAccounts:
                         f"the slug {known.slug} is taken here by an organization that was not imported"
                     )
                     return Brought(outcomes=(("organization", "refused"),), notes=tuple(notes))
-                tx.import_marks.add(mark, target_id=organization.id, now=tx.now)
+                tx.imported_records.add(digest, target_id=organization.id, now=tx.now)
                 target, outcome = organization.id, "imported"
                 details = {"name": organization.name, "slug": organization.slug, "imported": True}
                 tx.record(
@@ -160,7 +160,7 @@ class ImportAccounts:
             await self._services.transactions.run(only_try, context)
         return tried[-1]
 
-    def _mark(self, kind: Kind, source_id: str) -> str:
+    def _digest(self, kind: Kind, source_id: str) -> str:
         return hashlib.sha256(f"{self._source}\0{kind}\0{source_id}".encode()).hexdigest()
 
     def _user(
@@ -171,8 +171,8 @@ class ImportAccounts:
         outcomes: list[tuple[Kind, Outcome]],
         notes: list[str],
     ) -> User | None:
-        mark = self._mark("user", account.source_id)
-        target = tx.import_marks.find(mark)
+        digest = self._digest("user", account.source_id)
+        target = tx.imported_records.find(digest)
         if target is not None:
             user = tx.users.lock(target)
             if user is None:
@@ -187,7 +187,7 @@ class ImportAccounts:
             return None
         outcome, stored = self._users.store(tx, wanted, account.user.fields)
         outcomes.append(("user", "there" if outcome == "unchanged" else outcome))
-        tx.import_marks.add(mark, target_id=stored.id, now=tx.now)
+        tx.imported_records.add(digest, target_id=stored.id, now=tx.now)
         return stored
 
     def _totp(
@@ -196,10 +196,10 @@ class ImportAccounts:
         if len(known.secret) < totp.MIN_IMPORTED_SECRET_BYTES:
             notes.append("the TOTP secret is shorter than 80 bits: the user has to enroll again")
             return "refused"
-        mark = self._mark("totp", account.source_id)
+        digest = self._digest("totp", account.source_id)
         factor_id = new_id(tx.now)
-        if tx.two_factor.find_factor(user.id) is not None or not tx.import_marks.add(
-            mark, target_id=factor_id, now=tx.now
+        if tx.two_factor.find_factor(user.id) is not None or not tx.imported_records.add(
+            digest, target_id=factor_id, now=tx.now
         ):
             return "there"
         is_short = len(known.secret) < totp.MIN_SECRET_BYTES
@@ -230,9 +230,9 @@ class ImportAccounts:
         if self._rp_id is None:
             notes.append("passkeys were not taken: this deployment offers none")
             return "refused"
-        mark = self._mark("passkey", known.credential_id)
+        digest = self._digest("passkey", known.credential_id)
         passkey_id = new_id(tx.now)
-        if tx.import_marks.find(mark) is not None:
+        if tx.imported_records.find(digest) is not None:
             return "there"
         if tx.passkeys.count(user.id) >= MAX_PASSKEYS:
             notes.append(f"a user has at most {MAX_PASSKEYS} passkeys")
@@ -256,7 +256,7 @@ class ImportAccounts:
         if not tx.passkeys.add(passkey):
             notes.append("a passkey belongs to an account here already")
             return "refused"
-        tx.import_marks.add(mark, target_id=passkey_id, now=tx.now)
+        tx.imported_records.add(digest, target_id=passkey_id, now=tx.now)
         if known.is_factor and user.passkeys_enabled_at is None:
             tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
         tx.users.bump_credential_version(user.id, now=tx.now)
@@ -276,16 +276,16 @@ class ImportAccounts:
         if not roles.is_role(role):
             notes.append(f"a member had the role {role!r}, and is a member here")
             role = roles.MEMBER
-        user_id = tx.import_marks.find(self._mark("user", source_id))
+        user_id = tx.imported_records.find(self._digest("user", source_id))
         if user_id is None and self._dry_run and source_id in self._tried:
             return "imported"
         user = None if user_id is None else tx.users.lock(user_id)
         if user is None:
             notes.append("a member was not imported")
             return "refused"
-        mark = self._mark("member", f"{known.source_id}\0{source_id}")
+        digest = self._digest("member", f"{known.source_id}\0{source_id}")
         member_id = new_id(tx.now)
-        if not tx.import_marks.add(mark, target_id=member_id, now=tx.now):
+        if not tx.imported_records.add(digest, target_id=member_id, now=tx.now):
             return "there"
         if not tx.organizations.add_member(
             member_id, organization_id=organization_id, user_id=user.id, role=role, now=tx.now

@@ -25,7 +25,7 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 
 SERVICE_ACCOUNT_NAME: Final = "Imported keys"
-Mark = Callable[[Kind, str], str]
+SourceDigest = Callable[[Kind, str], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +51,18 @@ class _Owner:
 
 class ImportKeys:
     """
-    Brings keys in whose form is registered as a retired one; belongs into the transaction of their owner.
+    Imports keys whose form is registered as a retired one, inside the transaction that imports their owner.
 
     Args:
-        mark: Names what was brought, so that nothing comes twice.
+        digest: Returns the digest under which an imported record is remembered, so that nothing is imported twice.
     """
 
-    def __init__(self, services: Services, mark: Mark) -> None:
+    def __init__(self, services: Services, digest: SourceDigest) -> None:
         self._services = services
-        self._mark = mark
+        self._digest = digest
 
     def bring_to_user(self, tx: Transaction, user: User, known: KnownApiKey, notes: list[str]) -> Outcome:
-        """Bring a key to a user, whose row is held."""
+        """Import a key of a user. The caller has locked the row of the user."""
         policy = self._services.policies.api_keys
         owner = _Owner(
             user_id=user.id,
@@ -105,8 +105,8 @@ class ImportKeys:
         keys: list[KnownApiKey],
         notes: list[str],
     ) -> ServiceAccount | None:
-        mark = self._mark("serviceAccount", known.source_id)
-        target = tx.import_marks.find(mark)
+        digest = self._digest("serviceAccount", known.source_id)
+        target = tx.imported_records.find(digest)
         if target is not None:
             account = tx.service_accounts.find(organization.id, target)
             if account is None:
@@ -133,7 +133,7 @@ class ImportKeys:
             updated_at=tx.now,
         )
         tx.service_accounts.add(account)
-        tx.import_marks.add(mark, target_id=account.id, now=tx.now)
+        tx.imported_records.add(digest, target_id=account.id, now=tx.now)
         details = {
             "serviceAccountId": account.id,
             "name": account.name,
@@ -160,8 +160,8 @@ class ImportKeys:
                 )
             )
             return "refused"
-        mark = self._mark("apiKey", known.source_id)
-        if tx.import_marks.find(mark) is not None:
+        digest = self._digest("apiKey", known.source_id)
+        if tx.imported_records.find(digest) is not None:
             return "there"
         if (
             tx.api_keys.count_live(owner.user_id or owner.service_account_id or "", now=tx.now)
@@ -202,7 +202,7 @@ class ImportKeys:
             noticed_days=notice_within(end, now=tx.now),
         )
         tx.api_keys.add(key, digest=known.digest)
-        tx.import_marks.add(mark, target_id=key.id, now=tx.now)
+        tx.imported_records.add(digest, target_id=key.id, now=tx.now)
         tx.record(key_event(types.API_KEY_CREATED, key, imported=True))
         return "imported"
 

@@ -135,7 +135,7 @@ class ImportUsers:
                 details=(("externalId", f"At most {MAX_EXTERNAL_ID} printable characters."),)
             )
         actors = self._services.actors
-        held = {actors.default.name, *(actors.get(name).name for name in known.actor_types)}
+        granted = {actors.default.name, *(actors.get(name).name for name in known.actor_types)}
         return User(
             id=new_id(context.now),
             email=canonical_email(known.email),
@@ -144,9 +144,9 @@ class ImportUsers:
             image=None,
             email_verified=known.email_verified,
             password_hash=known.password_hash,
-            actor_types=frozenset(held),
+            actor_types=frozenset(granted),
             # The account may be older than what it is granted here.
-            actor_type_grants=dict.fromkeys(held, context.now) if created_at < context.now else {},
+            actor_type_grants=dict.fromkeys(granted, context.now) if created_at < context.now else {},
             credential_version=1,
             has_factor=False,
             banned_at=context.now if known.banned else None,

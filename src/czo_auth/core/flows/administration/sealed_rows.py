@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from czo_auth.core.devices.authorization import DEVICE_KEY, DeviceAuthorization
-from czo_auth.core.idempotency.answer import KEPT_ANSWER, StoredAnswer
+from czo_auth.core.idempotency.answer import IDEMPOTENT_ANSWER, StoredAnswer
 from czo_auth.core.sessions.access_tokens import SIGNING_KEY
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
@@ -69,10 +69,10 @@ def private_part_of(key: StoredSigningKey) -> Envelope:
     return Envelope(key.sealed_private_key, SIGNING_KEY, {"kid": key.kid})
 
 
-def kept_answer_of(answer: StoredAnswer) -> Envelope | None:
+def idempotent_answer_of(answer: StoredAnswer) -> Envelope | None:
     """Return the sealed answer of a request that may be repeated; None while it runs."""
     bound_to = {"answer": answer.id, "lineage": answer.lineage_id}
-    return Envelope(answer.sealed, KEPT_ANSWER, bound_to) if answer.sealed else None
+    return Envelope(answer.sealed, IDEMPOTENT_ANSWER, bound_to) if answer.sealed else None
 
 
 def key_of_device(authorization: DeviceAuthorization) -> Envelope | None:

@@ -193,19 +193,19 @@ class Administration:
             if not force and stops_administering(tx, user_id):
                 keep_an_administrator(tx, registry, user_id)
             user = _lock(tx, user_id)
-            held = (user.actor_types | given) - taken
-            if held == user.actor_types:
+            new_types = (user.actor_types | given) - taken
+            if new_types == user.actor_types:
                 return user
-            lost = user.actor_types - held
-            grants = user.grants.changed(added=held - user.actor_types, removed=lost, now=tx.now)
-            tx.users.set_actor_types(user.id, actor_types=held, grants=grants, now=tx.now)
+            lost = user.actor_types - new_types
+            grants = user.grants.changed(added=new_types - user.actor_types, removed=lost, now=tx.now)
+            tx.users.set_actor_types(user.id, actor_types=new_types, grants=grants, now=tx.now)
             if lost:
                 end_sessions(tx, user.id, reason="actor_type_lost", actor_types=lost)
             changed = enable_where_demanded(self._services, tx, _known(tx.users.find(user.id)))
             details = {
-                "added": sorted(held - user.actor_types),
+                "added": sorted(new_types - user.actor_types),
                 "removed": sorted(lost),
-                "actorTypes": sorted(held),
+                "actorTypes": sorted(new_types),
             }
             tx.record(AuditEvent(action=types.ROLE_CHANGED, user_id=user.id, details=details))
             return changed

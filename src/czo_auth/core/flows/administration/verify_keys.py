@@ -10,7 +10,7 @@ from typing import Final
 from czo_auth.core.flows.administration.sealed_rows import (
     Envelope,
     codes_of_enrollment,
-    kept_answer_of,
+    idempotent_answer_of,
     key_of_device,
     private_part_of,
     secret_of_enrollment,
@@ -77,7 +77,7 @@ class VerifyKeys:
             ("enrollments", _enrollments),
             ("signing keys", _signing_keys),
             ("webhook secrets", _webhook_secrets),
-            ("kept answers", _kept_answers),
+            ("kept answers", _idempotent_answers),
             ("device keys", _device_keys),
         )
         verified: list[VerifiedRows] = []
@@ -124,9 +124,9 @@ def _webhook_secrets(tx: Transaction, after: str) -> Iterable[_Row]:
         yield secret.id, partial(_all_open, (secret_of_webhook(secret),))
 
 
-def _kept_answers(tx: Transaction, after: str) -> Iterable[_Row]:
-    for answer in tx.kept_answers.sealed_after(after, limit=BATCH):
-        yield answer.id, partial(_all_open, tuple(filter(None, (kept_answer_of(answer),))))
+def _idempotent_answers(tx: Transaction, after: str) -> Iterable[_Row]:
+    for answer in tx.idempotency.sealed_after(after, limit=BATCH):
+        yield answer.id, partial(_all_open, tuple(filter(None, (idempotent_answer_of(answer),))))
 
 
 def _device_keys(tx: Transaction, after: str) -> Iterable[_Row]:

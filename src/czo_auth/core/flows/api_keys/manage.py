@@ -11,7 +11,7 @@ from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.quota import lets_more_pass
 from czo_auth.core.api_keys.scopes import check_grant
 from czo_auth.core.api_keys.store import KeyOrder
-from czo_auth.core.budgets import Budget, spend
+from czo_auth.core.budgets import Budget, consume_budget
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     ApiKeyLimitReached,
@@ -66,9 +66,9 @@ class PreparedApiKey:
 class ManageApiKeys:
     """Operations of users on their own keys. The owner is the session's user, whatever the body says (S16)."""
 
-    def __init__(self, services: Services, recent_proof: ProofOfCaller) -> None:
+    def __init__(self, services: Services, reauthentication: ProofOfCaller) -> None:
         self._services = services
-        self._recent_proof = recent_proof
+        self._reauthentication = reauthentication
 
     async def create(self, new: NewApiKey, *, context: Context) -> CreatedApiKey:
         """
@@ -128,7 +128,7 @@ class ManageApiKeys:
         limit = self._services.policies.api_keys.limit
         if tx.api_keys.count_live(principal.require_user(), now=tx.now) >= limit:
             raise ApiKeyLimitReached
-        self._spend_creation(tx, principal)
+        self._count_creation(tx, principal)
         return store_key(tx, prepared.drawn, longest_days=longest_days)
 
     async def check_creation(
@@ -183,10 +183,10 @@ class ManageApiKeys:
             administers=principal.administers,
         )
 
-    def _spend_creation(self, tx: Transaction, principal: Principal) -> None:
+    def _count_creation(self, tx: Transaction, principal: Principal) -> None:
         """Count a new key, so that short-lived keys cannot make a user's rows grow without bound."""
         limit = self._services.policies.api_keys.daily_limit
-        spend(tx, Budget(name=f"api_keys/{principal.user_id}", limit=limit))
+        consume_budget(tx, Budget(name=f"api_keys/{principal.user_id}", limit=limit))
 
     def _lock_longest_days(self, tx: Transaction, organization_id: str | None) -> int | None:
         """
@@ -195,8 +195,8 @@ class ManageApiKeys:
 
         Organizations are locked before users everywhere, to avoid deadlocks.
         """
-        held = tx.organizations.lock(organization_id) if organization_id is not None else None
-        return find_longest_days(self._services, held)
+        organization = tx.organizations.lock(organization_id) if organization_id is not None else None
+        return find_longest_days(self._services, organization)
 
     def _check_organization(
         self, tx: Transaction, principal: Principal, organization_id: str | None
@@ -319,7 +319,9 @@ class ManageApiKeys:
         changed = apply_changes(self._services, key, changes, longest_days=None, now=context.now)
         if not lets_more_pass(changed.quota, key.quota):
             return None
-        return await self._recent_proof.require(password=changes.password, code=changes.code, context=context)
+        return await self._reauthentication.require(
+            password=changes.password, code=changes.code, context=context
+        )
 
     async def rotate(self, key_id: str, *, overlap: timedelta, context: Context) -> CreatedApiKey:
         """
@@ -345,7 +347,7 @@ class ManageApiKeys:
             self._check_organization(tx, principal, old.organization_id)
             if overlap and self._has_most_overlapping(tx, principal):
                 raise ApiKeyLimitReached
-            self._spend_creation(tx, principal)
+            self._count_creation(tx, principal)
             successor = store_successor(
                 tx,
                 old,

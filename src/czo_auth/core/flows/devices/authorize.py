@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.scopes import check_form
-from czo_auth.core.budgets import Budget, spend
+from czo_auth.core.budgets import Budget, consume_budget
 from czo_auth.core.context import Context
 from czo_auth.core.devices.authorization import (
     CODE_LIFETIME,
@@ -149,7 +149,7 @@ class AuthorizeDevice:
 
         def store_request(tx: Transaction) -> str:
             where = network_of(context.ip) if context.ip else "unknown"
-            spend(
+            consume_budget(
                 tx,
                 Budget(
                     name=f"device_codes/{where}", limit=MAX_DEVICE_CODES_AN_HOUR, window=timedelta(hours=1)
@@ -330,7 +330,7 @@ class AuthorizeDevice:
         def find_and_act(tx: Transaction) -> T | Refusal:
             # Counted first: the row locks of the counters serialize concurrent guesses.
             for budget in budgets:
-                spend(tx, budget)
+                consume_budget(tx, budget)
             found = tx.device_authorizations.lock_by_user_code(digests) if digests else None
             if found is None:
                 return InvalidUserCode()

@@ -8,7 +8,7 @@ from functools import partial
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import OrganizationScopeMismatch
-from czo_auth.core.flows.required_factor import lacks_demanded_factor
+from czo_auth.core.flows.required_factor import lacks_required_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id
 from czo_auth.core.principal import Principal
@@ -35,7 +35,7 @@ async def act_in_organization(
         member = tx.organizations.find_member(organization_id, principal.require_user())
         if member is None:
             raise OrganizationScopeMismatch("You do not act in this organization.")
-        return member.role, lacks_demanded_factor(tx, member)
+        return member.role, lacks_required_factor(tx, member)
 
     role, demands_factor = await services.transactions.read(read_member, Context(now=now).of(principal))
     may_use = partial(

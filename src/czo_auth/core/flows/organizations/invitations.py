@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from czo_auth.core.budgets import Budget, spend
+from czo_auth.core.budgets import Budget, consume_budget
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     AlreadyInvited,
@@ -111,10 +111,10 @@ class Invitations:
         lifetime = self._services.policies.organizations.invitation_lifetime
 
         def store_invitation(tx: Transaction) -> tuple[Membership, Invitation]:
-            held = lock_organization(tx, principal, organization_id)
-            _check_inviter(held, new.role)
-            self._make_way(tx, held, email, new)
-            _spend_invitation(tx, principal.require_user(), organization_id)
+            membership = lock_organization(tx, principal, organization_id)
+            _check_inviter(membership, new.role)
+            self._make_way(tx, membership, email, new)
+            _count_invitation(tx, principal.require_user(), organization_id)
             invitation = Invitation(
                 id=new_id(tx.now),
                 organization_id=organization_id,
@@ -127,8 +127,8 @@ class Invitations:
             )
             tx.organizations.add_invitation(invitation, digest=tokens.digest(token))
             details = {"invitationId": invitation.id, "role": invitation.role}
-            record(tx, INVITATION_SENT, held.member, details=details)
-            return held, invitation
+            record(tx, INVITATION_SENT, membership.member, details=details)
+            return membership, invitation
 
         # Only callers who may invite use up the mail limit of the address.
         await self._services.transactions.read(
@@ -136,23 +136,23 @@ class Invitations:
             context,
         )
         await self._services.limits.hit("mail", ip=context.ip, account=email)
-        held, invitation = await self._services.transactions.run(store_invitation, context)
+        membership, invitation = await self._services.transactions.run(store_invitation, context)
         self._services.background.post(
             compose_invitation(
                 deliverable_email(new.email),
                 language=context.language,
                 token=token,
                 links=self._services.links,
-                organization=held.organization.name,
-                inviter=held.member.name,
+                organization=membership.organization.name,
+                inviter=membership.member.name,
                 valid_for=lifetime,
             )
         )
         return SentInvitation(invitation=invitation, token=token)
 
-    def _make_way(self, tx: Transaction, held: Membership, email: str, new: NewInvitation) -> None:
+    def _make_way(self, tx: Transaction, membership: Membership, email: str, new: NewInvitation) -> None:
         """Refuse a redundant invitation, and cancel the one that this one replaces."""
-        organization_id = held.organization.id
+        organization_id = membership.organization.id
         invited = tx.users.find_by_email(email)
         if invited is not None and tx.organizations.find_member(organization_id, invited.id) is not None:
             raise AlreadyMember
@@ -161,9 +161,9 @@ class Invitations:
             if find_inviter(tx, pending) is not None:
                 if not new.resends:
                     raise AlreadyInvited
-                if held.stands_below(pending.role):
+                if membership.stands_below(pending.role):
                     raise RoleAboveOwn
-            _cancel(tx, held, pending)
+            _cancel(tx, membership, pending)
         if tx.organizations.count_pending_invitations(organization_id, now=tx.now) >= MAX_PENDING_INVITATIONS:
             raise InvitationLimitReached
 
@@ -207,15 +207,15 @@ class Invitations:
 
         def cancel_invitation(tx: Transaction) -> Invitation:
             found = tx.organizations.find_invitation(invitation_id)
-            held = self._lock_for_cancel(tx, principal, organization_id, found)
-            held.require("invitation:cancel")
+            membership = self._lock_for_cancel(tx, principal, organization_id, found)
+            membership.require("invitation:cancel")
             if (
                 found is None
-                or found.organization_id != held.organization.id
-                or held.stands_below(found.role)
+                or found.organization_id != membership.organization.id
+                or membership.stands_below(found.role)
             ):
                 raise UnknownInvitation
-            if not _cancel(tx, held, found):
+            if not _cancel(tx, membership, found):
                 raise UnknownInvitation
             return replace(found, status="canceled")
 
@@ -238,7 +238,7 @@ def _check_inviter(seen: Membership, role: str) -> None:
         raise RoleAboveOwn
 
 
-def _spend_invitation(tx: Transaction, inviter_id: str, organization_id: str) -> None:
+def _count_invitation(tx: Transaction, inviter_id: str, organization_id: str) -> None:
     """
     Count an invitation, because each is a mail to a stranger with text that the inviter chose.
 
@@ -248,14 +248,14 @@ def _spend_invitation(tx: Transaction, inviter_id: str, organization_id: str) ->
     inviter = tx.users.find(inviter_id)
     confirmed = inviter is not None and inviter.email_verified
     limit = MAX_INVITATIONS_A_DAY if confirmed else MAX_INVITATIONS_UNCONFIRMED
-    spend(tx, Budget(name=f"invitations/{inviter_id}", limit=limit))
+    consume_budget(tx, Budget(name=f"invitations/{inviter_id}", limit=limit))
     of_all = Budget(name=f"invitations/of/{organization_id}", limit=2 * MAX_INVITATIONS_A_DAY)
-    spend(tx, of_all)
+    consume_budget(tx, of_all)
 
 
-def _cancel(tx: Transaction, held: Membership, invitation: Invitation) -> bool:
+def _cancel(tx: Transaction, membership: Membership, invitation: Invitation) -> bool:
     if not tx.organizations.close_invitation(invitation.id, status="canceled", now=tx.now):
         return False
     details = {"invitationId": invitation.id, "role": invitation.role}
-    record(tx, INVITATION_CANCELED, held.member, details=details)
+    record(tx, INVITATION_CANCELED, membership.member, details=details)
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from czo_auth.core.budgets import Budget, spend
+from czo_auth.core.budgets import Budget, consume_budget
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
     InvalidToken,
@@ -37,7 +37,7 @@ from czo_auth.core.flows.organizations.membership import (
 from czo_auth.core.flows.organizations.two_factor import (
     check_policy_change,
 )
-from czo_auth.core.flows.required_factor import lacks_demanded_factor
+from czo_auth.core.flows.required_factor import lacks_required_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import is_id
@@ -96,7 +96,9 @@ class ManageOrganizations:
             # Locked while owned organizations are counted, or two concurrent requests could exceed the limit.
             if tx.users.lock(principal.require_user()) is None:
                 raise InvalidToken
-            spend(tx, Budget(name=f"organizations/{principal.user_id}", limit=MAX_ORGANIZATIONS_A_DAY))
+            consume_budget(
+                tx, Budget(name=f"organizations/{principal.user_id}", limit=MAX_ORGANIZATIONS_A_DAY)
+            )
             organization = create_organization(
                 tx,
                 principal.require_user(),
@@ -165,7 +167,7 @@ class ManageOrganizations:
         if principal.service_account_id is not None:
             return False
         member = tx.organizations.find_member(organization_id, principal.require_user())
-        return member is None or lacks_demanded_factor(tx, member)
+        return member is None or lacks_required_factor(tx, member)
 
     async def get(self, organization_id: str, *, context: Context) -> SeenOrganization:
         """
@@ -292,23 +294,23 @@ class ManageOrganizations:
             verified = await self._proof.require(password=proof.password, code=proof.code, context=context)
 
         def update_organization(tx: Transaction) -> Membership:
-            held = lock_organization(tx, principal, organization_id)
-            held.require("organization:update")
+            membership = lock_organization(tx, principal, organization_id)
+            membership.require("organization:update")
             if verified is not None:
-                check_policy_change(held, verified.consume(tx), from_=from_)
-            changed = apply_changes(held.organization, changes)
-            if changed == held.organization:
-                return held
+                check_policy_change(membership, verified.consume(tx), from_=from_)
+            changed = apply_changes(membership.organization, changes)
+            if changed == membership.organization:
+                return membership
             changed = replace(changed, updated_at=tx.now)
             if not tx.organizations.update(changed):
                 raise SlugTaken
-            if changed.api_key_max_days != held.organization.api_key_max_days:
+            if changed.api_key_max_days != membership.organization.api_key_max_days:
                 shorten_lives(tx, organization_id, days=changed.api_key_max_days)
             if changes.change_policy:
                 tx.factor_rules.apply(organization_id)
             details = {"changed": sorted(changes.given)}
-            record(tx, ORGANIZATION_UPDATED, held.member, details=details)
-            return replace(held, organization=changed)
+            record(tx, ORGANIZATION_UPDATED, membership.member, details=details)
+            return replace(membership, organization=changed)
 
         return await self._services.transactions.run(update_organization, context)
 
@@ -334,10 +336,10 @@ class ManageOrganizations:
         principal = context.caller
 
         def delete_organization(tx: Transaction) -> Organization:
-            held = lock_organization(tx, principal, organization_id)
-            held.require("organization:delete")
-            delete_held_organization(tx, held.organization, held.member)
-            return held.organization
+            membership = lock_organization(tx, principal, organization_id)
+            membership.require("organization:delete")
+            delete_locked_organization(tx, membership.organization, membership.member)
+            return membership.organization
 
         return await self._services.transactions.run(delete_organization, context)
 
@@ -370,7 +372,7 @@ class ManageOrganizations:
         await self._services.transactions.run(lambda tx: tx.sessions.set_organization(session_id, None))
 
 
-def delete_held_organization(tx: Transaction, organization: Organization, by: Member) -> None:
+def delete_locked_organization(tx: Transaction, organization: Organization, by: Member) -> None:
     """
     Delete an organization with its members, invitations and keys, and record it. Call it with the organization locked.
     """

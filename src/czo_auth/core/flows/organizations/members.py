@@ -112,12 +112,12 @@ class ManageMembers:
             raise UnknownRole(details=(("role", UnknownRole.message),))
 
         def set_role(tx: Transaction) -> tuple[Member, Sequence[MailDraft]]:
-            held = lock_organization(tx, principal, organization_id)
-            held.require("member:update")
+            membership = lock_organization(tx, principal, organization_id)
+            membership.require("member:update")
             found = known_member(find_member(tx, organization_id, member, named_by=named_by))
-            if held.stands_below(found.role):
+            if membership.stands_below(found.role):
                 raise Forbidden
-            if held.stands_below(role):
+            if membership.stands_below(role):
                 raise RoleAboveOwn
             if found.role == role:
                 return found, ()
@@ -126,7 +126,7 @@ class ManageMembers:
             details = {"role": role, "previousRole": found.role}
             record(tx, types.ROLE_CHANGED, found, details=details)
             is_demoted = roles.outranks(role, found.role)
-            mails = self._mail_made_keys(tx, held.organization, found) if is_demoted else ()
+            mails = self._mail_made_keys(tx, membership.organization, found) if is_demoted else ()
             return replace(found, role=role), mails
 
         changed, mails = await self._services.transactions.run(set_role, context)
@@ -159,20 +159,20 @@ class ManageMembers:
         principal = context.caller
 
         def end_membership(tx: Transaction) -> tuple[Member, Sequence[MailDraft]]:
-            held = lock_organization(tx, principal, organization_id, admits_due=True)
+            membership = lock_organization(tx, principal, organization_id, admits_due=True)
             found = find_member(tx, organization_id, member, named_by=named_by)
             leaves = found is not None and found.user_id == principal.user_id
             if not leaves:
-                check_factor(tx, held.member)
-                held.require("member:delete")
+                check_factor(tx, membership.member)
+                membership.require("member:delete")
             found = known_member(found)
-            if held.stands_below(found.role):
+            if membership.stands_below(found.role):
                 raise Forbidden
             keep_an_owner(tx, found)
             if not confirms:
                 check_no_keys(tx, found)
             remove_member(tx, found, reason="left" if leaves else "removed")
-            return found, self._mail_made_keys(tx, held.organization, found)
+            return found, self._mail_made_keys(tx, membership.organization, found)
 
         removed, mails = await self._services.transactions.run(end_membership, context)
         self._post(mails)

@@ -154,8 +154,8 @@ class OrganizationFactors:
         verified = await self._proof.require(password=proof.password, code=proof.code, context=context)
 
         def store_exemption(tx: Transaction) -> tuple[Exemption, MailDraft | None]:
-            held = lock_organization(tx, principal, organization_id)
-            _check_owner(held)
+            membership = lock_organization(tx, principal, organization_id)
+            _check_owner(membership)
             verified.consume(tx)
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             if member.user_id == principal.user_id:
@@ -177,7 +177,7 @@ class OrganizationFactors:
             user = tx.users.find(user_id)
             mail = None
             if user is not None:
-                name = held.organization.name
+                name = membership.organization.name
                 mail = compose_two_factor_exempt(user, organization=name, until=until)
             return exemption, mail
 
@@ -203,8 +203,8 @@ class OrganizationFactors:
         verified = await self._proof.require(password=proof.password, code=proof.code, context=context)
 
         def end(tx: Transaction) -> MailDraft | None:
-            held = lock_organization(tx, principal, organization_id)
-            _check_owner(held)
+            membership = lock_organization(tx, principal, organization_id)
+            _check_owner(membership)
             verified.consume(tx)
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             if not tx.factor_rules.end_exemption(organization_id, user_id, now=tx.now):
@@ -214,7 +214,7 @@ class OrganizationFactors:
             user = tx.users.find(user_id)
             if user is None:
                 return None
-            return compose_two_factor_exempt(user, organization=held.organization.name, until=tx.now)
+            return compose_two_factor_exempt(user, organization=membership.organization.name, until=tx.now)
 
         mail = await self._services.transactions.run(end, context)
         if mail is not None:
@@ -235,11 +235,11 @@ class OrganizationFactors:
     async def _remind(self, reminder: Reminder, *, now: datetime) -> None:
         days = days_ahead(reminder.due_at, now=now)
 
-        def mark(tx: Transaction) -> User | None:
+        def mark_reminded(tx: Transaction) -> User | None:
             is_first = tx.factor_rules.mark_reminded(reminder, days=days)
             return tx.users.find(reminder.user_id) if is_first else None
 
-        user = await self._services.transactions.run(mark, system_context(now))
+        user = await self._services.transactions.run(mark_reminded, system_context(now))
         if user is not None:
             mail = compose_two_factor_due(
                 user, organization=reminder.organization_name, due_at=reminder.due_at
@@ -247,7 +247,7 @@ class OrganizationFactors:
             self._services.background.post(mail)
 
 
-def check_policy_change(held: Membership, user: User, *, from_: datetime | None) -> None:
+def check_policy_change(membership: Membership, user: User, *, from_: datetime | None) -> None:
     """
     Refuse callers who may not change the organization's two-factor rule.
 
@@ -255,7 +255,7 @@ def check_policy_change(held: Membership, user: User, *, from_: datetime | None)
         Forbidden: The caller is not an owner.
         TwoFactorNotEnabled: A date is set by an owner without a factor.
     """
-    _check_owner(held)
+    _check_owner(membership)
     if from_ is not None and not user.owns_factor:
         raise TwoFactorNotEnabled
 

@@ -103,7 +103,7 @@ class Ceremonies:
         def spend(tx: Transaction) -> None:
             if tx.passkeys.count_answered(network, now=tx.now) >= MAX_PASSKEY_ANSWERS:
                 raise RateLimited(retry_after=int((expires_at - tx.now).total_seconds()) + 1)
-            if not tx.passkeys.spend_ceremony(digest, network=network, expires_at=expires_at):
+            if not tx.passkeys.consume_ceremony(digest, network=network, expires_at=expires_at):
                 raise PasskeyChallengeNotFound
 
         await self._services.transactions.run(spend, context)

@@ -124,7 +124,7 @@ class RegisterPasskey:
             rp_id=rp_id,
         )
 
-    async def quiet_options(self, *, context: Context) -> Options | None:
+    async def conditional_options(self, *, context: Context) -> Options | None:
         """
         Begin a registration that the browser may finish without asking, after filling in a password.
 
@@ -160,7 +160,7 @@ class RegisterPasskey:
         ceremony: str | None,
         name: str | None,
         enables_two_factor: bool,
-        quietly: bool = False,
+        conditional: bool = False,
         context: Context,
     ) -> Registered:
         """
@@ -171,8 +171,8 @@ class RegisterPasskey:
         added as another factor. Otherwise it is only a way to sign in.
 
         Args:
-            quietly: Whether the ceremony is one of ``quiet_options``, which needs no touch. The user was verified
-                nevertheless.
+            conditional: Whether the ceremony is one of ``conditional_options``, which needs no touch. The user was
+                verified nevertheless.
 
         Raises:
             PasskeysNotAvailable, PhishingResistantFactorRequired, RateLimited
@@ -187,13 +187,13 @@ class RegisterPasskey:
         if principal.requires_passkey:
             raise PhishingResistantFactorRequired
         await services.limits.hit("second_factor", ip=context.ip, account=principal.user_id)
-        binding = bind_to_session("register_quietly" if quietly else "register", principal)
+        binding = bind_to_session("register_quietly" if conditional else "register", principal)
         challenge = await self._ceremonies.spend(ceremony, binding, context=context)
         credential = await self._verify(
-            response, challenge=challenge, rp_id=rp_id, needs_presence=not quietly, context=context
+            response, challenge=challenge, rp_id=rp_id, needs_presence=not conditional, context=context
         )
         passkey = _new_passkey(principal.require_user(), credential, name=name, rp_id=rp_id, now=context.now)
-        shown = await self._new_codes(principal, enables_two_factor=enables_two_factor and not quietly)
+        shown = await self._new_codes(principal, enables_two_factor=enables_two_factor and not conditional)
         hashed = await services.hashing.hash_codes(shown) if shown else []
         user, issued = await services.transactions.run(
             lambda tx: self._store_passkey(tx, principal, passkey, hashed), context

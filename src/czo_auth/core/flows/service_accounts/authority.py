@@ -62,7 +62,7 @@ Step = Callable[[Transaction, Maker], T]
 
 
 class Authority:
-    """Runs the steps of owners and admins, with the organization's row held."""
+    """Runs the steps of owners and admins, with the organization's row locked."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -112,9 +112,9 @@ class Authority:
         require_session(principal)
 
         def act(tx: Transaction) -> T:
-            held = lock_organization(tx, principal, organization_id)
-            held.require(permission)
-            return step(tx, held)
+            membership = lock_organization(tx, principal, organization_id)
+            membership.require(permission)
+            return step(tx, membership)
 
         return await self._services.transactions.run(act, context)
 
@@ -167,9 +167,9 @@ class Authority:
         verified = await self._proof.require(password=proof.password, code=proof.code, context=context)
 
         def act(tx: Transaction) -> T:
-            held = lock_organization(tx, principal, organization_id)
-            held.require(permission)
-            return step(tx, self._maker(tx, principal, held, verified.consume(tx)))
+            membership = lock_organization(tx, principal, organization_id)
+            membership.require(permission)
+            return step(tx, self._maker(tx, principal, membership, verified.consume(tx)))
 
         return await self._services.transactions.run(act, context)
 

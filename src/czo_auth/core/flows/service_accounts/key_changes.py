@@ -57,8 +57,8 @@ class ChangeServiceAccountKeys:
                 context=context,
             )
 
-        def narrow(tx: Transaction, held: Membership) -> ApiKey:
-            key, changed = self._applied(tx, held.organization, key_id, changes)
+        def narrow(tx: Transaction, membership: Membership) -> ApiKey:
+            key, changed = self._applied(tx, membership.organization, key_id, changes)
             if _is_wider(key, changed):
                 # It was narrowed while this request was under way.
                 raise ReauthenticationRequired

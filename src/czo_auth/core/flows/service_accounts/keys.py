@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.budgets import Budget, spend
+from czo_auth.core.budgets import Budget, consume_budget
 from czo_auth.core.context import Context
 from czo_auth.core.errors import ApiKeyLimitReached, Forbidden, InsufficientScope, NotFound
 from czo_auth.core.events import types
@@ -107,7 +107,7 @@ class ServiceAccountKeys:
 
     def _store(self, tx: Transaction, maker: Maker, drawn: CreatedApiKey) -> CreatedApiKey:
         check_new(tx, maker, drawn.api_key)
-        spend_key(tx, maker)
+        count_key(tx, maker)
         longest_days = find_longest_days(self._services, maker.organization)
         return replace(drawn, api_key=store_key(tx, drawn, longest_days=longest_days))
 
@@ -176,7 +176,7 @@ class ServiceAccountKeys:
         check_replaceable(old, now=tx.now)
         if overlap:
             check_overlapping(tx, old.owner_id)
-        spend_key(tx, maker)
+        count_key(tx, maker)
         owner = KeyOwner(service_account_id=old.service_account_id, created_by=maker.user_id)
         longest_days = find_longest_days(self._services, maker.organization)
         made = store_successor(tx, old, owner, text=text, overlap=overlap, longest_days=longest_days)
@@ -252,7 +252,7 @@ def check_overlapping(tx: Transaction, owner_id: str) -> None:
         raise ApiKeyLimitReached
 
 
-def spend_key(tx: Transaction, maker: Maker) -> None:
+def count_key(tx: Transaction, maker: Maker) -> None:
     """
     Count a new key of a service account, so that short-lived keys cannot make an organization's rows grow without
     bound.
@@ -261,7 +261,7 @@ def spend_key(tx: Transaction, maker: Maker) -> None:
         RateLimited
     """
     name = f"service_account_keys/{maker.organization.id}"
-    spend(tx, Budget(name=name, limit=MAX_SERVICE_ACCOUNT_KEYS_A_DAY))
+    consume_budget(tx, Budget(name=name, limit=MAX_SERVICE_ACCOUNT_KEYS_A_DAY))
 
 
 def _check_rotation(tx: Transaction, maker: Maker, key_id: str) -> ApiKey:

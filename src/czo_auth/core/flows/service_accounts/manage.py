@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from czo_auth.core.api_keys.scopes import check_form
-from czo_auth.core.budgets import Budget, spend
+from czo_auth.core.budgets import Budget, consume_budget
 from czo_auth.core.context import Context
 from czo_auth.core.errors import NotFound, ServiceAccountLimitReached, ValidationFailed
 from czo_auth.core.events import types
@@ -181,10 +181,12 @@ class ManageServiceAccounts:
                 context=context,
             )
 
-        def narrow(tx: Transaction, held: Membership) -> ServiceAccount:
+        def narrow(tx: Transaction, membership: Membership) -> ServiceAccount:
             # Scopes that were removed in the meantime must not come back without proof: nothing may be granted here.
             maker = Maker(
-                organization=held.organization, user_id=held.member.user_id, may_grant=lambda _: False
+                organization=membership.organization,
+                user_id=membership.member.user_id,
+                may_grant=lambda _: False,
             )
             return _change(tx, maker, account_id, changes)
 
@@ -269,7 +271,7 @@ def _store(tx: Transaction, maker: Maker, new: NewServiceAccount) -> ServiceAcco
     organization_id = maker.organization.id
     maker.check_grant(new.scopes)
     _check_count(tx, organization_id)
-    spend(tx, Budget(name=f"service_accounts/{organization_id}", limit=MAX_SERVICE_ACCOUNTS_A_DAY))
+    consume_budget(tx, Budget(name=f"service_accounts/{organization_id}", limit=MAX_SERVICE_ACCOUNTS_A_DAY))
     account = ServiceAccount(
         id=new_id(tx.now),
         organization_id=organization_id,

@@ -32,8 +32,8 @@ from czo_auth.core.flows.service_accounts.keys import (
     PERMISSION,
     check_new,
     check_overlapping,
+    count_key,
     known_key,
-    spend_key,
 )
 from czo_auth.core.flows.service_accounts.manage import NO_PROOF
 from czo_auth.core.flows.services import Services
@@ -192,10 +192,10 @@ class OrganizationKeys:
             NotFound: No such key acts there.
         """
 
-        def end_key(tx: Transaction, held: Membership) -> Sequence[MailDraft]:
+        def end_key(tx: Transaction, membership: Membership) -> Sequence[MailDraft]:
             key = known_key(tx, organization_id, key_id)
             revoke_key(tx, key, reason="revoked_by_organization")
-            return _told(tx, held.organization, key, "revoked", by=held.member.user_id)
+            return _told(tx, membership.organization, key, "revoked", by=membership.member.user_id)
 
         mails = await self._authority.change(organization_id, "apiKey:delete", end_key, context=context)
         for mail in mails:
@@ -245,7 +245,7 @@ class OrganizationKeys:
             old = _check_transfer(tx, maker, key_id, account_id)
             if overlap:
                 check_overlapping(tx, old.owner_id)
-            spend_key(tx, maker)
+            count_key(tx, maker)
             owner = KeyOwner(service_account_id=account_id, created_by=maker.user_id)
             longest_days = find_longest_days(self._services, maker.organization)
             made = store_successor(tx, old, owner, text=text, overlap=overlap, longest_days=longest_days)

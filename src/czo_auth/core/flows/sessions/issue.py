@@ -27,7 +27,7 @@ class SignedIn:
     Attributes:
         restricted: The session may only enroll a second factor (S9).
         trusted_device_token: A new token for the browser's trusted-device cookie, if there is one.
-        spent_device_token: The one that it replaces, where the browser was trusted before.
+        used_device_token: The one that it replaces, where the browser was trusted before.
         browser_token: A new token for the known-browser cookie, after a sign-in.
     """
 
@@ -36,7 +36,7 @@ class SignedIn:
     access_token: str = field(repr=False)
     restricted: bool
     trusted_device_token: str | None = field(default=None, repr=False)
-    spent_device_token: str | None = field(default=None, repr=False)
+    used_device_token: str | None = field(default=None, repr=False)
     browser_token: str | None = field(default=None, repr=False)
 
 
@@ -47,7 +47,7 @@ def signed_in(
     *,
     now: datetime,
     trusted_device_token: str | None = None,
-    spent_device_token: str | None = None,
+    used_device_token: str | None = None,
     knows_browser: bool = False,
 ) -> SignedIn:
     """
@@ -63,7 +63,7 @@ def signed_in(
         access_token=services.access_tokens.sign(issued.session, restricted=restricted, now=now),
         restricted=restricted,
         trusted_device_token=trusted_device_token,
-        spent_device_token=spent_device_token,
+        used_device_token=used_device_token,
         browser_token=issue_browser_token(services.key_ring, user, now=now) if knows_browser else None,
     )
 

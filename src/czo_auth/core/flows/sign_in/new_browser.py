@@ -14,7 +14,7 @@ FIRST_HOUR: Final = timedelta(hours=1)
 """How long after sign-up a sign-in is not reported as new."""
 
 
-def is_new_browser(services: Services, tx: Transaction, user: User, held: str | None) -> bool:
+def is_new_browser(services: Services, tx: Transaction, user: User, cookie: str | None) -> bool:
     """
     Return whether *user* signs in with an unknown browser or program. Call it before the session is issued.
 
@@ -22,9 +22,9 @@ def is_new_browser(services: Services, tx: Transaction, user: User, held: str | 
     week, because programs without cookies sign in repeatedly.
 
     Args:
-        held: The value of the known-browser cookie.
+        cookie: The value of the known-browser cookie.
     """
-    if find_browser_token(services.key_ring, user, held, now=tx.now) is not None:
+    if find_browser_token(services.key_ring, user, cookie, now=tx.now) is not None:
         return False
     agents = tx.sessions.list_agents(user.id)
     if not agents and tx.now < user.created_at + FIRST_HOUR:

@@ -92,12 +92,12 @@ class SignIn:
                 raise lost
             guess.take_back(tx)
             fresh = enable_where_demanded(self._services, tx, fresh)
-            device_token = spent_token = None
+            device_token = used_token = None
             if fresh.has_factor:
                 device = find_trusted_device(self._services, tx, fresh, given.trusted_device)
                 if device is None:
                     return self._challenge(tx, fresh, actor_type.name, given)
-                spent_token = device[1]
+                used_token = device[1]
                 device_token = renew_trust(tx, device, policy=self._services.policies.two_factor)
             is_new = is_new_browser(self._services, tx, fresh, given.known_browser)
             issued = issue_session(
@@ -110,12 +110,12 @@ class SignIn:
                 remembered=given.remember,
                 policy=self._services.policies.sessions,
             )
-            return fresh, issued, device_token, spent_token, is_new
+            return fresh, issued, device_token, used_token, is_new
 
         match await self._services.transactions.run(enter, context.by(user.id, "pwd")):
             case SecondFactorRequired() as required:
                 return required
-            case fresh, issued, device_token, spent_token, is_new:
+            case fresh, issued, device_token, used_token, is_new:
                 if is_new:
                     tell_owner(self._services, fresh, "new_browser", context=context)
                 return signed_in(
@@ -124,7 +124,7 @@ class SignIn:
                     issued,
                     now=context.now,
                     trusted_device_token=device_token,
-                    spent_device_token=spent_token,
+                    used_device_token=used_token,
                     knows_browser=True,
                 )
 

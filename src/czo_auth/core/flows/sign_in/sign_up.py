@@ -77,7 +77,7 @@ class SignUp:
         if new.organization_name is not None:
             checked_name(new.organization_name, field="organizationName")
         await check_choice(self._services, new.password)
-        held = frozenset({self._services.actors.default.name, *(actor.name for actor in actor_types)})
+        granted = frozenset({self._services.actors.default.name, *(actor.name for actor in actor_types)})
         if await self._services.transactions.read(lambda tx: tx.users.find_by_email(email)) is not None:
             raise UserAlreadyExists
         password_hash = await self._services.hashing.hash_password(new.password)
@@ -89,7 +89,7 @@ class SignUp:
             image=image,
             email_verified=email_verified,
             password_hash=password_hash,
-            actor_types=held,
+            actor_types=granted,
             credential_version=1,
             has_factor=False,
             banned_at=None,
@@ -106,7 +106,7 @@ class SignUp:
                 raise UserAlreadyExists
             tx.record(
                 AuditEvent(
-                    action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(held)}
+                    action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(granted)}
                 )
             )
             if new.organization_name is None:

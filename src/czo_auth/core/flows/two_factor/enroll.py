@@ -108,7 +108,7 @@ class EnableTwoFactor:
             number = 0 if keeps_codes else policy.backup_codes
             fresh_codes = codes.new_codes(number, taken=tx.two_factor.selectors(user.id))
             shown = "\n".join(code.text for code in fresh_codes).encode()
-            tx.kept_answers.forget_enrollment(user.id)
+            tx.idempotency.forget_enrollment(user.id)
             tx.two_factor.put_enrollment(
                 Enrollment(
                     id=enrollment_id,
@@ -219,7 +219,7 @@ class EnableTwoFactor:
             two_factor.activate_pending_codes(user.id, set_id=enrollment.id, now=tx.now)
         if not two_factor.take_enrollment(enrollment.id):
             raise TotpNotEnabled
-        tx.kept_answers.forget_enrollment(user.id)
+        tx.idempotency.forget_enrollment(user.id)
         if hashed is not None:
             two_factor.put_codes(user.id, set_id=enrollment.id, codes=hashed, now=tx.now)
         two_factor.put_factor(

@@ -81,11 +81,11 @@ class RemindRenewals:
             return
         days = days_ahead(due_at, now=now)
 
-        def mark(tx: Transaction) -> User | None:
+        def mark_reminded(tx: Transaction) -> User | None:
             is_first = tx.two_factor.mark_renewal_reminded(factor.id, days=days)
             user = tx.users.find(factor.user_id) if is_first else None
             return None if user is None or user.banned_at is not None else user
 
-        user = await self._services.transactions.run(mark, system_context(now))
+        user = await self._services.transactions.run(mark_reminded, system_context(now))
         if user is not None:
             self._services.background.post(compose_two_factor_renewal(user, due_at=due_at))

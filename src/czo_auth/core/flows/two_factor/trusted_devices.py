@@ -108,20 +108,20 @@ def trust_device(services: Services, tx: Transaction, user: User) -> str | None:
 
 
 def find_trusted_device(
-    services: Services, tx: Transaction, user: User, held: str | None
+    services: Services, tx: Transaction, user: User, cookie: str | None
 ) -> tuple[TrustedDevice, str] | None:
     """
     Find the device of *user* whose token the browser holds, if it can replace the second factor now.
 
     Args:
-        held: Tokens joined by dots, as in the cookie: several users may trust one browser.
+        cookie: Tokens joined by dots, as in the cookie: several users may trust one browser.
 
     Returns:
         The device and its token.
     """
     if not may_trust(services, user, now=tx.now):
         return None
-    for token in tokens.split_tokens(held or "", tokens.TRUSTED_DEVICE):
+    for token in tokens.split_tokens(cookie or "", tokens.TRUSTED_DEVICE):
         device = tx.two_factor.find_trusted_device(tokens.digest(token), now=tx.now)
         if device is not None and device.user_id == user.id:
             is_current = device.credential_version == user.credential_version

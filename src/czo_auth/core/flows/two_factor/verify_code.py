@@ -374,10 +374,10 @@ def consume_code(tx: Transaction, proved: VerifiedCode) -> None:
         InvalidCode, InvalidBackupCode: Another request spent it first.
     """
     if proved.step is not None:
-        if not tx.two_factor.spend_step(proved.target, step=proved.step):
+        if not tx.two_factor.consume_step(proved.target, step=proved.step):
             raise InvalidCode
     else:
-        if not tx.two_factor.spend_code(proved.target, now=tx.now):
+        if not tx.two_factor.consume_code(proved.target, now=tx.now):
             raise InvalidBackupCode
         left = tx.two_factor.count_codes(proved.user_id)
         tx.record(

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Protocol
 
 
-class ImportMarks(Protocol):
+class ImportedRecords(Protocol):
     """
-    Marks of imported records, by a digest of their source.
+    Imported records, by a digest of their id in the source.
 
-    They stay when an imported record is deleted, so that a key that was revoked here does not come back with the next
+    A row stays when an imported record is deleted, so that a key that was revoked here does not come back with the next
     run.
     """
 
@@ -18,4 +18,4 @@ class ImportMarks(Protocol):
         """Return the id that a record has, or had, here; None if it was never imported."""
 
     def add(self, digest: str, *, target_id: str, now: datetime) -> bool:
-        """Mark a record as imported; False when it is already. One atomic statement."""
+        """Remember that a record was imported; False if it was imported before. One atomic statement."""

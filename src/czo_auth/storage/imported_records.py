@@ -6,12 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from czo_auth.core.import_marks import ImportMarks
+from czo_auth.core.imported_records import ImportedRecords
 from czo_auth.storage.store import Store
 
 
-class SqlImportMarks(Store, ImportMarks):
-    """Implements `czo_auth.core.import_marks.ImportMarks`."""
+class SqlImportedRecords(Store, ImportedRecords):
+    """Implements `czo_auth.core.imported_records.ImportedRecords`."""
 
     def find(self, digest: str) -> str | None:
         marks = self._tables.import_marks
