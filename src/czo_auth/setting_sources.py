@@ -13,9 +13,10 @@ from typing import Any, Final
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from czo_auth.core.limits import MAX_SETTING_FILE_BYTES
+
 PREFIX: Final = "CZO_AUTH_"
 KEY_VARIABLE: Final = "AUTH_ENCRYPTION_KEY"
-MAX_FILE_BYTES: Final = 64 * 1024
 OTHER_VARIABLES: Final = frozenset({"CZO_AUTH_APP"})
 """Read by the command line, and no setting."""
 
@@ -94,12 +95,12 @@ def read_text(path: Path, variable: str) -> str:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+            content = file.read(MAX_SETTING_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no path"
         raise WrongSetting(f"{variable} names a file that cannot be read: {reason}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise WrongSetting(f"{variable} names a file that has more than {MAX_FILE_BYTES} bytes")
+    if len(content) > MAX_SETTING_FILE_BYTES:
+        raise WrongSetting(f"{variable} names a file that has more than {MAX_SETTING_FILE_BYTES} bytes")
     try:
         text = content.decode("utf-8-sig").strip()
     except UnicodeDecodeError:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from czo_auth import Settings
-from czo_auth.asgi.origins import MAX_LOGGED_ORIGINS, Origins
+from czo_auth.asgi.origins import Origins
 from czo_auth.core.errors import InvalidOrigin
+from czo_auth.core.limits import MAX_LOGGED_ORIGINS
 from czo_auth.core.origins import canonical_origin
 
 

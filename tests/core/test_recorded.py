@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from czo_auth.core.recorded import MAX_REMEMBERED, RECORDED_EVERY, RecordedOnce
+from czo_auth.core.limits import MAX_RECORDED_REFUSALS
+from czo_auth.core.recorded import RECORDED_EVERY, RecordedOnce
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -22,8 +23,8 @@ def test_it_is_due_once_in_an_hour_and_again_when_the_clock_goes_back() -> None:
 
 def test_memory_of_it_is_bounded_and_the_newest_stay() -> None:
     recorded = RecordedOnce()
-    for number in range(MAX_REMEMBERED + 50):
+    for number in range(MAX_RECORDED_REFUSALS + 50):
         assert recorded.is_due(number, now=NOW)
-    assert len(recorded._recorded) == MAX_REMEMBERED
-    assert not recorded.is_due(MAX_REMEMBERED + 49, now=NOW)
+    assert len(recorded._recorded) == MAX_RECORDED_REFUSALS
+    assert not recorded.is_due(MAX_RECORDED_REFUSALS + 49, now=NOW)
     assert recorded.is_due(0, now=NOW)

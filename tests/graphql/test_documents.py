@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from czo_auth.graphql.documents import MAX_PROBLEMS, REMEMBERED, Documents
+from czo_auth.core.limits import MAX_GRAPHQL_PROBLEMS
+from czo_auth.graphql.documents import REMEMBERED, Documents
 from czo_auth.graphql.problems import DocumentRefused
 from czo_auth.graphql.schema import SCHEMA
 
@@ -90,7 +91,7 @@ def test_the_name_of_a_type_is_no_secret(closed: Documents) -> None:
 
 
 def test_problems_are_reported_up_to_a_number(documents: Documents) -> None:
-    assert len(problems(documents, "{" + " ".join(f"x{n}" for n in range(150)) + "}")) == MAX_PROBLEMS
+    assert len(problems(documents, "{" + " ".join(f"x{n}" for n in range(150)) + "}")) == MAX_GRAPHQL_PROBLEMS
 
 
 @pytest.mark.parametrize("operation_name", [None, "", "C", "a"])

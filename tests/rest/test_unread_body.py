@@ -9,7 +9,8 @@ import pytest
 from starlette.types import Message, Scope
 
 from czo_auth.asgi import body
-from czo_auth.asgi.body import MAX_UNREAD, UnreadBody
+from czo_auth.asgi.body import UnreadBody
+from czo_auth.core.limits import MAX_UNREAD_BYTES
 
 CHUNK = 64 * 1024
 ENDLESS = (b"transfer-encoding", b"chunked")
@@ -46,10 +47,10 @@ async def test_rest_is_read_to_its_end_and_no_further() -> None:
 async def test_body_without_an_end_is_read_to_the_bound() -> None:
     sender = Sender(None)
     await UnreadBody(scope(ENDLESS), sender).discard()
-    assert sender.sent == MAX_UNREAD // CHUNK
+    assert sender.sent == MAX_UNREAD_BYTES // CHUNK
 
 
-@pytest.mark.parametrize("length", [b"0", str(MAX_UNREAD + 1).encode(), b"9" * 30, b"-1", b"x"])
+@pytest.mark.parametrize("length", [b"0", str(MAX_UNREAD_BYTES + 1).encode(), b"9" * 30, b"-1", b"x"])
 async def test_what_is_empty_or_much_too_long_is_not_read(length: bytes) -> None:
     sender = Sender(None)
     await UnreadBody(scope((b"content-length", length)), sender).discard()

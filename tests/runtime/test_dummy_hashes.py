@@ -6,9 +6,10 @@ from collections import Counter
 
 import pytest
 
+from czo_auth.core.limits import MAX_HASH_KINDS
 from czo_auth.crypto import passwords
 from czo_auth.crypto.passwords import DUMMY_HASH, PasswordMatch, dummy_hash_of
-from czo_auth.runtime.dummy_hashes import MAX_KINDS, EqualWork
+from czo_auth.runtime.dummy_hashes import EqualWork
 
 pytestmark = pytest.mark.real_hashes
 
@@ -86,4 +87,4 @@ def test_kinds_are_bounded(verified: list[str]) -> None:
     for iterations in range(1, 100):
         work.learn(PBKDF2.replace("$1000$", f"${iterations}$"))
     work.verify(None, "wrong")
-    assert len(verified) == MAX_KINDS + 1
+    assert len(verified) == MAX_HASH_KINDS + 1

@@ -10,11 +10,12 @@ import pytest
 from pydantic import SecretStr
 
 from czo_auth import ActorType, Auth, Settings, StartRefused
+from czo_auth.core.limits import MAX_SETTING_FILE_BYTES
 from czo_auth.core.mail import read_sender
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.delivery.smtp import SmtpSettings
 from czo_auth.deployment import read_settings
-from czo_auth.setting_sources import MAX_FILE_BYTES, variable_of
+from czo_auth.setting_sources import variable_of
 from czo_auth.settings import SECRETS
 
 PASSWORD = "a-word-that-nobody-may-read"
@@ -80,7 +81,7 @@ def test_file_that_cannot_be_used_is_named_in_one_sentence(
     empty, binary, large = tmp_path / "empty", tmp_path / "binary", tmp_path / "large"
     empty.write_text(" \n")
     binary.write_bytes(b"\xff\xfe\x00")
-    large.write_bytes(b"x" * (MAX_FILE_BYTES + 1))
+    large.write_bytes(b"x" * (MAX_SETTING_FILE_BYTES + 1))
     for path in (tmp_path / "missing", tmp_path, empty, binary, large):
         monkeypatch.setenv(variable, str(path))
         with pytest.raises(StartRefused, match=f"^{variable} names a file that ") as refusal:

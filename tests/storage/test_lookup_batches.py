@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from czo_auth.storage.lookup_batches import MAX_BATCH, LookupBatches
+from czo_auth.storage.lookup_batches import BATCH, LookupBatches
 
 
 class Database:
@@ -106,8 +106,8 @@ async def test_many_are_split() -> None:
     database = Database()
     database.go.set()
     batches = LookupBatches(database.ask, at_once=1)
-    await asyncio.gather(*(batches.find("q", str(number)) for number in range(3 * MAX_BATCH)))
-    assert max(map(len, database.asked)) <= MAX_BATCH
+    await asyncio.gather(*(batches.find("q", str(number)) for number in range(3 * BATCH)))
+    assert max(map(len, database.asked)) <= BATCH
 
 
 async def test_question_that_is_ended_ends_the_lookups() -> None:

@@ -18,7 +18,7 @@ from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.errors import StorageError
 from czo_auth.storage.sqlite import SqliteStorage
-from czo_auth.storage.sqlite_batch import MAX_BATCH
+from czo_auth.storage.sqlite_batch import BATCH
 from czo_auth.storage.sqlite_file import database_path
 from tests.storage.batch_process import STEPS
 from tests.storage.rows import NOW, a_session, a_user, an_id
@@ -99,12 +99,12 @@ async def test_steps_that_wait_together_share_one_commit(storage: SqliteStorage)
 
 
 async def test_batch_has_an_upper_bound(storage: SqliteStorage) -> None:
-    steps = [add(f"k{number}") for number in range(2 * MAX_BATCH)]
+    steps = [add(f"k{number}") for number in range(2 * BATCH)]
     outcomes, held = await run_together(storage, *steps)
     assert outcomes == [True] * len(steps)
     assert held.count("COMMIT") >= 2
     batches = "".join(_letter(statement) for statement in held.statements).split("C")
-    assert max(map(len, batches)) <= MAX_BATCH
+    assert max(map(len, batches)) <= BATCH
 
 
 def _letter(statement: str) -> str:

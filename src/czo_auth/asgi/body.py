@@ -20,16 +20,12 @@ from czo_auth.core.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from czo_auth.core.limits import MAX_BODY_BYTES, MAX_JSON_DEPTH
+from czo_auth.core.limits import MAX_BODY_BYTES, MAX_JSON_DEPTH, MAX_OAUTH_PARAMETERS, MAX_UNREAD_BYTES
 
 BODY_SECONDS = 30.0
 """How long a client may take to send a body."""
 
-MAX_UNREAD = 1024 * 1024
-"""How much of a refused body is read anyway. Unit: bytes."""
-
 _UNREAD_SECONDS = 2.0
-MAX_FORM_FIELDS = 64
 _FORM_TYPE = re.compile(r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 _JSON_TYPE = re.compile(r"application/json\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 
@@ -57,7 +53,7 @@ class UnreadBody:
 
     async def discard(self) -> None:
         """Read to the end, within the bounds."""
-        left = MAX_UNREAD
+        left = MAX_UNREAD_BYTES
         try:
             async with asyncio.timeout(_UNREAD_SECONDS):
                 while left > 0 and not self._is_over:
@@ -70,7 +66,7 @@ class UnreadBody:
 def _is_worth_reading(scope: Scope) -> bool:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return value.isdigit() and 0 < int(value[:18]) <= MAX_UNREAD
+            return value.isdigit() and 0 < int(value[:18]) <= MAX_UNREAD_BYTES
         if name == b"transfer-encoding":
             return True
     return False
@@ -142,7 +138,7 @@ def _form_as_json(body: bytes) -> bytes:
             strict_parsing=True,
             encoding="utf-8",
             errors="strict",
-            max_num_fields=MAX_FORM_FIELDS,
+            max_num_fields=MAX_OAUTH_PARAMETERS,
         )
     except ValueError:
         raise MalformedBody from None

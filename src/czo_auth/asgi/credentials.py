@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from czo_auth.core.credentials import CredentialKind, kind_of
 from czo_auth.core.errors import InvalidRequest
+from czo_auth.core.limits import MAX_TOKEN
 from czo_auth.crypto import base64url
 
-MAX_LENGTH = 4096
 _BEARER = re.compile(rb"[A-Za-z0-9._~+/=-]+")
 
 
@@ -57,7 +57,7 @@ def read_authorization(
             raise InvalidRequest("The Authorization header is malformed.")
         return None
     token = rest.strip(b" ")
-    if not _BEARER.fullmatch(token) or len(token) > MAX_LENGTH:
+    if not _BEARER.fullmatch(token) or len(token) > MAX_TOKEN:
         if not is_strict:
             return Credential(kind="unknown", value=token.decode("latin-1"))
         raise InvalidRequest("The Authorization header is malformed.")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
 from czo_auth.core.errors import CrossSiteNavigationBlocked, InvalidOrigin, MissingOrNullOrigin
+from czo_auth.core.limits import MAX_LOGGED_ORIGINS
 from czo_auth.core.origins import (
     LOOPBACK_NAMES,
     canonical_origin,
@@ -22,8 +22,6 @@ from czo_auth.core.origins import (
 from czo_auth.core.text import escape_control
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-MAX_LOGGED_ORIGINS: Final = 100
-"""How many different refused origins a process logs, because clients choose them."""
 
 _LOG = logging.getLogger("czo_auth")
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal, get_args
+from typing import Literal, get_args
 
 from czo_auth.core.errors import UnknownActorType
+from czo_auth.core.limits import MAX_GRACE_DAYS
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 RESERVED_NAMES = frozenset(
@@ -28,7 +29,6 @@ RESERVED_NAMES = frozenset(
 
 
 TwoFactorDemand = Literal["optional", "required", "phishing_resistant"]
-MAX_GRACE: Final = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ class ActorType:
             object.__setattr__(self, "requires_two_factor", True)
         elif self.requires_two_factor:
             object.__setattr__(self, "two_factor", "required")
-        if not timedelta(0) <= self.grace <= MAX_GRACE:
-            raise ValueError(f"grace is between 0 and {MAX_GRACE.days} days")
+        if not timedelta(0) <= self.grace <= timedelta(days=MAX_GRACE_DAYS):
+            raise ValueError(f"grace is between 0 and {MAX_GRACE_DAYS} days")
         if self.required_from is not None and self.required_from.tzinfo is None:
             raise ValueError("required_from needs a time zone, like 2027-01-01T00:00:00Z")
         if self.is_dated and not self.requires_two_factor:

@@ -14,6 +14,8 @@ from typing import Final
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_GRAPHQL_BYTES: Final = 16 * 1024
 MAX_JSON_DEPTH: Final = 32
+MAX_UNREAD_BYTES: Final = 1024 * 1024
+"""How much of a refused body is read anyway, so that the client gets to read the refusal."""
 
 MAX_NAME: Final = 200
 MAX_REASON: Final = 500
@@ -24,6 +26,7 @@ MAX_URL: Final = 2048
 MAX_METADATA_BYTES: Final = 4096
 MAX_SLUG: Final = 64
 MAX_FORM_FIELDS: Final = 200
+MAX_OAUTH_PARAMETERS: Final = 64
 MAX_TRANSLATION_BYTES: Final = 512 * 1024
 MAX_QUEUED_MAILS: Final = 10_000
 MAX_LOGO_BYTES: Final = 256 * 1024
@@ -53,6 +56,38 @@ MAX_LEAK_SOURCE: Final = 64
 MAX_LEAK_PLACE: Final = 512
 """Characters of the address where a key was found, as it is kept and mailed."""
 
+MAX_EXTERNAL_ID: Final = 255
+"""Characters of the id that an imported user had in the other system."""
+
+MAX_IMPORTED_LINE_BYTES: Final = 64 * 1024
+MAX_PASSKEY_RESPONSE: Final = 60_000
+"""Characters of an authenticator's response, as the JSON that a page sends."""
+
+MAX_EXCHANGED_SECONDS: Final = 900
+"""Lifetime of an access token that an API key is exchanged for."""
+
+MAX_GRACE_DAYS: Final = 90
+"""Days without a second factor that an actor type or an organization may allow."""
+
+MAX_EXEMPTION_DAYS: Final = 90
+"""Days between the start of a member's first exemption and the end of their last one."""
+
+MAX_NOTICE: Final = 512
+"""Characters of a sealed notice for the next page."""
+
+MAX_SEALED_FORM: Final = 3500
+"""Characters of sealed form input, so that it fits into a cookie; longer forms are not saved."""
+
+# Request models refuse what is far out of range when they parse it; the flows refuse the rest, naming the field.
+MAX_SENT_NUMBER: Final = 10**12
+MAX_SENT_DAYS: Final = 10**6
+MAX_SENT_LIFETIME: Final = 10**10
+"""Seconds that an exchange may ask for; the token gets at most `MAX_EXCHANGED_SECONDS`."""
+
+MAX_SENT_ADDRESSES: Final = 64
+MAX_SENT_ROLES: Final = 8
+MAX_AUDIT_NUMBER: Final = 2**62
+
 MAX_CANONICAL_EMAIL_BYTES: Final = 254
 """Source: RFC 5321 section 4.5.3.1.3, without the angle brackets."""
 
@@ -76,6 +111,37 @@ DEFAULT_PAGE: Final = 100
 MAX_PAGE: Final = 500
 MAX_CURSOR: Final = 128
 MAX_OFFSET: Final = 10**6
+MAX_BETTER_AUTH_PAGE: Final = 1000
+"""What better-auth's client may ask for; it gets at most `MAX_PAGE`."""
+
+MAX_EXPORTED_RECORDS: Final = 10_000
+"""Audit records in one file that the pages export."""
+
+MAX_LISTED_KEYS: Final = 50
+"""Keys that one mail lists; the linked page lists all."""
+
+MAX_DUE_ORGANIZATIONS: Final = 10
+"""Organizations with a two-factor rule that the overview lists, those that refuse the most members first."""
+
+MAX_LISTED_FAILURES: Final = 20
+"""Rows of each kind that a check of the encryption keys lists; further ones are only counted."""
+
+# --- GraphQL documents -----------------------------------------------------------------------------------------------
+MAX_GRAPHQL_TOKENS: Final = 500
+MAX_GRAPHQL_DEPTH: Final = 8
+MAX_GRAPHQL_ALIASES: Final = 20
+MAX_GRAPHQL_FIELDS: Final = 200
+MAX_GRAPHQL_LISTS: Final = 10
+"""Fields that return a list of objects, under any number of names: each may cost a page of rows."""
+
+MAX_GRAPHQL_INTROSPECTED: Final = 1000
+"""Fields below ``__schema`` and ``__type`` where introspection is enabled; the usual tools request about 400."""
+
+MAX_GRAPHQL_NESTING: Final = 32
+"""Nested selection sets, inline fragments and spreads included; bounds the recursion of our own code."""
+
+MAX_GRAPHQL_PROBLEMS: Final = 20
+"""Errors that one refused document reports."""
 
 # --- what one user or organization keeps -----------------------------------------------------------------------------
 MAX_SESSIONS: Final = 100
@@ -156,16 +222,37 @@ MAX_GUESS_COUNTERS: Final = 100_000
 MAX_WEBHOOKS: Final = 20
 """Endpoints of an organization, and of the administrators."""
 MAX_WEBHOOK_PATTERNS: Final = 50
+MAX_WEBHOOK_PATTERNS_TEXT: Final = 4000
+"""Characters of the form field that takes all patterns of an endpoint."""
 MAX_WEBHOOK_URL: Final = 2048
 MAX_WEBHOOK_DESCRIPTION: Final = 500
 MAX_WEBHOOK_SECRETS: Final = 10
 """Secrets of one endpoint that sign at the same time."""
 MAX_WEBHOOK_TESTS: Final = 100
 """Stored test deliveries per endpoint; beyond that, the oldest is deleted."""
+MAX_WEBHOOK_ANSWER_BYTES: Final = 4096
+"""Bytes of an endpoint's response body that are read."""
 
 MAX_REVOKED_AT_ONCE: Final = 1000
 
+# --- what one process keeps in memory or logs ------------------------------------------------------------------------
+MAX_LIMIT_COUNTERS: Final = 50_000
+"""Rate limit counters, about 20 MB; beyond that, the one that was started least recently is dropped."""
+
+MAX_RECORDED_REFUSALS: Final = 10_000
+"""Refusals that are remembered so that each is recorded once an hour; beyond that, the oldest are forgotten."""
+
+MAX_HASH_KINDS: Final = 4
+"""Kinds of imported password hashes, by format and cost, for which sign-in takes the same time."""
+
+MAX_LOGGED_ORIGINS: Final = 100
+"""Different refused origins that are logged; clients choose them."""
+
+MAX_LOGGED_CAUSES: Final = 100
+"""Different causes of database errors that are logged with their details."""
+
 # --- what an operator chooses ----------------------------------------------------------------------------------------
+MAX_SETTING_FILE_BYTES: Final = 64 * 1024
 MAX_TABLE_PREFIX: Final = 24
 """With a longer prefix, the names of some indexes would exceed PostgreSQL's 63 bytes."""
 

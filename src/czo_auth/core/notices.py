@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from czo_auth.core.limits import MAX_NOTICE, MAX_SEALED_FORM
 from czo_auth.crypto.sealing import KeyRing, OpenError, UnknownKeyId
 
 NOTICE_LIFETIME: Final = timedelta(minutes=1)
-MAX_NOTICE: Final = 512
 FORM_LIFETIME: Final = timedelta(minutes=10)
-MAX_SEALED_FORM: Final = 3500
-"""Characters of sealed form input, so that it fits into a cookie; longer forms are not saved."""
 _PURPOSE: Final = "page_notice"
 _FORM_PURPOSE: Final = "page_form"
 

@@ -7,15 +7,16 @@ from collections.abc import Hashable
 from datetime import datetime, timedelta
 from typing import Final
 
+from czo_auth.core.limits import MAX_RECORDED_REFUSALS
+
 RECORDED_EVERY: Final = timedelta(hours=1)
-MAX_REMEMBERED: Final = 10_000
 
 
 class RecordedOnce:
     """
     Remembers what was recorded within the last hour, in this process.
 
-    It holds `MAX_REMEMBERED` things at most; beyond, the ones that were recorded first are forgotten.
+    It holds `MAX_RECORDED_REFUSALS` things at most; beyond, the ones that were recorded first are forgotten.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,7 @@ class RecordedOnce:
         if last is not None and last <= now < last + RECORDED_EVERY:
             return False
         self._recorded.pop(what, None)
-        while len(self._recorded) >= MAX_REMEMBERED:
+        while len(self._recorded) >= MAX_RECORDED_REFUSALS:
             self._recorded.popitem(last=False)
         self._recorded[what] = now
         return True

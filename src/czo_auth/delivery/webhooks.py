@@ -20,11 +20,10 @@ from typing import Any, Final
 import httpcore
 
 from czo_auth.core.flows.webhooks.deliver import AttemptFailed
+from czo_auth.core.limits import MAX_WEBHOOK_ANSWER_BYTES
 from czo_auth.core.webhooks.destination import Destination, is_global_address
 from czo_auth.version import VERSION
 
-MAX_ANSWER: Final = 4096
-"""Bytes of an answer's content that are read."""
 _MAX_READ: Final = 32_768
 """Bytes that are read in all, with status line, headers and what frames the content."""
 _MAX_ADDRESSES: Final = 4
@@ -169,7 +168,7 @@ class _SmallReads(httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if self._left <= 0:
             raise httpcore.ReadError("the answer is too long")
-        read = await self._inner.read(min(max_bytes, MAX_ANSWER), timeout)
+        read = await self._inner.read(min(max_bytes, MAX_WEBHOOK_ANSWER_BYTES), timeout)
         self._left -= len(read)
         return read
 
@@ -210,7 +209,7 @@ async def _read_some(response: httpcore.Response) -> None:
     read = 0
     async for chunk in response.aiter_stream():
         read += len(chunk)
-        if read >= MAX_ANSWER:
+        if read >= MAX_WEBHOOK_ANSWER_BYTES:
             return
 
 

@@ -32,7 +32,7 @@ CLOCK: Final = Check(
 )
 CHECKS: Final = (DATABASE, MIGRATIONS, DURABILITY, DATABASE_TLS, WORKERS, CLOCK)
 
-MAX_DRIFT: Final = timedelta(seconds=15)
+_ALLOWED_DRIFT: Final = timedelta(seconds=15)
 _SLOW: Final = timedelta(milliseconds=50)
 _LEAST_SQLITE: Final = (3, 35)
 """The first with RETURNING. Source: SQLite's release notes for 3.35.0."""
@@ -151,7 +151,7 @@ def check_clock(facts: DatabaseFacts, *, ahead_of_record: timedelta | None) -> F
         ahead_of_record: How far this machine's clock is beyond the newest audit record; None when there is none.
     """
     advice = "Have the clocks of all machines set by NTP (chrony, systemd-timesyncd)."
-    if ahead_of_record is not None and -ahead_of_record > MAX_DRIFT:
+    if ahead_of_record is not None and -ahead_of_record > _ALLOWED_DRIFT:
         behind = f"{-ahead_of_record / timedelta(seconds=1):.0f} s"
         return CLOCK.fail(f"the newest audit record lies {behind} in the future", advice)
     if facts.clock_ahead is None:
@@ -159,6 +159,6 @@ def check_clock(facts: DatabaseFacts, *, ahead_of_record: timedelta | None) -> F
     seconds = facts.clock_ahead / timedelta(seconds=1)
     # What the question itself took cannot be told from drift.
     found = f"the database's is {abs(seconds):.1f} s {'ahead' if seconds > 0 else 'behind'}"
-    if abs(facts.clock_ahead) > MAX_DRIFT:
+    if abs(facts.clock_ahead) > _ALLOWED_DRIFT:
         return CLOCK.fail(found, advice)
     return CLOCK.ok(found)

@@ -26,6 +26,7 @@ from graphql import (
     validate,
 )
 
+from czo_auth.core.limits import MAX_GRAPHQL_PROBLEMS
 from czo_auth.graphql.limits import check_limits, check_tokens
 from czo_auth.graphql.problems import (
     NO_OPERATION,
@@ -40,8 +41,6 @@ from czo_auth.graphql.problems import (
 
 REMEMBERED = 64
 """Accepted documents that are kept parsed; unit: documents."""
-
-MAX_PROBLEMS = 20
 
 
 class Documents:
@@ -88,10 +87,10 @@ class Documents:
         except RecursionError:
             raise DocumentRefused(problem(TOO_COMPLEX, "The document is nested too deeply.")) from None
         errors = validate(
-            self._schema, document, self._rules, MAX_PROBLEMS, hide_suggestions=not self._is_open
+            self._schema, document, self._rules, MAX_GRAPHQL_PROBLEMS, hide_suggestions=not self._is_open
         )
         if errors:
-            raise DocumentRefused(*map(_invalid, errors[:MAX_PROBLEMS]))
+            raise DocumentRefused(*map(_invalid, errors[:MAX_GRAPHQL_PROBLEMS]))
         return document
 
 

@@ -24,23 +24,19 @@ from graphql import (
     TokenKind,
 )
 
+from czo_auth.core.limits import (
+    MAX_GRAPHQL_ALIASES,
+    MAX_GRAPHQL_DEPTH,
+    MAX_GRAPHQL_FIELDS,
+    MAX_GRAPHQL_INTROSPECTED,
+    MAX_GRAPHQL_LISTS,
+    MAX_GRAPHQL_NESTING,
+    MAX_GRAPHQL_TOKENS,
+)
 from czo_auth.graphql.problems import TOO_COMPLEX, VALIDATION_FAILED, DocumentRefused, problem
 
-MAX_TOKENS = 500
-MAX_DEPTH = 8
-MAX_ALIASES = 20
-MAX_FIELDS = 200
-MAX_LISTS = 10
-"""Fields that give a list of objects: each may cost a page of rows, under however many names."""
-
-_NESTED_LIST = MAX_LISTS
+_NESTED_LIST = MAX_GRAPHQL_LISTS
 """What a list below another one counts for: it is asked for each row, so there is none."""
-
-MAX_INTROSPECTED = 1000
-"""Fields below ``__schema`` and ``__type``, where introspection is open; the usual tools ask for some 400."""
-
-MAX_NESTING = 32
-"""Selection sets within each other, inline fragments and spreads included: it bounds our own recursion."""
 
 _ENOUGH = 1_000_000
 _INTROSPECTION = frozenset({"__schema", "__type"})
@@ -61,14 +57,14 @@ def check_tokens(text: str) -> None:
     Refuse a text of too many tokens before anything is built from it.
 
     Raises:
-        DocumentRefused: There are more than ``MAX_TOKENS``.
+        DocumentRefused: There are more than ``MAX_GRAPHQL_TOKENS``.
         GraphQLSyntaxError: It does not even fall into tokens.
     """
     lexer = Lexer(Source(text))
-    for _ in range(MAX_TOKENS + 1):
+    for _ in range(MAX_GRAPHQL_TOKENS + 1):
         if lexer.advance().kind is TokenKind.EOF:
             return
-    raise _too_complex(f"The document has more than {MAX_TOKENS} tokens.")
+    raise _too_complex(f"The document has more than {MAX_GRAPHQL_TOKENS} tokens.")
 
 
 def check_limits(
@@ -87,13 +83,13 @@ def check_limits(
         document, apart=_INTROSPECTION if introspection_is_open else frozenset(), lists=list_fields
     )
     cost = meter.whole(document)
-    if cost.depth > MAX_DEPTH:
-        raise _too_complex(f"The document is deeper than {MAX_DEPTH} levels.")
-    if cost.aliases > MAX_ALIASES:
-        raise _too_complex(f"The document has more than {MAX_ALIASES} aliases.")
-    if cost.lists > MAX_LISTS:
-        raise _too_complex(f"The document asks for more than {MAX_LISTS} lists.")
-    if cost.fields > MAX_FIELDS or cost.introspected > MAX_INTROSPECTED:
+    if cost.depth > MAX_GRAPHQL_DEPTH:
+        raise _too_complex(f"The document is deeper than {MAX_GRAPHQL_DEPTH} levels.")
+    if cost.aliases > MAX_GRAPHQL_ALIASES:
+        raise _too_complex(f"The document has more than {MAX_GRAPHQL_ALIASES} aliases.")
+    if cost.lists > MAX_GRAPHQL_LISTS:
+        raise _too_complex(f"The document asks for more than {MAX_GRAPHQL_LISTS} lists.")
+    if cost.fields > MAX_GRAPHQL_FIELDS or cost.introspected > MAX_GRAPHQL_INTROSPECTED:
         raise _too_complex("The document asks for too many fields.")
 
 
@@ -135,7 +131,7 @@ class _Meter:
     def _selections(self, selection_set: SelectionSetNode | None, *, nesting: int) -> _Cost:
         if selection_set is None:
             return _Cost()
-        if nesting > MAX_NESTING:
+        if nesting > MAX_GRAPHQL_NESTING:
             raise _too_complex("The document is nested too deeply.")
         total = _Cost()
         for selection in selection_set.selections:

@@ -22,13 +22,14 @@ from czo_auth.core.flows.administration.import_records import (
     KnownTotp,
 )
 from czo_auth.core.flows.administration.import_users import KnownUser
+from czo_auth.core.limits import MAX_IMPORTED_LINE_BYTES, MAX_PASSKEY_NAME
 from czo_auth.crypto import base64url, totp
+from czo_auth.crypto.passkeys import MAX_TRANSPORTS
 from czo_auth.rest.models import Email, Name, OpenBody
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-MAX_LINE: Final = 64 * 1024
 Time = Annotated[AwareDatetime | None, Field(strict=False)]
 _NO_AAGUID: Final = "00000000-0000-0000-0000-000000000000"
 
@@ -67,14 +68,14 @@ class _Part(BaseModel):
 class PasskeyPart(_Part):
     """A WebAuthn credential; bytes are base64url."""
 
-    name: str | None = Field(default=None, max_length=64)
+    name: str | None = Field(default=None, max_length=MAX_PASSKEY_NAME)
     credential_id: str
     public_key: str
     sign_count: int = Field(default=0, ge=0)
     aaguid: str = _NO_AAGUID
     backup_eligible: bool = False
     backed_up: bool = False
-    transports: tuple[str, ...] = Field(default=(), max_length=8)
+    transports: tuple[str, ...] = Field(default=(), max_length=MAX_TRANSPORTS)
     user_handle: str = ""
     created_at: Time = None
     is_factor: bool = True
@@ -202,8 +203,8 @@ def _is_organization(line: bytes) -> bool:
 
 def _numbered(stream: BinaryIO) -> Iterator[tuple[int, bytes | str]]:
     for number, line in enumerate(_lines_of(stream), start=1):
-        if len(line) > MAX_LINE:
-            yield number, f"it has more than {MAX_LINE} bytes."
+        if len(line) > MAX_IMPORTED_LINE_BYTES:
+            yield number, f"it has more than {MAX_IMPORTED_LINE_BYTES} bytes."
         elif line.strip():
             yield number, line
 
@@ -218,13 +219,13 @@ def _sentence(error: ValidationError) -> str:
 def _lines_of(stream: BinaryIO) -> Iterator[bytes]:
     """Read lines, of each a little more than may be in it: what is too long counts as one line all the same."""
     first = True
-    while line := stream.readline(MAX_LINE + 1):
+    while line := stream.readline(MAX_IMPORTED_LINE_BYTES + 1):
         if first:
             # A byte-order mark, as some editors and spreadsheets write it.
             line, first = line.removeprefix(codecs.BOM_UTF8), False
         rest = line
-        while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
-            rest = stream.readline(MAX_LINE + 1)
+        while len(rest) > MAX_IMPORTED_LINE_BYTES and not rest.endswith(b"\n"):
+            rest = stream.readline(MAX_IMPORTED_LINE_BYTES + 1)
         yield line
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from czo_auth.core.access import ADMINISTRATION
-from czo_auth.core.limits import DEFAULT_PAGE
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
 from czo_auth.rest.administration import ProvedRequest, Text, prove
@@ -23,7 +23,7 @@ routes = Routes("Administration: accounts")
 class NewUserRequest(ProvedRequest):
     email: Email
     name: Name
-    actor_types: Annotated[list[Identifier], Field(max_length=32, default_factory=list)]
+    actor_types: Annotated[list[Identifier], Field(max_length=MAX_ACTOR_TYPES, default_factory=list)]
 
 
 class DeleteRequest(ProvedRequest):

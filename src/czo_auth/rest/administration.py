@@ -13,7 +13,7 @@ from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.events.types import AuditFilter, Outcome
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES, MAX_ID, MAX_SEARCH
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES, MAX_AUDIT_NUMBER, MAX_ID, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.users.store import UserFilter, UserStatus
 from czo_auth.rest import records
@@ -191,7 +191,7 @@ async def audit(
     since: Moment | None = None,
     until: Moment | None = None,
     limit: Limit = DEFAULT_PAGE,
-    cursor: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+    cursor: Annotated[int | None, Query(ge=1, le=MAX_AUDIT_NUMBER)] = None,
 ) -> records.AuditRecordList:
     """The audit log, newest first: records at `since` or later, and before `until`."""
     matching = AuditFilter(user_id=user_id, action=action, outcome=outcome, since=since, until=until)

@@ -37,10 +37,10 @@ from czo_auth.rest.queries import Cursor, FirstDay, LastDay, Limit, Organization
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("API keys")
-Seconds = Annotated[int, Field(ge=-(10**12), le=10**12)]
-Number = Annotated[int, Field(ge=-(10**12), le=10**12)]
+Seconds = Annotated[int, Field(ge=-limits.MAX_SENT_NUMBER, le=limits.MAX_SENT_NUMBER)]
+Number = Annotated[int, Field(ge=-limits.MAX_SENT_NUMBER, le=limits.MAX_SENT_NUMBER)]
 Address = Annotated[str, Field(min_length=1, max_length=limits.MAX_ADDRESS)]
-Addresses = Annotated[list[Address], Field(max_length=64)]
+Addresses = Annotated[list[Address], Field(max_length=limits.MAX_SENT_ADDRESSES)]
 Scopes = Annotated[
     list[Annotated[str, Field(max_length=limits.MAX_SCOPE)]], Field(max_length=limits.MAX_SCOPES)
 ]

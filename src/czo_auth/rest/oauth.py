@@ -17,6 +17,7 @@ from starlette.requests import Request
 from czo_auth.core.access import KEY_WITH_BASIC, PUBLIC
 from czo_auth.core.errors import InvalidRequest, UnsupportedGrantType
 from czo_auth.core.flows.authentication.introspect import ActiveToken
+from czo_auth.core.limits import MAX_TOKEN
 from czo_auth.rest import records
 from czo_auth.rest.devices import DEVICE_CODE_GRANT, fetch_key
 from czo_auth.rest.oauth_parameters import OAuthParameters, Parameter, Seconds, split_scope
@@ -32,7 +33,7 @@ routes = Routes("Tokens for other services")
 
 
 class IntrospectionRequest(OAuthParameters):
-    token: Annotated[str, Field(min_length=1, max_length=8192, repr=False)]
+    token: Annotated[str, Field(min_length=1, max_length=2 * MAX_TOKEN, repr=False)]
     token_type_hint: Parameter = None
     client_ip: Parameter = None
 

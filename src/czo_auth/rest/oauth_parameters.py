@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from czo_auth.core.limits import MAX_SENT_LIFETIME, MAX_TOKEN
+
 
 def _omitted_if_empty(value: Any) -> Any:
     # RFC 6749 section 3.1: a parameter without a value counts as omitted.
@@ -18,10 +20,10 @@ def _seconds(value: Any) -> Any:
     return value
 
 
-Parameter = Annotated[str | None, Field(max_length=4096), BeforeValidator(_omitted_if_empty)]
+Parameter = Annotated[str | None, Field(max_length=MAX_TOKEN), BeforeValidator(_omitted_if_empty)]
 Seconds = Annotated[
     int | None,
-    Field(strict=True, ge=1, le=10**10),
+    Field(strict=True, ge=1, le=MAX_SENT_LIFETIME),
     BeforeValidator(_seconds),
     BeforeValidator(_omitted_if_empty),
 ]

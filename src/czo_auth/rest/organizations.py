@@ -11,8 +11,7 @@ from starlette.responses import Response
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.two_factor import PreviewedRule, Proof
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_ROLE, MAX_SLUG
-from czo_auth.core.organizations.two_factor import MAX_GRACE_DAYS
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_GRACE_DAYS, MAX_ROLE, MAX_SENT_DAYS, MAX_SLUG
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
 from czo_auth.rest.answers import no_content
@@ -22,7 +21,7 @@ from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Organizations")
 Slug = Annotated[str, Field(min_length=1, max_length=MAX_SLUG)]
-Days = Annotated[int, Field(ge=-(10**6), le=10**6)]
+Days = Annotated[int, Field(ge=-MAX_SENT_DAYS, le=MAX_SENT_DAYS)]
 Role = Annotated[str, Field(min_length=1, max_length=MAX_ROLE)]
 
 

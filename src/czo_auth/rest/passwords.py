@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.callback_urls import check_callback_url
 from czo_auth.core.access import ACCOUNT, PUBLIC
+from czo_auth.core.limits import MAX_URL
 from czo_auth.rest import records
 from czo_auth.rest.answers import Answer, renewed
 from czo_auth.rest.models import Body, Email, Password, Token, TolerantBody, Url
@@ -78,7 +79,7 @@ async def send_verification_email(body: VerificationRequest, call: CurrentReques
 async def verify_email(
     token: str,
     call: CurrentRequest,
-    callback_url: Annotated[str | None, Query(alias="callbackURL", max_length=2048)] = None,
+    callback_url: Annotated[str | None, Query(alias="callbackURL", max_length=MAX_URL)] = None,
 ) -> records.ConfirmedUser | RedirectResponse:
     """Confirm the address that the token was mailed to, and lead on to ``callbackURL`` if it is trusted."""
     leads_to = check_callback_url(call, callback_url)

@@ -7,13 +7,9 @@ has: the user's own, and dummy hashes for the other kinds. A deployment without 
 
 from __future__ import annotations
 
-from typing import Final
-
+from czo_auth.core.limits import MAX_HASH_KINDS
 from czo_auth.crypto import passwords
 from czo_auth.crypto.passwords import PasswordMatch
-
-MAX_KINDS: Final = 4
-"""Kinds of foreign hashes, by format and costs, for which the times are made equal."""
 
 
 class EqualWork:
@@ -25,7 +21,7 @@ class EqualWork:
     def learn(self, stored: str) -> str | None:
         """Note the kind of a hash; return the dummy hash of this kind, or None for a hash of ours."""
         dummy_hash = passwords.dummy_hash_of(stored)
-        if dummy_hash is not None and len(self._dummy_hashes) < MAX_KINDS:
+        if dummy_hash is not None and len(self._dummy_hashes) < MAX_HASH_KINDS:
             self._dummy_hashes.setdefault(dummy_hash)
         return dummy_hash
 

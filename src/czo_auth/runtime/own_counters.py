@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
-MAX_COUNTERS: Final = 50_000
-"""About 20 MB. Beyond that, the least recently started counter is dropped."""
+from czo_auth.core.limits import MAX_LIMIT_COUNTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ class OwnCounters:
         max_counters: Counters that are kept.
     """
 
-    def __init__(self, *, clock: Callable[[], float], max_counters: int = MAX_COUNTERS) -> None:
+    def __init__(self, *, clock: Callable[[], float], max_counters: int = MAX_LIMIT_COUNTERS) -> None:
         self._max_counters = max_counters
         self._clock = clock
         self._windows: OrderedDict[tuple[str, ...], _Window] = OrderedDict()

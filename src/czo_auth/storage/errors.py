@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from typing import Final
 
 from sqlalchemy.exc import (
     DataError,
@@ -16,10 +15,10 @@ from sqlalchemy.exc import (
 )
 
 from czo_auth.core.errors import StorageUnavailable, TablesMissing
+from czo_auth.core.limits import MAX_LOGGED_CAUSES
 
 log = logging.getLogger("czo_auth.storage")
 
-MAX_LOGGED_CAUSES: Final = 100
 _logged: set[str] = set()
 
 OUR_ERRORS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)

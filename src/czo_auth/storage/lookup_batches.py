@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-MAX_BATCH: Final = 64
+BATCH: Final = 64
 """Values per query; with more, the first ones only wait longer."""
 
 Ask = Callable[[str, Sequence[str]], Awaitable[Sequence[Any]]]
@@ -54,8 +54,8 @@ class LookupBatches:
         """Query until no lookup is waiting."""
         try:
             while waiting := self._waiting.get(sql):
-                batch = [(value, answer) for value, answer in waiting[:MAX_BATCH] if not answer.done()]
-                del waiting[:MAX_BATCH]
+                batch = [(value, answer) for value, answer in waiting[:BATCH] if not answer.done()]
+                del waiting[:BATCH]
                 if batch:
                     await self._answer_batch(sql, batch)
         finally:

@@ -18,7 +18,7 @@ from czo_auth.core.transaction import CredentialRecord, Transaction
 from czo_auth.storage.change_triggers import change_count_sql, has_all_change_triggers
 from czo_auth.storage.errors import first_line, log, sqlite_error, unavailable
 from czo_auth.storage.lookup_sql import api_key_record, lookup_sql, session_record
-from czo_auth.storage.sqlite_batch import MAX_BATCH
+from czo_auth.storage.sqlite_batch import BATCH
 from czo_auth.storage.sqlite_file import (
     TIMEOUT_SECONDS,
     connect_to_read,
@@ -54,7 +54,7 @@ class SqliteTransactions:
             begin="BEGIN IMMEDIATE",
             tables=tables,
             timeout=timeout,
-            max_batch=MAX_BATCH,
+            max_batch=BATCH,
         )
         self.reading = SqliteWorker(
             "czo-auth-read",

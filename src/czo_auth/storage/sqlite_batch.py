@@ -20,10 +20,10 @@ from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.errors import is_outage, sqlite_error
 
-MAX_BATCH: Final = 64
+BATCH: Final = 64
 """Steps in one transaction at most."""
 
-MAX_BATCH_SECONDS: Final = 0.1
+BATCH_SECONDS: Final = 0.1
 """A transaction takes no further step in after this time, so that other processes on the file get their turn."""
 
 _SAVEPOINT: Final = "czo_auth_step"
@@ -150,7 +150,7 @@ def perform_batch(
     except BaseException as error:
         first.future.set_exception(connection.roll_back(error))
         return
-    stop_at = time.monotonic() + MAX_BATCH_SECONDS
+    stop_at = time.monotonic() + BATCH_SECONDS
     waiting: WaitingStep | None = first
     while waiting is not None:
         try:

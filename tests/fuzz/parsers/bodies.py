@@ -10,8 +10,13 @@ from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpr
 
 from czo_auth.asgi.body import parse_strictly
 from czo_auth.core.errors import MalformedBody
-from czo_auth.core.limits import MAX_JSON_DEPTH as MAX_DEPTH
-from czo_auth.graphql import limits
+from czo_auth.core.limits import (
+    MAX_GRAPHQL_ALIASES,
+    MAX_GRAPHQL_DEPTH,
+    MAX_GRAPHQL_FIELDS,
+    MAX_GRAPHQL_INTROSPECTED,
+    MAX_JSON_DEPTH,
+)
 from czo_auth.graphql.documents import Documents
 from czo_auth.graphql.problems import DocumentRefused
 from czo_auth.graphql.schema import SCHEMA
@@ -30,7 +35,7 @@ def json_body(data: bytes) -> bool:
     if not _has_large_number(value):
         assert value == pydantic_core.from_json(data, allow_inf_nan=False), data
     assert parse_strictly(json.dumps(value).encode()) == value
-    assert _depth(value) <= MAX_DEPTH
+    assert _depth(value) <= MAX_JSON_DEPTH
     return True
 
 
@@ -48,7 +53,7 @@ def _is_plain(data: bytes) -> bool:
         not any(pairs)
         and "\\u0000" not in dumped
         and "\\ud8" not in dumped.lower()
-        and _depth(value) < MAX_DEPTH
+        and _depth(value) < MAX_JSON_DEPTH
     )
 
 
@@ -86,9 +91,9 @@ def graphql_document(data: bytes) -> bool:
         assert all(len(str(problem["message"])) < 400 for problem in refused.problems)
         return False
     depth, aliases, fields = _spread_out(document)
-    assert depth <= limits.MAX_DEPTH or documents is _OPEN, data
-    assert aliases <= limits.MAX_ALIASES, data
-    assert fields <= limits.MAX_FIELDS + (limits.MAX_INTROSPECTED if documents is _OPEN else 0), data
+    assert depth <= MAX_GRAPHQL_DEPTH or documents is _OPEN, data
+    assert aliases <= MAX_GRAPHQL_ALIASES, data
+    assert fields <= MAX_GRAPHQL_FIELDS + (MAX_GRAPHQL_INTROSPECTED if documents is _OPEN else 0), data
     assert documents is _OPEN or not any(name in text for name in ("__schema", "__type(", _FEDERATION)), data
     documents.accept(print_ast(document), operation_name=None)
     return True

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.cookies import Cookies
-from czo_auth.asgi.credentials import MAX_LENGTH, Credential, read_authorization
+from czo_auth.asgi.credentials import Credential, read_authorization
 from czo_auth.asgi.origins import Origins
 from czo_auth.core.errors import (
     CrossSiteNavigationBlocked,
@@ -17,6 +17,7 @@ from czo_auth.core.errors import (
     InvalidRequest,
     MissingOrNullOrigin,
 )
+from czo_auth.core.limits import MAX_TOKEN
 from tests.fuzz.parsers.target import Target
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -55,7 +56,7 @@ def _expected_credential(values: list[bytes]) -> Credential | str | None:
     if not (scheme.isascii() and scheme.lower() == "bearer"):
         return None if scheme and rest.strip("\t\n\x0b\x0c\r ") else "malformed"
     token = rest.strip(" ")
-    if not token or len(token) > MAX_LENGTH or not set(token) <= TOKEN68:
+    if not token or len(token) > MAX_TOKEN or not set(token) <= TOKEN68:
         return "malformed"
     if token.startswith("czo_"):
         return Credential(kind="api_key", value=token)

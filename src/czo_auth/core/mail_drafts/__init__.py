@@ -15,7 +15,6 @@ from czo_auth.core.mail_drafts.accounts import (
     compose_verification,
 )
 from czo_auth.core.mail_drafts.api_keys import (
-    MAX_MADE_KEYS,
     EndingKey,
     KeyEnding,
     MadeKey,
@@ -38,7 +37,6 @@ from czo_auth.core.mail_drafts.notices import compose_notice
 from czo_auth.core.mail_drafts.organizations import compose_invitation, compose_webhook_switched_off
 
 __all__ = [
-    "MAX_MADE_KEYS",
     "Ended",
     "EndingKey",
     "KeyEnding",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
 from czo_auth.core.api_keys.key import LeakResponse
+from czo_auth.core.limits import MAX_LISTED_KEYS
 from czo_auth.core.mail import MailDraft, MailKind, MailLine, Phrase
 from czo_auth.core.mail_drafts.compose import Values, compose, quoted, quoted_name
 from czo_auth.core.users.user import User
@@ -118,10 +119,6 @@ class MadeKey:
     prefix: str
 
 
-MAX_MADE_KEYS: Final = 50
-"""Keys that one notice lists; the linked page lists all."""
-
-
 def compose_keys_made_by(
     to: User | str,
     keys: Sequence[MadeKey],
@@ -141,7 +138,7 @@ def compose_keys_made_by(
         link: The page that lists them.
     """
     lines: list[MailLine] = [
-        (f"{quoted_name(key.name)} ({quoted_name(key.prefix)}…)",) for key in keys[:MAX_MADE_KEYS]
+        (f"{quoted_name(key.name)} ({quoted_name(key.prefix)}…)",) for key in keys[:MAX_LISTED_KEYS]
     ]
     if total > len(lines):
         lines.append(("…",))

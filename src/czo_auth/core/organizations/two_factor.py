@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-MAX_GRACE_DAYS: Final = 90
-MAX_EXEMPTION: Final = timedelta(days=90)
-"""How long after the first exemption of a member the last one may end."""
-
 REMINDED_DAYS: Final = (14, 7, 1)
 """How many days ahead members are reminded."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from czo_auth.core.errors import InvalidToken, StorageUnavailable
+from czo_auth.core.limits import MAX_EXCHANGED_SECONDS
 from czo_auth.core.passkeys.passkey import is_phishing_resistant
 from czo_auth.core.principal import TWO_FACTOR_SETUP
 from czo_auth.core.sessions.session import Session
@@ -18,7 +19,7 @@ SIGNING_KEY = "signing-key"
 LEEWAY_SECONDS = 60
 
 
-MAX_EXCHANGED_LIFETIME = timedelta(seconds=900)
+MAX_EXCHANGED_LIFETIME = timedelta(seconds=MAX_EXCHANGED_SECONDS)
 """
 The lifetime of a token that an API key was exchanged for: elsewhere it can outlive a revocation of the key by this
 much.

@@ -29,7 +29,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.fields import checked_name
 from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_NAME, MAX_OFFSET, MAX_PAGE
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_BETTER_AUTH_PAGE, MAX_ID, MAX_NAME, MAX_OFFSET, MAX_PAGE
 from czo_auth.core.paging import Page
 from czo_auth.rest import records
 from czo_auth.rest.api_keys import Seconds, seconds
@@ -182,7 +182,7 @@ async def _listed(call: RequestContext, organization_id: str | None, part: _Part
 async def list_keys(
     call: CurrentRequest,
     organization_id: OrganizationFilter = None,
-    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+    limit: Annotated[int | None, Query(ge=1, le=MAX_BETTER_AUTH_PAGE)] = None,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     sort_by: Annotated[
         Literal["createdAt", "name", "expiresAt", "updatedAt"], Query(alias="sortBy")

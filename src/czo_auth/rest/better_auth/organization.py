@@ -15,7 +15,7 @@ from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.errors import Refusal
 from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.invitations import NewInvitation
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_MEMBERS, MAX_OFFSET, MAX_PAGE
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_ID, MAX_MEMBERS, MAX_OFFSET, MAX_PAGE, MAX_SENT_ROLES
 from czo_auth.core.organizations.organization import Member
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
@@ -70,7 +70,7 @@ _BY_CALL: Final[dict[str, Renaming]] = {
 OrganizationId = Annotated[str | None, Query(alias="organizationId", max_length=MAX_ID)]
 OrganizationSlug = Annotated[str | None, Query(alias="organizationSlug", max_length=MAX_ID)]
 Count = Annotated[int | None, Query(ge=0, le=MAX_OFFSET)]
-Roles = Role | Annotated[list[Role], Field(min_length=1, max_length=8)]
+Roles = Role | Annotated[list[Role], Field(min_length=1, max_length=MAX_SENT_ROLES)]
 
 
 class ClientCreateOrganizationRequest(TolerantBody):

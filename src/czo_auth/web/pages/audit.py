@@ -21,13 +21,12 @@ from czo_auth.core.events.types import (
     AuditFilter,
     AuditRecord,
 )
-from czo_auth.core.limits import MAX_EMAIL, MAX_ID
+from czo_auth.core.limits import MAX_EMAIL, MAX_EXPORTED_RECORDS, MAX_ID
 from czo_auth.core.users.user import User
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 PAGE = 30
-MAX_EXPORTED = 10_000
 _BATCH = 500
 ACTIONS = sorted([*EVENT_MEANINGS, *AUDIT_MEANINGS])
 FILTERS = ("user", "action", "outcome", "since", "until")
@@ -175,7 +174,7 @@ async def _export(page: PageRequest) -> list[AuditRecord]:
     matching = await _filter(page)
     found: list[AuditRecord] = []
     before: int | None = None
-    while len(found) < MAX_EXPORTED:
+    while len(found) < MAX_EXPORTED_RECORDS:
         batch, _ = await page.call.runtime.administration.audit(matching, before=before, limit=_BATCH)
         found += batch
         if len(batch) < _BATCH:

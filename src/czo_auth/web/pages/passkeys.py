@@ -15,7 +15,7 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.flows.passkeys.options import Options
-from czo_auth.core.limits import MAX_PASSKEY_NAME
+from czo_auth.core.limits import MAX_PASSKEY_NAME, MAX_PASSKEY_RESPONSE
 from czo_auth.web.pages.idempotent_forms import Done, Secret, run_idempotent
 from czo_auth.web.pages.security import overview
 from czo_auth.web.pages.sign_in import (
@@ -27,8 +27,6 @@ from czo_auth.web.pages.sign_in import (
 from czo_auth.web.routing import SIGNED_OUT, PageRequest, Pages
 
 pages = Pages()
-MAX_RESPONSE_LENGTH = 60_000
-"""What an authenticator says, as JSON. Unit: characters."""
 
 
 @pages.post("/sign-in/passkey", access=SIGNED_OUT, again=sign_in_form, opens_session=True)
@@ -167,7 +165,7 @@ async def remove(page: PageRequest) -> Response:
 
 
 def _response(page: PageRequest) -> dict[str, Any]:
-    text = page.form.text("response", max_length=MAX_RESPONSE_LENGTH)
+    text = page.form.text("response", max_length=MAX_PASSKEY_RESPONSE)
     try:
         response = json.loads(text)
     except (ValueError, RecursionError):

@@ -8,7 +8,7 @@ from czo_auth.core.access import ACCOUNT, ADMINISTRATION
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events.types import EVENT_TYPES
 from czo_auth.core.flows.webhooks.input import NewWebhook, WebhookChanges
-from czo_auth.core.limits import MAX_WEBHOOK_DESCRIPTION, MAX_WEBHOOK_URL
+from czo_auth.core.limits import MAX_WEBHOOK_DESCRIPTION, MAX_WEBHOOK_PATTERNS_TEXT, MAX_WEBHOOK_URL
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import DELIVERY_STATUSES, ORGANIZATION_FAMILIES, Webhook, family_of
 from czo_auth.web.pages.idempotent_forms import Area, Secret, run_idempotent
@@ -16,7 +16,6 @@ from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 PAGE = 30
-MAX_PATTERNS_LENGTH = 4000
 
 
 async def list_webhooks(page: PageRequest) -> Response:
@@ -175,7 +174,7 @@ def _families(organization_id: str | None) -> list[str]:
 
 
 def _patterns(page: PageRequest) -> list[str]:
-    return page.form.text("events", max_length=MAX_PATTERNS_LENGTH).split()
+    return page.form.text("events", max_length=MAX_WEBHOOK_PATTERNS_TEXT).split()
 
 
 async def _show(page: PageRequest, template: str, **values: object) -> Response:

@@ -15,13 +15,13 @@ from czo_auth.core.fields import checked_name
 from czo_auth.core.flows.administration.users import Administration
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_EXTERNAL_ID
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email, deliverable_email
 from czo_auth.core.users.user import User
 from czo_auth.crypto import passwords
 
 Outcome = Literal["imported", "updated", "unchanged"]
-MAX_EXTERNAL_ID: Final = 255
 BAN_REASON: Final = "imported as banned"
 _TRIES: Final = 3
 """Others may make or delete the user between two looks."""

@@ -12,6 +12,7 @@ from czo_auth.core.events.chain import GENESIS, verify_chain
 from czo_auth.core.events.outbox import OutboxState
 from czo_auth.core.events.types import AuditFilter
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
+from czo_auth.core.limits import MAX_DUE_ORGANIZATIONS
 from czo_auth.core.organizations.two_factor import REMINDED_DAYS, OrganizationDue
 from czo_auth.core.transaction import Transaction, Transactions
 from czo_auth.core.two_factor.factor import RenewalCounts
@@ -24,9 +25,6 @@ AUDIT_TAIL: Final = 1000
 
 SOON: Final = timedelta(days=max(REMINDED_DAYS))
 """Users who must have a factor within this time count as due soon."""
-
-MAX_ORGANIZATIONS: Final = 10
-"""How many organizations with a rule are listed, those that refuse the most members first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +96,9 @@ async def read_overview(
         return DeploymentOverview(
             users=tx.users.count_by_state(),
             coverage=count_coverage(tx, actors),
-            due_by_organization=tx.factor_rules.count_due(now=now, until=now + SOON, limit=MAX_ORGANIZATIONS),
+            due_by_organization=tx.factor_rules.count_due(
+                now=now, until=now + SOON, limit=MAX_DUE_ORGANIZATIONS
+            ),
             due_by_type={
                 each.name: tx.dated_holders.count_due(each, now=now, until=now + SOON)
                 for each in actors.dated

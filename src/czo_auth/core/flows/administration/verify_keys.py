@@ -18,14 +18,13 @@ from czo_auth.core.flows.administration.sealed_rows import (
     secret_of_webhook,
 )
 from czo_auth.core.flows.services import Services
+from czo_auth.core.limits import MAX_LISTED_FAILURES
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import jwt
 from czo_auth.crypto.sealing import KeyRing, OpenError
 
 BATCH: Final = 200
-MAX_NAMED: Final = 20
-"""How many failed rows of each kind are listed; the rest is only counted."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +50,7 @@ class VerifiedRows:
         self.checked += 1
         if not opens:
             self.failed += 1
-            if len(self.ids) < MAX_NAMED:
+            if len(self.ids) < MAX_LISTED_FAILURES:
                 self.ids.append(row_id)
 
 

@@ -8,9 +8,9 @@ from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.store import KeyFilter
 from czo_auth.core.flows.api_keys.owners import acting_owners
 from czo_auth.core.flows.services import Services
+from czo_auth.core.limits import MAX_LISTED_KEYS
 from czo_auth.core.mail import MailDraft
 from czo_auth.core.mail_drafts import (
-    MAX_MADE_KEYS,
     KeyEnding,
     MadeKey,
     compose_key_changed,
@@ -35,7 +35,7 @@ def tell_of_made_keys(
     total = tx.api_keys.count_acting(organization.id, made, now=tx.now)
     if total == 0:
         return []
-    found = tx.api_keys.list_acting(organization.id, made, limit=MAX_MADE_KEYS, now=tx.now)
+    found = tx.api_keys.list_acting(organization.id, made, limit=MAX_LISTED_KEYS, now=tx.now)
     keys = [MadeKey(name=each.key.name, prefix=each.key.prefix) for each in found]
     return [
         compose_keys_made_by(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from czo_auth.core.api_keys.store import KeyFilter
 from czo_auth.core.context import Context, system_context
@@ -21,14 +21,12 @@ from czo_auth.core.flows.organizations.membership import (
 )
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
-from czo_auth.core.limits import MAX_MEMBERS
+from czo_auth.core.limits import MAX_EXEMPTION_DAYS, MAX_GRACE_DAYS, MAX_MEMBERS
 from czo_auth.core.mail import MailDraft
 from czo_auth.core.mail_drafts import compose_two_factor_due, compose_two_factor_exempt
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.organizations.two_factor import (
-    MAX_EXEMPTION,
-    MAX_GRACE_DAYS,
     Exemption,
     FactorRule,
     MemberFactors,
@@ -281,8 +279,8 @@ def _check_owner(seen: Membership) -> None:
 def _check_until(until: datetime, *, since: datetime, now: datetime) -> None:
     if until <= now:
         raise ValidationFailed(details=(("until", "The time lies in the past."),))
-    if until > since + MAX_EXEMPTION:
-        what = f"At most {MAX_EXEMPTION.days} days after the first exemption of this member."
+    if until > since + timedelta(days=MAX_EXEMPTION_DAYS):
+        what = f"At most {MAX_EXEMPTION_DAYS} days after the first exemption of this member."
         raise ValidationFailed(details=(("until", what),))
 
 
