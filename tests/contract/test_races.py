@@ -78,7 +78,7 @@ async def sign_out_everywhere(live: Live, account: Account) -> int:
 async def racer(live: Live) -> Account:
     """Somebody with a second factor, no session, and no failures of an earlier race (a code's second use is one)."""
     account = live.prepared.customers[1]
-    await live.auth.services.transactions.run(lambda tx: tx.two_factor.clear_attempts(account.id))
+    await live.auth.services.transactions.run(lambda tx: tx.challenges.clear_attempts(account.id))
     await sign_out_everywhere(live, account)
     return account
 

@@ -45,8 +45,8 @@ async def test_everything_is_counted(storage: Storage, rows: Rows) -> None:  # n
             (free, NOW - HOUR, False),
             (stopped, None, True),
         ):
-            tx.two_factor.reserve_attempt(user.id, now=NOW - 2 * HOUR)
-            tx.two_factor.lock_until(user.id, until=until, stopped=is_stopped)
+            tx.challenges.reserve_attempt(user.id, now=NOW - 2 * HOUR)
+            tx.challenges.lock_until(user.id, until=until, stopped=is_stopped)
         for at in (NOW - HOUR, NOW):
             tx.acting_as(system_context(at)).record(
                 AuditEvent(action=types.USER_UPDATED, user_id=imported.id)

@@ -128,13 +128,13 @@ async def _free_name(rows: Rows) -> str:
 
 
 def _claim(tx: Transaction, digest: str) -> int | None:
-    claimed = tx.two_factor.claim_challenge(digest, now=NOW, max_attempts=MAX_BATCH)
+    claimed = tx.challenges.claim_challenge(digest, now=NOW, max_attempts=MAX_BATCH)
     return None if claimed is None else claimed.attempts
 
 
 def _rotate_device(tx: Transaction, digest: str) -> bool:
-    device = tx.two_factor.find_trusted_device(digest, now=NOW)
-    return device is not None and tx.two_factor.rotate_trusted_device(
+    device = tx.challenges.find_trusted_device(digest, now=NOW)
+    return device is not None and tx.challenges.rotate_trusted_device(
         device, old_digest=digest, new_digest=a_digest()
     )
 
@@ -200,12 +200,12 @@ CONTESTS = {
     "consume_step": Contest(prepare=_factor, act=lambda tx, name: tx.two_factor.consume_step(name, step=11)),
     "consume_code": Contest(prepare=_code, act=lambda tx, name: tx.two_factor.consume_code(name, now=NOW)),
     "consume_challenge": Contest(
-        prepare=_challenge, act=lambda tx, name: tx.two_factor.consume_challenge(name, now=NOW)
+        prepare=_challenge, act=lambda tx, name: tx.challenges.consume_challenge(name, now=NOW)
     ),
     "claim_challenge": Contest(prepare=_challenge_digest, act=_claim, judge=counted_to_the_most),
     "reserve_attempt": Contest(
         prepare=_user,
-        act=lambda tx, name: tx.two_factor.reserve_attempt(name, now=NOW),
+        act=lambda tx, name: tx.challenges.reserve_attempt(name, now=NOW),
         judge=all_are_counted,
     ),
     "take_enrollment": Contest(prepare=_enrollment, act=lambda tx, name: tx.two_factor.take_enrollment(name)),

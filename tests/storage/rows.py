@@ -334,11 +334,11 @@ class Rows:
     async def challenge(self, user: User, *, digest: str | None = None, **changes: Any) -> Challenge:
         challenge = a_challenge(user, **changes)
         await self.run(
-            lambda tx: tx.two_factor.add_challenge(challenge, digest=digest or a_digest(), now=NOW)
+            lambda tx: tx.challenges.add_challenge(challenge, digest=digest or a_digest(), now=NOW)
         )
         return challenge
 
     async def device(self, user: User, *, digest: str | None = None, **changes: Any) -> TrustedDevice:
         device = a_device(user, **changes)
-        await self.run(lambda tx: tx.two_factor.add_trusted_device(device, digest=digest or a_digest()))
+        await self.run(lambda tx: tx.challenges.add_trusted_device(device, digest=digest or a_digest()))
         return device

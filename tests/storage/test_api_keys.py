@@ -156,7 +156,7 @@ async def test_update_leaves_what_its_owner_may_not_change(rows: Rows) -> None:
 
 async def test_update_that_leaves_the_expiry_leaves_the_notice(rows: Rows) -> None:
     key = await rows.key(await rows.user(), expires_at=NOW + HOUR)
-    assert await rows.run(lambda tx: tx.api_keys.mark_noticed(key, days=7))
+    assert await rows.run(lambda tx: tx.key_expiry.mark_noticed(key, days=7))
     assert await rows.run(lambda tx: tx.api_keys.update(replace(key, name="new", noticed_days=1)))
     found = await rows.run(lambda tx: tx.api_keys.find(key.id))
     assert found is not None

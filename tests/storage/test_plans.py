@@ -48,7 +48,7 @@ READ_WHOLE: dict[str, str] = {
     "outbox.state": _COUNTS,
     "passkeys.count_by_rp_id": _COUNTS,
     "two_factor.count_by_kid": _COUNTS,
-    "two_factor.count_locks": _COUNTS,
+    "challenges.count_locks": _COUNTS,
     "two_factor.count_renewals": _COUNTS,
     "two_factor.count_sealed": _OPERATOR,
     "users.count": _TEXT,

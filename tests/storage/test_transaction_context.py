@@ -25,7 +25,7 @@ FINDS: list[Callable[[Transaction, str], object]] = [
     lambda tx, text: tx.organizations.find_member(an_id(), text),
     lambda tx, text: tx.organizations.find_member_by_id(text),
     lambda tx, text: tx.organizations.find_invitation(text),
-    lambda tx, text: tx.two_factor.drop_trusted_device(an_id(), text),
+    lambda tx, text: tx.challenges.drop_trusted_device(an_id(), text),
 ]
 
 

@@ -290,7 +290,7 @@ async def test_pruning_takes_at_most_a_batch(rows: Rows, monkeypatch: pytest.Mon
         user = await rows.user()
         await rows.run(lambda tx: tx.two_factor.put_enrollment(an_enrollment(user)))  # noqa: B023
         await rows.run(
-            lambda tx: tx.two_factor.add_challenge(a_challenge(user), digest=a_digest(), now=NOW)  # noqa: B023
+            lambda tx: tx.challenges.add_challenge(a_challenge(user), digest=a_digest(), now=NOW)  # noqa: B023
         )
     before = NOW + 100 * HOUR
     pruned = [await rows.run(lambda tx: tx.two_factor.prune_expired(before=before)) for _ in range(3)]

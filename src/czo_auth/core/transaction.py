@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from czo_auth.core.actors import Grants
+from czo_auth.core.api_keys.expiry_store import KeyExpiry
 from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.api_keys.store import ApiKeys
 from czo_auth.core.api_keys.usage_store import KeyQuotas, KeyUses
@@ -33,6 +34,7 @@ from czo_auth.core.sealing_store import KeyChecks
 from czo_auth.core.service_accounts.store import ServiceAccounts
 from czo_auth.core.sessions.store import Sessions
 from czo_auth.core.throttle import GuessCounters
+from czo_auth.core.two_factor.challenges import Challenges
 from czo_auth.core.two_factor.reset import Resets
 from czo_auth.core.two_factor.store import TwoFactor
 from czo_auth.core.users.dated_holders import DatedHolders
@@ -57,7 +59,7 @@ class Transaction(Protocol):
     @property
     def now(self) -> datetime: ...
     def record(self, audit_event: AuditEvent) -> None:
-        """Write *fact*, an act of the context, to the audit log, and to the outbox when its action is an event type."""
+        """Write *audit_event* to the audit log, and to the outbox when its action is an event type."""
 
     def acting_as(self, context: Context) -> Transaction:
         """Return the same transaction with another context, for what somebody else does in it."""
@@ -71,6 +73,8 @@ class Transaction(Protocol):
     @property
     def two_factor(self) -> TwoFactor: ...
     @property
+    def challenges(self) -> Challenges: ...
+    @property
     def passkeys(self) -> Passkeys: ...
     @property
     def password_guesses(self) -> GuessCounters: ...
@@ -78,6 +82,8 @@ class Transaction(Protocol):
     def resets(self) -> Resets: ...
     @property
     def api_keys(self) -> ApiKeys: ...
+    @property
+    def key_expiry(self) -> KeyExpiry: ...
     @property
     def key_uses(self) -> KeyUses: ...
     @property

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Update, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
+from czo_auth.core.api_keys.expiry_store import KeyExpiry
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.lifetime import NOTICE_DAYS
+from czo_auth.storage.api_key_rows import ApiKeyRows
 from czo_auth.storage.column_types import Instant
-from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, made
+from czo_auth.storage.store import columns
 
 
-class SqlApiKeyExpiry(Store):
-    """The part of `czo_auth.core.api_keys.store.ApiKeys` that the housekeeping calls."""
+class SqlKeyExpiry(ApiKeyRows, KeyExpiry):
+    """Implements `czo_auth.core.api_keys.expiry_store.KeyExpiry`."""
 
     def list_owners_due(self, *, now: datetime, limit: int) -> Sequence[str]:
         keys = self._tables.api_keys
@@ -92,14 +94,6 @@ class SqlApiKeyExpiry(Store):
             lives_longer, update(keys).values(expires_at=end, noticed_days=None, updated_at=now)
         )
 
-    def _changed(self, condition: ColumnElement[bool], change: Update) -> Sequence[ApiKey]:
-        """Change some of the rows that meet *condition*, which is checked again under each row's lock."""
-        keys = self._tables.api_keys
-        batch = select(keys.c.id).where(condition).order_by(keys.c.id).limit(PRUNED_AT_ONCE)
-        statement = change.where(keys.c.id.in_(batch), condition).returning(*columns(keys, ApiKey))
-        found = (made(ApiKey, row) for row in self._connection.execute(statement))
-        return sorted(found, key=lambda key: key.id)
-
     def _is_live(self, now: datetime) -> ColumnElement[bool]:
         keys = self._tables.api_keys
         return and_(
@@ -120,15 +114,6 @@ class SqlApiKeyExpiry(Store):
             for days in NOTICE_DAYS
         )
         return and_(farthest, or_(*thresholds))
-
-    def _is_owned_by(self, owner_id: str) -> ColumnElement[bool]:
-        keys = self._tables.api_keys
-        return or_(keys.c.user_id == owner_id, keys.c.service_account_id == owner_id)
-
-    def _is_of(self, organization_id: str | None) -> ColumnElement[bool]:
-        return (
-            true() if organization_id is None else self._tables.api_keys.c.organization_id == organization_id
-        )
 
     def _activity(self) -> ColumnElement[datetime]:
         keys = self._tables.api_keys

@@ -33,7 +33,7 @@ from czo_auth.core.api_keys.store import NO_FILTER, ApiKeys, KeyFilter, KeyOrder
 from czo_auth.core.ids import is_id
 from czo_auth.core.paging import PageQuery, Position
 from czo_auth.crypto.tokens import SHOWN_CHARACTERS
-from czo_auth.storage.api_key_expiry import SqlApiKeyExpiry
+from czo_auth.storage.api_key_rows import ApiKeyRows
 from czo_auth.storage.column_types import Instant
 from czo_auth.storage.prepared import Build
 from czo_auth.storage.store import PRUNED_AT_ONCE, columns, values
@@ -42,7 +42,7 @@ from czo_auth.storage.tables import Tables
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
-class SqlApiKeys(SqlApiKeyExpiry, ApiKeys):
+class SqlApiKeys(ApiKeyRows, ApiKeys):
     """Implements `czo_auth.core.api_keys.store.ApiKeys`."""
 
     def add(self, key: ApiKey, *, digest: str) -> None:

@@ -9,12 +9,13 @@ from sqlalchemy import and_, case, delete, func, not_, or_, select, update
 
 from czo_auth.core.ids import is_id
 from czo_auth.core.paging import Position
+from czo_auth.core.two_factor.challenges import Challenges
 from czo_auth.core.two_factor.factor import Challenge, TrustedDevice
 from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
 
 
-class SqlChallenges(Store):
-    """The half of `czo_auth.core.two_factor.store.TwoFactor` that belongs to signing in."""
+class SqlChallenges(Store, Challenges):
+    """Implements `czo_auth.core.two_factor.challenges.Challenges`."""
 
     # attempts
     def reserve_attempt(self, user_id: str, *, now: datetime) -> int | None:

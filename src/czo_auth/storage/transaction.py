@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 from czo_auth.core.context import Context
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.transaction import Transaction
+from czo_auth.storage.api_key_expiry import SqlKeyExpiry
 from czo_auth.storage.api_key_usage import SqlKeyQuotas, SqlKeyUses
 from czo_auth.storage.api_keys import SqlApiKeys
 from czo_auth.storage.audit_log import SqlAuditLog
 from czo_auth.storage.audit_removal import SqlAuditRemoval
 from czo_auth.storage.budgets import SqlBudgets
+from czo_auth.storage.challenges import SqlChallenges
 from czo_auth.storage.dated_holders import SqlDatedHolders
 from czo_auth.storage.devices import SqlDeviceAuthorizations
 from czo_auth.storage.email_changes import SqlEmailChanges
@@ -87,6 +89,10 @@ class SqlTransaction:
         return SqlTwoFactor(self.connection, self.tables)
 
     @cached_property
+    def challenges(self) -> SqlChallenges:
+        return SqlChallenges(self.connection, self.tables)
+
+    @cached_property
     def passkeys(self) -> SqlPasskeys:
         return SqlPasskeys(self.connection, self.tables)
 
@@ -101,6 +107,10 @@ class SqlTransaction:
     @cached_property
     def api_keys(self) -> SqlApiKeys:
         return SqlApiKeys(self.connection, self.tables)
+
+    @cached_property
+    def key_expiry(self) -> SqlKeyExpiry:
+        return SqlKeyExpiry(self.connection, self.tables)
 
     @cached_property
     def key_uses(self) -> SqlKeyUses:

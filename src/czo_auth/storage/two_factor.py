@@ -14,11 +14,10 @@ from sqlalchemy.sql.functions import GenericFunction
 from czo_auth.core.limits import MAX_USED_CODES
 from czo_auth.core.two_factor.factor import Enrollment, HashedCode, RenewalCounts, StoredCode, TotpFactor
 from czo_auth.core.two_factor.store import TwoFactor
-from czo_auth.storage.challenges import SqlChallenges
-from czo_auth.storage.store import PRUNED_AT_ONCE, columns, values
+from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
 
 
-class SqlTwoFactor(SqlChallenges, TwoFactor):
+class SqlTwoFactor(Store, TwoFactor):
     """Implements `czo_auth.core.two_factor.store.TwoFactor`."""
 
     # factors

@@ -91,8 +91,8 @@ def switch_off(tx: Transaction, user_id: str) -> None:
     """Remove what is left after the last factor: backup codes, pending enrollment, trusted devices, locks."""
     tx.two_factor.drop_codes(user_id)
     tx.two_factor.drop_enrollment(user_id)
-    tx.two_factor.drop_trusted_devices(user_id)
-    tx.two_factor.clear_attempts(user_id)
+    tx.challenges.drop_trusted_devices(user_id)
+    tx.challenges.clear_attempts(user_id)
     tx.users.set_passkeys_enabled(user_id, None, now=tx.now)
     tx.users.set_factors_kept(user_id, None, now=tx.now)
     tx.users.bump_credential_version(user_id, now=tx.now)
@@ -102,7 +102,7 @@ def remove_totp(tx: Transaction, user: User) -> None:
     """Remove the authenticator app of a user who keeps a passkey; two factors and backup codes stay."""
     tx.two_factor.drop_factor(user.id)
     tx.two_factor.drop_enrollment(user.id)
-    tx.two_factor.drop_trusted_devices(user.id)
+    tx.challenges.drop_trusted_devices(user.id)
     if user.passkeys_enabled_at is None:
         tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
     tx.users.bump_credential_version(user.id, now=tx.now)

@@ -86,7 +86,7 @@ CHANGES: dict[str, Callable[[Transaction, VerifiedCode, Timed], object]] = {
     "lost the actor type": lambda tx, proved, here: tx.users.set_actor_types(
         proved.user_id, actor_types=frozenset({"merchant"}), grants={}, now=here.clock()
     ),
-    "challenge consumed": lambda tx, proved, here: tx.two_factor.consume_challenge(
+    "challenge consumed": lambda tx, proved, here: tx.challenges.consume_challenge(
         proved.challenge.id if proved.challenge else "", now=here.clock()
     ),
 }

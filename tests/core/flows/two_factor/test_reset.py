@@ -180,9 +180,9 @@ async def test_lock_alone_is_lifted_at_once(deployment: Deployment) -> None:
     recovery = deployment.runtime.recovery
     with pytest.raises(TwoFactorNotEnabled):
         await recovery.ask(bob.id, reason="locked", context=from_here(NOW).of(admin))
-    await deployment.transactions.run(lambda tx: tx.two_factor.lock_until(bob.id, until=None, stopped=True))
+    await deployment.transactions.run(lambda tx: tx.challenges.lock_until(bob.id, until=None, stopped=True))
     assert await recovery.ask(bob.id, reason="locked", context=from_here(NOW).of(admin)) is None
-    assert await deployment.transactions.read(lambda tx: tx.two_factor.find_lock(bob.id)) == (None, False)
+    assert await deployment.transactions.read(lambda tx: tx.challenges.find_lock(bob.id)) == (None, False)
 
 
 async def test_a_reset_that_fails_does_not_hold_up_the_next_turn(

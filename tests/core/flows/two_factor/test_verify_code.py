@@ -130,7 +130,7 @@ async def test_outdated_challenge_is_refused_before_anything_is_counted(here: Ti
         await VerifyCode(services).for_challenge(
             tokens.digest(challenge), here.carol.has.wrong(), "totp", context=from_here(now)
         )
-    assert await services.transactions.run(lambda tx: tx.two_factor.reserve_attempt(user_id, now=now)) == 1
+    assert await services.transactions.run(lambda tx: tx.challenges.reserve_attempt(user_id, now=now)) == 1
 
 
 async def test_code_that_was_proved_twice_is_spent_once(here: Timed) -> None:
@@ -170,7 +170,7 @@ async def test_lock_names_its_end_and_a_stop_has_none(
     """An attempt that was counted before a stop may set its lock after it."""
     until = None if minutes is None else here.clock() + timedelta(minutes=minutes)
     await here.runtime.services.transactions.run(
-        lambda tx: tx.two_factor.lock_until(here.carol.id, until=until, stopped=stopped)
+        lambda tx: tx.challenges.lock_until(here.carol.id, until=until, stopped=stopped)
     )
     with pytest.raises(AccountLocked) as caught:
         await prove(here, here.carol.has.at(0), "totp")

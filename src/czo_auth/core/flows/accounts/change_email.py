@@ -251,7 +251,7 @@ def drop_mailed(tx: Transaction, user: User) -> None:
     """Invalidate every link, challenge, sign-in in progress and trusted device of a locked user."""
     tx.users.drop_mail_tokens(user.id)
     tx.email_changes.close_waiting(user.id, now=tx.now)
-    tx.two_factor.drop_trusted_devices(user.id)
+    tx.challenges.drop_trusted_devices(user.id)
     tx.users.bump_credential_version(user.id, now=tx.now)
 
 

@@ -46,7 +46,7 @@ def sections(tx: Transaction, user: User, fields: UserFields) -> Json:
                 "lastUsedAt": iso_timestamp(device.last_used_at),
                 "expiresAt": iso_timestamp(device.expires_at),
             }
-            for device in tx.two_factor.list_trusted_devices(user.id, limit=MAX_PAGE, now=tx.now)
+            for device in tx.challenges.list_trusted_devices(user.id, limit=MAX_PAGE, now=tx.now)
         ],
         "passkeys": [
             {

@@ -42,13 +42,13 @@ def end_what_was_before(services: Services, tx: Transaction, user: User, *, by: 
     if tx.api_keys.count_live(user.id, now=tx.now):
         ended.append("api_keys")
     revoke_keys(tx, user_id=user.id, organization_id=None, reason=REASON)
-    if tx.two_factor.count_trusted_devices(user.id, now=tx.now):
+    if tx.challenges.count_trusted_devices(user.id, now=tx.now):
         ended.append("trusted_devices")
         audit_event = AuditEvent(
             action=types.DEVICE_TRUST_REVOKED, user_id=user.id, details={"all": True, "reason": REASON}
         )
         tx.record(audit_event)
-    tx.two_factor.drop_trusted_devices(user.id)
+    tx.challenges.drop_trusted_devices(user.id)
     if close_changes(tx, user.id, reason=REASON):
         ended.append("email_changes")
     if not user.owns_factor:

@@ -91,7 +91,7 @@ async def read_overview(
     """
 
     def read_all(tx: Transaction) -> DeploymentOverview:
-        locked, stopped = tx.two_factor.count_locks(now=now)
+        locked, stopped = tx.challenges.count_locks(now=now)
         mails, since = tx.mail_queue.count_waiting()
         return DeploymentOverview(
             users=tx.users.count_by_state(),

@@ -51,7 +51,7 @@ async def user_overview(services: Services, email: str, *, now: datetime) -> Use
         if user is None:
             raise NotFound
         factor = tx.two_factor.find_factor(user.id)
-        locked_until, stopped = tx.two_factor.find_lock(user.id)
+        locked_until, stopped = tx.challenges.find_lock(user.id)
         return UserOverview(
             user=user,
             enabled_at=factor.enabled_at if factor else user.passkeys_enabled_at if user.has_factor else None,

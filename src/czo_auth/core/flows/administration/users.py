@@ -119,7 +119,7 @@ class Administration:
             tx.users.set_ban(user.id, banned_at=tx.now, reason=reason, now=tx.now)
             tx.users.bump_credential_version(user.id, now=tx.now)
             tx.two_factor.drop_enrollment(user.id)
-            tx.two_factor.drop_trusted_devices(user.id)
+            tx.challenges.drop_trusted_devices(user.id)
             tx.users.drop_mail_tokens(user.id)
             close_changes(tx, user.id, reason="banned")
             cancel_reset(tx, user.id, outcome="user_banned")

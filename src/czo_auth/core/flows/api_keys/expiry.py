@@ -53,7 +53,7 @@ class KeyExpiry:
     async def remind(self, *, now: datetime) -> None:
         """Notify owners of keys that expire within 30, 7 and 1 days; see ``lifetime.NOTICE_DAYS``."""
         while owners := await self._services.transactions.read(
-            lambda tx: tx.api_keys.list_owners_due(now=now, limit=_AT_ONCE)
+            lambda tx: tx.key_expiry.list_owners_due(now=now, limit=_AT_ONCE)
         ):
             for owner in owners:
                 await self._remind(owner, now=now)
@@ -62,12 +62,12 @@ class KeyExpiry:
         def record_notices(tx: Transaction) -> _Notice:
             noticed = []
             told: Sequence[User] = ()
-            for key in tx.api_keys.list_due(owner_id, now=now, until=now + NOTICED_TOGETHER):
+            for key in tx.key_expiry.list_due(owner_id, now=now, until=now + NOTICED_TOGETHER):
                 days = notice_within(key.expires_at, now=now + NOTICED_TOGETHER)
                 if key.expires_at is None or days is None:
                     continue
                 # A notice that is due only tomorrow is sent as that notice, never as a nearer one.
-                if tx.api_keys.mark_noticed(key, days=days):
+                if tx.key_expiry.mark_noticed(key, days=days):
                     noticed.append(_record_ending(tx, key, end=key.expires_at, reason="expiry"))
                     told = told or readers_of(tx, key)
             return _Notice(to=told, keys=noticed)
@@ -90,7 +90,7 @@ class KeyExpiry:
         for organization_id, days in await self._unused_rules():
             before = now - (timedelta(days=days) - warning_before_disuse(days))
             while found := await self._services.transactions.read(
-                lambda tx: tx.api_keys.list_unused(organization_id, before=before, now=now, limit=_AT_ONCE)  # noqa: B023
+                lambda tx: tx.key_expiry.list_unused(organization_id, before=before, now=now, limit=_AT_ONCE)  # noqa: B023
             ):
                 for _, keys in groupby(found, key=lambda key: key.owner_id):
                     await self._warn(list(keys), days=days, now=now)
@@ -101,7 +101,7 @@ class KeyExpiry:
             noticed = [
                 _record_ending(tx, key, end=end, reason="unused")
                 for key in keys
-                if tx.api_keys.mark_unused_noticed(key, now=now)
+                if tx.key_expiry.mark_unused_noticed(key, now=now)
             ]
             return _Notice(to=readers_of(tx, keys[0]), keys=noticed)
 
@@ -127,7 +127,7 @@ class KeyExpiry:
                 before: datetime = before,
                 warned: datetime = warned,
             ) -> int:
-                ended = tx.api_keys.expire_unused(
+                ended = tx.key_expiry.expire_unused(
                     organization_id, before=before, noticed_before=warned, now=now
                 )
                 for key in ended:
@@ -161,7 +161,7 @@ def shorten_lives(tx: Transaction, organization_id: str | None, *, days: int | N
     if days is None:
         return
     end = tx.now + timedelta(days=days)
-    while shortened := tx.api_keys.cap_ends(organization_id, end=end, now=tx.now):
+    while shortened := tx.key_expiry.cap_ends(organization_id, end=end, now=tx.now):
         for key in shortened:
             audit_event = key_event(API_KEY_CHANGED, key, changed=["expires_at"], reason="longest_life")
             tx.record(audit_event)

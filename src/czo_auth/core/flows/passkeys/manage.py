@@ -91,7 +91,7 @@ class ManagePasskeys:
             if is_last:
                 self._remove_last(tx, user, proof.session_id)
             else:
-                tx.two_factor.drop_trusted_devices(user.id)
+                tx.challenges.drop_trusted_devices(user.id)
                 tx.users.bump_credential_version(user.id, now=tx.now)
             return user, passkey
 
@@ -104,7 +104,7 @@ class ManagePasskeys:
         """
         if user.has_totp:
             tx.users.set_passkeys_enabled(user.id, None, now=tx.now)
-            tx.two_factor.drop_trusted_devices(user.id)
+            tx.challenges.drop_trusted_devices(user.id)
             tx.users.bump_credential_version(user.id, now=tx.now)
             return
         switch_off(tx, user.id)

@@ -282,8 +282,8 @@ class RegisterPasskey:
         two_factor = tx.two_factor
         two_factor.drop_enrollment(user.id)
         two_factor.put_codes(user.id, set_id=new_id(tx.now), codes=hashed, now=tx.now)
-        two_factor.clear_attempts(user.id)
-        two_factor.drop_trusted_devices(user.id)
+        tx.challenges.clear_attempts(user.id)
+        tx.challenges.drop_trusted_devices(user.id)
         tx.users.bump_credential_version(user.id, now=tx.now)
         cancel_reset(tx, user.id, outcome="factor_proved")
         issued = renew_session(

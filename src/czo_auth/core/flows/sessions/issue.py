@@ -197,7 +197,7 @@ def end_sessions(
 ) -> None:
     """End a user's sessions, refresh families and pending challenges at once (S23)."""
     ended = tx.sessions.revoke_all(user_id, reason=reason, now=tx.now, keep=keep, actor_types=actor_types)
-    tx.two_factor.drop_challenges(user_id)
+    tx.challenges.drop_challenges(user_id)
     for session_id in ended:
         record_revoked(tx, user_id, session_id, reason=reason)
 

@@ -52,7 +52,7 @@ class PasskeySecondStep:
         digest = tokens.digest(challenge)
 
         def read(tx: Transaction) -> Options:
-            found = tx.two_factor.find_challenge(digest, now=now)
+            found = tx.challenges.find_challenge(digest, now=now)
             user = None if found is None else tx.users.find(found.user_id)
             if found is None or user is None:
                 raise InvalidChallenge

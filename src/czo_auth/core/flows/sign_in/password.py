@@ -238,8 +238,8 @@ def open_challenge(
         auth_time=tx.now if renews is None else renews.auth_time,
         expires_at=expires_at,
     )
-    tx.two_factor.add_challenge(challenge, digest=tokens.digest(token), now=tx.now)
-    tx.two_factor.drop_surplus_challenges(user.id, limit=MAX_CHALLENGES)
+    tx.challenges.add_challenge(challenge, digest=tokens.digest(token), now=tx.now)
+    tx.challenges.drop_surplus_challenges(user.id, limit=MAX_CHALLENGES)
     return SecondFactorRequired(
         challenge=token,
         expires_at=expires_at,

@@ -73,7 +73,7 @@ class Passwords:
         # A link that is still in a mailbox must not undo what the owner has done since.
         tx.users.drop_password_tokens(user_id)
         tx.two_factor.drop_enrollment(user_id)
-        tx.two_factor.drop_trusted_devices(user_id)
+        tx.challenges.drop_trusted_devices(user_id)
         end_sessions(tx, user_id, reason="password_changed", keep=keep)
         tx.record(AuditEvent(action=types.USER_UPDATED, user_id=user_id, details={"changed": ["password"]}))
 
@@ -194,7 +194,7 @@ class Passwords:
             proves = mailed is not None and not user.email_verified
             ended = end_what_was_before(self._services, tx, user, by=by_user) if proves else None
             self._replace(as_user, user.id, password_hash, keep=None)
-            tx.two_factor.clear_stop(user.id)
+            tx.challenges.clear_stop(user.id)
             self._guesses.forget_account(tx, user.email)
             if proves:
                 tx.users.update_profile(

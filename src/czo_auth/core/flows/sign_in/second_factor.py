@@ -79,7 +79,7 @@ class SecondFactor:
         digest = tokens.digest(challenge)
 
         def read(tx: Transaction) -> User:
-            found = tx.two_factor.find_challenge(digest, now=now)
+            found = tx.challenges.find_challenge(digest, now=now)
             user = None if found is None else tx.users.find(found.user_id)
             if found is None or user is None:
                 raise InvalidChallenge
@@ -171,7 +171,7 @@ def finish_challenge(
     Raises:
         InvalidChallenge: Another request consumed it first, or the session that it renews has ended.
     """
-    if not tx.two_factor.consume_challenge(challenge.id, now=tx.now):
+    if not tx.challenges.consume_challenge(challenge.id, now=tx.now):
         raise InvalidChallenge
     issued = _issue(services, tx, user, challenge, method)
     device = trust_device(services, tx, user) if wants_trust else None

@@ -60,7 +60,7 @@ class SecureAccount:
             tx.users.bump_credential_version(user.id, now=tx.now)
             tx.users.drop_password_tokens(user.id)
             tx.two_factor.drop_enrollment(user.id)
-            tx.two_factor.drop_trusted_devices(user.id)
+            tx.challenges.drop_trusted_devices(user.id)
             close_changes(as_user, user.id, reason="account_secured")
             end_sessions(as_user, user.id, reason="account_secured")
             as_user.record(AuditEvent(action=types.ACCOUNT_SECURED, user_id=user.id))

@@ -233,8 +233,8 @@ class EnableTwoFactor:
         )
         if user.has_passkey and user.passkeys_enabled_at is None:
             tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
-        two_factor.clear_attempts(user.id)
-        two_factor.drop_trusted_devices(user.id)
+        tx.challenges.clear_attempts(user.id)
+        tx.challenges.drop_trusted_devices(user.id)
         tx.users.bump_credential_version(user.id, now=tx.now)
         as_user = tx.acting_as(tx.context.by(user.id, "otp"))
         cancel_reset(as_user, user.id, outcome="factor_proved")

@@ -279,7 +279,7 @@ def _notice(user: User, reset: Reset) -> MailDraft | None:
 
 def _reset_now(tx: Transaction, user: User, *, reason: str) -> None:
     cancel_reset(tx, user.id, outcome="superseded")
-    until, stopped = tx.two_factor.find_lock(user.id)
+    until, stopped = tx.challenges.find_lock(user.id)
     if not user.owns_factor and until is None and not stopped:
         raise TwoFactorNotEnabled
     _remove(tx, user, reason=reason, more={})

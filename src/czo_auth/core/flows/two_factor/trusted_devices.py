@@ -36,10 +36,10 @@ class TrustedDevices:
         after = page.position
 
         def read(tx: Transaction) -> Page[TrustedDevice]:
-            found = tx.two_factor.list_trusted_devices(
+            found = tx.challenges.list_trusted_devices(
                 principal.require_user(), after=after, limit=page.limit + 1, now=context.now
             )
-            total = tx.two_factor.count_trusted_devices(principal.require_user(), now=context.now)
+            total = tx.challenges.count_trusted_devices(principal.require_user(), now=context.now)
             return page_of(found, page, total=total, position=lambda each: (each.created_at, each.id))
 
         return await self._services.transactions.read(read)
@@ -54,7 +54,7 @@ class TrustedDevices:
         principal = context.caller
 
         def drop(tx: Transaction) -> None:
-            if not tx.two_factor.drop_trusted_device(principal.require_user(), device_id):
+            if not tx.challenges.drop_trusted_device(principal.require_user(), device_id):
                 raise NotFound
             audit_event = AuditEvent(
                 action=DEVICE_TRUST_REVOKED, user_id=principal.user_id, details={"deviceId": device_id}
@@ -68,7 +68,7 @@ class TrustedDevices:
         principal = context.caller
 
         def drop(tx: Transaction) -> None:
-            tx.two_factor.drop_trusted_devices(principal.require_user())
+            tx.challenges.drop_trusted_devices(principal.require_user())
             audit_event = AuditEvent(
                 action=DEVICE_TRUST_REVOKED, user_id=principal.user_id, details={"all": True}
             )
@@ -100,8 +100,8 @@ def trust_device(services: Services, tx: Transaction, user: User) -> str | None:
         last_used_at=tx.now,
         expires_at=tx.now + services.policies.two_factor.trusted_device_lifetime,
     )
-    tx.two_factor.add_trusted_device(device, digest=tokens.digest(token))
-    tx.two_factor.drop_surplus_devices(user.id, limit=MAX_TRUSTED_DEVICES)
+    tx.challenges.add_trusted_device(device, digest=tokens.digest(token))
+    tx.challenges.drop_surplus_devices(user.id, limit=MAX_TRUSTED_DEVICES)
     audit_event = AuditEvent(action=DEVICE_TRUSTED, user_id=user.id, details={"deviceId": device.id})
     tx.record(audit_event)
     return token
@@ -122,7 +122,7 @@ def find_trusted_device(
     if not may_trust(services, user, now=tx.now):
         return None
     for token in tokens.split_tokens(cookie or "", tokens.TRUSTED_DEVICE):
-        device = tx.two_factor.find_trusted_device(tokens.digest(token), now=tx.now)
+        device = tx.challenges.find_trusted_device(tokens.digest(token), now=tx.now)
         if device is not None and device.user_id == user.id:
             is_current = device.credential_version == user.credential_version
             return (device, token) if is_current else None
@@ -134,7 +134,7 @@ def renew_trust(tx: Transaction, found: tuple[TrustedDevice, str], *, policy: Tw
     device, old_token = found
     token = tokens.new_token(tokens.TRUSTED_DEVICE)
     renewed = replace(device, last_used_at=tx.now, expires_at=tx.now + policy.trusted_device_lifetime)
-    done = tx.two_factor.rotate_trusted_device(
+    done = tx.challenges.rotate_trusted_device(
         renewed, old_digest=tokens.digest(old_token), new_digest=tokens.digest(token)
     )
     return token if done else None

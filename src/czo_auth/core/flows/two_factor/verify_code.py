@@ -276,7 +276,7 @@ def claim_challenge(services: Services, tx: Transaction, digest: str) -> Challen
         expired, used or outdated, ``TooManyAttempts`` when it was just exhausted.
     """
     max_attempts = services.policies.two_factor.challenge_attempts
-    challenge = tx.two_factor.claim_challenge(digest, now=tx.now, max_attempts=max_attempts)
+    challenge = tx.challenges.claim_challenge(digest, now=tx.now, max_attempts=max_attempts)
     if challenge is None:
         return InvalidChallenge()
     user = tx.users.find(challenge.user_id)
@@ -297,9 +297,9 @@ def reserve_attempt(services: Services, tx: Transaction, user_id: str) -> int:
     Raises:
         AccountLocked: The account's second factors are locked or stopped.
     """
-    failures = tx.two_factor.reserve_attempt(user_id, now=tx.now)
+    failures = tx.challenges.reserve_attempt(user_id, now=tx.now)
     if failures is None:
-        until, stopped = tx.two_factor.find_lock(user_id)
+        until, stopped = tx.challenges.find_lock(user_id)
         if stopped or until is None:
             raise AccountLocked(
                 "Two-factor verification is locked. Reset your password or ask an administrator."
@@ -308,7 +308,7 @@ def reserve_attempt(services: Services, tx: Transaction, user_id: str) -> int:
     schedule = services.policies.two_factor.locks
     until, stopped = schedule.locked_until(failures, now=tx.now), schedule.stops(failures)
     if until is not None or stopped:
-        tx.two_factor.lock_until(user_id, until=until, stopped=stopped)
+        tx.challenges.lock_until(user_id, until=until, stopped=stopped)
     return failures
 
 
@@ -339,7 +339,7 @@ async def record_wrong_code(
                 action=CODE_REFUSED, user_id=user_id, outcome="failure", details={"failures": failures}
             )
         )
-        until, stopped = tx.two_factor.find_lock(user_id)
+        until, stopped = tx.challenges.find_lock(user_id)
         locks = failures % schedule.every == 0 and (stopped or until is not None)
         if locks:
             details = {"failures": failures, "stopped": stopped}
@@ -383,5 +383,5 @@ def consume_code(tx: Transaction, proved: VerifiedCode) -> None:
         tx.record(
             AuditEvent(action=types.BACKUP_CODE_USED, user_id=proved.user_id, details={"remaining": left})
         )
-    tx.two_factor.clear_attempts(proved.user_id)
+    tx.challenges.clear_attempts(proved.user_id)
     cancel_reset(tx, proved.user_id, outcome="factor_proved")
