@@ -272,6 +272,7 @@ async def test_full_queue_makes_events_wait(rabbit: RabbitServer) -> None:
         assert [message.message_id for message in await read()] == [f"event-{refused}"]
 
 
+@pytest.mark.deep
 async def test_rabbitmq_that_ends_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     if not rabbitmq.is_installed():
         pytest.skip("RabbitMQ is not installed here (Debian: rabbitmq-server)")
