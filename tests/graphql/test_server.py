@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import httpx
 
@@ -29,6 +28,12 @@ def ask(server: RunningServer, query: str, token: str | None) -> httpx.Response:
     return httpx.post(f"{server.url}/graphql", json={"query": query}, headers=headers, trust_env=False)
 
 
+def cpu_seconds(server: RunningServer) -> float:
+    """Add up what the server's processes used; a busy machine does not count."""
+    times = [process.cpu_times() for process in server.processes]
+    return sum(each.user + each.system for each in times)
+
+
 def test_the_server_answers_graphql_and_writes_nothing_of_it(
     start_server: StartServer, database_url: str
 ) -> None:
@@ -49,9 +54,9 @@ def test_the_server_answers_graphql_and_writes_nothing_of_it(
     assert ask(server, "{__schema{queryType{name}}}", token).status_code == 400
     refused = httpx.get(f"{server.url}/graphql", params={"query": "{me{id}}"}, trust_env=False)
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
-    began = time.perf_counter()
+    before = cpu_seconds(server)
     assert ask(server, BOMBS["845 bytes"], token).status_code == 400
-    assert time.perf_counter() - began < 1
+    assert cpu_seconds(server) - before < 1
     assert ask(server, f'{{me "{SECRET}"}}', token).status_code == 400
     server.stop()
     written = server.output()
