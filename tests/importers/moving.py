@@ -26,7 +26,7 @@ URL = "http://localhost:8000"
 def import_from(shell: Shell, source: str, made: Made, *more: str) -> dict[str, Any]:
     """Run ``czo-auth import`` and return its report."""
     words = ["import", source, "--from", str(made.path), "--json", *more]
-    if source == "better-auth":
+    if source.startswith("better-auth"):
         secret = made.path.with_name("secret.txt")
         secret.write_text(SECRET + "\n")
         words += ["--secret-file", str(secret)]

@@ -31,7 +31,7 @@ DJANGO = {
     "django-mfa": "django_mfa",
     "django-mfa2": "mfa",
 }
-SOURCES = ("better-auth", *DJANGO, "fastapi-users")
+SOURCES = ("better-auth", "better-auth-server", *DJANGO, "fastapi-users")
 PACKAGES = {
     "django": (
         *(
@@ -44,6 +44,7 @@ PACKAGES = {
         *("argon2-cffi", "bcrypt", "fastapi-users[sqlalchemy]==15.0.*", "aiosqlite"),
     ),
     "django-mfa": ("django==5.2.*", "django-mfa==4.6.*", "argon2-cffi", "bcrypt"),
+    "better-auth-server": ("better-auth-server[fastapi,passkey,sqlalchemy]==1.1.*", "aiosqlite", "httpx"),
 }
 NODE_PACKAGES = (
     *("better-auth@1.7.5", "@better-auth/api-key@1.7.5", "@better-auth/passkey@1.7.6"),
@@ -74,8 +75,9 @@ def real(source: str, folder: Path, *, encrypted: bool = False) -> Made:
     """Let the packages themselves make a database; skips the test where they cannot be had."""
     path = folder / "real.db"
     browser = Authenticator(ORIGIN, synced=True)
-    if source == "better-auth":
-        return Made(path, _better_auth(path, folder, browser), browser)
+    if source.startswith("better-auth"):
+        make = _better_auth if source == "better-auth" else _better_auth_server
+        return Made(path, make(path, folder, browser), browser)
     if source == "fastapi-users":
         _run([_python("django"), str(HERE / "make" / "fastapi_users_project.py"), str(path)])
         return Made(path, {})
@@ -91,11 +93,29 @@ def real(source: str, folder: Path, *, encrypted: bool = False) -> Made:
 
 
 def _better_auth(path: Path, folder: Path, browser: Authenticator) -> dict[str, Any]:
+    scripts = folder / "node"
+    scripts.mkdir()
+    shutil.copy(HERE / "make" / "better_auth.mjs", scripts)
+    (scripts / "node_modules").symlink_to(_node_modules())
+    command = ["node", str(scripts / "better_auth.mjs"), str(path), SECRET, json.dumps(_row_of(browser))]
+    knows: dict[str, Any] = json.loads(_run(command, cwd=scripts).splitlines()[-1])
+    return knows
+
+
+def _better_auth_server(path: Path, folder: Path, browser: Authenticator) -> dict[str, Any]:
+    script = str(HERE / "make" / "better_auth_server_project.py")
+    command = [_python("better-auth-server"), script, str(path), SECRET, json.dumps(_row_of(browser))]
+    knows: dict[str, Any] = json.loads(_run(command, cwd=folder).splitlines()[-1])
+    return knows
+
+
+def _row_of(browser: Authenticator) -> dict[str, Any]:
+    """Make a passkey, and what better-auth keeps of one."""
     _registration(browser, user=b"any of theirs")
     (credential,) = browser.credentials
     import cbor2
 
-    row = {
+    return {
         "name": "Key",
         "publicKey": _base64(cbor2.dumps(credential.cose_key(), canonical=True)),
         "credentialID": encode(credential.id),
@@ -105,15 +125,6 @@ def _better_auth(path: Path, folder: Path, browser: Authenticator) -> dict[str, 
         "transports": "internal,hybrid",
         "aaguid": "00000000-0000-0000-0000-000000000000",
     }
-    scripts = folder / "node"
-    scripts.mkdir()
-    shutil.copy(HERE / "make" / "better_auth.mjs", scripts)
-    (scripts / "node_modules").symlink_to(_node_modules())
-    reported = _run(
-        ["node", str(scripts / "better_auth.mjs"), str(path), SECRET, json.dumps(row)], cwd=scripts
-    )
-    knows: dict[str, Any] = json.loads(reported.splitlines()[-1])
-    return knows
 
 
 def _registration(browser: Authenticator, *, user: bytes) -> dict[str, Any]:

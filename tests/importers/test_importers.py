@@ -16,6 +16,7 @@ EACH = [
     each if each in ("better-auth", "django-allauth") else pytest.param(each, marks=pytest.mark.deep)
     for each in SOURCES
 ]
+EACH_BETTER_AUTH = ["better-auth", pytest.param("better-auth-server", marks=pytest.mark.deep)]
 EACH_DJANGO = [
     each if each == "django-otp" else pytest.param(each, marks=pytest.mark.deep) for each in DJANGO
 ]
@@ -61,9 +62,12 @@ async def test_second_run_brings_nothing_twice_and_a_dry_run_brings_nothing(
         assert counts["there"] == first["counts"][kind]["imported"], kind
 
 
-async def test_better_auth_hands_over_keys_organizations_and_passkeys(shell: Shell, tmp_path: Path) -> None:
-    made = kept("better-auth", tmp_path)
-    report = import_from(shell, "better-auth", made)
+@pytest.mark.parametrize("source", EACH_BETTER_AUTH)
+async def test_better_auth_hands_over_keys_organizations_and_passkeys(
+    source: str, shell: Shell, tmp_path: Path
+) -> None:
+    made = kept(source, tmp_path)
+    report = import_from(shell, source, made)
     assert outcomes(report, "apiKey") == (2, 0, 1)
     assert outcomes(report, "passkey") == (1, 0, 0)
     assert outcomes(report, "organization") == (1, 0, 0)
@@ -84,9 +88,12 @@ async def test_better_auth_hands_over_keys_organizations_and_passkeys(shell: She
             assert refused.status_code == 401
 
 
-async def test_key_of_an_organization_comes_to_a_service_account_of_it(shell: Shell, tmp_path: Path) -> None:
-    made = kept("better-auth", tmp_path)
-    report = import_from(shell, "better-auth", made)
+@pytest.mark.parametrize("source", EACH_BETTER_AUTH)
+async def test_key_of_an_organization_comes_to_a_service_account_of_it(
+    source: str, shell: Shell, tmp_path: Path
+) -> None:
+    made = kept(source, tmp_path)
+    report = import_from(shell, source, made)
     assert "belong to its service account 'Imported keys'" in json.dumps(report["notes"])
     bearer = {"authorization": f"Bearer {made.knows['machine']}"}
     async with moved(shell.data) as here:
@@ -98,7 +105,7 @@ async def test_key_of_an_organization_comes_to_a_service_account_of_it(shell: Sh
     (account,) = shell.json("service-accounts", "list", organization)
     assert (account["name"], account["scopes"]) == ("Imported keys", ["stock:read"])
     shell.run("service-accounts", "delete", organization, account["id"])
-    again = import_from(shell, "better-auth", made)
+    again = import_from(shell, source, made)
     assert "imported before, and deleted here" in json.dumps(again["notes"])
     assert shell.json("service-accounts", "list", organization) == []
     async with moved(shell.data) as here:

@@ -5,7 +5,7 @@ better-auth-server for Python writes the same. Read: users with scrypt passwords
 secret), passkeys, digests of API keys, organizations and members. Not there to be taken: backup codes, which are
 sealed and not hashed, and the user handles of passkeys, which are not kept.
 
-Source: better-auth 1.7.5, @better-auth/api-key 1.7.5, @better-auth/passkey 1.7.6.
+Source: better-auth 1.7.5, @better-auth/api-key 1.7.5, @better-auth/passkey 1.7.6, better-auth-server 1.1.0.
 """
 
 from __future__ import annotations
