@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from czo_auth.cli.logs import JsonFormatter, PlainFormatter
-from czo_auth.cli.output import print_fields, print_json, print_table
+from czo_auth.cli.output import print_fields, print_json, print_line, print_table
 
 
 def test_table_in_a_pipe_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,6 +109,28 @@ def test_no_id_is_wrapped_on_a_terminal(
     assert sum(line.count(AN_ID) for line in lines) == 2
     assert max(map(len, lines)) <= width
     assert any(AN_ID in line and line.startswith("id") for line in lines) == (width in (NARROW, 90))
+
+
+@pytest.mark.parametrize("width", [60, 80, WIDE])
+def test_no_id_of_a_log_is_wrapped_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    cells = (
+        "auth.session.created",
+        "success",
+        AN_ID,
+        ["user", AN_ID, "pwd"],
+        json.dumps({"sessionId": AN_ID}),
+    )
+    print_line(cells)
+    assert capsys.readouterr().out.count("\t") == 4
+    _on_terminal(monkeypatch, width)
+    print_line(cells)
+    first, *more = capsys.readouterr().out.splitlines()
+    assert sum(line.count(AN_ID) for line in (first, *more)) == 3
+    assert max(map(len, (first, *more))) <= width
+    assert all(line.startswith("    ") for line in more)
+    assert (more == []) == (width == WIDE)
 
 
 def test_times_are_relative_on_a_terminal_and_exact_in_a_pipe(

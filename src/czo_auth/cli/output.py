@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,6 +21,7 @@ _MAX_CELL = 4096
 _MAX_WORD = 40
 """What a table keeps on one line, so that an id or an address can be copied; longer words are folded."""
 _GAP = 3
+_BETWEEN, _INDENT = "  ", "    "
 
 
 def print_json(thing: Mapping[str, object]) -> None:
@@ -27,8 +30,27 @@ def print_json(thing: Mapping[str, object]) -> None:
 
 
 def print_line(cells: Sequence[object]) -> None:
-    """Print one row of a log as it comes."""
-    print(("  " if sys.stdout.isatty() else "\t").join(_cell(value) for value in cells))
+    """
+    Print one row of a log as it comes: tab-separated in a pipe.
+
+    On a terminal that is too narrow for it, the row continues on indented lines, which begin between cells or words, so
+    that an id is never wrapped.
+    """
+    texts = [_cell(value) for value in cells]
+    if not sys.stdout.isatty():
+        print("\t".join(texts))
+        return
+    room = shutil.get_terminal_size().columns
+    lines = [""]
+    for text in texts:
+        if len(lines[-1]) + len(_BETWEEN) + len(text) <= room:
+            lines[-1] += _BETWEEN + text if lines[-1] else text
+            continue
+        first, *more = textwrap.wrap(
+            text, max(1, room - len(_INDENT)), break_long_words=False, break_on_hyphens=False
+        ) or [""]
+        lines += [_INDENT + first, *(_INDENT + each for each in more)]
+    print("\n".join(line for line in lines if line))
 
 
 def print_table(
@@ -41,8 +63,8 @@ def print_table(
     Print rows under their columns: a table on a terminal, else tab-separated lines as they come.
 
     A terminal shows times by how long ago they are, a pipe gets them exactly. A list without rows says so on a
-    terminal. No id is wrapped: where a terminal is
-    too narrow for the columns beside each other, each row is written with a field a line.
+    terminal. No id is wrapped: where a terminal is too narrow for the columns beside each other, each row is written
+    with a field a line.
 
     Args:
         styles: How a terminal shows certain cells, by their text, e.g. ``{"fail": "bold red"}``.

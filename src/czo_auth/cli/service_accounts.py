@@ -23,6 +23,7 @@ app = typer.Typer(
 _ID = "01983d2e-7c1a-7000-8000-3f1c2b6a9d10"
 _ACCOUNT = "01983d2e-7c1a-7000-8000-5d0e4c7b1f22"
 _COLUMNS = ("name", "scopes", "enabled", "last used", "created", "id")
+_NO_ORGANIZATION = "there is no such organization."
 _UNKNOWN = "there is no such organization, or it has no such service account."
 OrganizationId = Annotated[
     str, typer.Argument(metavar="ORGANIZATION", help="Id of the organization.", show_default=False)
@@ -59,7 +60,7 @@ def list_accounts(
         found = await auth.services.transactions.read(lambda tx: read_accounts(tx, organization.id, page))
         return found.items
 
-    accounts = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
+    accounts = run(act, data_dir=data_dir, database_url=database_url, missing=_NO_ORGANIZATION)
     if as_json:
         for each in accounts:
             print_json(records.ServiceAccount.of(each).dump())
@@ -101,7 +102,7 @@ def create(
             organization_id, new, context=operator_context(auth.now())
         )
 
-    made = run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN)
+    made = run(act, data_dir=data_dir, database_url=database_url, missing=_NO_ORGANIZATION)
     _print(made, f"created {made.id}", as_json=as_json)
 
 
