@@ -70,6 +70,15 @@ async def test_database_that_is_not_there_is_reported_without_its_password(tmp_p
             pass
 
 
+@pytest.mark.parametrize("scheme", ["mysql", "mysql+asyncmy", "mariadb", "mssql+aioodbc"])
+async def test_other_databases_are_refused_by_their_name_and_without_the_password(scheme: str) -> None:
+    with pytest.raises(SourceRefused, match=r"^" + scheme.replace("+", r"\+") + ":// is not read") as refused:
+        async with open_source(f"{scheme}://reader:secret@127.0.0.1:1/old"):
+            pass
+    assert "JSON lines" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("name", ['a"b', "a b", "", "a;--", "é", "x" * 64])
 def test_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(SourceRefused):

@@ -46,7 +46,7 @@ async def open_source(address: str) -> AsyncIterator[Source]:
     Open a database: a file's name, ``sqlite:///path`` or ``postgresql://…``.
 
     Raises:
-        SourceRefused: It is not there, or cannot be read.
+        SourceRefused: It is not there, cannot be read, or is a database of another kind.
         MissingExtra: PostgreSQL needs its driver.
     """
     if address.startswith(("postgres://", "postgresql://")):
@@ -64,6 +64,13 @@ async def open_source(address: str) -> AsyncIterator[Source]:
         finally:
             await connection.close()
         return
+    scheme, separator, _ = address.partition("://")
+    if separator and scheme != "sqlite":
+        # Without the rest of the address, which may hold a password.
+        raise SourceRefused(
+            f"{scheme}:// is not read, only postgresql:// and SQLite files: copy the database into one of them, or "
+            "write JSON lines"
+        )
     file = _open_file(Path(address.removeprefix("sqlite:///") if address.startswith("sqlite:") else address))
     try:
         yield _SqliteSource(file)
