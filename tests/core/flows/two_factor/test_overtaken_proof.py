@@ -228,7 +228,7 @@ async def change_password(deployment: Deployment, ada: Principal) -> Callable[[]
 
 
 async def reauthenticate(deployment: Deployment, ada: Principal) -> Callable[[], Awaitable[object]]:
-    proof = deployment.runtime.recent_proof
+    proof = deployment.runtime.reauthentication
     return lambda: proof.renew(password=PASSWORD, code=None, context=by(ada))
 
 
