@@ -83,7 +83,7 @@ def test_the_schema_is_reported_only_where_it_is_open(
     documents: Documents, closed: Documents, text: str
 ) -> None:
     documents.accept(text, operation_name=None)
-    assert ("GRAPHQL_VALIDATION_FAILED", "The schema is not told here.") in problems(closed, text)
+    assert ("GRAPHQL_VALIDATION_FAILED", "Introspection is disabled.") in problems(closed, text)
 
 
 def test_the_name_of_a_type_is_no_secret(closed: Documents) -> None:

@@ -193,7 +193,7 @@ def test_two_fragments_of_one_name_are_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["mutation", "subscription"])
 def test_only_queries_are_answered(kind: str) -> None:
-    assert refusal("query A{a}" + kind + " B{a}") == (VALIDATION_FAILED, "Only queries are answered.")
+    assert refusal("query A{a}" + kind + " B{a}") == (VALIDATION_FAILED, "Only queries are supported.")
 
 
 def test_nesting_without_depth_is_bounded_too() -> None:

@@ -37,7 +37,7 @@ class _GraphQL:
         Answer one request.
 
         Raises:
-            Refusal: For the fault barrier around it to answer, with the same body as REST.
+            Refusal: The fault barrier around it responds, with the same body as REST.
         """
         if scope["type"] != "http":
             await _hang_up(scope, receive, send)
@@ -60,7 +60,7 @@ class _GraphQL:
         await _send_json(send, status, answer)
 
     async def _start(self) -> Engine:
-        """Load the engine beside the event loop: other requests go on meanwhile."""
+        """Load the engine in a thread, so that other requests are not delayed."""
         engine = await asyncio.to_thread(_load, self._app_state)
         self._engine = self._engine or engine
         return self._engine
@@ -74,7 +74,7 @@ def _load(app_state: AppState) -> Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _GraphQLRequest:
-    """What a request holds; the document may hold anything and does not show in ``repr``."""
+    """The content of a request; the document may contain anything, so ``repr`` does not show it."""
 
     query: str = field(repr=False)
     variables: dict[str, Any] | None = field(repr=False)
@@ -91,7 +91,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 def _read(body: dict[str, Any]) -> _GraphQLRequest:
     """
-    Read what is asked. ``extensions`` are ignored, as the GraphQL-over-HTTP specification wants it.
+    Read the request. ``extensions`` are ignored, as the GraphQL-over-HTTP specification requires.
 
     Raises:
         ValidationFailed: A field is missing, unknown or not of its type.

@@ -1,4 +1,4 @@
-"""From a text to a document that may be carried out."""
+"""Parse, limit and validate documents."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ from czo_auth.graphql.problems import (
 )
 
 REMEMBERED = 64
-"""Accepted documents that are kept parsed; unit: documents."""
+"""How many accepted documents are cached."""
 
 
 class Documents:
     """
-    Accepts documents for one schema, and remembers those it accepted recently.
+    Accepts documents for one schema, and caches those it accepted recently.
 
-    Refused ones are not remembered, so that nobody can push the useful ones out with them.
+    Refused documents are not cached, so that nobody can evict useful ones with them.
 
     Args:
-        introspection_is_open: Whether the schema may be asked for, and whether mistakes are answered with suggestions.
+        introspection_is_open: Whether the schema can be queried, and whether errors contain suggestions.
     """
 
     def __init__(self, schema: GraphQLSchema, *, introspection_is_open: bool) -> None:
@@ -64,14 +64,16 @@ class Documents:
 
     def accept(self, text: str, *, operation_name: str | None) -> DocumentNode:
         """
-        Return the document of *text*, when it may be carried out.
+        Parse *text* and return the document if it may be executed.
 
         Raises:
-            DocumentRefused: By syntax, limits or validation, or because it has no such operation.
+            DocumentRefused: Its syntax is wrong, it exceeds a limit, it is not valid, or it has no such operation.
         """
         document = self._accept(text)
         if get_operation_ast(document, operation_name) is None:
-            raise DocumentRefused(problem(NO_OPERATION, "Say by operationName which operation is meant."))
+            raise DocumentRefused(
+                problem(NO_OPERATION, "Set operationName to one of the operations of the document.")
+            )
         return document
 
     def _read(self, text: str) -> DocumentNode:
@@ -80,7 +82,7 @@ class Documents:
             document = parse(text)
             check_limits(document, introspection_is_open=self._is_open, list_fields=self._list_fields)
         except GraphQLError as error:
-            # Its own message quotes the text, which may hold what nobody should read over a shoulder.
+            # The parser's own message quotes the text, which may contain secrets.
             raise DocumentRefused(
                 problem(PARSE_FAILED, "The document is not GraphQL.", locations=locations_of(error))
             ) from None
@@ -95,7 +97,7 @@ class Documents:
 
 
 def _list_fields(schema: GraphQLSchema) -> frozenset[str]:
-    """Return the fields that give a list of objects, wherever in the schema; lists of words cost nothing."""
+    """Return all fields of the schema that return a list of objects; lists of scalars cost nothing."""
     return frozenset(
         name
         for kind_name, kind in schema.type_map.items()
@@ -106,15 +108,15 @@ def _list_fields(schema: GraphQLSchema) -> frozenset[str]:
 
 
 class NoWordOnTheSchema(ValidationRule):
-    """Refuses what tells the schema: introspection, and federation's way around it."""
+    """Refuses fields that reveal the schema: introspection, and the equivalent of federation."""
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
         if node.name.value in ("__schema", "__type", "_service"):
-            self.report_error(GraphQLError("The schema is not told here.", node))
+            self.report_error(GraphQLError("Introspection is disabled.", node))
 
 
 def locations_of(error: GraphQLError) -> Positions | None:
-    """Return the lines and columns that an error is about."""
+    """Return the lines and columns of an error."""
     return [{"line": at.line, "column": at.column} for at in error.locations] if error.locations else None
 
 

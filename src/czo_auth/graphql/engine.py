@@ -1,7 +1,7 @@
 """
-From a request that was let in to its answer.
+Execute the requests of admitted callers.
 
-Importing this costs some 0.4 s (strawberry), so nothing that runs at the start does.
+Importing this module takes about 0.4 s (strawberry), so nothing imports it at start.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOG = logging.getLogger("czo_auth")
 
 
 class Engine:
-    """Answers requests; one for each deployment, as what a document may ask for is a setting."""
+    """Executes requests. There is one engine for each deployment, because a setting decides about introspection."""
 
     def __init__(self, *, introspection_is_open: bool) -> None:
         self._documents = Documents(SCHEMA._schema, introspection_is_open=introspection_is_open)
@@ -37,11 +37,11 @@ class Engine:
         operation_name: str | None,
     ) -> dict[str, object]:
         """
-        Carry a document out for an admitted caller.
+        Execute a document for an admitted caller.
 
         Raises:
-            DocumentRefused: Nothing was carried out.
-            NotAuthenticated, Unavailable: A field said so; it is true of the whole request.
+            DocumentRefused: Nothing was executed.
+            NotAuthenticated, Unavailable: A field raised it; it applies to the whole request.
         """
         result = await SCHEMA.execute(
             None,
@@ -74,7 +74,7 @@ def _problem(error: GraphQLError) -> Problem:
 
 
 def _before_the_first_field(error: GraphQLError, cause: Exception | None) -> Exception:
-    """Tell variables that will not do, whose message quotes them, from a fault of ours."""
+    """Distinguish invalid variables, whose message quotes their values, from a fault of ours."""
     if cause is not None and not isinstance(cause, GraphQLError):
         return cause
     return DocumentRefused(

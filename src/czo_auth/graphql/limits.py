@@ -1,8 +1,8 @@
 """
-How much one document may ask for (S28).
+Limits on one document (S28).
 
-Everything is counted over the whole document with its fragments spread out, whichever operation is then chosen. Each
-fragment is measured once, so the cost is linear in the document, however large the thing is that it would spread to.
+The counts are those of the whole document with its fragments expanded, regardless of the chosen operation. Each
+fragment is measured once, so the cost is linear in the size of the document, even if it would expand to something huge.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from czo_auth.core.limits import (
 from czo_auth.graphql.problems import TOO_COMPLEX, VALIDATION_FAILED, DocumentRefused, problem
 
 _NESTED_LIST = MAX_GRAPHQL_LISTS
-"""What a list below another one counts for: it is asked for each row, so there is none."""
+"""The weight of a list below another list: it would be read for each row, so it exceeds the limit."""
 
 _ENOUGH = 1_000_000
 _INTROSPECTION = frozenset({"__schema", "__type"})
 
 
 class _Cost(NamedTuple):
-    """What a part of the document asks for; ``introspected`` are the fields that have a limit of their own."""
+    """The measures of a part of the document; ``introspected`` are the fields with a separate limit."""
 
     depth: int = 0
     aliases: int = 0
@@ -54,11 +54,11 @@ class _Cost(NamedTuple):
 
 def check_tokens(text: str) -> None:
     """
-    Refuse a text of too many tokens before anything is built from it.
+    Refuse a text of too many tokens before it is parsed.
 
     Raises:
         DocumentRefused: There are more than ``MAX_GRAPHQL_TOKENS``.
-        GraphQLSyntaxError: It does not even fall into tokens.
+        GraphQLSyntaxError: It cannot be split into tokens.
     """
     lexer = Lexer(Source(text))
     for _ in range(MAX_GRAPHQL_TOKENS + 1):
@@ -71,13 +71,13 @@ def check_limits(
     document: DocumentNode, *, introspection_is_open: bool, list_fields: Collection[str] = ()
 ) -> None:
     """
-    Refuse a document that asks for too much. Comes before validation, which is not linear.
+    Refuse a document that exceeds a limit. Runs before validation, whose cost is not linear.
 
     Args:
-        list_fields: Names of the fields that give a list of objects.
+        list_fields: Names of the fields that return a list of objects.
 
     Raises:
-        DocumentRefused: By depth, aliases, fields, or fragments that go round in a circle.
+        DocumentRefused: Too deep, too many aliases or fields, or fragments that form a cycle.
     """
     meter = _Meter(
         document, apart=_INTROSPECTION if introspection_is_open else frozenset(), lists=list_fields
@@ -98,8 +98,8 @@ class _Meter:
     Measures the parts of one document.
 
     Args:
-        apart: Fields below which other limits hold.
-        lists: Fields that give a list of objects.
+        apart: Fields below which other limits apply.
+        lists: Fields that return a list of objects.
     """
 
     def __init__(self, document: DocumentNode, *, apart: frozenset[str], lists: Collection[str]) -> None:
@@ -111,17 +111,17 @@ class _Meter:
         for definition in document.definitions:
             if isinstance(definition, FragmentDefinitionNode):
                 if definition.name.value in self._fragments:
-                    # Of two with one name, what is measured could be another than what is carried out.
+                    # With two of one name, the measured fragment could differ from the executed one.
                     raise _invalid("Two fragments have the same name.")
                 self._fragments[definition.name.value] = definition
 
     def whole(self, document: DocumentNode) -> _Cost:
-        """Measure all operations, and the fragments that none of them reaches."""
+        """Measure all operations, and the fragments that none of them uses."""
         total = _Cost()
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 if definition.operation is not OperationType.QUERY:
-                    raise _invalid("Only queries are answered.")
+                    raise _invalid("Only queries are supported.")
                 total = _together(total, self._selections(definition.selection_set, nesting=1))
         for name in self._fragments:
             if name not in self._measured:
@@ -160,7 +160,7 @@ class _Meter:
             return known
         fragment = self._fragments.get(name)
         if fragment is None:
-            # Validation says so, with its name.
+            # Validation reports it, with its name.
             return _Cost()
         if name in self._under_way:
             raise _invalid("A fragment spreads itself.")
@@ -171,7 +171,7 @@ class _Meter:
 
 
 def _together(one: _Cost, other: _Cost) -> _Cost:
-    """Add up side by side. Doubling over and over soon has no end, so the sums stop growing."""
+    """Add the measures of siblings. Repeated doubling grows exponentially, so the sums are capped."""
     return _Cost(
         depth=max(one.depth, other.depth),
         aliases=min(one.aliases + other.aliases, _ENOUGH),

@@ -1,4 +1,4 @@
-"""Documents that are not carried out, and how GraphQL tells errors."""
+"""Refused documents, and the format of GraphQL errors."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Positions = Sequence[Mapping[str, int]]
 
 class DocumentRefused(Exception):
     """
-    The document, or its variables, will not do; nothing of it was carried out. Answered with HTTP 400.
+    The document or its variables are not valid; nothing was executed. The response has status 400.
 
     Args:
-        problems: What is told, as GraphQL errors.
+        problems: The GraphQL errors of the response.
     """
 
     def __init__(self, *problems: Problem) -> None:
@@ -35,7 +35,7 @@ def problem(
     locations: Positions | None = None,
     path: Sequence[str | int] | None = None,
 ) -> Problem:
-    """Shape one error; *message* must be safe to show."""
+    """Format one error; *message* must be safe to show."""
     shaped: dict[str, object] = {"message": message}
     if locations:
         shaped["locations"] = locations

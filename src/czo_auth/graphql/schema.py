@@ -1,8 +1,8 @@
 """
-What can be asked, docs/reference/graphql.md: the caller's own things.
+The GraphQL schema (docs/reference/graphql.md): the caller's own data.
 
-A resolver calls one flow and shapes what it gives; who may see what is the flow's to decide. Nothing here has a field
-for a key, a hash or a secret.
+A resolver calls one flow and converts its result; the flow decides who may see what. No type has a field for a key, a
+hash or a secret.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from czo_auth.graphql.service_accounts import OrganizationApiKey, ServiceAccount
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLContext:
-    """One request on its way through the schema."""
+    """The context of one request."""
 
     call: RequestContext
     document: DocumentNode
@@ -57,7 +57,7 @@ class User:
     updated_at: datetime
     user_fields: JSON = strawberry.field(
         name="ownFields",
-        description="The deployment's own fields, by their names in REST; an empty object where there are none.",
+        description="The deployment's own fields, by their names in REST; an empty object if there are none.",
     )
 
     @classmethod
@@ -89,12 +89,12 @@ class ApiKey:
     last_used_at: datetime | None
     created_at: datetime
     allowed_ips: list[str] | None = strawberry.field(
-        description="Addresses and networks that it may be used from; null for everywhere."
+        description="Addresses and networks from which it may be used; null for any."
     )
     rate_limit_max: int | None = strawberry.field(description="Uses in a window; null for no limit.")
     rate_limit_time_window: int | None = strawberry.field(description="The window, in milliseconds.")
-    use_count: float = strawberry.field(description="How often it was used; a whole number.")
-    last_used_ip: str | None = strawberry.field(description="The network that it was last used from.")
+    use_count: float = strawberry.field(description="How often it was used.")
+    last_used_ip: str | None = strawberry.field(description="The network from which it was last used.")
     quota_max: int | None = strawberry.field(description="Uses in a day or month; null for no quota.")
     quota_period: str | None = strawberry.field(description="`day` or `month`, in UTC.")
 
@@ -152,7 +152,7 @@ class Session:
         )
 
 
-@strawberry.federation.type(keys=["id"], description="An organization that the caller is in.")
+@strawberry.federation.type(keys=["id"], description="An organization of which the caller is a member.")
 class Organization:
     id: strawberry.ID
     name: str
@@ -162,16 +162,16 @@ class Organization:
     )
     created_at: datetime
     api_key_max_days: int | None = strawberry.field(
-        description="Longest life of its API keys; null for none."
+        description="Maximum lifetime of its API keys, in days; null for no limit."
     )
     api_key_unused_days: int | None = strawberry.field(
         description="Days without use after which its API keys expire; null for never."
     )
     require_two_factor_from: datetime | None = strawberry.field(
-        description="From when on members need a second factor; null for never."
+        description="From when on members need a second factor; null if they do not."
     )
     two_factor_grace_days: int = strawberry.field(
-        description="Days after a member first joined in which they need none yet."
+        description="Days after first joining during which a member does not need one yet."
     )
 
     @strawberry.field
@@ -273,10 +273,10 @@ async def _organizations(call: RequestContext) -> list[Organization]:
 
 def _with_session(info: CurrentRequest) -> RequestContext:
     """
-    Return the call of a field that only a session may ask for (S16).
+    Return the call of a field that only sessions may query (S16).
 
     Raises:
-        SessionRequired: An API key asks.
+        SessionRequired: The caller uses an API key.
     """
     call: RequestContext = info.context.call
     if call.principal.kind != "session":
@@ -285,7 +285,7 @@ def _with_session(info: CurrentRequest) -> RequestContext:
 
 
 def _named(representation: object) -> tuple[str, str]:
-    """Read which entity a gateway means; what makes no sense is nobody's."""
+    """Read the type and id of the entity that a gateway requests; both are empty if they are not valid."""
     if isinstance(representation, dict):
         type_name, id_ = representation.get("__typename"), representation.get("id")
         if isinstance(type_name, str) and isinstance(id_, str):
@@ -298,7 +298,7 @@ def _id_or_none(text: str | None) -> strawberry.ID | None:
 
 
 class _Accepted(SchemaExtension):
-    """Carries out the document that was accepted already, instead of reading the text again."""
+    """Executes the document that was already accepted, instead of parsing the text again."""
 
     def on_operation(self) -> Iterator[None]:
         self.execution_context.graphql_document = self.execution_context.context.document

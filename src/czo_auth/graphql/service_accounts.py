@@ -1,4 +1,4 @@
-"""What GraphQL shows of service accounts, and of the keys that act in an organization."""
+"""GraphQL types for service accounts and the keys that act in an organization."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from czo_auth.core.api_keys import key
 from czo_auth.core.service_accounts import account
 
 
-@strawberry.type(description="An organization's identity for machines; its keys outlive who made them.")
+@strawberry.type(
+    description="An organization's identity for machines. Its keys keep working when their creator leaves."
+)
 class ServiceAccount:
     id: strawberry.ID
     organization_id: strawberry.ID
     name: str
     description: str | None
-    scopes: list[str] = strawberry.field(description="The most that its keys may have.")
+    scopes: list[str] = strawberry.field(description="The scopes that its keys may have.")
     enabled: bool
-    created_by: strawberry.ID | None = strawberry.field(description="The user who made it.")
+    created_by: strawberry.ID | None = strawberry.field(description="The user who created it.")
     created_at: datetime
     last_used_at: datetime | None
 
@@ -38,7 +40,7 @@ class ServiceAccount:
         )
 
 
-@strawberry.type(description="Whose a key is: a user or a service account.")
+@strawberry.type(description="The owner of a key: a user or a service account.")
 class KeyOwner:
     kind: str = strawberry.field(description="user or service_account.")
     id: strawberry.ID
@@ -51,7 +53,7 @@ class OrganizationApiKey:
     name: str
     prefix: str
     owner: KeyOwner
-    created_by: strawberry.ID | None = strawberry.field(description="The user who made or rotated it.")
+    created_by: strawberry.ID | None = strawberry.field(description="The user who created or rotated it.")
     scopes: list[str]
     enabled: bool
     expires_at: datetime | None

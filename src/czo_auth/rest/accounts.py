@@ -1,4 +1,4 @@
-"""Signing up, in and out; who am I."""
+"""Sign-up, sign-in, sign-out, and the current credential."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SwitchActorRequest(Body):
 
 @routes.add("POST", "/{actor}/sign-up", access=PUBLIC, status=201, opens_session=True)
 async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> records.SignedUp:
-    """Sign up for an actor type. Nobody is signed in by it."""
+    """Sign up for an actor type. This does not sign the user in."""
     new = NewUser(
         email=body.email,
         password=body.password,
@@ -46,7 +46,7 @@ async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> reco
 
 @routes.add("POST", "/{actor}/sign-in/email", access=PUBLIC, opens_session=True)
 async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> EnteredAnswer:
-    """Sign in with a password: a session, or the question for the second factor."""
+    """Sign in with a password. The answer is a session, or a challenge for the second factor."""
     given = Credentials(
         email=body.email,
         password=body.password,
@@ -59,7 +59,7 @@ async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> Ente
 
 @routes.add("POST", "/sign-out", access=ENROLLING_OR_SIGNING_IN, ignores_unknown_fields=True)
 async def sign_out(call: CurrentRequest) -> Answer[records.Succeeded]:
-    """End the present session. Never fails without one; another site's page cannot end it."""
+    """End the current session. Succeeds without a session too; a page of another site cannot end it."""
     call.cookie(call.authenticator.cookies.session)
     if call.context.principal is not None:
         await call.runtime.manage_sessions.sign_out(context=call.context)
@@ -68,14 +68,14 @@ async def sign_out(call: CurrentRequest) -> Answer[records.Succeeded]:
 
 @routes.add("POST", "/switch-actor", access=ACCOUNT)
 async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> EnteredAnswer:
-    """Switch the actor type. Issues a new session, which ends when the present one would have, and revokes that."""
+    """Switch the actor type. Issues a new session with the same expiry and revokes the current one."""
     outcome = await call.runtime.manage_sessions.switch_actor(body.actor_type, context=call.context)
     return entered(call, outcome)
 
 
 @routes.add("GET", "/session", access=ENROLLING)
 async def current_session(call: CurrentRequest) -> records.CurrentSession:
-    """The present session and its user."""
+    """Return the current session and its user."""
     session, user = await call.runtime.manage_sessions.current(call.principal)
     due_at = await call.runtime.manage_two_factor.find_due_at(user)
     return records.CurrentSession.of_user(
@@ -85,6 +85,6 @@ async def current_session(call: CurrentRequest) -> records.CurrentSession:
 
 @routes.add("GET", "/whoami", access=ANYONE_KNOWN)
 async def whoami(call: CurrentRequest) -> records.Principal:
-    """What the credential turned out to be."""
+    """Describe the credential of this request."""
     call.principal.check_organization()
     return records.Principal.of(call.principal)

@@ -1,4 +1,4 @@
-"""What administrators do to accounts and organizations: create, delete, export, end sessions, hand over."""
+"""Administration of accounts and organizations: create, delete, export, end sessions, transfer ownership."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OwnerRequest(ProvedRequest):
 
 @routes.add("POST", "/admin/users", access=ADMINISTRATION, status=201)
 async def create_user(body: NewUserRequest, call: CurrentRequest) -> records.AdministeredUserAnswer:
-    """Create a user without a password; a mail brings them a token for `/reset-password`. Needs recent proof."""
+    """Create a user without a password and mail them a token for `/reset-password`. Needs recent proof."""
     user = await call.runtime.administer_accounts.create(
         email=body.email,
         name=body.name,
@@ -50,7 +50,7 @@ async def create_user(body: NewUserRequest, call: CurrentRequest) -> records.Adm
 
 @routes.add("DELETE", "/admin/users/{user_id}", access=ADMINISTRATION, status=204)
 async def delete_user(user_id: str, body: DeleteRequest, call: CurrentRequest) -> Response:
-    """Delete a user with everything that is kept about them, and tell them. Needs recent proof."""
+    """Delete a user with all data stored about them, and notify them. Needs recent proof."""
     await call.runtime.delete_user.delete(
         user_id, reason=body.reason, consume=await prove(call, body), context=call.context
     )
@@ -59,7 +59,7 @@ async def delete_user(user_id: str, body: DeleteRequest, call: CurrentRequest) -
 
 @routes.add("GET", "/admin/users/{user_id}/export", access=ADMINISTRATION)
 async def export_user(user_id: str, call: CurrentRequest) -> Answer[records.AccountExport]:
-    """Everything that is kept about a user, as a file; the user is told. Needs recent proof."""
+    """Export all data stored about a user as a file, and notify the user. Needs recent proof."""
     consume = await call.runtime.administer_accounts.prove(password=None, code=None, context=call.context)
     document = await call.runtime.export_user.export_of(user_id, consume=consume, context=call.context)
     return attachment(document, f"account-{user_id}.json")
@@ -67,7 +67,7 @@ async def export_user(user_id: str, call: CurrentRequest) -> Answer[records.Acco
 
 @routes.add("GET", "/admin/users/{user_id}/sessions", access=ADMINISTRATION)
 async def list_sessions(user_id: str, call: CurrentRequest) -> records.SessionList:
-    """A user's live sessions, newest first."""
+    """List a user's live sessions, newest first."""
     sessions = await call.runtime.administer_accounts.list_sessions(user_id, now=call.now)
     return records.SessionList.of(sessions, own_id=call.principal.session_id, restricted_to=None)
 
@@ -81,7 +81,7 @@ async def end_sessions(user_id: str, call: CurrentRequest) -> Response:
 
 @routes.add("DELETE", "/admin/sessions/{session_id}", access=ADMINISTRATION, status=204)
 async def end_session(session_id: str, call: CurrentRequest) -> Response:
-    """End one session of anybody."""
+    """End one session of any user."""
     await call.runtime.administer_accounts.end_session(session_id, context=call.context)
     return no_content()
 
@@ -90,7 +90,7 @@ async def end_session(session_id: str, call: CurrentRequest) -> Response:
 async def list_organizations(
     call: CurrentRequest, search: Text = None, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.AdministeredOrganizationList:
-    """Organizations by id, some at a time: by a part of the name or the slug."""
+    """List organizations page by page, ordered by id. `search` matches a part of the name or the slug."""
     page = await call.runtime.administer_accounts.search_organizations(
         text=search or None, page=PageQuery(limit=limit, cursor=cursor)
     )

@@ -1,4 +1,4 @@
-"""What administrators do, with a proved second factor."""
+"""Administration routes. All of them need a second factor that was proved in the session."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ReasonRequest(Body):
 
 
 class ProvedRequest(Body):
-    """The body of an act that needs recent proof, which can be sent along."""
+    """The body of an operation that needs recent proof, which can be sent along."""
 
     password: Password | None = None
     code: Code | None = None
@@ -47,7 +47,7 @@ class ActorTypesRequest(ProvedRequest):
 
 
 async def prove(call: RequestContext, body: ProvedRequest) -> ConsumeProof:
-    """Ask the administrator for recent proof; what it returns belongs in the transaction of the act."""
+    """Require recent proof of the administrator. The caller consumes the result in the transaction of the operation."""
     return await call.runtime.administer_accounts.prove(
         password=body.password, code=body.code, context=call.context
     )
@@ -63,7 +63,7 @@ async def list_users(
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> records.AdministeredUserList:
-    """Users by id, some at a time; all, or those that match every parameter."""
+    """List users page by page, ordered by id. Only those that match every given parameter."""
     matching = UserFilter(text=search or None, status=status, actor_type=actor_type, two_factor=two_factor)
     page = await call.runtime.administration.search(matching, page=PageQuery(limit=limit, cursor=cursor))
     return records.AdministeredUserList.of(page, call.user_fields)
@@ -71,21 +71,21 @@ async def list_users(
 
 @routes.add("GET", "/admin/users/{user_id}", access=ADMINISTRATION)
 async def get_user(user_id: str, call: CurrentRequest) -> records.AdministeredUserAnswer:
-    """One user."""
+    """Return one user."""
     user = await call.runtime.administration.get(user_id)
     return records.AdministeredUserAnswer.of(user, call.user_fields)
 
 
 @routes.add("POST", "/admin/users/{user_id}/ban", access=ADMINISTRATION)
 async def ban(user_id: str, body: ReasonRequest, call: CurrentRequest) -> records.AdministeredUserAnswer:
-    """Ban a user: everything they hold ends at once."""
+    """Ban a user. All their credentials end immediately."""
     user = await call.runtime.administration.ban(user_id, reason=body.reason, context=call.context)
     return records.AdministeredUserAnswer.of(user, call.user_fields)
 
 
 @routes.add("POST", "/admin/users/{user_id}/unban", access=ADMINISTRATION)
 async def unban(user_id: str, call: CurrentRequest) -> records.AdministeredUserAnswer:
-    """Lift a ban. Keys and sessions stay dead."""
+    """Lift a ban. Revoked keys and sessions are not restored."""
     user = await call.runtime.administration.unban(user_id, context=call.context)
     return records.AdministeredUserAnswer.of(user, call.user_fields)
 
@@ -94,7 +94,7 @@ async def unban(user_id: str, call: CurrentRequest) -> records.AdministeredUserA
 async def change_actor_types(
     user_id: str, body: ActorTypesRequest, call: CurrentRequest
 ) -> records.AdministeredUserAnswer:
-    """Give and take actor types, effective at the next request. Needs recent proof."""
+    """Add and remove actor types of a user, effective at the next request. Needs recent proof."""
     user = await call.runtime.administration.change_actor_types(
         user_id, add=body.add, remove=body.remove, consume=await prove(call, body), context=call.context
     )
@@ -104,8 +104,8 @@ async def change_actor_types(
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor", access=ADMINISTRATION, status=204)
 async def reset_two_factor(user_id: str, body: ResetRequest, call: CurrentRequest) -> Response:
     """
-    Remove the second factor of a user who lost everything; ends their sessions and tells them. Where a waiting time is
-    set, 202 with the reset that waits. Needs recent proof.
+    Remove the second factors of a user who lost all of them, end their sessions and notify them. If the deployment has
+    a waiting time, the answer is 202 with the pending reset. Needs recent proof.
     """
     waits = await call.runtime.recovery.ask(
         user_id, reason=body.reason, consume=await prove(call, body), context=call.context
@@ -117,7 +117,7 @@ async def reset_two_factor(user_id: str, body: ResetRequest, call: CurrentReques
 
 @routes.add("DELETE", "/admin/users/{user_id}/two-factor/reset", access=ADMINISTRATION, status=204)
 async def cancel_reset(user_id: str, call: CurrentRequest) -> Response:
-    """Cancel the reset that waits for a user, no matter who asked for it."""
+    """Cancel the pending reset of a user, regardless of who requested it."""
     await call.runtime.recovery.cancel(user_id, context=call.context)
     return no_content()
 
@@ -126,7 +126,7 @@ async def cancel_reset(user_id: str, call: CurrentRequest) -> Response:
 async def list_resets(
     call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.AdministeredResetList:
-    """The resets that wait, the soonest due first."""
+    """List the pending resets, the next due first."""
     page = await call.runtime.recovery.list_waiting(PageQuery(limit=limit, cursor=cursor))
     return records.AdministeredResetList.of(page)
 
@@ -140,7 +140,7 @@ async def list_api_keys(
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> records.ApiKeyList:
-    """A user's API keys, newest first, without the keys themselves; with `unusedSince` those not used since then."""
+    """List a user's API keys without their secrets, newest first; `unusedSince` selects those not used since then."""
     page = await call.runtime.administration.list_api_keys(
         user_id,
         organization_id=organization_id,
@@ -161,8 +161,8 @@ async def find_api_keys(
     cursor: Cursor = None,
 ) -> records.OwnedApiKeyList:
     """
-    Everyone's API keys, newest first: by what a key begins with, by its owner's address or name, or those that were
-    neither used nor made since `unusedSince`.
+    List the API keys of all users, newest first. `search` matches the start of a key, or the address or name of its
+    owner; `unusedSince` selects those that were neither used nor created since then.
     """
     page = await search_api_keys(
         call.runtime.services,
@@ -177,7 +177,7 @@ async def find_api_keys(
 
 @routes.add("DELETE", "/admin/api-keys/{key_id}", access=ADMINISTRATION, status=204)
 async def revoke_api_key(key_id: str, call: CurrentRequest) -> Response:
-    """End anybody's API key."""
+    """Revoke an API key of any owner."""
     await call.runtime.administration.revoke_api_key(key_id, context=call.context)
     return no_content()
 
@@ -193,8 +193,8 @@ async def audit(
     limit: Limit = DEFAULT_PAGE,
     cursor: Annotated[int | None, Query(ge=1, le=MAX_AUDIT_NUMBER)] = None,
 ) -> records.AuditRecordList:
-    """The audit log, newest first: records at `since` or later, and before `until`."""
+    """List audit records, newest first: those at `since` or later, and before `until`."""
     matching = AuditFilter(user_id=user_id, action=action, outcome=outcome, since=since, until=until)
-    # One more than is given says whether the way continues.
+    # One record more than the page has shows whether there is a next page.
     found, total = await call.runtime.administration.audit(matching, before=cursor, limit=limit + 1)
     return records.AuditRecordList.of(found, total=total, limit=limit)

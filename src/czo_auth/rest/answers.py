@@ -1,4 +1,4 @@
-"""Answers that have more than a body: session cookies and their header, or the name of a file."""
+"""Responses with more than a body: session cookies and the token header, or a file name."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ R = TypeVar("R", bound=Response)
 
 class Answer(JSONResponse, Generic[T_co]):
     """
-    An answer with headers of its own; its type argument says what the body holds.
+    A response with its own headers; the type argument is the type of the body.
 
-    A route without such headers returns the record itself.
+    A route without such headers returns the record instead.
     """
 
     def __init__(self, body: T_co, *, status_code: int = 200) -> None:
@@ -35,19 +35,19 @@ EnteredAnswer = Answer[records.SignedIn | records.SecondFactorRequired]
 
 
 def no_content() -> Response:
-    """Answer 204."""
+    """Respond with 204."""
     return Response(status_code=204)
 
 
 def attachment(document: Json, filename: str) -> Answer[records.AccountExport]:
-    """Answer with a document that a browser saves; *filename* is ASCII."""
+    """Respond with a document that a browser saves as *filename*, which is ASCII."""
     response: Answer[records.AccountExport] = Answer(document)
     response.headers["content-disposition"] = f'attachment; filename="{filename}"'
     return response
 
 
 def signed_in(call: RequestContext, outcome: SignedIn, *, verified: bool = False) -> records.SignedIn:
-    """Make the record of a sign-in or renewal; *verified* says that a second factor was proved."""
+    """Make the record of a sign-in or renewal; *verified* is whether a second factor was proved."""
     lifetime = call.runtime.services.access_tokens.lifetime
     return records.SignedIn.of(outcome, call.user_fields, lifetime=lifetime, verified=verified)
 
@@ -62,7 +62,7 @@ def set_session(call: RequestContext, response: R, outcome: SignedIn) -> R:
 def entered(
     call: RequestContext, outcome: SignedIn | SecondFactorRequired, *, verified: bool = False
 ) -> EnteredAnswer:
-    """Answer a sign-in: a session, or the question for the second factor."""
+    """Respond to a sign-in with a session, or with a challenge for the second factor."""
     if isinstance(outcome, SecondFactorRequired):
         response = EnteredAnswer(records.SecondFactorRequired.of(outcome))
         set_challenge_cookie(call, response, outcome)
@@ -71,12 +71,12 @@ def entered(
 
 
 def renewed(call: RequestContext, outcome: SignedIn, *, verified: bool = False) -> Answer[records.SignedIn]:
-    """Answer with a session, where no second factor can be asked for."""
+    """Respond with a session, where no second factor can be required."""
     return set_session(call, Answer(signed_in(call, outcome, verified=verified)), outcome)
 
 
 def signed_out(call: RequestContext, body: T) -> Answer[T]:
-    """Answer that the session ended, and remove its cookies, if they came along: else another site's page asked."""
+    """Respond that the session ended. Remove its cookies only if the request had them: else another site sent it."""
     response = Answer(body)
     clear_session_cookies(call, response)
     return response

@@ -49,7 +49,7 @@ NoScopes = Annotated[Scopes, Field(default_factory=list)]
 
 
 class RestrictionsRequest(Body):
-    """What both calls may say about the uses of a key."""
+    """Limits that a request to create a key and one to change a key have in common."""
 
     allowed_ips: Addresses | None = None
     rate_limit_enabled: bool | None = None
@@ -60,7 +60,7 @@ class RestrictionsRequest(Body):
 
     @property
     def quota(self) -> QuotaUpdate:
-        """What was said about the quota."""
+        """The quota in the body."""
         return QuotaUpdate(
             given=frozenset(self.model_fields_set & {"quota_max", "quota_period"}),
             maximum=self.quota_max,
@@ -69,7 +69,7 @@ class RestrictionsRequest(Body):
 
     @property
     def rate_limit(self) -> RateLimitUpdate:
-        """What was said about the rate limit."""
+        """The rate limit in the body."""
         return RateLimitUpdate(
             enabled=self.rate_limit_enabled,
             requests=self.rate_limit_max,
@@ -78,12 +78,12 @@ class RestrictionsRequest(Body):
 
     @property
     def allow_list(self) -> tuple[str, ...] | None:
-        """The allow-list as it was sent."""
+        """The allow-list in the body."""
         return None if self.allowed_ips is None else tuple(self.allowed_ips)
 
 
 class NewApiKeyRequest(RestrictionsRequest):
-    """What is asked of a new key, of a user or of a service account."""
+    """The fields of a new key of a user or of a service account."""
 
     name: Name
     expires_at: Moment | None = None
@@ -92,7 +92,7 @@ class NewApiKeyRequest(RestrictionsRequest):
     metadata: Metadata | None = None
 
     def new_key(self, organization_id: str | None = None) -> NewApiKey:
-        """Return what is asked for."""
+        """Return the key to create."""
         return NewApiKey(
             name=self.name,
             organization_id=organization_id,
@@ -121,7 +121,7 @@ class UpdateApiKeyRequest(RestrictionsRequest):
 
     @property
     def changes(self) -> ApiKeyChanges:
-        """What was sent."""
+        """Return the changes in the body."""
         return ApiKeyChanges(
             given=frozenset(self.model_fields_set) - {"password", "code"},
             name=self.name,
@@ -142,7 +142,7 @@ class RotateApiKeyRequest(Body):
 
 
 class LeakMatch(TolerantBody):
-    """One find of a secret scanner. ``type`` is the scanner's name for the pattern; an empty ``url`` says nothing."""
+    """One match of a secret scanner. ``type`` is the scanner's name for the pattern; an empty ``url`` is ignored."""
 
     token: Annotated[str, Field(max_length=limits.MAX_LEAK_TOKEN)]
     url: Place | None = None
@@ -151,9 +151,9 @@ class LeakMatch(TolerantBody):
 
 class ReportLeakRequest(Body):
     """
-    One key with the place where it was seen, or a scanner's finds.
+    One key and where it was found, or the matches of a secret scanner.
 
-    GitHub sends the array of finds bare, without an object around it; that is accepted too.
+    GitHub sends the array of matches without an object around it; that is accepted too.
     Source: GitHub's secret scanning partner program.
     """
 
@@ -171,7 +171,7 @@ class ReportLeakRequest(Body):
         if (self.key is None) == (self.matches is None) or (
             self.matches is not None and self.url is not None
         ):
-            raise ValueError("Send either a key, with a url if you like, or matches.")
+            raise ValueError("Send either a key, with an optional url, or matches.")
         return self
 
 
@@ -183,7 +183,7 @@ class VerifyApiKeyRequest(Body):
 
 
 def seconds(count: int) -> timedelta:
-    """Read a number of seconds; what lies beyond a century is as good as a century."""
+    """Read a number of seconds; more than a century counts as a century."""
     century = 100 * 366 * 86400
     return timedelta(seconds=max(-century, min(count, century)))
 
@@ -197,7 +197,7 @@ async def _may_still_have(call: RequestContext, request: Request, answer: Any) -
 
 @routes.add("POST", "/api-keys", access=ACCOUNT, status=201, idempotent=Idempotent(recheck=_may_still_have))
 async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> records.CreatedApiKeyAnswer:
-    """Create a key. The key itself is in this answer and nowhere else, ever."""
+    """Create a key. Only this answer contains the key itself."""
     created = await call.runtime.manage_api_keys.create(
         body.new_key(body.organization_id), context=call.context
     )
@@ -213,8 +213,8 @@ async def list_keys(
     cursor: Cursor = None,
 ) -> records.ApiKeyList:
     """
-    The user's keys, newest first, without the keys themselves; with `unusedSince` those that were neither used nor
-    made since then.
+    List the user's keys without their secrets, newest first; with `unusedSince`, only those that were neither used nor
+    created since then.
     """
     page = await call.runtime.manage_api_keys.list(
         organization_id=organization_id,
@@ -227,7 +227,7 @@ async def list_keys(
 
 @routes.add("POST", "/api-keys/verify", access=SERVICE)
 async def verify(body: VerifyApiKeyRequest, call: CurrentRequest) -> records.ApiKeyVerdict:
-    """Decide about a key for another service, as the middleware would. Needs the scope `api-keys:verify`."""
+    """Verify a key for another service, as the middleware does. Needs the scope `api-keys:verify`."""
     verdict = await call.runtime.verify_api_key.verify(
         call.principal,
         body.key,
@@ -243,9 +243,9 @@ async def verify(body: VerifyApiKeyRequest, call: CurrentRequest) -> records.Api
 @routes.add("POST", "/api-keys/report-leak", access=PUBLIC, takes_array=True)
 async def report_leak(body: ReportLeakRequest, call: CurrentRequest) -> records.Done:
     """
-    End or quarantine keys that leaked, and tell their owners. The answer is always the same.
+    Revoke or quarantine leaked keys and notify their owners. The answer is always the same.
 
-    Holding the whole key is the proof. A secret scanner's array of finds may be sent as it is.
+    Possession of the whole key is the proof. The array of matches of a secret scanner may be sent unchanged.
     """
     if body.key is not None:
         await call.runtime.report_leak.one(LeakReport(key=body.key, url=body.url), context=call.context)
@@ -257,7 +257,7 @@ async def report_leak(body: ReportLeakRequest, call: CurrentRequest) -> records.
 
 @routes.add("GET", "/api-keys/{key_id}", access=ACCOUNT)
 async def get(key_id: str, call: CurrentRequest) -> records.ApiKeyAnswer:
-    """One of the user's keys."""
+    """Return one of the user's keys."""
     return records.ApiKeyAnswer.of(await call.runtime.manage_api_keys.get(call.principal, key_id))
 
 
@@ -265,7 +265,7 @@ async def get(key_id: str, call: CurrentRequest) -> records.ApiKeyAnswer:
 async def usage(
     key_id: str, call: CurrentRequest, first: FirstDay = None, last: LastDay = None
 ) -> records.KeyUsage:
-    """The days (UTC) on which a key was used or refused, the oldest first; they are kept for 400 days."""
+    """List the days (UTC) on which a key was used or refused, oldest first; counts are stored for 400 days."""
     days = await call.runtime.key_usage.of_own(key_id, first=first, last=last, context=call.context)
     return records.KeyUsage.of(days)
 
@@ -273,8 +273,8 @@ async def usage(
 @routes.add("PATCH", "/api-keys/{key_id}", access=ACCOUNT)
 async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -> records.ApiKeyAnswer:
     """
-    Rename, narrow, switch off or on, move the expiry, set a quota. Scopes, allow-list and rate limit only get tighter;
-    so does the quota, unless recent proof is sent along or was given before.
+    Rename a key, narrow it, switch it off or on, change its expiry or set a quota. Scopes, allow-list and rate limit
+    can only be tightened; loosening the quota needs recent proof, given before or sent along.
     """
     changed = await call.runtime.manage_api_keys.change(key_id, body.changes, context=call.context)
     return records.ApiKeyAnswer.of(changed)
@@ -288,7 +288,7 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
     idempotent=Idempotent(recheck=_may_still_have),
 )
 async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -> records.CreatedApiKeyAnswer:
-    """Give a key a successor; the old one dies after the overlap."""
+    """Rotate a key: create its successor. The old key expires after the overlap."""
     rotated = await call.runtime.manage_api_keys.rotate(
         key_id, overlap=seconds(body.overlap_seconds), context=call.context
     )
@@ -297,6 +297,6 @@ async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -
 
 @routes.add("DELETE", "/api-keys/{key_id}", access=ACCOUNT, status=204)
 async def revoke(key_id: str, call: CurrentRequest) -> Response:
-    """End a key for good, effective at the next request everywhere."""
+    """Revoke a key permanently, effective at the next request everywhere."""
     await call.runtime.manage_api_keys.revoke(key_id, context=call.context)
     return no_content()

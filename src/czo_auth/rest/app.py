@@ -1,4 +1,4 @@
-"""The REST application: routes put together, and every refusal in one shape."""
+"""The REST application: all routes, and one format for all refusals."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> F
         redoc_url=None,
         redirect_slashes=False,
         servers=[{"url": settings.base_path}],
-        # Its own would note paths and messages, and join the trace of anyone; older versions ignore this. With a
-        # provider, which it never asks, it also shuts out the telemetry of a host on FastAPI.
+        # FastAPI's own telemetry would record paths and messages, and continue the trace of any caller; older versions
+        # ignore this. The provider is never called; it keeps out the telemetry of a host that uses FastAPI.
         telemetry={"exclude": lambda _: True, "meter_provider": cast("Any", object())},
     )
     if settings.docs_are_open:
@@ -92,16 +92,16 @@ def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> F
 
 
 class _Rest(FastAPI):
-    """FastAPI with routes that are looked up in a table, and a document that also says what is answered."""
+    """FastAPI with a route table, and an OpenAPI document that also describes the responses."""
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """All routes, one by one."""
+        """Return all routes."""
         return one_by_one(self.router.routes)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            # Read late: a server is hardly ever asked for it.
+            # Imported late: a server is rarely asked for it.
             from czo_auth.rest.openapi.document import openapi_document
 
             app_state: AppState = self.state.app_state
@@ -112,7 +112,7 @@ class _Rest(FastAPI):
 
 
 def answer(refusal: Refusal, *, allow: str | None = None, oauth: bool = False) -> Response:
-    """Shape a refusal as a response; *oauth* adds what clients of OAuth endpoints read."""
+    """Turn a refusal into a response; *oauth* adds the fields that OAuth clients read."""
     body = body_of(refusal)
     if oauth:
         body = {"error": oauth_error(refusal), "error_description": refusal.message, **body}
@@ -135,7 +135,7 @@ def _is_oauth(request: Request) -> bool:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """Tell where and what, never the value: FastAPI's own answer echoes passwords."""
+    """Report the field and the problem, never the value: FastAPI's own response echoes passwords."""
     if not isinstance(error, RequestValidationError):
         raise error
     details = []
@@ -155,7 +155,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> str:
-    """Find the methods of all routes at an address by trying each; the framework names those of one route only."""
+    """Find the methods of all routes at a path by trying each; the framework reports those of one route only."""
     return ", ".join(
         method
         for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")

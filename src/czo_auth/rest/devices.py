@@ -55,7 +55,7 @@ class DeviceApproval(DeviceDecision):
 
 @routes.add("POST", "/device/code", access=PUBLIC, oauth=True)
 async def request_codes(body: DeviceCodeRequest, call: CurrentRequest) -> records.DeviceCodes:
-    """Begin: a code for the device, and one that a person types in the browser."""
+    """Start a device authorization: issue a device code, and a user code that a person types in the browser."""
     if body.client_id is None:
         raise InvalidRequest("The parameter client_id is missing.")
     codes = await call.runtime.devices.request(
@@ -76,14 +76,14 @@ async def request_codes(body: DeviceCodeRequest, call: CurrentRequest) -> record
 async def open_request(
     call: CurrentRequest, user_code: Annotated[str, Query(min_length=1, max_length=MAX_CODE)]
 ) -> records.DeviceApprovalRequest:
-    """What waits under a user code. The first session that asks is the one that may decide."""
+    """Return the request of a user code. Only the first session that asks may approve or refuse it."""
     opened = await call.runtime.devices.open(user_code, context=call.context)
     return records.DeviceApprovalRequest.of(opened)
 
 
 @routes.add("POST", "/device/approve", access=ACCOUNT, oauth=True)
 async def approve(body: DeviceApproval, call: CurrentRequest) -> records.Succeeded:
-    """Give the device a key with the approver's rights of this moment. Needs a recent proof."""
+    """Approve the request: the device gets a key with the approver's current rights. Needs recent proof."""
     await call.runtime.devices.approve(
         body.user_code, password=body.password, code=body.code, context=call.context
     )
@@ -92,14 +92,14 @@ async def approve(body: DeviceApproval, call: CurrentRequest) -> records.Succeed
 
 @routes.add("POST", "/device/deny", access=ACCOUNT, oauth=True)
 async def deny(body: DeviceDecision, call: CurrentRequest) -> records.Succeeded:
-    """Refuse the request."""
+    """Deny the request."""
     await call.runtime.devices.deny(body.user_code, context=call.context)
     return records.SUCCEEDED
 
 
 @routes.add("POST", "/device/token", access=PUBLIC, oauth=True)
 async def fetch(body: DeviceTokenRequest, call: CurrentRequest) -> records.FetchedKey:
-    """Fetch the key, once; until somebody approved, the answer says to ask again."""
+    """Return the key, once. Until the request is approved, the answer tells the device to ask again."""
     if body.grant_type is None:
         raise InvalidRequest("The parameter grant_type is missing.")
     if body.grant_type != DEVICE_CODE_GRANT:
@@ -110,7 +110,7 @@ async def fetch(body: DeviceTokenRequest, call: CurrentRequest) -> records.Fetch
 async def fetch_key(
     call: CurrentRequest, *, device_code: str | None, client_id: str | None
 ) -> records.FetchedKey:
-    """Answer the grant of RFC 8628 section 3.4, at whichever endpoint it came."""
+    """Handle the grant of RFC 8628 section 3.4, for both token endpoints."""
     if device_code is None or client_id is None:
         missing = "device_code" if device_code is None else "client_id"
         raise InvalidRequest(f"The parameter {missing} is missing.")

@@ -1,5 +1,5 @@
 """
-Requests with an ``Idempotency-Key``: the first acts, the others get its answer.
+Requests with an ``Idempotency-Key``: the first is executed, repeated ones get its answer.
 
 Source: draft-ietf-httpapi-idempotency-key-header.
 """
@@ -23,7 +23,7 @@ from czo_auth.core.flows.idempotency import CompletedRequest, RunningRequest
 HEADER: Final = "idempotency-key"
 
 Recheck = Callable[[RequestContext, Request, Any], Awaitable[None]]
-"""Refuse a kept answer to a caller who may not have it any more. The third argument is the body of the answer."""
+"""Refuse a stored answer to a caller who may no longer read it. The third argument is the body of the answer."""
 
 _LOG = logging.getLogger("czo_auth.rest")
 _COMPUTED: Final = frozenset({"content-length"})
@@ -35,8 +35,8 @@ class Idempotent:
     How a route treats repeated requests.
 
     Attributes:
-        recheck: Checks rights again that admission does not know about.
-        shows_enrollment: Whether its answer dies with the enrollment that it shows (S8).
+        recheck: Checks the rights again that admission does not check.
+        shows_enrollment: Whether the stored answer is deleted with the enrollment that it shows (S8).
     """
 
     recheck: Recheck | None = None
@@ -51,11 +51,12 @@ async def answer_once(
     act: Callable[[], Awaitable[Response]],
 ) -> Response:
     """
-    Answer by *act*, or with what an earlier request of the same name was answered.
+    Respond with the result of *act*, or with the answer to an earlier request with the same key.
 
     Raises:
         ValidationFailed: The header is doubled or malformed.
-        RequestInProgress, IdempotencyKeyReused: By the earlier request.
+        RequestInProgress: The earlier request is still running.
+        IdempotencyKeyReused: The earlier request had another body.
     """
     names = request.headers.getlist(HEADER)
     if not names:
@@ -96,7 +97,7 @@ async def _act_and_keep(
     try:
         await requests.keep(running, _packed(response))
     except Unavailable:
-        # What was asked for is done: the caller must learn of it. The name stays taken, so nothing is made twice.
+        # The request was executed, so the caller must get its answer. The key stays taken: nothing is created twice.
         _LOG.warning("the answer to a repeatable request could not be kept")
     return response
 

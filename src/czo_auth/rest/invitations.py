@@ -50,7 +50,7 @@ async def _may_still_invite(call: RequestContext, request: Request, answer: Any)
 async def invite(
     organization_id: str, body: CreateInvitationRequest, call: CurrentRequest
 ) -> records.SentInvitation:
-    """Invite an address. The token is in this answer and in the mail, and nowhere else."""
+    """Invite an email address. Only this answer and the mail contain the token."""
     sent = await call.runtime.invitations.invite(
         organization_id,
         NewInvitation(email=body.email, role=body.role, resends=body.resend),
@@ -63,7 +63,7 @@ async def invite(
 async def list_invitations(
     organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.InvitationList:
-    """The invitations of an organization, newest first, answered ones too."""
+    """List the invitations of an organization, newest first, including answered ones."""
     page = await call.runtime.invitations.list(
         organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
@@ -74,7 +74,7 @@ async def list_invitations(
     "DELETE", "/organizations/{organization_id}/invitations/{invitation_id}", access=ACCOUNT, status=204
 )
 async def cancel(organization_id: str, invitation_id: str, call: CurrentRequest) -> Response:
-    """Withdraw a pending invitation."""
+    """Cancel a pending invitation."""
     await call.runtime.invitations.cancel(
         invitation_id, organization_id=organization_id, context=call.context
     )
@@ -83,6 +83,6 @@ async def cancel(organization_id: str, invitation_id: str, call: CurrentRequest)
 
 @routes.add("POST", "/invitations/accept", access=ACCOUNT)
 async def accept(body: AcceptInvitationRequest, call: CurrentRequest) -> records.JoinedOrganization:
-    """Accept an invitation with the token from the mail, as the user whom it was sent to."""
+    """Accept an invitation with the token from the mail, as the user to whom it was sent."""
     accepted = await call.runtime.received_invitations.accept_by_token(body.token, context=call.context)
     return records.JoinedOrganization.of(accepted.membership)

@@ -79,23 +79,23 @@ class TolerantBody(Body):
 
 
 class OpenBody(Body):
-    """A native body with own fields beside the known ones; the flow refuses those that there are not."""
+    """A native body that also takes the deployment's own fields; the flow refuses unknown ones."""
 
     model_config = ConfigDict(extra="allow")
 
     @property
     def user_fields(self) -> dict[str, Any]:
-        """What was sent besides the known fields."""
+        """The fields of the body that the model does not know."""
         return dict(self.model_extra or {})
 
 
 class TolerantOpenBody(TolerantBody):
-    """The same of better-auth's client: what is no own field is ignored."""
+    """A body of better-auth's client that also takes the deployment's own fields; other unknown fields are ignored."""
 
     model_config = ConfigDict(extra="allow")
 
     def user_fields(self, names: Collection[str]) -> dict[str, Any]:
-        """Return the own fields among what was sent."""
+        """Return the fields of the body that are among *names*."""
         return {name: value for name, value in (self.model_extra or {}).items() if name in names}
 
 
@@ -116,7 +116,7 @@ def _moment(value: Any) -> Any:
     try:
         moment = datetime.fromisoformat(value).astimezone(UTC)
     except OverflowError:
-        # In year 1 or 9999, a zone can lead out of what Python counts.
+        # In year 1 or 9999, an offset can lead outside Python's range of dates.
         raise ValueError("A time must lie between the years 1 and 9999.") from None
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
@@ -128,7 +128,7 @@ def _day(value: Any) -> Any:
 
 
 def _checked(check: Callable[[Any], Any]) -> AfterValidator:
-    """Let a check of the core refuse a field, in the sentence that it has for it."""
+    """Validate a field with a check of the core, and report the check's message."""
 
     def validate(value: Any) -> Any:
         try:
@@ -140,13 +140,13 @@ def _checked(check: Callable[[Any], Any]) -> AfterValidator:
 
 
 def _label(value: str) -> str:
-    """Return what an authenticator can show of *value*; nothing, if that is nothing (a colon is a separator there)."""
+    """Return *value* as an authenticator can show it: a colon is a separator there. May be empty."""
     return value.replace(":", " ").strip()
 
 
 Email = Annotated[str, Field(min_length=3, max_length=limits.MAX_EMAIL)]
 Password = str
-"""Of any length: what is too short or too long to be chosen has codes of its own, and a wrong one is just wrong."""
+"""Of any length: new passwords of a wrong length have their own error codes, and a wrong password is only wrong."""
 Name = Annotated[str, Field(max_length=2 * limits.MAX_NAME), _checked(fields.checked_name)]
 Code = Annotated[str, Field(min_length=1, max_length=limits.MAX_CODE)]
 Token = Annotated[str, Field(min_length=1, max_length=limits.MAX_TOKEN)]

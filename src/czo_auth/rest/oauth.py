@@ -1,5 +1,5 @@
 """
-Tokens for other services: introspection, exchange and the metadata that names both.
+Tokens for other services: introspection, token exchange and the metadata of both.
 
 Bodies are forms, as OAuth clients send them, or JSON; unknown parameters are ignored, and errors are OAuth's.
 
@@ -54,7 +54,7 @@ class TokenRequest(OAuthParameters):
 async def introspect(
     body: IntrospectionRequest, call: CurrentRequest
 ) -> records.InactiveToken | records.ActiveToken:
-    """Say whether a credential counts now, and for what. Needs an API key with the scope `api-keys:verify`."""
+    """Return whether a credential is valid, and its rights. Needs an API key with the scope `api-keys:verify`."""
     found = await call.runtime.introspect.introspect(
         call.principal, body.token, client_ip=body.client_ip, now=call.now
     )
@@ -69,7 +69,7 @@ async def exchange(body: TokenRequest, call: CurrentRequest) -> records.Exchange
 
 @routes.add("POST", "/token", access=PUBLIC, oauth=True)
 async def token(body: TokenRequest, call: CurrentRequest) -> records.ExchangedToken | records.FetchedKey:
-    """The token endpoint: what is asked for is said by `grant_type`."""
+    """The token endpoint; `grant_type` selects the kind of request."""
     if body.grant_type == DEVICE_CODE_GRANT:
         return await fetch_key(call, device_code=body.device_code, client_id=body.client_id)
     return await _exchange(body, call)
@@ -77,7 +77,7 @@ async def token(body: TokenRequest, call: CurrentRequest) -> records.ExchangedTo
 
 @routes.add("GET", METADATA, access=PUBLIC)
 async def metadata(request: Request, call: CurrentRequest) -> records.ServerMetadata:
-    """Where the endpoints are and what they take (RFC 8414)."""
+    """Return the authorization server metadata (RFC 8414)."""
     return authorization_server_metadata(call.runtime)
 
 
@@ -121,7 +121,7 @@ async def _exchange(body: TokenRequest, call: CurrentRequest) -> records.Exchang
 
 
 def introspected(found: ActiveToken | None, runtime: Runtime) -> records.InactiveToken | records.ActiveToken:
-    """Make the record of what was found; nothing is an inactive token."""
+    """Make the record of a credential; None is an inactive token."""
     if found is None:
         return records.InactiveToken(active=False)
     return records.ActiveToken.of(found, issuer=runtime.services.access_tokens.issuer)

@@ -67,7 +67,7 @@ class RemoveMemberRequest(Body):
 
 @routes.add("POST", "/organizations", access=ACCOUNT, status=201)
 async def create(body: CreateOrganizationRequest, call: CurrentRequest) -> records.OrganizationAnswer:
-    """Create an organization; its founder is its owner."""
+    """Create an organization; the caller becomes its owner."""
     new = NewOrganization(name=body.name, slug=body.slug, logo=body.logo, metadata=body.metadata)
     created = await call.runtime.manage_organizations.create(new, context=call.context)
     return records.OrganizationAnswer.of(created)
@@ -77,14 +77,14 @@ async def create(body: CreateOrganizationRequest, call: CurrentRequest) -> recor
 async def list_organizations(
     call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.OrganizationList:
-    """The caller's organizations, oldest first; of an API key that is scoped to one, that one."""
+    """List the caller's organizations, oldest first; an API key of one organization sees only that one."""
     page = await call.runtime.manage_organizations.list(call.principal, PageQuery(limit=limit, cursor=cursor))
     return records.OrganizationList.of(page)
 
 
 @routes.add("GET", "/organizations/{organization_id}", access=SERVICE)
 async def get(organization_id: str, call: CurrentRequest) -> records.OrganizationAnswer:
-    """One of the caller's organizations."""
+    """Return one of the caller's organizations."""
     seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
     return records.OrganizationAnswer.of(seen)
 
@@ -94,11 +94,12 @@ async def change(
     organization_id: str, body: UpdateOrganizationRequest, call: CurrentRequest
 ) -> records.OrganizationAnswer:
     """
-    Change name, slug, logo, metadata, or the rules about the lives of its API keys. Owners and admins may.
+    Change the name, slug, logo, metadata, or the expiry rules of its API keys. For owners and admins.
 
-    What factors members need is the owners' to change, with recent proof: from a day on, and with days of grace.
+    Only owners change from when on members need a second factor, and the days of grace; this needs recent proof.
 
-    A maximum lifetime binds existing keys too: those that would end later end when it is over, counted from now.
+    A maximum lifetime applies to existing keys too: those that would expire later expire at the new limit, counted from
+    now.
     """
     changes = OrganizationChanges(
         given=frozenset(body.model_fields_set) - {"password", "code"},
@@ -118,21 +119,21 @@ async def change(
 
 @routes.add("DELETE", "/organizations/{organization_id}", access=ACCOUNT, status=204)
 async def delete(organization_id: str, call: CurrentRequest) -> Response:
-    """Delete an organization; API keys that are scoped to it end. Owners may."""
+    """Delete an organization. Its API keys end. For owners."""
     await call.runtime.manage_organizations.delete(organization_id, context=call.context)
     return no_content()
 
 
 @routes.add("POST", "/organizations/{organization_id}/activate", access=ACCOUNT)
 async def activate(organization_id: str, call: CurrentRequest) -> records.OrganizationAnswer:
-    """Make it the active organization of this session."""
+    """Set the active organization of this session."""
     seen = await call.runtime.manage_organizations.activate(organization_id, context=call.context)
     return records.OrganizationAnswer.of(seen)
 
 
 @routes.add("POST", "/organizations/deactivate", access=ACCOUNT, status=204)
 async def deactivate(call: CurrentRequest) -> Response:
-    """Leave this session without an active organization."""
+    """Clear the active organization of this session."""
     await call.runtime.manage_organizations.deactivate(call.principal)
     return no_content()
 
@@ -145,9 +146,9 @@ async def report_factors(
     grace_days: Annotated[int | None, Query(alias="twoFactorGraceDays", ge=0, le=MAX_GRACE_DAYS)] = None,
 ) -> records.FactorReport:
     """
-    Which members have a second factor, and who would be refused now. Owners and admins may.
+    Report which members have a second factor, and who would be refused now. For owners and admins.
 
-    With a date or a grace it is a preview of that rule, and changes nothing.
+    With a date or a grace period, it is a preview of that rule and changes nothing.
     """
     sent = {"from_": require_from is not None, "grace_days": grace_days is not None}
     preview = PreviewedRule(
@@ -163,7 +164,7 @@ async def report_factors(
 async def exempt(
     organization_id: str, user_id: str, body: ExemptionRequest, call: CurrentRequest
 ) -> records.ExemptionAnswer:
-    """Let a member act without a second factor until a date, with recent proof. Owners may, not for themselves."""
+    """Exempt a member from the second factor until a date. For owners, but not for themselves. Needs recent proof."""
     exemption = await call.runtime.organization_factors.exempt(
         organization_id,
         user_id,
@@ -184,7 +185,7 @@ async def exempt(
 async def end_exemption(
     organization_id: str, user_id: str, body: EndExemptionRequest, call: CurrentRequest
 ) -> Response:
-    """End a member's exemption, with recent proof. Owners may."""
+    """End a member's exemption. For owners. Needs recent proof."""
     proof = Proof(password=body.password, code=body.code)
     await call.runtime.organization_factors.end_exemption(
         organization_id, user_id, proof=proof, context=call.context
@@ -196,7 +197,7 @@ async def end_exemption(
 async def list_members(
     organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.MemberList:
-    """The members, oldest first. An API key sees no addresses."""
+    """List the members, oldest first. An API key does not see their email addresses."""
     page = await call.runtime.manage_members.list_members(
         organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
@@ -207,7 +208,7 @@ async def list_members(
 async def change_role(
     organization_id: str, user_id: str, body: ChangeRoleRequest, call: CurrentRequest
 ) -> records.MemberAnswer:
-    """Give a member another role: owner, admin, member or viewer, none above the caller's own."""
+    """Change the role of a member: owner, admin, member or viewer, at most the caller's own."""
     changed = await call.runtime.manage_members.change_role(
         organization_id, user_id, role=body.role, context=call.context
     )
@@ -219,9 +220,10 @@ async def remove_member(
     organization_id: str, user_id: str, body: RemoveMemberRequest, call: CurrentRequest
 ) -> Response:
     """
-    Remove a member, or leave; API keys of theirs that act in the organization end.
+    Remove a member, or leave. The member's API keys that act in the organization end.
 
-    Where there are such keys, the answer names them unless `confirm` is true. Keys of service accounts live on.
+    If there are such keys, the request is refused with a list of them unless `confirm` is true. Keys of service
+    accounts keep working.
     """
     await call.runtime.manage_members.remove_member(
         organization_id, user_id, confirms=body.confirm, context=call.context

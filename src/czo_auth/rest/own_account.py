@@ -1,4 +1,4 @@
-"""One's own account: another address, an export, its end. The calls of better-auth's client among them are tolerant."""
+"""One's own account: change of address, export, deletion. Calls of better-auth's client ignore unknown fields."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class MailedTokenRequest(Body):
 @routes.add("POST", "/change-email", access=ACCOUNT)
 async def change_email(body: ChangeEmailRequest, call: CurrentRequest) -> records.Done:
     """
-    Mail a link to the new address and a notice to the old one. Nothing changes until the link is used; the answer is
-    the same where the address is taken. Needs recent proof.
+    Mail a link to the new address and a notice to the old one. Nothing changes until the link is used. The answer is
+    the same if the address is taken. Needs recent proof.
     """
     await call.runtime.change_email.request(
         new_email=body.new_email,
@@ -53,7 +53,7 @@ async def change_email(body: ChangeEmailRequest, call: CurrentRequest) -> record
 
 @routes.add("POST", "/revert-email-change", access=PUBLIC)
 async def revert_email_change(body: MailedTokenRequest, call: CurrentRequest) -> records.Done:
-    """Take a change of address back with the token that the old address was mailed. All sessions end."""
+    """Undo a change of address with the token mailed to the old address. All sessions end."""
     await call.runtime.change_email.take_back(body.token, context=call.context)
     return records.DONE
 
@@ -61,7 +61,7 @@ async def revert_email_change(body: MailedTokenRequest, call: CurrentRequest) ->
 @routes.add("POST", "/reject-verification", access=PUBLIC)
 async def reject_verification(body: MailedTokenRequest, call: CurrentRequest) -> records.Done:
     """
-    "This was not me", with the token of a confirmation mail: deletes the account that was never confirmed, or ends a
+    "This was not me", with the token of a confirmation mail: delete the account that was never confirmed, or cancel a
     change of address.
     """
     await call.runtime.verify_email.reject(body.token, context=call.context)
@@ -71,8 +71,8 @@ async def reject_verification(body: MailedTokenRequest, call: CurrentRequest) ->
 @routes.add("POST", "/secure-account", access=PUBLIC)
 async def secure_account(body: MailedTokenRequest, call: CurrentRequest) -> records.Done:
     """
-    "This was not me", with the token of a mail about the account: ends all sessions and trusted devices, takes the
-    password away, and mails a link that sets a new one.
+    "This was not me", with the token of a mail about the account: end all sessions and trusted devices, remove the
+    password, and mail a link to set a new one.
     """
     await call.runtime.secure_account.secure(body.token, context=call.context)
     return records.DONE
@@ -80,7 +80,7 @@ async def secure_account(body: MailedTokenRequest, call: CurrentRequest) -> reco
 
 @routes.add("POST", "/delete-user", access=ACCOUNT, ignores_unknown_fields=True)
 async def delete_user(body: DeleteUserRequest, call: CurrentRequest) -> Answer[records.DeletedUser]:
-    """Delete one's own account with everything that is kept about it. Needs recent proof."""
+    """Delete the caller's account with all data stored about it. Needs recent proof."""
     check_callback_url(call, body.callback_url)
     await call.runtime.delete_user.delete_own(password=body.password, code=body.code, context=call.context)
     return signed_out(call, records.DeletedUser(success=True, message="User deleted"))
@@ -90,7 +90,7 @@ async def delete_user(body: DeleteUserRequest, call: CurrentRequest) -> Answer[r
 async def activity(
     call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.ActivityPage:
-    """What happened to the caller's account, newest first. Who else acted is not told, nor from where."""
+    """List what happened to the caller's account, newest first, without who else acted or from where."""
     page = PageQuery(limit=limit, cursor=cursor)
     found = await read_activity(call.runtime.services, call.principal.require_user(), page=page)
     return records.ActivityPage.of(found)
@@ -98,6 +98,6 @@ async def activity(
 
 @routes.add("GET", "/user/export", access=ACCOUNT)
 async def export_user(call: CurrentRequest) -> Answer[records.AccountExport]:
-    """Everything that is kept about the caller, as a file. Needs recent proof."""
+    """Export all data stored about the caller as a file. Needs recent proof."""
     document = await call.runtime.export_user.export_own(context=call.context)
     return attachment(document, f"account-{call.principal.user_id}.json")

@@ -1,4 +1,4 @@
-"""Passkeys, under the paths of better-auth's plugin; as second step, beside the other factors."""
+"""Passkeys: the routes of better-auth's plugin, and passkeys as the second factor."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ResponseT = TypeVar("ResponseT", bound=Response)
 
 PasskeyName = Annotated[Name, Field(max_length=MAX_PASSKEY_NAME)]
 CredentialResponse = dict[str, Any]
-"""What `navigator.credentials` gave, as JSON; the flows look at it."""
+"""The result of `navigator.credentials` as JSON; the flows validate it."""
 
 
 class VerifyRegistrationRequest(TolerantBody):
@@ -87,7 +87,7 @@ async def generate_register_options(
 async def verify_registration(
     body: VerifyRegistrationRequest, call: CurrentRequest
 ) -> Answer[records.RegisteredPasskey]:
-    """Store the passkey. When it turns two factors on, the answer holds backup codes and the renewed session."""
+    """Store the passkey. If it turns two-factor authentication on, the answer has backup codes and a new session."""
     registered = await call.runtime.register_passkey.finish(
         body.response,
         ceremony=body.ceremony or _ceremony_cookie(call),
@@ -106,14 +106,14 @@ async def verify_registration(
 
 @routes.add("GET", "/passkey/list-user-passkeys", access=ACCOUNT, ignores_unknown_fields=True)
 async def list_user_passkeys(call: CurrentRequest) -> list[records.Passkey]:
-    """The caller's passkeys, newest first."""
+    """List the caller's passkeys, newest first."""
     found = await call.runtime.manage_passkeys.list(call.principal)
     return [records.Passkey.of(passkey) for passkey in found]
 
 
 @routes.add("POST", "/passkey/update-passkey", access=ACCOUNT)
 async def update_passkey(body: UpdatePasskeyRequest, call: CurrentRequest) -> records.PasskeyAnswer:
-    """Name a passkey."""
+    """Rename a passkey."""
     renamed = await call.runtime.manage_passkeys.rename(body.id, name=body.name, context=call.context)
     return records.PasskeyAnswer.of(renamed)
 
@@ -129,7 +129,7 @@ async def delete_passkey(body: DeletePasskeyRequest, call: CurrentRequest) -> re
 
 @routes.add("GET", "/passkey/generate-authenticate-options", access=PUBLIC, ignores_unknown_fields=True)
 async def generate_authenticate_options(call: CurrentRequest) -> Answer[records.PasskeyRequestOptions]:
-    """Begin to sign in with a passkey; nothing is stored."""
+    """Begin a sign-in with a passkey; nothing is stored."""
     options = call.runtime.passkey_sign_in.options(now=call.now)
     return _options(call, options, records.PasskeyRequestOptions)
 
@@ -138,7 +138,7 @@ async def generate_authenticate_options(call: CurrentRequest) -> Answer[records.
 async def verify_authentication(
     body: VerifyAuthenticationRequest, call: CurrentRequest
 ) -> Answer[records.SignedIn]:
-    """Sign in with a passkey, which is both factors."""
+    """Sign in with a passkey, which counts as both factors."""
     outcome = await call.runtime.passkey_sign_in.finish(
         body.response,
         ceremony=body.ceremony or _ceremony_cookie(call),
@@ -153,7 +153,7 @@ async def verify_authentication(
 async def passkey_options(
     body: PasskeyOptionsRequest, call: CurrentRequest
 ) -> Answer[records.PasskeyRequestOptions]:
-    """Begin to prove a passkey as second step of a sign-in, or in a session."""
+    """Begin to prove a passkey as the second factor, at sign-in or in a session."""
     second_step = call.runtime.passkey_second_step
     challenge = body.challenge or _challenge_cookie(call)
     if challenge is not None:
@@ -187,7 +187,7 @@ async def verify_passkey(body: VerifyPasskeyRequest, call: CurrentRequest) -> An
 
 def _stepping_up(call: RequestContext) -> Principal:
     """
-    Return the caller whose session is to be raised.
+    Return the caller whose session gets the proof.
 
     Raises:
         InvalidChallenge: There is neither a challenge nor a session.

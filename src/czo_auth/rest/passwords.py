@@ -43,7 +43,7 @@ class ResetPasswordRequest(Body):
 
 @routes.add("POST", "/change-password", access=ACCOUNT)
 async def change_password(body: ChangePasswordRequest, call: CurrentRequest) -> Answer[records.SignedIn]:
-    """Change the password. The own session is renewed, all others end."""
+    """Change the password. The current session is renewed, all others end."""
     outcome = await call.runtime.passwords.change(
         current=body.current_password, new=body.new_password, context=call.context
     )
@@ -52,7 +52,7 @@ async def change_password(body: ChangePasswordRequest, call: CurrentRequest) -> 
 
 @routes.add("POST", "/request-password-reset", access=PUBLIC)
 async def request_password_reset(body: PasswordResetRequest, call: CurrentRequest) -> records.Done:
-    """Mail a reset link, if there is such a user. The answer is always the same."""
+    """Mail a reset link if there is such a user. The answer is always the same."""
     await call.runtime.passwords.request_reset(
         body.email, context=call.context, page=_checked_page(call, body.redirect_to)
     )
@@ -61,14 +61,14 @@ async def request_password_reset(body: PasswordResetRequest, call: CurrentReques
 
 @routes.add("POST", "/reset-password", access=PUBLIC)
 async def reset_password(body: ResetPasswordRequest, call: CurrentRequest) -> records.Done:
-    """Set a new password with a mailed token. Ends all sessions, signs nobody in, leaves 2FA on."""
+    """Set a new password with a mailed token. All sessions end and none begins; two-factor authentication stays on."""
     await call.runtime.passwords.reset(body.token, new=body.new_password, context=call.context)
     return records.DONE
 
 
 @routes.add("POST", "/send-verification-email", access=PUBLIC)
 async def send_verification_email(body: VerificationRequest, call: CurrentRequest) -> records.Done:
-    """Mail a confirmation link, if there is an unconfirmed user. The answer is always the same."""
+    """Mail a confirmation link if there is an unconfirmed user. The answer is always the same."""
     await call.runtime.verify_email.send(
         body.email, context=call.context, callback_url=check_callback_url(call, body.callback_url)
     )
@@ -81,7 +81,7 @@ async def verify_email(
     call: CurrentRequest,
     callback_url: Annotated[str | None, Query(alias="callbackURL", max_length=MAX_URL)] = None,
 ) -> records.ConfirmedUser | RedirectResponse:
-    """Confirm the address that the token was mailed to, and lead on to ``callbackURL`` if it is trusted."""
+    """Confirm the address to which the token was mailed, and redirect to ``callbackURL`` if it is trusted."""
     leads_to = check_callback_url(call, callback_url)
     user = await call.runtime.verify_email.verify(token, context=call.context)
     if leads_to is not None:
@@ -91,7 +91,7 @@ async def verify_email(
 
 def _checked_page(call: RequestContext, url: str | None) -> str | None:
     """
-    Return where a reset link may lead; without what comes behind a ``#``, since the token goes before it.
+    Return where a reset link may lead, without the fragment: the token goes into the query before it.
 
     Raises:
         InvalidCallbackUrl: It lies outside the trusted origins.

@@ -1,4 +1,4 @@
-"""The query parameters that several lists take."""
+"""Query parameters that several lists share."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
-Introspection without the framework, for the question that services ask at every request.
+Introspection without the framework, for the request that services send at each of their own requests.
 
-A form with one token, asked by a remembered key without limits, is answered here; finding the route and checking the
-body by a model would cost many times as much as the decision. Everything else, and whatever is refused, goes on to
-the route, with the body as it came: it decides the same.
+A form with one token, sent with a cached key without limits, is answered here: finding the route and validating the
+body with a model would cost many times as much as the decision. All other requests, and those that would be refused, go
+to the route with an unchanged body. The route makes the same decision.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from czo_auth.rest.oauth import introspected
 
 PATH: Final = "/introspect"
 _FORM: Final = b"application/x-www-form-urlencoded"
-# The characters of our tokens; a form leaves each of them as it is.
+# The characters of our tokens; form encoding leaves them unchanged.
 _ONE_TOKEN: Final = re.compile(rb"token=([A-Za-z0-9_.-]{1,4096})")
 _NOT_PLAIN: Final = frozenset({b"origin", b"cookie", b"transfer-encoding", b"expect", b"x-api-key"})
-"""Headers with which more is to be done than is done here."""
+"""Requests with one of these headers need the route."""
 
 
 class QuickIntrospection:
     """
-    Answers what it can, and hands on the rest.
+    Answers the requests that it can, and passes the others on.
 
     Args:
         app: The application with the route.
@@ -45,7 +45,7 @@ class QuickIntrospection:
         self._authenticator = app_state.authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take ``POST /introspect``, whose path was looked at."""
+        """Handle ``POST /introspect``; the caller checked the path."""
         caller = self._caller(scope)
         if caller is None:
             await self._app(scope, receive, send)
@@ -54,7 +54,7 @@ class QuickIntrospection:
             async with asyncio.timeout(BODY_SECONDS):
                 message = await receive()
         except TimeoutError:
-            # The route says so.
+            # The route has the same requirement.
             await self._app(self._proved(scope, caller), receive, send)
             return
         answer = await self._answer(caller, message, _length(scope))
@@ -72,12 +72,12 @@ class QuickIntrospection:
         await send({"type": "http.response.body", "body": answer})
 
     def _proved(self, scope: Scope, caller: Principal) -> Scope:
-        """Leave the caller to the route, as the middleware does: the request is one use of the key, and not two."""
+        """Pass the caller on to the route, as the middleware does, so that the request counts as one use of the key."""
         state = {PRINCIPAL: caller, DEPLOYMENT: (self._runtime, asyncio.get_running_loop())}
         return {**scope, "state": {**scope.get("state", {}), **state}}
 
     def _caller(self, scope: Scope) -> Principal | None:
-        """Return the remembered key that asks in the plainest way; None where the route has to look."""
+        """Return the cached key of the caller if the request needs no further check; None if the route must decide."""
         content_type = None
         for name, value in scope["headers"]:
             if name in _NOT_PLAIN:
@@ -96,7 +96,7 @@ class QuickIntrospection:
 
     async def _answer(self, caller: Principal, message: Message, length: bytes) -> bytes | None:
         body = message.get("body", b"")
-        # Servers may say that more comes when nothing does; the length tells.
+        # Servers may announce another message when there is none; the length is reliable.
         if message["type"] != "http.request" or length != str(len(body)).encode():
             return None
         found = _ONE_TOKEN.fullmatch(body)
@@ -117,7 +117,7 @@ def _length(scope: Scope) -> bytes:
 
 
 def _again(message: Message, receive: Receive) -> Receive:
-    """Return a *receive* that gives *message* first."""
+    """Return a *receive* that returns *message* first."""
     is_given = False
 
     async def receive_again() -> Message:

@@ -1,8 +1,8 @@
 """
-Routes that cannot be declared without saying who may call them.
+Routes that cannot be declared without an access rule.
 
-The order of questions is the same for all: may the caller enter (401, 403), is the body acceptable (413, 415, 400), is
-it valid (400), and only then the flow. A caller who may not enter learns nothing about the rest.
+The order of the checks is the same for all routes: is the caller admitted (401, 403), is the body acceptable (413, 415,
+400), is it valid (400), and only then the flow. A caller who is not admitted learns nothing about the rest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from czo_auth.rest.idempotency import Idempotent, answer_once
 from czo_auth.rest.models import Body, EmptyBody, IgnoredBody, TolerantBody
 
 Endpoint = Callable[..., Awaitable[object]]
-"""Returns a response, or what the body of one holds: a record, a list of records, or None for a null."""
+"""Returns a response or the content of its body: a record, a list of records, or None for null."""
 
 
 async def _call(request: Request) -> RequestContext:
@@ -49,15 +49,15 @@ CurrentRequest = Annotated[RequestContext, Depends(_call)]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSpec:
     """
-    What a route says of itself.
+    The declared properties of a route.
 
     Attributes:
         access: Who may call it.
-        opens_session: Whether it signs someone in or up, which another site must not cause.
-        ignores_unknown_fields: Whether fields and parameters that it does not know are ignored.
-        takes_array: Whether a body may be an array; of all others the model sees objects only.
-        idempotent: How an ``Idempotency-Key`` is obeyed; None where it is ignored.
-        oauth: Whether it takes forms, ignores unknown parameters and tells errors as OAuth does.
+        opens_session: Whether it signs users in or up, which another site must not trigger.
+        ignores_unknown_fields: Whether unknown fields and parameters are ignored.
+        takes_array: Whether the body may be an array; for other routes it must be an object.
+        idempotent: How an ``Idempotency-Key`` is handled; None if it is ignored.
+        oauth: Whether it accepts forms, ignores unknown parameters and reports errors as OAuth does.
     """
 
     access: Access
@@ -80,7 +80,7 @@ class GuardedRoute(APIRoute):
 
     @property
     def answer(self) -> Any:
-        """What the body of this route's answer holds, as a type; None where the route does not say it."""
+        """The type of the response body; None if the route does not declare it."""
         declared = get_type_hints(self.endpoint, include_extras=True)["return"]
         kinds = get_args(declared) if get_origin(declared) in (Union, UnionType) else (declared,)
         bodies = [body for kind in kinds if (body := _body_of(kind)) is not None]
@@ -88,7 +88,7 @@ class GuardedRoute(APIRoute):
 
     @property
     def ignores_unknown(self) -> bool:
-        """Whether fields and parameters that the route does not know are ignored: better-auth's client adds some."""
+        """Whether the route ignores unknown fields and parameters: better-auth's client adds some."""
         if self.spec.ignores_unknown_fields or self.spec.oauth:
             return True
         bodies = [each.field_info.annotation for each in self.dependant.body_params]
@@ -109,7 +109,7 @@ class GuardedRoute(APIRoute):
             except (Refusal, RequestValidationError, HTTPException):
                 raise
             except Exception as error:
-                # What leaves the routes as another exception, the framework answers by itself, with a bare 500.
+                # For any other exception the framework itself would respond, with a bare 500.
                 raise refusal_of(error) from None
 
         async def enter_and_answer(request: Request) -> Response:
@@ -131,7 +131,7 @@ class GuardedRoute(APIRoute):
 
 
 def _body_of(kind: Any) -> Any:
-    """Return what a response of the type *kind* holds; None where the type does not say it."""
+    """Return the body type of a response type *kind*; None if the type does not declare it."""
     if get_origin(kind) is Answer:
         return get_args(kind)[0]
     return None if isinstance(kind, type) and issubclass(kind, Response) else kind
@@ -139,9 +139,9 @@ def _body_of(kind: Any) -> Any:
 
 def _answering(endpoint: Endpoint, *, status: int) -> Callable[..., Awaitable[Response]]:
     """
-    Make responses of what *endpoint* returns.
+    Convert what *endpoint* returns into responses.
 
-    Not by the framework, whose encoder drops names that begin with ``_sa``, also those in metadata.
+    The framework's encoder is not used: it drops names that begin with ``_sa``, even in metadata.
     """
 
     @wraps(endpoint)
@@ -156,14 +156,14 @@ def _answering(endpoint: Endpoint, *, status: int) -> Callable[..., Awaitable[Re
 
 def _check_query(request: Request, parameters: frozenset[str] | None) -> None:
     """
-    Refuse what a query may not hold, before anything of it is obeyed.
+    Refuse a query with invalid parameters before any of them is used.
 
     Args:
-        parameters: The ones that the route knows; None where others are ignored.
+        parameters: The parameters of the route; None if unknown ones are ignored.
 
     Raises:
-        ValidationFailed: A parameter is unknown: a filter with a typing mistake must not answer everything. Or it holds
-            the character that no JSON body may hold either, and that PostgreSQL cannot compare with.
+        ValidationFailed: A parameter is unknown: a filter with a typing mistake must not return everything. Or a value
+            contains NUL, which JSON bodies may not contain either and PostgreSQL cannot compare with.
     """
     details = []
     for name, value in request.query_params.multi_items():
@@ -177,7 +177,7 @@ def _check_query(request: Request, parameters: frozenset[str] | None) -> None:
 
 
 def _no_fields(spec: RouteSpec) -> type[Body]:
-    """Return the model of a route that has no body of its own: what is refused elsewhere is refused there too."""
+    """Return the body model of a route without a body, so that unknown fields are refused there as elsewhere."""
     return IgnoredBody if spec.ignores_unknown_fields else EmptyBody
 
 
@@ -189,7 +189,7 @@ def _check(model: type[Body], body: bytes) -> None:
 
 
 def _with(request: Request, body: bytes) -> Request:
-    """Return *request* with a body that was checked; where there was none, it has the type of one now."""
+    """Return *request* with its checked body; a request without a body gets a content type."""
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
@@ -200,11 +200,11 @@ def _with(request: Request, body: bytes) -> Request:
 
 class Routes:
     """
-    A group of routes; each says its access, and none has a default.
+    A group of routes. Each declares its access; there is no default.
 
     Args:
-        ignores_unknown_fields: Whether routes without a body ignore what better-auth's client adds, and all of them
-            parameters that they do not know. Models say it for the bodies of the others.
+        ignores_unknown_fields: Whether routes without a body ignore the fields that better-auth's client adds, and all
+            routes ignore unknown parameters. For routes with a body, the model decides about its fields.
     """
 
     def __init__(self, tag: str, *, ignores_unknown_fields: bool = False) -> None:
@@ -229,7 +229,7 @@ class Routes:
         Register the decorated endpoint.
 
         Args:
-            hidden: Whether the OpenAPI document leaves it out.
+            hidden: Whether the OpenAPI document omits it.
             ignores_unknown_fields: As for the group.
             access, opens_session, takes_array, idempotent, oauth: See `RouteSpec`.
         """
@@ -250,7 +250,7 @@ class Routes:
                 methods=[method],
                 status_code=status,
                 response_model=None,
-                # A class of its own: what is included elsewhere keeps its class, and nothing else.
+                # A separate class, because an included route keeps only its class.
                 route_class_override=type(
                     "SpecifiedRoute",
                     (self.router.route_class,),

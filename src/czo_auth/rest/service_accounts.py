@@ -1,4 +1,4 @@
-"""Service accounts of organizations, and every key that acts in one. Owners and admins may."""
+"""Service accounts of organizations, and all keys that act in an organization. For owners and admins."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _KEY = _KEYS + "/{key_id}"
 
 
 class ProvedRequest(Body):
-    """What may be sent along in place of older proof."""
+    """Proof that may be sent along if the caller gave none recently."""
 
     password: Password | None = None
     code: Code | None = None
 
     @property
     def proof(self) -> Proof:
-        """What was sent along."""
+        """Return the proof in the body."""
         return Proof(password=self.password, code=self.code)
 
 
@@ -95,7 +95,7 @@ _KEY_ONCE = Idempotent(recheck=_may_still_have_key)
 async def create(
     organization_id: str, body: CreateServiceAccountRequest, call: CurrentRequest
 ) -> records.ServiceAccountAnswer:
-    """Create a service account, with recent proof. Nobody gives it a scope that they do not hold."""
+    """Create a service account. Callers can give it only scopes that they hold themselves. Needs recent proof."""
     new = NewServiceAccount(name=body.name, description=body.description, scopes=tuple(body.scopes))
     created = await call.runtime.manage_service_accounts.create(
         organization_id, new, proof=body.proof, context=call.context
@@ -107,7 +107,7 @@ async def create(
 async def list_accounts(
     organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.ServiceAccountList:
-    """The service accounts of an organization, newest first."""
+    """List the service accounts of an organization, newest first."""
     page = await call.runtime.manage_service_accounts.list(
         organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
@@ -116,7 +116,7 @@ async def list_accounts(
 
 @routes.add("GET", _ACCOUNT, access=ACCOUNT)
 async def get(organization_id: str, account_id: str, call: CurrentRequest) -> records.ServiceAccountAnswer:
-    """One service account."""
+    """Return one service account."""
     found = await call.runtime.manage_service_accounts.get(organization_id, account_id, context=call.context)
     return records.ServiceAccountAnswer.of(found)
 
@@ -126,9 +126,9 @@ async def change(
     organization_id: str, account_id: str, body: UpdateServiceAccountRequest, call: CurrentRequest
 ) -> records.ServiceAccountAnswer:
     """
-    Change name, description or scopes, disable or enable. While it is disabled, its keys are refused.
+    Change the name, description or scopes, disable or enable it. While it is disabled, its keys are refused.
 
-    A scope that is added asks for recent proof.
+    Adding a scope needs recent proof.
     """
     changes = ServiceAccountChanges(
         given=frozenset(body.model_fields_set) - {"password", "code"},
@@ -155,9 +155,9 @@ async def create_key(
     organization_id: str, account_id: str, body: CreateServiceAccountKeyRequest, call: CurrentRequest
 ) -> records.CreatedOrganizationApiKeyAnswer:
     """
-    Create a key of a service account, with recent proof. It outlives who made it.
+    Create a key of a service account. It keeps working when its creator leaves. Needs recent proof.
 
-    The key itself is in this answer and nowhere else, ever.
+    Only this answer contains the key itself.
     """
     created = await call.runtime.service_account_keys.create(
         organization_id, account_id, body.new_key(), proof=body.proof, context=call.context
@@ -173,7 +173,7 @@ async def list_account_keys(
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> records.ActingApiKeyList:
-    """The keys of a service account, newest first, without the keys themselves."""
+    """List the keys of a service account without their secrets, newest first."""
     page = await call.runtime.organization_keys.list_of_account(
         organization_id, account_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
@@ -189,7 +189,7 @@ async def usage(
     first: FirstDay = None,
     last: LastDay = None,
 ) -> records.KeyUsage:
-    """The days (UTC) on which a key of a service account was used or refused, the oldest first."""
+    """List the days (UTC) on which a key of a service account was used or refused, oldest first."""
     days = await call.runtime.organization_keys.usage_of_account(
         organization_id, account_id, key_id, first=first, last=last, context=call.context
     )
@@ -209,7 +209,7 @@ async def list_keys(
     cursor: Cursor = None,
 ) -> records.ActingApiKeyList:
     """
-    Every key that acts in the organization, of members and service accounts, newest first.
+    List all keys that act in the organization, of members and service accounts, newest first.
 
     `owner` is the id of a user or a service account; `unusedSince` includes keys that were never used.
     """
@@ -228,7 +228,7 @@ async def key_usage(
     first: FirstDay = None,
     last: LastDay = None,
 ) -> records.KeyUsage:
-    """The days (UTC) on which a key that acts in the organization was used or refused, the oldest first."""
+    """List the days (UTC) on which a key that acts in the organization was used or refused, oldest first."""
     key = await call.runtime.organization_keys.get(organization_id, key_id, context=call.context)
     days = await call.runtime.key_usage.of_any(key.id, first=first, last=last, now=call.now)
     return records.KeyUsage.of(days)
@@ -239,9 +239,9 @@ async def change_key(
     organization_id: str, key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest
 ) -> records.OrganizationApiKeyAnswer:
     """
-    Change a service account's key as its owner changes a member's: rename, narrow, switch off or on, tighten.
+    Change a service account's key as members change theirs: rename, narrow, switch off or on, tighten.
 
-    A later end and a quota that lets more pass ask for recent proof, and that the caller could give its scopes now.
+    A later expiry or a looser quota needs recent proof, and the caller must be able to grant the key's scopes now.
     """
     changed = await call.runtime.change_service_account_keys.change(
         organization_id, key_id, body.changes, context=call.context
@@ -251,7 +251,7 @@ async def change_key(
 
 @routes.add("DELETE", _KEY, access=ACCOUNT, status=204)
 async def revoke_key(organization_id: str, key_id: str, call: CurrentRequest) -> Response:
-    """End any key that acts in the organization, effective at the next request everywhere. Its owner is mailed."""
+    """Revoke any key that acts in the organization, effective at the next request everywhere. Its owner gets a mail."""
     await call.runtime.organization_keys.revoke(organization_id, key_id, context=call.context)
     return no_content()
 
@@ -260,7 +260,7 @@ async def revoke_key(organization_id: str, key_id: str, call: CurrentRequest) ->
 async def rotate_key(
     organization_id: str, key_id: str, body: RotateOrganizationKeyRequest, call: CurrentRequest
 ) -> records.CreatedOrganizationApiKeyAnswer:
-    """Give a service account's key a successor, with recent proof; the old one dies after the overlap."""
+    """Rotate a service account's key. The old key expires after the overlap. Needs recent proof."""
     rotated = await call.runtime.service_account_keys.rotate(
         organization_id,
         key_id,
@@ -275,7 +275,11 @@ async def rotate_key(
 async def transfer_key(
     organization_id: str, key_id: str, body: TransferApiKeyRequest, call: CurrentRequest
 ) -> records.CreatedOrganizationApiKeyAnswer:
-    """Let a member's key go over to a service account, with recent proof; the old one lives for the overlap."""
+    """
+    Transfer a member's key to a service account, which gets a new key. The old key expires after the overlap.
+
+    Needs recent proof.
+    """
     transferred = await call.runtime.organization_keys.transfer(
         organization_id,
         key_id,

@@ -30,7 +30,7 @@ class RefreshRequest(TolerantBody):
 async def list_sessions(
     call: CurrentRequest, limit: SessionLimit = MAX_SESSIONS, cursor: Cursor = None
 ) -> records.SessionPage:
-    """The user's live sessions, newest first."""
+    """List the user's live sessions, newest first."""
     principal = call.principal
     sessions = await call.runtime.manage_sessions.list_page(
         PageQuery(limit=limit, cursor=cursor), context=call.context
@@ -56,7 +56,7 @@ async def revoke_other_sessions(call: CurrentRequest) -> Response:
 
 @routes.add("POST", "/reauthenticate", access=ACCOUNT)
 async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> records.SessionAnswer:
-    """Prove the password, the second factor or both again: the same session, with newer proof times."""
+    """Prove the password, the second factor or both again. The session stays the same, with newer times of proof."""
     session = await call.runtime.reauthentication.renew(
         password=body.password, code=body.code, context=call.context
     )
@@ -65,7 +65,7 @@ async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> r
 
 @routes.add("POST", "/token/refresh", access=PUBLIC, oauth=True)
 async def refresh(body: RefreshRequest, call: CurrentRequest) -> records.RefreshedTokens:
-    """Trade a refresh token for its successor and a new access token."""
+    """Exchange a refresh token for its successor and a new access token."""
     refreshed = await call.runtime.refresh.refresh(body.refresh_token, context=call.context)
     lifetime = call.runtime.services.access_tokens.lifetime
     return records.RefreshedTokens.of(refreshed, lifetime=lifetime)
@@ -73,7 +73,7 @@ async def refresh(body: RefreshRequest, call: CurrentRequest) -> records.Refresh
 
 @routes.add("GET", "/jwks", access=PUBLIC)
 async def jwks(call: CurrentRequest) -> Answer[records.JsonWebKeySet]:
-    """The public keys of access tokens (RFC 7517)."""
+    """Return the public keys of access tokens (RFC 7517)."""
     keys = await call.runtime.signing_keys.published(now=call.now)
     response = Answer(records.JsonWebKeySet.model_validate(keys))
     response.headers["cache-control"] = JWKS_CACHE_CONTROL

@@ -38,9 +38,9 @@ class VerifyCodeRequest(Body):
 
 
 class ClientVerifyCodeRequest(TolerantBody, VerifyCodeRequest):
-    """The same from better-auth's client."""
+    """The same body from better-auth's client."""
 
-    # Said again, because of two bases the last one's would count.
+    # Repeated here: with two bases, the configuration of the last one would win.
     model_config = ConfigDict(extra="ignore")
 
 
@@ -59,14 +59,14 @@ class DisableRequest(ReauthenticationRequest):
 
 @routes.add("GET", "/two-factor", access=ENROLLING)
 async def status(call: CurrentRequest) -> records.TwoFactorStatus:
-    """The state of the second factor, without any secret."""
+    """Return the state of the second factor, without secrets."""
     state = await call.runtime.manage_two_factor.status(context=call.context)
     return records.TwoFactorStatus.of(state)
 
 
 @routes.add("POST", "/two-factor/enable", access=ENROLLING, idempotent=Idempotent(shows_enrollment=True))
 async def enable(body: EnableTwoFactorRequest, call: CurrentRequest) -> records.PendingEnrollment:
-    """Make a secret and ten backup codes, shown this once. Nothing is active until the first code."""
+    """Create a secret and ten backup codes; only this answer shows them. The first correct code activates them."""
     pending = await call.runtime.enable_two_factor.begin(
         password=body.password, code=body.code, replace=body.replace, issuer=body.issuer, context=call.context
     )
@@ -82,7 +82,7 @@ async def verify(body: VerifyCodeRequest, call: CurrentRequest) -> EnteredAnswer
 
 @routes.add("POST", "/two-factor/verify-totp", access=ENROLLING_OR_SIGNING_IN)
 async def verify_totp(body: ClientVerifyCodeRequest, call: CurrentRequest) -> EnteredAnswer:
-    """The same under better-auth's name."""
+    """The same, at the path of better-auth's client."""
     return await _verify(call, body)
 
 
@@ -110,7 +110,7 @@ async def _verify(call: RequestContext, body: VerifyCodeRequest) -> EnteredAnswe
 
 @routes.add("POST", "/two-factor/verify-backup-code", access=ENROLLING_OR_SIGNING_IN)
 async def verify_backup_code(body: ClientVerifyCodeRequest, call: CurrentRequest) -> EnteredAnswer:
-    """Finish a sign-in or prove the factor again with a backup code, which is used up by it."""
+    """Finish a sign-in or prove the factor again with a backup code. Each backup code works once."""
     challenge = body.challenge or (_challenge_cookie(call) if call.context.principal is None else None)
     if challenge is not None:
         outcome = await call.runtime.second_factor.complete_sign_in(
@@ -136,7 +136,7 @@ def _challenge_cookie(call: RequestContext) -> str | None:
 
 @routes.add("POST", "/two-factor/get-totp-uri", access=ENROLLING)
 async def get_totp_uri(body: PasswordRequest, call: CurrentRequest) -> records.EnrollmentUri:
-    """The URI of a pending enrollment. An active secret is never shown again."""
+    """Return the URI of a pending enrollment. An active secret is never shown again."""
     uri = await call.runtime.enable_two_factor.pending_uri(password=body.password, context=call.context)
     return records.EnrollmentUri(totp_uri=uri)
 
@@ -148,7 +148,7 @@ async def get_totp_uri(body: PasswordRequest, call: CurrentRequest) -> records.E
     idempotent=Idempotent(shows_enrollment=True),
 )
 async def generate_backup_codes(body: ReauthenticationRequest, call: CurrentRequest) -> records.BackupCodes:
-    """Replace the backup codes; shown this once."""
+    """Replace the backup codes; only this answer shows the new ones."""
     codes = await call.runtime.manage_two_factor.regenerate_codes(
         password=body.password, code=body.code, context=call.context
     )
@@ -168,7 +168,7 @@ async def disable(body: DisableRequest, call: CurrentRequest) -> records.Done:
 async def list_trusted_devices(
     call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.TrustedDeviceList:
-    """The browsers that may skip the second step, newest first."""
+    """List the trusted devices, which skip the second factor at sign-in, newest first."""
     page = await call.runtime.trusted_devices.list(
         PageQuery(limit=limit, cursor=cursor), context=call.context
     )

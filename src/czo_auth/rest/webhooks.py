@@ -34,14 +34,14 @@ Status = Annotated[DeliveryStatus | None, Query()]
 
 
 class ProofRequest(Body):
-    """Every change asks for a recent proof; what is missing of it may be sent along."""
+    """Every change needs recent proof; missing parts of it may be sent along."""
 
     password: Password | None = None
     code: Code | None = None
 
     @property
     def proof(self) -> Proof:
-        """What was sent."""
+        """Return the proof in the body."""
         return Proof(password=self.password, code=self.code)
 
 
@@ -69,7 +69,7 @@ async def _may_still_manage(call: RequestContext, request: Request, _: Any) -> N
 
 FOR_OWNERS = Idempotent(recheck=_may_still_manage)
 FOR_ADMINISTRATORS = Idempotent()
-"""A user who is no longer an administrator is not admitted."""
+"""Callers who are no longer administrators are not admitted."""
 
 
 async def _create(
@@ -161,7 +161,7 @@ async def _replay(
 # --- administrators ---
 @routes.add("POST", ADMIN, access=ADMINISTRATION, status=201, idempotent=FOR_ADMINISTRATORS)
 async def admin_create(body: CreateRequest, call: CurrentRequest) -> records.CreatedWebhook:
-    """Make a webhook endpoint of the administrators. The secret is shown this once."""
+    """Create a webhook endpoint of the administrators. Only this answer shows its secret."""
     return await _create(call, None, body)
 
 
@@ -169,19 +169,19 @@ async def admin_create(body: CreateRequest, call: CurrentRequest) -> records.Cre
 async def admin_list(
     call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.WebhookList:
-    """The webhook endpoints of the administrators, oldest first."""
+    """List the webhook endpoints of the administrators, oldest first."""
     return await _list(call, None, PageQuery(limit=limit, cursor=cursor))
 
 
 @routes.add("GET", ADMIN + "/{webhook_id}", access=ADMINISTRATION)
 async def admin_get(webhook_id: str, call: CurrentRequest) -> records.WebhookAnswer:
-    """One webhook endpoint."""
+    """Return one webhook endpoint."""
     return await _get(call, None, webhook_id)
 
 
 @routes.add("PATCH", ADMIN + "/{webhook_id}", access=ADMINISTRATION)
 async def admin_change(webhook_id: str, body: ChangeRequest, call: CurrentRequest) -> records.WebhookAnswer:
-    """Change a webhook endpoint. One that is off gets nothing of that time unless it is replayed."""
+    """Change a webhook endpoint. Events from the time while it is off are delivered only if they are replayed."""
     return await _change(call, None, webhook_id, body)
 
 
@@ -195,7 +195,7 @@ async def admin_delete(webhook_id: str, body: ProofRequest, call: CurrentRequest
     "POST", ADMIN + "/{webhook_id}/secret", access=ADMINISTRATION, status=201, idempotent=FOR_ADMINISTRATORS
 )
 async def admin_rotate(webhook_id: str, body: ProofRequest, call: CurrentRequest) -> records.WebhookSecret:
-    """Make a new secret, shown this once. The one before signs too for 24 hours."""
+    """Create a new secret; only this answer shows it. The previous secret also signs for 24 hours."""
     return await _rotate(call, None, webhook_id, body)
 
 
@@ -217,7 +217,7 @@ async def admin_deliveries(
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> records.WebhookDeliveryList:
-    """The log of deliveries, newest first."""
+    """List the deliveries, newest first."""
     return await _deliveries(call, None, webhook_id, status, PageQuery(limit=limit, cursor=cursor))
 
 
@@ -225,7 +225,7 @@ async def admin_deliveries(
     "POST", ADMIN + "/{webhook_id}/replay", access=ADMINISTRATION, status=202, idempotent=FOR_ADMINISTRATORS
 )
 async def admin_replay(webhook_id: str, body: ReplayRequest, call: CurrentRequest) -> records.Done:
-    """Send one delivery again, or everything since a time, as far as it is kept: 30 days."""
+    """Send one delivery again, or all events since a time, for up to 30 days back."""
     return await _replay(call, None, webhook_id, body)
 
 
@@ -234,7 +234,7 @@ async def admin_replay(webhook_id: str, body: ReplayRequest, call: CurrentReques
 async def owner_create(
     organization_id: str, body: CreateRequest, call: CurrentRequest
 ) -> records.CreatedWebhook:
-    """Make a webhook endpoint of an organization; its owners may. The secret is shown this once."""
+    """Create a webhook endpoint of an organization. Only this answer shows its secret. For owners."""
     return await _create(call, organization_id, body)
 
 
@@ -242,13 +242,13 @@ async def owner_create(
 async def owner_list(
     organization_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.WebhookList:
-    """The webhook endpoints of an organization; its owners may, oldest first."""
+    """List the webhook endpoints of an organization, oldest first. For owners."""
     return await _list(call, organization_id, PageQuery(limit=limit, cursor=cursor))
 
 
 @routes.add("GET", OWNER + "/{webhook_id}", access=ACCOUNT)
 async def owner_get(organization_id: str, webhook_id: str, call: CurrentRequest) -> records.WebhookAnswer:
-    """One webhook endpoint."""
+    """Return one webhook endpoint."""
     return await _get(call, organization_id, webhook_id)
 
 
@@ -256,7 +256,7 @@ async def owner_get(organization_id: str, webhook_id: str, call: CurrentRequest)
 async def owner_change(
     organization_id: str, webhook_id: str, body: ChangeRequest, call: CurrentRequest
 ) -> records.WebhookAnswer:
-    """Change a webhook endpoint. One that is off gets nothing of that time unless it is replayed."""
+    """Change a webhook endpoint. Events from the time while it is off are delivered only if they are replayed."""
     return await _change(call, organization_id, webhook_id, body)
 
 
@@ -272,7 +272,7 @@ async def owner_delete(
 async def owner_rotate(
     organization_id: str, webhook_id: str, body: ProofRequest, call: CurrentRequest
 ) -> records.WebhookSecret:
-    """Make a new secret, shown this once. The one before signs too for 24 hours."""
+    """Create a new secret; only this answer shows it. The previous secret also signs for 24 hours."""
     return await _rotate(call, organization_id, webhook_id, body)
 
 
@@ -293,7 +293,7 @@ async def owner_deliveries(
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> records.WebhookDeliveryList:
-    """The log of deliveries, newest first."""
+    """List the deliveries, newest first."""
     return await _deliveries(call, organization_id, webhook_id, status, PageQuery(limit=limit, cursor=cursor))
 
 
@@ -301,5 +301,5 @@ async def owner_deliveries(
 async def owner_replay(
     organization_id: str, webhook_id: str, body: ReplayRequest, call: CurrentRequest
 ) -> records.Done:
-    """Send one delivery again, or everything since a time, as far as it is kept: 30 days."""
+    """Send one delivery again, or all events since a time, for up to 30 days back."""
     return await _replay(call, organization_id, webhook_id, body)

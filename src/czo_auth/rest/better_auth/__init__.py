@@ -1,1 +1,1 @@
-"""The calls that better-auth's JavaScript client makes and the native routes do not already answer."""
+"""The calls of better-auth's JavaScript client for which there is no native route."""

@@ -44,7 +44,7 @@ class ClientUpdateUserRequest(TolerantOpenBody):
 async def sign_up_email(
     body: ClientSignUpRequest, call: CurrentRequest
 ) -> EnteredAnswer | Answer[records.UnconfirmedUser]:
-    """Sign up for the default actor type, and in, unless the address must be confirmed first."""
+    """Sign up for the default actor type and sign in, unless the address must be confirmed first."""
     runtime = call.runtime
     actor = runtime.services.actors.default.name
     new = NewUser(
@@ -77,7 +77,7 @@ async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> Ente
 
 @routes.add("GET", "/get-session", access=ENROLLING_OR_SIGNING_IN)
 async def get_session(call: CurrentRequest) -> records.ClientCurrentSession | None:
-    """The present session and its user, or `null`."""
+    """Return the current session and its user, or `null`."""
     if call.context.principal is None:
         return None
     session, user = await call.runtime.manage_sessions.current(call.context.principal)
@@ -88,14 +88,14 @@ async def get_session(call: CurrentRequest) -> records.ClientCurrentSession | No
 
 @routes.add("GET", "/list-sessions", access=ACCOUNT)
 async def list_sessions(call: CurrentRequest) -> list[records.ClientSession]:
-    """The user's live sessions."""
+    """List the user's live sessions."""
     sessions = await call.runtime.manage_sessions.list(context=call.context)
     return [records.ClientSession.of(one) for one in sessions]
 
 
 @routes.add("POST", "/revoke-session", access=ACCOUNT)
 async def revoke_session(body: ClientRevokeSessionRequest, call: CurrentRequest) -> records.Done:
-    """End one session by its public handle; the answer tells nothing about it."""
+    """End one session by its public handle. The answer is the same if there is no such session."""
     with suppress(NotFound):
         await call.runtime.manage_sessions.revoke(body.token, context=call.context)
     return records.DONE
@@ -103,7 +103,7 @@ async def revoke_session(body: ClientRevokeSessionRequest, call: CurrentRequest)
 
 @routes.add("POST", "/revoke-sessions", access=ACCOUNT)
 async def revoke_sessions(call: CurrentRequest) -> records.Done:
-    """End all sessions, the present one too."""
+    """End all sessions, including the current one."""
     await call.runtime.manage_sessions.revoke_all(context=call.context)
     return records.DONE
 
@@ -117,7 +117,7 @@ async def revoke_other_sessions(call: CurrentRequest) -> records.Done:
 
 @routes.add("POST", "/update-user", access=ACCOUNT)
 async def update_user(body: ClientUpdateUserRequest, call: CurrentRequest) -> records.Done:
-    """Change the name, the picture or own fields."""
+    """Change the name, the picture or the deployment's own fields."""
     await update_profile(
         call.runtime.services,
         name=body.name,

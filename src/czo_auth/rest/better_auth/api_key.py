@@ -67,7 +67,7 @@ class ClientApiKeyRequest(Body):
 
     def refuse_server_side(self) -> None:
         """
-        Refuse what a client may not say.
+        Refuse properties that a client may not set.
 
         Raises:
             UnauthorizedSession: An owner was named.
@@ -120,7 +120,7 @@ def _name(text: str | None) -> str:
 
 
 class CreationRoute(GuardedRoute):
-    """Tells who comes without any credential what the client expects at this call."""
+    """Refuses a caller without a credential with the error that the client expects at this call."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
@@ -140,7 +140,7 @@ creation.router.route_class = CreationRoute
 
 @creation.add("POST", "/api-key/create", access=ACCOUNT)
 async def create(body: ClientCreateApiKeyRequest, call: CurrentRequest) -> records.ClientApiKey:
-    """Create a key; its text is in this answer only."""
+    """Create a key. Only this answer contains the key itself."""
     body.refuse_server_side()
     if body.prefix is not None and body.prefix != call.runtime.services.policies.api_keys.prefix:
         raise InvalidPrefixLength
@@ -190,9 +190,9 @@ async def list_keys(
     sort_direction: Annotated[Literal["asc", "desc"], Query(alias="sortDirection")] = "desc",
 ) -> records.ClientApiKeyList:
     """
-    The user's keys, 100 at a time when no `limit` is given, never more than 500.
+    List the user's keys: 100 if no `limit` is given, at most 500.
 
-    Of an organization that the user administers, every key that acts there.
+    With an organization that the user administers, list every key that acts there.
     """
     part = _Part(
         by=_COLUMNS[sort_by],
@@ -211,7 +211,7 @@ async def list_keys(
 
 @routes.add("GET", "/api-key/get", access=ACCOUNT)
 async def get(call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]) -> records.ClientApiKey:
-    """One of the user's keys, or a key of an organization that the user administers."""
+    """Return one of the user's keys, or a key of an organization that the user administers."""
     try:
         return records.ClientApiKey.of(await call.runtime.manage_api_keys.get(call.principal, id))
     except NotFound:
@@ -256,7 +256,7 @@ async def _change_of_organization(call: RequestContext, key_id: str, changes: Ap
 
 @routes.add("POST", "/api-key/delete", access=ACCOUNT)
 async def delete(body: ClientDeleteApiKeyRequest, call: CurrentRequest) -> records.Succeeded:
-    """End one of the user's keys, or a key of an organization that the user administers, for good."""
+    """Revoke one of the user's keys, or a key of an organization that the user administers."""
     body.refuse_server_side()
     try:
         await call.runtime.manage_api_keys.revoke(body.key_id, context=call.context)
@@ -275,10 +275,10 @@ async def _revoke_of_organization(call: RequestContext, key_id: str) -> None:
 @asynccontextmanager
 async def _known_key() -> AsyncIterator[None]:
     """
-    Refuse as of an unknown key a caller who has no say about it; one who has is told what is missing.
+    Refuse a caller without rights on a key as if it were unknown; a caller with rights learns what is missing.
 
     Raises:
-        KeyNotFound: There is no such key, or the caller has no say about it.
+        KeyNotFound: There is no such key, or the caller has no rights on it.
         ExpiresInTooLarge
     """
     try:

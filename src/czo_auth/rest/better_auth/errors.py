@@ -1,4 +1,4 @@
-"""Refusals under the names that better-auth's client knows; only the routes of this package raise them."""
+"""Refusals with the error codes of better-auth's client; only the routes of this package raise them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class InvalidNameLength(Invalid):
 
 class InvalidPrefixLength(Invalid):
     code = "INVALID_PREFIX_LENGTH"
-    message = "The prefix is not the one of this deployment."
+    message = "The prefix is not the prefix of this deployment."
 
 
 class ExpiresInTooSmall(Invalid):
@@ -36,14 +36,14 @@ class ExpiresInTooLarge(Invalid):
 
 
 class OrganizationAlreadyExists(Invalid):
-    """The slug is taken, under the name that better-auth's client knows when it creates an organization."""
+    """The slug is taken: the code that better-auth's client expects when it creates an organization."""
 
     code = "ORGANIZATION_ALREADY_EXISTS"
     message = "An organization with this slug already exists."
 
 
 class SlugNotAvailable(Invalid):
-    """The same where better-auth's client asks for a slug or changes it."""
+    """The slug is taken: the code that better-auth's client expects when it checks or changes a slug."""
 
     code = "ORGANIZATION_SLUG_ALREADY_TAKEN"
     message = "The slug is taken."
@@ -65,14 +65,14 @@ class OrganizationNotFound(Invalid):
 
 
 class MemberExists(Invalid):
-    """Already a member, as better-auth's client is told."""
+    """The user is already a member: the code that better-auth's client expects."""
 
     code = "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION"
     message = "This user is already a member."
 
 
 class InvitationExists(Invalid):
-    """Already invited, as better-auth's client is told."""
+    """The address is already invited: the code that better-auth's client expects."""
 
     code = "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION"
     message = "This address has already been invited."
@@ -99,14 +99,14 @@ class UnauthorizedSession(NotAuthenticated):
 
 
 class NotOrganizationMember(Forbidden):
-    """The same fact under the name that better-auth's client knows."""
+    """The caller is not a member: the code that better-auth's client expects."""
 
     code = "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION"
     message = "You are not a member of this organization."
 
 
 class NotMemberHere(Forbidden):
-    """And under the one that it knows when members are listed."""
+    """The caller is not a member: the code that better-auth's client expects when it lists members."""
 
     code = "YOU_ARE_NOT_A_MEMBER_OF_THIS_ORGANIZATION"
     message = "You are not a member of this organization."

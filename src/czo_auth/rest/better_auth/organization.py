@@ -65,7 +65,7 @@ _BY_CALL: Final[dict[str, Renaming]] = {
     "cancel-invitation": {errors.Forbidden: client_errors.CannotCancelInvitation},
     "list-invitations": {errors.Forbidden: client_errors.CannotListInvitations},
 }
-"""The client's name for what the core refuses; what is not here keeps the name it has."""
+"""The client's errors for refusals of the core; refusals that are not listed keep their own code."""
 
 OrganizationId = Annotated[str | None, Query(alias="organizationId", max_length=MAX_ID)]
 OrganizationSlug = Annotated[str | None, Query(alias="organizationSlug", max_length=MAX_ID)]
@@ -136,7 +136,7 @@ class ClientPermissionsRequest(TolerantBody):
 
 @contextmanager
 def _named_for(call: str) -> Iterator[None]:
-    """Refuse under the names that the client has for this call."""
+    """Replace refusals by those that the client expects at this call."""
     try:
         yield
     except Refusal as refusal:
@@ -152,7 +152,7 @@ def _active(
     *,
     otherwise: type[Refusal] = client_errors.NoActiveOrganization,
 ) -> str:
-    """Take the organization that was named, or the active one."""
+    """Return the named organization, or the active one."""
     chosen = organization_id or call.principal.organization_id
     if chosen is None:
         raise otherwise
@@ -160,7 +160,7 @@ def _active(
 
 
 async def _chosen(call: RequestContext, organization_id: str | None, slug: str | None) -> str | None:
-    """Take the organization that a query names, by slug before id, or the active one, if there is one."""
+    """Return the organization that a query names (the slug wins over the id), or the active one, or None."""
     if slug:
         found = await call.runtime.manage_organizations.get_by_slug(slug, context=call.context)
         return found.organization.id
@@ -168,7 +168,7 @@ async def _chosen(call: RequestContext, organization_id: str | None, slug: str |
 
 
 def _one_role(given: str | list[str]) -> str:
-    """Read a role; the client may send several, and here a member has one."""
+    """Read a role. The client may send several, but a member has only one here."""
     if isinstance(given, str):
         return given
     return given[0] if len(given) == 1 else ",".join(given)
@@ -193,7 +193,7 @@ async def create(body: ClientCreateOrganizationRequest, call: CurrentRequest) ->
 
 @routes.add("POST", "/organization/check-slug", access=ACCOUNT)
 async def check_slug(body: ClientCheckSlugRequest, call: CurrentRequest) -> records.Done:
-    """Say whether a slug is free."""
+    """Check whether a slug is free."""
     if not await call.runtime.manage_organizations.is_slug_free(body.slug):
         raise client_errors.SlugNotAvailable
     return records.DONE
@@ -201,7 +201,7 @@ async def check_slug(body: ClientCheckSlugRequest, call: CurrentRequest) -> reco
 
 @routes.add("GET", "/organization/list", access=SERVICE)
 async def list_organizations(call: CurrentRequest) -> list[records.ClientOrganization]:
-    """The caller's organizations, the newest ones first and at most 100; `GET /organizations` has pages."""
+    """List the caller's organizations, newest first and at most 100; `GET /organizations` has pages."""
     page = await call.runtime.manage_organizations.list(call.principal, newest_first=True)
     return [records.ClientOrganization.of(organization) for organization, _ in page.items]
 
@@ -210,7 +210,7 @@ async def list_organizations(call: CurrentRequest) -> list[records.ClientOrganiz
 async def get_organization(
     call: CurrentRequest, organization_id: OrganizationId = None, organization_slug: OrganizationSlug = None
 ) -> records.ClientOrganization | None:
-    """An organization, by default the active one; `null` when none is."""
+    """Return an organization, by default the active one; `null` if none is active."""
     with _named_for("get-organization"):
         chosen = await _chosen(call, organization_id, organization_slug)
         if chosen is None:
@@ -227,7 +227,7 @@ async def get_full_organization(
     members_limit: Annotated[int, Query(alias="membersLimit", ge=0, le=MAX_OFFSET)] = DEFAULT_PAGE,
 ) -> records.FullOrganization | None:
     """
-    An organization, by default the active one, with its first members and newest invitations; `null` when none is.
+    Return an organization, by default the active one, with its first members and newest invitations; `null` if none is.
 
     At most 100 of each: `GET /organization/list-members` and the native lists have pages.
     """
@@ -247,7 +247,7 @@ async def get_full_organization(
 async def set_active(
     body: ClientActivateOrganizationRequest, call: CurrentRequest
 ) -> records.ClientOrganization | None:
-    """Make an organization the active one of this session; `organizationId: null` leaves it without one."""
+    """Set the active organization of this session; `organizationId: null` clears it."""
     organizations = call.runtime.manage_organizations
     if body.organization_id is None and "organization_id" in body.model_fields_set:
         await organizations.deactivate(call.principal)
@@ -288,7 +288,7 @@ async def delete(body: ClientOrganizationRequest, call: CurrentRequest) -> recor
 
 @routes.add("POST", "/organization/has-permission", access=ACCOUNT)
 async def has_permission(body: ClientPermissionsRequest, call: CurrentRequest) -> records.PermissionVerdict:
-    """Say whether the caller's role has all of these permissions, each resource with at least one action."""
+    """Check whether the caller's role has all of these permissions; each resource needs at least one action."""
     wanted = body.permissions if body.permissions is not None else body.permission or {}
     names = [f"{resource}:{action}" for resource, actions in wanted.items() for action in actions or [""]]
     with _named_for("has-permission"):
@@ -312,7 +312,7 @@ async def list_members(
     filter_value: Annotated[str, Query(alias="filterValue", max_length=MAX_ID)] = "",
     filter_operator: Annotated[Literal["eq", "ne"], Query(alias="filterOperator")] = "eq",
 ) -> records.ClientMemberList:
-    """The members of an organization, by default the active one."""
+    """List the members of an organization, by default the active one."""
     with _named_for("list-members"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
         page = await call.runtime.manage_members.list_members(
@@ -338,7 +338,7 @@ def _text_of(member: Member, field: str) -> str:
 
 @routes.add("GET", "/organization/get-active-member", access=SERVICE)
 async def get_active_member(call: CurrentRequest) -> records.Member:
-    """What the caller is in the active organization."""
+    """Return the caller's membership in the active organization."""
     with _named_for("get-active-member"):
         found = await call.runtime.manage_organizations.get_membership(
             _active(call, None), context=call.context
@@ -353,7 +353,7 @@ async def get_active_member_role(
     organization_id: OrganizationId = None,
     organization_slug: OrganizationSlug = None,
 ) -> records.MemberRole:
-    """The role of a member, by default the caller's in the active organization."""
+    """Return the role of a member, by default the caller's in the active organization."""
     with _named_for("get-active-member-role"):
         chosen = _active(call, await _chosen(call, organization_id, organization_slug))
         found = await call.runtime.manage_members.get_member(
@@ -364,7 +364,7 @@ async def get_active_member_role(
 
 @routes.add("POST", "/organization/update-member-role", access=ACCOUNT)
 async def update_member_role(body: ClientChangeRoleRequest, call: CurrentRequest) -> records.Member:
-    """Give a member another role."""
+    """Change the role of a member."""
     chosen = _active(call, body.organization_id)
     with _named_for("update-member-role"):
         changed = await call.runtime.manage_members.change_role(
@@ -375,7 +375,7 @@ async def update_member_role(body: ClientChangeRoleRequest, call: CurrentRequest
 
 @routes.add("POST", "/organization/remove-member", access=ACCOUNT)
 async def remove_member(body: ClientRemoveMemberRequest, call: CurrentRequest) -> records.RemovedMember:
-    """Remove a member, named by membership or address."""
+    """Remove a member, by membership id or email address."""
     chosen = _active(call, body.organization_id)
     with _named_for("remove-member"):
         removed = await call.runtime.manage_members.remove_member(
@@ -398,7 +398,7 @@ async def leave(body: ClientOrganizationRequest, call: CurrentRequest) -> record
 # --- invitations -----------------------------------------------------------------------------------------------------
 @routes.add("POST", "/organization/invite-member", access=ACCOUNT)
 async def invite_member(body: ClientCreateInvitationRequest, call: CurrentRequest) -> records.Invitation:
-    """Invite an address. The token is in the mail only."""
+    """Invite an email address. Only the mail contains the token."""
     chosen = _active(call, body.organization_id, otherwise=client_errors.OrganizationNotFound)
     with _named_for("invite-member"):
         sent = await call.runtime.invitations.invite(
@@ -413,7 +413,7 @@ async def invite_member(body: ClientCreateInvitationRequest, call: CurrentReques
 async def get_invitation(
     call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]
 ) -> records.ReceivedInvitation:
-    """An invitation that was sent to the caller's confirmed address."""
+    """Return an invitation that was sent to the caller's confirmed address."""
     with _named_for("get-invitation"):
         received = await call.runtime.received_invitations.get(id, context=call.context)
     return records.ReceivedInvitation.of_received(received)
@@ -423,7 +423,7 @@ async def get_invitation(
 async def list_invitations(
     call: CurrentRequest, organization_id: OrganizationId = None
 ) -> list[records.Invitation]:
-    """The invitations of an organization, by default the active one, newest first, at most 100."""
+    """List the newest invitations of an organization, by default the active one; at most 100."""
     chosen = _active(call, organization_id)
     with _named_for("list-invitations"):
         page = await call.runtime.invitations.list(chosen, context=call.context)
@@ -432,7 +432,7 @@ async def list_invitations(
 
 @routes.add("GET", "/organization/list-user-invitations", access=ACCOUNT)
 async def list_user_invitations(call: CurrentRequest) -> list[records.ReceivedInvitation]:
-    """The live invitations to the caller's confirmed address."""
+    """List the pending invitations to the caller's confirmed address."""
     with _named_for("list-user-invitations"):
         received = await call.runtime.received_invitations.list_for(context=call.context)
     return [records.ReceivedInvitation.of_received(each) for each in received]
@@ -461,7 +461,7 @@ async def reject_invitation(
 
 @routes.add("POST", "/organization/cancel-invitation", access=ACCOUNT)
 async def cancel_invitation(body: ClientInvitationRequest, call: CurrentRequest) -> records.Invitation:
-    """Withdraw a pending invitation."""
+    """Cancel a pending invitation."""
     with _named_for("cancel-invitation"):
         canceled = await call.runtime.invitations.cancel(body.invitation_id, context=call.context)
     return records.Invitation.of(canceled)

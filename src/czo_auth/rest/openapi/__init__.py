@@ -1,1 +1,1 @@
-"""The OpenAPI document: what every route answers, its refusals, headers and credentials. Read only when asked for."""
+"""The OpenAPI document: responses, refusals, headers and credentials of all routes. Imported only when needed."""

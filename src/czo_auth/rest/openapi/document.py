@@ -1,4 +1,4 @@
-"""The OpenAPI document, put together from FastAPI's and from what the product says of itself."""
+"""The OpenAPI document: FastAPI's, completed from the facts that routes declare."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from czo_auth.rest.routing import GuardedRoute
 
 _MEANINGS: Final[dict[int, str]] = {
     400: "Malformed, invalid, or not acceptable in this state.",
-    401: "No credential, or one that does not count.",
+    401: "No credential, or one that is not valid.",
     403: "Not allowed.",
     404: "Unknown, or not the caller's.",
-    409: "In conflict with what is there.",
+    409: "In conflict with the current state.",
     413: "The body is too large.",
-    415: "The body is not plain JSON.",
-    422: "Understood, and cannot be done.",
+    415: "The content type or encoding of the body is not supported.",
+    422: "Understood, but it cannot be done.",
     429: "Too many attempts, or too many requests.",
     503: "The database is busy or down. Nothing was done.",
 }
@@ -42,7 +42,7 @@ _CREDENTIALS: Final[dict[str, list[dict[str, list[str]]]]] = {
 
 def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
     """
-    Describe *app* so that a client, or a test, can tell a right answer from a wrong one.
+    Describe *app* precisely enough for a client or a test to recognize a wrong response.
 
     Args:
         session_cookie: Name of the session cookie of this deployment.
@@ -51,7 +51,7 @@ def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
         title=app.title, version=app.version, routes=app.routes, servers=app.servers, openapi_version="3.1.0"
     )
     schemas = document["components"]["schemas"]
-    # The framework's own shape of an invalid request, which nothing here answers.
+    # The framework's own schema of validation errors, which no route returns.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     answers = _answers(app)
@@ -75,7 +75,7 @@ def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
 
 
 def _answers(app: FastAPI) -> dict[str, Any]:
-    """Return what the routes say that they answer with, by method and path."""
+    """Return the declared response types of the routes, by method and path."""
     return {
         f"{method} {route.path_format}": route.answer
         for route in app.routes
@@ -118,7 +118,7 @@ def _refused(status: int) -> dict[str, Any]:
         pattern = '^Bearer error="insufficient_scope"'
         headers["WWW-Authenticate"] = _header({"type": "string", "pattern": pattern}, required=False)
     if status in (429, 503):
-        # Not on a stop, which no time lifts.
+        # Absent if verification is stopped until a reset: waiting does not help then.
         headers["Retry-After"] = _header({"type": "integer", "minimum": 0}, required=status == 503)
     body = {
         "allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": {"status": {"const": status}}}]
@@ -131,7 +131,7 @@ def _refused(status: int) -> dict[str, Any]:
 
 
 def _problem() -> Schema:
-    # A field; or a kind of thing and its id or name, as in LAST_OWNER and INSUFFICIENT_SCOPE.
+    # A field; or a kind of object and its id or name, as in LAST_OWNER and INSUFFICIENT_SCOPE.
     loc: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
     detail = {
         "type": "object",
@@ -165,16 +165,16 @@ def _always() -> dict[str, Any]:
 
 
 def _limit_headers() -> dict[str, Any]:
-    """Describe the headers that tell an API key its limits."""
+    """Describe the headers that report the limits of an API key."""
     return {
         "RateLimit-Policy": {
             "required": False,
-            "description": "What the limits of the API key allow, where it has any: `q` requests in `w` seconds.",
+            "description": "The limits of the API key, if it has any: `q` requests in `w` seconds.",
             "schema": _TEXT,
         },
         "RateLimit": {
             "required": False,
-            "description": "What is left of them: `r` requests within `t` seconds.",
+            "description": "What remains of the limits: `r` requests within `t` seconds.",
             "schema": _TEXT,
         },
     }

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of forward authentication, which is no route of the framework."""
+"""The OpenAPI description of forward authentication, which is not a route of the framework."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MEANINGS: Final = (
     "The user's id; empty for a service account.",
     "The service account's id.",
     "The actor type.",
-    "The organization that is acted in.",
+    "The organization in which the caller acts.",
     "A key's scopes, with one space between them.",
     "The key's id.",
 )
 """Of the headers, in their order."""
 _DESCRIPTION: Final = (
-    "Whether a request that a reverse proxy holds may go on.\n\n"
+    "Decide whether a reverse proxy may forward a request.\n\n"
     "For nginx (`auth_request`), Traefik (`ForwardAuth`) and Envoy (`ext_authz`). Takes any method, and any path below "
     "it, as Envoy appends the client's; the body is ignored. "
     "With a session cookie, `X-Forwarded-Method` or `X-Original-Method` of a trusted proxy decides whether the origin "
@@ -36,7 +36,7 @@ def forward_auth_operation(
 
     Args:
         refused: Describes the refusal with a status.
-        limits: The headers that tell an API key its limits.
+        limits: The headers that report the limits of an API key.
     """
     headers = {
         name: {"required": True, "description": f"{meaning} Empty where there is none.", "schema": _TEXT}
@@ -58,13 +58,16 @@ def forward_auth_operation(
         "x-credential": "any",
         "security": [{"bearer": []}, {"sessionCookie": []}],
         "parameters": [
-            _parameter("scopes", "All of these are needed; a plus sign between them.", _TEXT),
-            _parameter("aal", "2 asks for a second factor proved in this session.", {"enum": ["1", "2"]}),
-            _parameter("actor", "Asks for an actor type.", _TEXT),
-            _parameter("phr", "`true` asks for a passkey used in this session.", {"enum": ["true", "false"]}),
+            _parameter("scopes", "All of these scopes are needed; separated by plus signs.", _TEXT),
+            _parameter("aal", "2 requires a second factor proved in this session.", {"enum": ["1", "2"]}),
+            _parameter("actor", "Requires an actor type.", _TEXT),
+            _parameter("phr", "`true` requires a passkey used in this session.", {"enum": ["true", "false"]}),
         ],
         "responses": {
-            "200": {"description": "The request may go on.", "headers": {**always, **headers, **limits}},
+            "200": {
+                "description": "The proxy may forward the request.",
+                "headers": {**always, **headers, **limits},
+            },
             **refusals,
         },
     }

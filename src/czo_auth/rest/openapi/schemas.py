@@ -1,4 +1,4 @@
-"""The schemas of what routes answer, from their return types, with nothing left open."""
+"""The schemas of responses, from the return types of the routes; they allow no additional properties."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def schemas_of(answers: Mapping[str, Any]) -> tuple[dict[str, Schema], dict[str,
 
 
 def _closed(schema: Schema) -> Schema:
-    """Return which fields are always there, and nothing that Python adds."""
+    """Mark the fields that are always present, and drop what Pydantic adds."""
     properties = schema["properties"]
-    # Only a field that may be left out has a default; where that is None, the field is never null.
+    # Only a field that may be absent has a default; if the default is None, the field is never null.
     left_out = {name: field["default"] for name, field in properties.items() if "default" in field}
     return {
         "type": "object",

@@ -1,4 +1,4 @@
-"""What answers hold, one model a kind: routes answer with them, the command line prints them."""
+"""The records that routes return and the command line prints, one model for each kind."""
 
 from __future__ import annotations
 

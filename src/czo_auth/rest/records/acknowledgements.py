@@ -1,4 +1,4 @@
-"""Answers that say only that it was done."""
+"""Responses that only confirm success."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from czo_auth.rest.records.base import Record
 
 
 class Done(Record):
-    """What was asked for was done, or was none of the caller's business."""
+    """The request was carried out; or it was not, and the caller must not learn that."""
 
     status: Literal[True]
 
 
 class Succeeded(Record):
-    """What was asked for was done."""
+    """The request was carried out."""
 
     success: Literal[True]
 

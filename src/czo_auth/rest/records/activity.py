@@ -16,9 +16,9 @@ ActorKind = Annotated[str, WithJsonSchema({"enum": ["anonymous", "user", "api_ke
 
 class Activity(Record):
     """
-    One entry of a user's own log.
+    One entry of a user's own activity log.
 
-    `byYou` is whether the user acted. Where another one did, method, address and browser are null.
+    `byYou` is whether the user acted. If somebody else did, method, address and browser are null.
     """
 
     id: Id
@@ -56,6 +56,6 @@ class ActivityPage(Listed):
 
     @classmethod
     def of(cls, page: Page[core.Activity]) -> Self:
-        """Answer with a page of a user's log."""
+        """Return a page of a user's log."""
         listed = [Activity.of(each) for each in page.items]
         return cls(activity=listed, total=page.total, next_cursor=page.next_cursor)

@@ -24,7 +24,7 @@ def rate_limit_fields(api_key: core.ApiKey) -> dict[str, Any]:
 
 
 class ApiKey(Record):
-    """An API key without the key."""
+    """An API key without its secret."""
 
     id: Id
     name: str
@@ -50,7 +50,7 @@ class ApiKey(Record):
 
     @classmethod
     def of(cls, api_key: core.ApiKey, **more: Any) -> Self:
-        """Make the record of *api_key*; *more* is what a kind of record adds to it."""
+        """Make the record of *api_key*; *more* are the additional fields of a subclass."""
         return cls(
             id=api_key.id,
             name=api_key.name,
@@ -76,7 +76,7 @@ class ApiKey(Record):
 
 
 class CreatedApiKey(ApiKey):
-    """A new key, with the text that nobody is shown again."""
+    """A new key with its secret, which is never shown again."""
 
     key: str
 
@@ -99,7 +99,7 @@ class OwnedApiKey(ApiKey):
 
 
 class VerifiedApiKey(ApiKey):
-    """A key for the service that asked about it."""
+    """A key, for the service that verifies it."""
 
     user_id: Id | None
     actor_type: str | None
@@ -110,7 +110,7 @@ class VerifiedApiKey(ApiKey):
 
 
 class ClientApiKey(Record):
-    """A key as better-auth's client knows it; what this product does not have is null."""
+    """A key as better-auth's client expects it; fields that this product does not support are null."""
 
     id: Id
     name: str
@@ -139,7 +139,7 @@ class ClientApiKey(Record):
 
     @classmethod
     def of(cls, api_key: core.ApiKey, *, key: str | None = None) -> Self:
-        """Make the record of *api_key*; *key* is its text, where it was just created."""
+        """Make the record of *api_key*; *key* is the key itself if it was just created."""
         prefix = api_key.prefix
         return cls(
             id=api_key.id,
@@ -168,7 +168,7 @@ class ClientApiKey(Record):
 
 
 class ClientApiKeyList(Record):
-    """A page of keys; ``limit`` and ``offset`` are there when a limit was asked for."""
+    """A page of keys; ``limit`` and ``offset`` are present if a limit was requested."""
 
     api_keys: list[ClientApiKey]
     total: Count

@@ -31,7 +31,7 @@ class AuditRecord(Record):
 
     @classmethod
     def of(cls, record: core.AuditRecord) -> Self:
-        """Make the record of a line of the audit log."""
+        """Make the record of an audit event."""
         event, by = record.audit_event, record.context
         return cls(
             id=record.id,
@@ -53,7 +53,7 @@ class AuditRecord(Record):
 
 
 class AuditRecordList(Record):
-    """A page of the audit log; ``next_cursor`` is the sequence of its last record where more follow."""
+    """A page of the audit log; ``next_cursor`` is the sequence of its last record if more follow."""
 
     audit: list[AuditRecord]
     total: Count
@@ -65,8 +65,8 @@ class AuditRecordList(Record):
         Answer with the first *limit* of *found*.
 
         Args:
-            found: One more than *limit*, where there are so many.
-            total: All records that match.
+            found: Up to one more than *limit*.
+            total: How many records match.
         """
         shown = found[:limit]
         return cls(

@@ -1,4 +1,4 @@
-"""What all records share: names in camelCase, times with three digits, and a schema that leaves nothing open."""
+"""What all records share: camelCase names, times with milliseconds, and schemas without additional properties."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ Object = Annotated[
 ]
 
 LEFT_OUT: Final[Any] = Field(default=None, exclude_if=lambda value: value is None)
-"""A field that an answer does not have where there is nothing to say."""
+"""A field that is absent from an answer if it does not apply."""
 
 
-# No text that was sent or stored holds this character.
+# No text that was sent or stored contains this character.
 _UNSAID: Final = "\x00"
 UNSAID: Final[Any] = Field(default=_UNSAID, exclude_if=lambda value: value == _UNSAID)
-"""A field that some answers do not have, and that may be null in those that have it."""
+"""A field that may be absent from an answer, or null."""
 
 
 class Record(BaseModel):
     """
-    One kind of thing that answers hold, without secrets unless its name says so.
+    One kind of object in answers; without secrets unless its name says so.
 
-    The OpenAPI document takes its schema from here, the routes and the command line its JSON.
+    The source of its schema in the OpenAPI document, and of its JSON in routes and on the command line.
     """
 
     model_config = ConfigDict(
@@ -63,7 +63,7 @@ class Record(BaseModel):
     )
 
     def dump(self) -> Json:
-        """Return the record as JSON has it."""
+        """Return the record as JSON values."""
         return self.model_dump(mode="json", by_alias=True)
 
     def dump_json(self) -> bytes:
@@ -71,13 +71,13 @@ class Record(BaseModel):
         return self.model_dump_json(by_alias=True).encode()
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
-        """Show no field but the id: some records hold tokens, which must not get into logs."""
+        """Show no field except the id: some records contain tokens, which must not get into logs."""
         if "id" in type(self).model_fields:
             yield "id", getattr(self, "id")  # noqa: B009 - not all records have one
 
 
 class OAuthRecord(Record):
-    """A record of an OAuth endpoint: names with underscores, as its sources have them."""
+    """A record of an OAuth endpoint: names with underscores, as in the RFCs."""
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -87,7 +87,7 @@ class Listed(Record):
     A page of a list.
 
     Attributes:
-        total: All records that match, on whatever page.
+        total: How many records match, on all pages.
         next_cursor: Where the next page begins; None on the last one.
     """
 
@@ -96,7 +96,7 @@ class Listed(Record):
 
 
 def dump(answer: object) -> object:
-    """Return what a route answers with as JSON has it: a record, a list of records, an object, or null."""
+    """Return the result of a route (a record, a list of records, an object or null) as JSON values."""
     if isinstance(answer, Record):
         return answer.dump()
     return [dump(each) for each in answer] if isinstance(answer, list) else answer

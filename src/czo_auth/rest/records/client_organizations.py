@@ -1,4 +1,4 @@
-"""Organizations as better-auth's client knows them."""
+"""Organizations as better-auth's client expects them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ClientOrganization(Record):
 
     @classmethod
     def of(cls, organization: core.Organization, **more: Any) -> Self:
-        """Make the record of *organization*; *more* is what a kind of record adds to it."""
+        """Make the record of *organization*; *more* are the additional fields of a subclass."""
         return cls(
             id=organization.id,
             name=organization.name,
@@ -71,7 +71,7 @@ class MemberRole(Record):
 
 
 class RemovedMember(Record):
-    """Who was removed."""
+    """The member who was removed."""
 
     member: Member
 

@@ -14,7 +14,7 @@ DeviceCode = Annotated[str, WithJsonSchema(token_schema("czv_"))]
 
 
 class DeviceCodes(OAuthRecord):
-    """The code of a device, the one that a person types, and where. Source: RFC 8628 section 3.2."""
+    """A device code, the user code that a person types, and the address for it. Source: RFC 8628 section 3.2."""
 
     device_code: DeviceCode
     user_code: str
@@ -37,7 +37,7 @@ class DeviceCodes(OAuthRecord):
 
 
 class DeviceApprovalRequest(OAuthRecord):
-    """What waits under a user code; to a session that did not open it, only that it exists."""
+    """The request of a user code; a session that did not open it sees only that it exists."""
 
     user_code: str
     status: Literal["pending", "approved", "denied"]
@@ -61,7 +61,7 @@ class DeviceApprovalRequest(OAuthRecord):
                 "ip_address": found.ip,
                 "expires_at": found.expires_at,
             }
-        # That the key was fetched is between the device and the deployment.
+        # The browser does not learn whether the device fetched the key.
         status = "approved" if found.status == "fetched" else found.status
         return cls.model_validate(
             {"user_code": opened.user_code, "status": status, "client_id": found.client_id, **own}
@@ -69,7 +69,7 @@ class DeviceApprovalRequest(OAuthRecord):
 
 
 class FetchedKey(OAuthRecord):
-    """The key that was made for a device, shown this once. Source: RFC 8628 section 3.5."""
+    """The key that was created for a device; never shown again. Source: RFC 8628 section 3.5."""
 
     access_token: str
     token_type: Literal["Bearer"]

@@ -33,7 +33,7 @@ class Invitation(Record):
 
     @classmethod
     def of(cls, invitation: core.Invitation, **more: Any) -> Self:
-        """Make the record of *invitation*; *more* is what a kind of record adds to it."""
+        """Make the record of *invitation*; *more* are the additional fields of a subclass."""
         return cls(
             id=invitation.id,
             organization_id=invitation.organization_id,
@@ -66,7 +66,7 @@ class ReceivedInvitation(Invitation):
 
 
 class SentInvitation(Record):
-    """A new invitation with its token, which is in the mail and nowhere else."""
+    """A new invitation with its token, which otherwise only the mail contains."""
 
     invitation: Invitation
     token: InvitationToken
@@ -88,7 +88,7 @@ class InvitationList(Listed):
 
 
 class AcceptedInvitation(Record):
-    """An accepted invitation and the membership that came of it, for better-auth's client."""
+    """An accepted invitation and the resulting membership, for better-auth's client."""
 
     invitation: Invitation
     member: Member

@@ -15,22 +15,22 @@ from czo_auth.rest.records.sessions import Assurance
 
 ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
 ServerMetadata = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
-"""Where the endpoints are and what they take. Source: RFC 8414."""
+"""Authorization server metadata. Source: RFC 8414."""
 
 
 class InactiveToken(OAuthRecord):
-    """A token that does not count, for whatever reason."""
+    """A token that is not valid, for any reason."""
 
     active: Literal[False]
 
 
 class ActiveToken(OAuthRecord):
     """
-    A token that counts now. What does not apply is left out. Source: RFC 7662 section 2.2.
+    A valid token. Fields that do not apply are absent. Source: RFC 7662 section 2.2.
 
     Attributes:
         exp, iat: Unit: seconds since 1970.
-        ratelimit_policy, ratelimit: The limits of an API key as the headers tell them; who asks may pass them on.
+        ratelimit_policy, ratelimit: The limits of an API key, as in the headers; the calling service may pass them on.
     """
 
     active: Literal[True]
@@ -82,7 +82,7 @@ def _seconds(at: datetime | None) -> int | None:
 
 
 class ExchangedToken(OAuthRecord):
-    """A token that an API key was traded for. Source: RFC 8693 section 2.2."""
+    """A token that was issued in exchange for an API key. Source: RFC 8693 section 2.2."""
 
     access_token: str
     issued_token_type: str

@@ -1,4 +1,4 @@
-"""Organizations, their members, and what they demand of them."""
+"""Organizations, their members, and the second factors that they require."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Organization(Record):
 
     @classmethod
     def of(cls, organization: core.Organization, *, role: str | None, **more: Any) -> Self:
-        """Make the record of *organization*; *more* is what a kind of record adds to it."""
+        """Make the record of *organization*; *more* are the additional fields of a subclass."""
         return cls(
             id=organization.id,
             name=organization.name,
@@ -103,7 +103,7 @@ class MemberUser(Record):
 
 
 class Member(Record):
-    """A user in an organization; an API key sees no address."""
+    """A user in an organization; for an API key, the email address is null."""
 
     id: Id
     organization_id: Id
@@ -149,14 +149,14 @@ class MemberList(Listed):
 
 
 class JoinedOrganization(Record):
-    """What came of an invitation."""
+    """The result of accepting an invitation."""
 
     organization: Organization
     member: Member
 
     @classmethod
     def of(cls, membership: Membership) -> Self:
-        """Answer with the organization that somebody joined."""
+        """Return the organization that the user joined."""
         return cls(
             organization=Organization.of(membership.organization, role=membership.role),
             member=Member.of(membership.member),
@@ -164,7 +164,7 @@ class JoinedOrganization(Record):
 
 
 class MemberFactors(Record):
-    """A member, what factors they have, and whether they would be refused."""
+    """A member, their second factors, and whether they would be refused."""
 
     user_id: Id
     name: str
@@ -194,7 +194,7 @@ class MemberFactors(Record):
 
 
 class ReportedKeys(Record):
-    """How many live API keys there are, and how many would be refused with their members."""
+    """How many live API keys there are, and how many would be refused because their owner would be."""
 
     total: Count
     would_be_refused: Count
@@ -218,7 +218,7 @@ class FactorReport(Record):
 
 
 class TwoFactorExemption(Record):
-    """A member who need not have a factor yet."""
+    """A member who does not need a second factor yet."""
 
     organization_id: Id
     user_id: Id

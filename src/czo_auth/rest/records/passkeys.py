@@ -1,4 +1,4 @@
-"""Passkeys as better-auth's client knows them, and the options of the browser's ceremonies."""
+"""Passkeys as better-auth's client expects them, and the options of WebAuthn ceremonies."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Passkey(Record):
 
     @classmethod
     def of(cls, passkey: core.Passkey, **more: Any) -> Self:
-        """Make the record of *passkey*; *more* is what a kind of record adds to it."""
+        """Make the record of *passkey*; *more* are the additional fields of a subclass."""
         return cls(
             id=passkey.id,
             name=passkey.name,
@@ -54,7 +54,7 @@ class Passkey(Record):
 
 
 class RegisteredPasskey(Passkey):
-    """A new passkey; with backup codes and the fields of `SignedIn` where it turned two factors on."""
+    """A new passkey; with backup codes and the fields of `SignedIn` if it turned two-factor authentication on."""
 
     backup_codes: list[str] | None = LEFT_OUT
     requires_2fa: Annotated[Literal[False] | None, Field(alias="requires2FA")] = LEFT_OUT
@@ -76,7 +76,7 @@ class RegisteredPasskey(Passkey):
 
         Args:
             fields: The host's own fields of users.
-            lifetime: Of access tokens.
+            lifetime: Lifetime of access tokens.
         """
         if registered.signed_in is None:
             return cls.of(registered.passkey)
@@ -99,7 +99,7 @@ def passkeys_of(passkeys: Sequence[core.Passkey]) -> list[Passkey]:
 
 
 class CredentialDescriptor(Record):
-    """A passkey that may sign, or that an authenticator should not make again."""
+    """A passkey that may sign, or that an authenticator must not create again."""
 
     id: str
     type: Literal["public-key"]
@@ -118,14 +118,14 @@ class PasskeyRequestOptions(Record):
 
 
 class RelyingParty(Record):
-    """For whom a passkey is made."""
+    """The relying party of a passkey."""
 
     name: str
     id: str
 
 
 class PasskeyUser(Record):
-    """What an authenticator shows and keeps of a user."""
+    """The user, as the authenticator stores and shows them."""
 
     id: str
     name: str
@@ -140,7 +140,7 @@ class CredentialParameters(Record):
 
 
 class AuthenticatorSelection(Record):
-    """Which authenticators may make the passkey."""
+    """Which authenticators may create the passkey."""
 
     resident_key: Literal["preferred"]
     require_resident_key: bool
@@ -149,7 +149,7 @@ class AuthenticatorSelection(Record):
 
 
 class PasskeyCreationOptions(Record):
-    """What an authenticator needs to make a passkey. Source: WebAuthn Level 3, section 5.4."""
+    """What an authenticator needs to create a passkey. Source: WebAuthn Level 3, section 5.4."""
 
     rp: RelyingParty
     user: PasskeyUser

@@ -86,7 +86,7 @@ class OrganizationApiKeyAnswer(Record):
 
 
 class CreatedOrganizationApiKey(OrganizationApiKey):
-    """A new key, with the text that nobody is shown again."""
+    """A new key with its secret, which is never shown again."""
 
     key: str
 
@@ -106,7 +106,7 @@ class CreatedOrganizationApiKeyAnswer(Record):
 
 
 class KeyOwner(Record):
-    """Whose a key is."""
+    """The owner of a key."""
 
     kind: OwnerKind
     id: Id

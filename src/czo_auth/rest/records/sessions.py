@@ -1,4 +1,4 @@
-"""Sessions, and what a credential turned out to be."""
+"""Sessions, and the description of a credential."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Session(Record):
         Make the record of *session*.
 
         Args:
-            restricted_to: What its user must do before anything else, if there is such a thing.
-            more: What a kind of record adds to it.
+            restricted_to: What the user must do before anything else, or None.
+            more: The additional fields of a subclass.
         """
         return cls(
             id=session.id,
@@ -64,7 +64,7 @@ class Session(Record):
 
 
 class ListedSession(Session):
-    """A session in a list; ``current`` is the one that asks."""
+    """A session in a list; ``current`` marks the session of the caller."""
 
     ip_address: str | None
     user_agent: str | None
@@ -85,7 +85,7 @@ class ListedSession(Session):
 
 
 class ClientSession(Record):
-    """A session as better-auth's client knows it; ``token`` is the public handle."""
+    """A session as better-auth's client expects it; ``token`` is the public handle."""
 
     id: Id
     token: Id
@@ -114,7 +114,7 @@ class ClientSession(Record):
 
 
 class Principal(Record):
-    """What a credential turned out to be; ``organization_role`` is told of service accounts alone, which have none."""
+    """The description of a credential; ``organization_role`` is present only for service accounts, as null."""
 
     kind: CredentialKind
     user_id: Id | None
@@ -161,13 +161,13 @@ class SessionAnswer(Record):
 
 
 class PresentSession(Session):
-    """The present session, and from when on an organization refuses its user, who has no second factor."""
+    """The current session, and from when on an organization refuses its user for lack of a second factor."""
 
     two_factor_due_at: Timestamp | None
 
 
 class CurrentSession(Record):
-    """The present session and its user."""
+    """The current session and its user."""
 
     session: PresentSession
     user: User
@@ -192,7 +192,7 @@ class SessionPage(Listed):
 
     @classmethod
     def of(cls, page: Page[core.Session], *, own_id: str | None, restricted_to: str | None) -> Self:
-        """Answer with a page of a user's sessions; *own_id* is the one that asks."""
+        """Return a page of a user's sessions; *own_id* is the session of the caller."""
         listed = [ListedSession.of(each, own_id=own_id, restricted_to=restricted_to) for each in page.items]
         return cls(sessions=listed, total=page.total, next_cursor=page.next_cursor)
 
@@ -203,6 +203,6 @@ class SessionList(Record):
 
     @classmethod
     def of(cls, sessions: Sequence[core.Session], *, own_id: str | None, restricted_to: str | None) -> Self:
-        """Answer with all sessions of a user; *own_id* is the one that asks."""
+        """Return all sessions of a user; *own_id* is the session of the caller."""
         listed = [ListedSession.of(each, own_id=own_id, restricted_to=restricted_to) for each in sessions]
         return cls(sessions=listed, total=len(listed))

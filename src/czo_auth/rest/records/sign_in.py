@@ -1,4 +1,4 @@
-"""What signing up and in answers with. `SignedIn` holds tokens, which are shown this once."""
+"""Responses of sign-up and sign-in. `SignedIn` contains tokens, which are shown only once."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class SignedIn(Record):
 
     Attributes:
         requires_2fa_setup: Whether the session may only enroll a second factor.
-        expires_in: Life of the access token; unit: seconds.
+        expires_in: Lifetime of the access token; unit: seconds.
         token: The session's public handle, for better-auth's client.
-        redirect: Always false: better-auth's client goes nowhere by itself.
-        verified: There when a second factor was proved.
+        redirect: Always false, so that better-auth's client does not navigate by itself.
+        verified: Present if a second factor was proved.
     """
 
     requires_2fa: Literal[False] = Field(alias="requires2FA")
@@ -59,7 +59,7 @@ class SignedIn(Record):
 
         Args:
             fields: The host's own fields of users.
-            lifetime: Of access tokens.
+            lifetime: Lifetime of access tokens.
             verified: Whether a second factor was proved.
         """
         session = outcome.issued.session
@@ -79,7 +79,7 @@ class SignedIn(Record):
 
 
 class SecondFactorRequired(Record):
-    """The password was right; a second factor finishes the sign-in."""
+    """The password was correct; a second factor completes the sign-in."""
 
     requires_2fa: Literal[True] = Field(alias="requires2FA")
     two_factor_redirect: Literal[True]
@@ -129,14 +129,14 @@ class ConfirmedUser(Record):
 
 
 class ClientCurrentSession(Record):
-    """The present session and its user as better-auth's client knows them."""
+    """The current session and its user as better-auth's client expects them."""
 
     session: ClientSession
     user: User
 
 
 class RefreshedTokens(Record):
-    """A new pair of tokens; ``expires_in`` is the life of the access token in seconds."""
+    """A new pair of tokens; ``expires_in`` is the lifetime of the access token in seconds."""
 
     access_token: Jwt
     refresh_token: RefreshToken
@@ -145,7 +145,7 @@ class RefreshedTokens(Record):
 
     @classmethod
     def of(cls, refreshed: Refreshed, *, lifetime: timedelta) -> Self:
-        """Make the record of *refreshed*; *lifetime* is that of access tokens."""
+        """Make the record of *refreshed*; *lifetime* is the lifetime of access tokens."""
         return cls(
             access_token=refreshed.access_token,
             refresh_token=refreshed.refresh_token,

@@ -1,4 +1,4 @@
-"""Second factors: their state, what an enrollment shows once, trusted devices and resets that wait."""
+"""Second factors: their state, new secrets and codes, trusted devices and pending resets."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SvgUri = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^data:imag
 
 class TwoFactorStatus(Record):
     """
-    The state of a user's second factors, without any secret.
+    The state of a user's second factors, without secrets.
 
     Attributes:
-        two_factor_due_at: From when on a factor is demanded that the user lacks.
-        renew_by: Until when an imported secret, which is too short, should be replaced.
+        two_factor_due_at: From when on the user needs a second factor that they lack.
+        renew_by: Until when an imported secret that is too short must be replaced.
     """
 
     enabled: bool
@@ -55,7 +55,7 @@ class TwoFactorStatus(Record):
 
 
 class PendingEnrollment(Record):
-    """A new secret and backup codes, shown this once."""
+    """A new secret and backup codes; never shown again."""
 
     method: Literal["totp"]
     secret: TotpSecret
@@ -66,7 +66,7 @@ class PendingEnrollment(Record):
 
     @classmethod
     def of(cls, pending: enroll.PendingEnrollment, *, qr_code: str) -> Self:
-        """Make the record of *pending*; *qr_code* is the drawing of its URI, as a data URI."""
+        """Make the record of *pending*; *qr_code* is a QR code of its URI, as a data URI."""
         return cls(
             method="totp",
             secret=pending.secret,
@@ -78,20 +78,20 @@ class PendingEnrollment(Record):
 
 
 class EnrollmentUri(Record):
-    """The URI of an enrollment that waits for its first code."""
+    """The URI of a pending enrollment."""
 
     totp_uri: TotpUri = Field(alias="totpURI")
 
 
 class BackupCodes(Record):
-    """New backup codes, shown this once."""
+    """New backup codes; never shown again."""
 
     status: Literal[True]
     backup_codes: list[str]
 
 
 class TrustedDevice(Record):
-    """A browser that may skip the second step."""
+    """A browser that skips the second factor at sign-in."""
 
     id: Id
     user_agent: str | None
@@ -124,7 +124,7 @@ class TrustedDeviceList(Listed):
 
 
 class Reset(Record):
-    """A reset that waits, for its user: not who asked, nor why, which administrators tell each other."""
+    """A pending reset, for its user: without who requested it and why, which only administrators see."""
 
     id: Id
     asked_at: Timestamp
@@ -132,12 +132,12 @@ class Reset(Record):
 
     @classmethod
     def of(cls, reset: core_reset.Reset, **more: Any) -> Self:
-        """Make the record of *reset*; *more* is what a kind of record adds to it."""
+        """Make the record of *reset*; *more* are the additional fields of a subclass."""
         return cls(id=reset.id, asked_at=reset.asked_at, due_at=reset.due_at, **more)
 
 
 class AdministeredReset(Reset):
-    """A reset that waits, for an administrator."""
+    """A pending reset, for an administrator."""
 
     user_id: Id
     asked_by: str | None
@@ -149,7 +149,7 @@ class AdministeredReset(Reset):
 
 
 class OperatorReset(AdministeredReset):
-    """A reset that waits, for an operator: with the addresses of the user and of who asked, while they have one."""
+    """A pending reset, for an operator: with the email addresses of the user and the requester, if they exist."""
 
     email: str | None
     asked_by_email: str | None
@@ -160,7 +160,7 @@ class ResetAnswer(Record):
 
     @classmethod
     def of(cls, reset: core_reset.Reset | None) -> Self:
-        """Answer with the reset that waits, if there is one."""
+        """Return the pending reset, if there is one."""
         return cls(reset=None if reset is None else Reset.of(reset))
 
 

@@ -14,7 +14,7 @@ from czo_auth.rest.records.base import Id, Listed, Record, Timestamp
 AccountExport = Annotated[
     dict[str, Any], WithJsonSchema({"type": "object", "required": ["exportedAt", "user", "audit"]})
 ]
-"""Everything that is kept about a user."""
+"""All data that is stored about a user."""
 
 
 class User(Record):
@@ -39,7 +39,7 @@ class User(Record):
 
         Args:
             fields: The host's own fields.
-            more: What a kind of record adds to it.
+            more: The additional fields of a subclass.
         """
         own: dict[str, Any] = dict(fields.shown(user.fields))
         return cls(

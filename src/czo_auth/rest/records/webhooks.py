@@ -28,7 +28,7 @@ class Webhook(Record):
 
     @classmethod
     def of(cls, webhook: core.Webhook, **more: Any) -> Self:
-        """Make the record of *webhook*; *more* is what a kind of record adds to it."""
+        """Make the record of *webhook*; *more* are the additional fields of a subclass."""
         return cls(
             id=webhook.id,
             url=webhook.url,
@@ -42,7 +42,7 @@ class Webhook(Record):
 
 
 class OperatorWebhook(Webhook):
-    """A webhook endpoint for an operator: whose it is, and since when it fails."""
+    """A webhook endpoint for an operator: with its owner, and since when it fails."""
 
     organization_id: Id | None
     failing_since: Timestamp | None
@@ -69,7 +69,7 @@ class WebhookAnswer(Record):
 
 
 class CreatedWebhook(WebhookAnswer):
-    """A new endpoint and its secret, shown this once."""
+    """A new endpoint and its secret, which is never shown again."""
 
     secret: SigningSecret
 
@@ -80,7 +80,7 @@ class CreatedWebhook(WebhookAnswer):
 
 
 class WebhookSecret(Record):
-    """A new secret, shown this once."""
+    """A new secret; never shown again."""
 
     secret: SigningSecret
 
@@ -97,7 +97,7 @@ class WebhookList(Listed):
 
 
 class WebhookDelivery(Record):
-    """One event on its way to one endpoint."""
+    """The delivery of one event to one endpoint."""
 
     id: Id
     event_id: Id

@@ -1,7 +1,7 @@
 """
 The page that shows the OpenAPI document: our own, small, and served from here.
 
-It stands on the origin of the session cookie, so it loads nothing from elsewhere, and its policy allows nothing else.
+It has the origin of the session cookie, so it loads nothing from elsewhere, and its policy allows nothing else.
 """
 
 from __future__ import annotations
