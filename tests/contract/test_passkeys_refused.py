@@ -384,6 +384,22 @@ async def test_second_step_takes_no_passkey_of_somebody_else(timed: Timed) -> No
     refused(await timed.api.post("/two-factor/passkey-options", {}), 401, "INVALID_TWO_FACTOR_COOKIE")
 
 
+async def test_no_session_is_raised_by_a_passkey_of_somebody_else(timed: Timed) -> None:
+    _, session = await timed.people.newcomer()
+    mine, theirs = Authenticator(timed.api.origin), Authenticator(timed.api.origin)
+    await register(timed, session, mine)
+    _, other = await timed.people.newcomer()
+    await register(timed, other, theirs)
+    for handle in (None, mine.credentials[0].user_handle):
+        options = await begin_second_step(timed, bearer=session.token)
+        response = theirs.get(options, Lie(user_handle=handle), credential=theirs.credentials[0])
+        body = {"response": response, "ceremony": options["ceremony"]}
+        answer = await timed.api.post("/two-factor/verify-passkey", body, bearer=session.token)
+        refused(answer, 401, "AUTHENTICATION_FAILED")
+    who = accepted(await timed.api.get("/whoami", bearer=session.token))
+    assert (who["aal"], who["phishingResistant"]) == (1, False)
+
+
 async def test_views_of_a_sign_in_page_store_nothing(timed: Timed) -> None:
     for _ in range(50):
         await begin_sign_in(timed)

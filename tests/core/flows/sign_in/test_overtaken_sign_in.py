@@ -7,7 +7,7 @@ import pytest
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.transaction import Transaction
 from tests.core.flows.deployment import NOW, Deployment, from_here, outcome
-from tests.core.flows.interrupt import Interruption
+from tests.support.interrupt import Interruption
 
 PASSWORD = "correct horse battery staple"
 MOMENTS = 12
@@ -29,7 +29,7 @@ async def test_actor_type_that_is_lost_meanwhile_gets_no_session(
 
         await deployment.transactions.run(promote)
         overtaken = Interruption(
-            deployment,
+            deployment.transactions,
             lambda user_id=user.id: deployment.runtime.administration.change_actor_types(
                 user_id, add=[], remove=["admin"], force=True, context=from_here(NOW)
             ),

@@ -27,7 +27,7 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TotpFactor
 from tests.core.flows.deployment import NOW, Deployment, from_here, outcome
-from tests.core.flows.interrupt import Interruption
+from tests.support.interrupt import Interruption
 
 PASSWORD = "correct horse battery staple"
 MOMENTS = 12
@@ -122,7 +122,7 @@ async def test_no_codes_are_made_for_somebody_whose_factor_went_meanwhile(
         ada = await owner_with_a_password(deployment, f"ada{moment}")
         await put_app(deployment, ada)
         overtaken = Interruption(
-            deployment,
+            deployment.transactions,
             lambda ada=ada: manage.disable(password=PASSWORD, code=None, everything=True, context=by(ada)),
             before=moment,
             monkeypatch=monkeypatch,
@@ -149,7 +149,7 @@ async def test_factor_is_turned_off_once(deployment: Deployment, monkeypatch: py
         def disable(ada: Principal = ada) -> Awaitable[None]:
             return manage.disable(password=PASSWORD, code=None, context=by(ada))
 
-        overtaken = Interruption(deployment, disable, before=moment, monkeypatch=monkeypatch)
+        overtaken = Interruption(deployment.transactions, disable, before=moment, monkeypatch=monkeypatch)
         ended = await outcome(overtaken.during(disable()))
         assert await recorded(deployment, ada, types.TWO_FACTOR_DISABLED) == 1
         if not overtaken.came:
@@ -169,7 +169,10 @@ async def test_app_that_came_meanwhile_is_replaced_by_nobody_who_did_not_ask_for
         ada = await owner_with_a_password(deployment, f"ada{moment}")
         await put_passkey(deployment, ada)
         overtaken = Interruption(
-            deployment, lambda ada=ada: put_app(deployment, ada), before=moment, monkeypatch=monkeypatch
+            deployment.transactions,
+            lambda ada=ada: put_app(deployment, ada),
+            before=moment,
+            monkeypatch=monkeypatch,
         )
         begun = enable.begin(password=None, code=None, replace=False, issuer=None, context=by(ada))
         ended = await outcome(overtaken.during(begun))
@@ -325,7 +328,9 @@ async def test_session_that_is_ended_meanwhile_changes_nothing(
             await deployment.transactions.run(end)
 
         started = len(await deployment.audit(sensitive.action))
-        overtaken = Interruption(deployment, end_everything, before=moment, monkeypatch=monkeypatch)
+        overtaken = Interruption(
+            deployment.transactions, end_everything, before=moment, monkeypatch=monkeypatch
+        )
         ended = await outcome(overtaken.during(act()))
         finished = len(await deployment.audit(sensitive.action))
         if not overtaken.came:

@@ -8,8 +8,7 @@ from typing import TypeVar
 import pytest
 
 from czo_auth.core.context import Context
-from czo_auth.core.transaction import Transaction
-from tests.core.flows.deployment import Deployment
+from czo_auth.core.transaction import Transaction, Transactions
 
 T = TypeVar("T")
 Act = Callable[[], Awaitable[object]]
@@ -27,9 +26,9 @@ class Interruption:
     """
 
     def __init__(
-        self, deployment: Deployment, act: Act, *, before: int, monkeypatch: pytest.MonkeyPatch
+        self, transactions: Transactions, act: Act, *, before: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self._transactions = deployment.transactions
+        self._transactions = transactions
         self._act, self._left, self._monkeypatch = act, before, monkeypatch
         self.came = False
 
