@@ -9,7 +9,9 @@ as long.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Final, TypeGuard
 
 from starlette.convertors import FloatConvertor, IntegerConvertor, StringConvertor, UUIDConvertor
 from starlette.routing import BaseRoute, Match, NoMatchFound, Route
@@ -24,6 +26,9 @@ _OF_ONE_PART: Final = frozenset({FloatConvertor, IntegerConvertor, StringConvert
 _Shape = tuple[str, int]
 """The first part of a path, and how many slashes it has."""
 
+_Numbered = tuple[int, BaseRoute]
+"""A route and its place in the order."""
+
 
 class RouteTable(BaseRoute):
     """
@@ -35,16 +40,29 @@ class RouteTable(BaseRoute):
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         self.routes: Final[Sequence[BaseRoute]] = tuple(routes)
-        variable = [route for route in self.routes if not _is_fixed(route)]
-        shapes = {shape for route in variable if (shape := _shape_of(route)) is not None}
-        self._of_any_shape = _of(variable, None)
+        variable: dict[_Shape | None, list[_Numbered]] = {None: []}
+        fixed: dict[str, list[_Numbered]] = {}
+        for numbered in enumerate(self.routes):
+            route = numbered[1]
+            if _is_fixed(route):
+                fixed.setdefault(route.path, []).append(numbered)
+            else:
+                variable.setdefault(_shape_of(route), []).append(numbered)
+        of_any_shape = variable.pop(None)
+        self._of_any_shape = _in_order(of_any_shape)
         self._by_shape: Mapping[_Shape, Sequence[BaseRoute]] = {
-            shape: _of(variable, shape) for shape in shapes
+            shape: _in_order(of_any_shape, routes) for shape, routes in variable.items() if shape is not None
         }
         self._by_path: Mapping[str, Sequence[BaseRoute]] = {
-            route.path: tuple(other for other in self.routes if _may_match(other, route.path))
-            for route in self.routes
-            if isinstance(route, Route) and _is_fixed(route)
+            path: _in_order(
+                same,
+                (
+                    numbered
+                    for numbered in (*of_any_shape, *variable.get(_shape(path), ()))
+                    if _may_match(numbered[1], path)
+                ),
+            )
+            for path, same in fixed.items()
         }
 
     def at(self, scope: Scope) -> Sequence[BaseRoute]:
@@ -96,7 +114,7 @@ def one_by_one(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
     ]
 
 
-def _is_fixed(route: BaseRoute) -> bool:
+def _is_fixed(route: BaseRoute) -> TypeGuard[Route]:
     return isinstance(route, Route) and not route.param_convertors
 
 
@@ -118,5 +136,5 @@ def _shape_of(route: BaseRoute) -> _Shape | None:
     return None if "{" in shape[0] else shape
 
 
-def _of(routes: Iterable[BaseRoute], shape: _Shape | None) -> Sequence[BaseRoute]:
-    return tuple(route for route in routes if _shape_of(route) in (None, shape))
+def _in_order(*groups: Iterable[_Numbered]) -> Sequence[BaseRoute]:
+    return tuple(route for _, route in sorted(chain.from_iterable(groups), key=itemgetter(0)))
