@@ -10,7 +10,7 @@ from hypothesis.stateful import precondition, rule
 from czo_auth.core.context import system_context
 from tests.contract.deployments import Timed
 from tests.fuzz.model.acting import PICK, Acting
-from tests.fuzz.model.world import EmailChange, Person, Refused, Session
+from tests.fuzz.model.records import EmailChange, Person, Refused, Session
 
 _numbers = count(1)
 

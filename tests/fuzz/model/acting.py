@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from tests.contract.api import NO_BODY, Answer
 from tests.contract.deployments import Deployment
-from tests.fuzz.model.world import STEP, Factor, Person, Refused, Session, World
+from tests.fuzz.model.records import STEP, Factor, Person, Refused, Session
+from tests.fuzz.model.world import World
 
 PICK = st.integers(0, 4)
 CODES = st.sampled_from(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.fuzz.model.acting import PICK, Acting
-from tests.fuzz.model.world import NO_FACTOR, Key, Organization, Refused, Session
+from tests.fuzz.model.records import NO_FACTOR, Key, Organization, Refused, Session
 
 
 class Keys(Acting):

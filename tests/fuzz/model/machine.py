@@ -16,8 +16,8 @@ from tests.fuzz.model.operators import Operators
 from tests.fuzz.model.organizations import Organizations
 from tests.fuzz.model.passwords import Passwords
 from tests.fuzz.model.policies import Policies
+from tests.fuzz.model.records import MINUTE, Factor, Key, Person, Session
 from tests.fuzz.model.second_factors import SecondFactors
-from tests.fuzz.model.world import MINUTE, Factor, Key, Person, Session
 
 LAST = 4
 """So many of each thing that was ever handed out are tried once more at the end, the newest."""

@@ -8,7 +8,7 @@ from hypothesis.stateful import precondition, rule
 from czo_auth.core.context import system_context
 from tests.contract.deployments import Timed
 from tests.fuzz.model.acting import PICK, Acting
-from tests.fuzz.model.world import Person
+from tests.fuzz.model.records import Person
 
 WAITS = st.sampled_from([1, 11, 31, 31, 95, 301, 601, 1201, 3601, 8 * 86400])
 DEEDS = st.sampled_from(["ban", "unban", "unban", "promote", "promote", "demote", "reset"])

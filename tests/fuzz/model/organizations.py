@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.fuzz.model.acting import PICK, Acting
-from tests.fuzz.model.world import RANKS, Organization, Person
+from tests.fuzz.model.records import RANKS, Organization, Person
 
 ROLES = st.sampled_from(RANKS)
 

@@ -9,7 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from tests.contract.deployments import Timed
 from tests.fuzz.model.acting import PICK, Acting
-from tests.fuzz.model.world import MINUTE, Exemption, Organization, Person
+from tests.fuzz.model.records import MINUTE, Exemption, Organization, Person
 from tests.support.authenticator import Authenticator
 
 DATES = st.sampled_from(

@@ -9,8 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from tests.contract.api import DEVICE_COOKIE, Answer, cookies_set_by
 from tests.fuzz.model.acting import CODES, PICK
-from tests.fuzz.model.sessions import Sessions
-from tests.fuzz.model.world import (
+from tests.fuzz.model.records import (
     DEVICE_LIFE,
     MINUTE,
     NO_CHALLENGE,
@@ -20,6 +19,7 @@ from tests.fuzz.model.world import (
     Refused,
     Session,
 )
+from tests.fuzz.model.sessions import Sessions
 
 PASSWORDS = st.sampled_from(["right", "right", "wrong", None])
 """What of the password is sent; None for nothing."""

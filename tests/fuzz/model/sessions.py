@@ -11,7 +11,7 @@ from tests.contract.api import DEVICE_COOKIE, cookies_set_by
 from tests.contract.deployments import Timed
 from tests.contract.people import Account
 from tests.fuzz.model.acting import PICK, Acting
-from tests.fuzz.model.world import DEVICE_LIFE, MINUTE, Challenge, Person, Refused, Session
+from tests.fuzz.model.records import DEVICE_LIFE, MINUTE, Challenge, Person, Refused, Session
 
 _numbers = count(1)
 
