@@ -19,9 +19,9 @@ from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import HERE, Timed
+from tests.contract.organizations import acme_of
 from tests.contract.people import Session
 from tests.contract.test_api_keys_limits import OFFICE, PROXY, STREET, host, via
-from tests.contract.test_service_accounts import acme_of
 
 TODAY = "2025-03-06"
 """When the clock of `timed` begins."""

@@ -2,71 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from czo_auth import Auth
-from czo_auth.core.events.chain import verify_chain
-from czo_auth.core.events.types import AuditRecord, Event
 from tests.contract.acting import (
     UNKNOWN,
-    change_actor_types,
     create_key,
-    eventually,
     found,
     join,
     listed_keys,
 )
-from tests.contract.api import Api, new_client
-from tests.contract.checks import MOMENT, UUID7, accepted, refused
-from tests.contract.conftest import Deploy, Live
-from tests.contract.database import everything, is_sqlite, sql
-from tests.contract.databases import Databases, SqliteDatabases
-from tests.contract.deployments import Deployment, Timed, settings
-from tests.contract.people import PASSWORD, People, Session
-
-TYPES = {
-    *("auth.2fa.enabled", "auth.2fa.disabled", "auth.2fa.backup_code_used"),
-    *("auth.2fa.backup_codes_regenerated", "auth.2fa.locked"),
-    *("auth.apikey.created", "auth.apikey.revoked", "auth.apikey.rotated", "auth.apikey.leaked"),
-    *("auth.user.registered", "auth.user.updated", "auth.user.banned"),
-    *("auth.session.created", "auth.session.revoked", "auth.refresh.reuse_detected"),
-    *("auth.org.created", "auth.org.member_added", "auth.org.member_removed", "auth.role.changed"),
-}
-"""All that section 9 names, and what became of leaked keys."""
-
-
-@dataclass
-class Outbox:
-    """What a deployment recorded, read from where it waits for delivery."""
-
-    here: Deployment
-    _read: int = 0
-
-    async def events(self) -> list[Event]:
-        """Give the events since the last call, in the order of the commits."""
-        after = self._read
-        events = await self.here.auth.services.transactions.read(
-            lambda tx: list(tx.outbox.events_after(after, limit=100_000))
-        )
-        self._read = events[-1].sequence if events else after
-        return events
-
-    async def types(self) -> Counter[str]:
-        """Count the types of the events since the last call."""
-        return Counter(event.type for event in await self.events())
-
-    async def skip(self) -> None:
-        await self.events()
+from tests.contract.checks import accepted, refused
+from tests.contract.conftest import Deploy
+from tests.contract.database import is_sqlite, sql
+from tests.contract.databases import Databases
+from tests.contract.deployments import Timed, settings
+from tests.contract.outbox import TYPES, Outbox, audit_of
+from tests.contract.people import PASSWORD, Session
 
 
 @pytest.fixture
@@ -74,12 +28,6 @@ async def outbox(timed: Timed) -> Outbox:
     outbox = Outbox(timed)
     await outbox.skip()
     return outbox
-
-
-async def audit_of(here: Deployment) -> list[AuditRecord]:
-    return await here.auth.services.transactions.read(
-        lambda tx: list(tx.audit_log.audit_after(0, limit=100_000))
-    )
 
 
 # --- every type, by its act, once ------------------------------------------------------------------------------------
@@ -341,209 +289,6 @@ async def test_change_and_event_are_committed_together_or_not_at_all(timed: Time
     # And it continues, without a restart.
     await create_key(timed.api, session)
     assert await outbox.types() == {"auth.apikey.created": 1}
-
-
-# --- delivery --------------------------------------------------------------------------------------------------------
-async def test_file_gets_every_event_as_a_cloudevent_in_order(live: Live) -> None:
-    account, session = await live.people.newcomer()
-    made = await asyncio.gather(*(create_key(live.api, session, name=str(number)) for number in range(8)))
-    for key in made:
-        accepted(await live.api.delete(f"/api-keys/{key['id']}", bearer=session.token), 204)
-    recorded = [event for event in await Outbox(live).events() if event.user_id == account.id]
-    assert len(recorded) == 2 + 8 + 8
-
-    async def is_delivered() -> bool:
-        return len(_lines_about(live.served.events_file, account.id)) >= len(recorded)
-
-    await eventually(is_delivered, within=30)
-    lines = _lines_about(live.served.events_file, account.id)
-    assert [line["id"] for line in lines] == [event.id for event in recorded]
-    for line, event in zip(lines, recorded, strict=True):
-        assert line == {
-            "specversion": "1.0",
-            "id": event.id,
-            "source": live.served.server.url.replace("127.0.0.1", "localhost"),
-            "type": event.type,
-            "subject": account.id,
-            "time": line["time"],
-            "datacontenttype": "application/json",
-            "sequence": f"{event.sequence:020d}",
-            "data": event.data,
-        }
-        assert MOMENT.fullmatch(line["time"])
-        assert UUID7.fullmatch(line["id"])
-        assert line["type"] in TYPES
-        assert line["data"]["userId"] == account.id
-    created = [line["data"]["apiKeyId"] for line in lines if line["type"] == "auth.apikey.created"]
-    assert sorted(created) == sorted(key["id"] for key in made)
-    assert live.served.events_file.stat().st_mode & 0o077 == 0
-
-
-def _lines_about(file: Path, user_id: str) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    found: list[dict[str, Any]] = [json.loads(line) for line in file.read_bytes().splitlines()]
-    return [event for event in found if event.get("subject") == user_id]
-
-
-@pytest.fixture
-async def subscribed(
-    sqlite_databases: SqliteDatabases,
-) -> AsyncIterator[Callable[[Callable[[Auth], None]], Awaitable[tuple[Api, People]]]]:
-    """Run deployments to which a host subscribes before they start."""
-    running: list[tuple[Auth, httpx.AsyncClient]] = []
-
-    async def run(subscribe: Callable[[Auth], None]) -> tuple[Api, People]:
-        auth = Auth(settings(sqlite_databases.new()))
-        subscribe(auth)
-        http = new_client(auth.settings.public_url, transport=httpx.ASGITransport(auth.app))
-        running.append((auth, http))
-        await auth.start()
-        api = Api(http)
-        return api, People(api, clock=auth.now)
-
-    yield run
-    for auth, http in running:
-        await http.aclose()
-        await auth.stop()
-
-
-async def test_subscribers_of_the_host_get_what_they_asked_for(subscribed: Any) -> None:
-    got: dict[str, list[Event]] = {"keys": [], "one": [], "all": []}
-
-    def subscribe(auth: Auth) -> None:
-        @auth.on("auth.apikey.*")
-        async def keys(event: Event) -> None:
-            got["keys"].append(event)
-
-        @auth.on("auth.apikey.revoked")
-        def one(event: Event) -> None:
-            got["one"].append(event)
-
-        @auth.on("*")
-        async def all_of_them(event: Event) -> None:
-            got["all"].append(event)
-
-        with pytest.raises(ValueError, match=r"auth\.apikey\.created"):
-            auth.on("auth.apikey.create")
-
-    api, people = await subscribed(subscribe)
-    account, session = await people.newcomer()
-    key = await create_key(api, session)
-    accepted(await api.delete(f"/api-keys/{key['id']}", bearer=session.token), 204)
-
-    async def is_delivered() -> bool:
-        return any(event.type == "auth.apikey.revoked" for event in got["all"])
-
-    await eventually(is_delivered, within=30)
-    about_keys = ["auth.apikey.created", "auth.apikey.revoked"]
-    assert [event.type for event in got["keys"]] == about_keys
-    assert [event.type for event in got["one"]] == about_keys[1:]
-    own = [event.type for event in got["all"] if event.user_id == account.id]
-    assert own == ["auth.user.registered", "auth.session.created", *about_keys]
-    assert all(event.data["userId"] == account.id for event in got["keys"])
-
-
-# --- secrets ---------------------------------------------------------------------------------------------------------
-async def test_nothing_that_was_secret_is_kept_or_reported(live: Live) -> None:
-    account, session = await live.people.newcomer()
-    secrets = [account.password, session.token, session.refresh_token, session.access_token]
-    key = await create_key(live.api, session)
-    rotated = accepted(
-        await live.api.post(f"/api-keys/{key['id']}/rotate", {"overlapSeconds": 60}, bearer=session.token),
-        201,
-    )["apiKey"]
-    secrets += [key["key"], rotated["key"]]
-    await live.api.get("/whoami", bearer=key["key"])
-    # Where a careless server would write it down: query, path, wrong header, wrong body.
-    for careless in (
-        live.api.get(f"/whoami?api_key={key['key']}&token={session.token}"),
-        live.api.get(f"/api-keys/{key['key']}", bearer=session.token),
-        live.api.get("/whoami", headers={"x-api-key": key["key"]}),
-        live.api.post("/api-keys", {"name": key["key"][:-1], "key": key["key"]}, bearer=session.token),
-        live.api.post("/customer/sign-in/email", {"email": account.email, "password": key["key"]}),
-        live.api.get("/whoami", headers={"authorization": f"Bearer {key['key']} {key['key']}"}),
-        live.api.get("/whoami", bearer=key["key"][:-1] + "B"),
-    ):
-        await careless
-    shown = await live.people.enable(account, session)
-    renewed = Session.of(await live.people.verify(account.has.code(), bearer=session.token))
-    challenge = await live.people.challenge(account)
-    accepted(await live.people.redeem(account.codes[0], challenge=challenge))
-    secrets += [shown["secret"], *account.codes, challenge, renewed.token, renewed.refresh_token]
-    (last,) = [event for event in await Outbox(live).events() if event.user_id == account.id][-1:]
-
-    async def is_delivered() -> bool:
-        return last.id in live.served.events_file.read_text()
-
-    await eventually(is_delivered, within=30)
-    places = {
-        "database": await everything(live.served.database_url),
-        "events": live.served.events_file.read_text(),
-        "output": live.served.server.output(),
-    }
-    for place, text in places.items():
-        assert last.id in text or place == "output"
-        for secret in secrets:
-            # The prefix of a token is not a secret; what follows is.
-            bare = re.sub(r"^cz[a-z]_", "", secret)
-            assert bare not in text, f"a secret is in the {place}"
-            assert bare.replace("-", "") not in text, f"a secret is in the {place}"
-
-
-# --- the audit log ---------------------------------------------------------------------------------------------------
-async def test_every_event_has_an_audit_record(timed: Timed) -> None:
-    outbox = Outbox(timed)
-    account, session = await timed.people.newcomer()
-    await create_key(timed.api, session)
-    await change_actor_types(timed, account, add=["merchant"])
-    records = {record.id: record for record in await audit_of(timed)}
-    events = await outbox.events()
-    assert events
-    for event in events:
-        record = records[event.id]
-        assert (record.audit_event.action, record.audit_event.user_id, record.at) == (
-            event.type,
-            event.user_id,
-            event.at,
-        )
-
-
-async def test_records_written_at_once_by_several_processes_are_one_chain(live: Live) -> None:
-    people = await asyncio.gather(*(live.people.newcomer() for _ in range(4)))
-
-    async def bustle(session: Session) -> None:
-        for _ in range(4):
-            key = await create_key(live.api, session)
-            accepted(await live.api.delete(f"/api-keys/{key['id']}", bearer=session.token), 204)
-
-    await asyncio.gather(*(bustle(session) for _, session in people for _ in range(2)))
-    records = await audit_of(live)
-    assert [record.sequence for record in records] == list(range(1, len(records) + 1))
-    assert verify_chain(records) is None
-    assert len({record.id for record in records}) == len(records)
-    events = await Outbox(live).events()
-    order = {record.id: record.sequence for record in records}
-    assert [order[event.id] for event in events] == sorted(order[event.id] for event in events)
-
-
-@pytest.mark.parametrize(
-    "forgery",
-    [
-        "UPDATE {}audit SET outcome = 'denied' WHERE sequence = 3",
-        "UPDATE {}audit SET actor_user_id = 'x' WHERE sequence = 3",
-        'UPDATE {}audit SET details = \'{"reason": "other"}\' WHERE sequence = 3',
-        "UPDATE {}audit SET at = at + 1 WHERE sequence = 3",
-        "UPDATE {}audit SET ip = NULL WHERE sequence = 3",
-        "UPDATE {}audit SET previous_hash = hash WHERE sequence = 3",
-        "DELETE FROM {}audit WHERE sequence = 2",
-    ],
-)
-async def test_forged_record_breaks_the_chain_where_it_stands(timed: Timed, forgery: str) -> None:
-    await timed.people.newcomer()
-    assert verify_chain(await audit_of(timed)) is None
-    await sql(timed.auth.settings.storage_url, forgery)
-    assert verify_chain(await audit_of(timed)) == 3
 
 
 async def test_every_type_of_the_contract_is_known_and_none_beside(databases: Databases) -> None:

@@ -14,8 +14,8 @@ from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
+from tests.contract.organizations import Acme, acme_of
 from tests.contract.people import PASSWORD, Session
-from tests.contract.test_service_accounts import Acme, acme_of
 
 
 async def change(acme: Acme, key: dict[str, Any], session: Session | None = None, **body: object) -> Answer:
