@@ -1,8 +1,14 @@
-"""Timestamp formatting for API responses."""
+"""Timestamps as the API reads and writes them."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from typing import Final
+
+_TIMESTAMP: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 def format_timestamp(at: datetime) -> str:
@@ -14,3 +20,20 @@ def format_timestamp(at: datetime) -> str:
 def format_timestamp_or_none(at: datetime | None) -> str | None:
     """Write a time, if there is one."""
     return None if at is None else format_timestamp(at)
+
+
+def parse_timestamp(value: object) -> datetime:
+    """
+    Read a time with date, seconds and zone, as ISO 8601 writes it; what is finer than milliseconds is cut off.
+
+    Raises:
+        ValueError: It is written otherwise, or lies beyond the years 1 to 9999.
+    """
+    if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+        raise ValueError("A time must look like 2026-01-31T12:00:00.000Z.")
+    try:
+        moment = datetime.fromisoformat(value).astimezone(UTC)
+    except OverflowError:
+        # In year 1 or 9999, an offset can lead outside Python's range of dates.
+        raise ValueError("A time must lie between the years 1 and 9999.") from None
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

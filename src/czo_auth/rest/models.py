@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 from pydantic.alias_generators import to_camel
 
+from czo_auth.asgi.timestamps import parse_timestamp
 from czo_auth.core import fields, limits
 from czo_auth.core.errors import ValidationFailed
 
@@ -107,20 +108,6 @@ class IgnoredBody(TolerantBody):
     """The body of a route of better-auth's client that has none."""
 
 
-def _moment(value: Any) -> Any:
-    pattern = (
-        r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
-    )
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise ValueError("A time must look like 2026-01-31T12:00:00.000Z.")
-    try:
-        moment = datetime.fromisoformat(value).astimezone(UTC)
-    except OverflowError:
-        # In year 1 or 9999, an offset can lead outside Python's range of dates.
-        raise ValueError("A time must lie between the years 1 and 9999.") from None
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
 def _day(value: Any) -> Any:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         raise ValueError("A day must look like 2026-01-31.")
@@ -155,6 +142,6 @@ Reason = Annotated[str, Field(max_length=2 * limits.MAX_REASON), _checked(fields
 Issuer = Annotated[str, Field(max_length=limits.MAX_ISSUER), AfterValidator(_label)]
 Image = Annotated[str, Field(max_length=limits.MAX_URL), _checked(fields.checked_image)]
 Url = Annotated[str, Field(max_length=limits.MAX_URL)]
-Moment = Annotated[datetime, Strict(strict=False), BeforeValidator(_moment)]
+Moment = Annotated[datetime, Strict(strict=False), BeforeValidator(parse_timestamp)]
 Day = Annotated[date, Strict(strict=False), BeforeValidator(_day)]
 Metadata = Annotated[dict[str, Any], _checked(fields.checked_metadata)]
