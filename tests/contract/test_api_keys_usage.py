@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import make_url
 
 from czo_auth.asgi.authentication import AuthMiddleware
+from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.errors import StorageUnavailable
-from tests.contract.acting import UNKNOWN, create_key, listed_keys
+from tests.contract.acting import UNKNOWN, create_key, found, graphql, listed_keys
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -259,6 +260,42 @@ async def test_keys_that_nobody_used_for_a_time_are_found(deploy_sqlite: Deploy)
     refused(
         await timed.api.get("/api-keys?unusedSince=2025-03-07", bearer=session.token), 400, "VALIDATION_ERROR"
     )
+
+
+async def test_graphql_finds_keys_that_nobody_used_for_a_time(timed_sqlite: Timed) -> None:
+    _, session = await timed_sqlite.people.newcomer()
+    organization = await found(timed_sqlite.api, session)
+    used, idle = [
+        await create_key(timed_sqlite.api, session, name=name, organizationId=organization)
+        for name in ("used", "idle")
+    ]
+    timed_sqlite.time.advance(days=2)
+    accepted(await use(timed_sqlite, used))
+    await flush(timed_sqlite)
+    since = format_timestamp(timed_sqlite.time.now - timedelta(days=1))
+
+    own = f'{{ myApiKeys(unusedSince: "{since}") {{ id }} }}'
+    theirs = f'{{ organization(id: "{organization}") {{ apiKeys(unusedSince: "{since}") {{ id }} }} }}'
+    answer = (await graphql(timed_sqlite, own, session.token)).json()
+    assert answer == {"data": {"myApiKeys": [{"id": idle["id"]}]}}
+    answer = (await graphql(timed_sqlite, theirs, session.token)).json()
+    assert answer == {"data": {"organization": {"apiKeys": [{"id": idle["id"]}]}}}
+    wrong = await graphql(timed_sqlite, own.replace(since, "2025-03-07"), session.token)
+    assert wrong.status_code == 400
+    assert "2025-03-07" not in wrong.text
+    body = {"query": "query Idle($since: DateTime) { myApiKeys(unusedSince: $since) { id } }"}
+    async with new_client(HERE, transport=httpx.ASGITransport(timed_sqlite.runtime.graphql)) as http:
+        headers = {"authorization": f"Bearer {session.token}"}
+        for value, status in ((since, 200), (None, 200), ("yesterday", 400), (5, 400), ("x" * 5000, 400)):
+            answer = await http.post(
+                "/graphql", json={**body, "variables": {"since": value}}, headers=headers
+            )
+            assert answer.status_code == status, answer.text
+            if status == 200:
+                ids = {key["id"] for key in answer.json()["data"]["myApiKeys"]}
+                assert ids == ({idle["id"]} if value else {idle["id"], used["id"]})
+            else:
+                assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 
 async def test_one_request_is_one_use_however_many_applications_it_passes(timed_sqlite: Timed) -> None:

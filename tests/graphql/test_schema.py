@@ -16,7 +16,10 @@ NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
 CONTRACT = {
     "Query": """type Query {
   me: User!
-  myApiKeys(organizationId: ID): [ApiKey!]!
+  myApiKeys(
+    organizationId: ID
+    unusedSince: DateTime
+  ): [ApiKey!]!
   mySessions: [Session!]!
   myOrganizations: [Organization!]!
   organization(id: ID!): Organization
@@ -32,7 +35,7 @@ CONTRACT = {
     "createdAt: DateTime! expiresAt: DateTime! current: Boolean! ipAddress: String userAgent: String }",
     "Organization": "type Organization { id: ID! name: String! slug: String! role: String createdAt: DateTime! "
     "apiKeyMaxDays: Int apiKeyUnusedDays: Int requireTwoFactorFrom: DateTime twoFactorGraceDays: Int! "
-    "serviceAccounts: [ServiceAccount!]! apiKeys: [OrganizationApiKey!]! }",
+    "serviceAccounts: [ServiceAccount!]! apiKeys( unusedSince: DateTime ): [OrganizationApiKey!]! }",
     "ServiceAccount": "type ServiceAccount { id: ID! organizationId: ID! name: String! description: String "
     "scopes: [String!]! enabled: Boolean! createdBy: ID createdAt: DateTime! lastUsedAt: DateTime }",
     "OrganizationApiKey": "type OrganizationApiKey { id: ID! name: String! prefix: String! owner: KeyOwner! "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from graphql import DocumentNode, GraphQLError
@@ -21,8 +21,9 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, Info
 
 from czo_auth.asgi.admission import RequestContext
-from czo_auth.asgi.timestamps import format_timestamp
+from czo_auth.asgi.timestamps import format_timestamp, parse_timestamp
 from czo_auth.core.api_keys import key
+from czo_auth.core.api_keys.store import KeyFilter
 from czo_auth.core.errors import SessionRequired, UnknownOrganization, ValidationFailed
 from czo_auth.core.flows.users.profile import get_user
 from czo_auth.core.limits import MAX_PAGE
@@ -42,6 +43,10 @@ class GraphQLContext:
 
 
 CurrentRequest = Info[GraphQLContext, None]
+UnusedSince = Annotated[
+    datetime | None,
+    strawberry.argument(description="Only keys that were neither used nor made since then."),
+]
 
 
 @strawberry.federation.type(keys=["id"], description="A person.")
@@ -181,9 +186,12 @@ class Organization:
         return [ServiceAccount.of(account) for account in found.items]
 
     @strawberry.field
-    async def api_keys(self, info: CurrentRequest) -> list[OrganizationApiKey]:
+    async def api_keys(
+        self, info: CurrentRequest, unused_since: UnusedSince = strawberry.UNSET
+    ) -> list[OrganizationApiKey]:
         call = info.context.call
-        found = await call.runtime.organization_keys.list(str(self.id), context=call.context)
+        wanted = KeyFilter(unused_since=unused_since or None)
+        found = await call.runtime.organization_keys.list(str(self.id), wanted, context=call.context)
         return [OrganizationApiKey.of(owned) for owned in found.items]
 
     @classmethod
@@ -237,11 +245,16 @@ class Query:
 
     @strawberry.field
     async def my_api_keys(
-        self, info: CurrentRequest, organization_id: strawberry.ID | None = strawberry.UNSET
+        self,
+        info: CurrentRequest,
+        organization_id: strawberry.ID | None = strawberry.UNSET,
+        unused_since: UnusedSince = strawberry.UNSET,
     ) -> list[ApiKey]:
         call = _with_session(info)
         chosen = None if organization_id is strawberry.UNSET else organization_id
-        found = await call.runtime.manage_api_keys.list(organization_id=chosen, context=call.context)
+        found = await call.runtime.manage_api_keys.list(
+            organization_id=chosen, unused_since=unused_since or None, context=call.context
+        )
         return [ApiKey.of(api_key) for api_key in found.items]
 
     @strawberry.field
@@ -313,10 +326,6 @@ class _Schema(strawberry.federation.Schema):
         """Log nothing here: strawberry's log quotes the document with its literals (S28)."""
 
 
-def _not_taken(_: Any) -> datetime:
-    raise ValueError("No argument is a time.")
-
-
 SCHEMA = _Schema(
     query=Query,
     extensions=[_Accepted],
@@ -326,7 +335,7 @@ SCHEMA = _Schema(
                 name="DateTime",
                 description="A time like 2026-01-31T12:00:00.000Z.",
                 serialize=format_timestamp,
-                parse_value=_not_taken,
+                parse_value=parse_timestamp,
             )
         }
     ),
