@@ -1,4 +1,4 @@
-"""Addresses of pages: where a visitor wanted to go, and nowhere outside."""
+"""Addresses of pages that a visitor is sent to; never outside the mount."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def is_own_page(address: str) -> bool:
     """
     Return whether *address* is the path of a page below the mount, without a host.
 
-    Two slashes at the beginning would be another host; so would a backslash.
+    Browsers read two slashes at the beginning, or a backslash, as another host.
     """
     return len(address) <= MAX_NAVIGATION and address.startswith("/") and _PATH.fullmatch(address) is not None

@@ -93,13 +93,13 @@ async def _static(request: Request) -> Response:
         response.headers["content-encoding"] = "gzip"
     if file.policy is not None:
         response.headers["content-security-policy"] = file.policy
-    # The address changes with the content.
+    # The URL changes with the content.
     response.headers["cache-control"] = "public, max-age=31536000, immutable"
     return response
 
 
 def _takes_gzip(request: Request) -> bool:
-    """Whether the client takes gzip. Pages are never compressed: they hold secrets beside what was typed."""
+    """Whether the client accepts gzip. Pages are never compressed: they contain secrets beside user input."""
     accepted = request.headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
     return any(
         each == "gzip" or (each.startswith("gzip;q=") and not each.endswith("=0")) for each in accepted

@@ -48,7 +48,7 @@ class ErrorMessage:
     A refusal as a page shows it.
 
     Attributes:
-        field: The field of the form that it is about; None when it is about none.
+        field: The form field with the error; None if it is not about one field.
     """
 
     code: str

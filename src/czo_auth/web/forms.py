@@ -1,4 +1,4 @@
-"""Submitted forms: bounded, plain, read once (S26)."""
+"""Submitted forms: of limited size, without files, read once (S26)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORM_TYPE = re.compile(r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """The fields of one form, or of a query; they do not show in ``repr``."""
+    """The fields of one form, or of a query; ``repr`` does not show them."""
 
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
@@ -27,16 +27,16 @@ class Form:
         return name in self.fields
 
     def raw(self, name: str) -> str:
-        """Return a field as it was sent, passwords are not trimmed; empty when it was not."""
+        """Return a field as it was sent, untrimmed as passwords need it; empty if it was not sent."""
         return self.fields[name][0] if name in self.fields else ""
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Return all values of a field that may come several times."""
+        """Return all values of a field that may be repeated."""
         return tuple(self.fields.get(name, ()))
 
     def optional(self, name: str, *, max_length: int = MAX_NAME) -> str | None:
         """
-        Return a field without the blanks around it; None when nothing is left.
+        Return a field without surrounding whitespace; None if nothing is left.
 
         Raises:
             ValidationFailed: It is longer than *max_length* characters.
@@ -60,7 +60,7 @@ class Form:
 
     def code(self) -> str | None:
         """
-        Return the code of an authenticator app, or the backup code that was typed instead; None when both are blank.
+        Return the code of an authenticator app, or the backup code that was entered instead; None if both are blank.
 
         Raises:
             ValidationFailed: It is too long.
@@ -69,7 +69,7 @@ class Form:
 
     def required_code(self) -> str:
         """
-        Return either code; one of them must be typed.
+        Return the code or the backup code; one of them is required.
 
         Raises:
             ValidationFailed: Both are blank, or one is too long.
@@ -78,10 +78,10 @@ class Form:
 
     def number(self, name: str, *, default: int = 0) -> int:
         """
-        Return a field that holds a whole number.
+        Return a field that contains a whole number.
 
         Raises:
-            ValidationFailed: It holds something else.
+            ValidationFailed: It contains something else.
         """
         text = self.optional(name, max_length=12)
         if text is None:
@@ -92,10 +92,10 @@ class Form:
 
     def moment(self, name: str) -> datetime | None:
         """
-        Return a field that holds a date or a time in UTC, as ``datetime-local`` sends it; None when it is blank.
+        Return a field with a date or a time in UTC, as ``datetime-local`` sends it; None if it is blank.
 
         Raises:
-            ValidationFailed: It holds something else.
+            ValidationFailed: It contains something else.
         """
         text = self.optional(name, max_length=40)
         if text is None:

@@ -1,4 +1,4 @@
-"""What all pages share: templates, the headers that guard them, and their static files."""
+"""What all pages share: templates, security headers and static files."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ POLICY = (
     "frame-ancestors 'none'; base-uri 'none'"
 )
 FETCHING_POLICY = POLICY + "; connect-src 'self'"
-"""Of the few pages that htmx refreshes in part; the others have nothing to fetch."""
+"""For the few pages that htmx refreshes in part; the others fetch nothing."""
 
 ERROR_PAGE = "refused.html"
 LANGUAGE_LIFETIME = timedelta(days=365)
 MAIL_TEMPLATES = frozenset({"mail.html"})
-"""What else lies in the folder of own templates."""
+"""Other files in the folder of the deployment's templates."""
 _LOG = logging.getLogger("czo_auth")
 
 
@@ -53,7 +53,7 @@ class PageRenderer:
     Renders pages for one deployment.
 
     Args:
-        base: Path that the pages are mounted at.
+        base: Path at which the pages are mounted.
     """
 
     def __init__(self, runtime: Runtime, *, base: str) -> None:
@@ -62,8 +62,8 @@ class PageRenderer:
         self._runtime = runtime
         brand = self._brand = runtime.settings.shown_brand
         self.static = static_files(brand)
-        """The static files by name."""
-        # A logo that lies elsewhere is the one thing that pages load from another host.
+        """Return the static files by name."""
+        # A logo with an external URL is the only resource that pages load from another host.
         address = brand.logo_address
         self._images = "" if address is None else " https://" + urlsplit(address).netloc
         folder = runtime.settings.templates_dir
@@ -84,49 +84,49 @@ class PageRenderer:
         return self._cookies.notice
 
     def carry_notice(self, notice: str, page: str) -> str:
-        """Write the cookie that lets *page* say *notice* once."""
+        """Return the cookie that makes *page* show *notice* once."""
         now = self._runtime.now()
         sealed = seal_notice(self._runtime.services.key_ring, notice, page=page, now=now)
         return self._cookies.set(self.notice_cookie, sealed, until=now + NOTICE_LIFETIME, now=now)
 
     def open_notice(self, sealed: str, page: str) -> str | None:
-        """Read what *page* is to say; None for what we did not seal for it a moment ago."""
+        """Return the notice for *page*; None if the cookie was not sealed for it moments ago."""
         return open_notice(self._runtime.services.key_ring, sealed, page=page, now=self._runtime.now())
 
     def clear_notice(self) -> str:
-        """Write the cookie that removes a notice."""
+        """Return the cookie that deletes a notice."""
         return self._cookies.clear(self.notice_cookie)
 
     @property
     def form_cookie(self) -> str:
-        """Name of the cookie that carries what was typed into a form whose session ended."""
+        """Name of the cookie that stores the input of a form whose session ended."""
         return self._cookies.form
 
     def carry_form(self, fields: Mapping[str, Sequence[str]], page: str) -> str | None:
-        """Write the cookie that fills *page* with what was typed; None when there is nothing to keep."""
+        """Return the cookie that fills *page* with the saved input; None if there is none."""
         now = self._runtime.now()
         sealed = seal_form(self._runtime.services.key_ring, fields, page=page, now=now)
         return sealed and self._cookies.set(self.form_cookie, sealed, until=now + FORM_LIFETIME, now=now)
 
     def open_form(self, sealed: str, page: str) -> Mapping[str, Sequence[str]]:
-        """Read what was typed for *page* a moment ago."""
+        """Return the input that was saved for *page* moments ago."""
         return open_form(self._runtime.services.key_ring, sealed, page=page, now=self._runtime.now())
 
     def clear_form(self) -> str:
-        """Write the cookie that removes what was typed."""
+        """Return the cookie that deletes the saved input."""
         return self._cookies.clear(self.form_cookie)
 
     def language_of(self, request: Request) -> Translations:
-        """Return the catalog in which *request* wants to be answered."""
+        """Return the translations in the language of *request*."""
         return self.catalogues[language_of(request, self._runtime, self._cookies)]
 
     def keep_language(self, language: str) -> str:
-        """Write the cookie that says in which language its user reads."""
+        """Return the cookie with the chosen language."""
         now = self._runtime.now()
         return self._cookies.set(self._cookies.language, language, until=now + LANGUAGE_LIFETIME, now=now)
 
     def new_nonce(self) -> str:
-        """Return what tells one shown form from another, so that it acts once. It is no secret."""
+        """Return a nonce that identifies one rendered form, so that it is executed once. It is not secret."""
         return new_id(self._runtime.now())
 
     # --- pages -------------------------------------------------------------------------------------------------------
@@ -140,9 +140,9 @@ class PageRenderer:
         values: Mapping[str, object],
     ) -> Response:
         """
-        Render *template*; where a deployment's own one fails, an error page of ours is shown instead.
+        Render *template*. If a template of the deployment fails, show our error page instead.
 
-        What the request did is done by then, and stays.
+        The changes of the request are already committed by then.
         """
         shared = {"fetches": False, **values, **self._shared(translations)}
         try:
@@ -160,7 +160,7 @@ class PageRenderer:
         return self.guarded(response, has_query=has_query, fetches=bool(values.get("fetches")))
 
     def _shared(self, translations: Translations) -> dict[str, object]:
-        """Return what every template may use, see docs/how-to/brand.md."""
+        """Return the variables of every template; see docs/how-to/brand.md."""
         brand = self._brand
         return {
             "t": translations,
@@ -179,15 +179,15 @@ class PageRenderer:
         }
 
     def address_of(self, name: str) -> str:
-        """Return the address of a static file; it changes with the content."""
+        """Return the URL of a static file; it changes with the content."""
         return f"{self.base}/static/{name}?v={self.static[name].version}"
 
     def guarded(self, response: Response, *, has_query: bool, fetches: bool = False) -> Response:
         """
-        Add the headers that guard a page.
+        Add the security headers of a page.
 
-        A query may hold a mailed token, so its address goes nowhere. ``no-referrer`` would do that too, but then
-        browsers send ``Origin: null`` with the page's own form, and it would be refused as another site's.
+        A query may contain a mailed token, so other sites must not get the URL of a page. ``no-referrer`` would do that
+        too, but then browsers send ``Origin: null`` with the page's own form, which would be refused as cross-site.
         """
         policy = FETCHING_POLICY if fetches else POLICY
         response.headers["content-security-policy"] = policy.replace(

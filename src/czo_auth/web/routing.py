@@ -1,8 +1,8 @@
 """
-Pages that cannot be declared without saying who may see them.
+Pages that cannot be declared without an access rule.
 
-Who may is decided by `enter`, what may be done by the flows. A refusal leads to the page that helps against it, or back
-to the form with a sentence.
+`admit_request` decides who may see a page, and the flows decide what they may do. A refusal leads to the page that
+resolves it, or back to the form with an error message.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from czo_auth.web.renderer import PageRenderer
 from czo_auth.web.saved_forms import page_of, save_form, saved_form
 
 SIGNED_OUT = Access(credential="optional_session")
-"""Pages for people who are not signed in; who is, and may only enroll, is led to do so."""
+"""Pages for visitors who are not signed in; users who may only enroll are sent to the enrollment page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +51,11 @@ class PageRequest:
     One request for a page.
 
     Attributes:
-        call_or_none: None when the visitor was not let in, and sees why.
-        query, form: What is in the address, and what was submitted.
-        refusal: Why the form is shown again.
-        account: Who is signed in, for the menu; None for strangers.
-        way_back: The address below the mount at which this page can be opened again.
+        call_or_none: None if the visitor was not admitted and sees the reason.
+        query, form: The parameters of the URL, and the submitted fields.
+        refusal: The reason why the form is shown again.
+        account: The signed-in user, for the menu; None for visitors.
+        way_back: The path below the mount at which this page can be opened again.
     """
 
     renderer: PageRenderer
@@ -70,22 +70,22 @@ class PageRequest:
 
     @property
     def call(self) -> RequestContext:
-        """The call of a visitor who was let in."""
+        """The call of an admitted visitor."""
         if self.call_or_none is None:
             raise Unauthorized
         return self.call_or_none
 
     @property
     def caller(self) -> Principal | None:
-        """Who is signed in, if somebody is."""
+        """The id of the signed-in user, or None."""
         return None if self.call_or_none is None else self.call_or_none.context.principal
 
     def id(self, name: str) -> str:
         """
-        Return an id that is in the path.
+        Return an id from the path.
 
         Raises:
-            NotFound: It has not the form of one.
+            NotFound: It does not have the form of an id.
         """
         text = str(self.request.path_params[name])
         if not is_id(text):
@@ -93,22 +93,22 @@ class PageRequest:
         return text
 
     def page_query(self, limit: int = DEFAULT_PAGE) -> PageQuery:
-        """Read from the address which part of a list is wanted."""
+        """Read the position in a list from the query."""
         back = self.query.optional("before", max_length=MAX_CURSOR)
         cursor = back or self.query.optional("cursor", max_length=MAX_CURSOR)
         return PageQuery(limit=limit, cursor=cursor, backward=back is not None)
 
     def filters(self, *names: str) -> str:
-        """Return what narrows a list, ready for an address; empty where nothing does."""
+        """Return the filters of a list, encoded for a URL; empty if there are none."""
         return urlencode({name: self.query.raw(name) for name in names if self.query.raw(name)})
 
     def sequence(self, name: str) -> int | None:
-        """Read from the address where a part of a log begins or ends; None for what is no number."""
+        """Read a position in a log from the query; None if it is not a number."""
         text = self.query.optional(name, max_length=18)
         return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
 
     def show(self, template: str, *, http_status: int = 200, **values: object) -> Response:
-        """Answer with a page."""
+        """Respond with a page."""
         error = None if self.refusal is None else error_message(self.refusal, self.translations, self.form)
         carried = self.request.cookies.get(self.renderer.notice_cookie)
         is_kept = self.request.method == "GET" and bool(self.form.fields)
@@ -138,7 +138,7 @@ class PageRequest:
         return response
 
     def _noticed(self, carried: str | None, *, is_kept: bool) -> str | None:
-        """Return what the page says once: of the redirect that led here, or that a form is as it was typed."""
+        """Return the one-time notice of the page: that of a redirect to it, or that form input was restored."""
         said = None if carried is None else self.renderer.open_notice(carried, self.path)
         return said or ("form_kept" if is_kept else None)
 
@@ -148,12 +148,12 @@ class PageRequest:
         return str(self.request.scope["path"])
 
     def go(self, path: str, *, done: str | None = None, **query: str) -> Response:
-        """Send the browser to another page, with GET; *done* is what it says there once, a word of ``done.*``."""
+        """Redirect to another page; *done* is the notice that it shows once, a key of ``done.*``."""
         address = self.renderer.base + path
         if query:
             address += ("&" if "?" in path else "?") + urlencode(query)
         if self.request.headers.get("hx-request") == "true":
-            # A script asked for a part of a page; following it there would put a whole page into that part.
+            # A script requested a part of a page; a redirect would put a whole page into that part.
             leading = Response(status_code=204, headers={"hx-redirect": address})
         else:
             leading = RedirectResponse(address, status_code=303)
@@ -162,7 +162,7 @@ class PageRequest:
         return self.renderer.guarded(leading, has_query=True)
 
     def go_on(self, *, done: str | None = None) -> Response:
-        """Send the browser to where its visitor wanted to go."""
+        """Redirect to the page that the visitor wanted to open."""
         wanted = self.form.raw("next") or self.query.raw("next")
         return self.go(wanted if is_own_page(wanted) else "/", done=done)
 
@@ -173,7 +173,7 @@ _PAGES_OF: dict[View, list[str]] = {}
 
 
 class Pages:
-    """A group of pages; each says its access, and none has a default."""
+    """A group of pages. Each declares its access; there is no default."""
 
     def __init__(self) -> None:
         self.routes: list[Route] = []
@@ -192,11 +192,11 @@ class Pages:
         self, path: str, *, access: Access, again: View, opens_session: bool = False
     ) -> Callable[[View], View]:
         """
-        Register what the decorated function does with a form.
+        Register the decorated function as the handler of a form.
 
         Args:
-            again: Shows the form again, when it was refused.
-            opens_session: Whether it signs someone in or up.
+            again: Shows the form again after a refusal.
+            opens_session: Whether it signs users in or up.
         """
 
         def register(act: View) -> View:
@@ -237,7 +237,7 @@ class _Page:
             return await self._refused(page, refusal_of(error))
 
     async def _enter(self, app_state: AppState, page: PageRequest) -> PageRequest:
-        """Admit the visitor; a form must come from a page of ours even when no cookie came with it."""
+        """Admit the visitor. Forms must come from our own pages, even without a cookie."""
         request = page.request
         is_form = self.again is not None
         if is_form:
@@ -258,7 +258,7 @@ class _Page:
             return _with_status(await self.again(replace(page, refusal=refusal)), refusal)
 
     async def _refused(self, page: PageRequest, refusal: Refusal) -> Response:
-        """Lead to the page that helps, or say why not."""
+        """Redirect to the page that resolves *refusal*, or show the reason."""
         match refusal:
             case TwoFactorSetupRequired():
                 return page.go("/enrol")
@@ -273,7 +273,7 @@ class _Page:
                 return _with_status(refused.show("refused.html", switch_to=_way_in(refused)), refusal)
 
     async def _led_to(self, page: PageRequest, path: str) -> Response:
-        """Lead to what is missing, and then back; what was typed into a form is there again where it is no secret."""
+        """Redirect to the page that resolves the refusal, and back afterwards, with the form input except secrets."""
         response = page.go(path, next=page.way_back)
         if self.again is not None and (form_page := self._form_page(page)) is not None:
             await save_form(page.renderer, page.request, response, form_page)
@@ -292,18 +292,18 @@ class _Page:
 
 
 async def recognize(request: Request) -> RequestContext | None:
-    """Return who asks for a page that they are not shown, so that it keeps the navigation; None for strangers."""
+    """Return the user to whom a page was refused, so that the error page keeps the navigation; None for visitors."""
     if request.method not in ("GET", "HEAD"):
         return None
     try:
         return await admit_request(request.app.state.app_state, request, SIGNED_OUT, opens_session=False)
     except Exception:
-        # The page says already what is wrong; without a navigation, then.
+        # The page already shows an error; it goes without the navigation.
         return None
 
 
 async def find_account(page: PageRequest) -> User | None:
-    """Read who is signed in, for the menu of the page; None for strangers, and where it cannot be said now."""
+    """Return the signed-in user, for the menu; None for visitors, and if it cannot be read now."""
     caller = page.caller
     if caller is None or page.call_or_none is None:
         return None
@@ -314,7 +314,7 @@ async def find_account(page: PageRequest) -> User | None:
 
 
 def _way_in(page: PageRequest) -> str | None:
-    """Return the actor type that opens the administration to who is there as another one."""
+    """Return the actor type to which the caller can switch for the administration."""
     caller = page.caller
     if caller is None or caller.administers or not page.path.startswith("/admin"):
         return None
@@ -332,7 +332,7 @@ def _with_status(response: Response, refusal: Refusal) -> Response:
 
 
 def signed_out(page: PageRequest) -> Response:
-    """Lead to the sign-in, without the cookies of the session that ended."""
+    """Redirect to the sign-in page, without the cookies of the ended session."""
     response = page.go("/sign-in", done="signed_out")
     clear_session_cookies(page.call, response)
     return response

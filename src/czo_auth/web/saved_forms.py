@@ -1,4 +1,4 @@
-"""What was typed into a form whose session ended: kept by the browser until it signed in again, never a secret."""
+"""The input of a form whose session ended: stored by the browser until the user signs in again. Never a secret."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ SAVED_FIELDS: Final = frozenset(
         *("reason", "reset_reason", "delete_reason"),
     }
 )
-"""What may lie in the browser for ten minutes. Passwords, codes and tokens are not among them, nor is a new field."""
+"""Fields that the browser may store for ten minutes: no passwords, codes or tokens. Other fields are not stored."""
 
 
 async def save_form(renderer: PageRenderer, request: Request, response: Response, page: str) -> None:
-    """Let *response* carry what *request* brought, until *page* is opened again."""
+    """Save the form input of *request* in a cookie of *response*, until *page* is opened again."""
     try:
         form = await read_form(request)
     except Exception:
-        # Nothing that could be shown again came.
+        # Nothing to restore.
         return
     fields = {name: list(form.all(name)) for name in sorted(SAVED_FIELDS) if any(form.all(name))}
     cookie = renderer.carry_form(fields, page)
@@ -37,13 +37,13 @@ async def save_form(renderer: PageRenderer, request: Request, response: Response
 
 
 def saved_form(renderer: PageRenderer, request: Request, page: str) -> Form:
-    """Return what was typed into the form of *page* before its session ended; an empty form otherwise."""
+    """Return the saved input of the form of *page*; an empty form if there is none."""
     sealed = request.cookies.get(renderer.form_cookie)
     return Form(fields={} if sealed is None else renderer.open_form(sealed, page))
 
 
 def page_of(templates: Sequence[str], request: Request) -> str | None:
-    """Return the page that shows the form which *request* sent, of those that a view is registered for."""
+    """Return the path of the page with the form that *request* submitted, if a view is registered for it."""
     sent_to, values = str(request.scope["path"]), request.path_params
     found = []
     for template in templates:

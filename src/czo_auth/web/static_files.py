@@ -1,4 +1,4 @@
-"""The static files of the pages: ours, and what a deployment's brand adds to them."""
+"""The static files of the pages, and those of the deployment's brand."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ LOGO, FAVICON, ACCENT = "logo", "favicon", "brand.css"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticFile:
     """
-    A file that browsers may keep forever: its address changes with its content.
+    A file that browsers may cache forever: its URL changes with its content.
 
     Attributes:
-        compressed: The same by gzip; None where that saves nothing.
-        policy: Its content security policy; None for that of the pages.
+        compressed: The gzip-compressed content; None if that saves nothing.
+        policy: Its Content-Security-Policy; None for that of the pages.
     """
 
     media_type: str

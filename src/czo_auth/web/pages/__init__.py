@@ -1,1 +1,1 @@
-"""The pages, a module for each thing that people look after."""
+"""The pages, one module for each area."""

@@ -1,4 +1,4 @@
-"""One's own account: another address, an export, its end; and the links of the mails about it."""
+"""One's own account: change of address, export, deletion, and the links of mails about it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def change_email(page: PageRequest) -> Response:
 
 @pages.get("/revert-email-change", access=SIGNED_OUT)
 async def revert_form(page: PageRequest) -> Response:
-    """Ask for one click: mail scanners follow links, and must not change anything."""
+    """Ask for a click: mail scanners follow links, and must not change anything."""
     call, token = page.call, _token(page)
     is_live = await call.runtime.change_email.is_revertible(token, now=call.now)
     return page.show("revert_email_change.html", token=token, is_live=is_live)
@@ -45,7 +45,7 @@ async def revert_form(page: PageRequest) -> Response:
 
 @pages.post("/revert-email-change", access=SIGNED_OUT, again=revert_form)
 async def revert(page: PageRequest) -> Response:
-    """Take a change of address back; all sessions end."""
+    """Undo a change of address; all sessions end."""
     call = page.call
     await call.runtime.change_email.take_back(_token(page), context=call.context)
     return page.go("/sign-in", done="email_change_taken_back")
@@ -53,7 +53,7 @@ async def revert(page: PageRequest) -> Response:
 
 @pages.get("/reject-verification", access=SIGNED_OUT)
 async def reject_form(page: PageRequest) -> Response:
-    """Ask once more: the account is deleted."""
+    """Ask for confirmation before the account is deleted."""
     call, confirmation = page.call, None
     with suppress(InvalidMailToken):
         confirmation = await call.runtime.verify_email.describe(_token(page), now=call.now)
@@ -62,7 +62,7 @@ async def reject_form(page: PageRequest) -> Response:
 
 @pages.post("/reject-verification", access=SIGNED_OUT, again=reject_form)
 async def reject(page: PageRequest) -> Response:
-    """Delete an account that somebody else made with this address, or refuse a change of address."""
+    """Delete an account that somebody else created with this address, or cancel a change of address."""
     call = page.call
     await call.runtime.verify_email.reject(_token(page), context=call.context)
     return page.go("/sign-in", done="verification_rejected")
@@ -70,7 +70,7 @@ async def reject(page: PageRequest) -> Response:
 
 @pages.get("/secure-account", access=SIGNED_OUT)
 async def secure_form(page: PageRequest) -> Response:
-    """Ask for one click: mail scanners follow links, and must not change anything."""
+    """Ask for a click: mail scanners follow links, and must not change anything."""
     call, token = page.call, _token(page)
     is_live = await call.runtime.secure_account.is_live(token, now=call.now)
     return page.show("secure_account.html", token=token, is_live=is_live)
@@ -78,7 +78,7 @@ async def secure_form(page: PageRequest) -> Response:
 
 @pages.post("/secure-account", access=SIGNED_OUT, again=secure_form)
 async def secure(page: PageRequest) -> Response:
-    """End all sessions, take the password away, and mail a link that sets a new one."""
+    """End all sessions, remove the password, and mail a link to set a new one."""
     call = page.call
     await call.runtime.secure_account.secure(_token(page), context=call.context)
     response = page.go("/sign-in", done="account_secured")
@@ -88,7 +88,7 @@ async def secure(page: PageRequest) -> Response:
 
 @pages.post("/export", access=ACCOUNT, again=email_form)
 async def export(page: PageRequest) -> Response:
-    """Everything that is kept about the visitor, as a file."""
+    """Export all data stored about the user, as a file."""
     call = page.call
     try:
         document = await call.runtime.export_user.export_own(context=call.context)
@@ -99,7 +99,7 @@ async def export(page: PageRequest) -> Response:
 
 @pages.get("/delete-account", access=ACCOUNT)
 async def delete_form(page: PageRequest) -> Response:
-    """Say what a deletion takes with it."""
+    """Show what a deletion removes."""
     _, user = await page.call.runtime.manage_sessions.current(page.call.principal)
     effects = await page.call.runtime.delete_user.foresee_own(context=page.call.context)
     return page.show("delete_account.html", user=user, effects=effects)
@@ -107,7 +107,7 @@ async def delete_form(page: PageRequest) -> Response:
 
 @pages.post("/delete-account", access=ACCOUNT, again=delete_form)
 async def delete(page: PageRequest) -> Response:
-    """Delete the visitor's account."""
+    """Delete the user's account."""
     call = page.call
     try:
         await call.runtime.delete_user.delete_own(password=None, code=None, context=call.context)
@@ -119,7 +119,7 @@ async def delete(page: PageRequest) -> Response:
 
 
 def download(page: PageRequest, document: dict[str, object], filename: str) -> Response:
-    """Answer with a document that the browser saves."""
+    """Respond with a document that the browser saves."""
     response = JSONResponse(document, headers={"content-disposition": f'attachment; filename="{filename}"'})
     return page.renderer.guarded(response, has_query=False)
 

@@ -1,4 +1,4 @@
-"""A user's own security log: what happened to the account, in words."""
+"""A user's own activity log, in words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from czo_auth.web.routing import PageRequest, Pages
 pages = Pages()
 PAGE = 30
 _SUBJECTS = ("name", "prefix", "label", "host")
-"""Details that say which thing it was about."""
+"""Details that name the object of an entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +25,9 @@ class Line:
     One line of the page.
 
     Attributes:
-        about: Which thing it was about; empty where nothing names it.
-        by: Who acted: ``self``, or the kind of another one.
-        ip, user_agent: Where from; None where someone else acted, whose address is not the user's to know.
+        about: The object of the entry; empty if no detail names it.
+        by: Who acted: ``self``, or the kind of another actor.
+        ip, user_agent: The client; None if somebody else acted, because the user must not learn their address.
     """
 
     action: str
@@ -43,7 +43,7 @@ class Line:
 
 @pages.get("/activity", access=ACCOUNT)
 async def activity(page: PageRequest) -> Response:
-    """The user's own log, newest first, some at a time."""
+    """Show the user's own log page by page, newest first."""
     call, before = page.call, page.sequence("cursor")
     wanted = PageQuery(limit=PAGE, cursor=None if before is None else str(before))
     found = await read_activity(call.runtime.services, call.principal.require_user(), page=wanted)
@@ -56,7 +56,7 @@ async def activity(page: PageRequest) -> Response:
 
 
 def _is_renewal(entry: Activity) -> bool:
-    """Whether a session only ended because the same sign-in got another one."""
+    """Whether a session ended only because it was replaced within the same sign-in."""
     return entry.action == SESSION_REVOKED and entry.details.get("reason") == "renewed"
 
 

@@ -1,4 +1,4 @@
-"""Administration of accounts: create, export and delete users, end their sessions, hand organizations over."""
+"""Administration of accounts: create, export and delete users, end their sessions, transfer organizations."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PAGE = 30
 
 @pages.get("/admin/new-user", access=ADMINISTRATION)
 async def new_user_form(page: PageRequest) -> Response:
-    """Ask who the new user is."""
+    """Show the form to create a user."""
     actors = page.call.runtime.services.actors
     return page.show("admin_new_user.html", actors=list(actors), default_actor=actors.default.name)
 
 
 @pages.post("/admin/new-user", access=ADMINISTRATION, again=new_user_form)
 async def create_user(page: PageRequest) -> Response:
-    """Create a user, whom a mail asks for a password."""
+    """Create a user; a mail asks them to set a password."""
     call = page.call
     consume = await proved(page, "/admin/new-user")
     if isinstance(consume, Response):
@@ -41,7 +41,7 @@ async def create_user(page: PageRequest) -> Response:
 
 @pages.post("/admin/users/{id}/export", access=ADMINISTRATION, again=one_user)
 async def export_user(page: PageRequest) -> Response:
-    """Everything that is kept about a user, as a file."""
+    """Export all data stored about a user, as a file."""
     user_id = page.id("id")
     consume = await proved(page, f"/admin/users/{user_id}")
     if isinstance(consume, Response):
@@ -54,7 +54,7 @@ async def export_user(page: PageRequest) -> Response:
 
 @pages.post("/admin/users/{id}/delete", access=ADMINISTRATION, again=one_user)
 async def delete_user(page: PageRequest) -> Response:
-    """Delete a user with everything that is kept about them."""
+    """Delete a user with all data stored about them."""
     user_id = page.id("id")
     reason = page.form.text("delete_reason", max_length=MAX_REASON)
     consume = await proved(page, f"/admin/users/{user_id}")
@@ -85,7 +85,7 @@ async def end_session(page: PageRequest) -> Response:
 
 @pages.get("/admin/organizations", access=ADMINISTRATION)
 async def organizations(page: PageRequest) -> Response:
-    """Organizations, some at a time."""
+    """List organizations page by page."""
     found = await page.call.runtime.administer_accounts.search_organizations(
         text=page.query.optional("search", max_length=MAX_SEARCH), page=page.page_query(PAGE)
     )
@@ -94,7 +94,7 @@ async def organizations(page: PageRequest) -> Response:
 
 @pages.get("/admin/organizations/{id}/owner", access=ADMINISTRATION)
 async def owner_form(page: PageRequest) -> Response:
-    """Ask which member is to own an organization without an owner."""
+    """Ask which member shall become the owner of an organization without an owner."""
     page.id("id")
     return page.show("admin_owner.html", organization_id=page.id("id"))
 

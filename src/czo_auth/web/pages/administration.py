@@ -25,7 +25,7 @@ USER_FILTERS = ("search", "status", "actor", "two_factor")
 
 @pages.get("/admin", access=ADMINISTRATION)
 async def policy(page: PageRequest) -> Response:
-    """Who must have a second factor, and who has; which resets wait."""
+    """Show which actor types require a second factor, who has one, and the pending resets."""
     runtime = page.call.runtime
     resets = await runtime.recovery.list_waiting(PageQuery(limit=PAGE))
     return page.show(
@@ -38,7 +38,7 @@ async def policy(page: PageRequest) -> Response:
 
 @pages.get("/admin/users", access=ADMINISTRATION)
 async def users(page: PageRequest) -> Response:
-    """Users, some at a time."""
+    """List users page by page."""
     query = page.query
     matching = UserFilter(
         text=query.optional("search", max_length=MAX_SEARCH),
@@ -61,7 +61,7 @@ async def users(page: PageRequest) -> Response:
 
 @pages.get("/admin/api-keys", access=ADMINISTRATION)
 async def api_keys(page: PageRequest) -> Response:
-    """Everybody's API keys, some at a time."""
+    """List the API keys of all users page by page."""
     call = page.call
     shown_page = await search_api_keys(
         call.runtime.services,
@@ -77,7 +77,7 @@ async def api_keys(page: PageRequest) -> Response:
 
 @pages.post("/admin/api-keys/{id}/revoke", access=ADMINISTRATION, again=api_keys)
 async def revoke_found_key(page: PageRequest) -> Response:
-    """End a key from the list of everybody's."""
+    """Revoke a key from the list of all keys."""
     call = page.call
     await call.runtime.administration.revoke_api_key(page.id("id"), context=call.context)
     return page.go("/admin/api-keys", done="key_revoked")
@@ -85,7 +85,7 @@ async def revoke_found_key(page: PageRequest) -> Response:
 
 @pages.get("/admin/users/{id}", access=ADMINISTRATION)
 async def one_user(page: PageRequest) -> Response:
-    """One user, what protects them, and their keys."""
+    """Show one user with their second factors and API keys."""
     call = page.call
     user = await call.runtime.administration.get(page.id("id"))
     reset = await call.runtime.recovery.find(user.id)
@@ -105,20 +105,20 @@ async def one_user(page: PageRequest) -> Response:
 
 
 def came_from(page: PageRequest) -> str:
-    """Return the list that led to a user, with its filters; empty for the whole list."""
+    """Return the query of the list from which the user was opened; empty for the whole list."""
     wanted = page.query.raw("back")
     return wanted if is_own_page(wanted) and wanted.startswith("/admin/users?") else ""
 
 
 def to_user(page: PageRequest, *, done: str) -> Response:
-    """Lead back to the user whom a form was about, and keep the way to the list."""
+    """Redirect to the user of a form, and keep the link back to the list."""
     back = came_from(page)
     return page.go(f"/admin/users/{page.id('id')}", done=done, **({"back": back} if back else {}))
 
 
 @pages.post("/admin/users/{id}/ban", access=ADMINISTRATION, again=one_user)
 async def ban(page: PageRequest) -> Response:
-    """Ban a user: everything they hold ends at once."""
+    """Ban a user. All their credentials end immediately."""
     call = page.call
     reason = page.form.text("reason", max_length=MAX_REASON)
     asked = await confirmation(page, "ban", page.id("id"))
@@ -138,7 +138,7 @@ async def unban(page: PageRequest) -> Response:
 
 @pages.post("/admin/users/{id}/reset-two-factor", access=ADMINISTRATION, again=one_user)
 async def reset_two_factor(page: PageRequest) -> Response:
-    """Remove the second factor of a user who lost everything."""
+    """Remove the second factors of a user who lost all of them."""
     call = page.call
     reason = page.form.text("reset_reason", max_length=MAX_REASON)
     consume = await _proved(page)
@@ -156,7 +156,7 @@ async def reset_two_factor(page: PageRequest) -> Response:
 
 @pages.post("/admin/users/{id}/cancel-reset", access=ADMINISTRATION, again=one_user)
 async def cancel_reset(page: PageRequest) -> Response:
-    """Cancel the reset that waits for a user."""
+    """Cancel the pending reset of a user."""
     call = page.call
     await call.runtime.recovery.cancel(page.id("id"), context=call.context)
     return to_user(page, done="reset_cancelled")
@@ -164,7 +164,7 @@ async def cancel_reset(page: PageRequest) -> Response:
 
 @pages.post("/admin/users/{id}/actor-types", access=ADMINISTRATION, again=one_user)
 async def change_actor_types(page: PageRequest) -> Response:
-    """Give and take actor types, effective at the next request."""
+    """Add and remove actor types, effective at the next request."""
     call = page.call
     actors = call.runtime.services.actors
     kept = {*page.form.all("actor"), actors.default.name}
@@ -187,14 +187,14 @@ async def change_actor_types(page: PageRequest) -> Response:
 
 @pages.post("/admin/users/{id}/api-keys/{key}/revoke", access=ADMINISTRATION, again=one_user)
 async def revoke_key(page: PageRequest) -> Response:
-    """End anybody's key."""
+    """Revoke a key of any user."""
     call = page.call
     await call.runtime.administration.revoke_api_key(page.id("key"), context=call.context)
     return to_user(page, done="key_revoked")
 
 
 async def _question_about(page: PageRequest, kept: set[str]) -> Question | None:
-    """Return what is asked before a change makes somebody an administrator, or no longer one."""
+    """Return the confirmation that is required before a user becomes an administrator or stops being one."""
     runtime = page.call.runtime
     user = await runtime.administration.get(page.id("id"))
     administering = {actor.name for actor in runtime.services.actors if actor.administers}
@@ -206,7 +206,7 @@ async def _question_about(page: PageRequest, kept: set[str]) -> Question | None:
 
 
 async def _asker(page: PageRequest, user_id: str) -> User | None:
-    """Return the administrator who asked for a reset; None when they were deleted since."""
+    """Return the administrator who requested a reset; None if they were deleted since."""
     try:
         return await page.call.runtime.administration.get(user_id)
     except NotFound:
@@ -218,7 +218,7 @@ async def _proved(page: PageRequest) -> ConsumeProof | Response:
 
 
 async def proved(page: PageRequest, back: str) -> ConsumeProof | Response:
-    """Return what spends the administrator's recent proof, or the way to the page that asks for it."""
+    """Return the administrator's recent proof, to be consumed, or a redirect to the page that asks for it."""
     call = page.call
     try:
         return await call.runtime.administer_accounts.prove(password=None, code=None, context=call.context)

@@ -39,7 +39,7 @@ _MAX_ALLOW_LIST_LENGTH = 4 * MAX_ADDRESSES * (MAX_ADDRESS + 1)
 
 @pages.get("/api-keys", access=ACCOUNT)
 async def list_keys(page: PageRequest) -> Response:
-    """The keys by prefix."""
+    """List the keys by prefix."""
     call = page.call
     shown_page = await call.runtime.manage_api_keys.list(
         organization_id=None,
@@ -52,7 +52,7 @@ async def list_keys(page: PageRequest) -> Response:
 
 @pages.get("/api-keys/new", access=ACCOUNT)
 async def new_form(page: PageRequest) -> Response:
-    """Ask for name, scopes, expiry and organization."""
+    """Show the form to create a key."""
     listed, has_others = await page.call.runtime.manage_api_keys.offered_scopes(context=page.call.context)
     return page.show(
         "api_key_new.html",
@@ -67,7 +67,7 @@ async def new_form(page: PageRequest) -> Response:
 
 @pages.post("/api-keys/new", access=ACCOUNT, again=new_form)
 async def create(page: PageRequest) -> Response:
-    """Create a key, and lead to the page that shows it."""
+    """Create a key, and redirect to the page that shows it."""
     call, form = page.call, page.form
     days = form.number("expires")
     new = NewApiKey(
@@ -88,7 +88,7 @@ async def create(page: PageRequest) -> Response:
 
 @pages.get("/api-keys/{id}", access=ACCOUNT)
 async def one_key(page: PageRequest) -> Response:
-    """One key and what can be done with it."""
+    """Show one key and the forms to change it."""
     call = page.call
     key = await call.runtime.manage_api_keys.get(call.principal, page.id("id"))
     first, last = chart_days(page)
@@ -106,7 +106,7 @@ async def one_key(page: PageRequest) -> Response:
 
 @pages.post("/api-keys/{id}", access=ACCOUNT, again=one_key)
 async def change(page: PageRequest) -> Response:
-    """Rename, switch off or on, take scopes away, or tighten the limits."""
+    """Rename a key, switch it off or on, remove scopes, or tighten the limits."""
     call = page.call
     try:
         await call.runtime.manage_api_keys.change(
@@ -119,7 +119,7 @@ async def change(page: PageRequest) -> Response:
 
 @pages.post("/api-keys/{id}/rotate", access=ACCOUNT, again=one_key)
 async def rotate(page: PageRequest) -> Response:
-    """Give a key a successor, and lead to the page that shows it."""
+    """Rotate a key, and redirect to the page that shows its successor."""
     call, key_id = page.call, page.id("id")
     overlap = timedelta(seconds=min(page.form.number("overlap"), 10**6))
 
@@ -132,7 +132,7 @@ async def rotate(page: PageRequest) -> Response:
 
 @pages.post("/api-keys/{id}/revoke", access=ACCOUNT, again=one_key)
 async def revoke(page: PageRequest) -> Response:
-    """End a key for good."""
+    """Revoke a key permanently."""
     call = page.call
     await call.runtime.manage_api_keys.revoke(page.id("id"), context=call.context)
     return page.go("/api-keys", done="key_revoked")
@@ -157,12 +157,12 @@ async def _organization_names(page: PageRequest) -> dict[str, str]:
 
 
 def _allow_list(form: Form) -> tuple[str, ...] | None:
-    """Read the allow-list; an empty field is none."""
+    """Read the allow-list; an empty field means none."""
     return words(form.optional("allowed_ips", max_length=_MAX_ALLOW_LIST_LENGTH)) or None
 
 
 def _rate_limit(form: Form) -> RateLimitUpdate:
-    """Read the rate limit; an empty field is none, so that emptying it is refused where there is one."""
+    """Read the rate limit; an empty field means none, which is refused if the key has one."""
     if form.optional("rate_max") is None:
         return RateLimitUpdate(enabled=False)
     window_ms = form.number("rate_window", default=60) * 1000
@@ -170,7 +170,7 @@ def _rate_limit(form: Form) -> RateLimitUpdate:
 
 
 def _quota(form: Form) -> QuotaUpdate:
-    """Read the quota; an empty field is none."""
+    """Read the quota; an empty field means none."""
     if form.optional("quota_max") is None:
         return QuotaUpdate.removal()
     period = next((each for each in QUOTA_PERIODS if each == form.raw("quota_period")), None)
@@ -180,13 +180,13 @@ def _quota(form: Form) -> QuotaUpdate:
 
 
 def chart_days(page: PageRequest) -> tuple[date, date]:
-    """Return the first and the last day (UTC) of the chart on the page of a key."""
+    """Return the first and the last day (UTC) of the chart of a key."""
     last = page.call.now.date()
     return last - timedelta(days=CHART_DAYS - 1), last
 
 
 def sent_changes(form: Form) -> ApiKeyChanges:
-    """Read what is changed on a key."""
+    """Read the changes of a key."""
     return ApiKeyChanges(
         given=frozenset({"name", "enabled", "scopes", "allowed_ips"}),
         name=form.text("name"),
@@ -199,11 +199,11 @@ def sent_changes(form: Form) -> ApiKeyChanges:
 
 
 def unused_since(page: PageRequest) -> datetime | None:
-    """Read which keys are asked for: those that were not used for some days, or None for all."""
+    """Read the filter for keys that were not used for some days; None for all keys."""
     days = page.query.number("unused")
     return page.call.now - timedelta(days=min(days, MAX_KEY_DAYS)) if days else None
 
 
 def words(text: str | None) -> tuple[str, ...]:
-    """Read words with spaces or commas between."""
+    """Read words separated by spaces or commas."""
     return tuple((text or "").replace(",", " ").split())

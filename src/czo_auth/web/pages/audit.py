@@ -49,10 +49,10 @@ COLUMNS = (
 
 @pages.get("/admin/audit", access=ADMINISTRATION)
 async def audit(page: PageRequest) -> Response:
-    """The audit log, newest first, some at a time, back and forth."""
+    """Show the audit log page by page, newest first."""
     matching, older, newer = await _filter(page), page.sequence("cursor"), page.sequence("newer")
     administration = page.call.runtime.administration
-    # One more than is shown says whether the way continues.
+    # One more record than is shown tells whether there is a next page.
     found, total = await administration.audit(matching, before=older, above=newer, limit=PAGE + 1)
     goes_on = len(found) > PAGE
     if newer is None:
@@ -76,7 +76,7 @@ async def audit(page: PageRequest) -> Response:
 
 @pages.get("/admin/audit.csv", access=ADMINISTRATION)
 async def audit_csv(page: PageRequest) -> Response:
-    """The newest records that match, for a spreadsheet."""
+    """Export the newest matching records as CSV."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
@@ -88,16 +88,16 @@ async def audit_csv(page: PageRequest) -> Response:
 
 @pages.get("/admin/audit.json", access=ADMINISTRATION)
 async def audit_json(page: PageRequest) -> Response:
-    """The same for a program."""
+    """Export the newest matching records as JSON."""
     shaped = [_shaped(record) for record in await _export(page)]
     return _download(page, json.dumps({"audit": shaped}, indent=1), "application/json", "audit.json")
 
 
 @pages.get("/admin/events", access=ADMINISTRATION)
 async def events(page: PageRequest) -> Response:
-    """The events that are still kept, newest first."""
+    """List the events that are still stored, newest first."""
     older = page.sequence("cursor")
-    # One more than is shown says whether the way continues.
+    # One more record than is shown tells whether there is a next page.
     more = await page.call.runtime.administration.events(
         event_type=page.query.optional("type", max_length=MAX_ID), before=older, limit=PAGE + 1
     )
@@ -117,7 +117,7 @@ async def events(page: PageRequest) -> Response:
 
 @pages.post("/admin/events/replay", access=ADMINISTRATION, again=events)
 async def replay(page: PageRequest) -> Response:
-    """Offer one dead-lettered event to its sink once more."""
+    """Deliver one dead-lettered event to its sink again."""
     call = page.call
     await call.runtime.dead_letters.replay(
         sink=page.form.text("sink", max_length=300),
@@ -128,14 +128,14 @@ async def replay(page: PageRequest) -> Response:
 
 
 async def _people(page: PageRequest, records: Sequence[AuditRecord]) -> Mapping[str, User]:
-    """Return who did what is on the page, and whom it was about, by id; the deleted are left out."""
+    """Return the actors and subjects of the records on the page, by id, without deleted users."""
     ids = {record.context.user_id for record in records} | {record.audit_event.user_id for record in records}
     return await page.call.runtime.administration.get_many([each for each in ids if each is not None])
 
 
 async def _person(page: PageRequest) -> str | None:
     """
-    Read the person the audit log is asked about, by address or id.
+    Read the user by whom the audit log is filtered: an address or an id.
 
     Raises:
         ValidationFailed: Nobody has the address.
@@ -151,10 +151,10 @@ async def _person(page: PageRequest) -> str | None:
 
 async def _filter(page: PageRequest) -> AuditFilter:
     """
-    Read what the audit log is asked for.
+    Read the filter of the audit log.
 
     Raises:
-        ValidationFailed: A time or an outcome is not one, or nobody has the address.
+        ValidationFailed: A time or an outcome is not valid, or nobody has the address.
     """
     query = page.query
     wanted = query.optional("outcome", max_length=16)
@@ -203,7 +203,7 @@ def _shaped(record: AuditRecord) -> dict[str, object]:
 
 
 def _cell(value: object) -> str:
-    """Write a value for a spreadsheet, which must not take what strangers wrote for a formula."""
+    """Format a value for a spreadsheet, so that user input is not interpreted as a formula."""
     if value is None:
         return ""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)

@@ -1,4 +1,4 @@
-"""Asking once, by name, before an administrator does to a person what is hard to take back (F36)."""
+"""The confirmation of administrative actions that are hard to undo, which names the user (F36)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Question = Literal["ban", "reset", "delete", "grant", "take"]
 
 async def confirmation(page: PageRequest, question: Question, user_id: str) -> Response | None:
     """
-    Return the page that asks whether *user_id* is meant; None when it was answered.
+    Return the page that asks to confirm an action on *user_id*; None if it was confirmed.
 
-    The page sends the same form again, so that it works without a script and nothing has to be typed twice.
+    The page submits the same form again, so that it works without a script and nothing has to be entered twice.
     """
     if "confirmed" in page.form:
         return None

@@ -1,4 +1,4 @@
-"""Approving a command line: type the code, see who asks for what, decide."""
+"""Device approval: enter the code, review the request, approve or deny it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pages = Pages()
 
 @pages.get("/device", access=ACCOUNT)
 async def device_form(page: PageRequest) -> Response:
-    """Ask for the code, or show the request that it names."""
+    """Ask for the user code, or show its request."""
     typed = page.form.raw("user_code") or page.query.raw("user_code")
     code = canonical_user_code(typed)
     if code is None or page.refusal is not None:
@@ -33,14 +33,14 @@ async def device_form(page: PageRequest) -> Response:
 
 @pages.post("/device", access=ACCOUNT, again=device_form)
 async def open_code(page: PageRequest) -> Response:
-    """Go to the request that a typed code names."""
+    """Redirect to the request of the entered code."""
     typed = page.form.text("user_code", max_length=MAX_CODE)
     return page.go("/device", user_code=shown_user_code(typed) if canonical_user_code(typed) else typed)
 
 
 @pages.post("/device/approve", access=ACCOUNT, again=device_form)
 async def approve(page: PageRequest) -> Response:
-    """Give the device a key."""
+    """Approve the request; the device gets a key."""
     await page.call.runtime.devices.approve(
         page.form.text("user_code", max_length=MAX_CODE), context=page.call.context
     )
@@ -49,7 +49,7 @@ async def approve(page: PageRequest) -> Response:
 
 @pages.post("/device/deny", access=ACCOUNT, again=device_form)
 async def deny(page: PageRequest) -> Response:
-    """Refuse the request."""
+    """Deny the request."""
     await page.call.runtime.devices.deny(
         page.form.text("user_code", max_length=MAX_CODE), context=page.call.context
     )

@@ -1,4 +1,4 @@
-"""Turning two factors on: the secret and the codes are on a page of ten minutes, until they are confirmed (S8)."""
+"""Turning two-factor authentication on. A page shows the secret and the codes for ten minutes, until confirmed (S8)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ pages = Pages()
 
 @pages.get("/enrol", access=ENROLLING)
 async def enroll_form(page: PageRequest) -> Response:
-    """Say what is about to happen, and ask for proof where it is needed."""
+    """Explain the enrollment, and ask for proof if it is needed."""
     call = page.call
     status = await call.runtime.manage_two_factor.status(context=call.context)
     proof_lifetime = call.runtime.services.policies.two_factor.proof_lifetime
     auth_time = call.principal.auth_time
     fresh = auth_time is not None and call.now - auth_time <= proof_lifetime
-    # What is asked here is only a convenience; the flow decides what it needs.
+    # This only chooses the fields of the form; the flow decides which proof it needs.
     return page.show(
         "enrol.html",
         status=status,
@@ -37,7 +37,7 @@ async def enroll_form(page: PageRequest) -> Response:
 
 @pages.post("/enrol", access=ENROLLING, again=enroll_form)
 async def enroll(page: PageRequest) -> Response:
-    """Make a secret and backup codes, and lead to the page that shows them."""
+    """Create a secret and backup codes, and redirect to the page that shows them."""
     call, form = page.call, page.form
     _, user = await call.runtime.manage_sessions.current(call.principal)
 
@@ -64,7 +64,7 @@ async def enroll(page: PageRequest) -> Response:
 
 @pages.get("/enrol/confirm", access=ENROLLING)
 async def confirm_form(page: PageRequest) -> Response:
-    """Ask for the first code again, beside what was shown where the form still knows it."""
+    """Ask for the first code again, beside the secret if the form still refers to it."""
     return await _ask_again(page, old_authenticator=False)
 
 
@@ -80,7 +80,7 @@ async def _ask_again(page: PageRequest, *, old_authenticator: bool, http_status:
 
 
 async def _shown_enrollment(page: PageRequest) -> dict[str, Any] | None:
-    """Return what the page with the form shows; None when its ten minutes are over, or it was replaced since."""
+    """Return the content of the page with the form; None if its ten minutes are over or the enrollment was replaced."""
     shown_id = page.form.raw("shown")
     answer = await read_secret(page, shown_id, area="/enrol/shown") if is_id(shown_id) else None
     return answer if answer is not None and answer["kind"] == "enrollment" else None
@@ -88,16 +88,16 @@ async def _shown_enrollment(page: PageRequest) -> dict[str, Any] | None:
 
 @pages.post("/enrol/confirm", access=ENROLLING, again=confirm_form)
 async def confirm(page: PageRequest) -> Response:
-    """Turn two factors on with the first code, and lead to the backup codes."""
+    """Turn two-factor authentication on with the first code, and redirect to the backup codes."""
     call = page.call
     code = page.form.text("code", max_length=MAX_CODE)
     shown = await _shown_enrollment(page)
     status = await call.runtime.manage_two_factor.status(context=call.context)
     if not status.pending and status.has_totp:
-        # Another window was faster.
+        # Another window has already confirmed the enrollment.
         return page.go("/security", done="two_factor_was_on")
     if status.pending and shown is None and is_id(page.form.raw("shown")):
-        # The code is of a secret that another window replaced: no attempt is spent on it.
+        # The code belongs to a secret that another window replaced: it does not count as an attempt.
         return page.show("enrol_confirm.html", http_status=409, old_authenticator=False, outdated=True)
     values = {} if shown is None else shown["values"]
 
@@ -122,11 +122,11 @@ async def confirm(page: PageRequest) -> Response:
 
 
 class _OldAuthenticator(Exception):
-    """The code does not belong to the new authenticator; perhaps to the one that it is to replace."""
+    """The code is not one of the new authenticator, but perhaps one of the authenticator that it replaces."""
 
 
 async def _not_the_new_one(page: PageRequest, code: str) -> Response:
-    """The code is wrong, or of the authenticator that was to be replaced: counted, and in the latter case said so."""
+    """Refuse a wrong code, which was counted; if it is one of the old authenticator, the message says so."""
     call = page.call
     outcome = await call.runtime.second_factor.step_up(code, "totp", context=call.context)
     response = await _ask_again(page, old_authenticator=True, http_status=status_of(InvalidCode()))

@@ -1,7 +1,7 @@
 """
-Forms that make a secret: each acts once, and leads to a page that shows the secret for ten minutes (S42).
+Forms that create a secret. Each is executed once and leads to a page that shows the secret for ten minutes (S42).
 
-The form carries a nonce. A second click, a reload or going back shows what the first click made.
+The form contains a nonce. After a second click, a reload or going back, the page shows the result of the first click.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from czo_auth.crypto import qr
 from czo_auth.web.routing import PageRequest, Pages
 
 Area = Literal["/shown", "/enrol/shown", "/admin/shown"]
-"""Where a secret is shown, which says who may see it: as the form that made it."""
+"""The path of the page with the secret; its access rule is that of the form that created the secret."""
 
 pages = Pages()
 _LOG = logging.getLogger("czo_auth.web")
@@ -47,11 +47,11 @@ _MAX_WAITS: Final = 50
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
     """
-    What a form made, as its page shows it.
+    The secret that a form created, as its page shows it.
 
     Attributes:
-        kind: Which page shows it, a key of the templates.
-        values: What the page shows, as JSON has it.
+        kind: A key of ``_TEMPLATES``.
+        values: The variables of the page, as JSON values.
         signed_in: The session that replaces the caller's.
     """
 
@@ -63,10 +63,10 @@ class Secret:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """
-    What a form did when there is no secret to show.
+    The result of a form without a secret to show.
 
     Attributes:
-        path, notice: The page that it leads to, and what is said there.
+        path, notice: The page to which it redirects, and the notice there.
         signed_in: The session that replaces the caller's.
     """
 
@@ -83,11 +83,11 @@ async def run_idempotent(
     shows_enrollment: bool = False,
 ) -> Response:
     """
-    Run *act* once for each form that was shown, and lead to the page of what it made.
+    Run *act* once for each rendered form, and redirect to the page of its result.
 
     Raises:
-        IdempotencyKeyReused: The same form was sent before, filled in otherwise.
-        RequestInProgress: The first click is still being worked on.
+        IdempotencyKeyReused: The same form was sent before with other values.
+        RequestInProgress: The first request is still running.
     """
     begun = await _begin(page, shows_enrollment=shows_enrollment)
     if isinstance(begun, CompletedRequest):
@@ -103,8 +103,8 @@ async def run_idempotent(
         answer_id = await requests.keep(begun, json.dumps(answer).encode())
         response = _lead(page, answer_id, answer)
     except Unavailable:
-        # The secret exists, so it is shown now. The nonce stays taken: nothing is made twice.
-        _LOG.warning("a secret could not be kept for its page")
+        # The secret exists, so it is shown now. The nonce stays taken: nothing is created twice.
+        _LOG.warning("a secret could not be stored for its page")
         response = await show_secret(page, answer, answer_id="")
     if made.signed_in is not None:
         set_session_cookies(page.call, response, made.signed_in)
@@ -112,14 +112,14 @@ async def run_idempotent(
 
 
 async def read_secret(page: PageRequest, answer_id: str, *, area: Area) -> dict[str, Any] | None:
-    """Read what a form of this session made; None when its ten minutes are over."""
+    """Return the stored result of a form of this session; None if its ten minutes are over."""
     call = page.call
     try:
         kept = await call.runtime.idempotency.read(answer_id, context=call.context)
     except NotFound:
         return None
     answer: dict[str, Any] = json.loads(kept.answer)
-    # The API keeps its answers in the same place, in another form.
+    # The REST API stores its answers in the same table, in another format.
     if answer.get("area") != area:
         return None
     await _check_rights(page, answer)
@@ -129,7 +129,7 @@ async def read_secret(page: PageRequest, answer_id: str, *, area: Area) -> dict[
 async def show_secret(
     page: PageRequest, answer: Mapping[str, Any], *, answer_id: str, http_status: int = 200, **more: object
 ) -> Response:
-    """Answer with the page of a secret."""
+    """Respond with the page of a secret."""
     values = dict(answer["values"])
     if answer["kind"] == "enrollment":
         values["qr_code"] = await asyncio.to_thread(qr.svg_data_uri, values["totp_uri"])
@@ -144,10 +144,10 @@ async def show_secret(
 
 
 async def _begin(page: PageRequest, *, shows_enrollment: bool) -> RunningRequest | CompletedRequest:
-    """Take the form's nonce; a second click waits for what the first one makes."""
+    """Claim the form's nonce; a second click waits for the result of the first one."""
     fields = {name: list(texts) for name, texts in page.form.fields.items() if name != _NONCE_FIELD}
     body = json.dumps(fields, sort_keys=True).encode()
-    # A form without a nonce is not one of ours; it acts, and has nothing to be repeated by.
+    # A form without a nonce is not one of ours: it is executed, and cannot be recognized when it is repeated.
     name = page.form.raw(_NONCE_FIELD) or new_id(page.call.now)
     for _ in range(_MAX_WAITS):
         try:
@@ -176,7 +176,7 @@ def _lead(page: PageRequest, answer_id: str, answer: Mapping[str, Any]) -> Respo
 
 
 async def _check_rights(page: PageRequest, answer: Mapping[str, Any]) -> None:
-    """Refuse a secret to a user who may no longer make it; admission does not know about organizations."""
+    """Refuse a secret to a user who may no longer create it; admission does not check rights in organizations."""
     call, values = page.call, answer["values"]
     match answer["kind"]:
         case "api_key":
@@ -205,17 +205,17 @@ async def _shown(page: PageRequest, area: Area) -> Response:
 
 @pages.get("/shown/{id}", access=ACCOUNT)
 async def shown(page: PageRequest) -> Response:
-    """A key, a link, a secret or backup codes, for ten minutes."""
+    """Show a key, a link, a secret or backup codes, for ten minutes."""
     return await _shown(page, "/shown")
 
 
 @pages.get("/enrol/shown/{id}", access=ENROLLING)
 async def shown_while_enrolling(page: PageRequest) -> Response:
-    """The secret and the codes of an enrollment, until it is confirmed or ten minutes are over."""
+    """Show the secret and the codes of an enrollment, until it is confirmed or ten minutes are over."""
     return await _shown(page, "/enrol/shown")
 
 
 @pages.get("/admin/shown/{id}", access=ADMINISTRATION)
 async def shown_to_administrators(page: PageRequest) -> Response:
-    """The secret of an administrators' webhook endpoint, for ten minutes."""
+    """Show the secret of an administrators' webhook endpoint, for ten minutes."""
     return await _shown(page, "/admin/shown")

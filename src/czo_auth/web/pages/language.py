@@ -1,4 +1,4 @@
-"""In which language the pages speak, chosen by hand."""
+"""The choice of the language."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pages = Pages()
 
 @pages.post("/language", access=ENROLLING_OR_SIGNING_IN, again=sign_in_form)
 async def choose_language(page: PageRequest) -> Response:
-    """Keep the language in the browser and, for who is signed in, for mails; then lead back."""
+    """Store the language in the browser and, for signed-in users, for mails; then redirect back."""
     language = page.form.raw("language")
     if language not in page.renderer.catalogues.languages:
         raise ValidationFailed(details=(("language", "There is no such language."),))

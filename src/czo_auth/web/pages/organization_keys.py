@@ -1,4 +1,4 @@
-"""The keys that act in an organization: list, change, revoke, rotate, transfer; what removing a member would stop."""
+"""The keys that act in an organization: list, change, revoke, rotate, transfer; keys that end with a member."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEY = KEYS + "/{key}"
 
 @pages.get(KEYS, access=ACCOUNT)
 async def list_keys(page: PageRequest) -> Response:
-    """The keys of members and service accounts, by prefix."""
+    """List the keys of members and service accounts, by prefix."""
     call, organization_id = page.call, page.id("id")
     seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
     wanted = KeyFilter(
@@ -60,7 +60,7 @@ async def list_keys(page: PageRequest) -> Response:
 
 @pages.get(KEY, access=ACCOUNT)
 async def one_key(page: PageRequest) -> Response:
-    """One key that acts in the organization: its uses, and of a service account's what can be changed."""
+    """Show one key that acts in the organization: its uses and, for a service account's key, the forms to change it."""
     call, organization_id = page.call, page.id("id")
     seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
     key = await call.runtime.organization_keys.get(organization_id, page.id("key"), context=call.context)
@@ -85,7 +85,7 @@ async def one_key(page: PageRequest) -> Response:
 
 @pages.post(KEY, access=ACCOUNT, again=one_key)
 async def change(page: PageRequest) -> Response:
-    """Rename a service account's key, switch it off or on, take scopes away, or tighten its limits."""
+    """Rename a service account's key, switch it off or on, remove scopes, or tighten its limits."""
     call, organization_id, key_id = page.call, page.id("id"), page.id("key")
     here = f"/organizations/{organization_id}/api-keys/{key_id}"
     try:
@@ -99,7 +99,7 @@ async def change(page: PageRequest) -> Response:
 
 @pages.post(f"{KEY}/revoke", access=ACCOUNT, again=list_keys)
 async def revoke(page: PageRequest) -> Response:
-    """End a key for good."""
+    """Revoke a key permanently."""
     call, organization_id = page.call, page.id("id")
     await call.runtime.organization_keys.revoke(organization_id, page.id("key"), context=call.context)
     return page.go(f"/organizations/{organization_id}/api-keys", done="key_revoked")
@@ -107,7 +107,7 @@ async def revoke(page: PageRequest) -> Response:
 
 @pages.post(f"{KEY}/rotate", access=ACCOUNT, again=list_keys)
 async def rotate(page: PageRequest) -> Response:
-    """Give a service account's key a successor, and lead to the page that shows it."""
+    """Rotate a service account's key, and redirect to the page that shows its successor."""
     call, organization_id, key_id = page.call, page.id("id"), page.id("key")
     overlap = _overlap(page)
 
@@ -122,7 +122,7 @@ async def rotate(page: PageRequest) -> Response:
 
 @pages.post(f"{KEY}/transfer", access=ACCOUNT, again=list_keys)
 async def transfer(page: PageRequest) -> Response:
-    """Let a member's key go over to a service account, and lead to the page that shows the new one."""
+    """Transfer a member's key to a service account, and redirect to the page that shows the new one."""
     call, organization_id, key_id = page.call, page.id("id"), page.id("key")
     account_id, overlap = page.form.text("account", max_length=MAX_ID), _overlap(page)
 
@@ -137,7 +137,7 @@ async def transfer(page: PageRequest) -> Response:
 
 @pages.get("/organizations/{id}/members/{user}/remove", access=ACCOUNT)
 async def preview_removal(page: PageRequest) -> Response:
-    """Show which keys removing a member would stop."""
+    """Show the keys that would end if a member were removed."""
     call, organization_id = page.call, page.id("id")
     seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
     member, keys = await call.runtime.manage_members.list_keys_that_would_end(
@@ -147,7 +147,7 @@ async def preview_removal(page: PageRequest) -> Response:
 
 
 def shown_key(created: CreatedApiKey, *, back: str) -> Secret:
-    """Return what the page of a service account's new key shows; *back* is the page that it leads to."""
+    """Return the content of the page of a service account's new key; *back* is the page to which it leads."""
     key = created.api_key
     values = {
         "name": key.name,

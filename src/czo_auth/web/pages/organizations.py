@@ -18,7 +18,7 @@ pages = Pages()
 
 @pages.get("/organizations", access=ACCOUNT)
 async def list_organizations(page: PageRequest) -> Response:
-    """The caller's organizations, the invitations to them, and a form to found one."""
+    """Show the user's organizations and invitations, and the form to create an organization."""
     call = page.call
     try:
         received = await call.runtime.received_invitations.list_for(context=call.context)
@@ -45,7 +45,7 @@ async def create(page: PageRequest) -> Response:
 
 @pages.get("/organizations/{id}", access=ACCOUNT)
 async def one_organization(page: PageRequest) -> Response:
-    """Members and invitations, as far as the caller may see them."""
+    """Show members and invitations, as far as the user may see them."""
     call = page.call
     full = await call.runtime.manage_organizations.get_full(
         page.id("id"), members_limit=MAX_PAGE, context=call.context
@@ -64,7 +64,7 @@ async def one_organization(page: PageRequest) -> Response:
 
 @pages.post("/organizations/{id}/rename", access=ACCOUNT, again=one_organization)
 async def rename(page: PageRequest) -> Response:
-    """Change the name and the short name."""
+    """Change the name and the slug."""
     call = page.call
     changes = OrganizationChanges(
         given=frozenset({"name", "slug"}),
@@ -77,7 +77,7 @@ async def rename(page: PageRequest) -> Response:
 
 @pages.post("/organizations/{id}/delete", access=ACCOUNT, again=one_organization)
 async def delete(page: PageRequest) -> Response:
-    """Delete an organization whose name was typed to confirm it."""
+    """Delete an organization; its name must be typed to confirm."""
     call = page.call
     seen = await call.runtime.manage_organizations.get(page.id("id"), context=call.context)
     if page.form.optional("typed_name") != seen.organization.name.strip():
@@ -101,7 +101,7 @@ async def change_key_lives(page: PageRequest) -> Response:
 
 @pages.post("/organizations/{id}/members/{user}/role", access=ACCOUNT, again=one_organization)
 async def change_role(page: PageRequest) -> Response:
-    """Give a member another role."""
+    """Change the role of a member."""
     call = page.call
     await call.runtime.manage_members.change_role(
         page.id("id"), page.id("user"), role=page.form.text("role", max_length=MAX_ROLE), context=call.context
@@ -111,7 +111,7 @@ async def change_role(page: PageRequest) -> Response:
 
 @pages.post("/organizations/{id}/members/{user}/remove", access=ACCOUNT, again=one_organization)
 async def remove_member(page: PageRequest) -> Response:
-    """Remove a member; where keys would stop by it, show them first."""
+    """Remove a member; if keys would end, show them first."""
     call, organization_id, user_id = page.call, page.id("id"), page.id("user")
     try:
         await call.runtime.manage_members.remove_member(
@@ -132,7 +132,7 @@ async def leave(page: PageRequest) -> Response:
 
 @pages.post("/organizations/{id}/invitations", access=ACCOUNT, again=one_organization)
 async def invite(page: PageRequest) -> Response:
-    """Invite an address: the link is mailed, and shown on a page of its own."""
+    """Invite an email address: the link is mailed, and shown on a separate page."""
     call, organization_id = page.call, page.id("id")
     new = NewInvitation(
         email=page.form.text("email", max_length=MAX_EMAIL), role=page.form.text("role", max_length=MAX_ROLE)
@@ -154,7 +154,7 @@ async def invite(page: PageRequest) -> Response:
 
 @pages.post("/organizations/{id}/invitations/{invitation}/cancel", access=ACCOUNT, again=one_organization)
 async def cancel(page: PageRequest) -> Response:
-    """Withdraw an invitation."""
+    """Cancel an invitation."""
     call = page.call
     await call.runtime.invitations.cancel(
         page.id("invitation"), organization_id=page.id("id"), context=call.context
@@ -164,7 +164,7 @@ async def cancel(page: PageRequest) -> Response:
 
 @pages.post("/invitations/{id}/accept", access=ACCOUNT, again=list_organizations)
 async def accept_received(page: PageRequest) -> Response:
-    """Accept an invitation to the caller's own address."""
+    """Accept an invitation to the user's address."""
     call = page.call
     accepted = await call.runtime.received_invitations.accept_by_id(page.id("id"), context=call.context)
     return page.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
@@ -172,7 +172,7 @@ async def accept_received(page: PageRequest) -> Response:
 
 @pages.post("/invitations/{id}/decline", access=ACCOUNT, again=list_organizations)
 async def decline(page: PageRequest) -> Response:
-    """Decline an invitation to the caller's own address."""
+    """Decline an invitation to the user's address."""
     call = page.call
     await call.runtime.received_invitations.reject(page.id("id"), context=call.context)
     return page.go("/organizations", done="invitation_declined")
@@ -180,7 +180,7 @@ async def decline(page: PageRequest) -> Response:
 
 @pages.get("/accept-invitation", access=ACCOUNT)
 async def accept_form(page: PageRequest) -> Response:
-    """Ask whether the invitation shall be accepted; looking accepts nothing."""
+    """Ask whether to accept the invitation; opening the page accepts nothing."""
     token = _token(page)
     received = await page.call.runtime.received_invitations.read_by_token(token, context=page.call.context)
     return page.show("accept_invitation.html", token=token, received=received)

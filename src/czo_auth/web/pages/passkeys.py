@@ -1,4 +1,4 @@
-"""Passkeys: signing in, the second step, and a user's own. The script only carries; the flows decide."""
+"""Passkeys: sign-in, the second factor, and management. The script only transports data; the flows decide."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def second_step(page: PageRequest) -> Response:
 
 @pages.post("/prove/passkey", access=STEPPING_UP, again=prove_form)
 async def prove(page: PageRequest) -> Response:
-    """Prove a passkey in a session, and go on."""
+    """Prove a passkey in a session, and continue."""
     call = page.call
     outcome = await call.runtime.passkey_second_step.step_up(
         _response(page), ceremony=page.form.raw("ceremony"), context=call.context
@@ -79,7 +79,7 @@ async def new_form(page: PageRequest) -> Response:
 
 @pages.post("/passkeys/new", access=ENROLLING, again=new_form)
 async def prove_and_begin(page: PageRequest) -> Response:
-    """Take the proof, and begin to add a passkey."""
+    """Check the proof, and begin to add a passkey."""
     password = page.form.raw("password") or None
     return await _begin(page, password=password, code=page.form.code())
 
@@ -105,7 +105,7 @@ async def _begin(page: PageRequest, *, password: str | None, code: str | None) -
 
 @pages.post("/passkeys", access=ENROLLING, again=new_form)
 async def add(page: PageRequest) -> Response:
-    """Store a passkey. When it turns two factors on, lead to the page that shows the backup codes."""
+    """Store a passkey. If it turns two-factor authentication on, redirect to the page that shows the backup codes."""
     call, form = page.call, page.form
     credential, name = _response(page), form.optional("name", max_length=MAX_PASSKEY_NAME)
     _, user = await call.runtime.manage_sessions.current(call.principal)
@@ -130,7 +130,7 @@ async def add(page: PageRequest) -> Response:
 
 @pages.post("/security/passkeys/{id}/rename", access=ACCOUNT, again=overview)
 async def rename(page: PageRequest) -> Response:
-    """Name a passkey."""
+    """Rename a passkey."""
     call = page.call
     await call.runtime.manage_passkeys.rename(
         page.id("id"), name=page.form.text("passkey_name", max_length=MAX_PASSKEY_NAME), context=call.context
@@ -140,7 +140,7 @@ async def rename(page: PageRequest) -> Response:
 
 @pages.get("/security/passkeys/{id}/remove", access=ACCOUNT)
 async def remove_form(page: PageRequest) -> Response:
-    """Ask whether a passkey shall go."""
+    """Ask whether to remove a passkey."""
     call = page.call
     passkey_id = page.id("id")
     found = await call.runtime.manage_passkeys.list(call.principal)
@@ -171,5 +171,5 @@ def _response(page: PageRequest) -> dict[str, Any]:
     except (ValueError, RecursionError):
         response = None
     if not isinstance(response, dict):
-        raise ValidationFailed(details=(("response", "This is not what an authenticator says."),))
+        raise ValidationFailed(details=(("response", "This is not the response of an authenticator."),))
     return response

@@ -1,4 +1,4 @@
-"""What mailed links lead to, and passwords: changed, forgotten, confirmed, cancelled."""
+"""Passwords, and the pages of mailed links: reset, confirmation of an address, canceling a reset."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ async def change(page: PageRequest) -> Response:
 
 @pages.get("/forgot-password", access=SIGNED_OUT)
 async def forgot_form(page: PageRequest) -> Response:
-    """Ask whose password is forgotten."""
+    """Ask for the address of the forgotten password."""
     return page.show("forgot_password.html")
 
 
 @pages.post("/forgot-password", access=SIGNED_OUT, again=forgot_form)
 async def forgot(page: PageRequest) -> Response:
-    """Mail a link, if there is such a user; what is said is the same if there is not."""
+    """Mail a link if there is such a user; the response is always the same."""
     call = page.call
     email = page.form.text("email", max_length=MAX_EMAIL)
     await call.runtime.passwords.request_reset(email, context=call.context)
@@ -52,7 +52,7 @@ async def forgot(page: PageRequest) -> Response:
 
 @pages.get("/reset-password", access=SIGNED_OUT)
 async def reset_form(page: PageRequest) -> Response:
-    """Ask for the new password; the mailed token is not spent by looking, but it replaces earlier ones."""
+    """Ask for the new password. Opening the page does not use the mailed token up, but invalidates earlier ones."""
     await _note_opened(page)
     token = _token(page)
     is_live = await page.call.runtime.passwords.is_live(token, now=page.call.now)
@@ -61,7 +61,7 @@ async def reset_form(page: PageRequest) -> Response:
 
 @pages.post("/reset-password", access=SIGNED_OUT, again=reset_form)
 async def reset(page: PageRequest) -> Response:
-    """Set a new password; signs nobody in."""
+    """Set a new password. This does not sign the user in."""
     call = page.call
     await call.runtime.passwords.reset(_token(page), new=page.form.raw("new_password"), context=call.context)
     return page.go("/sign-in", done="password_reset")
@@ -69,7 +69,7 @@ async def reset(page: PageRequest) -> Response:
 
 @pages.get("/verify-email", access=SIGNED_OUT)
 async def verify_form(page: PageRequest) -> Response:
-    """Ask for one click: mail scanners follow links, and must not confirm anything."""
+    """Ask for a click: mail scanners follow links, and must not confirm anything."""
     await _note_opened(page)
     call, confirmation = page.call, None
     leads_to = check_callback_url(call, page.query.optional("callbackURL", max_length=2048))
@@ -86,13 +86,13 @@ async def verify_form(page: PageRequest) -> Response:
 
 @pages.post("/verify-email", access=SIGNED_OUT, again=verify_form)
 async def verify(page: PageRequest) -> Response:
-    """Confirm the address that the token was mailed to."""
+    """Confirm the address to which the token was mailed."""
     call = page.call
     leads_to = check_callback_url(call, page.form.optional("callbackURL", max_length=2048))
     await call.runtime.verify_email.verify(_token(page), context=call.context)
     if leads_to is None:
         return page.go("/sign-in" if page.caller is None else "/security", done="email_verified")
-    # No redirect: the policy of the pages lets a form lead nowhere else.
+    # Not a redirect: the Content-Security-Policy of the pages does not let a form lead to other origins.
     shown = page.show("verify_email.html", token="", leads_to=leads_to, is_done=True)
     shown.headers["refresh"] = f"0; url={leads_to}"
     return shown
@@ -100,13 +100,13 @@ async def verify(page: PageRequest) -> Response:
 
 @pages.get("/verify-email/send", access=SIGNED_OUT)
 async def send_form(page: PageRequest) -> Response:
-    """Ask where to send a link to."""
+    """Ask for the address to which to send a link."""
     return page.show("verify_email_send.html")
 
 
 @pages.post("/verify-email/send", access=SIGNED_OUT, again=send_form)
 async def send(page: PageRequest) -> Response:
-    """Mail a confirmation link, if there is an address to confirm; what is said is the same if there is not."""
+    """Mail a confirmation link if there is an address to confirm; the response is always the same."""
     call = page.call
     email = page.form.text("email", max_length=MAX_EMAIL)
     await call.runtime.verify_email.send(email, context=call.context)
@@ -115,7 +115,7 @@ async def send(page: PageRequest) -> Response:
 
 @pages.get("/cancel-reset", access=SIGNED_OUT)
 async def cancel_reset_form(page: PageRequest) -> Response:
-    """Ask for one click: mail scanners follow links, and must not cancel anything."""
+    """Ask for a click: mail scanners follow links, and must not cancel anything."""
     call, token = page.call, _token(page)
     is_live = await call.runtime.recovery.is_cancellable(token, now=call.now)
     return page.show("cancel_reset.html", token=token, is_live=is_live)
@@ -123,7 +123,7 @@ async def cancel_reset_form(page: PageRequest) -> Response:
 
 @pages.post("/cancel-reset", access=SIGNED_OUT, again=cancel_reset_form)
 async def cancel_reset(page: PageRequest) -> Response:
-    """Cancel a second-factor reset that its user was warned about by mail. Works without a session."""
+    """Cancel a second-factor reset with the token from the warning mail. Works without a session."""
     call = page.call
     await call.runtime.recovery.cancel_by_token(_token(page), context=call.context)
     return page.go("/sign-in" if page.caller is None else "/security", done="reset_cancelled")

@@ -1,4 +1,4 @@
-"""Proving again who one is, before a change that asks for it."""
+"""Reauthentication before a change that needs recent proof."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pages = Pages()
 
 @pages.get("/reauthenticate", access=ACCOUNT)
 async def reauthenticate_form(page: PageRequest) -> Response:
-    """Ask for the password, and for the second factor where there is one."""
+    """Ask for the password, and for the second factor if there is one."""
     call = page.call
     wanted = page.form.raw("next") or page.query.raw("next")
     return page.show(
@@ -25,7 +25,7 @@ async def reauthenticate_form(page: PageRequest) -> Response:
 
 @pages.post("/reauthenticate", access=ACCOUNT, again=reauthenticate_form)
 async def reauthenticate(page: PageRequest) -> Response:
-    """Check both, and return to the page of before."""
+    """Check both, and return to the previous page."""
     call = page.call
     await call.runtime.reauthentication.renew(
         password=page.form.raw("password") or None,

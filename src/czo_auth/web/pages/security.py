@@ -1,4 +1,4 @@
-"""An account: who it is, and what protects it: second factor, backup codes, trusted devices, sessions."""
+"""The security page: profile, second factors, backup codes, trusted devices and sessions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pages = Pages()
 
 @pages.get("/security", access=ACCOUNT)
 async def overview(page: PageRequest) -> Response:
-    """All of it on one page."""
+    """Show the security page."""
     call = page.call
     runtime, principal = call.runtime, call.principal
     session, user = await runtime.manage_sessions.current(principal)
@@ -39,13 +39,13 @@ async def overview(page: PageRequest) -> Response:
 
 
 async def _conditional_offer(page: PageRequest) -> dict[str, object] | None:
-    """Return what the browser may create a passkey from without a question; None for whom that is not."""
+    """Return the options from which the browser may create a passkey without a prompt; None if it must not."""
     options = await page.call.runtime.register_passkey.conditional_options(context=page.call.context)
     return None if options is None else {"options": json.dumps(options), "ceremony": options["ceremony"]}
 
 
 def _accepted_passkeys(page: PageRequest, passkeys: Sequence[Passkey]) -> str | None:
-    """Return what password managers are told: which passkeys of this user still count."""
+    """Return the user's current passkeys, for the script that reports them to password managers."""
     rp_id = page.call.runtime.services.policies.passkeys.rp_id
     if rp_id is None:
         return None
@@ -59,7 +59,7 @@ def _accepted_passkeys(page: PageRequest, passkeys: Sequence[Passkey]) -> str | 
 
 @pages.post("/security/profile", access=ACCOUNT, again=overview)
 async def change_profile(page: PageRequest) -> Response:
-    """Change one's name."""
+    """Change the user's name."""
     call = page.call
     await update_profile(
         call.runtime.services,
@@ -73,13 +73,13 @@ async def change_profile(page: PageRequest) -> Response:
 
 @pages.get("/security/backup-codes", access=ACCOUNT)
 async def backup_codes_form(page: PageRequest) -> Response:
-    """Ask whether the old codes shall die."""
+    """Ask whether to replace the backup codes."""
     return page.show("backup_codes.html")
 
 
 @pages.post("/security/backup-codes", access=ACCOUNT, again=backup_codes_form)
 async def backup_codes(page: PageRequest) -> Response:
-    """Replace the backup codes, and lead to the page that shows the new ones."""
+    """Replace the backup codes, and redirect to the page that shows the new ones."""
     call = page.call
     _, user = await call.runtime.manage_sessions.current(call.principal)
 
@@ -97,7 +97,7 @@ async def backup_codes(page: PageRequest) -> Response:
 
 @pages.get("/security/disable", access=ACCOUNT)
 async def disable_form(page: PageRequest) -> Response:
-    """Ask whether the second factor shall go."""
+    """Ask whether to turn two-factor authentication off."""
     call = page.call
     status = await call.runtime.manage_two_factor.status(context=call.context)
     return page.show("disable.html", status=status)
@@ -105,7 +105,7 @@ async def disable_form(page: PageRequest) -> Response:
 
 @pages.post("/security/disable", access=ACCOUNT, again=disable_form)
 async def disable(page: PageRequest) -> Response:
-    """Turn the second factor off."""
+    """Turn two-factor authentication off."""
     call = page.call
     await call.runtime.manage_two_factor.disable(
         password=page.form.raw("password") or None,
@@ -118,7 +118,7 @@ async def disable(page: PageRequest) -> Response:
 
 @pages.post("/security/cancel-reset", access=ACCOUNT, again=overview)
 async def cancel_own_reset(page: PageRequest) -> Response:
-    """Cancel the reset that waits for one's own second factor."""
+    """Cancel the pending reset of the user's second factor."""
     call = page.call
     await call.runtime.recovery.cancel_own(context=call.context)
     return page.go("/security", done="reset_cancelled")

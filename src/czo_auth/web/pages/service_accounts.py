@@ -1,4 +1,4 @@
-"""Service accounts of an organization: list, create, change, disable, delete, and keys of them."""
+"""Service accounts of an organization: list, create, change, disable, delete, and their keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACCOUNT_PAGE = ACCOUNTS + "/{account}"
 
 @pages.get(ACCOUNTS, access=ACCOUNT)
 async def list_accounts(page: PageRequest) -> Response:
-    """The service accounts, and a form to create one."""
+    """List the service accounts, with a form to create one."""
     call, organization_id = page.call, page.id("id")
     seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
     found = await call.runtime.manage_service_accounts.list(
@@ -51,7 +51,7 @@ async def create(page: PageRequest) -> Response:
 
 @pages.get(ACCOUNT_PAGE, access=ACCOUNT)
 async def one_account(page: PageRequest) -> Response:
-    """One service account with its keys, and what can be done with it."""
+    """Show one service account with its keys and the forms to change it."""
     call, organization_id, account_id = page.call, page.id("id"), page.id("account")
     seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
     account = await call.runtime.manage_service_accounts.get(
@@ -73,7 +73,7 @@ async def one_account(page: PageRequest) -> Response:
 
 @pages.post(ACCOUNT_PAGE, access=ACCOUNT, again=one_account)
 async def change(page: PageRequest) -> Response:
-    """Change name, description and scopes."""
+    """Change the name, description and scopes."""
     changes = ServiceAccountChanges(
         given=frozenset({"name", "description", "scopes"}),
         name=page.form.text("name"),
@@ -85,14 +85,14 @@ async def change(page: PageRequest) -> Response:
 
 @pages.post(f"{ACCOUNT_PAGE}/enable", access=ACCOUNT, again=one_account)
 async def enable(page: PageRequest) -> Response:
-    """Let the keys of a service account act again."""
+    """Enable a service account: its keys are accepted again."""
     changes = ServiceAccountChanges(given=frozenset({"enabled"}), enabled=True)
     return await _change(page, changes, done="service_account_enabled")
 
 
 @pages.post(f"{ACCOUNT_PAGE}/disable", access=ACCOUNT, again=one_account)
 async def disable(page: PageRequest) -> Response:
-    """Stop the keys of a service account until it is enabled."""
+    """Disable a service account: its keys are refused."""
     changes = ServiceAccountChanges(given=frozenset({"enabled"}), enabled=False)
     return await _change(page, changes, done="service_account_disabled")
 
@@ -109,7 +109,7 @@ async def delete(page: PageRequest) -> Response:
 
 @pages.post(f"{ACCOUNT_PAGE}/keys", access=ACCOUNT, again=one_account)
 async def create_key(page: PageRequest) -> Response:
-    """Create a key of a service account, and lead to the page that shows it."""
+    """Create a key of a service account, and redirect to the page that shows it."""
     call, form = page.call, page.form
     organization_id, account_id = page.id("id"), page.id("account")
     days = form.number("expires")

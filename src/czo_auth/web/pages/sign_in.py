@@ -1,4 +1,4 @@
-"""Signing up, in and out, and proving it again."""
+"""Sign-up, sign-in, sign-out, and proving the second factor again."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ pages = Pages()
 
 @pages.get("/", access=ACCOUNT)
 async def home(page: PageRequest) -> Response:
-    """The first page of who is signed in."""
+    """Redirect to the first page of the signed-in user."""
     return page.go("/security")
 
 
 @pages.get("/sign-up", access=SIGNED_OUT)
 async def sign_up_form(page: PageRequest) -> Response:
-    """Ask for what an account needs."""
+    """Show the sign-up form."""
     if page.caller is not None and page.refusal is None:
         return page.go_on()
     actors = page.call.runtime.services.actors
@@ -44,7 +44,7 @@ async def sign_up_form(page: PageRequest) -> Response:
 
 @pages.post("/sign-up", access=SIGNED_OUT, again=sign_up_form, opens_session=True)
 async def sign_up(page: PageRequest) -> Response:
-    """Make an account; nobody is signed in by it."""
+    """Create an account. This does not sign the user in."""
     call, form = page.call, page.form
     new = NewUser(
         email=form.text("email", max_length=MAX_EMAIL),
@@ -61,7 +61,7 @@ async def sign_up(page: PageRequest) -> Response:
 
 @pages.get("/sign-in", access=SIGNED_OUT)
 async def sign_in_form(page: PageRequest) -> Response:
-    """Ask for address and password."""
+    """Show the sign-in form."""
     if page.caller is not None and page.refusal is None:
         return page.go_on()
     actors = page.call.runtime.services.actors
@@ -79,7 +79,7 @@ async def sign_in_form(page: PageRequest) -> Response:
 
 @pages.post("/sign-in", access=SIGNED_OUT, again=sign_in_form, opens_session=True)
 async def sign_in(page: PageRequest) -> Response:
-    """Prove the password: a session, or the question for the second factor."""
+    """Check the password: start a session, or ask for the second factor."""
     call, form = page.call, page.form
     given = Credentials(
         email=form.text("email", max_length=MAX_EMAIL),
@@ -112,7 +112,7 @@ def signed_in_page(page: PageRequest, outcome: SignedIn | SecondFactorRequired) 
 
 @pages.get("/sign-in/code", access=SIGNED_OUT)
 async def code_form(page: PageRequest) -> Response:
-    """Ask for the second factor; one field takes either kind of code."""
+    """Ask for the second factor."""
     may_trust = "trust" in page.query or "trust" in page.form
     passkey = _as_shown(await _second_step_options(page))
     user = await _account_of_challenge(page)
@@ -146,7 +146,7 @@ async def verify_code(page: PageRequest) -> Response:
 
 @pages.get("/prove", access=STEPPING_UP)
 async def prove_form(page: PageRequest) -> Response:
-    """Ask for the second factor again, where a page needs one that is proved."""
+    """Ask for the second factor again, for pages that need recent proof of it."""
     passkey = _as_shown(await _step_up_options(page))
     takes_code = not page.call.principal.requires_passkey
     return page.show("prove.html", next=_wanted(page), passkey=passkey, takes_code=takes_code)
@@ -154,7 +154,7 @@ async def prove_form(page: PageRequest) -> Response:
 
 @pages.post("/prove", access=ACCOUNT, again=prove_form)
 async def prove(page: PageRequest) -> Response:
-    """Prove the second factor in a session, and go on."""
+    """Prove the second factor in a session, and continue."""
     call = page.call
     outcome = await call.runtime.second_factor.step_up(
         page.form.required_code(), "either", context=call.context
@@ -176,7 +176,7 @@ async def switch_actor(page: PageRequest) -> Response:
 
 @pages.post("/sign-out", access=ENROLLING_OR_SIGNING_IN, again=sign_in_form)
 async def sign_out(page: PageRequest) -> Response:
-    """End the session; never fails without one."""
+    """End the session. Succeeds without a session too."""
     call = page.call
     call.cookie(call.authenticator.cookies.session)
     if call.context.principal is not None:
@@ -192,7 +192,7 @@ def _sign_in_options(page: PageRequest) -> Options | None:
 
 
 async def _account_of_challenge(page: PageRequest) -> User | None:
-    """Return whose sign-in waits for its second step; None when it is over."""
+    """Return the user whose sign-in waits for the second factor; None if it has expired."""
     call = page.call
     challenge = call.cookies.get(call.authenticator.cookies.challenge)
     if challenge is None:
@@ -225,14 +225,14 @@ async def _step_up_options(page: PageRequest) -> Options | None:
 
 
 def _as_shown(options: Options | None) -> dict[str, str] | None:
-    """Give a page the options as JSON for its script, and the handle of the ceremony for its form."""
+    """Return the options as JSON for the script of the page, and the handle of the ceremony for its form."""
     if options is None:
         return None
     return {"options": json.dumps(options), "ceremony": str(options["ceremony"])}
 
 
 def _typed_email(page: PageRequest) -> str:
-    """Return the address that was typed before, on this form or on the one that led here."""
+    """Return the address that was entered before, in this form or in the previous one."""
     return (page.form.raw("email") or page.query.raw("email"))[:MAX_EMAIL]
 
 

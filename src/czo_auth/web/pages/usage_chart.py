@@ -1,4 +1,4 @@
-"""The geometry of the chart of a key's uses: one bar a day, what was refused on top of what was used."""
+"""The geometry of the chart of a key's uses: one bar for each day, refused uses stacked on accepted ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from czo_auth.core.api_keys.usage import DayUsage
 WIDTH: Final = 600
 HEIGHT: Final = 120
 _LEAST: Final = 2.0
-"""A day with one use among days with many is still seen."""
+"""The minimum height of a bar, so that a single use is visible beside days with many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,8 @@ class Bar:
     One day.
 
     Attributes:
-        x, width: Where the bar stands, in the units of the chart.
-        used_height, refused_height: 0 for nothing.
+        x, width: The position of the bar, in the units of the chart.
+        used_height, refused_height: 0 for no uses.
     """
 
     day: date
@@ -35,23 +35,23 @@ class Bar:
 
     @property
     def used_y(self) -> float:
-        """Where the used part begins, from above."""
+        """The top of the used part."""
         return round(HEIGHT - self.used_height, 1)
 
     @property
     def refused_y(self) -> float:
-        """Where the refused part begins, from above."""
+        """The top of the refused part."""
         return round(HEIGHT - self.used_height - self.refused_height, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageChart:
     """
-    The chart of some days in a row.
+    The chart of consecutive days.
 
     Attributes:
-        highest: The most uses and refusals of one day, which is the height of the chart.
-        used, refused: Of all days together.
+        highest: The maximum of uses and refusals on one day, which is the height of the chart.
+        used, refused: Totals of all days.
     """
 
     bars: Sequence[Bar]
@@ -68,7 +68,7 @@ class UsageChart:
 
 
 def usage_chart(days: Sequence[DayUsage]) -> UsageChart:
-    """Lay out *days*, which follow each other without a gap."""
+    """Lay out *days*, which must be consecutive."""
     highest = max((each.used + each.refused for each in days), default=0)
     step = WIDTH / max(1, len(days))
     bars = [
@@ -94,5 +94,5 @@ def usage_chart(days: Sequence[DayUsage]) -> UsageChart:
 def _height(count: int, highest: int) -> float:
     if not count:
         return 0.0
-    # Two parts of one bar that are both shown larger than they are still end below the top.
+    # Two parts of one bar that are both enlarged still fit below the top.
     return round(max(_LEAST, count / highest * (HEIGHT - 2 * _LEAST)), 1)

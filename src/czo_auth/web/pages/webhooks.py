@@ -1,4 +1,4 @@
-"""Webhook endpoints of administrators and of an organization's owners: list, log, test, replay."""
+"""Webhook endpoints of administrators and of an organization's owners: list, deliveries, test, replay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = 30
 
 
 async def list_webhooks(page: PageRequest) -> Response:
-    """The endpoints, and a form to make one."""
+    """List the endpoints, with a form to create one."""
     call, organization_id = page.call, _organization_id(page)
     found = await call.runtime.webhooks.list(organization_id, context=call.context)
     families = _families(organization_id)
@@ -27,7 +27,7 @@ async def list_webhooks(page: PageRequest) -> Response:
 
 
 async def create(page: PageRequest) -> Response:
-    """Make an endpoint, and lead to the page that shows its secret."""
+    """Create an endpoint, and redirect to the page that shows its secret."""
     call, organization_id = page.call, _organization_id(page)
     new = NewWebhook(
         url=page.form.text("url", max_length=MAX_WEBHOOK_URL),
@@ -43,7 +43,7 @@ async def create(page: PageRequest) -> Response:
 
 
 async def one_webhook(page: PageRequest) -> Response:
-    """One endpoint with its log of deliveries."""
+    """Show one endpoint with its deliveries."""
     call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
     chosen = page.query.raw("status")
     status = next((each for each in DELIVERY_STATUSES if each == chosen), None)
@@ -64,7 +64,7 @@ async def one_webhook(page: PageRequest) -> Response:
 
 
 async def change(page: PageRequest) -> Response:
-    """Change address, events and description."""
+    """Change the address, events and description."""
     changes = WebhookChanges(
         given=frozenset({"url", "events", "description"}),
         url=page.form.text("url", max_length=MAX_WEBHOOK_URL),
@@ -87,14 +87,14 @@ async def switch_off(page: PageRequest) -> Response:
 
 
 async def delete(page: PageRequest) -> Response:
-    """Delete an endpoint with its log."""
+    """Delete an endpoint with its deliveries."""
     call = page.call
     await call.runtime.webhooks.delete(_organization_id(page), page.id("webhook"), context=call.context)
     return page.go(_base(page), done="webhook_deleted")
 
 
 async def rotate(page: PageRequest) -> Response:
-    """Make a new secret, and lead to the page that shows it."""
+    """Create a new secret, and redirect to the page that shows it."""
     call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
     webhook = await call.runtime.webhooks.get(organization_id, webhook_id, context=call.context)
 
@@ -113,7 +113,7 @@ async def send_test(page: PageRequest) -> Response:
 
 
 async def replay(page: PageRequest) -> Response:
-    """Send one delivery again, or everything since a time."""
+    """Send one delivery again, or all events since a time."""
     call = page.call
     delivery_id = page.form.optional("delivery", max_length=36)
     since = None if delivery_id is not None else page.form.moment("since")
@@ -178,7 +178,7 @@ def _patterns(page: PageRequest) -> list[str]:
 
 
 async def _show(page: PageRequest, template: str, **values: object) -> Response:
-    """Show *template*, which also says whose endpoints these are, and whether a proof is missing."""
+    """Show *template* with the owner of the endpoints, and whether recent proof is missing."""
     call, organization_id = page.call, _organization_id(page)
     organization = None
     if organization_id is not None:

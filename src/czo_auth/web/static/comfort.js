@@ -1,5 +1,5 @@
-// Copying, printing, sending once, and what was typed early. Everything works without scripts, so buttons that do not are
-// hidden until this has run.
+// Copying, printing, sending forms once, and fields filled in before the page had loaded. All pages work without scripts,
+// so buttons that need one are hidden until this has run.
 "use strict";
 
 const spoken = document.getElementById("spoken");
@@ -24,7 +24,7 @@ async function copy(button) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Without a secure context there is no clipboard; then the text is at least selected.
+    // Without a secure context there is no clipboard; then the text is only selected.
     select(source);
     return;
   }
@@ -43,7 +43,7 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => window.print());
 }
 
-// Who typed before the page was whole, or came back to a filled field, gets the answer without typing again.
+// Submit a search that was typed before the page had loaded, or that the browser restored.
 window.addEventListener("load", () => {
   for (const field of document.querySelectorAll('[role="search"] input')) {
     if (field.value !== field.defaultValue) {
@@ -53,11 +53,11 @@ window.addEventListener("load", () => {
   }
 });
 
-// What makes a secret is sent once: its button waits for the answer. The server sees to it by itself, too.
+// A form that creates a secret is sent once: its button is disabled until the response. The server enforces it as well.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || !form.elements.namedItem("nonce")) return;
-  // After this turn, so that the button's own value is still sent.
+  // After the current task, so that the value of the button is still sent.
   setTimeout(() => {
     for (const button of form.querySelectorAll("button")) button.disabled = true;
   });
@@ -67,12 +67,12 @@ window.addEventListener("pageshow", (event) => {
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
 
-// On a narrow screen the navigation scrolls: to the page that is open.
+// On a narrow screen, scroll the navigation to the current page.
 for (const link of document.querySelectorAll("nav a[aria-current]")) {
   link.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
-// The account menu closes like any menu: by Escape, and by what is done elsewhere.
+// The account menu closes on Escape and on clicks or focus elsewhere.
 for (const menu of document.querySelectorAll("[data-menu]")) {
   document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
   menu.addEventListener("focusout", (event) => {
@@ -85,7 +85,7 @@ for (const menu of document.querySelectorAll("[data-menu]")) {
   });
 }
 
-// The address that was typed goes along to the other form.
+// Copy the entered address to the other form.
 for (const link of document.querySelectorAll("a[data-carries]")) {
   link.addEventListener("click", () => {
     const address = new URL(link.href);

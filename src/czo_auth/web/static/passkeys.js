@@ -1,5 +1,5 @@
-// Passkeys. Each form with data-passkey holds the options of one ceremony; this asks the browser and puts its answer into
-// the form, which is then sent like any other. Without scripts or passkeys the forms stay hidden, and passwords work.
+// Passkeys. Each form with data-passkey has the options of one ceremony; this calls the browser and puts its response into
+// the form, which is then submitted as usual. Without scripts or passkeys, the forms stay hidden and passwords work.
 
 const SUPPORTED = "PublicKeyCredential" in window && Boolean(navigator.credentials);
 const REFRESH_AFTER_MS = 4.5 * 60 * 1000;
@@ -16,7 +16,7 @@ function toText(buffer) {
 }
 
 function fitsHere(form) {
-  // Browsers refuse at any other host, such as at an address where the name is meant.
+  // Browsers refuse on any other host, for example on an IP address instead of the name.
   const options = JSON.parse(form.dataset.options);
   const rpId = options.rpId || options.rp.id;
   return location.hostname === rpId || location.hostname.endsWith(`.${rpId}`);
@@ -64,7 +64,7 @@ async function ask(form) {
         : await navigator.credentials.get({ publicKey });
     send(form, credential);
   } catch {
-    // Canceled, timed out, or nothing that fits: the browser said which, and says no more to pages.
+    // Canceled, timed out, or no matching passkey: the browser told the user which, and does not tell pages.
     failed.hidden = false;
     button.disabled = false;
     button.focus();
@@ -87,20 +87,20 @@ async function offerAutofill(form) {
 }
 
 async function createQuietly(form) {
-  // A password manager that just filled the password in may add a passkey without a question. Only people who have a
-  // second factor and codes already get the form. Source: WebAuthn Level 3, section 5.1.3.
+  // A password manager that just filled in the password may add a passkey without a prompt. Only users who already have a
+  // second factor and backup codes get the form. Source: WebAuthn Level 3, section 5.1.3.
   const capabilities = PublicKeyCredential.getClientCapabilities && (await PublicKeyCredential.getClientCapabilities());
   if (!capabilities || !capabilities.conditionalCreate) return;
   try {
     const publicKey = withBytes(JSON.parse(form.dataset.options));
     send(form, await navigator.credentials.create({ publicKey, mediation: "conditional" }));
   } catch {
-    // It does not want to, or cannot verify the person; nobody asked for it.
+    // It declined or cannot verify the user; no message, because the user did not request it.
   }
 }
 
 function refreshWhenStale() {
-  // A ceremony lives for five minutes. Who has typed nothing yet gets a page with a fresh one.
+  // A ceremony is valid for five minutes. If nothing has been typed yet, reload the page to get a new one.
   setTimeout(() => {
     const fields = Array.from(document.querySelectorAll("input:not([type=hidden]):not([type=checkbox])"));
     if (fields.every((field) => field.value === field.defaultValue)) location.reload();
@@ -108,7 +108,7 @@ function refreshWhenStale() {
 }
 
 function signalAccepted(list) {
-  // Password managers forget the passkeys that were removed here. Source: WebAuthn Level 3, section 5.1.10.
+  // Password managers remove the passkeys that were removed here. Source: WebAuthn Level 3, section 5.1.10.
   const { rpId, userId, allAcceptedCredentialIds } = JSON.parse(list.dataset.accepted);
   const signal = PublicKeyCredential.signalAllAcceptedCredentials;
   if (signal) signal.call(PublicKeyCredential, { rpId, userId, allAcceptedCredentialIds }).catch(() => {});

@@ -10,7 +10,7 @@ function element(name, text, attributes = {}) {
   return made;
 }
 
-// Follows references, each at most once on the way down: schemas may hold themselves.
+// Follows references, each at most once on a path: schemas may be recursive.
 function resolved(schema, api, seen = new Set()) {
   if (Array.isArray(schema)) return schema.map((part) => resolved(part, api, seen));
   if (schema === null || typeof schema !== "object") return schema;
@@ -48,7 +48,7 @@ function show(path, method, item, operation, api) {
   const body = element("div");
   for (const text of (operation.description ?? "").split(/\n\n+/)) if (text) body.append(element("p", text));
   body.append(...parametersOf(item, operation, api));
-  // Filled in when it is opened: the whole document has thousands of lines.
+  // Rendered when it is opened: the whole document has thousands of lines.
   box.addEventListener("toggle", () => {
     for (const [type, content] of Object.entries(resolved(operation.requestBody, api)?.content ?? {})) {
       body.append(block(`Body, ${type}`, content.schema));
