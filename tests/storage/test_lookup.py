@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.throttle import RateLimit
 from czo_auth.core.transaction import CredentialRecord
+from czo_auth.core.users.user import User
 from tests.storage.rows import HOUR, NOW, Rows, a_digest, an_id
 
 
@@ -30,6 +29,8 @@ async def test_key_comes_with_its_owners_standing(rows: Rows) -> None:
         actor_types=frozenset({"customer", "merchant"}),
         banned=False,
         owns_factor=False,
+        has_passkey=False,
+        has_factor=False,
         organization_id=acme.id,
         organization_role="admin",
         expires_at=NOW + HOUR,
@@ -42,9 +43,33 @@ async def test_key_comes_with_its_owners_standing(rows: Rows) -> None:
         last_used_at=NOW,
         grants=user.grants,
     )
-    assert await lookup.find_api_key(digest) == expected
+    assert _with_grants_of(user, await lookup.find_api_key(digest)) == expected
     assert await lookup.find_api_key(a_digest()) is None
     assert await lookup.find_session(digest) is None
+
+
+def _with_grants_of(user: User, found: CredentialRecord | None) -> CredentialRecord | None:
+    """Grants are parsed when they are asked for: compare what they tell, and put the user's in their place."""
+    if found is None:
+        return None
+    for name in ("customer", "merchant", "admin"):
+        assert found.grants.granted_at(name) == user.grants.granted_at(name)
+    return found._replace(grants=user.grants)
+
+
+async def test_dates_of_grants_come_with_the_owner(rows: Rows) -> None:
+    user, digest, session_digest = await rows.user(), a_digest(), a_digest()
+    await rows.key(user, digest=digest)
+    await rows.session(user, digest=session_digest)
+    held, grants = frozenset({"customer", "merchant"}), {"merchant": NOW + HOUR}
+    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, grants=grants, now=NOW))
+    for found in (
+        await rows.storage.lookup.find_api_key(digest),
+        await rows.storage.lookup.find_session(session_digest),
+    ):
+        assert found is not None
+        assert found.grants.granted_at("merchant") == NOW + HOUR
+        assert found.grants.granted_at("customer") == user.created_at
 
 
 async def test_session_comes_with_its_owners_standing(rows: Rows) -> None:
@@ -58,6 +83,8 @@ async def test_session_comes_with_its_owners_standing(rows: Rows) -> None:
         actor_types=frozenset({"customer"}),
         banned=False,
         owns_factor=False,
+        has_passkey=False,
+        has_factor=False,
         organization_id=None,
         organization_role=None,
         expires_at=session.expires_at,
@@ -71,8 +98,8 @@ async def test_session_comes_with_its_owners_standing(rows: Rows) -> None:
         last_used_at=session.created_at,
         grants=user.grants,
     )
-    assert await lookup.find_session(digest) == expected
-    assert await lookup.find_session_by_id(session.id) == expected
+    assert _with_grants_of(user, await lookup.find_session(digest)) == expected
+    assert _with_grants_of(user, await lookup.find_session_by_id(session.id)) == expected
     assert await lookup.find_session(a_digest()) is None
     assert await lookup.find_session_by_id(an_id()) is None
 
@@ -99,7 +126,7 @@ async def test_every_change_shows_at_the_next_lookup(rows: Rows) -> None:
         nonlocal key, session
         assert key is not None
         assert session is not None
-        key, session = replace(key, **changes), replace(session, **changes)  # type: ignore[arg-type]
+        key, session = key._replace(**changes), session._replace(**changes)  # type: ignore[arg-type]
         assert await lookup.find_api_key(key_digest) == key
         assert await lookup.find_session(session_digest) == session
 

@@ -104,11 +104,13 @@ class Authenticator:
         credential; then read and verify it.
 
         Raises:
-            InvalidRequest: Two ``Authorization`` headers.
+            InvalidRequest: Two ``Authorization`` headers, if anything is cached.
         """
         runtime = self._runtime
+        if not runtime.is_started or not runtime.authenticate.has_cached:
+            return None
         sent = authorization_in(scope["headers"])
-        if sent is None or not sent.startswith(_BEARER) or not runtime.is_started:
+        if sent is None or not sent.startswith(_BEARER):
             return None
         client = partial(self.clients.address_of, scope)
         return runtime.authenticate.get_cached(sent[len(_BEARER) :], client=client, clock=runtime.now)

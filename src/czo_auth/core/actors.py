@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from czo_auth.core.errors import UnknownActorType
 from czo_auth.core.limits import MAX_GRACE_DAYS
@@ -29,6 +29,13 @@ RESERVED_NAMES = frozenset(
 
 
 TwoFactorDemand = Literal["optional", "required", "phishing_resistant"]
+
+
+class GrantDates(Protocol):
+    """Tells since when a user has each actor type."""
+
+    def granted_at(self, name: str) -> datetime:
+        """Return when the actor type *name* was first granted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +182,16 @@ class ActorRegistry:
         """Return whether any of *actor_types* requires a second factor, now or later."""
         return not self._demanding.isdisjoint(actor_types)
 
-    def demand_two_factor_now(self, actor_types: Set[str], grants: Grants, *, now: datetime) -> bool:
+    def demand_two_factor_now(self, actor_types: Set[str], grants: GrantDates, *, now: datetime) -> bool:
         """Whether any of *actor_types* demands a second factor by now."""
         return self.demand_two_factor(self._due(actor_types, grants, now=now))
 
-    def demand_passkey(self, actor_types: Set[str], grants: Grants, *, now: datetime) -> bool:
+    def demand_passkey(self, actor_types: Set[str], grants: GrantDates, *, now: datetime) -> bool:
         """Whether any of *actor_types* demands a passkey by now."""
         return not self._phishing_resistant.isdisjoint(self._due(actor_types, grants, now=now))
 
     def must_enroll(
-        self, actor_types: Set[str], grants: Grants, *, owns_factor: bool, has_passkey: bool, now: datetime
+        self, actor_types: Set[str], grants: GrantDates, *, owns_factor: bool, has_passkey: bool, now: datetime
     ) -> bool:
         """
         Whether a user may do nothing but enroll a factor (S9); the strictest rule counts.
@@ -200,7 +207,7 @@ class ActorRegistry:
         return not owns_factor and self.demand_two_factor(due)
 
     def find_due_at(
-        self, actor_types: Set[str], grants: Grants, *, owns_factor: bool, has_passkey: bool
+        self, actor_types: Set[str], grants: GrantDates, *, owns_factor: bool, has_passkey: bool
     ) -> datetime | None:
         """Return the earliest date from which a dated type requires what the user lacks; None if no type does."""
         lacking = (
@@ -211,7 +218,7 @@ class ActorRegistry:
         )
         return min(lacking, default=None)
 
-    def next_due_at(self, actor_types: Set[str], grants: Grants, *, now: datetime) -> datetime | None:
+    def next_due_at(self, actor_types: Set[str], grants: GrantDates, *, now: datetime) -> datetime | None:
         """Return when the requirements of *actor_types* next change because of a date; None for never."""
         if not self._dated or self._dated.keys().isdisjoint(actor_types):
             return None
@@ -222,7 +229,7 @@ class ActorRegistry:
         )
         return min((due_at for due_at in dates if due_at > now), default=None)
 
-    def _due(self, actor_types: Set[str], grants: Grants, *, now: datetime) -> Set[str]:
+    def _due(self, actor_types: Set[str], grants: GrantDates, *, now: datetime) -> Set[str]:
         """Return *actor_types* except those whose date is in the future."""
         if not self._dated or self._dated.keys().isdisjoint(actor_types):
             return actor_types

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
-from czo_auth.core.actors import Grants
 from czo_auth.core.api_keys.key import KeyRestrictions, rate_limit_of
 from czo_auth.core.api_keys.quota import quota_of
 from czo_auth.core.transaction import CredentialRecord
@@ -30,6 +30,15 @@ SELECT c.id, c.user_id, c.actor_type, u.actor_types, u.banned_at IS NOT NULL,
 _TOTP, _PASSKEY, _PASSKEYS_ENABLED = 1, 2, 4
 """What the sum is made of: the factors that the owner has, and whether a passkey counts as a second step."""
 _PASSKEY_STEP = _PASSKEY | _PASSKEYS_ENABLED
+_FACTORS: Final = tuple(
+    (
+        factors & (_TOTP | _PASSKEY) != 0,
+        factors & _PASSKEY != 0,
+        factors & _TOTP != 0 or factors & _PASSKEY_STEP == _PASSKEY_STEP,
+    )
+    for factors in range(8)
+)
+"""By the sum: whether the owner has a factor, whether a passkey, and whether two factors are on."""
 
 _OWNER = """
 {join} {prefix}users AS u ON u.id = c.user_id
@@ -97,62 +106,81 @@ def api_key_record(row: Any) -> CredentialRecord:
     """Read a row of `LookupSql.api_key`."""
     if row[21] is not None:
         return _service_account_record(row)
+    owns_factor, has_passkey, has_factor = _FACTORS[row[5]]
+    held = row[3]
+    # By position, in the order of the fields: half the time of keywords.
     return CredentialRecord(
-        id=row[0],
-        user_id=row[1],
-        actor_type=row[2],
+        row[0],
+        row[1],
+        row[2],
         # A key without an owner is nobody's.
-        actor_types=frozenset(() if row[3] is None else row[3].split()),
-        banned=row[3] is None or bool(row[4]),
-        owns_factor=row[5] & (_TOTP | _PASSKEY) != 0,
-        has_passkey=row[5] & _PASSKEY != 0,
-        has_factor=row[5] & _TOTP != 0 or row[5] & _PASSKEY_STEP == _PASSKEY_STEP,
-        organization_id=row[6],
-        organization_role=row[7],
-        expires_at=_time(row[8]),
-        enabled=bool(row[9]),
-        scopes=tuple(row[10].split()),
-        aal=1,
-        amr=(),
-        auth_time=None,
-        factor_proved_at=None,
-        last_used_at=_time(row[11]),
-        grants=_grants(row),
-        restrictions=None if row[12] is None and row[13] is None and row[18] is None else _restrictions(row),
-        two_factor_due_at=_time(row[15]),
+        _NOTHING if held is None else _word_set(held),
+        held is None or row[4] != 0,
+        owns_factor,
+        has_passkey,
+        has_factor,
+        row[6],
+        row[7],
+        _time(row[8]),
+        _time(row[11]),
+        _StoredGrants(row[16], row[17]),
+        _time(row[15]),
+        row[9] != 0,
+        _words(row[10]),
+        None if row[12] is None and row[13] is None and row[18] is None else _restrictions(row),
     )
 
 
-def _grants(row: Any) -> Grants:
-    since = from_milliseconds(row[16] or 0)
-    if row[17] is None:
-        return Grants(since)
-    return Grants(since, {name: from_milliseconds(at) for name, at in json.loads(row[17]).items()})
+class _StoredGrants(NamedTuple):
+    """
+    Implements `czo_auth.core.actors.GrantDates` by two columns, which are parsed only when a dated rule asks.
+
+    Attributes:
+        since: Unit: milliseconds since 1970.
+        later: A JSON object of the same by name; None if it is empty.
+    """
+
+    since: int | None
+    later: str | None
+
+    def granted_at(self, name: str) -> datetime:
+        later = {} if self.later is None else json.loads(self.later)
+        return from_milliseconds(later.get(name, self.since or 0))
 
 
-_NO_GRANTS: Final = Grants(from_milliseconds(0))
+_NOTHING: Final = frozenset[str]()
+_NO_GRANTS: Final = _StoredGrants(None, None)
+
+
+@lru_cache(maxsize=256)
+def _words(text: str) -> tuple[str, ...]:
+    """Split words; cached, because few combinations are in use."""
+    return tuple(text.split())
+
+
+@lru_cache(maxsize=256)
+def _word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 def _service_account_record(row: Any) -> CredentialRecord:
     """A key has what its account has; which scopes those are is read each time."""
-    granted = frozenset(row[23].split())
+    granted = _word_set(row[23])
     return CredentialRecord(
         id=row[0],
         user_id=None,
         service_account_id=row[21],
         actor_type=None,
-        actor_types=frozenset(),
+        actor_types=_NOTHING,
         banned=False,
         owns_factor=False,
+        has_passkey=False,
+        has_factor=False,
         organization_id=row[6],
         organization_role=None,
         expires_at=_time(row[8]),
         enabled=bool(row[9]) and bool(row[22]),
         scopes=tuple([scope for scope in row[10].split() if scope in granted]),
-        aal=1,
-        amr=(),
-        auth_time=None,
-        factor_proved_at=None,
         last_used_at=_time(row[11]),
         grants=_NO_GRANTS,
         restrictions=None if row[12] is None and row[13] is None and row[18] is None else _restrictions(row),
@@ -169,27 +197,26 @@ def _restrictions(row: Any) -> KeyRestrictions:
 
 def session_record(row: Any) -> CredentialRecord:
     """Read a row of `LookupSql.session` or `LookupSql.session_by_id`."""
+    owns_factor, has_passkey, has_factor = _FACTORS[row[5]]
     return CredentialRecord(
         id=row[0],
         user_id=row[1],
         actor_type=row[2],
-        actor_types=frozenset(row[3].split()),
+        actor_types=_word_set(row[3]),
         banned=bool(row[4]),
-        owns_factor=row[5] & (_TOTP | _PASSKEY) != 0,
-        has_passkey=row[5] & _PASSKEY != 0,
-        has_factor=row[5] & _TOTP != 0 or row[5] & _PASSKEY_STEP == _PASSKEY_STEP,
+        owns_factor=owns_factor,
+        has_passkey=has_passkey,
+        has_factor=has_factor,
         organization_id=row[6],
         organization_role=row[7],
         expires_at=_time(row[8]),
-        enabled=True,
-        scopes=(),
         aal=row[9],
-        amr=tuple(row[10].split()),
+        amr=_words(row[10]),
         auth_time=_time(row[11]),
         factor_proved_at=_time(row[12]),
         lineage_id=row[13],
         last_used_at=_time(row[14]),
-        grants=_grants(row),
+        grants=_StoredGrants(row[16], row[17]),
         two_factor_due_at=_time(row[15]),
         renew_by=_time(row[18]),
     )

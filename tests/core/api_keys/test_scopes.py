@@ -15,6 +15,15 @@ def allows(policy: ScopePolicy, scope: str, *, role: str | None = None, administ
     return policy.allows(scope, actor_types=CUSTOMER, organization_role=role, administers=administers)
 
 
+@pytest.mark.parametrize("administers", [False, True])
+@pytest.mark.parametrize("policy", [ScopePolicy(), ScopePolicy({"customer": ["orders:*", "admin:read"]})])
+def test_several_scopes_are_allowed_as_each_is(policy: ScopePolicy, administers: bool) -> None:
+    scopes = ("orders:read", VERIFY_KEYS, "bills:read", "admin:read")
+    found = policy.allowed(scopes, actor_types=CUSTOMER, organization_role=None, administers=administers)
+    assert found == tuple(scope for scope in scopes if allows(policy, scope, administers=administers))
+    assert policy.allowed((), actor_types=CUSTOMER, organization_role=None, administers=administers) == ()
+
+
 def test_scopes_are_kept_once_each_and_sorted() -> None:
     assert check_form(["orders:write", "orders:read", "orders:write"]) == ("orders:read", "orders:write")
     assert check_form([]) == ()

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from czo_auth.core.errors import InsufficientScope, ValidationFailed
 from czo_auth.core.limits import MAX_SCOPES
@@ -45,6 +46,24 @@ class ScopePolicy:
             return True
         granted = self._rule(actor_types, organization_role)
         return scope in granted or f"{scope.partition(':')[0]}:*" in granted or "*" in granted
+
+    def allowed(
+        self,
+        scopes: tuple[str, ...],
+        *,
+        actor_types: frozenset[str],
+        organization_role: str | None,
+        administers: bool,
+    ) -> tuple[str, ...]:
+        """Return those of *scopes* that a user may use now, as `allows` decides."""
+        if self._rule is None:
+            return (
+                scopes if administers else tuple([each for each in scopes if not each.startswith(RESERVED)])
+            )
+        may_use = partial(
+            self.allows, actor_types=actor_types, organization_role=organization_role, administers=administers
+        )
+        return tuple(filter(may_use, scopes))
 
     def allows_service_account(
         self, scope: str, *, actor_types: frozenset[str], organization_role: str

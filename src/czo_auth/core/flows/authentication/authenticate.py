@@ -66,6 +66,11 @@ class Authenticate:
         )
         self._restrictions = EnforceRestrictions(services, quotas or SpendQuotas(services.transactions))
 
+    @property
+    def has_cached(self) -> bool:
+        """Whether any credential is cached."""
+        return not self._cache.is_empty
+
     def get_cached(
         self, token: bytes, *, client: ClientAddress, clock: Callable[[], datetime]
     ) -> Principal | None:
@@ -79,8 +84,6 @@ class Authenticate:
             client: Returns the client's address; called once a minute for a key.
             clock: Called only for a known token.
         """
-        if self._cache.is_empty:
-            return None
         digest = tokens.digest_bytes(token)
         if digest not in self._cache:
             return None
@@ -106,19 +109,22 @@ class Authenticate:
         """
         digest = self._digest(key, now=now)
         change_token = self._cache.change_token()
-        principal = self._cache.get(digest, change_token=change_token, now=now)
-        if principal is not None:
-            self._count_use(principal, client=client, now=now)
-            return principal
-        restricted = self._restricted.get(digest, change_token=change_token, now=now)
-        if restricted is not None:
-            return await self._admit(restricted, stored=None, client=client, now=now)
+        if change_token is not None:
+            principal = self._cache.get(digest, change_token=change_token, now=now)
+            if principal is not None:
+                self._count_use(principal, client=client, now=now)
+                return principal
+            restricted = self._restricted.get(digest, change_token=change_token, now=now)
+            if restricted is not None:
+                return await self._admit(restricted, stored=None, client=client, now=now)
         found = await self._lookup.find_api_key(digest)
         if found is None:
             raise InvalidApiKey
         self._count_if_off(found, now=now)
         principal = self._owner(found, now=now)
-        is_lasting = self._services.policies.scopes.is_fixed or not found.scopes
+        is_lasting = change_token is not None and (
+            self._services.policies.scopes.is_fixed or not found.scopes
+        )
         if found.restrictions is not None:
             restricted = RestrictedKey(principal, found.restrictions)
             if is_lasting:
@@ -190,16 +196,20 @@ class Authenticate:
             found.actor_type if found.actor_type in found.actor_types else services.actors.default.name
         )
         administers = services.actors.administers(actor_type)
-        may_use = self._may_use(found, administers)
         return Principal(
             kind="api_key",
             user_id=found.user_id,
             actor_type=actor_type,
             actor_types=found.actor_types,
-            may_use=may_use,
+            may_use=self._may_use(found, administers),
             organization_id=found.organization_id,
             organization_role=found.organization_role,
-            scopes=tuple([scope for scope in found.scopes if may_use(scope)]),
+            scopes=services.policies.scopes.allowed(
+                found.scopes,
+                actor_types=found.actor_types,
+                organization_role=found.organization_role,
+                administers=administers,
+            ),
             api_key_id=found.id,
             expires_at=found.expires_at,
             administers=administers,
