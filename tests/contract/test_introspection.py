@@ -55,6 +55,22 @@ async def test_key_session_and_token_are_active(timed: Timed) -> None:
     assert (said["token_type"], said["client_id"], said["scope"]) == ("access_token", key["id"], "a:b")
 
 
+async def test_answer_that_is_repeated_is_what_holds_now(timed: Timed) -> None:
+    asking_key = await asker(timed)
+    _, session = await timed.people.newcomer()
+    keys = [await create_key(timed.api, session, scopes=["a:b", "c:d"]) for _ in range(2)]
+    for _ in range(3):
+        for key in keys:
+            said = granted(await ask(timed, asking_key, key["key"]))
+            assert (said["client_id"], said["scope"]) == (key["id"], "a:b c:d")
+    narrowed = await timed.api.patch(f"/api-keys/{keys[0]['id']}", {"scopes": ["a:b"]}, bearer=session.token)
+    accepted(narrowed)
+    assert granted(await ask(timed, asking_key, keys[0]["key"]))["scope"] == "a:b"
+    assert granted(await ask(timed, asking_key, keys[1]["key"]))["scope"] == "a:b c:d"
+    accepted(await timed.api.delete(f"/api-keys/{keys[1]['id']}", bearer=session.token), 204)
+    assert granted(await ask(timed, asking_key, keys[1]["key"])) == INACTIVE
+
+
 async def test_whatever_does_not_count_gives_one_answer(timed: Timed) -> None:
     asking_key = await asker(timed)
     _, session = await timed.people.newcomer()

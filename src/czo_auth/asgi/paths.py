@@ -44,7 +44,11 @@ def own_path(scope: Scope, base: str) -> str:
     raw = scope.get("raw_path")
     if raw is None:
         return path
-    return _as_spelled(path, raw.partition(b"?")[0].decode("latin-1"), base)
+    text: str = raw.decode("latin-1")
+    if text == scope["path"] and "%" not in text:
+        # As nearly every request has it: nothing was encoded, so nothing was decoded.
+        return path
+    return _as_spelled(path, text.partition("?")[0], base)
 
 
 def _as_spelled(path: str, raw: str, base: str) -> str:

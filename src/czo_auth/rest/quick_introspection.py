@@ -20,6 +20,7 @@ from czo_auth.asgi.body import BODY_SECONDS
 from czo_auth.asgi.problems import NO_SNIFF
 from czo_auth.core.access import KEY_WITH_BASIC, admit
 from czo_auth.core.errors import Refusal
+from czo_auth.core.flows.authentication.cache import make_room
 from czo_auth.core.principal import Principal
 from czo_auth.rest.oauth import introspected
 
@@ -29,11 +30,16 @@ _FORM: Final = b"application/x-www-form-urlencoded"
 _ONE_TOKEN: Final = re.compile(rb"token=([A-Za-z0-9_.-]{1,4096})")
 _NOT_PLAIN: Final = frozenset({b"origin", b"cookie", b"transfer-encoding", b"expect", b"x-api-key"})
 """Requests with one of these headers need the route."""
+_MAX_ANSWERS: Final = 4096
+"""How many answers are cached; about 2 MB."""
 
 
 class QuickIntrospection:
     """
     Answers the requests that it can, and passes the others on.
+
+    The answer about an opaque credential depends on its principal only. While the principal is cached, so is the answer:
+    each use is still decided and counted, but its answer is not written again.
 
     Args:
         app: The application with the route.
@@ -43,6 +49,7 @@ class QuickIntrospection:
         self._app = app
         self._runtime = app_state.runtime
         self._authenticator = app_state.authenticator
+        self._answers: dict[int, tuple[Principal, bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle ``POST /introspect``; the caller checked the path."""
@@ -109,7 +116,16 @@ class QuickIntrospection:
             )
         except Refusal:
             return None
-        return introspected(active, runtime).dump_json()
+        if active is None or active.token is not None or active.principal.limits is not None:
+            return introspected(active, runtime).dump_json()
+        known = self._answers.get(id(active.principal))
+        # The entry keeps the principal alive, so no other object can have its id.
+        if known is not None and known[0] is active.principal:
+            return known[1]
+        answer = introspected(active, runtime).dump_json()
+        make_room(self._answers, max_entries=_MAX_ANSWERS)
+        self._answers[id(active.principal)] = active.principal, answer
+        return answer
 
 
 def _length(scope: Scope) -> bytes:

@@ -75,7 +75,7 @@ class CredentialCache(Generic[T]):
         self._known[digest] = _Entry(proved, change_token, now, end)
 
 
-def make_room(known: dict[str, Any], *, max_entries: int) -> None:
+def make_room(known: dict[Any, Any], *, max_entries: int) -> None:
     """Drop the oldest entry of *known* if it is full."""
     if len(known) >= max_entries:
         del known[next(iter(known))]

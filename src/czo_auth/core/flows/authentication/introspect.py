@@ -27,13 +27,17 @@ class ActiveToken:
 
     Attributes:
         token: The claims of an access token; None for an opaque credential.
-        issued_at: When the credential was made.
     """
 
     kind: TokenKind
     principal: Principal
     token: VerifiedToken | None
-    issued_at: datetime | None
+
+    @property
+    def issued_at(self) -> datetime | None:
+        """When an opaque credential was made; None for an access token, whose claims tell it."""
+        made = self.principal.api_key_id or self.principal.session_id
+        return None if self.token is not None or made is None else time_of(made)
 
 
 class Introspect:
@@ -92,16 +96,14 @@ class Introspect:
         match kind_of(text, api_key_prefix=self._services.policies.api_keys.prefixes):
             case "api_key":
                 principal = await prove.api_key(text, client=client, now=now)
-                made = time_of(principal.api_key_id or "")
-                return ActiveToken(kind="api_key", principal=principal, token=None, issued_at=made)
+                return ActiveToken(kind="api_key", principal=principal, token=None)
             case "session":
                 principal = await prove.session_token(text, now=now)
-                made = time_of(principal.session_id or "")
-                return ActiveToken(kind="session", principal=principal, token=None, issued_at=made)
+                return ActiveToken(kind="session", principal=principal, token=None)
             case "access_token":
                 token, principal = await prove.verified_elsewhere(
                     text, self._audiences, client=client, now=now
                 )
-                return ActiveToken(kind="access_token", principal=principal, token=token, issued_at=None)
+                return ActiveToken(kind="access_token", principal=principal, token=token)
             case _:
                 raise InvalidToken
