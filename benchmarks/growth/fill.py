@@ -86,10 +86,13 @@ def add_keys(
     names = "id, digest, user_id, organization_id, actor_type, name, prefix, scopes, enabled, expires_at"
     names += ", created_at, updated_at"
 
+    # One after the other, as keys are made: of one instant, a page would have to sort them all.
+    made_at = f"{at - 9 * _DAYS} + n % {_DAYS}"
+
     def keys(first: int, count: int, expires_at: int) -> str:
         values = (
             f"{dialect.id('key', 'n')}, {dialect.hex('n', 64)}, '{user_id}', {bound}, 'customer', 'Key', "
-            f"'czo_abcd', '', {dialect.true}, {expires_at}, {at - 9 * _DAYS}, {at - 9 * _DAYS}"
+            f"'czo_abcd', '', {dialect.true}, {expires_at}, {made_at}, {made_at}"
         )
         numbers = dialect.numbers.format(first=first, last=first + count - 1)
         return f"INSERT INTO czo_auth_api_keys ({names}) {numbers} SELECT {values} FROM each"
