@@ -8,7 +8,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -18,8 +20,15 @@ from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.errors import StorageError
 from czo_auth.storage.sqlite import SqliteStorage
-from czo_auth.storage.sqlite_batch import BATCH
+from czo_auth.storage.sqlite_batch import (
+    BATCH,
+    BATCH_SECONDS,
+    SLOW_BATCH_SECONDS,
+    Progress,
+    WaitingStep,
+)
 from czo_auth.storage.sqlite_file import database_path
+from czo_auth.storage.sqlite_worker import SqliteWorker
 from tests.storage.batch_process import STEPS
 from tests.storage.rows import NOW, a_session, a_user, an_id
 
@@ -196,6 +205,45 @@ async def test_step_whose_time_is_over_is_not_run(migrated_sqlite_url: str) -> N
         await late
     assert not run.is_set()
     await storage.close()
+
+
+async def test_time_in_which_the_queue_moves_on_is_not_waiting(
+    migrated_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a slow disk: five commits, of which the last begins after the time of those that wait is over."""
+    commit = SqliteWorker.commit
+
+    def commit_slowly(worker: SqliteWorker) -> None:
+        time.sleep(0.4)
+        commit(worker)
+
+    monkeypatch.setattr(SqliteWorker, "commit", commit_slowly)
+    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", timeout=1.0)
+    await storage.start()
+    waiting = [storage.transactions.run(add(f"k{number}")) for number in range(5 * BATCH)]
+    assert await asyncio.gather(*waiting) == [True] * len(waiting)
+    await storage.close()
+
+
+def test_queue_that_is_too_long_sends_away_all_the_same() -> None:
+    progress = Progress(seconds=7.0)
+    step = WaitingStep(len, Future(), 5.0, time.monotonic(), progress, progress.seconds)
+    assert 4 < step.seconds_left() <= 5
+    progress.note(steps=0.05, commit=1.0)
+    assert 5 < step.seconds_left() <= 6.05
+    for _ in range(100):
+        progress.note(steps=0.05, commit=1.0)
+    assert 14 < step.seconds_left() <= 15
+
+
+def test_batch_lasts_as_long_as_the_commit_before_and_a_step_that_hangs_is_no_progress() -> None:
+    progress = Progress()
+    assert progress.batch_seconds() == BATCH_SECONDS
+    progress.note(steps=60.0, commit=0.5)
+    assert progress.seconds == BATCH_SECONDS + 0.5
+    assert progress.batch_seconds() == 0.5
+    progress.note(steps=0.0, commit=60.0)
+    assert progress.batch_seconds() == SLOW_BATCH_SECONDS
 
 
 async def test_caller_who_left_the_queue_is_passed_over(storage: SqliteStorage) -> None:

@@ -191,7 +191,13 @@ class ActorRegistry:
         return not self._phishing_resistant.isdisjoint(self._due(actor_types, grants, now=now))
 
     def must_enroll(
-        self, actor_types: Set[str], grants: GrantDates, *, owns_factor: bool, has_passkey: bool, now: datetime
+        self,
+        actor_types: Set[str],
+        grants: GrantDates,
+        *,
+        owns_factor: bool,
+        has_passkey: bool,
+        now: datetime,
     ) -> bool:
         """
         Whether a user may do nothing but enroll a factor (S9); the strictest rule counts.

@@ -38,8 +38,8 @@ class QuickIntrospection:
     """
     Answers the requests that it can, and passes the others on.
 
-    The answer about an opaque credential depends on its principal only. While the principal is cached, so is the answer:
-    each use is still decided and counted, but its answer is not written again.
+    The answer about an opaque credential depends on its principal only. While the principal is cached, so is the
+    answer: each use is still decided and counted, but its answer is not serialized again.
 
     Args:
         app: The application with the route.

@@ -24,9 +24,43 @@ BATCH: Final = 64
 """Steps in one transaction at most."""
 
 BATCH_SECONDS: Final = 0.1
-"""A transaction takes no further step in after this time, so that other processes on the file get their turn."""
+"""
+A transaction takes no further step in after this time, so that other processes on the file get their turn.
+
+Where the last COMMIT took longer, the next transaction takes steps in for as long as that, up to
+`SLOW_BATCH_SECONDS`: on a slow disk more steps have to share one.
+"""
+
+SLOW_BATCH_SECONDS: Final = 1.0
+
+CREDIT: Final = 2.0
+"""How much longer than its timeout a step may wait while steps before it are written. Unit: its timeout."""
 
 _SAVEPOINT: Final = "czo_auth_step"
+
+
+@dataclass(slots=True)
+class Progress:
+    """
+    What one thread has written so far. Changed by that thread alone.
+
+    Attributes:
+        seconds: Time spent on transactions that were committed, in all. What a step takes beyond the time of a batch
+            does not count: a thread that hangs makes no progress.
+        last_commit: Seconds that the last COMMIT took.
+    """
+
+    seconds: float = 0.0
+    last_commit: float = 0.0
+
+    def batch_seconds(self) -> float:
+        """Return how long the next transaction may take steps in."""
+        return min(max(BATCH_SECONDS, self.last_commit), SLOW_BATCH_SECONDS)
+
+    def note(self, *, steps: float, commit: float) -> None:
+        """Count a transaction by the seconds that its steps and its COMMIT took."""
+        self.seconds += min(steps, self.batch_seconds()) + commit
+        self.last_commit = commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +68,27 @@ class WaitingStep:
     """
     A step in the queue.
 
+    The time in which steps before it are written does not count as waiting, up to `CREDIT`: the queue moves on, and
+    a client that is sent away comes back and makes it longer.
+
     Attributes:
-        deadline: Monotonic time, in seconds, by which its transaction has to have begun.
+        timeout: Seconds within which its transaction has to have begun.
+        queued_at: Monotonic time, in seconds.
+        progress: What its thread has written.
+        written_before: Seconds of that progress when it was queued.
     """
 
     step: Callable[[Transaction], Any]
     future: Future[Any]
-    deadline: float
+    timeout: float
+    queued_at: float
+    progress: Progress
+    written_before: float
 
     def seconds_left(self) -> float:
         """Return how long the step may still wait."""
-        return self.deadline - time.monotonic()
+        credit = min(self.progress.seconds - self.written_before, CREDIT * self.timeout)
+        return self.queued_at + self.timeout + credit - time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +194,8 @@ def perform_batch(
     except BaseException as error:
         first.future.set_exception(connection.roll_back(error))
         return
-    stop_at = time.monotonic() + BATCH_SECONDS
+    begun_at = time.monotonic()
+    stop_at = begun_at + first.progress.batch_seconds()
     waiting: WaitingStep | None = first
     while waiting is not None:
         try:
@@ -160,7 +205,7 @@ def perform_batch(
             return
         may_go_on = len(outcomes) < max_steps and time.monotonic() < stop_at
         waiting = queue.get_step() if may_go_on else None
-    _commit(connection, outcomes)
+    _commit(connection, outcomes, begun_at=begun_at)
 
 
 def _perform_in_savepoint(
@@ -214,7 +259,8 @@ def _answer_without(
             other.waiting.future.set_result(result)
 
 
-def _commit(connection: BatchConnection, outcomes: list[_Outcome]) -> None:
+def _commit(connection: BatchConnection, outcomes: list[_Outcome], *, begun_at: float) -> None:
+    ran_at = time.monotonic()
     try:
         connection.commit()
     except BaseException as error:
@@ -223,5 +269,6 @@ def _commit(connection: BatchConnection, outcomes: list[_Outcome]) -> None:
             # One instance each: a traceback grows with everyone who raises it.
             outcome.waiting.future.set_exception(copy(known))
         return
+    outcomes[0].waiting.progress.note(steps=ran_at - begun_at, commit=time.monotonic() - ran_at)
     for outcome in outcomes:
         outcome.answer()

@@ -17,7 +17,7 @@ from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.column_types import json_text
 from czo_auth.storage.errors import sqlite_error
-from czo_auth.storage.sqlite_batch import StepQueue, WaitingCall, WaitingStep, perform_batch
+from czo_auth.storage.sqlite_batch import Progress, StepQueue, WaitingCall, WaitingStep, perform_batch
 from czo_auth.storage.sqlite_file import TURN_SECONDS, begin_when_free, inherited, is_busy
 from czo_auth.storage.tables import Tables
 from czo_auth.storage.transaction import perform
@@ -37,7 +37,7 @@ class SqliteWorker:
     Args:
         connect: Opens a raw connection; runs in the thread.
         begin: ``BEGIN IMMEDIATE``, so that a step never finds out halfway that another writes, or ``BEGIN``.
-        timeout: Seconds that a step may wait, in the queue and for locks together.
+        timeout: Seconds that a step may wait, in the queue and for locks together; see `WaitingStep`.
         max_batch: How many steps may share one transaction; 1 gives each its own.
     """
 
@@ -65,6 +65,7 @@ class SqliteWorker:
         self._connection: Connection | None = None
         self._guard = threading.Lock()
         self._queue = StepQueue()
+        self._progress = Progress()
         self._thread: threading.Thread | None = None
 
     async def run(self, step: Callable[[Transaction], T]) -> T:
@@ -75,7 +76,8 @@ class SqliteWorker:
             StorageUnavailable: Its turn did not come in time, or the database does not work.
         """
         future: Future[T] = Future()
-        self._submit(WaitingStep(step, future, time.monotonic() + self._timeout))
+        progress = self._progress
+        self._submit(WaitingStep(step, future, self._timeout, time.monotonic(), progress, progress.seconds))
         return await asyncio.wrap_future(future)
 
     async def open(self) -> None:
