@@ -136,6 +136,7 @@ def _serve(command: Path, folder: Path, environment: Mapping[str, str]) -> None:
             if server.poll() is not None or time.monotonic() - begun > START_SECONDS:
                 raise ReleaseRefused(f"the server does not start: {output.read_text('utf-8')}")
             time.sleep(0.05)
+        ready = time.monotonic() - begun
         for path in ("/readyz", "/account/sign-in", "/.well-known/jwks.json"):
             with urllib.request.urlopen(found[1] + path, timeout=START_SECONDS) as answer:
                 answer.read()
@@ -147,7 +148,7 @@ def _serve(command: Path, folder: Path, environment: Mapping[str, str]) -> None:
     finally:
         server.kill()
         server.wait()
-    _say(f"  served, ready after {time.monotonic() - begun:.1f} s")
+    _say(f"  served, ready after {ready:.1f} s")
 
 
 def _refuse_different(built: Sequence[Path], again: Sequence[Path]) -> None:

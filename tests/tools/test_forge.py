@@ -56,8 +56,14 @@ def test_workflows_have_the_least_rights_and_keep_no_credential(path: Path) -> N
 
 def test_release_is_attested_and_published_without_a_stored_token() -> None:
     workflow = read(ROOT / ".github" / "workflows" / "release.yml")
-    used = {step["uses"].partition("@")[0] for step in steps(workflow) if "uses" in step}
-    assert {"actions/attest-build-provenance", "actions/attest-sbom", "pypa/gh-action-pypi-publish"} <= used
+    # With the path of a bill of materials the action attests that, without it where the files were built.
+    attested = [
+        step["with"] for step in steps(workflow) if step.get("uses", "").startswith("actions/attest@")
+    ]
+    assert [set(given) for given in attested] == [{"subject-path"}, {"subject-path", "sbom-path"}]
+    assert {given["subject-path"] for given in attested} == {"dist/*"}
+    (publish,) = [step for step in steps(workflow) if step.get("uses", "").startswith("pypa/")]
+    assert publish["with"]["attestations"] is True
     assert workflow["jobs"]["publish"]["permissions"] == {"id-token": "write"}
 
 
