@@ -1,1 +1,1 @@
-"""Where events and mail leave the process; each file is one way out."""
+"""Senders of events and mail; each module is one destination."""

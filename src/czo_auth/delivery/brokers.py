@@ -1,4 +1,4 @@
-"""What sinks for message brokers share."""
+"""Code shared by the sinks for message brokers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def message_of(event: Event, *, source: str) -> bytes:
     Write *event* as a CloudEvent.
 
     Raises:
-        ValueError: It holds what JSON has no word for.
+        ValueError: It holds a value that JSON cannot represent.
     """
     cloudevent = to_cloudevent(event, source=source)
     return json.dumps(cloudevent, allow_nan=False, separators=(",", ":")).encode("ascii")

@@ -1,4 +1,4 @@
-"""Events as lines of JSON at the end of a file, for log shippers and for looking at."""
+"""Events appended to a file as lines of JSON, for log shippers and for people."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class JsonLines:
     """
     A sink that appends each event as a CloudEvent, one line each, and forces it to disk before it is done.
 
-    The file is opened again when it was moved away, so ``logrotate`` needs to signal nobody. A line that a power cut
-    tore is left as it is, and the event follows on a line of its own.
+    The file is opened again after it was moved, so ``logrotate`` does not need to send a signal. A line that a power
+    cut truncated is left as it is, and the event is written again on a new line.
 
     Args:
         path: The file; its folder must exist. Made with mode 0600, as events say who did what.
-        source: What the events name as their source, e.g. the base URL.
-        name: The sink's place in the outbox. Two files need two names.
+        source: The source that events name, e.g. the base URL.
+        name: The sink's name in the outbox. Two files need two names.
     """
 
     def __init__(self, path: Path, *, source: str, name: str = "json-lines") -> None:
@@ -57,13 +57,13 @@ class JsonLines:
                 written += os.write(file, line[written:])
             os.fsync(file)
         except OSError:
-            # A full disk takes the beginning of a line; the whole of it will be offered again.
+            # A full disk may take only the beginning of a line; the whole event will be delivered again.
             with suppress(OSError):
                 os.ftruncate(file, length)
             raise
 
     def _current(self) -> int:
-        """Return the descriptor of the file that is called so now."""
+        """Return the descriptor of the file that has this name now."""
         if self._file is not None:
             try:
                 if os.path.samestat(os.stat(self._path), os.fstat(self._file)):

@@ -1,4 +1,4 @@
-"""Mail in development: written to the log, link and all."""
+"""Mail in development: written to the log, including links."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class LogMail:
     """
     Writes messages to the logger ``czo_auth.mail``, with their tokens.
 
-    A warning rather than an info, because a developer without any logging set up waits for exactly this line.
+    A warning rather than an info, because a developer who has not configured logging needs exactly this line.
 
     Raises:
         ValueError: The environment is not development; a token in a log is a password in a log (S20).

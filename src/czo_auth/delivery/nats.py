@@ -22,23 +22,23 @@ from czo_auth.delivery.brokers import (
 )
 
 DUPLICATE_WINDOW_SECONDS: Final = 3600
-"""How long the stream remembers ids, so that an event that is sent again within it is kept once."""
+"""How long the stream remembers ids. An event that is sent again within this time is stored once."""
 _MESSAGE_TOO_LARGE: Final = 10054
 
 
 class NatsJetStream:
     """
-    Publishes each event to a stream, and is done with it once the stream has acknowledged it.
+    Publishes each event to a stream. Delivery succeeds once the stream has acknowledged it.
 
-    The subject is a prefix and the event's type, the id is the ``Nats-Msg-Id``. The stream is made, on disk, when there
-    is not one; one that an operator made stays as it is.
+    The subject is a prefix and the event's type, the id is the ``Nats-Msg-Id``. If there is no stream, it is created,
+    stored on disk; one that an operator created is not changed.
 
     Args:
         url: ``nats://user:password@host:4222`` or ``tls://…``, several with commas between. It is not logged.
         stream: Its name.
-        subject: What subjects begin with: ``czo_auth`` makes ``czo_auth.auth.apikey.created``.
-        source: What the events name as their source.
-        name: The sink's place in the outbox.
+        subject: The prefix of subjects: ``czo_auth`` makes ``czo_auth.auth.apikey.created``.
+        source: The source that events name.
+        name: The sink's name in the outbox.
     """
 
     def __init__(self, url: str, *, stream: str, subject: str, source: str, name: str = "nats") -> None:
@@ -86,16 +86,16 @@ class NatsJetStream:
                 await client.close()
 
     async def _open(self) -> Client:
-        """Return a client that is connected, and has a stream."""
+        """Return a connected client whose stream exists."""
         if self._client is not None and not self._client.is_connected:
             await self.close()
         if self._client is None:
-            # Kept before the rest may fail, so that it is closed then.
+            # Stored before anything else can fail, so that it gets closed.
             self._client = client = Client()
             await client.connect(
                 self._servers,
                 name="czo-auth",
-                # The relay waits and tries again; the client would do both without telling.
+                # The relay waits and retries; the client would do both without reporting it.
                 allow_reconnect=False,
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
@@ -122,4 +122,6 @@ class NatsJetStream:
 
 
 async def _ignore(_: Exception) -> None:
-    """The relay says once that a sink is unavailable; the client would say it for each attempt, with the address."""
+    """
+    Log nothing. The relay logs once that a sink is unavailable; the client would log each attempt, with the address.
+    """

@@ -1,4 +1,4 @@
-"""Mail in production without a mail server: refused, never swallowed."""
+"""Mail in production without a mail server: refused, never dropped without an error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from czo_auth.core.mail import MailMessage
 
 
 class NoMail:
-    """Refuses every message, so that nobody waits for one that is not on its way."""
+    """Refuses every message, so that nobody waits for a mail that will not come."""
 
     async def send(self, message: MailMessage) -> None:
         raise MailNotConfigured

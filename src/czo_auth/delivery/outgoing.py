@@ -1,4 +1,4 @@
-"""Mail in the background, so that how long an answer takes does not tell whether a mail was sent (S24)."""
+"""Mail in the background, so that the response time does not reveal whether a mail was sent (S24)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from czo_auth.core.mail import Mail, MailMessage, is_final
 
 _log = logging.getLogger("czo_auth.mail")
 Keep = Callable[[MailMessage], Awaitable[bool]]
-"""Keeps a message for later; False when there is no room."""
+"""Stores a message for later; returns False when there is no room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,8 @@ class OutgoingPolicy:
     """
     Attributes:
         capacity: Messages that may wait; beyond it they are dropped.
-        senders: Messages on their way at once.
-        tries: How often a message is offered.
+        senders: Messages that are sent at the same time.
+        tries: How often sending is tried.
         first_pause: After the first failure; doubled each time.
     """
 
@@ -36,12 +36,13 @@ class Outgoing:
     """
     A ``Mail`` that takes every message at once, and sends it in the background through another.
 
-    It never refuses: a refusal would come only for addresses that exist. What no server takes now, and what is left at
-    the end, is kept for later; what a server refuses, or nobody can keep, is logged by its kind, without address and
-    token. Until then messages live in memory: a process that is killed loses those of its last seconds.
+    It never refuses: a refusal would come only for addresses that exist. Messages that no server accepts now, and
+    those left when the process ends, are stored for later. A message that a server refuses, or that cannot be stored,
+    is logged by its kind, without address and token. Until then messages live in memory: a process that is killed
+    loses those of its last seconds.
 
     Args:
-        keep: Keeps a message for later attempts; without it, it is given up.
+        keep: Stores a message for later attempts; without it, the message is dropped.
     """
 
     def __init__(self, mail: Mail, *, keep: Keep | None = None, policy: OutgoingPolicy | None = None) -> None:
@@ -65,7 +66,10 @@ class Outgoing:
             sender.add_done_callback(self._senders.discard)
 
     async def drain(self, *, within: timedelta) -> None:
-        """Send what waits, without pauses between tries; keep what is left when *within* is over, or say so."""
+        """
+        Send the waiting messages, without pauses between tries. Store what is left after *within*, or log that it was
+        lost.
+        """
         self._draining.set()
         senders = set(self._senders)
         if not senders:

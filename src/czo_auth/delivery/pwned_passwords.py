@@ -1,4 +1,4 @@
-"""Have I Been Pwned's range API: whether a password leaked, asked by five characters of its hash."""
+"""Have I Been Pwned's range API: looks up leaked passwords by the first five characters of their hash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN: Final = 5
 
 
 class NoBreaches:
-    """No list is asked."""
+    """Looks nothing up."""
 
     async def knows(self, password: str) -> bool:
         return False
@@ -25,7 +25,7 @@ class PwnedPasswords:
     Asks a range API; only the first five of forty characters leave the process, and the answer is padded.
 
     Args:
-        url: Its base, e.g. of a mirror inside the own network.
+        url: Its base URL, e.g. of a mirror inside your own network.
 
     Source: the API's documentation, "Searching by range" and "Padding"; SHA-1 is its choice, not ours.
     """

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 class RabbitMQ:
     """
-    Publishes each event to a durable topic exchange, and is done with it once the broker has confirmed it.
+    Publishes each event to a durable topic exchange. Delivery succeeds once the broker has confirmed it.
 
-    The routing key is the event's type. A message that no queue takes comes back, and the event waits: nothing is lost
-    before the first queue is bound. Bind a queue to ``#``, or give the exchange an alternate one for the rest.
+    The routing key is the event's type. A message that no queue accepts is returned, and the event waits, so nothing
+    is lost before the first queue is bound. Bind a queue to ``#``, or give the exchange an alternate one for the rest.
 
     Args:
-        url: ``amqp://user:password@host/vhost`` or ``amqps://…``. Neither it nor a part of it is logged.
+        url: ``amqp://user:password@host/vhost`` or ``amqps://…``. No part of it is logged.
         exchange: Declared when it is not there.
-        source: What the events name as their source.
-        name: The sink's place in the outbox.
+        source: The source that events name.
+        name: The sink's name in the outbox.
     """
 
     def __init__(self, url: str, *, exchange: str, source: str, name: str = "rabbitmq") -> None:
@@ -61,7 +61,7 @@ class RabbitMQ:
         except ChannelPreconditionFailed as error:
             await self.close()
             if exchange is not None:
-                # The event is larger than the broker takes, and so counts against itself.
+                # The event is larger than the broker accepts, so the fault is the event's.
                 raise
             raise SinkUnavailable(f"RabbitMQ: {type(error).__name__}") from None
         except PublishError:
@@ -73,7 +73,7 @@ class RabbitMQ:
             await self.close()
             raise SinkUnavailable(f"RabbitMQ: {type(error).__name__}") from None
         except BaseException:
-            # The confirmation that comes late must not be taken for the next event's.
+            # A late confirmation must not be mistaken for the next event's.
             await self.close()
             raise
 
@@ -91,7 +91,7 @@ class RabbitMQ:
         if self._connection is not None and self._connection.is_closed:
             await self.close()
         if self._exchange is None:
-            # Kept before the rest may fail, so that it is closed then.
+            # Stored before anything else can fail, so that it gets closed.
             self._connection = await aio_pika.connect(self._url, timeout=CONNECT_SECONDS)
             channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
             self._exchange = await channel.declare_exchange(

@@ -37,12 +37,13 @@ class SmtpSettings:
     Attributes:
         sender: The address that mail comes from.
         sender_name: Shown beside it.
-        security: ``starttls`` and ``tls`` are demanded, never merely tried: without them nothing is sent.
-        time_limit: For one message, from connecting to the server's last word.
-        tls: Trust of its own, e.g. a private authority; None takes the system's.
+        security: ``starttls`` and ``tls`` are required: if the server does not support them, nothing is sent.
+        time_limit: For one message, from connecting to the server's last reply.
+        tls: Trusted authorities, e.g. a private one; None for the system's.
 
     Raises:
-        ValueError: The sender is not an address, a name holds a control character, or a password would go in clear.
+        ValueError: The sender is not an address, a name holds a control character, or a password would be sent in
+            clear.
     """
 
     host: str
@@ -74,7 +75,7 @@ class SmtpSettings:
             sender: An address, or ``Name <address>``.
 
         Raises:
-            ValueError: It is no such address. The message does not show it, as it may hold a password.
+            ValueError: It is not such an address. The message does not show it, because it may contain a password.
         """
         name, address = read_sender(sender)
         parts = urlsplit(url)
@@ -99,7 +100,7 @@ class SmtpMail:
     Sends each message over a connection of its own.
 
     Args:
-        now: Gives the present, for the ``Date`` header.
+        now: Returns the current time, for the ``Date`` header.
     """
 
     def __init__(self, settings: SmtpSettings, *, now: Callable[[], datetime]) -> None:
@@ -110,7 +111,7 @@ class SmtpMail:
         settings = self._settings
         limit = settings.time_limit.total_seconds()
         try:
-            # The library's own limit is for each answer of the server, and a slow one gives many.
+            # The library's own limit applies to each reply, and a slow server sends many.
             async with asyncio.timeout(limit):
                 await aiosmtplib.send(
                     self._written(message),
@@ -119,7 +120,7 @@ class SmtpMail:
                     **_connection(settings),
                 )
         except (aiosmtplib.SMTPException, OSError) as error:
-            # Without the server's words, and without a cause: some quote the message, and it holds the token.
+            # Without the server's text and without a cause: some servers quote the message, which contains the token.
             name, status = type(error).__name__, _status(error)
             _log.warning("mail of kind %s was not sent: %s, status %s", message.kind, name, status)
             raise MailUnavailable(retry_after=None if status is not None and status >= 500 else 2) from None
@@ -127,10 +128,10 @@ class SmtpMail:
     def _written(self, message: MailMessage) -> EmailMessage:
         now = self._now()
         sender = Address(self._settings.sender_name, addr_spec=self._settings.sender)
-        # The policy refuses line ends in headers, whatever the checks before it let through.
+        # The policy refuses line ends in headers, even if the checks before it missed them.
         written = EmailMessage(policy=SMTP)
         written["From"] = sender
-        # In two parts, because the whole of an address beyond ASCII is not accepted.
+        # In two parts, because a whole address with characters beyond ASCII is not accepted.
         local, _, domain = message.to.rpartition("@")
         written["To"] = Address(username=local, domain=domain)
         written["Subject"] = message.subject
@@ -147,7 +148,7 @@ class SmtpMail:
 
 
 async def can_sign_in(settings: SmtpSettings) -> str | None:
-    """Connect and sign in as for a mail, and send nothing; returns what went wrong, without the server's words."""
+    """Connect and sign in as for a mail, but send nothing. Return what went wrong, without the server's text."""
     limit = settings.time_limit.total_seconds()
     client = aiosmtplib.SMTP(
         **_connection(settings),
@@ -174,7 +175,7 @@ def _connection(settings: SmtpSettings) -> dict[str, Any]:
 
 
 def _status(error: Exception) -> int | None:
-    """Find the SMTP status that the server answered with, when it did; 5xx is for good."""
+    """Return the SMTP status of the server's reply, if there was one; 5xx is permanent."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         return max((refused.code for refused in error.recipients), default=None)
     return error.code if isinstance(error, aiosmtplib.SMTPResponseException) else None

@@ -21,29 +21,30 @@ THREADS = 4
 
 
 class SubscriberFailed(Exception):
-    """A subscriber raised, or took too long; says which one."""
+    """A subscriber raised, or took too long; the message names it."""
 
 
 SUBSCRIBER_POLICY: Final = DeliveryPolicy(
     tries=40, first_pause=timedelta(seconds=1), longest_pause=timedelta(minutes=15)
 )
-"""Forty tries over about six hours: what a subscriber speaks to may be down for an afternoon."""
+"""Forty tries over about six hours: the service that a subscriber depends on may be down for an afternoon."""
 
 JOINS: Final = "in-process"
-"""The place in the outbox at which a subscriber begins that is new."""
+"""The position in the outbox at which a new subscriber begins."""
 
 
 class Subscribers:
     """
     The subscribers of this process.
 
-    Each is a sink with a place of its own in the outbox, so that none waits for another. One that raises gets the event
-    again for hours, with growing pauses, while its later events wait; after that the event is dead-lettered. Each
-    process that runs a relay must register the same ones, for only one of them serves a subscriber at a time.
+    Each is a sink with its own position in the outbox, so that none waits for another. If one raises, it gets the
+    event again for hours, with growing pauses, while its later events wait. After that the event is dead-lettered.
+    Each process that runs a relay must register the same subscribers, because only one process serves a subscriber at
+    a time.
 
     Args:
         time_limit: How long one subscriber may take with one event before that counts as an error. Less than the
-            relay's own limit. A plain function cannot be interrupted: it goes on in its thread.
+            relay's own limit. A plain function cannot be interrupted: it continues in its thread.
     """
 
     def __init__(self, *, time_limit: timedelta = timedelta(seconds=10)) -> None:
@@ -71,7 +72,7 @@ class Subscribers:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody subscribed."""
+        """Whether there is no subscriber."""
         return not self._registered
 
     def on(self, pattern: str) -> Callable[[S], S]:
@@ -82,7 +83,7 @@ class Subscribers:
             pattern: An event type, a group of them (``auth.apikey.*``) or all (``*``).
 
         Raises:
-            ValueError: No event is called that.
+            ValueError: There is no such event.
             TypeError: The function does not take one argument, the event.
         """
         types = _types_of(pattern)
@@ -96,7 +97,7 @@ class Subscribers:
 
     async def deliver(self, event: Event) -> None:
         """
-        Call every subscriber of the event that has not had it, all at once; for ``czo_auth.testing``.
+        Call, at the same time, every subscriber of the event that has not received it; for ``czo_auth.testing``.
 
         Raises:
             ExceptionGroup: Of `SubscriberFailed`.
@@ -144,7 +145,7 @@ class Subscribers:
             self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="czo-auth-subscriber")
         loop = asyncio.get_running_loop()
         returned: object = await loop.run_in_executor(self._threads, subscriber, event)
-        # A plain function that only makes a coroutine is found out by what it returns.
+        # A plain function that returns a coroutine is recognized by its result.
         if inspect.isawaitable(returned):
             await returned
 
@@ -170,7 +171,7 @@ def _place_of(subscriber: Subscriber) -> str:
 
 
 def _refuse_unusable(subscriber: Subscriber) -> None:
-    """Refuse now what would fail at each event."""
+    """Refuse a function that would fail at each event."""
     name = _name_of(subscriber)
     if not callable(subscriber):
         raise TypeError(f"{name} is no function: a subscriber takes one argument, the event")
@@ -179,7 +180,7 @@ def _refuse_unusable(subscriber: Subscriber) -> None:
     except TypeError:
         raise TypeError(f"{name} has to take one argument, the event") from None
     except ValueError:
-        # Of some functions in C nobody knows the arguments.
+        # The arguments of some functions in C cannot be inspected.
         return
 
 

@@ -2,8 +2,8 @@
 Requests to webhook endpoints: the address that was checked is the one that is connected to (S41).
 
 Each attempt has a connection of its own. Its name is resolved here, each address is checked, and the connection goes
-to one of those; TLS and ``Host`` go by the name. Redirects are not followed, proxies of the environment are not used,
-and an answer is read to 4 KiB.
+to one of those; TLS and ``Host`` use the name. Redirects are not followed, proxies of the environment are not used,
+and at most 4 KiB of a response are read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from czo_auth.core.webhooks.destination import Destination, is_global_address
 from czo_auth.version import VERSION
 
 _MAX_READ: Final = 32_768
-"""Bytes that are read in all, with status line, headers and what frames the content."""
+"""Bytes read in total, including status line, headers and the framing of the content."""
 _MAX_ADDRESSES: Final = 4
 _RESOLVER_THREADS: Final = 16
 
@@ -38,7 +38,7 @@ class HttpWebhookSender:
     Implements `czo_auth.core.flows.webhooks.deliver.WebhookSender`.
 
     Args:
-        time_limit: For all of an attempt: name, connection, request and answer.
+        time_limit: For a whole attempt: name lookup, connection, request and response.
         resolve: Replaces the system's resolver.
         is_allowed: Decides which addresses may be connected to.
         ssl_context: Replaces the system's trust in certificate authorities.
@@ -56,7 +56,7 @@ class HttpWebhookSender:
         self._resolve = resolve or self._resolve_by_system
         self._is_allowed = is_allowed
         self._ssl_context = ssl_context
-        # Threads of its own: a name server that never answers must not use up those that the product needs.
+        # Separate threads: a name server that never answers must not use up those that the product needs.
         self._threads: ThreadPoolExecutor | None = None
 
     async def send(self, destination: Destination, *, headers: Mapping[str, str], body: bytes) -> int:
@@ -75,7 +75,7 @@ class HttpWebhookSender:
         return status
 
     async def close(self) -> None:
-        """Release the threads; a name that is still resolved in one is forgotten."""
+        """Release the threads; a lookup that is still running in one is abandoned."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
@@ -159,7 +159,7 @@ class _CheckedConnections(httpcore.AsyncNetworkBackend):
 
 
 class _SmallReads(httpcore.AsyncNetworkStream):
-    """A connection from which little is taken, and little at a time: headers have no end either."""
+    """A connection that reads a bounded amount, in small pieces: headers could be endless too."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
@@ -205,7 +205,7 @@ def _headers(destination: Destination, headers: Mapping[str, str], body: bytes) 
 
 
 async def _read_some(response: httpcore.Response) -> None:
-    """Read the content to its end, or to as much as is read of any."""
+    """Read the content to its end, or to the limit."""
     read = 0
     async for chunk in response.aiter_stream():
         read += len(chunk)
@@ -214,7 +214,7 @@ async def _read_some(response: httpcore.Response) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return what went wrong, without what the other side wrote."""
+    """Return what went wrong, without the other side's text."""
     if isinstance(error, socket.gaierror):
         return "the name is not known"
     if isinstance(error, httpcore.ConnectError | ConnectionError):

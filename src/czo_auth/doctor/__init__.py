@@ -1,5 +1,5 @@
 """
-The check-up of a deployment: what stands, what is weak, and what to do, graded against OWASP ASVS 5.0.
+Checks of a deployment: what is in order, what is weak, and what to do, graded against OWASP ASVS 5.0.
 
-It changes nothing: no file is made, no migration runs, no key is rotated. Nothing that it says is secret.
+It changes nothing: no file is made, no migration runs, no key is rotated. Its output contains no secrets.
 """

@@ -1,4 +1,4 @@
-"""What the tables say: who is protected, whether the audit log is whole, what waits, how old the signing key is."""
+"""Checks of the tables: protected users, the audit log, waiting deliveries, the age of the signing key."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _LONG_WAIT: Final = timedelta(minutes=5)
 
 
 def unknown_data(why: str) -> Iterator[Finding]:
-    """Say of all of them that they could not be looked at."""
+    """Return a finding for each check that says that it could not be made."""
     for check in CHECKS:
         yield check.unknown(why)
 
@@ -64,7 +64,7 @@ def check_data(
     found: DeploymentOverview, actors: ActorRegistry, *, rp_id: str | None, now: datetime
 ) -> Iterator[Finding]:
     """
-    Judge what was read.
+    Evaluate what was read.
 
     Args:
         rp_id: The relying party id of passkeys; None where they are not available.

@@ -1,4 +1,4 @@
-"""The database: whether it answers, is up to date, keeps what it acknowledged, and tells the time."""
+"""Checks of the database: availability, schema revision, durability and clock."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ _SLOW: Final = timedelta(milliseconds=50)
 _LEAST_SQLITE: Final = (3, 35)
 """The first with RETURNING. Source: SQLite's release notes for 3.35.0."""
 _LEAST_POSTGRESQL: Final = 14
-"""Older ones get no fixes any more. Source: PostgreSQL's versioning policy."""
+"""Older ones get no more fixes. Source: PostgreSQL's versioning policy."""
 _VERIFYING: Final = ("verify-ca", "verify-full")
 
 
 def unreachable(why: str) -> Iterator[Finding]:
-    """Say once that the database does not answer; *why* holds no secret."""
+    """Report once that the database does not answer; *why* contains no secret."""
     yield DATABASE.fail(why, "Bring it back, or correct CZO_AUTH_DATABASE_URL; the checks below wait for it.")
     for check in (MIGRATIONS, DURABILITY, DATABASE_TLS, CLOCK):
         yield check.unknown("the database does not answer")
 
 
 def not_there_yet(path: str) -> Iterator[Finding]:
-    """Say that nothing was started yet."""
+    """Report that there is no deployment yet."""
     yield DATABASE.unknown(f"there is no {path} yet", "Run `czo-auth serve`, or `czo-auth migrate`.")
     for check in (MIGRATIONS, DURABILITY, CLOCK):
         yield check.unknown("there is no database yet")
@@ -59,7 +59,7 @@ def check_database(
     settings: Settings, facts: DatabaseFacts, *, revision: str | None, head: str, may_run: bool
 ) -> Iterator[Finding]:
     """
-    Judge what the database says of itself.
+    Evaluate what the database reports about itself.
 
     Args:
         revision: Of its tables; None when there are none.
@@ -157,7 +157,7 @@ def check_clock(facts: DatabaseFacts, *, ahead_of_record: timedelta | None) -> F
     if facts.clock_ahead is None:
         return CLOCK.ok("one machine, one clock; whether it is right, NTP knows")
     seconds = facts.clock_ahead / timedelta(seconds=1)
-    # What the question itself took cannot be told from drift.
+    # The duration of the query cannot be distinguished from drift.
     found = f"the database's is {abs(seconds):.1f} s {'ahead' if seconds > 0 else 'behind'}"
     if abs(facts.clock_ahead) > _ALLOWED_DRIFT:
         return CLOCK.fail(found, advice)

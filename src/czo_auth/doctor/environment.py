@@ -29,7 +29,7 @@ _NEWEST_PYTHON: Final = (3, 14)
 
 
 async def check_mail(settings: Settings) -> Finding:
-    """See whether mail can leave; signs in to the mail server, and sends nothing."""
+    """Check whether mail can be sent: sign in to the mail server, and send nothing."""
     if settings.smtp_url is None:
         advice = "Set CZO_AUTH_SMTP_URL to smtp://user:password@host:587 and CZO_AUTH_MAIL_FROM."
         if settings.is_production:
@@ -59,7 +59,7 @@ async def check_mail(settings: Settings) -> Finding:
 
 
 def check_python() -> Finding:
-    """Hold the interpreter against those that the tests run with."""
+    """Compare the interpreter with those that the tests run with."""
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] > _NEWEST_PYTHON:
         return PYTHON.warn(
@@ -71,7 +71,7 @@ def check_python() -> Finding:
 
 
 def check_packages() -> Finding:
-    """Hold what is installed against the versions that the tests run with."""
+    """Compare what is installed with the versions that the tests run with."""
     older: list[str] = []
     newer: list[str] = []
     for name, pins in _tested().items():

@@ -31,7 +31,7 @@ CHECKS: Final[Sequence[Check]] = (
 
 async def examine(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIterator[Finding]:
     """
-    Check the deployment that *settings* describe, and give each finding as it is made.
+    Check the deployment that *settings* describe, and yield each finding as it is made.
 
     What cannot be reached is a finding, and the rest continues.
 

@@ -1,4 +1,4 @@
-"""What a check-up finds, and the words for it."""
+"""Findings of the checks, and their states."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 State = Literal["ok", "warn", "fail", "unknown"]
-"""``unknown`` says that the check could not be made, not that all is well."""
+"""``unknown`` means that the check could not be made, not that all is well."""
 
 SEVERITY: Final[dict[State, int]] = {"ok": 0, "unknown": 1, "warn": 2, "fail": 3}
 
@@ -22,7 +22,7 @@ class Finding:
         found: What was seen. Never a secret.
         meaning: Why it matters.
         advice: What to do; None when there is nothing to do.
-        asvs: Requirements of OWASP ASVS 5.0 that the check speaks to, ``6.3.3``. It does not prove them.
+        asvs: Requirements of OWASP ASVS 5.0 that the check relates to, e.g. ``6.3.3``. It does not prove them.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Check:
     """
-    One thing that is looked at.
+    One check.
 
     Attributes:
         id, meaning, asvs: As in `Finding`.
@@ -59,7 +59,7 @@ class Check:
         return self._finding("fail", found, advice)
 
     def unknown(self, found: str, advice: str | None = None) -> Finding:
-        """It could not be looked at."""
+        """It could not be checked."""
         return self._finding("unknown", found, advice)
 
     def _finding(self, state: State, found: str, advice: str | None) -> Finding:
@@ -71,12 +71,12 @@ class Check:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
     """
-    How the checks that speak to one chapter of the ASVS came out.
+    The results of the checks that relate to one chapter of the ASVS.
 
     Attributes:
         chapter: ``V6``.
-        requirements: How many of its requirements were looked at.
-        met: Those of them at which every check is well.
+        requirements: How many of its requirements were checked.
+        met: Those for which every check is ok.
     """
 
     chapter: str
@@ -90,7 +90,7 @@ def worst(findings: Iterable[Finding]) -> State:
 
 
 def grades(findings: Iterable[Finding]) -> Sequence[Grade]:
-    """Count, chapter by chapter, the requirements that were looked at, and those that nothing speaks against."""
+    """Count, by chapter, the requirements that were checked, and those without a negative finding."""
     states: dict[str, list[Finding]] = {}
     for finding in findings:
         for requirement in finding.asvs:

@@ -1,4 +1,6 @@
-"""How the deployment is reached: addresses, cookies, other sites, proxies, and what is open beside the API."""
+"""
+Checks of how the deployment is reached: addresses, cookies, other origins, proxies, and what is open besides the API.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +47,11 @@ PAGES: Final = Check(
 CHECKS: Final = (ENVIRONMENT, OPEN_DOCS, METRICS, HTTPS, COOKIES, ORIGINS, PROXIES, PAGES)
 
 _WIDEST_V4, _WIDEST_V6 = 8, 16
-"""Prefix lengths below which a network of proxies is hardly one's own."""
+"""Prefix lengths below which a network of proxies is unlikely to be one's own."""
 
 
 def check_network(settings: Settings) -> Iterator[Finding]:
-    """Look at *settings* alone; nothing is connected to."""
+    """Check the *settings* only; nothing is connected to."""
     yield _environment(settings)
     yield _open_docs(settings)
     yield _metrics(settings)

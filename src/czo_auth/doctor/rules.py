@@ -1,4 +1,4 @@
-"""What the settings demand of people: passwords, second factors, the life of what they hold, and limits."""
+"""Checks of the rules for users: passwords, second factors, lifetimes and limits."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _SLOW_HASH: Final = timedelta(milliseconds=500)
 
 
 def check_rules(settings: Settings) -> Iterator[Finding]:
-    """Look at *settings*, and compute one hash; nothing is connected to but the shared limiter, if there is one."""
+    """Check the *settings*, and compute one hash. Only the shared limiter, if there is one, is connected to."""
     yield _common_passwords(settings)
     yield _breached_passwords(settings)
     yield _hashing()
@@ -158,7 +158,7 @@ def _cache(settings: Settings) -> Finding:
 
 
 async def check_limits(settings: Settings) -> Finding:
-    """See whether the coarse limits count, and whether what they share answers."""
+    """Check whether the coarse limits are on, and whether their shared store answers."""
     if not settings.rate_limit_enabled:
         advice = "Unset CZO_AUTH_RATE_LIMIT_ENABLED."
         return LIMITS.fail("off", advice) if settings.is_production else LIMITS.warn("off", advice)

@@ -1,4 +1,4 @@
-"""The encryption key, and the files that must be nobody else's."""
+"""Checks of the encryption key, and of the files that only their owner may use."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def with_key_of_file(settings: Settings) -> Settings:
-    """Complete *settings* with the key file of the data folder, if there is one. Nothing is made."""
+    """Complete *settings* with the key file of the data folder, if there is one. Nothing is created."""
     if settings.encryption_key is not None or not settings.is_embedded_default:
         return settings
     try:
@@ -49,7 +49,7 @@ def with_key_of_file(settings: Settings) -> Settings:
 
 
 def find_key_ring(settings: Settings) -> KeyRing | None:
-    """Read the key ring; None when there is none that makes sense."""
+    """Read the key ring; None if there is no valid one."""
     try:
         return read_key_ring(settings)
     except StartRefused:
@@ -58,7 +58,7 @@ def find_key_ring(settings: Settings) -> KeyRing | None:
 
 def check_secrets(settings: Settings, completed: Settings) -> Iterator[Finding]:
     """
-    Look at the key and the files; the database is not asked.
+    Check the key and the files, without the database.
 
     Args:
         settings: As configured.
@@ -137,7 +137,7 @@ def check_sealed(
     ring: KeyRing | None, *, check_values: Mapping[str, str], sealed: Mapping[str, int]
 ) -> Finding:
     """
-    Hold the key ring against what the database remembers of it.
+    Compare the key ring with what the database stores about it.
 
     Args:
         check_values, sealed: As in ``core.flows.administration.overview``.

@@ -1,4 +1,4 @@
-"""Mails as people read them: in their language, with the deployment's brand, as text and as HTML."""
+"""Mails in the language of their readers, with the deployment's brand, as text and as HTML."""
 
 from czo_auth.mails.writer import MailWriter
 

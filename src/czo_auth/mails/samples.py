@@ -1,4 +1,4 @@
-"""A mail of every kind as an example, for looking at; nobody is mailed, and no link in it works."""
+"""Sample mails of every kind. Nobody is mailed, and the links do not work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a draft becomes a message."""
+"""Rendering of mail drafts into messages."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class MailWriter:
 
     Args:
         url: Of the deployment; every mail names it, so that its readers know where it comes from.
-        templates: A folder whose ``mail.html`` is laid over ours.
+        templates: A folder whose ``mail.html`` replaces ours.
         off: Kinds that the deployment switched off.
 
     Raises:
-        StartRefused: The own template is broken, or Jinja is not installed.
+        StartRefused: The deployment's template is broken, or Jinja is not installed.
     """
 
     def __init__(
@@ -151,13 +151,13 @@ class MailWriter:
         except Exception:
             if self._templates is self._ours:
                 raise
-            # The mail is sent all the same: someone may wait for its link.
+            # The mail is still sent: someone may be waiting for its link.
             _LOG.exception("CZO_AUTH_TEMPLATES_DIR: %s failed", TEMPLATE)
             return self._ours.get_template(TEMPLATE).render(values)
 
 
 def _environments(own: Path | None) -> tuple[Environment | None, Environment | None]:
-    """Return the environment of our template, and the one with the template in *own* laid over it."""
+    """Return the environment of our template, and the one in which the template in *own* replaces it."""
     if own is not None:
         require_extra("pages", "CZO_AUTH_TEMPLATES_DIR")
     elif not is_installed("pages"):
@@ -184,7 +184,7 @@ def _wrapped(line: str, *, first: str = "", others: str = "") -> str:
 
 
 def _ending(draft: MailDraft, words: Translations) -> list[Block]:
-    """Return what is said below the text: when and from where, and what to do if it was not the reader."""
+    """Return what follows the text: when and from where it was done, and what to do if it was not the reader."""
     blocks = []
     if draft.origin is not None:
         blocks.append(Block(kind="paragraph", lines=tuple(_facts(draft.origin, words))))
@@ -208,7 +208,7 @@ def _facts(origin: MailOrigin, words: Translations) -> list[str]:
 
 
 def _only_value(paragraph: str) -> str | None:
-    """Return the name of the value that *paragraph* is nothing but."""
+    """Return the name of the value, if *paragraph* consists of one placeholder."""
     parts = list(Formatter().parse(paragraph.strip()))
     return parts[0][1] if len(parts) == 1 and not parts[0][0] else None
 

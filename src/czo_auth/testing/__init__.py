@@ -7,8 +7,8 @@ With pytest, define a fixture ``auth_under_test`` that gives ``(app, auth)``, an
 ...     ada = await auth_host.person()
 ...     assert (await ada.client.get("/orders")).status_code == 200
 
-Without pytest, ``hosted`` is a context manager that gives the same. Both put a new SQLite database behind *auth*
-for as long as they last, and hash with next to no work; a deployment in production is refused.
+Without pytest, ``hosted`` is a context manager that gives the same. Both give *auth* a new SQLite database while they
+last, and hash at almost no cost; a deployment in production is refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["AuthHost", "Machine", "MovableClock", "Person", "hosted"]
 def __getattr__(name: str) -> Any:
     from czo_auth.extras import require_extra
 
-    # The plugin is loaded by every pytest on the machine: it costs nothing until a fixture is asked for.
+    # Every pytest run where czo-auth is installed loads the plugin: it costs nothing until a fixture is requested.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     require_extra("testing", "czo_auth.testing")

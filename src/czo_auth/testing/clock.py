@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that does not advance until a test moves it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class MovableClock:
     A clock for ``Auth(settings, clock=…)``.
 
     Args:
-        start: Where it begins; by default at the present. Aware.
+        start: Its first time, with a time zone; by default the present.
 
     Raises:
         ValueError: *start* has no time zone.
@@ -24,16 +24,16 @@ class MovableClock:
             self.move_to(start)
 
     def __call__(self) -> datetime:
-        """Tell the time, in UTC."""
+        """Return the time, in UTC."""
         return self._now
 
     def move(self, by: timedelta) -> datetime:
-        """Move on, or back when *by* is negative; returns the new time."""
+        """Move forward, or back if *by* is negative; return the new time."""
         return self.move_to(self._now + by)
 
     def move_to(self, at: datetime) -> datetime:
         """
-        Go to *at*; returns it as it is kept, to the millisecond and in UTC.
+        Set the time to *at*; return it as stored, to the millisecond and in UTC.
 
         Raises:
             ValueError: *at* has no time zone.

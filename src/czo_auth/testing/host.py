@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 
 
 def _operator_context(now: datetime) -> Context:
-    """Return the context of what a test sets up at *now*."""
+    """Return the context for what a test sets up at *now*."""
     return Context(now=now, actor_kind="operator", method="test")
 
 
 class AuthHost:
     """
-    A host application whose accounts live in a database of this test.
+    A host application whose accounts are in a database of this test.
 
     Attributes:
         app: The host application.
         auth: Its ``Auth``, with another database behind it.
-        clock: The time as czo-auth sees it; it stands still until it is moved.
-        mails: What was sent, oldest first; ``mails[-1].token`` is what its link carries.
+        clock: The clock of czo-auth; it does not advance until it is moved.
+        mails: The mails that were sent, oldest first; ``mails[-1].token`` is the token in the last one's link.
     """
 
     def __init__(self, app: ASGIApp, auth: Auth, *, clock: MovableClock, mails: list[MailMessage]) -> None:
@@ -58,7 +58,7 @@ class AuthHost:
         self._delivered = 0
 
     def client(self, **headers: str) -> httpx.AsyncClient:
-        """Return a client of nobody's, with further *headers*."""
+        """Return a client without credentials, with further *headers*."""
         return self._client(self.app, headers)
 
     async def person(
@@ -74,12 +74,12 @@ class AuthHost:
         Create a user and sign them in.
 
         Args:
-            email: By default one that nobody else has.
-            actor_types: Besides the default one; the session wears the first.
-            two_factor: Whether they have an authenticator; the session then proved it.
+            email: By default a unique one.
+            actor_types: Besides the default one; the session has the first.
+            two_factor: Whether they have an authenticator app; the session then has proved it.
 
         Raises:
-            Refusal: The user cannot be, e.g. ``UserAlreadyExists``.
+            Refusal: The user cannot be created, e.g. ``UserAlreadyExists``.
         """
         auth = self.auth
         await auth.start()
@@ -141,19 +141,19 @@ class AuthHost:
         return Machine(id=key["id"], key=key["key"], client=self.client(authorization=f"Bearer {key['key']}"))
 
     async def events(self, event_type: str | None = None) -> list[Event]:
-        """Return what was recorded so far, oldest first, of one type if given."""
+        """Return the events that were recorded so far, oldest first; of one type, if given."""
         await self.auth.start()
         found = [event async for batch in ReadAuditLog(self.auth.services).events() for event in batch]
         return [event for event in found if event_type in (None, event.type)]
 
     async def deliver_events(self) -> list[Event]:
         """
-        Call the host's subscribers (``@auth.on``) with the events that they have not had; returns these.
+        Call the host's subscribers (``@auth.on``) with the events that they have not received; return these events.
 
-        Under test nothing delivers them by itself, so that a test need not wait.
+        In tests, events are delivered only by this call, so that no test has to wait.
 
         Raises:
-            ExceptionGroup: Of what subscribers raised.
+            ExceptionGroup: The errors that subscribers raised.
         """
         due = [event for event in await self.events() if event.sequence > self._delivered]
         for event in due:
@@ -163,7 +163,7 @@ class AuthHost:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the host's own lifespan around the block; clients of httpx do not."""
+        """Run the host's own lifespan around the block; an httpx client does not."""
         async with lifespan_of(self.app):
             yield
 
@@ -176,7 +176,7 @@ class AuthHost:
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """
-        Ask czo-auth itself, past the host; *path* is below the base path.
+        Send a request to czo-auth directly, not through the host; *path* is relative to the base path.
 
         Raises:
             AssertionError: It refused.
@@ -197,14 +197,14 @@ def hosted(
     app: ASGIApp, auth: Auth, *, folder: Path | None = None, template: Path | None = None
 ) -> Iterator[AuthHost]:
     """
-    Put a new SQLite database behind *auth* for as long as the block lasts, and give what a test acts with.
+    Give *auth* a new SQLite database while the block lasts, and yield the helpers of a test.
 
-    Middleware and mounted applications that hold *auth* need not know. Its settings stay but for the database, the
+    Middleware and mounted applications that hold *auth* need no change. Its settings stay but for the database, the
     encryption key, and what would reach outside: mail, rate limits, breached passwords, the events file.
 
     Args:
-        folder: Where the database goes; by default a temporary folder.
-        template: A migrated database to copy, which is faster than to migrate; made when it is not there.
+        folder: The folder of the database; by default a temporary one.
+        template: A migrated database to copy, which is faster than migrating; created if it does not exist.
 
     Raises:
         StartRefused: *auth* is in production.

@@ -15,7 +15,7 @@ async def lifespan_of(app: ASGIApp) -> AsyncIterator[None]:
     Start *app*, and stop it after the block.
 
     Raises:
-        RuntimeError: It said that it could not start or stop.
+        RuntimeError: It reported that it could not start or stop.
     """
     asked: asyncio.Queue[Message] = asyncio.Queue()
     answers: asyncio.Queue[Message] = asyncio.Queue()
@@ -38,7 +38,7 @@ async def _turn(
     await asyncio.wait((life, answer), return_when=asyncio.FIRST_COMPLETED)
     if not answer.done():
         answer.cancel()
-        # What the application raised, or its return without a word.
+        # What the application raised, or that it returned without a message.
         await life
         raise RuntimeError(f"the application ended at its {what} without a word")
     message = answer.result()

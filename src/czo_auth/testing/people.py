@@ -1,4 +1,4 @@
-"""Who acts in a test: people who are signed in, and machines with an API key."""
+"""The actors of a test: signed-in people, and machines with an API key."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Person:
 
     Attributes:
         client: Sends their session with every request to the host.
-        secret: Of the authenticator, raw bytes; None without a second factor.
-        backup_codes: As shown when the second factor was turned on; the test keeps count of those it used.
+        secret: The secret of the authenticator app, raw bytes; None without a second factor.
+        backup_codes: As shown when the second factor was turned on; used ones are not removed.
     """
 
     host: AuthHost = field(repr=False)
@@ -39,7 +39,8 @@ class Person:
 
     def code(self) -> str:
         """
-        Read the authenticator app. A code counts once, so asked again within its 30 seconds this moves the clock on.
+        Read the authenticator app. A code is accepted once, so a second call within the same 30 seconds moves the
+        clock forward.
 
         Raises:
             ValueError: They have no second factor.
@@ -71,7 +72,7 @@ class Person:
 
     async def turn_on_two_factor(self) -> None:
         """
-        Enroll an authenticator as a person does; ends their other sessions.
+        Enroll an authenticator app as a person does; ends their other sessions.
 
         Raises:
             AssertionError: It was refused; the message says how.
@@ -94,7 +95,7 @@ class Person:
 @dataclass(kw_only=True)
 class Machine:
     """
-    Something that holds an API key; made by ``AuthHost.api_key``.
+    A machine with an API key; made by ``AuthHost.api_key``.
 
     Attributes:
         client: Sends the key with every request to the host.

@@ -1,7 +1,6 @@
 """
-The pytest plugin ``czo_auth``. It is loaded wherever czo-auth is installed, so it imports nothing but pytest.
-
-``-p no:czo_auth`` switches it off.
+The pytest plugin ``czo_auth``. It is loaded wherever czo-auth is installed, so it only imports pytest. ``-p
+no:czo_auth`` disables it.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def _czo_auth_templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def auth_host(
     auth_under_test: tuple[ASGIApp, Auth], tmp_path: Path, _czo_auth_templates: Path
 ) -> Iterator[AuthHost]:
-    """Your application with a database of this test behind it; see `czo_auth.testing.AuthHost`."""
+    """Your application with a database of this test; see `czo_auth.testing.AuthHost`."""
     from czo_auth.testing.host import hosted
 
     app, auth = auth_under_test

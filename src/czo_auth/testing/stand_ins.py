@@ -1,4 +1,4 @@
-"""What a deployment under test has instead of threads and a mail server."""
+"""Replacements for threads and the mail server in a deployment under test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from czo_auth.mails import MailWriter
 
 
 class InsecureHashing:
-    """Implements `czo_auth.core.hashing.Hashing` with next to no work, where the caller is. Protects nobody."""
+    """Implements `czo_auth.core.hashing.Hashing` at almost no cost, in the caller's thread. Protects nobody."""
 
     async def hash_password(self, password: str) -> str:
         return insecure.weak_password_hash(password)
@@ -34,14 +34,14 @@ class InsecureHashing:
         return stored is not None and codes.verify_code(stored, code)
 
     def learn(self, stored: str) -> None:
-        """Times are not made equal here."""
+        """Do nothing: response times are not made equal in tests."""
 
     def close(self) -> None:
-        """There is nothing to release."""
+        """Do nothing: there is nothing to release."""
 
 
 class CapturedMails:
-    """Implements what works beside the requests: mails are kept, one-off work runs, and nothing is repeated."""
+    """Implements background work: mails are stored, one-off work runs, and nothing is repeated."""
 
     def __init__(self, writer: MailWriter) -> None:
         self._writer = writer
@@ -58,8 +58,8 @@ class CapturedMails:
             self.mails.append(self._writer.write(draft))
 
     def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
-        """A test does what is due itself."""
+        """Do nothing: a test calls what is due itself."""
 
     async def finish(self) -> None:
-        # The event loop of the test may be gone; what it ran ended with it.
+        # The event loop of the test may be closed; its tasks ended with it.
         self._tasks.clear()

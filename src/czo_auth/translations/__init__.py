@@ -1,4 +1,4 @@
-"""What pages and mails say: one file a language, with a deployment's own words laid over it."""
+"""The texts of pages and mails: one file per language, which a deployment's own texts override."""
 
 from czo_auth.translations.catalogues import DEFAULT_LANGUAGE, Catalogues, Translations, shipped
 

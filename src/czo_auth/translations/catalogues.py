@@ -19,7 +19,7 @@ from czo_auth.translations.files import flatten, read_overrides
 _LOG = logging.getLogger("czo_auth")
 
 DEFAULT_LANGUAGE: Final = "en"
-"""The language that every key exists in, and that stands in for a missing one."""
+"""The language that has every key, and that replaces a missing text or language."""
 
 _RANGE = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]*)?\s*(?:;\s*q=\s*([01](?:\.[0-9]{0,3})?)\s*)?")
 _NAME: Final = "page.language_name"
@@ -36,28 +36,28 @@ class Translations:
 
     def __call__(self, key: str, **values: object) -> str:
         """
-        Say *key*, with *values* put in.
+        Return the text of *key*, with *values* inserted.
 
         Raises:
-            KeyError: The catalog has no such key, or its sentence needs another value.
+            KeyError: The catalog has no such key, or its text needs another value.
         """
         return self.entries[key].format_map(values) if values else self.entries[key]
 
     def find(self, *keys: str) -> str | None:
-        """Say the first of *keys* that the catalog has."""
+        """Return the text of the first of *keys* that the catalog has."""
         return next((self.entries[key] for key in keys if key in self.entries), None)
 
     def name(self, group: str, word: str) -> str:
-        """Return what *word* of *group* is called, or *word* itself: hosts have actor types of their own."""
+        """Return the text of *word* in *group*, or *word* itself: hosts have actor types of their own."""
         return self.entries.get(f"{group}.{word}", word)
 
     def day(self, day: date) -> str:
-        """Write a day for people."""
+        """Format a date for people."""
         month = self.entries["time.months"].split()[day.month - 1]
         return self("time.day", day=day.day, month=month, year=day.year)
 
     def relative(self, at: datetime, *, now: datetime) -> str:
-        """Say how far *at* lies from *now*; each text has a form for one and a form for more, with a bar between."""
+        """Describe how far *at* is from *now*. Each text has a singular and a plural, separated by a bar."""
         count, unit = relative_time(at, now=now)
         if count == 0:
             return self("time.now")
@@ -65,7 +65,7 @@ class Translations:
         return (one if abs(count) == 1 else more or one).format(count=abs(count))
 
     def moment(self, at: datetime, *, seconds: bool = False) -> str:
-        """Write a time for people, in UTC, as nobody told the server where they are."""
+        """Format a time for people, in UTC, because the server does not know their time zone."""
         utc = at.astimezone(UTC)
         return self(
             "time.moment",
@@ -81,12 +81,12 @@ class Catalogues:
     The languages of one deployment.
 
     Args:
-        folder: A deployment's own files, ``de.toml`` and so on, laid over ours. A language that we do not ship is
-            added; what its file leaves out is said in English.
-        default: The language of people whose own is not known or not there.
+        folder: A deployment's own files (``de.toml`` and so on), which override ours. A language that we do not ship
+            is added; texts missing from its file appear in English.
+        default: The language for people whose own is unknown or not available.
 
     Raises:
-        StartRefused: A file is broken; the sentence names file and line. Or there is no such language.
+        StartRefused: A file is broken; the message names file and line. Or there is no such default language.
     """
 
     def __init__(self, folder: Path | None = None, *, default: str = DEFAULT_LANGUAGE) -> None:
@@ -110,10 +110,10 @@ class Catalogues:
         self.languages = (default, *sorted(set(catalogs) - {default}))
         """All languages, the default first."""
         self.names: Mapping[str, str] = {language: names[language] for language in sorted(names)}
-        """What each language calls itself; one whose file does not say it is called by its code."""
+        """The name of each language in that language; without one in its file, its code."""
 
     def __getitem__(self, language: str | None) -> Translations:
-        """Return the catalog of *language*, or of the default where there is none."""
+        """Return the catalog of *language*, or of the default if there is none."""
         return self._catalogs.get(language or self.default) or self._catalogs[self.default]
 
     def best(self, accepted: str) -> Translations:
@@ -125,10 +125,10 @@ class Catalogues:
         return self[self.choose(accepted)]
 
     def choose(self, accepted: str) -> str | None:
-        """Choose a language by an ``Accept-Language`` header; None when it names none that there is."""
+        """Choose a language by an ``Accept-Language`` header; None if none of its languages is available."""
         header = accepted[:_MAX_HEADER]
         if header not in self._chosen:
-            # Browsers send few different ones; many different ones cost the time to read them.
+            # Browsers send few different headers. Many different ones are parsed each time.
             if len(self._chosen) >= _MAX_CHOSEN:
                 self._chosen.clear()
             self._chosen[header] = self._choose(header)
@@ -150,7 +150,7 @@ class Catalogues:
 
 @cache
 def shipped() -> Catalogues:
-    """Return the catalogs as we ship them."""
+    """Return the catalogs as they are shipped."""
     return Catalogues()
 
 

@@ -1,4 +1,4 @@
-"""A deployment's own translation files: read once, at the start, and refused when they are broken."""
+"""A deployment's own translation files: read once, at the start, and refused if they are broken."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from czo_auth.core.limits import MAX_TRANSLATION_BYTES
 from czo_auth.errors import StartRefused
 
 OWN_GROUP: Final = "own"
-"""Texts of a deployment's own templates; every other key must be one of ours."""
+"""The prefix of texts for a deployment's own templates; every other key must be one of ours."""
 _LANGUAGE = re.compile(r"[a-z]{2,8}")
 _MUST_STAY: Final = "link"
-"""A mail without its link helps nobody."""
+"""Texts of mails that must keep their link."""
 
 
 class BrokenFile(Exception):
-    """A translation file cannot be used; says why, and in which line."""
+    """A translation file cannot be used; the message says why, and in which line."""
 
 
 def flatten(text: str) -> dict[str, str]:
     """
-    Read a TOML document of tables of strings as one level, ``{"mail.invitation.subject": …}``.
+    Read a TOML document of tables of strings as one flat mapping, ``{"mail.invitation.subject": …}``.
 
     Raises:
         BrokenFile: It is not TOML, or a value is not text.
@@ -90,7 +90,7 @@ def _checked(text: str, known: Mapping[str, str]) -> dict[str, str]:
 
 
 def _why_not(key: str, entry: str, known: Mapping[str, str]) -> str | None:
-    """Say why *entry* cannot be used; None when it can."""
+    """Return why *entry* cannot be used; None if it can."""
     own = key.startswith(f"{OWN_GROUP}.")
     if not own and key not in known:
         return "is no text of ours"
@@ -111,7 +111,7 @@ def _why_not(key: str, entry: str, known: Mapping[str, str]) -> str | None:
 
 
 def _values_in(entry: str) -> set[str] | None:
-    """Return the names in braces; None when a brace is something else."""
+    """Return the names in braces; None if a brace is not part of a placeholder."""
     try:
         parts = list(Formatter().parse(entry))
     except ValueError:
@@ -134,7 +134,7 @@ def _leaves(tree: Mapping[str, Any], start: str, text: str) -> Iterator[tuple[st
 
 
 def _line_of(text: str, key: str) -> int:
-    """Find the line that gives *key* its value: the last that begins so below the head of its table."""
+    """Find the line that assigns *key*: the last one that begins with it, below the header of its table."""
     table, _, name = key.rpartition(".")
     current, found = "", 1
     for number, line in enumerate(text.splitlines(), 1):
