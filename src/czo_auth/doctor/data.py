@@ -149,7 +149,7 @@ def _passkeys(found: DeploymentOverview, rp_id: str | None) -> Finding:
             f"{total} in all; {told} no longer work under {rp_id}",
             "Set CZO_AUTH_PASSKEY_RP_ID (or CZO_AUTH_BASE_URL) back, or ask their owners to add new ones.",
         )
-    return PASSKEYS.ok(f"{total} for {rp_id}; another CZO_AUTH_PASSKEY_RP_ID would make them worthless")
+    return PASSKEYS.ok(f"{total} for {rp_id}; they stop working if CZO_AUTH_PASSKEY_RP_ID changes")
 
 
 def _users(found: DeploymentOverview) -> Finding:
