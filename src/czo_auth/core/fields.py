@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -122,6 +122,21 @@ def checked_metadata(
     if size > MAX_METADATA_BYTES:
         raise _refused(field, f"At most {MAX_METADATA_BYTES} bytes of JSON.")
     return metadata
+
+
+def check_not_null(given: Collection[str], **values: object) -> None:
+    """
+    Refuse None for those of *values* that were sent, where None is no value that the field can have.
+
+    Args:
+        given: The names of the fields that were sent.
+
+    Raises:
+        ValidationFailed: It names each such field.
+    """
+    nulls = [name for name, value in values.items() if name in given and value is None]
+    if nulls:
+        raise ValidationFailed(details=tuple((name, "This must not be null.") for name in nulls))
 
 
 def _refused(field: str, message: str) -> ValidationFailed:

@@ -15,7 +15,7 @@ from czo_auth.core.api_keys.rate_limit import RateLimitUpdate, is_as_tight
 from czo_auth.core.api_keys.scopes import check_form
 from czo_auth.core.context import Context
 from czo_auth.core.errors import LifetimeTooLong, ValidationFailed
-from czo_auth.core.fields import checked_metadata, checked_name
+from czo_auth.core.fields import check_not_null, checked_metadata, checked_name
 from czo_auth.core.flows.api_keys.new_key import check_expiry, quota_fields
 from czo_auth.core.flows.services import Services
 from czo_auth.core.throttle import RateLimit
@@ -75,6 +75,7 @@ def apply_changes(
         LifetimeTooLong: The expiry exceeds the maximum lifetime, counted from the key's creation.
     """
     given = changes.given
+    check_not_null(given, name=changes.name, enabled=changes.enabled, scopes=changes.scopes)
     scopes = key.scopes
     if "scopes" in given:
         scopes = check_form(changes.scopes or ())
@@ -88,8 +89,8 @@ def apply_changes(
     rate_limit = _tightened_rate(key, changes.rate_limit)
     return replace(
         key,
-        name=checked_name(changes.name) if "name" in given and changes.name is not None else key.name,
-        enabled=changes.enabled if "enabled" in given and changes.enabled is not None else key.enabled,
+        name=checked_name(changes.name or "") if "name" in given else key.name,
+        enabled=bool(changes.enabled) if "enabled" in given else key.enabled,
         metadata=checked_metadata(changes.metadata) if "metadata" in given else key.metadata,
         scopes=scopes,
         expires_at=expires_at,

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from czo_auth.core.api_keys.scopes import check_form
 from czo_auth.core.budgets import Budget, consume_budget
 from czo_auth.core.context import Context
-from czo_auth.core.errors import NotFound, ServiceAccountLimitReached, ValidationFailed
+from czo_auth.core.errors import NotFound, ServiceAccountLimitReached
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
-from czo_auth.core.fields import checked_description, checked_name
+from czo_auth.core.fields import check_not_null, checked_description, checked_name
 from czo_auth.core.flows.api_keys.revoke import revoke_keys
 from czo_auth.core.flows.organizations.membership import Membership
 from czo_auth.core.flows.organizations.two_factor import Proof
@@ -296,8 +296,7 @@ def _check_added(tx: Transaction, maker: Maker, account_id: str, wanted: frozens
 def _change(tx: Transaction, maker: Maker, account_id: str, changes: ServiceAccountChanges) -> ServiceAccount:
     given = changes.given
     present = known_account(tx, maker.organization.id, account_id)
-    if ("enabled" in given and changes.enabled is None) or ("scopes" in given and changes.scopes is None):
-        raise ValidationFailed(details=(("body", "enabled and scopes cannot be null."),))
+    check_not_null(given, name=changes.name, enabled=changes.enabled, scopes=changes.scopes)
     scopes = check_form(changes.scopes or ()) if "scopes" in given else present.scopes
     maker.check_grant(sorted(set(scopes) - set(present.scopes)))
     changed = replace(

@@ -56,12 +56,6 @@ def checked_description(description: str | None) -> str | None:
     return description
 
 
-def check_not_null(changes: WebhookChanges) -> None:
-    for name, value in (("url", changes.url), ("events", changes.events), ("enabled", changes.enabled)):
-        if name in changes.given and value is None:
-            raise ValidationFailed(details=((name, "This must not be null."),))
-
-
 def apply_changes(webhook: Webhook, changes: WebhookChanges) -> Webhook:
     given = changes.given
     changed = webhook

@@ -20,6 +20,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.fields import check_not_null
 from czo_auth.core.flows.organizations.membership import lock_organization, see_organization
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
@@ -27,7 +28,6 @@ from czo_auth.core.flows.webhooks.input import (
     NewWebhook,
     WebhookChanges,
     apply_changes,
-    check_not_null,
     checked_description,
     checked_patterns,
     number_of,
@@ -223,7 +223,7 @@ class ManageWebhooks:
             NotFound, Forbidden, ReauthenticationRequired, ValidationFailed: As `create`.
         """
         principal = context.caller
-        check_not_null(changes)
+        check_not_null(changes.given, url=changes.url, events=changes.events, enabled=changes.enabled)
 
         def change(tx: Transaction) -> Webhook:
             present = _known(tx, webhook_id, organization_id)
