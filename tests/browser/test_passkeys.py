@@ -144,7 +144,7 @@ def test_a_passkey_is_the_second_step(person: Person) -> None:
     assert ada.path == "/sign-in/code"
     ada.look("passkey-second-step")
     ada.press("Use a passkey")
-    expect(ada.page.get_by_text("That did not work, or was canceled.")).to_be_visible()
+    expect(ada.page.get_by_text("That did not work or was canceled.")).to_be_visible()
     device.verifies(user=True)
     ada.press("Use a passkey")
     expect(ada.page).to_have_url(f"{ada.base}/security")

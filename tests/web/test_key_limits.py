@@ -138,7 +138,7 @@ async def test_keys_that_nobody_used_for_a_while_are_filtered(pages: Pages) -> N
     token = session.token
     assert "old key" in (await pages.get("/api-keys", session=token)).text
     filtered = await pages.get("/api-keys?unused=30", session=token)
-    assert "No key was unused for that long." in filtered.text
+    assert "No key has been unused for that long." in filtered.text
     assert '<option value="30" selected>' in filtered.text
     assert "old key" in (await pages.get("/api-keys?unused=5", session=token)).text
     assert (await pages.get("/api-keys?unused=x", session=token)).status_code == 400
