@@ -62,7 +62,7 @@ async def export_user(user_id: str, call: CurrentRequest) -> Answer[records.Acco
     """Export all data stored about a user as a file, and notify the user. Needs recent proof."""
     consume = await call.runtime.administer_accounts.prove(password=None, code=None, context=call.context)
     document = await call.runtime.export_user.export_of(user_id, consume=consume, context=call.context)
-    return attachment(document, f"account-{user_id}.json")
+    return await attachment(document, f"account-{user_id}.json")
 
 
 @routes.add("GET", "/admin/users/{user_id}/sessions", access=ADMINISTRATION)

@@ -12,6 +12,7 @@ from czo_auth.core.flows.sessions.issue import SignedIn
 from czo_auth.core.flows.sign_in.password import SecondFactorRequired
 from czo_auth.rest import records
 from czo_auth.rest.records import Json
+from czo_auth.rest.serialization import serialize
 
 AUTH_TOKEN_HEADER = "set-auth-token"  # noqa: S105 - the name of a header
 
@@ -25,10 +26,17 @@ class Answer(JSONResponse, Generic[T_co]):
     A response with its own headers; the type argument is the type of the body.
 
     A route without such headers returns the record instead.
+
+    Args:
+        body: Or its JSON, already written.
     """
 
-    def __init__(self, body: T_co, *, status_code: int = 200) -> None:
+    def __init__(self, body: T_co | bytes, *, status_code: int = 200) -> None:
         super().__init__(records.dump(body), status_code=status_code)
+
+    def render(self, content: object) -> bytes:
+        """Write *content* as JSON."""
+        return content if isinstance(content, bytes) else super().render(content)
 
 
 EnteredAnswer = Answer[records.SignedIn | records.SecondFactorRequired]
@@ -39,9 +47,9 @@ def no_content() -> Response:
     return Response(status_code=204)
 
 
-def attachment(document: Json, filename: str) -> Answer[records.AccountExport]:
+async def attachment(document: Json, filename: str) -> Answer[records.AccountExport]:
     """Respond with a document that a browser saves as *filename*, which is ASCII."""
-    response: Answer[records.AccountExport] = Answer(document)
+    response: Answer[records.AccountExport] = Answer(await serialize(document))
     response.headers["content-disposition"] = f'attachment; filename="{filename}"'
     return response
 

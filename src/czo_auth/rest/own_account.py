@@ -100,4 +100,4 @@ async def activity(
 async def export_user(call: CurrentRequest) -> Answer[records.AccountExport]:
     """Export all data stored about the caller as a file. Needs recent proof."""
     document = await call.runtime.export_user.export_own(context=call.context)
-    return attachment(document, f"account-{call.principal.user_id}.json")
+    return await attachment(document, f"account-{call.principal.user_id}.json")

@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Message
 
 from czo_auth.asgi.admission import AppState, RequestContext, admit_request
@@ -29,10 +29,10 @@ from czo_auth.asgi.problems import refusal_of
 from czo_auth.core.access import Access
 from czo_auth.core.errors import Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
-from czo_auth.rest import records
 from czo_auth.rest.answers import Answer
 from czo_auth.rest.idempotency import Idempotent, answer_once
 from czo_auth.rest.models import Body, EmptyBody, IgnoredBody, TolerantBody
+from czo_auth.rest.serialization import serialize
 
 Endpoint = Callable[..., Awaitable[object]]
 """Returns a response or the content of its body: a record, a list of records, or None for null."""
@@ -149,7 +149,7 @@ def _answering(endpoint: Endpoint, *, status: int) -> Callable[..., Awaitable[Re
         body = await endpoint(*arguments, **named)
         if isinstance(body, Response):
             return body
-        return JSONResponse(records.dump(body), status_code=status)
+        return Response(await serialize(body), status_code=status, media_type="application/json")
 
     return answer
 

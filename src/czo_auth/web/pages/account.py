@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from czo_auth.asgi.long_lists import write_json
 from czo_auth.asgi.session_cookies import clear_session_cookies
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.errors import InvalidMailToken, ReauthenticationRequired
@@ -94,7 +95,7 @@ async def export(page: PageRequest) -> Response:
         document = await call.runtime.export_user.export_own(context=call.context)
     except ReauthenticationRequired:
         return page.go("/reauthenticate", next="/security")
-    return download(page, document, f"account-{call.principal.user_id}.json")
+    return await download(page, document, f"account-{call.principal.user_id}.json")
 
 
 @pages.get("/delete-account", access=ACCOUNT)
@@ -118,9 +119,10 @@ async def delete(page: PageRequest) -> Response:
     return response
 
 
-def download(page: PageRequest, document: dict[str, object], filename: str) -> Response:
+async def download(page: PageRequest, document: dict[str, object], filename: str) -> Response:
     """Respond with a document that the browser saves."""
-    response = JSONResponse(document, headers={"content-disposition": f'attachment; filename="{filename}"'})
+    headers = {"content-disposition": f'attachment; filename="{filename}"'}
+    response = Response(await write_json(document), headers=headers, media_type="application/json")
     return page.renderer.guarded(response, has_query=False)
 
 

@@ -49,7 +49,7 @@ async def export_user(page: PageRequest) -> Response:
     document = await page.call.runtime.export_user.export_of(
         user_id, consume=consume, context=page.call.context
     )
-    return download(page, document, f"account-{user_id}.json")
+    return await download(page, document, f"account-{user_id}.json")
 
 
 @pages.post("/admin/users/{id}/delete", access=ADMINISTRATION, again=one_user)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
+from czo_auth.asgi.long_lists import in_turns, write_json
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.errors import NotFound, ValidationFailed
@@ -80,7 +81,7 @@ async def audit_csv(page: PageRequest) -> Response:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    for record in await _export(page):
+    async for record in in_turns(await _export(page)):
         shaped = _shaped(record)
         writer.writerow([_cell(shaped[column]) for column in COLUMNS])
     return _download(page, out.getvalue(), "text/csv; charset=utf-8", "audit.csv")
@@ -89,8 +90,8 @@ async def audit_csv(page: PageRequest) -> Response:
 @pages.get("/admin/audit.json", access=ADMINISTRATION)
 async def audit_json(page: PageRequest) -> Response:
     """Export the newest matching records as JSON."""
-    shaped = [_shaped(record) for record in await _export(page)]
-    return _download(page, json.dumps({"audit": shaped}, indent=1), "application/json", "audit.json")
+    shaped = [_shaped(record) async for record in in_turns(await _export(page))]
+    return _download(page, await write_json({"audit": shaped}), "application/json", "audit.json")
 
 
 @pages.get("/admin/events", access=ADMINISTRATION)
@@ -210,7 +211,7 @@ def _cell(value: object) -> str:
     return f"'{text}" if re.match(r"[=+\-@\t\r]", text) else text
 
 
-def _download(page: PageRequest, text: str, media_type: str, name: str) -> Response:
+def _download(page: PageRequest, text: str | bytes, media_type: str, name: str) -> Response:
     response = Response(text, media_type=media_type)
     response.headers["content-disposition"] = f'attachment; filename="{name}"'
     return page.renderer.guarded(response, has_query=True)
