@@ -63,7 +63,7 @@ def test_reset_waits_for_nobody_at_the_terminal_and_what_waits_is_listed_and_can
     assert "lost\\u0009both" in table[1]
     cancelled = shell.run("users", "cancel-reset", "bob@example.com")
     assert "cancelled the reset of bob@example.com" in cancelled.stdout
-    assert "no reset waits" in shell.run("users", "cancel-reset", "bob@example.com", code=1).stderr
+    assert "no reset is pending" in shell.run("users", "cancel-reset", "bob@example.com", code=1).stderr
     assert shell.json("users", "resets") == []
 
     ask(inside, ada, bob)

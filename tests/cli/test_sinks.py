@@ -35,7 +35,7 @@ def test_sink_that_is_gone_is_listed_and_retired(shell: Shell, inside: Inside) -
     assert listed["old-shipper"]["since"] is not None
     assert "old-shipper" in shell.run("events", "sinks").stdout
 
-    assert "no sink is called so" in shell.run("events", "retire-sink", "nobody", code=1).stderr
+    assert "there is no such sink" in shell.run("events", "retire-sink", "nobody", code=1).stderr
     assert "a server serves this sink" in shell.run("events", "retire-sink", "json-lines", code=1).stderr
     shell.run("events", "retire-sink", "old-shipper")
     assert {line["name"] for line in shell.json("events", "sinks")} == set(listed) - {"old-shipper"}

@@ -71,7 +71,7 @@ def test_release_of_a_clone_is_repeatable_and_works_where_nothing_else_is(tmp_pa
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "built twice, the same bytes" in ran.stdout
-    assert ran.stdout.count("steps came out as the contract says") == 2
+    assert ran.stdout.count("steps behaved as documented") == 2
     kept = {path.suffix for path in (clone / "dist").iterdir()}
     assert kept == {".whl", ".gz"}
     (bill,) = (clone / "dist-sbom").glob("*.json")

@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; ends the process with an exit code."""
+    """Run the command line; end the process with an exit code."""
     try:
         _main()
     except KeyboardInterrupt:
@@ -25,7 +25,7 @@ def _main() -> None:
     from czo_auth.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no UTF-8 gets escapes instead of a traceback.
+        # A terminal without UTF-8 gets escapes instead of a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     app()

@@ -1,4 +1,4 @@
-"""``czo-auth users delete | export | revoke | sessions``: accounts to their end."""
+"""``czo-auth users delete | export | revoke | sessions``: accounts, their data and their sessions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def delete_user(
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Delete a user with everything that is kept about them. Audit records stay, with the id alone.
+    Delete a user with everything that is stored about them. Audit records stay, with the id alone.
 
     Organizations without other members go with the user.
     """
@@ -59,7 +59,9 @@ def delete_user(
 
 
 def export_user(email: Email, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """Print everything that is kept about a user as one JSON object: no secret, nothing of other people."""
+    """
+    Print everything that is stored about a user as one JSON object, without secrets and without data of other people.
+    """
     import json
 
     from czo_auth.cli.session import operator_context, run
@@ -76,14 +78,14 @@ def revoke_actor_type(
     email: Email,
     actor_type: Annotated[
         list[str],
-        typer.Option(help="Actor type to take; may be repeated.", show_default=False, metavar="TYPE"),
+        typer.Option(help="Actor type to take away; may be repeated.", show_default=False, metavar="TYPE"),
     ],
     force: Force = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Take an actor type from a user; sessions of that type end."""
+    """Take an actor type away from a user; sessions of that type end."""
     from czo_auth.cli.session import operator_context
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
@@ -97,7 +99,7 @@ def revoke_actor_type(
 def list_sessions(
     email: Email,
     end_all: Annotated[
-        bool, typer.Option("--end-all", help="End all of them, and print those that ended.")
+        bool, typer.Option("--end-all", help="End all of them, and print the ended ones.")
     ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,

@@ -1,4 +1,4 @@
-"""``czo-auth api-keys``: anybody's keys, seen by an operator."""
+"""``czo-auth api-keys``: the keys of all users, for an operator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COLUMNS = (
 )
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, not the key.", show_default=False)]
 # The id is not repeated: it may be the key itself, typed here by mistake.
-_UNKNOWN = "no API key that lives has this id."
+_UNKNOWN = "no live API key has this id."
 
 
 @app.command("list", epilog=examples("czo-auth api-keys list ada@example.com --json"))
@@ -34,7 +34,7 @@ def list_keys(
     unused_since: Annotated[
         str | None,
         typer.Option(
-            help="Only keys that were neither used nor made since then: 2026-01-31, or 90d for so long ago.",
+            help="Only keys that were neither used nor made since then: 2026-01-31, or 90d for 90 days ago.",
             show_default=False,
             metavar="TIME",
         ),
@@ -107,7 +107,7 @@ def create(
     quota: Annotated[
         str,
         typer.Option(
-            help="Uses in a day or month (UTC), like 1000/day or 20000/month; by default as many as wanted.",
+            help="Uses in a day or month (UTC), like 1000/day or 20000/month; by default unlimited.",
             show_default=False,
             metavar="QUOTA",
         ),
@@ -144,13 +144,14 @@ def create(
 def rotate(
     key_id: KeyId,
     overlap: Annotated[
-        int, typer.Option(help="Seconds for which the old key goes on.", min=0, max=86_400, metavar="SECONDS")
+        int,
+        typer.Option(help="Seconds for which the old key stays valid.", min=0, max=86_400, metavar="SECONDS"),
     ] = 0,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Replace an API key by one with the same rights. The new one is printed once."""
+    """Replace an API key with one that has the same rights. The new key is printed once."""
     from datetime import timedelta
 
     from czo_auth.cli.operator import acting_for
@@ -213,7 +214,7 @@ def show(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Show an API key, no matter who owns it: its rights, its end, and what limits its use."""
+    """Show an API key, no matter who owns it: its rights, its expiry, and the limits on its use."""
     from czo_auth.cli.output import print_fields, print_json
     from czo_auth.cli.session import run
     from czo_auth.rest import records
@@ -245,7 +246,7 @@ def quota(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Set, raise, lower or remove the quota of an API key. What was used in the period counts."""
+    """Set, raise, lower or remove the quota of an API key. Uses so far in the period count."""
     from czo_auth.cli.input import read_quota
     from czo_auth.cli.operator import acting_for
     from czo_auth.cli.output import print_json
@@ -288,8 +289,8 @@ def usage(
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Print how often an API key was used and refused on each day (UTC), the oldest first. Days without either are left
-    out, and 400 are kept.
+    Print how often an API key was used and refused on each day (UTC), oldest first. Days without either are left out;
+    400 days are kept.
     """
     from czo_auth.cli.input import read_day
     from czo_auth.cli.output import print_json, print_table

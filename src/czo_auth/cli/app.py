@@ -37,7 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    # Plain help is there in a tenth of a second; the rich one takes three.
+    # Plain help takes a tenth of a second; rich help takes three.
     rich_markup_mode=None,
 )
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
@@ -73,7 +73,7 @@ app.add_typer(audit.audit_app, name="audit")
 add_app_option(app)
 
 _EPILOG = f"""\
-Settings come from the environment (AUTH_ENCRYPTION_KEY, CZO_AUTH_…); options win over it.
+Settings come from the environment (AUTH_ENCRYPTION_KEY, CZO_AUTH_…); options override them.
 
 {
     examples(

@@ -29,7 +29,7 @@ _FOLLOW_SECONDS = 0.5
 _PAGE = 500
 
 Follow: TypeAlias = Annotated[
-    bool, typer.Option("--follow", "-f", help="Go on with what is recorded from now on; Ctrl-C ends it.")
+    bool, typer.Option("--follow", "-f", help="Keep printing new ones; Ctrl-C ends it.")
 ]
 
 
@@ -46,7 +46,7 @@ def tail_events(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Print the events that are kept, oldest first; as CloudEvents with --json."""
+    """Print the stored events, oldest first; as CloudEvents with --json."""
     from czo_auth.core.events.cloudevents import to_cloudevent
     from czo_auth.core.events.types import EventFilter
 
@@ -78,14 +78,14 @@ def tail_events(
 def list_dead_letters(
     sink: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of this sink or subscriber only.", show_default=False),
+        typer.Option(metavar="NAME", help="Only those of this sink or subscriber.", show_default=False),
     ] = None,
     limit: Limit = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """List the events that a sink or a subscriber refused for good; they are kept for 90 days."""
+    """List the events that a sink or a subscriber refused permanently; they are kept for 90 days."""
     from czo_auth.asgi.timestamps import format_timestamp
     from czo_auth.cli.output import print_json, print_line
     from czo_auth.cli.session import run
@@ -129,9 +129,9 @@ def replay_events(
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Offer dead-lettered events once more. The server that serves the sink does so within a second.
+    Deliver dead-lettered events again. The server that serves the sink does so within a second.
 
-    What is taken is not a dead letter any more; what is refused again stays one.
+    An event that is accepted is no longer a dead letter; one that is refused again stays one.
     """
     from czo_auth.cli.session import CANNOT_START, REFUSED, fail, operator_context, run
 
@@ -146,7 +146,7 @@ def replay_events(
     count = run(act, data_dir=data_dir, database_url=database_url)
     if not count:
         fail("there is no such dead letter.", REFUSED)
-    print(f"{count} dead-lettered {'event is' if count == 1 else 'events are'} offered once more")
+    print(f"{count} dead-lettered {'event is' if count == 1 else 'events are'} queued for delivery")
 
 
 @audit_app.command(
@@ -200,7 +200,7 @@ def tail_audit(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """Whose records are wanted, and since when; what is None does not matter."""
+    """A filter by user and time; None means any."""
 
     user_id: str | None
     since: datetime | None
@@ -260,10 +260,10 @@ def _tail(
 @audit_app.command(epilog=examples("czo-auth audit verify && echo whole"))
 def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """
-    Check that no record of the audit log was changed, moved or taken out.
+    Check that no record of the audit log was changed, moved or removed.
 
-    Addresses, browsers and names may be missing where retention or the deletion of a user removed them. Records cut
-    off at the end leave no trace: keep the last hash elsewhere to notice that.
+    Addresses, browsers and names may be missing where retention or the deletion of a user removed them. Removing the
+    newest records leaves no trace: keep the last hash elsewhere to notice that.
     """
     from czo_auth.cli.output import print_json, progress
     from czo_auth.cli.session import REFUSED, fail, run

@@ -35,7 +35,7 @@ PgBin = Annotated[
 
 def back_up(
     target: Annotated[
-        Path, typer.Argument(metavar="FILE|DIR", help="A new file, or a folder in which one is made.")
+        Path, typer.Argument(metavar="FILE|DIR", help="A new file, or a folder in which to create one.")
     ],
     pg_bin: PgBin = None,
     as_json: AsJson = False,
@@ -45,8 +45,8 @@ def back_up(
     """
     Write a copy of the database while servers run: everything that was acknowledged before the copy began.
 
-    SQLite needs nothing more; PostgreSQL needs its client program pg_dump. The encryption key is not in the database
-    and so not in the file, which without the key opens nobody's second factor: keep the two apart.
+    SQLite needs nothing more; PostgreSQL needs its client program pg_dump. The encryption key is not in the database,
+    and so not in the file. Without the key, the file reveals nobody's second factor: keep the two apart.
     """
     from czo_auth.cli.output import print_json
     from czo_auth.cli.session import chosen_settings, missing_deployment, reporting
@@ -92,17 +92,18 @@ def back_up(
 
 
 def restore(
-    backup: Annotated[Path, typer.Argument(metavar="FILE", help="What `czo-auth backup` wrote.")],
+    backup: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `czo-auth backup` wrote.")],
     pg_bin: PgBin = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Restore a backup where no deployment is yet, and verify it: the audit log is whole, and every sealed row opens.
+    Restore a backup where there is no deployment yet, and verify it: the audit log is whole, and every sealed row
+        opens.
 
-    AUTH_ENCRYPTION_KEY must hold the keys of the backup's time. Older tables are brought up to date. What was spent
-    or revoked after the backup is as it was before: docs/how-to/backup.md says what to do about it.
+    AUTH_ENCRYPTION_KEY must contain the keys that were in use at the time of the backup. Older tables are brought up
+    to date. Anything used or revoked after the backup is valid again: docs/how-to/backup.md says what to do about it.
     """
     from czo_auth.cli.session import no_newer_schema, reporting
 
@@ -132,7 +133,7 @@ def _refusals() -> Iterator[None]:
 
 def _settings_with_key(**chosen: object) -> Settings:
     """
-    Read the settings, which need the key of the backup's time: here none is made.
+    Read the settings, which need the key that was in use at the time of the backup: none is made here.
 
     Raises:
         StartRefused: It does not exist.
@@ -195,7 +196,7 @@ def _restore_postgresql(settings: Settings, backup: Path, programs: Path | None)
 
 async def _verified(settings: Settings) -> RestoredVerdict:
     """
-    Bring what was restored up to date, and look at all of it.
+    Bring the restored tables up to date, and verify all of them.
 
     Raises:
         StartRefused: The encryption key is not the one of the backup.

@@ -1,4 +1,4 @@
-"""``czo-auth doctor``: what stands, what is weak, and what to do."""
+"""``czo-auth doctor``: what is in order, what is weak, and what to do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = examples(
     "czo-auth doctor",
-    "czo-auth doctor --strict || echo 'look at it before going on'",
+    "czo-auth doctor --strict || echo 'fix it before going on'",
     "czo-auth doctor --json | jq 'select(.state != \"ok\")'",
 )
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "dim"}
@@ -28,7 +28,7 @@ _WEAK = 1
 
 def doctor(
     strict: Annotated[
-        bool, typer.Option("--strict", help="End with 1 where something is weak or could not be looked at.")
+        bool, typer.Option("--strict", help="End with 1 if something is weak or could not be checked.")
     ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -37,8 +37,8 @@ def doctor(
     """
     Check the deployment, and grade it against OWASP ASVS 5.0. Changes nothing, and prints nothing secret.
 
-    It looks at the same settings as `serve`: run it with the same environment. It ends with 2 where something fails,
-    with 0 otherwise, and with --strict with 1 where something is weak.
+    It reads the same settings as `serve`: run it with the same environment. It ends with 2 if something fails and with
+    0 otherwise; with --strict, it ends with 1 if something is weak.
     """
     from czo_auth.cli.host import host_auth
     from czo_auth.cli.session import reporting
@@ -48,7 +48,7 @@ def doctor(
     with reporting():
         host = host_auth()
         settings = host.settings if host else read_settings(data_dir=data_dir, database_url=database_url)
-        # What goes wrong is a finding; a log line would say it twice.
+        # Each fault is a finding; a log line would repeat it.
         logging.disable(logging.CRITICAL)
         findings = asyncio.run(_examined(settings))
         _print(findings, as_json=as_json)
@@ -86,7 +86,7 @@ def _print(findings: Sequence[Finding], *, as_json: bool) -> None:
     )
     print_lines(
         [
-            "OWASP ASVS 5.0, of the requirements that a check can speak to: "
+            "OWASP ASVS 5.0, requirements that a check can judge: "
             + ", ".join(f"{grade.chapter} {grade.met}/{grade.requirements}" for grade in grades(findings))
         ]
     )

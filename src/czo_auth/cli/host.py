@@ -1,4 +1,4 @@
-"""The deployment that stands in a host's code: ``--app shop:auth``, or ``CZO_AUTH_APP``."""
+"""The deployment that a host's code defines: ``--app shop:auth``, or ``CZO_AUTH_APP``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FORM: Final = "module:attribute, like shop:auth"
 
 
 def add_app_option(app: typer.Typer) -> None:
-    """Give ``--app`` to each command that works on a deployment; belongs after the last command was registered."""
+    """Add ``--app`` to each command that works on a deployment; call it after the last command is registered."""
     for command in app.registered_commands:
         if command.callback is not None and "data_dir" in inspect.signature(command.callback).parameters:
             command.callback = with_app(command.callback)
@@ -41,7 +41,7 @@ def add_app_option(app: typer.Typer) -> None:
 
 
 def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give ``--app`` to a command that reads the settings of a deployment."""
+    """Add ``--app`` to a command that reads the settings of a deployment."""
 
     @wraps(command)
     def run(*args: Any, app: str | None = None, **options: Any) -> Any:
@@ -60,7 +60,7 @@ def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def host_auth() -> Auth | None:
     """
-    Import the host's ``Auth``; None when no application was named.
+    Import the host's ``Auth``; None if no application was named.
 
     Raises:
         StartRefused: It cannot be imported, or is something else.

@@ -1,4 +1,4 @@
-"""``czo-auth import``: accounts of another system with their second factors, passkeys and API keys."""
+"""``czo-auth import``: accounts from another system with their second factors, passkeys and API keys."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def import_source(
         typer.Option(
             "--from",
             metavar="ADDRESS",
-            help="Its database: a SQLite file or postgresql://…, opened for reading only. Of json-lines the file, "
+            help="Its database: a SQLite file or postgresql://…, opened for reading only. For json-lines, the file, "
             "or - for standard input.",
         ),
     ],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Try everything, keep nothing, and report.")
+        bool, typer.Option("--dry-run", help="Do everything, store nothing, and report.")
     ] = False,
     secret_file: Annotated[
         Path | None,
@@ -56,30 +56,33 @@ def import_source(
     ] = None,
     users_table: Annotated[
         str | None,
-        typer.Option(metavar="TABLE", help="The table of users, where it is another.", show_default=False),
+        typer.Option(metavar="TABLE", help="The table of users, if it has another name.", show_default=False),
     ] = None,
     decrypt: Annotated[
         str | None,
         typer.Option(
             metavar="MODULE:FUNCTION",
-            help="Python function that decrypts stored TOTP secrets, where the project encrypts them.",
+            help="Python function that decrypts stored TOTP secrets, if the project encrypts them.",
             show_default=False,
         ),
     ] = None,
     renew_days: Annotated[
         int,
-        typer.Option(metavar="DAYS", min=1, max=365, help="How long TOTP secrets under 128 bits are fine."),
+        typer.Option(
+            metavar="DAYS", min=1, max=365, help="Days for which TOTP secrets under 128 bits are accepted."
+        ),
     ] = 90,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Move accounts in: users with password hashes, TOTP secrets, passkeys, API keys, organizations and members.
+    Import accounts: users with password hashes, TOTP secrets, passkeys, API keys, organizations and members.
 
-    Each account comes in one transaction. Run it again after a stop, or for what is new since: what was imported once
-    is not imported again, also where it is gone here by now. The report names what was not taken, and why. Nothing is
-    written to the source. API keys are taken where CZO_AUTH_RETIRED_KEY_FORMATS lists their prefix.
+    Each account is imported in one transaction. Run it again after an interruption, or for new accounts: what was
+    imported once is not imported again, even if it was deleted here since. The report names what was not imported, and
+    why. Nothing is
+    written to the source. API keys are imported if CZO_AUTH_RETIRED_KEY_FORMATS lists their prefix.
     """
     from datetime import timedelta
 
@@ -169,7 +172,7 @@ def _json_lines(origin: str) -> Any:
 
 
 def _secrets(file: Path | None) -> Mapping[str, str]:
-    """Read better-auth's secrets by version; the one without a version stands alone on its line."""
+    """Read better-auth's secrets by version; the one without a version is alone on its line."""
     from czo_auth.cli.session import CANNOT_START, fail
 
     if file is None:
@@ -189,7 +192,7 @@ def _secrets(file: Path | None) -> Mapping[str, str]:
 
 
 def _function(name: str | None) -> Callable[[str], str] | None:
-    """Import a function that was named as ``module:function``; it may stand in the folder that one is in."""
+    """Import a function that was named as ``module:function``; the module may be in the working folder."""
     import sys
     from importlib import import_module
 
@@ -239,4 +242,4 @@ def _report(
     if len(notes) > _MAX_NAMED:
         print(f"… and {len(notes) - _MAX_NAMED} more: --json names all")
     if dry_run:
-        print("This was a dry run: nothing was kept.")
+        print("This was a dry run: nothing was stored.")

@@ -1,4 +1,4 @@
-"""``czo-auth users import``: users of another system, one JSON object a line."""
+"""``czo-auth users import``: users from another system, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def import_users(
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Import users with the password hashes that they have, from standard input.
+    Import users with their password hashes, from standard input.
 
     A line is {"email": …, "name": …, "passwordHash": …}, with "emailVerified" (false), "actorTypes" ([]), "banned"
-    (false), "createdAt" (a time with its zone) and "externalId" (the id in the other system) as you like, and the
+    (false), "createdAt" (a time with its zone) and "externalId" (the id in the other system) as options, and the
     host's own fields of users (--app). Hashes: Argon2, bcrypt, Django's PBKDF2 and scrypt, better-auth's scrypt; null
-    for a user who shall set a password by mail. Each becomes Argon2id at its owner's first sign-in.
+    for a user who sets a password by mail. Each becomes Argon2id at its owner's first sign-in.
 
-    The same file may be given again: of users that exist, name and external id are taken over, a confirmed address and
-    a ban where they are new; passwords, actor types and times stay. A line that is refused is named by its number, and
-    the others go on.
+    The same file may be imported again: for users that exist, name and external id are updated, and a confirmed
+    address or a ban is added; passwords, actor types and times stay. A refused line is reported by its number, and the
+    others are imported.
     """
     import sys
 
@@ -76,11 +76,11 @@ def import_users(
 
 
 class UnreadableLine(Exception):
-    """A line is no user; says why, and never what stands there."""
+    """A line is not a user; the message says why, without its contents."""
 
 
 def refuse_administrators(auth: Auth, known: KnownUser, allowed: Sequence[str]) -> None:
-    """Refuse a line that would make an administrator of somebody, unless the command says so."""
+    """Refuse a line that would make somebody an administrator, unless the command allows it."""
     for name in known.actor_types:
         if auth.services.actors.administers(name) and name not in allowed:
             raise UnreadableLine(

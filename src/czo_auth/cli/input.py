@@ -1,4 +1,4 @@
-"""What people hand to commands: passwords, never as arguments, and texts that are checked as over HTTP."""
+"""Input of commands: passwords, which are never arguments, and texts that are checked as over HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 
 
 def new_password(*, from_stdin: bool) -> str:
-    """Read a new password: a line of standard input, or else asked for twice without showing it."""
+    """Read a new password: a line of standard input, or else prompted for twice without echo."""
     if from_stdin:
         return _line()
     if not sys.stdin.isatty():
@@ -37,7 +37,7 @@ def new_password(*, from_stdin: bool) -> str:
 def _line() -> str:
     line = sys.stdin.buffer.readline(_MAX_LINE)
     try:
-        # Only the end of the line: spaces may belong to the password.
+        # Strip only the line end: spaces may be part of the password.
         password = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
     except UnicodeDecodeError:
         fail("the password on standard input is not UTF-8.", CANNOT_START)
@@ -61,7 +61,7 @@ def checked_reason(reason: str) -> str:
 
 
 def since_time(text: str | None, *, now: datetime) -> datetime | None:
-    """Read a time, as a date, a time in UTC, or so many minutes, hours or days ago; or end."""
+    """Read a time, as a date, a time in UTC, or a number of minutes, hours or days ago; end if it is wrong."""
     if text is None:
         return None
     try:
@@ -98,7 +98,7 @@ def read_quota(text: str) -> QuotaUpdate:
 
 async def user_id_of(auth: Auth, user: str | None) -> str | None:
     """
-    Return the id of a user that was named by address or id; what was deleted has its id alone.
+    Return the id of a user named by address or id; a deleted user can only be named by id.
 
     Raises:
         NotFound: Nobody has the address.

@@ -44,7 +44,9 @@ def generate(
     kid: Annotated[
         str | None,
         typer.Option(
-            metavar="ID", help="Its id; by default the next free one of k1, k2, ….", show_default=False
+            metavar="ID",
+            help="Its id; by default the next free one of k1, k2, and so on.",
+            show_default=False,
         ),
     ] = None,
     data_dir: DataDir = None,
@@ -53,7 +55,7 @@ def generate(
     """
     Print a new key in the form of AUTH_ENCRYPTION_KEY. Nothing is stored or changed.
 
-    It is printed once, here: keep it where secrets are kept, and apart from the database.
+    It is printed only this once: store it with your secrets, and apart from the database.
     """
     from czo_auth.cli.session import CANNOT_START, fail, reporting
     from czo_auth.crypto.sealing import KeyRingError, new_key_text
@@ -66,7 +68,7 @@ def generate(
 
 
 def _next_number(data_dir: Path | None, database_url: str | None) -> int:
-    """Find a number that no configured key has; a ring that makes no sense is not this command's business."""
+    """Find a number that no configured key has; an invalid key ring does not matter here."""
     from czo_auth.cli.host import host_auth
     from czo_auth.deployment import read_settings
     from czo_auth.errors import StartRefused
@@ -107,9 +109,9 @@ def status(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
 @app.command(epilog=examples("czo-auth keys verify && echo 'every sealed row opens'"))
 def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """
-    Open every sealed row with AUTH_ENCRYPTION_KEY, and hold each signing key against its published half.
+    Open every sealed row with AUTH_ENCRYPTION_KEY, and compare each signing key with its published half.
 
-    Changes nothing, and prints no secret. Fails if a row does not open, naming some of them.
+    It changes nothing and prints no secret. It fails if a row does not open, and names some of those rows.
     """
     from czo_auth.cli.output import print_json, print_table, progress
     from czo_auth.cli.session import REFUSED, fail, run
@@ -154,14 +156,14 @@ def _shaped(key: SealedRows) -> dict[str, object]:
 )
 def rotate_signing(
     at_once: Annotated[
-        bool, typer.Option("--now", help="Sign with the new key at once, not after 6 minutes.")
+        bool, typer.Option("--now", help="Sign with the new key immediately, not after 6 minutes.")
     ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Make a new key that signs access tokens; running servers follow within a minute.
+    Make a new key that signs access tokens; running servers use it within a minute.
 
     It is published 6 minutes before it signs, so that services with a cached JWKS know it. With --now they may refuse
     new tokens until they read the JWKS again.
@@ -187,8 +189,8 @@ def rotate(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     """
     Seal everything with the primary key, the first of AUTH_ENCRYPTION_KEY.
 
-    The server goes on in the meantime; it must have been started with the same AUTH_ENCRYPTION_KEY, old keys included.
-    Stopped halfway, run it again. Once `keys status` counts no row for an old key, take it out.
+    The server keeps running; it must have been started with the same AUTH_ENCRYPTION_KEY, old keys included. If the
+    command is interrupted, run it again. Once `keys status` counts no row for an old key, remove that key.
     """
     from czo_auth.cli.output import print_json, progress
     from czo_auth.cli.session import REFUSED, fail, run

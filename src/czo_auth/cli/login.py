@@ -34,18 +34,18 @@ _MAX_INTERVAL: Final = 60
 _SLOWER_BY: Final = 5
 """Seconds that ``slow_down`` adds. Source: RFC 8628 section 3.5."""
 _CANCELLED: Final = 130
-"""128 and the number of SIGINT, as shells count."""
+"""128 plus the number of SIGINT, as in shells."""
 
 
 def login(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where the deployment is.", show_default=False)],
+    url: Annotated[str, typer.Argument(metavar="URL", help="Address of the deployment.", show_default=False)],
     scope: Annotated[
         list[str] | None, typer.Option(help="A scope for the key; repeat it for more.", metavar="SCOPE")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="What the key is called; by default the name of this machine.")
+        str | None, typer.Option(help="Name of the key; by default the name of this machine.")
     ] = None,
-    days: Annotated[int, typer.Option(help="How long the key lives.", min=1, max=3650)] = 90,
+    days: Annotated[int, typer.Option(help="Days until the key expires.", min=1, max=3650)] = 90,
     organization: Annotated[
         str | None, typer.Option(help="Id of the organization that the key acts in.", metavar="ID")
     ] = None,
@@ -61,7 +61,7 @@ def login(
 
     base = _base_of(url)
     if store is not None:
-        # A file that cannot keep a key is refused before somebody approves one.
+        # A file that cannot store the key is refused before the key is approved.
         try:
             _kept(store)
         except (OSError, _OtherContentError) as error:
@@ -82,7 +82,7 @@ def login(
         try:
             key = _wait(client, base, codes)
         except KeyboardInterrupt:
-            # A key that is approved all the same is fetched by nobody, and the server ends it.
+            # If the key is still approved, nobody fetches it, and the server ends it.
             fail("cancelled; nothing was stored", _CANCELLED)
         try:
             where = _store(url.rstrip("/"), key, store)
@@ -98,13 +98,15 @@ def _base_of(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise typer.BadParameter("the address must be like https://auth.example.com", param_hint="URL")
     if parts.scheme == "http" and not is_near:
-        raise typer.BadParameter("keys travel over https only, but within this machine", param_hint="URL")
+        raise typer.BadParameter(
+            "keys are sent over https only, except within this machine", param_hint="URL"
+        )
     return url.rstrip("/") + ("" if parts.path.strip("/") else "/api/auth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Codes:
-    """What the server answered to the request. Source: RFC 8628 section 3.2."""
+    """The server's response to the request. Source: RFC 8628 section 3.2."""
 
     device_code: str = field(repr=False)
     user_code: str
@@ -114,7 +116,7 @@ class _Codes:
 
     @property
     def form(self) -> dict[str, str]:
-        """What a poll sends."""
+        """The body of a poll."""
         return {"grant_type": GRANT, "device_code": self.device_code, "client_id": CLIENT_ID}
 
 
@@ -138,9 +140,9 @@ def _begin(client: httpx.Client, base: str, asked: dict[str, str]) -> _Codes:
 
 def _wait(client: httpx.Client, base: str, codes: _Codes) -> str:
     """
-    Poll until somebody decided or the codes expired, as slowly as the server says.
+    Poll until the request is decided or the codes expire, at the interval that the server sets.
 
-    A server that does not answer, or answers that it is unavailable, is asked again at intervals that double.
+    A server that does not answer, or is unavailable, is polled again at doubling intervals.
     Source: RFC 8628 section 3.5.
     """
     interval = pause = codes.interval
@@ -167,7 +169,7 @@ def _wait(client: httpx.Client, base: str, codes: _Codes) -> str:
 
 
 def _post(client: httpx.Client, url: str, form: dict[str, str]) -> httpx.Response | None:
-    """Send a form; None if the server cannot be reached, is unavailable, or refuses for a while."""
+    """Send a form; None if the server cannot be reached, is unavailable, or limits the rate."""
     import httpx
 
     try:
@@ -201,12 +203,14 @@ def _key_of(body: dict[str, Any]) -> str:
 
 
 def _give_back(client: httpx.Client, base: str, codes: _Codes) -> bool:
-    """Have a key revoked that was not stored: the server revokes what is fetched a second time within a minute."""
+    """
+    Make the server revoke a key that was not stored: it revokes a key that is fetched a second time within a minute.
+    """
     return _post(client, f"{base}/device/token", codes.form) is not None
 
 
 def _store(url: str, key: str, file: Path | None) -> str:
-    """Keep the key in the system's keyring where there is one, else in a file that only its owner reads."""
+    """Store the key in the system's keyring, if there is one, else in a file that only its owner can read."""
     if file is None:
         try:
             import keyring
@@ -216,7 +220,7 @@ def _store(url: str, key: str, file: Path | None) -> str:
                 keyring.set_password(SERVICE, url, key)
                 return "the system's keyring"
         except Exception as error:
-            # A keyring that is locked, or has no session to talk to, is not one.
+            # A locked keyring, or one without a session, cannot be used.
             typer.echo(f"note: the keyring is not used ({type(error).__name__})", err=True)
     path = file or _default_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -252,7 +256,7 @@ def _kept(path: Path) -> dict[str, str]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let one command after the other change the files of *folder*: each writes what it read before."""
+    """Let only one command at a time change the files of *folder*, because each rewrites what it read."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""What the process says on stderr: plain lines or JSON, which nobody who sends us text can forge (S29)."""
+"""The log on stderr: plain lines or JSON, which text from outside cannot forge (S29)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ _CONTINUED = "\n    "
 
 class PlainFormatter(logging.Formatter):
     """
-    One record a line, the further lines of a mail or a traceback indented below it.
-
-    Everything is escaped here once more, regardless of who logged it: a line that begins at the left margin is ours.
+        One record per line; further lines of a mail or a traceback are indented below it. Everything is escaped here
+    again, regardless of who logged it: a line that begins at the left margin is always ours.
     """
 
     default_msec_format = "%s.%03d"
@@ -33,14 +32,14 @@ class PlainFormatter(logging.Formatter):
 
 class JsonFormatter(logging.Formatter):
     """
-    One JSON object a line, for what collects logs.
+    One JSON object per line, for log collectors.
 
     ``time`` (UTC), ``level``, ``logger``, ``message``, and where they apply ``exception``, ``request_id`` (the one of
     audit records), ``trace_id`` and ``span_id``. Control characters but line breaks are escaped, and then all by JSON.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        # Commands that never log so need not pay for it.
+        # Imported late: commands that never log this way do not need it.
         from czo_auth.runtime.telemetry import REQUEST_ID, current_trace
 
         logged: dict[str, str] = {
@@ -94,5 +93,5 @@ def logging_config(
 def configure_logging(
     level: Literal["INFO", "WARNING"], *, log_format: Literal["plain", "json"] = "plain"
 ) -> None:
-    """Let the process log to stderr; for commands, never when embedded in a host."""
+    """Make the process log to stderr; for commands, never when embedded in a host."""
     logging.config.dictConfig(logging_config(level, log_format=log_format))

@@ -1,4 +1,4 @@
-"""``czo-auth mail``: what the deployment mails, to look at."""
+"""``czo-auth mail``: previews of the deployment's mails."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 from czo_auth.cli.host import with_app
 from czo_auth.cli.options import examples
 
-app = typer.Typer(help="Look at what people are mailed.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Preview the mails that people get.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def _root() -> None:
-    """Look at what people are mailed."""
+    """Preview the mails that people get."""
 
 
 @app.command(
@@ -29,13 +29,15 @@ def preview(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="KIND", help="Which mail; without it all kinds are listed.", show_default=False
+            metavar="KIND", help="Kind of mail; without it, all kinds are listed.", show_default=False
         ),
     ] = None,
     language: Annotated[
         str | None,
         typer.Option(
-            metavar="LANGUAGE", help="en, fr, de or one of your own; else the default.", show_default=False
+            metavar="LANGUAGE",
+            help="en, fr, de or one of your own; by default the deployment's.",
+            show_default=False,
         ),
     ] = None,
     html: Annotated[bool, typer.Option("--html", help="The HTML part, for a browser.")] = False,

@@ -1,4 +1,4 @@
-"""``czo-auth migrate``: the tables, brought up to date without a start."""
+"""``czo-auth migrate``: bring the tables up to date without starting a server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """
     Bring the tables up to date. A start does the same, unless CZO_AUTH_AUTO_MIGRATE is off.
 
-    Safe while servers run and when several do it at once: one of them does, and the others wait.
+    Safe while servers run and when several do it at once: one of them migrates, and the others wait.
     """
     from czo_auth.cli.session import chosen_settings, no_newer_schema, reporting
 
@@ -26,7 +26,7 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 
         configure_logging("WARNING")
         if settings.encryption_key is not None:
-            # A malformed key will stop the start: better said before anything is changed.
+            # A malformed key would stop the start: report it before anything is changed.
             read_key_ring(settings)
         url, prefix = settings.direct_url, settings.table_prefix
         with no_newer_schema():

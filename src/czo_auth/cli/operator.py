@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Operator(Acting):
-    """Works on a deployment that the command opened, without what runs beside requests."""
+    """Works on a deployment that the command opened, without background work."""
 
     async def _started(self) -> Runtime:
         return self._runtime

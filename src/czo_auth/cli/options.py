@@ -28,14 +28,20 @@ DatabaseUrl: TypeAlias = Annotated[
         metavar="URL",
     ),
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 Limit: TypeAlias = Annotated[
-    int | None, typer.Option("--limit", min=1, metavar="COUNT", help="At most so many.", show_default=False)
+    int | None,
+    typer.Option("--limit", min=1, metavar="COUNT", help="Maximum number of rows.", show_default=False),
 ]
 NewestLimit: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        "--limit", min=1, max=100_000, metavar="COUNT", help="The newest so many.", show_default=False
+        "--limit",
+        min=1,
+        max=100_000,
+        metavar="COUNT",
+        help="Number of rows, the newest ones.",
+        show_default=False,
     ),
 ]
 Since: TypeAlias = Annotated[

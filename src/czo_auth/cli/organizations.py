@@ -1,4 +1,4 @@
-"""``czo-auth organizations``: find them, and hand one over whose owners are gone."""
+"""``czo-auth organizations``: list them, and give one whose owners are gone a new owner."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from czo_auth.core.organizations.organization import Member, Organization
 
 app = typer.Typer(
-    help="List organizations, and hand over those without an owner.",
+    help="List organizations, and give those without an owner a new one.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

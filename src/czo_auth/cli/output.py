@@ -1,4 +1,4 @@
-"""What commands print: a table for people, tabs for pipes, JSON lines for scripts."""
+"""Output of commands: a table for people, tabs for pipes, JSON lines for scripts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 _MAX_CELL = 4096
 _MAX_WORD = 40
-"""What a table keeps on one line, so that an id or an address can be copied; longer words are folded."""
+"""Longest word that a table keeps on one line, so that an id or an address can be copied; longer words are folded."""
 _GAP = 3
 _BETWEEN, _INDENT = "  ", "    "
 
 
 def print_json(thing: Mapping[str, object]) -> None:
-    """Print one object on one line; ASCII, so that no terminal takes a name for a command."""
+    """Print one object on one line; ASCII, so that no terminal interprets a name as a command."""
     print(json.dumps(thing, separators=(",", ":")))
 
 
@@ -96,13 +96,13 @@ def print_table(
     header = [Column(name, width=width) for name, width in zip(columns, widths, strict=True)]
     table = Table(*header, box=SIMPLE_HEAD, pad_edge=False)
     for cells in shown:
-        # Folded, since a path that lost its end is of no use.
+        # Folded, because a truncated path is useless.
         table.add_row(*(Text(cell, style=(styles or {}).get(cell, ""), overflow="fold") for cell in cells))
     console.print(table)
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], *, room: int) -> list[int] | None:
-    """Return how wide each column is, none narrower than its longest word; None where they do not fit."""
+    """Return the width of each column, at least that of its longest word; None if they do not fit."""
     down = [[name, *(row[place] for row in rows)] for place, name in enumerate(columns)]
     widths = [
         min(_MAX_WORD, max(len(word) for text in texts for word in [*text.split(), ""])) for texts in down
@@ -111,7 +111,7 @@ def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], *, room: int)
     left = room - sum(widths) - _GAP * len(columns)
     if left < 0:
         return None
-    # What is left goes to those that lack least, so that the fewest columns are folded.
+    # The remaining width goes to the columns that need least, so that the fewest columns are folded.
     for place in sorted(range(len(columns)), key=lambda place: wanted[place] - widths[place]):
         more = min(left, max(0, wanted[place] - widths[place]))
         widths[place] += more
@@ -131,7 +131,7 @@ def _relative(value: object, now: datetime) -> str:
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
-    """Print one thing, a field a line."""
+    """Print one record, one field per line."""
     if not sys.stdout.isatty():
         for name, value in fields.items():
             print(f"{name}\t{_cell(value)}")
@@ -152,7 +152,7 @@ def _print_pairs(console: Console, pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print sentences, each as it is but for what a terminal would take for a command; those of a pipe go to stderr."""
+    """Print sentences, with terminal control characters escaped; in a pipe they go to stderr."""
     stream = sys.stdout if sys.stdout.isatty() else sys.stderr
     for line in lines:
         print("\n".join(escape_control(part, limit=_MAX_CELL) for part in line.split("\n")), file=stream)
@@ -160,7 +160,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show on stderr how far something is, on a terminal; elsewhere nothing."""
+    """Show progress on stderr if it is a terminal; otherwise nothing."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

@@ -1,4 +1,4 @@
-"""The server as processes: one that watches, and workers that answer."""
+"""The server as processes: a supervisor, and workers that serve requests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from czo_auth.settings import Settings
 
 FORKS = sys.platform == "linux"
-"""Elsewhere system libraries do not survive a fork, and workers start from nothing."""
+"""On other systems, libraries do not survive a fork, so workers start as new processes."""
 
 _WISHES_TO_END = frozenset({signal.SIGINT, signal.SIGTERM})
 _KILL_AFTER_SECONDS = 12
@@ -43,10 +43,10 @@ _READY_WITHIN_SECONDS = 30.0
 
 def serve(settings: Settings, *, when_ready: Callable[[Settings], None]) -> None:
     """
-    Serve until told to stop by SIGINT or SIGTERM; then return, with no process left.
+    Serve until SIGINT or SIGTERM; then return, with no process left.
 
     Args:
-        when_ready: Called once, in a thread, when the server answers; with the port that was chosen for port 0.
+        when_ready: Called once, in a thread, when the server answers; with the port that the system chose for port 0.
 
     Raises:
         StartRefused, StorageUnavailable: Before anything listens.
@@ -66,7 +66,7 @@ def serve(settings: Settings, *, when_ready: Callable[[Settings], None]) -> None
 
 @contextmanager
 def _shared_figures(settings: Settings) -> Iterator[None]:
-    """Give several workers a folder where they add up their figures; prometheus-client finds it when imported."""
+    """Give several workers a folder where they add up their metrics; prometheus-client looks for it at import."""
     if not settings.metrics_enabled or settings.workers == 1:
         yield
         return
@@ -76,7 +76,7 @@ def _shared_figures(settings: Settings) -> Iterator[None]:
 
 
 async def _prepare(settings: Settings) -> None:
-    """Do once, before any worker starts, what can refuse the start: key, database, migrations."""
+    """Check once, before any worker starts, what can refuse the start: key, database, migrations."""
     auth = assembled(settings)
     try:
         if settings.pages_enabled:
@@ -88,7 +88,7 @@ async def _prepare(settings: Settings) -> None:
 
 
 def _load_ahead() -> None:
-    """Import what the workers need, where they are copies of this process: then it is done once, for all of them."""
+    """Import what the workers need, if they are forks of this process, so that it is done once for all of them."""
     if FORKS:
         multiprocessing.set_start_method("fork", force=True)
         import czo_auth.app
@@ -96,7 +96,7 @@ def _load_ahead() -> None:
 
 
 class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # granian names its class by the build of Python
-    """Starts the workers, starts again what dies, and ends them all."""
+    """Starts the workers, restarts those that die, and ends them all."""
 
     def __init__(self, settings: Settings, *, address: str, when_ready: Callable[[Settings], None]) -> None:
         super().__init__(
@@ -118,33 +118,34 @@ class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # granian names i
         logger.addFilter(self._is_news)
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
-        # A new worker has the supervisor's handlers, which would swallow the wish to end. So signals wait until it
-        # has its own.
+        # A new worker has the supervisor's handlers, which would swallow the request to end. So signals wait until it
+        # has its own handlers.
         os.register_at_fork(
             before=_hold_signals,
             after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _WISHES_TO_END),
         )
         super().startup(spawn_target, target_loader)
-        # After the forks, for a child inherits the locks that another thread happens to hold.
+        # After the forks, because a child inherits the locks that another thread holds at that moment.
         threading.Thread(target=self._announce, name="czo-auth-announce", daemon=True).start()
 
     def shutdown(self, exit_code: int = 0) -> None:
         try:
             super().shutdown(exit_code)
         except SystemExit:
-            # Told to end together with the workers, it may see one gone before it told it so: that is not a crash.
+            # When the supervisor gets the signal together with the workers, it may see one end before it signaled it:
+            # that is not a crash.
             if not self.interrupt_signal:
                 raise
 
     def _is_news(self, record: logging.LogRecord) -> bool:
         if not record.getMessage().startswith("Unexpected exit"):
             return True
-        # The same race, for what is logged: the wish to end is on its way to this process, too.
+        # The same race, for the log: the signal is on its way to this process, too.
         self.main_loop_interrupt.wait(_SAME_SIGNAL_SECONDS)
         return not self.interrupt_signal
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
-        # What a closed terminal sends; with it may go the place that this is written to.
+        # A closed terminal sends SIGHUP, and stderr may be gone with it.
         with suppress(OSError):
             note("SIGHUP: stopping. Start again to read the settings again.")
         self.signal_handler_interrupt()
@@ -156,13 +157,13 @@ class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # granian names i
 
 def load_worker() -> Worker:
     """Build the application of one worker process, from the environment."""
-    # Where the worker is not a copy, nobody did it before.
+    # If the worker is not a fork, this was not done before.
     _hold_signals()
     from czo_auth.auth import Auth
     from czo_auth.cli.host import host_auth
     from czo_auth.deployment import settings_with_local_key
 
-    # What the supervisor wrote down before it started this process: it may be gone by now.
+    # The supervisor's id, written before it started this process: the supervisor may have ended since.
     supervisor = multiprocessing.parent_process()
     auth = host_auth() or Auth(settings_with_local_key())
     return Worker(auth, supervisor=supervisor.pid if supervisor else None)
@@ -176,10 +177,11 @@ class Worker(Server):
     """
     The application in a process that belongs to a supervisor.
 
-    granian's worker ends at SIGINT or SIGTERM, but a second one before it serves blocks it for good. And Ctrl-C reaches
-    every process of the terminal, whereas only the supervisor should tell: a worker that ends by itself looks like one
-    that died. So SIGINT is held off all the time, SIGTERM until the start is done, and the first SIGTERM lets one
-    SIGINT through: one, although the event loop may hear of two SIGTERM, the terminal's and the supervisor's, before it
+    granian's worker ends at SIGINT or SIGTERM, but a second one before it serves blocks it for good. And Ctrl-C
+    reaches every process of the terminal, but only the supervisor should end workers: a worker that ends by itself
+    looks like one that died. So SIGINT is blocked all the time, SIGTERM until the start is done, and the first SIGTERM
+    lets one SIGINT through: one, although the event loop may hear of two SIGTERM, the terminal's and the supervisor's,
+    before it
     comes to the first.
     """
 
@@ -204,13 +206,13 @@ class Worker(Server):
         if self._was_told:
             return
         self._was_told = True
-        # To the process, not the thread: with one that the terminal sent and that waits, it is still one.
+        # To the process, not the thread: together with a pending one from the terminal, it still counts as one.
         os.kill(os.getpid(), signal.SIGINT)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
     async def _end_as_an_orphan(self) -> None:
-        # Nothing tells a process that its parent is gone, on all systems alike: it has to look.
+        # There is no portable notification that the parent is gone, so the process has to check.
         while os.getppid() == self._supervisor:  # noqa: ASYNC110
             await asyncio.sleep(_ORPHAN_CHECK_SECONDS)
         signal.raise_signal(signal.SIGTERM)
@@ -231,7 +233,8 @@ def _free_address(host: str, port: int) -> tuple[str, int]:
     """
     Find the numeric address of *host*, and a port for 0.
 
-    Workers share the port, so the system would let a second server share it as well; hence the trial without sharing.
+    Workers share the port, so the system would let a second server share it as well. So this tries to bind it without
+    sharing.
 
     Raises:
         StartRefused: Nothing can listen there.
@@ -281,7 +284,7 @@ def _answers(address: str, port: int, *, stop: threading.Event) -> bool:
 
 
 def _hand_over(settings: Settings) -> None:
-    """Give the workers what the command line chose; they read the environment."""
+    """Pass the options of the command line to the workers, which read the environment."""
     os.environ["CZO_AUTH_HOST"] = settings.host
     os.environ["CZO_AUTH_PORT"] = str(settings.port)
     os.environ["CZO_AUTH_WORKERS"] = str(settings.workers)
@@ -290,6 +293,6 @@ def _hand_over(settings: Settings) -> None:
         os.environ["CZO_AUTH_DATABASE_URL"] = settings.database_url
         os.environ.pop("CZO_AUTH_DATABASE_URL_FILE", None)
     if settings.database_direct_url is None:
-        # It belongs to the database of the environment, not to one that the command line chose.
+        # It belongs to the database of the environment, not to one that an option names.
         os.environ.pop("CZO_AUTH_DATABASE_DIRECT_URL", None)
         os.environ.pop("CZO_AUTH_DATABASE_DIRECT_URL_FILE", None)

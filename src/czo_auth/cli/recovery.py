@@ -1,4 +1,4 @@
-"""``czo-auth users reset-2fa`` and its kin: ways back in for people who lost what they sign in with."""
+"""``czo-auth users reset-2fa`` and related commands: recovery for users who lost their credentials."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def reset_two_factor(
     email: Email,
     reason: Reason,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask on the terminal; a script is never asked.")
+        bool,
+        typer.Option("--yes", help="Do not ask for confirmation on the terminal; scripts are never asked."),
     ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -37,8 +38,8 @@ def reset_two_factor(
     """
     Remove the second factor of a user who lost everything, and any lock on it.
 
-    It is done at once, whatever waiting time is set for administrators. Their sessions end, and a mail tells them.
-    Make sure first that it is them who ask.
+    It is done immediately, regardless of the waiting time for administrators. Their sessions end, and a mail notifies
+    them. First make sure that the request comes from the user.
     """
     from czo_auth.cli.input import checked_reason
     from czo_auth.cli.session import operator_context
@@ -61,19 +62,19 @@ def _confirm(email: str) -> None:
     from czo_auth.cli.session import REFUSED, fail, note
 
     note(f"{email} will get in by password alone until they set up two-factor authentication again.")
-    if typer.prompt("Type the address to go on", err=True).strip() != email:
+    if typer.prompt("Type the address to continue", err=True).strip() != email:
         fail("that is not the same address. Nothing was changed.", REFUSED)
 
 
 def list_resets(
     limit: Annotated[
-        int, typer.Option("--limit", min=1, max=_MAX_COUNT, metavar="COUNT", help="At most so many.")
+        int, typer.Option("--limit", min=1, max=_MAX_COUNT, metavar="COUNT", help="Maximum number of rows.")
     ] = _MAX_COUNT,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """List the resets of second factors that wait, the soonest due first."""
+    """List the pending resets of second factors, the soonest due first."""
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.core.errors import NotFound
@@ -109,7 +110,7 @@ def list_resets(
 def cancel_reset(
     email: Email, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
-    """Cancel the reset of a second factor that waits. The server tells the user by mail."""
+    """Cancel the pending reset of a second factor. The server notifies the user by mail."""
     from czo_auth.cli.session import operator_context
     from czo_auth.core.errors import Conflict, NotFound
 
@@ -117,7 +118,7 @@ def cancel_reset(
         try:
             await auth.recovery.cancel(user.id, context=operator_context(now))
         except NotFound:
-            raise Conflict(f"no reset waits for {user.email}.") from None
+            raise Conflict(f"no reset is pending for {user.email}.") from None
         return user
 
     change_user(
@@ -133,9 +134,10 @@ def recover(
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Print a link, once, with which a user chooses a new password: where there is no mail to send it with.
+    Print a link, once, with which a user sets a new password; for deployments without mail.
 
-    It works once, within an hour. Two-factor authentication stays on; who lost that too needs `users reset-2fa`.
+    It works once, within an hour. Two-factor authentication stays on; for a user who lost that too, run `users
+    reset-2fa`.
     Anyone who sees the link can use it, so hand it over in private.
     """
     from czo_auth.cli.input import checked_reason

@@ -1,4 +1,4 @@
-"""``czo-auth serve``: the server, and what it says when it is up."""
+"""``czo-auth serve``: the server, and what it prints when it is ready."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def serve(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes that answer; 1 by default.", show_default=False)
+        int | None, typer.Option(metavar="N", help="Server processes; 1 by default.", show_default=False)
     ] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -70,7 +70,7 @@ def _say_ready(settings: Settings) -> None:
     try:
         print(f"czo-auth is ready on {here}\n\n{text}\nCtrl-C stops.", flush=True)
     except OSError:
-        # Nobody reads what the server says; it serves all the same.
+        # Nobody reads the output; the server still serves.
         return
 
 
@@ -108,7 +108,7 @@ def _create_administrator(settings: Settings) -> str:
 
 
 def _program() -> list[str]:
-    """Return how this program is called from where the server was started."""
+    """Return the command that starts this program from the server's working folder."""
     import os
     import shutil
     import sys

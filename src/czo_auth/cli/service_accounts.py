@@ -55,7 +55,7 @@ def list_accounts(
 
     async def act(auth: Auth) -> Sequence[ServiceAccount]:
         organization = await auth.operate_organizations.get(organization_id)
-        # There are no more than fit on one page.
+        # There are never more than fit on one page.
         page = PageQuery(limit=MAX_SERVICE_ACCOUNTS)
         found = await auth.services.transactions.read(lambda tx: read_accounts(tx, organization.id, page))
         return found.items
@@ -114,7 +114,7 @@ def disable(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Refuse the keys of a service account, from their next request on, until it is enabled."""
+    """Refuse the keys of a service account from their next request, until it is enabled."""
     changed = _set_enabled(
         organization_id, account_id, enabled=False, data_dir=data_dir, database_url=database_url
     )
@@ -129,7 +129,7 @@ def enable(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Let the keys of a service account act again."""
+    """Accept the keys of a service account again."""
     changed = _set_enabled(
         organization_id, account_id, enabled=True, data_dir=data_dir, database_url=database_url
     )
@@ -143,7 +143,7 @@ def delete(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Delete a service account; its keys end at their next request, for good."""
+    """Delete a service account; its keys end permanently, at their next request."""
     from czo_auth.cli.session import operator_context, run
 
     async def act(auth: Auth) -> None:

@@ -1,4 +1,4 @@
-"""What every command needs: settings, one open deployment, and how refusals are reported."""
+"""Shared by all commands: settings, one open deployment, and the reporting of refusals."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNAVAILABLE = os.EX_TEMPFAIL
 
 
 def operator_context(now: datetime) -> Context:
-    """Return the context of an act of somebody with a shell on this machine, who is no user of the product."""
+    """Return the context for somebody with a shell on this machine, who is not a user of the product."""
     return Context(now=now, actor_kind="operator", method="cli")
 
 
@@ -44,12 +44,12 @@ def run(
     missing: str | None = None,
 ) -> T:
     """
-    Open the deployment, do *act* on its database, and close it; the server may run or not.
+    Open the deployment, run *act* on its database, and close it, whether or not the server is running.
 
-    What refuses ends the process with one sentence on stderr, see `reporting`.
+    A refusal ends the process with one sentence on stderr, see `reporting`.
 
     Args:
-        missing: What to say when the thing that was named is not there.
+        missing: What to print if the named thing does not exist.
     """
     with reporting(missing=missing):
         from czo_auth.cli.logs import configure_logging
@@ -90,7 +90,7 @@ async def _opened(auth: Auth, act: Callable[[Auth], Awaitable[T]]) -> T:
 
 async def _refuse_missing(settings: Settings) -> None:
     """
-    Refuse a database without our tables: the command is about another one, and must not make this one.
+    Refuse a database without our tables: it is not the intended one, and the command must not create tables.
 
     Raises:
         StartRefused: There are none.
@@ -111,7 +111,7 @@ def _no_deployment(settings: Settings) -> str:
 
 def missing_deployment(settings: Settings) -> NoReturn:
     """
-    Say that there is no deployment where *settings* look for one.
+    Report that there is no deployment where the *settings* point.
 
     Raises:
         StartRefused: Always.
@@ -129,7 +129,7 @@ def described(url: str) -> str:
 @contextmanager
 def no_newer_schema() -> Iterator[None]:
     """
-    Return what to do about a database that is ahead of this program.
+    Refuse a database that is ahead of this program.
 
     Raises:
         StartRefused: It is.
@@ -146,10 +146,10 @@ def no_newer_schema() -> Iterator[None]:
 
 def assembled(settings: Settings) -> Auth:
     """
-    Put the deployment together.
+    Assemble the deployment.
 
     Raises:
-        StartRefused: The key is missing or malformed, or the address of the database makes no sense.
+        StartRefused: The key is missing or malformed, or the address of the database is not valid.
     """
     from czo_auth.auth import Auth
 
@@ -167,7 +167,7 @@ def chosen_settings(*, creates: bool, **chosen: object) -> Settings:
         creates: Whether the embedded default may be made, with its key.
 
     Raises:
-        StartRefused: They make no sense, there is no key, or nothing is there and nothing may be made.
+        StartRefused: They are not valid, there is no key, or there is no deployment and none may be made.
     """
     host = host_auth()
     if host is not None:
@@ -191,7 +191,7 @@ def chosen_settings(*, creates: bool, **chosen: object) -> Settings:
 
 @contextmanager
 def reporting(*, missing: str | None = None) -> Iterator[None]:
-    """Turn what may happen to any command into one sentence on stderr and an exit code."""
+    """Turn the errors that any command may meet into one sentence on stderr and an exit code."""
     try:
         yield
         sys.stdout.flush()
@@ -206,7 +206,7 @@ def reporting(*, missing: str | None = None) -> Iterator[None]:
     except Refusal as refused:
         fail(refusal_sentence(refused), REFUSED)
     except BrokenPipeError:
-        # The reader of the output has what they wanted. Without this the flush at the end would complain.
+        # The reader closed the output. Without this, the flush at the end would raise.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
 
@@ -216,7 +216,7 @@ def exit_on_signals() -> Iterator[None]:
     """Let SIGINT and SIGTERM end the process with status 0 until something else handles them."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        # Not an exception: in the middle of an import it would come out as another one, with a traceback.
+        # Not an exception: in the middle of an import it would become another one, with a traceback.
         os._exit(0)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -228,17 +228,17 @@ def exit_on_signals() -> Iterator[None]:
 
 
 def refusal_sentence(refused: Refusal) -> str:
-    """Return why, in the words that name the field where one is wrong."""
+    """Return the reason, naming the field if one is wrong."""
     details = " ".join(text for _, text in refused.details)
     return details if isinstance(refused, ValidationFailed) and details else refused.message
 
 
 def note(sentence: str) -> None:
-    """Tell the person something beside the result."""
+    """Print a note besides the result."""
     print(f"czo-auth: {escape_control(sentence, limit=2048)}", file=sys.stderr, flush=True)
 
 
 def fail(sentence: str, code: int) -> NoReturn:
-    """Say why, and end."""
+    """Print the reason, and end."""
     note(sentence)
     raise SystemExit(code)

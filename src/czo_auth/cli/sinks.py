@@ -1,4 +1,4 @@
-"""``czo-auth events sinks`` and ``retire-sink``: where events go, and forgetting a place that is gone."""
+"""``czo-auth events sinks`` and ``retire-sink``: list the sinks of events, and retire one that is gone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLUMNS = ("name", "waiting", "since", "served until", "dead letters")
 
 
 def list_sinks(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """List the places that events go to, and how many wait for each."""
+    """List the sinks that events go to, and how many wait for each."""
     from czo_auth.asgi.timestamps import format_timestamp_or_none
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
@@ -63,7 +63,7 @@ def retire_sink(
             return False
         return True
 
-    retired = run(act, data_dir=data_dir, database_url=database_url, missing="no sink is called so.")
+    retired = run(act, data_dir=data_dir, database_url=database_url, missing="there is no such sink.")
     if not retired:
-        fail("a server serves this sink at present. Take it out of its configuration first.", REFUSED)
+        fail("a server serves this sink. Take it out of its configuration first.", REFUSED)
     print("events no longer wait for this sink")

@@ -1,4 +1,4 @@
-"""``czo-auth users``: what an operator does to users."""
+"""``czo-auth users``: users, managed by an operator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from czo_auth.core.users.user import User
 
 app = typer.Typer(
-    help="Create, find, promote, ban and unlock users, and let them back in.",
+    help="Create, find, promote, ban and unlock users, and help them recover.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -31,7 +31,7 @@ Email: TypeAlias = Annotated[
     str, typer.Argument(metavar="EMAIL", help="Address of the user.", show_default=False)
 ]
 Reason: TypeAlias = Annotated[
-    str, typer.Option(metavar="REASON", help="Why; stands in the audit log.", show_default=False)
+    str, typer.Option(metavar="REASON", help="Reason; it is in the audit log.", show_default=False)
 ]
 
 
@@ -106,7 +106,7 @@ def list_users(
         bool,
         typer.Option(
             "--folded",
-            help="Only those whose address an earlier version may have changed, as groß@ into gross@.",
+            help="Only those whose address an earlier version may have changed, such as groß@ to gross@.",
         ),
     ] = False,
     limit: Limit = None,
@@ -218,14 +218,14 @@ def grant(
     email: Email,
     actor_type: Annotated[
         list[str],
-        typer.Option(help="Actor type to give; may be repeated.", show_default=False, metavar="TYPE"),
+        typer.Option(help="Actor type to grant; may be repeated.", show_default=False, metavar="TYPE"),
     ],
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Give a user an actor type. It acts at their next request, in sessions that they already have, too.
+    Grant a user an actor type. It counts from their next request, in existing sessions too.
     """
     from czo_auth.cli.session import operator_context
 
@@ -248,7 +248,7 @@ def ban(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Ban a user: their sessions, refresh tokens and API keys end at once, the keys for good."""
+    """Ban a user: their sessions, refresh tokens and API keys end immediately, the keys permanently."""
     from czo_auth.cli.input import checked_reason
     from czo_auth.cli.session import operator_context
 
@@ -264,7 +264,7 @@ def ban(
 def unban(
     email: Email, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
-    """Lift a ban. Sessions and API keys stay dead."""
+    """Lift a ban. Sessions and API keys stay ended."""
     from czo_auth.cli.session import operator_context
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
@@ -282,7 +282,7 @@ def change_user(
     data_dir: Path | None,
     database_url: str | None,
 ) -> None:
-    """Find a user, change them, and say so."""
+    """Find a user, change them, and print the result."""
     from czo_auth.cli.session import run
 
     async def act(auth: Auth) -> User:

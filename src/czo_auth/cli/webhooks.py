@@ -1,4 +1,4 @@
-"""``czo-auth webhooks``: anybody's webhook endpoints, seen by an operator."""
+"""``czo-auth webhooks``: all webhook endpoints, for an operator."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def disable(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Switch off a webhook endpoint, no matter who owns it. Its owner may switch it on again."""
+    """Disable a webhook endpoint, no matter who owns it. Its owner may enable it again."""
     from czo_auth.cli.output import print_json
     from czo_auth.cli.session import operator_context, run
     from czo_auth.core.text import escape_control

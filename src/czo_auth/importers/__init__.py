@@ -1,7 +1,7 @@
 """
 Readers of other systems' databases, one module each.
 
-A reader gives `czo_auth.core.flows.administration.import_records`, and writes nothing: its connection cannot.
+A reader yields `czo_auth.core.flows.administration.import_records`. It writes nothing: its connection is read-only.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ SOURCES: Final[dict[str, str]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderOptions:
     """
-    What a reader may need to be told.
+    Options of a reader.
 
     Attributes:
         secrets: better-auth's secrets by version; "" is the one without a version.
-        users_table: Where users are; None for the source's own name.
-        decrypt: Undoes the encryption that a project added to stored secrets.
+        users_table: The table of users; None for the source's usual name.
+        decrypt: Decrypts stored secrets, if the project encrypts them.
     """
 
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -43,13 +43,13 @@ class ReaderOptions:
 
 
 class Reader(Protocol):
-    """Reads one source, by id and in batches, so that memory does not grow with it."""
+    """Reads one source by id, in batches, so that memory does not grow with the source."""
 
     def accounts(self) -> AsyncIterator[KnownAccount | Unreadable]:
-        """Read the users with what belongs to them."""
+        """Read the users and their credentials."""
 
     def organizations(self) -> AsyncIterator[KnownOrganization]:
-        """Read the organizations with their members; none where the source has none."""
+        """Read the organizations with their members; none if the source has no organizations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Unreadable:
 
 def reader_of(name: str, source: Source, options: ReaderOptions) -> Reader:
     """
-    Make the reader of a source of `SOURCES`.
+    Return the reader of a source in `SOURCES`.
 
     Raises:
         SourceRefused: It needs an option that is missing.

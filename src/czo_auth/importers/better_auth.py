@@ -1,9 +1,9 @@
 """
 better-auth's tables, with those of its two-factor, api-key, passkey and organization plugins.
 
-better-auth-server for Python writes the same. Read: users with scrypt passwords, TOTP secrets (sealed under its
-secret), passkeys, digests of API keys, organizations and members. Not there to be taken: backup codes, which are
-sealed and not hashed, and the user handles of passkeys, which are not kept.
+better-auth-server for Python writes the same tables. Read: users with scrypt passwords, TOTP secrets (sealed under its
+secret), passkeys, digests of API keys, organizations and members. Not imported: backup codes, which are sealed rather
+than hashed, and the user handles of passkeys, which better-auth does not store.
 
 Source: better-auth 1.7.5, @better-auth/api-key 1.7.5, @better-auth/passkey 1.7.6, better-auth-server 1.1.0.
 """
@@ -65,7 +65,7 @@ class _BetterAuth:
             members = await self._by_user(
                 "member", [row["id"] for row in organizations], column="organizationId"
             )
-            # Of a configuration of the plugin with `references: "organization"`.
+            # From a plugin configuration with `references: "organization"`.
             keys = await self._keys_of([row["id"] for row in organizations])
             for row in organizations:
                 metadata = json_of(row.get("metadata"))
@@ -82,7 +82,7 @@ class _BetterAuth:
                 )
 
     async def _keys_of(self, owners: Sequence[object]) -> defaultdict[str, list[Row]]:
-        """Read the API keys of users or organizations, by the owner's id as text, which is what keys name them by."""
+        """Read the API keys of users or organizations, by the owner's id as text, as keys store it."""
         columns = await self._source.columns("apikey")
         if "referenceId" not in columns:
             of_users = await self._by_user("apikey", owners)
@@ -135,7 +135,7 @@ class _BetterAuth:
         except CannotOpen:
             notes.append("the TOTP secret does not open with the secret that was given")
             return None
-        # The text itself is the key; authenticators hold its base32.
+        # The text itself is the key; authenticator apps store it in base32.
         return KnownTotp(secret=secret.encode())
 
 
@@ -189,6 +189,6 @@ def _api_key(row: Row, notes: list[str]) -> KnownApiKey | None:
 
 
 def _role(text: str) -> str:
-    """Return the highest of several roles that ours has too, or what stands there."""
+    """Return the highest of several roles that czo-auth has too, or the text unchanged."""
     known = [part.strip() for part in str(text).split(",") if roles.is_role(part.strip())]
     return max(known, key=lambda role: roles.RANK[role], default=str(text))

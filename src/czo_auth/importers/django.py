@@ -1,5 +1,5 @@
 """
-Django's table of users, and what its packages for second factors have in common.
+Django's table of users, and code shared by the readers of its second-factor packages.
 
 Source: Django 5.2 ``contrib/auth/models.py`` and ``hashers.py``.
 """
@@ -29,7 +29,7 @@ USERS = "auth_user"
 
 @dataclass(slots=True)
 class Factors:
-    """What belongs to one user; filled by a reader."""
+    """The credentials of one user; filled by a reader."""
 
     totp: KnownTotp | None = None
     passkeys: list[KnownPasskey] = field(default_factory=list)
@@ -40,10 +40,10 @@ class Factors:
 
 class DjangoReader(ABC):
     """
-    Reads users, and asks a subclass what belongs to them.
+    Reads users; a subclass reads their credentials.
 
     Attributes:
-        tables: Those that have to be there besides the users.
+        tables: Tables that must exist besides the users'.
     """
 
     tables: tuple[str, ...] = ()
@@ -55,10 +55,10 @@ class DjangoReader(ABC):
 
     @abstractmethod
     async def add_factors(self, rows: Sequence[Row], factors: defaultdict[object, Factors]) -> None:
-        """Read what belongs to the users of *rows*, by their ids."""
+        """Read the credentials of the users in *rows*, by their ids."""
 
     async def accounts(self) -> AsyncIterator[KnownAccount | Unreadable]:
-        """Read the users with what belongs to them."""
+        """Read the users and their credentials."""
         await require_tables(self.source, self.users, *self.tables)
         key = "id" if "id" in await self.source.columns(self.users) else "user_id"
         async for rows in self.source.rows(self.users, key=key):
@@ -74,7 +74,7 @@ class DjangoReader(ABC):
             yield each
 
     def clear_secret(self, stored: str, notes: list[str]) -> str | None:
-        """Undo the encryption that the project added to a stored secret, if it did."""
+        """Decrypt a stored secret, if the project encrypts them."""
         if self.options.decrypt is None:
             return stored
         try:
@@ -85,7 +85,7 @@ class DjangoReader(ABC):
 
 
 def account_of(row: Row, factors: Factors, *, key: str = "id") -> KnownAccount | Unreadable:
-    """Put a row of the users' table together with what belongs to it."""
+    """Combine a row of the users' table with the user's credentials."""
     source_id = str(row[key])
     email = factors.email or row.get("email")
     if not email:
@@ -110,7 +110,7 @@ def account_of(row: Row, factors: Factors, *, key: str = "id") -> KnownAccount |
 
 
 def password_hash(stored: str | None, notes: list[str]) -> str | None:
-    """Return Django's hash as we keep it; None, with a note, for one that cannot be verified."""
+    """Return Django's hash in our format; None, with a note, if it cannot be verified."""
     if not stored or stored.startswith("!"):
         return None
     algorithm, _, rest = stored.partition("$")
@@ -122,7 +122,7 @@ def password_hash(stored: str | None, notes: list[str]) -> str | None:
 
 
 def base32_secret(text: str, notes: list[str]) -> bytes | None:
-    """Read a TOTP secret in base32; None, with a note, for what is none."""
+    """Read a TOTP secret in base32; None, with a note, if it is not one."""
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8), casefold=True)
     except (ValueError, binascii.Error):
@@ -132,7 +132,7 @@ def base32_secret(text: str, notes: list[str]) -> bytes | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestedCredential:
-    """The part of authenticator data that says which key was made."""
+    """The part of the authenticator data that describes the new key."""
 
     aaguid: str
     credential_id: str

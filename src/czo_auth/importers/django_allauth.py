@@ -1,8 +1,8 @@
 """
 django-allauth's addresses, authenticator apps and WebAuthn credentials.
 
-Recovery codes come from a seed that is kept, so none is hashed and none is taken. An adapter of the project may
-encrypt secrets; ``--decrypt`` names what undoes it.
+Recovery codes are derived from a stored seed, so they are not hashed and not imported. An adapter of the project may
+encrypt secrets; ``--decrypt`` names the function that decrypts them.
 
 Source: django-allauth 65.22 ``mfa/models.py``, ``mfa/totp``, ``mfa/webauthn``, ``account/models.py``.
 """
@@ -78,7 +78,7 @@ def _passkey(row: Row, data: Any) -> KnownPasskey:
         backup_eligible=bool(flags & _BACKUP_ELIGIBLE),
         backed_up=bool(flags & _BACKED_UP),
         transports=tuple(response.get("transports") or ()),
-        # allauth names the user's primary key to authenticators.
+        # allauth uses the user's primary key as user handle.
         user_handle=base64url.encode(str(row["user_id"]).encode()),
         created_at=time_of(row["created_at"]),
         is_factor=True,

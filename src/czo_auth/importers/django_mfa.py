@@ -1,8 +1,8 @@
 """
 django-mfa's authenticator apps and WebAuthn credentials.
 
-Its recovery codes are hashed, in a form that ours cannot be checked against, so people make new ones. Secrets may be
-signed and compressed, which is undone here; nothing about them is secret.
+Its recovery codes are hashed in a form that we cannot verify, so users make new ones. Secrets may be signed and
+compressed, but not encrypted; both is undone here.
 
 Source: django-mfa 4.6.1 ``models.py``, ``crypto.py``, ``handles.py``, ``adapters/webauthn.py``; Django's
 ``signing.py``.
@@ -66,7 +66,7 @@ def _uuid(value: object) -> UUID:
 
 
 def _unsigned(stored: str) -> str:
-    """Return what Django signed: base64url of JSON, compressed where a dot stands before it, time, signature."""
+    """Return what Django signed: base64url of JSON, compressed if a dot precedes it, then time and signature."""
     if not stored.startswith(_SIGNED):
         return stored
     payload = stored.removeprefix(_SIGNED).rsplit(":", 2)[0]

@@ -1,8 +1,8 @@
 """
-django-mfa2's authenticator apps and security keys, which it files under the name of the user.
+django-mfa2's authenticator apps and security keys, which it stores by the name of the user.
 
-It keeps neither a counter nor the flags of a security key, so a synced passkey is taken for one that is bound to its
-device and has to be added again where the browser says otherwise; recovery codes are not taken.
+It keeps neither a counter nor the flags of a security key, so a synced passkey is imported as bound to its device, and
+must be added again if the browser reports otherwise. Recovery codes are not imported.
 
 Source: django-mfa2 3.2.0 ``models.py``, ``totp.py``, ``FIDO2.py``.
 """

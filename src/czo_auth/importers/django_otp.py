@@ -1,7 +1,7 @@
 """
 django-otp's authenticator apps.
 
-Static tokens are kept in clear and not taken. Source: django-otp 1.7.5 ``plugins/otp_totp/models.py``.
+Static tokens are stored in clear and are not imported. Source: django-otp 1.7.5 ``plugins/otp_totp/models.py``.
 """
 
 from __future__ import annotations

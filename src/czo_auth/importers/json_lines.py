@@ -1,5 +1,5 @@
 """
-The form for every other system: one JSON object a line, a user or, where it has a slug, an organization.
+The format for every other system: one JSON object per line, a user or, if it has a slug, an organization.
 
 Reference: docs/how-to/move-in.md.
 """
@@ -35,7 +35,7 @@ _NO_AAGUID: Final = "00000000-0000-0000-0000-000000000000"
 
 
 class UserLine(OpenBody):
-    """A user with the password hash that they have; further fields are the host's own."""
+    """A user with their password hash; further fields are the host's own."""
 
     email: Email
     name: Name
@@ -47,7 +47,7 @@ class UserLine(OpenBody):
     external_id: str | None = None
 
     def known(self) -> KnownUser:
-        """Return what the flow takes."""
+        """Return the input of the flow."""
         return KnownUser(
             email=self.email,
             name=self.name,
@@ -81,7 +81,7 @@ class PasskeyPart(_Part):
     is_factor: bool = True
 
     def known(self) -> KnownPasskey:
-        """Return what the flow takes."""
+        """Return the input of the flow."""
         for text in (self.credential_id, self.public_key, self.user_handle):
             base64url.decode(text)
         values = {**self.model_dump(), "created_at": _to_milliseconds(self.created_at)}
@@ -101,7 +101,7 @@ class ApiKeyPart(_Part):
     created_at: Time = None
 
     def known(self) -> KnownApiKey:
-        """Return what the flow takes."""
+        """Return the input of the flow."""
         return KnownApiKey(
             source_id=self.id,
             digest=self.digest,
@@ -116,7 +116,7 @@ class ApiKeyPart(_Part):
 
 
 class AccountLine(UserLine):
-    """A user with all that belongs to them; `external_id` says who it is in the other system."""
+    """A user with their credentials; `external_id` is their id in the other system."""
 
     external_id: str
     totp_secret: str | None = None
@@ -125,10 +125,10 @@ class AccountLine(UserLine):
 
     def account(self) -> KnownAccount:
         """
-        Return what the flow takes.
+        Return the input of the flow.
 
         Raises:
-            ValueError: Something is not in the encoding that it should be in.
+            ValueError: A value does not have the right encoding.
         """
         secret = None if self.totp_secret is None else totp.decode_secret(self.totp_secret)
         return KnownAccount(
@@ -151,7 +151,7 @@ class OrganizationLine(_Part):
     api_keys: tuple[ApiKeyPart, ...] = ()
 
     def organization(self) -> KnownOrganization:
-        """Return what the flow takes."""
+        """Return the input of the flow."""
         return KnownOrganization(
             source_id=self.id,
             name=self.name,
@@ -163,7 +163,7 @@ class OrganizationLine(_Part):
 
 
 def read_users(stream: BinaryIO) -> Iterator[tuple[int, KnownUser | str]]:
-    """Read lines of users by number: a user, or the sentence that says why there is none."""
+    """Read lines of users with their numbers: a user, or a message that says why the line is refused."""
     for number, line in _numbered(stream):
         if isinstance(line, str):
             yield number, line
@@ -175,7 +175,7 @@ def read_users(stream: BinaryIO) -> Iterator[tuple[int, KnownUser | str]]:
 
 
 def read_accounts(stream: BinaryIO) -> Iterator[tuple[int, KnownAccount | KnownOrganization | str]]:
-    """Read lines by number: an account, an organization, or the sentence that says why there is none."""
+    """Read lines with their numbers: an account, an organization, or a message that says why the line is refused."""
     for number, line in _numbered(stream):
         if isinstance(line, str):
             yield number, line
@@ -217,7 +217,7 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Read lines, of each a little more than may be in it: what is too long counts as one line all the same."""
+    """Read lines, of each a little more than the limit: a line that is too long still counts as one."""
     first = True
     while line := stream.readline(MAX_IMPORTED_LINE_BYTES + 1):
         if first:

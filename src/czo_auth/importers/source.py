@@ -24,14 +24,14 @@ Row = dict[str, Any]
 
 
 class SourceRefused(Exception):
-    """The source cannot be read; says why in one sentence, and shows no secret."""
+    """The source cannot be read; the message says why in one sentence, without secrets."""
 
 
 class Source(Protocol):
-    """What a reader may ask."""
+    """The queries that a reader can make."""
 
     async def columns(self, table: str) -> frozenset[str]:
-        """Return the names of a table's columns; none where there is no such table."""
+        """Return the names of a table's columns; none if there is no such table."""
 
     def rows(self, table: str, *, key: str = "id") -> AsyncIterator[list[Row]]:
         """Read a table in batches, in the order of *key*."""
@@ -46,7 +46,7 @@ async def open_source(address: str) -> AsyncIterator[Source]:
     Open a database: a file's name, ``sqlite:///path`` or ``postgresql://…``.
 
     Raises:
-        SourceRefused: It is not there, cannot be read, or is a database of another kind.
+        SourceRefused: It does not exist, cannot be read, or is a database of another kind.
         MissingExtra: PostgreSQL needs its driver.
     """
     if address.startswith(("postgres://", "postgresql://")):
@@ -174,7 +174,7 @@ class _PostgresSource:
 
 async def require_tables(source: Source, *tables: str) -> None:
     """
-    Refuse a database without *tables*: it is another one than was meant.
+    Refuse a database without *tables*: it is not the intended one.
 
     Raises:
         SourceRefused: It names the first that is missing.
@@ -186,7 +186,7 @@ async def require_tables(source: Source, *tables: str) -> None:
 
 def time_of(value: object) -> datetime | None:
     """
-    Read a time as databases hold them: aware, naive in UTC, as ISO text, or as milliseconds since 1970.
+    Read a time as databases store it: aware, naive in UTC, as ISO text, or as milliseconds since 1970.
 
     Returns:
         None for what is not one; else to the millisecond, in UTC.
@@ -197,7 +197,7 @@ def time_of(value: object) -> datetime | None:
         except ValueError:
             return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        # Seconds of our time have ten digits.
+        # Seconds of the present have ten digits.
         value = datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC) if isinstance(value, date) else None
@@ -207,7 +207,7 @@ def time_of(value: object) -> datetime | None:
 
 
 def json_of(value: object) -> Any:
-    """Read a JSON column, which drivers give as text or as what it says; None where it is no JSON."""
+    """Read a JSON column, which drivers return as text or parsed; None if it is not JSON."""
     if not isinstance(value, (str, bytes)):
         return value
     try:

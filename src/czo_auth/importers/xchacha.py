@@ -1,7 +1,7 @@
 """
-Opening what better-auth sealed: XChaCha20-Poly1305 under SHA-256 of its secret.
+Decryption of better-auth's sealed values: XChaCha20-Poly1305 under SHA-256 of its secret.
 
-`cryptography` has ChaCha20-Poly1305 with its twelve-byte nonce; the longer nonce is brought down to it by HChaCha20,
+`cryptography` has ChaCha20-Poly1305 with its twelve-byte nonce; HChaCha20 reduces the longer nonce to it,
 which is ChaCha20's block function without the last addition.
 
 Source: draft-irtf-cfrg-xchacha-03, section 2; better-auth 1.7.5 ``crypto/index.ts``.
@@ -26,7 +26,7 @@ _ENVELOPE: Final = re.compile(r"\$ba\$([0-9]{1,9})\$(.*)", re.DOTALL)
 
 
 class CannotOpen(Exception):
-    """The text is not sealed under the secret that was given."""
+    """The text was not sealed under the given secret."""
 
 
 def hchacha20(key: bytes, nonce: bytes) -> bytes:
@@ -47,7 +47,7 @@ def open_sealed(text: str, secrets: Mapping[str, str]) -> str:
         secrets: By version; "" for the one without.
 
     Raises:
-        CannotOpen: There is no such secret, or it is another one.
+        CannotOpen: There is no such secret, or it is the wrong one.
     """
     envelope = _ENVELOPE.fullmatch(text)
     version, sealed = (envelope[1], envelope[2]) if envelope else ("", text)

@@ -1,4 +1,4 @@
-"""``czo-auth demo``: the whole product, walked through as a client would."""
+"""``czo-auth demo``: everything that the product does, used as a client would."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ EXAMPLE = examples("czo-auth demo")
 
 def demo() -> None:
     """
-    Start a server of its own on a free port, and use everything that it does over HTTP, one line a step.
+    Start a server on a free port, and use everything that it does over HTTP, one line per step.
 
-    Ends with 0 only if every answer was what the contract says. Data lives in a temporary folder; other settings
+    Ends with 0 only if every response was as documented. Data lives in a temporary folder; other settings
     come from the environment.
     """
     from czo_auth.cli.demo.play import play

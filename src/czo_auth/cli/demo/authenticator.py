@@ -1,4 +1,4 @@
-"""The demo's phone: codes from the secret that the QR code carries, each step used once."""
+"""The demo's phone: codes from the secret in the QR code; each time step is used once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from czo_auth.crypto import totp
 from czo_auth.runtime import utc_now
 
 _MARGIN: Final = timedelta(seconds=8)
-"""A code that is sent must still be accepted when a busy server gets to it."""
+"""A code must still be valid when a busy server checks it."""
 
 
 class Authenticator:
@@ -41,7 +41,7 @@ class Authenticator:
         return totp.hotp(self._secret, step)
 
     def wrong_code(self) -> str:
-        """Return a code that no step has for hours on either side; to be refused, and to spend nothing."""
+        """Return a code that no time step has for hours on either side, so that it is refused and spends nothing."""
         now = totp.step_at(utc_now())
         right = {totp.hotp(self._secret, step) for step in range(now - 240, now + 240)}
         return next(code for number in range(len(right) + 1) if (code := f"{number:06}") not in right)

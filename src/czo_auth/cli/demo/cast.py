@@ -1,4 +1,4 @@
-"""Who takes part in the demo, and what several acts do: sign in, enroll a second factor."""
+"""The users of the demo, and what several parts share: sign in, enroll a second factor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Cast:
-    """Who and what the acts have in common."""
+    """The state that the parts share."""
 
     client: Client
     stage: Stage
@@ -27,7 +27,7 @@ class Cast:
 
 @dataclass(slots=True)
 class Person:
-    """A user as the demo knows one: what they type, and what they were shown."""
+    """A user of the demo: what they type, and what they were shown."""
 
     name: str
     email: str
@@ -58,7 +58,7 @@ class Person:
 
 
 def new_person(cast: Cast, name: str, actor: str) -> Person:
-    """Invite somebody, with a password that nobody else has."""
+    """Make up a user with a unique password."""
     password = f"demo {tokens.new_token('')[:20]}"
     cast.narrator.secret(password)
     return Person(name=name, email=f"{name.lower()}@example.com", actor=actor, password=password)
@@ -78,14 +78,14 @@ def sign_in(cast: Cast, person: Person, what: str) -> None:
 
 
 def signed_in(cast: Cast, person: Person, answer: dict[str, Any]) -> None:
-    """Go on with the session that *answer* gave."""
+    """Use the session in *answer* from now on."""
     person.bearer = answer["accessToken"]
     cast.narrator.secret(answer["accessToken"])
     cast.narrator.secret(answer["refreshToken"])
 
 
 def first_factor(cast: Cast, person: Person) -> str:
-    """Sign in with the password where that is not enough; give the challenge."""
+    """Sign in with the password where that is not enough; return the challenge."""
     answer = cast.client.ask(
         "types the password: no longer enough",
         "POST",

@@ -1,4 +1,4 @@
-"""The demo's HTTP client: asks, compares with the contract, tells."""
+"""The demo's HTTP client: sends requests, compares the responses with the documentation, and prints each step."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class Client:
             status, code: What the contract says.
             has: Fields of the answer and their values; dots lead into objects.
             lacks: Fields that must not be there.
-            tell: Makes the line's last words from the answer; by default what *has* names, or the code.
+            tell: Makes the end of the line from the answer; by default what *has* names, or the code.
 
         Raises:
-            Mismatch: It came out otherwise.
+            Mismatch: The response differs.
         """
         path = path.removeprefix("/") if path.startswith("//") else self._base_path + path
         asked = f"{method} {_ID.sub(_first, path)}"
@@ -75,7 +75,7 @@ class Client:
         return answer
 
     def peek(self, path: str, bearer: str) -> Answer:
-        """Look without making it a step; empty when there is nothing to see."""
+        """Send a request that is not a step; empty if there is nothing to see."""
         try:
             return self._send("GET", self._base_path + path, None, bearer, status=200, code=None)
         except Mismatch:

@@ -1,4 +1,4 @@
-"""The acts of machines: an API key from its making to its end, and one that belongs to an organization."""
+"""The acts of machines: an API key from its creation to its end, and one that belongs to an organization."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def organization(cast: Cast, mia: Person, *, stranger: Person) -> None:
 
 
 def _last_use_is_known(cast: Cast, mia: Person, key_id: str) -> None:
-    """The time of use is written in batches, beside the requests: it shows after some seconds."""
+    """The time of use is written in batches, in the background: it is visible after some seconds."""
     cast.narrator.wait_until(
         "the time of last use is written every few seconds",
         lambda: (

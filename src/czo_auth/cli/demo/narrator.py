@@ -1,4 +1,4 @@
-"""What the demo says: one line a step, in colours on a terminal."""
+"""The output of the demo: one line per step, in color on a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TICK_SECONDS: Final = 0.25
 
 
 class Mismatch(Exception):
-    """Something did not come out as the contract says."""
+    """Something did not behave as documented."""
 
     def __init__(self, expected: str, got: str) -> None:
         super().__init__(f"expected {expected}, got {got}")
@@ -41,7 +41,7 @@ class Narrator:
         self._console.print(Text(f"\n{title}", style="bold"))
 
     def step(self, what: str, asked: str, answer: str) -> None:
-        """Tell a step that came out as it should."""
+        """Print a step that succeeded."""
         self.steps += 1
         line = Text.assemble(
             (f"{self.steps:>3} ", "dim"),
@@ -53,7 +53,7 @@ class Narrator:
         self._console.print(line)
 
     def fault(self, what: str, asked: str, mismatch: Mismatch) -> None:
-        """Tell a step that did not."""
+        """Print a step that failed."""
         self._console.print(
             Text.assemble(
                 ("    ✗ ", "bold red"), f"{what} ", (asked, "cyan"), f"\n      {clean(str(mismatch))}"
@@ -65,11 +65,11 @@ class Narrator:
         self._console.print(Text(text, style=style))
 
     def drawing(self, text: str) -> None:
-        """Print a drawing; nothing may wrap or colour it."""
+        """Print a drawing, without wrapping or color."""
         print(text, flush=True)
 
     def secret(self, value: str) -> str:
-        """Remember a secret, and give what may be shown of it."""
+        """Remember a secret, and return the part that may be shown."""
         self.secrets.add(value)
         return f"{value[:_SHOWN]}…"
 
@@ -90,5 +90,5 @@ class Narrator:
 
 
 def clean(text: str) -> str:
-    """Make an answer fit for a line."""
+    """Shorten an answer to fit into a line."""
     return escape_control(text, limit=_MAX_LENGTH)

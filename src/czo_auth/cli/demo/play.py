@@ -1,4 +1,4 @@
-"""The demo from curtain to curtain: a server, the acts, and the exit code."""
+"""The whole demo: a server, its parts, and the exit code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from czo_auth.cli.session import REFUSED, reporting
 
 
 def play() -> int:
-    """Play it; 0 when every step came out as the contract says."""
+    """Run it; return 0 if every step behaved as documented."""
     narrator = Narrator()
     with reporting():
         try:
@@ -33,10 +33,10 @@ def play() -> int:
             )
             return REFUSED
         except StageFault as fault:
-            # As the server or the command said it.
+            # In the words of the server or the command.
             print(fault, file=sys.stderr)
             return fault.code
-        narrator.say(f"\nAll {narrator.steps} steps came out as the contract says.", "bold green")
+        narrator.say(f"\nAll {narrator.steps} steps behaved as documented.", "bold green")
     return 0
 
 
@@ -46,7 +46,7 @@ def _on_stage(stage: Stage, narrator: Narrator) -> None:
     settings = read_settings()
     try:
         url = stage.start()
-        narrator.say(f"A server of its own answers on {url}; its data lives in a temporary folder.")
+        narrator.say(f"A new server answers on {url}; its data lives in a temporary folder.")
         client = Client(url, settings.base_path, narrator)
         try:
             _perform(Cast(client=client, stage=stage, narrator=narrator, settings=settings))
@@ -76,7 +76,7 @@ def _perform(cast: Cast) -> None:
 
 
 def _stop_ignoring_faults(stage: Stage) -> None:
-    """End the server without a word; what went wrong before is what counts."""
+    """End the server without a message; only the earlier failure matters."""
     try:
         stage.stop()
     except StageFault:

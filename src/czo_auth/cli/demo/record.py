@@ -1,4 +1,4 @@
-"""The last act: what everything before wrote, and that no secret is in it."""
+"""The last part: what the other parts recorded, and that it contains no secret."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def record(cast: Cast, names: dict[str, str], ada: Person) -> None:
 
 
 def _in_order(got: Iterable[str], wanted: Iterable[str]) -> None:
-    """Check that the *wanted* come in this order, whatever lies between them."""
+    """Check that the *wanted* come in this order, with anything between them."""
     rest = iter(got)
     for event in wanted:
         if event not in rest:

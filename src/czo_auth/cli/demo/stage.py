@@ -1,4 +1,4 @@
-"""The demo's server: a process of its own with a temporary data folder, and the command line beside it."""
+"""The demo's server: a separate process with a temporary data folder, and commands on the same data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STOP_SECONDS: Final = 15
 _COMMAND_SECONDS: Final = 60
 _READY: Final = re.compile(r"is ready on (http://\S+)")
 
-# What would reach beyond the demo: someone's database, files, mail server or front end.
+# Settings that would reach outside the demo: a real database, files, mail server or front end.
 _NOT_OURS: Final = (
     *("CZO_AUTH_DATABASE_URL", "CZO_AUTH_EVENTS_FILE", "CZO_AUTH_SMTP_URL", "CZO_AUTH_RATE_LIMIT_URL"),
     *("CZO_AUTH_DATABASE_URL_FILE", "CZO_AUTH_SMTP_URL_FILE", "CZO_AUTH_RATE_LIMIT_URL_FILE"),
@@ -51,7 +51,7 @@ class Stage:
 
     def start(self) -> str:
         """
-        Start the server on a free port and wait until it answers; give its address.
+        Start the server on a free port and wait until it answers; return its address.
 
         Raises:
             StageFault: It did not start.
@@ -76,7 +76,7 @@ class Stage:
 
     def stop(self) -> None:
         """
-        End the server, whatever state it is in.
+        End the server, in any state.
 
         Raises:
             StageFault: It did not end by itself, or not with status 0.
@@ -96,7 +96,7 @@ class Stage:
 
     def command(self, *words: str, stdin: str = "") -> str:
         """
-        Run a command of the command line on the same data; give what it printed.
+        Run a command of the command line on the same data; return what it printed.
 
         Raises:
             StageFault: It failed.

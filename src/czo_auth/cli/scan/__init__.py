@@ -1,4 +1,4 @@
-"""``czo-auth scan``: finds keys where they should not be, asks whether they live, and has them revoked."""
+"""``czo-auth scan``: finds keys where they should not be, checks whether they are valid, and reports them."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ def scan(
     ] = False,
     staged: Annotated[
         bool,
-        typer.Option("--staged", help="Look through what is staged for the next commit, and nothing else."),
+        typer.Option("--staged", help="Look only through what is staged for the next commit."),
     ] = False,
     all_kinds: Annotated[
         bool,
         typer.Option(
-            "--all-kinds", help="Find sessions, refresh tokens, webhook secrets and the like as well."
+            "--all-kinds", help="Also find session tokens, refresh tokens, webhook secrets and the like."
         ),
     ] = False,
     prefix: Annotated[
         str,
         typer.Option(
-            help="What the deployment's keys begin with.", envvar="CZO_AUTH_API_KEY_PREFIX", metavar="PREFIX"
+            help="The prefix of the deployment's keys.", envvar="CZO_AUTH_API_KEY_PREFIX", metavar="PREFIX"
         ),
     ] = "czo_",
     ask: Annotated[
@@ -81,8 +81,8 @@ def scan(
     """
     Find API keys in files, folders, standard input and git histories.
 
-    Tells where they lie and how they begin, never more of them. Keys that begin with czo_EXAMPLE are examples, and
-    passed over. Archives are not unpacked.
+    It prints where they are and how they begin, never more of them. Keys that begin with czo_EXAMPLE are examples and
+    are skipped. Archives are not unpacked.
     """
     from czo_auth.cli.scan.grammar import Grammar
     from czo_auth.cli.scan.places import Scan
@@ -130,7 +130,7 @@ def scan(
 
 
 def _found(scan: Scan, paths: list[str], *, history: bool, staged: bool) -> list[Finding]:
-    """Look everywhere. What is found is told at the end, when no progress bar is in the way."""
+    """Look everywhere. Findings are printed at the end, when the progress bar is gone."""
     from czo_auth.cli.output import progress
 
     if staged:
@@ -150,10 +150,10 @@ def _found(scan: Scan, paths: list[str], *, history: bool, staged: bool) -> list
 
 def _ask(server: object, found: Sequence[Finding], states: dict[str, str], *, revoke: bool) -> None:
     """
-    Ask about each key once, and report them all: also one that is not valid now may be switched on again.
+    Ask about each key once, and report them all: a key that is not valid now may be enabled again.
 
     Raises:
-        NotAsked: The server does not say.
+        NotAsked: The server does not answer.
     """
     from czo_auth.cli.scan.grammar import API_KEY
     from czo_auth.cli.scan.server import Server

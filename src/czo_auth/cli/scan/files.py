@@ -1,4 +1,4 @@
-"""Files and folders as they lie on the disk: everything that can be read, and nothing that would block."""
+"""Files and folders on the disk: everything that can be read without blocking."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 Problem = Callable[[str, str], None]
-"""Takes a path and why it cannot be read."""
+"""Called with a path and the reason why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class File:
     A file to look through.
 
     Attributes:
-        named: Whether the user named it, and not a folder above it.
+        named: Whether the user named it itself, not a folder above it.
     """
 
     path: str
@@ -29,8 +29,8 @@ def walk(paths: list[str], problem: Problem) -> Iterator[File]:
     """
     Find the files at and below *paths*, hidden ones too: the files of a folder by name, then its folders.
 
-    Symbolic links, pipes, sockets and devices below a folder are passed over; those that are named are followed. So are
-    git's stored objects, which are compressed.
+    Symbolic links, pipes, sockets and devices below a folder are skipped; links that are named are followed. Git's
+    stored objects are skipped too, because they are compressed.
     """
     for path in paths:
         try:
@@ -77,7 +77,7 @@ def open_to_read(file: File) -> int:
     """
     Open a file; returns the descriptor.
 
-    What was a file a moment ago and is a pipe now must not block, and a link must not lead elsewhere.
+    A file that was replaced by a pipe must not block, and a link must not lead elsewhere.
 
     Raises:
         OSError: It cannot be read, or is not a file any more.

@@ -1,4 +1,4 @@
-"""What was found, and how it is told: where a key lies and how it begins, never the key."""
+"""Findings, and how they are printed: where a key is and how it begins, never the key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Finding:
 
     Attributes:
         path: As it was named; ``-`` for standard input.
-        commit: Of a find in the history, the oldest commit that brought it.
+        commit: For a finding in the history, the oldest commit that contains it.
     """
 
     token: str = field(repr=False)
@@ -30,21 +30,21 @@ class Finding:
 
     @classmethod
     def of(cls, hit: Hit, kind: str, path: str, commit: str | None = None) -> Finding:
-        """Place a hit."""
+        """Make the finding of a hit."""
         return cls(token=hit.token, kind=kind, path=path, line=hit.line, column=hit.column, commit=commit)
 
     @property
     def shown(self) -> str:
-        """What may be shown of the token: what lists of keys show too."""
+        """The part of the token that may be shown, as in lists of keys."""
         return self.token[: tokens.SHOWN_CHARACTERS]
 
     @property
     def fingerprint(self) -> str:
-        """Tells equal tokens from others: the beginning of the SHA-256 that the deployment keeps of it."""
+        """Identifies the token: the beginning of the SHA-256 that the deployment stores of it."""
         return hashlib.sha256(self.token.encode("ascii")).hexdigest()[:_FINGERPRINT_DIGITS]
 
     def as_json(self, state: str | None, *, api_key_prefix: str) -> dict[str, object]:
-        """Describe it to a script."""
+        """Return it for scripts."""
         return {
             "kind": self.kind,
             "prefix": self.shown,
@@ -57,7 +57,7 @@ class Finding:
         }
 
     def as_line(self, state: str | None, *, api_key_prefix: str) -> str:
-        """Describe it to a person: the place in the form that editors open."""
+        """Return it for people, with the place in the form that editors open."""
         commit = f"{self.commit}:" if self.commit else ""
         path = tokens.masked(self.path, api_key_prefix=api_key_prefix)
         told = f", {state}" if state else ""

@@ -1,4 +1,4 @@
-"""What git keeps: every object of a history once, and what is staged for the next commit."""
+"""Git repositories: every object of a history once, and what is staged for the next commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MESSAGE = "(message)"
 
 
 class GitFailed(Exception):
-    """Git is not there, or does not do what it was asked; the text is its own."""
+    """Git is not installed, or a command failed; the message is git's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Repository:
     The repository that *folder* belongs to, read through the ``git`` command.
 
     Args:
-        as_told: Whether ``GIT_DIR`` and the like count, by which git tells a hook which index it is about.
+        as_told: Whether to obey ``GIT_DIR`` and similar variables, with which git tells a hook its index.
     """
 
     def __init__(self, folder: str, *, as_told: bool = False) -> None:
         self._folder = folder
         self._env = {name: value for name, value in os.environ.items() if as_told or name not in _HEREDITARY}
-        # Nothing is fetched, asked or locked, whatever the configuration of the repository says: it may be a
-        # stranger's, and fetching runs programs that it names. A git before 2.45 knows the second line only.
+        # Nothing is fetched, prompted for or locked, regardless of the repository's configuration: it may be a
+        # stranger's, and fetching runs programs that it names. Git before 2.45 only knows the second line.
         quiet = {
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_ALLOW_PROTOCOL": "none",
@@ -111,7 +111,7 @@ class Repository:
 
     def first_places(self, blobs: set[str]) -> dict[str, tuple[str, str]]:
         """
-        Find the oldest commit that brought each of *blobs*, and the path that it had there.
+        Find the oldest commit that contains each of *blobs*, and its path there.
 
         Raises:
             GitFailed: The repository cannot be read.
@@ -123,7 +123,7 @@ class Repository:
             parts = _split(out)
             for part in parts:
                 if not part.startswith(b":"):
-                    # From the newest commit to the oldest, so the last one that is seen stays.
+                    # From the newest commit to the oldest, so the last one seen is the oldest.
                     commit = part.decode("ascii", "replace").split()[0]
                     continue
                 path, new = next(parts), part.split()[3].decode()
@@ -136,7 +136,7 @@ class Repository:
         Read the contents of *ids*, one after the other, from one process.
 
         Args:
-            missing: Told the id of an object that the repository does not have.
+            missing: Called with the id of an object that the repository does not have.
 
         Raises:
             GitFailed: The repository cannot be read.
@@ -164,7 +164,7 @@ class Repository:
 
     @contextmanager
     def _started(self, command: Sequence[str], told: bytes) -> Iterator[IO[bytes]]:
-        """Run a command whose input lies in a file, so that neither side waits for the other."""
+        """Run a command with its input in a file, so that neither side waits for the other."""
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
             stdin.write(told)
             stdin.seek(0)
@@ -191,7 +191,7 @@ class Repository:
 
 
 class _Contents:
-    """The next so many bytes of a stream, and the line's end behind them."""
+    """A fixed number of bytes of a stream, and the line end after them."""
 
     def __init__(self, out: IO[bytes], size: int) -> None:
         self._out = out
@@ -225,4 +225,4 @@ def _split(out: IO[bytes]) -> Iterator[bytes]:
 
 def _said(stderr: bytes) -> str:
     lines: list[str] = stderr.decode("utf-8", "replace").strip().splitlines()
-    return lines[0].removeprefix("fatal: ") if lines else "git failed without a word"
+    return lines[0].removeprefix("fatal: ") if lines else "git failed without a message"

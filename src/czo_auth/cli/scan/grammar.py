@@ -1,4 +1,4 @@
-"""What a token looks like between other bytes, in text and in files that are no text."""
+"""The form of tokens among other bytes, in text and in binary files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from czo_auth.crypto import tokens
 
 PASSED_OVER = (b"EXAMPLE", b"auth_")
 """
-Secrets that begin so are passed over: examples in documentation, and names of our tables (``czo_auth_users``), which
-stand side by side in its database. One real key in 10⁹ begins so.
+Secrets that begin like this are skipped: examples in documentation, and names of our tables (``czo_auth_users``),
+    which are next to each other in the database. One real key in 10⁹ begins like this.
 """
 
 API_KEY = "API key"
@@ -32,15 +32,15 @@ _LAST_CHARACTER = b"[AEIMQUYcgkosw048]"
 _SECRET_CHARACTER = b"[A-Za-z0-9+/]"
 _SECRET_END = b"="
 
-# What may stand before a token although it ends in a letter or digit: an escape in JSON, a URL or a program, and the
-# end of a terminal's colour code.
+# What may precede a token although it ends in a letter or digit: an escape in JSON, a URL or a program, and the end of
+# a terminal's color code.
 _ESCAPE = re.compile(
     rb"(?:\\[a-z0]|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}|\x1b\[[0-9;]{0,9}m)\Z"
 )
 BEFORE = 12
-"""So many bytes before a token are looked at."""
+"""Bytes before a token that are examined."""
 AFTER = 2 * (16 + 44) + 2
-"""So many bytes from the beginning of a token on are looked at, where each character takes two."""
+"""Bytes from the beginning of a token that are examined, if each character takes two."""
 
 
 class Grammar:
@@ -48,12 +48,12 @@ class Grammar:
     Finds tokens by requirement S15: the prefix, 42 characters, and a last one whose unused bits are zero; and webhook
     secrets, which are the same in base64 with its padding.
 
-    In text a token stands alone: no letter or digit before it, no character of a token after it. In a file that is
-    no text the neighbours mean nothing, as fields lie side by side there; and characters may take two bytes.
+    In text a token is separate: no letter or digit precedes it, no character of a token follows it. In a binary file
+    the neighbors mean nothing, because fields are adjacent; and characters may take two bytes.
 
     Args:
-        api_key_prefix: What the deployment's keys begin with.
-        all_kinds: Whether sessions, refresh tokens, invitations and the like count too.
+        api_key_prefix: The prefix of the deployment's keys.
+        all_kinds: Whether to find session tokens, refresh tokens, invitations and the like too.
     """
 
     def __init__(self, api_key_prefix: str = tokens.DEFAULT_API_KEY, *, all_kinds: bool = False) -> None:
@@ -80,10 +80,10 @@ class Grammar:
         self, data: bytes | bytearray, start: int, stop: int, end: int, *, is_text: bool
     ) -> list[tuple[int, str]]:
         """
-        Find the tokens that begin at *start* or later and before *stop*; returns their places and texts, in order.
+        Find the tokens that begin at *start* or later and before *stop*; return their places and texts, in order.
 
         Args:
-            end: Where *data* ends; what lies behind is not looked at.
+            end: Where *data* ends; bytes beyond it are not examined.
         """
         patterns = self._alone if is_text else [*self._anywhere, *self._wide]
         found = [
@@ -95,14 +95,14 @@ class Grammar:
         return sorted(found) if len(found) > 1 else found
 
     def kind(self, token: str) -> str:
-        """Return what a found token is."""
+        """Return the kind of a token."""
         return next(kind for prefix, kind in self.kinds.items() if token.startswith(prefix))
 
 
 def _matches(
     pattern: re.Pattern[bytes], data: bytes | bytearray, start: int, stop: int, end: int
 ) -> Iterator[tuple[int, str]]:
-    """Search on right behind each beginning, for one token may begin within what looked like another."""
+    """Continue the search right after each beginning, because a token may begin within what looked like another."""
     while (match := pattern.search(data, start, end)) is not None and match.start() < stop:
         start = match.start() + 1
         token = bytes(match[0]).replace(b"\0", b"")
@@ -117,5 +117,5 @@ def _begins(data: bytes | bytearray, at: int) -> bool:
 
 
 def wide(head: bytes) -> bytes:
-    """Spell a pattern of single characters and classes for text in which each takes two bytes (UTF-16)."""
+    """Write a pattern of single characters and classes for text in which each takes two bytes (UTF-16)."""
     return b"".join(part + rb"\0" for part in re.findall(rb"\[[^]]+\]|\\?.", head))

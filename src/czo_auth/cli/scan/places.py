@@ -1,4 +1,4 @@
-"""The places to look in, put together: files, standard input, a history, what is staged."""
+"""All places to scan: files, standard input, a history, what is staged."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MIB = 1 << 20
 @dataclass
 class Scan:
     """
-    Looks through places; what cannot be read is told and stops nothing.
+    Scans places; what cannot be read is reported and stops nothing.
 
     Attributes:
-        problem: Told each place that cannot be read.
+        problem: Called with each place that cannot be read.
     """
 
     grammar: Grammar
@@ -71,7 +71,7 @@ class Scan:
         Look through every object that a reference of the folders' repositories reaches.
 
         Args:
-            progress: Told how many objects were read, and how many there are.
+            progress: Called with the number of objects read, and of all objects.
         """
         seen = set()
         for folder in folders:
@@ -93,7 +93,7 @@ class Scan:
         blobs = {stored.id for stored, _ in found if stored.kind == "blob"}
         places = repository.first_places(blobs) if blobs else {}
         for stored, finding in found:
-            # A blob that no commit shows hangs on a tag: its id is all there is to say.
+            # A blob that is in no commit belongs to a tag: only its id is known.
             commit, path = places.get(stored.id, (stored.id, MESSAGE))
             yield Finding(
                 token=finding.token,

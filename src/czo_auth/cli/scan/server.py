@@ -1,4 +1,4 @@
-"""The deployment that the keys may belong to: asked whether they live, and told that they leaked."""
+"""The deployment that the keys may belong to: asked whether they are valid, and sent leak reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _OF_LIVE_KEYS = frozenset(
         (429, "RATE_LIMIT_EXCEEDED"),
     }
 )
-"""Refusals of this use of a key: its owner must enroll first, it may not come from here, or comes too often."""
+"""
+Refusals of this use of a key: its owner must enroll first, this address is not allowed, or the key is over a limit.
+"""
 BASE_PATH = "/api/auth"
 _TOGETHER = 100
 _TRIES = 3
@@ -29,7 +31,7 @@ _SOME_SECONDS = re.compile(r"[0-9]{1,6}")
 
 
 class NotAsked(Exception):
-    """The server gave no answer that says anything; the text never holds a key."""
+    """The server gave no usable answer; the message never contains a key."""
 
 
 class Server:
@@ -56,7 +58,7 @@ class Server:
             httpx.URL(self._base)
         except httpx.InvalidURL:
             raise ValueError("the address must be like https://auth.example.com") from None
-        # A proxy sees what goes to it over http; over https it sees a tunnel.
+        # A proxy can read plain http; over https it only sees a tunnel.
         self._client = httpx.Client(timeout=_SECONDS, follow_redirects=False, trust_env=not is_near)
 
     def close(self) -> None:
@@ -65,10 +67,10 @@ class Server:
 
     def lives(self, key: str) -> bool:
         """
-        Return whether the deployment accepts *key*; the key counts as used by that.
+        Return whether the deployment accepts *key*; this counts as a use of the key.
 
         Raises:
-            NotAsked: It does not answer, or something else does.
+            NotAsked: It does not answer, or another server does.
         """
         answer = self._send("GET", "/whoami", headers={"authorization": f"Bearer {key}"})
         if answer.status_code == 401 and _code(answer) == "INVALID_API_KEY":
@@ -84,7 +86,7 @@ class Server:
         Report *keys* as leaked; the deployment revokes or quarantines those that it knows.
 
         Raises:
-            NotAsked: It does not answer, or something else does.
+            NotAsked: It does not answer, or another server does.
         """
         waiting = list(keys)
         while waiting:

@@ -1,4 +1,4 @@
-"""One stream of bytes, of any length, looked through in pieces that overlap."""
+"""A stream of bytes of any length, searched in overlapping pieces."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ class Hit:
 
 class Searcher:
     """
-    Looks through streams, one after the other, in one buffer.
-
-    A stream counts as text unless a zero byte stands near its beginning, as git and grep see it.
+    Searches streams, one after the other, in one buffer. A stream counts as text unless there is a zero byte near its
+    beginning, as in git and grep.
     """
 
     def __init__(self, grammar: Grammar, *, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -42,7 +41,7 @@ class Searcher:
         Find the tokens of a stream, in order.
 
         Args:
-            read_into: Fills a buffer from its beginning and gives the count of bytes; 0 at the end.
+            read_into: Fills a buffer from its beginning and returns the number of bytes; 0 at the end.
         """
         buffer, view = self._buffer, self._view
         filled = start = line_start = base = 0
@@ -52,7 +51,7 @@ class Searcher:
             filled, at_end = self._fill(filled, read_into)
             if base == 0:
                 is_text = buffer.find(b"\0", 0, min(filled, _LOOKED_AT_FOR_KIND)) < 0
-            # What begins later may go on in the next piece; it is looked at again then.
+            # A token that begins later may continue in the next piece; it is examined again then.
             stop = filled if at_end else filled - AFTER
             counted = start
             for at, token in self._grammar.find(buffer, start, stop, filled, is_text=is_text):
