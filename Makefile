@@ -30,7 +30,7 @@ IN := $(VENV)/bin
 COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
-# Compiled modules are kept even where the environment says otherwise: tests would be compiled anew by each process.
+# Compiled modules are kept even if the environment says otherwise: each process would compile the tests again.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench capacity growth peers mutation check extras reference docs screenshots lock release clean

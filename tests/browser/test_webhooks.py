@@ -25,7 +25,7 @@ def test_an_owner_adds_tests_and_deletes_an_endpoint(visit: NewVisitor) -> None:
     ada.look("webhook-secret")
     ada.page.get_by_role("link", name="I have saved it").click()
     ada.press("Send a test")
-    assert ada.sees("The test is on its way.")
+    assert ada.sees("The test event is being sent.")
     assert ada.sees("auth.webhook.test")
     ada.look("webhook")
     ada.press("Switch off")

@@ -219,7 +219,7 @@ async def test_the_second_of_two_windows_with_an_enrollment_says_that_the_first_
     assert late.headers["location"] == "/account/security"
     notice = re.findall(r"(czo-auth\.notice=[^;]+)", late.headers["set-cookie"])[0]
     said = await pages.get("/security", cookie=f"{SESSION_COOKIE}={renewed}; {notice}")
-    assert "Two-factor authentication is on already." in said.text
+    assert "Two-factor authentication is already on." in said.text
 
 
 async def test_a_secret_of_the_organization_is_gone_for_a_member_who_left(pages: Pages) -> None:

@@ -83,7 +83,7 @@ async def read_body(
         takes_form: Whether it may be a form as well, which is given as a JSON object of texts.
 
     Returns:
-        The bytes; ``{}`` when there was no body, so that missing fields are told by name.
+        The bytes; ``{}`` if there was no body, so that missing fields are reported by name.
 
     Raises:
         TooLarge, UnsupportedMediaType, MalformedBody, ValidationFailed

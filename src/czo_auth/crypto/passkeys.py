@@ -109,7 +109,7 @@ def verify_registration(
     Verify the answer to `navigator.credentials.create()`; user verification is required.
 
     Args:
-        needs_presence: Whether the person must have touched something; not where the browser created it quietly
+        needs_presence: Whether the person must have touched something; not if the browser created it without a prompt
             (WebAuthn Level 3, section 7.1, step 15).
 
     Raises:

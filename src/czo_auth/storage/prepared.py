@@ -89,7 +89,7 @@ class PreparedStatement:
 
 
 def prepared(tables: Tables, build: Build, dialect: Dialect) -> PreparedStatement:
-    """Return the statement that *build* writes: a plain function, so that it can be told by its identity."""
+    """Return the statement that *build* writes: a plain function, so that its identity can serve as the key."""
     key = (dialect.name, build)
     known: PreparedStatement | None = tables.prepared.get(key)
     if known is None:

@@ -82,4 +82,4 @@ def check_formats(formats: Sequence[RetiredKeyFormat], *, taken: Collection[str]
         others = {*taken, "eyJ", *(other.prefix for other in formats[:number])}
         for other in sorted(others):
             if each.prefix.startswith(other) or other.startswith(each.prefix):
-                raise ValueError(f"the prefix {each.prefix} cannot be told from {other}")
+                raise ValueError(f"the prefix {each.prefix} cannot be distinguished from {other}")

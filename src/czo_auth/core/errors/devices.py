@@ -7,7 +7,7 @@ from czo_auth.core.errors.kinds import Forbidden, Invalid
 
 class InvalidUserCode(Invalid):
     code = "INVALID_USER_CODE"
-    message = "There is no request with this code, or it was answered already."
+    message = "There is no request with this code, or it has already been answered."
 
 
 class ExpiredDeviceCode(Invalid):

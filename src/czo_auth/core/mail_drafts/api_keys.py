@@ -62,7 +62,7 @@ def compose_api_key_leaked(
         place: Where it was seen, according to the report: text of a stranger, quoted so that it is not a link.
         response: What happened to the key.
     """
-    told = Phrase("no_place") if place is None else quoted(place, limit=300)
+    place_text = Phrase("no_place") if place is None else quoted(place, limit=300)
     return compose(
         to,
         "api_key_leaked",
@@ -70,7 +70,7 @@ def compose_api_key_leaked(
         name=quoted_name(name),
         prefix=quoted_name(prefix),
         at=at,
-        place=told,
+        place=place_text,
         response=Phrase(f"leak_{response}"),
     )
 

@@ -81,7 +81,7 @@ class MemberFactors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminder:
-    """A member who is told that they need a factor soon."""
+    """A member who is reminded that they need a factor soon."""
 
     member_id: str
     user_id: str
@@ -142,4 +142,4 @@ class FactorRules(Protocol):
         """Count members who lack a factor that is demanded by *until*, by organization, the most refused first."""
 
     def mark_reminded(self, reminder: Reminder, *, days: int) -> bool:
-        """Note that a member was told *days* ahead; False when they were already. One atomic statement."""
+        """Record that a member was reminded *days* ahead; False if they were already. One atomic statement."""

@@ -31,7 +31,7 @@ class Reset:
     Attributes:
         asked_by: Id of the administrator who asked.
         reason: What they gave as reason; for administrators and the audit log, not for the user.
-        closed_at, outcome: When and how it ended; None while it waits. A closed one is kept until the user was told.
+        closed_at, outcome: When and how it ended; None while it waits. It is stored until the user was notified.
     """
 
     id: str

@@ -51,7 +51,7 @@ class TwoFactor(Protocol):
 
     def mark_renewal_reminded(self, factor_id: str, *, days: int) -> bool:
         """
-        Remember that the owner was told *days* ahead of the end of the term.
+        Record that the owner was reminded *days* ahead of the end of the term.
 
         One atomic statement: of several that tell at once, one gets True.
         """

@@ -37,4 +37,4 @@ class DatedHolders(Protocol):
         """Count them, and those of whom it is demanded by now."""
 
     def mark_reminded(self, user_id: str, *, due_at: datetime, days: int) -> bool:
-        """Note that a user was told *days* ahead of a date; False when they were already. One atomic statement."""
+        """Record that a user was reminded *days* ahead of a date; False if they were already. One atomic statement."""

@@ -47,8 +47,8 @@ def forward_auth_operation(
     }
     refusals = {}
     for status in STATUSES:
-        told = refused(status)
-        refusals[str(status)] = {**told, "headers": {**told["headers"], **code, **limits}}
+        response = refused(status)
+        refusals[str(status)] = {**response, "headers": {**response["headers"], **code, **limits}}
     always = {"Cache-Control": {"required": True, "schema": {"const": "no-store"}}}
     return {
         "tags": ["Tokens for other services"],

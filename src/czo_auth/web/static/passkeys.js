@@ -86,7 +86,7 @@ async function offerAutofill(form) {
   }
 }
 
-async function createQuietly(form) {
+async function createConditionally(form) {
   // A password manager that just filled in the password may add a passkey without a prompt. Only users who already have a
   // second factor and backup codes get the form. Source: WebAuthn Level 3, section 5.1.3.
   const capabilities = PublicKeyCredential.getClientCapabilities && (await PublicKeyCredential.getClientCapabilities());
@@ -125,7 +125,7 @@ if (SUPPORTED) {
     if ("autofill" in form.dataset) offerAutofill(form);
   }
   if (forms.length) refreshWhenStale();
-  for (const form of Array.from(document.querySelectorAll("form[data-quiet]")).filter(fitsHere)) createQuietly(form);
+  for (const form of Array.from(document.querySelectorAll("form[data-quiet]")).filter(fitsHere)) createConditionally(form);
   for (const list of document.querySelectorAll("[data-accepted]")) signalAccepted(list);
 } else {
   for (const note of document.querySelectorAll("[data-no-passkeys]")) note.hidden = false;

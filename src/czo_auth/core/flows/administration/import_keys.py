@@ -156,7 +156,7 @@ class ImportKeys:
                 + (
                     f"CZO_AUTH_RETIRED_KEY_FORMATS does not list the prefix {known.prefix}"
                     if known.prefix
-                    else "it has no prefix, so it could not be told from other credentials"
+                    else "it has no prefix, so it could not be distinguished from other credentials"
                 )
             )
             return "refused"

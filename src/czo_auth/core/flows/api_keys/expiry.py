@@ -61,7 +61,7 @@ class KeyExpiry:
     async def _remind(self, owner_id: str, *, now: datetime) -> None:
         def record_notices(tx: Transaction) -> _Notice:
             noticed = []
-            told: Sequence[User] = ()
+            notified: Sequence[User] = ()
             for key in tx.key_expiry.list_due(owner_id, now=now, until=now + NOTICED_TOGETHER):
                 days = notice_within(key.expires_at, now=now + NOTICED_TOGETHER)
                 if key.expires_at is None or days is None:
@@ -69,8 +69,8 @@ class KeyExpiry:
                 # A notice that is due only tomorrow is sent as that notice, never as a nearer one.
                 if tx.key_expiry.mark_noticed(key, days=days):
                     noticed.append(_record_ending(tx, key, end=key.expires_at, reason="expiry"))
-                    told = told or readers_of(tx, key)
-            return _Notice(to=told, keys=noticed)
+                    notified = notified or readers_of(tx, key)
+            return _Notice(to=notified, keys=noticed)
 
         self._post(
             await self._services.transactions.run(record_notices, system_context(now)),

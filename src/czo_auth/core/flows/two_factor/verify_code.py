@@ -40,7 +40,7 @@ from czo_auth.crypto.sealing import KeyRing, OpenError
 _LOG = logging.getLogger("czo_auth.two_factor")
 CodeKind = Literal["totp", "backup", "either"]
 _MAX_LAG: Final = 20
-"""How far behind a phone's clock may be for the user to be told so. Unit: steps."""
+"""How far behind a phone's clock may be for the error message to say so. Unit: steps."""
 
 WARNED_AFTER: Final = 3
 """Consecutive wrong codes after a correct password before the owner is notified: one or two are typing errors."""

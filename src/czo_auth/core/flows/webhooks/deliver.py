@@ -286,22 +286,22 @@ class WebhookDispatcher:
         self, sender: WebhookSender, batch: DeliveryBatch, delivery: Delivery, event: Event | None
     ) -> int:
         webhook, policy = batch.webhook, self._policy
-        told = event if delivery.sequence else _test_event(webhook, delivery)
-        if told is None:
+        sent_event = event if delivery.sequence else _test_event(webhook, delivery)
+        if sent_event is None:
             raise AttemptFailed("the event is no longer kept", final=True)
         destination = parse_destination(
             webhook.url, allowed_hosts=policy.hosts_allowed_for(webhook.organization_id)
         )
         body = json.dumps(
-            to_cloudevent(told, source=self._source), allow_nan=False, separators=(",", ":")
+            to_cloudevent(sent_event, source=self._source), allow_nan=False, separators=(",", ":")
         ).encode("ascii")
         timestamp = int(self._now().timestamp())
         headers = {
             "content-type": CONTENT_TYPE,
-            "webhook-id": told.id,
+            "webhook-id": sent_event.id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": webhook_signatures.sign(
-                self._secrets(batch), message_id=told.id, timestamp=timestamp, body=body
+                self._secrets(batch), message_id=sent_event.id, timestamp=timestamp, body=body
             ),
         }
         return await sender.send(destination, headers=headers, body=body)

@@ -35,9 +35,9 @@ def upgrade() -> None:
 
 def _tell_changes(prefix: str) -> None:
     """
-    Tell listeners whatever takes away or alters a right that a lookup may have read, whoever changes it.
+    Notify listeners of every change that removes or alters a right that a lookup may have read, by any program.
 
-    Statements that only add a credential, or note its use, tell nobody.
+    Statements that only add a credential or record its use notify nobody.
     """
     op.execute(
         f"CREATE FUNCTION {prefix}tell_change() RETURNS trigger LANGUAGE plpgsql AS "

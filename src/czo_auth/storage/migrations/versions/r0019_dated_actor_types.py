@@ -1,8 +1,8 @@
 """
-Remember when actor types were granted, for those that demand a second factor from a day on, and who was told of it.
+Store when actor types were granted, for those that require a second factor from a date on, and who was notified.
 
-Revision: 0019, on top of 0018. A process of the version before may go on meanwhile: no new column has to be filled in.
-Actor types of existing users count from when their account was made: what is granted later is remembered from now on.
+Revision: 0019, on top of 0018. Processes of the previous version may keep running: no new column has to be filled in.
+Actor types of existing users count from when their account was created; later grants are stored from now on.
 """
 
 from __future__ import annotations

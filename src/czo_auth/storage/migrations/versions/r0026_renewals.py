@@ -1,7 +1,7 @@
 """
-Remember how many days ahead somebody was told to enroll their authenticator app again.
+Store how many days ahead users were reminded to enroll their authenticator app again.
 
-Revision: 0026, on top of 0025. A process of the version before may go on meanwhile: it tells nobody.
+Revision: 0026, on top of 0025. Processes of the previous version may keep running: they remind nobody.
 """
 
 from __future__ import annotations
