@@ -8,10 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.contract.checks import accepted, refused
+from tests.contract.conftest import Deploy
 from tests.contract.deployments import HERE, Timed
+from tests.contract.people import PASSWORD
 
 RESET, VERIFY = "/request-password-reset", "/send-verification-email"
-FIELDS = {RESET: "redirectTo", VERIFY: "callbackURL"}
+SIGN_UP, SIGN_IN = "/sign-up/email", "/sign-in/email"
+FIELDS = {RESET: "redirectTo", VERIFY: "callbackURL", SIGN_UP: "callbackURL", SIGN_IN: "callbackURL"}
 KINDS = {RESET: "password_reset", VERIFY: "verification"}
 
 
@@ -59,7 +62,7 @@ async def test_confirmation_leads_on_to_a_trusted_page(timed: Timed) -> None:
     assert accepted(await timed.api.get(f"/verify-email?{urlsplit(link).query}"))["status"] is True
 
 
-@pytest.mark.parametrize("path", [RESET, VERIFY])
+@pytest.mark.parametrize("path", [RESET, VERIFY, SIGN_UP, SIGN_IN])
 @pytest.mark.parametrize(
     "url",
     [
@@ -78,9 +81,35 @@ async def test_confirmation_leads_on_to_a_trusted_page(timed: Timed) -> None:
 async def test_page_elsewhere_is_refused_before_any_mail(timed_sqlite: Timed, path: str, url: str) -> None:
     before = len(timed_sqlite.mail.messages)
     for email in (timed_sqlite.carol.email, "nobody@example.com"):
-        answer = await timed_sqlite.api.post(path, {"email": email, FIELDS[path]: url})
-        refused(answer, 403, "INVALID_CALLBACK_URL")
+        body = {"email": email, "password": PASSWORD, "name": "Eve", FIELDS[path]: url}
+        refused(await timed_sqlite.api.post(path, body), 403, "INVALID_CALLBACK_URL")
     assert len(timed_sqlite.mail.messages) == before
+
+
+async def test_sign_up_redirects_its_confirmation_to_a_trusted_page(deploy: Deploy) -> None:
+    here = await deploy(confirm_sign_up=True, trusted_origins=("https://app.example",))
+    page = "https://app.example/welcome?a=1"
+    body = {"email": "new@example.com", "password": PASSWORD, "name": "Eve", "callbackURL": page}
+    answer = accepted(await here.api.post(SIGN_UP, body))
+    assert (answer["redirect"], answer.get("url")) == (False, None)
+    token = await here.mail.token("new@example.com", "verification")
+    (message,) = [each for each in here.mail.messages if each.kind == "verification"]
+    (link,) = [word for word in message.text.split() if word.startswith("http") and "token=" in word]
+    assert parse_qs(urlsplit(link).query) == {"token": [token], "callbackURL": [page]}
+    confirmed = await here.api.get(f"/verify-email?{urlsplit(link).query}")
+    assert (confirmed.status_code, confirmed.headers["location"]) == (302, page)
+
+
+@pytest.mark.parametrize("page", ["https://app.example/home", "/home"])
+async def test_sign_in_tells_the_client_to_navigate_to_a_trusted_page(timed_sqlite: Timed, page: str) -> None:
+    account = await timed_sqlite.people.sign_up()
+    body = {"email": account.email, "password": account.password, "callbackURL": page}
+    answer = accepted(await timed_sqlite.api.post(SIGN_IN, body))
+    assert (answer["redirect"], answer["url"]) == (True, page)
+    for without in ({}, {"callbackURL": None}, {"callbackURL": ""}):
+        answer = accepted(await timed_sqlite.api.post(SIGN_IN, body | {"callbackURL": None} | without))
+        assert answer["redirect"] is False
+        assert "url" not in answer
 
 
 async def test_forged_callback_of_a_link_confirms_nothing(timed_sqlite: Timed) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from pydantic import Field
+
+from czo_auth.asgi.callback_urls import check_callback_url
 from czo_auth.core.access import ACCOUNT, ENROLLING_OR_SIGNING_IN, PUBLIC
 from czo_auth.core.errors import NotFound
 from czo_auth.core.flows.sign_in.password import Credentials
@@ -11,7 +14,7 @@ from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.rest import records
 from czo_auth.rest.answers import Answer, EnteredAnswer, entered
-from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody, TolerantOpenBody
+from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody, TolerantOpenBody, Url
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("better-auth: accounts", ignores_unknown_fields=True)
@@ -22,12 +25,14 @@ class ClientSignUpRequest(TolerantOpenBody):
     password: Password
     name: Name
     image: Image | None = None
+    callback_url: Url | None = Field(default=None, alias="callbackURL")
     remember_me: bool = True
 
 
 class ClientSignInRequest(TolerantBody):
     email: Email
     password: Password
+    callback_url: Url | None = Field(default=None, alias="callbackURL")
     remember_me: bool = True
 
 
@@ -44,8 +49,13 @@ class ClientUpdateUserRequest(TolerantOpenBody):
 async def sign_up_email(
     body: ClientSignUpRequest, call: CurrentRequest
 ) -> EnteredAnswer | Answer[records.UnconfirmedUser]:
-    """Sign up for the default actor type and sign in, unless the address must be confirmed first."""
+    """
+    Sign up for the default actor type and sign in, unless the address must be confirmed first.
+
+    If a confirmation is mailed, its link redirects to ``callbackURL``, which must be trusted.
+    """
     runtime = call.runtime
+    callback_url = check_callback_url(call, body.callback_url)
     actor = runtime.services.actors.default.name
     new = NewUser(
         email=body.email,
@@ -54,7 +64,7 @@ async def sign_up_email(
         image=body.image,
         fields=body.user_fields(call.user_fields.names),
     )
-    user, _ = await runtime.sign_up.sign_up(actor, new, context=call.context)
+    user, _ = await runtime.sign_up.sign_up(actor, new, context=call.context, callback_url=callback_url)
     if runtime.services.policies.require_email_verification:
         return Answer(records.UnconfirmedUser(token=None, user=records.User.of(user, call.user_fields)))
     given = Credentials(email=body.email, password=body.password, remember=body.remember_me)
@@ -63,7 +73,8 @@ async def sign_up_email(
 
 @routes.add("POST", "/sign-in/email", access=PUBLIC, opens_session=True)
 async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> EnteredAnswer:
-    """Sign in as the default actor type."""
+    """Sign in as the default actor type. The response sends the client to ``callbackURL``, which must be trusted."""
+    check_callback_url(call, body.callback_url)
     given = Credentials(
         email=body.email,
         password=body.password,
@@ -72,7 +83,9 @@ async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> Ente
         known_browser=call.known_browser,
     )
     actor = call.runtime.services.actors.default.name
-    return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context))
+    outcome = await call.runtime.sign_in.begin(actor, given, context=call.context)
+    # As it was sent: the client resolves a path against its own page.
+    return entered(call, outcome, redirects_to=body.callback_url or None)
 
 
 @routes.add("GET", "/get-session", access=ENROLLING_OR_SIGNING_IN)

@@ -42,10 +42,13 @@ class SignUp:
         self._verify_email = VerifyEmail(services)
 
     async def sign_up(
-        self, actor: str, new: NewUser, *, context: Context
+        self, actor: str, new: NewUser, *, context: Context, callback_url: str | None = None
     ) -> tuple[User, Organization | None]:
         """
         Sign up for the actor type *actor*.
+
+        Args:
+            callback_url: Where the link of the confirmation redirects to; already checked.
 
         Raises:
             UnknownActorType, SignUpNotAllowed: By the registry.
@@ -62,7 +65,7 @@ class SignUp:
             new, actor_types=(actor_type,), email_verified=False, context=context
         )
         if self._services.policies.confirms_sign_up:
-            await self._verify_email.send(user.email, context=context)
+            await self._verify_email.send(user.email, context=context, callback_url=callback_url)
         return user, organization
 
     async def create(
