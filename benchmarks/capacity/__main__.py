@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -105,11 +104,24 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _write(tables: dict[str, str]) -> None:
-    text = PAGE.read_text("utf-8")
+    PAGE.write_text(with_tables(PAGE.read_text("utf-8"), tables), "utf-8")
+
+
+def with_tables(text: str, tables: dict[str, str]) -> str:
+    """
+    Put each table between its two marks, whatever stood there.
+
+    Raises:
+        ValueError: The text has no such marks.
+    """
     for name, table in tables.items():
-        between = rf"(<!-- {name}: begin -->\n).*?(\n<!-- {name}: end -->)"
-        text = re.sub(between, lambda match, table=table: match[1] + table + match[2], text, flags=re.DOTALL)
-    PAGE.write_text(text, "utf-8")
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+        head, found, rest = text.partition(begin)
+        _, closed, tail = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"there is no place for the table {name}")
+        text = f"{head}{begin}{table}\n{end}{tail}"
+    return text
 
 
 if __name__ == "__main__":

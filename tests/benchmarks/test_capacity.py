@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from benchmarks.capacity.__main__ import PAGE, with_tables
 from benchmarks.capacity.plan import plan
 from benchmarks.capacity.reality import compare
 from benchmarks.capacity.simulation import Load, drawn, recalled
@@ -50,3 +51,15 @@ def test_plan_is_the_arithmetic_of_the_page() -> None:
     # Nothing is recalled: 60,000 × (24 + 76) µs are 6 cores, busy to 60 % 10.
     assert found.recalled == 0
     assert (found.server_cores, found.database_cores) == (pytest.approx(10), pytest.approx(3))
+
+
+def test_tables_are_on_the_page_and_can_be_replaced() -> None:
+    """Also where nothing stands between the marks."""
+    text = PAGE.read_text("utf-8")
+    for name in ("sizes", "costs", "simulated", "plan"):
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+        assert text.partition(begin)[2].partition(end)[0].count("\n| ") >= 4, f"{name} has no rows"
+        assert with_tables(f"a\n{begin}{end}\nb", {name: "| 1 |"}) == f"a\n{begin}| 1 |\n{end}\nb"
+        assert with_tables(f"{begin}| old |\n{end}", {name: "| 1 |"}) == f"{begin}| 1 |\n{end}"
+    with pytest.raises(ValueError, match="no place"):
+        with_tables(text, {"unknown": ""})
