@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+from tests.contract.database import sql
 from tests.contract.passkeys import answer_registration, begin_registration, register
 from tests.contract.people import Session
 from tests.support.authenticator import UP, UV, Authenticator, Lie
@@ -46,6 +47,18 @@ async def test_only_who_has_a_factor_and_codes_and_no_passkey_is_offered_one(pag
     assert await offered(pages, session) is None, "the proof is old, and nothing is asked for"
     session = await pages.here.people.sign_in(account)
     await register(pages.here, session, Authenticator(pages.here.api.origin))
+    assert await offered(pages, session) is None
+
+
+async def test_who_has_used_up_all_backup_codes_is_offered_none(pages: Pages) -> None:
+    """The passkey would turn nothing on, but a person without codes should make new ones first."""
+    account, session = await pages.here.people.newcomer()
+    session = await pages.here.people.enroll(account, session)
+    assert await offered(pages, session) is not None
+    url = pages.here.runtime.settings.database_url
+    assert url is not None
+    await sql(url, "UPDATE {}backup_codes SET used_at = activated_at WHERE user_id = $1", account.id)
+    assert (await pages.here.people.two_factor(session))["backupCodesRemaining"] == 0
     assert await offered(pages, session) is None
 
 
