@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from granian import Granian
@@ -59,9 +60,7 @@ def serve(settings: Settings, *, when_ready: Callable[[Settings], None]) -> None
         settings = settings.model_copy(update={"port": port})
         _hand_over(settings)
     with _shared_figures(settings):
-        _Supervisor(settings, address=address, when_ready=when_ready).serve(
-            target_loader=load_worker, wrap_loader=False
-        )
+        _Supervisor(settings, address=address, when_ready=when_ready).serve()
 
 
 @contextmanager
@@ -95,11 +94,15 @@ def _load_ahead() -> None:
         import czo_auth.graphql.app  # noqa: F401
 
 
-class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # granian names its class by the build of Python
-    """Starts the workers, restarts those that die, and ends them all."""
+class _Supervisor:
+    """
+    Starts the workers, restarts those that die, and ends them all.
+
+    granian does this. What is added here uses its documented hooks, signals, Python's fork hooks and its log.
+    """
 
     def __init__(self, settings: Settings, *, address: str, when_ready: Callable[[Settings], None]) -> None:
-        super().__init__(
+        self._server = Granian(
             "czo_auth.server:application",
             address=address,
             port=settings.port,
@@ -114,44 +117,70 @@ class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # granian names i
             workers_kill_timeout=_KILL_AFTER_SECONDS,
         )
         self._settings = settings
+        self._address = address
         self._when_ready = when_ready
+        self._pid = os.getpid()
+        self._told_to_end = threading.Event()
+        self._workers_to_fork = settings.workers
+
+    def serve(self) -> None:
+        """Serve until told to stop by SIGINT, SIGTERM or SIGHUP."""
+        self._server.on_startup(self._before_workers)
         logger.addFilter(self._is_news)
-
-    def startup(self, spawn_target: Any, target_loader: Any) -> None:
-        # A new worker has the supervisor's handlers, which would swallow the request to end. So signals wait until it
-        # has its own handlers.
-        os.register_at_fork(
-            before=_hold_signals,
-            after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _WISHES_TO_END),
-        )
-        super().startup(spawn_target, target_loader)
-        # After the forks, because a child inherits the locks that another thread holds at that moment.
-        threading.Thread(target=self._announce, name="czo-auth-announce", daemon=True).start()
-
-    def shutdown(self, exit_code: int = 0) -> None:
         try:
-            super().shutdown(exit_code)
+            self._server.serve(target_loader=load_worker, wrap_loader=False)
         except SystemExit:
             # When the supervisor gets the signal together with the workers, it may see one end before it signaled it:
             # that is not a crash.
-            if not self.interrupt_signal:
+            if not self._told_to_end.is_set():
                 raise
+
+    def _before_workers(self) -> None:
+        """Add to granian's signal handlers, which are installed by now, and prepare for the forks."""
+        for number in _WISHES_TO_END:
+            signal.signal(number, self._noting(signal.getsignal(number)))
+        signal.signal(signal.SIGHUP, self._hang_up)
+        # A new worker has the supervisor's handlers, which would swallow the request to end. So signals wait until it
+        # has its own handlers.
+        os.register_at_fork(before=_hold_signals, after_in_parent=self._after_fork)
+        if not FORKS:
+            self._announce_in_thread()
+
+    def _noting(self, handler: Any) -> Callable[[int, FrameType | None], None]:
+        def note_and_handle(number: int, frame: FrameType | None) -> None:
+            self._told_to_end.set()
+            handler(number, frame)
+
+        return note_and_handle
+
+    def _hang_up(self, number: int, frame: FrameType | None) -> None:
+        """End at SIGHUP."""
+        if os.getpid() != self._pid:
+            # A worker inherits this handler; its supervisor ends it.
+            return
+        # A closed terminal sends SIGHUP, and stderr may be gone with it.
+        with suppress(OSError):
+            note("SIGHUP: stopping. Start again to read the settings again.")
+        signal.raise_signal(signal.SIGTERM)
+
+    def _after_fork(self) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WISHES_TO_END)
+        self._workers_to_fork -= 1
+        # After the last fork, because a child inherits the locks that another thread holds at that moment.
+        if self._workers_to_fork == 0:
+            self._announce_in_thread()
 
     def _is_news(self, record: logging.LogRecord) -> bool:
         if not record.getMessage().startswith("Unexpected exit"):
             return True
         # The same race, for the log: the signal is on its way to this process, too.
-        self.main_loop_interrupt.wait(_SAME_SIGNAL_SECONDS)
-        return not self.interrupt_signal
+        return not self._told_to_end.wait(_SAME_SIGNAL_SECONDS)
 
-    def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
-        # A closed terminal sends SIGHUP, and stderr may be gone with it.
-        with suppress(OSError):
-            note("SIGHUP: stopping. Start again to read the settings again.")
-        self.signal_handler_interrupt()
+    def _announce_in_thread(self) -> None:
+        threading.Thread(target=self._announce, name="czo-auth-announce", daemon=True).start()
 
     def _announce(self) -> None:
-        if _answers(self.bind_addr, self.bind_port, stop=self.main_loop_interrupt):
+        if _answers(self._address, self._settings.port, stop=self._told_to_end):
             self._when_ready(self._settings)
 
 
@@ -181,8 +210,7 @@ class Worker(Server):
     reaches every process of the terminal, but only the supervisor should end workers: a worker that ends by itself
     looks like one that died. So SIGINT is blocked all the time, SIGTERM until the start is done, and the first SIGTERM
     lets one SIGINT through: one, although the event loop may hear of two SIGTERM, the terminal's and the supervisor's,
-    before it
-    comes to the first.
+    before it comes to the first.
     """
 
     def __init__(self, auth: Any, *, supervisor: int | None) -> None:
