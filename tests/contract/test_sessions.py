@@ -245,6 +245,12 @@ async def test_user_changes_name_and_picture_and_nothing_else(live: Live) -> Non
     for field in ("emailVerified", "actorTypes", "twoFactorEnabled", "id", "banned"):
         answer = await api.post("/update-user", {"name": "x", field: True}, bearer=session.token)
         refused(answer, 400, "VALIDATION_ERROR")
+    for odd, code in (
+        ({"name": "x", "email": "other@example.com"}, "EMAIL_CAN_NOT_BE_UPDATED"),
+        ({"name": None, "image": "https://cdn.example/z.png"}, "VALIDATION_ERROR"),
+    ):
+        refused(await api.post("/update-user", odd, bearer=session.token), 400, code)
+    assert accepted(await api.get("/session", bearer=session.token))["user"] == user
     refused(await api.post("/update-user", {"name": "x"}), 401, "UNAUTHORIZED")
 
 

@@ -9,11 +9,13 @@ from pydantic import Field
 from czo_auth.asgi.callback_urls import check_callback_url
 from czo_auth.core.access import ACCOUNT, ENROLLING_OR_SIGNING_IN, PUBLIC
 from czo_auth.core.errors import NotFound
+from czo_auth.core.fields import check_not_null
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.rest import records
 from czo_auth.rest.answers import Answer, EnteredAnswer, entered
+from czo_auth.rest.better_auth.errors import EmailCannotBeUpdated
 from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody, TolerantOpenBody, Url
 from czo_auth.rest.routing import CurrentRequest, Routes
 
@@ -130,7 +132,10 @@ async def revoke_other_sessions(call: CurrentRequest) -> records.Done:
 
 @routes.add("POST", "/update-user", access=ACCOUNT)
 async def update_user(body: ClientUpdateUserRequest, call: CurrentRequest) -> records.Done:
-    """Change the name, the picture or the deployment's own fields."""
+    """Change the name, the picture or the deployment's own fields. An email address is refused, not ignored."""
+    if "email" in (body.model_extra or {}):
+        raise EmailCannotBeUpdated
+    check_not_null(body.model_fields_set, name=body.name)
     await update_profile(
         call.runtime.services,
         name=body.name,

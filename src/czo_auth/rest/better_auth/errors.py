@@ -15,6 +15,11 @@ class ServerOnlyProperty(Invalid):
     message = "A property in the body can only be set by the server."
 
 
+class EmailCannotBeUpdated(Invalid):
+    code = "EMAIL_CAN_NOT_BE_UPDATED"
+    message = "The email address is changed by another call, which confirms the new one."
+
+
 class InvalidNameLength(Invalid):
     code = "INVALID_NAME_LENGTH"
     message = "The name is too short or too long."
