@@ -302,8 +302,8 @@ async def test_arrays_of_the_client_hold_the_newest_hundred(timed: Timed) -> Non
     listed = accepted(await timed.api.get("/api-key/list", bearer=session.token))
     assert (len(listed["apiKeys"]), listed["total"]) == (100, 620)
     assert [key["name"] for key in listed["apiKeys"][:2]] == ["key 620", "key 619"]
-    most = accepted(await timed.api.get("/api-key/list?limit=1000", bearer=session.token))
-    assert len(most["apiKeys"]) == 500
+    largest = accepted(await timed.api.get("/api-key/list?limit=1000", bearer=session.token))
+    assert len(largest["apiKeys"]) == 500
     sorted_ = accepted(
         await timed.api.get(
             "/api-key/list?limit=2&offset=1&sortBy=name&sortDirection=asc", bearer=session.token

@@ -293,7 +293,7 @@ async def test_counters_of_made_up_addresses_are_bounded(
     monkeypatch.setattr("czo_auth.core.flows.users.password_guesses.CHECKED_EVERY", 10)
     await wear_out_account(limited, "victim@example.com")
     url = limited.auth.settings.storage_url
-    most = 0
+    max_rows = 0
     for number in range(100):
         await counting.count_sign_in(
             f"nobody-{number}@example.com",
@@ -302,8 +302,8 @@ async def test_counters_of_made_up_addresses_are_bounded(
         )
         await asyncio.sleep(0)
         ((rows,),) = await sql(url, "SELECT count(*) FROM {}password_guesses")
-        most = max(most, rows)
-    assert most < 400
+        max_rows = max(max_rows, rows)
+    assert max_rows < 400
     await limited.auth.services.transactions.run(lambda tx: tx.password_guesses.keep_newest(40))
     assert await sql(url, "SELECT count(*) FROM {}password_guesses") == [(40,)]
     refused(await guess(limited, "victim@example.com"), 429, "TOO_MANY_REQUESTS")

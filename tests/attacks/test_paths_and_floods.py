@@ -389,8 +389,8 @@ def test_repr_of_a_body_hides_what_it_holds() -> None:
     kinds = _bodies(Body)
     assert len(kinds) > 20
     for kind in kinds:
-        held = kind.model_construct(**dict.fromkeys(kind.model_fields, secret))
-        assert secret not in f"{held!r} {held!s} {[held]}"
+        body = kind.model_construct(**dict.fromkeys(kind.model_fields, secret))
+        assert secret not in f"{body!r} {body!s} {[body]}"
 
 
 @pytest.mark.parametrize(

@@ -138,11 +138,11 @@ def test_others_see_why_they_may_not(visit: NewVisitor) -> None:
 def test_what_is_typed_before_the_script_has_come_is_searched_for(visit: NewVisitor, admin: Visitor) -> None:
     bob = visit()
     bob.sign_up()
-    held: list[Route] = []
-    admin.page.route("**/htmx.min.*", lambda route: held.append(route))
+    stalled: list[Route] = []
+    admin.page.route("**/htmx.min.*", lambda route: stalled.append(route))
     with admin.page.expect_request("**/htmx.min.*"):
         admin.page.goto(admin.base + "/admin/users", wait_until="commit")
     admin.page.locator("#f-search").fill(bob.email)
-    (script,) = held
+    (script,) = stalled
     script.continue_()
     admin.page.get_by_text("Found: 1").wait_for()

@@ -135,8 +135,8 @@ async def test_users_are_shown_as_the_contract_says(live: Live) -> None:
 
 async def test_search_is_for_a_literal_part_of_address_or_name(live: Live) -> None:
     _, admin = await administrator(live)
-    mark = uuid4().hex[:12]
-    names = (f"{mark} 100% Ada", f"{mark} 100x Bob", f"{mark} a_b", f"{mark} axb", f"{mark} back\\slash")
+    tag = uuid4().hex[:12]
+    names = (f"{tag} 100% Ada", f"{tag} 100x Bob", f"{tag} a_b", f"{tag} axb", f"{tag} back\\slash")
     for name in names:
         await live.people.sign_up(name=name)
     addressed = await live.people.sign_up()
@@ -151,47 +151,47 @@ async def test_search_is_for_a_literal_part_of_address_or_name(live: Live) -> No
         assert body["total"] == len(body["users"])
         return [user["name"] for user in body["users"]]
 
-    assert await search(mark) == list(names)
-    assert await search(f"{mark} 100%") == [names[0]]
-    assert await search(f"{mark} a_") == [names[2]]
-    assert await search(f"{mark} %") == []
+    assert await search(tag) == list(names)
+    assert await search(f"{tag} 100%") == [names[0]]
+    assert await search(f"{tag} a_") == [names[2]]
+    assert await search(f"{tag} %") == []
     assert await search("\\slash") == [names[4]]
-    assert await search(f"{mark} A_B") == [names[2]]
-    assert await search(f"' OR 1=1 -- {mark}") == []
+    assert await search(f"{tag} A_B") == [names[2]]
+    assert await search(f"' OR 1=1 -- {tag}") == []
     assert await search(addressed.email.upper()) == [addressed.name]
 
 
 async def test_pages_hold_everybody_once(live: Live) -> None:
     _, admin = await administrator(live)
-    mark = uuid4().hex[:12]
-    made = [await live.people.sign_up(name=f"{mark} {number}") for number in range(7)]
+    tag = uuid4().hex[:12]
+    made = [await live.people.sign_up(name=f"{tag} {number}") for number in range(7)]
     seen: list[str] = []
     cursor: str | None = None
     for size in (3, 3, 1):
         onwards = "" if cursor is None else f"&cursor={cursor}"
-        body = await ask(live, admin, f"/admin/users?search={mark}&limit=3{onwards}")
+        body = await ask(live, admin, f"/admin/users?search={tag}&limit=3{onwards}")
         assert len(body["users"]) == size
         assert body["total"] == 7
         seen += [user["id"] for user in body["users"]]
         cursor = body["nextCursor"]
     assert cursor is None
     assert sorted(seen) == sorted(account.id for account in made)
-    whole = await ask(live, admin, f"/admin/users?search={mark}&limit=7")
+    whole = await ask(live, admin, f"/admin/users?search={tag}&limit=7")
     assert [user["id"] for user in whole["users"]] == seen
     assert whole["nextCursor"] is None
 
 
 async def test_users_are_narrowed_by_status_actor_type_and_two_factors(live: Live) -> None:
     _, admin = await administrator(live)
-    mark = uuid4().hex[:12]
-    plain = await live.people.sign_up(name=f"{mark} plain")
-    merchant = await live.people.sign_up("merchant", name=f"{mark} merchant")
-    banned = await live.people.sign_up(name=f"{mark} banned")
+    tag = uuid4().hex[:12]
+    plain = await live.people.sign_up(name=f"{tag} plain")
+    merchant = await live.people.sign_up("merchant", name=f"{tag} merchant")
+    banned = await live.people.sign_up(name=f"{tag} banned")
     await live.api.post(f"/admin/users/{banned.id}/ban", {"reason": "spam"}, bearer=admin.token)
 
     async def found(query: str) -> set[str]:
         return {
-            user["id"] for user in (await ask(live, admin, f"/admin/users?search={mark}&{query}"))["users"]
+            user["id"] for user in (await ask(live, admin, f"/admin/users?search={tag}&{query}"))["users"]
         }
 
     assert await found("status=banned") == {banned.id}

@@ -50,19 +50,19 @@ async def test_trusted_browser_skips_the_second_step_with_less_assurance(timed: 
 async def test_several_users_may_trust_one_browser(timed: Timed) -> None:
     """The second one's trust does not end the first one's, and each skips only their own second step."""
     people = timed.prepared.customers[:2]
-    held: dict[str, str] = {}
+    cookies: dict[str, str] = {}
     for account in people:
         challenge = await timed.people.challenge(account)
         body = {"code": account.has.code(), "challenge": challenge, "trustDevice": True}
-        answer = await timed.api.post("/two-factor/verify", body, cookies=held)
-        held = {DEVICE_COOKIE: cookies_set_by(answer)[DEVICE_COOKIE].value}
+        answer = await timed.api.post("/two-factor/verify", body, cookies=cookies)
+        cookies = {DEVICE_COOKIE: cookies_set_by(answer)[DEVICE_COOKIE].value}
     for _ in range(12):
         for account in people:
-            answer = await begin(timed, account, held[DEVICE_COOKIE])
+            answer = await begin(timed, account, cookies[DEVICE_COOKIE])
             assert not is_asked(answer)
-            held = {DEVICE_COOKIE: cookies_set_by(answer)[DEVICE_COOKIE].value}
-    assert held[DEVICE_COOKIE].count("czd_") == 2
-    assert is_asked(await begin(timed, timed.carol, held[DEVICE_COOKIE].split(".")[0]))
+            cookies = {DEVICE_COOKIE: cookies_set_by(answer)[DEVICE_COOKIE].value}
+    assert cookies[DEVICE_COOKIE].count("czd_") == 2
+    assert is_asked(await begin(timed, timed.carol, cookies[DEVICE_COOKIE].split(".")[0]))
 
 
 async def test_cookie_holds_a_bounded_number_of_tokens(timed_sqlite: Timed) -> None:

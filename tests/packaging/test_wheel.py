@@ -132,17 +132,17 @@ def _done(command: list[str]) -> None:
 
 def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        held = {name for name in archive.namelist() if not name.endswith("/")}
-    described = {name for name in held if ".dist-info/" in name}
+        files = {name for name in archive.namelist() if not name.endswith("/")}
+    described = {name for name in files if ".dist-info/" in name}
     sources = {
         str(path.relative_to(PACKAGE.parent))
         for path in PACKAGE.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert held - described == sources
+    assert files - described == sources
     needed = {"py.typed", "storage/migrations/script.py.mako", "crypto/assets/common_passwords.txt.gz"}
-    assert {f"czo_auth/{name}" for name in needed} <= held
-    assert any(name.startswith("czo_auth/storage/migrations/versions/r0001") for name in held)
+    assert {f"czo_auth/{name}" for name in needed} <= files
+    assert any(name.startswith("czo_auth/storage/migrations/versions/r0001") for name in files)
     assert any(name.endswith("licenses/LICENSE") for name in described)
 
 

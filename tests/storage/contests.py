@@ -35,7 +35,7 @@ def all_are_counted(results: Sequence[Result]) -> bool:
     return sorted(result or 0 for result in results) == list(range(1, len(results) + 1))
 
 
-def counted_to_the_most(results: Sequence[Result]) -> bool:
+def counted_to_the_limit(results: Sequence[Result]) -> bool:
     """Say whether the first ``MOST + 1`` calls got a number of their own, and the others nothing."""
     return sorted(result for result in results if result is not None) == list(range(1, MAX_BATCH + 2))
 
@@ -202,7 +202,7 @@ CONTESTS = {
     "consume_challenge": Contest(
         prepare=_challenge, act=lambda tx, name: tx.challenges.consume_challenge(name, now=NOW)
     ),
-    "claim_challenge": Contest(prepare=_challenge_digest, act=_claim, judge=counted_to_the_most),
+    "claim_challenge": Contest(prepare=_challenge_digest, act=_claim, judge=counted_to_the_limit),
     "reserve_attempt": Contest(
         prepare=_user,
         act=lambda tx, name: tx.challenges.reserve_attempt(name, now=NOW),

@@ -61,8 +61,10 @@ async def test_dates_of_grants_come_with_the_owner(rows: Rows) -> None:
     user, digest, session_digest = await rows.user(), a_digest(), a_digest()
     await rows.key(user, digest=digest)
     await rows.session(user, digest=session_digest)
-    held, grants = frozenset({"customer", "merchant"}), {"merchant": NOW + HOUR}
-    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, grants=grants, now=NOW))
+    actor_types, grants = frozenset({"customer", "merchant"}), {"merchant": NOW + HOUR}
+    await rows.run(
+        lambda tx: tx.users.set_actor_types(user.id, actor_types=actor_types, grants=grants, now=NOW)
+    )
     for found in (
         await rows.storage.lookup.find_api_key(digest),
         await rows.storage.lookup.find_session(session_digest),
@@ -130,9 +132,9 @@ async def test_every_change_shows_at_the_next_lookup(rows: Rows) -> None:
         assert await lookup.find_api_key(key_digest) == key
         assert await lookup.find_session(session_digest) == session
 
-    held = frozenset({"admin", "customer"})
-    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, grants={}, now=NOW))
-    await both_become(actor_types=held)
+    actor_types = frozenset({"admin", "customer"})
+    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=actor_types, grants={}, now=NOW))
+    await both_become(actor_types=actor_types)
     await rows.run(lambda tx: tx.users.set_ban(user.id, banned_at=NOW, reason="spam", now=NOW))
     await both_become(banned=True)
     await rows.factor(user)

@@ -81,9 +81,11 @@ async def test_changes_change_what_they_say_and_nothing_else(rows: Rows) -> None
     expected = replace(expected, password_hash="new")
     assert await rows.run(lambda tx: tx.users.find(user.id)) == expected
 
-    held = frozenset({"customer", "admin"})
-    await rows.run(lambda tx: tx.users.set_actor_types(user.id, actor_types=held, grants={}, now=later))
-    expected = replace(expected, actor_types=held)
+    actor_types = frozenset({"customer", "admin"})
+    await rows.run(
+        lambda tx: tx.users.set_actor_types(user.id, actor_types=actor_types, grants={}, now=later)
+    )
+    expected = replace(expected, actor_types=actor_types)
     assert await rows.run(lambda tx: tx.users.find(user.id)) == expected
 
     await rows.run(lambda tx: tx.users.bump_credential_version(user.id, now=later))

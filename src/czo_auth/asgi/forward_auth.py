@@ -186,8 +186,8 @@ class ForwardAuth:
         client = scope.get("client")
         if client is None or not self._authenticator.clients.is_trusted(str(client[0])):
             return None
-        said = [value.decode("latin-1") for name, value in scope["headers"] if name in _METHOD_HEADERS]
-        return said[0] if said and len(set(said)) == 1 else None
+        values = [value.decode("latin-1") for name, value in scope["headers"] if name in _METHOD_HEADERS]
+        return values[0] if values and len(set(values)) == 1 else None
 
 
 def _named(principal: Principal) -> list[tuple[bytes, bytes]]:

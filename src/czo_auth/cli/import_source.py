@@ -113,9 +113,9 @@ def import_source(
             context = operator_context(auth.now())
             try:
                 if isinstance(known, KnownAccount):
-                    brought = await importing.bring_account(known, context=context)
+                    imported = await importing.bring_account(known, context=context)
                 elif isinstance(known, KnownOrganization):
-                    brought = await importing.bring_organization(known, context=context)
+                    imported = await importing.bring_organization(known, context=context)
                 else:
                     counts["user", "refused"] += 1
                     notes.append({"id": known.source_id, "note": known.why})
@@ -127,8 +127,8 @@ def import_source(
                 counts[kind, "refused"] += 1
                 notes.append({"id": known.source_id, "note": refusal_sentence(refusal)})
                 continue
-            counts.update(brought.outcomes)
-            notes.extend({"id": known.source_id, "note": note} for note in brought.notes)
+            counts.update(imported.outcomes)
+            notes.extend({"id": known.source_id, "note": note} for note in imported.notes)
 
     try:
         run(act, data_dir=data_dir, database_url=database_url)

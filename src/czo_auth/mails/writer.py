@@ -86,7 +86,9 @@ class MailWriter:
     def write(self, draft: MailDraft) -> MailMessage:
         """Write *draft* in the language of its reader."""
         words = self._catalogues[draft.language]
-        values = {name: _said(value, words) for name, value in draft.values.items() if not _is_list(value)}
+        values = {
+            name: _localized(value, words) for name, value in draft.values.items() if not _is_list(value)
+        }
         values |= {"link": draft.link or ""}
         name = self._brand.name or ""
         subject = words(f"mail.{draft.kind}.subject").format_map(values)
@@ -114,7 +116,7 @@ class MailWriter:
                 label = words(f"mail.{draft.kind}.do")
                 blocks.append(Block(kind="button", lines=(draft.link,), label=label))
             elif isinstance(listed, tuple):
-                lines = tuple("".join(_said(part, words) for part in line) for line in listed)
+                lines = tuple("".join(_localized(part, words) for part in line) for line in listed)
                 blocks.append(Block(kind="list", lines=lines))
             else:
                 text = " ".join(paragraph.format_map(values).split("\n"))
@@ -217,7 +219,7 @@ def _is_list(value: MailValue | tuple[MailLine, ...]) -> bool:
     return isinstance(value, tuple)
 
 
-def _said(value: MailValue | tuple[MailLine, ...], words: Translations) -> str:
+def _localized(value: MailValue | tuple[MailLine, ...], words: Translations) -> str:
     match value:
         case datetime():
             return words.moment(value)

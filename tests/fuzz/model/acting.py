@@ -116,8 +116,8 @@ class Acting(RuleBasedStateMachine):
 
     def _code(self, person: Person, factor: Factor | None, kind: str) -> str:
         step = int(self._now.timestamp()) // STEP
-        if kind == "spent backup" and person.spent_codes:
-            return person.spent_codes[-1]
+        if kind == "spent backup" and person.used_codes:
+            return person.used_codes[-1]
         if kind == "old phone" and person.old_secrets:
             return pyotp.TOTP(person.old_secrets[-1]).generate_otp(step)
         if factor is None:

@@ -48,7 +48,7 @@ class Person:
     account: Account
     factor: Factor | None = None
     pending: Factor | None = None
-    spent_codes: list[str] = field(default_factory=list)
+    used_codes: list[str] = field(default_factory=list)
     old_secrets: list[str] = field(default_factory=list)
     is_admin: bool = False
     is_banned: bool = False

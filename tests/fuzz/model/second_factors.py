@@ -220,7 +220,7 @@ class SecondFactors(Sessions):
         if answer is not None:
             person = session.person
             assert person.factor is not None
-            person.spent_codes += person.factor.codes
+            person.used_codes += person.factor.codes
             person.factor.codes = list(answer.json()["backupCodes"])
             self.world.tell(person, "auth.2fa.backup_codes_regenerated")
 

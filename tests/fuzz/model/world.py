@@ -169,7 +169,7 @@ class World:
             if text not in factor.codes:
                 return self.fail(person, "INVALID_BACKUP_CODE" if kind == "backup" else "INVALID_CODE")
             factor.codes.remove(text)
-            person.spent_codes.append(text)
+            person.used_codes.append(text)
             self.tell(person, "auth.2fa.backup_code_used")
         else:
             step = factor.step_of(text, now=now, drift=self.drift, after=factor.last_step)
@@ -226,7 +226,7 @@ class World:
     def _retire_factor(self, person: Person) -> None:
         """What the present factor was good for is over: its phone, its codes, and the browsers that it vouched for."""
         if person.factor is not None:
-            person.spent_codes += person.factor.codes
+            person.used_codes += person.factor.codes
             person.old_secrets.append(person.factor.secret)
         self.end_devices(person)
 

@@ -159,7 +159,7 @@ class Repository:
         except OSError as error:
             raise GitFailed(f"git cannot be run: {error.strerror}") from None
         if done.returncode:
-            raise GitFailed(_said(done.stderr))
+            raise GitFailed(_error_text(done.stderr))
         return done.stdout
 
     @contextmanager
@@ -184,7 +184,7 @@ class Repository:
                     raise
             if running.returncode:
                 stderr.seek(0)
-                raise GitFailed(_said(stderr.read()))
+                raise GitFailed(_error_text(stderr.read()))
 
     def _command(self, command: Sequence[str]) -> list[str]:
         return ["git", "-c", "core.fsmonitor=false", "-C", self._folder, *command]
@@ -223,6 +223,6 @@ def _split(out: IO[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _said(stderr: bytes) -> str:
+def _error_text(stderr: bytes) -> str:
     lines: list[str] = stderr.decode("utf-8", "replace").strip().splitlines()
     return lines[0].removeprefix("fatal: ") if lines else "git failed without a message"

@@ -26,7 +26,7 @@ def shorter(one: int | None, other: int | None) -> int | None:
     return min(bounds, default=None)
 
 
-def bounded_end(wished: datetime | None, *, longest_days: int | None, since: datetime) -> datetime | None:
+def bounded_end(requested: datetime | None, *, longest_days: int | None, since: datetime) -> datetime | None:
     """
     Return the expiry of a key whose lifetime began at *since*; without a requested expiry it gets the maximum lifetime.
 
@@ -34,12 +34,12 @@ def bounded_end(wished: datetime | None, *, longest_days: int | None, since: dat
         LifetimeTooLong: The requested expiry exceeds it.
     """
     if longest_days is None:
-        return wished
+        return requested
     end = since + timedelta(days=longest_days)
-    if wished is not None and wished > end:
+    if requested is not None and requested > end:
         unit = "day" if longest_days == 1 else "days"
         raise LifetimeTooLong(details=(("expiresAt", f"A key lives at most {longest_days} {unit} here."),))
-    return end if wished is None else wished
+    return end if requested is None else requested
 
 
 def notice_within(expires_at: datetime | None, *, now: datetime) -> int | None:

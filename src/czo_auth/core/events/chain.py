@@ -64,7 +64,7 @@ def chain_hash(
         SHA-256 over *previous* and the record as canonical JSON (sorted keys, no spaces, ASCII); 64 hex digits.
     """
     origin = {"ip": context.ip, "userAgent": context.user_agent}
-    record = _said(sequence, record_id, at, audit_event, audit_event.details, context) | origin
+    record = _content(sequence, record_id, at, audit_event, audit_event.details, context) | origin
     return _linked(previous, record)
 
 
@@ -85,7 +85,7 @@ def committed_hash(
     Returns:
         As `chain_hash`.
     """
-    record = _said(sequence, record_id, at, audit_event, audit_event.details, context)
+    record = _content(sequence, record_id, at, audit_event, audit_event.details, context)
     return _linked(previous, {**record, "version": 2, "origin": origin.digest, "personal": personal.digest})
 
 
@@ -121,8 +121,8 @@ def follow_chain(records: Iterable[AuditRecord], state: ChainState) -> tuple[Cha
 def public_digest(previous: str, record: AuditRecord) -> str:
     """Hash what a record of version 1 says besides its personal parts, together with those before it."""
     stay, _ = split_details(record.audit_event.details, personal=PERSONAL_IN_VERSION_1)
-    said = _said(record.sequence, record.id, record.at, record.audit_event, stay, record.context)
-    return _linked(previous, {**said, "hash": record.hash})
+    content = _content(record.sequence, record.id, record.at, record.audit_event, stay, record.context)
+    return _linked(previous, {**content, "hash": record.hash})
 
 
 def state_after_cut(record: AuditRecord) -> tuple[int, ChainState]:
@@ -201,7 +201,7 @@ def _version_1_hash(record: AuditRecord, state: ChainState) -> str:
     )
 
 
-def _said(
+def _content(
     sequence: int,
     record_id: str,
     at: datetime,

@@ -28,9 +28,9 @@ def issue_browser_token(key_ring: KeyRing, user: User, *, now: datetime) -> str 
     """Return a token for the browser in which *user* just signed in; None for a user without a password."""
     if user.password_hash is None:
         return None
-    said = uuid.UUID(user.id).bytes + int(now.timestamp()).to_bytes(_TIME_BYTES, "big")
-    mac = _mac(key_ring, key_ring.primary, said, user.password_hash)
-    return tokens.KNOWN_BROWSER + base64url.encode(said + mac)
+    payload = uuid.UUID(user.id).bytes + int(now.timestamp()).to_bytes(_TIME_BYTES, "big")
+    mac = _mac(key_ring, key_ring.primary, payload, user.password_hash)
+    return tokens.KNOWN_BROWSER + base64url.encode(payload + mac)
 
 
 def find_browser_token(
@@ -40,12 +40,13 @@ def find_browser_token(
     if user is None or user.password_hash is None or cookie is None:
         return None
     for token in tokens.split_tokens(cookie, tokens.KNOWN_BROWSER):
-        said, mac = _parts(token)
-        issued_at = datetime.fromtimestamp(int.from_bytes(said[_USER_BYTES:], "big"), UTC)
-        if said[:_USER_BYTES] != uuid.UUID(user.id).bytes or not issued_at <= now < issued_at + LIFETIME:
+        payload, mac = _parts(token)
+        issued_at = datetime.fromtimestamp(int.from_bytes(payload[_USER_BYTES:], "big"), UTC)
+        if payload[:_USER_BYTES] != uuid.UUID(user.id).bytes or not issued_at <= now < issued_at + LIFETIME:
             continue
         if any(
-            hmac.compare_digest(mac, _mac(key_ring, kid, said, user.password_hash)) for kid in key_ring.kids
+            hmac.compare_digest(mac, _mac(key_ring, kid, payload, user.password_hash))
+            for kid in key_ring.kids
         ):
             return token
     return None
@@ -63,6 +64,6 @@ def _parts(token: str) -> tuple[bytes, bytes]:
     return data[:-_MAC_BYTES], data[-_MAC_BYTES:]
 
 
-def _mac(key_ring: KeyRing, kid: str, said: bytes, password_hash: str) -> bytes:
+def _mac(key_ring: KeyRing, kid: str, payload: bytes, password_hash: str) -> bytes:
     key = key_ring.derive(_PURPOSE, kid=kid)
-    return hmac.digest(key, said + password_hash.encode(), "sha256")[:_MAC_BYTES]
+    return hmac.digest(key, payload + password_hash.encode(), "sha256")[:_MAC_BYTES]

@@ -27,8 +27,8 @@ _CHARACTERS: Final = (_USER_BYTES + _TIME_BYTES + _MAC_BYTES) * 4 // 3
 
 def issue_security_notice_token(key_ring: KeyRing, user: User, *, now: datetime) -> str:
     """Return a token for a mail to *user*."""
-    said = uuid.UUID(user.id).bytes + _milliseconds(now).to_bytes(_TIME_BYTES, "big")
-    return tokens.MAIL + base64url.encode(said + _mac(key_ring, key_ring.primary, said, user.email))
+    payload = uuid.UUID(user.id).bytes + _milliseconds(now).to_bytes(_TIME_BYTES, "big")
+    return tokens.MAIL + base64url.encode(payload + _mac(key_ring, key_ring.primary, payload, user.email))
 
 
 def user_of_token(token: str) -> str | None:
@@ -42,10 +42,10 @@ def is_live(key_ring: KeyRing, token: str, user: User, *, now: datetime) -> bool
     parts = _parts(token)
     if parts is None or parts[0][:_USER_BYTES] != uuid.UUID(user.id).bytes:
         return False
-    said, mac = parts
-    if not any(hmac.compare_digest(mac, _mac(key_ring, kid, said, user.email)) for kid in key_ring.kids):
+    payload, mac = parts
+    if not any(hmac.compare_digest(mac, _mac(key_ring, kid, payload, user.email)) for kid in key_ring.kids):
         return False
-    issued_at = datetime.fromtimestamp(int.from_bytes(said[_USER_BYTES:], "big") / 1000, UTC)
+    issued_at = datetime.fromtimestamp(int.from_bytes(payload[_USER_BYTES:], "big") / 1000, UTC)
     return issued_at <= now < issued_at + SECURITY_NOTICE_LIFETIME and (
         user.secured_at is None or issued_at > user.secured_at
     )
@@ -66,5 +66,5 @@ def _milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
-def _mac(key_ring: KeyRing, kid: str, said: bytes, email: str) -> bytes:
-    return hmac.digest(key_ring.derive(_PURPOSE, kid=kid), said + email.encode(), "sha256")[:_MAC_BYTES]
+def _mac(key_ring: KeyRing, kid: str, payload: bytes, email: str) -> bytes:
+    return hmac.digest(key_ring.derive(_PURPOSE, kid=kid), payload + email.encode(), "sha256")[:_MAC_BYTES]

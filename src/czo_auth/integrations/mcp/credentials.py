@@ -113,24 +113,24 @@ class Introspection:
             # A session is only for the deployment itself, so it need not be sent.
             return None
         try:
-            said = await self._ask(token)
+            introspected = await self._ask(token)
         except Refusal as refusal:
             defer_refusal(refusal)
             return None
-        if not said.get("active"):
+        if not introspected.get("active"):
             return None
-        kind = said.get("token_type")
-        if kind != "api_key" and not (kind == "access_token" and said.get("aud") == self._resource):
+        kind = introspected.get("token_type")
+        if kind != "api_key" and not (kind == "access_token" and introspected.get("aud") == self._resource):
             return None
-        scope = said.get("scope") or ""
+        scope = introspected.get("scope") or ""
         return ProvedCredential(
             token=token,
-            client_id=said["client_id"],
+            client_id=introspected["client_id"],
             scopes=scope.split(" ") if scope else [],
-            expires_at=said.get("exp"),
+            expires_at=introspected.get("exp"),
             resource=self._resource,
-            subject=said.get("sub"),
-            claims={name: value for name, value in said.items() if name != "active"},
+            subject=introspected.get("sub"),
+            claims={name: value for name, value in introspected.items() if name != "active"},
         )
 
     async def close(self) -> None:
@@ -149,7 +149,7 @@ class Introspection:
         try:
             answer = await self._client.post(self._url, data=form, headers=self._headers)
             answer.raise_for_status()
-            said: dict[str, Any] = answer.json()
+            introspected: dict[str, Any] = answer.json()
         except (httpx.HTTPError, ValueError):
             raise Unavailable from None
-        return said
+        return introspected

@@ -24,8 +24,8 @@ async def test_actor_type_that_is_lost_meanwhile_gets_no_session(
 
         def promote(tx: Transaction, user_id: str = user.id) -> None:
             tx.users.set_password(user_id, password_hash=hashed, now=NOW)
-            held = frozenset({"admin", "customer"})
-            tx.users.set_actor_types(user_id, actor_types=held, grants={}, now=NOW)
+            actor_types = frozenset({"admin", "customer"})
+            tx.users.set_actor_types(user_id, actor_types=actor_types, grants={}, now=NOW)
 
         await deployment.transactions.run(promote)
         overtaken = Interruption(

@@ -54,7 +54,7 @@ async def signed_in(here: Timed) -> Principal:
     return await here.runtime.authenticate.session_token(session.token, now=here.clock())
 
 
-async def spent_step(here: Timed) -> int | None:
+async def last_used_step(here: Timed) -> int | None:
     factor = await here.runtime.services.transactions.read(
         lambda tx: tx.two_factor.find_factor(here.carol.id)
     )
@@ -98,11 +98,11 @@ async def test_what_changed_after_the_proof_refuses_the_sign_in_and_spends_nothi
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Transaction, VerifiedCode, Timed], object],
 ) -> None:
-    challenge, before = await here.people.challenge(here.carol), await spent_step(here)
+    challenge, before = await here.people.challenge(here.carol), await last_used_step(here)
     happens_after_the_proof(monkeypatch, here, "for_challenge", lambda tx, proved: change(tx, proved, here))
     with pytest.raises(InvalidChallenge):
         await complete(here, challenge, here.carol.has.code())
-    assert await spent_step(here) == before
+    assert await last_used_step(here) == before
 
 
 async def test_ban_after_the_proof_refuses_the_step_up_and_spends_nothing(
@@ -110,13 +110,13 @@ async def test_ban_after_the_proof_refuses_the_step_up_and_spends_nothing(
 ) -> None:
     principal = await signed_in(here)
     here.time.advance(minutes=1)
-    before = await spent_step(here)
+    before = await last_used_step(here)
     happens_after_the_proof(
         monkeypatch, here, "for_user", lambda tx, proved: CHANGES["banned"](tx, proved, here)
     )
     with pytest.raises(InvalidToken):
         await step_up(here, principal, here.carol.has.code())
-    assert await spent_step(here) == before
+    assert await last_used_step(here) == before
 
 
 async def test_step_up_is_recorded_under_its_name(here: Timed) -> None:

@@ -56,9 +56,9 @@ async def put_factor(deployment: Deployment, user_id: str) -> None:
 async def administrator(deployment: Deployment, name: str = "root") -> Principal:
     user = await deployment.user(name)
     await put_factor(deployment, user.id)
-    held = frozenset({"admin", "customer"})
+    actor_types = frozenset({"admin", "customer"})
     await deployment.transactions.run(
-        lambda tx: tx.users.set_actor_types(user.id, actor_types=held, grants={}, now=NOW)
+        lambda tx: tx.users.set_actor_types(user.id, actor_types=actor_types, grants={}, now=NOW)
     )
     return await deployment.proved(await deployment.sign_in(user))
 

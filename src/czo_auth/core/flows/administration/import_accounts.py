@@ -94,9 +94,9 @@ class ImportAccounts:
                 ]
             return Brought(outcomes=tuple(outcomes), notes=tuple(notes))
 
-        brought = await self._run(store, context)
+        imported = await self._run(store, context)
         self._tried.add(account.source_id)
-        return brought
+        return imported
 
     async def bring_organization(self, known: KnownOrganization, *, context: Context) -> Brought:
         """

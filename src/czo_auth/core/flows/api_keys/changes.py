@@ -104,19 +104,19 @@ def apply_changes(
 
 
 def _moved_end(
-    services: Services, key: ApiKey, wished: datetime | None, *, longest_days: int | None, now: datetime
+    services: Services, key: ApiKey, requested: datetime | None, *, longest_days: int | None, now: datetime
 ) -> datetime | None:
     if key.expires_at is not None and key.expires_at <= now:
         raise ValidationFailed(details=(("expiresAt", "An expired key cannot be revived."),))
     if key.rotated_at is not None:
         raise ValidationFailed(details=(("expiresAt", "A rotated key keeps its end."),))
-    if wished is not None:
-        check_expiry(services, wished, now=now)
-    if wished is None and longest_days is not None:
+    if requested is not None:
+        check_expiry(services, requested, now=now)
+    if requested is None and longest_days is not None:
         raise LifetimeTooLong(details=(("expiresAt", "A key without an end is not allowed here."),))
-    if wished is not None and key.expires_at is not None and wished <= key.expires_at:
-        return wished
-    return bounded_end(wished, longest_days=longest_days, since=key.created_at)
+    if requested is not None and key.expires_at is not None and requested <= key.expires_at:
+        return requested
+    return bounded_end(requested, longest_days=longest_days, since=key.created_at)
 
 
 def _tightened_list(key: ApiKey, changes: ApiKeyChanges) -> tuple[str, ...] | None:
@@ -132,14 +132,14 @@ def _tightened_list(key: ApiKey, changes: ApiKeyChanges) -> tuple[str, ...] | No
     return new
 
 
-def _tightened_rate(key: ApiKey, wish: RateLimitUpdate) -> RateLimit | None:
+def _tightened_rate(key: ApiKey, update: RateLimitUpdate) -> RateLimit | None:
     """
     Return the rate limit that a change leaves.
 
     Raises:
         ValidationFailed: It would let more pass than before.
     """
-    new = wish.on(key.rate_limit)
+    new = update.on(key.rate_limit)
     if not is_as_tight(new, key.rate_limit):
         raise ValidationFailed(details=(("rateLimitMax", "The rate limit can only be tightened."),))
     return new

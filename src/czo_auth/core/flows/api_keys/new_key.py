@@ -73,7 +73,7 @@ def draw_key(services: Services, new: NewApiKey, owner: KeyOwner, *, now: dateti
     """
     name, metadata = checked_name(new.name), checked_metadata(new.metadata)
     scopes = check_form(new.scopes)
-    wished_end = _expiry(services, new, now=now)
+    requested_end = _expiry(services, new, now=now)
     allowed_ips = None if new.allowed_ips is None else canonical_allow_list(new.allowed_ips)
     rate_limit = new.rate_limit.on(None)
     key_id = new_id(now)
@@ -91,7 +91,7 @@ def draw_key(services: Services, new: NewApiKey, owner: KeyOwner, *, now: dateti
         scopes=scopes,
         metadata=metadata,
         enabled=True,
-        expires_at=wished_end,
+        expires_at=requested_end,
         last_used_at=None,
         rotated_at=None,
         created_at=now,

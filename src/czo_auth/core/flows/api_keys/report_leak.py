@@ -55,7 +55,7 @@ class ReportLeak:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def one(self, sighting: LeakReport, *, context: Context) -> None:
+    async def one(self, report: LeakReport, *, context: Context) -> None:
         """
         Take a report of one key.
 
@@ -64,11 +64,11 @@ class ReportLeak:
             RateLimited: By address.
         """
         await self._services.limits.hit("leak", ip=context.ip, account=None)
-        if not self._is_key(sighting.key, now=context.now):
+        if not self._is_key(report.key, now=context.now):
             raise ValidationFailed(details=(("key", "This is not a whole API key."),))
-        await self._take([sighting], context=context)
+        await self._take([report], context=context)
 
-    async def many(self, sightings: Sequence[LeakReport], *, context: Context) -> None:
+    async def many(self, reports: Sequence[LeakReport], *, context: Context) -> None:
         """
         Accept the findings of a scanner. Tokens without the form of a key are skipped.
 
@@ -76,24 +76,24 @@ class ReportLeak:
             RateLimited: By address.
         """
         await self._services.limits.hit("leak", ip=context.ip, account=None)
-        keys = [sighting for sighting in sightings if self._is_key(sighting.key, now=context.now)]
+        keys = [report for report in reports if self._is_key(report.key, now=context.now)]
         await self._take(keys, context=context)
 
     def _is_key(self, text: str, *, now: datetime) -> bool:
         return self._services.policies.api_keys.accepts(text, now=now)
 
-    async def _take(self, sightings: Sequence[LeakReport], *, context: Context) -> None:
+    async def _take(self, reports: Sequence[LeakReport], *, context: Context) -> None:
         clock = asyncio.get_running_loop().time
         began = clock()
-        for message in await self._services.transactions.run(self._step(sightings, context=context), context):
+        for message in await self._services.transactions.run(self._step(reports, context=context), context):
             self._services.background.post(message)
         await asyncio.sleep(BEAT_SECONDS - (clock() - began) % BEAT_SECONDS)
 
     def _step(
-        self, sightings: Sequence[LeakReport], context: Context
+        self, reports: Sequence[LeakReport], context: Context
     ) -> Callable[[Transaction], list[MailDraft]]:
         # For a key that was seen in several places, the first one is reported.
-        seen = {tokens.digest(sighting.key): sighting for sighting in reversed(sightings)}
+        seen = {tokens.digest(report.key): report for report in reversed(reports)}
 
         def end_keys(tx: Transaction) -> list[MailDraft]:
             found = tx.api_keys.find_by_digests(seen.keys())
