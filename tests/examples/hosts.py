@@ -33,9 +33,18 @@ class HostProcess:
         command: What follows ``python``; ``{port}`` stands for the port.
         directory: Where data and output go.
         env: Further environment.
+        front_page: The path that answers 200 when the example is ready.
     """
 
-    def __init__(self, command: list[str], directory: Path, *, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        directory: Path,
+        *,
+        env: dict[str, str] | None = None,
+        front_page: str = "/",
+    ) -> None:
+        self._front_page = front_page
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data = directory / "data"
@@ -70,7 +79,7 @@ class HostProcess:
             if self._process.poll() is not None:
                 break
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(self.url + "/", trust_env=False).status_code == 200:
+                if httpx.get(self.url + self._front_page, trust_env=False).status_code == 200:
                     return
             time.sleep(0.05)
         self.kill()

@@ -50,7 +50,7 @@ NODE_PACKAGES = (
     *("better-auth@1.7.5", "@better-auth/api-key@1.7.5", "@better-auth/passkey@1.7.6"),
     *("better-sqlite3@12",),
 )
-INSTALL_SECONDS = 300
+INSTALL_SECONDS = 600
 
 
 @dataclass

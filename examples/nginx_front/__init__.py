@@ -1,0 +1,1 @@
+"""nginx in front of a service that knows nothing of czo-auth."""
