@@ -340,7 +340,15 @@ def test_key_travels_over_https_only(url: str, why: str) -> None:
     assert "password" not in done.stderr
 
 
-@pytest.mark.parametrize("content", ["my notes", '["a list"]', '{"name": {"of": "something else"}}'])
+# One read decides about all three.
+@pytest.mark.parametrize(
+    "content",
+    [
+        "my notes",
+        pytest.param('["a list"]', marks=pytest.mark.deep),
+        pytest.param('{"name": {"of": "something else"}}', marks=pytest.mark.deep),
+    ],
+)
 def test_file_that_holds_something_else_is_left_alone(content: str, browser: Browser, tmp_path: Path) -> None:
     """Before anything is asked for."""
     other = tmp_path / "other.txt"

@@ -97,8 +97,16 @@ def test_command_that_is_shown_makes_an_administrator(shell: Shell, tmp_path: Pa
     assert "created you@example.com (admin, customer)" in done.stdout
 
 
-@pytest.mark.parametrize("group", [True, False], ids=["the whole terminal", "the supervisor"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "group"),
+    [
+        pytest.param(signal.SIGINT, True, id="SIGINT to the whole terminal"),
+        pytest.param(signal.SIGTERM, False, id="SIGTERM to the supervisor"),
+        # Each signal and each target is in the two above.
+        pytest.param(signal.SIGINT, False, id="SIGINT to the supervisor", marks=pytest.mark.deep),
+        pytest.param(signal.SIGTERM, True, id="SIGTERM to the whole terminal", marks=pytest.mark.deep),
+    ],
+)
 def test_signal_ends_all_processes_quietly(shell: Shell, number: signal.Signals, group: bool) -> None:
     with serving(shell, "--workers", "2") as process:
         read_until_ready(process)

@@ -74,7 +74,18 @@ async def test_every_route_is_closed_to_strangers_but_the_public_ones(live: Live
             refused(answer, 401, code)
 
 
-@pytest.mark.parametrize("promoted", [False, True], ids=["administrator", "promoted customer"])
+@pytest.mark.parametrize(
+    ("carried", "promoted"),
+    [
+        *(pytest.param(name, False, id=f"administrator, {name}") for name in CARRIERS),
+        # How a session is carried is decided before who owns it is asked: all pairs are walked through in depth.
+        *(
+            pytest.param(name, True, id=f"promoted customer, {name}", marks=marks)
+            for name, marks in zip(CARRIERS, ([], pytest.mark.deep, pytest.mark.deep), strict=True)
+        ),
+    ],
+    indirect=["carried"],
+)
 async def test_every_route_is_closed_to_a_session_that_may_only_enroll(
     live: Live, carried: Any, promoted: bool
 ) -> None:
