@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,6 @@ GENERATED = DOCS / "reference"
 WRITTEN = [page for page in sorted(DOCS.rglob("*.md")) if GENERATED not in page.parents]
 PAGES = [page for page in WRITTEN if blocks_of(page)]
 README = ROOT / "README.md"
-READ_FIRST = frozenset({"tutorial.md", "embed.md"})
 # What cannot be run here: the page, and the reason as it stands there.
 NOT_RUN = {
     ("docs/how-to/deploy.md", "on the server, as root (not run by the tests: needs systemd)"),
@@ -51,20 +49,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
     server.stop()
 
 
-def _cases() -> list[Any]:
-    """List the pages; all but the first that people read are followed by `make docs` and `make test-deep`."""
-    return [
-        pytest.param(
-            page,
-            id=page.relative_to(DOCS).as_posix(),
-            marks=() if page.name in READ_FIRST else pytest.mark.deep,
-        )
-        for page in PAGES
-    ]
-
-
+# `make docs` follows them too; in `make test` the README's application stands for them.
 @needs_tools
-@pytest.mark.parametrize("page", _cases())
+@pytest.mark.deep
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_page_does_what_it_says(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     blocks = blocks_of(page)
     # As after `git clone … czo-auth && make setup`, which the deep test below does for real.
