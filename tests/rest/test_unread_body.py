@@ -21,13 +21,16 @@ def scope(*headers: tuple[bytes, bytes]) -> Scope:
 
 
 class Sender:
-    """Sends so many chunks, or chunks without an end."""
+    """Sends so many chunks, or chunks without an end, each after a pause."""
 
-    def __init__(self, chunks: int | None) -> None:
+    def __init__(self, chunks: int | None, *, pause: float = 0) -> None:
         self.left = chunks
         self.sent = 0
+        self._pause = pause
 
     async def __call__(self) -> Message:
+        if self._pause:
+            await asyncio.sleep(self._pause)
         self.sent += 1
         if self.left is not None:
             self.left -= 1
@@ -48,6 +51,24 @@ async def test_body_without_an_end_is_read_to_the_bound() -> None:
     sender = Sender(None)
     await UnreadBody(scope(ENDLESS), sender).discard()
     assert sender.sent == MAX_UNREAD_BYTES // CHUNK
+
+
+async def test_slow_client_is_read_to_its_end_as_long_as_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "_UNREAD_SECONDS", 0.5)
+    sender = Sender(12, pause=0.1)
+    await UnreadBody(scope(ENDLESS), sender).discard()
+    assert sender.left == 0
+
+
+async def test_client_that_is_slow_without_an_end_is_left_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.3)
+    sender = Sender(None, pause=0.05)
+    begun = time.monotonic()
+    await UnreadBody(scope(ENDLESS), sender).discard()
+    assert 1 <= sender.sent <= 6
+    assert time.monotonic() - begun < 2
 
 
 @pytest.mark.parametrize("length", [b"0", str(MAX_UNREAD_BYTES + 1).encode(), b"9" * 30, b"-1", b"x"])

@@ -26,6 +26,8 @@ BODY_SECONDS = 30.0
 """How long a client may take to send a body."""
 
 _UNREAD_SECONDS = 2.0
+"""How long a client that is refused may send nothing before it is no longer waited for."""
+
 _FORM_TYPE = re.compile(r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 _JSON_TYPE = re.compile(r"application/json\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 
@@ -35,7 +37,8 @@ class UnreadBody:
     Reads the rest of an unused body before the response is sent.
 
     If a server responds and closes while the client is still sending, the response may be lost: the client sees a
-    broken connection instead of the error. A body that is much too long or too slow is not waited for.
+    broken connection instead of the error. What is much too long is not read, and a client that falls silent or takes
+    longer than `BODY_SECONDS` is not waited for.
 
     Source: RFC 9112 section 9.6.
     """
@@ -55,9 +58,12 @@ class UnreadBody:
         """Read to the end, within the bounds."""
         left = MAX_UNREAD_BYTES
         try:
-            async with asyncio.timeout(_UNREAD_SECONDS):
+            async with asyncio.timeout(BODY_SECONDS):
                 while left > 0 and not self._is_over:
-                    left -= len((await self.receive()).get("body", b""))
+                    # By chunk: a slow line needs longer than this for all of a body that it goes on sending.
+                    async with asyncio.timeout(_UNREAD_SECONDS):
+                        message = await self.receive()
+                    left -= len(message.get("body", b""))
         except TimeoutError:
             pass
         self._is_over = True
